@@ -1,0 +1,3 @@
+//! Value types of Collector-style configuration that more than one component needs.
+
+pub mod duration;

@@ -1,0 +1,64 @@
+//! The unit that travels from stage to stage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{ClockOffset, KTime, Loss, MappingEvent, ProcessEvent, Sample, Watermark};
+
+/// Something the kernel saw.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A CPU was running this.
+    Sample(Sample),
+    /// A process began, changed or ended.
+    Process(ProcessEvent),
+    /// A process's executable mappings changed.
+    Mapping(MappingEvent),
+    /// Records were lost.
+    Loss(Loss),
+}
+
+impl Event {
+    /// Where the event stands in kernel order.
+    #[must_use]
+    pub fn at(&self) -> KTime {
+        match self {
+            Self::Sample(sample) => sample.at,
+            Self::Process(event) => event.at,
+            Self::Mapping(event) => event.at,
+            Self::Loss(loss) => loss.until,
+        }
+    }
+}
+
+/// Events in kernel-time order, and the promise that no earlier one is still to come.
+///
+/// Cheap to clone: the events are shared, and copied only by a stage that changes them while
+/// another still holds them. A batch may be empty: it then only moves the watermark.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Ordered by [`Event::at`], each at or after the previous batch's watermark unless it is late.
+    /// May hold events at or after this batch's own watermark only at the end of the stream.
+    pub events: Arc<Vec<Event>>,
+    /// Every event stamped before it has been passed on, in this batch or an earlier one.
+    pub watermark: Watermark,
+    /// Wall clock against kernel clocks, measured when the batch was made.
+    pub clock: ClockOffset,
+    /// CPU time that one sample stands for.
+    pub period: Duration,
+}
+
+impl Batch {
+    /// The events, for a stage that fills something in. Copies them only if they are shared.
+    pub fn events_mut(&mut self) -> &mut Vec<Event> {
+        Arc::make_mut(&mut self.events)
+    }
+
+    /// The samples, in order.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Sample(sample) => Some(sample),
+            _ => None,
+        })
+    }
+}

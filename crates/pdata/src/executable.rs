@@ -1,0 +1,36 @@
+//! The file a process runs.
+
+use std::path::Path;
+
+/// The file a process runs, as the kernel knew it when it mattered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// Resolved absolute path up to the root of the mount namespace that holds the file: what
+    /// `readlink /proc/PID/exe` shows outside a chroot, without a mark such as ` (deleted)`.
+    /// Source: dentry and mount walk of `mm->exe_file` in `ebpf/path.bpf.h`.
+    pub path: Box<Path>,
+    /// The path as the process itself sees it, where its root differs (chroot); else `None`.
+    pub own_path: Option<Box<Path>>,
+    /// Whether the path still names the file.
+    pub state: FileState,
+    /// Device of the file, as in `super_block::s_dev` (20 bits of minor).
+    pub device: u32,
+    /// Inode number on that device.
+    pub inode: u64,
+    /// Inode number of the mount namespace the process was in.
+    pub mount_namespace: u32,
+    /// True if the path was longer than the kernel side can hold; `path` is then its tail.
+    pub truncated: bool,
+}
+
+/// Whether a path still names the file that runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FileState {
+    /// The file has a name.
+    #[default]
+    Linked,
+    /// The file's last name was gone (`st_nlink` 0): `path` is the one it had.
+    Deleted,
+    /// The file never had a name: `memfd_create(2)`. `path` is `/memfd:NAME`.
+    Memfd,
+}

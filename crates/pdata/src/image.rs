@@ -1,0 +1,43 @@
+//! What `processor-procinfo` knows of a sample's image.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{Comm, Executable, ImageKey, UnixNanos};
+
+/// One program image of one process, with all that is known of it.
+///
+/// Shared by every sample of the image: two samples are of one image exactly if their
+/// `Arc<Image>` point to the same place or their keys are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Which image of which process.
+    pub key: ImageKey,
+    /// Start of the process, fixed at first sight so that a clock step does not rename it.
+    pub created: UnixNanos,
+    /// What runs.
+    pub kind: ImageKind,
+}
+
+/// What runs in a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// A kernel thread, by its name.
+    Kernel(Comm),
+    /// A user-space program.
+    User {
+        /// Its file; shared with the images that forks inherited.
+        executable: Arc<Executable>,
+        /// The script, if the executable is the interpreter of one.
+        script: Option<Arc<Script>>,
+    },
+}
+
+/// A script that an executable interprets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Path of the script as passed to `execve`, not resolved.
+    pub path: Box<Path>,
+    /// Interpreter as the first line of the script names it, not resolved.
+    pub interpreter: Box<Path>,
+}

@@ -1,0 +1,28 @@
+//! The data that flows through the pipeline: samples, process lifecycle, mappings, loss, and the
+//! watermark that orders them.
+//!
+//! Plain values only: no I/O, no async, no unsafe. Every component depends on this crate and on
+//! no other component. Start reading at [`Batch`].
+
+mod batch;
+mod executable;
+mod image;
+mod loss;
+mod mapping;
+mod process;
+mod sample;
+mod time;
+mod watermark;
+
+pub use batch::{Batch, Event};
+pub use executable::{Executable, FileState};
+pub use image::{Image, ImageKind, Script};
+pub use loss::{Loss, LossReason};
+pub use mapping::{
+    Backing, BuildId, ElfAddress, FileFacts, FileOffset, MappedFile, Mapping, MappingChange, MappingEvent,
+    MappingRecord, Pc, Segment,
+};
+pub use process::{Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition, Tid};
+pub use sample::{Frame, Sample, Stack};
+pub use time::{BootTime, ClockOffset, KTime, UnixNanos};
+pub use watermark::Watermark;

@@ -1,0 +1,80 @@
+//! What is missing, and why.
+
+use crate::KTime;
+
+/// Records that were due in a span of time and will never come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Start of the span in which they were lost.
+    pub from: KTime,
+    /// End of the span, and where the loss stands in the order of events.
+    pub until: KTime,
+    /// How they were lost.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+}
+
+/// How records were lost. The names are the metric label `reason` and part of OTLP attribute keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// A sample found its ring full.
+    SampleRingFull,
+    /// A timer tick did not fire in time (the virtual CPU was stopped, or perf throttled it).
+    SampleTimerMissed,
+    /// A sample's record could not be decoded.
+    SampleMalformed,
+    /// A sample found no scratch memory in the kernel.
+    SampleNoScratch,
+    /// A lifecycle record found its ring full.
+    LifecycleRingFull,
+    /// A lifecycle record could not be decoded.
+    LifecycleMalformed,
+    /// A lifecycle record found no scratch memory in the kernel.
+    LifecycleNoScratch,
+    /// The perf sideband overwrote records (`PERF_RECORD_LOST`).
+    SidebandRingFull,
+    /// A sideband record could not be decoded.
+    SidebandMalformed,
+}
+
+impl LossReason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 9] = [
+        Self::SampleRingFull,
+        Self::SampleTimerMissed,
+        Self::SampleMalformed,
+        Self::SampleNoScratch,
+        Self::LifecycleRingFull,
+        Self::LifecycleMalformed,
+        Self::LifecycleNoScratch,
+        Self::SidebandRingFull,
+        Self::SidebandMalformed,
+    ];
+
+    /// Name in metrics and attributes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SampleRingFull => "sample_ring_full",
+            Self::SampleTimerMissed => "sample_timer_missed",
+            Self::SampleMalformed => "sample_malformed",
+            Self::SampleNoScratch => "sample_no_scratch",
+            Self::LifecycleRingFull => "lifecycle_ring_full",
+            Self::LifecycleMalformed => "lifecycle_malformed",
+            Self::LifecycleNoScratch => "lifecycle_no_scratch",
+            Self::SidebandRingFull => "sideband_ring_full",
+            Self::SidebandMalformed => "sideband_malformed",
+        }
+    }
+
+    /// True if what was lost were samples, rather than facts about processes.
+    #[must_use]
+    pub const fn is_sample(self) -> bool {
+        matches!(
+            self,
+            Self::SampleRingFull | Self::SampleTimerMissed | Self::SampleMalformed | Self::SampleNoScratch
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! What is mapped where, and the three kinds of address.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::{KTime, Pid};
+
+/// An address in a process (or in the kernel), as the CPU saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pc(pub u64);
+
+/// A position in a file, bytes from its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileOffset(pub u64);
+
+/// An address as an ELF file's own headers and symbols use it (`p_vaddr`, `st_value`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElfAddress(pub u64);
+
+/// A GNU build ID: 1 to 20 bytes. Source: `PERF_RECORD_MMAP2`, or the file's `NT_GNU_BUILD_ID`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BuildId {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl BuildId {
+    /// The longest build ID the kernel reports.
+    pub const MAX: usize = 20;
+
+    /// A build ID of these bytes; `None` if there are none or more than [`BuildId::MAX`].
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let len = u8::try_from(bytes.len()).ok().filter(|&len| len > 0)?;
+        let mut padded = [0; Self::MAX];
+        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self { bytes: padded, len })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for BuildId {
+    /// Lower-case hex, as `file` and `readelf -n` print it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildId({self})")
+    }
+}
+
+/// One loadable segment of an ELF file (`PT_LOAD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it starts in the file (`p_offset`).
+    pub file_offset: FileOffset,
+    /// Bytes it takes in the file (`p_filesz`).
+    pub size: u64,
+    /// Where it starts in memory, before relocation (`p_vaddr`).
+    pub address: ElfAddress,
+}
+
+/// What only reading a file can tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    /// First 16 bytes of SHA-256(first 4096 bytes, last 4096 bytes, length as u64 big-endian):
+    /// OTLP's `process.executable.build_id.htlhash`.
+    pub htlhash: [u8; 16],
+    /// Build ID from the file's notes.
+    pub build_id: Option<BuildId>,
+    /// Go build ID from the file's notes.
+    pub go_build_id: Option<Box<str>>,
+    /// Loadable segments by file offset; empty if the file is no ELF file.
+    pub segments: Box<[Segment]>,
+}
+
+/// A file that processes have mapped executable. Shared by all its mappings.
+#[derive(Debug)]
+pub struct MappedFile {
+    /// Path as the kernel reported it to the process's own root, without ` (deleted)`.
+    pub path: Box<Path>,
+    /// Build ID the kernel read when the file was mapped.
+    pub build_id: Option<BuildId>,
+    /// What reading the file told; empty until it has been read, and for ever if it was gone.
+    pub facts: OnceLock<FileFacts>,
+}
+
+impl MappedFile {
+    /// Build ID from the kernel, or else from the file.
+    #[must_use]
+    pub fn any_build_id(&self) -> Option<BuildId> {
+        self.build_id.or_else(|| self.facts.get()?.build_id)
+    }
+
+    /// The ELF address of a byte of the file.
+    ///
+    /// `None` if the file has not been read or no segment holds the byte.
+    #[must_use]
+    pub fn elf_address(&self, at: FileOffset) -> Option<ElfAddress> {
+        self.facts.get()?.segments.iter().find_map(|segment| {
+            let into = at.0.checked_sub(segment.file_offset.0)?;
+            (into < segment.size).then(|| ElfAddress(segment.address.0.wrapping_add(into)))
+        })
+    }
+}
+
+/// What backs a mapping.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    /// A file.
+    File(Arc<MappedFile>),
+    /// No file: `[vdso]`, `//anon`, `[heap]`, ..., as the kernel names it.
+    Special(Arc<str>),
+}
+
+/// A range of a process's addresses that holds code.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// First address.
+    pub start: Pc,
+    /// First address after the range.
+    pub end: Pc,
+    /// Where in the file `start` is; meaningless if not backed by a file.
+    pub file_offset: FileOffset,
+    /// What is mapped.
+    pub backing: Backing,
+}
+
+impl Mapping {
+    /// True if the range holds `pc`.
+    #[must_use]
+    pub fn contains(&self, pc: Pc) -> bool {
+        self.start <= pc && pc < self.end
+    }
+
+    /// Position in the backing file of an address in this range.
+    #[must_use]
+    pub fn offset_of(&self, pc: Pc) -> FileOffset {
+        FileOffset(pc.0.wrapping_sub(self.start.0).wrapping_add(self.file_offset.0))
+    }
+}
+
+/// A change of a process's executable mappings, in kernel order with everything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingEvent {
+    /// When. Source: the perf record's `PERF_SAMPLE_TIME`, `CLOCK_MONOTONIC`.
+    pub at: KTime,
+    /// Whose. The perf sideband knows no start time: it is the process that had the pid at `at`.
+    pub pid: Pid,
+    /// What changed.
+    pub change: MappingChange,
+}
+
+/// How mappings changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MappingChange {
+    /// An exec has thrown the old address space away. Source: `PERF_RECORD_COMM` with
+    /// `PERF_RECORD_MISC_COMM_EXEC`; it comes before the new image's first mapping.
+    Cleared,
+    /// A range was mapped executable; it overrides whatever it overlaps, since `munmap` is not reported.
+    Mapped(MappingRecord),
+}
+
+/// A mapping as reported, before files are shared. Source: `PERF_RECORD_MMAP2`, proc_pid_maps(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingRecord {
+    /// First address.
+    pub start: Pc,
+    /// First address after the range.
+    pub end: Pc,
+    /// Where in the file `start` is.
+    pub file_offset: FileOffset,
+    /// Path, relative to the process's root, or a name such as `[vdso]` or `//anon`.
+    pub name: Box<[u8]>,
+    /// Build ID, where the kernel read one.
+    pub build_id: Option<BuildId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_id_prints_as_hex_and_refuses_impossible_lengths() {
+        assert_eq!(BuildId::new(&[0x0a, 0xff]).unwrap().to_string(), "0aff");
+        assert_eq!(BuildId::new(&[]), None);
+        assert_eq!(BuildId::new(&[1; 21]), None);
+        assert_eq!(BuildId::new(&[7; 20]).unwrap().as_bytes(), &[7; 20]);
+    }
+
+    #[test]
+    fn an_elf_address_follows_the_segment_that_holds_the_offset() {
+        let file = MappedFile { path: Path::new("/a").into(), build_id: None, facts: OnceLock::new() };
+        assert_eq!(file.elf_address(FileOffset(0x1010)), None, "not read yet");
+        let segment =
+            Segment { file_offset: FileOffset(0x1000), size: 0x100, address: ElfAddress(0x40_2000) };
+        file.facts.set(FileFacts { segments: [segment].into(), ..FileFacts::default() }).unwrap();
+        assert_eq!(file.elf_address(FileOffset(0x1010)), Some(ElfAddress(0x40_2010)));
+        assert_eq!(file.elf_address(FileOffset(0x1100)), None, "first byte after the segment");
+        assert_eq!(file.elf_address(FileOffset(0xfff)), None, "last byte before it");
+    }
+}

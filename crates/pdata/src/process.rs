@@ -1,0 +1,128 @@
+//! Who ran: identities that survive the reuse of a pid, and what happens to a process.
+
+use std::fmt;
+
+use crate::{BootTime, Executable, KTime};
+
+/// A process, by the number user space knows it by. The kernel calls it `tgid`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(pub u32);
+
+/// A thread, by the number user space knows it by. The kernel calls it `pid`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tid(pub u32);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Tid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A process, exactly: a pid comes back, a pid with its start time does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessKey {
+    /// Number in the initial pid namespace.
+    pub pid: Pid,
+    /// Start of the group leader. Source: `task_struct::group_leader->start_boottime`.
+    pub start_time: BootTime,
+}
+
+/// How many times a task and its ancestors have called `execve`, modulo 2^32.
+///
+/// Inherited over fork and raised by one per exec. Source: `task_struct::self_exec_id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecCount(pub u32);
+
+/// One program image of one process: what it runs between two execs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageKey {
+    /// The process.
+    pub process: ProcessKey,
+    /// Which of its images.
+    pub exec_count: ExecCount,
+}
+
+/// A thread's name: at most 15 bytes, NUL padded. Source: `task_struct::comm`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Comm(pub [u8; 16]);
+
+impl Comm {
+    /// The name's bytes, up to the first NUL.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.split(|&b| b == 0).next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Comm {
+    /// The name, with what is not UTF-8 replaced.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Comm({self})")
+    }
+}
+
+/// Something that happened to a process, seen by the kernel as it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEvent {
+    /// When. Source: `bpf_ktime_get_ns`, read after the ring slot was reserved.
+    pub at: KTime,
+    /// To whom; for [`Fork`](ProcessTransition::Fork) the child, for an image the new one.
+    pub image: ImageKey,
+    /// What.
+    pub transition: ProcessTransition,
+}
+
+/// What happened to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessTransition {
+    /// The image has been seen running: at start-up by the snapshot, or by a sample inside `execve`
+    /// before the exec was complete. Says nothing of when it began.
+    Seen {
+        /// What it runs; `None` for a kernel thread.
+        executable: Option<Box<Executable>>,
+        /// Name of the thread seen.
+        comm: Comm,
+    },
+    /// An `execve` is complete: the image replaces every earlier one of the process.
+    Exec {
+        /// What it runs.
+        executable: Box<Executable>,
+        /// Thread name after the exec.
+        comm: Comm,
+        /// What the caller passed to `execve`, unresolved; for a script, the script.
+        /// Source: `linux_binprm::filename`.
+        filename: Box<[u8]>,
+        /// Interpreter as the script's first line names it, unresolved; `None` if the file was no
+        /// script. Source: `linux_binprm::interp` where it differs from `filename`.
+        interpreter: Option<Box<[u8]>>,
+    },
+    /// A process was made; it runs its parent's image and mappings until it execs.
+    Fork {
+        /// Image of the thread that called `clone`.
+        parent: ImageKey,
+    },
+    /// A thread took another name.
+    Rename {
+        /// The thread.
+        tid: Tid,
+        /// Its new name.
+        comm: Comm,
+    },
+    /// The last thread has begun to exit. It can still be sampled until [`Freed`](Self::Freed).
+    Exit,
+    /// The kernel has let go of the process: no sample of it can be stamped after this.
+    /// Source: `sched_process_free` of the group leader.
+    Freed,
+}
