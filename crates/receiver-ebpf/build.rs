@@ -1,0 +1,80 @@
+//! Compiles `ebpf/profiler.bpf.c` with clang. `CLANG` names another compiler than the usual ones.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+/// The version the object is tested with, tried first.
+const TESTED: &str = "clang-19";
+/// Older ones lack what the object needs of CO-RE, or are refused by aya (14).
+const OLDEST: u32 = 16;
+const INSTALL: &str = "install it with `apt-get install clang-19 libbpf-dev linux-libc-dev` or set CLANG";
+
+fn main() {
+    if let Err(reason) = compile() {
+        eprintln!("error: cannot build the BPF object: {reason}");
+        exit(1);
+    }
+}
+
+fn compile() -> Result<(), String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ebpf");
+    println!("cargo::rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-env-changed=CLANG");
+    let clang = find_clang()?;
+    let object = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("profiler.bpf.o");
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").map_err(|e| e.to_string())?;
+    let output = Command::new(&clang)
+        .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror"])
+        // BPF_PROG's generated wrappers leave the context unused.
+        .arg("-Wno-unused-parameter")
+        .arg(format!("-D__TARGET_ARCH_{}", kernel_arch(&arch)))
+        // Debian keeps <asm/types.h> in a folder that clang searches for no bpf target.
+        .arg(format!("-I/usr/include/{arch}-linux-gnu"))
+        .arg("-c")
+        .arg(source.join("profiler.bpf.c"))
+        .arg("-o")
+        .arg(&object)
+        .output()
+        .map_err(|e| format!("{clang}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    if text.contains("bpf_helpers.h' file not found") || text.contains("types.h' file not found") {
+        return Err(format!("kernel or libbpf headers are missing: {INSTALL}"));
+    }
+    Err(format!("{clang} failed:\n{text}"))
+}
+
+fn find_clang() -> Result<String, String> {
+    let candidates = match env::var("CLANG") {
+        Ok(named) => vec![named],
+        Err(_unset) => vec![TESTED.to_owned(), "clang".to_owned()],
+    };
+    let mut too_old = None;
+    for clang in candidates {
+        match major_version(&clang) {
+            Some(version) if version >= OLDEST => return Ok(clang),
+            Some(version) => {
+                too_old = Some(format!("{clang} is version {version}, {OLDEST} is the oldest that works"))
+            }
+            None => {}
+        }
+    }
+    Err(format!("{}: {INSTALL}", too_old.unwrap_or_else(|| "no clang found".to_owned())))
+}
+
+fn major_version(clang: &str) -> Option<u32> {
+    let output = Command::new(clang).arg("-dumpversion").output().ok()?;
+    String::from_utf8_lossy(&output.stdout).split('.').next()?.trim().parse().ok()
+}
+
+/// The name libbpf's headers use for an architecture.
+fn kernel_arch(arch: &str) -> &str {
+    match arch {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

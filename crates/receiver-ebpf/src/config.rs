@@ -1,0 +1,72 @@
+//! `receivers.ebpf`: what users may set.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Keys of `receivers.ebpf`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Samples per second of each CPU. A number that shares no factor with common timers (19, 97, 997)
+    /// does not march in step with what it measures.
+    pub samples_per_second: u32,
+    /// How often the rings are read. Longer costs less and needs more buffer; shorter shows samples sooner.
+    #[serde(with = "confmap::duration")]
+    pub poll_interval: Duration,
+}
+
+impl Config {
+    /// Default of `samples_per_second`.
+    pub const SAMPLES_PER_SECOND: u32 = 19;
+    /// Bounds of `samples_per_second`: above it the kernel's own limit on timer periods (10 us) comes close.
+    pub const SAMPLES_PER_SECOND_BOUNDS: RangeInclusive<u32> = 1..=10_000;
+    /// Default of `poll_interval`.
+    pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
+    /// Bounds of `poll_interval`.
+    pub const POLL_INTERVAL_BOUNDS: RangeInclusive<Duration> =
+        Duration::from_millis(5)..=Duration::from_secs(5);
+
+    /// Every fault, each as `key: what is wrong`; empty if there is none.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !Self::SAMPLES_PER_SECOND_BOUNDS.contains(&self.samples_per_second) {
+            faults.push(format!(
+                "samples_per_second: must be from 1 to 10000, got {}",
+                self.samples_per_second
+            ));
+        }
+        if !Self::POLL_INTERVAL_BOUNDS.contains(&self.poll_interval) {
+            faults.push(format!("poll_interval: must be from 5ms to 5s, got {:?}", self.poll_interval));
+        }
+        faults
+    }
+
+    /// CPU time that one sample stands for.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        Duration::from_secs(1) / self.samples_per_second.max(1)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { samples_per_second: Self::SAMPLES_PER_SECOND, poll_interval: Self::POLL_INTERVAL }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_every_fault_is_named_at_once() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        let config = Config { samples_per_second: 0, poll_interval: Duration::from_secs(60) };
+        let faults = config.validate();
+        assert_eq!(faults.len(), 2);
+        assert!(faults[0].starts_with("samples_per_second: ") && faults[1].starts_with("poll_interval: "));
+    }
+}

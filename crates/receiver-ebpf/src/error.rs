@@ -1,0 +1,85 @@
+//! Why the receiver cannot start, or had to stop.
+
+use std::error::Error;
+use std::io;
+
+use aya::{EbpfError, programs::ProgramError};
+use thiserror::Error;
+
+/// Why the receiver cannot start. Each text names what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The kernel lacks something every program here needs.
+    #[error(
+        "Linux {found} is too old: the ebpf receiver needs {needed} or newer (bpf_loop, ring buffer, build IDs)"
+    )]
+    KernelTooOld {
+        /// Running kernel.
+        found: String,
+        /// Oldest that works.
+        needed: &'static str,
+    },
+    /// The kernel says nothing of its own types.
+    #[error(
+        "/sys/kernel/btf/vmlinux is missing: the ebpf receiver needs a kernel built with CONFIG_DEBUG_INFO_BTF=y"
+    )]
+    NoBtf,
+    /// The process may not load BPF programs or open perf events.
+    #[error("missing {missing}: run as root, or grant CAP_BPF and CAP_PERFMON")]
+    Privileges {
+        /// Names of the capabilities.
+        missing: String,
+    },
+    /// Pids seen by the BPF programs and by perf would differ.
+    #[error(
+        "running in a pid namespace of its own: start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)"
+    )]
+    PidNamespace,
+    /// The kernel's list of CPUs cannot be read.
+    #[error("cannot read {file}")]
+    Cpus {
+        /// The file.
+        file: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The BPF object was refused as a whole.
+    #[error("cannot load the BPF object")]
+    Load(#[source] Box<EbpfError>),
+    /// A part the code names is not in the object: a build of other sources.
+    #[error("the BPF object has no {0}: rebuild the agent")]
+    Missing(&'static str),
+    /// A program was refused.
+    #[error("cannot attach BPF program {program}")]
+    Attach {
+        /// Its name in `ebpf/`.
+        program: &'static str,
+        /// Why.
+        source: Box<ProgramError>,
+    },
+    /// Perf events were refused.
+    #[error("cannot open the perf sideband on CPU {cpu}")]
+    Sideband {
+        /// The CPU.
+        cpu: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// What already ran could not be read.
+    #[error("cannot read the snapshot of running processes")]
+    Snapshot(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Why a running receiver had to stop.
+#[derive(Debug, Error)]
+pub enum ReceiverError {
+    /// The stage behind it failed for good.
+    #[error("the stage after the ebpf receiver failed")]
+    Downstream(#[source] Box<dyn Error + Send + Sync>),
+    /// The thread that reads the rings could not be started.
+    #[error("cannot start the ring reader's thread")]
+    Spawn(#[source] io::Error),
+    /// The thread that reads the rings is gone: a bug.
+    #[error("the ring reader panicked: {0}")]
+    ReaderPanicked(String),
+}

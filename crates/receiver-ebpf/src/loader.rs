@@ -1,0 +1,163 @@
+//! Loads and attaches the BPF object; alone in naming its programs and maps.
+
+use std::error::Error;
+use std::io::Read;
+use std::time::Duration;
+
+use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::perf_event::{
+    PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
+};
+use aya::programs::{BtfTracePoint, Iter, PerfEvent, ProgramError};
+use aya::{Btf, Ebpf, EbpfLoader};
+
+use crate::error::StartError;
+use crate::ring::Ring;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
+
+/// Program and tracepoint of each kind of process event.
+const LIFECYCLE: [(&str, &str); 5] = [
+    ("on_exec", "sched_process_exec"),
+    ("on_fork", "sched_process_fork"),
+    ("on_exit", "sched_process_exit"),
+    ("on_free", "sched_process_free"),
+    ("on_rename", "task_rename"),
+];
+const SAMPLER: &str = "sample_cpu";
+const TASKS: (&str, &str) = ("snapshot_task", "task");
+const MAPPINGS: (&str, &str) = ("snapshot_mapping", "task_vma");
+
+const SAMPLES: &str = "samples";
+const LIFECYCLE_RECORDS: &str = "lifecycle";
+const COUNTERS: &str = "counters";
+
+/// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
+const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
+const SAMPLE_RING_BOUNDS: (u32, u32) = (4 << 20, 128 << 20);
+/// A short process leaves about 0.7 KiB of lifecycle records: this holds ten thousand of them.
+const LIFECYCLE_RING: u32 = 8 << 20;
+
+/// The loaded object. Dropping it detaches everything.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    ebpf: Ebpf,
+    btf: Btf,
+    sampler_links: Vec<PerfEventLinkId>,
+}
+
+/// The maps that user space reads.
+pub(crate) struct Maps {
+    pub samples: Ring,
+    pub lifecycle: Ring,
+    pub counters: PerCpuArray<MapData, u64>,
+}
+
+impl Programs {
+    /// Loads maps and programs for so many CPUs; attaches nothing.
+    pub(crate) fn load(cpus: usize) -> Result<(Self, Maps), StartError> {
+        let load = |error| StartError::Load(Box::new(error));
+        let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
+        let sample_ring = sample_ring_bytes(cpus);
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .map_max_entries(SAMPLES, sample_ring)
+            .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
+            .load(OBJECT)
+            .map_err(load)?;
+        let ring = |map: Map, bytes| match RingBuf::try_from(map) {
+            Ok(ring) => Ok(Ring::new(ring, bytes)),
+            Err(error) => Err(load(MapError::into(error))),
+        };
+        let mut take = |name| ebpf.take_map(name).ok_or(StartError::Missing(name));
+        let maps = Maps {
+            samples: ring(take(SAMPLES)?, sample_ring)?,
+            lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
+            counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
+        };
+        Ok((Self { ebpf, btf, sampler_links: Vec::new() }, maps))
+    }
+
+    /// From here on the kernel reports what happens to processes.
+    pub(crate) fn attach_lifecycle(&mut self) -> Result<(), StartError> {
+        for (name, tracepoint) in LIFECYCLE {
+            let (program, btf) = self.program::<BtfTracePoint>(name)?;
+            program.load(tracepoint, btf).and_then(|()| program.attach()).map_err(attach(name))?;
+        }
+        Ok(())
+    }
+
+    /// What runs now: image records, then mapping records, as `ebpf/snapshot.bpf.h` writes them.
+    pub(crate) fn snapshot(&mut self) -> Result<(Vec<u8>, Vec<u8>), StartError> {
+        Ok((self.iterate(TASKS)?, self.iterate(MAPPINGS)?))
+    }
+
+    fn iterate(&mut self, (name, target): (&'static str, &str)) -> Result<Vec<u8>, StartError> {
+        let failed = |error: Box<dyn Error + Send + Sync>| StartError::Snapshot(error);
+        let (program, btf) = self.program::<Iter>(name)?;
+        program.load(target, btf).map_err(attach(name))?;
+        let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;
+        let mut bytes = Vec::new();
+        let mut file = link.into_file().map_err(|error| failed(error.into()))?;
+        file.read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
+        program.unload().map_err(attach(name))?;
+        Ok(bytes)
+    }
+
+    /// Starts the timer of each CPU.
+    pub(crate) fn attach_sampler(&mut self, cpus: &[u32], period: Duration) -> Result<(), StartError> {
+        let period = SamplePolicy::Period(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
+        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+        let (program, _) = self.program::<PerfEvent>(SAMPLER)?;
+        program.load().map_err(attach(SAMPLER))?;
+        let links = cpus
+            .iter()
+            .map(|&cpu| program.attach(clock, PerfEventScope::AllProcessesOneCpu { cpu }, period, false))
+            .collect::<Result<_, _>>()
+            .map_err(attach(SAMPLER))?;
+        self.sampler_links = links;
+        Ok(())
+    }
+
+    /// Stops the timers. What they have sampled stays in the ring.
+    pub(crate) fn detach_sampler(&mut self) {
+        let links = std::mem::take(&mut self.sampler_links);
+        let Ok((program, _)) = self.program::<PerfEvent>(SAMPLER) else { return };
+        for link in links {
+            if let Err(error) = program.detach(link) {
+                tracing::warn!(%error, "a sampler could not be detached; it ends with the agent");
+            }
+        }
+    }
+
+    fn program<'a, P>(&'a mut self, name: &'static str) -> Result<(&'a mut P, &'a Btf), StartError>
+    where
+        &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name).ok_or(StartError::Missing(name))?;
+        Ok((program.try_into().map_err(attach(name))?, &self.btf))
+    }
+}
+
+fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
+    move |source| StartError::Attach { program, source: Box::new(source) }
+}
+
+/// The kernel wants a power of two.
+fn sample_ring_bytes(cpus: usize) -> u32 {
+    let (least, most) = SAMPLE_RING_BOUNDS;
+    let wanted = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(SAMPLE_RING_PER_CPU);
+    wanted.clamp(least, most).checked_next_power_of_two().unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_ring_is_a_power_of_two_within_bounds() {
+        for (cpus, megabytes) in [(1, 4), (4, 4), (5, 8), (96, 128), (4096, 128)] {
+            assert_eq!(sample_ring_bytes(cpus), megabytes << 20, "{cpus} CPUs");
+        }
+    }
+}

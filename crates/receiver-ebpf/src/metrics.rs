@@ -1,0 +1,70 @@
+//! The receiver's own metrics; the only place that names them.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use pdata::LossReason;
+
+/// Handles of the receiver's metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    accepted: Counter,
+    late: Counter,
+    lateness: Gauge,
+    lag: Gauge,
+    batches: Counter,
+}
+
+impl Metrics {
+    /// Describes and registers every metric, so that a scrape shows zeros rather than nothing.
+    pub(crate) fn register() -> Self {
+        describe_counter!(ACCEPTED, "Samples taken from the kernel and passed on.");
+        describe_counter!(LOST, "Records that were due and will never come, by reason.");
+        describe_counter!(LATE, "Events that arrived behind a watermark already given.");
+        describe_gauge!(LATENESS, "The most that an event has ever been behind the watermark, in seconds.");
+        describe_gauge!(
+            LAG,
+            "How far the watermark was behind the clock when it was last given, in seconds."
+        );
+        describe_counter!(BATCHES, "Batches passed on.");
+        for reason in LossReason::ALL {
+            lost(reason, 0);
+        }
+        let metrics = Self {
+            accepted: counter!(ACCEPTED, "receiver" => "ebpf"),
+            late: counter!(LATE),
+            lateness: gauge!(LATENESS),
+            lag: gauge!(LAG),
+            batches: counter!(BATCHES),
+        };
+        metrics.accepted.increment(0);
+        metrics.late.increment(0);
+        metrics.lateness.set(0.0);
+        metrics
+    }
+
+    pub(crate) fn accepted(&self, samples: u64) {
+        self.accepted.increment(samples);
+    }
+
+    pub(crate) fn late(&self, events: u64, most_ever: Duration) {
+        self.late.increment(events);
+        self.lateness.set(most_ever.as_secs_f64());
+    }
+
+    pub(crate) fn batch(&self, lag: Duration) {
+        self.batches.increment(1);
+        self.lag.set(lag.as_secs_f64());
+    }
+}
+
+pub(crate) fn lost(reason: LossReason, count: u64) {
+    counter!(LOST, "reason" => reason.as_str()).increment(count);
+}
+
+const ACCEPTED: &str = "otelcol_receiver_accepted_profile_samples";
+const LOST: &str = "otelcol_receiver_ebpf_records_lost_total";
+const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
+const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
+const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
+const BATCHES: &str = "otelcol_receiver_ebpf_batches_total";

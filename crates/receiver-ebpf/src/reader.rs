@@ -1,0 +1,117 @@
+//! The loop that turns rings into batches, on a thread of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::decode::decode;
+use crate::horizon::Horizon;
+use crate::loader::Programs;
+use crate::metrics::{self, Metrics};
+use crate::order::{Lateness, Orderer};
+use crate::ring::Ring;
+use crate::sideband::Sideband;
+
+/// Everything the loop reads from.
+pub(crate) struct Reader {
+    pub programs: Programs,
+    pub samples: Ring,
+    pub lifecycle: Ring,
+    pub sideband: Sideband,
+    pub counters: Counters,
+    pub orderer: Orderer,
+    pub horizon: Horizon,
+    pub period: Duration,
+    pub poll_interval: Duration,
+    pub metrics: Metrics,
+    /// When losses were last looked for.
+    pub checked: KTime,
+    pub most_late: Duration,
+}
+
+impl Reader {
+    /// Reads and sends until told to stop; then stops the sampler, drains, and sends what is left with
+    /// [`Watermark::END`]. Ends early if nobody takes the batches.
+    pub(crate) fn run(mut self, batches: &mpsc::Sender<Batch>, stop: &AtomicBool) {
+        loop {
+            let last = stop.load(Ordering::Relaxed);
+            if last {
+                self.programs.detach_sampler();
+            }
+            let batch = self.poll(last);
+            // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
+            if batches.blocking_send(batch).is_err() || last {
+                return;
+            }
+            thread::park_timeout(self.poll_interval);
+        }
+    }
+
+    fn poll(&mut self, last: bool) -> Batch {
+        let horizon = self.horizon.pass();
+        let malformed = self.drain();
+        self.account_losses(malformed);
+        let (events, watermark) = if last {
+            (self.orderer.finish(), Watermark::END)
+        } else {
+            let watermark = Watermark::before(horizon);
+            (self.orderer.release(watermark), watermark)
+        };
+        self.account_lateness();
+        self.metrics.batch(clock::now().saturating_since(horizon));
+        Batch { events: events.into(), watermark, clock: clock::offset(), period: self.period }
+    }
+
+    /// Takes everything the rings hold. Returns what could not be decoded.
+    fn drain(&mut self) -> [(LossReason, u64); 3] {
+        let (mut samples, mut malformed_samples, mut malformed_lifecycle) = (0, 0, 0);
+        let orderer = &mut self.orderer;
+        self.lifecycle.drain(|record| match decode(record) {
+            Ok(event) => orderer.push(event),
+            Err(error) => {
+                malformed_lifecycle += 1;
+                tracing::debug!(%error, "lifecycle record refused");
+            }
+        });
+        self.samples.drain(|record| match decode(record) {
+            Ok(event) => {
+                samples += 1;
+                orderer.push(event);
+            }
+            Err(error) => {
+                malformed_samples += 1;
+                tracing::debug!(%error, "sample refused");
+            }
+        });
+        let malformed_sideband = self.sideband.drain(|event| orderer.push(event));
+        self.metrics.accepted(samples);
+        [
+            (LossReason::SampleMalformed, malformed_samples),
+            (LossReason::LifecycleMalformed, malformed_lifecycle),
+            (LossReason::SidebandMalformed, malformed_sideband),
+        ]
+    }
+
+    /// Puts what was lost since the last look into the stream, so that the profile of that time says so.
+    fn account_losses(&mut self, malformed: [(LossReason, u64); 3]) {
+        let (from, until) = (self.checked, clock::now());
+        self.checked = until;
+        for (reason, count) in self.counters.losses(until).into_iter().chain(malformed) {
+            if count > 0 {
+                metrics::lost(reason, count);
+                self.orderer.push(Event::Loss(Loss { from, until, reason, count }));
+            }
+        }
+    }
+
+    fn account_lateness(&mut self) {
+        let Lateness { events, most_nanos } = self.orderer.take_lateness();
+        self.most_late = self.most_late.max(Duration::from_nanos(most_nanos));
+        self.metrics.late(events, self.most_late);
+    }
+}

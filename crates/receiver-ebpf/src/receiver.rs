@@ -1,0 +1,127 @@
+//! The receiver as the pipeline sees it.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use aya::util::online_cpus;
+use pdata::{Batch, Watermark};
+use tokio::sync::mpsc;
+use tower::{Service, ServiceExt};
+
+use crate::clock;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::error::{ReceiverError, StartError};
+use crate::horizon::Horizon;
+use crate::loader::Programs;
+use crate::metrics::Metrics;
+use crate::order::Orderer;
+use crate::preflight;
+use crate::reader::Reader;
+use crate::sideband::Sideband;
+use crate::snapshot;
+
+/// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow
+/// pipeline is felt at the rings, where loss is counted.
+const BATCHES_IN_FLIGHT: usize = 8;
+
+/// A sampler that is running. Dropping it detaches everything.
+pub struct Receiver {
+    reader: Reader,
+}
+
+impl Receiver {
+    /// Loads, attaches and starts sampling every CPU that is online.
+    ///
+    /// First the hooks, then the snapshot of what already runs, then the sampler: so everything
+    /// a sample can be of is known, in kernel-time order, before the sample.
+    ///
+    /// # Errors
+    /// [`StartError`], which names what the machine lacks and the remedy. Nothing stays attached.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        preflight::check()?;
+        let cpus = online_cpus().map_err(|(file, source)| StartError::Cpus { file, source })?;
+        let (mut programs, maps) = Programs::load(cpus.len())?;
+        programs.attach_lifecycle()?;
+        let sideband = Sideband::open(&cpus, clock::now())?;
+        let mut orderer = Orderer::default();
+        let (images, mappings) = programs.snapshot()?;
+        let running =
+            snapshot::events(&images, &mappings).map_err(|error| StartError::Snapshot(error.into()))?;
+        tracing::info!(events = running.len(), "snapshot of running processes read");
+        running.into_iter().for_each(|event| orderer.push(event));
+        let horizon = Horizon::probe();
+        programs.attach_sampler(&cpus, config.period())?;
+        let now = clock::now();
+        let reader = Reader {
+            programs,
+            samples: maps.samples,
+            lifecycle: maps.lifecycle,
+            sideband,
+            counters: Counters::new(maps.counters, cpus, now, config.period()),
+            orderer,
+            horizon,
+            period: config.period(),
+            poll_interval: config.poll_interval,
+            metrics: Metrics::register(),
+            checked: now,
+            most_late: Duration::ZERO,
+        };
+        Ok(Self { reader })
+    }
+
+    /// Passes batches to `next`, one at a time and in order, until `stop` is done; then the last one,
+    /// with [`Watermark::END`].
+    ///
+    /// # Errors
+    /// [`ReceiverError`] if `next` fails, or the reader's thread does.
+    pub async fn run<S>(self, mut next: S, stop: impl Future<Output = ()>) -> Result<(), ReceiverError>
+    where
+        S: Service<Batch, Response = Watermark>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (sender, mut batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stopping);
+        let thread = thread::Builder::new()
+            .name("ebpf-reader".to_owned())
+            .spawn(move || self.reader.run(&sender, &seen))
+            .map_err(ReceiverError::Spawn)?;
+        let mut stop = pin!(stop);
+        loop {
+            let batch = tokio::select! {
+                () = &mut stop, if !stopping.load(Ordering::Relaxed) => {
+                    stopping.store(true, Ordering::Relaxed);
+                    thread.thread().unpark();
+                    continue;
+                }
+                batch = batches.recv() => batch,
+            };
+            let Some(batch) = batch else { break };
+            let next = next.ready().await.map_err(|error| ReceiverError::Downstream(error.into()))?;
+            next.call(batch).await.map_err(|error| ReceiverError::Downstream(error.into()))?;
+        }
+        // Its channel is closed, so it has returned or is about to.
+        thread.join().map_err(|panic| ReceiverError::ReaderPanicked(panic_text(&*panic)))
+    }
+}
+
+impl fmt::Debug for Receiver {
+    /// Only its settings: maps and programs have no text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("period", &self.reader.period).finish_non_exhaustive()
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}

@@ -1,0 +1,32 @@
+//! Drains the BPF rings.
+
+use aya::maps::{MapData, RingBuf};
+
+/// What the kernel puts before each record (`BPF_RINGBUF_HDR_SZ`).
+const RECORD_HEADER_BYTES: usize = 8;
+
+/// A BPF ring and its size.
+pub(crate) struct Ring {
+    ring: RingBuf<MapData>,
+    bytes: usize,
+}
+
+impl Ring {
+    /// A ring of so many bytes.
+    pub(crate) fn new(ring: RingBuf<MapData>, bytes: u32) -> Self {
+        Self { ring, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) }
+    }
+
+    /// Hands over each complete record.
+    ///
+    /// Ends when the ring is empty, when the next record is still being written, or after one whole ring's worth
+    /// of bytes: all that was there when the call began has then been read, however fast the producers are.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        let mut budget = self.bytes;
+        while budget > 0 {
+            let Some(record) = self.ring.next() else { return };
+            budget = budget.saturating_sub(record.len() + RECORD_HEADER_BYTES);
+            each(&record);
+        }
+    }
+}

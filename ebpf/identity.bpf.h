@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Who a record is about. */
+
+static __always_inline void identify(struct record_header *header, enum record_kind kind, struct task_struct *task)
+{
+	header->kind = kind;
+	header->cpu = bpf_get_smp_processor_id();
+	header->ktime_ns = bpf_ktime_get_ns();
+	header->pid = BPF_CORE_READ(task, tgid);
+	header->tid = BPF_CORE_READ(task, pid);
+	header->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	header->exec_count = BPF_CORE_READ(task, self_exec_id);
+	header->flags = BPF_CORE_READ(task, flags) & PF_KTHREAD ? FLAG_KERNEL_THREAD : 0;
+	BPF_CORE_READ_STR_INTO(&header->comm, task, comm);
+}

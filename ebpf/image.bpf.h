@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What a task runs: the record of an exec, or of an image met running. */
+
+/* Facts about processes have a ring of their own, so that a flood of samples cannot push them out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20); /* user space sets the size */
+} lifecycle SEC(".maps");
+
+/* One scratch per context that can interrupt another on the same CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 3);
+	__type(key, __u32);
+	__type(value, struct path_scratch);
+} path_scratches SEC(".maps");
+
+enum path_scratch_user { SCRATCH_EXEC = 0, SCRATCH_SAMPLE = 1, SCRATCH_SNAPSHOT = 2 };
+
+/* Bytes of text that most, more and all records need: a reservation's size must be a constant. */
+#define TEXT_SMALL 192
+#define TEXT_MEDIUM 1024
+#define TEXT_LARGE (PATH_BYTES + FILENAME_BYTES + INTERPRETER_BYTES)
+_Static_assert(PATH_BYTES + TEXT_LARGE <= sizeof(struct path_scratch), "a copy from any start stays inside");
+
+/* Fills all but the header, and leaves the text in `scratch`. Returns where it starts. */
+static __always_inline __u32 describe_image(struct image_record *image, struct path_scratch *scratch,
+					    struct task_struct *task, __u32 *flags)
+{
+	struct file *file = BPF_CORE_READ(task, mm, exe_file);
+	struct path_walk walk;
+
+	image->filename_bytes = 0;
+	image->interpreter_bytes = 0;
+	image->path_bytes = 0;
+	image->own_path_bytes = 0;
+	image->inode = 0;
+	image->device = 0;
+	image->link_count = 0;
+	image->reserved = 0;
+	image->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	if (!file)
+		return PATH_BYTES;
+	image->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	image->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	image->link_count = BPF_CORE_READ(file, f_inode, i_nlink);
+	walk_path(&walk, scratch, file, task);
+	image->path_bytes = PATH_BYTES - walk.start;
+	if (walk.own_start)
+		image->own_path_bytes = PATH_BYTES - walk.own_start;
+	*flags |= walk.flags;
+	return walk.start;
+}
+
+#define EMIT_IMAGE(text_capacity)                                                                         \
+	({                                                                                                \
+		struct {                                                                                  \
+			struct image_record image;                                                        \
+			char text[text_capacity];                                                         \
+		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                              \
+		if (!slot) {                                                                              \
+			count(COUNTER_LIFECYCLE_RING_FULL);                                               \
+			return;                                                                           \
+		}                                                                                         \
+		slot->image = *image;                                                                     \
+		identify(&slot->image.header, kind, task);                                                \
+		slot->image.header.flags |= flags;                                                        \
+		bpf_probe_read_kernel(slot->text, text_capacity, &scratch->text[start & (2 * PATH_BYTES - 1)]);    \
+		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
+	})
+
+static __always_inline void emit_image(struct image_record *image, struct path_scratch *scratch, __u32 start,
+				       enum record_kind kind, struct task_struct *task, __u32 flags)
+{
+	__u32 text = image->path_bytes + image->filename_bytes + image->interpreter_bytes;
+
+	if (start > PATH_BYTES)
+		start = PATH_BYTES;
+	if (text <= TEXT_SMALL)
+		EMIT_IMAGE(TEXT_SMALL);
+	else if (text <= TEXT_MEDIUM)
+		EMIT_IMAGE(TEXT_MEDIUM);
+	else
+		EMIT_IMAGE(TEXT_LARGE);
+}
+
+/* Inside execve a task's new image may not be announced yet; a sample that meets it says what it is. */
+static __always_inline void emit_seen(struct task_struct *task)
+{
+	__u32 key = SCRATCH_SAMPLE;
+	struct path_scratch *scratch = bpf_map_lookup_elem(&path_scratches, &key);
+	struct image_record image = {};
+	__u32 flags = 0, start;
+
+	if (!scratch) {
+		count(COUNTER_LIFECYCLE_NO_SCRATCH);
+		return;
+	}
+	start = describe_image(&image, scratch, task, &flags);
+	if (image.path_bytes)
+		emit_image(&image, scratch, start, RECORD_SEEN, task, flags);
+}

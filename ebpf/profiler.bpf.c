@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The kernel side, one object. Read include/abi.h first, then one header per attach point. */
+#include "include/core.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#include "include/abi.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "path.bpf.h"
+#include "image.bpf.h"
+#include "sample.bpf.h"
+#include "lifecycle.bpf.h"
+#include "snapshot.bpf.h"
+
+/* Helpers such as bpf_probe_read_kernel are for programs under a GPL-compatible licence. */
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
