@@ -1,2 +1,1 @@
 //! Under construction.
-fn main() {}

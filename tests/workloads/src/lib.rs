@@ -1,0 +1,23 @@
+//! Short-lived processes with a ground truth, and what scores a profiler against it.
+//!
+//! [`plan`] says which processes a storm has; it depends on nothing but its seed. [`tree`] makes their executables.
+//! [`storm`] runs the plan (two small C programs do the work, see `c/`) and returns the [`truth`]. [`profiles`] reads
+//! what the profiler wrote, [`timeline`] says what it should have written for an instant of a process, and
+//! [`score`] and [`gates`] compare the two. [`agent`] starts the profiler itself.
+
+pub mod agent;
+pub mod build_id;
+pub mod gates;
+pub mod kernel;
+pub mod mode;
+mod payload;
+pub mod plan;
+pub mod profiles;
+pub mod random;
+mod record;
+pub mod score;
+pub mod storm;
+pub mod table;
+pub mod timeline;
+pub mod tree;
+pub mod truth;
