@@ -1,1 +1,18 @@
-//! Under construction.
+//! The harness of the integration tests: starts the agent, a real Collector and programs to profile,
+//! and reads what comes out with nothing that the agent's own code has a part in.
+//!
+//! What handles processes panics with a clear text when something is not as it must be: that is a
+//! failed test. What reads bytes returns errors.
+
+pub mod agent;
+pub mod collector;
+pub mod daemon;
+mod lines;
+pub mod metrics;
+pub mod otlp;
+pub mod program;
+pub mod reader;
+pub mod validator;
+pub mod workspace;
+
+pub use lines::Lines;

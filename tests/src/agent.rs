@@ -1,0 +1,214 @@
+//! The agent: the real binary, with a configuration of the test's choice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::collector::Collector;
+use crate::daemon::{Daemon, Ended};
+use crate::metrics::Metrics;
+use crate::otlp::OtlpFile;
+use crate::workspace;
+
+/// What an agent is to do.
+#[derive(Debug)]
+pub struct Setup {
+    dir: TempDir,
+    samples_per_second: u32,
+    window: Duration,
+    metrics_port: u16,
+    file: PathBuf,
+    exporters: Map<String, Value>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// The default rate, windows of one second, and a file exporter only. Nothing is shared with another agent.
+    ///
+    /// # Panics
+    /// If there is no place for temporary files.
+    #[must_use]
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("profiles.jsonl");
+        let metrics_port = workspace::free_port();
+        let window = Duration::from_secs(1);
+        Self { dir, samples_per_second: 19, window, metrics_port, file, exporters: Map::new() }
+    }
+
+    /// Samples `rate` times in each second of a CPU's time.
+    #[must_use]
+    pub fn samples_per_second(self, rate: u32) -> Self {
+        Self { samples_per_second: rate, ..self }
+    }
+
+    /// Ends a profile after each `window`.
+    #[must_use]
+    pub fn window(self, window: Duration) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Serves metrics on `port`.
+    #[must_use]
+    pub fn metrics_port(self, port: u16) -> Self {
+        Self { metrics_port: port, ..self }
+    }
+
+    /// Writes profiles to `file`.
+    #[must_use]
+    pub fn file(self, file: &Path) -> Self {
+        Self { file: file.to_owned(), ..self }
+    }
+
+    /// Sends profiles to `endpoint` too, in plaintext.
+    #[must_use]
+    pub fn otlp(self, endpoint: &str) -> Self {
+        self.otlp_exporter(json!({ "endpoint": endpoint, "tls": { "insecure": true } }))
+    }
+
+    /// Sends profiles to a Collector too, by TLS if it speaks that.
+    #[must_use]
+    pub fn collector(self, collector: &Collector) -> Self {
+        match collector.ca_file() {
+            None => self.otlp(&collector.endpoint()),
+            Some(ca) => {
+                self.otlp_exporter(json!({ "endpoint": collector.endpoint(), "tls": { "ca_file": ca } }))
+            }
+        }
+    }
+
+    fn otlp_exporter(mut self, config: Value) -> Self {
+        self.exporters.insert("otlp".to_owned(), config);
+        self
+    }
+
+    /// A command that runs the agent so.
+    ///
+    /// # Panics
+    /// If the agent does not build, or its configuration cannot be written.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let path = self.dir.path().join("agent.yaml");
+        // JSON is YAML.
+        fs::write(&path, self.config().to_string()).expect("the agent's configuration is written");
+        let mut command = Command::new(workspace::pipeline());
+        command.arg("--config").arg(path);
+        command
+    }
+
+    fn config(&self) -> Value {
+        let window = format!("{}ms", self.window.as_millis());
+        let mut exporters = self.exporters.clone();
+        exporters.insert("file".to_owned(), json!({ "path": self.file }));
+        for exporter in exporters.values_mut().filter_map(Value::as_object_mut) {
+            exporter.insert("window".to_owned(), json!(window));
+        }
+        let reader = json!({ "pull": { "exporter": { "prometheus": {
+            "host": "localhost",
+            "port": self.metrics_port,
+        } } } });
+        let names: Vec<_> = exporters.keys().cloned().collect();
+        json!({
+            "receivers": { "ebpf": { "samples_per_second": self.samples_per_second } },
+            "processors": { "procinfo": {} },
+            "exporters": exporters,
+            "service": {
+                "pipelines": {
+                    "profiles": { "receivers": ["ebpf"], "processors": ["procinfo"], "exporters": names },
+                },
+                "telemetry": { "metrics": { "readers": [reader] }, "logs": { "level": "info" } },
+            },
+        })
+    }
+
+    /// Starts the agent and waits until it samples.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start(self) -> Agent {
+        let daemon = Daemon::start("the agent", &mut self.command());
+        daemon.wait_for_log("Everything is ready.");
+        Agent { daemon, setup: self }
+    }
+}
+
+/// A running agent; killed if it is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    daemon: Daemon,
+    setup: Setup,
+}
+
+/// What an agent left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What its file exporter wrote.
+    pub file: OtlpFile,
+    /// The lines of its log.
+    pub log: Vec<String>,
+    setup: Setup,
+}
+
+impl Agent {
+    /// Its metrics now.
+    ///
+    /// # Panics
+    /// If they cannot be had.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::scrape(self.setup.metrics_port).expect("the agent serves metrics")
+    }
+
+    /// What its file exporter has written up to now.
+    ///
+    /// # Panics
+    /// If it has written something else than whole lines of profiles.
+    #[must_use]
+    pub fn file_so_far(&self) -> OtlpFile {
+        OtlpFile::read(&self.setup.file).expect("the agent has written OTLP profiles")
+    }
+
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// Sends it `signal`, which is to end it well.
+    ///
+    /// # Panics
+    /// If it exits with another code than 0, or has written something else than profiles.
+    #[must_use]
+    pub fn stop_by(self, signal: Signal) -> Outcome {
+        self.daemon.signal(signal);
+        let Ended { status, out, log } = self.daemon.wait();
+        Ended { status, out, log: log.clone() }.assert_code(0);
+        let file = OtlpFile::read(&self.setup.file).expect("the agent has written OTLP profiles");
+        Outcome { file, log, setup: self.setup }
+    }
+
+    /// As [`stop_by`](Self::stop_by), by SIGINT.
+    #[must_use]
+    pub fn stop(self) -> Outcome {
+        self.stop_by(Signal::INT)
+    }
+}
+
+impl Outcome {
+    /// Path of the file that it wrote; gone once this is dropped.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.setup.file
+    }
+}

@@ -1,0 +1,116 @@
+//! A process that a test starts, watches and stops.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::lines::Lines;
+
+/// How long a process may take for anything. Long enough for any machine, since it is only ever used
+/// up by a test that fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running process; killed if it is dropped, and its log is then shown if the test has failed.
+#[derive(Debug)]
+pub struct Daemon {
+    name: &'static str,
+    child: Child,
+    /// What it prints to standard output.
+    pub out: Lines,
+    /// What it prints to standard error.
+    pub log: Lines,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its status.
+    pub status: ExitStatus,
+    /// All it printed to standard output.
+    pub out: Vec<String>,
+    /// All it printed to standard error.
+    pub log: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts `command`, which messages call `name`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(name: &'static str, command: &mut Command) -> Self {
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let out = child.stdout.take().map(Lines::of).unwrap_or_default();
+        let log = child.stderr.take().map(Lines::of).unwrap_or_default();
+        Self { name, child, out, log }
+    }
+
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard input, if `command` asked for a pipe; once only.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// Waits until its log has a line that holds `text`, and returns the line.
+    ///
+    /// # Panics
+    /// If the line does not come.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        self.log.wait_for(text, PATIENCE).unwrap_or_else(|| panic!("{} has not logged {text:?}", self.name))
+    }
+
+    /// Sends it `signal`.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn wait(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                other => panic!("{} does not end: {other:?}", self.name),
+            }
+        };
+        Ended { status, out: self.out.all(PATIENCE), log: self.log.all(PATIENCE) }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Both fail only if it has ended by itself.
+        _ = self.child.kill();
+        _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- log of {}:\n{}\n---", self.name, self.log.all(PATIENCE).join("\n"));
+        }
+    }
+}
+
+impl Ended {
+    /// Asserts that it ended with exit code `code`.
+    ///
+    /// # Panics
+    /// If not; shows the log.
+    pub fn assert_code(&self, code: i32) {
+        let (status, signal) = (self.status, self.status.signal());
+        assert!(status.code() == Some(code), "{status}, signal {signal:?}, log:\n{}", self.log.join("\n"));
+    }
+}

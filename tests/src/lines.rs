@@ -1,0 +1,77 @@
+//! Lines that another process prints, kept as they come.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a process has printed to one stream so far.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    /// Reads `stream` to its end on a thread of its own, so that the writer never blocks.
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let shared = Arc::clone(&lines.0);
+        thread::spawn(move || {
+            // Bytes, not text: a log may hold a process's name, which is any bytes.
+            for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                lock(&shared).lines.push(String::from_utf8_lossy(&line).into_owned());
+                shared.changed.notify_all();
+            }
+            lock(&shared).ended = true;
+            shared.changed.notify_all();
+        });
+        lines
+    }
+
+    /// The lines up to now.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<String> {
+        lock(&self.0).lines.clone()
+    }
+
+    /// The first line that holds `text`; waits for it. `None` if the stream ends or `patience` runs out.
+    #[must_use]
+    pub fn wait_for(&self, text: &str, patience: Duration) -> Option<String> {
+        self.wait(patience, |state| state.lines.iter().find(|line| line.contains(text)).cloned())
+    }
+
+    /// Every line; waits for the stream's end, or until `patience` runs out.
+    #[must_use]
+    pub fn all(&self, patience: Duration) -> Vec<String> {
+        self.wait(patience, |state| state.ended.then(|| state.lines.clone())).unwrap_or_else(|| self.so_far())
+    }
+
+    fn wait<T>(&self, patience: Duration, look: impl Fn(&State) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut state = lock(&self.0);
+        loop {
+            if let Some(found) = look(&state) {
+                return Some(found);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.ended || left.is_zero() {
+                return None;
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! Prometheus metrics, fetched and read.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
+use crate::daemon::PATIENCE;
+
+/// The metrics of one scrape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics {
+    series: Vec<Series>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Series {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+impl Metrics {
+    /// Fetches `/metrics` from a port of the loopback interface.
+    ///
+    /// # Errors
+    /// If the server cannot be reached or does not answer 200.
+    pub fn scrape(port: u16) -> io::Result<Self> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // HTTP/1.0, so that the answer is neither chunked nor kept open.
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        if head.split(' ').nth(1) != Some("200") {
+            return Err(io::Error::other(head.to_owned()));
+        }
+        Ok(Self::parse(body))
+    }
+
+    /// Reads the text format; what is no series (comments, damaged lines) is left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self { series: text.lines().filter_map(series).collect() }
+    }
+
+    /// Sum of the series of that name with at least these labels; `None` if there is none.
+    #[must_use]
+    pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let matching = |series: &&Series| {
+            series.name == name
+                && labels.iter().all(|&(key, value)| series.labels.get(key).is_some_and(|have| have == value))
+        };
+        let values = self.series.iter().filter(matching).map(|series| series.value);
+        values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+    }
+
+    /// As [`get`](Self::get), as a count; 0 if there is none.
+    #[must_use]
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters are small")]
+        let count = self.get(name, labels).unwrap_or_default() as u64;
+        count
+    }
+
+    /// Sum of the series of that name for each value of `label`.
+    #[must_use]
+    pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        let mut sums = BTreeMap::new();
+        for series in self.series.iter().filter(|series| series.name == name) {
+            *sums.entry(series.labels.get(label).cloned().unwrap_or_default()).or_insert(0.0) += series.value;
+        }
+        sums
+    }
+}
+
+/// `name{key="value",...} number`
+fn series(line: &str) -> Option<Series> {
+    let line = line.trim();
+    let name_end = line.find(['{', ' '])?;
+    let (name, rest) = line.split_at_checked(name_end)?;
+    if name.is_empty() || name.starts_with('#') {
+        return None;
+    }
+    let (labels, rest) = match rest.strip_prefix('{') {
+        Some(rest) => labels(rest)?,
+        None => (BTreeMap::new(), rest),
+    };
+    let value = rest.split_whitespace().next()?.parse().ok()?;
+    Some(Series { name: name.to_owned(), labels, value })
+}
+
+/// `key="value",...}`, and what follows it.
+fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
+    let mut labels = BTreeMap::new();
+    loop {
+        rest = rest.trim_start_matches([',', ' ']);
+        if let Some(rest) = rest.strip_prefix('}') {
+            return Some((labels, rest));
+        }
+        let (key, after) = rest.split_once("=\"")?;
+        let (value, after) = quoted(after)?;
+        labels.insert(key.to_owned(), value);
+        rest = after;
+    }
+}
+
+/// Text up to a closing quote, with `\\`, `\"` and `\n` undone, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = text.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some((value, chars.as_str())),
+            '\\' => value.push(match chars.next()? {
+                'n' => '\n',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names, labels with escapes, comments and a time stamp are read as the format has them.
+    #[test]
+    fn the_text_format_is_read() {
+        let metrics = Metrics::parse(
+            "# TYPE lost counter\nlost{reason=\"a\"} 2\nlost{reason=\"b \\\"}\\n\",x=\"1\"} 3 1700\nup 1.5\n",
+        );
+        assert_eq!(metrics.get("lost", &[]), Some(5.0));
+        assert_eq!(metrics.count("lost", &[("reason", "b \"}\n")]), 3);
+        assert_eq!(metrics.get("lost", &[("reason", "c")]), None);
+        assert_eq!(metrics.get("up", &[]), Some(1.5));
+        assert_eq!(metrics.by_label("lost", "x"), [(String::new(), 2.0), ("1".to_owned(), 3.0)].into());
+    }
+
+    proptest! {
+        /// Any text is read or skipped: no panic.
+        #[test]
+        fn any_text_is_read_or_skipped(text in "(.|\n)*", lines in "(a\\{?k?=?\"?\\\\?,?\\}? ?[0-9]?\n)*") {
+            _ = Metrics::parse(&text);
+            _ = Metrics::parse(&lines);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Files of OTLP/JSON lines, one export request a line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::resolved::{BadIndex, Resource, resolve};
+use super::summary::Summary;
+use super::wire::Request;
+
+/// The requests of a file, in its order.
+#[derive(Clone, Debug)]
+pub struct OtlpFile {
+    /// One for each line.
+    pub requests: Vec<Request>,
+}
+
+/// A file that does not hold OTLP profiles.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file could not be read.
+    #[error("{}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is not an export request.
+    #[error("line {line}")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// An index points to nothing.
+    #[error(transparent)]
+    Index(#[from] BadIndex),
+}
+
+impl OtlpFile {
+    /// The file at `path`.
+    ///
+    /// # Errors
+    /// [`ReadError::Read`] if it cannot be read; [`ReadError::Line`] for a line that is no request.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let text = fs::read(path).map_err(|source| ReadError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// The file with this content. A last line without an end is a line like any other: a writer
+    /// that was cut off leaves one that does not parse.
+    ///
+    /// # Errors
+    /// [`ReadError::Line`] for a line that is no request.
+    pub fn parse(text: &[u8]) -> Result<Self, ReadError> {
+        let lines = text.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+        let requests = lines.map(|(at, line)| {
+            serde_json::from_slice(line).map_err(|source| ReadError::Line { line: at + 1, source })
+        });
+        Ok(Self { requests: requests.collect::<Result<_, _>>()? })
+    }
+
+    /// Everything that was profiled, request by request; a process is there once for each window.
+    ///
+    /// # Errors
+    /// [`ReadError::Index`] for the first index that is out of its table.
+    pub fn resources(&self) -> Result<Vec<Resource>, ReadError> {
+        let mut resources = Vec::new();
+        for request in &self.requests {
+            resources.extend(resolve(request)?);
+        }
+        Ok(resources)
+    }
+
+    /// The file in a few figures.
+    ///
+    /// # Errors
+    /// [`ReadError::Index`] for the first index that is out of its table.
+    pub fn summary(&self) -> Result<Summary, ReadError> {
+        Ok(Summary::of(self.requests.len(), &self.resources()?))
+    }
+}

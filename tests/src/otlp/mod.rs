@@ -1,0 +1,13 @@
+//! OTLP profiles read back from files of JSON lines, with nothing shared with what wrote them.
+
+mod file;
+mod number;
+mod resolved;
+mod summary;
+mod value;
+pub mod wire;
+
+pub use file::{OtlpFile, ReadError};
+pub use resolved::{BadIndex, Frame, Mapping, Profile, Resource, Sample, resolve};
+pub use summary::Summary;
+pub use value::{Attributes, Value};

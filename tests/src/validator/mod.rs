@@ -1,0 +1,46 @@
+//! Rules that a request of OTLP profiles keeps so that every known reader understands it.
+
+mod at;
+mod check;
+mod convention;
+mod dictionary;
+mod profile;
+mod resource;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use rule::{Rule, Violation};
+
+use crate::otlp::OtlpFile;
+use crate::otlp::wire::Request;
+
+/// Every rule that `request` breaks, and where; empty if it is valid.
+#[must_use]
+pub fn validate(request: &Request) -> Vec<Violation> {
+    let mut check = check::Check::new(&request.dictionary);
+    resource::check(&mut check, &request.resource_profiles);
+    dictionary::check(&mut check);
+    check.orphans();
+    check.violations
+}
+
+/// Asserts that every request of a file is valid.
+///
+/// # Panics
+/// If one is not; says what rules it breaks and where.
+pub fn assert_valid(file: &OtlpFile) {
+    /// Enough to see what is wrong, few enough to read.
+    const SHOWN: usize = 20;
+    for (line, request) in file.requests.iter().enumerate() {
+        let violations = validate(request);
+        let shown: Vec<_> = violations.iter().take(SHOWN).map(ToString::to_string).collect();
+        assert!(
+            violations.is_empty(),
+            "request {} breaks {} rules:\n{}",
+            line + 1,
+            violations.len(),
+            shown.join("\n")
+        );
+    }
+}

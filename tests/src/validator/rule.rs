@@ -1,0 +1,113 @@
+//! The rules, each by name.
+
+use std::fmt;
+
+/// A rule that a request of profiles keeps.
+///
+/// Taken from the comments of the proto files and the specification (version 1.10), from what
+/// `profcheck` checks, and from what the known readers refuse. The reader that needs it is named
+/// where the specification does not ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Lists of resources, scopes, profiles and samples hold something. Parca refuses others.
+    NotEmpty,
+    /// `resource`, `scope`, `sampleType` and `periodType` are there. Parca crashes without.
+    MessagePresent,
+    /// Each of the seven tables starts with its zero value.
+    Sentinel,
+    /// Every index points into its table.
+    IndexInRange,
+    /// No table holds an entry twice.
+    NoDuplicate,
+    /// Every entry of a table but the first is used.
+    NoOrphan,
+    /// No list of attributes has a key twice.
+    UniqueKey,
+    /// Every attribute has a key and a value.
+    AttributeComplete,
+    /// Attributes of resources and scopes are inline. The Collector does not follow references there.
+    AttributeInline,
+    /// A resource has the attributes that name it: `service.name` and `process.executable.name`.
+    /// Pyroscope calls the service unknown without.
+    AttributeRequired,
+    /// Conventional attributes have their conventional type.
+    AttributeType,
+    /// A mapping starts before it ends, or has no addresses at all.
+    MappingOrder,
+    /// A mapping has a build ID (`gnu`, `go` or `htlhash`).
+    BuildIdPresent,
+    /// A build ID is in lower-case hex, an `htlhash` of 16 bytes.
+    BuildIdFormat,
+    /// A function has a name, a system name or a file name.
+    FunctionNamed,
+    /// Line and column numbers are not negative.
+    LineNumber,
+    /// Every location says by `profile.frame.type` what code it is, in a word every reader knows.
+    /// Devfiler refuses the request without, and for a word of its own.
+    FrameType,
+    /// A location has a mapping or a line. Neither says nothing at all.
+    LocationKnown,
+    /// Span and trace IDs have their length.
+    LinkLength,
+    /// Samples of CPU time have times and no values. Others are counted wrongly by devfiler or not at all by Elastic.
+    TimesOnly,
+    /// Times lie in the profile's window, its end excluded.
+    TimeInWindow,
+    /// A profile's time is wall-clock time: after 2020, not after the kernel's start.
+    WallClock,
+    /// No two samples of a profile have the same stack, attributes and link.
+    SampleIdentity,
+    /// What is counted is `samples` in `count`, for each `cpu` period of some `nanoseconds`.
+    /// Pyroscope names the profile by this.
+    CpuProfile,
+    /// Fields that readers disagree on are not set: profile IDs and original payloads.
+    FieldUnset,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 25] = [
+        Self::NotEmpty,
+        Self::MessagePresent,
+        Self::Sentinel,
+        Self::IndexInRange,
+        Self::NoDuplicate,
+        Self::NoOrphan,
+        Self::UniqueKey,
+        Self::AttributeComplete,
+        Self::AttributeInline,
+        Self::AttributeRequired,
+        Self::AttributeType,
+        Self::MappingOrder,
+        Self::BuildIdPresent,
+        Self::BuildIdFormat,
+        Self::FunctionNamed,
+        Self::LineNumber,
+        Self::FrameType,
+        Self::LocationKnown,
+        Self::LinkLength,
+        Self::TimesOnly,
+        Self::TimeInWindow,
+        Self::WallClock,
+        Self::SampleIdentity,
+        Self::CpuProfile,
+        Self::FieldUnset,
+    ];
+}
+
+/// One rule broken in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where: a path of JSON keys and positions.
+    pub at: String,
+    /// The rule.
+    pub rule: Rule,
+    /// What is there instead.
+    pub found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}: {}", self.at, self.rule, self.found)
+    }
+}

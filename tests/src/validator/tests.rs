@@ -1,0 +1,295 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Rule, validate};
+
+const VALID: &str = include_str!("../../fixtures/valid.json");
+
+const PROFILE: &str = "/resourceProfiles/0/scopeProfiles/0/profiles/0";
+
+fn valid() -> Value {
+    serde_json::from_str(VALID).unwrap()
+}
+
+/// What `validate` says of a request, as rules and places.
+fn violations(request: Value) -> Vec<(Rule, String)> {
+    let request = serde_json::from_value(request).expect("the request is OTLP");
+    validate(&request).into_iter().map(|violation| (violation.rule, violation.at)).collect()
+}
+
+/// The valid request with `value` at `pointer`, from `from` on (`PROFILE` or "").
+fn set(from: &str, pointer: &str, value: Value) -> Value {
+    let mut request = valid();
+    let pointer = format!("{from}{pointer}");
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = request.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
+    match parent {
+        Value::Array(list) if key == "-" => list.push(value),
+        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+        parent => parent[key] = value,
+    }
+    request
+}
+
+/// One broken place for each rule (several where the rule has several sides): the request, the rule, the place.
+fn broken() -> Vec<(Value, Rule, &'static str)> {
+    let resource = "/resourceProfiles/0/resource";
+    let tables = "/dictionary";
+    vec![
+        (set("", "/resourceProfiles", json!([])), Rule::NotEmpty, "resourceProfiles"),
+        (set(PROFILE, "/samples", json!([])), Rule::NotEmpty, "PROFILE.samples"),
+        (
+            set("", "/resourceProfiles/1/scopeProfiles", json!([])),
+            Rule::NotEmpty,
+            "resourceProfiles[1].scopeProfiles",
+        ),
+        (
+            set("", "/resourceProfiles/1/scopeProfiles/0/profiles", json!([])),
+            Rule::NotEmpty,
+            "resourceProfiles[1].scopeProfiles[0].profiles",
+        ),
+        (
+            set("", "/resourceProfiles/1/resource", Value::Null),
+            Rule::MessagePresent,
+            "resourceProfiles[1].resource",
+        ),
+        (
+            set("", "/resourceProfiles/1/scopeProfiles/0/scope", Value::Null),
+            Rule::MessagePresent,
+            "resourceProfiles[1].scopeProfiles[0].scope",
+        ),
+        (set(PROFILE, "/periodType", Value::Null), Rule::MessagePresent, "PROFILE.periodType"),
+        (
+            set(tables, "/mappingTable/0", json!({"memoryLimit": "1"})),
+            Rule::Sentinel,
+            "dictionary.mappingTable[0]",
+        ),
+        (
+            set(tables, "/locationTable/0", json!({"address": "1"})),
+            Rule::Sentinel,
+            "dictionary.locationTable[0]",
+        ),
+        (
+            set(tables, "/functionTable/0", json!({"startLine": "1"})),
+            Rule::Sentinel,
+            "dictionary.functionTable[0]",
+        ),
+        (
+            set(
+                tables,
+                "/linkTable/0",
+                json!({"traceId": "00000000000000000000000000000000", "spanId": "0000000000000000"}),
+            ),
+            Rule::Sentinel,
+            "dictionary.linkTable[0]",
+        ),
+        (set(tables, "/stringTable/0", json!("x")), Rule::Sentinel, "dictionary.stringTable[0]"),
+        (
+            set(tables, "/attributeTable/0", json!({"unitStrindex": 1})),
+            Rule::Sentinel,
+            "dictionary.attributeTable[0]",
+        ),
+        (
+            set(tables, "/stackTable/0", json!({"locationIndices": [1]})),
+            Rule::Sentinel,
+            "dictionary.stackTable[0]",
+        ),
+        (set(tables, "/linkTable", json!([])), Rule::Sentinel, "dictionary.linkTable[0]"),
+        (
+            set(PROFILE, "/samples/0/stackIndex", json!(4)),
+            Rule::IndexInRange,
+            "PROFILE.samples[0].stackIndex",
+        ),
+        (
+            set(PROFILE, "/samples/0/attributeIndices/1", json!(-1)),
+            Rule::IndexInRange,
+            "PROFILE.samples[0].attributeIndices[1]",
+        ),
+        (
+            set(tables, "/stackTable/1/locationIndices/1", json!(9)),
+            Rule::IndexInRange,
+            "dictionary.stackTable[1].locationIndices[1]",
+        ),
+        (set(tables, "/stringTable/-", json!("cpu")), Rule::NoDuplicate, "dictionary.stringTable[14]"),
+        (
+            set(tables, "/stackTable/-", json!({"locationIndices": [3]})),
+            Rule::NoDuplicate,
+            "dictionary.stackTable[4]",
+        ),
+        (
+            set(tables, "/functionTable/-", json!({"nameStrindex": 6})),
+            Rule::NoDuplicate,
+            "dictionary.functionTable[2]",
+        ),
+        (set(tables, "/stringTable/-", json!("unused")), Rule::NoOrphan, "dictionary.stringTable[14]"),
+        (
+            set(tables, "/stackTable/-", json!({"locationIndices": [2]})),
+            Rule::NoOrphan,
+            "dictionary.stackTable[4]",
+        ),
+        (
+            set(tables, "/locationTable/1/attributeIndices", json!([3, 7])),
+            Rule::UniqueKey,
+            "dictionary.locationTable[1].attributeIndices[1]",
+        ),
+        (
+            set(
+                "",
+                "/resourceProfiles/1/resource/attributes/1",
+                json!({"key": "service.name", "value": {"stringValue": "x"}}),
+            ),
+            Rule::UniqueKey,
+            "resourceProfiles[1].resource.attributes[1]",
+        ),
+        (
+            set(resource, "/attributes/1", json!({"key": "", "value": {"stringValue": "x"}})),
+            Rule::AttributeComplete,
+            "resourceProfiles[0].resource.attributes[1]",
+        ),
+        (
+            set(tables, "/attributeTable/6/value", Value::Null),
+            Rule::AttributeComplete,
+            "dictionary.attributeTable[6]",
+        ),
+        (
+            set(PROFILE, "/samples/0/attributeIndices/1", json!(0)),
+            Rule::AttributeComplete,
+            "PROFILE.samples[0].attributeIndices[1]",
+        ),
+        (
+            set(resource, "/attributes/4", json!({"keyStrindex": 5, "value": {"stringValue": "x"}})),
+            Rule::AttributeInline,
+            "resourceProfiles[0].resource.attributes[4]",
+        ),
+        (
+            set(resource, "/attributes/0/key", json!("service.namespace")),
+            Rule::AttributeRequired,
+            "resourceProfiles[0].resource",
+        ),
+        (
+            set(resource, "/attributes/1/value", json!({"stringValue": "4242"})),
+            Rule::AttributeType,
+            "resourceProfiles[0].resource.attributes[1]",
+        ),
+        (
+            set(tables, "/attributeTable/4/value", json!({"intValue": "1"})),
+            Rule::AttributeType,
+            "dictionary.attributeTable[4]",
+        ),
+        (
+            set(tables, "/mappingTable/1/memoryLimit", json!("4096")),
+            Rule::MappingOrder,
+            "dictionary.mappingTable[1]",
+        ),
+        (
+            set(tables, "/mappingTable/1/attributeIndices", json!([])),
+            Rule::BuildIdPresent,
+            "dictionary.mappingTable[1]",
+        ),
+        (
+            set(tables, "/attributeTable/1/value/stringValue", json!("0AF6")),
+            Rule::BuildIdFormat,
+            "dictionary.attributeTable[1]",
+        ),
+        (
+            set(tables, "/attributeTable/2/value/stringValue", json!("0af6")),
+            Rule::BuildIdFormat,
+            "dictionary.attributeTable[2]",
+        ),
+        (
+            set(tables, "/functionTable/1", json!({"startLine": "3"})),
+            Rule::FunctionNamed,
+            "dictionary.functionTable[1]",
+        ),
+        (
+            set(tables, "/locationTable/3/lines/0", json!({"functionIndex": 1, "line": "-1"})),
+            Rule::LineNumber,
+            "dictionary.locationTable[3].lines[0]",
+        ),
+        (
+            set(tables, "/attributeTable/7/value/stringValue", json!("rust")),
+            Rule::FrameType,
+            "dictionary.attributeTable[7]",
+        ),
+        (
+            set(tables, "/locationTable/2/attributeIndices", json!([])),
+            Rule::FrameType,
+            "dictionary.locationTable[2]",
+        ),
+        (
+            set(tables, "/locationTable/3/lines", json!([])),
+            Rule::LocationKnown,
+            "dictionary.locationTable[3]",
+        ),
+        (set(tables, "/linkTable/1/spanId", json!("00")), Rule::LinkLength, "dictionary.linkTable[1]"),
+        (set(PROFILE, "/samples/1/timestampsUnixNano", json!([])), Rule::TimesOnly, "PROFILE.samples[1]"),
+        (set(PROFILE, "/samples/1/values", json!(["1"])), Rule::TimesOnly, "PROFILE.samples[1]"),
+        (
+            set(PROFILE, "/samples/1/timestampsUnixNano/0", json!("1785578405000000000")),
+            Rule::TimeInWindow,
+            "PROFILE.samples[1].timestampsUnixNano[0]",
+        ),
+        (
+            set(PROFILE, "/samples/1/timestampsUnixNano/0", json!("1785578399999999999")),
+            Rule::TimeInWindow,
+            "PROFILE.samples[1].timestampsUnixNano[0]",
+        ),
+        (set(PROFILE, "/timeUnixNano", json!("86400000000000")), Rule::WallClock, "PROFILE.timeUnixNano"),
+        (
+            set(
+                PROFILE,
+                "/samples/1",
+                json!({"stackIndex": 1, "attributeIndices": [5, 4], "linkIndex": 1, "timestampsUnixNano": ["1785578401000000000"]}),
+            ),
+            Rule::SampleIdentity,
+            "PROFILE.samples[1]",
+        ),
+        (
+            set(PROFILE, "/sampleType", json!({"typeStrindex": 3, "unitStrindex": 4})),
+            Rule::CpuProfile,
+            "PROFILE.sampleType",
+        ),
+        (set(PROFILE, "/period", json!("0")), Rule::CpuProfile, "PROFILE.period"),
+        (set(PROFILE, "/profileId", json!("000102030405060708090a0b0c0d0e0f")), Rule::FieldUnset, "PROFILE"),
+        (set(PROFILE, "/originalPayloadFormat", json!("pprof")), Rule::FieldUnset, "PROFILE"),
+    ]
+}
+
+/// The fixture keeps every rule: what the mutations break, they alone break.
+#[test]
+fn a_valid_request_breaks_no_rule() {
+    assert_eq!(violations(valid()), []);
+}
+
+/// Each mutation is found at its place; what else it breaks follows from it.
+#[test]
+fn every_broken_rule_is_reported_with_its_place() {
+    for (request, rule, at) in broken() {
+        let at = at.replace("PROFILE", "resourceProfiles[0].scopeProfiles[0].profiles[0]");
+        let found = violations(request);
+        assert!(found.contains(&(rule, at.clone())), "{rule:?} at {at} is not among {found:?}");
+    }
+}
+
+/// No rule is there only in name.
+#[test]
+fn every_rule_is_broken_by_some_request() {
+    let covered: BTreeSet<_> = broken().into_iter().map(|(_, rule, _)| rule).collect();
+    assert_eq!(covered, Rule::ALL.into_iter().collect());
+}
+
+/// All faults come at once, not the first only.
+#[test]
+fn several_faults_are_all_reported() {
+    let mut request = set(PROFILE, "/period", json!("0"));
+    request["dictionary"]["linkTable"][1]["spanId"] = json!("00");
+    let rules: Vec<_> = violations(request).into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, [Rule::CpuProfile, Rule::LinkLength]);
+}
+
+/// What the Collector writes for the first attribute is as good as what the specification has.
+#[test]
+fn an_empty_value_in_the_first_attribute_is_a_sentinel() {
+    assert_eq!(violations(set("/dictionary", "/attributeTable/0", json!({"value": {}}))), []);
+}

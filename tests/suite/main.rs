@@ -1,0 +1,21 @@
+//! What the agent promises as a whole, tried on the real binary.
+//!
+//! Tests that load programs into the kernel are ignored unless asked for, since they need root:
+//! `cargo test -p tests -- --include-ignored`, after `tests/setup.sh`; `make test` does both.
+
+mod accounting;
+mod attribution;
+mod bad_start;
+mod delivery;
+mod reading;
+mod shutdown;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held by a test while it runs an agent that samples: each sees the whole machine, and programs
+/// under test shall have the CPUs to themselves as far as the suite can tell.
+fn alone() -> MutexGuard<'static, ()> {
+    static AGENT: Mutex<()> = Mutex::new(());
+    // A test that failed with the lock held has no bearing on the next.
+    AGENT.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,62 @@
+//! The two readers of OTLP files: ours, and an independent one.
+
+use std::fs;
+
+use tests::otlp::{OtlpFile, ReadError};
+use tests::reader;
+
+const VALID: &str = include_str!("../fixtures/valid.json");
+
+/// The fixture as a file of one line.
+fn line() -> Vec<u8> {
+    let request: serde_json::Value = serde_json::from_str(VALID).expect("the fixture is JSON");
+    format!("{request}\n").into_bytes()
+}
+
+/// Every index is followed to what the fixture's author meant.
+#[test]
+fn our_reader_follows_every_index() {
+    let resources = OtlpFile::parse(&line()).unwrap().resources().unwrap();
+    let [burn, kernel] = resources.as_slice() else { panic!("{resources:?}") };
+    assert_eq!(burn.text("process.executable.path"), "/opt/burn");
+    assert_eq!(burn.int("process.pid"), Some(4242));
+    assert_eq!((burn.events(), kernel.events()), (3, 1));
+
+    let profile = &burn.profiles[0];
+    assert_eq!((profile.until - profile.from, profile.period), (5_000_000_000, 52_631_578));
+    assert_eq!(profile.attributes["pipeline.samples.lost"].as_int(), Some(0));
+    let deep = &profile.samples[1];
+    assert_eq!(deep.times, [1_785_578_404_999_999_999]);
+    assert_eq!(deep.attributes["thread.name"].as_text(), Some("burn"));
+    assert_eq!(deep.attributes["thread.id"].as_int(), Some(4243));
+    assert_eq!(deep.stack[0].functions, ["vmlinux"]);
+    assert!(deep.stack[0].mapping.is_none());
+    let user = deep.stack[1].mapping.as_ref().unwrap();
+    assert_eq!((deep.stack[1].address, user.filename.as_str()), (4660, "/opt/burn"));
+}
+
+/// A damaged file is refused where it is damaged: a cut line, a number for a 64-bit integer, an unknown key.
+#[test]
+fn our_reader_refuses_what_is_not_otlp_json() {
+    for damaged in [
+        "{\"resourceProfiles\":[".to_owned(),
+        VALID.replace("\"5000000000\"", "5000000000").replace('\n', ""),
+        VALID.replace("stackTable", "stacks").replace('\n', ""),
+    ] {
+        let file = [line(), damaged.into_bytes()].concat();
+        assert!(matches!(OtlpFile::parse(&file), Err(ReadError::Line { line: 2, .. })));
+    }
+}
+
+/// Our reader and protobuf's own agree on every figure, so a fault in one cannot hide.
+#[test]
+#[ignore = "needs tests/setup.sh"]
+fn the_independent_reader_agrees_on_the_fixture() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("valid.jsonl");
+    fs::write(&path, [line(), line()].concat()).unwrap();
+    let reading = reader::read(&path);
+    assert_eq!(reading.summary, OtlpFile::read(&path).unwrap().summary().unwrap());
+    assert_eq!((reading.summary.requests, reading.summary.events), (2, 8));
+    assert!(reading.largest_request_bytes > 0);
+}
