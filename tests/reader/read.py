@@ -28,9 +28,29 @@ def hex_to_base64(line):
     return request
 
 
-def any_value(value):
+def any_value(value, strings):
     kind = value.WhichOneof("value")
+    if kind == "string_value_strindex":
+        return strings[value.string_value_strindex]
     return None if kind is None else getattr(value, kind)
+
+
+def resource_attributes(attributes, strings):
+    """Attributes by key; both may be references, as the Collector writes them."""
+    return {
+        strings[kv.key_strindex] if kv.key_strindex else kv.key: any_value(kv.value, strings)
+        for kv in attributes
+    }
+
+
+def attributes(tables, indices):
+    """Attributes by key."""
+    found = {}
+    for index in indices:
+        attribute = tables.attribute_table[index]
+        key = tables.string_table[attribute.key_strindex]
+        found[key] = any_value(attribute.value, tables.string_table)
+    return found
 
 
 class Reader:
@@ -49,8 +69,8 @@ class Reader:
         self.largest = max(self.largest, request.ByteSize())
         for resource in request.resource_profiles:
             self.figures["resources"] += 1
-            inline = {kv.key: any_value(kv.value) for kv in resource.resource.attributes}
-            path = inline.get("process.executable.path") or ""
+            named = resource_attributes(resource.resource.attributes, request.dictionary.string_table)
+            path = named.get("process.executable.path") or ""
             for scope in resource.scope_profiles:
                 for profile in scope.profiles:
                     for sample in profile.samples:
@@ -78,15 +98,6 @@ class Reader:
         figures["last"] = max(self.times, default=0)
         figures |= {"paths": self.paths, "threads": self.threads, "leaves": self.leaves}
         return {"summary": figures, "largest_request_bytes": self.largest}
-
-
-def attributes(tables, indices):
-    """Attributes by key."""
-    found = {}
-    for index in indices:
-        attribute = tables.attribute_table[index]
-        found[tables.string_table[attribute.key_strindex]] = any_value(attribute.value)
-    return found
 
 
 def main():

@@ -66,7 +66,8 @@ impl Programs {
 
     fn truth(&self, name: &str, used: Duration) -> Truth {
         let path = self.path(name);
-        let own_path = path.strip_prefix(self.path("jail")).map_or(path.clone(), |own| Path::new("/").join(own));
+        let own_path =
+            path.strip_prefix(self.path("jail")).map_or(path.clone(), |own| Path::new("/").join(own));
         Truth { path, own_path, build_id: Self::build_id(name), used }
     }
 }
@@ -116,7 +117,8 @@ fn every_sample_names_the_executable_that_ran() {
 /// Samples equal CPU time times frequency; what the agent counts as lost may be missing.
 fn assert_share(resources: &[Resource], image: &Truth, lost: u64) {
     let path = image.path.to_str().expect("a path of ours is text");
-    let found: u64 = resources.iter().filter(|of| of.text("process.executable.path") == path).map(Resource::events).sum();
+    let found: u64 =
+        resources.iter().filter(|of| of.text("process.executable.path") == path).map(Resource::events).sum();
     let due = image.used.as_secs_f64() * f64::from(RATE);
     println!("{path}: {found} samples of {due:.0}, {lost} lost on the machine");
     assert!(found as f64 <= due * (1.0 + TOLERANCE), "{path}: {found} samples, {due:.0} due");
@@ -168,7 +170,9 @@ fn lost(file: &OtlpFile) -> u64 {
     let profiles = resources.iter().flat_map(|resource| &resource.profiles);
     // Every profile of a window repeats the window's figure.
     let windows: BTreeMap<u64, i64> = profiles
-        .filter_map(|profile| Some((profile.until, profile.attributes.get("pipeline.window.samples.lost")?.as_int()?)))
+        .filter_map(|profile| {
+            Some((profile.until, profile.attributes.get("pipeline.window.samples.lost")?.as_int()?))
+        })
         .collect();
     windows.into_values().filter_map(|lost| u64::try_from(lost).ok()).sum()
 }

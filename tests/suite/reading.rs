@@ -4,6 +4,7 @@ use std::fs;
 
 use tests::otlp::{OtlpFile, ReadError};
 use tests::reader;
+use tests::validator::{self, Rule};
 
 const VALID: &str = include_str!("../fixtures/valid.json");
 
@@ -35,6 +36,16 @@ fn our_reader_follows_every_index() {
     assert_eq!((deep.stack[1].address, user.filename.as_str()), (4660, "/opt/burn"));
 }
 
+/// What a Collector makes of the fixture reads the same, and keeps every rule but the one that it is known to break.
+#[test]
+fn what_a_collector_writes_reads_as_what_it_received() {
+    let sent = OtlpFile::parse(&line()).unwrap();
+    let received = OtlpFile::parse(include_bytes!("../fixtures/received.jsonl")).unwrap();
+    assert_eq!(received.summary().unwrap(), sent.summary().unwrap());
+    validator::assert_valid_except(&received, &[Rule::AttributeInline]);
+    assert!(!validator::validate(&received.requests[0]).is_empty());
+}
+
 /// A damaged file is refused where it is damaged: a cut line, a number for a 64-bit integer, an unknown key.
 #[test]
 fn our_reader_refuses_what_is_not_otlp_json() {
@@ -54,7 +65,8 @@ fn our_reader_refuses_what_is_not_otlp_json() {
 fn the_independent_reader_agrees_on_the_fixture() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("valid.jsonl");
-    fs::write(&path, [line(), line()].concat()).unwrap();
+    let received = include_bytes!("../fixtures/received.jsonl").to_vec();
+    fs::write(&path, [line(), received].concat()).unwrap();
     let reading = reader::read(&path);
     assert_eq!(reading.summary, OtlpFile::read(&path).unwrap().summary().unwrap());
     assert_eq!((reading.summary.requests, reading.summary.events), (2, 8));

@@ -4,7 +4,7 @@ mod file;
 mod number;
 mod resolved;
 mod summary;
-mod value;
+pub mod value;
 pub mod wire;
 
 pub use file::{OtlpFile, ReadError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::value::{Attributes, Value, inline};
+use super::value::{self, Attributes, Value};
 use super::wire;
 
 /// Something that was profiled, and its profiles in one request.
@@ -129,13 +129,10 @@ impl<'a> Tables<'a> {
     }
 
     fn resource(&self, from: &wire::ResourceProfiles) -> Result<Resource, BadIndex> {
+        let attributes = from.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
         let profiles = from.scope_profiles.iter().flat_map(|scope| &scope.profiles);
         Ok(Resource {
-            attributes: from
-                .resource
-                .as_ref()
-                .map(|resource| inline(&resource.attributes))
-                .unwrap_or_default(),
+            attributes: value::attributes(attributes, &self.dictionary.string_table),
             profiles: profiles.map(|profile| self.profile(profile)).collect::<Result<_, _>>()?,
         })
     }
@@ -186,11 +183,12 @@ impl<'a> Tables<'a> {
     }
 
     fn attributes(&self, indices: &[i32]) -> Result<Attributes, BadIndex> {
+        let of = |any| Value::of(any, &self.dictionary.string_table);
         let mut attributes = Attributes::new();
         for &index in indices {
             let attribute = entry(&self.dictionary.attribute_table, "attributeTable", index)?;
             let key = self.string(attribute.key_strindex)?;
-            if let Some(value) = attribute.value.as_ref().and_then(Value::of) {
+            if let Some(value) = attribute.value.as_ref().and_then(of) {
                 attributes.insert(key.to_owned(), value);
             }
         }

@@ -24,17 +24,22 @@ pub enum Value {
 }
 
 impl Value {
-    /// What an `AnyValue` holds; `None` if nothing, or something that profiles do not use.
+    /// What an `AnyValue` holds, its references followed into `strings`; `None` if nothing, a reference to
+    /// nothing, or something that profiles do not use.
     #[must_use]
-    pub fn of(any: &AnyValue) -> Option<Self> {
-        let AnyValue { string_value, bool_value, int_value, double_value, array_value, .. } = any;
-        None.or_else(|| string_value.clone().map(Self::Text))
+    pub fn of(any: &AnyValue, strings: &[String]) -> Option<Self> {
+        let AnyValue { bool_value, int_value, double_value, array_value, .. } = any;
+        None.or_else(|| text(any, strings).map(|text| Self::Text(text.to_owned())))
             .or_else(|| bool_value.map(Self::Bool))
             .or_else(|| int_value.map(Self::Int))
             .or_else(|| double_value.map(Self::Double))
             .or_else(|| {
                 let list = array_value.as_ref()?;
-                list.values.iter().map(Self::of).collect::<Option<_>>().map(Self::List)
+                list.values
+                    .iter()
+                    .map(|value| Self::of(value, strings))
+                    .collect::<Option<_>>()
+                    .map(Self::List)
             })
     }
 
@@ -63,7 +68,27 @@ impl fmt::Display for Value {
     }
 }
 
-/// Inline attributes by key; those without a value are left out.
-pub(super) fn inline(attributes: &[KeyValue]) -> Attributes {
-    attributes.iter().filter_map(|kv| Some((kv.key.clone(), Value::of(kv.value.as_ref()?)?))).collect()
+/// Text that a value holds, or refers to among `strings`.
+#[must_use]
+pub fn text<'a>(any: &'a AnyValue, strings: &'a [String]) -> Option<&'a str> {
+    any.string_value.as_deref().or_else(|| string(any.string_value_strindex?, strings))
+}
+
+/// Key of an attribute, inline or a reference into `strings`; `None` if it refers to nothing.
+#[must_use]
+pub fn key<'a>(attribute: &'a KeyValue, strings: &'a [String]) -> Option<&'a str> {
+    match attribute.key_strindex {
+        0 => Some(&attribute.key),
+        index => string(index, strings),
+    }
+}
+
+/// Attributes of a resource by key; those without a value are left out.
+pub(super) fn attributes(list: &[KeyValue], strings: &[String]) -> Attributes {
+    let pair = |kv: &KeyValue| Some((key(kv, strings)?.to_owned(), Value::of(kv.value.as_ref()?, strings)?));
+    list.iter().filter_map(pair).collect()
+}
+
+fn string(index: i32, strings: &[String]) -> Option<&str> {
+    strings.get(usize::try_from(index).ok()?).map(String::as_str)
 }

@@ -3,6 +3,7 @@
 use super::at::At;
 use super::check::Check;
 use super::rule::Rule;
+use crate::otlp::value;
 use crate::otlp::wire::AnyValue;
 
 /// Prefix of the keys of build IDs, which go on mappings.
@@ -36,14 +37,18 @@ pub(super) fn check(check: &mut Check<'_>, key: &str, value: Option<&AnyValue>, 
         Some(value) if *value != AnyValue::default() => value,
         _ => return check.broken(at, Rule::AttributeComplete, format_args!("no value for {key:?}")),
     };
+    if let Some(index) = value.string_value_strindex {
+        check.string(index, &at.key("value").key("stringValueStrindex"));
+    }
+    let text = value::text(value, &check.dictionary.string_table);
     let build_id = key.strip_prefix(BUILD_ID);
     if INTEGERS.contains(&key) {
         check.expect(value.int_value.is_some(), at, Rule::AttributeType, format_args!("{key} is no integer"));
     }
     if STRINGS.contains(&key) || build_id.is_some() {
-        check.expect(value.string_value.is_some(), at, Rule::AttributeType, format_args!("{key} is no text"));
+        check.expect(text.is_some(), at, Rule::AttributeType, format_args!("{key} is no text"));
     }
-    let text = value.string_value.as_deref().unwrap_or_default();
+    let text = text.unwrap_or_default();
     let well_formed = match build_id {
         Some("gnu") => is_hex(text) && text.len() <= 40,
         Some("htlhash") => is_hex(text) && text.len() == 32,

@@ -123,8 +123,5 @@ fn function(check: &mut Check<'_>, function: &Function, at: &At<'_>) {
 fn attribute(check: &mut Check<'_>, attribute: &Attribute, at: &At<'_>) {
     let key = check.string(attribute.key_strindex, &at.key("keyStrindex"));
     check.string(attribute.unit_strindex, &at.key("unitStrindex"));
-    if let Some(index) = attribute.value.as_ref().and_then(|value| value.string_value_strindex) {
-        check.string(index, &at.key("value").key("stringValueStrindex"));
-    }
     convention::check(check, key, attribute.value.as_ref(), at);
 }

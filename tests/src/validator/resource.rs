@@ -1,9 +1,12 @@
 //! Rules of resources, scopes and what they hold.
 
+use std::collections::HashSet;
+
 use super::at::At;
 use super::check::Check;
 use super::rule::Rule;
 use super::{convention, profile};
+use crate::otlp::value;
 use crate::otlp::wire::{KeyValue, ResourceProfiles, ScopeProfiles};
 
 /// Attributes that name a resource, as text.
@@ -23,14 +26,13 @@ fn resource_profiles(check: &mut Check<'_>, profiles: &ResourceProfiles, at: &At
         Some(resource) => resource.attributes.as_slice(),
         None => return check.broken(&at.key("resource"), Rule::MessagePresent, "none"),
     };
-    inline(check, attributes, &at.key("resource"));
-    for key in REQUIRED {
-        let text = attributes
-            .iter()
-            .find(|kv| kv.key == key)
-            .and_then(|kv| kv.value.as_ref()?.string_value.as_ref());
-        let there = text.is_some_and(|text| !text.is_empty());
-        check.expect(there, &at.key("resource"), Rule::AttributeRequired, format_args!("no {key}"));
+    attributes_of(check, attributes, &at.key("resource"));
+    let strings = &check.dictionary.string_table;
+    for required in REQUIRED {
+        let named = |kv: &&KeyValue| value::key(kv, strings) == Some(required);
+        let found = attributes.iter().find(named).and_then(|kv| value::text(kv.value.as_ref()?, strings));
+        let there = found.is_some_and(|text| !text.is_empty());
+        check.expect(there, &at.key("resource"), Rule::AttributeRequired, format_args!("no {required}"));
     }
     let at = at.key("scopeProfiles");
     check.expect(!profiles.scope_profiles.is_empty(), &at, Rule::NotEmpty, "none");
@@ -41,7 +43,7 @@ fn resource_profiles(check: &mut Check<'_>, profiles: &ResourceProfiles, at: &At
 
 fn scope_profiles(check: &mut Check<'_>, profiles: &ScopeProfiles, at: &At<'_>) {
     match &profiles.scope {
-        Some(scope) => inline(check, &scope.attributes, &at.key("scope")),
+        Some(scope) => attributes_of(check, &scope.attributes, &at.key("scope")),
         None => check.broken(&at.key("scope"), Rule::MessagePresent, "none"),
     }
     let at = at.key("profiles");
@@ -51,13 +53,17 @@ fn scope_profiles(check: &mut Check<'_>, profiles: &ScopeProfiles, at: &At<'_>) 
     }
 }
 
-fn inline(check: &mut Check<'_>, attributes: &[KeyValue], at: &At<'_>) {
-    for (n, KeyValue { key, value, key_strindex }) in attributes.iter().enumerate() {
+fn attributes_of(check: &mut Check<'_>, attributes: &[KeyValue], at: &At<'_>) {
+    let strings = &check.dictionary.string_table;
+    let mut seen = HashSet::new();
+    for (n, attribute) in attributes.iter().enumerate() {
         let at = &at.key("attributes").item(n);
-        let earlier = attributes.iter().take(n).all(|kv| kv.key != *key);
-        check.expect(earlier, at, Rule::UniqueKey, key);
-        let referenced = value.as_ref().is_some_and(|value| value.string_value_strindex.is_some());
-        check.expect(*key_strindex == 0 && !referenced, at, Rule::AttributeInline, "a reference");
-        convention::check(check, key, value.as_ref(), at);
+        let inline = attribute.key_strindex == 0;
+        check.string(attribute.key_strindex, &at.key("keyStrindex"));
+        let key = value::key(attribute, strings).unwrap_or_default();
+        check.expect(seen.insert(key), at, Rule::UniqueKey, key);
+        let reference = attribute.value.as_ref().and_then(|value| value.string_value_strindex);
+        check.expect(inline && reference.is_none(), at, Rule::AttributeInline, "a reference");
+        convention::check(check, key, attribute.value.as_ref(), at);
     }
 }

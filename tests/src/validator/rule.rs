@@ -25,7 +25,8 @@ pub enum Rule {
     UniqueKey,
     /// Every attribute has a key and a value.
     AttributeComplete,
-    /// Attributes of resources and scopes are inline. The Collector does not follow references there.
+    /// Attributes of resources and scopes are inline: readers do not follow references there yet. The
+    /// Collector's receiver does not, though its exporters write them.
     AttributeInline,
     /// A resource has the attributes that name it: `service.name` and `process.executable.name`.
     /// Pyroscope calls the service unknown without.
