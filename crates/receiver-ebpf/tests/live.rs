@@ -1,4 +1,5 @@
 //! The receiver against the running kernel.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
