@@ -1,1 +1,28 @@
-//! Under construction.
+//! Tells each sample what ran: the executable of its process, exact whatever became of it since,
+//! and the mapping behind each frame.
+//!
+//! [`ProcInfo`] stands between the receiver and the exporters. It remembers what process and mapping
+//! events say, enriches samples with it, and forgets a process only when everything downstream has
+//! acknowledged what was stamped before its end. Start reading at `layer.rs`, then `tracker.rs` and
+//! `table.rs`.
+
+mod config;
+mod elf;
+mod files;
+mod images;
+mod layer;
+mod mappings;
+mod metrics;
+mod process;
+mod procfs;
+mod ranges;
+mod reader;
+mod replaced;
+mod table;
+mod tracker;
+
+pub use config::{
+    Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, LEAST_EXITED_AGE, MOST_EXITED_AGE,
+    MOST_EXITED_PROCESSES,
+};
+pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};

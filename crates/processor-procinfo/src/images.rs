@@ -1,0 +1,167 @@
+//! The images of one process, by exec count.
+
+use std::sync::Arc;
+
+use pdata::{ExecCount, Image, KTime};
+
+/// What a process runs, and what it ran before for as long as somebody may ask.
+///
+/// Ordered by exec count. Facts may come in any order: an image learnt late takes its place among
+/// the others and replaces none that is newer.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    by_count: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    count: ExecCount,
+    image: Arc<Image>,
+    /// When it began, if an exec or a fork told; an image only seen running says nothing of that.
+    since: Option<KTime>,
+    /// When a newer image replaced it.
+    until: Option<KTime>,
+}
+
+/// True if `a` comes after `b`; exec counts wrap.
+fn newer(a: ExecCount, b: ExecCount) -> bool {
+    a.0.wrapping_sub(b.0).cast_signed() > 0
+}
+
+impl Images {
+    pub(crate) fn get(&self, count: ExecCount) -> Option<&Arc<Image>> {
+        // From the end: nearly every sample is of the newest image.
+        self.by_count.iter().rev().find(|held| held.count == count).map(|held| &held.image)
+    }
+
+    /// True if nothing is known of what the process runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_count.is_empty()
+    }
+
+    /// True if an image is known that came after `count`.
+    pub(crate) fn has_newer(&self, count: ExecCount) -> bool {
+        self.by_count.last().is_some_and(|held| newer(held.count, count))
+    }
+
+    /// The image began at `since`: it replaces every older one from then on. Nothing if that was
+    /// known.
+    ///
+    /// Returns the first instant at which something may be forgotten because of it.
+    pub(crate) fn begin(&mut self, count: ExecCount, since: KTime, image: Arc<Image>) -> Option<KTime> {
+        let place = self.place(count);
+        match self.by_count.get_mut(place).filter(|held| held.count == count) {
+            Some(held) if held.since.is_some() => return None,
+            Some(held) => (held.image, held.since) = (image, Some(since)),
+            None => self.insert(place, count, Some(since), image),
+        }
+        for older in self.by_count.iter_mut().take(place) {
+            older.until = Some(older.until.map_or(since, |until| until.min(since)));
+        }
+        let own_end = self.by_count.get(place).and_then(|held| held.until);
+        if place > 0 { Some(since) } else { own_end }
+    }
+
+    /// The image was seen running. Nothing if it is known.
+    ///
+    /// Returns when it may be forgotten, if a newer image has replaced it already.
+    pub(crate) fn see(&mut self, count: ExecCount, image: Arc<Image>) -> Option<KTime> {
+        let place = self.place(count);
+        if self.by_count.get(place).is_none_or(|held| held.count != count) {
+            self.insert(place, count, None, image);
+        }
+        self.by_count.get(place).and_then(|held| held.until)
+    }
+
+    /// Puts another description in the place of the one an image has.
+    pub(crate) fn redescribe(&mut self, count: ExecCount, image: Arc<Image>) {
+        if let Some(held) = self.by_count.iter_mut().rev().find(|held| held.count == count) {
+            held.image = image;
+        }
+    }
+
+    /// Forgets the images that were replaced at or before `acked`.
+    pub(crate) fn forget(&mut self, acked: KTime) {
+        self.by_count.retain(|held| held.until.is_none_or(|until| until > acked));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_count.len()
+    }
+
+    /// Where an image of that count is, or belongs.
+    fn place(&self, count: ExecCount) -> usize {
+        self.by_count.partition_point(|held| newer(count, held.count))
+    }
+
+    fn insert(&mut self, place: usize, count: ExecCount, since: Option<KTime>, image: Arc<Image>) {
+        let until = self.by_count.iter().skip(place).find_map(|newer| newer.since);
+        self.by_count.insert(place, Held { count, image, since, until });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, UnixNanos};
+
+    use super::*;
+
+    fn image(count: u32, name: u8) -> Arc<Image> {
+        let key = ImageKey { process: ProcessKey::default(), exec_count: ExecCount(count) };
+        let kind = ImageKind::Kernel(Comm([name; 16]));
+        Arc::new(Image { key, created: UnixNanos::default(), kind })
+    }
+
+    fn at(nanos: u64) -> KTime {
+        KTime::from_nanos(nanos)
+    }
+
+    #[test]
+    fn an_exec_replaces_older_images_from_its_instant_on() {
+        let mut images = Images::default();
+        assert_eq!(images.begin(ExecCount(1), at(10), image(1, 1)), None);
+        assert_eq!(images.begin(ExecCount(2), at(20), image(2, 2)), Some(at(20)));
+        images.forget(at(19));
+        assert!(images.get(ExecCount(1)).is_some(), "still asked about by samples before the exec");
+        images.forget(at(20));
+        assert!(images.get(ExecCount(1)).is_none());
+        assert!(images.get(ExecCount(2)).is_some());
+    }
+
+    #[test]
+    fn a_late_exec_only_fills_in_the_older_image() {
+        let mut images = Images::default();
+        images.begin(ExecCount(3), at(30), image(3, 3));
+        assert_eq!(images.begin(ExecCount(2), at(20), image(2, 2)), Some(at(30)));
+        images.forget(at(29));
+        assert_eq!(images.get(ExecCount(2)), Some(&image(2, 2)));
+        images.forget(at(30));
+        assert_eq!(images.get(ExecCount(2)), None);
+        assert_eq!(images.get(ExecCount(3)), Some(&image(3, 3)));
+    }
+
+    #[test]
+    fn an_image_only_seen_neither_replaces_nor_overrides() {
+        let mut images = Images::default();
+        images.begin(ExecCount(1), at(10), image(1, 1));
+        assert_eq!(images.see(ExecCount(2), image(2, 2)), None);
+        images.forget(at(1_000));
+        assert!(images.get(ExecCount(1)).is_some(), "the exec to the second image is not complete");
+        images.see(ExecCount(1), image(1, 9));
+        assert_eq!(images.get(ExecCount(1)), Some(&image(1, 1)));
+        assert_eq!(images.begin(ExecCount(2), at(20), image(2, 7)), Some(at(20)));
+        assert_eq!(images.get(ExecCount(2)), Some(&image(2, 7)), "the exec knows better");
+    }
+
+    #[test]
+    fn exec_counts_wrap() {
+        let mut images = Images::default();
+        images.begin(ExecCount(u32::MAX), at(10), image(u32::MAX, 1));
+        images.begin(ExecCount(0), at(20), image(0, 2));
+        assert!(images.has_newer(ExecCount(u32::MAX)) && !images.has_newer(ExecCount(0)));
+        images.forget(at(20));
+        assert_eq!(images.len(), 1);
+        assert!(images.get(ExecCount(0)).is_some());
+    }
+}

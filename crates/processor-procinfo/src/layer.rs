@@ -1,0 +1,146 @@
+//! The component as a tower layer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use pdata::{Batch, KTime, Watermark};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::config::Config;
+use crate::metrics;
+use crate::procfs::source::ProcSource;
+use crate::reader::{Reader, Reads, Request};
+use crate::tracker::{Repairs, Tracker};
+
+/// Makes services that tell samples what ran.
+#[derive(Clone, Debug)]
+pub struct ProcInfoLayer {
+    config: Config,
+}
+
+impl ProcInfoLayer {
+    /// A layer of that configuration, which is taken to be valid.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { config: config.clone() }
+    }
+}
+
+impl<S> Layer<S> for ProcInfoLayer {
+    type Service = ProcInfo<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ProcInfo::new(&self.config, inner)
+    }
+}
+
+/// Tells each sample the image and mappings it ran, and passes batches on in the order they came.
+///
+/// Process and mapping events are remembered and passed on too. A process that has exited is held
+/// until the inner service's answer has passed its end, so that late samples find it. The batch's
+/// watermark and the answer travel unchanged; an error counts as the answer "done with the batch",
+/// since nothing will ask about it again.
+#[derive(Debug)]
+pub struct ProcInfo<S> {
+    inner: S,
+    tracker: Tracker,
+    repairs: Repairs,
+    reads: ReaderIfAny,
+    acked: Acked,
+}
+
+impl<S> ProcInfo<S> {
+    fn new(config: &Config, inner: S) -> Self {
+        metrics::describe();
+        let reads = ReaderIfAny(
+            Reader::start(ProcSource::new("/proc"))
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "no thread to read files with: samples will have no build ids from files");
+                })
+                .ok(),
+        );
+        let (tracker, repairs) = (Tracker::new(config), Repairs::default());
+        Self { inner, tracker, repairs, reads, acked: Acked::default() }
+    }
+}
+
+impl<S> Service<Batch> for ProcInfo<S>
+where
+    S: Service<Batch, Response = Watermark>,
+{
+    type Response = Watermark;
+    type Error = S::Error;
+    type Future = Acknowledging<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut batch: Batch) -> Self::Future {
+        self.tracker.acknowledge(self.acked.get());
+        self.tracker.apply(&mut batch, &mut self.reads);
+        while let Some(answer) = self.reads.0.as_ref().and_then(Reader::answer) {
+            self.repairs.push(answer);
+        }
+        self.repairs.apply(batch.watermark, &mut self.tracker, &mut self.reads);
+        self.tracker.limit();
+        self.tracker.publish();
+        let watermark = batch.watermark;
+        Acknowledging { answer: self.inner.call(batch), acked: self.acked.clone(), watermark }
+    }
+}
+
+/// The reading thread, if the system had one to give. Without it nothing is read, and all else works.
+#[derive(Debug)]
+struct ReaderIfAny(Option<Reader>);
+
+impl Reads for ReaderIfAny {
+    fn ask(&mut self, request: Request) -> bool {
+        self.0.as_mut().is_some_and(|reader| reader.ask(request))
+    }
+}
+
+/// The highest watermark the inner service has answered. Written where an answer arrives, read at the
+/// next call: that is soon enough, and nobody waits for a lock.
+#[derive(Clone, Debug, Default)]
+struct Acked(Arc<AtomicU64>);
+
+impl Acked {
+    fn get(&self) -> Watermark {
+        Watermark::before(KTime::from_nanos(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn raise(&self, to: Watermark) {
+        // Relaxed: the number is all there is to see.
+        self.0.fetch_max(to.at().as_nanos(), Ordering::Relaxed);
+    }
+}
+
+pin_project! {
+    /// The inner service's answer, noted on its way back.
+    #[derive(Debug)]
+    pub struct Acknowledging<F> {
+        #[pin]
+        answer: F,
+        acked: Acked,
+        watermark: Watermark,
+    }
+}
+
+impl<F, E> Future for Acknowledging<F>
+where
+    F: Future<Output = Result<Watermark, E>>,
+{
+    type Output = Result<Watermark, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(cx));
+        this.acked.raise(*answer.as_ref().unwrap_or(this.watermark));
+        Poll::Ready(answer)
+    }
+}

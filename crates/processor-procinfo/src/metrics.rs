@@ -1,0 +1,111 @@
+//! The component's metrics; their names stand here and nowhere else.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::table::Evicted;
+
+const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
+const MISSES: &str = "otelcol_processor_procinfo_cache_misses_total";
+const UNMAPPED: &str = "otelcol_processor_procinfo_unmapped_frames_total";
+const LATE: &str = "otelcol_processor_procinfo_late_events_total";
+const UNOWNED: &str = "otelcol_processor_procinfo_unowned_mappings_total";
+const LOST_EXITS: &str = "otelcol_processor_procinfo_lost_exits_total";
+const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
+const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
+const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
+const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
+const HELD: &str = "otelcol_processor_procinfo_held_processes";
+
+/// Says what each metric means.
+pub(crate) fn describe() {
+    let counters = [
+        (HITS, "Samples whose process image was known."),
+        (MISSES, "Samples, and forks by parent, whose process image was not known, by reason."),
+        (UNMAPPED, "User frames whose mapping was not known."),
+        (LATE, "Events stamped before the watermark of an earlier batch."),
+        (UNOWNED, "Mapping records whose process was not known."),
+        (LOST_EXITS, "Processes whose exit was not seen, but proved by what came after."),
+        (EVICTED, "What was forgotten without being acknowledged, by the limit that was hit."),
+        (FILE_READS, "Mapped files read, by outcome."),
+        (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
+    ];
+    for (name, meaning) in counters {
+        describe_counter!(name, Unit::Count, meaning);
+    }
+    describe_gauge!(KNOWN, Unit::Count, "Processes known.");
+    describe_gauge!(HELD, Unit::Count, "Processes that have exited and may still be asked about.");
+}
+
+/// What is counted while a batch is applied, to be told once for all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) hits: u64,
+    pub(crate) misses: Misses,
+    pub(crate) unmapped: u64,
+    pub(crate) late: u64,
+    pub(crate) unowned: u64,
+    pub(crate) lost_exits: u64,
+    pub(crate) evicted: Evicted,
+    /// Replaced images and mappings that hit a limit.
+    pub(crate) evicted_replaced: u64,
+}
+
+/// Misses, by what was not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Misses {
+    /// The sample's process.
+    pub(crate) process: u64,
+    /// The sample's image, of a known process.
+    pub(crate) image: u64,
+    /// The image that a new process was forked from.
+    pub(crate) parent: u64,
+    /// The sample's process, which has been forgotten.
+    pub(crate) forgotten: u64,
+}
+
+impl Tally {
+    /// Adds all of it to the metrics.
+    pub(crate) fn publish(&self) {
+        let by_reason = [
+            (MISSES, "unknown_process", self.misses.process),
+            (MISSES, "unknown_image", self.misses.image),
+            (MISSES, "unknown_parent", self.misses.parent),
+            (MISSES, "forgotten", self.misses.forgotten),
+            (EVICTED, "unreaped", self.evicted.unreaped),
+            (EVICTED, "max_exited_age", self.evicted.age),
+            (EVICTED, "max_exited_processes", self.evicted.processes),
+            (EVICTED, "replaced_image", self.evicted_replaced),
+        ];
+        for (name, reason, count) in by_reason {
+            counter!(name, "reason" => reason).increment(count);
+        }
+        for (name, count) in [
+            (HITS, self.hits),
+            (UNMAPPED, self.unmapped),
+            (LATE, self.late),
+            (UNOWNED, self.unowned),
+            (LOST_EXITS, self.lost_exits),
+        ] {
+            counter!(name).increment(count);
+        }
+    }
+}
+
+/// Processes known, and of them exited ones.
+pub(crate) fn processes(known: usize, held: usize) {
+    // Exact up to 2^53.
+    #[allow(clippy::cast_precision_loss, reason = "counts of processes are far below 2^53")]
+    let (known, held) = (known as f64, held as f64);
+    gauge!(KNOWN).set(known);
+    gauge!(HELD).set(held);
+}
+
+/// One file read.
+pub(crate) fn file_read(outcome: &'static str) {
+    counter!(FILE_READS, "outcome" => outcome).increment(1);
+}
+
+/// One process looked up.
+pub(crate) fn repair(outcome: &'static str) {
+    counter!(REPAIRS, "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,56 @@
+//! What is held for a process.
+
+use pdata::{ExecCount, KTime, UnixNanos};
+
+use crate::images::Images;
+use crate::mappings::Mappings;
+
+/// How often `/proc` is asked about one process at most: what cannot be repaired is counted for
+/// every sample, not tried for every sample.
+const MAX_REPAIRS: u8 = 4;
+
+/// All that is known of a process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Its start by the wall clock, fixed at first sight.
+    pub(crate) created: UnixNanos,
+    pub(crate) images: Images,
+    pub(crate) mappings: Mappings,
+    repair: Repair,
+}
+
+/// Whether `/proc` may be asked about a process.
+#[derive(Debug, Default)]
+struct Repair {
+    pending: bool,
+    tries: u8,
+}
+
+impl Process {
+    pub(crate) fn new(created: UnixNanos, count: ExecCount) -> Self {
+        let (images, mappings) = (Images::default(), Mappings::new(count));
+        Self { created, images, mappings, repair: Repair::default() }
+    }
+
+    /// True if `/proc` is to be asked: it has not been too often, and is not being.
+    pub(crate) fn may_repair(&self) -> bool {
+        !self.repair.pending && self.repair.tries < MAX_REPAIRS
+    }
+
+    /// `/proc` is being asked.
+    pub(crate) fn repair_asked(&mut self) {
+        self.repair.pending = true;
+        self.repair.tries += 1;
+    }
+
+    /// `/proc` has answered.
+    pub(crate) fn repair_answered(&mut self) {
+        self.repair.pending = false;
+    }
+
+    /// Forgets what was replaced at or before `acked`.
+    pub(crate) fn forget(&mut self, acked: KTime) {
+        self.images.forget(acked);
+        self.mappings.forget(acked);
+    }
+}

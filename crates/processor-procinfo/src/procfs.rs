@@ -1,0 +1,28 @@
+//! The text files of proc(5), and what they say of a process.
+//!
+//! [`source`] alone touches `/proc`; the others parse bytes, any bytes, without panicking.
+
+pub(crate) mod maps;
+pub(crate) mod source;
+pub(crate) mod stat;
+
+/// A line that is not as proc(5) says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: cannot parse {text:?}")]
+pub(crate) struct ParseError {
+    /// Which file of `/proc/PID`.
+    pub(crate) file: &'static str,
+    /// What stood there.
+    pub(crate) text: String,
+}
+
+impl ParseError {
+    fn new(file: &'static str, text: &[u8]) -> Self {
+        Self { file, text: String::from_utf8_lossy(text).into_owned() }
+    }
+}
+
+/// A number in ASCII; `None` if it is none or too large.
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}

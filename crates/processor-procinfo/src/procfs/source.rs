@@ -1,0 +1,204 @@
+//! Alone in touching `/proc`, and the files that processes see.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use pdata::{Comm, Executable, FileState, KTime, MappingRecord, Pc, ProcessKey, Tid};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use super::{ParseError, maps, stat};
+
+/// Threads of a process looked through at most, for one through which it can still be seen.
+const MAX_THREADS: usize = 16;
+/// What the kernel appends to a path that does not name the file any more.
+const DELETED: &[u8] = b" (deleted)";
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcError {
+    /// What was asked for is not there any more: an outcome, not a fault.
+    #[error("gone")]
+    Gone,
+    /// The process is over: its pid is nobody's, or another's.
+    #[error("the process has ended")]
+    Ended,
+    /// Not what proc(5) says.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// Anything else.
+    #[error("cannot read")]
+    Read(#[source] io::Error),
+}
+
+impl From<io::Error> for ProcError {
+    fn from(error: io::Error) -> Self {
+        // ENOENT from open, ESRCH from read.
+        let gone = [rustix::io::Errno::NOENT, rustix::io::Errno::SRCH];
+        match error.raw_os_error() {
+            Some(code) if gone.iter().any(|errno| errno.raw_os_error() == code) => Self::Gone,
+            _ => Self::Read(error),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for ProcError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::from(io::Error::from(errno))
+    }
+}
+
+/// What `/proc` shows of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// What runs; `None` for a kernel thread.
+    pub(crate) executable: Option<Executable>,
+    /// Name of the thread looked at.
+    pub(crate) comm: Comm,
+    /// Executable mappings, in address order.
+    pub(crate) mappings: Vec<MappingRecord>,
+}
+
+/// A mounted proc filesystem.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcSource {
+    root: PathBuf,
+}
+
+impl ProcSource {
+    /// The one at `root`, as a rule `/proc`.
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// What `/proc` shows of the process, seen through the thread: when the leader has exited before
+    /// the others, nothing of the process can be read through it.
+    ///
+    /// # Errors
+    /// [`ProcError::Ended`] if there is no such process; [`ProcError::Gone`] if it is about to end.
+    pub(crate) fn snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
+        let snapshot = self.unchecked_snapshot(key, tid);
+        // Asked last: if the pid is the process's now, it was all along.
+        self.check(key)?;
+        snapshot
+    }
+
+    fn unchecked_snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
+        let process = self.root.join(key.pid.to_string());
+        let thread = process.join("task").join(tid.to_string());
+        let seen = if thread.is_dir() { &thread } else { &process };
+        let kernel_thread = stat::parse(&fs::read(process.join("stat"))?)?.kernel_thread;
+        let (executable, mappings) = if kernel_thread {
+            (None, Vec::new())
+        } else {
+            (Some(executable(seen)?), maps::parse(&fs::read(seen.join("maps"))?)?)
+        };
+        let comm = comm(&fs::read(seen.join("comm"))?);
+        Ok(Snapshot { executable, comm, mappings })
+    }
+
+    /// The file behind the mapping of a live process, whatever its name is by now.
+    ///
+    /// # Errors
+    /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for `map_files`.
+    pub(crate) fn open_mapped(&self, key: ProcessKey, start: Pc, end: Pc) -> Result<File, ProcError> {
+        let range = format!("{:x}-{:x}", start.0, end.0);
+        let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;
+        self.check(key)?;
+        Ok(file)
+    }
+
+    /// The file that a live process finds at a path.
+    ///
+    /// # Errors
+    /// As [`open_mapped`](Self::open_mapped).
+    pub(crate) fn open_as_seen(&self, key: ProcessKey, path: &Path) -> Result<File, ProcError> {
+        let process = self.root.join(key.pid.to_string());
+        let file = open_below(&process.join("root"), path).or_else(|error| {
+            let threads = fs::read_dir(process.join("task"))?.take(MAX_THREADS).flatten();
+            let seen = threads.map(|thread| open_below(&thread.path().join("root"), path));
+            seen.filter_map(Result::ok).next().ok_or(error)
+        })?;
+        self.check(key)?;
+        Ok(file)
+    }
+
+    /// That the pid is still the process's.
+    fn check(&self, key: ProcessKey) -> Result<(), ProcError> {
+        let stat = fs::read(self.root.join(key.pid.to_string()).join("stat"));
+        let stat = stat.map_err(|error| match ProcError::from(error) {
+            ProcError::Gone => ProcError::Ended,
+            other => other,
+        })?;
+        if stat::parse(&stat)?.is_start(key.start_time) { Ok(()) } else { Err(ProcError::Ended) }
+    }
+}
+
+/// The regular file at a path, seen by the agent itself.
+///
+/// # Errors
+/// [`ProcError::Gone`] if there is none, or something else.
+pub(crate) fn open_file(path: &Path) -> Result<File, ProcError> {
+    // NONBLOCK: what has come in the file's place may be a FIFO, whose open would wait.
+    regular(File::from(rustix::fs::open(path, READ, Mode::empty())?))
+}
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+fn open_below(root: &Path, path: &Path) -> Result<File, ProcError> {
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // A link met on the way means what it means to the process.
+    let file = rustix::fs::openat2(root, path, READ, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    regular(File::from(file))
+}
+
+fn regular(file: File) -> Result<File, ProcError> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(ProcError::Gone) }
+}
+
+/// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.
+fn executable(seen: &Path) -> Result<Executable, ProcError> {
+    let link = seen.join("exe");
+    let text = fs::read_link(&link)?.into_os_string().into_vec();
+    // Follows the link to the file itself, even if that has no name any more.
+    let file = fs::metadata(&link)?;
+    let (path, state) = match text.strip_suffix(DELETED) {
+        Some(path) if path.starts_with(b"/memfd:") => (path, FileState::Memfd),
+        Some(path) if file.nlink() == 0 => (path, FileState::Deleted),
+        _ => (&*text, FileState::Linked),
+    };
+    let path = Path::new(OsStr::from_bytes(path));
+    let root = fs::read_link(seen.join("root"))?;
+    let own_path = path.strip_prefix(&root).ok().filter(|_| root != Path::new("/"));
+    Ok(Executable {
+        path: path.into(),
+        own_path: own_path.map(|own| Path::new("/").join(own).into()),
+        state,
+        device: kernel_device(file.dev()),
+        inode: file.ino(),
+        mount_namespace: u32::try_from(fs::metadata(seen.join("ns/mnt"))?.ino()).unwrap_or_default(),
+        truncated: false,
+    })
+}
+
+/// A device number as the kernel has it inside: 12 bits of major, 20 of minor.
+fn kernel_device(dev: u64) -> u32 {
+    rustix::fs::major(dev) << 20 | rustix::fs::minor(dev) & 0xf_ffff
+}
+
+fn comm(text: &[u8]) -> Comm {
+    let mut comm = Comm::default();
+    let name = text.strip_suffix(b"\n").unwrap_or(text);
+    comm.0.iter_mut().take(15).zip(name).for_each(|(to, from)| *to = *from);
+    comm
+}
+
+/// The instant that events stamped from now on do not precede.
+pub(crate) fn now() -> KTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let nanos = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec);
+    KTime::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}

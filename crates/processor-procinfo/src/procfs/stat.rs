@@ -1,0 +1,95 @@
+//! proc_pid_stat(5).
+
+use pdata::BootTime;
+
+use super::{ParseError, number};
+
+/// Length of a clock tick as `/proc` counts them: `USER_HZ` is 100 on every architecture Rust has.
+const TICK_NANOS: u64 = 10_000_000;
+/// `PF_KTHREAD` of the kernel's `sched.h`.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+/// Fields after the command's name, counted from the state, which is field 3 in proc(5).
+const FLAGS: usize = 9 - 3;
+const START_TIME: usize = 22 - 3;
+
+/// What is needed of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Start since boot, in ticks, rounded down.
+    start_ticks: u64,
+    /// True for a kernel thread.
+    pub(crate) kernel_thread: bool,
+}
+
+impl Stat {
+    /// True if a process that started at `start_time` may be this one. A tick is 10 ms, within which
+    /// no pid comes round again.
+    pub(crate) fn is_start(&self, start_time: BootTime) -> bool {
+        self.start_ticks.abs_diff(start_time.as_nanos() / TICK_NANOS) <= 1
+    }
+}
+
+/// Parses `/proc/PID/stat`.
+///
+/// # Errors
+/// [`ParseError`] if a field needed is missing or no number.
+pub(crate) fn parse(text: &[u8]) -> Result<Stat, ParseError> {
+    parse_fields(text).ok_or_else(|| ParseError::new("stat", text))
+}
+
+fn parse_fields(text: &[u8]) -> Option<Stat> {
+    // The name is in parentheses, and may itself have parentheses and spaces.
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let rest = text.get(end + 1..)?.trim_ascii();
+    let mut fields = rest.split(|&byte| byte == b' ');
+    let flags: u32 = number(fields.nth(FLAGS)?)?;
+    let start_ticks = number(fields.nth(START_TIME - FLAGS - 1)?)?;
+    Some(Stat { start_ticks, kernel_thread: flags & KERNEL_THREAD != 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `cat /proc/PID/stat` on Linux 6.18, of a process renamed to `a) b`.
+    const USER: &[u8] = b"4242 (a) b) S 4000 4242 4242 34816 4300 4194304 1096 0 0 0 0 0 0 0 20 0 1 0 \
+        1234567 8388608 1024 18446744073709551615 1 1 0 0 0 0 65536 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+    /// The same of `[kthreadd]`.
+    const KERNEL: &[u8] = b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 7 0 0 20 0 1 0 3 0 0 \
+        18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+
+    #[test]
+    fn the_start_is_found_behind_any_name() {
+        let stat = parse(USER).unwrap();
+        assert!(!stat.kernel_thread);
+        assert!(stat.is_start(BootTime::from_nanos(12_345_670_000_000)));
+        assert!(stat.is_start(BootTime::from_nanos(12_345_679_999_999)));
+        assert!(!stat.is_start(BootTime::from_nanos(12_345_700_000_000)));
+        assert!(parse(KERNEL).unwrap().kernel_thread);
+    }
+
+    #[test]
+    fn a_line_cut_short_is_refused_with_its_text() {
+        let error = parse(b"1 (init) S 0 1 1").unwrap_err();
+        assert!(error.to_string().contains("1 (init) S 0 1 1"));
+    }
+
+    proptest! {
+        /// Any bytes parse or are refused.
+        #[test]
+        fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&text);
+        }
+
+        /// Any damage to a real line parses or is refused.
+        #[test]
+        fn no_damage_panics(at in 0..USER.len(), byte: u8, cut in 0..USER.len()) {
+            let mut text = USER.to_vec();
+            text[at] = byte;
+            text.truncate(cut);
+            let _ = parse(&text);
+        }
+    }
+}

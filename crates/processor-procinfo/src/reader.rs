@@ -1,0 +1,145 @@
+//! The thread that reads what user space must read: files at first sight, and `/proc` for processes
+//! whose records were lost. Reading blocks, so it happens nowhere else.
+
+mod files;
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use pdata::{ImageKey, KTime, MappedFile, Pc, ProcessKey, Tid};
+
+use self::files::FileReader;
+use crate::files::Reading;
+use crate::metrics;
+use crate::procfs::source::{ProcError, ProcSource, Snapshot, now};
+
+/// Requests that wait at most; one more is refused, counted, and made again at a later sight.
+const QUEUE: usize = 4096;
+/// Answers that wait at most. As many as requests, so that an answer is never refused.
+const ANSWERS: usize = QUEUE;
+
+/// Something to be read.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A file, at first sight.
+    File(FileRequest),
+    /// A process of which a record was lost.
+    Process(ProcessRequest),
+}
+
+/// A file to be read, as a process has it mapped.
+#[derive(Debug)]
+pub(crate) struct FileRequest {
+    /// Where its facts go; not needed any more if nobody has it mapped.
+    pub(crate) file: Weak<MappedFile>,
+    pub(crate) reading: Arc<Reading>,
+    /// Through whose eyes.
+    pub(crate) process: ProcessKey,
+    pub(crate) start: Pc,
+    pub(crate) end: Pc,
+    /// True if the file had lost its name when it was mapped.
+    pub(crate) deleted: bool,
+}
+
+/// A process to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProcessRequest {
+    /// The image that is not known.
+    pub(crate) image: ImageKey,
+    /// A thread that ran it.
+    pub(crate) tid: Tid,
+}
+
+/// What looking at a process gave.
+#[derive(Debug)]
+pub(crate) struct ProcessAnswer {
+    pub(crate) image: ImageKey,
+    /// The looking was over by then.
+    pub(crate) before: KTime,
+    pub(crate) outcome: Result<Snapshot, ProcError>,
+}
+
+/// Where requests go.
+pub(crate) trait Reads {
+    /// Passes a request on; false if it cannot be taken now.
+    fn ask(&mut self, request: Request) -> bool;
+}
+
+/// The reading thread's other end. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    requests: SyncSender<Request>,
+    answers: Receiver<ProcessAnswer>,
+}
+
+impl Reader {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub(crate) fn start(source: ProcSource) -> io::Result<Self> {
+        let (requests, asked) = sync_channel(QUEUE);
+        let (answer, answers) = sync_channel(ANSWERS);
+        let name = "procinfo-reader".to_owned();
+        thread::Builder::new().name(name).spawn(move || serve(&source, &asked, &answer))?;
+        Ok(Self { requests, answers })
+    }
+
+    /// The next answer that is there.
+    pub(crate) fn answer(&self) -> Option<ProcessAnswer> {
+        self.answers.try_recv().ok()
+    }
+}
+
+impl Reads for Reader {
+    fn ask(&mut self, request: Request) -> bool {
+        let Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) =
+            self.requests.try_send(request)
+        else {
+            return true;
+        };
+        match request {
+            Request::File(_) => metrics::file_read("queue_full"),
+            Request::Process(_) => metrics::repair("queue_full"),
+        }
+        false
+    }
+}
+
+fn serve(source: &ProcSource, asked: &Receiver<Request>, answer: &SyncSender<ProcessAnswer>) {
+    let mut files = FileReader::default();
+    for request in asked {
+        match request {
+            Request::File(request) => metrics::file_read(files.read(source, &request).as_str()),
+            Request::Process(request) => {
+                let outcome = source.snapshot(request.image.process, request.tid);
+                let answered = ProcessAnswer { image: request.image, before: now(), outcome };
+                if answer.send(answered).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Reads for Vec<Request> {
+    fn ask(&mut self, request: Request) -> bool {
+        self.push(request);
+        true
+    }
+}
+
+/// Takes no request.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Refuse;
+
+#[cfg(test)]
+impl Reads for Refuse {
+    fn ask(&mut self, _request: Request) -> bool {
+        false
+    }
+}

@@ -1,0 +1,51 @@
+//! When to look again at processes of which something was replaced.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use pdata::{KTime, ProcessKey, Watermark};
+
+use crate::table::Limits;
+
+/// Replaced images and overridden mappings of live processes, by the instant at which they may be
+/// forgotten. Bounded like exited processes are, since an exporter may stall while a process execs
+/// or maps again and again.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    due: BinaryHeap<Reverse<(KTime, ProcessKey)>>,
+    limits: Limits,
+}
+
+impl Replaced {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { due: BinaryHeap::new(), limits }
+    }
+
+    /// Something of the process was replaced at `at`.
+    pub(crate) fn push(&mut self, at: KTime, key: ProcessKey) {
+        self.due.push(Reverse((at, key)));
+    }
+
+    /// The next process of which the acknowledged watermark has reached a replacement, and when
+    /// that was.
+    pub(crate) fn pop_acked(&mut self, acked: Watermark) -> Option<(KTime, ProcessKey)> {
+        self.pop_if(|at| at <= acked.at())
+    }
+
+    /// The next process whose oldest replacement hits a limit at `now`, and when that was.
+    pub(crate) fn pop_over_limit(&mut self, now: KTime) -> Option<(KTime, ProcessKey)> {
+        let Limits { processes, age } = self.limits;
+        let too_many = self.due.len() > processes;
+        self.pop_if(|at| too_many || at.saturating_add(age) <= now)
+    }
+
+    fn pop_if(&mut self, due: impl FnOnce(KTime) -> bool) -> Option<(KTime, ProcessKey)> {
+        let &Reverse((at, _)) = self.due.peek()?;
+        if due(at) { self.due.pop().map(|Reverse(oldest)| oldest) } else { None }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.due.len()
+    }
+}

@@ -1,0 +1,284 @@
+//! Which processes are known, and until when.
+//!
+//! A pure state machine of lifetimes: time comes in as [`KTime`], nothing is read anywhere, and what
+//! is held for each process is the caller's affair. Each operation costs the logarithm of the number
+//! of exited processes at most, whatever the number of live ones: forgetting follows ordered queues.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use pdata::{KTime, Pid, ProcessKey, Watermark};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// How much may be held for whoever does not acknowledge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Exited processes.
+    pub(crate) processes: usize,
+    /// Event time since the exit.
+    pub(crate) age: Duration,
+}
+
+/// Every process that may still be asked about, with a `T` for each.
+///
+/// running -> exited -> freed -> forgotten. A freed process is forgotten once the acknowledged
+/// watermark has reached its end; an exited one also when it hits a limit. A process once forgotten
+/// stays so: its last records, if they come later still, do not bring it back.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    entries: FxHashMap<ProcessKey, Entry<T>>,
+    /// The youngest known process of each pid.
+    newest: FxHashMap<Pid, ProcessKey>,
+    /// Exited processes by exit, oldest first; the freed are among them.
+    exits: BTreeSet<(KTime, ProcessKey)>,
+    /// Freed processes by the instant at which they may be forgotten.
+    releases: BTreeSet<(KTime, ProcessKey)>,
+    forgotten: Forgotten,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    /// First instant of the process, if it was seen to begin; else [`KTime::ZERO`].
+    began: KTime,
+    life: Life,
+    held: T,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    Exited(KTime),
+    Freed { exit: KTime, until: KTime },
+}
+
+impl Life {
+    fn exit(self) -> Option<KTime> {
+        match self {
+            Self::Running => None,
+            Self::Exited(exit) | Self::Freed { exit, .. } => Some(exit),
+        }
+    }
+}
+
+/// Outcome of [`Table::enter`].
+#[derive(Debug)]
+pub(crate) struct Entered<'a, T> {
+    /// What is held for the process.
+    pub(crate) held: &'a mut T,
+    /// True if its pid still counted as running: an older process must have ended unseen.
+    pub(crate) lost_exit: bool,
+}
+
+/// How many exited processes hit a limit, by what they waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evicted {
+    /// Too old, and acknowledged: their parents do not reap them.
+    pub(crate) unreaped: u64,
+    /// Too old, and not acknowledged.
+    pub(crate) age: u64,
+    /// The oldest among too many.
+    pub(crate) processes: u64,
+}
+
+/// What a new process says of the one that had its pid before.
+enum Claim {
+    Fresh,
+    /// The older process was still running, as far as was known.
+    LostExit,
+    /// It is itself the older one, and was over by then.
+    Stale(KTime),
+}
+
+impl<T> Table<T> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            entries: FxHashMap::default(),
+            newest: FxHashMap::default(),
+            exits: BTreeSet::new(),
+            releases: BTreeSet::new(),
+            forgotten: Forgotten::new(limits.processes),
+            limits,
+        }
+    }
+
+    /// The process, made by `make` if it is not known; `None` if it has been forgotten.
+    ///
+    /// `at` is when it was heard of; `began` its first instant, or [`KTime::ZERO`].
+    pub(crate) fn enter(
+        &mut self,
+        key: ProcessKey,
+        began: KTime,
+        at: KTime,
+        make: impl FnOnce() -> T,
+    ) -> Option<Entered<'_, T>> {
+        let mut lost_exit = false;
+        if !self.entries.contains_key(&key) {
+            if self.forgotten.contains(key) {
+                return None;
+            }
+            let claim = self.claim_pid(key, at);
+            self.entries.insert(key, Entry { began, life: Life::Running, held: make() });
+            if let Claim::Stale(end) = claim {
+                self.freed(key, end);
+            }
+            lost_exit = matches!(claim, Claim::LostExit);
+        }
+        let held = &mut self.entries.get_mut(&key)?.held;
+        Some(Entered { held, lost_exit })
+    }
+
+    /// Makes `key` the owner of its pid, unless a younger process is. A pid is given out again only
+    /// when its last owner is gone, so whichever of the two is older is over.
+    fn claim_pid(&mut self, key: ProcessKey, at: KTime) -> Claim {
+        let Some(&other) = self.newest.get(&key.pid) else {
+            self.newest.insert(key.pid, key);
+            return Claim::Fresh;
+        };
+        if other.start_time > key.start_time {
+            let began = self.entries.get(&other).map_or(KTime::ZERO, |entry| entry.began);
+            return Claim::Stale(if began == KTime::ZERO { at } else { began });
+        }
+        self.newest.insert(key.pid, key);
+        if self.freed_unseen(other, at) { Claim::LostExit } else { Claim::Fresh }
+    }
+
+    /// Ends a process that still counts as running; tells if it did.
+    fn freed_unseen(&mut self, key: ProcessKey, at: KTime) -> bool {
+        let running = self.is_running(key);
+        if running {
+            self.freed(key, at);
+        }
+        running
+    }
+
+    pub(crate) fn get(&self, key: ProcessKey) -> Option<&T> {
+        self.entries.get(&key).map(|entry| &entry.held)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: ProcessKey) -> Option<&mut T> {
+        self.entries.get_mut(&key).map(|entry| &mut entry.held)
+    }
+
+    /// True if the process is known and has not begun to exit.
+    pub(crate) fn is_running(&self, key: ProcessKey) -> bool {
+        self.entries.get(&key).is_some_and(|entry| entry.life == Life::Running)
+    }
+
+    /// True if the process was known and is not any more.
+    pub(crate) fn has_forgotten(&self, key: ProcessKey) -> bool {
+        self.forgotten.contains(key)
+    }
+
+    /// The process that had a pid at an instant, if that is the pid's youngest.
+    pub(crate) fn owner(&mut self, pid: Pid, at: KTime) -> Option<(ProcessKey, &mut T)> {
+        let key = *self.newest.get(&pid)?;
+        let entry = self.entries.get_mut(&key)?;
+        let alive = entry.began <= at && entry.life.exit().is_none_or(|exit| at <= exit);
+        alive.then_some((key, &mut entry.held))
+    }
+
+    /// The last thread has begun to exit. Nothing if that is known already.
+    pub(crate) fn exited(&mut self, key: ProcessKey, at: KTime) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.life == Life::Running
+        {
+            entry.life = Life::Exited(at);
+            self.exits.insert((at, key));
+        }
+    }
+
+    /// The kernel has let go: nothing of the process is stamped after `at`. An exit that was not
+    /// seen is taken to have been then.
+    pub(crate) fn freed(&mut self, key: ProcessKey, at: KTime) {
+        self.exited(key, at);
+        if let Some(entry) = self.entries.get_mut(&key)
+            && let Life::Exited(exit) = entry.life
+        {
+            let until = exit.max(at);
+            entry.life = Life::Freed { exit, until };
+            self.releases.insert((until, key));
+        }
+    }
+
+    /// Forgets what the acknowledged watermark allows: freed processes whose end it has reached.
+    pub(crate) fn release(&mut self, acked: Watermark) {
+        while let Some(&(until, key)) = self.releases.first()
+            && until <= acked.at()
+        {
+            self.forget(key);
+        }
+    }
+
+    /// Forgets what hits a limit at `now`, oldest exit first.
+    pub(crate) fn evict(&mut self, now: KTime, acked: Watermark) -> Evicted {
+        let mut evicted = Evicted::default();
+        while let Some(&(exit, key)) = self.exits.first() {
+            if exit.saturating_add(self.limits.age) <= now {
+                let life = self.entries.get(&key).map(|entry| entry.life);
+                let unreaped = life == Some(Life::Exited(exit)) && exit <= acked.at();
+                *(if unreaped { &mut evicted.unreaped } else { &mut evicted.age }) += 1;
+            } else if self.exits.len() > self.limits.processes {
+                evicted.processes += 1;
+            } else {
+                break;
+            }
+            self.forget(key);
+        }
+        evicted
+    }
+
+    fn forget(&mut self, key: ProcessKey) {
+        if let Some(entry) = self.entries.remove(&key) {
+            if let Some(exit) = entry.life.exit() {
+                self.exits.remove(&(exit, key));
+            }
+            if let Life::Freed { until, .. } = entry.life {
+                self.releases.remove(&(until, key));
+            }
+        }
+        if self.newest.get(&key.pid) == Some(&key) {
+            self.newest.remove(&key.pid);
+        }
+        self.forgotten.push(key);
+    }
+
+    /// Processes known.
+    pub(crate) fn known(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Processes exited and not forgotten.
+    pub(crate) fn held(&self) -> usize {
+        self.exits.len()
+    }
+}
+
+/// The last processes forgotten: enough of them to recognize their late records.
+#[derive(Debug)]
+struct Forgotten {
+    keys: FxHashSet<ProcessKey>,
+    order: VecDeque<ProcessKey>,
+    limit: usize,
+}
+
+impl Forgotten {
+    fn new(limit: usize) -> Self {
+        Self { keys: FxHashSet::default(), order: VecDeque::new(), limit }
+    }
+
+    fn contains(&self, key: ProcessKey) -> bool {
+        self.keys.contains(&key)
+    }
+
+    fn push(&mut self, key: ProcessKey) {
+        if self.keys.insert(key) {
+            self.order.push_back(key);
+        }
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+    }
+}

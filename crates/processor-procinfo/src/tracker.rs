@@ -1,0 +1,204 @@
+//! Applies events, in order, to what is known, and tells samples what is known.
+
+mod lifecycle;
+mod repair;
+
+use std::sync::Arc;
+
+use pdata::{
+    Batch, ClockOffset, Event, Frame, Image, ImageKind, KTime, MappingChange, MappingEvent, Sample, Watermark,
+};
+
+use crate::config::Config;
+use crate::files::Files;
+use crate::mappings::AddressSpace;
+use crate::metrics::{self, Tally};
+use crate::process::Process;
+use crate::reader::{ProcessRequest, Reads};
+use crate::replaced::Replaced;
+use crate::table::{Limits, Table};
+
+pub(crate) use self::repair::Repairs;
+
+/// All that the component knows. Pure: what is to be read is asked of a [`Reads`], and time is that
+/// of the events.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    table: Table<Process>,
+    files: Files,
+    replaced: Replaced,
+    acked: Watermark,
+    /// Watermark of the batch before.
+    passed: Watermark,
+    /// Offset of the batch at hand.
+    clock: ClockOffset,
+    tally: Tally,
+}
+
+impl Tracker {
+    pub(crate) fn new(config: &Config) -> Self {
+        let limits = Limits { processes: config.max_exited_processes, age: config.max_exited_age };
+        Self {
+            table: Table::new(limits),
+            files: Files::default(),
+            replaced: Replaced::new(limits),
+            acked: Watermark::NONE,
+            passed: Watermark::NONE,
+            clock: ClockOffset::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Everything downstream is done with what was stamped before `acked`.
+    pub(crate) fn acknowledge(&mut self, acked: Watermark) {
+        self.acked = self.acked.max(acked);
+        self.table.release(self.acked);
+        while let Some((at, key)) = self.replaced.pop_acked(self.acked) {
+            if let Some(process) = self.table.get_mut(key) {
+                process.forget(at);
+            }
+        }
+    }
+
+    /// Applies a batch: each sample is told what is known by the events before it.
+    pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
+        self.clock = batch.clock;
+        for event in batch.events_mut() {
+            let late = self.passed.covers(event.at());
+            self.tally.late += u64::from(late);
+            match event {
+                Event::Sample(sample) => self.sample(sample, late, reads),
+                Event::Process(event) => self.process_event(event, reads),
+                Event::Mapping(event) => self.mapping_event(event, reads),
+                Event::Loss(_) => {}
+            }
+        }
+        // The end of the stream is no instant: nothing grows old by it.
+        if batch.watermark != Watermark::END {
+            self.passed = self.passed.max(batch.watermark);
+        }
+    }
+
+    /// Forgets what hits a limit. After a batch, not before: its own samples may be the last ones.
+    pub(crate) fn limit(&mut self) {
+        let now = self.passed.at();
+        self.tally.evicted = self.table.evict(now, self.acked);
+        while let Some((at, key)) = self.replaced.pop_over_limit(now) {
+            if let Some(process) = self.table.get_mut(key) {
+                process.forget(at);
+                self.tally.evicted_replaced += 1;
+            }
+        }
+    }
+
+    /// What has been counted since this was last called.
+    pub(crate) fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Adds what was counted to the metrics.
+    pub(crate) fn publish(&mut self) {
+        self.take_tally().publish();
+        metrics::processes(self.table.known(), self.table.held());
+    }
+
+    fn sample(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
+        let Some(process) = self.table.get_mut(sample.key.process) else {
+            return self.sample_of_unknown(sample, late, reads);
+        };
+        let mut complete = true;
+        if let Some(space) = process.mappings.space(sample.key.exec_count) {
+            let (unmapped, code_known) = map_frames(sample, space);
+            self.tally.unmapped += unmapped;
+            complete = code_known;
+        }
+        match process.images.get(sample.key.exec_count) {
+            Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
+            Some(image) => {
+                self.tally.hits += 1;
+                sample.image = Some(Arc::clone(image));
+            }
+            None => {
+                complete = false;
+                self.sample_of_unknown_image(sample);
+            }
+        }
+        if !complete && !late {
+            self.ask_repair(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
+        }
+    }
+
+    fn sample_of_unknown(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
+        if self.table.has_forgotten(sample.key.process) {
+            self.tally.misses.forgotten += 1;
+        } else if sample.kernel_thread {
+            // Nothing is lost: a kernel thread is its name.
+            self.kernel_sample(sample);
+        } else {
+            self.tally.misses.process += 1;
+            // A late one may be of a process that is over for good, which nothing would tell.
+            if !late && self.enter(sample.key, KTime::ZERO, sample.at).is_some() {
+                self.ask_repair(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
+            }
+        }
+    }
+
+    fn sample_of_unknown_image(&mut self, sample: &mut Sample) {
+        let Some(process) = self.table.get(sample.key.process) else { return };
+        if sample.kernel_thread {
+            self.kernel_sample(sample);
+        } else if process.images.is_empty() {
+            self.tally.misses.process += 1;
+        } else {
+            self.tally.misses.image += 1;
+        }
+    }
+
+    /// A kernel thread that is not known, or not by this name.
+    fn kernel_sample(&mut self, sample: &mut Sample) {
+        let Some(process) = self.enter(sample.key, KTime::ZERO, sample.at) else { return };
+        let (key, created, kind) = (sample.key, process.created, ImageKind::Kernel(sample.comm));
+        let image = Arc::new(Image { key, created, kind });
+        process.images.see(key.exec_count, Arc::clone(&image));
+        process.images.redescribe(key.exec_count, Arc::clone(&image));
+        sample.image = Some(image);
+        self.tally.hits += 1;
+    }
+
+    fn mapping_event(&mut self, event: &MappingEvent, reads: &mut impl Reads) {
+        let Some((key, process)) = self.table.owner(event.pid, event.at) else {
+            self.tally.unowned += 1;
+            return;
+        };
+        let replaced = match &event.change {
+            MappingChange::Cleared => process.mappings.cleared(event.at),
+            MappingChange::Mapped(record) => {
+                process.mappings.mapped(event.at, self.files.mapping(record, key, reads))
+            }
+        };
+        if replaced {
+            self.replaced.push(event.at, key);
+        }
+    }
+}
+
+/// True if the image is a kernel thread that goes by another name now.
+fn is_renamed(image: &Image, sample: &Sample) -> bool {
+    sample.kernel_thread && matches!(image.kind, ImageKind::Kernel(comm) if comm != sample.comm)
+}
+
+/// Tells user frames their mappings. Returns how many have none, and whether the leaf has one: other
+/// frames may be no code at all, if the stack was not made of frame pointers.
+fn map_frames(sample: &mut Sample, space: &AddressSpace) -> (u64, bool) {
+    let (mut unmapped, mut leaf) = (0, None);
+    for frame in &mut sample.stack.0 {
+        let Frame::User(pc) = *frame else { continue };
+        let mapping = space.ranges.find(pc, sample.at);
+        leaf.get_or_insert(mapping.is_some());
+        match mapping {
+            Some(mapping) => *frame = Frame::Mapped(pc, Arc::clone(mapping)),
+            None => unmapped += 1,
+        }
+    }
+    (unmapped, leaf != Some(false))
+}

@@ -1,0 +1,122 @@
+//! What process events change.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use pdata::{
+    Comm, Executable, Image, ImageKey, ImageKind, KTime, ProcessEvent, ProcessTransition, Script, Tid,
+};
+
+use super::Tracker;
+use crate::process::Process;
+use crate::reader::{ProcessRequest, Reads};
+
+impl Tracker {
+    pub(super) fn process_event(&mut self, event: &ProcessEvent, reads: &mut impl Reads) {
+        let (key, at) = (event.image, event.at);
+        match &event.transition {
+            ProcessTransition::Seen { executable, comm } => {
+                let kind = match executable {
+                    Some(executable) => user(executable, None),
+                    None => ImageKind::Kernel(*comm),
+                };
+                self.seen(key, at, kind);
+            }
+            ProcessTransition::Exec { executable, filename, interpreter, .. } => {
+                let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
+                self.exec(key, at, user(executable, script), reads);
+            }
+            ProcessTransition::Fork { parent } => self.fork(key, at, *parent),
+            ProcessTransition::Rename { tid, comm } => self.rename(key, *tid, *comm),
+            ProcessTransition::Exit => {
+                // Entered even if not known, so that what is told late of it does not stay for ever.
+                self.enter(key, KTime::ZERO, at);
+                self.table.exited(key.process, at);
+            }
+            ProcessTransition::Freed => {
+                if self.table.is_running(key.process) {
+                    self.tally.lost_exits += 1;
+                }
+                self.table.freed(key.process, at);
+            }
+        }
+    }
+
+    /// The process, which may be new; `None` if it has been forgotten.
+    pub(super) fn enter(&mut self, key: ImageKey, began: KTime, at: KTime) -> Option<&mut Process> {
+        let clock = self.clock;
+        let make = || Process::new(clock.unix_from_boot(key.process.start_time), key.exec_count);
+        let entered = self.table.enter(key.process, began, at, make)?;
+        self.tally.lost_exits += u64::from(entered.lost_exit);
+        Some(entered.held)
+    }
+
+    pub(super) fn seen(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
+        let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
+        let image = Arc::new(Image { key, created: process.created, kind });
+        let replaced = process.images.see(key.exec_count, image);
+        process.mappings.seen(key.exec_count);
+        if let Some(at) = replaced {
+            self.replaced.push(at, key.process);
+        }
+    }
+
+    fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind, reads: &mut impl Reads) {
+        let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
+        let image = Arc::new(Image { key, created: process.created, kind });
+        let replaced = process.images.begin(key.exec_count, at, image);
+        let newest = !process.images.has_newer(key.exec_count);
+        let mapped = !newest || process.mappings.exec(key.exec_count, at);
+        if let Some(at) = replaced {
+            self.replaced.push(at, key.process);
+        }
+        if !mapped {
+            self.ask_repair(ProcessRequest { image: key, tid: Tid(key.process.pid.0) }, reads);
+        }
+    }
+
+    fn fork(&mut self, key: ImageKey, at: KTime, parent: ImageKey) {
+        let parents = self.table.get(parent.process);
+        let image = parents.and_then(|process| process.images.get(parent.exec_count)).cloned();
+        let mappings = parents.and_then(|process| process.mappings.inherit(parent.exec_count, at));
+        if image.is_none() {
+            self.tally.misses.parent += 1;
+        }
+        let Some(child) = self.enter(key, at, at) else { return };
+        // A fork told late finds mappings that are newer than what it would inherit.
+        if let Some(mappings) = mappings.filter(|_| child.mappings.is_empty()) {
+            child.mappings = mappings;
+        }
+        if let Some(image) = image {
+            let image = Image { key, created: child.created, kind: image.kind.clone() };
+            if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {
+                self.replaced.push(at, key.process);
+            }
+        }
+    }
+
+    /// Kernel threads are known by name: theirs is set after they were forked.
+    fn rename(&mut self, key: ImageKey, tid: Tid, comm: Comm) {
+        let Some(process) = self.table.get_mut(key.process).filter(|_| tid.0 == key.process.pid.0) else {
+            return;
+        };
+        let Some(image) = process.images.get(key.exec_count) else { return };
+        if matches!(image.kind, ImageKind::Kernel(_)) {
+            let image = Image { kind: ImageKind::Kernel(comm), ..(**image).clone() };
+            process.images.redescribe(key.exec_count, Arc::new(image));
+        }
+    }
+}
+
+pub(super) fn user(executable: &Executable, script: Option<Script>) -> ImageKind {
+    ImageKind::User { executable: Arc::new(executable.clone()), script: script.map(Arc::new) }
+}
+
+fn script(path: &[u8], interpreter: &[u8]) -> Script {
+    Script {
+        path: Path::new(OsStr::from_bytes(path)).into(),
+        interpreter: Path::new(OsStr::from_bytes(interpreter)).into(),
+    }
+}

@@ -1,0 +1,96 @@
+//! Repair from `/proc`: what to do when a record was lost.
+
+use std::collections::VecDeque;
+
+use pdata::{ImageKey, ImageKind, KTime, Watermark};
+
+use super::Tracker;
+use super::lifecycle::user;
+use crate::metrics;
+use crate::procfs::source::{ProcError, Snapshot};
+use crate::reader::{ProcessAnswer, ProcessRequest, Reads, Request};
+
+/// Answers of the reading thread, until the events have caught up with them.
+///
+/// `/proc` does not tell exec counts. An answer is of the image that was asked about unless the
+/// process has execed before `/proc` was read; so the answer waits until the watermark has passed
+/// the reading, and is of no use if an exec has been told by then.
+#[derive(Debug, Default)]
+pub(crate) struct Repairs {
+    /// In the order in which they were read.
+    waiting: VecDeque<ProcessAnswer>,
+}
+
+impl Repairs {
+    pub(crate) fn push(&mut self, answer: ProcessAnswer) {
+        self.waiting.push_back(answer);
+    }
+
+    /// Applies the answers with which events have caught up.
+    pub(crate) fn apply(&mut self, watermark: Watermark, tracker: &mut Tracker, reads: &mut impl Reads) {
+        while self.waiting.front().is_some_and(|answer| watermark.covers(answer.before))
+            && let Some(answer) = self.waiting.pop_front()
+        {
+            metrics::repair(tracker.repair(&answer, reads));
+        }
+    }
+}
+
+impl Tracker {
+    /// Asks `/proc` about a process of which something is missing, unless that cannot help.
+    pub(super) fn ask_repair(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
+        let key = request.image.process;
+        if self.table.is_running(key)
+            && let Some(process) = self.table.get_mut(key)
+            && process.may_repair()
+            && reads.ask(Request::Process(request))
+        {
+            process.repair_asked();
+        }
+    }
+
+    /// Uses an answer. Returns what came of it, the metric label `outcome`.
+    fn repair(&mut self, answer: &ProcessAnswer, reads: &mut impl Reads) -> &'static str {
+        let image = answer.image;
+        let running = self.table.is_running(image.process);
+        let Some(process) = self.table.get_mut(image.process) else { return "exited" };
+        process.repair_answered();
+        let execed = process.images.has_newer(image.exec_count);
+        let unknown = process.images.is_empty();
+        match &answer.outcome {
+            _ if !running => "exited",
+            _ if execed => "execed",
+            Ok(snapshot) => {
+                self.fill(image, snapshot, reads);
+                "repaired"
+            }
+            Err(ProcError::Ended) => {
+                if unknown {
+                    // Nobody knows anything of it: its exit must have been lost as well.
+                    self.tally.lost_exits += 1;
+                    self.table.freed(image.process, answer.before);
+                }
+                "ended"
+            }
+            Err(ProcError::Gone) => "exiting",
+            Err(error @ (ProcError::Parse(_) | ProcError::Read(_))) => {
+                tracing::debug!(pid = image.process.pid.0, %error, "cannot look up a process");
+                "unreadable"
+            }
+        }
+    }
+
+    /// Adds what `/proc` showed of an image, where nothing is known.
+    fn fill(&mut self, image: ImageKey, snapshot: &Snapshot, reads: &mut impl Reads) {
+        let kind = match &snapshot.executable {
+            Some(executable) => user(executable, None),
+            None => ImageKind::Kernel(snapshot.comm),
+        };
+        self.seen(image, KTime::ZERO, kind);
+        let (files, records) = (&mut self.files, snapshot.mappings.iter());
+        let mappings = records.map(|record| files.mapping(record, image.process, reads));
+        if let Some(process) = self.table.get_mut(image.process) {
+            process.mappings.fill(image.exec_count, mappings);
+        }
+    }
+}
