@@ -106,7 +106,9 @@ impl Setup {
         command
     }
 
-    fn config(&self) -> Value {
+    /// The configuration for that.
+    #[must_use]
+    pub fn config(&self) -> Value {
         let window = format!("{}ms", self.window.as_millis());
         let mut exporters = self.exporters.clone();
         exporters.insert("file".to_owned(), json!({ "path": self.file }));

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod collector;
 pub mod daemon;
+pub mod due;
 mod lines;
 pub mod metrics;
 pub mod otlp;

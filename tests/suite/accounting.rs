@@ -1,1 +1,101 @@
+//! What the agent says of itself agrees with what it wrote.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tests::agent::{Agent, Setup};
+use tests::daemon::PATIENCE;
+use tests::due;
+use tests::metrics::Metrics;
+use tests::program::{self, Burner, Step};
+
+use crate::alone;
+
+const ACCEPTED: &str = "otelcol_receiver_accepted_profile_samples";
+const SENT: &str = "otelcol_exporter_sent_profile_samples";
+const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
+const FILE: [(&str, &str); 1] = [("exporter", "file")];
+
+/// What the README tells people to look at.
+const DOCUMENTED: [&str; 9] = [
+    ACCEPTED,
+    SENT,
+    HITS,
+    "otelcol_receiver_ebpf_records_lost_total",
+    "otelcol_receiver_ebpf_late_events_total",
+    "otelcol_receiver_ebpf_watermark_lag_seconds",
+    "otelcol_processor_procinfo_cache_misses_total",
+    "otelcol_processor_procinfo_late_events_total",
+    "otelcol_processor_procinfo_held_processes",
+];
+
+/// The counters are there, move while something runs, and agree with the file: what is counted as sent is
+/// a number of whole requests of it, and all that was ever accepted is in it at the end.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn the_counters_agree_with_the_file() {
+    let _alone = alone();
+    let agent = Setup::new().samples_per_second(199).start();
+    let early = scrape_after(&agent, 0);
+    burn(Duration::from_millis(300));
+    let late = scrape_after(&agent, early.count(SENT, &FILE));
+    for name in DOCUMENTED {
+        assert!(late.get(name, &[]).is_some(), "{name} is missing");
+    }
+    for name in [ACCEPTED, SENT, HITS] {
+        assert!(early.count(name, &[]) < late.count(name, &[]), "{name} does not move");
+    }
+
+    let outcome = agent.stop();
+    let mut written = vec![0];
+    for request in &outcome.file.requests {
+        let resources = tests::otlp::resolve(request).expect("every index is good");
+        let events: u64 = resources.iter().map(tests::otlp::Resource::events).sum();
+        written.push(written.last().expect("it starts with one") + events);
+    }
+    let total = *written.last().expect("it starts with one");
+    for metrics in [early, late] {
+        let (accepted, sent) = (metrics.count(ACCEPTED, &[]), metrics.count(SENT, &FILE));
+        assert!(written.contains(&sent), "{sent} samples sent, but requests end at {written:?}");
+        assert!(
+            sent <= accepted && accepted <= total,
+            "{sent} sent, {accepted} accepted, {total} in the file"
+        );
+    }
+}
+
+/// Each window of the file holds exactly the samples that it says it should have had and has not lost.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn every_window_accounts_for_its_samples() {
+    let _alone = alone();
+    let agent = Setup::new().samples_per_second(997).window(Duration::from_millis(200)).start();
+    burn(Duration::from_secs(1));
+    let resources = agent.stop().file.resources().expect("every index is good");
+    let windows = due::windows(&resources);
+    assert!(windows.len() >= 5, "{windows:?}");
+    for window in windows.values() {
+        assert_eq!(window.found + window.lost, window.expected, "{windows:#?}");
+    }
+}
+
+/// Uses CPU time, so that there is something to count.
+fn burn(time: Duration) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("burn");
+    program::compile(&path, "0123456789abcdef");
+    assert_eq!(Burner::start(&path, &[Step::Cpu(time)]).finish().len(), 1);
+}
+
+/// The metrics once more than `sent` samples have been written.
+fn scrape_after(agent: &Agent, sent: u64) -> Metrics {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let metrics = agent.metrics();
+        if metrics.count(SENT, &FILE) > sent {
+            return metrics;
+        }
+        assert!(Instant::now() < deadline, "no window has been written");
+        thread::sleep(Duration::from_millis(100));
+    }
+}

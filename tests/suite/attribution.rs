@@ -1,12 +1,13 @@
 //! Every sample goes to the executable that used the CPU.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tests::agent::Setup;
-use tests::otlp::{OtlpFile, Resource, Sample};
+use tests::due;
+use tests::otlp::{Resource, Sample};
 use tests::program::{self, Burner, Step};
 use tests::validator;
 
@@ -15,13 +16,9 @@ use crate::alone;
 /// Prime, so as not to beat with the scheduler's tick.
 const RATE: u32 = 997;
 
-/// What each image uses. At [`RATE`] 3988 samples are due. If each were drawn by chance, their number
-/// would be within 4 * sqrt(3988) = 253 of that, 6.3 %, in all but one of 15,000 runs; a regular timer
-/// draws far more evenly. So chance has no part in a result outside [`TOLERANCE`].
+/// What each image uses. At [`RATE`] 3988 samples are due, and chance moves them by 6.3 % at most (`due`
+/// says how it is meant), so that it has no part in a difference of a tenth.
 const CPU: Duration = Duration::from_secs(4);
-
-/// Share by which samples may differ from CPU time times frequency.
-const TOLERANCE: f64 = 0.10;
 
 /// An image that a process was: what should be known of it.
 struct Truth {
@@ -102,27 +99,16 @@ fn every_sample_names_the_executable_that_ran() {
 
     validator::assert_valid(&outcome.file);
     let resources = outcome.file.resources().expect("every index is good");
-    let lost = lost(&outcome.file);
     for (pid, names, used) in processes {
         assert_eq!(names.len(), used.len(), "each image tells its CPU time once");
         let images: Vec<_> = names.iter().zip(used).map(|(name, used)| programs.truth(name, used)).collect();
         assert_own_paths(&resources, pid, &images);
         for image in images.iter().filter(|image| image.used >= CPU) {
-            assert_share(&resources, image, lost);
+            let path = image.path.to_str().expect("a path of ours is text");
+            due::assert_samples(&resources, path, image.used, RATE);
             assert_frames(&resources, image);
         }
     }
-}
-
-/// Samples equal CPU time times frequency; what the agent counts as lost may be missing.
-fn assert_share(resources: &[Resource], image: &Truth, lost: u64) {
-    let path = image.path.to_str().expect("a path of ours is text");
-    let found: u64 =
-        resources.iter().filter(|of| of.text("process.executable.path") == path).map(Resource::events).sum();
-    let due = image.used.as_secs_f64() * f64::from(RATE);
-    println!("{path}: {found} samples of {due:.0}, {lost} lost on the machine");
-    assert!(found as f64 <= due * (1.0 + TOLERANCE), "{path}: {found} samples, {due:.0} due");
-    assert!((found + lost) as f64 >= due * (1.0 - TOLERANCE), "{path}: {found} samples, {due:.0} due");
 }
 
 /// The process has samples under the paths of its images and no other.
@@ -162,17 +148,4 @@ fn assert_frames(resources: &[Resource], image: &Truth) {
 
 fn leaf_is_mapped(sample: &Sample) -> bool {
     sample.stack.first().is_some_and(|leaf| leaf.mapping.is_some())
-}
-
-/// Samples that the agent says it lost, over all windows.
-fn lost(file: &OtlpFile) -> u64 {
-    let resources = file.resources().expect("every index is good");
-    let profiles = resources.iter().flat_map(|resource| &resource.profiles);
-    // Every profile of a window repeats the window's figure.
-    let windows: BTreeMap<u64, i64> = profiles
-        .filter_map(|profile| {
-            Some((profile.until, profile.attributes.get("pipeline.window.samples.lost")?.as_int()?))
-        })
-        .collect();
-    windows.into_values().filter_map(|lost| u64::try_from(lost).ok()).sum()
 }

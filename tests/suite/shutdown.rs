@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::agent::{Outcome, Setup};
+use tests::due;
 use tests::program::{self, Burner, Step};
 use tests::{validator, workspace};
 
@@ -36,20 +37,24 @@ fn an_unreachable_endpoint_only_warns() {
     assert!(warned, "{:#?}", outcome.log);
 }
 
+const RATE: u32 = 499;
+
 fn assert_flushed(setup: Setup, signal: Signal) -> Outcome {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("seen");
     program::compile(&path, "0123456789abcdef");
-    let agent = setup.samples_per_second(499).window(WINDOW).start();
+    let agent = setup.samples_per_second(RATE).window(WINDOW).start();
     let used = Burner::start(&path, &[Step::Cpu(Duration::from_millis(500))]).finish();
-    assert_eq!(used.len(), 1);
     assert_eq!(agent.file_so_far().requests.len(), 0, "the window is open");
     let outcome = agent.stop_by(signal);
     validator::assert_valid(&outcome.file);
-    let path = path.to_str().expect("a path of ours is text");
-    let events = outcome.file.summary().expect("every index is good").events_of(path);
-    // 249 are due.
-    assert!(events >= 200, "{events} samples of {path}");
+    let resources = outcome.file.resources().expect("every index is good");
+    due::assert_samples(
+        &resources,
+        path.to_str().expect("a path of ours is text"),
+        used.into_iter().sum(),
+        RATE,
+    );
     outcome
 }

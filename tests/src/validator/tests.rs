@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Rule, validate};
+use crate::otlp::{OtlpFile, resolve, wire};
 
 const VALID: &str = include_str!("../../fixtures/valid.json");
 
@@ -292,4 +294,42 @@ fn several_faults_are_all_reported() {
 #[test]
 fn an_empty_value_in_the_first_attribute_is_a_sentinel() {
     assert_eq!(violations(set("/dictionary", "/attributeTable/0", json!({"value": {}}))), []);
+}
+
+/// Every number in a request, for a caller that changes them.
+fn numbers(value: &mut Value) -> Vec<&mut Value> {
+    match value {
+        Value::Number(_) => vec![value],
+        Value::Array(list) => list.iter_mut().flat_map(numbers).collect(),
+        Value::Object(map) => map.values_mut().flat_map(numbers).collect(),
+        _ => vec![],
+    }
+}
+
+proptest! {
+    /// Whatever the indices are, they are followed or reported: no panic. What cannot be followed is
+    /// never valid.
+    #[test]
+    fn any_indices_are_followed_or_reported(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<i32>(), -2..20]), 0..8),
+    ) {
+        let mut request = valid();
+        for (which, index) in changes {
+            let mut numbers = numbers(&mut request);
+            **which.get_mut(&mut numbers) = json!(index);
+        }
+        let request: wire::Request = serde_json::from_value(request).unwrap();
+        let violations = validate(&request);
+        if resolve(&request).is_err() {
+            prop_assert!(violations.iter().any(|violation| violation.rule == Rule::IndexInRange));
+        }
+    }
+
+    /// Any bytes are a file or refused: no panic.
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..VALID.len()) {
+        _ = OtlpFile::parse(&bytes).map(|file| file.summary());
+        let line = VALID.replace('\n', "");
+        _ = OtlpFile::parse(line.as_bytes().get(..cut).unwrap_or_default()).map(|file| file.summary());
+    }
 }
