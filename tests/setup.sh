@@ -2,8 +2,10 @@
 # Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol) and a
 # Python environment with an independent OTLP decoder (target/venv). Does nothing if both are current.
 set -eu
+target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
+mkdir -p "$target"
+venv="$(cd "$target" && pwd)/venv"
 cd "$(dirname "$0")"
-venv="${CARGO_TARGET_DIR:-../target}/venv"
 
 fail() {
     echo "tests/setup.sh: $1" >&2
