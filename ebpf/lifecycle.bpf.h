@@ -100,9 +100,20 @@ int BPF_PROG(on_free, struct task_struct *task)
 	return 0;
 }
 
+/* A program may rename its threads a million times a second; names must not push out execs and exits, so they only
+ * get the first half of the ring. */
+static __always_inline int rename_within_budget(void)
+{
+	return bpf_ringbuf_query(&lifecycle, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&lifecycle, BPF_RB_RING_SIZE) / 2;
+}
+
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {
+	if (!rename_within_budget()) {
+		count(COUNTER_RENAME_OVER_BUDGET);
+		return 0;
+	}
 	emit_header(RECORD_RENAME, task, comm);
 	return 0;
 }

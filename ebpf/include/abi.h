@@ -95,7 +95,8 @@ enum counter {
 	COUNTER_SAMPLE_NO_SCRATCH = 3,
 	COUNTER_LIFECYCLE_RING_FULL = 4,
 	COUNTER_LIFECYCLE_NO_SCRATCH = 5,
-	COUNTERS = 6,
+	COUNTER_RENAME_OVER_BUDGET = 6,
+	COUNTERS = 7,
 };
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");

@@ -33,6 +33,8 @@ pub enum LossReason {
     LifecycleMalformed,
     /// A lifecycle record found no scratch memory in the kernel.
     LifecycleNoScratch,
+    /// A thread's new name found its share of the lifecycle ring full. Samples carry the name themselves.
+    RenameOverBudget,
     /// The perf sideband overwrote records (`PERF_RECORD_LOST`).
     SidebandRingFull,
     /// A sideband record could not be decoded.
@@ -41,7 +43,7 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleMalformed,
@@ -49,6 +51,7 @@ impl LossReason {
         Self::LifecycleRingFull,
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
+        Self::RenameOverBudget,
         Self::SidebandRingFull,
         Self::SidebandMalformed,
     ];
@@ -64,6 +67,7 @@ impl LossReason {
             Self::LifecycleRingFull => "lifecycle_ring_full",
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
+            Self::RenameOverBudget => "rename_over_budget",
             Self::SidebandRingFull => "sideband_ring_full",
             Self::SidebandMalformed => "sideband_malformed",
         }

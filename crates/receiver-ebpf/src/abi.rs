@@ -86,6 +86,7 @@ pub(crate) enum Counter {
     SampleNoScratch = 3,
     LifecycleRingFull = 4,
     LifecycleNoScratch = 5,
+    RenameOverBudget = 6,
 }
 
 // As the _Static_asserts in abi.h, less the header.

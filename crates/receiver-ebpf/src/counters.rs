@@ -8,11 +8,12 @@ use pdata::{KTime, LossReason};
 use crate::abi::Counter;
 
 /// Counters that are losses as they stand.
-const LOSSES: [(Counter, LossReason); 4] = [
+const LOSSES: [(Counter, LossReason); 5] = [
     (Counter::SampleRingFull, LossReason::SampleRingFull),
     (Counter::SampleNoScratch, LossReason::SampleNoScratch),
     (Counter::LifecycleRingFull, LossReason::LifecycleRingFull),
     (Counter::LifecycleNoScratch, LossReason::LifecycleNoScratch),
+    (Counter::RenameOverBudget, LossReason::RenameOverBudget),
 ];
 /// A timer's first and next tick may fall either side of the instants that are compared.
 const TICK_SLACK: u64 = 2;
