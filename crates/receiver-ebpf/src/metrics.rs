@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     lateness: Gauge,
     lag: Gauge,
     batches: Counter,
+    forks_by_hook: Counter,
+    forks_by_perf: Counter,
 }
 
 impl Metrics {
@@ -27,6 +29,10 @@ impl Metrics {
             "How far the watermark was behind the clock when it was last given, in seconds."
         );
         describe_counter!(BATCHES, "Batches passed on.");
+        describe_counter!(
+            FORKS,
+            "Processes made, by who told: the BPF hook (bpf) and perf's sideband (perf). Equal but for lost records."
+        );
         for reason in LossReason::ALL {
             lost(reason, 0);
         }
@@ -36,6 +42,8 @@ impl Metrics {
             lateness: gauge!(LATENESS),
             lag: gauge!(LAG),
             batches: counter!(BATCHES),
+            forks_by_hook: counter!(FORKS, "source" => "bpf"),
+            forks_by_perf: counter!(FORKS, "source" => "perf"),
         };
         metrics.accepted.increment(0);
         metrics.late.increment(0);
@@ -45,6 +53,11 @@ impl Metrics {
 
     pub(crate) fn accepted(&self, samples: u64) {
         self.accepted.increment(samples);
+    }
+
+    pub(crate) fn forks(&self, by_hook: u64, by_perf: u64) {
+        self.forks_by_hook.increment(by_hook);
+        self.forks_by_perf.increment(by_perf);
     }
 
     pub(crate) fn late(&self, events: u64, most_ever: Duration) {
@@ -67,4 +80,5 @@ const LOST: &str = "otelcol_receiver_ebpf_records_lost_total";
 const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
 const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
+const FORKS: &str = "otelcol_receiver_ebpf_forks_total";
 const BATCHES: &str = "otelcol_receiver_ebpf_batches_total";

@@ -8,6 +8,7 @@ use crate::decode::DecodeError;
 
 const LOST: u32 = 2;
 const COMM: u32 = 3;
+const FORK: u32 = 7;
 const MMAP2: u32 = 10;
 
 const MISC_COMM_EXEC: u16 = 1 << 13;
@@ -18,33 +19,52 @@ pub(crate) const HEADER_BYTES: usize = 8;
 /// What `sample_id_all` with TID, TIME and CPU puts at the end of each record.
 const TRAILER_BYTES: usize = 24;
 
-/// One record to an event, if it says anything that matters here.
+/// What a record says.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// Something that only the sideband knows.
+    Event(Event),
+    /// A process (not only a thread) was made. The BPF hook says more; this says that it should have.
+    Forked,
+    /// What the BPF programs tell with more detail: names, new threads, exits.
+    Nothing,
+}
+
+/// One record: when, and what it says.
 ///
 /// `since` is the time of the ring's previous record: what was lost, was lost after it.
 ///
 /// # Errors
 /// [`DecodeError`] if the record is shorter than its kind.
-pub fn decode(record: &[u8], since: KTime) -> Result<(KTime, Option<Event>), DecodeError> {
+pub fn decode(record: &[u8], since: KTime) -> Result<(KTime, Said), DecodeError> {
     let truncated = |part| DecodeError::Truncated { len: record.len(), part };
     let kind = u32_at(record, 0).ok_or(truncated("header"))?;
     let misc = u16_at(record, 4).ok_or(truncated("header"))?;
     let trailer = record.len().checked_sub(TRAILER_BYTES).ok_or(truncated("trailer"))?;
     let at = KTime::from_nanos(u64_at(record, trailer + 8).ok_or(truncated("trailer"))?);
     let body = record.get(..trailer).ok_or(truncated("trailer"))?;
-    let event = match kind {
-        MMAP2 => Some(mmap2(body, misc, at).ok_or(truncated("mapping"))?),
+    let said = match kind {
+        MMAP2 => Said::Event(mmap2(body, misc, at).ok_or(truncated("mapping"))?),
         COMM if misc & MISC_COMM_EXEC != 0 => {
             let pid = Pid(u32_at(body, 8).ok_or(truncated("comm"))?);
-            Some(Event::Mapping(MappingEvent { at, pid, change: MappingChange::Cleared }))
+            Said::Event(Event::Mapping(MappingEvent { at, pid, change: MappingChange::Cleared }))
         }
         LOST => {
             let count = u64_at(body, 16).ok_or(truncated("count"))?;
-            Some(Event::Loss(Loss { from: since, until: at, reason: LossReason::SidebandRingFull, count }))
+            Said::Event(Event::Loss(Loss {
+                from: since,
+                until: at,
+                reason: LossReason::SidebandRingFull,
+                count,
+            }))
         }
-        // Names, forks and exits come with more detail from the BPF programs.
-        _ => None,
+        FORK => {
+            let (pid, parent) = u32_at(body, 8).zip(u32_at(body, 12)).ok_or(truncated("fork"))?;
+            if pid == parent { Said::Nothing } else { Said::Forked }
+        }
+        _ => Said::Nothing,
     };
-    Ok((at, event))
+    Ok((at, said))
 }
 
 fn mmap2(body: &[u8], misc: u16, at: KTime) -> Option<Event> {
@@ -111,8 +131,10 @@ mod tests {
         let bytes = record(MMAP2, MISC_MMAP_BUILD_ID, &mmap2_body(&[0xab; 20], b"/bin/true"));
         let (at, event) = decode(&bytes, KTime::ZERO).unwrap();
         assert_eq!(at, KTime::from_nanos(NOW));
-        let Some(Event::Mapping(MappingEvent {
-            pid: Pid(42), change: MappingChange::Mapped(mapping), ..
+        let Said::Event(Event::Mapping(MappingEvent {
+            pid: Pid(42),
+            change: MappingChange::Mapped(mapping),
+            ..
         })) = event
         else {
             panic!("{event:?}")
@@ -128,7 +150,8 @@ mod tests {
     #[test]
     fn without_the_build_id_flag_those_bytes_are_an_inode() {
         let (_, event) = decode(&record(MMAP2, 0, &mmap2_body(&[0xab; 20], b"[vdso]")), KTime::ZERO).unwrap();
-        let Some(Event::Mapping(MappingEvent { change: MappingChange::Mapped(mapping), .. })) = event else {
+        let Said::Event(Event::Mapping(MappingEvent { change: MappingChange::Mapped(mapping), .. })) = event
+        else {
             panic!("{event:?}")
         };
         assert_eq!(mapping.build_id, None);
@@ -138,19 +161,33 @@ mod tests {
     fn only_a_name_given_by_exec_clears_the_mappings() {
         let body = [&42u32.to_ne_bytes()[..], &42u32.to_ne_bytes(), b"true\0\0\0\0"].concat();
         let (_, renamed) = decode(&record(COMM, 0, &body), KTime::ZERO).unwrap();
-        assert!(renamed.is_none());
+        assert!(matches!(renamed, Said::Nothing));
         let (_, exec) = decode(&record(COMM, MISC_COMM_EXEC, &body), KTime::ZERO).unwrap();
-        assert!(matches!(exec, Some(Event::Mapping(MappingEvent { change: MappingChange::Cleared, .. }))));
+        assert!(matches!(
+            exec,
+            Said::Event(Event::Mapping(MappingEvent { change: MappingChange::Cleared, .. }))
+        ));
     }
 
     #[test]
     fn a_loss_spans_from_the_previous_record_to_its_own() {
         let body = [1u64.to_ne_bytes(), 17u64.to_ne_bytes()].concat();
         let (_, event) = decode(&record(LOST, 0, &body), KTime::from_nanos(4_000)).unwrap();
-        let Some(Event::Loss(loss)) = event else { panic!("{event:?}") };
+        let Said::Event(Event::Loss(loss)) = event else { panic!("{event:?}") };
         assert_eq!(loss.count, 17);
         assert_eq!((loss.from, loss.until), (KTime::from_nanos(4_000), KTime::from_nanos(NOW)));
         assert_eq!(loss.reason, LossReason::SidebandRingFull);
+    }
+
+    #[test]
+    fn a_fork_of_a_thread_is_no_fork_of_a_process() {
+        let fork = |pid: u32, parent: u32| {
+            let body: Vec<u8> =
+                [pid, parent, 9, 8, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+            decode(&record(FORK, 0, &body), KTime::ZERO).unwrap().1
+        };
+        assert!(matches!(fork(42, 41), Said::Forked));
+        assert!(matches!(fork(42, 42), Said::Nothing));
     }
 
     proptest! {
@@ -163,7 +200,7 @@ mod tests {
         /// The same with a kind that is decoded, so that the bodies are reached.
         #[test]
         fn any_body_decodes_or_is_refused(
-            kind in prop_oneof![Just(LOST), Just(COMM), Just(MMAP2)],
+            kind in prop_oneof![Just(LOST), Just(COMM), Just(FORK), Just(MMAP2)],
             misc: u16,
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {

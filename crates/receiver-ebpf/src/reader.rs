@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use pdata::{Batch, Event, KTime, Loss, LossReason, ProcessTransition, Watermark};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -69,10 +69,14 @@ impl Reader {
 
     /// Takes everything the rings hold. Returns what could not be decoded.
     fn drain(&mut self) -> [(LossReason, u64); 3] {
-        let (mut samples, mut malformed_samples, mut malformed_lifecycle) = (0, 0, 0);
+        let (mut samples, mut forks) = (0, 0);
+        let (mut malformed_samples, mut malformed_lifecycle) = (0, 0);
         let orderer = &mut self.orderer;
         self.lifecycle.drain(|record| match decode(record) {
-            Ok(event) => orderer.push(event),
+            Ok(event) => {
+                forks += u64::from(is_fork(&event));
+                orderer.push(event);
+            }
             Err(error) => {
                 malformed_lifecycle += 1;
                 tracing::debug!(%error, "lifecycle record refused");
@@ -88,12 +92,13 @@ impl Reader {
                 tracing::debug!(%error, "sample refused");
             }
         });
-        let malformed_sideband = self.sideband.drain(|event| orderer.push(event));
+        let sideband = self.sideband.drain(|event| orderer.push(event));
+        self.metrics.forks(forks, sideband.forks);
         self.metrics.accepted(samples);
         [
             (LossReason::SampleMalformed, malformed_samples),
             (LossReason::LifecycleMalformed, malformed_lifecycle),
-            (LossReason::SidebandMalformed, malformed_sideband),
+            (LossReason::SidebandMalformed, sideband.malformed),
         ]
     }
 
@@ -114,4 +119,8 @@ impl Reader {
         self.most_late = self.most_late.max(Duration::from_nanos(most_nanos));
         self.metrics.late(events, self.most_late);
     }
+}
+
+fn is_fork(event: &Event) -> bool {
+    matches!(event, Event::Process(event) if matches!(event.transition, ProcessTransition::Fork { .. }))
 }

@@ -3,7 +3,7 @@
 use pdata::{Event, KTime};
 
 use crate::error::StartError;
-use crate::perf_record;
+use crate::perf_record::{self, Said};
 use crate::sys::PerfRing;
 
 /// 512 KiB a CPU: an exec leaves about 1 KiB, so this holds some 500 of them on one CPU between two polls.
@@ -13,6 +13,15 @@ const RING_PAGES: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Sideband {
     rings: Vec<(PerfRing, KTime)>,
+}
+
+/// What a drain found that is no event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Drained {
+    /// Processes made.
+    pub forks: u64,
+    /// Records that could not be decoded.
+    pub malformed: u64,
 }
 
 impl Sideband {
@@ -28,22 +37,26 @@ impl Sideband {
         Ok(Self { rings })
     }
 
-    /// Hands over each event that is complete now. Returns how many records could not be decoded.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> u64 {
-        let mut malformed = 0;
+    /// Hands over each event that is complete now.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> Drained {
+        let mut drained = Drained::default();
         for (ring, last) in &mut self.rings {
-            let drained = ring.drain(|record| match perf_record::decode(record, *last) {
-                Ok((at, event)) => {
+            let outcome = ring.drain(|record| match perf_record::decode(record, *last) {
+                Ok((at, said)) => {
                     *last = at;
-                    event.into_iter().for_each(&mut each);
+                    match said {
+                        Said::Event(event) => each(event),
+                        Said::Forked => drained.forks += 1,
+                        Said::Nothing => {}
+                    }
                 }
                 Err(error) => {
-                    malformed += 1;
+                    drained.malformed += 1;
                     tracing::debug!(%error, "sideband record refused");
                 }
             });
-            malformed += u64::from(drained.is_err());
+            drained.malformed += u64::from(outcome.is_err());
         }
-        malformed
+        drained
     }
 }

@@ -11,7 +11,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::perf_record::HEADER_BYTES;
 
-/// One CPU's ring of side events: mappings with build IDs, and names given by exec.
+/// One CPU's ring of side events: mappings with build IDs, names, forks, exits.
 #[derive(Debug)]
 pub(crate) struct PerfRing {
     /// First a control page, then a power-of-two number of pages of records.
@@ -132,6 +132,7 @@ fn attributes() -> perf::perf_event_attr {
     attributes.set_build_id(1);
     attributes.set_comm(1);
     attributes.set_comm_exec(1);
+    attributes.set_task(1);
     // The clock of bpf_ktime_get_ns.
     attributes.set_use_clockid(1);
     attributes.clockid = 1; // CLOCK_MONOTONIC
