@@ -25,9 +25,9 @@ fn compile(program: &str, sources: &[&str]) {
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => fail(&format!("{compiler} could not compile {program}: {status}")),
-        Err(error) => {
-            fail(&format!("cannot run {compiler}: {error}; install a C compiler (Debian: apt install gcc libc6-dev)"))
-        }
+        Err(error) => fail(&format!(
+            "cannot run {compiler}: {error}; install a C compiler (Debian: apt install gcc libc6-dev)"
+        )),
     }
 }
 

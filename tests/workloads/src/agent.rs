@@ -1,1 +1,245 @@
-//! Under construction.
+//! Starts the agent, watches it and stops it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What the agent prints once it samples.
+const READY: &str = "Everything is ready.";
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How to run the agent.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The program.
+    pub binary: PathBuf,
+    /// Where its configuration, its output and its log go.
+    pub dir: PathBuf,
+    /// Samples a second and CPU.
+    pub hz: u32,
+    /// Length of a profile.
+    pub window: Duration,
+}
+
+/// A running agent. Killed if it is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    dir: PathBuf,
+    metrics_port: u16,
+}
+
+/// What the agent has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu: Duration,
+    /// Resident memory, bytes.
+    pub rss: u64,
+    /// The most it has been, bytes.
+    pub peak_rss: u64,
+}
+
+/// Why there is no agent, or no good end of it.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A file of it.
+    #[error("{path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It ended, or said nothing.
+    #[error("the agent {what}; its log:\n{log}")]
+    Failed {
+        /// What it did.
+        what: String,
+        /// All that it said.
+        log: String,
+    },
+}
+
+impl Agent {
+    /// Starts the agent and waits until it samples.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub fn start(settings: &Settings) -> Result<Self, AgentError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AgentError::File { path, source }
+        };
+        let dir = settings.dir.clone();
+        let (config, log) = (dir.join("agent.yaml"), dir.join("agent.log"));
+        let metrics_port = free_port().map_err(at(&config))?;
+        fs::write(&config, yaml(settings, metrics_port)).map_err(at(&config))?;
+        let stderr = File::create(&log).map_err(at(&log))?;
+        let child = Command::new(&settings.binary)
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .map_err(at(&settings.binary))?;
+        let mut agent = Self { child, dir, metrics_port };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !agent.log().contains(READY) {
+            if let Ok(Some(status)) = agent.child.try_wait() {
+                return Err(agent.failed(&format!("did not start ({status})")));
+            }
+            if Instant::now() > deadline {
+                return Err(agent.failed("is not ready"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(agent)
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("agent.log")).unwrap_or_default()
+    }
+
+    /// Its profiles, as OTLP JSON lines; complete once it has stopped.
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.dir.join("profiles.jsonl")
+    }
+
+    /// What it has cost so far; zeros if it is gone.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        usage(self.pid())
+    }
+
+    /// Its metrics as Prometheus text.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn metrics(&self) -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.metrics_port))?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Stops it for a while, as an overloaded machine would.
+    pub fn suspend(&self, span: Duration) {
+        self.signal(Signal::STOP);
+        thread::sleep(span);
+        self.signal(Signal::CONT);
+    }
+
+    /// Lets it drain and end.
+    ///
+    /// # Errors
+    /// [`AgentError::Failed`] if it does not end in time, or not well.
+    pub fn stop(mut self) -> Result<(), AgentError> {
+        self.signal(Signal::INT);
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(self.failed(&format!("ended badly ({status})"))),
+                _ if Instant::now() > deadline => return Err(self.failed("does not stop")),
+                _ => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.pid().cast_signed()) {
+            let _gone = kill_process(pid, signal);
+        }
+    }
+
+    fn failed(&self, what: &str) -> AgentError {
+        AgentError::Failed { what: what.to_owned(), log: self.log() }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _gone = self.child.kill();
+            let _gone = self.child.wait();
+        }
+    }
+}
+
+/// What a process has cost so far; zeros if it is gone. Source: proc(5), `stat` and `status`.
+#[must_use]
+pub fn usage(pid: u32) -> Usage {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the last parenthesis may hold anything; utime and stime are the 12th and 13th field after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Usage {
+        cpu: Duration::from_millis(ticks * 1_000 / clock_ticks_per_second().max(1)),
+        rss: kib("VmRSS:").unwrap_or_default() * 1024,
+        peak_rss: kib("VmHWM:").unwrap_or_default() * 1024,
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn yaml(settings: &Settings, metrics_port: u16) -> String {
+    let mut yaml = String::new();
+    let path = settings.dir.join("profiles.jsonl");
+    let _always = write!(
+        yaml,
+        "receivers: {{ ebpf: {{ samples_per_second: {} }} }}
+processors: {{ procinfo: {{}} }}
+exporters: {{ file: {{ path: {:?}, window: {}ms }} }}
+service:
+  pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [file] }} }}
+  telemetry:
+    metrics: {{ readers: [ {{ pull: {{ exporter: {{ prometheus: {{ host: 127.0.0.1, port: {metrics_port} }} }} }} }} ] }}
+    logs: {{ level: info }}
+",
+        settings.hz,
+        path.display().to_string(),
+        settings.window.as_millis(),
+    );
+    yaml
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_runs_has_used_memory_and_one_that_does_not_nothing() {
+        let own = usage(std::process::id());
+        assert!(own.rss > 0 && own.peak_rss >= own.rss);
+        assert_eq!(usage(u32::MAX), Usage::default());
+    }
+}

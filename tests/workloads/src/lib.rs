@@ -5,12 +5,16 @@
 //! what the profiler wrote, [`timeline`] says what it should have written for an instant of a process, and
 //! [`score`] and [`gates`] compare the two. [`agent`] starts the profiler itself.
 
+use std::process::ExitCode;
+
 pub mod agent;
 pub mod build_id;
 pub mod gates;
+pub mod hooks;
 pub mod kernel;
 pub mod mode;
 mod payload;
+pub mod peer;
 pub mod plan;
 pub mod profiles;
 pub mod random;
@@ -21,3 +25,15 @@ pub mod table;
 pub mod timeline;
 pub mod tree;
 pub mod truth;
+
+/// What a program's `main` returns: 0 if all was well, 1 if not; an error is printed in one line.
+pub fn exit(result: anyhow::Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -148,12 +148,18 @@ mod tests {
     fn the_numbers_are_those_of_the_c_programs() {
         let starts = constants(include_str!("../c/entry.h"), "START_");
         let at = |start: Start| starts[start as usize].as_str();
-        assert_eq!((at(Start::Spawn), at(Start::ForkNoExec), at(Start::Memfd)), ("SPAWN", "FORK_NO_EXEC", "MEMFD"));
+        assert_eq!(
+            (at(Start::Spawn), at(Start::ForkNoExec), at(Start::Memfd)),
+            ("SPAWN", "FORK_NO_EXEC", "MEMFD")
+        );
         assert_eq!((at(Start::Chroot), at(Start::PidNs), at(Start::Setuid)), ("CHROOT", "PID_NS", "SETUID"));
         assert_eq!(starts.len(), Start::Setuid as usize + 1);
         let steps = constants(include_str!("../c/slot.h"), "STEP_");
         let at = |step: Step| steps[step as usize].as_str();
-        assert_eq!((at(Step::Plain), at(Step::LeaderExits), at(Step::Rename)), ("PLAIN", "LEADER_EXITS", "RENAME"));
+        assert_eq!(
+            (at(Step::Plain), at(Step::LeaderExits), at(Step::Rename)),
+            ("PLAIN", "LEADER_EXITS", "RENAME")
+        );
         assert_eq!((at(Step::Nondumpable), at(Step::Sleep)), ("NONDUMPABLE", "SLEEP"));
         assert_eq!(steps.len(), Step::Sleep as usize + 1);
     }

@@ -9,8 +9,12 @@ use crate::tree::{MEMFDS, Tree};
 use crate::truth::State;
 
 /// CPU times that processes are drawn from, each +-25 %.
-const CPU_CLASSES: [Duration; 4] =
-    [Duration::from_micros(500), Duration::from_millis(2), Duration::from_millis(10), Duration::from_millis(50)];
+const CPU_CLASSES: [Duration; 4] = [
+    Duration::from_micros(500),
+    Duration::from_millis(2),
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+];
 const SPREAD: f64 = 0.25;
 /// CPU time of a process that is older than the storm: several classes' worth, spread over the storm.
 const OLDER_CPU: Duration = Duration::from_millis(150);
@@ -121,9 +125,8 @@ pub fn draw(shape: &Shape, tree: &Tree) -> Vec<Entry> {
             Arrival::Closed { .. } => {}
         }
         let Some((mode, class)) = painter.deal(&mut deck, &shape.modes) else { return entries };
-        let cpu = shape.cpu.unwrap_or_else(|| {
-            class.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * painter.random.unit())
-        });
+        let cpu =
+            shape.cpu.unwrap_or_else(|| class.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * painter.random.unit()));
         let entry = painter.entry(mode, nanos(cpu), false);
         entries.push(Entry { at: nanos(Duration::from_secs_f64(at)), ..entry });
     }
@@ -208,7 +211,8 @@ impl Painter<'_> {
             }
             Mode::Memfd => {
                 let (source, name) = (self.program(), format!("anonymous {}", self.random.below(MEMFDS)));
-                let image = Expected { states: vec![State::Memfd], ..Expected::linked(&format!("/memfd:{name}")) };
+                let image =
+                    Expected { states: vec![State::Memfd], ..Expected::linked(&format!("/memfd:{name}")) };
                 (vec![source, name], vec![image])
             }
             Mode::Chroot | Mode::Mntns => self.rooted(mode),
@@ -248,8 +252,7 @@ impl Painter<'_> {
     }
 
     fn interpreted(&mut self, mode: Mode) -> (Vec<String>, Vec<Expected>) {
-        let scripts =
-            if mode == Mode::Shebang { &self.tree.scripts } else { &self.tree.scripts_of_scripts };
+        let scripts = if mode == Mode::Shebang { &self.tree.scripts } else { &self.tree.scripts_of_scripts };
         let Some(script) = self.random.pick(scripts) else { return (Vec::new(), Vec::new()) };
         let image = Expected { script: Some(script.path.clone()), ..Expected::linked(&script.interpreter) };
         (vec![script.path.clone()], vec![image])

@@ -174,7 +174,9 @@ const fn at_once(shape: &Shape) -> usize {
 
 fn truth(storm: &Prepared, records: &Records) -> Result<Truth, StormError> {
     let launcher = records.launcher;
-    let unfit = |ended: &&Ended| ended.status != 0 || (!ended.first && ended.marks.iter().any(|mark| mark.leave == 0));
+    let unfit = |ended: &&Ended| {
+        ended.status != 0 || (!ended.first && ended.marks.iter().any(|mark| mark.leave == 0))
+    };
     let bad: Vec<_> = records.processes.iter().filter(unfit).collect();
     if let Some(first) = bad.first() {
         let failed = launcher.failed + bad.len() as u64;
@@ -202,10 +204,12 @@ fn truth(storm: &Prepared, records: &Records) -> Result<Truth, StormError> {
     let in_storm = |ended: &&Ended| ended.reaped >= records.begin.monotonic;
     for ended in records.processes.iter().filter(in_storm) {
         let entry = storm.entries.get(ended.line);
-        let entry = entry.ok_or_else(|| StormError::Record(format!("the plan has no line {}", ended.line)))?;
+        let entry =
+            entry.ok_or_else(|| StormError::Record(format!("the plan has no line {}", ended.line)))?;
         processes.push(process(entry, ended, inherited.clone()));
     }
-    let header = Storm { seed: storm.seed, pid_reuse: storm.pid_reuse, begin: records.begin, end: records.end };
+    let header =
+        Storm { seed: storm.seed, pid_reuse: storm.pid_reuse, begin: records.begin, end: records.end };
     Ok(Truth { storm: header, processes })
 }
 

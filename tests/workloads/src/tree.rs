@@ -68,10 +68,10 @@ impl Tree {
             inner: format!("/usr/lib/inner-{}/inner-{i}", i % 2),
         });
         let interpreter = |i| format!("{dir}/interpreters/interpreter-{i}");
-        let scripts =
-            (0..SCRIPTS).map(|i| Script { path: format!("{dir}/scripts/script-{i}"), interpreter: interpreter(i) });
-        let nested =
-            (0..SCRIPTS).map(|i| Script { path: format!("{dir}/scripts/nested-{i}"), interpreter: interpreter(i) });
+        let scripts = (0..SCRIPTS)
+            .map(|i| Script { path: format!("{dir}/scripts/script-{i}"), interpreter: interpreter(i) });
+        let nested = (0..SCRIPTS)
+            .map(|i| Script { path: format!("{dir}/scripts/nested-{i}"), interpreter: interpreter(i) });
         Self {
             dir: dir.to_owned(),
             launcher: format!("{dir}/launch"),
@@ -170,7 +170,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::plan(dir.path().to_str().unwrap(), 12);
         tree.make(&mut Random::new(1)).unwrap();
-        let files: HashSet<u64> = tree.programs.iter().map(|path| fs::metadata(path).unwrap().ino()).collect();
+        let files: HashSet<u64> =
+            tree.programs.iter().map(|path| fs::metadata(path).unwrap().ino()).collect();
         assert_eq!(files.len(), 9, "four links to one file, eight files");
         let ids: HashSet<Vec<u8>> = tree
             .programs

@@ -141,7 +141,8 @@ impl Truth {
     /// The reader's; `InvalidData` for a line that is not of a truth file, or if there is none.
     pub fn read(input: impl BufRead) -> io::Result<Self> {
         let mut lines = input.lines();
-        let first = lines.next().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "empty truth file"))??;
+        let first =
+            lines.next().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "empty truth file"))??;
         let storm = serde_json::from_str(&first)?;
         let processes = lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<io::Result<_>>()?;
         Ok(Self { storm, processes })

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -63,7 +64,11 @@ struct Arguments {
     dir: PathBuf,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    workloads::exit(run())
+}
+
+fn run() -> anyhow::Result<bool> {
     let arguments = Arguments::parse();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -102,5 +107,5 @@ fn main() -> anyhow::Result<()> {
         cpu as f64 / 1e9,
         truth.wall_ns() as f64 / 1e9
     );
-    Ok(())
+    Ok(true)
 }

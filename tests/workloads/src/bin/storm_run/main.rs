@@ -1,0 +1,49 @@
+//! Runs the agent in storms and prints what came of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand};
+
+mod crowd;
+mod slowdown;
+mod table;
+
+/// Runs the agent in storms of short-lived processes and prints what came of it. Needs root.
+#[derive(Parser, Debug)]
+struct Arguments {
+    /// The agent.
+    #[arg(long, global = true, default_value = "target/release/pipeline")]
+    agent: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Coverage and names by mode, with gates: exit code 1 if one fails.
+    Table(table::Arguments),
+    /// How much slower a closed loop of short processes is, with the agent and with perf.
+    Slowdown(slowdown::Arguments),
+    /// What the agent costs among few and among many live processes.
+    Crowd(crowd::Arguments),
+}
+
+fn main() -> ExitCode {
+    workloads::exit(run())
+}
+
+fn run() -> anyhow::Result<bool> {
+    let arguments = Arguments::parse();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    match arguments.command {
+        Command::Table(table) => table::run(&table, &arguments.agent, &stop),
+        Command::Slowdown(slowdown) => slowdown::run(&slowdown, &arguments.agent, &stop),
+        Command::Crowd(crowd) => crowd::run(&crowd, &arguments.agent, &stop),
+    }
+}

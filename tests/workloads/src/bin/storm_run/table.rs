@@ -1,0 +1,153 @@
+//! `storm-run table`: coverage and names by mode.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use workloads::agent::{self, Agent};
+use workloads::kernel::{BPF_STATS_ENABLED, Restored};
+use workloads::mode::Mode;
+use workloads::plan::{Arrival, Shape};
+use workloads::profiles::Profiles;
+use workloads::storm::{Place, Prepared};
+use workloads::table::Table;
+use workloads::truth::Truth;
+use workloads::{gates, hooks, score};
+
+/// Coverage and names by mode.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Samples a second and CPU; a run for each.
+    #[arg(long, value_delimiter = ',', default_values_t = [99, 997])]
+    hz: Vec<u32>,
+    /// How long processes keep coming.
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
+    /// Processes a second.
+    #[arg(long, default_value_t = 40.0)]
+    rate: f64,
+    /// What everything random is drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What kinds of process; all by default.
+    #[arg(long, value_delimiter = ',')]
+    modes: Vec<Mode>,
+    /// Of each kind, how many processes that are older than the agent.
+    #[arg(long, default_value_t = 1)]
+    older: usize,
+    /// Pids up to this number only, so that they are used again, in the modes made for it.
+    #[arg(long)]
+    pid_max: Option<u32>,
+    /// Length of a profile in milliseconds.
+    #[arg(long, default_value_t = 2000)]
+    window_ms: u64,
+    /// Stop the agent for so many seconds in the middle of the storm.
+    #[arg(long)]
+    sigstop: Option<f64>,
+    /// Also print what each of the agent's BPF programs cost.
+    #[arg(long)]
+    bpf_stats: bool,
+    /// Keep truth, profiles, configuration and log in this directory.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
+    let mut passed = true;
+    for &hz in &arguments.hz {
+        passed &= run_at(arguments, hz, binary, stop)?;
+    }
+    Ok(passed)
+}
+
+fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
+    let temporary = tempfile::tempdir()?;
+    let dir = match &arguments.keep {
+        Some(dir) => dir.join(format!("{hz}hz")),
+        None => temporary.path().to_owned(),
+    };
+    fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
+    let storm = Prepared::new(&shape(arguments), &place)?;
+    let window = Duration::from_millis(arguments.window_ms);
+    let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window };
+    let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
+    if let Some(stats) = &stats {
+        stats.set("1").context("cannot switch on the kernel's BPF statistics")?;
+    }
+    let agent = Agent::start(&settings)?;
+    let (usage, programs) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
+    let truth = thread::scope(|scope| {
+        if let Some(span) = arguments.sigstop {
+            let agent = &agent;
+            let middle = Duration::from_secs_f64(arguments.seconds / 2.0);
+            scope.spawn(move || {
+                thread::sleep(middle);
+                agent.suspend(Duration::from_secs_f64(span));
+            });
+        }
+        storm.run(stop)
+    })?;
+    let (used, ran) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
+    let profiles = agent.profiles();
+    agent.stop()?;
+    write(&truth, &dir.join("truth.jsonl"))?;
+
+    let title = if arguments.pid_max.is_some() { ", pids used again" } else { "" };
+    println!(
+        "{hz} Hz, {} processes in {:.1} s{title}\n",
+        truth.processes.len(),
+        truth.wall_ns() as f64 / 1e9
+    );
+    let passed = evaluate(&truth, &profiles, hz)?;
+    let cpu = used.cpu.saturating_sub(usage.cpu).as_secs_f64();
+    println!(
+        "agent: {:.1} CPU-s a minute, {} MiB resident at most\n",
+        cpu * 60e9 / truth.wall_ns() as f64,
+        used.peak_rss >> 20
+    );
+    for hook in hooks::since(&programs, &ran).iter().filter(|hook| stats.is_some() && hook.runs > 0) {
+        let each = hook.time.as_nanos() / u128::from(hook.runs);
+        println!("  {:<16} {:>9} runs {each:>7} ns each", hook.name, hook.runs);
+    }
+    Ok(passed)
+}
+
+fn shape(arguments: &Arguments) -> Shape {
+    let all = match arguments.pid_max {
+        Some(_) => Mode::PID_REUSE.to_vec(),
+        None => Mode::value_variants().to_vec(),
+    };
+    let span = Duration::from_secs_f64(arguments.seconds);
+    Shape {
+        seed: arguments.seed,
+        arrival: Arrival::Open { rate: arguments.rate, span },
+        cpu: None,
+        modes: if arguments.modes.is_empty() { all } else { arguments.modes.clone() },
+        older: arguments.older,
+        sleepers: 0,
+        verify: false,
+    }
+}
+
+fn evaluate(truth: &Truth, profiles: &Path, hz: u32) -> anyhow::Result<bool> {
+    let file = File::open(profiles).with_context(|| profiles.display().to_string())?;
+    let score = score::score(truth, &Profiles::read(BufReader::new(file))?, f64::from(hz));
+    print!("{}", Table(&score));
+    score.examples.iter().for_each(|example| println!("  {example}"));
+    let failures = gates::failures(&score);
+    failures.iter().for_each(|failure| println!("FAILED {failure}"));
+    Ok(failures.is_empty())
+}
+
+fn write(truth: &Truth, path: &Path) -> anyhow::Result<()> {
+    let name = || path.display().to_string();
+    let mut file = BufWriter::new(File::create(path).with_context(name)?);
+    truth.write(&mut file).and_then(|()| file.flush()).with_context(name)
+}
