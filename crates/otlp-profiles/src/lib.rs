@@ -1,1 +1,34 @@
-//! Under construction.
+//! Batches of samples to OTLP profiles: `opentelemetry.proto.profiles.v1development`, schema 1.10.
+//!
+//! Pure: no I/O, no clocks, no threads. Used by every exporter that speaks OTLP. [`Windows`] gathers
+//! batches into fixed windows of event time and yields the requests to send; [`json`] writes a
+//! request as OTLP/JSON. [`EventWindows`] is the gathering alone, for an exporter with an output of
+//! its own.
+//!
+//! One request holds one dictionary and, for each process image, one `ResourceProfiles` with one
+//! scope and one `Profile`: type `samples`/`count`, period `cpu`/`nanoseconds`, and samples that
+//! carry timestamps and no values. What each attribute says is in [`attributes`].
+
+pub mod attributes;
+mod dictionary;
+mod event_windows;
+mod extract;
+mod frames;
+pub mod json;
+mod losses;
+mod mappings;
+mod profile;
+mod resource;
+mod rfc3339;
+mod split;
+mod window;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use event_windows::{Closed, EventWindows, Gather};
+pub use losses::Losses;
+pub use resource::executable_name;
+pub use split::{MIN_REQUEST_BYTES, split};
+pub use windows::{Finished, Request, Windows};

@@ -1,0 +1,97 @@
+//! Every attribute name that profiles carry, and what its value means.
+//!
+//! Names of OpenTelemetry's semantic conventions (1.44) are used wherever one fits; names of our own
+//! begin with `pipeline.`.
+
+/// Resource, string: name of the executable, `[kernel]` for every kernel thread.
+///
+/// No process tells a profiler its service's name, but some readers group by it and fall back to
+/// `unknown_service:NAME`. The plain name reads better, and kernel threads share one so that hundreds
+/// of short-lived workers do not become as many services.
+pub const SERVICE_NAME: &str = "service.name";
+
+/// Resource, int: the process, in the initial pid namespace.
+pub const PROCESS_PID: &str = "process.pid";
+
+/// Resource, string: path of the executable, as `readlink /proc/PID/exe` shows it outside a chroot,
+/// without a mark such as ` (deleted)`. Absent for a kernel thread and an unresolved process. Bytes
+/// that are not UTF-8 are replaced.
+pub const PROCESS_EXECUTABLE_PATH: &str = "process.executable.path";
+
+/// Resource, string, always present: last part of the path; `[NAME]` for a kernel thread; for an
+/// unresolved process the name of the thread first sampled.
+pub const PROCESS_EXECUTABLE_NAME: &str = "process.executable.name";
+
+/// Resource, string: start of the process, RFC 3339 in UTC with nanoseconds. With
+/// [`PROCESS_PID`] it names a process even if the pid is used again.
+pub const PROCESS_CREATION_TIME: &str = "process.creation.time";
+
+/// Resource, string: path of the executable as the process itself sees it, where its root differs
+/// (chroot).
+pub const EXECUTABLE_OWN_PATH: &str = "pipeline.process.executable.own_path";
+
+/// Resource, string: `deleted` if the file's last name was gone, `memfd` if it never had one.
+/// Absent while the path names the file.
+pub const EXECUTABLE_STATE: &str = "pipeline.process.executable.state";
+
+/// Resource, bool, only ever true: the path was too long for the kernel side, and is its tail.
+pub const EXECUTABLE_PATH_TRUNCATED: &str = "pipeline.process.executable.path_truncated";
+
+/// Resource, string: path of the script that the executable interprets, as passed to `execve`.
+pub const SCRIPT_PATH: &str = "pipeline.process.script.path";
+
+/// Resource, string: interpreter as the script's first line names it.
+pub const SCRIPT_INTERPRETER: &str = "pipeline.process.script.interpreter";
+
+/// Resource, int: which image of the process: how often the process and its ancestors had called
+/// `execve`, modulo 2^32.
+pub const EXEC_COUNT: &str = "pipeline.process.exec_count";
+
+/// Resource, bool, only ever true: what the process ran is not known.
+pub const UNRESOLVED: &str = "pipeline.process.unresolved";
+
+/// Sample, int: the thread, by its operating-system number.
+pub const THREAD_ID: &str = "thread.id";
+
+/// Sample, string: the thread's name at that instant (`comm`). Absent if the name is empty.
+pub const THREAD_NAME: &str = "thread.name";
+
+/// Sample, int: the CPU it ran on.
+pub const CPU_LOGICAL_NUMBER: &str = "cpu.logical_number";
+
+/// Location, string: [`FRAME_TYPE_NATIVE`] or [`FRAME_TYPE_KERNEL`].
+pub const FRAME_TYPE: &str = "profile.frame.type";
+
+/// Value of [`FRAME_TYPE`]: user code, of whatever kind until it has been looked at.
+pub const FRAME_TYPE_NATIVE: &str = "native";
+
+/// Value of [`FRAME_TYPE`]: kernel code.
+pub const FRAME_TYPE_KERNEL: &str = "kernel";
+
+/// Mapping, string: GNU build ID, lower-case hex.
+pub const BUILD_ID_GNU: &str = "process.executable.build_id.gnu";
+
+/// Mapping, string: Go build ID.
+pub const BUILD_ID_GO: &str = "process.executable.build_id.go";
+
+/// Mapping, string: hash of the file's head, tail and length, lower-case hex. Absent if the file was
+/// gone before it could be read; a mapping then carries the GNU build ID alone, or nothing.
+pub const BUILD_ID_HTLHASH: &str = "process.executable.build_id.htlhash";
+
+/// Profile, int: samples that the window should have had on the whole host: those delivered, in
+/// whichever profile, and those lost.
+///
+/// Every profile of a window repeats the window's figures. A window in which samples were lost and
+/// none delivered has no profile: its losses are added to those of the next window that has one.
+pub const WINDOW_SAMPLES_EXPECTED: &str = "pipeline.window.samples.expected";
+
+/// Profile, int: of those, how many were lost. Always present.
+pub const WINDOW_SAMPLES_LOST: &str = "pipeline.window.samples.lost";
+
+/// Profile, int: prefix of how many samples were lost by one reason, such as
+/// `pipeline.window.samples.lost.sample_ring_full`. Present if not zero.
+pub const WINDOW_SAMPLES_LOST_BY: &str = "pipeline.window.samples.lost.";
+
+/// Profile, int: prefix of how many other records were lost by one reason: what they would have told
+/// of processes may be missing. Present if not zero.
+pub const WINDOW_RECORDS_LOST_BY: &str = "pipeline.window.records.lost.";

@@ -1,0 +1,152 @@
+//! Fixed windows of event time, closed by the watermark.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use pdata::{Batch, Event, KTime, Loss, Sample, Watermark};
+
+/// What a window collects.
+pub trait Gather {
+    /// Takes a sample of the window, or a late one of an earlier window.
+    fn sample(&mut self, sample: &Sample);
+    /// Takes a loss of the window, or a late one.
+    fn loss(&mut self, loss: &Loss);
+}
+
+/// A window to which no more events will come.
+#[derive(Debug)]
+pub struct Closed<G> {
+    /// Start of the window.
+    pub from: KTime,
+    /// End of the window, not part of it.
+    pub until: KTime,
+    /// What it collected. A late sample's stamp is before [`Closed::from`].
+    pub gathered: G,
+}
+
+/// Sorts samples and losses into windows of one length, one after the other from the first event on.
+///
+/// A window closes when a batch's watermark reaches its end. An event of a closed window (a late one)
+/// goes to the first window still open: kept rather than sent in a window of its own. A loss belongs
+/// to the window that holds its end. A window without events does not come to be.
+///
+/// At [`Watermark::END`] all windows close, the last one where the events known of ended, so that its
+/// length is the time that was looked at.
+#[derive(Debug)]
+pub struct EventWindows<G> {
+    length: u64,
+    /// Start of window 0.
+    origin: Option<KTime>,
+    /// By rising number. More than one only if a batch reaches beyond its own watermark.
+    open: VecDeque<Open<G>>,
+    /// Number of the first window that has not been closed.
+    first_open: u64,
+    /// Up to where events are known: the highest watermark but END, or just after the latest event.
+    seen: KTime,
+    /// Last answer.
+    done: Watermark,
+}
+
+#[derive(Debug)]
+struct Open<G> {
+    number: u64,
+    from: KTime,
+    until: KTime,
+    /// Stamp of the earliest sample held that no answer has covered yet.
+    holds_from: KTime,
+    gathered: G,
+}
+
+impl<G: Gather> EventWindows<G> {
+    /// Windows of this length; a length of zero is taken as one nanosecond.
+    #[must_use]
+    pub fn new(length: Duration) -> Self {
+        Self {
+            length: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1),
+            origin: None,
+            open: VecDeque::new(),
+            first_open: 0,
+            seen: KTime::ZERO,
+            done: Watermark::NONE,
+        }
+    }
+
+    /// Takes a batch; `start` makes the contents of a new window.
+    ///
+    /// Gives the windows that have closed, in order, and the answer to the batch once they have been
+    /// dealt with: up to the earliest sample still held, or to the batch's watermark if none is held.
+    /// It never goes back. Losses are numbers that nobody upstream keeps anything for, so a held one
+    /// does not hold it back.
+    pub fn push(&mut self, batch: &Batch, mut start: impl FnMut() -> G) -> (Vec<Closed<G>>, Watermark) {
+        for event in batch.events.iter() {
+            match event {
+                Event::Sample(sample) => {
+                    let done = self.done;
+                    let window = self.window(sample.at, &mut start);
+                    if !done.covers(sample.at) {
+                        window.holds_from = window.holds_from.min(sample.at);
+                    }
+                    window.gathered.sample(sample);
+                }
+                Event::Loss(loss) => self.window(loss.until, &mut start).gathered.loss(loss),
+                Event::Process(_) | Event::Mapping(_) => {}
+            }
+        }
+        let closed = self.close(batch.watermark);
+        let held = self.open.iter().map(|window| window.holds_from).min().unwrap_or(KTime::MAX);
+        self.done = self.done.max(batch.watermark.min(Watermark::before(held)));
+        (closed, self.done)
+    }
+
+    /// The window that takes an event stamped `at`.
+    fn window(&mut self, at: KTime, start: &mut impl FnMut() -> G) -> &mut Open<G> {
+        self.seen = self.seen.max(after(at));
+        let origin = *self.origin.get_or_insert(at);
+        let number = (since(origin, at) / self.length).max(self.first_open);
+        // From the back: events come in order.
+        let place = self.open.iter().rposition(|window| window.number <= number);
+        let found = place.filter(|&place| self.open.get(place).is_some_and(|w| w.number == number));
+        let place = found.unwrap_or_else(|| {
+            let new = place.map_or(0, |place| place + 1);
+            let from = bound(origin, self.length, number);
+            let until = bound(origin, self.length, number.saturating_add(1));
+            self.open.insert(new, Open { number, from, until, holds_from: KTime::MAX, gathered: start() });
+            new
+        });
+        // `place` was found or inserted above, so the index is in range.
+        #[allow(clippy::indexing_slicing, reason = "found or inserted a line above")]
+        &mut self.open[place]
+    }
+
+    fn close(&mut self, watermark: Watermark) -> Vec<Closed<G>> {
+        let at_end = watermark == Watermark::END;
+        if !at_end {
+            self.seen = self.seen.max(watermark.at());
+            let passed = self.origin.map_or(0, |origin| since(origin, watermark.at()) / self.length);
+            self.first_open = self.first_open.max(passed);
+        }
+        let mut closed = Vec::new();
+        while self.open.front().is_some_and(|window| window.until <= watermark.at()) {
+            let Some(window) = self.open.pop_front() else { break };
+            let until =
+                if at_end { window.until.min(self.seen).max(after(window.from)) } else { window.until };
+            closed.push(Closed { from: window.from, until, gathered: window.gathered });
+        }
+        closed
+    }
+}
+
+/// The instant right after.
+fn after(at: KTime) -> KTime {
+    at.saturating_add(Duration::from_nanos(1))
+}
+
+/// Nanoseconds from `origin` to `at`, zero if it is earlier.
+fn since(origin: KTime, at: KTime) -> u64 {
+    at.as_nanos().saturating_sub(origin.as_nanos())
+}
+
+/// Start of a window.
+fn bound(origin: KTime, length: u64, number: u64) -> KTime {
+    KTime::from_nanos(origin.as_nanos().saturating_add(length.saturating_mul(number)))
+}

@@ -1,0 +1,114 @@
+//! One profile: the samples of one image in one window.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::profiles::v1development::{
+    Profile, ResourceProfiles, Sample, ScopeProfiles, ValueType,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use pdata::UnixNanos;
+
+use crate::dictionary::Dictionary;
+
+/// Name of the instrumentation scope.
+const SCOPE: &str = "pipeline";
+/// Schema of the semantic conventions that attribute names follow.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// What all profiles of a window have in common.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// Start of the window.
+    from: UnixNanos,
+    /// End of the window.
+    until: UnixNanos,
+    period: Duration,
+    sample_type: ValueType,
+    period_type: ValueType,
+    /// Of the profile: what the window lost.
+    attribute_indices: Vec<i32>,
+}
+
+impl Common {
+    pub(crate) fn new(
+        (from, until): (UnixNanos, UnixNanos),
+        period: Duration,
+        attribute_indices: Vec<i32>,
+        dictionary: &mut Dictionary,
+    ) -> Self {
+        let mut value_type = |kind, unit| ValueType {
+            type_strindex: dictionary.string(kind),
+            unit_strindex: dictionary.string(unit),
+        };
+        let sample_type = value_type("samples", "count");
+        let period_type = value_type("cpu", "nanoseconds");
+        Self { from, until, period, sample_type, period_type, attribute_indices }
+    }
+}
+
+/// Samples of one image, as they come.
+#[derive(Debug)]
+pub(crate) struct ImageProfile {
+    resource: Resource,
+    samples: Vec<Sample>,
+    earliest: u64,
+    latest: u64,
+}
+
+impl ImageProfile {
+    pub(crate) fn new(resource: Resource) -> Self {
+        Self { resource, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
+    }
+
+    /// Number that the next new sample will have.
+    pub(crate) fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Adds a sample with an identity that none here has: a stack and a set of attributes.
+    pub(crate) fn push(&mut self, stack_index: i32, attribute_indices: Vec<i32>) {
+        self.samples.push(Sample { stack_index, attribute_indices, ..Sample::default() });
+    }
+
+    /// Counts one capture of the sample numbered `number`.
+    pub(crate) fn capture(&mut self, number: usize, at: UnixNanos) {
+        let at = at.as_nanos();
+        self.earliest = self.earliest.min(at);
+        self.latest = self.latest.max(at);
+        if let Some(sample) = self.samples.get_mut(number) {
+            sample.timestamps_unix_nano.push(at);
+        }
+    }
+
+    /// The profile, with its times moved apart to hold late samples.
+    pub(crate) fn finish(self, common: &Common) -> ResourceProfiles {
+        let time_unix_nano = common.from.as_nanos().min(self.earliest);
+        // Half open: the end is after the last sample.
+        let end = common.until.as_nanos().max(self.latest.saturating_add(1));
+        let profile = Profile {
+            sample_type: Some(common.sample_type),
+            samples: self.samples,
+            time_unix_nano,
+            duration_nano: end.saturating_sub(time_unix_nano),
+            period_type: Some(common.period_type),
+            period: i64::try_from(common.period.as_nanos()).unwrap_or(i64::MAX),
+            attribute_indices: common.attribute_indices.clone(),
+            ..Profile::default()
+        };
+        let scope = InstrumentationScope {
+            name: SCOPE.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        ResourceProfiles {
+            resource: Some(self.resource),
+            scope_profiles: vec![ScopeProfiles {
+                scope: Some(scope),
+                profiles: vec![profile],
+                schema_url: SCHEMA_URL.to_owned(),
+            }],
+            schema_url: SCHEMA_URL.to_owned(),
+        }
+    }
+}

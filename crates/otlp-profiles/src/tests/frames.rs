@@ -1,0 +1,140 @@
+//! How addresses, files and special code are told.
+
+use std::sync::Arc;
+
+use pdata::*;
+
+use super::make::{batch, file, mapping, sample, segment, special};
+use super::read::{check_tables, only_request, told};
+
+/// The frames of one sample with this stack.
+fn frames(stack: Vec<Frame>) -> Vec<String> {
+    let sample = sample(1, None, stack);
+    let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
+    check_tables(&request);
+    told(&request).remove(0).frames
+}
+
+const NATIVE: &str = r#"["profile.frame.type=native"]"#;
+const KERNEL: &str = r#"["profile.frame.type=kernel"]"#;
+
+#[test]
+fn a_caller_is_told_by_the_byte_before_its_return_address() {
+    let user = |pc| Frame::User(Pc(pc));
+    assert_eq!(
+        frames(vec![user(0x100), user(0x200), user(0x300)]),
+        [
+            format!("100 [unknown] {NATIVE}"),
+            format!("1ff [unknown] {NATIVE}"),
+            format!("2ff [unknown] {NATIVE}"),
+        ]
+    );
+}
+
+#[test]
+fn the_user_frame_below_kernel_frames_is_no_caller() {
+    let stack =
+        vec![Frame::Kernel(Pc(0x10)), Frame::Kernel(Pc(0x20)), Frame::User(Pc(0x30)), Frame::User(Pc(0x40))];
+    assert_eq!(
+        frames(stack),
+        [
+            format!("10 [kernel] {KERNEL}"),
+            format!("1f [kernel] {KERNEL}"),
+            format!("30 [unknown] {NATIVE}"),
+            format!("3f [unknown] {NATIVE}"),
+        ]
+    );
+}
+
+#[test]
+fn a_sample_without_frames_has_one_that_says_so() {
+    assert_eq!(frames(vec![]), [format!("0 [unknown] {NATIVE}")]);
+}
+
+#[test]
+fn a_file_that_was_read_is_told_in_elf_addresses_with_its_build_ids() {
+    let file = file("/bin/a", Some(vec![segment(0, 0x800, 0x40_0000), segment(0x1000, 0x500, 0x40_3000)]));
+    let mapping = mapping(&file, 0x7000, 0x8000, 0x1000);
+    let ids = r#"["process.executable.build_id.gnu=0102", "process.executable.build_id.htlhash=abababababababababababababababab", "process.executable.build_id.go=go/id"]"#;
+    assert_eq!(
+        frames(vec![Frame::Mapped(Pc(0x7010), mapping)]),
+        [format!("403010 /bin/a{{403000-404000@1000 {ids}}} {NATIVE}")]
+    );
+}
+
+#[test]
+fn a_file_that_was_not_read_is_told_in_file_offsets_with_the_build_id_the_kernel_gave() {
+    let file =
+        MappedFile { build_id: BuildId::new(&[0xfe]), ..Arc::into_inner(file("/bin/a", None)).unwrap() };
+    let mapping = mapping(&Arc::new(file), 0x7000, 0x8000, 0x1000);
+    assert_eq!(
+        frames(vec![Frame::Mapped(Pc(0x7010), mapping)]),
+        [format!(r#"1010 /bin/a{{1000-2000@1000 ["process.executable.build_id.gnu=fe"]}} {NATIVE}"#)]
+    );
+}
+
+#[test]
+fn processes_share_the_mappings_and_locations_of_a_file() {
+    let file = file("/lib/c.so", Some(vec![segment(0x1000, 0x1000, 0x2000)]));
+    let here = mapping(&file, 0x5_1000, 0x5_2000, 0x1000);
+    let there = mapping(&file, 0x9_1000, 0x9_2000, 0x1000);
+    let one = sample(1, None, vec![Frame::Mapped(Pc(0x5_1234), here)]);
+    let two = sample(2, None, vec![Frame::Mapped(Pc(0x9_1234), there)]);
+    let request = only_request(&[batch(vec![Event::Sample(one), Event::Sample(two)], Watermark::END)]);
+    check_tables(&request);
+    let tables = request.dictionary.as_ref().unwrap();
+    assert_eq!(
+        (tables.mapping_table.len(), tables.location_table.len(), tables.stack_table.len()),
+        (2, 2, 2)
+    );
+    assert_eq!(tables.location_table[1].address, 0x2234);
+}
+
+#[test]
+fn a_mapping_keeps_its_terms_for_a_whole_window() {
+    let file = file("/bin/a", None);
+    let mapping = mapping(&file, 0x7000, 0x8000, 0x1000);
+    let at = |at, pc| Event::Sample(sample(at, None, vec![Frame::Mapped(Pc(pc), Arc::clone(&mapping))]));
+    let mut windows = crate::Windows::new(std::time::Duration::from_nanos(100), usize::MAX);
+    assert!(windows.push(&batch(vec![at(1, 0x7010)], super::make::before(50))).requests.is_empty());
+    file.facts
+        .set(FileFacts { segments: [segment(0x1000, 0x1000, 0x9000)].into(), ..FileFacts::default() })
+        .unwrap();
+    let events = vec![at(50, 0x7020), at(101, 0x7030)];
+    let requests = windows.push(&batch(events, Watermark::END)).requests;
+    let address = |request: &crate::Request| {
+        let tables = request.message.dictionary.as_ref().unwrap();
+        tables.location_table.iter().skip(1).map(|location| location.address).collect::<Vec<_>>()
+    };
+    assert_eq!(requests.iter().map(address).collect::<Vec<_>>(), [vec![0x1010, 0x1020], vec![0x9030]]);
+}
+
+#[test]
+fn code_of_no_file_is_told_by_name() {
+    let vdso = special("[vdso]", 0x7f_0000, 0x7f_1000);
+    let anon = special("//anon", 0x1000, 0x2000);
+    assert_eq!(
+        frames(vec![Frame::Mapped(Pc(0x7f_0010), vdso), Frame::Mapped(Pc(0x1001), anon)]),
+        [format!("10 [vdso] {NATIVE}"), format!("1000 //anon {NATIVE}")],
+        "the vdso by its ELF address, other code by the process's"
+    );
+}
+
+#[test]
+fn a_return_address_at_the_start_of_a_mapping_stays_in_it() {
+    let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0);
+    let stack = vec![Frame::User(Pc(1)), Frame::Mapped(Pc(0x7000), mapping)];
+    assert!(frames(stack)[1].starts_with("0 /bin/a{0-1000@0"));
+}
+
+#[test]
+fn a_range_that_cannot_be_has_no_bounds() {
+    for mapping in
+        [mapping(&file("/a", None), 0x8000, 0x7000, 0), mapping(&file("/a", None), 0x7000, 0x8000, u64::MAX)]
+    {
+        let sample = sample(1, None, vec![Frame::Mapped(Pc(0x7000), mapping)]);
+        let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
+        let tables = request.dictionary.unwrap();
+        assert_eq!((tables.mapping_table[1].memory_start, tables.mapping_table[1].memory_limit), (0, 0));
+    }
+}

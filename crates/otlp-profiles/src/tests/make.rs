@@ -1,0 +1,159 @@
+//! Input: images, mappings, samples, batches, and strategies for streams of them.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use pdata::*;
+use proptest::prelude::*;
+
+pub(super) const PERIOD: Duration = Duration::from_millis(10);
+
+/// A wall clock that shows `unix` when the monotonic and the boot clock show 0.
+pub(super) fn clock(unix: u64) -> ClockOffset {
+    ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), UnixNanos::from_nanos(unix))
+}
+
+pub(super) fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
+    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), period: PERIOD }
+}
+
+pub(super) fn before(nanos: u64) -> Watermark {
+    Watermark::before(KTime::from_nanos(nanos))
+}
+
+pub(super) fn comm(name: &str) -> Comm {
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Comm(bytes)
+}
+
+pub(super) fn key(pid: u32) -> ImageKey {
+    let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(u64::from(pid)) };
+    ImageKey { process, exec_count: ExecCount(1) }
+}
+
+pub(super) fn executable(path: &str) -> Executable {
+    Executable {
+        path: Path::new(path).into(),
+        own_path: None,
+        state: FileState::Linked,
+        device: 1,
+        inode: 2,
+        mount_namespace: 3,
+        truncated: false,
+    }
+}
+
+pub(super) fn image(pid: u32, path: &str) -> Arc<Image> {
+    let kind = ImageKind::User { executable: Arc::new(executable(path)), script: None };
+    Arc::new(Image { key: key(pid), created: UnixNanos::from_nanos(7), kind })
+}
+
+pub(super) fn sample(at: u64, image: Option<Arc<Image>>, stack: Vec<Frame>) -> Sample {
+    Sample {
+        at: KTime::from_nanos(at),
+        key: image.as_ref().map_or(key(99), |image| image.key),
+        tid: Tid(5),
+        cpu: 0,
+        comm: comm("worker"),
+        cgroup: 1,
+        in_execve: false,
+        kernel_thread: false,
+        stack: Stack(stack.into()),
+        image,
+    }
+}
+
+pub(super) fn loss(until: u64, reason: LossReason, count: u64) -> Event {
+    let until = KTime::from_nanos(until);
+    Event::Loss(Loss { from: until, until, reason, count })
+}
+
+pub(super) fn file(path: &str, segments: Option<Vec<Segment>>) -> Arc<MappedFile> {
+    let facts = OnceLock::new();
+    if let Some(segments) = segments {
+        let known = FileFacts {
+            htlhash: [0xab; 16],
+            build_id: BuildId::new(&[1, 2]),
+            go_build_id: Some("go/id".into()),
+            segments: segments.into(),
+        };
+        facts.set(known).unwrap();
+    }
+    Arc::new(MappedFile { path: Path::new(path).into(), build_id: None, facts })
+}
+
+pub(super) fn segment(file_offset: u64, size: u64, address: u64) -> Segment {
+    Segment { file_offset: FileOffset(file_offset), size, address: ElfAddress(address) }
+}
+
+pub(super) fn mapping(file: &Arc<MappedFile>, start: u64, end: u64, file_offset: u64) -> Arc<Mapping> {
+    Arc::new(Mapping {
+        start: Pc(start),
+        end: Pc(end),
+        file_offset: FileOffset(file_offset),
+        backing: Backing::File(Arc::clone(file)),
+    })
+}
+
+pub(super) fn special(name: &str, start: u64, end: u64) -> Arc<Mapping> {
+    let backing = Backing::Special(name.into());
+    Arc::new(Mapping { start: Pc(start), end: Pc(end), file_offset: FileOffset(0), backing })
+}
+
+/// A few of everything, for streams in which values meet again.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) images: Vec<Option<Arc<Image>>>,
+    pub(super) mappings: Vec<Arc<Mapping>>,
+}
+
+pub(super) fn world() -> World {
+    let read =
+        file("/usr/bin/a", Some(vec![segment(0x1000, 0x800, 0x40_1000), segment(0x1800, 0x800, 0x80_1800)]));
+    let unread = file("/usr/lib/b.so", None);
+    let kernel =
+        Image { key: key(2), created: UnixNanos::from_nanos(3), kind: ImageKind::Kernel(comm("kthreadd")) };
+    World {
+        images: vec![
+            Some(image(10, "/usr/bin/a")),
+            Some(image(11, "/usr/bin/a")),
+            Some(image(12, "/opt/c")),
+            // Equal to the first one, but elsewhere in memory.
+            Some(image(10, "/usr/bin/a")),
+            Some(Arc::new(kernel)),
+            None,
+        ],
+        mappings: vec![
+            mapping(&read, 0x5000_1000, 0x5000_2000, 0x1000),
+            mapping(&read, 0x7000_1000, 0x7000_2000, 0x1000),
+            mapping(&unread, 0x6000_0000, 0x6000_1000, 0),
+            special("[vdso]", 0x9000, 0xa000),
+            special("//anon", 0xb000, 0xc000),
+        ],
+    }
+}
+
+fn frame(world: World) -> impl Strategy<Value = Frame> {
+    let mappings = world.mappings;
+    (0..7_usize, 0..0x1000_u64).prop_map(move |(kind, into)| match (kind, mappings.get(kind)) {
+        (_, Some(mapping)) => Frame::Mapped(Pc(mapping.start.0 + into), Arc::clone(mapping)),
+        (5, None) => Frame::User(Pc(into)),
+        _ => Frame::Kernel(Pc(0xffff_ffff_8000_0000 + into)),
+    })
+}
+
+/// Samples whose stamps are below `end`, in no order.
+pub(super) fn samples(end: u64, max: usize) -> impl Strategy<Value = Vec<Sample>> {
+    let world = world();
+    let stack = prop::collection::vec(frame(world.clone()), 0..6);
+    let one = (0..end, 0..world.images.len(), stack, 1..4_u32, 0..2_u32, 0..3_usize);
+    let one = one.prop_map(move |(at, image, stack, tid, cpu, name)| Sample {
+        tid: Tid(tid),
+        cpu,
+        comm: comm(["", "worker", "gc"][name]),
+        ..sample(at, world.images[image].clone(), stack)
+    });
+    prop::collection::vec(one, 0..max)
+}

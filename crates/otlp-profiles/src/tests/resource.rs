@@ -1,0 +1,97 @@
+//! What a resource says of an image.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pdata::*;
+
+use super::make::{batch, comm, executable, key, sample};
+use super::read::{only_request, told};
+
+fn resource(sample: Sample) -> Vec<String> {
+    told(&only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)])).remove(0).resource
+}
+
+fn of(kind: ImageKind) -> Vec<String> {
+    let created = UnixNanos::from_nanos(1_700_000_000_123_456_789);
+    resource(sample(1, Some(Arc::new(Image { key: key(42), created, kind })), Vec::new()))
+}
+
+#[test]
+fn a_program_is_told_by_path_name_and_start() {
+    let kind = ImageKind::User { executable: Arc::new(executable("/usr/bin/make")), script: None };
+    assert_eq!(
+        of(kind),
+        [
+            "service.name=make",
+            "process.pid=IntValue(42)",
+            "process.creation.time=2023-11-14T22:13:20.123456789Z",
+            "pipeline.process.exec_count=IntValue(1)",
+            "process.executable.name=make",
+            "process.executable.path=/usr/bin/make",
+        ]
+    );
+}
+
+#[test]
+fn what_is_special_about_a_file_stands_beside_its_path() {
+    let mut file = executable("/srv/jail/bin/sh");
+    file.own_path = Some(Path::new("/bin/sh").into());
+    file.state = FileState::Deleted;
+    file.truncated = true;
+    let script = Script { path: Path::new("./run").into(), interpreter: Path::new("/bin/sh").into() };
+    let told = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)) });
+    assert_eq!(
+        told[4..],
+        [
+            "process.executable.name=sh",
+            "process.executable.path=/srv/jail/bin/sh",
+            "pipeline.process.executable.own_path=/bin/sh",
+            "pipeline.process.executable.state=deleted",
+            "pipeline.process.executable.path_truncated=BoolValue(true)",
+            "pipeline.process.script.path=./run",
+            "pipeline.process.script.interpreter=/bin/sh",
+        ]
+    );
+}
+
+#[test]
+fn a_memfd_is_marked() {
+    let file = Executable { state: FileState::Memfd, ..executable("/memfd:jit") };
+    let told = of(ImageKind::User { executable: Arc::new(file), script: None });
+    assert!(told.contains(&"pipeline.process.executable.state=memfd".to_owned()));
+    assert!(told.contains(&"process.executable.name=memfd:jit".to_owned()));
+}
+
+#[test]
+fn a_kernel_thread_has_a_name_in_brackets_and_no_path() {
+    let told = of(ImageKind::Kernel(comm("kworker/0:1")));
+    assert!(told.contains(&"service.name=[kernel]".to_owned()));
+    assert!(told.contains(&"process.executable.name=[kworker/0:1]".to_owned()));
+    assert!(!told.iter().any(|attribute| attribute.starts_with("process.executable.path")));
+}
+
+#[test]
+fn a_sample_of_an_unknown_process_is_kept_and_marked() {
+    assert_eq!(
+        resource(sample(1, None, Vec::new())),
+        [
+            "service.name=worker",
+            "process.pid=IntValue(99)",
+            "process.creation.time=1970-01-01T00:00:00.001000099Z",
+            "pipeline.process.exec_count=IntValue(1)",
+            "process.executable.name=worker",
+            "pipeline.process.unresolved=BoolValue(true)",
+        ]
+    );
+    let kernel = Sample { kernel_thread: true, ..sample(1, None, Vec::new()) };
+    assert!(resource(kernel).contains(&"process.executable.name=[worker]".to_owned()));
+}
+
+#[test]
+fn a_path_that_is_not_utf8_is_told_with_replacements() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = Path::new(std::ffi::OsStr::from_bytes(b"/bin/\xff")).into();
+    let kind = ImageKind::User { executable: Arc::new(Executable { path, ..executable("") }), script: None };
+    assert!(of(kind).contains(&"process.executable.path=/bin/\u{fffd}".to_owned()));
+}

@@ -1,0 +1,68 @@
+//! Batches in, export requests out.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use pdata::{Batch, Watermark};
+
+use crate::event_windows::{Closed, EventWindows};
+use crate::losses::Losses;
+use crate::split::{samples, split};
+use crate::window::Window;
+
+/// Gathers batches into windows of event time and yields what to send for each.
+#[derive(Debug)]
+pub struct Windows {
+    events: EventWindows<Window>,
+    max_request_bytes: usize,
+    /// Losses of windows in which no sample arrived, told with the next one's.
+    carried: Losses,
+}
+
+/// What a batch completed.
+#[derive(Debug)]
+pub struct Finished {
+    /// Requests to send, in order; none if no window has closed.
+    pub requests: Vec<Request>,
+    /// The answer to the batch once they have been sent or given up on.
+    pub done: Watermark,
+}
+
+/// A request and what it weighs.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The request.
+    pub message: ExportProfilesServiceRequest,
+    /// Samples in it as the kernel took them: timestamps, not OTLP's `Sample` records, which merge equal
+    /// ones.
+    pub samples: u64,
+}
+
+impl Windows {
+    /// Windows of this length, told in requests of at most `max_request_bytes` before compression.
+    #[must_use]
+    pub fn new(length: Duration, max_request_bytes: usize) -> Self {
+        Self { events: EventWindows::new(length), max_request_bytes, carried: Losses::default() }
+    }
+
+    /// Takes a batch. See [`EventWindows`] for when a window closes and what the answer is.
+    ///
+    /// A window in which samples were lost and none arrived yields no request, since a profile needs a
+    /// sample; its losses are told by the next window that has one, or by nobody if there is none.
+    pub fn push(&mut self, batch: &Batch) -> Finished {
+        let (closed, done) = self.events.push(batch, || Window::new(batch.clock, batch.period));
+        let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
+        Finished { requests, done }
+    }
+
+    fn requests(&mut self, closed: Closed<Window>) -> Vec<Request> {
+        let Closed { from, until, gathered: mut window } = closed;
+        if window.delivered() == 0 {
+            self.carried.merge(window.losses());
+            return Vec::new();
+        }
+        window.losses().merge(&std::mem::take(&mut self.carried));
+        let parts = split(window.finish(from, until), self.max_request_bytes);
+        parts.into_iter().map(|message| Request { samples: samples(&message), message }).collect()
+    }
+}
