@@ -1,2 +1,2 @@
-//! Under construction.
+//! The `pipeline` binary: not assembled yet, since its exporters are being written.
 fn main() {}

@@ -1,0 +1,104 @@
+//! Where configuration comes from: a file, an environment variable or the command line itself.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use super::expand::Environment;
+use super::{ConfigError, SETTING_FLAG};
+
+/// One source of configuration, as `--config` or `--set` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// `file:PATH`, or a bare path.
+    File(PathBuf),
+    /// `env:NAME`: YAML in an environment variable.
+    Env(String),
+    /// `yaml:TEXT`: YAML in place, in which `a::b: 1` is short for `a: {b: 1}`.
+    Yaml(String),
+    /// `--set a.b=1`, as the YAML it is short for.
+    Set(String),
+}
+
+impl Location {
+    /// Reads a value of `--config`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Scheme`] for a scheme other than `file`, `env` and `yaml`.
+    pub fn parse(uri: &str) -> Result<Self, ConfigError> {
+        match uri.split_once(':') {
+            Some(("file", path)) => Ok(Self::File(path.into())),
+            Some(("env", name)) => Ok(Self::Env(name.to_owned())),
+            Some(("yaml", text)) => Ok(Self::Yaml(text.to_owned())),
+            Some((scheme, _)) if is_scheme(scheme) => Err(ConfigError::Scheme { uri: uri.to_owned() }),
+            _ => Ok(Self::File(uri.into())),
+        }
+    }
+
+    /// Reads a value of `--set`: `service.telemetry.logs.level=debug`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Set`] if there is no equal sign.
+    pub fn parse_setting(setting: &str) -> Result<Self, ConfigError> {
+        let (key, value) =
+            setting.split_once('=').ok_or_else(|| ConfigError::Set { setting: setting.to_owned() })?;
+        Ok(Self::Set(format!("{}: {value}", key.trim().replace('.', "::"))))
+    }
+
+    /// True if `::` inside a key separates keys.
+    pub(super) fn has_compound_keys(&self) -> bool {
+        matches!(self, Self::Yaml(_) | Self::Set(_))
+    }
+
+    /// The YAML text.
+    pub(super) fn read(&self, environment: Environment<'_>) -> Result<String, ConfigError> {
+        match self {
+            Self::File(path) => fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { location: self.to_string(), source }),
+            Self::Env(name) => {
+                environment(name).ok_or_else(|| ConfigError::Variable { name: name.to_owned() })
+            }
+            Self::Yaml(text) | Self::Set(text) => Ok(text.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Yaml(text) => write!(f, "yaml:{text}"),
+            Self::Set(text) => write!(f, "{SETTING_FLAG} {text}"),
+        }
+    }
+}
+
+/// A letter and at least one more letter, digit or `+.-`: one letter would be a Windows drive.
+fn is_scheme(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_names_its_kind_of_source_and_a_bare_path_is_a_file() {
+        assert_eq!(Location::parse("a/b.yaml").unwrap(), Location::File("a/b.yaml".into()));
+        assert_eq!(Location::parse("./a:b.yaml").unwrap(), Location::File("./a:b.yaml".into()));
+        assert_eq!(Location::parse("file:/a").unwrap(), Location::File("/a".into()));
+        assert_eq!(Location::parse("env:A").unwrap(), Location::Env("A".to_owned()));
+        assert_eq!(Location::parse("yaml:a::b: 1").unwrap(), Location::Yaml("a::b: 1".to_owned()));
+        assert!(matches!(Location::parse("https://x/y"), Err(ConfigError::Scheme { .. })));
+    }
+
+    #[test]
+    fn a_setting_is_short_for_yaml() {
+        let location = Location::parse_setting("exporters.file/a.path=x=y").unwrap();
+        assert_eq!(location, Location::Set("exporters::file/a::path: x=y".to_owned()));
+        assert!(matches!(Location::parse_setting("a.b"), Err(ConfigError::Set { .. })));
+    }
+}

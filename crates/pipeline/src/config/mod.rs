@@ -1,0 +1,162 @@
+//! Collector-style YAML to a configuration that can run.
+//!
+//! ```text
+//! --config, --set --location.rs--> text --provider.rs, expand.rs--> figment (merge) --+
+//!    Config <--graph.rs: references-- components.rs, service.rs <--decode.rs: types --+
+//! ```
+//!
+//! Every fault is found, not only the first, and each names its place.
+
+mod components;
+mod decode;
+mod decode_error;
+mod expand;
+mod fault;
+mod graph;
+mod id;
+mod location;
+mod provider;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use figment::value::Dict;
+use figment::{Figment, Profile, Provider as _};
+use thiserror::Error;
+
+pub use components::{EXPORTERS, ExporterConfig, Kind, PROCESSORS, RECEIVERS, Stability};
+pub use expand::Environment;
+pub use fault::{Fault, Faults};
+pub use graph::Pipeline;
+pub use id::ComponentId;
+pub use location::Location;
+pub use service::{
+    LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
+};
+
+use components::{Section, components};
+use decode::Context;
+use fault::hint;
+use provider::{CollectorYaml, Originals};
+use service::Service;
+
+/// The flag that sets one key.
+pub const SETTING_FLAG: &str = "--set";
+
+/// Keys at the top.
+const SECTIONS: [&str; 4] = ["receivers", "processors", "exporters", "service"];
+
+/// A sound configuration: what runs, and how it reports on itself.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The components that run.
+    pub pipeline: Pipeline,
+    /// How the agent reports on itself.
+    pub telemetry: Telemetry,
+    /// Environment variables that the configuration refers to without default, and that are not set.
+    pub unset: Vec<String>,
+}
+
+/// Why there is no configuration to run.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// No `--config`.
+    #[error("at least one config flag must be provided")]
+    NoLocation,
+    /// A `--set` without `=`.
+    #[error("{SETTING_FLAG} {setting:?}: missing equal sign, expected key=value")]
+    Set {
+        /// The value of the flag.
+        setting: String,
+    },
+    /// A `--config` with a scheme that is not supported.
+    #[error("--config {uri:?}: scheme is not supported (valid values: [file, env, yaml])")]
+    Scheme {
+        /// The value of the flag.
+        uri: String,
+    },
+    /// A file that cannot be read.
+    #[error("unable to read the config file {location}: {source}")]
+    Read {
+        /// Where.
+        location: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `--config env:NAME` with no such variable.
+    #[error("--config env:{name}: environment variable {name:?} is not set")]
+    Variable {
+        /// The variable.
+        name: String,
+    },
+    /// No YAML, or a reference in it that cannot be expanded.
+    #[error("{location}: {reason}")]
+    Yaml {
+        /// Where.
+        location: String,
+        /// Why.
+        reason: String,
+    },
+    /// Faults in what was read.
+    #[error("invalid configuration: {0}")]
+    Invalid(Faults),
+}
+
+impl Config {
+    /// Reads and merges `locations`, the later over the earlier: maps are joined, all else replaced.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with every fault, if all locations could be read; else the first failure.
+    pub fn load(locations: &[Location], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        if !locations.iter().any(|location| !matches!(location, Location::Set(_))) {
+            return Err(ConfigError::NoLocation);
+        }
+        let mut figment = Figment::new();
+        let (mut originals, mut unset) = (Originals::new(), Vec::new());
+        for location in locations {
+            let mut yaml = CollectorYaml::read(location, environment)?;
+            originals.append(&mut yaml.originals);
+            unset.append(&mut yaml.unset);
+            figment = figment.merge(yaml);
+        }
+        let root = figment
+            .data()
+            .map_err(|error| ConfigError::Yaml { location: "merging".to_owned(), reason: error.to_string() })?
+            .remove(&Profile::Default)
+            .unwrap_or_default();
+        let sources = (locations.len() > 1).then_some(&figment);
+        let context = Context { originals: &originals, sources };
+        let (pipeline, telemetry) = read(&root, &context).map_err(ConfigError::Invalid)?;
+        Ok(Self { pipeline, telemetry, unset })
+    }
+}
+
+/// Reads the sections and resolves the references between them.
+fn read(root: &Dict, context: &Context<'_>) -> Result<(Pipeline, Telemetry), Faults> {
+    let mut faults = Faults::default();
+    if root.is_empty() {
+        faults.add(&[], "empty configuration file");
+        return Err(faults);
+    }
+    for (key, value) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+        let message = format!("has invalid keys: {key}{}", hint(key, SECTIONS));
+        faults.push(Fault { path: Vec::new(), message, source: context.source(value) });
+    }
+    let service = root.get("service").map_or_else(
+        || Some(Service::default()),
+        |value| {
+            let section = Section { value, path: vec!["service".to_owned()], context };
+            section.read(&mut faults, Service::validate)
+        },
+    );
+    let configured = graph::Configured {
+        receivers: components("receivers", root.get("receivers"), RECEIVERS, context, &mut faults),
+        processors: components("processors", root.get("processors"), PROCESSORS, context, &mut faults),
+        exporters: components("exporters", root.get("exporters"), EXPORTERS, context, &mut faults),
+    };
+    let pipeline = service.as_ref().and_then(|service| configured.resolve(&service.pipelines, &mut faults));
+    match (pipeline, service) {
+        (Some(pipeline), Some(service)) => faults.or((pipeline, service.telemetry)),
+        _ => Err(faults),
+    }
+}

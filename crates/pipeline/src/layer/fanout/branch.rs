@@ -1,0 +1,255 @@
+//! One exporter: its queue, and the task that drives it.
+
+use std::fmt::Display;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pdata::{Batch, KTime, Watermark};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tower::{Service, ServiceExt as _};
+use tracing::{error, info, warn};
+
+use super::Settings;
+use super::ledger::Ledger;
+use crate::metrics::{BranchMetrics, count};
+
+/// The fan-out's end of a branch.
+#[derive(Debug)]
+pub(super) struct Branch {
+    name: Arc<str>,
+    queue: mpsc::Sender<Queued>,
+    /// Permits for the events that still fit.
+    room: Arc<Semaphore>,
+    capacity: u32,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+    metrics: BranchMetrics,
+    /// Watermark of the last batch that was queued.
+    queued: Watermark,
+    /// Watermark of the last batch that was dropped.
+    dropped: Watermark,
+    /// What has been answered: it must not go back.
+    answered: Watermark,
+    /// True while batches are being dropped, so that one line says so and not one a batch.
+    is_full: bool,
+}
+
+/// What the task tells the fan-out.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Highest watermark the exporter has acknowledged, nanoseconds.
+    acknowledged: AtomicU64,
+    /// Samples queued and not acknowledged.
+    samples: AtomicU64,
+}
+
+/// A batch, and the room it takes until it has been answered.
+#[derive(Debug)]
+struct Queued {
+    batch: Batch,
+    /// `None` for the last batch, which always fits.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Branch {
+    pub(super) fn spawn<S>(name: &str, service: S, settings: Settings) -> Self
+    where
+        S: Service<Batch, Response = Watermark> + Send + 'static,
+        S::Error: Display + Send,
+        S::Future: Send,
+    {
+        let name: Arc<str> = name.into();
+        let events = settings.queue_events.clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        // Every batch takes at least one permit, so a slot is always left for the last one.
+        let (queue, receiver) = mpsc::channel(events + 1);
+        let shared = Arc::<Shared>::default();
+        let metrics = BranchMetrics::new(&name, events);
+        let task = tokio::spawn(
+            Driver {
+                name: name.clone(),
+                service,
+                shared: shared.clone(),
+                ledger: Ledger::default(),
+                metrics: metrics.clone(),
+                give_up_after: settings.give_up_after,
+                is_failing: false,
+            }
+            .run(receiver),
+        );
+        Self {
+            name,
+            queue,
+            room: Arc::new(Semaphore::new(events)),
+            capacity: u32::try_from(events).unwrap_or(u32::MAX),
+            shared,
+            task,
+            metrics,
+            queued: Watermark::NONE,
+            dropped: Watermark::NONE,
+            answered: Watermark::NONE,
+            is_full: false,
+        }
+    }
+
+    /// Queues `batch`, or drops and counts it.
+    pub(super) fn offer(&mut self, batch: Batch) {
+        let (watermark, samples) = (batch.watermark, count(batch.samples()));
+        let cost = u32::try_from(batch.events.len()).unwrap_or(u32::MAX).saturating_add(1).min(self.capacity);
+        let room = self.room.clone().try_acquire_many_owned(cost).ok();
+        // Counted first: the task may be done with the batch before `try_send` is back.
+        self.shared.samples.fetch_add(samples, Ordering::Relaxed);
+        let queued =
+            room.is_some_and(|room| self.queue.try_send(Queued { batch, _room: Some(room) }).is_ok());
+        if queued {
+            self.queued = watermark;
+        } else {
+            self.shared.samples.fetch_sub(samples, Ordering::Relaxed);
+            self.dropped = watermark;
+            self.metrics.enqueue_failed.increment(samples);
+        }
+        self.note_full(!queued);
+        self.note_size();
+    }
+
+    /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
+    pub(super) fn acknowledged(&mut self) -> Watermark {
+        if self.is_dead() {
+            return Watermark::END;
+        }
+        let nanos = self.shared.acknowledged.load(Ordering::Acquire);
+        let exported = Watermark::before(KTime::from_nanos(nanos));
+        // A dropped batch is done with once everything queued before it is.
+        let now = if exported >= self.queued { exported.max(self.dropped) } else { exported };
+        self.answered = self.answered.max(now);
+        self.answered
+    }
+
+    /// True if the task has ended before the stream did: the exporter panicked.
+    pub(super) fn is_dead(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Queues the last batch, which is never dropped.
+    pub(super) fn end(&mut self, batch: Batch) {
+        self.shared.samples.fetch_add(count(batch.samples()), Ordering::Relaxed);
+        // An error means that the task is gone: `finished` counts what it left behind.
+        let _gone = self.queue.try_send(Queued { batch, _room: None });
+    }
+
+    /// Waits until the exporter has finished the stream; gives up on what is left at `deadline`.
+    pub(super) async fn finished(mut self, deadline: Instant) {
+        let reason = match timeout_at(deadline, &mut self.task).await {
+            Ok(Ok(())) => None,
+            Ok(Err(_panicked)) => Some("panic"),
+            Err(_late) => {
+                self.task.abort();
+                Some("shutdown")
+            }
+        };
+        if let Some(reason) = reason {
+            let samples = self.shared.samples.load(Ordering::Acquire);
+            self.metrics.given_up(reason);
+            self.metrics.send_failed.increment(samples);
+            error!(exporter = %self.name, reason, dropped_samples = samples, "Exporter did not finish. Dropping data.");
+        }
+    }
+
+    fn note_full(&mut self, is_full: bool) {
+        if is_full == self.is_full {
+            return;
+        }
+        self.is_full = is_full;
+        match (is_full, self.is_dead()) {
+            (true, true) => error!(exporter = %self.name, "Exporter has stopped. Dropping its data."),
+            (true, false) => warn!(exporter = %self.name, "Sending queue is full. Dropping data."),
+            (false, _) => info!(exporter = %self.name, "Sending queue has room again."),
+        }
+    }
+
+    fn note_size(&self) {
+        let used = usize::try_from(self.capacity).unwrap_or(usize::MAX) - self.room.available_permits();
+        self.metrics.queue_size.set(f64::from(u32::try_from(used).unwrap_or(u32::MAX)));
+    }
+}
+
+/// The task's end of a branch.
+struct Driver<S> {
+    name: Arc<str>,
+    service: S,
+    shared: Arc<Shared>,
+    ledger: Ledger,
+    metrics: BranchMetrics,
+    give_up_after: Duration,
+    /// True if the last call failed.
+    is_failing: bool,
+}
+
+impl<S> Driver<S>
+where
+    S: Service<Batch, Response = Watermark>,
+    S::Error: Display,
+{
+    /// Drives the exporter, one batch at a time and in order, until the stream ends.
+    async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
+        while let Some(Queued { batch, _room }) = queue.recv().await {
+            let through = batch.watermark;
+            self.ledger.give(through, count(batch.samples()));
+            match self.call(batch).await {
+                // Nobody can be done with what it has not been given yet.
+                Some(answer) if through != Watermark::END => {
+                    self.acknowledge(answer.min(through));
+                }
+                Some(_) => {
+                    self.acknowledge(through);
+                }
+                None => {
+                    let samples = self.acknowledge(through);
+                    self.metrics.send_failed.increment(samples);
+                }
+            }
+            if through == Watermark::END {
+                return;
+            }
+        }
+    }
+
+    /// The exporter's answer; `None` if there was none, which is then counted and logged.
+    async fn call(&mut self, batch: Batch) -> Option<Watermark> {
+        let call = async { self.service.ready().await?.call(batch).await };
+        match timeout(self.give_up_after, call).await {
+            Ok(Ok(answer)) => {
+                self.is_failing = false;
+                Some(answer)
+            }
+            Ok(Err(error)) => {
+                self.metrics.given_up("error");
+                self.note_failing(&error);
+                None
+            }
+            Err(_elapsed) => {
+                self.metrics.given_up("timeout");
+                self.note_failing(&format!("no answer within {:?}", self.give_up_after));
+                None
+            }
+        }
+    }
+
+    /// One line for the first failure of a row: the metric counts them all.
+    fn note_failing(&mut self, error: &dyn Display) {
+        if !mem::replace(&mut self.is_failing, true) {
+            error!(exporter = %self.name, %error, "Exporting failed. Dropping data.");
+        }
+    }
+
+    fn acknowledge(&mut self, answer: Watermark) -> u64 {
+        let samples = self.ledger.acknowledge(answer);
+        self.shared.samples.fetch_sub(samples, Ordering::Release);
+        self.shared.acknowledged.store(self.ledger.acknowledged().at().as_nanos(), Ordering::Release);
+        samples
+    }
+}

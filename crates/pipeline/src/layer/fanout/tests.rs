@@ -1,0 +1,370 @@
+//! Exporters that fail, stall, panic or never answer, and what the others see of it: nothing.
+//!
+//! Time is paused: a sleep runs everything until all of it waits, then moves the clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metrics_util::CompositeKey;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use pdata::{ClockOffset, Comm, Event, ImageKey, KTime, Sample, Stack, Tid};
+use proptest::prelude::*;
+use tokio::runtime;
+use tokio::time::{Instant, sleep};
+use tower::{BoxError, ServiceExt as _, service_fn};
+use tower_test::mock::{self, Handle};
+
+use super::*;
+use crate::metrics::{ENQUEUE_FAILED, GIVEN_UP, SEND_FAILED};
+
+/// Long enough for every task to do all it can, far shorter than any bound.
+const SETTLE: Duration = Duration::from_millis(1);
+
+const SETTINGS: Settings = Settings {
+    queue_events: 10,
+    give_up_after: Duration::from_secs(30),
+    drain_within: Duration::from_secs(10),
+};
+
+fn before(nanos: u64) -> Watermark {
+    Watermark::before(KTime::from_nanos(nanos))
+}
+
+fn batch(watermark: Watermark, samples: usize) -> Batch {
+    let sample = Sample {
+        at: KTime::ZERO,
+        key: ImageKey::default(),
+        tid: Tid(1),
+        cpu: 0,
+        comm: Comm::default(),
+        cgroup: 1,
+        in_execve: false,
+        kernel_thread: false,
+        stack: Stack::default(),
+        image: None,
+    };
+    Batch {
+        events: Arc::new(vec![Event::Sample(sample); samples]),
+        watermark,
+        clock: ClockOffset::default(),
+        period: Duration::from_millis(10),
+    }
+}
+
+/// A fan-out over two exporters, driven by hand.
+struct Rig {
+    fan_out: FanOut,
+    a: Handle<Batch, Watermark>,
+    b: Handle<Batch, Watermark>,
+    metrics: Snapshotter,
+    _recorder: metrics::LocalRecorderGuard<'static>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
+        let _recorder = metrics::set_default_local_recorder(recorder);
+        let ((a, a_handle), (b, b_handle)) = (mock::pair(), mock::pair());
+        let fan_out = FanOut::new(SETTINGS).branch("a", a).branch("b", b);
+        Self { fan_out, a: a_handle, b: b_handle, metrics: recorder.snapshotter(), _recorder }
+    }
+
+    async fn call(&mut self, batch: Batch) -> Watermark {
+        let answer = self.fan_out.ready().await.unwrap().call(batch).await.unwrap();
+        sleep(SETTLE).await;
+        answer
+    }
+
+    /// What an empty batch is answered: what has been acknowledged so far.
+    async fn acknowledged(&mut self, at: u64) -> Watermark {
+        self.call(batch(before(at), 0)).await
+    }
+
+    fn counters(&self) -> Vec<(String, u64)> {
+        counters(&self.metrics)
+    }
+}
+
+/// Counters that are not zero, by name and the values of their labels. Reading resets them.
+fn counters(metrics: &Snapshotter) -> Vec<(String, u64)> {
+    let value = |(key, _, _, value): (CompositeKey, _, _, DebugValue)| {
+        let labels: Vec<_> = key.key().labels().map(metrics::Label::value).collect();
+        match value {
+            DebugValue::Counter(count) if count > 0 => {
+                Some((format!("{} {}", key.key().name(), labels.join(" ")), count))
+            }
+            _ => None,
+        }
+    };
+    let mut found: Vec<_> = metrics.snapshot().into_vec().into_iter().filter_map(value).collect();
+    found.sort();
+    found
+}
+
+/// Takes the next batch from an exporter's end and answers it.
+async fn answer(handle: &mut Handle<Batch, Watermark>, answer: Watermark) -> Batch {
+    let (batch, respond) = handle.next_request().await.unwrap();
+    respond.send_response(answer);
+    batch
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_exporter_gets_every_batch_and_the_answer_is_the_least_of_theirs() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.call(batch(before(10), 3)).await, Watermark::NONE, "nobody has answered yet");
+    assert_eq!(answer(&mut rig.a, before(10)).await.samples().count(), 3);
+    assert_eq!(answer(&mut rig.b, before(4)).await.samples().count(), 3);
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(20).await, before(4));
+    assert_eq!(rig.counters(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_never_answers_is_given_up_on_and_does_not_stop_the_other() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 3)).await;
+    answer(&mut rig.a, before(10)).await;
+    let (_batch, _never) = rig.b.next_request().await.unwrap();
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(20).await, Watermark::NONE, "the other holds it back");
+    assert_eq!(answer(&mut rig.a, before(20)).await.watermark, before(20), "but is not held up itself");
+    sleep(SETTINGS.give_up_after).await;
+    let (_batch, _never) = rig.b.next_request().await.unwrap();
+    assert_eq!(rig.acknowledged(30).await, before(10), "given up is done");
+    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b timeout"), 1), (format!("{SEND_FAILED} b"), 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_is_never_ready_is_given_up_on_too() {
+    let mut rig = Rig::new();
+    rig.b.allow(0);
+    rig.call(batch(before(10), 3)).await;
+    answer(&mut rig.a, before(10)).await;
+    sleep(SETTINGS.give_up_after).await;
+    assert_eq!(rig.acknowledged(20).await, before(10));
+    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b timeout"), 1), (format!("{SEND_FAILED} b"), 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_counts_what_was_given_and_not_acknowledged_and_the_next_batch_is_tried() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 3)).await;
+    rig.call(batch(before(20), 2)).await;
+    for at in [10, 20] {
+        answer(&mut rig.a, before(at)).await;
+    }
+    answer(&mut rig.b, before(5)).await;
+    let (_batch, respond) = rig.b.next_request().await.unwrap();
+    respond.send_error("broken");
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(30).await, before(20));
+    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b error"), 1), (format!("{SEND_FAILED} b"), 5)]);
+    assert_eq!(answer(&mut rig.b, before(30)).await.watermark, before(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_drops_for_its_exporter_alone_and_acknowledges_once_the_rest_is_done() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 8)).await;
+    let (_working, respond) = rig.b.next_request().await.unwrap();
+    answer(&mut rig.a, before(10)).await;
+    sleep(SETTLE).await;
+    rig.call(batch(before(20), 4)).await;
+    assert_eq!(rig.counters(), [(format!("{ENQUEUE_FAILED} b"), 4)], "8 and 4 samples do not fit into 10");
+    assert_eq!(answer(&mut rig.a, before(20)).await.samples().count(), 4);
+    sleep(SETTLE).await;
+    assert_eq!(rig.fan_out.branches[1].acknowledged(), Watermark::NONE, "the first batch is still at work");
+    respond.send_response(before(9));
+    sleep(SETTLE).await;
+    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(9), "all before the dropped batch is not done");
+    rig.call(batch(before(30), 0)).await;
+    answer(&mut rig.b, before(30)).await;
+    sleep(SETTLE).await;
+    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_batch_is_acknowledged_without_waiting_for_another() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 8)).await;
+    let (_working, respond) = rig.b.next_request().await.unwrap();
+    rig.call(batch(before(20), 4)).await;
+    respond.send_response(before(10));
+    sleep(SETTLE).await;
+    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_larger_than_the_queue_still_passes() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 1000)).await;
+    assert_eq!(answer(&mut rig.a, before(10)).await.samples().count(), 1000);
+    assert_eq!(rig.counters(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_beyond_what_was_given_is_taken_for_what_was_given() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 1)).await;
+    answer(&mut rig.a, Watermark::END).await;
+    answer(&mut rig.b, before(99)).await;
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(20).await, before(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_for_every_exporter() {
+    let mut rig = Rig::new();
+    let started = Instant::now();
+    let end = rig.fan_out.ready().await.unwrap().call(batch(Watermark::END, 2));
+    let end = tokio::spawn(end);
+    answer(&mut rig.a, Watermark::END).await;
+    let (last, respond) = rig.b.next_request().await.unwrap();
+    sleep(SETTINGS.drain_within / 2).await;
+    assert!(!end.is_finished());
+    assert_eq!(last.samples().count(), 2);
+    respond.send_response(Watermark::END);
+    assert_eq!(end.await.unwrap(), Ok(Watermark::END));
+    assert!(started.elapsed() < SETTINGS.drain_within);
+    assert_eq!(rig.counters(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_no_longer_than_its_bound_and_counts_what_is_left() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 4)).await;
+    let (_batch, _never) = rig.b.next_request().await.unwrap();
+    let started = Instant::now();
+    let end = tokio::spawn(rig.fan_out.ready().await.unwrap().call(batch(Watermark::END, 3)));
+    for _ in 0..2 {
+        answer(&mut rig.a, Watermark::END).await;
+    }
+    assert_eq!(end.await.unwrap(), Ok(Watermark::END));
+    assert_eq!(started.elapsed(), SETTINGS.drain_within);
+    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b shutdown"), 1), (format!("{SEND_FAILED} b"), 7)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_batch_finds_room_in_a_full_queue() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 9)).await;
+    let end = tokio::spawn(rig.fan_out.ready().await.unwrap().call(batch(Watermark::END, 3)));
+    for handle in [&mut rig.a, &mut rig.b] {
+        answer(handle, before(10)).await;
+        assert_eq!(answer(handle, Watermark::END).await.samples().count(), 3);
+    }
+    assert_eq!(end.await.unwrap(), Ok(Watermark::END));
+    assert_eq!(rig.counters(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_panics_holds_nobody_back_and_without_any_the_fan_out_fails() {
+    let panics = || service_fn(|_: Batch| async { panic!("broken") as Result<Watermark, BoxError> });
+    let (sound, mut handle) = mock::pair::<Batch, Watermark>();
+    let mut one = FanOut::new(SETTINGS).branch("a", panics()).branch("b", sound);
+    one.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    answer(&mut handle, before(10)).await;
+    sleep(SETTLE).await;
+    assert_eq!(one.ready().await.unwrap().call(batch(before(20), 1)).await, Ok(before(10)));
+
+    let mut none = FanOut::new(SETTINGS).branch("a", panics());
+    none.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    sleep(SETTLE).await;
+    assert_eq!(none.ready().await.unwrap().call(batch(before(20), 1)).await, Err(NoBranchLeft));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However exporters lag, an answer is exactly the least of what they have said so far, never goes
+    /// back, and the last one is the end.
+    #[test]
+    fn an_answer_is_the_least_of_what_was_said(
+        steps in prop::collection::vec((1_u64..20, 0_usize..6), 1..40),
+        exporters in prop::collection::vec((0_u64..40, 0_u64..20), 2),
+    ) {
+        on_paused_time(async move {
+            let said = [Said::default(), Said::default()];
+            let settings = Settings { queue_events: 1000, ..SETTINGS };
+            let mut fan_out = FanOut::new(settings);
+            for ((lag, delay), said) in exporters.into_iter().zip(said.clone()) {
+                fan_out = fan_out.branch("x", service_fn(move |batch: Batch| {
+                    let said = said.clone();
+                    async move {
+                        sleep(Duration::from_millis(delay)).await;
+                        Ok::<_, BoxError>(said.say(batch.watermark.at().as_nanos().saturating_sub(lag)))
+                    }
+                }));
+            }
+            let mut at = 0;
+            for (step, samples) in steps {
+                at += step;
+                let least = said.iter().map(Said::get).min().unwrap();
+                let answer = fan_out.ready().await.unwrap().call(batch(before(at), samples)).await;
+                assert_eq!(answer, Ok(least));
+                sleep(Duration::from_millis(step)).await;
+            }
+            let end = fan_out.ready().await.unwrap().call(batch(Watermark::END, 0)).await;
+            assert_eq!(end, Ok(Watermark::END));
+        });
+    }
+
+    /// Whatever an exporter does, each sample is either delivered or counted, once.
+    #[test]
+    fn every_sample_is_delivered_or_counted(
+        steps in prop::collection::vec((1_u64..20_000, 0_usize..8, 0_u8..4), 1..40),
+    ) {
+        on_paused_time(async move {
+            let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
+            let _recorder = metrics::set_default_local_recorder(recorder);
+            let delivered = Arc::new(AtomicU64::new(0));
+            let total: usize = steps.iter().map(|(_, samples, _)| samples).sum();
+            let mut turns = steps.clone().into_iter().map(|(.., turn)| turn).collect::<Vec<_>>().into_iter();
+            let counter = delivered.clone();
+            let exporter = service_fn(move |batch: Batch| {
+                let (turn, delivered) = (turns.next().unwrap_or_default(), counter.clone());
+                async move {
+                    match turn {
+                        1 => return Err(BoxError::from("broken")),
+                        2 => std::future::pending().await,
+                        3 => sleep(SETTINGS.give_up_after / 2).await,
+                        _ => {}
+                    }
+                    delivered.fetch_add(batch.samples().count() as u64, Ordering::Relaxed);
+                    Ok(batch.watermark)
+                }
+            });
+            let mut fan_out = FanOut::new(SETTINGS).branch("x", exporter);
+            let mut at = 0;
+            for (step, samples, _) in steps {
+                at += step;
+                let answer = fan_out.ready().await.unwrap().call(batch(before(at), samples)).await;
+                assert!(answer.unwrap() <= before(at));
+                sleep(Duration::from_millis(step)).await;
+            }
+            fan_out.ready().await.unwrap().call(batch(Watermark::END, 0)).await.unwrap();
+            let counters = counters(&recorder.snapshotter());
+            let counted: u64 = counters.iter().filter(|(key, _)| !key.starts_with(GIVEN_UP)).map(|(_, n)| n).sum();
+            assert_eq!(delivered.load(Ordering::Relaxed) + counted, total as u64, "{counters:?}");
+        });
+    }
+}
+
+/// What an exporter has answered: the highest so far.
+#[derive(Clone, Debug, Default)]
+struct Said(Arc<AtomicU64>);
+
+impl Said {
+    fn say(&self, nanos: u64) -> Watermark {
+        self.0.fetch_max(nanos, Ordering::Relaxed);
+        before(nanos)
+    }
+
+    fn get(&self) -> Watermark {
+        before(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn on_paused_time(test: impl Future<Output = ()>) {
+    runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test);
+}
