@@ -72,7 +72,7 @@ __attribute__((noinline)) static void burn(uint64_t ns)
 static void take_another_name(void)
 {
     self->rename_from = now_ns();
-    prctl(PR_SET_NAME, "renamed by own will");
+    prctl(PR_SET_NAME, "renamed itself");
     self->rename_until = now_ns();
     prctl(PR_GET_NAME, self->rename_comm);
     self->renamed = 1;

@@ -144,7 +144,7 @@ impl Profiles {
             comm: comm.clone(),
             tid,
             cpu,
-            at: at.0,
+            at: at.unsigned(),
         }));
         Some(())
     }
@@ -192,7 +192,7 @@ impl wire::Resource {
 /// A 64-bit integer, which JSON has as a decimal string, and some writers as a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "wire::TextOrNumber")]
-pub(crate) struct Long(u64);
+struct Long(i64);
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use crate::timeline::{self, Timeline, View};
 use crate::truth::{Process, Truth};
 
 /// As many samples of each kind of fault are told in detail.
-const EXAMPLES: usize = 4;
+const EXAMPLES: usize = 3;
 
 /// Counts of one row of the table.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -93,7 +93,14 @@ impl Value {
 
     /// The number; -1 if it is none.
     pub(super) fn int(&self) -> i64 {
-        self.int_value.and_then(|value| i64::try_from(value.0).ok()).unwrap_or(-1)
+        self.int_value.map_or(-1, |value| value.0)
+    }
+}
+
+impl Long {
+    /// The number; 0 if it is negative.
+    pub(super) fn unsigned(self) -> u64 {
+        u64::try_from(self.0).unwrap_or_default()
     }
 }
 
@@ -101,7 +108,7 @@ impl Value {
 #[serde(untagged)]
 pub(super) enum TextOrNumber {
     Text(String),
-    Number(u64),
+    Number(i64),
 }
 
 impl TryFrom<TextOrNumber> for Long {
@@ -116,5 +123,5 @@ impl TryFrom<TextOrNumber> for Long {
 }
 
 fn long<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Long::deserialize(deserializer).map(|long| long.0)
+    Long::deserialize(deserializer).map(Long::unsigned)
 }

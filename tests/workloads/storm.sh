@@ -1,0 +1,29 @@
+#!/bin/sh
+# The agent in storms of short-lived processes. Needs root. Prints tables; exit code 1 if a gate fails.
+#
+#   storm.sh short      a quarter of a minute: what `make test` can afford
+#   storm.sh            the whole of it: both frequencies, pids used again, the agent stopped for 2 s
+#   storm.sh slowdown   a closed loop with and without the agent, and with perf
+#   storm.sh crowd      among 500 and among 10,000 live processes
+set -eu
+cd "$(dirname "$0")/../.."
+cargo build --quiet --release --package pipeline --package workloads
+bin=${CARGO_TARGET_DIR:-target}/release
+run() { "$bin/storm-run" --agent "$bin/pipeline" "$@"; }
+
+case ${1-full} in
+short) run table --hz 997 --seconds 8 ;;
+full)
+    failed=0
+    run table --hz 99,997 --seconds 30 || failed=1
+    run table --hz 997 --seconds 30 --rate 70 --pid-max 1200 || failed=1
+    run table --hz 997 --seconds 20 --sigstop 2 || failed=1
+    exit $failed
+    ;;
+slowdown) run slowdown ;;
+crowd) run crowd --bpf-stats ;;
+*)
+    echo "usage: $0 [short|full|slowdown|crowd]" >&2
+    exit 2
+    ;;
+esac
