@@ -7,32 +7,58 @@ use std::time::Duration;
 
 use serde::{Deserializer, Serializer, de};
 
-/// Units of Go's `time.ParseDuration`, with their nanoseconds; longer names before their prefixes.
-const UNITS: [(&str, f64); 7] =
-    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+/// Units of Go's `time.ParseDuration`, with their nanoseconds.
+///
+/// The micro sign has two code points; Go takes both.
+const UNITS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("\u{b5}s", 1_000),
+    ("\u{3bc}s", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
 
-/// Parses a Go duration.
+/// Parses a Go duration: numbers with units, added up. At most 2^64 nanoseconds, some 584 years.
 ///
 /// # Errors
 /// A sentence that names the text and says what is expected, if it is not one or is negative.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let refuse =
-        || format!("invalid duration {text:?}: expected a number with a unit, like 300ms, 5s or 1h30m");
+    nanos(text).map(Duration::from_nanos).ok_or_else(|| {
+        format!("invalid duration {text:?}: expected a number with a unit, like 300ms, 5s or 1h30m")
+    })
+}
+
+fn nanos(text: &str) -> Option<u64> {
     if text == "0" {
-        return Ok(Duration::ZERO);
+        return Some(0);
     }
-    let (mut rest, mut nanos) = (text, 0.0);
+    let (mut rest, mut sum) = (text, None);
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(digits);
-        let number: f64 = number.parse().map_err(|_not_a_number| refuse())?;
-        let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(refuse)?;
-        nanos += number * scale;
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, tail) = rest.split_at(rest.find(|c| !is_number(c)).unwrap_or(rest.len()));
+        let (unit, tail) = tail.split_at(tail.find(is_number).unwrap_or(tail.len()));
+        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        sum = Some(sum.unwrap_or(0_u64).checked_add(scaled(number, *scale)?)?);
         rest = tail;
     }
-    if text.is_empty() { Err(refuse()) } else { Ok(Duration::from_secs_f64((nanos / 1e9).min(1e10))) }
+    sum
+}
+
+/// `number` times `scale`; what is below a nanosecond is dropped.
+fn scaled(number: &str, scale: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    // No unit has more nanoseconds than 18 digits tell apart.
+    let fraction = fraction.get(..18).unwrap_or(fraction);
+    let part = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u64>().ok() };
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let places = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let below = u128::from(part(fraction)?) * u128::from(scale) / places;
+    part(whole)?.checked_mul(scale)?.checked_add(u64::try_from(below).ok()?)
 }
 
 /// Writes a duration so that [`parse`] reads it back.
@@ -77,26 +103,49 @@ impl de::Visitor<'_> for GoDuration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn go_durations_parse() {
-        for (text, millis) in [
-            ("300ms", 300),
-            ("5s", 5_000),
-            ("1h30m", 5_400_000),
-            ("1.5s", 1_500),
+        for (text, nanos) in [
+            ("300ms", 300_000_000),
+            ("5s", 5_000_000_000),
+            ("1h30m", 5_400_000_000_000),
+            ("1.5s", 1_500_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("0.0000000019s", 1),
+            ("7us", 7_000),
+            ("7\u{b5}s", 7_000),
+            ("7\u{3bc}s", 7_000),
             ("0", 0),
-            ("2m3s", 123_000),
+            ("2m3s", 123_000_000_000),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(parse(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
     }
 
     #[test]
     fn anything_else_is_refused_with_the_text_named() {
-        for text in ["", "5", "s", "-1s", "5 s", "1d", "5sx", "1.2.3s"] {
+        for text in ["", "5", "s", "-1s", "5 s", "1d", "5sx", "1.2.3s", ".s", "999999999999h"] {
             assert!(parse(text).unwrap_err().contains(&format!("{text:?}")), "{text}");
+        }
+    }
+
+    proptest! {
+        /// What is written is read back as it was.
+        #[test]
+        fn a_duration_survives_writing_and_reading(nanos: u64) {
+            let duration = Duration::from_nanos(nanos);
+            prop_assert_eq!(parse(&format!("{duration:?}")), Ok(duration));
+        }
+
+        /// Any text is a duration or is refused.
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9.]{0,30}(ns|us|ms|s|m|h|x)?.{0,8}") {
+            let _any = parse(&text);
         }
     }
 }
