@@ -102,6 +102,28 @@ impl Dictionary {
         self.stacks.intern(locations)
     }
 
+    /// Takes the mappings out, to be put back as they are found to be.
+    pub(crate) fn take_mappings(&mut self) -> Vec<Mapping> {
+        self.mappings.take()
+    }
+
+    /// Makes locations and stacks anew, each location as `settled` has it. Returns the new number of
+    /// each stack.
+    pub(crate) fn renumber(&mut self, mut settled: impl FnMut(Place, &mut Self) -> Place) -> Vec<i32> {
+        let places = self.locations.take();
+        let renumber = |place| {
+            let place = settled(place, self);
+            self.location(place)
+        };
+        let locations: Vec<i32> = places.into_iter().map(renumber).collect();
+        let stacks = self.stacks.take();
+        let renumber = |stack: Vec<i32>| {
+            let stack: Vec<i32> = stack.iter().filter_map(|&at| get(&locations, at).copied()).collect();
+            self.stack(&stack)
+        };
+        stacks.into_iter().map(renumber).collect()
+    }
+
     /// The tables.
     pub(crate) fn finish(self) -> ProfilesDictionary {
         ProfilesDictionary {
@@ -160,6 +182,14 @@ impl<T: Hash + Eq> Table<T> {
         let mut table = Self { entries: Vec::new(), index: HashTable::new() };
         table.push(FxBuildHasher.hash_one(&zero), zero);
         table
+    }
+
+    /// Takes the entries out and leaves the zero value.
+    fn take(&mut self) -> Vec<T>
+    where
+        T: Default,
+    {
+        std::mem::replace(self, Self::new(T::default())).entries
     }
 
     fn intern<Q>(&mut self, value: &Q) -> i32

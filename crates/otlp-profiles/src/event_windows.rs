@@ -5,6 +5,20 @@ use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, Sample, Watermark};
 
+/// Length of a window unless the user says otherwise.
+pub const DEFAULT_WINDOW: Duration = Duration::from_secs(5);
+/// The shortest window worth its overhead: each one repeats its resources and its dictionary.
+pub const MIN_WINDOW: Duration = Duration::from_millis(100);
+/// The longest window: it is held in memory, and lost if the agent is killed.
+pub const MAX_WINDOW: Duration = Duration::from_secs(600);
+
+/// What is wrong with the value of a configuration key `window`, if anything.
+#[must_use]
+pub fn window_fault(window: Duration) -> Option<String> {
+    let fits = (MIN_WINDOW..=MAX_WINDOW).contains(&window);
+    (!fits).then(|| format!("window: is {window:?}, expected {MIN_WINDOW:?} to {MAX_WINDOW:?}"))
+}
+
 /// What a window collects.
 pub trait Gather {
     /// Takes a sample of the window, or a late one of an earlier window.

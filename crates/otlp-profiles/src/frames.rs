@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::attributes;
 use crate::dictionary::{Dictionary, Place};
 use crate::mappings::Range;
+use crate::settle::settle;
 
 /// Function that stands for kernel code.
 const KERNEL: &str = "[kernel]";
@@ -54,6 +55,22 @@ impl Frames {
         let index = dictionary.stack(&stack);
         self.stack = stack;
         index
+    }
+
+    /// Tells what was met too early by what is known now. Returns the new number of each stack; `None`
+    /// if nothing changes.
+    pub(crate) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
+        let mut unread = FxHashMap::default();
+        for (file, mappings) in self.ranges.values().filter_map(Range::unread) {
+            for mapping in mappings {
+                // One path can be two files with one mapping: that which is known is told.
+                let known = unread.entry(mapping).or_insert(file);
+                if known.facts.get().is_none() {
+                    *known = file;
+                }
+            }
+        }
+        settle(&unread, dictionary)
     }
 
     fn location(&mut self, frame: &Frame, exact: bool, dictionary: &mut Dictionary) -> i32 {

@@ -19,7 +19,8 @@ mod losses;
 mod mappings;
 mod profile;
 mod resource;
-mod rfc3339;
+pub mod rfc3339;
+mod settle;
 mod split;
 mod window;
 mod windows;
@@ -27,8 +28,8 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use event_windows::{Closed, EventWindows, Gather};
+pub use event_windows::{Closed, DEFAULT_WINDOW, EventWindows, Gather, MAX_WINDOW, MIN_WINDOW, window_fault};
 pub use losses::Losses;
 pub use resource::executable_name;
-pub use split::{MIN_REQUEST_BYTES, split};
+pub use split::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES, split};
 pub use windows::{Finished, Request, Windows};

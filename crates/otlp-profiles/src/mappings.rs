@@ -15,8 +15,8 @@ const VDSO: &str = "[vdso]";
 ///
 /// Addresses are those of the file's own ELF headers, which do not depend on where a process has
 /// mapped it: processes share locations and mappings. Of a file that has not been read they are file
-/// offsets, and so are those of a file that is no ELF file. What was known when the mapping was first
-/// met holds for the whole window, so that one mapping does not speak in two ways.
+/// offsets, and so are those of a file that is no ELF file. A file that has not been read when the
+/// mapping is first met counts as such until the window closes, and is settled then.
 #[derive(Debug)]
 pub(crate) struct Range {
     /// Also keeps the mapping's address from being used again while the window is open.
@@ -53,6 +53,16 @@ impl Range {
             }
         };
         Self { mapping: Arc::clone(mapping), target }
+    }
+
+    /// The file, if it had not been read when it was first met, and its mappings so far.
+    pub(crate) fn unread(&self) -> Option<(&MappedFile, impl Iterator<Item = i32>)> {
+        match &self.target {
+            Target::File { file, read: false, indices } => {
+                Some((file, indices.iter().map(|&(_, index)| index)))
+            }
+            _ => None,
+        }
     }
 
     /// The location of an address in the range, but for its frame type.
@@ -99,7 +109,8 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     })
 }
 
-fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
+/// The attributes that identify a file; of those that only reading it tells, none unless `read`.
+pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);
     let gnu = gnu.map(|id| dictionary.text_attribute(attributes::BUILD_ID_GNU, &id.to_string()));

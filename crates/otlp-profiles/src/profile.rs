@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::profiles::v1development::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::UnixNanos;
+use rustc_hash::FxHashMap;
 
 use crate::dictionary::Dictionary;
 
@@ -78,6 +79,21 @@ impl ImageProfile {
         self.latest = self.latest.max(at);
         if let Some(sample) = self.samples.get_mut(number) {
             sample.timestamps_unix_nano.push(at);
+        }
+    }
+
+    /// Gives each sample the new number of its stack, and makes one of those that then are the same.
+    pub(crate) fn restack(&mut self, stacks: &[i32]) {
+        let mut numbers = FxHashMap::default();
+        for mut sample in std::mem::take(&mut self.samples) {
+            let stack = usize::try_from(sample.stack_index).ok().and_then(|old| stacks.get(old));
+            sample.stack_index = stack.copied().unwrap_or_default();
+            let identity = (sample.stack_index, sample.attribute_indices.clone());
+            let number = *numbers.entry(identity).or_insert(self.samples.len());
+            match self.samples.get_mut(number) {
+                Some(same) => same.timestamps_unix_nano.append(&mut sample.timestamps_unix_nano),
+                None => self.samples.push(sample),
+            }
         }
     }
 

@@ -8,7 +8,8 @@ const DAYS_PER_ERA: u64 = 146_097;
 const DAYS_TO_EPOCH: u64 = 719_468;
 
 /// The instant as RFC 3339 in UTC with nanoseconds: `2026-08-21T09:30:00.000000001Z`.
-pub(crate) fn format(at: UnixNanos) -> String {
+#[must_use]
+pub fn format(at: UnixNanos) -> String {
     let (seconds, nanos) = (at.as_nanos() / 1_000_000_000, at.as_nanos() % 1_000_000_000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

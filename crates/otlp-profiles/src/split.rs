@@ -12,6 +12,9 @@ use crate::extract::extract;
 /// each in a file of its own with the longest path.
 pub const MIN_REQUEST_BYTES: usize = 1024 * 1024;
 
+/// A bound that the Collector's default of 4 MiB for a received message leaves room for.
+pub const DEFAULT_REQUEST_BYTES: usize = 3_900 * 1024;
+
 /// Splits a request until each part takes at most `max_bytes` as protobuf before compression.
 ///
 /// Parts hold whole resources if possible, in order, each with a dictionary of only what it uses.

@@ -102,6 +102,9 @@ impl Window {
 
     /// The window as one request.
     pub(crate) fn finish(mut self, from: KTime, until: KTime) -> ExportProfilesServiceRequest {
+        if let Some(stacks) = self.frames.settle(&mut self.dictionary) {
+            self.profiles.iter_mut().for_each(|profile| profile.restack(&stacks));
+        }
         let attributes = self.losses.attributes(self.delivered, &mut self.dictionary);
         let bounds = (self.clock.unix(from), self.clock.unix(until));
         let common = Common::new(bounds, self.period, attributes, &mut self.dictionary);

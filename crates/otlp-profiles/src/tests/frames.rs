@@ -91,7 +91,7 @@ fn processes_share_the_mappings_and_locations_of_a_file() {
 }
 
 #[test]
-fn a_mapping_keeps_its_terms_for_a_whole_window() {
+fn a_file_read_while_a_window_is_open_is_told_by_its_facts_in_all_of_it() {
     let file = file("/bin/a", None);
     let mapping = mapping(&file, 0x7000, 0x8000, 0x1000);
     let at = |at, pc| Event::Sample(sample(at, None, vec![Frame::Mapped(Pc(pc), Arc::clone(&mapping))]));
@@ -106,7 +106,37 @@ fn a_mapping_keeps_its_terms_for_a_whole_window() {
         let tables = request.message.dictionary.as_ref().unwrap();
         tables.location_table.iter().skip(1).map(|location| location.address).collect::<Vec<_>>()
     };
-    assert_eq!(requests.iter().map(address).collect::<Vec<_>>(), [vec![0x1010, 0x1020], vec![0x9030]]);
+    assert_eq!(requests.iter().map(address).collect::<Vec<_>>(), [vec![0x9010, 0x9020], vec![0x9030]]);
+    requests.iter().for_each(|request| check_tables(&request.message));
+}
+
+#[test]
+fn a_file_of_which_nothing_is_known_is_told_by_name() {
+    let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0x1000);
+    assert_eq!(frames(vec![Frame::Mapped(Pc(0x7010), mapping)]), [format!("1010 /bin/a {NATIVE}")]);
+}
+
+#[test]
+fn what_turns_out_to_be_one_file_is_told_once() {
+    let late = file("/bin/a", None);
+    let known = file("/bin/a", Some(vec![segment(0, 0x800, 0x40_0000), segment(0x1000, 0x800, 0x80_0000)]));
+    let at = |at, file, pc| {
+        let mapping = mapping(file, 0x7000, 0x9000, 0);
+        Event::Sample(sample(at, None, vec![Frame::Mapped(Pc(pc), mapping)]))
+    };
+    let events = vec![at(1, &late, 0x7010), at(2, &known, 0x7010), at(3, &late, 0x8010)];
+    let mut windows = crate::Windows::new(std::time::Duration::from_secs(5), usize::MAX);
+    assert!(windows.push(&batch(events, super::make::before(9))).requests.is_empty());
+    late.facts.set(known.facts.get().unwrap().clone()).unwrap();
+    let request = windows.push(&batch(vec![], Watermark::END)).requests.remove(0).message;
+    check_tables(&request);
+    let samples = &request.resource_profiles[0].scope_profiles[0].profiles[0].samples;
+    assert_eq!(samples.len(), 2, "two places, the first met twice");
+    assert_eq!(samples[0].timestamps_unix_nano.len(), 2);
+    let tables = request.dictionary.as_ref().unwrap();
+    let addresses: Vec<_> = tables.location_table.iter().map(|location| location.address).collect();
+    assert_eq!(addresses, [0, 0x40_0010, 0x80_0010]);
+    assert_eq!(tables.mapping_table.len(), 3, "one for each segment");
 }
 
 #[test]
@@ -122,16 +152,15 @@ fn code_of_no_file_is_told_by_name() {
 
 #[test]
 fn a_return_address_at_the_start_of_a_mapping_stays_in_it() {
-    let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0);
+    let mapping = mapping(&file("/bin/a", Some(vec![])), 0x7000, 0x8000, 0);
     let stack = vec![Frame::User(Pc(1)), Frame::Mapped(Pc(0x7000), mapping)];
     assert!(frames(stack)[1].starts_with("0 /bin/a{0-1000@0"));
 }
 
 #[test]
 fn a_range_that_cannot_be_has_no_bounds() {
-    for mapping in
-        [mapping(&file("/a", None), 0x8000, 0x7000, 0), mapping(&file("/a", None), 0x7000, 0x8000, u64::MAX)]
-    {
+    let file = file("/a", Some(vec![]));
+    for mapping in [mapping(&file, 0x8000, 0x7000, 0), mapping(&file, 0x7000, 0x8000, u64::MAX)] {
         let sample = sample(1, None, vec![Frame::Mapped(Pc(0x7000), mapping)]);
         let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
         let tables = request.dictionary.unwrap();

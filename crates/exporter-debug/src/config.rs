@@ -1,0 +1,77 @@
+//! Keys of `exporters.debug`.
+
+use std::time::Duration;
+
+use otlp_profiles::{DEFAULT_WINDOW, window_fault};
+use serde::{Deserialize, Serialize};
+
+/// Rows of a table unless the user says otherwise.
+pub(crate) const DEFAULT_TOP: usize = 20;
+/// The longest table.
+pub(crate) const MAX_TOP: usize = 10_000;
+
+/// Configuration of the debug exporter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How much to print.
+    pub verbosity: Verbosity,
+    /// Time that one report covers.
+    #[serde(with = "confmap::duration")]
+    pub window: Duration,
+    /// Executables, and in detail processes, listed in a report; the rest is summed up.
+    pub top: usize,
+}
+
+/// How much to print for each window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verbosity {
+    /// One line of counts.
+    Basic,
+    /// A table of the executables that ran most.
+    #[default]
+    Normal,
+    /// Also each process, and where its samples were.
+    Detailed,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { verbosity: Verbosity::default(), window: DEFAULT_WINDOW, top: DEFAULT_TOP }
+    }
+}
+
+impl Config {
+    /// Every fault, each as `key: what is wrong, what is expected`.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let top = !(1..=MAX_TOP).contains(&self.top);
+        let top = top.then(|| format!("top: is {}, expected 1 to {MAX_TOP}", self.top));
+        window_fault(self.window).into_iter().chain(top).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_reported_together() {
+        let config = Config { window: Duration::from_secs(3_600), top: 0, ..Config::default() };
+        assert_eq!(
+            config.validate(),
+            ["window: is 3600s, expected 100ms to 600s", "top: is 0, expected 1 to 10000"]
+        );
+        assert!(Config::default().validate().is_empty());
+    }
+
+    #[test]
+    fn keys_are_as_documented_and_others_are_refused() {
+        let text = r#"{"verbosity": "detailed", "window": "10s", "top": 3}"#;
+        let expected = Config { verbosity: Verbosity::Detailed, window: Duration::from_secs(10), top: 3 };
+        assert_eq!(serde_json::from_str::<Config>(text).unwrap(), expected);
+        assert!(serde_json::from_str::<Config>(r#"{"verbosity": "loud"}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"sampling_initial": 2}"#).is_err());
+    }
+}

@@ -1,0 +1,110 @@
+//! The stage.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use otlp_profiles::{Closed, EventWindows};
+use pdata::{Batch, Watermark};
+use tokio::sync::oneshot;
+use tower::Service;
+
+use crate::config::Config;
+use crate::error::DebugError;
+use crate::metrics;
+use crate::report::report;
+use crate::tally::Tally;
+
+/// Gathers batches into windows and prints a report of each.
+///
+/// Reports are written on a thread of the runtime's blocking pool, one window at a time, since a
+/// terminal or a pager may make it wait. When whoever reads is gone (a broken pipe), that is logged
+/// and nothing is printed any more; the samples are counted as not sent.
+pub struct DebugExporter {
+    config: Config,
+    windows: EventWindows<Tally>,
+    output: Arc<Mutex<Output>>,
+    /// Resolves when the windows before have been printed.
+    busy: Option<oneshot::Receiver<()>>,
+}
+
+/// Where reports go; `None` once nobody reads.
+struct Output(Option<Box<dyn Write + Send>>);
+
+impl DebugExporter {
+    /// An exporter that prints to `out`.
+    #[must_use]
+    pub fn new(config: Config, out: impl Write + Send + 'static) -> Self {
+        metrics::describe();
+        Self {
+            windows: EventWindows::new(config.window),
+            config,
+            output: Arc::new(Mutex::new(Output(Some(Box::new(out))))),
+            busy: None,
+        }
+    }
+}
+
+impl Service<Batch> for DebugExporter {
+    type Response = Watermark;
+    type Error = DebugError;
+    type Future = Pin<Box<dyn Future<Output = Result<Watermark, DebugError>> + Send>>;
+
+    /// Ready once the windows before have been printed, so that no answer runs ahead of them.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DebugError>> {
+        if let Some(busy) = &mut self.busy {
+            // The sender is dropped unused.
+            let _closed = std::task::ready!(Pin::new(busy).poll(cx));
+            self.busy = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let start = || Tally::new(self.config.verbosity, batch.clock, batch.period);
+        let (closed, done) = self.windows.push(&batch, start);
+        if closed.is_empty() {
+            return Box::pin(ready(Ok(done)));
+        }
+        let (printed, busy) = oneshot::channel();
+        self.busy = Some(busy);
+        let (config, output) = (self.config.clone(), Arc::clone(&self.output));
+        // Started here, not when polled: the report is printed even if the caller loses patience.
+        let task = tokio::task::spawn_blocking(move || {
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            closed.iter().for_each(|window| output.print(&config, window));
+            drop(printed);
+        });
+        Box::pin(async move {
+            task.await.map_err(DebugError::Stopped)?;
+            Ok(done)
+        })
+    }
+}
+
+impl Output {
+    fn print(&mut self, config: &Config, window: &Closed<Tally>) {
+        let samples = window.gathered.samples;
+        let Some(out) = &mut self.0 else {
+            return metrics::send_failed(samples);
+        };
+        let text = report(config, window);
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => metrics::sent(samples),
+            Err(error) => {
+                metrics::send_failed(samples);
+                tracing::warn!(%error, "cannot print profiles, debug exporter stops printing");
+                self.0 = None;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DebugExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DebugExporter").field("config", &self.config).finish_non_exhaustive()
+    }
+}

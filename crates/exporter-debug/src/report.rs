@@ -1,0 +1,129 @@
+//! A window as text.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use otlp_profiles::{Closed, rfc3339};
+
+use crate::config::{Config, Verbosity};
+use crate::tally::{ImageTally, Tally, Who};
+use crate::text::{counted, printable};
+
+/// Places listed for each process.
+const TOP_LEAVES: usize = 5;
+
+/// The report of a window, with an empty line at its end unless it is a single line.
+pub(crate) fn report(config: &Config, window: &Closed<Tally>) -> String {
+    let report =
+        Report { config, tally: &window.gathered, length: window.until.saturating_since(window.from) };
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _infallible = report.write(&window.gathered.clock_text(window), &mut text);
+    text
+}
+
+impl Tally {
+    /// Start of the window, wall clock in UTC, to the second.
+    fn clock_text(&self, window: &Closed<Self>) -> String {
+        let time = rfc3339::format(self.clock.unix(window.from));
+        time.split_once('.').map(|(seconds, _)| format!("{seconds}Z")).unwrap_or(time)
+    }
+}
+
+struct Report<'a> {
+    config: &'a Config,
+    tally: &'a Tally,
+    length: Duration,
+}
+
+impl Report<'_> {
+    fn write(&self, start: &str, out: &mut String) -> fmt::Result {
+        let seconds = self.length.as_secs_f64();
+        if self.config.verbosity == Verbosity::Basic {
+            return writeln!(
+                out,
+                "{start} {seconds:.1} s: resource profiles: {}, sample records: {}, samples: {}, lost: {}",
+                self.tally.images.len(),
+                self.tally.records(),
+                self.tally.samples,
+                self.tally.losses.samples(),
+            );
+        }
+        writeln!(out, "{start}, {seconds:.1} s: {}", counted(self.tally.samples, "sample"))?;
+        self.executables(out)?;
+        if self.config.verbosity == Verbosity::Detailed {
+            self.processes(out)?;
+        }
+        writeln!(out)
+    }
+
+    fn executables(&self, out: &mut String) -> fmt::Result {
+        let executables = self.tally.executables();
+        writeln!(out, "{:>8} {:>8} {:>6}  EXECUTABLE", "CPU %", "SAMPLES", "PIDS")?;
+        let (listed, rest) = executables.split_at(executables.len().min(self.config.top));
+        for (name, tally) in listed {
+            self.row(tally.samples, tally.pids.len(), &printable(name), out)?;
+        }
+        if !rest.is_empty() {
+            let samples = rest.iter().map(|(_, tally)| tally.samples).sum();
+            let pids = rest.iter().map(|(_, tally)| tally.pids.len()).sum();
+            self.row(samples, pids, &format!("({} more)", rest.len()), out)?;
+        }
+        let pids = executables.iter().map(|(_, tally)| tally.pids.len()).sum();
+        self.row(self.tally.samples, pids, "total", out)?;
+        self.lost(out)
+    }
+
+    fn row(&self, samples: u64, pids: usize, name: &str, out: &mut String) -> fmt::Result {
+        writeln!(out, "{:>8.1} {samples:>8} {pids:>6}  {name}", self.cpu(samples))
+    }
+
+    /// Percent of one CPU that these samples stand for.
+    fn cpu(&self, samples: u64) -> f64 {
+        let busy = samples as f64 * self.tally.period.as_secs_f64();
+        100.0 * busy / self.length.as_secs_f64()
+    }
+
+    /// What is missing, by reason.
+    fn lost(&self, out: &mut String) -> fmt::Result {
+        let losses = &self.tally.losses;
+        let lost = losses.samples();
+        write!(out, "{:>8.1} {lost:>8} {:>6}  lost", self.cpu(lost), "")?;
+        let mut separator = ": ";
+        for (reason, count) in losses.iter() {
+            write!(out, "{separator}{} {count}", reason.as_str())?;
+            separator = ", ";
+        }
+        writeln!(out)
+    }
+
+    fn processes(&self, out: &mut String) -> fmt::Result {
+        let images = self.tally.images();
+        let (listed, rest) = images.split_at(images.len().min(self.config.top));
+        for (who, tally) in listed {
+            process(who, tally, out)?;
+        }
+        match rest.len() {
+            0 => Ok(()),
+            more => writeln!(out, "({} not listed)", counted(more as u64, "process")),
+        }
+    }
+}
+
+fn process((key, _): &Who, tally: &ImageTally, out: &mut String) -> fmt::Result {
+    let (name, samples) = (printable(&tally.name), counted(tally.samples, "sample"));
+    writeln!(out, "pid {} {name}, {samples}", key.process.pid)?;
+    let mut leaves: Vec<_> = tally.leaves.iter().collect();
+    leaves.sort_by_key(|(_, samples)| std::cmp::Reverse(**samples));
+    let (listed, rest) = leaves.split_at(leaves.len().min(TOP_LEAVES));
+    for (place, samples) in listed {
+        writeln!(out, "{samples:>17}  {}", printable(place))?;
+    }
+    match rest.len() {
+        0 => Ok(()),
+        more => {
+            let samples: u64 = rest.iter().map(|(_, samples)| **samples).sum();
+            writeln!(out, "{samples:>17}  ({} more)", counted(more as u64, "place"))
+        }
+    }
+}

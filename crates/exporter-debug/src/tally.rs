@@ -1,0 +1,149 @@
+//! Samples of a window, counted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use otlp_profiles::{Gather, Losses};
+use pdata::{
+    Backing, ClockOffset, Comm, FileState, Frame, Image, ImageKey, ImageKind, Loss, Pc, Pid, Sample, Tid,
+};
+
+use crate::config::Verbosity;
+
+/// Counts of one window.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) clock: ClockOffset,
+    pub(crate) period: Duration,
+    pub(crate) samples: u64,
+    pub(crate) losses: Losses,
+    pub(crate) images: HashMap<Who, ImageTally>,
+    /// Distinct samples, as an OTLP profile would have them.
+    records: HashSet<Record>,
+    verbosity: Verbosity,
+}
+
+/// An image, and whether it is known what it ran.
+pub(crate) type Who = (ImageKey, bool);
+
+/// Counts of one image.
+#[derive(Debug)]
+pub(crate) struct ImageTally {
+    /// What it ran, to print.
+    pub(crate) name: String,
+    pub(crate) samples: u64,
+    /// Samples by where the CPU was.
+    pub(crate) leaves: BTreeMap<String, u64>,
+}
+
+/// Counts of one executable.
+#[derive(Debug, Default)]
+pub(crate) struct ExecutableTally {
+    pub(crate) samples: u64,
+    pub(crate) pids: BTreeSet<Pid>,
+}
+
+/// Image, thread, its name, CPU, and addresses.
+type Record = (Who, Tid, Comm, u32, Box<[Pc]>);
+
+impl Tally {
+    pub(crate) fn new(verbosity: Verbosity, clock: ClockOffset, period: Duration) -> Self {
+        Self {
+            clock,
+            period,
+            samples: 0,
+            losses: Losses::default(),
+            images: HashMap::new(),
+            records: HashSet::new(),
+            verbosity,
+        }
+    }
+
+    /// Distinct samples; 0 unless the verbosity is [`Verbosity::Basic`], which alone shows them.
+    pub(crate) fn records(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Counts by executable, most samples first.
+    pub(crate) fn executables(&self) -> Vec<(&str, ExecutableTally)> {
+        let mut by_name: BTreeMap<&str, ExecutableTally> = BTreeMap::new();
+        for ((key, _), image) in &self.images {
+            let entry = by_name.entry(&image.name).or_default();
+            entry.samples += image.samples;
+            entry.pids.insert(key.process.pid);
+        }
+        let mut executables: Vec<_> = by_name.into_iter().collect();
+        // Stable: names in order among equals, so that a report depends on the samples alone.
+        executables.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.samples));
+        executables
+    }
+
+    /// Counts by image, most samples first.
+    pub(crate) fn images(&self) -> Vec<(&Who, &ImageTally)> {
+        let mut images: Vec<_> = self.images.iter().collect();
+        images.sort_by_key(|&(who, tally)| (std::cmp::Reverse(tally.samples), who));
+        images
+    }
+}
+
+impl Gather for Tally {
+    fn sample(&mut self, sample: &Sample) {
+        self.samples += 1;
+        let who = (sample.image.as_ref().map_or(sample.key, |image| image.key), sample.image.is_some());
+        let tally = self.images.entry(who).or_insert_with(|| ImageTally {
+            name: name(sample),
+            samples: 0,
+            leaves: BTreeMap::new(),
+        });
+        tally.samples += 1;
+        match self.verbosity {
+            Verbosity::Basic => {
+                let pcs = sample.stack.0.iter().map(Frame::pc).collect();
+                self.records.insert((who, sample.tid, sample.comm, sample.cpu, pcs));
+            }
+            Verbosity::Normal => {}
+            Verbosity::Detailed => *tally.leaves.entry(leaf(sample)).or_default() += 1,
+        }
+    }
+
+    fn loss(&mut self, loss: &Loss) {
+        self.losses.add(loss);
+    }
+}
+
+/// What a sample's image runs: a path with what is special about it, or a name in brackets.
+fn name(sample: &Sample) -> String {
+    match sample.image.as_ref().map(Arc::as_ref) {
+        None if sample.kernel_thread => format!("[{}] (unresolved)", sample.comm),
+        None => format!("{} (unresolved)", sample.comm),
+        Some(Image { kind: ImageKind::Kernel(comm), .. }) => format!("[{comm}]"),
+        Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
+            let path = executable.path.display();
+            match executable.state {
+                FileState::Deleted => format!("{path} (deleted)"),
+                FileState::Linked | FileState::Memfd => path.to_string(),
+            }
+        }
+    }
+}
+
+/// Where the CPU was: the file with an ELF address (or a file offset, until the file has been read),
+/// or an address.
+fn leaf(sample: &Sample) -> String {
+    match sample.stack.0.first() {
+        None => "no frames".to_owned(),
+        Some(Frame::Kernel(pc)) => format!("[kernel] {:#x}", pc.0),
+        Some(Frame::User(pc)) => format!("[unknown] {:#x}", pc.0),
+        Some(Frame::Mapped(pc, mapping)) => match &mapping.backing {
+            Backing::Special(name) => format!("{name} {:#x}", pc.0),
+            Backing::File(file) => {
+                let (path, offset) = (file.path.display(), mapping.offset_of(*pc));
+                match file.elf_address(offset) {
+                    Some(address) => format!("{path} {:#x}", address.0),
+                    None => format!("{path} offset {:#x}", offset.0),
+                }
+            }
+        },
+    }
+}

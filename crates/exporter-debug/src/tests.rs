@@ -1,0 +1,207 @@
+//! What is printed.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pdata::*;
+use tower::{Service, ServiceExt};
+
+use crate::{Config, DebugExporter, Verbosity};
+
+/// 2026-08-21T09:30:00Z when the monotonic clock shows 0.
+fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
+    let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
+    let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
+    Batch { events: Arc::new(events), watermark, clock, period: Duration::from_millis(10) }
+}
+
+fn image(pid: u32, kind: ImageKind) -> Arc<Image> {
+    let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(pid.into()) };
+    let key = ImageKey { process, exec_count: ExecCount(1) };
+    Arc::new(Image { key, created: UnixNanos::default(), kind })
+}
+
+fn program(pid: u32, path: &str, state: FileState) -> Arc<Image> {
+    let executable = Executable {
+        path: Path::new(path).into(),
+        own_path: None,
+        state,
+        device: 1,
+        inode: 2,
+        mount_namespace: 3,
+        truncated: false,
+    };
+    image(pid, ImageKind::User { executable: Arc::new(executable), script: None })
+}
+
+fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterator<Item = Event> {
+    let image = image.cloned();
+    (0..count).map(move |n| {
+        Event::Sample(Sample {
+            at: KTime::from_nanos(n),
+            key: image.as_ref().map_or(ImageKey::default(), |image| image.key),
+            tid: Tid(1),
+            cpu: 0,
+            comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
+            cgroup: 1,
+            in_execve: false,
+            kernel_thread: false,
+            stack: Stack(Box::new([frame.clone()])),
+            image: image.clone(),
+        })
+    })
+}
+
+fn events() -> Vec<Event> {
+    let kthread = image(2, ImageKind::Kernel(Comm(*b"kworker/0:1\0\0\0\0\0")));
+    let cc = [program(10, "/usr/bin/cc", FileState::Linked), program(11, "/usr/bin/cc", FileState::Linked)];
+    let old = program(12, "/tmp/old\u{1b}[2J", FileState::Deleted);
+    let file =
+        MappedFile { path: Path::new("/usr/bin/cc").into(), build_id: None, facts: Default::default() };
+    let mapping = Mapping {
+        start: Pc(0x7000),
+        end: Pc(0x8000),
+        file_offset: FileOffset(0x1000),
+        backing: Backing::File(Arc::new(file)),
+    };
+    let mapping = Arc::new(mapping);
+    let mut events = Vec::new();
+    events.extend(samples(Some(&cc[0]), 200, Frame::Mapped(Pc(0x7010), Arc::clone(&mapping))));
+    events.extend(samples(Some(&cc[0]), 50, Frame::Kernel(Pc(0xffff))));
+    events.extend(samples(Some(&cc[1]), 25, Frame::Mapped(Pc(0x7020), mapping)));
+    events.extend(samples(Some(&kthread), 10, Frame::Kernel(Pc(0xfffe))));
+    events.extend(samples(Some(&old), 5, Frame::User(Pc(0x10))));
+    events.extend(samples(None, 1, Frame::User(Pc(0x20))));
+    let until = KTime::from_nanos(1_000);
+    events.push(Event::Loss(Loss { from: KTime::ZERO, until, reason: LossReason::SampleRingFull, count: 9 }));
+    events.push(Event::Loss(Loss {
+        from: KTime::ZERO,
+        until,
+        reason: LossReason::SidebandRingFull,
+        count: 2,
+    }));
+    events
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn printed(verbosity: Verbosity, top: usize, events: Vec<Event>) -> String {
+    let out = Shared::default();
+    let config = Config { verbosity, top, ..Config::default() };
+    let mut exporter = DebugExporter::new(config, out.clone());
+    let watermark = Watermark::before(KTime::from_nanos(5_000_000_000));
+    let answer = exporter.ready().await.unwrap().call(batch(events, watermark)).await.unwrap();
+    assert_eq!(answer, watermark, "printed before it is answered");
+    String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn basic_is_a_line_of_counts() {
+    assert_eq!(
+        printed(Verbosity::Basic, 20, events()).await,
+        "2026-08-21T09:30:00Z 5.0 s: resource profiles: 5, sample records: 6, samples: 291, lost: 9\n"
+    );
+}
+
+#[tokio::test]
+async fn normal_is_a_table_of_executables_in_percent_of_one_cpu() {
+    assert_eq!(
+        printed(Verbosity::Normal, 20, events()).await,
+        "\
+2026-08-21T09:30:00Z, 5.0 s: 291 samples
+   CPU %  SAMPLES   PIDS  EXECUTABLE
+    55.0      275      2  /usr/bin/cc
+     2.0       10      1  [kworker/0:1]
+     1.0        5      1  /tmp/old\\u{1b}[2J (deleted)
+     0.2        1      1  gone (unresolved)
+    58.2      291      5  total
+     1.8        9         lost: sample_ring_full 9, sideband_ring_full 2
+
+"
+    );
+}
+
+#[tokio::test]
+async fn a_table_is_cut_and_the_rest_summed_up() {
+    let text = printed(Verbosity::Normal, 1, events()).await;
+    assert_eq!(
+        text.lines().skip(2).take(3).collect::<Vec<_>>(),
+        [
+            "    55.0      275      2  /usr/bin/cc",
+            "     3.2       16      3  (3 more)",
+            "    58.2      291      5  total",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn detailed_adds_each_process_and_where_it_was() {
+    let text = printed(Verbosity::Detailed, 3, events()).await;
+    assert_eq!(
+        text.lines().skip(8).collect::<Vec<_>>(),
+        [
+            "pid 10 /usr/bin/cc, 250 samples",
+            "              200  /usr/bin/cc offset 0x1010",
+            "               50  [kernel] 0xffff",
+            "pid 11 /usr/bin/cc, 25 samples",
+            "               25  /usr/bin/cc offset 0x1020",
+            "pid 2 [kworker/0:1], 10 samples",
+            "               10  [kernel] 0xfffe",
+            "(2 processes not listed)",
+            "",
+        ]
+    );
+}
+
+/// Fails as a pipe does whose reader is gone.
+struct Gone(Arc<Mutex<u32>>);
+
+impl Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        *self.0.lock().unwrap() += 1;
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_is_gone_is_tried_once_and_the_stream_goes_on() {
+    let writes = Arc::new(Mutex::new(0));
+    let mut exporter = DebugExporter::new(Config::default(), Gone(Arc::clone(&writes)));
+    for second in [5, 10, 15] {
+        let at = KTime::from_nanos(second * 1_000_000_000);
+        let frame = Frame::User(Pc(1));
+        let mut events: Vec<_> = samples(None, 1, frame).collect();
+        if let [Event::Sample(sample)] = events.as_mut_slice() {
+            sample.at = at.saturating_sub(Duration::from_secs(5));
+        }
+        let answer = exporter.ready().await.unwrap().call(batch(events, Watermark::before(at))).await;
+        assert_eq!(answer.unwrap(), Watermark::before(at));
+    }
+    assert_eq!(*writes.lock().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_window_without_samples_prints_nothing_unless_something_was_lost() {
+    assert_eq!(printed(Verbosity::Normal, 20, Vec::new()).await, "");
+    let at = KTime::ZERO;
+    let loss = Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count: 1 });
+    let text = printed(Verbosity::Normal, 20, vec![loss]).await;
+    assert!(text.contains("lost: sample_ring_full 1"), "{text}");
+}

@@ -1,0 +1,36 @@
+//! What can go wrong, apart from writes, which are counted and tried again with the next window.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The file cannot be written at all.
+#[derive(Debug, thiserror::Error)]
+#[error("exporters.file.path: cannot open {} for writing: {fix}", path.display())]
+pub struct OpenError {
+    /// The file.
+    pub path: PathBuf,
+    /// What to do about it.
+    fix: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+impl OpenError {
+    pub(crate) fn new(path: PathBuf, source: io::Error) -> Self {
+        let fix = match source.kind() {
+            io::ErrorKind::NotFound => "create its directory, or name a file in one that exists",
+            io::ErrorKind::PermissionDenied => "name a file that this user may write",
+            io::ErrorKind::IsADirectory => "it is a directory, name a file in it",
+            _ => "name a file that can be written",
+        };
+        Self { path, fix, source }
+    }
+}
+
+/// The exporter is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The runtime is shutting down, or writing has panicked.
+    #[error("the thread that writes the file was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+}

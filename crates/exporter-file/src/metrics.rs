@@ -1,0 +1,23 @@
+//! The metrics of this exporter.
+
+use metrics::{counter, describe_counter};
+
+const SENT: &str = "otelcol_exporter_sent_profile_samples";
+const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
+const EXPORTER: &str = "file";
+
+/// Describes the metrics and makes them appear with 0.
+pub(crate) fn describe() {
+    describe_counter!(SENT, "Samples delivered, as the kernel took them.");
+    describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
+    sent(0);
+    send_failed(0);
+}
+
+pub(crate) fn sent(samples: u64) {
+    counter!(SENT, "exporter" => EXPORTER).increment(samples);
+}
+
+pub(crate) fn send_failed(samples: u64) {
+    counter!(SEND_FAILED, "exporter" => EXPORTER).increment(samples);
+}
