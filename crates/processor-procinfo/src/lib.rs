@@ -26,3 +26,6 @@ pub use config::{
     MOST_EXITED_PROCESSES,
 };
 pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ fn same_backing(a: &Mapping, b: &Mapping) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

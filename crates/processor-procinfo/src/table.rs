@@ -139,17 +139,10 @@ impl<T> Table<T> {
             let began = self.entries.get(&other).map_or(KTime::ZERO, |entry| entry.began);
             return Claim::Stale(if began == KTime::ZERO { at } else { began });
         }
+        let lost_exit = self.is_running(other);
         self.newest.insert(key.pid, key);
-        if self.freed_unseen(other, at) { Claim::LostExit } else { Claim::Fresh }
-    }
-
-    /// Ends a process that still counts as running; tells if it did.
-    fn freed_unseen(&mut self, key: ProcessKey, at: KTime) -> bool {
-        let running = self.is_running(key);
-        if running {
-            self.freed(key, at);
-        }
-        running
+        self.freed(other, at);
+        if lost_exit { Claim::LostExit } else { Claim::Fresh }
     }
 
     pub(crate) fn get(&self, key: ProcessKey) -> Option<&T> {
@@ -282,3 +275,6 @@ impl Forgotten {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

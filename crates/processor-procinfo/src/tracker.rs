@@ -102,6 +102,23 @@ impl Tracker {
         metrics::processes(self.table.known(), self.table.held());
     }
 
+    /// Processes known, and of them exited ones.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.table.known(), self.table.held())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn replaced_len(&self) -> usize {
+        self.replaced.len()
+    }
+
+    /// True if nothing is held for anybody.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts() == (0, 0) && self.replaced.len() == 0
+    }
+
     fn sample(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
         let Some(process) = self.table.get_mut(sample.key.process) else {
             return self.sample_of_unknown(sample, late, reads);

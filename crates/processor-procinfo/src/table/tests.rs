@@ -1,0 +1,221 @@
+//! The table against a model that scans everything.
+
+use pdata::BootTime;
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Enter(ProcessKey),
+    Exited(ProcessKey),
+    Freed(ProcessKey),
+    Acknowledge(u64),
+    Evict,
+}
+
+/// A process as the words of the documentation say, without any index.
+#[derive(Clone, Debug)]
+struct Plain {
+    key: ProcessKey,
+    began: u64,
+    exit: Option<u64>,
+    freed: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    known: Vec<Plain>,
+    forgotten: Vec<ProcessKey>,
+    acked: u64,
+}
+
+impl Model {
+    fn find(&mut self, key: ProcessKey) -> Option<&mut Plain> {
+        self.known.iter_mut().find(|process| process.key == key)
+    }
+
+    fn enter(&mut self, key: ProcessKey, at: u64) {
+        if self.forgotten.contains(&key) || self.find(key).is_some() {
+            return;
+        }
+        let same_pid = self.known.iter_mut().filter(|other| other.key.pid == key.pid);
+        let youngest = same_pid.max_by_key(|other| other.key.start_time);
+        let (mut exit, mut freed) = (None, None);
+        if let Some(other) = youngest {
+            if other.key.start_time > key.start_time {
+                (exit, freed) = (Some(other.began), Some(other.began));
+            } else {
+                other.exit.get_or_insert(at);
+                other.freed.get_or_insert(at);
+            }
+        }
+        self.known.push(Plain { key, began: at, exit, freed });
+    }
+
+    fn forget(&mut self, gone: impl Fn(&Plain) -> bool) {
+        let (forgotten, known) = self.known.drain(..).partition::<Vec<_>, _>(gone);
+        self.forgotten.extend(forgotten.iter().map(|process| process.key));
+        self.known = known;
+    }
+
+    fn apply(&mut self, op: Op, now: u64, limits: Limits) {
+        match op {
+            Op::Enter(key) => self.enter(key, now),
+            Op::Exited(key) => {
+                if let Some(process) = self.find(key) {
+                    process.exit.get_or_insert(now);
+                }
+            }
+            Op::Freed(key) => {
+                if let Some(process) = self.find(key) {
+                    process.exit.get_or_insert(now);
+                    process.freed.get_or_insert(now);
+                }
+            }
+            Op::Acknowledge(lag) => {
+                self.acked = self.acked.max(now.saturating_sub(lag));
+                let acked = self.acked;
+                self.forget(|process| process.freed.is_some_and(|freed| freed <= acked));
+            }
+            Op::Evict => {
+                let age = u64::try_from(limits.age.as_nanos()).unwrap();
+                self.forget(|process| process.exit.is_some_and(|exit| exit + age <= now));
+                let mut exits: Vec<_> = self.known.iter().filter_map(|p| Some((p.exit?, p.key))).collect();
+                exits.sort_unstable();
+                let over = exits.len().saturating_sub(limits.processes);
+                self.forget(|process| exits[..over].iter().any(|(_, key)| *key == process.key));
+            }
+        }
+    }
+}
+
+fn key() -> impl Strategy<Value = ProcessKey> {
+    (0..3_u32, 0..6_u64)
+        .prop_map(|(pid, start)| ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(start) })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => key().prop_map(Op::Enter),
+        3 => key().prop_map(Op::Exited),
+        3 => key().prop_map(Op::Freed),
+        2 => (0..20_u64).prop_map(Op::Acknowledge),
+        1 => Just(Op::Evict),
+    ]
+}
+
+fn apply(table: &mut Table<()>, acked: &mut Watermark, op: Op, now: u64) {
+    let at = KTime::from_nanos(now);
+    match op {
+        Op::Enter(key) => drop(table.enter(key, at, at, || ())),
+        Op::Exited(key) => table.exited(key, at),
+        Op::Freed(key) => table.freed(key, at),
+        Op::Acknowledge(lag) => {
+            let to = Watermark::before(KTime::from_nanos(now.saturating_sub(lag)));
+            *acked = to.max(*acked);
+            table.release(*acked);
+        }
+        Op::Evict => {
+            table.evict(at, *acked);
+        }
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order: the same processes are known, running, held and
+    /// forgotten as in the model, and limits hold.
+    #[test]
+    fn the_table_knows_what_the_model_knows(
+        ops in proptest::collection::vec(op(), 0..120),
+        processes in 1..4_usize,
+        age in 1..40_u64,
+    ) {
+        let limits = Limits { processes, age: Duration::from_nanos(age) };
+        // Nothing forgotten is forgotten again: the model remembers for ever.
+        let mut table = Table::new(limits);
+        table.forgotten.limit = usize::MAX;
+        let (mut model, mut acked) = (Model::default(), Watermark::NONE);
+        for (now, op) in (1..).zip(ops) {
+            apply(&mut table, &mut acked, op, now);
+            model.apply(op, now, limits);
+            prop_assert_eq!(table.known(), model.known.len());
+            prop_assert_eq!(table.held(), model.known.iter().filter(|p| p.exit.is_some()).count());
+            for process in &model.known {
+                prop_assert!(table.get(process.key).is_some(), "{:?} at {}", process, now);
+                prop_assert_eq!(table.is_running(process.key), process.exit.is_none());
+            }
+            prop_assert!(model.forgotten.iter().all(|&key| table.has_forgotten(key)));
+            if let Op::Evict = op {
+                prop_assert!(table.held() <= processes);
+            }
+        }
+        // Everything exited has an end once everything is acknowledged, but for the unreaped.
+        table.release(Watermark::END);
+        let unreaped = model.known.iter().filter(|p| p.exit.is_some() && p.freed.is_none()).count();
+        prop_assert_eq!(table.held(), unreaped);
+    }
+}
+
+const AT: fn(u64) -> KTime = KTime::from_nanos;
+
+fn process(pid: u32, start: u64) -> ProcessKey {
+    ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(start) }
+}
+
+fn table(processes: usize) -> Table<&'static str> {
+    Table::new(Limits { processes, age: Duration::from_nanos(100) })
+}
+
+#[test]
+fn a_process_is_forgotten_exactly_when_the_acknowledged_watermark_reaches_its_end() {
+    let mut table = table(9);
+    let key = process(1, 1);
+    table.enter(key, AT(1), AT(1), || "a").unwrap();
+    table.exited(key, AT(10));
+    table.release(Watermark::before(AT(50)));
+    assert!(table.get(key).is_some(), "it may still be sampled until it is freed");
+    table.freed(key, AT(60));
+    table.release(Watermark::before(AT(59)));
+    assert!(table.get(key).is_some());
+    table.release(Watermark::before(AT(60)));
+    assert!(table.get(key).is_none());
+    assert!(table.enter(key, AT(1), AT(70), || "b").is_none(), "once forgotten, always forgotten");
+}
+
+#[test]
+fn limits_evict_the_oldest_exit_first_and_say_why() {
+    let mut table = table(2);
+    for pid in 1..=4 {
+        table.enter(process(pid, 1), AT(1), AT(1), || "x").unwrap();
+        table.exited(process(pid, 1), AT(10 * u64::from(pid)));
+    }
+    let acked = Watermark::before(AT(15));
+    assert_eq!(table.evict(AT(50), acked), Evicted { processes: 2, ..Evicted::default() });
+    assert!(table.get(process(2, 1)).is_none() && table.get(process(3, 1)).is_some());
+    let acked = Watermark::before(AT(35));
+    assert_eq!(table.evict(AT(140), acked), Evicted { unreaped: 1, age: 1, ..Evicted::default() });
+    assert_eq!(table.held(), 0);
+}
+
+#[test]
+fn a_pid_in_use_again_proves_the_exit_of_its_last_owner() {
+    let mut table = table(9);
+    table.enter(process(7, 1), AT(1), AT(1), || "old").unwrap();
+    assert!(table.enter(process(7, 2), AT(20), AT(20), || "new").unwrap().lost_exit);
+    assert!(!table.is_running(process(7, 1)) && table.is_running(process(7, 2)));
+    table.release(Watermark::before(AT(20)));
+    assert!(table.get(process(7, 1)).is_none());
+}
+
+#[test]
+fn a_pid_belongs_to_the_process_that_had_it_at_the_time() {
+    let mut table = table(9);
+    table.enter(process(7, 1), AT(10), AT(10), || "old").unwrap();
+    table.exited(process(7, 1), AT(20));
+    assert_eq!(table.owner(Pid(7), AT(20)).map(|(_, held)| *held), Some("old"));
+    assert_eq!(table.owner(Pid(7), AT(21)).map(|(_, held)| *held), None);
+    table.enter(process(7, 2), AT(30), AT(30), || "new").unwrap();
+    assert_eq!(table.owner(Pid(7), AT(30)).map(|(_, held)| *held), Some("new"));
+    assert_eq!(table.owner(Pid(7), AT(15)).map(|(_, held)| *held), None, "not the new owner's");
+}

@@ -1,0 +1,236 @@
+//! Random lives, random delivery, random acknowledgement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdata::{
+    Backing, Batch, ClockOffset, Event, Frame, ImageKind, KTime, ProcessKey, ProcessTransition, Sample,
+    Watermark,
+};
+use proptest::prelude::*;
+
+use super::world::{Op, Told, Truth, World, op};
+use crate::config::Config;
+use crate::reader::Request;
+use crate::tracker::Tracker;
+
+/// What happens between two batches, and how its events are delivered.
+#[derive(Clone, Debug)]
+struct Round {
+    ops: Vec<Op>,
+    /// How many batches later each event comes, in turns.
+    delays: Vec<usize>,
+    /// How many batches the acknowledgement lags behind.
+    ack_lag: usize,
+}
+
+fn round(delays: impl Strategy<Value = usize>) -> impl Strategy<Value = Round> {
+    let ops = proptest::collection::vec(op(), 0..12);
+    (ops, proptest::collection::vec(delays, 1..7), 0..4_usize).prop_map(|(ops, delays, ack_lag)| Round {
+        ops,
+        delays,
+        ack_lag,
+    })
+}
+
+fn config(max_exited_processes: usize, age: u64) -> Config {
+    Config { max_exited_processes, max_exited_age: Duration::from_nanos(age) }
+}
+
+fn unlimited() -> Config {
+    config(1 << 20, 1 << 40)
+}
+
+/// Delivers rounds to a tracker.
+struct Delivery {
+    world: World,
+    tracker: Tracker,
+    requests: Vec<Request>,
+    /// Events of later batches, by number of the batch.
+    delayed: BTreeMap<usize, Vec<Told>>,
+    watermarks: Vec<KTime>,
+    acked: KTime,
+    batch: usize,
+}
+
+impl Delivery {
+    fn new(config: &Config) -> Self {
+        Self {
+            world: World::default(),
+            tracker: Tracker::new(config),
+            requests: Vec::new(),
+            delayed: BTreeMap::new(),
+            watermarks: vec![KTime::ZERO],
+            acked: KTime::ZERO,
+            batch: 0,
+        }
+    }
+
+    /// Delivers one batch. Returns its samples, as told, with their truths.
+    fn deliver(&mut self, round: &Round, delayable: fn(&Event) -> bool) -> Vec<(Sample, Truth)> {
+        round.ops.iter().for_each(|&op| self.world.apply(op));
+        let delays = round.delays.iter().cycle();
+        for (told, &delay) in self.world.told.drain(..).zip(delays) {
+            let delay = if delayable(&told.event) { delay } else { 0 };
+            self.delayed.entry(self.batch + delay).or_default().push(told);
+        }
+        let mut told = self.delayed.remove(&self.batch).unwrap_or_default();
+        told.sort_by_key(|told| told.event.at());
+        self.batch += 1;
+        self.watermarks.push(self.world.next_stamp());
+        self.send(told, Watermark::before(self.world.next_stamp()), round.ack_lag)
+    }
+
+    fn send(&mut self, told: Vec<Told>, watermark: Watermark, ack_lag: usize) -> Vec<(Sample, Truth)> {
+        let (events, truths): (Vec<_>, Vec<_>) =
+            told.into_iter().map(|told| (told.event, told.truth)).unzip();
+        let clock = ClockOffset::default();
+        let mut batch = Batch { events: Arc::new(events), watermark, clock, period: Duration::ZERO };
+        // The answer to an earlier batch: never to this one, which has not been passed on.
+        let lag = (ack_lag + 1).min(self.watermarks.len() - 1);
+        self.acked = self.acked.max(self.watermarks[self.watermarks.len() - 1 - lag]);
+        self.tracker.acknowledge(Watermark::before(self.acked));
+        self.tracker.apply(&mut batch, &mut self.requests);
+        self.tracker.limit();
+        let samples = batch.samples().cloned().zip(truths.into_iter().flatten());
+        samples.collect()
+    }
+
+    /// Ends every process, delivers what is left, and acknowledges all of it.
+    fn finish(&mut self) -> Vec<(Sample, Truth)> {
+        self.world.end();
+        let late = std::mem::take(&mut self.delayed).into_values().flatten();
+        let mut told: Vec<Told> = late.chain(self.world.told.drain(..)).collect();
+        told.sort_by_key(|told| told.event.at());
+        let samples = self.send(told, Watermark::END, 0);
+        self.tracker.acknowledge(Watermark::END);
+        samples
+    }
+}
+
+fn told(sample: &Sample) -> Option<String> {
+    match &sample.image.as_ref()?.kind {
+        ImageKind::User { executable, .. } => Some(executable.path.display().to_string()),
+        ImageKind::Kernel(comm) => panic!("{comm} is no kernel thread"),
+    }
+}
+
+fn mapped(sample: &Sample) -> Vec<Option<String>> {
+    let name = |frame: &Frame| match frame {
+        Frame::Mapped(_, mapping) => match &mapping.backing {
+            Backing::File(file) => Some(file.path.display().to_string()),
+            Backing::Special(name) => panic!("{name} is no file"),
+        },
+        Frame::User(_) | Frame::Kernel(_) => None,
+    };
+    sample.stack.0.iter().map(name).collect()
+}
+
+proptest! {
+    /// Every event in time: each sample is told its own executable and the mapping of every frame,
+    /// whatever its process has become since, and however often its pid is used again. Only those
+    /// processes are held that the acknowledged watermark has not passed.
+    #[test]
+    fn every_sample_is_told_the_truth(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
+        let mut delivery = Delivery::new(&unlimited());
+        let mut freed: Vec<(KTime, ProcessKey)> = Vec::new();
+        for round in &rounds {
+            round.ops.iter().for_each(|&op| delivery.world.apply(op));
+            freed.extend(delivery.world.told.iter().filter_map(freed_at));
+            let samples = delivery.deliver(&Round { ops: Vec::new(), ..round.clone() }, |_| false);
+            for (sample, truth) in samples {
+                prop_assert_eq!(told(&sample), Some(truth.executable));
+                prop_assert_eq!(mapped(&sample), truth.mappings);
+            }
+            // An end told in this batch, and acknowledged by then, is seen at the next acknowledgement.
+            delivery.tracker.acknowledge(Watermark::before(delivery.acked));
+            let held = freed.iter().filter(|(at, _)| *at > delivery.acked).count();
+            let (there, exited) = delivery.world.count();
+            prop_assert_eq!(delivery.tracker.counts(), (there + held, exited + held));
+        }
+        delivery.finish();
+        prop_assert_eq!(delivery.tracker.counts(), (0, 0));
+        prop_assert_eq!(delivery.tracker.take_tally().misses, Default::default());
+        prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
+    }
+
+    /// Samples however late: one stamped at or after the acknowledged watermark is told the truth;
+    /// one before it is told the truth or, if its process has been forgotten, nothing. Each late one
+    /// is counted.
+    #[test]
+    fn a_late_sample_is_told_the_truth_until_its_time_is_acknowledged(
+        rounds in proptest::collection::vec(round(0..5_usize), 1..25),
+    ) {
+        let mut delivery = Delivery::new(&unlimited());
+        let (mut hits, mut misses, mut late) = (0, 0, 0);
+        for round in &rounds {
+            let before = delivery.watermarks[delivery.batch];
+            for (sample, truth) in delivery.deliver(round, |event| matches!(event, Event::Sample(_))) {
+                late += u64::from(sample.at < before);
+                if sample.at >= delivery.acked {
+                    prop_assert_eq!(told(&sample), Some(truth.executable));
+                    prop_assert_eq!(mapped(&sample), truth.mappings);
+                    hits += 1;
+                } else if let Some(executable) = told(&sample) {
+                    prop_assert_eq!(executable, truth.executable);
+                    hits += 1;
+                } else {
+                    misses += 1;
+                }
+            }
+        }
+        let tally = delivery.tracker.take_tally();
+        prop_assert_eq!((tally.hits, tally.late), (hits, late));
+        prop_assert_eq!(tally.misses.forgotten + tally.misses.image, misses);
+        delivery.finish();
+        prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
+    }
+
+    /// Anything however late: a sample may be told nothing, but never another executable; and in the
+    /// end no process is taken to run for ever.
+    #[test]
+    fn no_lateness_tells_a_sample_a_wrong_executable(
+        rounds in proptest::collection::vec(round(0..4_usize), 1..25),
+    ) {
+        let mut delivery = Delivery::new(&unlimited());
+        for round in &rounds {
+            for (sample, truth) in delivery.deliver(round, |_| true) {
+                prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+            }
+        }
+        for (sample, truth) in delivery.finish() {
+            prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+        }
+        let (known, held) = delivery.tracker.counts();
+        prop_assert_eq!(known, held, "whatever is left is known to have exited, so limits will take it");
+    }
+
+    /// Nothing acknowledged: limits hold after every batch, and still no sample is told a lie.
+    #[test]
+    fn limits_hold_when_nothing_is_acknowledged(
+        rounds in proptest::collection::vec(round(0..3_usize), 1..25),
+        processes in 1..4_usize,
+        age in 5..200_u64,
+    ) {
+        let mut delivery = Delivery::new(&config(processes, age));
+        for round in &rounds {
+            let round = Round { ack_lag: usize::MAX - 1, ..round.clone() };
+            for (sample, truth) in delivery.deliver(&round, |event| matches!(event, Event::Sample(_))) {
+                prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+            }
+            let (_, held) = delivery.tracker.counts();
+            prop_assert!(held <= processes, "{} held", held);
+            prop_assert!(delivery.tracker.replaced_len() <= processes);
+        }
+    }
+}
+
+fn freed_at(told: &Told) -> Option<(KTime, ProcessKey)> {
+    match &told.event {
+        Event::Process(event) if event.transition == ProcessTransition::Freed => {
+            Some((event.at, event.image.process))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,254 @@
+//! A kernel of a few processes: makes events, and knows what each sample must be told.
+
+use std::path::Path;
+
+use pdata::{
+    BootTime, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey, KTime,
+    MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Sample,
+    Stack, Tid,
+};
+use proptest::prelude::*;
+
+/// Pids there are: few, so that they are used again all the time.
+const PIDS: u32 = 4;
+/// Address space of a process, in pages.
+pub(super) const PAGES: u64 = 12;
+
+/// What happens next; a number chooses the process among those that there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Op {
+    /// A process that was there before the agent is found by the snapshot.
+    Start,
+    Fork(usize),
+    /// With so many mappings, and samples inside `execve`.
+    Exec(usize, u64, bool),
+    Map(usize, u64, u64),
+    Sample(usize),
+    Exit(usize),
+    Free(usize),
+}
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    let process = 0..16_usize;
+    prop_oneof![
+        1 => Just(Op::Start),
+        4 => process.clone().prop_map(Op::Fork),
+        3 => (process.clone(), 0..4_u64, any::<bool>()).prop_map(|(p, maps, sampled)| Op::Exec(p, maps, sampled)),
+        3 => (process.clone(), 0..PAGES - 1, 1..5_u64).prop_map(|(p, start, len)| Op::Map(p, start, len)),
+        8 => process.clone().prop_map(Op::Sample),
+        3 => process.clone().prop_map(Op::Exit),
+        3 => process.prop_map(Op::Free),
+    ]
+}
+
+/// What a sample must be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Truth {
+    pub(super) executable: String,
+    /// Name of what each frame is in, leaf first.
+    pub(super) mappings: Vec<Option<String>>,
+}
+
+/// An event and, for a sample, its truth.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) truth: Option<Truth>,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    image: ImageKey,
+    executable: String,
+    pages: [Option<String>; PAGES as usize],
+    exited: bool,
+}
+
+/// The processes, and all that happened so far.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    now: u64,
+    names: u64,
+    processes: Vec<Process>,
+    pub(super) told: Vec<Told>,
+}
+
+impl World {
+    /// Stamp of whatever happens next.
+    pub(super) fn next_stamp(&self) -> KTime {
+        KTime::from_nanos(self.now + 1)
+    }
+
+    /// Processes that the kernel has not let go of, and of them those that have exited.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.processes.len(), self.processes.iter().filter(|process| process.exited).count())
+    }
+
+    pub(super) fn apply(&mut self, op: Op) {
+        match op {
+            Op::Start => self.start(),
+            Op::Fork(chosen) => self.fork(chosen),
+            Op::Exec(chosen, maps, sampled) => self.exec(chosen, maps, sampled),
+            Op::Map(chosen, start, len) => {
+                if let Some(index) = self.choose(chosen, false) {
+                    self.map(index, start, len);
+                }
+            }
+            Op::Sample(chosen) => {
+                if let Some(index) = self.choose(chosen, false).or_else(|| self.choose(chosen, true)) {
+                    self.sample(index, false);
+                }
+            }
+            Op::Exit(chosen) => {
+                if let Some(index) = self.choose(chosen, false) {
+                    self.processes[index].exited = true;
+                    self.process_event(index, ProcessTransition::Exit);
+                    // Exiting is work too.
+                    self.sample(index, false);
+                }
+            }
+            Op::Free(chosen) => {
+                if let Some(index) = self.choose(chosen, true) {
+                    self.process_event(index, ProcessTransition::Freed);
+                    self.processes.remove(index);
+                }
+            }
+        }
+    }
+
+    /// Ends every process.
+    pub(super) fn end(&mut self) {
+        while !self.processes.is_empty() {
+            self.apply(Op::Exit(0));
+            self.apply(Op::Free(0));
+        }
+    }
+
+    fn choose(&self, chosen: usize, exited: bool) -> Option<usize> {
+        let fitting: Vec<usize> =
+            (0..self.processes.len()).filter(|&index| self.processes[index].exited == exited).collect();
+        (!fitting.is_empty()).then(|| fitting[chosen % fitting.len()])
+    }
+
+    fn tick(&mut self) -> KTime {
+        self.now += 1;
+        KTime::from_nanos(self.now)
+    }
+
+    fn name(&mut self, what: &str) -> String {
+        self.names += 1;
+        format!("/{what}/{}", self.names)
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.told.push(Told { event, truth: None });
+    }
+
+    fn process_event(&mut self, index: usize, transition: ProcessTransition) {
+        let (at, image) = (self.tick(), self.processes[index].image);
+        self.tell(Event::Process(ProcessEvent { at, image, transition }));
+    }
+
+    fn mapping_event(&mut self, index: usize, change: MappingChange) {
+        let (at, pid) = (self.tick(), self.processes[index].image.process.pid);
+        self.tell(Event::Mapping(MappingEvent { at, pid, change }));
+    }
+
+    fn free_pid(&self) -> Option<Pid> {
+        let taken = |pid| self.processes.iter().any(|process| process.image.process.pid == pid);
+        (1..=PIDS).map(Pid).find(|&pid| !taken(pid))
+    }
+
+    fn start(&mut self) {
+        let Some(pid) = self.free_pid() else { return };
+        let start_time = BootTime::from_nanos(self.now);
+        let image = ImageKey { process: ProcessKey { pid, start_time }, exec_count: ExecCount(7) };
+        let executable = self.name("bin");
+        self.processes.push(Process { image, executable, pages: Default::default(), exited: false });
+        self.seen(self.processes.len() - 1);
+    }
+
+    fn seen(&mut self, index: usize) {
+        let executable = Some(Box::new(executable(&self.processes[index].executable)));
+        self.process_event(index, ProcessTransition::Seen { executable, comm: Comm::default() });
+    }
+
+    fn fork(&mut self, chosen: usize) {
+        let (Some(parent), Some(pid)) = (self.choose(chosen, false), self.free_pid()) else { return };
+        let mut child = self.processes[parent].clone();
+        child.image.process = ProcessKey { pid, start_time: BootTime::from_nanos(self.now) };
+        let parent = self.processes[parent].image;
+        self.processes.push(child);
+        self.process_event(self.processes.len() - 1, ProcessTransition::Fork { parent });
+    }
+
+    /// As the kernel does it: the old mappings go, the count rises, the new mappings come, and the
+    /// exec's own record comes last.
+    fn exec(&mut self, chosen: usize, maps: u64, sampled: bool) {
+        let Some(index) = self.choose(chosen, false) else { return };
+        self.mapping_event(index, MappingChange::Cleared);
+        let name = self.name("bin");
+        let process = &mut self.processes[index];
+        process.image.exec_count.0 += 1;
+        (process.executable, process.pages) = (name, Default::default());
+        for map in 0..maps {
+            self.map(index, 3 * map, 2);
+        }
+        if sampled {
+            self.seen(index);
+            self.sample(index, true);
+        }
+        let executable = Box::new(executable(&self.processes[index].executable));
+        let filename = Box::default();
+        let comm = Comm::default();
+        self.process_event(index, ProcessTransition::Exec { executable, comm, filename, interpreter: None });
+    }
+
+    fn map(&mut self, index: usize, start: u64, len: u64) {
+        let (name, end) = (self.name("lib"), (start + len).min(PAGES));
+        for page in start..end {
+            self.processes[index].pages[page as usize] = Some(name.clone());
+        }
+        let record = MappingRecord {
+            start: Pc(start),
+            end: Pc(end),
+            file_offset: FileOffset(0),
+            name: name.into_bytes().into(),
+            build_id: None,
+        };
+        self.mapping_event(index, MappingChange::Mapped(record));
+    }
+
+    fn sample(&mut self, index: usize, in_execve: bool) {
+        let at = self.tick();
+        let process = &self.processes[index];
+        let pages = if in_execve { &[] } else { &process.pages[..] };
+        let frames = (0..).map(Pc).zip(pages).map(|(pc, _)| Frame::User(pc));
+        let sample = Sample {
+            at,
+            key: process.image,
+            tid: Tid(process.image.process.pid.0),
+            cpu: 0,
+            comm: Comm::default(),
+            cgroup: 1,
+            in_execve,
+            kernel_thread: false,
+            stack: Stack(frames.collect()),
+            image: None,
+        };
+        let truth = Truth { executable: process.executable.clone(), mappings: pages.to_vec() };
+        self.told.push(Told { event: Event::Sample(sample), truth: Some(truth) });
+    }
+}
+
+pub(super) fn executable(path: &str) -> Executable {
+    Executable {
+        path: Path::new(path).into(),
+        own_path: None,
+        state: FileState::Linked,
+        device: 1,
+        inode: 1,
+        mount_namespace: 1,
+        truncated: false,
+    }
+}
