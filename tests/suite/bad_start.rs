@@ -23,6 +23,7 @@ fn refusal(command: &mut Command) -> String {
     let errors: Vec<_> = ended.log.iter().filter(|line| line.starts_with("Error: ")).cloned().collect();
     let [error] = errors.as_slice() else { panic!("one line says why: {:#?}", ended.log) };
     assert_eq!(ended.log.last(), Some(error), "nothing follows it");
+    println!("{error}");
     error.clone()
 }
 
@@ -84,7 +85,7 @@ fn faulty_configuration() {
     let config = Setup::new().config();
     for (pointer, value, words) in [
         ("/receivers/ebpf/samples_per_secnd", serde_json::json!(19), ["receivers", "samples_per_secnd"]),
-        ("/receivers/ebpf/samples_per_second", serde_json::json!(0), ["samples_per_second", "expected"]),
+        ("/receivers/ebpf/samples_per_second", serde_json::json!(0), ["samples_per_second", "10000"]),
         ("/service/pipelines/profiles/exporters", serde_json::json!(["fil"]), ["profiles", "fil"]),
         ("/exporters/fil", serde_json::json!({}), ["exporters", "fil"]),
     ] {
