@@ -1,4 +1,12 @@
 //! The agent: configuration, the graph of components, and how it reports on itself.
+//!
+//! Start reading at [`assemble`].
 
+pub mod assemble;
+pub mod cli;
+pub mod config;
+pub mod inventory;
 pub mod layer;
 pub mod metrics;
+pub mod signals;
+pub mod telemetry;

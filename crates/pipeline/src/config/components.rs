@@ -16,8 +16,6 @@ pub enum ExporterConfig {
     Debug(exporter_debug::Config),
     /// To a file.
     File(exporter_file::Config),
-    /// To a Collector or back end, by gRPC.
-    Otlp(exporter_otlp::Config),
 }
 
 /// How mature a component is, in the Collector's words.
@@ -81,14 +79,6 @@ pub const EXPORTERS: &[Kind<ExporterConfig>] = &[
         stability: Stability::Development,
         read: |section, faults| {
             section.read(faults, exporter_file::Config::validate).map(ExporterConfig::File)
-        },
-    },
-    Kind {
-        names: &["otlp", "otlp_grpc"],
-        module: "exporter-otlp",
-        stability: Stability::Development,
-        read: |section, faults| {
-            section.read(faults, exporter_otlp::Config::validate).map(ExporterConfig::Otlp)
         },
     },
 ];

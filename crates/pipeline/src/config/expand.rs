@@ -31,12 +31,12 @@ pub(super) enum ExpandError {
         uri: String,
     },
     /// The file of a `${file:...}` cannot be read.
-    #[error("unable to read the file {path:?}: {source}")]
+    #[error("unable to read the file {path:?}: {reason}")]
     Read {
         /// Path as written.
         path: String,
         /// Why.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// A reference leads to itself.
     #[error("too many recursive expansions: more than {MAX_EXPANSIONS}")]
@@ -113,7 +113,7 @@ impl<'a> Expander<'a> {
             "yaml" => Ok(Some(value.to_owned())),
             "file" => match fs::read_to_string(value) {
                 Ok(text) => Ok(Some(text)),
-                Err(source) => Err(ExpandError::Read { path: value.to_owned(), source }),
+                Err(reason) => Err(ExpandError::Read { path: value.to_owned(), reason }),
             },
             _ => Err(ExpandError::Scheme { scheme: scheme.to_owned(), uri: uri.clone() }),
         }

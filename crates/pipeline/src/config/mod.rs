@@ -76,7 +76,7 @@ pub enum ConfigError {
         uri: String,
     },
     /// A file that cannot be read.
-    #[error("unable to read the config file {location}: {source}")]
+    #[error("unable to read the config file {location} (named by --config)")]
     Read {
         /// Where.
         location: String,

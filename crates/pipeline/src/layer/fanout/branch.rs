@@ -97,6 +97,8 @@ impl Branch {
 
     /// Queues `batch`, or drops and counts it.
     pub(super) fn offer(&mut self, batch: Batch) {
+        // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
+        self.note_size();
         let (watermark, samples) = (batch.watermark, count(batch.samples()));
         let cost = u32::try_from(batch.events.len()).unwrap_or(u32::MAX).saturating_add(1).min(self.capacity);
         let room = self.room.clone().try_acquire_many_owned(cost).ok();
@@ -112,7 +114,6 @@ impl Branch {
             self.metrics.enqueue_failed.increment(samples);
         }
         self.note_full(!queued);
-        self.note_size();
     }
 
     /// The exporter's word, or more where what it has not seen was dropped. Never goes back.

@@ -1,0 +1,35 @@
+# Each target sets up what it needs: on a bare Debian with cargo (and, for the tests, Go) nothing else is to be done.
+
+CONFIG ?= config/agent.yaml
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: run build test lint bench storm
+
+# Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
+run: build
+	$(SUDO) target/release/pipeline --config $(CONFIG)
+
+build:
+	@scripts/setup.sh build
+	cargo build --release --package pipeline
+
+# Every test. Those that load BPF programs need root, and are left out without it.
+test:
+	@scripts/setup.sh test
+	cargo test --workspace
+	@scripts/kernel-tests.sh
+
+lint:
+	@scripts/setup.sh build
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# Cost per event of each stage, on one core.
+bench:
+	@scripts/setup.sh build
+	cargo bench --workspace
+
+# Storms of short-lived processes, scored against the truth. Needs root.
+storm:
+	@scripts/setup.sh build
+	tests/workloads/storm.sh

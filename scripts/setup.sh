@@ -1,0 +1,49 @@
+#!/bin/sh
+# Installs what building (`setup.sh build`) or testing (`setup.sh test`) needs beside cargo, on Debian.
+# Does nothing, and says nothing, if all of it is there.
+set -eu
+what=${1:-build}
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "scripts/setup.sh: $1" >&2
+    exit 1
+}
+
+# True if clang can compile the BPF object: as crates/receiver-ebpf/build.rs finds out.
+clang_is_new_enough() {
+    for clang in ${CLANG:-clang-19 clang}; do
+        version=$("$clang" -dumpversion 2>/dev/null | cut -d. -f1) || continue
+        [ "${version:-0}" -ge 16 ] && return 0
+    done
+    return 1
+}
+
+packages=
+clang_is_new_enough || packages="$packages clang-19"
+[ -e /usr/include/bpf/bpf_helpers.h ] || packages="$packages libbpf-dev"
+[ -e /usr/include/linux/bpf.h ] || packages="$packages linux-libc-dev"
+command -v "${CC:-cc}" >/dev/null || packages="$packages gcc"
+[ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
+if [ "$what" = test ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+fi
+
+if [ -n "$packages" ]; then
+    command -v apt-get >/dev/null || fail "missing, and there is no apt-get to install them:$packages"
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "not root, and no sudo to run: apt-get install$packages"
+        sudo=sudo
+    fi
+    echo "installing$packages"
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo apt-get -qq update
+    # shellcheck disable=SC2086 # one word a package
+    $sudo apt-get -qq install --no-install-recommends -y $packages >/dev/null
+fi
+
+command -v cargo >/dev/null || fail "no cargo: install Rust 1.88 or newer"
+if [ "$what" = test ]; then
+    tests/setup.sh
+fi
