@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("the BPF object has no {0}: rebuild the agent")]
     Missing(&'static str),
     /// A program was refused.
-    #[error("cannot attach BPF program {program}")]
+    #[error("cannot load or attach BPF program {program}")]
     Attach {
         /// Its name in `ebpf/`.
         program: &'static str,

@@ -8,7 +8,7 @@ use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::perf_event::{
     PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
-use aya::programs::{BtfTracePoint, Iter, PerfEvent, ProgramError};
+use aya::programs::{BtfTracePoint, Iter, PerfEvent, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 
 use crate::error::StartError;
@@ -42,7 +42,6 @@ const LIFECYCLE_RING: u32 = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Programs {
     ebpf: Ebpf,
-    btf: Btf,
     sampler_links: Vec<PerfEventLinkId>,
 }
 
@@ -54,7 +53,7 @@ pub(crate) struct Maps {
 }
 
 impl Programs {
-    /// Loads maps and programs for so many CPUs; attaches nothing.
+    /// Loads and verifies maps and programs for so many CPUs; attaches nothing.
     pub(crate) fn load(cpus: usize) -> Result<(Self, Maps), StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
@@ -75,27 +74,39 @@ impl Programs {
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
             counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
         };
-        Ok((Self { ebpf, btf, sampler_links: Vec::new() }, maps))
+        let mut programs = Self { ebpf, sampler_links: Vec::new() };
+        programs.verify(&btf)?;
+        Ok((programs, maps))
+    }
+
+    /// Passes every program through the verifier. The kernel's type information takes tens of megabytes, and is only
+    /// needed here.
+    fn verify(&mut self, btf: &Btf) -> Result<(), StartError> {
+        for (name, tracepoint) in LIFECYCLE {
+            self.program::<BtfTracePoint>(name)?.load(tracepoint, btf).map_err(attach(name))?;
+        }
+        for (name, target) in [TASKS, MAPPINGS] {
+            self.program::<Iter>(name)?.load(target, btf).map_err(attach(name))?;
+        }
+        self.program::<PerfEvent>(SAMPLER)?.load().map_err(attach(SAMPLER))
     }
 
     /// From here on the kernel reports what happens to processes.
     pub(crate) fn attach_lifecycle(&mut self) -> Result<(), StartError> {
-        for (name, tracepoint) in LIFECYCLE {
-            let (program, btf) = self.program::<BtfTracePoint>(name)?;
-            program.load(tracepoint, btf).and_then(|()| program.attach()).map_err(attach(name))?;
+        for (name, _) in LIFECYCLE {
+            self.program::<BtfTracePoint>(name)?.attach().map_err(attach(name))?;
         }
         Ok(())
     }
 
     /// What runs now: image records, then mapping records, as `ebpf/snapshot.bpf.h` writes them.
     pub(crate) fn snapshot(&mut self) -> Result<(Vec<u8>, Vec<u8>), StartError> {
-        Ok((self.iterate(TASKS)?, self.iterate(MAPPINGS)?))
+        Ok((self.iterate(TASKS.0)?, self.iterate(MAPPINGS.0)?))
     }
 
-    fn iterate(&mut self, (name, target): (&'static str, &str)) -> Result<Vec<u8>, StartError> {
+    fn iterate(&mut self, name: &'static str) -> Result<Vec<u8>, StartError> {
         let failed = |error: Box<dyn Error + Send + Sync>| StartError::Snapshot(error);
-        let (program, btf) = self.program::<Iter>(name)?;
-        program.load(target, btf).map_err(attach(name))?;
+        let program = self.program::<Iter>(name)?;
         let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;
         let mut bytes = Vec::new();
         let mut file = link.into_file().map_err(|error| failed(error.into()))?;
@@ -108,8 +119,7 @@ impl Programs {
     pub(crate) fn attach_sampler(&mut self, cpus: &[u32], period: Duration) -> Result<(), StartError> {
         let period = SamplePolicy::Period(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
         let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
-        let (program, _) = self.program::<PerfEvent>(SAMPLER)?;
-        program.load().map_err(attach(SAMPLER))?;
+        let program = self.program::<PerfEvent>(SAMPLER)?;
         let links = cpus
             .iter()
             .map(|&cpu| program.attach(clock, PerfEventScope::AllProcessesOneCpu { cpu }, period, false))
@@ -122,7 +132,7 @@ impl Programs {
     /// Stops the timers. What they have sampled stays in the ring.
     pub(crate) fn detach_sampler(&mut self) {
         let links = std::mem::take(&mut self.sampler_links);
-        let Ok((program, _)) = self.program::<PerfEvent>(SAMPLER) else { return };
+        let Ok(program) = self.program::<PerfEvent>(SAMPLER) else { return };
         for link in links {
             if let Err(error) = program.detach(link) {
                 tracing::warn!(%error, "a sampler could not be detached; it ends with the agent");
@@ -130,12 +140,12 @@ impl Programs {
         }
     }
 
-    fn program<'a, P>(&'a mut self, name: &'static str) -> Result<(&'a mut P, &'a Btf), StartError>
+    fn program<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, StartError>
     where
-        &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
     {
         let program = self.ebpf.program_mut(name).ok_or(StartError::Missing(name))?;
-        Ok((program.try_into().map_err(attach(name))?, &self.btf))
+        program.try_into().map_err(attach(name))
     }
 }
 
