@@ -1,0 +1,78 @@
+//! Batches, and what the log and the metrics say.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use pdata::*;
+
+/// `count` samples at the start of second `second`, and the promise that it has passed.
+pub(super) fn second(second: u64, count: u64) -> Batch {
+    let start = second * 1_000_000_000;
+    let events = (0..count).map(|n| Event::Sample(sample(start + n))).collect();
+    Batch {
+        events: Arc::new(events),
+        watermark: after(second),
+        clock: ClockOffset::default(),
+        period: Duration::from_millis(1),
+    }
+}
+
+/// The promise that second `second` has passed.
+pub(super) fn after(second: u64) -> Watermark {
+    Watermark::before(KTime::from_nanos((second + 1) * 1_000_000_000))
+}
+
+fn sample(at: u64) -> Sample {
+    Sample {
+        at: KTime::from_nanos(at),
+        key: ImageKey::default(),
+        tid: Tid(1),
+        cpu: 0,
+        comm: Comm::default(),
+        cgroup: 1,
+        in_execve: false,
+        kernel_thread: false,
+        stack: Stack::default(),
+        image: None,
+    }
+}
+
+/// Timestamps in a request.
+pub(super) fn samples(request: &ExportProfilesServiceRequest) -> usize {
+    let scopes = request.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);
+    let samples = scopes.flat_map(|scope| &scope.profiles).flat_map(|profile| &profile.samples);
+    samples.map(|sample| sample.timestamps_unix_nano.len()).sum()
+}
+
+/// Collects the log of this thread.
+#[derive(Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(super) fn start(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_max_level(tracing::Level::INFO)
+            .with_target(false);
+        tracing::subscriber::set_default(subscriber.with_writer(move || log.clone()).finish())
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
