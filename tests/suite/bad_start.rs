@@ -24,6 +24,7 @@ fn refusal(command: &mut Command) -> String {
     let [error] = errors.as_slice() else { panic!("one line says why: {:#?}", ended.log) };
     assert_eq!(ended.log.last(), Some(error), "nothing follows it");
     println!("{error}");
+    assert!(error.matches("os error").count() <= 1, "{error:?} says it twice");
     error.clone()
 }
 

@@ -7,6 +7,7 @@ mod accounting;
 mod attribution;
 mod bad_start;
 mod delivery;
+mod out_of_the_box;
 mod reading;
 mod shutdown;
 

@@ -1,0 +1,47 @@
+//! The configuration that the repository comes with does what the README says.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tests::daemon::Daemon;
+use tests::otlp::OtlpFile;
+use tests::program::{self, Burner, Step};
+use tests::{due, validator, workspace};
+
+use crate::alone;
+
+/// The default rate.
+const RATE: u32 = 19;
+
+/// The default configuration needs nothing else: it prints which executable used the CPU, and writes
+/// valid profiles to the directory it runs in.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn the_default_configuration_names_what_uses_the_cpu() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().canonicalize().expect("it is there").join("hungry");
+    program::compile(&path, "0123456789abcdef");
+    // Only the port differs: the default one may be another agent's.
+    let reader = serde_json::json!([{ "pull": { "exporter": { "prometheus": {
+        "host": "localhost",
+        "port": workspace::free_port(),
+    } } } }]);
+    let mut command = Command::new(workspace::pipeline());
+    command.arg("--config").arg(workspace::file("../config/agent.yaml")).current_dir(dir.path());
+    command.arg("--config").arg(format!("yaml:service::telemetry::metrics::readers: {reader}"));
+    let agent = Daemon::start("the agent", &mut command);
+    agent.wait_for_log("Everything is ready.");
+    let used = Burner::start(&path, &[Step::Cpu(Duration::from_secs(4))]).finish();
+    agent.signal(Signal::INT);
+    let ended = agent.wait();
+    ended.assert_code(0);
+
+    let file = OtlpFile::read(&dir.path().join("profiles.jsonl")).expect("profiles are in the file");
+    validator::assert_valid(&file);
+    let path = path.to_str().expect("a path of ours is text");
+    let resources = file.resources().expect("every index is good");
+    due::assert_samples(&resources, path, used.into_iter().sum(), RATE);
+    assert!(ended.out.iter().any(|line| line.contains("hungry")), "no table names it: {:#?}", ended.out);
+}
