@@ -118,3 +118,6 @@ impl<'a, R: ReadCacheOps> ReadRef<'a> for Bounded<'a, R> {
         Err(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pdata::{ExecCount, Image, KTime};
+use smallvec::SmallVec;
 
 /// What a process runs, and what it ran before for as long as somebody may ask.
 ///
@@ -10,7 +11,8 @@ use pdata::{ExecCount, Image, KTime};
 /// the others and replaces none that is newer.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
-    by_count: Vec<Held>,
+    /// Mostly one, so it lies with the process: each sample comes past here.
+    by_count: SmallVec<[Held; 1]>,
 }
 
 #[derive(Debug)]

@@ -49,15 +49,45 @@ impl Piece {
     }
 }
 
+/// [`Ranges`] at one instant, for one stack.
+#[derive(Debug)]
+pub(crate) struct RangesAt<'a> {
+    ranges: &'a Ranges,
+    at: KTime,
+    /// Where the last address was: callers are mostly in the same file as what they call.
+    last: Option<&'a Piece>,
+}
+
+impl<'a> RangesAt<'a> {
+    /// The mapping at an address.
+    pub(crate) fn find(&mut self, pc: Pc) -> Option<&'a Arc<Mapping>> {
+        if let Some(piece) = self.last.filter(|piece| piece.contains(pc)) {
+            return Some(&piece.mapping);
+        }
+        match self.ranges.live_piece(pc).filter(|piece| piece.since <= self.at) {
+            Some(piece) => Some(&self.last.insert(piece).mapping),
+            None => self.ranges.find_past(pc, self.at),
+        }
+    }
+}
+
 impl Ranges {
     /// The mapping at an address and instant.
+    #[cfg(test)]
     pub(crate) fn find(&self, pc: Pc, at: KTime) -> Option<&Arc<Mapping>> {
+        self.at(at).find(pc)
+    }
+
+    /// The mappings at an instant.
+    pub(crate) fn at(&self, at: KTime) -> RangesAt<'_> {
+        RangesAt { ranges: self, at, last: None }
+    }
+
+    /// What is mapped now around an address.
+    fn live_piece(&self, pc: Pc) -> Option<&Piece> {
         let after = self.live.partition_point(|piece| piece.start <= pc);
-        let live = after.checked_sub(1).and_then(|last| self.live.get(last));
-        match live.filter(|piece| pc < piece.end && piece.since <= at) {
-            Some(piece) => Some(&piece.mapping),
-            None => self.find_past(pc, at),
-        }
+        let piece = after.checked_sub(1).and_then(|last| self.live.get(last));
+        piece.filter(|piece| pc < piece.end)
     }
 
     /// For a late sample: what was mapped before it was overridden. A sample in time finds nothing

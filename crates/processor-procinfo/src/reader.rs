@@ -143,3 +143,6 @@ impl Reads for Refuse {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,10 +207,10 @@ fn is_renamed(image: &Image, sample: &Sample) -> bool {
 /// Tells user frames their mappings. Returns how many have none, and whether the leaf has one: other
 /// frames may be no code at all, if the stack was not made of frame pointers.
 fn map_frames(sample: &mut Sample, space: &AddressSpace) -> (u64, bool) {
-    let (mut unmapped, mut leaf) = (0, None);
+    let (mut unmapped, mut leaf, mut ranges) = (0, None, space.ranges.at(sample.at));
     for frame in &mut sample.stack.0 {
         let Frame::User(pc) = *frame else { continue };
-        let mapping = space.ranges.find(pc, sample.at);
+        let mapping = ranges.find(pc);
         leaf.get_or_insert(mapping.is_some());
         match mapping {
             Some(mapping) => *frame = Frame::Mapped(pc, Arc::clone(mapping)),

@@ -202,3 +202,6 @@ pub(crate) fn now() -> KTime {
     let nanos = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec);
     KTime::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

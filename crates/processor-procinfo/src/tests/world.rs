@@ -12,7 +12,7 @@ use proptest::prelude::*;
 /// Pids there are: few, so that they are used again all the time.
 const PIDS: u32 = 4;
 /// Address space of a process, in pages.
-pub(super) const PAGES: u64 = 12;
+const PAGES: usize = 12;
 
 /// What happens next; a number chooses the process among those that there are.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,8 @@ pub(super) enum Op {
     Start,
     Fork(usize),
     /// With so many mappings, and samples inside `execve`.
-    Exec(usize, u64, bool),
-    Map(usize, u64, u64),
+    Exec(usize, usize, bool),
+    Map(usize, usize, usize),
     Sample(usize),
     Exit(usize),
     Free(usize),
@@ -33,8 +33,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => Just(Op::Start),
         4 => process.clone().prop_map(Op::Fork),
-        3 => (process.clone(), 0..4_u64, any::<bool>()).prop_map(|(p, maps, sampled)| Op::Exec(p, maps, sampled)),
-        3 => (process.clone(), 0..PAGES - 1, 1..5_u64).prop_map(|(p, start, len)| Op::Map(p, start, len)),
+        3 => (process.clone(), 0..4_usize, any::<bool>()).prop_map(|(p, maps, sampled)| Op::Exec(p, maps, sampled)),
+        3 => (process.clone(), 0..PAGES - 1, 1..5_usize).prop_map(|(p, start, len)| Op::Map(p, start, len)),
         8 => process.clone().prop_map(Op::Sample),
         3 => process.clone().prop_map(Op::Exit),
         3 => process.prop_map(Op::Free),
@@ -60,7 +60,7 @@ pub(super) struct Told {
 struct Process {
     image: ImageKey,
     executable: String,
-    pages: [Option<String>; PAGES as usize],
+    pages: [Option<String>; PAGES],
     exited: bool,
 }
 
@@ -184,7 +184,7 @@ impl World {
 
     /// As the kernel does it: the old mappings go, the count rises, the new mappings come, and the
     /// exec's own record comes last.
-    fn exec(&mut self, chosen: usize, maps: u64, sampled: bool) {
+    fn exec(&mut self, chosen: usize, maps: usize, sampled: bool) {
         let Some(index) = self.choose(chosen, false) else { return };
         self.mapping_event(index, MappingChange::Cleared);
         let name = self.name("bin");
@@ -204,14 +204,14 @@ impl World {
         self.process_event(index, ProcessTransition::Exec { executable, comm, filename, interpreter: None });
     }
 
-    fn map(&mut self, index: usize, start: u64, len: u64) {
+    fn map(&mut self, index: usize, start: usize, len: usize) {
         let (name, end) = (self.name("lib"), (start + len).min(PAGES));
         for page in start..end {
-            self.processes[index].pages[page as usize] = Some(name.clone());
+            self.processes[index].pages[page] = Some(name.clone());
         }
         let record = MappingRecord {
-            start: Pc(start),
-            end: Pc(end),
+            start: Pc(start as u64),
+            end: Pc(end as u64),
             file_offset: FileOffset(0),
             name: name.into_bytes().into(),
             build_id: None,

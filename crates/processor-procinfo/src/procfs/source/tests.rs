@@ -1,0 +1,137 @@
+//! A made-up `/proc`, and the real one of this very process.
+
+use std::io::Read;
+use std::os::unix::fs::symlink;
+
+use pdata::{BootTime, Pid};
+use tempfile::TempDir;
+
+use super::*;
+
+const KEY: ProcessKey = ProcessKey { pid: Pid(42), start_time: BootTime::from_nanos(50_000_000) };
+
+/// `/proc/42` of a process that started 5 ticks after boot and runs `/srv/root/bin/a` in a chroot at
+/// `/srv/root`, which lies under the temporary directory.
+struct Tree {
+    dir: TempDir,
+    process: PathBuf,
+    root: PathBuf,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (process, root) = (dir.path().join("proc/42"), dir.path().join("srv/root"));
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::write(root.join("bin/a"), "program").unwrap();
+        fs::create_dir_all(process.join("ns")).unwrap();
+        fs::write(process.join("ns/mnt"), "").unwrap();
+        symlink(&root, process.join("root")).unwrap();
+        symlink(root.join("bin/a"), process.join("exe")).unwrap();
+        fs::write(process.join("comm"), "a\n").unwrap();
+        fs::write(process.join("maps"), "1000-2000 r-xp 00000000 fe:00 11 /bin/a\n").unwrap();
+        let tree = Self { dir, process, root };
+        tree.stat(4_194_304, 5);
+        tree
+    }
+
+    fn stat(&self, flags: u32, start: u64) {
+        let text = format!("42 (a) S 1 42 42 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 {start} 0 0\n");
+        fs::write(self.process.join("stat"), text).unwrap();
+    }
+
+    fn source(&self) -> ProcSource {
+        ProcSource::new(self.dir.path().join("proc"))
+    }
+}
+
+#[test]
+fn a_process_in_a_chroot_shows_both_views_of_its_path() {
+    let tree = Tree::new();
+    let snapshot = tree.source().snapshot(KEY, Tid(42)).unwrap();
+    let executable = snapshot.executable.unwrap();
+    assert_eq!(*executable.path, *tree.root.join("bin/a"));
+    assert_eq!(executable.own_path.as_deref(), Some(Path::new("/bin/a")));
+    assert_eq!(executable.state, FileState::Linked);
+    assert_eq!(executable.inode, fs::metadata(tree.root.join("bin/a")).unwrap().ino());
+    assert_eq!(snapshot.comm.as_bytes(), b"a");
+    assert_eq!(&*snapshot.mappings[0].name, b"/bin/a");
+}
+
+#[test]
+fn a_process_whose_leader_has_exited_is_seen_through_the_thread() {
+    let tree = Tree::new();
+    let thread = tree.process.join("task/43");
+    fs::create_dir_all(thread.join("ns")).unwrap();
+    for file in ["comm", "maps", "exe", "root", "ns/mnt"] {
+        fs::rename(tree.process.join(file), thread.join(file)).unwrap();
+    }
+    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Gone)));
+    let snapshot = tree.source().snapshot(KEY, Tid(43)).unwrap();
+    assert_eq!(*snapshot.executable.unwrap().path, *tree.root.join("bin/a"));
+    assert!(tree.source().open_as_seen(KEY, Path::new("/bin/a")).is_ok());
+}
+
+#[test]
+fn a_kernel_thread_has_no_executable() {
+    let tree = Tree::new();
+    tree.stat(0x0020_0000, 5);
+    assert_eq!(tree.source().snapshot(KEY, Tid(42)).unwrap().executable, None);
+}
+
+#[test]
+fn another_process_with_the_pid_is_told_from_this_one_and_from_none() {
+    let tree = Tree::new();
+    tree.stat(0, 900);
+    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Ended)));
+    assert!(matches!(tree.source().open_as_seen(KEY, Path::new("/bin/a")), Err(ProcError::Ended)));
+    fs::remove_dir_all(&tree.process).unwrap();
+    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Ended)));
+}
+
+#[test]
+fn a_path_is_looked_up_in_the_processes_root_links_and_all() {
+    let tree = Tree::new();
+    symlink("/bin/a", tree.root.join("link")).unwrap();
+    let mut text = String::new();
+    tree.source().open_as_seen(KEY, Path::new("/link")).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "program");
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_opened_for_long() {
+    let tree = Tree::new();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        tree.root.join("fifo"),
+        rustix::fs::FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    assert!(matches!(tree.source().open_as_seen(KEY, Path::new("/fifo")), Err(ProcError::Gone)));
+    assert!(matches!(open_file(&tree.root), Err(ProcError::Gone)));
+}
+
+#[test]
+fn this_process_is_seen_as_it_is() {
+    let key = own_key();
+    let before = now();
+    let snapshot = ProcSource::new("/proc").snapshot(key, Tid(key.pid.0)).unwrap();
+    let executable = snapshot.executable.unwrap();
+    let own = std::env::current_exe().unwrap();
+    assert_eq!((&*executable.path, executable.own_path), (&*own, None));
+    assert_eq!(executable.inode, fs::metadata(&own).unwrap().ino());
+    let name = own.into_os_string().into_vec();
+    assert!(snapshot.mappings.iter().any(|mapping| *mapping.name == *name));
+    assert!(before <= now());
+}
+
+/// Which process this is. Its start only the kernel knows: the 22nd field of its stat.
+pub(crate) fn own_key() -> ProcessKey {
+    let text = fs::read("/proc/self/stat").unwrap();
+    let after_name = text.rsplit(|&byte| byte == b')').next().unwrap();
+    let ticks = String::from_utf8_lossy(after_name).split_whitespace().nth(19).unwrap().parse::<u64>();
+    let start_time = BootTime::from_nanos(ticks.unwrap() * 10_000_000);
+    ProcessKey { pid: Pid(std::process::id()), start_time }
+}
