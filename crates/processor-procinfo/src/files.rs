@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use pdata::{Backing, BuildId, MappedFile, Mapping, MappingRecord, ProcessKey};
+use pdata::{Backing, BuildId, Executable, FileState, MappedFile, Mapping, MappingRecord, ProcessKey};
 use rustc_hash::FxHashMap;
 
 use crate::reader::{FileRequest, Reads, Request};
@@ -47,6 +47,17 @@ struct Known {
 pub(crate) struct Reading {
     pending: AtomicBool,
     tries: AtomicU8,
+    /// Where the agent may find the file, if it is one that was executed.
+    pub(crate) executed: OnceLock<Location>,
+}
+
+/// Where a file was when it was executed, and what it is known by there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// Path outside any chroot.
+    pub(crate) path: Box<Path>,
+    /// Device and inode number, as the kernel has them inside.
+    pub(crate) inode: (u32, u64),
 }
 
 impl Reading {
@@ -95,13 +106,13 @@ impl Files {
             None => (&*record.name, false),
         };
         let (file, reading) = self.intern(name, record.build_id);
+        let (range, weak) = ((record.start, record.end), Arc::downgrade(&file));
         if file.facts.get().is_none() && reading.begin() {
             let request = FileRequest {
-                file: Arc::downgrade(&file),
+                file: weak,
                 reading: Arc::clone(&reading),
                 process,
-                start: record.start,
-                end: record.end,
+                range: Some(range),
                 deleted,
             };
             if !reads.ask(Request::File(request)) {
@@ -109,6 +120,31 @@ impl Files {
             }
         }
         file
+    }
+
+    /// A file has been executed: its own record tells where it is, even outside a chroot, and by
+    /// which inode to know it, even without a build ID. That helps when the process ends too soon to
+    /// be read through.
+    pub(crate) fn executed(&mut self, executable: &Executable, process: ProcessKey, reads: &mut impl Reads) {
+        let name = executable.own_path.as_ref().unwrap_or(&executable.path).as_os_str().as_bytes();
+        for known in self.by_name.get(name).into_iter().flatten() {
+            let unread = known.file.upgrade().is_some_and(|file| file.facts.get().is_none());
+            if !unread || known.reading.executed.get().is_some() {
+                continue;
+            }
+            let location =
+                Location { path: executable.path.clone(), inode: (executable.device, executable.inode) };
+            // Nobody else sets it: there is one of us.
+            let _ = known.reading.executed.set(location);
+            if known.reading.begin() {
+                let (file, reading) = (Weak::clone(&known.file), Arc::clone(&known.reading));
+                let deleted = executable.state != FileState::Linked;
+                let request = FileRequest { file, reading, process, range: None, deleted };
+                if !reads.ask(Request::File(request)) {
+                    known.reading.withdraw();
+                }
+            }
+        }
     }
 
     fn intern(&mut self, name: &[u8], build_id: Option<BuildId>) -> (Arc<MappedFile>, Arc<Reading>) {

@@ -37,8 +37,8 @@ pub(crate) struct FileRequest {
     pub(crate) reading: Arc<Reading>,
     /// Through whose eyes.
     pub(crate) process: ProcessKey,
-    pub(crate) start: Pc,
-    pub(crate) end: Pc,
+    /// First address of the mapping and the one after it, if known.
+    pub(crate) range: Option<(Pc, Pc)>,
     /// True if the file had lost its name when it was mapped.
     pub(crate) deleted: bool,
 }

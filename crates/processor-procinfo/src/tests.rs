@@ -3,4 +3,4 @@
 mod layer;
 mod lost;
 mod model;
-mod world;
+pub(crate) mod world;

@@ -104,9 +104,22 @@ impl ProcSource {
     ///
     /// # Errors
     /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for `map_files`.
-    pub(crate) fn open_mapped(&self, key: ProcessKey, start: Pc, end: Pc) -> Result<File, ProcError> {
+    pub(crate) fn open_mapped(
+        &self,
+        key: ProcessKey,
+        (start, end): (Pc, Pc),
+        path: &Path,
+    ) -> Result<File, ProcError> {
         let range = format!("{:x}-{:x}", start.0, end.0);
-        let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;
+        let link = self.root.join(key.pid.to_string()).join("map_files").join(range);
+        let file = open_file(&link)?;
+        // After an exec the range may be another file's. How much of the path we see depends on
+        // roots and mounts, but its last part is the same.
+        let target = fs::read_link(&link)?.into_os_string().into_vec();
+        let target = Path::new(OsStr::from_bytes(target.strip_suffix(DELETED).unwrap_or(&target)));
+        if target.file_name() != path.file_name() {
+            return Err(ProcError::Gone);
+        }
         self.check(key)?;
         Ok(file)
     }
@@ -171,22 +184,32 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
         _ => (&*text, FileState::Linked),
     };
     let path = Path::new(OsStr::from_bytes(path));
+    let (device, inode) = kernel_identity(&file);
     let root = fs::read_link(seen.join("root"))?;
     let own_path = path.strip_prefix(&root).ok().filter(|_| root != Path::new("/"));
     Ok(Executable {
         path: path.into(),
         own_path: own_path.map(|own| Path::new("/").join(own).into()),
         state,
-        device: kernel_device(file.dev()),
-        inode: file.ino(),
+        device,
+        inode,
         mount_namespace: u32::try_from(fs::metadata(seen.join("ns/mnt"))?.ino()).unwrap_or_default(),
         truncated: false,
     })
 }
 
-/// A device number as the kernel has it inside: 12 bits of major, 20 of minor.
-fn kernel_device(dev: u64) -> u32 {
-    rustix::fs::major(dev) << 20 | rustix::fs::minor(dev) & 0xf_ffff
+/// Device and inode number of an open file, as the kernel has them inside.
+///
+/// # Errors
+/// [`ProcError::Read`] if the file cannot be asked.
+pub(crate) fn kernel_inode(file: &File) -> Result<(u32, u64), ProcError> {
+    Ok(kernel_identity(&file.metadata()?))
+}
+
+fn kernel_identity(file: &fs::Metadata) -> (u32, u64) {
+    // Inside the kernel a device number has 12 bits of major and 20 of minor.
+    let device = (rustix::fs::major(file.dev()) << 20) | (rustix::fs::minor(file.dev()) & 0xf_ffff);
+    (device, file.ino())
 }
 
 fn comm(text: &[u8]) -> Comm {

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::FileRequest;
 use crate::elf;
-use crate::procfs::source::{ProcError, ProcSource, open_file};
+use crate::files::Location;
+use crate::procfs::source::{ProcError, ProcSource, kernel_inode, open_file};
 
 /// Files whose facts are remembered at most, by build ID.
 const MAX_REMEMBERED: usize = 4096;
@@ -73,7 +74,10 @@ impl FileReader {
         request: &FileRequest,
         file: &MappedFile,
     ) -> Result<(FileFacts, Outcome), Outcome> {
-        match read_through_process(source, request, file).or_else(|lost| read_ourselves(file, lost)) {
+        let read = read_through_process(source, request, file)
+            .or_else(|lost| read_ourselves(file, lost))
+            .or_else(|lost| read_executed(request, file, lost));
+        match read {
             Ok(facts) => {
                 self.remembered.push(&facts);
                 let outcome = if facts.segments.is_empty() { Outcome::NotElf } else { Outcome::Read };
@@ -94,8 +98,11 @@ fn read_through_process(
     request: &FileRequest,
     file: &MappedFile,
 ) -> Result<FileFacts, Outcome> {
-    let mapped = source.open_mapped(request.process, request.start, request.end);
-    read(mapped, file).or_else(|lost| {
+    let mapped = match request.range {
+        Some(range) => read(source.open_mapped(request.process, range, &file.path), file),
+        None => Err(Outcome::Gone),
+    };
+    mapped.or_else(|lost| {
         // What has the name of a deleted file can be known by a build ID only.
         if request.deleted && file.build_id.is_none() {
             return Err(lost);
@@ -111,6 +118,16 @@ fn read_ourselves(file: &MappedFile, lost: Outcome) -> Result<FileFacts, Outcome
         return Err(lost);
     }
     read(open_file(&file.path), file).map_err(|found| if lost == Outcome::Gone { found } else { lost })
+}
+
+/// Where the exec's own record says it is: the build ID proves it, or else the inode.
+fn read_executed(request: &FileRequest, file: &MappedFile, lost: Outcome) -> Result<FileFacts, Outcome> {
+    let Some(Location { path, inode }) = request.reading.executed.get() else { return Err(lost) };
+    let opened = open_file(path).and_then(|opened| {
+        let proven = file.build_id.is_some() || kernel_inode(&opened)? == *inode;
+        if proven { Ok(opened) } else { Err(ProcError::Gone) }
+    });
+    read(opened, file).map_err(|found| if lost == Outcome::Gone { found } else { lost })
 }
 
 fn read(opened: Result<std::fs::File, ProcError>, file: &MappedFile) -> Result<FileFacts, Outcome> {

@@ -10,10 +10,17 @@ use super::files::{FileReader, Outcome};
 use super::*;
 use crate::elf;
 use crate::files::Files;
+use crate::procfs::source::kernel_inode;
 use crate::procfs::source::tests::own_key;
+use crate::tests::world::executable;
 
 /// A process that has never been.
 const ENDED: ProcessKey = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
+
+fn record(path: &Path, build_id: Option<BuildId>) -> MappingRecord {
+    let name = path.to_str().unwrap().as_bytes().into();
+    MappingRecord { start: Pc(1), end: Pc(2), file_offset: FileOffset(0), name, build_id }
+}
 
 /// What reading a file gave that an ended process had mapped.
 fn read(reader: &mut FileReader, path: &Path, build_id: Option<BuildId>) -> (Outcome, Arc<Mapping>) {
@@ -26,14 +33,8 @@ fn read_as(
     path: &Path,
     build_id: Option<BuildId>,
 ) -> (Outcome, Arc<Mapping>) {
-    let name = path.to_str().unwrap().as_bytes().into();
-    let (start, end, file_offset) = (Pc(1), Pc(2), FileOffset(0));
     let mut asked = Vec::new();
-    let mapping = Files::default().mapping(
-        &MappingRecord { start, end, file_offset, name, build_id },
-        process,
-        &mut asked,
-    );
+    let mapping = Files::default().mapping(&record(path, build_id), process, &mut asked);
     let Some(Request::File(request)) = asked.pop() else { panic!("{asked:?}") };
     (reader.read(&ProcSource::new("/proc"), &request), mapping)
 }
@@ -86,6 +87,30 @@ fn a_file_that_has_replaced_the_mapped_one_is_refused() {
 }
 
 #[test]
+fn an_executed_file_without_build_id_is_known_by_its_inode() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("program");
+    fs::write(&path, "no elf").unwrap();
+    let inode = kernel_inode(&fs::File::open(&path).unwrap()).unwrap();
+    // In its chroot the process saw it as `/program`.
+    let mut executable = executable(path.to_str().unwrap());
+    executable.own_path = Some(Path::new("/program").into());
+    for (device, inode, expected) in [
+        (inode.0, inode.1, Outcome::NotElf),
+        (inode.0, inode.1 + 1, Outcome::Gone),
+        (9, inode.1, Outcome::Gone),
+    ] {
+        let (mut files, mut asked) = (Files::default(), Vec::new());
+        let mapping = files.mapping(&record(Path::new("/program"), None), ENDED, &mut asked);
+        (executable.device, executable.inode) = (device, inode);
+        files.executed(&executable, ENDED, &mut asked);
+        let [Request::File(request)] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(FileReader::default().read(&ProcSource::new("/proc"), request), expected);
+        assert_eq!(facts(&mapping).is_some(), expected == Outcome::NotElf);
+    }
+}
+
+#[test]
 fn a_copy_that_is_gone_has_the_facts_of_one_that_was_read() {
     let (path, expected) = library();
     let (reader, gone) = (&mut FileReader::default(), Path::new("/nowhere/copy"));
@@ -98,9 +123,7 @@ fn a_copy_that_is_gone_has_the_facts_of_one_that_was_read() {
 #[test]
 fn a_file_that_nobody_has_mapped_any_more_is_not_read() {
     let mut asked = Vec::new();
-    let name = (*b"/bin/sh").into();
-    let record = MappingRecord { start: Pc(1), end: Pc(2), file_offset: FileOffset(0), name, build_id: None };
-    drop(Files::default().mapping(&record, ENDED, &mut asked));
+    drop(Files::default().mapping(&record(Path::new("/bin/sh"), None), ENDED, &mut asked));
     let Some(Request::File(request)) = asked.pop() else { panic!("{asked:?}") };
     let outcome = FileReader::default().read(&ProcSource::new("/proc"), &request);
     assert_eq!(outcome, Outcome::Unneeded);

@@ -241,7 +241,7 @@ impl World {
     }
 }
 
-pub(super) fn executable(path: &str) -> Executable {
+pub(crate) fn executable(path: &str) -> Executable {
     Executable {
         path: Path::new(path).into(),
         own_path: None,

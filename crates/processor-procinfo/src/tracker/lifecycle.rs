@@ -27,6 +27,7 @@ impl Tracker {
             ProcessTransition::Exec { executable, filename, interpreter, .. } => {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
                 self.exec(key, at, user(executable, script), reads);
+                self.files.executed(executable, key.process, reads);
             }
             ProcessTransition::Fork { parent } => self.fork(key, at, *parent),
             ProcessTransition::Rename { tid, comm } => self.rename(key, *tid, *comm),

@@ -135,3 +135,16 @@ pub(crate) fn own_key() -> ProcessKey {
     let start_time = BootTime::from_nanos(ticks.unwrap() * 10_000_000);
     ProcessKey { pid: Pid(std::process::id()), start_time }
 }
+
+#[test]
+fn a_mapped_file_is_opened_by_its_range_unless_another_is_there_by_now() {
+    let tree = Tree::new();
+    let links = tree.process.join("map_files");
+    fs::create_dir(&links).unwrap();
+    symlink(tree.root.join("bin/a"), links.join("1000-2000")).unwrap();
+    let source = tree.source();
+    let open = |start, path| source.open_mapped(KEY, (Pc(start), Pc(0x2000)), Path::new(path));
+    assert!(open(0x1000, "/bin/a").is_ok());
+    assert!(matches!(open(0x1000, "/bin/b"), Err(ProcError::Gone)), "execed since");
+    assert!(matches!(open(0x1800, "/bin/a"), Err(ProcError::Gone)), "unmapped since");
+}
