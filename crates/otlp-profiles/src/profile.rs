@@ -62,6 +62,11 @@ impl ImageProfile {
         Self { resource, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
     }
 
+    /// Replaces what is said of the image.
+    pub(crate) fn describe(&mut self, resource: Resource) {
+        self.resource = resource;
+    }
+
     /// Number that the next new sample will have.
     pub(crate) fn len(&self) -> usize {
         self.samples.len()

@@ -123,6 +123,11 @@ impl Window {
             return profile;
         }
         let profile = self.profile_by_key(sample, true);
+        // Another description of the same image: what is learnt later is more. An image first met inside
+        // execve, say, has no script until the exec is complete.
+        if let Some(profile) = self.profiles.get_mut(profile) {
+            profile.describe(resource::known(image));
+        }
         self.by_pointer.insert(pointer, (Arc::clone(image), profile));
         profile
     }

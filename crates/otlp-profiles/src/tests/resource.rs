@@ -95,3 +95,21 @@ fn a_path_that_is_not_utf8_is_told_with_replacements() {
     let kind = ImageKind::User { executable: Arc::new(Executable { path, ..executable("") }), script: None };
     assert!(of(kind).contains(&"process.executable.path=/bin/\u{fffd}".to_owned()));
 }
+
+#[test]
+fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
+    let file = Arc::new(executable("/bin/sh"));
+    let image = |script: Option<&str>| {
+        let script = script
+            .map(|path| Arc::new(Script { path: Path::new(path).into(), interpreter: file.path.clone() }));
+        let kind = ImageKind::User { executable: Arc::clone(&file), script };
+        Some(Arc::new(Image { key: key(42), created: UnixNanos::from_nanos(7), kind }))
+    };
+    let samples = [sample(1, image(None), Vec::new()), sample(2, image(Some("./run")), Vec::new())];
+    let events = samples.map(Event::Sample).to_vec();
+    let told = told(&only_request(&[batch(events, Watermark::END)]));
+    assert_eq!(told.len(), 2);
+    for capture in told {
+        assert!(capture.resource.contains(&"pipeline.process.script.path=./run".to_owned()));
+    }
+}
