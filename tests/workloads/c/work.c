@@ -158,14 +158,14 @@ void run_image(struct slot *slot, const char *number)
         _exit(122);
     if (slot->step == STEP_NONDUMPABLE)
         prctl(PR_SET_DUMPABLE, 0);
+    /* Before the worker starts: it may be done before its leader gets to run again. */
+    slot->entered = image + 1;
     if (slot->step == STEP_LEADER_EXITS) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, wait_and_work, NULL) != 0)
             _exit(124);
-        slot->entered = image + 1;
         syscall(SYS_exit, 0);
     }
-    slot->entered = image + 1;
     if (slot->step == STEP_SLEEP) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)

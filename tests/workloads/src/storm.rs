@@ -175,7 +175,9 @@ const fn at_once(shape: &Shape) -> usize {
 fn truth(storm: &Prepared, records: &Records) -> Result<Truth, StormError> {
     let launcher = records.launcher;
     let unfit = |ended: &&Ended| {
-        ended.status != 0 || (!ended.first && ended.marks.iter().any(|mark| mark.leave == 0))
+        let images = storm.entries.get(ended.line).map_or(0, |entry| entry.images.len());
+        let complete = ended.first || ended.marks.len() == images;
+        ended.status != 0 || !complete || ended.marks.iter().any(|mark| mark.leave == 0)
     };
     let bad: Vec<_> = records.processes.iter().filter(unfit).collect();
     if let Some(first) = bad.first() {
