@@ -10,6 +10,7 @@ use std::io;
 
 use exporter_debug::DebugExporter;
 use exporter_file::FileExporter;
+use exporter_otlp::OtlpExporter;
 use pdata::{Batch, Watermark};
 use processor_procinfo::ProcInfoLayer;
 use receiver_ebpf::{Receiver, ReceiverError};
@@ -34,6 +35,14 @@ pub enum PipelineError {
         id: ComponentId,
         /// Why.
         source: exporter_file::OpenError,
+    },
+    /// An OTLP exporter cannot be set up.
+    #[error("cannot start exporter {id}")]
+    Otlp {
+        /// Which.
+        id: ComponentId,
+        /// Why.
+        source: exporter_otlp::ConnectError,
     },
     /// The pipeline has failed while it ran.
     #[error("receiver ebpf has stopped")]
@@ -85,6 +94,11 @@ fn export(exporters: FanOut, id: &ComponentId, config: &ExporterConfig) -> Resul
             let exporter = FileExporter::open(config.clone());
             exporters
                 .branch(&name, exporter.map_err(|source| PipelineError::File { id: id.clone(), source })?)
+        }
+        ExporterConfig::Otlp(config) => {
+            let exporter = OtlpExporter::connect(config.clone());
+            exporters
+                .branch(&name, exporter.map_err(|source| PipelineError::Otlp { id: id.clone(), source })?)
         }
     })
 }

@@ -16,6 +16,8 @@ pub enum ExporterConfig {
     Debug(exporter_debug::Config),
     /// To a file.
     File(exporter_file::Config),
+    /// To a Collector or back end, by gRPC.
+    Otlp(exporter_otlp::Config),
 }
 
 /// How mature a component is, in the Collector's words.
@@ -79,6 +81,15 @@ pub const EXPORTERS: &[Kind<ExporterConfig>] = &[
         stability: Stability::Development,
         read: |section, faults| {
             section.read(faults, exporter_file::Config::validate).map(ExporterConfig::File)
+        },
+    },
+    Kind {
+        // As in the Collector, where `otlp` is the older name.
+        names: &["otlp", "otlp_grpc"],
+        module: "exporter-otlp",
+        stability: Stability::Development,
+        read: |section, faults| {
+            section.read(faults, exporter_otlp::Config::validate).map(ExporterConfig::Otlp)
         },
     },
 ];
@@ -151,12 +162,14 @@ impl Section<'_> {
         // What was taken out as unreadable must not be reported again as missing.
         let found = if faults.as_slice().len() == before { validate(&config) } else { Vec::new() };
         for fault in found {
-            // `key: message`, but a message alone if what is before the colon is no key.
+            // `key.key: message`, but a message alone if what is before the colon is no key.
             let (key, message) = match fault.split_once(": ") {
                 Some((key, message)) if !key.contains(' ') => (Some(key), message),
                 _ => (None, fault.as_str()),
             };
-            let keys = key.into_iter().flat_map(|key| key.split("::").map(str::to_owned));
+            let keys = key
+                .into_iter()
+                .flat_map(|key| key.replace('.', "::").split("::").map(str::to_owned).collect::<Vec<_>>());
             let path = self.path.iter().cloned().chain(keys).collect();
             faults.push(Fault { path, message: message.to_owned(), source: self.context.source(self.value) });
         }

@@ -18,6 +18,8 @@ mod location;
 mod provider;
 mod service;
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
 
 use figment::value::Dict;

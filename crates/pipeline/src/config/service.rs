@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Host of the Prometheus endpoint.
 pub(super) const DEFAULT_METRICS_HOST: &str = "localhost";
@@ -32,7 +32,7 @@ pub(super) struct Pipeline {
 }
 
 /// How the agent reports on itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     /// Metrics of the agent.
@@ -51,7 +51,7 @@ impl Telemetry {
 }
 
 /// Metrics of the agent.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
     /// How much is measured.
@@ -67,7 +67,7 @@ impl Default for Metrics {
 }
 
 /// How much is measured. All but `none` are the same so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsLevel {
     /// Nothing: no endpoint is opened.
@@ -82,7 +82,7 @@ pub enum MetricsLevel {
 }
 
 /// One reader of metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reader {
     /// A reader that fetches.
@@ -90,7 +90,7 @@ pub struct Reader {
 }
 
 /// A reader that fetches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pull {
     /// What it fetches from.
@@ -98,7 +98,7 @@ pub struct Pull {
 }
 
 /// What a reader fetches from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullExporter {
     /// An endpoint in Prometheus' text format.
@@ -106,7 +106,7 @@ pub struct PullExporter {
 }
 
 /// An endpoint in Prometheus' text format, at `/metrics`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prometheus {
     /// Host name or address to listen on.
@@ -122,7 +122,7 @@ impl Default for Prometheus {
 }
 
 /// Log of the agent, to standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Logs {
     /// Least severe level that is written.
@@ -132,7 +132,7 @@ pub struct Logs {
 }
 
 /// Level of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.
@@ -147,7 +147,7 @@ pub enum LogLevel {
 }
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogEncoding {
     /// For people.

@@ -1,0 +1,73 @@
+//! The files in `config/` are what they say they are.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_yaml_ng::{Value as Yaml, from_str, to_value};
+
+use super::{Config, Location, Telemetry};
+
+const REFERENCE: &str = include_str!("../../../../config/reference.yaml");
+
+/// Keys without a default.
+const REQUIRED: [&str; 2] = ["exporters::file::path", "exporters::otlp::endpoint"];
+
+#[test]
+fn the_reference_has_every_key_with_the_default_of_the_code() {
+    let mut written = Leaves::default();
+    written.add("", from_str(REFERENCE).unwrap());
+    written.0.retain(|path, _| !path.starts_with("service::pipelines"));
+    let mut real = Leaves::default();
+    real.add_default::<receiver_ebpf::Config>("receivers::ebpf");
+    real.add_default::<processor_procinfo::Config>("processors::procinfo");
+    real.add_default::<exporter_debug::Config>("exporters::debug");
+    real.add_default::<exporter_file::Config>("exporters::file");
+    real.add_default::<exporter_otlp::Config>("exporters::otlp");
+    real.add_default::<Telemetry>("service::telemetry");
+    for path in REQUIRED {
+        assert_eq!(real.0.remove(path), Some(Yaml::from("")), "{path} has no default");
+        assert!(written.0.remove(path).is_some(), "{path}");
+    }
+    assert_eq!(written.0, real.0);
+}
+
+#[test]
+fn every_configuration_is_sound() {
+    for text in [
+        REFERENCE,
+        include_str!("../../../../config/agent.yaml"),
+        include_str!("../../../../config/examples/sidecar.yaml"),
+    ] {
+        let config = Config::load(&[Location::Yaml(text.to_owned())], &|_| None);
+        assert_eq!(config.unwrap().unset, Vec::<String>::new());
+    }
+}
+
+/// Values that hold no others, by their path.
+#[derive(Default)]
+struct Leaves(BTreeMap<String, Yaml>);
+
+impl Leaves {
+    fn add_default<T: Default + Serialize>(&mut self, path: &str) {
+        self.add(path, to_value(T::default()).unwrap());
+    }
+
+    fn add(&mut self, path: &str, value: Yaml) {
+        let join = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}::{key}") };
+        match value {
+            Yaml::Mapping(entries) if !entries.is_empty() => {
+                entries.into_iter().for_each(|(key, value)| self.add(&join(key.as_str().unwrap()), value));
+            }
+            Yaml::Sequence(items) if !items.is_empty() => {
+                items.into_iter().enumerate().for_each(|(at, item)| self.add(&join(&at.to_string()), item));
+            }
+            // A duration can be written in more ways than one.
+            Yaml::String(text) => {
+                let parsed = confmap::duration::parse(&text);
+                let text = parsed.map_or(text, |duration| format!("{duration:?}"));
+                assert!(self.0.insert(path.to_owned(), Yaml::from(text)).is_none(), "{path} is there twice");
+            }
+            leaf => assert!(self.0.insert(path.to_owned(), leaf).is_none(), "{path} is there twice"),
+        }
+    }
+}

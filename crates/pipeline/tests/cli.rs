@@ -1,0 +1,193 @@
+//! The binary as its user meets it, where no kernel is needed: what it prints, and how it exits.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const SOUND: &str = "
+receivers: { ebpf: }
+processors: { procinfo: }
+exporters: { debug: }
+service: { pipelines: { profiles: { receivers: [ebpf], processors: [procinfo], exporters: [debug] } } }
+";
+
+fn pipeline(arguments: &[&str]) -> Output {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    command.current_dir(config).env("RUST_BACKTRACE", "0").args(arguments).output().unwrap()
+}
+
+/// The text of standard error of a run that must fail with exit code 1 and print nothing else.
+fn refusal(arguments: &[&str]) -> String {
+    let output = pipeline(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// What is said of [`SOUND`] with `text` merged into it: one line, the same for a run and for `validate`.
+fn refusal_of(text: &str) -> String {
+    let dir = TempDir::new().unwrap();
+    let (base, over) = (dir.path().join("base.yaml"), dir.path().join("over.yaml"));
+    fs::write(&base, SOUND).unwrap();
+    fs::write(&over, text).unwrap();
+    let (base, over) = (base.to_str().unwrap(), over.to_str().unwrap());
+    let error = refusal(&["--config", base, "--config", over]);
+    assert_eq!(refusal(&["validate", "--config", base, "--config", over]), error);
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error.trim_end().replace(&format!(" (in {over})"), "")
+}
+
+#[test]
+fn a_sound_configuration_validates_in_silence() {
+    for config in ["agent.yaml", "reference.yaml", "examples/sidecar.yaml"] {
+        let output = pipeline(&["validate", "--config", config, "--feature-gates=service.profilesSupport"]);
+        assert!(output.status.success(), "{config}: {output:?}");
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{config}: {output:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_warned_of() {
+    let output = pipeline(&[
+        "validate",
+        "--config",
+        "agent.yaml",
+        "--set",
+        "receivers.ebpf.samples_per_second=${NOT_SET}",
+    ]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text, "Warning: configuration references unset environment variable \"NOT_SET\"\n");
+}
+
+#[test]
+fn the_version_and_the_components_are_told() {
+    let version = pipeline(&["--version"]);
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        format!("pipeline {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(pipeline(&["-v"]).status.code(), Some(0));
+    let components = String::from_utf8(pipeline(&["components"]).stdout).unwrap();
+    let yaml: serde_yaml_ng::Value = serde_yaml_ng::from_str(&components).unwrap();
+    for (class, expected) in [
+        ("receivers", vec!["ebpf"]),
+        ("processors", vec!["procinfo"]),
+        ("exporters", vec!["debug", "file", "otlp", "otlp_grpc"]),
+    ] {
+        let listed = yaml[class].as_sequence().unwrap();
+        let names: Vec<_> = listed.iter().map(|component| component["name"].as_str().unwrap()).collect();
+        assert_eq!(names, expected);
+        for component in listed {
+            assert_eq!(component["stability"]["profiles"].as_str(), Some("Development"));
+        }
+    }
+}
+
+#[test]
+fn without_a_configuration_the_flag_is_named() {
+    assert_eq!(refusal(&[]), "Error: at least one config flag must be provided\n");
+    assert_eq!(refusal(&["--set", "a=1"]), "Error: at least one config flag must be provided\n");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    assert_eq!(
+        refusal(&["--config", "/nonexistent.yaml"]),
+        "Error: unable to read the config file /nonexistent.yaml (named by --config): No such file or directory (os \
+         error 2)\n"
+    );
+}
+
+#[test]
+fn an_empty_configuration_is_said_to_be_empty() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("empty.yaml");
+    fs::write(&path, "# nothing\n").unwrap();
+    assert_eq!(
+        refusal(&["--config", path.to_str().unwrap()]),
+        "Error: invalid configuration: empty configuration file\n"
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_line() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.yaml");
+    fs::write(&path, "receivers:\n  ebpf: [1\n").unwrap();
+    let error = refusal(&["--config", path.to_str().unwrap()]);
+    assert!(error.starts_with(&format!("Error: {}: did not find expected", path.display())), "{error}");
+    assert!(error.contains(" line ") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn a_flag_that_makes_no_sense_is_named() {
+    assert_eq!(
+        refusal(&["--config", "agent.yaml", "--set", "a.b"]),
+        "Error: --set \"a.b\": missing equal sign, expected key=value\n"
+    );
+    assert_eq!(
+        refusal(&["--config", "ftp://x"]),
+        "Error: --config \"ftp://x\": scheme is not supported (valid values: [file, env, yaml])\n"
+    );
+    assert_eq!(
+        refusal(&["--config", "agent.yaml", "--feature-gates", "a.b"]),
+        "Error: no such feature gate \"a.b\". valid gates: [service.profilesSupport]\n"
+    );
+    assert_eq!(
+        refusal(&["--config", "agent.yaml", "--feature-gates=-service.profilesSupport"]),
+        "Error: feature gate \"service.profilesSupport\" is stable, can not be disabled\n"
+    );
+    assert!(refusal(&["--confg", "agent.yaml"]).contains("'--config'"));
+}
+
+#[test]
+fn each_fault_names_its_place_and_the_fix_in_one_line() {
+    for (text, expected) in [
+        (
+            "receivers: { ebpf: { sample_per_second: 19 } }",
+            "receivers::ebpf: has invalid keys: sample_per_second (did you mean \"samples_per_second\"?)",
+        ),
+        (
+            "receivers: { ebpf: { samples_per_second: fast } }",
+            "receivers::ebpf::samples_per_second: expected a whole number from 0 to 4294967295, found \"fast\"",
+        ),
+        (
+            "exporters: { debg: {} }",
+            "exporters: unknown type: \"debg\" for id: \"debg\" (did you mean \"debug\"?)",
+        ),
+        (
+            "exporters: { debug: { window: 5 seconds } }",
+            "exporters::debug::window: invalid duration \"5 seconds\": expected a number with a unit, like 300ms, 5s \
+             or 1h30m",
+        ),
+        (
+            "exporters: { file: {} }",
+            "exporters::file::path: is missing, expected a file to write, like ./profiles.jsonl",
+        ),
+        (
+            "service: { pipelines: { profiles: { exporters: [file] } } }",
+            "service::pipelines::profiles: references exporter \"file\" which is not configured (valid values: [debug])",
+        ),
+        (
+            "service: { telemetry: { logs: { level: INFO } } }",
+            "service::telemetry::logs::level: unknown value \"INFO\" (did you mean \"info\"?)",
+        ),
+    ] {
+        assert_eq!(refusal_of(text), format!("Error: invalid configuration: {expected}"));
+    }
+}
+
+#[test]
+fn several_faults_are_told_together_one_a_line() {
+    let error = refusal(&["--config", "agent.yaml", "--set", "nope=1", "--set", "exporters.file.path=7"]);
+    assert_eq!(
+        error,
+        "Error: invalid configuration: has invalid keys: nope (valid values: [receivers, processors, exporters, \
+         service]) (in --set nope: 1)\n       exporters::file::path: expected a path, found 7 (in --set \
+         exporters::file::path: 7)\n"
+    );
+}
