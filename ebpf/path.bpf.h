@@ -76,6 +76,12 @@ static long walk_step(__u32 step, struct path_walk *walk)
 	return 0;
 }
 
+/* The kernel's d_unlinked(): what makes /proc/PID/exe say " (deleted)". A root is in no hash table either. */
+static __always_inline int name_is_gone(struct dentry *dentry)
+{
+	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+}
+
 /* Leaves the path at text[walk->start .. PATH_BYTES]. */
 static __always_inline void walk_path(struct path_walk *walk, struct path_scratch *scratch, struct file *file,
 				      struct task_struct *task)
@@ -89,7 +95,7 @@ static __always_inline void walk_path(struct path_walk *walk, struct path_scratc
 	walk->own_root_mount = BPF_CORE_READ(task, fs, root.mnt);
 	walk->start = PATH_BYTES;
 	walk->own_start = 0;
-	walk->flags = 0;
+	walk->flags = name_is_gone(walk->dentry) ? FLAG_NAME_GONE : 0;
 	if (bpf_loop(PATH_STEPS, walk_step, walk, 0) == PATH_STEPS)
 		walk->flags |= FLAG_PATH_TRUNCATED;
 }

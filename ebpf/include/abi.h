@@ -32,6 +32,7 @@ enum record_flags {
 	FLAG_PATH_TRUNCATED = 1 << 2,   /* path is only its tail */
 	FLAG_NAME_TRUNCATED = 1 << 3,   /* filename is only its head */
 	FLAG_NO_PARENT_DIRECTORY = 1 << 4, /* the file has never been in a directory: memfd */
+	FLAG_NAME_GONE = 1 << 5,        /* the name that was opened has been removed; the file may have others */
 };
 
 /* First in every record. */

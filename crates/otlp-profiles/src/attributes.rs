@@ -30,7 +30,7 @@ pub const PROCESS_CREATION_TIME: &str = "process.creation.time";
 /// (chroot).
 pub const EXECUTABLE_OWN_PATH: &str = "pipeline.process.executable.own_path";
 
-/// Resource, string: `deleted` if the file's last name was gone, `memfd` if it never had one.
+/// Resource, string: `deleted` if that name of the file was gone, `memfd` if it never had one.
 /// Absent while the path names the file.
 pub const EXECUTABLE_STATE: &str = "pipeline.process.executable.state";
 

@@ -26,10 +26,11 @@ pub struct Executable {
 /// Whether a path still names the file that runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FileState {
-    /// The file has a name.
+    /// The path is a name of the file.
     #[default]
     Linked,
-    /// The file's last name was gone (`st_nlink` 0): `path` is the one it had.
+    /// The name it was opened by was gone: `path` is that name. The file may have others (hard links).
+    /// As the kernel marks `/proc/PID/exe` with ` (deleted)`.
     Deleted,
     /// The file never had a name: `memfd_create(2)`. `path` is `/memfd:NAME`.
     Memfd,

@@ -141,10 +141,12 @@ fn executable<'a>(header: &RecordHeader, body: &'a [u8]) -> Result<ExecutableAnd
         return Ok((None, rest, image));
     }
     let own = path.len().checked_sub(image.own_path_bytes.into()).and_then(|start| path.get(start..));
-    let state = match (image.link_count, header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0) {
-        (_, true) => FileState::Memfd,
-        (0, false) => FileState::Deleted,
-        _ => FileState::Linked,
+    // As the kernel marks the link: by the name that was opened, even if the file has others.
+    let name_gone = image.link_count == 0 || header.flags & abi::FLAG_NAME_GONE != 0;
+    let state = match (header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0, name_gone) {
+        (true, _) => FileState::Memfd,
+        (false, true) => FileState::Deleted,
+        (false, false) => FileState::Linked,
     };
     let executable = Executable {
         path: to_path(path),

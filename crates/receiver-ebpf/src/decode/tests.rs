@@ -108,6 +108,18 @@ fn a_file_that_was_never_in_a_directory_is_a_memfd() {
 }
 
 #[test]
+fn a_file_is_deleted_for_whoever_opened_it_by_a_name_that_is_gone() {
+    let mut header = header(abi::RECORD_SEEN);
+    header.flags = abi::FLAG_NAME_GONE;
+    let ProcessTransition::Seen { executable: Some(executable), .. } =
+        transition(&image_bytes(&header, "/bin/a", 0, "", ""))
+    else {
+        panic!("nothing seen")
+    };
+    assert_eq!(executable.state, FileState::Deleted);
+}
+
+#[test]
 fn an_image_without_a_path_is_a_kernel_thread() {
     let seen = transition(&image_bytes(&header(abi::RECORD_SEEN), "", 0, "", ""));
     assert!(matches!(seen, ProcessTransition::Seen { executable: None, .. }));
