@@ -207,6 +207,7 @@ impl Used {
         if location.mapping_index != 0 {
             let mapping = &tables.mapping_table[index(location.mapping_index)];
             self.mappings.insert(location.mapping_index);
+            assert!(!mapping.attribute_indices.is_empty(), "no build ID");
             self.strings.insert(mapping.filename_strindex);
             self.attributes(&mapping.attribute_indices, tables);
             let within = mapping.memory_start..mapping.memory_limit;
