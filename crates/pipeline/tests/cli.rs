@@ -1,5 +1,7 @@
 //! The binary as its user meets it, where no kernel is needed: what it prints, and how it exits.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
