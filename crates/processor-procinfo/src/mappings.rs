@@ -147,6 +147,11 @@ impl Mappings {
         self.older.iter_mut().for_each(|space| space.ranges.forget(acked));
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_lean(&self) -> bool {
+        self.older.is_empty() && self.newest.ranges.has_no_past()
+    }
+
     fn push(&mut self, count: ExecCount, begin: KTime, origin: Origin) {
         let space = AddressSpace { count, begin, origin, ranges: Ranges::default() };
         self.older.push_back(std::mem::replace(&mut self.newest, space));

@@ -53,4 +53,10 @@ impl Process {
         self.images.forget(acked);
         self.mappings.forget(acked);
     }
+
+    /// True if nothing is held that has been replaced.
+    #[cfg(test)]
+    pub(crate) fn is_lean(&self) -> bool {
+        self.images.len() == 1 && self.mappings.is_lean()
+    }
 }

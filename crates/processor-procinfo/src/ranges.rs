@@ -172,6 +172,11 @@ impl Ranges {
         self.past.drain(..kept);
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_no_past(&self) -> bool {
+        self.past.is_empty()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.live.is_empty()
     }

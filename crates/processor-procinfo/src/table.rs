@@ -236,6 +236,11 @@ impl<T> Table<T> {
         self.forgotten.push(key);
     }
 
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.values().map(|entry| &entry.held)
+    }
+
     /// Processes known.
     pub(crate) fn known(&self) -> usize {
         self.entries.len()

@@ -113,6 +113,12 @@ impl Tracker {
         self.replaced.len()
     }
 
+    /// True if nothing replaced is held: each process has the image and mappings it has now.
+    #[cfg(test)]
+    pub(crate) fn is_lean(&self) -> bool {
+        self.replaced.len() == 0 && self.table.values().all(Process::is_lean)
+    }
+
     /// True if nothing is held for anybody.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

@@ -130,7 +130,7 @@ fn mapped(sample: &Sample) -> Vec<Option<String>> {
 proptest! {
     /// Every event in time: each sample is told its own executable and the mapping of every frame,
     /// whatever its process has become since, and however often its pid is used again. Only those
-    /// processes are held that the acknowledged watermark has not passed.
+    /// processes, images and mappings are held that the acknowledged watermark has not passed.
     #[test]
     fn every_sample_is_told_the_truth(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
         let mut delivery = Delivery::new(&unlimited());
@@ -149,6 +149,8 @@ proptest! {
             let (there, exited) = delivery.world.count();
             prop_assert_eq!(delivery.tracker.counts(), (there + held, exited + held));
         }
+        delivery.tracker.acknowledge(Watermark::before(delivery.world.next_stamp()));
+        prop_assert!(delivery.tracker.is_lean(), "{:?}", delivery.tracker);
         delivery.finish();
         prop_assert_eq!(delivery.tracker.counts(), (0, 0));
         prop_assert_eq!(delivery.tracker.take_tally().misses, Default::default());
