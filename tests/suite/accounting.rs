@@ -3,17 +3,21 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::agent::{Agent, Setup};
+use tests::agent::{Agent, Outcome, Setup};
 use tests::daemon::PATIENCE;
 use tests::due;
 use tests::metrics::Metrics;
+use tests::otlp::{self, Resource};
 use tests::program::{self, Burner, Step};
+use tests::workspace;
 
 use crate::alone;
 
 const ACCEPTED: &str = "otelcol_receiver_accepted_profile_samples";
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
+const FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
+const OTLP: [(&str, &str); 1] = [("exporter", "otlp")];
 const FILE: [(&str, &str); 1] = [("exporter", "file")];
 
 /// What the README tells people to look at.
@@ -36,9 +40,9 @@ const DOCUMENTED: [&str; 9] = [
 fn the_counters_agree_with_the_file() {
     let _alone = alone();
     let agent = Setup::new().samples_per_second(199).start();
-    let early = scrape_after(&agent, 0);
+    let early = scrape_after(&agent, SENT, &FILE, 0);
     burn(Duration::from_millis(300));
-    let late = scrape_after(&agent, early.count(SENT, &FILE));
+    let late = scrape_after(&agent, SENT, &FILE, early.count(SENT, &FILE));
     for name in DOCUMENTED {
         assert!(late.get(name, &[]).is_some(), "{name} is missing");
     }
@@ -46,13 +50,7 @@ fn the_counters_agree_with_the_file() {
         assert!(early.count(name, &[]) < late.count(name, &[]), "{name} does not move");
     }
 
-    let outcome = agent.stop();
-    let mut written = vec![0];
-    for request in &outcome.file.requests {
-        let resources = tests::otlp::resolve(request).expect("every index is good");
-        let events: u64 = resources.iter().map(tests::otlp::Resource::events).sum();
-        written.push(written.last().expect("it starts with one") + events);
-    }
+    let written = written(&agent.stop());
     let total = *written.last().expect("it starts with one");
     for metrics in [early, late] {
         let (accepted, sent) = (metrics.count(ACCEPTED, &[]), metrics.count(SENT, &FILE));
@@ -62,6 +60,19 @@ fn the_counters_agree_with_the_file() {
             "{sent} sent, {accepted} accepted, {total} in the file"
         );
     }
+}
+
+/// What an exporter cannot deliver is counted as such, sample by sample: the same windows that are in the file.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn what_cannot_be_delivered_is_counted() {
+    let _alone = alone();
+    let nobody = format!("localhost:{}", workspace::free_port());
+    let agent = Setup::new().samples_per_second(199).otlp(&nobody).start();
+    let metrics = scrape_after(&agent, FAILED, &OTLP, 0);
+    assert_eq!(metrics.count(SENT, &OTLP), 0);
+    let (written, failed) = (written(&agent.stop()), metrics.count(FAILED, &OTLP));
+    assert!(written.contains(&failed), "{failed} samples failed, but requests end at {written:?}");
 }
 
 /// Each window of the file holds exactly the samples that it says it should have had and has not lost.
@@ -87,15 +98,27 @@ fn burn(time: Duration) {
     assert_eq!(Burner::start(&path, &[Step::Cpu(time)]).finish().len(), 1);
 }
 
-/// The metrics once more than `sent` samples have been written.
-fn scrape_after(agent: &Agent, sent: u64) -> Metrics {
+/// Samples in the file after each of its requests, from 0 on.
+fn written(outcome: &Outcome) -> Vec<u64> {
+    let mut written = vec![0];
+    let mut total = 0;
+    for request in &outcome.file.requests {
+        let resources = otlp::resolve(request).expect("every index is good");
+        total += resources.iter().map(Resource::events).sum::<u64>();
+        written.push(total);
+    }
+    written
+}
+
+/// The metrics once the series `name` of `labels` is above `count`.
+fn scrape_after(agent: &Agent, name: &str, labels: &[(&str, &str)], count: u64) -> Metrics {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let metrics = agent.metrics();
-        if metrics.count(SENT, &FILE) > sent {
+        if metrics.count(name, labels) > count {
             return metrics;
         }
-        assert!(Instant::now() < deadline, "no window has been written");
+        assert!(Instant::now() < deadline, "{name} stays at {}", metrics.count(name, labels));
         thread::sleep(Duration::from_millis(100));
     }
 }
