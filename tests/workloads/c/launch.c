@@ -120,6 +120,20 @@ static void lower_pid_max(unsigned long value)
 
 /* ---- start, look at, reap ---- */
 
+static int wait_for_event(uint64_t ns, int input);
+
+/* Others use pids too: while there is none left, somebody will end. Not where a try leaves traces. */
+static pid_t start_patiently(enum start how, struct flight *flight, struct slot *slot, const char *number)
+{
+    for (int tries = 0;; tries++) {
+        flight->born = now_ns();
+        pid_t pid = start_entry(how, slot, number);
+        if (pid >= 0 || errno != EAGAIN || how == START_DELETED || tries == 5000)
+            return pid;
+        wait_for_event(1000000, -1);
+    }
+}
+
 static void start(const struct entry *entry)
 {
     int number = free_slots[--free_count];
@@ -131,16 +145,16 @@ static void start(const struct entry *entry)
         slots_used = (size_t)number + 1;
     *slot = entry->orders;
     *flight = (struct flight){ .line = lines++, .start = entry->start, .users = 1 + (entry->start == START_ORPHAN) };
-    flight->born = now_ns();
-    flight->pid = start_entry(entry->start, slot, text);
-    if (flight->pid < 0) {
+    pid_t pid = start_patiently(entry->start, flight, slot, text);
+    if (pid < 0) {
         warn("start");
         failed++;
         flight->users = 0;
         free_slots[free_count++] = number;
         return;
     }
-    slot_of[flight->pid] = number + 1;
+    flight->pid = pid;
+    slot_of[pid] = number + 1;
     live += (size_t)flight->users;
     sleepers += slot->step == STEP_SLEEP;
     verify |= (int)slot->verify;

@@ -65,7 +65,7 @@ pub enum AgentError {
     Failed {
         /// What it did.
         what: String,
-        /// All that it said.
+        /// The beginning of what it said.
         log: String,
     },
 }
@@ -174,7 +174,10 @@ impl Agent {
     }
 
     fn failed(&self, what: &str) -> AgentError {
-        AgentError::Failed { what: what.to_owned(), log: self.log() }
+        // A verifier's log, say, is longer than anybody wants to read here.
+        let log: Vec<String> =
+            self.log().lines().take(20).map(|line| line.chars().take(400).collect()).collect();
+        AgentError::Failed { what: what.to_owned(), log: log.join("\n") }
     }
 }
 

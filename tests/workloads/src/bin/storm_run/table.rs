@@ -1,5 +1,6 @@
 //! `storm-run table`: coverage and names by mode.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -99,12 +100,9 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     agent.stop()?;
     write(&truth, &dir.join("truth.jsonl"))?;
 
-    let title = if arguments.pid_max.is_some() { ", pids used again" } else { "" };
-    println!(
-        "{hz} Hz, {} processes in {:.1} s{title}\n",
-        truth.processes.len(),
-        truth.wall_ns() as f64 / 1e9
-    );
+    let pids: HashSet<u32> = truth.processes.iter().map(|process| process.pid).collect();
+    let (processes, seconds) = (truth.processes.len(), truth.wall_ns() as f64 / 1e9);
+    println!("{hz} Hz, {processes} processes with {} pids in {seconds:.1} s\n", pids.len());
     let passed = evaluate(&truth, &profiles, hz)?;
     let cpu = used.cpu.saturating_sub(usage.cpu).as_secs_f64();
     println!(
