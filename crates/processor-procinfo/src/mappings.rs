@@ -9,8 +9,8 @@ use crate::ranges::Ranges;
 
 /// The mappings of every image of a process that somebody may ask about.
 ///
-/// The perf sideband knows neither start times nor exec counts: an exec shows as [`cleared`]
-/// (Self::cleared), then the new image's mappings, and only then comes the exec's own record, which
+/// The perf sideband knows neither start times nor exec counts: an exec shows as
+/// [`cleared`](Self::cleared), then the new image's mappings, and only then comes the exec's own record, which
 /// tells the count. Until it does, the count is taken to be one more than the one before.
 #[derive(Debug)]
 pub(crate) struct Mappings {

@@ -5,6 +5,7 @@
 //! of exited processes at most, whatever the number of live ones: forgetting follows ordered queues.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use pdata::{KTime, Pid, ProcessKey, Watermark};
@@ -79,6 +80,14 @@ pub(crate) struct Evicted {
     pub(crate) age: u64,
     /// The oldest among too many.
     pub(crate) processes: u64,
+}
+
+impl AddAssign for Evicted {
+    fn add_assign(&mut self, other: Self) {
+        self.unreaped += other.unreaped;
+        self.age += other.age;
+        self.processes += other.processes;
+    }
 }
 
 /// What a new process says of the one that had its pid before.

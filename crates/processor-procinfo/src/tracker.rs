@@ -82,7 +82,7 @@ impl Tracker {
     /// Forgets what hits a limit. After a batch, not before: its own samples may be the last ones.
     pub(crate) fn limit(&mut self) {
         let now = self.passed.at();
-        self.tally.evicted = self.table.evict(now, self.acked);
+        self.tally.evicted += self.table.evict(now, self.acked);
         while let Some((at, key)) = self.replaced.pop_over_limit(now) {
             if let Some(process) = self.table.get_mut(key) {
                 process.forget(at);
