@@ -14,7 +14,7 @@ use tower::Service;
 
 use crate::config::Config;
 use crate::error::DebugError;
-use crate::metrics;
+use crate::metrics::Metrics;
 use crate::report::report;
 use crate::tally::Tally;
 
@@ -31,18 +31,22 @@ pub struct DebugExporter {
     busy: Option<oneshot::Receiver<()>>,
 }
 
-/// Where reports go; `None` once nobody reads.
-struct Output(Option<Box<dyn Write + Send>>);
+/// Where reports go.
+struct Output {
+    /// `None` once nobody reads.
+    out: Option<Box<dyn Write + Send>>,
+    metrics: Metrics,
+}
 
 impl DebugExporter {
-    /// An exporter that prints to `out`.
+    /// An exporter that prints to `out`; `name` is its label in metrics.
     #[must_use]
-    pub fn new(config: Config, out: impl Write + Send + 'static) -> Self {
-        metrics::describe();
+    pub fn new(name: &str, config: Config, out: impl Write + Send + 'static) -> Self {
+        let output = Output { out: Some(Box::new(out)), metrics: Metrics::of(name) };
         Self {
             windows: EventWindows::new(config.window),
             config,
-            output: Arc::new(Mutex::new(Output(Some(Box::new(out))))),
+            output: Arc::new(Mutex::new(output)),
             busy: None,
         }
     }
@@ -88,16 +92,16 @@ impl Service<Batch> for DebugExporter {
 impl Output {
     fn print(&mut self, config: &Config, window: &Closed<Tally>) {
         let samples = window.gathered.samples;
-        let Some(out) = &mut self.0 else {
-            return metrics::send_failed(samples);
+        let Some(out) = &mut self.out else {
+            return self.metrics.send_failed(samples);
         };
         let text = report(config, window);
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => metrics::sent(samples),
+            Ok(()) => self.metrics.sent(samples),
             Err(error) => {
-                metrics::send_failed(samples);
+                self.metrics.send_failed(samples);
                 tracing::warn!(%error, "cannot print profiles, debug exporter stops printing");
-                self.0 = None;
+                self.out = None;
             }
         }
     }

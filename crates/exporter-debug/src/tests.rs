@@ -101,7 +101,7 @@ impl Write for Shared {
 async fn printed(verbosity: Verbosity, top: usize, events: Vec<Event>) -> String {
     let out = Shared::default();
     let config = Config { verbosity, top, ..Config::default() };
-    let mut exporter = DebugExporter::new(config, out.clone());
+    let mut exporter = DebugExporter::new("debug", config, out.clone());
     let watermark = Watermark::before(KTime::from_nanos(5_000_000_000));
     let answer = exporter.ready().await.unwrap().call(batch(events, watermark)).await.unwrap();
     assert_eq!(answer, watermark, "printed before it is answered");
@@ -183,7 +183,7 @@ impl Write for Gone {
 #[tokio::test]
 async fn a_reader_that_is_gone_is_tried_once_and_the_stream_goes_on() {
     let writes = Arc::new(Mutex::new(0));
-    let mut exporter = DebugExporter::new(Config::default(), Gone(Arc::clone(&writes)));
+    let mut exporter = DebugExporter::new("debug", Config::default(), Gone(Arc::clone(&writes)));
     for second in [5, 10, 15] {
         let at = KTime::from_nanos(second * 1_000_000_000);
         let frame = Frame::User(Pc(1));

@@ -17,7 +17,7 @@ use tower::Service;
 use crate::config::Config;
 use crate::error::{FileError, OpenError};
 use crate::lines::{Lines, ends_torn};
-use crate::metrics;
+use crate::metrics::Metrics;
 
 /// Gathers batches into windows and appends each as a line of OTLP/JSON.
 ///
@@ -32,14 +32,14 @@ pub struct FileExporter {
 }
 
 impl FileExporter {
-    /// Opens the file, and truncates it unless `append` is set.
+    /// Opens the file, and truncates it unless `append` is set. `name` is the exporter's label in metrics.
     ///
     /// # Errors
     /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
-    pub fn open(config: Config) -> Result<Self, OpenError> {
+    pub fn open(name: &str, config: Config) -> Result<Self, OpenError> {
         let file = open(&config).map_err(|source| OpenError::new(config.path.clone(), source))?;
-        metrics::describe();
-        let output = Output { lines: file, path: config.path, buffer: Vec::new(), failing: false };
+        let metrics = Metrics::of(name);
+        let output = Output { lines: file, path: config.path, buffer: Vec::new(), failing: false, metrics };
         Ok(Self {
             // The bound of a request sent by gRPC, so that a line can be sent on as it is.
             windows: Windows::new(config.window, DEFAULT_REQUEST_BYTES),
@@ -121,6 +121,7 @@ struct Output {
     buffer: Vec<u8>,
     /// The last line could not be written.
     failing: bool,
+    metrics: Metrics,
 }
 
 impl Output {
@@ -131,13 +132,13 @@ impl Output {
         let path = self.path.display();
         match self.lines.write(&self.buffer) {
             Ok(()) => {
-                metrics::sent(request.samples);
+                self.metrics.sent(request.samples);
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(%path, "writing profiles again");
                 }
             }
             Err(error) => {
-                metrics::send_failed(request.samples);
+                self.metrics.send_failed(request.samples);
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%path, %error, "cannot write profiles, dropping them until it works");
                 }

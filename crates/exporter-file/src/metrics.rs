@@ -1,23 +1,31 @@
 //! The metrics of this exporter.
 
-use metrics::{counter, describe_counter};
+use metrics::{Counter, counter, describe_counter};
 
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
-const EXPORTER: &str = "file";
 
-/// Describes the metrics and makes them appear with 0.
-pub(crate) fn describe() {
-    describe_counter!(SENT, "Samples delivered, as the kernel took them.");
-    describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
-    sent(0);
-    send_failed(0);
+/// What one exporter counts, labelled with its name: two of a type are told apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    sent: Counter,
+    send_failed: Counter,
 }
 
-pub(crate) fn sent(samples: u64) {
-    counter!(SENT, "exporter" => EXPORTER).increment(samples);
-}
+impl Metrics {
+    /// Describes the metrics and makes them appear with 0.
+    pub(crate) fn of(exporter: &str) -> Self {
+        describe_counter!(SENT, "Samples delivered, as the kernel took them.");
+        describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
+        let counter = |name| counter!(name, "exporter" => exporter.to_owned());
+        Self { sent: counter(SENT), send_failed: counter(SEND_FAILED) }
+    }
 
-pub(crate) fn send_failed(samples: u64) {
-    counter!(SEND_FAILED, "exporter" => EXPORTER).increment(samples);
+    pub(crate) fn sent(&self, samples: u64) {
+        self.sent.increment(samples);
+    }
+
+    pub(crate) fn send_failed(&self, samples: u64) {
+        self.send_failed.increment(samples);
+    }
 }

@@ -19,7 +19,7 @@ use tower::{Service, ServiceExt};
 use crate::config::Config;
 use crate::error::{ConnectError, OtlpError};
 use crate::grpc::Grpc;
-use crate::metrics;
+use crate::metrics::Metrics;
 use crate::outage::{Notice, Outage};
 
 /// Gathers batches into windows and sends each in one request, or several if it is large.
@@ -37,22 +37,29 @@ pub struct OtlpExporter<S = Grpc> {
 
 impl OtlpExporter {
     /// An exporter to the configured server, which is not contacted before the first window is over.
-    /// Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime. `name` is its label in metrics.
     ///
     /// # Errors
     /// [`ConnectError`] if the configuration does not make sense or files of it cannot be used. An
     /// unreachable server is no error.
-    pub fn connect(config: Config) -> Result<Self, ConnectError> {
+    pub fn connect(name: &str, config: Config) -> Result<Self, ConnectError> {
         let grpc = Grpc::new(&config)?;
-        Ok(Self::over(grpc, config.endpoint, config.window, config.max_request_bytes))
+        Ok(Self::over(name, grpc, config.endpoint, config.window, config.max_request_bytes))
     }
 }
 
 impl<S> OtlpExporter<S> {
-    /// An exporter that hands requests to `service`; `endpoint` is its name in the log.
-    pub fn over(service: S, endpoint: String, window: Duration, max_request_bytes: usize) -> Self {
-        metrics::describe();
-        let delivery = Delivery { service, endpoint, outage: Outage::default() };
+    /// An exporter that hands requests to `service`; `name` is its label in metrics, `endpoint` its name
+    /// in the log.
+    pub fn over(
+        name: &str,
+        service: S,
+        endpoint: String,
+        window: Duration,
+        max_request_bytes: usize,
+    ) -> Self {
+        let metrics = Metrics::of(name);
+        let delivery = Delivery { service, endpoint, outage: Outage::default(), metrics };
         Self {
             windows: Windows::new(window, max_request_bytes),
             delivery: Arc::new(Mutex::new(delivery)),
@@ -111,6 +118,7 @@ struct Delivery<S> {
     service: S,
     endpoint: String,
     outage: Outage,
+    metrics: Metrics,
 }
 
 impl<S> Delivery<S>
@@ -124,13 +132,13 @@ where
         };
         match answer {
             Ok(answer) => {
-                metrics::sent(request.samples);
+                self.metrics.sent(request.samples);
                 let notice = self.outage.delivered();
                 self.tell(notice, None);
                 self.look_into(answer);
             }
             Err(status) => {
-                metrics::send_failed(request.samples);
+                self.metrics.send_failed(request.samples);
                 let notice = self.outage.failed(status.code());
                 self.tell(notice, Some(&status));
             }
@@ -143,7 +151,7 @@ where
         if partial.rejected_profiles == 0 && partial.error_message.is_empty() {
             return;
         }
-        metrics::rejected(u64::try_from(partial.rejected_profiles).unwrap_or(0));
+        self.metrics.rejected(u64::try_from(partial.rejected_profiles).unwrap_or(0));
         tracing::warn!(
             endpoint = self.endpoint,
             rejected_profiles = partial.rejected_profiles,

@@ -1,32 +1,40 @@
 //! The metrics of this exporter.
 
-use metrics::{counter, describe_counter};
+use metrics::{Counter, counter, describe_counter};
 
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
-const EXPORTER: &str = "otlp";
 
-/// Describes the metrics and makes them appear with 0.
-pub(crate) fn describe() {
-    describe_counter!(SENT, "Samples delivered, as the kernel took them.");
-    describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
-    describe_counter!(REJECTED, "Profiles of delivered requests that the server says it has rejected.");
-    sent(0);
-    send_failed(0);
-    rejected(0);
+/// What one exporter counts, labelled with its name: two of a type are told apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    sent: Counter,
+    send_failed: Counter,
+    rejected: Counter,
 }
 
-/// Counted when a request is taken, even if in part: as in the Collector, the server's count of what
-/// it rejected is of profiles and is kept apart.
-pub(crate) fn sent(samples: u64) {
-    counter!(SENT, "exporter" => EXPORTER).increment(samples);
-}
+impl Metrics {
+    /// Describes the metrics and makes them appear with 0.
+    pub(crate) fn of(exporter: &str) -> Self {
+        describe_counter!(SENT, "Samples delivered, as the kernel took them.");
+        describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
+        describe_counter!(REJECTED, "Profiles of delivered requests that the server says it has rejected.");
+        let counter = |name| counter!(name, "exporter" => exporter.to_owned());
+        Self { sent: counter(SENT), send_failed: counter(SEND_FAILED), rejected: counter(REJECTED) }
+    }
 
-pub(crate) fn send_failed(samples: u64) {
-    counter!(SEND_FAILED, "exporter" => EXPORTER).increment(samples);
-}
+    /// Counted when a request is taken, even if in part: as in the Collector, the server's count of what
+    /// it rejected is of profiles and is kept apart.
+    pub(crate) fn sent(&self, samples: u64) {
+        self.sent.increment(samples);
+    }
 
-pub(crate) fn rejected(profiles: u64) {
-    counter!(REJECTED).increment(profiles);
+    pub(crate) fn send_failed(&self, samples: u64) {
+        self.send_failed.increment(samples);
+    }
+
+    pub(crate) fn rejected(&self, profiles: u64) {
+        self.rejected.increment(profiles);
+    }
 }

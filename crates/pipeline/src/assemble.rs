@@ -70,7 +70,7 @@ fn stages(
     impl Service<Batch, Response = Watermark, Error = NoBranchLeft, Future: Send> + Send + use<>,
     PipelineError,
 > {
-    let mut exporters = FanOut::new(Settings::default());
+    let mut exporters = FanOut::new(settings(pipeline));
     for (id, config) in &pipeline.exporters {
         exporters = export(exporters, id, config)?;
     }
@@ -83,20 +83,32 @@ fn stages(
         .service(exporters))
 }
 
+/// Bounds on what a slow exporter can cost: the defaults, but with more patience than any request needs
+/// by its own configuration, which is the exporter's to give up.
+fn settings(pipeline: &Pipeline) -> Settings {
+    let defaults = Settings::default();
+    let timeouts = pipeline.exporters.iter().filter_map(|(_, config)| match config {
+        ExporterConfig::Otlp(config) => Some(config.timeout),
+        _ => None,
+    });
+    let patience = timeouts.max().unwrap_or_default() * 2;
+    Settings { give_up_after: defaults.give_up_after.max(patience), ..defaults }
+}
+
 /// Adds an exporter to the fan-out.
 fn export(exporters: FanOut, id: &ComponentId, config: &ExporterConfig) -> Result<FanOut, PipelineError> {
     let name = id.to_string();
     Ok(match config {
         ExporterConfig::Debug(config) => {
-            exporters.branch(&name, DebugExporter::new(config.clone(), io::stdout()))
+            exporters.branch(&name, DebugExporter::new(&name, config.clone(), io::stdout()))
         }
         ExporterConfig::File(config) => {
-            let exporter = FileExporter::open(config.clone());
+            let exporter = FileExporter::open(&name, config.clone());
             exporters
                 .branch(&name, exporter.map_err(|source| PipelineError::File { id: id.clone(), source })?)
         }
         ExporterConfig::Otlp(config) => {
-            let exporter = OtlpExporter::connect(config.clone());
+            let exporter = OtlpExporter::connect(&name, config.clone());
             exporters
                 .branch(&name, exporter.map_err(|source| PipelineError::Otlp { id: id.clone(), source })?)
         }

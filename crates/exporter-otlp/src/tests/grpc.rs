@@ -87,7 +87,7 @@ async fn windows_arrive_whole_with_headers_and_gzip() {
     serve(listener, &received, None);
     let mut config = config(address);
     config.headers.insert("x-tenant".into(), "blue".to_owned().into());
-    let mut exporter = OtlpExporter::connect(config.clone()).unwrap();
+    let mut exporter = OtlpExporter::connect("otlp", config.clone()).unwrap();
     for n in 0..2 {
         let answer = exporter.ready().await.unwrap().call(second(n, n + 1)).await.unwrap();
         assert_eq!(answer, after(n));
@@ -112,7 +112,7 @@ async fn windows_arrive_whole_with_headers_and_gzip() {
 async fn a_server_that_comes_late_gets_the_windows_from_then_on() {
     let received = Received::default();
     let (listener, address) = listener().await;
-    let mut exporter = OtlpExporter::connect(config(address)).unwrap();
+    let mut exporter = OtlpExporter::connect("otlp", config(address)).unwrap();
     let first = exporter.ready().await.unwrap().call(second(0, 1));
     // Every attempt to connect ends at once until the request is given up on.
     let hang_up = async {
@@ -239,10 +239,10 @@ async fn certificates_that_cannot_be_used_are_named() {
     let with =
         |ca_file: &Path| secure(address, TlsConfig { ca_file: Some(ca_file.into()), ..TlsConfig::default() });
     let missing = directory.path().join("none.pem");
-    let error = OtlpExporter::connect(with(&missing)).unwrap_err();
+    let error = OtlpExporter::connect("otlp", with(&missing)).unwrap_err();
     assert_eq!(error.to_string(), format!("exporters.otlp.tls.ca_file: cannot read {}", missing.display()));
     let garbage = directory.path().join("garbage.pem");
     std::fs::write(&garbage, "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").unwrap();
-    let error = OtlpExporter::connect(with(&garbage)).unwrap_err();
+    let error = OtlpExporter::connect("otlp", with(&garbage)).unwrap_err();
     assert!(matches!(error, ConnectError::Tls(_)), "{error}");
 }
