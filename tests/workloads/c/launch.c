@@ -4,8 +4,8 @@
  *
  * AT_ONCE 0: each process at its planned time. Else closed loop: as soon as fewer than that many live. PID_MAX not 0:
  * kernel.pid_max during the storm, so that pids are soon used again. First starts what is to be older than the storm,
- * prints `ready` and waits for a line on stdin. SIGTERM and SIGINT end it early, with every process killed and pid_max
- * restored. RECORDS is tab-separated, see record.rs for the columns.
+ * prints `ready` and waits for a line on stdin. RECORDS is there, whole, when the storm is over. SIGTERM and SIGINT end it early, with every process killed and pid_max
+ * restored. RECORDS is tab-separated, see record.rs for its columns.
  */
 #define _GNU_SOURCE
 #include "plan.h"
@@ -365,9 +365,11 @@ int main(int argc, char **argv)
     if (argc != 5)
         errx(1, "usage: launch PLAN RECORDS AT_ONCE PID_MAX");
     FILE *plan = fopen(argv[1], "re");
-    records = fopen(argv[2], "we");
+    char part[MAX_PATH];
+    snprintf(part, sizeof part, "%s.part", argv[2]);
+    records = fopen(part, "we");
     if (plan == NULL || records == NULL)
-        err(1, "%s, %s", argv[1], argv[2]);
+        err(1, "%s, %s", argv[1], part);
     size_t at_once = strtoul(argv[3], NULL, 10);
     unsigned long pid_max = strtoul(argv[4], NULL, 10);
     watch_signals();
@@ -389,6 +391,11 @@ int main(int argc, char **argv)
     uint64_t end = now_ns();
     fprintf(records, "L\t%d\t%lu\t%lu\t%lu\t%zu\n", getpid(), begin, end, own_cpu_ns() - cpu, failed);
     print_clocks("end");
+    if (fclose(records) != 0 || rename(part, argv[2]) != 0)
+        err(1, "%s", argv[2]);
+    /* Sleepers live until nobody needs them any more: until the end of stdin. */
+    while (sleepers > 0 && !wait_for_event(1000000000, STDIN_FILENO))
+        ;
     kill_all(1);
-    return fclose(records) == 0 ? 0 : 1;
+    return 0;
 }

@@ -124,34 +124,33 @@ impl Prepared {
         Ok(Self { entries, tree, seed: shape.seed, pid_reuse, records, child, _dir: dir, _pid_max: pid_max })
     }
 
-    /// Lets the storm loose and waits for its end. `stop` ends it early.
+    /// Lets the storm loose and waits for its end. `stop` ends it early. Sleepers live on until this is dropped.
     ///
     /// # Errors
     /// See [`StormError`].
-    pub fn run(mut self, stop: &Arc<AtomicBool>) -> Result<Truth, StormError> {
+    pub fn run(&mut self, stop: &Arc<AtomicBool>) -> Result<Truth, StormError> {
         let files = |path: &Path| {
             let dir = path.to_owned();
             move |source| StormError::Files { dir, source }
         };
-        let mut input = self.child.stdin.take();
-        if let Some(input) = &mut input {
+        if let Some(input) = &mut self.child.stdin {
             input.write_all(b"go\n").map_err(files(&self.records))?;
         }
-        let status = loop {
-            if let Some(status) = self.child.try_wait().map_err(files(&self.records))? {
-                break status;
+        // The launcher gives the file its name when it is complete.
+        while !self.records.exists() {
+            let ended = self.child.try_wait().map_err(files(&self.records))?;
+            // Asked again: it may have been completed since.
+            if let Some(status) = ended.filter(|_| !self.records.exists()) {
+                return Err(StormError::Launcher { status: status.to_string() });
             }
             if stop.load(Ordering::Relaxed) {
                 return Err(StormError::Stopped);
             }
             thread::sleep(Duration::from_millis(20));
-        };
-        if !status.success() {
-            return Err(StormError::Launcher { status: status.to_string() });
         }
         let text = fs::read_to_string(&self.records).map_err(files(&self.records))?;
         let records = record::parse(&text).map_err(StormError::Record)?;
-        truth(&self, &records)
+        truth(self, &records)
     }
 }
 

@@ -91,7 +91,7 @@ fn run() -> anyhow::Result<bool> {
     };
     let place =
         Place { dir: arguments.dir, executables: arguments.executables.max(1), pid_max: arguments.pid_max };
-    let storm = Prepared::new(&shape, &place)?;
+    let mut storm = Prepared::new(&shape, &place)?;
     if arguments.wait_go {
         println!("ready");
         io::stdin().read_line(&mut String::new())?;

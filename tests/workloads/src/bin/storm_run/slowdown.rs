@@ -112,7 +112,7 @@ fn measure(
         verify: false,
     };
     let place = Place { dir: std::env::temp_dir(), executables: 50, pid_max: None };
-    let storm = Prepared::new(&shape, &place)?;
+    let mut storm = Prepared::new(&shape, &place)?;
     let dir = tempfile::tempdir()?;
     let settings = agent::Settings {
         binary: binary.to_owned(),

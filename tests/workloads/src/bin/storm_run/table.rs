@@ -75,7 +75,7 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     };
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
-    let storm = Prepared::new(&shape(arguments), &place)?;
+    let mut storm = Prepared::new(&shape(arguments), &place)?;
     let window = Duration::from_millis(arguments.window_ms);
     let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window };
     let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
