@@ -1,13 +1,14 @@
 # Each target sets up what it needs: on a bare Debian with cargo (and, for the tests, Go) nothing else is to be done.
 
 CONFIG ?= config/agent.yaml
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: run build test lint bench storm
 
 # Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
 run: build
-	$(SUDO) target/release/pipeline --config $(CONFIG)
+	$(SUDO) $(TARGET)/release/pipeline --config $(CONFIG)
 
 build:
 	@scripts/setup.sh build
