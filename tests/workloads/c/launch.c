@@ -379,8 +379,11 @@ int main(int argc, char **argv)
     int more = start_early(plan, &entry);
     puts("ready");
     fflush(stdout);
+    char go[16];
     while (!wait_for_event(1000000000, STDIN_FILENO))
         ;
+    if (read(STDIN_FILENO, go, sizeof go) <= 0)
+        errx(1, "nobody wants the storm");
 
     if (pid_max > 0)
         lower_pid_max(pid_max);

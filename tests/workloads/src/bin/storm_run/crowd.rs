@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +14,9 @@ use workloads::kernel::{BPF_STATS_ENABLED, Restored};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::storm::{Place, Prepared};
+
+/// Time after which the agent has done what it does at its start.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What the agent costs among few and among many live processes.
 #[derive(Args, Debug)]
@@ -126,6 +130,8 @@ fn measure(
         window: Duration::from_secs(5),
     };
     let agent = Agent::start(&settings)?;
+    // What it read of the living when it started is another cost.
+    thread::sleep(SETTLED);
     let (begin, programs) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
     let truth = storm.run(stop)?;
     let (end, ran) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
