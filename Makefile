@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
 run: build
-	$(SUDO) $(TARGET)/release/pipeline --config $(CONFIG)
+	@scripts/foreground.sh $(SUDO) $(TARGET)/release/pipeline --config $(CONFIG)
 
 build:
 	@scripts/setup.sh build

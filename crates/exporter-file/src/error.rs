@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The file cannot be written at all.
 #[derive(Debug, thiserror::Error)]
-#[error("exporters.file.path: cannot open {} for writing: {fix}", path.display())]
+#[error("path: cannot open {} for writing: {fix}", path.display())]
 pub struct OpenError {
     /// The file.
     pub path: PathBuf,

@@ -98,7 +98,7 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
     assert_eq!(
         error.to_string(),
         format!(
-            "exporters.file.path: cannot open {} for writing: create its directory, or name a file in one that exists",
+            "path: cannot open {} for writing: create its directory, or name a file in one that exists",
             missing.display()
         )
     );

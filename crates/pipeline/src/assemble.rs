@@ -26,10 +26,10 @@ use crate::metrics::{INCOMING, OUTGOING, processor_items};
 #[derive(Debug, Error)]
 pub enum PipelineError {
     /// The receiver cannot attach to the kernel.
-    #[error("cannot start receiver ebpf")]
+    #[error("cannot start receivers::ebpf")]
     Receiver(#[from] receiver_ebpf::StartError),
     /// A file exporter cannot open its file.
-    #[error("cannot start exporter {id}")]
+    #[error("cannot start exporters::{id}")]
     File {
         /// Which.
         id: ComponentId,
@@ -37,7 +37,7 @@ pub enum PipelineError {
         source: exporter_file::OpenError,
     },
     /// An OTLP exporter cannot be set up.
-    #[error("cannot start exporter {id}")]
+    #[error("cannot start exporters::{id}")]
     Otlp {
         /// Which.
         id: ComponentId,
