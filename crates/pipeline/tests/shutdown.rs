@@ -1,0 +1,95 @@
+//! A shutdown that an exporter holds up.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The fan-out's bound on the end of the stream, and what the rest of a shutdown may take on any machine.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+const LEEWAY: Duration = Duration::from_secs(20);
+
+/// An agent whose only exporter waits ten minutes for a server that never answers.
+struct Agent {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    /// Accepts connections in the kernel, and says nothing.
+    _server: TcpListener,
+}
+
+impl Agent {
+    fn start() -> Self {
+        let server = TcpListener::bind("localhost:0").unwrap();
+        let port = server.local_addr().unwrap().port();
+        let config = format!(
+            "{{ receivers: {{ ebpf: {{ samples_per_second: 997 }} }}, processors: {{ procinfo: }}, \
+             exporters: {{ otlp: {{ endpoint: 'localhost:{port}', timeout: 10m, tls: {{ insecure: true }} }} }}, \
+             service: {{ pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [otlp] }} }}, \
+             telemetry: {{ metrics: {{ level: none }} }} }} }}"
+        );
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipeline"))
+            .arg("--config")
+            .arg(format!("yaml:{config}"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut agent = Self { child, log, _server: server };
+        agent.wait_for("Everything is ready.");
+        // Something to deliver: some hundred samples, so at least one.
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(200) {
+            std::hint::black_box(());
+        }
+        agent
+    }
+
+    fn wait_for(&mut self, text: &str) {
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            assert!(self.log.read_line(&mut seen).unwrap() > 0, "no {text:?} in {seen}");
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Fails only if it has ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// The first signal waits for an exporter as long as promised, and the exit code is 0.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn one_signal_gives_an_exporter_its_time_and_no_more() {
+    let mut agent = Agent::start();
+    let asked = Instant::now();
+    agent.signal(Signal::TERM);
+    agent.wait_for("Starting shutdown...");
+    agent.wait_for("Exporter did not finish. Dropping data.");
+    agent.wait_for("Shutdown complete.");
+    assert_eq!(agent.child.wait().unwrap().code(), Some(0));
+    assert!((DRAIN_WITHIN..DRAIN_WITHIN + LEEWAY).contains(&asked.elapsed()), "{:?}", asked.elapsed());
+}
+
+/// The second signal ends it at once, and the exit code tells.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_second_signal_forces_the_exit() {
+    let mut agent = Agent::start();
+    agent.signal(Signal::INT);
+    agent.wait_for("Starting shutdown...");
+    agent.signal(Signal::INT);
+    agent.wait_for("Second signal");
+    assert_eq!(agent.child.wait().unwrap().code(), Some(1));
+}
