@@ -90,7 +90,7 @@ struct mapping_record {
 
 /* Slots of the per-CPU array `counters`. */
 enum counter {
-	COUNTER_TICKS_IDLE = 0,            /* the timer fired on an idle CPU: no sample due */
+	COUNTER_TICKS_IDLE = 0,            /* the CPU was idle when the timer fired, or should have: no sample due */
 	COUNTER_TICKS_BUSY = 1,            /* a sample was due */
 	COUNTER_SAMPLE_RING_FULL = 2,
 	COUNTER_SAMPLE_NO_SCRATCH = 3,

@@ -4,6 +4,7 @@
 #define PIPELINE_CORE_H
 
 #include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
