@@ -8,9 +8,9 @@ pub const ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_profile_sample
 pub const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 /// Calls to an exporter that failed or were cancelled.
 pub const GIVEN_UP: &str = "otelcol_exporter_fanout_given_up_total";
-/// Events queued for an exporter, the ones it works on included. As in the Collector.
+/// Bytes queued for an exporter, what it works on included. As in the Collector.
 pub const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// Most events that may be queued for an exporter. As in the Collector.
+/// Most bytes that may be queued for an exporter. As in the Collector.
 pub const QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
 /// Samples passed to a processor. As in the Collector.
 pub const INCOMING: &str = "otelcol_processor_incoming_items";
@@ -34,8 +34,12 @@ pub fn describe() {
         GIVEN_UP,
         "Calls to the exporter that were given up, by reason: error, timeout, panic, shutdown."
     );
-    describe_gauge!(QUEUE_SIZE, "Events in the queue of the exporter, the ones being exported included.");
-    describe_gauge!(QUEUE_CAPACITY, "Most events that the queue of the exporter holds.");
+    describe_gauge!(
+        QUEUE_SIZE,
+        Unit::Bytes,
+        "Bytes in the queue of the exporter, what it works on included."
+    );
+    describe_gauge!(QUEUE_CAPACITY, Unit::Bytes, "Most bytes that the queue of the exporter holds.");
     describe_counter!(INCOMING, "Samples passed to the processor.");
     describe_counter!(OUTGOING, "Samples passed on by the processor.");
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started.");
@@ -64,10 +68,9 @@ pub(crate) struct BranchMetrics {
 
 impl BranchMetrics {
     /// Metrics of `exporter`, all shown from the start.
-    #[expect(clippy::cast_precision_loss, reason = "a queue's capacity is far below 2^52")]
-    pub(crate) fn new(exporter: &str, queue_capacity: usize) -> Self {
+    pub(crate) fn new(exporter: &str, queue_capacity: u32) -> Self {
         let labels = [("exporter", exporter.to_owned()), ("data_type", "profiles".to_owned())];
-        gauge!(QUEUE_CAPACITY, &labels).set(queue_capacity as f64);
+        gauge!(QUEUE_CAPACITY, &labels).set(f64::from(queue_capacity));
         Self {
             exporter: exporter.to_owned(),
             enqueue_failed: counter!(ENQUEUE_FAILED, "exporter" => exporter.to_owned()),

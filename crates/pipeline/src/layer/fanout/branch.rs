@@ -22,7 +22,7 @@ use crate::metrics::{BranchMetrics, count};
 pub(super) struct Branch {
     name: Arc<str>,
     queue: mpsc::Sender<Queued>,
-    /// Permits for the events that still fit.
+    /// Permits for the bytes that still fit.
     room: Arc<Semaphore>,
     capacity: u32,
     shared: Arc<Shared>,
@@ -63,11 +63,12 @@ impl Branch {
         S::Future: Send,
     {
         let name: Arc<str> = name.into();
-        let events = settings.queue_events.clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        let capacity = u32::try_from(settings.queue_bytes.max(1)).unwrap_or(u32::MAX);
+        let bytes = capacity as usize;
         // Every batch takes at least one permit, so a slot is always left for the last one.
-        let (queue, receiver) = mpsc::channel(events + 1);
+        let (queue, receiver) = mpsc::channel(bytes + 1);
         let shared = Arc::<Shared>::default();
-        let metrics = BranchMetrics::new(&name, events);
+        let metrics = BranchMetrics::new(&name, capacity);
         let task = tokio::spawn(
             Driver {
                 name: name.clone(),
@@ -83,8 +84,8 @@ impl Branch {
         Self {
             name,
             queue,
-            room: Arc::new(Semaphore::new(events)),
-            capacity: u32::try_from(events).unwrap_or(u32::MAX),
+            room: Arc::new(Semaphore::new(bytes)),
+            capacity,
             shared,
             task,
             metrics,
@@ -95,13 +96,13 @@ impl Branch {
         }
     }
 
-    /// Queues `batch`, or drops and counts it.
-    pub(super) fn offer(&mut self, batch: Batch) {
+    /// Queues `batch`, of that many bytes, or drops and counts it.
+    pub(super) fn offer(&mut self, batch: Batch, weight: usize) {
         // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
         self.note_size();
         let (watermark, samples) = (batch.watermark, count(batch.samples()));
-        let cost = u32::try_from(batch.events.len()).unwrap_or(u32::MAX).saturating_add(1).min(self.capacity);
-        let room = self.room.clone().try_acquire_many_owned(cost).ok();
+        let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
+        let room = self.room.clone().try_acquire_many_owned(bytes).ok();
         // Counted first: the task may be done with the batch before `try_send` is back.
         self.shared.samples.fetch_add(samples, Ordering::Relaxed);
         let queued =
@@ -172,8 +173,8 @@ impl Branch {
     }
 
     fn note_size(&self) {
-        let used = usize::try_from(self.capacity).unwrap_or(usize::MAX) - self.room.available_permits();
-        self.metrics.queue_size.set(f64::from(u32::try_from(used).unwrap_or(u32::MAX)));
+        let room = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
+        self.metrics.queue_size.set(f64::from(self.capacity.saturating_sub(room)));
     }
 }
 

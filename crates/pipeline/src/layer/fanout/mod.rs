@@ -12,6 +12,7 @@ mod branch;
 mod ledger;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -26,9 +27,10 @@ use tokio::time::Instant;
 use tower::Service;
 
 use branch::Branch;
+use weight::weight;
 
-/// Most events queued for one exporter. At some 500 bytes each, 50 MB.
-const DEFAULT_QUEUE_EVENTS: usize = 100_000;
+/// Most memory queued for one exporter: half a minute of two CPUs at 997 samples a second.
+const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
 /// Longest an exporter may take to become ready and answer.
 const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 /// Longest that exporters may take to finish at the end of the stream.
@@ -37,9 +39,9 @@ const DEFAULT_DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Bounds on what a slow exporter can cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Most events queued for one exporter, those it works on included. An empty batch counts as one
-    /// event; a batch that is larger than the queue fits into an empty one.
-    pub queue_events: usize,
+    /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
+    /// larger fits into an empty queue.
+    pub queue_bytes: usize,
     /// A call that takes longer is cancelled, and what it was about is given up.
     pub give_up_after: Duration,
     /// At the end of the stream, what an exporter has not finished after this time is given up.
@@ -49,7 +51,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            queue_events: DEFAULT_QUEUE_EVENTS,
+            queue_bytes: DEFAULT_QUEUE_BYTES,
             give_up_after: DEFAULT_GIVE_UP_AFTER,
             drain_within: DEFAULT_DRAIN_WITHIN,
         }
@@ -129,7 +131,8 @@ impl Service<Batch> for FanOut {
                 Ok(Watermark::END)
             });
         }
-        self.branches.iter_mut().for_each(|branch| branch.offer(batch.clone()));
+        let weight = weight(&batch);
+        self.branches.iter_mut().for_each(|branch| branch.offer(batch.clone(), weight));
         let answer = if self.branches.iter().all(Branch::is_dead) {
             Err(NoBranchLeft)
         } else {

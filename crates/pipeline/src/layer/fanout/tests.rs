@@ -20,8 +20,9 @@ use crate::metrics::{ENQUEUE_FAILED, GIVEN_UP, SEND_FAILED};
 /// Long enough for every task to do all it can, far shorter than any bound.
 const SETTLE: Duration = Duration::from_millis(1);
 
+/// Room for a batch of ten samples.
 const SETTINGS: Settings = Settings {
-    queue_events: 10,
+    queue_bytes: size_of::<Batch>() + 10 * size_of::<Event>(),
     give_up_after: Duration::from_secs(30),
     drain_within: Duration::from_secs(10),
 };
@@ -285,7 +286,7 @@ proptest! {
     ) {
         on_paused_time(async move {
             let said = [Said::default(), Said::default()];
-            let settings = Settings { queue_events: 1000, ..SETTINGS };
+            let settings = Settings { queue_bytes: 1 << 20, ..SETTINGS };
             let mut fan_out = FanOut::new(settings);
             for ((lag, delay), said) in exporters.into_iter().zip(said.clone()) {
                 fan_out = fan_out.branch("x", service_fn(move |batch: Batch| {
