@@ -34,7 +34,8 @@ pub(super) struct Branch {
     dropped: Watermark,
     /// What has been answered: it must not go back.
     answered: Watermark,
-    /// True while batches are being dropped, so that one line says so and not one a batch.
+    /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
+    /// a batch, nor one each time that a small batch finds room between large ones.
     is_full: bool,
 }
 
@@ -99,7 +100,7 @@ impl Branch {
     /// Queues `batch`, of that many bytes, or drops and counts it.
     pub(super) fn offer(&mut self, batch: Batch, weight: usize) {
         // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
-        self.note_size();
+        self.metrics.queue_size.set(f64::from(self.used()));
         let (watermark, samples) = (batch.watermark, count(batch.samples()));
         let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
         let room = self.room.clone().try_acquire_many_owned(bytes).ok();
@@ -114,7 +115,7 @@ impl Branch {
             self.dropped = watermark;
             self.metrics.enqueue_failed.increment(samples);
         }
-        self.note_full(!queued);
+        self.note_full(queued);
     }
 
     /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
@@ -160,21 +161,23 @@ impl Branch {
         }
     }
 
-    fn note_full(&mut self, is_full: bool) {
-        if is_full == self.is_full {
-            return;
-        }
-        self.is_full = is_full;
-        match (is_full, self.is_dead()) {
-            (true, true) => error!(exporter = %self.name, "Exporter has stopped. Dropping its data."),
-            (true, false) => warn!(exporter = %self.name, "Sending queue is full. Dropping data."),
-            (false, _) => info!(exporter = %self.name, "Sending queue has room again."),
+    fn note_full(&mut self, queued: bool) {
+        let exporter = &*self.name;
+        if !queued && !self.is_full {
+            self.is_full = true;
+            match self.is_dead() {
+                true => error!(exporter, "Exporter has stopped. Dropping its data."),
+                false => warn!(exporter, "Sending queue is full. Dropping data."),
+            }
+        } else if queued && self.is_full && self.used() <= self.capacity / 2 {
+            self.is_full = false;
+            info!(exporter, "Sending queue has room again.");
         }
     }
 
-    fn note_size(&self) {
-        let room = u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX);
-        self.metrics.queue_size.set(f64::from(self.capacity.saturating_sub(room)));
+    /// Bytes in the queue, what the exporter works on included.
+    fn used(&self) -> u32 {
+        self.capacity.saturating_sub(u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX))
     }
 }
 
