@@ -1,6 +1,5 @@
 //! Starts the agent, watches it and stops it.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -28,6 +27,8 @@ pub struct Settings {
     pub hz: u32,
     /// Length of a profile.
     pub window: Duration,
+    /// Also export by OTLP to this loopback port.
+    pub otlp_port: Option<u16>,
 }
 
 /// A running agent. Killed if it is dropped.
@@ -143,6 +144,13 @@ impl Agent {
         Ok(text)
     }
 
+    /// Value of a metric without labels; `None` if there is none.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.metrics().ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
     /// Stops it for a while, as an overloaded machine would.
     pub fn suspend(&self, span: Duration) {
         self.signal(Signal::STOP);
@@ -215,24 +223,31 @@ fn free_port() -> io::Result<u16> {
 }
 
 fn yaml(settings: &Settings, metrics_port: u16) -> String {
-    let mut yaml = String::new();
-    let path = settings.dir.join("profiles.jsonl");
-    let _always = write!(
-        yaml,
-        "receivers: {{ ebpf: {{ samples_per_second: {} }} }}
+    let path = settings.dir.join("profiles.jsonl").display().to_string();
+    let window = settings.window.as_millis();
+    let (otlp, exporters) = match settings.otlp_port {
+        // Longer than any stall that is tried: the server is to end it.
+        Some(port) => (
+            format!(
+                "\n  otlp: {{ endpoint: 127.0.0.1:{port}, tls: {{ insecure: true }}, timeout: 120s, window: 1s }}"
+            ),
+            "file, otlp",
+        ),
+        None => (String::new(), "file"),
+    };
+    format!(
+        "receivers: {{ ebpf: {{ samples_per_second: {hz} }} }}
 processors: {{ procinfo: {{}} }}
-exporters: {{ file: {{ path: {:?}, window: {}ms }} }}
+exporters:
+  file: {{ path: {path:?}, window: {window}ms }}{otlp}
 service:
-  pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [file] }} }}
+  pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [{exporters}] }} }}
   telemetry:
     metrics: {{ readers: [ {{ pull: {{ exporter: {{ prometheus: {{ host: 127.0.0.1, port: {metrics_port} }} }} }} }} ] }}
     logs: {{ level: info }}
 ",
-        settings.hz,
-        path.display().to_string(),
-        settings.window.as_millis(),
-    );
-    yaml
+        hz = settings.hz,
+    )
 }
 
 #[cfg(test)]

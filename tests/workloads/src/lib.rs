@@ -20,6 +20,7 @@ pub mod profiles;
 pub mod random;
 mod record;
 pub mod score;
+pub mod silent;
 pub mod storm;
 pub mod table;
 pub mod timeline;

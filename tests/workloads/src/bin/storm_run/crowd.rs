@@ -128,6 +128,7 @@ fn measure(
         dir: dir.path().to_owned(),
         hz: arguments.hz,
         window: Duration::from_secs(5),
+        otlp_port: None,
     };
     let agent = Agent::start(&settings)?;
     // What it read of the living when it started is another cost.

@@ -134,6 +134,7 @@ fn measure(
         dir: dir.path().to_owned(),
         hz: arguments.hz,
         window: Duration::from_secs(5),
+        otlp_port: None,
     };
     let agent = (watcher == Watcher::Agent).then(|| Agent::start(&settings)).transpose()?;
     let output = dir.path().join("perf.data");

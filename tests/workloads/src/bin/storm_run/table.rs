@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -16,10 +16,14 @@ use workloads::kernel::{BPF_STATS_ENABLED, Restored};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::profiles::Profiles;
+use workloads::silent::Silent;
 use workloads::storm::{Place, Prepared};
 use workloads::table::Table;
 use workloads::truth::Truth;
 use workloads::{gates, hooks, score};
+
+/// Time in which the agent should get over a stall.
+const RECOVERED: Duration = Duration::from_secs(10);
 
 /// Coverage and names by mode.
 #[derive(Args, Debug)]
@@ -51,6 +55,9 @@ pub(crate) struct Arguments {
     /// Stop the agent for so many seconds in the middle of the storm.
     #[arg(long)]
     sigstop: Option<f64>,
+    /// Also export to a server that never answers, and that is gone after so many seconds.
+    #[arg(long)]
+    exporter_stall: Option<f64>,
     /// Also print what each of the agent's BPF programs cost.
     #[arg(long)]
     bpf_stats: bool,
@@ -77,12 +84,15 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
     let mut storm = Prepared::new(&shape(arguments), &place)?;
     let window = Duration::from_millis(arguments.window_ms);
-    let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window };
+    let server = arguments.exporter_stall.map(|_| Silent::start()).transpose()?;
+    let otlp_port = server.as_ref().map(Silent::port);
+    let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window, otlp_port };
     let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
     if let Some(stats) = &stats {
         stats.set("1").context("cannot switch on the kernel's BPF statistics")?;
     }
     let agent = Agent::start(&settings)?;
+    let started = Instant::now();
     let (usage, programs) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
     let truth = thread::scope(|scope| {
         if let Some(span) = arguments.sigstop {
@@ -97,6 +107,9 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     })?;
     let (used, ran) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
     let profiles = agent.profiles();
+    if let Some(stall) = arguments.exporter_stall {
+        end_stall(&agent, server, Duration::from_secs_f64(stall).saturating_sub(started.elapsed()));
+    }
     agent.stop()?;
     write(&truth, &dir.join("truth.jsonl"))?;
 
@@ -115,6 +128,17 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
         println!("  {:<16} {:>9} runs {each:>7} ns each", hook.name, hook.runs);
     }
     Ok(passed)
+}
+
+/// Says what the agent holds while an exporter stalls, and after.
+fn end_stall(agent: &Agent, server: Option<Silent>, rest: Duration) {
+    let held = || agent.metric("otelcol_processor_procinfo_held_processes").unwrap_or(f64::NAN);
+    let mib = || agent.usage().rss >> 20;
+    thread::sleep(rest);
+    println!("at the end of the stall: {} exited processes held, {} MiB resident", held(), mib());
+    drop(server);
+    thread::sleep(RECOVERED);
+    println!("{} s later: {} held, {} MiB", RECOVERED.as_secs(), held(), mib());
 }
 
 fn shape(arguments: &Arguments) -> Shape {
