@@ -18,7 +18,7 @@ pub fn failures(score: &Score) -> Vec<String> {
     let all = [("all", &score.all)];
     let rows = score.modes.iter().map(|(mode, tally)| (mode.as_str(), tally)).chain(all);
     for (row, tally) in rows {
-        coverage(row, tally, score.lost, &mut failures);
+        coverage(row, tally, score.taken_and_lost, &mut failures);
         if tally.full < tally.samples {
             failures.push(format!(
                 "{row}: {} of {} samples have no path",

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 use self::wire::{Dictionary, Request};
 
+const TIMER_MISSED: &str = "pipeline.window.samples.lost.sample_timer_missed";
+
 mod wire;
 
 /// All that a file says.
@@ -153,6 +155,14 @@ impl Profiles {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.windows.values().map(|window| window.lost).sum()
+    }
+
+    /// Of those, samples that were taken and then lost: not those of a timer that did not fire, which is mostly one of
+    /// an idle CPU.
+    #[must_use]
+    pub fn taken_and_lost(&self) -> u64 {
+        let timer = |window: &Window| window.reasons.get(TIMER_MISSED).copied().unwrap_or_default();
+        self.windows.values().map(|window| window.lost.saturating_sub(timer(window))).sum()
     }
 }
 
