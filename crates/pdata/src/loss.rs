@@ -27,6 +27,8 @@ pub enum LossReason {
     SampleMalformed,
     /// A sample found no scratch memory in the kernel.
     SampleNoScratch,
+    /// An exporter's queue was full: that exporter alone did not get the sample.
+    SampleQueueFull,
     /// A lifecycle record found its ring full.
     LifecycleRingFull,
     /// A lifecycle record could not be decoded.
@@ -43,11 +45,12 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleMalformed,
         Self::SampleNoScratch,
+        Self::SampleQueueFull,
         Self::LifecycleRingFull,
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
@@ -64,6 +67,7 @@ impl LossReason {
             Self::SampleTimerMissed => "sample_timer_missed",
             Self::SampleMalformed => "sample_malformed",
             Self::SampleNoScratch => "sample_no_scratch",
+            Self::SampleQueueFull => "sample_queue_full",
             Self::LifecycleRingFull => "lifecycle_ring_full",
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
@@ -78,7 +82,11 @@ impl LossReason {
     pub const fn is_sample(self) -> bool {
         matches!(
             self,
-            Self::SampleRingFull | Self::SampleTimerMissed | Self::SampleMalformed | Self::SampleNoScratch
+            Self::SampleRingFull
+                | Self::SampleTimerMissed
+                | Self::SampleMalformed
+                | Self::SampleNoScratch
+                | Self::SampleQueueFull
         )
     }
 }

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::Settings;
 use super::ledger::Ledger;
+use super::owed::Owed;
 use crate::metrics::{BranchMetrics, count};
 
 /// The fan-out's end of a branch.
@@ -32,6 +33,8 @@ pub(super) struct Branch {
     queued: Watermark,
     /// Watermark of the last batch that was dropped.
     dropped: Watermark,
+    /// What was lost with the batches dropped since the last one that was queued.
+    owed: Owed,
     /// What has been answered: it must not go back.
     answered: Watermark,
     /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
@@ -92,30 +95,29 @@ impl Branch {
             metrics,
             queued: Watermark::NONE,
             dropped: Watermark::NONE,
+            owed: Owed::default(),
             answered: Watermark::NONE,
             is_full: false,
         }
     }
 
     /// Queues `batch`, of that many bytes, or drops and counts it.
-    pub(super) fn offer(&mut self, batch: Batch, weight: usize) {
+    pub(super) fn offer(&mut self, mut batch: Batch, weight: usize) {
         // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
         self.metrics.queue_size.set(f64::from(self.used()));
         let (watermark, samples) = (batch.watermark, count(batch.samples()));
         let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
-        let room = self.room.clone().try_acquire_many_owned(bytes).ok();
-        // Counted first: the task may be done with the batch before `try_send` is back.
-        self.shared.samples.fetch_add(samples, Ordering::Relaxed);
-        let queued =
-            room.is_some_and(|room| self.queue.try_send(Queued { batch, _room: Some(room) }).is_ok());
-        if queued {
-            self.queued = watermark;
-        } else {
-            self.shared.samples.fetch_sub(samples, Ordering::Relaxed);
+        let room = self.room.clone().try_acquire_many_owned(bytes).ok().filter(|_| !self.is_dead());
+        self.note_full(room.is_some());
+        let Some(room) = room else {
+            self.owed.note(&batch, self.queued.max(self.dropped));
             self.dropped = watermark;
             self.metrics.enqueue_failed.increment(samples);
-        }
-        self.note_full(queued);
+            return;
+        };
+        self.owed.pay(&mut batch);
+        self.queued = watermark;
+        self.send(Queued { batch, _room: Some(room) }, samples);
     }
 
     /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
@@ -137,10 +139,18 @@ impl Branch {
     }
 
     /// Queues the last batch, which is never dropped.
-    pub(super) fn end(&mut self, batch: Batch) {
-        self.shared.samples.fetch_add(count(batch.samples()), Ordering::Relaxed);
-        // An error means that the task is gone: `finished` counts what it left behind.
-        let _gone = self.queue.try_send(Queued { batch, _room: None });
+    pub(super) fn end(&mut self, mut batch: Batch) {
+        self.owed.pay(&mut batch);
+        let samples = count(batch.samples());
+        self.send(Queued { batch, _room: None }, samples);
+    }
+
+    fn send(&mut self, queued: Queued, samples: u64) {
+        // Counted first: the task may be done with the batch before `try_send` is back.
+        self.shared.samples.fetch_add(samples, Ordering::Relaxed);
+        // There is a slot for every permit and one for the last batch, so an error means that the task is gone:
+        // `finished` counts what it left behind.
+        let _gone = self.queue.try_send(queued);
     }
 
     /// Waits until the exporter has finished the stream; gives up on what is left at `deadline`.

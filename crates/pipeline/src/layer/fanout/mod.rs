@@ -10,6 +10,7 @@
 
 mod branch;
 mod ledger;
+mod owed;
 #[cfg(test)]
 mod tests;
 mod weight;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use pdata::{ClockOffset, Comm, Event, ImageKey, KTime, Sample, Stack, Tid};
+use pdata::{ClockOffset, Comm, Event, ImageKey, KTime, Loss, LossReason, Sample, Stack, Tid};
 use proptest::prelude::*;
 use tokio::runtime;
 use tokio::time::{Instant, sleep};
@@ -182,6 +182,42 @@ async fn a_full_queue_drops_for_its_exporter_alone_and_acknowledges_once_the_res
     answer(&mut rig.b, before(30)).await;
     sleep(SETTLE).await;
     assert_eq!(rig.fan_out.branches[1].acknowledged(), before(30));
+}
+
+/// Losses that a batch tells of, with how much.
+fn losses(batch: &Batch) -> Vec<(LossReason, u64)> {
+    let told = |event: &Event| match event {
+        Event::Loss(loss) => Some((loss.reason, loss.count)),
+        _ => None,
+    };
+    batch.events.iter().filter_map(told).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_is_told_what_it_was_not_given_and_the_others_are_not() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 8)).await;
+    answer(&mut rig.a, before(10)).await;
+    let (_working, respond) = rig.b.next_request().await.unwrap();
+    for at in [20, 30] {
+        sleep(SETTLE).await;
+        let mut dropped = batch(before(at), 4);
+        let (from, until) = (KTime::from_nanos(at - 5), KTime::from_nanos(at - 1));
+        let loss = Loss { from, until, reason: LossReason::SampleRingFull, count: 3 };
+        dropped.events_mut().push(Event::Loss(loss));
+        rig.call(dropped).await;
+        assert_eq!(losses(&answer(&mut rig.a, before(at)).await), [(LossReason::SampleRingFull, 3)]);
+    }
+    respond.send_response(before(10));
+    sleep(SETTLE).await;
+    rig.call(batch(before(40), 1)).await;
+    rig.call(batch(before(50), 0)).await;
+    let told = answer(&mut rig.b, before(40)).await;
+    assert_eq!(losses(&told), [(LossReason::SampleRingFull, 6), (LossReason::SampleQueueFull, 8)]);
+    assert!(told.events.iter().filter(|event| matches!(event, Event::Loss(_))).is_sorted_by_key(|e| e.at()));
+    assert_eq!(told.samples().count(), 1);
+    assert_eq!(losses(&answer(&mut rig.b, before(50)).await), [], "told once");
+    assert_eq!(losses(&answer(&mut rig.a, before(40)).await), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,51 @@
+//! What one exporter was not given, so that its output can say so.
+
+use std::collections::BTreeMap;
+
+use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+
+use crate::metrics::count;
+
+/// Losses by reason that an exporter has yet to be told of.
+#[derive(Debug, Default)]
+pub(super) struct Owed(BTreeMap<LossReason, Loss>);
+
+impl Owed {
+    /// Notes a batch that the exporter will never see: its samples, and the losses it told of.
+    /// `since` is the watermark of the batch before.
+    pub(super) fn note(&mut self, batch: &Batch, since: Watermark) {
+        let samples = Loss {
+            from: since.at(),
+            // Any instant will do that is not before `since` and not after the next batch's events.
+            until: if batch.watermark == Watermark::END { since.at() } else { batch.watermark.at() },
+            reason: LossReason::SampleQueueFull,
+            count: count(batch.samples()),
+        };
+        self.add(samples);
+        for event in batch.events.iter() {
+            if let Event::Loss(loss) = event {
+                self.add(*loss);
+            }
+        }
+    }
+
+    /// Tells what is owed at the head of a batch that the exporter will see.
+    pub(super) fn pay(&mut self, batch: &mut Batch) {
+        let mut owed: Vec<Event> = std::mem::take(&mut self.0).into_values().map(Event::Loss).collect();
+        if !owed.is_empty() {
+            owed.sort_by_key(Event::at);
+            batch.events_mut().splice(..0, owed);
+        }
+    }
+
+    fn add(&mut self, loss: Loss) {
+        if loss.count == 0 {
+            return;
+        }
+        let sum = Loss { from: KTime::MAX, until: KTime::ZERO, reason: loss.reason, count: 0 };
+        let sum = self.0.entry(loss.reason).or_insert(sum);
+        sum.from = sum.from.min(loss.from);
+        sum.until = sum.until.max(loss.until);
+        sum.count = sum.count.saturating_add(loss.count);
+    }
+}
