@@ -2,7 +2,8 @@
 # The agent in storms of short-lived processes. Needs root. Prints tables; exit code 1 if a gate fails.
 #
 #   storm.sh short      a quarter of a minute: what `make test` can afford
-#   storm.sh            the whole of it: both frequencies, pids used again, the agent stopped for 2 s
+#   storm.sh            the whole of it: both frequencies, pids used again, the agent stopped for 2 s, an
+#                       exporter stalled for 30 s
 #   storm.sh slowdown   a closed loop with and without the agent, and with perf
 #   storm.sh crowd      among 500 and among 10,000 live processes
 set -eu
@@ -18,6 +19,7 @@ full)
     run table --hz 99,997 --seconds 30 || failed=1
     run table --hz 997 --seconds 30 --rate 70 --pid-max 1200 || failed=1
     run table --hz 997 --seconds 20 --sigstop 2 || failed=1
+    run table --hz 997 --seconds 15 --exporter-stall 30 || failed=1
     exit $failed
     ;;
 slowdown) run slowdown ;;
