@@ -33,7 +33,8 @@ impl Metrics {
             FORKS,
             "Processes made, by who told: the BPF hook (bpf) and perf's sideband (perf). Equal but for lost records."
         );
-        for reason in LossReason::ALL {
+        // A full queue is an exporter's, and counted by the fan-out.
+        for reason in LossReason::ALL.into_iter().filter(|reason| *reason != LossReason::SampleQueueFull) {
             lost(reason, 0);
         }
         let metrics = Self {
