@@ -13,10 +13,10 @@ bin=${CARGO_TARGET_DIR:-target}/release
 run() { "$bin/storm-run" --agent "$bin/pipeline" "$@"; }
 
 case ${1-full} in
-short) run table --hz 997 --seconds 8 ;;
+short) run table --hz 997 --seconds 6 ;;
 full)
     failed=0
-    run table --hz 99,997 --seconds 30 || failed=1
+    run table --hz 99,997 --seconds 60 || failed=1
     run table --hz 997 --seconds 30 --rate 70 --pid-max 1200 || failed=1
     run table --hz 997 --seconds 20 --sigstop 2 || failed=1
     run table --hz 997 --seconds 15 --exporter-stall 30 || failed=1
