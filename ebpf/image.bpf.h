@@ -21,35 +21,27 @@ enum path_scratch_user { SCRATCH_EXEC = 0, SCRATCH_SAMPLE = 1, SCRATCH_SNAPSHOT 
 #define TEXT_SMALL 192
 #define TEXT_MEDIUM 1024
 #define TEXT_LARGE (PATH_BYTES + FILENAME_BYTES + INTERPRETER_BYTES)
-_Static_assert(PATH_BYTES + TEXT_LARGE <= sizeof(struct path_scratch), "a copy from any start stays inside");
+_Static_assert(2 * PATH_BYTES + TEXT_LARGE <= sizeof(((struct path_scratch *)0)->text),
+	       "a copy from any masked start stays inside");
 
-/* Fills all but the header, and leaves the text in `scratch`. Returns where it starts. */
+/* Fills all but the header of an `image` of zeros, and leaves the text in `scratch`. Returns where it starts. */
 static __always_inline __u32 describe_image(struct image_record *image, struct path_scratch *scratch,
 					    struct task_struct *task, __u32 *flags)
 {
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
-	struct path_walk walk;
 
-	image->filename_bytes = 0;
-	image->interpreter_bytes = 0;
-	image->path_bytes = 0;
-	image->own_path_bytes = 0;
-	image->inode = 0;
-	image->device = 0;
-	image->link_count = 0;
-	image->reserved = 0;
 	image->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	if (!file)
 		return PATH_BYTES;
 	image->inode = BPF_CORE_READ(file, f_inode, i_ino);
 	image->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	image->link_count = BPF_CORE_READ(file, f_inode, i_nlink);
-	walk_path(&walk, scratch, file, task);
-	image->path_bytes = PATH_BYTES - walk.start;
-	if (walk.own_start)
-		image->own_path_bytes = PATH_BYTES - walk.own_start;
-	*flags |= walk.flags;
-	return walk.start;
+	walk_path(scratch, file, task);
+	image->path_bytes = PATH_BYTES - scratch->start;
+	if (scratch->own_start)
+		image->own_path_bytes = PATH_BYTES - scratch->own_start;
+	*flags |= scratch->flags;
+	return scratch->start;
 }
 
 #define EMIT_IMAGE(text_capacity)                                                                         \

@@ -28,15 +28,13 @@ static __always_inline __u32 append_string(struct path_scratch *scratch, __u32 *
 
 /* For a script the kernel changes `interp` to what the first line says; for any other file both are one pointer. */
 static __always_inline void describe_call(struct image_record *image, struct path_scratch *scratch,
-					  struct linux_binprm *binprm, __u32 *flags)
+					  struct linux_binprm *binprm)
 {
 	const char *filename = BPF_CORE_READ(binprm, filename);
 	const char *interpreter = BPF_CORE_READ(binprm, interp);
 	__u32 end = PATH_BYTES;
 
 	image->filename_bytes = append_string(scratch, &end, FILENAME_BYTES, filename);
-	if (image->filename_bytes == FILENAME_BYTES - 1)
-		*flags |= FLAG_NAME_TRUNCATED;
 	if (interpreter != filename)
 		image->interpreter_bytes = append_string(scratch, &end, INTERPRETER_BYTES, interpreter);
 }
@@ -54,7 +52,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	}
 	start = describe_image(&image, scratch, task, &flags);
-	describe_call(&image, scratch, binprm, &flags);
+	describe_call(&image, scratch, binprm);
 	emit_image(&image, scratch, start, RECORD_EXEC, task, flags);
 	return 0;
 }

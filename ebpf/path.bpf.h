@@ -6,14 +6,20 @@
 
 /* A name is at most NAME_MAX bytes. */
 #define NAME_BYTES 255
-/* Each step takes one component or leaves one mount. */
-#define PATH_STEPS 512
+/* Each step takes one component (at least two bytes of a path) or leaves one mount. */
+#define PATH_STEPS (PATH_BYTES / 2 + 64)
 
 /* Where paths are put together: too large for the BPF stack. The path grows down from PATH_BYTES, and what execve
  * was passed grows up from there, so that both leave as one run of bytes. The rest is room for the copy of a whole
- * size class from any start (see image.bpf.h). */
+ * size class from any start (see image.bpf.h).
+ *
+ * What changes from step to step lies here too, not on the stack: verifiers before Linux 6.7 follow the callback of
+ * bpf_loop only once, and would take what they know of a stack slot then for true in every step. */
 struct path_scratch {
-	char text[PATH_BYTES + 8192];
+	__u32 start;     /* first byte of the path so far; never 0, so that a length stays below PATH_BYTES */
+	__u32 own_start; /* the same when the walk came by the task's root; 0: not yet */
+	__u32 flags;
+	char text[5 * PATH_BYTES];
 };
 
 struct path_walk {
@@ -22,47 +28,46 @@ struct path_walk {
 	struct mount *mount;
 	struct dentry *own_root;         /* the task's root directory ... */
 	struct vfsmount *own_root_mount; /* ... and its mount */
-	__u32 start;                     /* first byte of the path so far */
-	__u32 own_start;                 /* the same when the walk came by the task's root; 0: not yet */
-	__u32 flags;
 };
 
-static __always_inline int prepend_name(struct path_walk *walk, struct dentry *dentry)
+static __always_inline int prepend_name(struct path_scratch *scratch, struct dentry *dentry)
 {
 	__u32 length = BPF_CORE_READ(dentry, d_name.len);
-	__u32 start = walk->start;
+	__u32 start = scratch->start;
 
 	if (length > NAME_BYTES)
 		length = NAME_BYTES;
-	if (start < length + 1 || start > PATH_BYTES) {
-		walk->flags |= FLAG_PATH_TRUNCATED;
+	if (start <= length + 1 || start > PATH_BYTES) {
+		scratch->flags |= FLAG_PATH_TRUNCATED;
 		return 0;
 	}
 	start -= length + 1;
 	/* The masks repeat for the verifier what the test above has established. */
 	start &= PATH_BYTES - 1;
-	walk->scratch->text[start] = '/';
-	bpf_probe_read_kernel(&walk->scratch->text[start + 1], length & 0xff, BPF_CORE_READ(dentry, d_name.name));
-	walk->start = start;
+	scratch->text[start] = '/';
+	bpf_probe_read_kernel(&scratch->text[start + 1], length & 0xff, BPF_CORE_READ(dentry, d_name.name));
+	scratch->start = start;
 	return 1;
 }
 
 static long walk_step(__u32 step, struct path_walk *walk)
 {
+	struct path_scratch *scratch = walk->scratch;
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
 	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 
 	if (dentry == walk->own_root && __builtin_preserve_access_index(&mount->mnt) == walk->own_root_mount)
-		walk->own_start = walk->start;
+		scratch->own_start = scratch->start;
 	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
 		struct mount *below = BPF_CORE_READ(mount, mnt_parent);
 
 		if (below == mount) {
-			/* The root of everything; a file that is its own root was never in a directory. */
-			if (walk->start == PATH_BYTES) {
-				walk->flags |= FLAG_NO_PARENT_DIRECTORY;
-				prepend_name(walk, dentry);
+			/* The root of everything. A file that is its own root was never in a directory, or was mounted
+			 * by itself and that mount has been taken away: then its name is all there is of a path. */
+			if (scratch->start == PATH_BYTES) {
+				scratch->flags |= dentry == parent ? FLAG_NO_PARENT_DIRECTORY : FLAG_PATH_TRUNCATED;
+				prepend_name(scratch, dentry);
 			}
 			return 1;
 		}
@@ -70,7 +75,7 @@ static long walk_step(__u32 step, struct path_walk *walk)
 		walk->mount = below;
 		return 0;
 	}
-	if (!prepend_name(walk, dentry))
+	if (!prepend_name(scratch, dentry))
 		return 1;
 	walk->dentry = parent;
 	return 0;
@@ -82,20 +87,21 @@ static __always_inline int name_is_gone(struct dentry *dentry)
 	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
 }
 
-/* Leaves the path at text[walk->start .. PATH_BYTES]. */
-static __always_inline void walk_path(struct path_walk *walk, struct path_scratch *scratch, struct file *file,
-				      struct task_struct *task)
+/* Leaves the path at text[start .. PATH_BYTES] of `scratch`. */
+static __always_inline void walk_path(struct path_scratch *scratch, struct file *file, struct task_struct *task)
 {
 	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct path_walk walk = {
+		.scratch = scratch,
+		.dentry = BPF_CORE_READ(file, f_path.dentry),
+		.mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt),
+		.own_root = BPF_CORE_READ(task, fs, root.dentry),
+		.own_root_mount = BPF_CORE_READ(task, fs, root.mnt),
+	};
 
-	walk->scratch = scratch;
-	walk->dentry = BPF_CORE_READ(file, f_path.dentry);
-	walk->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-	walk->own_root = BPF_CORE_READ(task, fs, root.dentry);
-	walk->own_root_mount = BPF_CORE_READ(task, fs, root.mnt);
-	walk->start = PATH_BYTES;
-	walk->own_start = 0;
-	walk->flags = name_is_gone(walk->dentry) ? FLAG_NAME_GONE : 0;
-	if (bpf_loop(PATH_STEPS, walk_step, walk, 0) == PATH_STEPS)
-		walk->flags |= FLAG_PATH_TRUNCATED;
+	scratch->start = PATH_BYTES;
+	scratch->own_start = 0;
+	scratch->flags = name_is_gone(walk.dentry) ? FLAG_NAME_GONE : 0;
+	if (bpf_loop(PATH_STEPS, walk_step, &walk, 0) == PATH_STEPS)
+		scratch->flags |= FLAG_PATH_TRUNCATED;
 }

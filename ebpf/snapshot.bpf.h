@@ -38,6 +38,8 @@ int snapshot_task(struct bpf_iter__task *context)
 
 static const char VDSO_NAME[] = "[vdso]";
 static const char ANONYMOUS_NAME[] = "//anon";
+/* What perf says of a path that d_path() cannot give. */
+static const char TOO_LONG_NAME[] = "//toolong";
 
 SEC("iter/task_vma")
 int snapshot_mapping(struct bpf_iter__task_vma *context)
@@ -65,6 +67,8 @@ int snapshot_mapping(struct bpf_iter__task_vma *context)
 	if (file) {
 		record.file_offset = vma->vm_pgoff << PAGE_SHIFT;
 		got = bpf_d_path(&file->f_path, scratch->text, PATH_BYTES);
+		if (got < 0)
+			got = bpf_probe_read_kernel_str(scratch->text, sizeof(TOO_LONG_NAME), TOO_LONG_NAME);
 	} else if (record.start == (__u64)BPF_CORE_READ(vma, vm_mm, context.vdso)) {
 		got = bpf_probe_read_kernel_str(scratch->text, sizeof(VDSO_NAME), VDSO_NAME);
 	} else {

@@ -6,10 +6,10 @@
 #ifndef PIPELINE_ABI_H
 #define PIPELINE_ABI_H
 
-/* linux_binprm and friends never hold more; see PATH_MAX in limits.h. */
+/* A path is shorter: PATH_MAX in limits.h counts a terminator. */
 #define PATH_BYTES 4096
-/* What the caller passed to execve is metadata: longer names are cut, and marked. */
-#define FILENAME_BYTES 1024
+/* What the caller passed to execve; only fexecve's own `/dev/fd/N/...` could be longer, and is cut. */
+#define FILENAME_BYTES PATH_BYTES
 /* BINPRM_BUF_SIZE: the kernel reads no longer interpreter line. */
 #define INTERPRETER_BYTES 256
 /* kernel.perf_event_max_stack's default; bpf_get_stack takes no more. */
@@ -22,7 +22,7 @@ enum record_kind {
 	RECORD_EXEC = 3,    /* image_record */
 	RECORD_FORK = 4,    /* fork_record */
 	RECORD_EXIT = 5,    /* record_header alone */
-	RECORD_FREED = 6,   /* record_header alone; comm empty */
+	RECORD_FREED = 6,   /* record_header alone */
 	RECORD_RENAME = 7,  /* record_header alone; comm is the new name */
 };
 
@@ -30,9 +30,8 @@ enum record_flags {
 	FLAG_KERNEL_THREAD = 1 << 0,
 	FLAG_IN_EXECVE = 1 << 1,
 	FLAG_PATH_TRUNCATED = 1 << 2,   /* path is only its tail */
-	FLAG_NAME_TRUNCATED = 1 << 3,   /* filename is only its head */
-	FLAG_NO_PARENT_DIRECTORY = 1 << 4, /* the file has never been in a directory: memfd */
-	FLAG_NAME_GONE = 1 << 5,        /* the name that was opened has been removed; the file may have others */
+	FLAG_NO_PARENT_DIRECTORY = 1 << 3, /* the file has never been in a directory: memfd */
+	FLAG_NAME_GONE = 1 << 4,        /* the name that was opened has been removed; the file may have others */
 };
 
 /* First in every record. */
@@ -43,9 +42,9 @@ struct record_header {
 	__u32 pid;                 /* task_struct::tgid */
 	__u32 tid;                 /* task_struct::pid */
 	__u64 start_boottime_ns;   /* of the group leader */
-	__u32 exec_count;          /* task_struct::self_exec_id */
+	__u32 exec_count;          /* task_struct::self_exec_id, its low half */
 	__u32 flags;
-	char comm[COMM_BYTES];
+	char comm[COMM_BYTES];     /* ends with the first NUL; what follows that is not written */
 };
 
 /* Followed by kernel_frames + user_frames addresses, leaf first, kernel's before the user's. The slot may be longer. */

@@ -101,7 +101,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct fs_struct *fs;
 	char comm[16];
-	__u32 self_exec_id;
+	__u64 self_exec_id;
 	unsigned int in_execve : 1;
 };
 

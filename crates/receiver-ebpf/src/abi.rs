@@ -13,8 +13,8 @@ pub(crate) const RECORD_RENAME: u32 = 7;
 pub(crate) const FLAG_KERNEL_THREAD: u32 = 1 << 0;
 pub(crate) const FLAG_IN_EXECVE: u32 = 1 << 1;
 pub(crate) const FLAG_PATH_TRUNCATED: u32 = 1 << 2;
-pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 4;
-pub(crate) const FLAG_NAME_GONE: u32 = 1 << 5;
+pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 3;
+pub(crate) const FLAG_NAME_GONE: u32 = 1 << 4;
 
 /// First in every record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
