@@ -46,7 +46,7 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         abi::RECORD_FORK => fork(body)?,
         abi::RECORD_EXIT => ProcessTransition::Exit,
         abi::RECORD_FREED => ProcessTransition::Freed,
-        abi::RECORD_RENAME => ProcessTransition::Rename { tid: Tid(header.tid), comm: Comm(header.comm) },
+        abi::RECORD_RENAME => ProcessTransition::Rename { tid: Tid(header.tid), comm: comm(&header) },
         kind => return Err(DecodeError::UnknownKind { kind }),
     };
     Ok(Event::Process(ProcessEvent {
@@ -105,7 +105,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
         key: image_key(header),
         tid: Tid(header.tid),
         cpu: header.cpu,
-        comm: Comm(header.comm),
+        comm: comm(header),
         cgroup: sample.cgroup_id,
         in_execve: header.flags & abi::FLAG_IN_EXECVE != 0,
         kernel_thread: header.flags & abi::FLAG_KERNEL_THREAD != 0,
@@ -116,7 +116,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
 
 fn seen(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {
     let (executable, _rest, _image) = executable(header, body)?;
-    Ok(ProcessTransition::Seen { executable, comm: Comm(header.comm) })
+    Ok(ProcessTransition::Seen { executable, comm: comm(header) })
 }
 
 fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {
@@ -126,7 +126,7 @@ fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
     Ok(ProcessTransition::Exec {
         // An exec always has a file; one whose walk failed is still an exec, of an unknown one.
         executable: executable.unwrap_or_else(|| Box::new(unknown_executable(&image))),
-        comm: Comm(header.comm),
+        comm: comm(header),
         filename: filename.into(),
         interpreter: (!interpreter.is_empty()).then(|| interpreter.into()),
     })
@@ -185,6 +185,15 @@ fn image_key(header: &RecordHeader) -> ImageKey {
 fn key(pid: u32, start_boottime_ns: u64, exec_count: u32) -> ImageKey {
     let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(start_boottime_ns) };
     ImageKey { process, exec_count: ExecCount(exec_count) }
+}
+
+/// The kernel side writes up to the first NUL; what follows it in the slot is left from an older record.
+fn comm(header: &RecordHeader) -> Comm {
+    let mut ended = false;
+    Comm(header.comm.map(|byte| {
+        ended |= byte == 0;
+        if ended { 0 } else { byte }
+    }))
 }
 
 fn to_path(bytes: &[u8]) -> Box<Path> {

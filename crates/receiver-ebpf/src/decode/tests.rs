@@ -126,6 +126,14 @@ fn an_image_without_a_path_is_a_kernel_thread() {
 }
 
 #[test]
+fn what_an_older_record_left_behind_a_name_is_no_part_of_it() {
+    let mut header = header(abi::RECORD_RENAME);
+    header.comm = *b"sh\0ker\0\0\0\0\0\0\0\0\0x";
+    let renamed = ProcessTransition::Rename { tid: Tid(43), comm: Comm(*b"sh\0\0\0\0\0\0\0\0\0\0\0\0\0\0") };
+    assert_eq!(transition(header.as_bytes()), renamed);
+}
+
+#[test]
 fn a_fork_names_its_parent() {
     let body = ForkBody { parent_start_boottime_ns: 5, parent_pid: 6, parent_exec_count: 7 };
     let record = [header(abi::RECORD_FORK).as_bytes(), body.as_bytes()].concat();
