@@ -31,6 +31,8 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 struct Ticks {
     since: KTime,
+    /// When the timers were stopped: from then on no tick is due.
+    until: Option<KTime>,
     period: Duration,
     /// By position in `cpus`.
     missed: Vec<u64>,
@@ -44,8 +46,13 @@ impl Counters {
         since: KTime,
         period: Duration,
     ) -> Self {
-        let ticks = Ticks { since, period, missed: vec![0; cpus.len()] };
+        let ticks = Ticks { since, until: None, period, missed: vec![0; cpus.len()] };
         Self { map, cpus, ticks, reported: [0; LOSSES.len()], unreadable: false }
+    }
+
+    /// The timers ran until `at`, and are stopped.
+    pub(crate) fn timers_stopped(&mut self, at: KTime) {
+        self.ticks.until = Some(at);
     }
 
     /// What was lost since the last call, up to `now`.
@@ -86,7 +93,8 @@ impl Counters {
 impl Ticks {
     /// Ticks that are overdue by now and were not when last asked.
     fn newly_missed(&mut self, now: KTime, counted: &[Option<u64>]) -> u64 {
-        let span = now.saturating_since(self.since).as_nanos();
+        let until = self.until.map_or(now, |until| until.min(now));
+        let span = until.saturating_since(self.since).as_nanos();
         let due = u64::try_from(span / self.period.as_nanos().max(1)).unwrap_or(u64::MAX);
         let mut newly = 0;
         for (missed, counted) in self.missed.iter_mut().zip(counted) {
@@ -106,10 +114,20 @@ mod tests {
     #[test]
     fn a_tick_is_missed_once_it_is_overdue_by_more_than_the_slack_and_only_once() {
         let second = |s| KTime::ZERO.saturating_add(Duration::from_secs(s));
-        let mut ticks = Ticks { since: second(0), period: Duration::from_millis(100), missed: vec![0; 2] };
+        let mut ticks =
+            Ticks { since: second(0), until: None, period: Duration::from_millis(100), missed: vec![0; 2] };
         assert_eq!(ticks.newly_missed(second(1), &[Some(10), Some(8)]), 0, "within the slack");
         assert_eq!(ticks.newly_missed(second(2), &[Some(20), Some(13)]), 5);
         assert_eq!(ticks.newly_missed(second(2), &[Some(20), Some(13)]), 0, "already told");
         assert_eq!(ticks.newly_missed(second(3), &[Some(30), None]), 0, "unreadable is not missed");
+    }
+
+    #[test]
+    fn no_tick_is_due_of_a_timer_that_was_stopped() {
+        let second = |s| KTime::ZERO.saturating_add(Duration::from_secs(s));
+        let period = Duration::from_millis(100);
+        let mut ticks = Ticks { since: second(0), until: Some(second(2)), period, missed: vec![0] };
+        assert_eq!(ticks.newly_missed(second(9), &[Some(20)]), 0);
+        assert_eq!(ticks.newly_missed(second(9), &[Some(15)]), 3, "missed before it was stopped");
     }
 }

@@ -41,7 +41,10 @@ impl Reader {
         loop {
             let last = stop.load(Ordering::Relaxed);
             if last {
+                // Before the first timer stops: what each has made since is more than is due, never less.
+                let until = clock::now();
                 self.programs.detach_sampler();
+                self.counters.timers_stopped(until);
             }
             let batch = self.poll(last);
             // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
