@@ -33,13 +33,14 @@ impl Config {
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !Self::SAMPLES_PER_SECOND_BOUNDS.contains(&self.samples_per_second) {
-            faults.push(format!(
-                "samples_per_second: must be from 1 to 10000, got {}",
-                self.samples_per_second
-            ));
+            let (least, most) = Self::SAMPLES_PER_SECOND_BOUNDS.into_inner();
+            let found = self.samples_per_second;
+            faults.push(format!("samples_per_second: must be from {least} to {most}, got {found}"));
         }
         if !Self::POLL_INTERVAL_BOUNDS.contains(&self.poll_interval) {
-            faults.push(format!("poll_interval: must be from 5ms to 5s, got {:?}", self.poll_interval));
+            let (least, most) = Self::POLL_INTERVAL_BOUNDS.into_inner();
+            let found = self.poll_interval;
+            faults.push(format!("poll_interval: must be from {least:?} to {most:?}, got {found:?}"));
         }
         faults
     }

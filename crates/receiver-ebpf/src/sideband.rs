@@ -6,8 +6,9 @@ use crate::error::StartError;
 use crate::perf_record::{self, Said};
 use crate::sys::PerfRing;
 
-/// 512 KiB a CPU: an exec leaves about 1 KiB, so this holds some 500 of them on one CPU between two polls.
-const RING_PAGES: usize = 128;
+/// An exec leaves about 1 KiB, so this holds some 500 of them on one CPU between two polls. With its control page it is
+/// what the kernel lets anyone lock (`kernel.perf_event_mlock_kb`).
+const RING_BYTES: usize = 512 << 10;
 
 /// One ring a CPU.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Sideband {
     pub(crate) fn open(cpus: &[u32], now: KTime) -> Result<Self, StartError> {
         let rings = cpus
             .iter()
-            .map(|&cpu| match PerfRing::open(cpu, RING_PAGES) {
+            .map(|&cpu| match PerfRing::open(cpu, RING_BYTES) {
                 Ok(ring) => Ok((ring, now)),
                 Err(source) => Err(StartError::Sideband { cpu, source }),
             })

@@ -31,8 +31,9 @@ unsafe impl Send for PerfRing {}
 pub(crate) struct Garbled;
 
 impl PerfRing {
-    /// Opens and starts a side-event stream of all processes on `cpu`, with a ring of `pages` pages (a power of two).
-    pub(crate) fn open(cpu: u32, pages: usize) -> io::Result<Self> {
+    /// Opens and starts a side-event stream of all processes on `cpu`, with a ring of `data_bytes` (a power of two,
+    /// and whole pages).
+    pub(crate) fn open(cpu: u32, data_bytes: usize) -> io::Result<Self> {
         let mut attributes = attributes();
         let cpu = i32::try_from(cpu).map_err(io::Error::other)?;
         let flags = perf::PERF_FLAG_FD_CLOEXEC.into();
@@ -44,7 +45,6 @@ impl PerfRing {
         // SAFETY: perf_event_open returned this descriptor just now; nobody else has it.
         let event = unsafe { OwnedFd::from_raw_fd(fd) };
         let page_bytes = rustix::param::page_size();
-        let data_bytes = pages * page_bytes;
         let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
         // SAFETY: a new mapping of a descriptor we own, at an address of the kernel's choice.
         let base = unsafe { mmap(null_mut(), page_bytes + data_bytes, protection, flags, event.as_fd(), 0) }?;
