@@ -11,6 +11,7 @@
 #include "identity.bpf.h"
 #include "path.bpf.h"
 #include "image.bpf.h"
+#include "ticks.bpf.h"
 #include "sample.bpf.h"
 #include "lifecycle.bpf.h"
 #include "snapshot.bpf.h"

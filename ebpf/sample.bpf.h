@@ -57,28 +57,6 @@ static __always_inline __u32 stack_bytes(long got)
 	return got < 0 ? 0 : got > (long)STACK_BYTES ? STACK_BYTES : got;
 }
 
-/* When each CPU's timer last fired, ns of CLOCK_MONOTONIC; 0 before its first tick. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} last_ticks SEC(".maps");
-
-/* Ticks that should have come between the last one and this. */
-static __always_inline __u64 ticks_skipped(__u64 period)
-{
-	__u32 zero = 0;
-	__u64 *last = bpf_map_lookup_elem(&last_ticks, &zero);
-	__u64 now = bpf_ktime_get_ns(), since;
-
-	if (!last || !period)
-		return 0;
-	since = *last ? now - *last : 0;
-	*last = now;
-	return since > period ? (since + period / 2) / period - 1 : 0;
-}
-
 SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *context)
 {
@@ -86,16 +64,11 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct stack_scratch *scratch;
 	struct shape shape = {};
-	__u64 skipped = ticks_skipped(context->sample_period);
 
+	count_tick(task, context->sample_period);
 	/* The idle task, on each CPU: cpu-clock ticks there too. */
-	if (!(__u32)bpf_get_current_pid_tgid()) {
-		/* A halted virtual CPU wakes late for a timer: what it has missed is no sample. One that was stopped
-		 * in the middle of its work is still at work when the overdue tick fires. */
-		count_many(COUNTER_TICKS_IDLE, 1 + skipped);
+	if (!(__u32)bpf_get_current_pid_tgid())
 		return 0;
-	}
-	count(COUNTER_TICKS_BUSY);
 	scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
 	if (!scratch) {
 		count(COUNTER_SAMPLE_NO_SCRATCH);

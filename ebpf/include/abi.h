@@ -89,14 +89,15 @@ struct mapping_record {
 
 /* Slots of the per-CPU array `counters`. */
 enum counter {
-	COUNTER_TICKS_IDLE = 0,            /* the CPU was idle when the timer fired, or should have: no sample due */
+	COUNTER_TICKS_IDLE = 0,            /* the timer fired on an idle CPU: no sample due */
 	COUNTER_TICKS_BUSY = 1,            /* a sample was due */
 	COUNTER_SAMPLE_RING_FULL = 2,
 	COUNTER_SAMPLE_NO_SCRATCH = 3,
 	COUNTER_LIFECYCLE_RING_FULL = 4,
 	COUNTER_LIFECYCLE_NO_SCRATCH = 5,
 	COUNTER_RENAME_OVER_BUDGET = 6,
-	COUNTERS = 7,
+	COUNTER_TICKS_MISSED = 7,          /* a sample was due, and the timer fired too late for it */
+	COUNTERS = 8,
 };
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");

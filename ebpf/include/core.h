@@ -103,6 +103,7 @@ struct task_struct {
 	char comm[16];
 	__u64 self_exec_id;
 	unsigned int in_execve : 1;
+	unsigned long nvcsw, nivcsw;
 };
 
 struct linux_binprm {

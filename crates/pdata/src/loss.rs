@@ -21,7 +21,8 @@ pub struct Loss {
 pub enum LossReason {
     /// A sample found its ring full.
     SampleRingFull,
-    /// A timer tick did not fire in time (the virtual CPU was stopped, or perf throttled it).
+    /// A sampling timer fired too late (the virtual CPU was stopped, or interrupts were off). Counted where it is
+    /// certain that the CPU was busy, so it may be more.
     SampleTimerMissed,
     /// A sample's record could not be decoded.
     SampleMalformed,

@@ -88,6 +88,7 @@ pub(crate) enum Counter {
     LifecycleRingFull = 4,
     LifecycleNoScratch = 5,
     RenameOverBudget = 6,
+    TicksMissed = 7,
 }
 
 // As the _Static_asserts in abi.h, less the header.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use pdata::LossReason;
 
+use crate::counters::Ticks;
+
 /// Handles of the receiver's metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -13,6 +15,8 @@ pub(crate) struct Metrics {
     lateness: Gauge,
     lag: Gauge,
     batches: Counter,
+    ticks_busy: Counter,
+    ticks_idle: Counter,
     forks_by_hook: Counter,
     forks_by_perf: Counter,
 }
@@ -27,6 +31,10 @@ impl Metrics {
         describe_gauge!(
             LAG,
             "How far the watermark was behind the clock when it was last given, in seconds."
+        );
+        describe_counter!(
+            TICKS,
+            "Ticks of the sampling timers; each busy one is a sample, or counted as lost."
         );
         describe_counter!(BATCHES, "Batches passed on.");
         describe_counter!(
@@ -43,6 +51,8 @@ impl Metrics {
             lateness: gauge!(LATENESS),
             lag: gauge!(LAG),
             batches: counter!(BATCHES),
+            ticks_busy: counter!(TICKS, "state" => "busy"),
+            ticks_idle: counter!(TICKS, "state" => "idle"),
             forks_by_hook: counter!(FORKS, "source" => "bpf"),
             forks_by_perf: counter!(FORKS, "source" => "perf"),
         };
@@ -54,6 +64,11 @@ impl Metrics {
 
     pub(crate) fn accepted(&self, samples: u64) {
         self.accepted.increment(samples);
+    }
+
+    pub(crate) fn ticks(&self, ticks: Ticks) {
+        self.ticks_busy.increment(ticks.busy);
+        self.ticks_idle.increment(ticks.idle);
     }
 
     pub(crate) fn forks(&self, by_hook: u64, by_perf: u64) {
@@ -81,5 +96,6 @@ const LOST: &str = "otelcol_receiver_ebpf_records_lost_total";
 const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
 const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
+const TICKS: &str = "otelcol_receiver_ebpf_ticks_total";
 const FORKS: &str = "otelcol_receiver_ebpf_forks_total";
 const BATCHES: &str = "otelcol_receiver_ebpf_batches_total";

@@ -41,10 +41,7 @@ impl Reader {
         loop {
             let last = stop.load(Ordering::Relaxed);
             if last {
-                // Before the first timer stops: what each has made since is more than is due, never less.
-                let until = clock::now();
                 self.programs.detach_sampler();
-                self.counters.timers_stopped(until);
             }
             let batch = self.poll(last);
             // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
@@ -109,7 +106,8 @@ impl Reader {
     fn account_losses(&mut self, malformed: [(LossReason, u64); 3]) {
         let (from, until) = (self.checked, clock::now());
         self.checked = until;
-        for (reason, count) in self.counters.losses(until).into_iter().chain(malformed) {
+        self.metrics.ticks(self.counters.ticks());
+        for (reason, count) in self.counters.losses().into_iter().chain(malformed) {
             if count > 0 {
                 metrics::lost(reason, count);
                 self.orderer.push(Event::Loss(Loss { from, until, reason, count }));

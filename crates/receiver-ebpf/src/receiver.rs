@@ -65,7 +65,7 @@ impl Receiver {
             samples: maps.samples,
             lifecycle: maps.lifecycle,
             sideband,
-            counters: Counters::new(maps.counters, cpus, now, config.period()),
+            counters: Counters::new(maps.counters),
             orderer,
             horizon,
             period: config.period(),

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What became of the sampling timer's ticks, CPU by CPU. */
+
+/* The CPU's last tick. */
+struct tick {
+	__u64 ktime_ns;
+	__u64 switches; /* how often the thread it hit had been switched out by then */
+	__u32 tid;      /* 0: the CPU was idle */
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tick);
+} last_ticks SEC(".maps");
+
+/* A timer that fires late (a stopped virtual CPU, interrupts off for long) skips the ticks it has missed. They were samples
+ * if the CPU was busy all the while, which is certain only where one thread has run from the last tick to this without a
+ * switch. So this counts no more than was lost, and may count less; what is overdue by the clock alone would be no measure, since
+ * the timer of an idle CPU may not fire at all. */
+static __always_inline void count_tick(struct task_struct *task, __u64 period)
+{
+	__u32 zero = 0, tid = BPF_CORE_READ(task, pid);
+	struct tick *last = bpf_map_lookup_elem(&last_ticks, &zero);
+	__u64 now = bpf_ktime_get_ns(), switches = 0;
+
+	count(tid ? COUNTER_TICKS_BUSY : COUNTER_TICKS_IDLE);
+	if (!last)
+		return;
+	if (tid)
+		switches = BPF_CORE_READ(task, nvcsw) + BPF_CORE_READ(task, nivcsw);
+	if (tid && tid == last->tid && switches == last->switches && period) {
+		__u64 ticks = (now - last->ktime_ns + period / 2) / period;
+
+		if (ticks > 1)
+			count_many(COUNTER_TICKS_MISSED, ticks - 1);
+	}
+	last->ktime_ns = now;
+	last->switches = switches;
+	last->tid = tid;
+}
