@@ -10,6 +10,9 @@
 //! 3. whatever is stamped before `t` is in its ring, complete, and a reader that drains each ring until it
 //!    is empty, or until it meets a record still being written (which then began after `t`), has it.
 //!
+//! With one CPU online the kernel skips the grace period; none is needed there, since both producers run with preemption
+//! off and so never are half-way when we run.
+//!
 //! See `docs/decisions/watermark.md`. Sources: membarrier(2); kernel `kernel/sched/membarrier.c` (synchronize_rcu),
 //! `kernel/events/core.c` (perf_iterate_sb), `kernel/trace/bpf_trace.c` (__bpf_trace_run).
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use aya::util::online_cpus;
-use pdata::{Batch, Watermark};
+use pdata::{Batch, LossReason, Watermark};
 use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
@@ -21,7 +21,7 @@ use crate::counters::Counters;
 use crate::error::{ReceiverError, StartError};
 use crate::horizon::Horizon;
 use crate::loader::Programs;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::order::Orderer;
 use crate::preflight;
 use crate::reader::Reader;
@@ -53,8 +53,8 @@ impl Receiver {
         let sideband = Sideband::open(&cpus, clock::now())?;
         let mut orderer = Orderer::default();
         let (images, mappings) = programs.snapshot()?;
-        let running =
-            snapshot::events(&images, &mappings).map_err(|error| StartError::Snapshot(error.into()))?;
+        let (running, broken) = snapshot::events(&images, &mappings);
+        metrics::lost(LossReason::LifecycleMalformed, broken);
         tracing::info!(events = running.len(), "snapshot of running processes read");
         running.into_iter().for_each(|event| orderer.push(event));
         let horizon = Horizon::probe();
