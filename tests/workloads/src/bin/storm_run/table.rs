@@ -58,6 +58,9 @@ pub(crate) struct Arguments {
     /// Also export to a server that never answers, and that is gone after so many seconds.
     #[arg(long)]
     exporter_stall: Option<f64>,
+    /// Also export to a port where nobody listens, so that every export fails.
+    #[arg(long, conflicts_with = "exporter_stall")]
+    exporter_fails: bool,
     /// Also print what each of the agent's BPF programs cost.
     #[arg(long)]
     bpf_stats: bool,
@@ -84,8 +87,11 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
     let mut storm = Prepared::new(&shape(arguments), &place)?;
     let window = Duration::from_millis(arguments.window_ms);
-    let server = arguments.exporter_stall.map(|_| Silent::start()).transpose()?;
+    let sick = arguments.exporter_stall.is_some() || arguments.exporter_fails;
+    let server = sick.then(Silent::start).transpose()?;
     let otlp_port = server.as_ref().map(Silent::port);
+    // A port that was listened on a moment ago, and is not any more, refuses.
+    let server = server.filter(|_| !arguments.exporter_fails);
     let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window, otlp_port };
     let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
     if let Some(stats) = &stats {
@@ -107,8 +113,9 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     })?;
     let (used, ran) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
     let profiles = agent.profiles();
-    if let Some(stall) = arguments.exporter_stall {
-        end_stall(&agent, server, Duration::from_secs_f64(stall).saturating_sub(started.elapsed()));
+    if sick {
+        let stall = Duration::from_secs_f64(arguments.exporter_stall.unwrap_or_default());
+        end_sickness(&agent, server, stall.saturating_sub(started.elapsed()));
     }
     agent.stop()?;
     write(&truth, &dir.join("truth.jsonl"))?;
@@ -130,12 +137,12 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     Ok(passed)
 }
 
-/// Says what the agent holds while an exporter stalls, and after.
-fn end_stall(agent: &Agent, server: Option<Silent>, rest: Duration) {
+/// Says what the agent holds while an exporter stalls or fails, and after.
+fn end_sickness(agent: &Agent, server: Option<Silent>, rest: Duration) {
     let held = || agent.metric("otelcol_processor_procinfo_held_processes").unwrap_or(f64::NAN);
     let mib = || agent.usage().rss >> 20;
     thread::sleep(rest);
-    println!("at the end of the stall: {} exited processes held, {} MiB resident", held(), mib());
+    println!("while an exporter does not deliver: {} exited processes held, {} MiB resident", held(), mib());
     drop(server);
     thread::sleep(RECOVERED);
     println!("{} s later: {} held, {} MiB", RECOVERED.as_secs(), held(), mib());
