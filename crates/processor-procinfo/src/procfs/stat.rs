@@ -22,10 +22,10 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// True if a process that started at `start_time` may be this one. A tick is 10 ms, within which
-    /// no pid comes round again.
+    /// True if a process that started at `start_time` may be this one: the kernel rounds the same
+    /// instant down. A tick is 10 ms, within which a pid comes round again only if there are few.
     pub(crate) fn is_start(&self, start_time: BootTime) -> bool {
-        self.start_ticks.abs_diff(start_time.as_nanos() / TICK_NANOS) <= 1
+        self.start_ticks == start_time.as_nanos() / TICK_NANOS
     }
 }
 
@@ -66,7 +66,8 @@ mod tests {
         assert!(!stat.kernel_thread);
         assert!(stat.is_start(BootTime::from_nanos(12_345_670_000_000)));
         assert!(stat.is_start(BootTime::from_nanos(12_345_679_999_999)));
-        assert!(!stat.is_start(BootTime::from_nanos(12_345_700_000_000)));
+        assert!(!stat.is_start(BootTime::from_nanos(12_345_669_999_999)));
+        assert!(!stat.is_start(BootTime::from_nanos(12_345_680_000_000)));
         assert!(parse(KERNEL).unwrap().kernel_thread);
     }
 
