@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 const HASHED: u64 = 4096;
 /// Bytes of headers and notes read at most, whatever a file says of their size.
 const MAX_READ: u64 = 1 << 20;
+/// Segments kept at most: linkers make a dozen, and each file remembered keeps its own.
+const MAX_SEGMENTS: usize = 256;
 /// The longest Go build ID kept; they have 83 bytes.
 const MAX_GO_BUILD_ID: usize = 256;
 
@@ -61,7 +63,7 @@ fn describe<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -
     let mut facts = FileFacts::default();
     let mut segments = Vec::new();
     for segment in header.program_headers(endian, data)? {
-        if segment.p_type(endian) == PT_LOAD {
+        if segment.p_type(endian) == PT_LOAD && segments.len() < MAX_SEGMENTS {
             segments.push(Segment {
                 file_offset: FileOffset(segment.p_offset(endian).into()),
                 size: segment.p_filesz(endian).into(),
@@ -71,9 +73,14 @@ fn describe<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -
         // Broken notes are no reason to give up what the headers say.
         let Ok(Some(notes)) = segment.notes(endian, data) else { continue };
         for note in notes.map_while(Result::ok) {
+            // The first valid one counts, as it does for the kernel (lib/buildid.c).
             match (note.name(), note.n_type(endian)) {
-                (ELF_NOTE_GNU, NT_GNU_BUILD_ID) => facts.build_id = BuildId::new(note.desc()),
-                (ELF_NOTE_GO, NT_GO_BUILD_ID) => facts.go_build_id = go_build_id(note.desc()),
+                (ELF_NOTE_GNU, NT_GNU_BUILD_ID) => {
+                    facts.build_id = facts.build_id.or_else(|| BuildId::new(note.desc()));
+                }
+                (ELF_NOTE_GO, NT_GO_BUILD_ID) => {
+                    facts.go_build_id = facts.go_build_id.or_else(|| go_build_id(note.desc()));
+                }
                 _ => {}
             }
         }

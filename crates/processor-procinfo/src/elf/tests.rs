@@ -51,6 +51,13 @@ fn segments_and_both_build_ids_are_read() {
 }
 
 #[test]
+fn of_several_build_ids_the_first_valid_one_counts() {
+    let notes = [note(b"GNU\0", 3, &[1; 32]), note(b"GNU\0", 3, &[2; 20]), note(b"GNU\0", 3, &[3; 20])];
+    let facts = read_facts(&mut Cursor::new(elf64(&notes.concat()))).unwrap();
+    assert_eq!(facts.build_id, BuildId::new(&[2; 20]));
+}
+
+#[test]
 fn a_file_that_is_no_elf_file_has_a_hash_alone() {
     let facts = read_facts(&mut Cursor::new(b"#!/bin/sh\n")).unwrap();
     assert_eq!(facts, FileFacts { htlhash: facts.htlhash, ..FileFacts::default() });
