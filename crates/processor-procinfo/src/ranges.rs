@@ -207,10 +207,11 @@ impl Ranges {
     /// Drops the older half if there are too many: rarely, so that it costs little for each mapping.
     fn limit(&mut self) {
         if self.live.len() > MAX_PIECES {
-            let mut ages: Vec<KTime> = self.live.iter().map(|piece| piece.since).collect();
+            // By address too: all that `/proc` shows is of one age.
+            let age = |piece: &Piece| (piece.since, piece.start);
+            let mut ages: Vec<_> = self.live.iter().map(age).collect();
             let (_, &mut median, _) = ages.select_nth_unstable(MAX_PIECES / 2);
-            let live = Arc::make_mut(&mut self.live);
-            live.retain(|piece| piece.since > median);
+            Arc::make_mut(&mut self.live).retain(|piece| age(piece) > median);
         }
     }
 }

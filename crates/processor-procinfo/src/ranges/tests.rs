@@ -115,3 +115,12 @@ fn a_process_that_always_maps_elsewhere_holds_a_bounded_number() {
         assert!(ranges.find(Pc(2 * place), AT(place)).is_some(), "the newest is among them");
     }
 }
+
+#[test]
+fn too_many_mappings_of_one_age_do_not_push_each_other_all_out() {
+    let mut ranges = Ranges::default();
+    for place in 0..=MAX_PIECES as u64 {
+        ranges.fill(AT(0), mapping(2 * place, 2 * place + 1, 1));
+    }
+    assert_eq!(ranges.live.len(), MAX_PIECES / 2);
+}
