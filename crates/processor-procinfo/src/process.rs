@@ -5,8 +5,8 @@ use pdata::{ExecCount, KTime, UnixNanos};
 use crate::images::Images;
 use crate::mappings::Mappings;
 
-/// How often `/proc` is asked about one process at most: what cannot be repaired is counted for
-/// every sample, not tried for every sample.
+/// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
+/// sample, not tried for every sample.
 const MAX_REPAIRS: u8 = 4;
 
 /// All that is known of a process.
@@ -23,6 +23,8 @@ pub(crate) struct Process {
 #[derive(Debug, Default)]
 struct Repair {
     pending: bool,
+    /// Image last asked about, and how often.
+    image: ExecCount,
     tries: u8,
 }
 
@@ -32,15 +34,16 @@ impl Process {
         Self { created, images, mappings, repair: Repair::default() }
     }
 
-    /// True if `/proc` is to be asked: it has not been too often, and is not being.
-    pub(crate) fn may_repair(&self) -> bool {
-        !self.repair.pending && self.repair.tries < MAX_REPAIRS
+    /// True if `/proc` is to be asked about an image: it has not been too often, and is not being
+    /// asked about any.
+    pub(crate) fn may_repair(&self, image: ExecCount) -> bool {
+        !self.repair.pending && (self.repair.image != image || self.repair.tries < MAX_REPAIRS)
     }
 
-    /// `/proc` is being asked.
-    pub(crate) fn repair_asked(&mut self) {
-        self.repair.pending = true;
-        self.repair.tries += 1;
+    /// `/proc` is being asked about an image.
+    pub(crate) fn repair_asked(&mut self, image: ExecCount) {
+        let tries = if self.repair.image == image { self.repair.tries } else { 0 };
+        self.repair = Repair { pending: true, image, tries: tries + 1 };
     }
 
     /// `/proc` has answered.

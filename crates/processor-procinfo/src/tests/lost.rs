@@ -194,6 +194,15 @@ fn without_its_cleared_record_an_exec_does_not_keep_the_old_mappings() {
 }
 
 #[test]
+fn mappings_of_an_image_never_known_are_forgotten_after_an_exec_without_its_cleared_record() {
+    let (mut scene, unknown) = (Scene::new(), image(5, 1, 1));
+    scene.ask(5, unknown, 0);
+    scene.batch(20, vec![mapped(6, 5, 0, "/lib/old"), exec(15, image(5, 1, 2), "/bin/new")]);
+    scene.tracker.acknowledge(Watermark::before(AT(20)));
+    assert!(scene.tracker.is_lean(), "{:?}", scene.tracker);
+}
+
+#[test]
 fn the_exec_count_of_mappings_is_put_right_by_each_exec() {
     let mut scene = Scene::new();
     scene.batch(10, vec![seen(5, image(5, 1, 1), "/bin/a"), mapped(6, 5, 0, "/lib/a")]);
@@ -228,6 +237,8 @@ fn a_process_is_not_looked_up_for_ever() {
         }
     }
     assert!((1..10).contains(&lookups), "{lookups}");
+    scene.ask(300, image(5, 1, 2), 0);
+    assert_eq!(scene.looked_up().len(), 1, "its next image is another matter");
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl Tracker {
         let replaced = process.images.begin(key.exec_count, at, image);
         let newest = !process.images.has_newer(key.exec_count);
         let mapped = !newest || process.mappings.exec(key.exec_count, at);
-        if let Some(at) = replaced {
+        // Without its `Cleared`, the exec itself may have replaced mappings of which no image was known.
+        if let Some(at) = replaced.or((!mapped).then_some(at)) {
             self.replaced.push(at, key.process);
         }
         if !mapped {

@@ -39,13 +39,13 @@ impl Repairs {
 impl Tracker {
     /// Asks `/proc` about a process of which something is missing, unless that cannot help.
     pub(super) fn ask_repair(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
-        let key = request.image.process;
+        let (key, image) = (request.image.process, request.image.exec_count);
         if self.table.is_running(key)
             && let Some(process) = self.table.get_mut(key)
-            && process.may_repair()
+            && process.may_repair(image)
             && reads.ask(Request::Process(request))
         {
-            process.repair_asked();
+            process.repair_asked(image);
         }
     }
 
