@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use pdata::{Backing, BuildId, Executable, FileState, MappedFile, Mapping, MappingRecord, ProcessKey};
 use rustc_hash::FxHashMap;
 
+use crate::procfs::DELETED;
 use crate::reader::{FileRequest, Reads, Request};
 
 /// How often a file is tried to be read at most: a lost race is tried again at a later sight, when
@@ -18,8 +19,6 @@ const MAX_TRIES: u8 = 16;
 const MAX_SPECIALS: usize = 64;
 /// Fewest entries at which to look for files that nobody has mapped any more.
 const LEAST_SWEEP: usize = 256;
-/// What the kernel appends to the name of a file that has lost its own.
-const DELETED: &[u8] = b" (deleted)";
 /// Names that begin like a path and name no file one could read.
 const NO_FILE: [&[u8]; 4] = [b"//anon", b"/anon_hugepage", b"/dev/zero", b"/SYSV"];
 
@@ -40,6 +39,12 @@ struct Known {
     build_id: Option<BuildId>,
     file: Weak<MappedFile>,
     reading: Arc<Reading>,
+}
+
+impl Known {
+    fn is_mapped(&self) -> bool {
+        self.file.strong_count() > 0
+    }
 }
 
 /// How far the reading of one file has come; shared by who asks and who reads.
@@ -159,8 +164,12 @@ impl Files {
         let file = Arc::new(MappedFile { path, build_id, facts: OnceLock::new() });
         let reading = Arc::new(Reading::default());
         let known = Known { build_id, file: Arc::downgrade(&file), reading: Arc::clone(&reading) };
-        self.by_name.entry(name.into()).or_default().push(known);
-        self.entries += 1;
+        let same_name = self.by_name.entry(name.into()).or_default();
+        // A file made again and again under one name would have each look-up pass by all it has been.
+        let before = same_name.len();
+        same_name.retain(Known::is_mapped);
+        same_name.push(known);
+        self.entries = self.entries + same_name.len() - before;
         (file, reading)
     }
 
@@ -170,7 +179,7 @@ impl Files {
             return;
         }
         self.by_name.retain(|_, same_name| {
-            same_name.retain(|known| known.file.strong_count() > 0);
+            same_name.retain(Known::is_mapped);
             !same_name.is_empty()
         });
         self.entries = self.by_name.values().map(Vec::len).sum();
@@ -269,5 +278,9 @@ mod tests {
             files.mapping(&record(&format!("/tmp/{round}"), None), ProcessKey::default(), &mut Vec::new());
         }
         assert!(files.by_name.len() <= LEAST_SWEEP, "{}", files.by_name.len());
+        for build in 0..100 {
+            files.mapping(&record("/tmp/same", Some(build)), ProcessKey::default(), &mut Vec::new());
+        }
+        assert_eq!(files.by_name[&b"/tmp/same"[..]].len(), 1);
     }
 }

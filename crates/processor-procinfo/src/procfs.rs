@@ -1,10 +1,15 @@
 //! The text files of proc(5), and what they say of a process.
 //!
-//! [`source`] alone touches `/proc`; the others parse bytes, any bytes, without panicking.
+//! [`source`] alone reads `/proc`, and [`open`] opens the files found through it; the others parse
+//! bytes, any bytes, without panicking.
 
 pub(crate) mod maps;
+pub(crate) mod open;
 pub(crate) mod source;
 pub(crate) mod stat;
+
+/// What the kernel appends to a path that does not name the file any more.
+pub(crate) const DELETED: &[u8] = b" (deleted)";
 
 /// A line that is not as proc(5) says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,21 +1,21 @@
-//! Alone in touching `/proc`, and the files that processes see.
+//! Alone in reading `/proc`.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use pdata::{Comm, Executable, FileState, KTime, MappingRecord, Pc, ProcessKey, Tid};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use super::{ParseError, maps, stat};
+use super::open::{open_below, open_file};
+use super::{DELETED, ParseError, maps, stat};
 
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
-/// What the kernel appends to a path that does not name the file any more.
-const DELETED: &[u8] = b" (deleted)";
+/// Bytes of `maps` read at most: a process chooses how many lines it has and how long their names are.
+const MAX_MAPS_BYTES: u64 = 16 << 20;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ impl ProcSource {
         let (executable, mappings) = if kernel_thread {
             (None, Vec::new())
         } else {
-            (Some(executable(seen)?), maps::parse(&fs::read(seen.join("maps"))?)?)
+            (Some(executable(seen)?), maps::parse(&maps_text(&seen.join("maps"))?)?)
         };
         let comm = comm(&fs::read(seen.join("comm"))?);
         Ok(Snapshot { executable, comm, mappings })
@@ -150,26 +150,13 @@ impl ProcSource {
     }
 }
 
-/// The regular file at a path, seen by the agent itself.
-///
-/// # Errors
-/// [`ProcError::Gone`] if there is none, or something else.
-pub(crate) fn open_file(path: &Path) -> Result<File, ProcError> {
-    // NONBLOCK: what has come in the file's place may be a FIFO, whose open would wait.
-    regular(File::from(rustix::fs::open(path, READ, Mode::empty())?))
-}
-
-const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-
-fn open_below(root: &Path, path: &Path) -> Result<File, ProcError> {
-    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    // A link met on the way means what it means to the process.
-    let file = rustix::fs::openat2(root, path, READ, Mode::empty(), ResolveFlags::IN_ROOT)?;
-    regular(File::from(file))
-}
-
-fn regular(file: File) -> Result<File, ProcError> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(ProcError::Gone) }
+/// The text of `maps`, as many whole lines of it as may be read.
+fn maps_text(path: &Path) -> Result<Vec<u8>, ProcError> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
+    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    text.truncate(end);
+    Ok(text)
 }
 
 /// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.
@@ -180,7 +167,8 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
     let file = fs::metadata(&link)?;
     let (path, state) = match text.strip_suffix(DELETED) {
         Some(path) if path.starts_with(b"/memfd:") => (path, FileState::Memfd),
-        Some(path) if file.nlink() == 0 => (path, FileState::Deleted),
+        // A file may be called so; one that has lost this name may have others.
+        Some(path) if !is_named(&text, &file) => (path, FileState::Deleted),
         _ => (&*text, FileState::Linked),
     };
     let path = Path::new(OsStr::from_bytes(path));
@@ -196,6 +184,12 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
         mount_namespace: u32::try_from(fs::metadata(seen.join("ns/mnt"))?.ino()).unwrap_or_default(),
         truncated: false,
     })
+}
+
+/// True if the file has that name.
+fn is_named(name: &[u8], file: &fs::Metadata) -> bool {
+    fs::metadata(OsStr::from_bytes(name))
+        .is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()))
 }
 
 /// Device and inode number of an open file, as the kernel has them inside.

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::FileRequest;
 use crate::elf;
 use crate::files::Location;
-use crate::procfs::source::{ProcError, ProcSource, kernel_inode, open_file};
+use crate::procfs::open::open_file;
+use crate::procfs::source::{ProcError, ProcSource, kernel_inode};
 
 /// Files whose facts are remembered at most, by build ID.
 const MAX_REMEMBERED: usize = 4096;

@@ -1,9 +1,9 @@
 //! A made-up `/proc`, and the real one of this very process.
 
-use std::io::Read;
 use std::os::unix::fs::symlink;
 
 use pdata::{BootTime, Pid};
+use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 
 use super::*;
@@ -59,6 +59,32 @@ fn a_process_in_a_chroot_shows_both_views_of_its_path() {
 }
 
 #[test]
+fn a_name_that_ends_like_a_mark_is_told_from_a_mark() {
+    let tree = Tree::new();
+    let named = tree.root.join("bin/a (deleted)");
+    fs::rename(tree.root.join("bin/a"), &named).unwrap();
+    fs::remove_file(tree.process.join("exe")).unwrap();
+    symlink(&named, tree.process.join("exe")).unwrap();
+    let executable = tree.source().snapshot(KEY, Tid(42)).unwrap().executable.unwrap();
+    assert_eq!((&*executable.path, executable.state), (&*named, FileState::Linked));
+}
+
+#[test]
+fn a_file_that_has_lost_the_name_it_was_opened_by_is_deleted_even_if_it_has_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (opened, other) = (dir.path().join("opened"), dir.path().join("other"));
+    fs::copy("/bin/sleep", &opened).unwrap();
+    let mut child = std::process::Command::new(&opened).arg("60").spawn().unwrap();
+    fs::hard_link(&opened, &other).unwrap();
+    fs::remove_file(&opened).unwrap();
+    let seen = super::executable(Path::new(&format!("/proc/{}", child.id())));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let executable = seen.unwrap();
+    assert_eq!((&*executable.path, executable.state), (&*opened, FileState::Deleted));
+}
+
+#[test]
 fn a_process_whose_leader_has_exited_is_seen_through_the_thread() {
     let tree = Tree::new();
     let thread = tree.process.join("task/43");
@@ -99,18 +125,15 @@ fn a_path_is_looked_up_in_the_processes_root_links_and_all() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_not_opened_for_long() {
+fn what_is_no_regular_file_is_not_opened() {
     let tree = Tree::new();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        tree.root.join("fifo"),
-        rustix::fs::FileType::Fifo,
-        Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    let (fifo, mode) = (tree.root.join("fifo"), Mode::from_raw_mode(0o600));
+    rustix::fs::mknodat(rustix::fs::CWD, fifo, FileType::Fifo, mode, 0).unwrap();
     assert!(matches!(tree.source().open_as_seen(KEY, Path::new("/fifo")), Err(ProcError::Gone)));
     assert!(matches!(open_file(&tree.root), Err(ProcError::Gone)));
+    for path in ["/dev/null", "/proc/self/stat"] {
+        assert!(matches!(open_file(Path::new(path)), Err(ProcError::Gone)), "{path}");
+    }
 }
 
 #[test]
