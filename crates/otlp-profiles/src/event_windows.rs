@@ -51,7 +51,8 @@ pub struct EventWindows<G> {
     length: u64,
     /// Start of window 0.
     origin: Option<KTime>,
-    /// By rising number. More than one only if a batch reaches beyond its own watermark.
+    /// By rising number. More than one only while a batch is taken, since all its events are before
+    /// its watermark.
     open: VecDeque<Open<G>>,
     /// Number of the first window that has not been closed.
     first_open: u64,

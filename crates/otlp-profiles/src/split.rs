@@ -9,7 +9,8 @@ use prost::Message;
 use crate::extract::extract;
 
 /// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames,
-/// each in a file of its own with the longest path.
+/// each in a file of its own with the longest path, if that is UTF-8 (what is not takes up to three
+/// times as much).
 pub const MIN_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// A bound that the Collector's default of 4 MiB for a received message leaves room for.
@@ -20,7 +21,7 @@ pub const DEFAULT_REQUEST_BYTES: usize = 3_900 * 1024;
 /// Parts hold whole resources if possible, in order, each with a dictionary of only what it uses.
 /// A resource that is too large alone is split by samples, and a sample by timestamps; the parts then
 /// repeat the resource and the profile's times and attributes. What cannot be split is left too large:
-/// one timestamp of one sample, which takes less than [`MIN_REQUEST_BYTES`].
+/// one timestamp of one sample; how much that takes, [`MIN_REQUEST_BYTES`] says.
 #[must_use]
 pub fn split(request: ExportProfilesServiceRequest, max_bytes: usize) -> Vec<ExportProfilesServiceRequest> {
     let mut parts = Vec::new();

@@ -37,8 +37,8 @@ impl Event {
 /// another still holds them. A batch may be empty: it then only moves the watermark.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Ordered by [`Event::at`], each at or after the previous batch's watermark unless it is late.
-    /// May hold events at or after this batch's own watermark only at the end of the stream.
+    /// Ordered by [`Event::at`]: each before this batch's watermark, and at or after the previous
+    /// batch's unless it is late.
     pub events: Arc<Vec<Event>>,
     /// Every event stamped before it has been passed on, in this batch or an earlier one.
     pub watermark: Watermark,
