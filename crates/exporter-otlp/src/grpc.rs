@@ -42,14 +42,10 @@ impl Grpc {
             .map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
         let mut endpoint = Endpoint::from(uri)
             .user_agent(USER_AGENT)
-            .map_err(ConnectError::Tls)?
+            .map_err(|error| ConnectError::Config(error.to_string()))?
             .connect_timeout(config.timeout);
         if tls {
-            let refuse = match config.tls.ca_file {
-                Some(_) => ConnectError::Tls,
-                None => ConnectError::NoSystemCertificates,
-            };
-            endpoint = endpoint.tls_config(tls::settings(&config.tls)?).map_err(refuse)?;
+            endpoint = tls::secure(endpoint, &config.tls)?;
         }
         let mut client = ProfilesServiceClient::new(endpoint.connect_lazy());
         if config.compression == Compression::Gzip {
@@ -64,7 +60,7 @@ impl Grpc {
 fn headers(config: &Config) -> Result<MetadataMap, ConnectError> {
     let mut map = MetadataMap::new();
     for (name, value) in &config.headers {
-        let refuse = || ConnectError::Config(format!("headers.{name}: cannot be sent"));
+        let refuse = || ConnectError::Config(format!("headers::{name}: cannot be sent"));
         let key: AsciiMetadataKey = name.parse().map_err(|_invalid| refuse())?;
         let mut value: AsciiMetadataValue = value.expose().parse().map_err(|_invalid| refuse())?;
         value.set_sensitive(true);

@@ -240,9 +240,24 @@ async fn certificates_that_cannot_be_used_are_named() {
         |ca_file: &Path| secure(address, TlsConfig { ca_file: Some(ca_file.into()), ..TlsConfig::default() });
     let missing = directory.path().join("none.pem");
     let error = OtlpExporter::connect("otlp", with(&missing)).unwrap_err();
-    assert_eq!(error.to_string(), format!("exporters.otlp.tls.ca_file: cannot read {}", missing.display()));
+    assert_eq!(error.to_string(), format!("tls::ca_file: cannot read {}", missing.display()));
     let garbage = directory.path().join("garbage.pem");
     std::fs::write(&garbage, "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").unwrap();
     let error = OtlpExporter::connect("otlp", with(&garbage)).unwrap_err();
-    assert!(matches!(error, ConnectError::Tls(_)), "{error}");
+    assert!(matches!(error, ConnectError::BadFile { key: "ca_file", .. }), "{error}");
+    let empty = directory.path().join("empty.pem");
+    std::fs::write(&empty, "# nothing yet\n").unwrap();
+    let error = OtlpExporter::connect("otlp", with(&empty)).unwrap_err();
+    assert!(matches!(error, ConnectError::NoCertificate { key: "ca_file", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_not_taken_for_a_fault_of_the_authority() {
+    let authority = Authority::new();
+    let (certificate, _) = authority.sign("agent");
+    let cert_file = Some(authority.write("cert.pem", &certificate));
+    let key_file = Some(authority.write("key.pem", "no key"));
+    let tls = TlsConfig { ca_file: Some(authority.ca_file()), cert_file, key_file, ..TlsConfig::default() };
+    let error = OtlpExporter::connect("otlp", secure("127.0.0.1:1".parse().unwrap(), tls)).unwrap_err();
+    assert!(matches!(error, ConnectError::BadFile { key: "key_file", .. }), "{error}");
 }
