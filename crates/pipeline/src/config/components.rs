@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use figment::value::Value;
 
-use super::decode::Context;
+use super::decode::{Context, find};
 use super::fault::{Fault, Faults, hint};
 use super::id::ComponentId;
 
@@ -159,20 +159,27 @@ impl Section<'_> {
     ) -> Option<T> {
         let before = faults.as_slice().len();
         let config = self.context.decode(self.value, &self.path, faults)?;
-        // What was taken out as unreadable must not be reported again as missing.
-        let found = if faults.as_slice().len() == before { validate(&config) } else { Vec::new() };
-        for fault in found {
-            // `key.key: message`, but a message alone if what is before the colon is no key.
-            let (key, message) = match fault.split_once(": ") {
-                Some((key, message)) if !key.contains(' ') => (Some(key), message),
-                _ => (None, fault.as_str()),
-            };
-            let keys = key
-                .into_iter()
-                .flat_map(|key| key.replace('.', "::").split("::").map(str::to_owned).collect::<Vec<_>>());
-            let path = self.path.iter().cloned().chain(keys).collect();
-            faults.push(Fault { path, message: message.to_owned(), source: self.context.source(self.value) });
+        let all_read = faults.as_slice().len() == before;
+        for fault in validate(&config) {
+            let (keys, message) = split(&fault);
+            let found = find(self.value, &keys);
+            let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
+            // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
+            if all_read || (found.is_some() && !faults.touches(&path)) {
+                let source = self.context.source(found.unwrap_or(self.value));
+                faults.push(Fault { path, message: message.to_owned(), source });
+            }
         }
         Some(config)
+    }
+}
+
+/// Splits `key.key: message`; there are no keys if what is before the colon is none.
+fn split(fault: &str) -> (Vec<String>, &str) {
+    match fault.split_once(": ") {
+        Some((key, message)) if !key.contains(' ') => {
+            (key.replace('.', "::").split("::").map(str::to_owned).collect(), message)
+        }
+        _ => (Vec::new(), fault),
     }
 }

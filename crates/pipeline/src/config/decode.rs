@@ -62,7 +62,7 @@ impl Context<'_> {
 }
 
 /// The node at `path`.
-fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+pub(super) fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, key| match value {
         Value::Dict(_, dict) => dict.get(key),
         Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),

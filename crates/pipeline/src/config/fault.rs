@@ -41,9 +41,10 @@ impl Faults {
     }
 
     /// True if something is wrong at `path` or inside it.
-    pub(super) fn touches(&self, path: &[&str]) -> bool {
+    pub(super) fn touches<S: AsRef<str>>(&self, path: &[S]) -> bool {
         self.0.iter().any(|fault| {
-            fault.path.len() >= path.len() && fault.path.iter().zip(path).all(|(key, other)| key == other)
+            fault.path.len() >= path.len()
+                && fault.path.iter().zip(path).all(|(key, other)| key == other.as_ref())
         })
     }
 
@@ -71,7 +72,8 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// ` (did you mean "path"?)`, or the choices if nothing comes close; to be put after a fault.
+/// ` (did you mean "path"?)`, or the choices if nothing comes close; to be put after a fault. Empty if
+/// there is nothing to choose from.
 pub(super) fn hint<'a>(found: &str, choices: impl IntoIterator<Item = &'a str> + Clone) -> String {
     // Regardless of case, since `INFO` means `info`.
     let found = found.to_lowercase();
@@ -83,6 +85,7 @@ pub(super) fn hint<'a>(found: &str, choices: impl IntoIterator<Item = &'a str> +
         .filter(|&(distance, choice)| distance <= (choice.len() / 3).max(1));
     match near {
         Some((_, choice)) => format!(" (did you mean {choice:?}?)"),
+        None if choices.clone().into_iter().next().is_none() => String::new(),
         None => format!(" (valid values: [{}])", choices.into_iter().collect::<Vec<_>>().join(", ")),
     }
 }
@@ -97,6 +100,7 @@ mod tests {
         assert_eq!(hint("ednpoint", ["endpoint", "tls"]), " (did you mean \"endpoint\"?)");
         assert_eq!(hint("INFO", ["info", "warn"]), " (did you mean \"info\"?)");
         assert_eq!(hint("colour", ["path", "window"]), " (valid values: [path, window])");
+        assert_eq!(hint("colour", []), "");
     }
 
     #[test]

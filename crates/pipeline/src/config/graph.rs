@@ -125,7 +125,7 @@ fn resolve<C: Clone>(
     faults: &mut Faults,
 ) -> Option<Vec<(ComponentId, C)>> {
     // A section that could not be read at all: what it holds is not known.
-    if configured.is_empty() && faults.touches(&[&format!("{class}s")]) {
+    if configured.is_empty() && faults.touches(&[format!("{class}s")]) {
         return None;
     }
     let mut seen = BTreeSet::new();

@@ -68,9 +68,29 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Env(name) => write!(f, "env:{name}"),
-            Self::Yaml(text) => write!(f, "yaml:{text}"),
-            Self::Set(text) => write!(f, "{SETTING_FLAG} {text}"),
+            Self::Yaml(text) => write!(f, "yaml:{}", Excerpt(text)),
+            Self::Set(text) => write!(f, "{SETTING_FLAG} {}", Excerpt(text)),
         }
+    }
+}
+
+/// The first line of a text with something on it, and not too much of it: a location has to fit into the
+/// one line of a fault.
+struct Excerpt<'a>(&'a str);
+
+impl Excerpt<'_> {
+    /// Most characters that are shown.
+    const MAX: usize = 80;
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.trim();
+        let line = text.lines().next().unwrap_or_default();
+        let shown =
+            line.char_indices().nth(Self::MAX).map_or(line, |(end, _)| line.get(..end).unwrap_or(line));
+        f.write_str(shown)?;
+        f.write_str(if shown.len() < text.len() { " ..." } else { "" })
     }
 }
 
@@ -93,6 +113,14 @@ mod tests {
         assert_eq!(Location::parse("env:A").unwrap(), Location::Env("A".to_owned()));
         assert_eq!(Location::parse("yaml:a::b: 1").unwrap(), Location::Yaml("a::b: 1".to_owned()));
         assert!(matches!(Location::parse("https://x/y"), Err(ConfigError::Scheme { .. })));
+    }
+
+    #[test]
+    fn a_location_is_shown_on_one_line() {
+        let shown = |text: &str| Location::Yaml(text.to_owned()).to_string();
+        assert_eq!(shown("a: 1"), "yaml:a: 1");
+        assert_eq!(shown("\na:\n  b: 1\n"), "yaml:a: ...");
+        assert_eq!(shown(&"\u{fc}".repeat(90)), format!("yaml:{} ...", "\u{fc}".repeat(80)));
     }
 
     #[test]

@@ -224,6 +224,30 @@ fn faults_are_collected_from_every_section() {
 }
 
 #[test]
+fn values_out_of_bounds_are_told_beside_keys_that_cannot_be_read() {
+    let found = faults(
+        "{ exporters: { debug: { top: 0, verbosity: 7, windw: 1s }, file/b: { path: [x], window: 1h } } }",
+    );
+    for place in [
+        "exporters::debug::top: is 0",
+        "exporters::debug::verbosity: expected",
+        "exporters::debug: has invalid keys: windw",
+        "exporters::file/b::path: expected",
+        "exporters::file/b::window: is 3600s",
+    ] {
+        assert!(found.contains(place), "{place} is not in {found}");
+    }
+    assert_eq!(found.lines().count(), 5, "{found}");
+}
+
+#[test]
+fn a_value_out_of_bounds_names_the_location_it_came_from() {
+    let error =
+        load(&[SOUND, "exporters::debug::top: 0", "exporters::debug::window: 6s"]).unwrap_err().to_string();
+    assert!(error.ends_with("top: is 0, expected 1 to 10000 (in yaml:exporters::debug::top: 0)"), "{error}");
+}
+
+#[test]
 fn a_fault_names_its_location_if_there_are_several() {
     let error = load(&[SOUND, "exporters::file::pth: x"]).unwrap_err().to_string();
     assert_eq!(
