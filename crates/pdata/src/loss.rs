@@ -28,7 +28,8 @@ pub enum LossReason {
     SampleMalformed,
     /// A sample found no scratch memory in the kernel.
     SampleNoScratch,
-    /// An exporter's queue was full: that exporter alone did not get the sample.
+    /// An exporter's queue was full, or what it was at work on took too long: that exporter alone did not get the
+    /// sample.
     SampleQueueFull,
     /// A lifecycle record found its ring full.
     LifecycleRingFull,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use pdata::{Batch, KTime, Watermark};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 use tower::{Service, ServiceExt as _};
 use tracing::{error, info, warn};
 
@@ -81,6 +82,8 @@ impl Branch {
                 ledger: Ledger::default(),
                 metrics: metrics.clone(),
                 give_up_after: settings.give_up_after,
+                seen: Watermark::NONE,
+                owed: Owed::default(),
                 is_failing: false,
             }
             .run(receiver),
@@ -199,6 +202,10 @@ struct Driver<S> {
     ledger: Ledger,
     metrics: BranchMetrics,
     give_up_after: Duration,
+    /// Watermark of the last batch that was taken from the queue.
+    seen: Watermark,
+    /// What was lost with the batches that the exporter never got ready for.
+    owed: Owed,
     /// True if the last call failed.
     is_failing: bool,
 }
@@ -234,13 +241,27 @@ where
     }
 
     /// The exporter's answer; `None` if there was none, which is then counted and logged.
-    async fn call(&mut self, batch: Batch) -> Option<Watermark> {
-        let call = async { self.service.ready().await?.call(batch).await };
-        match timeout(self.give_up_after, call).await {
-            Ok(Ok(answer)) => {
-                self.is_failing = false;
-                Some(answer)
-            }
+    async fn call(&mut self, mut batch: Batch) -> Option<Watermark> {
+        let deadline = Instant::now() + self.give_up_after;
+        let since = mem::replace(&mut self.seen, batch.watermark);
+        let ready = async { self.service.ready().await.map(|_service| ()) };
+        let ready = timeout_at(deadline, ready).await;
+        if self.outcome(ready).is_none() {
+            // It has not seen the batch. One that it has seen is its own to tell of, or still to deliver.
+            self.owed.note(&batch, since);
+            return None;
+        }
+        self.owed.pay(&mut batch);
+        let answer = timeout_at(deadline, self.service.call(batch)).await;
+        let answer = self.outcome(answer)?;
+        self.is_failing = false;
+        Some(answer)
+    }
+
+    /// What the exporter has said in time; counted and logged if it is nothing good.
+    fn outcome<T>(&mut self, result: Result<Result<T, S::Error>, Elapsed>) -> Option<T> {
+        match result {
+            Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => {
                 self.metrics.given_up("error");
                 self.note_failing(&error);

@@ -221,6 +221,19 @@ async fn an_exporter_is_told_what_it_was_not_given_and_the_others_are_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_exporter_is_told_what_it_was_not_ready_for() {
+    let mut rig = Rig::new();
+    rig.b.allow(0);
+    rig.call(batch(before(10), 3)).await;
+    sleep(SETTINGS.give_up_after).await;
+    rig.b.allow(2);
+    rig.call(batch(before(20), 1)).await;
+    rig.call(batch(before(30), 1)).await;
+    assert_eq!(losses(&answer(&mut rig.b, before(20)).await), [(LossReason::SampleQueueFull, 3)]);
+    assert_eq!(losses(&answer(&mut rig.b, before(30)).await), [], "told once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_batch_is_acknowledged_without_waiting_for_another() {
     let mut rig = Rig::new();
     rig.call(batch(before(10), 8)).await;
