@@ -9,6 +9,7 @@
 //! A batch that does not fit into an exporter's queue is dropped for that exporter alone, and counted.
 
 mod branch;
+mod driver;
 mod ledger;
 mod owed;
 #[cfg(test)]

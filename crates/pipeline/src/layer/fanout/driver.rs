@@ -1,0 +1,152 @@
+//! The task that drives one exporter.
+
+use std::fmt::Display;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pdata::{Batch, Watermark};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
+use tower::{Service, ServiceExt as _};
+use tracing::error;
+
+use super::ledger::Ledger;
+use super::owed::Owed;
+use crate::metrics::{BranchMetrics, count};
+
+/// What the task tells the fan-out.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Highest watermark the exporter has acknowledged, nanoseconds.
+    pub(super) acknowledged: AtomicU64,
+    /// Samples queued and not acknowledged.
+    pub(super) samples: AtomicU64,
+}
+
+/// A batch, and the room it takes until it has been answered.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) batch: Batch,
+    /// `None` for the last batch, which always fits.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The task's end of a branch.
+pub(super) struct Driver<S> {
+    name: Arc<str>,
+    service: S,
+    shared: Arc<Shared>,
+    ledger: Ledger,
+    metrics: BranchMetrics,
+    give_up_after: Duration,
+    /// Watermark of the last batch that was taken from the queue.
+    seen: Watermark,
+    /// What was lost with the batches that the exporter never got ready for.
+    owed: Owed,
+    /// True if the last call failed.
+    is_failing: bool,
+}
+
+impl<S> Driver<S>
+where
+    S: Service<Batch, Response = Watermark>,
+    S::Error: Display,
+{
+    /// A driver of `service`, called `name`, that tells `shared` how far it has got.
+    pub(super) fn new(
+        name: Arc<str>,
+        service: S,
+        shared: Arc<Shared>,
+        metrics: BranchMetrics,
+        give_up_after: Duration,
+    ) -> Self {
+        Self {
+            name,
+            service,
+            shared,
+            metrics,
+            give_up_after,
+            ledger: Ledger::default(),
+            seen: Watermark::NONE,
+            owed: Owed::default(),
+            is_failing: false,
+        }
+    }
+
+    /// Drives the exporter, one batch at a time and in order, until the stream ends.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
+        while let Some(Queued { batch, _room }) = queue.recv().await {
+            let through = batch.watermark;
+            self.ledger.give(through, count(batch.samples()));
+            match self.call(batch).await {
+                // Nobody can be done with what it has not been given yet.
+                Some(answer) if through != Watermark::END => {
+                    self.acknowledge(answer.min(through));
+                }
+                Some(_) => {
+                    self.acknowledge(through);
+                }
+                None => {
+                    let samples = self.acknowledge(through);
+                    self.metrics.send_failed.increment(samples);
+                }
+            }
+            if through == Watermark::END {
+                return;
+            }
+        }
+    }
+
+    /// The exporter's answer; `None` if there was none, which is then counted and logged.
+    async fn call(&mut self, mut batch: Batch) -> Option<Watermark> {
+        let deadline = Instant::now() + self.give_up_after;
+        let since = mem::replace(&mut self.seen, batch.watermark);
+        let ready = async { self.service.ready().await.map(|_service| ()) };
+        let ready = timeout_at(deadline, ready).await;
+        if self.outcome(ready).is_none() {
+            // It has not seen the batch. One that it has seen is its own to tell of, or still to deliver.
+            self.owed.note(&batch, since);
+            return None;
+        }
+        self.owed.pay(&mut batch);
+        let answer = timeout_at(deadline, self.service.call(batch)).await;
+        let answer = self.outcome(answer)?;
+        self.is_failing = false;
+        Some(answer)
+    }
+
+    /// What the exporter has said in time; counted and logged if it is nothing good.
+    fn outcome<T>(&mut self, result: Result<Result<T, S::Error>, Elapsed>) -> Option<T> {
+        match result {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(error)) => {
+                self.metrics.given_up("error");
+                self.note_failing(&error);
+                None
+            }
+            Err(_elapsed) => {
+                self.metrics.given_up("timeout");
+                self.note_failing(&format!("no answer within {:?}", self.give_up_after));
+                None
+            }
+        }
+    }
+
+    /// One line for the first failure of a row: the metric counts them all.
+    fn note_failing(&mut self, error: &dyn Display) {
+        if !mem::replace(&mut self.is_failing, true) {
+            error!(exporter = %self.name, %error, "Exporting failed. Dropping data.");
+        }
+    }
+
+    fn acknowledge(&mut self, answer: Watermark) -> u64 {
+        let samples = self.ledger.acknowledge(answer);
+        self.shared.samples.fetch_sub(samples, Ordering::Release);
+        self.shared.acknowledged.store(self.ledger.acknowledged().at().as_nanos(), Ordering::Release);
+        samples
+    }
+}
