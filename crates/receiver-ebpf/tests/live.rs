@@ -275,3 +275,50 @@ fn the_sampler_sees_our_own_stacks_and_the_snapshot_our_own_executable() {
     // Two seconds of CPU time at 199 Hz are 398 ticks, however the machine shares its CPUs.
     assert!(ours > 300, "{ours} of {} samples in our own text", leaves.len());
 }
+
+/// Starts a copy of `sleep` whose path is longer than the kernel side holds, with a name's border exactly at its limit.
+fn sleep_far_down(root: &std::path::Path) -> std::process::Child {
+    const SCRIPT: &str =
+        "for _ in $(seq 17); do mkdir $0; cd -P $0; done; cp $(command -v sleep) $1; exec ./$1 60";
+    let (directory, program) = ("d".repeat(255), "s".repeat(255));
+    let mut command = Command::new("sh");
+    let child = command.args(["-ec", SCRIPT, &directory, &program]).current_dir(root).spawn().unwrap();
+    let name = format!("/proc/{}/comm", child.id());
+    let start = Instant::now();
+    while !std::fs::read_to_string(&name).unwrap().starts_with("sss") {
+        assert!(start.elapsed() < Duration::from_secs(30), "the program was not started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+/// Whoever may make directories must not be able to keep the agent from starting.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_path_longer_than_the_kernel_side_holds_is_told_by_its_tail() {
+    let root = tempfile::tempdir().unwrap();
+    let mut child = sleep_far_down(root.path());
+    let batches = record(|| ());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let pid = Pid(child.id());
+    let executable = batches
+        .iter()
+        .flat_map(|batch| batch.events.iter())
+        .find_map(|event| match event {
+            Event::Process(event) if event.image.process.pid == pid => match &event.transition {
+                ProcessTransition::Seen { executable, .. } => executable.clone(),
+                _ => None,
+            },
+            _ => None,
+        })
+        .unwrap();
+    assert!(executable.truncated, "{executable:?}");
+    let tail = format!("{}/{}", "d".repeat(255), "s".repeat(255));
+    assert!(executable.path.ends_with(tail), "{executable:?}");
+    let lost = batches.iter().flat_map(|batch| batch.events.iter()).any(|event| match event {
+        Event::Loss(loss) => !loss.reason.is_sample(),
+        _ => false,
+    });
+    assert!(!lost, "no record was malformed");
+}
