@@ -1,20 +1,16 @@
 //! The stage.
 
 use std::fmt;
-use std::future::{Future, ready};
 use std::io::Write;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use exporterhelper::{Answer, Delivery, Metrics, Stopped};
 use otlp_profiles::{Closed, EventWindows};
 use pdata::{Batch, Watermark};
-use tokio::sync::oneshot;
 use tower::Service;
 
 use crate::config::Config;
-use crate::error::DebugError;
-use crate::metrics::Metrics;
 use crate::report::report;
 use crate::tally::Tally;
 
@@ -27,8 +23,7 @@ pub struct DebugExporter {
     config: Config,
     windows: EventWindows<Tally>,
     output: Arc<Mutex<Output>>,
-    /// Resolves when the windows before have been printed.
-    busy: Option<oneshot::Receiver<()>>,
+    delivery: Delivery,
 }
 
 /// Where reports go.
@@ -47,44 +42,30 @@ impl DebugExporter {
             windows: EventWindows::new(config.window),
             config,
             output: Arc::new(Mutex::new(output)),
-            busy: None,
+            delivery: Delivery::default(),
         }
     }
 }
 
 impl Service<Batch> for DebugExporter {
     type Response = Watermark;
-    type Error = DebugError;
-    type Future = Pin<Box<dyn Future<Output = Result<Watermark, DebugError>> + Send>>;
+    type Error = Stopped;
+    type Future = Answer;
 
-    /// Ready once the windows before have been printed, so that no answer runs ahead of them.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DebugError>> {
-        if let Some(busy) = &mut self.busy {
-            // The sender is dropped unused.
-            let _closed = std::task::ready!(Pin::new(busy).poll(cx));
-            self.busy = None;
-        }
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        self.delivery.poll_idle(cx).map(Ok)
     }
 
-    fn call(&mut self, batch: Batch) -> Self::Future {
+    fn call(&mut self, batch: Batch) -> Answer {
         let start = || Tally::new(self.config.verbosity, batch.clock, batch.period);
         let (closed, done) = self.windows.push(&batch, start);
         if closed.is_empty() {
-            return Box::pin(ready(Ok(done)));
+            return Delivery::nothing(done);
         }
-        let (printed, busy) = oneshot::channel();
-        self.busy = Some(busy);
         let (config, output) = (self.config.clone(), Arc::clone(&self.output));
-        // Started here, not when polled: the report is printed even if the caller loses patience.
-        let task = tokio::task::spawn_blocking(move || {
+        self.delivery.start_blocking(done, move || {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             closed.iter().for_each(|window| output.print(&config, window));
-            drop(printed);
-        });
-        Box::pin(async move {
-            task.await.map_err(DebugError::Stopped)?;
-            Ok(done)
         })
     }
 }

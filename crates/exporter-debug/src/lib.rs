@@ -3,15 +3,12 @@
 //! [`DebugExporter`] is the stage. What it prints is for eyes, not for parsers, and may change.
 
 mod config;
-mod error;
 mod exporter;
-mod metrics;
 mod report;
 mod tally;
 mod text;
 
 pub use config::{Config, Verbosity};
-pub use error::DebugError;
 pub use exporter::DebugExporter;
 
 #[cfg(test)]

@@ -26,11 +26,3 @@ impl OpenError {
         Self { path, fix, source }
     }
 }
-
-/// The exporter is broken.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The runtime is shutting down, or writing has panicked.
-    #[error("the thread that writes the file was stopped")]
-    Stopped(#[source] tokio::task::JoinError),
-}

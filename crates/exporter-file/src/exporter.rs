@@ -1,23 +1,20 @@
 //! The stage.
 
 use std::fs::{File, OpenOptions};
-use std::future::{Future, ready};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
+use exporterhelper::{Answer, Delivery, Metrics, Stopped};
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows, json};
 use pdata::{Batch, Watermark};
-use tokio::sync::oneshot;
 use tower::Service;
 
 use crate::config::Config;
-use crate::error::{FileError, OpenError};
+use crate::error::OpenError;
 use crate::lines::{Lines, ends_torn};
-use crate::metrics::Metrics;
 
 /// Gathers batches into windows and appends each as a line of OTLP/JSON.
 ///
@@ -27,8 +24,7 @@ use crate::metrics::Metrics;
 pub struct FileExporter {
     windows: Windows,
     output: Arc<Mutex<Output>>,
-    /// Resolves when the window before has been written.
-    busy: Option<oneshot::Receiver<()>>,
+    delivery: Delivery,
 }
 
 impl FileExporter {
@@ -44,7 +40,7 @@ impl FileExporter {
             // The bound of a request sent by gRPC, so that a line can be sent on as it is.
             windows: Windows::new(config.window, DEFAULT_REQUEST_BYTES),
             output: Arc::new(Mutex::new(output)),
-            busy: None,
+            delivery: Delivery::default(),
         })
     }
 }
@@ -73,37 +69,23 @@ fn open(config: &Config) -> io::Result<Lines<File>> {
 
 impl Service<Batch> for FileExporter {
     type Response = Watermark;
-    type Error = FileError;
-    type Future = Pin<Box<dyn Future<Output = Result<Watermark, FileError>> + Send>>;
+    type Error = Stopped;
+    type Future = Answer;
 
-    /// Ready once the window before has been written, so that no answer runs ahead of it.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FileError>> {
-        if let Some(busy) = &mut self.busy {
-            // The sender is dropped unused.
-            let _closed = std::task::ready!(Pin::new(busy).poll(cx));
-            self.busy = None;
-        }
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        self.delivery.poll_idle(cx).map(Ok)
     }
 
-    fn call(&mut self, batch: Batch) -> Self::Future {
+    fn call(&mut self, batch: Batch) -> Answer {
         let finished = self.windows.push(&batch);
         if finished.requests.is_empty() {
-            return Box::pin(ready(Ok(finished.done)));
+            return Delivery::nothing(finished.done);
         }
-        let (done, busy) = oneshot::channel();
-        self.busy = Some(busy);
         let output = Arc::clone(&self.output);
-        // Started here, not when polled: the window is written even if the caller loses patience.
-        let task = tokio::task::spawn_blocking(move || {
+        self.delivery.start_blocking(finished.done, move || {
             // A panic in an earlier window left at worst a torn line, which is known.
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             finished.requests.iter().for_each(|request| output.write(request));
-            drop(done);
-        });
-        Box::pin(async move {
-            task.await.map_err(FileError::Stopped)?;
-            Ok(finished.done)
         })
     }
 }

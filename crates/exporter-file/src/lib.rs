@@ -7,10 +7,9 @@ mod config;
 mod error;
 mod exporter;
 mod lines;
-mod metrics;
 
 pub use config::Config;
-pub use error::{FileError, OpenError};
+pub use error::OpenError;
 pub use exporter::FileExporter;
 
 #[cfg(test)]

@@ -47,11 +47,3 @@ pub enum ConnectError {
     )]
     NoSystemCertificates(#[source] tonic::transport::Error),
 }
-
-/// The exporter is broken.
-#[derive(Debug, thiserror::Error)]
-pub enum OtlpError {
-    /// The runtime is shutting down, or sending has panicked.
-    #[error("the task that sends profiles was stopped")]
-    Stopped(#[source] tokio::task::JoinError),
-}

@@ -1,23 +1,22 @@
 //! The stage.
 
 use std::error::Error as _;
-use std::future::{Future, ready};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use exporterhelper::{Answer, Delivery, Stopped};
 use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesServiceRequest, ExportProfilesServiceResponse,
 };
 use otlp_profiles::{Request, Windows};
 use pdata::{Batch, Watermark};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 use tonic::Status;
 use tower::{Service, ServiceExt};
 
 use crate::config::Config;
-use crate::error::{ConnectError, OtlpError};
+use crate::error::ConnectError;
 use crate::grpc::Grpc;
 use crate::metrics::Metrics;
 use crate::outage::{Notice, Outage};
@@ -30,9 +29,8 @@ use crate::outage::{Notice, Outage};
 #[derive(Debug)]
 pub struct OtlpExporter<S = Grpc> {
     windows: Windows,
-    delivery: Arc<Mutex<Delivery<S>>>,
-    /// Resolves when the windows before are done with.
-    busy: Option<oneshot::Receiver<()>>,
+    client: Arc<Mutex<Client<S>>>,
+    delivery: Delivery,
 }
 
 impl OtlpExporter {
@@ -59,11 +57,11 @@ impl<S> OtlpExporter<S> {
         max_request_bytes: usize,
     ) -> Self {
         let metrics = Metrics::of(name);
-        let delivery = Delivery { service, endpoint, outage: Outage::default(), metrics };
+        let client = Client { service, endpoint, outage: Outage::default(), metrics };
         Self {
             windows: Windows::new(window, max_request_bytes),
-            delivery: Arc::new(Mutex::new(delivery)),
-            busy: None,
+            client: Arc::new(Mutex::new(client)),
+            delivery: Delivery::default(),
         }
     }
 }
@@ -76,52 +74,38 @@ where
     S::Future: Send,
 {
     type Response = Watermark;
-    type Error = OtlpError;
-    type Future = Pin<Box<dyn Future<Output = Result<Watermark, OtlpError>> + Send>>;
+    type Error = Stopped;
+    type Future = Answer;
 
-    /// Ready once the windows before are done with, so that no answer runs ahead of them.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), OtlpError>> {
-        if let Some(busy) = &mut self.busy {
-            // The sender is dropped unused.
-            let _closed = std::task::ready!(Pin::new(busy).poll(cx));
-            self.busy = None;
-        }
-        Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        self.delivery.poll_idle(cx).map(Ok)
     }
 
-    fn call(&mut self, batch: Batch) -> Self::Future {
+    fn call(&mut self, batch: Batch) -> Answer {
         let finished = self.windows.push(&batch);
         if finished.requests.is_empty() {
-            return Box::pin(ready(Ok(finished.done)));
+            return Delivery::nothing(finished.done);
         }
-        let (sent, busy) = oneshot::channel();
-        self.busy = Some(busy);
-        let delivery = Arc::clone(&self.delivery);
-        // Started here, not when polled: the window is sent even if the caller loses patience.
-        let task = tokio::spawn(async move {
-            let mut delivery = delivery.lock().await;
+        let client = Arc::clone(&self.client);
+        self.delivery.start(finished.done, async move {
+            let mut client = client.lock().await;
             for request in finished.requests {
-                delivery.send(request).await;
+                client.send(request).await;
             }
-            drop(sent);
-        });
-        Box::pin(async move {
-            task.await.map_err(OtlpError::Stopped)?;
-            Ok(finished.done)
         })
     }
 }
 
 /// Sends requests, and counts and logs what becomes of them.
 #[derive(Debug)]
-struct Delivery<S> {
+struct Client<S> {
     service: S,
     endpoint: String,
     outage: Outage,
     metrics: Metrics,
 }
 
-impl<S> Delivery<S>
+impl<S> Client<S>
 where
     S: Service<ExportProfilesServiceRequest, Response = ExportProfilesServiceResponse, Error = Status>,
 {

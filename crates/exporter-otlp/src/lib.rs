@@ -14,7 +14,7 @@ mod secret;
 mod tls;
 
 pub use config::{Compression, Config, TlsConfig};
-pub use error::{ConnectError, OtlpError};
+pub use error::ConnectError;
 pub use exporter::OtlpExporter;
 pub use grpc::Grpc;
 pub use secret::Secret;

@@ -1,37 +1,32 @@
-//! The metrics of this exporter.
+//! The metrics of this exporter: those of every exporter, and one of its own.
 
 use metrics::{Counter, counter, describe_counter};
 
-const SENT: &str = "otelcol_exporter_sent_profile_samples";
-const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
 
 /// What one exporter counts, labelled with its name: two of a type are told apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    sent: Counter,
-    send_failed: Counter,
+    common: exporterhelper::Metrics,
     rejected: Counter,
 }
 
 impl Metrics {
     /// Describes the metrics and makes them appear with 0.
     pub(crate) fn of(exporter: &str) -> Self {
-        describe_counter!(SENT, "Samples delivered, as the kernel took them.");
-        describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
         describe_counter!(REJECTED, "Profiles of delivered requests that the server says it has rejected.");
-        let counter = |name| counter!(name, "exporter" => exporter.to_owned());
-        Self { sent: counter(SENT), send_failed: counter(SEND_FAILED), rejected: counter(REJECTED) }
+        let rejected = counter!(REJECTED, "exporter" => exporter.to_owned());
+        Self { common: exporterhelper::Metrics::of(exporter), rejected }
     }
 
     /// Counted when a request is taken, even if in part: as in the Collector, the server's count of what
     /// it rejected is of profiles and is kept apart.
     pub(crate) fn sent(&self, samples: u64) {
-        self.sent.increment(samples);
+        self.common.sent(samples);
     }
 
     pub(crate) fn send_failed(&self, samples: u64) {
-        self.send_failed.increment(samples);
+        self.common.send_failed(samples);
     }
 
     pub(crate) fn rejected(&self, profiles: u64) {
