@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{Comm, Image, ImageKey, KTime, Mapping, Pc, Tid};
 
 /// One stack, captured at one instant on one CPU. Each stands for one sampling period of CPU time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// Capture time. Source: `bpf_ktime_get_ns` in `ebpf/sample.bpf.h`.
     pub at: KTime,

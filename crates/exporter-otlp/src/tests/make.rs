@@ -25,18 +25,7 @@ pub(super) fn after(second: u64) -> Watermark {
 }
 
 fn sample(at: u64) -> Sample {
-    Sample {
-        at: KTime::from_nanos(at),
-        key: ImageKey::default(),
-        tid: Tid(1),
-        cpu: 0,
-        comm: Comm::default(),
-        cgroup: 1,
-        in_execve: false,
-        kernel_thread: false,
-        stack: Stack::default(),
-        image: None,
-    }
+    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: 1, ..Sample::default() }
 }
 
 /// Timestamps in a request.

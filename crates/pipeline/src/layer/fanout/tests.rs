@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use pdata::{ClockOffset, Comm, Event, ImageKey, KTime, Loss, LossReason, Sample, Stack, Tid};
+use pdata::{ClockOffset, Event, KTime, Loss, LossReason, Sample, Tid};
 use proptest::prelude::*;
 use tokio::runtime;
 use tokio::time::{Instant, sleep};
@@ -32,18 +32,7 @@ fn before(nanos: u64) -> Watermark {
 }
 
 fn batch(watermark: Watermark, samples: usize) -> Batch {
-    let sample = Sample {
-        at: KTime::ZERO,
-        key: ImageKey::default(),
-        tid: Tid(1),
-        cpu: 0,
-        comm: Comm::default(),
-        cgroup: 1,
-        in_execve: false,
-        kernel_thread: false,
-        stack: Stack::default(),
-        image: None,
-    };
+    let sample = Sample { at: KTime::ZERO, tid: Tid(1), cgroup: 1, ..Sample::default() };
     Batch {
         events: Arc::new(vec![Event::Sample(sample); samples]),
         watermark,
