@@ -53,7 +53,7 @@ struct sample_record {
 	__u64 cgroup_id;
 	__u16 kernel_frames;
 	__u16 user_frames;
-	__u32 reserved;
+	__u32 period_ns;           /* CPU time that the sample stands for */
 };
 
 /* Followed by path, filename and interpreter, back to back. The slot may be longer. */

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use exporterhelper::{Answer, Delivery, Metrics, Stopped};
+use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
 use otlp_profiles::{Closed, EventWindows};
 use pdata::{Batch, Watermark};
 use tower::Service;
@@ -34,10 +34,10 @@ struct Output {
 }
 
 impl DebugExporter {
-    /// An exporter that prints to `out`; `name` is its label in metrics.
+    /// An exporter that prints to `out`.
     #[must_use]
-    pub fn new(name: &str, config: Config, out: impl Write + Send + 'static) -> Self {
-        let output = Output { out: Some(Box::new(out)), metrics: Metrics::of(name) };
+    pub fn new(settings: &Settings, config: Config, out: impl Write + Send + 'static) -> Self {
+        let output = Output { out: Some(Box::new(out)), metrics: Metrics::of(settings) };
         Self {
             windows: EventWindows::new(config.window),
             config,
@@ -57,7 +57,7 @@ impl Service<Batch> for DebugExporter {
     }
 
     fn call(&mut self, batch: Batch) -> Answer {
-        let start = || Tally::new(self.config.verbosity, batch.clock, batch.period);
+        let start = || Tally::new(self.config.verbosity, batch.clock);
         let (closed, done) = self.windows.push(&batch, start);
         if closed.is_empty() {
             return Delivery::nothing(done);
@@ -74,13 +74,13 @@ impl Output {
     fn print(&mut self, config: &Config, window: &Closed<Tally>) {
         let samples = window.gathered.samples;
         let Some(out) = &mut self.out else {
-            return self.metrics.send_failed(samples);
+            return self.metrics.send_failed(samples, &"nobody reads standard output any more");
         };
         let text = report(config, window);
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => self.metrics.sent(samples),
             Err(error) => {
-                self.metrics.send_failed(samples);
+                self.metrics.send_failed(samples, &error);
                 tracing::warn!(%error, "cannot print profiles, debug exporter stops printing");
                 self.out = None;
             }

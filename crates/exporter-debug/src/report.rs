@@ -62,33 +62,39 @@ impl Report<'_> {
         writeln!(out, "{:>8} {:>8} {:>6}  EXECUTABLE", "CPU %", "SAMPLES", "PIDS")?;
         let (listed, rest) = executables.split_at(executables.len().min(self.config.top));
         for (name, tally) in listed {
-            self.row(tally.samples, tally.pids.len(), &printable(name), out)?;
+            self.row(tally.samples, tally.cpu, tally.pids.len(), &printable(name), out)?;
         }
         if !rest.is_empty() {
             let samples = rest.iter().map(|(_, tally)| tally.samples).sum();
+            let cpu = rest.iter().map(|(_, tally)| tally.cpu).sum();
             let pids = rest.iter().map(|(_, tally)| tally.pids.len()).sum();
-            self.row(samples, pids, &format!("({} more)", rest.len()), out)?;
+            self.row(samples, cpu, pids, &format!("({} more)", rest.len()), out)?;
         }
         let pids = executables.iter().map(|(_, tally)| tally.pids.len()).sum();
-        self.row(self.tally.samples, pids, "total", out)?;
+        self.row(self.tally.samples, self.tally.cpu, pids, "total", out)?;
         self.lost(out)
     }
 
-    fn row(&self, samples: u64, pids: usize, name: &str, out: &mut String) -> fmt::Result {
-        writeln!(out, "{:>8.1} {samples:>8} {pids:>6}  {name}", self.cpu(samples))
+    fn row(&self, samples: u64, cpu: Duration, pids: usize, name: &str, out: &mut String) -> fmt::Result {
+        writeln!(out, "{:>8.1} {samples:>8} {pids:>6}  {name}", self.percent(cpu))
     }
 
-    /// Percent of one CPU that these samples stand for.
-    fn cpu(&self, samples: u64) -> f64 {
-        let busy = samples as f64 * self.tally.period.as_secs_f64();
-        100.0 * busy / self.length.as_secs_f64()
+    /// What lost samples stand for, if they were like those that came.
+    fn as_if_delivered(&self, lost: u64) -> Duration {
+        let each = self.tally.cpu.as_secs_f64() / (self.tally.samples.max(1) as f64);
+        Duration::from_secs_f64(each * lost as f64)
+    }
+
+    /// Percent of one CPU that was busy for so long.
+    fn percent(&self, busy: Duration) -> f64 {
+        100.0 * busy.as_secs_f64() / self.length.as_secs_f64()
     }
 
     /// What is missing, by reason.
     fn lost(&self, out: &mut String) -> fmt::Result {
         let losses = &self.tally.losses;
         let lost = losses.samples();
-        write!(out, "{:>8.1} {lost:>8} {:>6}  lost", self.cpu(lost), "")?;
+        write!(out, "{:>8.1} {lost:>8} {:>6}  lost", self.percent(self.as_if_delivered(lost)), "")?;
         let mut separator = ": ";
         for (reason, count) in losses.iter() {
             write!(out, "{separator}{} {count}", reason.as_str())?;

@@ -15,8 +15,9 @@ use crate::config::Verbosity;
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) clock: ClockOffset,
-    pub(crate) period: Duration,
     pub(crate) samples: u64,
+    /// What the samples stand for.
+    pub(crate) cpu: Duration,
     pub(crate) losses: Losses,
     pub(crate) images: HashMap<Who, ImageTally>,
     /// Distinct samples, as an OTLP profile would have them.
@@ -33,6 +34,7 @@ pub(crate) struct ImageTally {
     /// What it ran, to print.
     pub(crate) name: String,
     pub(crate) samples: u64,
+    pub(crate) cpu: Duration,
     /// Samples by where the CPU was.
     pub(crate) leaves: BTreeMap<String, u64>,
 }
@@ -41,6 +43,7 @@ pub(crate) struct ImageTally {
 #[derive(Debug, Default)]
 pub(crate) struct ExecutableTally {
     pub(crate) samples: u64,
+    pub(crate) cpu: Duration,
     pub(crate) pids: BTreeSet<Pid>,
 }
 
@@ -48,11 +51,11 @@ pub(crate) struct ExecutableTally {
 type Record = (Who, Tid, Comm, u32, Box<[Pc]>);
 
 impl Tally {
-    pub(crate) fn new(verbosity: Verbosity, clock: ClockOffset, period: Duration) -> Self {
+    pub(crate) fn new(verbosity: Verbosity, clock: ClockOffset) -> Self {
         Self {
             clock,
-            period,
             samples: 0,
+            cpu: Duration::ZERO,
             losses: Losses::default(),
             images: HashMap::new(),
             records: HashSet::new(),
@@ -71,6 +74,7 @@ impl Tally {
         for ((key, _), image) in &self.images {
             let entry = by_name.entry(&image.name).or_default();
             entry.samples += image.samples;
+            entry.cpu += image.cpu;
             entry.pids.insert(key.process.pid);
         }
         let mut executables: Vec<_> = by_name.into_iter().collect();
@@ -90,13 +94,16 @@ impl Tally {
 impl Gather for Tally {
     fn sample(&mut self, sample: &Sample) {
         self.samples += 1;
+        self.cpu += sample.period;
         let who = (sample.image.as_ref().map_or(sample.key, |image| image.key), sample.image.is_some());
         let tally = self.images.entry(who).or_insert_with(|| ImageTally {
             name: name(sample),
             samples: 0,
+            cpu: Duration::ZERO,
             leaves: BTreeMap::new(),
         });
         tally.samples += 1;
+        tally.cpu += sample.period;
         match self.verbosity {
             Verbosity::Basic => {
                 let pcs = sample.stack.0.iter().map(Frame::pc).collect();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use exporterhelper::Settings;
 use pdata::*;
 use tower::{Service, ServiceExt};
 
@@ -14,7 +15,7 @@ use crate::{Config, DebugExporter, Verbosity};
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
-    Batch { events: Arc::new(events), watermark, clock, period: Duration::from_millis(10) }
+    Batch { events: Arc::new(events), watermark, clock, flush: false }
 }
 
 fn image(pid: u32, kind: ImageKind) -> Arc<Image> {
@@ -43,6 +44,7 @@ fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterato
             at: KTime::from_nanos(n),
             key: image.as_ref().map_or(ImageKey::default(), |image| image.key),
             tid: Tid(1),
+            period: Duration::from_millis(10),
             cpu: 0,
             comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
             cgroup: 1,
@@ -101,7 +103,7 @@ impl Write for Shared {
 async fn printed(verbosity: Verbosity, top: usize, events: Vec<Event>) -> String {
     let out = Shared::default();
     let config = Config { verbosity, top, ..Config::default() };
-    let mut exporter = DebugExporter::new("debug", config, out.clone());
+    let mut exporter = DebugExporter::new(&Settings::new("debug"), config, out.clone());
     let watermark = Watermark::before(KTime::from_nanos(5_000_000_000));
     let answer = exporter.ready().await.unwrap().call(batch(events, watermark)).await.unwrap();
     assert_eq!(answer, watermark, "printed before it is answered");
@@ -183,7 +185,8 @@ impl Write for Gone {
 #[tokio::test]
 async fn a_reader_that_is_gone_is_tried_once_and_the_stream_goes_on() {
     let writes = Arc::new(Mutex::new(0));
-    let mut exporter = DebugExporter::new("debug", Config::default(), Gone(Arc::clone(&writes)));
+    let mut exporter =
+        DebugExporter::new(&Settings::new("debug"), Config::default(), Gone(Arc::clone(&writes)));
     for second in [5, 10, 15] {
         let at = KTime::from_nanos(second * 1_000_000_000);
         let frame = Frame::User(Pc(1));

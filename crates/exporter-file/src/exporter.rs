@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
-use exporterhelper::{Answer, Delivery, Metrics, Stopped};
+use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows, json};
 use pdata::{Batch, Watermark};
 use tower::Service;
@@ -28,13 +28,13 @@ pub struct FileExporter {
 }
 
 impl FileExporter {
-    /// Opens the file, and truncates it unless `append` is set. `name` is the exporter's label in metrics.
+    /// Opens the file, and truncates it unless `append` is set.
     ///
     /// # Errors
     /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
-    pub fn open(name: &str, config: Config) -> Result<Self, OpenError> {
+    pub fn open(settings: &Settings, config: Config) -> Result<Self, OpenError> {
         let file = open(&config).map_err(|source| OpenError::new(config.path.clone(), source))?;
-        let metrics = Metrics::of(name);
+        let metrics = Metrics::of(settings);
         let output = Output { lines: file, path: config.path, buffer: Vec::new(), failing: false, metrics };
         Ok(Self {
             // The bound of a request sent by gRPC, so that a line can be sent on as it is.
@@ -109,7 +109,7 @@ struct Output {
 impl Output {
     fn write(&mut self, request: &Request) {
         self.buffer.clear();
-        json::write_request(&request.message, &mut self.buffer);
+        json::write_request(&request.message().unwrap_or_default(), &mut self.buffer);
         self.buffer.push(b'\n');
         let path = self.path.display();
         match self.lines.write(&self.buffer) {
@@ -120,7 +120,7 @@ impl Output {
                 }
             }
             Err(error) => {
-                self.metrics.send_failed(request.samples);
+                self.metrics.send_failed(request.samples, &error);
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%path, %error, "cannot write profiles, dropping them until it works");
                 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporterhelper::Settings;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use pdata::*;
 use serde_json::Value;
@@ -21,12 +22,7 @@ fn second(second: u64, count: u64) -> Batch {
     let start = second * 1_000_000_000;
     let events = (0..count).map(|n| Event::Sample(sample(start + n))).collect();
     let watermark = Watermark::before(KTime::from_nanos(start + 1_000_000_000));
-    Batch {
-        events: Arc::new(events),
-        watermark,
-        clock: ClockOffset::default(),
-        period: Duration::from_millis(1),
-    }
+    Batch { events: Arc::new(events), watermark, clock: ClockOffset::default(), flush: false }
 }
 
 fn sample(at: u64) -> Sample {
@@ -51,7 +47,7 @@ fn samples(path: &Path) -> Vec<usize> {
 async fn each_window_is_on_a_line_before_it_is_answered() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("profiles.jsonl");
-    let mut exporter = FileExporter::open("file", config(&path)).unwrap();
+    let mut exporter = FileExporter::open(&Settings::new("file"), config(&path)).unwrap();
     assert_eq!(send(&mut exporter, second(0, 3)).await, Watermark::before(KTime::from_nanos(1_000_000_000)));
     assert_eq!(samples(&path), [3]);
     let half = Batch { watermark: Watermark::before(KTime::from_nanos(1_500_000_000)), ..second(1, 2) };
@@ -67,15 +63,21 @@ async fn a_file_is_started_anew_or_appended_to() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("profiles.jsonl");
     fs::write(&path, "old, and cut off by a cra").unwrap();
-    send(&mut FileExporter::open("file", Config { append: true, ..config(&path) }).unwrap(), second(0, 1))
-        .await;
-    send(&mut FileExporter::open("file", Config { append: true, ..config(&path) }).unwrap(), second(0, 2))
-        .await;
+    send(
+        &mut FileExporter::open(&Settings::new("file"), Config { append: true, ..config(&path) }).unwrap(),
+        second(0, 1),
+    )
+    .await;
+    send(
+        &mut FileExporter::open(&Settings::new("file"), Config { append: true, ..config(&path) }).unwrap(),
+        second(0, 2),
+    )
+    .await;
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().next(), Some("old, and cut off by a cra"));
     fs::write(&path, text.split_once('\n').unwrap().1).unwrap();
     assert_eq!(samples(&path), [1, 2]);
-    send(&mut FileExporter::open("file", config(&path)).unwrap(), second(0, 4)).await;
+    send(&mut FileExporter::open(&Settings::new("file"), config(&path)).unwrap(), second(0, 4)).await;
     assert_eq!(samples(&path), [4]);
 }
 
@@ -83,7 +85,7 @@ async fn a_file_is_started_anew_or_appended_to() {
 fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("none/profiles.jsonl");
-    let error = FileExporter::open("file", config(&missing)).unwrap_err();
+    let error = FileExporter::open(&Settings::new("file"), config(&missing)).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
@@ -91,7 +93,7 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
             missing.display()
         )
     );
-    let error = FileExporter::open("file", config(directory.path())).unwrap_err();
+    let error = FileExporter::open(&Settings::new("file"), config(directory.path())).unwrap_err();
     assert!(error.to_string().ends_with("it is a directory, name a file in it"), "{error}");
 }
 
@@ -112,7 +114,8 @@ fn what_cannot_be_written_is_counted_and_given_up_on() {
     recorder.install().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let mut exporter = FileExporter::open("file", config(Path::new("/dev/full"))).unwrap();
+        let mut exporter =
+            FileExporter::open(&Settings::new("file"), config(Path::new("/dev/full"))).unwrap();
         assert_eq!(
             send(&mut exporter, second(0, 3)).await,
             Watermark::before(KTime::from_nanos(1_000_000_000))

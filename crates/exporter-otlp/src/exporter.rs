@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use exporterhelper::{Answer, Delivery, Stopped};
+use exporterhelper::{Answer, Delivery, Settings, Stopped};
 use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesServiceRequest, ExportProfilesServiceResponse,
 };
@@ -35,28 +35,27 @@ pub struct OtlpExporter<S = Grpc> {
 
 impl OtlpExporter {
     /// An exporter to the configured server, which is not contacted before the first window is over.
-    /// Must be called within a tokio runtime. `name` is its label in metrics.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`ConnectError`] if the configuration does not make sense or files of it cannot be used. An
     /// unreachable server is no error.
-    pub fn connect(name: &str, config: Config) -> Result<Self, ConnectError> {
+    pub fn connect(settings: &Settings, config: Config) -> Result<Self, ConnectError> {
         let grpc = Grpc::new(&config)?;
-        Ok(Self::over(name, grpc, config.endpoint, config.window, config.max_request_bytes))
+        Ok(Self::over(settings, grpc, config.endpoint, config.window, config.max_request_bytes))
     }
 }
 
 impl<S> OtlpExporter<S> {
-    /// An exporter that hands requests to `service`; `name` is its label in metrics, `endpoint` its name
-    /// in the log.
+    /// An exporter that hands requests to `service`; `endpoint` is its name in the log.
     pub fn over(
-        name: &str,
+        settings: &Settings,
         service: S,
         endpoint: String,
         window: Duration,
         max_request_bytes: usize,
     ) -> Self {
-        let metrics = Metrics::of(name);
+        let metrics = Metrics::of(settings);
         let client = Client { service, endpoint, outage: Outage::default(), metrics };
         Self {
             windows: Windows::new(window, max_request_bytes),
@@ -111,7 +110,7 @@ where
 {
     async fn send(&mut self, request: Request) {
         let answer = match self.service.ready().await {
-            Ok(service) => service.call(request.message).await,
+            Ok(service) => service.call(request.message().unwrap_or_default()).await,
             Err(status) => Err(status),
         };
         match answer {
@@ -122,7 +121,7 @@ where
                 self.look_into(answer);
             }
             Err(status) => {
-                self.metrics.send_failed(request.samples);
+                self.metrics.send_failed(request.samples, &describe(&status));
                 let notice = self.outage.failed(status.code());
                 self.tell(notice, Some(&status));
             }

@@ -1,6 +1,11 @@
-//! The counters that every exporter has, by the Collector's names.
+//! What became of an exporter's samples: counters by the Collector's names, and its status.
+
+use std::fmt::Display;
+use std::sync::Arc;
 
 use metrics::{Counter, counter, describe_counter};
+
+use crate::{Settings, Status};
 
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
@@ -10,25 +15,28 @@ const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 pub struct Metrics {
     sent: Counter,
     send_failed: Counter,
+    status: Arc<Status>,
 }
 
 impl Metrics {
     /// Describes the metrics and makes them appear with 0.
     #[must_use]
-    pub fn of(exporter: &str) -> Self {
+    pub fn of(settings: &Settings) -> Self {
         describe_counter!(SENT, "Samples delivered, as the kernel took them.");
         describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
-        let counter = |name| counter!(name, "exporter" => exporter.to_owned());
-        Self { sent: counter(SENT), send_failed: counter(SEND_FAILED) }
+        let counter = |name| counter!(name, "exporter" => settings.id.to_string());
+        Self { sent: counter(SENT), send_failed: counter(SEND_FAILED), status: settings.status.clone() }
     }
 
     /// So many samples have been delivered.
     pub fn sent(&self, samples: u64) {
         self.sent.increment(samples);
+        self.status.succeeded();
     }
 
-    /// So many samples have been given up on.
-    pub fn send_failed(&self, samples: u64) {
+    /// So many samples have been given up on, for this reason.
+    pub fn send_failed(&self, samples: u64, reason: &dyn Display) {
         self.send_failed.increment(samples);
+        self.status.failed(reason);
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use otlp_profiles::{Windows, json};
 use pdata::*;
-use prost::Message;
 
 const SAMPLES: u64 = 100_000;
 const IMAGES: u64 = 50;
@@ -41,7 +40,7 @@ fn batch(events: &[Event]) -> Batch {
         events: Arc::new(events.to_vec()),
         watermark: Watermark::before(until),
         clock: ClockOffset::default(),
-        period: Duration::from_millis(10),
+        flush: false,
     }
 }
 
@@ -90,6 +89,7 @@ fn sample(number: u64, image: &Arc<Image>, stack: Stack) -> Sample {
     Sample {
         at: KTime::from_nanos(number * 50_000),
         key: image.key,
+        period: Duration::from_millis(10),
         tid: Tid(image.key.process.pid.0),
         cpu: u32::try_from(number % 4).unwrap(),
         comm: Comm(*b"program\0\0\0\0\0\0\0\0\0"),
@@ -111,18 +111,15 @@ fn window(c: &mut Criterion) {
         }
         windows.push(&end).requests
     };
-    let requests = build();
+    let messages: Vec<_> = build().iter().map(|request| request.message().unwrap()).collect();
     let mut group = c.benchmark_group("window");
     group.throughput(Throughput::Elements(SAMPLES)).sample_size(20);
     group
         .bench_function("build", |b| b.iter_batched(|| (), |()| black_box(build()), BatchSize::PerIteration));
-    group.bench_function("encode_protobuf", |b| {
-        b.iter(|| requests.iter().map(|request| request.message.encode_to_vec().len()).sum::<usize>());
-    });
     group.bench_function("encode_json", |b| {
         b.iter(|| {
             let mut out = Vec::new();
-            requests.iter().for_each(|request| json::write_request(&request.message, &mut out));
+            messages.iter().for_each(|message| json::write_request(message, &mut out));
             out.len()
         });
     });

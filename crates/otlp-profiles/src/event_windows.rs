@@ -45,7 +45,8 @@ pub struct Closed<G> {
 /// to the window that holds its end. A window without events does not come to be.
 ///
 /// At [`Watermark::END`] all windows close, the last one where the events known of ended, so that its
-/// length is the time that was looked at.
+/// length is the time that was looked at. At a [flush](Batch::flush) they close at the watermark, and the next
+/// window starts there.
 #[derive(Debug)]
 pub struct EventWindows<G> {
     length: u64,
@@ -107,7 +108,10 @@ impl<G: Gather> EventWindows<G> {
                 Event::Process(_) | Event::Mapping(_) => {}
             }
         }
-        let closed = self.close(batch.watermark);
+        let mut closed = self.close(batch.watermark);
+        if batch.flush && batch.watermark != Watermark::END {
+            closed.extend(self.flush(batch.watermark.at()));
+        }
         let held = self.open.iter().map(|window| window.holds_from).min().unwrap_or(KTime::MAX);
         self.done = self.done.max(batch.watermark.min(Watermark::before(held)));
         (closed, self.done)
@@ -131,6 +135,17 @@ impl<G: Gather> EventWindows<G> {
         // `place` was found or inserted above, so the index is in range.
         #[allow(clippy::indexing_slicing, reason = "found or inserted a line above")]
         &mut self.open[place]
+    }
+
+    /// Closes what is open at `until`: all events are before it.
+    fn flush(&mut self, until: KTime) -> impl Iterator<Item = Closed<G>> + use<G> {
+        self.origin = self.origin.map(|_| until);
+        self.first_open = 0;
+        std::mem::take(&mut self.open).into_iter().map(move |Open { from, gathered, .. }| Closed {
+            from,
+            until: until.max(after(from)),
+            gathered,
+        })
     }
 
     fn close(&mut self, watermark: Watermark) -> Vec<Closed<G>> {

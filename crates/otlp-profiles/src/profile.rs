@@ -24,7 +24,6 @@ pub(crate) struct Common {
     from: UnixNanos,
     /// End of the window.
     until: UnixNanos,
-    period: Duration,
     sample_type: ValueType,
     period_type: ValueType,
     /// Of the profile: what the window lost.
@@ -34,7 +33,6 @@ pub(crate) struct Common {
 impl Common {
     pub(crate) fn new(
         (from, until): (UnixNanos, UnixNanos),
-        period: Duration,
         attribute_indices: Vec<i32>,
         dictionary: &mut Dictionary,
     ) -> Self {
@@ -44,22 +42,23 @@ impl Common {
         };
         let sample_type = value_type("samples", "count");
         let period_type = value_type("cpu", "nanoseconds");
-        Self { from, until, period, sample_type, period_type, attribute_indices }
+        Self { from, until, sample_type, period_type, attribute_indices }
     }
 }
 
-/// Samples of one image, as they come.
+/// Samples of one image at one period, as they come.
 #[derive(Debug)]
 pub(crate) struct ImageProfile {
     resource: Resource,
+    period: Duration,
     samples: Vec<Sample>,
     earliest: u64,
     latest: u64,
 }
 
 impl ImageProfile {
-    pub(crate) fn new(resource: Resource) -> Self {
-        Self { resource, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
+    pub(crate) fn new(resource: Resource, period: Duration) -> Self {
+        Self { resource, period, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
     }
 
     /// Replaces what is said of the image.
@@ -113,7 +112,7 @@ impl ImageProfile {
             time_unix_nano,
             duration_nano: end.saturating_sub(time_unix_nano),
             period_type: Some(common.period_type),
-            period: i64::try_from(common.period.as_nanos()).unwrap_or(i64::MAX),
+            period: i64::try_from(self.period.as_nanos()).unwrap_or(i64::MAX),
             attribute_indices: common.attribute_indices.clone(),
             ..Profile::default()
         };

@@ -18,14 +18,13 @@ use crate::{attributes, resource};
 #[derive(Debug)]
 pub(crate) struct Window {
     clock: ClockOffset,
-    period: Duration,
     dictionary: Dictionary,
     frames: Frames,
     profiles: Vec<ImageProfile>,
-    /// Profile of an image, by its address; the image is kept so that no other takes the address.
-    by_pointer: FxHashMap<usize, (Arc<Image>, usize)>,
-    /// Profile of an image, by its key and whether it is resolved.
-    by_key: FxHashMap<(ImageKey, bool), usize>,
+    /// Profile of an image at a period, by its address; the image is kept so that no other takes the address.
+    by_pointer: FxHashMap<(usize, Duration), (Arc<Image>, usize)>,
+    /// Profile of an image at a period, by its key and whether it is resolved: a profile has one period.
+    by_key: FxHashMap<(ImageKey, bool, Duration), usize>,
     /// Samples by identity; the value is the number within the profile.
     samples: FxHashMap<Identity, usize>,
     /// Attribute of a thread's name; `None` for an empty one.
@@ -74,10 +73,9 @@ impl Window {
     ///
     /// All its times are converted by one `clock`, that of the batch with its first event, so that a
     /// step of the wall clock falls between profiles and not into one.
-    pub(crate) fn new(clock: ClockOffset, period: Duration) -> Self {
+    pub(crate) fn new(clock: ClockOffset) -> Self {
         Self {
             clock,
-            period,
             dictionary: Dictionary::default(),
             frames: Frames::default(),
             profiles: Vec::new(),
@@ -107,7 +105,7 @@ impl Window {
         }
         let attributes = self.losses.attributes(self.delivered, &mut self.dictionary);
         let bounds = (self.clock.unix(from), self.clock.unix(until));
-        let common = Common::new(bounds, self.period, attributes, &mut self.dictionary);
+        let common = Common::new(bounds, attributes, &mut self.dictionary);
         ExportProfilesServiceRequest {
             resource_profiles: self.profiles.into_iter().map(|profile| profile.finish(&common)).collect(),
             dictionary: Some(self.dictionary.finish()),
@@ -118,7 +116,7 @@ impl Window {
         let Some(image) = &sample.image else {
             return self.profile_by_key(sample, false);
         };
-        let pointer = Arc::as_ptr(image).addr();
+        let pointer = (Arc::as_ptr(image).addr(), sample.period);
         if let Some(&(_, profile)) = self.by_pointer.get(&pointer) {
             return profile;
         }
@@ -134,12 +132,12 @@ impl Window {
 
     fn profile_by_key(&mut self, sample: &Sample, resolved: bool) -> usize {
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
-        *self.by_key.entry((key, resolved)).or_insert_with(|| {
+        *self.by_key.entry((key, resolved, sample.period)).or_insert_with(|| {
             let resource = match &sample.image {
                 Some(image) => resource::known(image),
                 None => resource::unresolved(sample, self.clock.unix_from_boot(key.process.start_time)),
             };
-            self.profiles.push(ImageProfile::new(resource));
+            self.profiles.push(ImageProfile::new(resource, sample.period));
             self.profiles.len() - 1
         })
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use pdata::{Batch, Watermark};
+use prost::{DecodeError, Message as _};
 
 use crate::event_windows::{Closed, EventWindows};
 use crate::losses::Losses;
@@ -28,14 +30,24 @@ pub struct Finished {
     pub done: Watermark,
 }
 
-/// A request and what it weighs.
-#[derive(Clone, Debug)]
+/// A request in wire form, and what it weighs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The request.
-    pub message: ExportProfilesServiceRequest,
+    /// An `ExportProfilesServiceRequest` as protobuf.
+    pub bytes: Bytes,
     /// Samples in it as the kernel took them: timestamps, not OTLP's `Sample` records, which merge equal
     /// ones.
     pub samples: u64,
+}
+
+impl Request {
+    /// The request as a message, for what is not sent as protobuf.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are no request, as may be of a file that holds them.
+    pub fn message(&self) -> Result<ExportProfilesServiceRequest, DecodeError> {
+        ExportProfilesServiceRequest::decode(self.bytes.clone())
+    }
 }
 
 impl Windows {
@@ -50,7 +62,7 @@ impl Windows {
     /// A window in which samples were lost and none arrived yields no request, since a profile needs a
     /// sample; its losses are told by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
-        let (closed, done) = self.events.push(batch, || Window::new(batch.clock, batch.period));
+        let (closed, done) = self.events.push(batch, || Window::new(batch.clock));
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
         Finished { requests, done }
     }
@@ -63,6 +75,9 @@ impl Windows {
         }
         window.losses().merge(&std::mem::take(&mut self.carried));
         let parts = split(window.finish(from, until), self.max_request_bytes);
-        parts.into_iter().map(|message| Request { samples: samples(&message), message }).collect()
+        parts
+            .into_iter()
+            .map(|message| Request { samples: samples(&message), bytes: message.encode_to_vec().into() })
+            .collect()
     }
 }

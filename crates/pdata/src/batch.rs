@@ -1,7 +1,6 @@
 //! The unit that travels from stage to stage.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::{ClockOffset, KTime, Loss, MappingEvent, ProcessEvent, Sample, Watermark};
 
@@ -44,8 +43,8 @@ pub struct Batch {
     pub watermark: Watermark,
     /// Wall clock against kernel clocks, measured when the batch was made.
     pub clock: ClockOffset,
-    /// CPU time that one sample stands for.
-    pub period: Duration,
+    /// A request not to wait for a window to fill: what is held up to the watermark is to be delivered now.
+    pub flush: bool,
 }
 
 impl Batch {

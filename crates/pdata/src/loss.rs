@@ -31,6 +31,8 @@ pub enum LossReason {
     /// An exporter's queue was full, or what it was at work on took too long: that exporter alone did not get the
     /// sample.
     SampleQueueFull,
+    /// The agent was at its memory limit and dropped the sample.
+    SampleMemoryLimit,
     /// A lifecycle record found its ring full.
     LifecycleRingFull,
     /// A lifecycle record could not be decoded.
@@ -47,12 +49,13 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleMalformed,
         Self::SampleNoScratch,
         Self::SampleQueueFull,
+        Self::SampleMemoryLimit,
         Self::LifecycleRingFull,
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
@@ -70,6 +73,7 @@ impl LossReason {
             Self::SampleMalformed => "sample_malformed",
             Self::SampleNoScratch => "sample_no_scratch",
             Self::SampleQueueFull => "sample_queue_full",
+            Self::SampleMemoryLimit => "sample_memory_limit",
             Self::LifecycleRingFull => "lifecycle_ring_full",
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
@@ -89,6 +93,7 @@ impl LossReason {
                 | Self::SampleMalformed
                 | Self::SampleNoScratch
                 | Self::SampleQueueFull
+                | Self::SampleMemoryLimit
         )
     }
 }

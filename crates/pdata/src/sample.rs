@@ -1,16 +1,19 @@
 //! What the sampler captured.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Comm, Image, ImageKey, KTime, Mapping, Pc, Tid};
 
-/// One stack, captured at one instant on one CPU. Each stands for one sampling period of CPU time.
+/// One stack, captured at one instant on one CPU.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
     /// Capture time. Source: `bpf_ktime_get_ns` in `ebpf/sample.bpf.h`.
     pub at: KTime,
     /// Image that ran, exact even if its pid is used again.
     pub key: ImageKey,
+    /// CPU time that the sample stands for.
+    pub period: Duration,
     /// Thread that ran.
     pub tid: Tid,
     /// CPU it ran on, the kernel's logical number.

@@ -98,17 +98,18 @@ fn settings(pipeline: &Pipeline) -> Settings {
 /// Adds an exporter to the fan-out.
 fn export(exporters: FanOut, id: &ComponentId, config: &ExporterConfig) -> Result<FanOut, PipelineError> {
     let name = id.to_string();
+    let settings = exporterhelper::Settings::new(&name);
     Ok(match config {
         ExporterConfig::Debug(config) => {
-            exporters.branch(&name, DebugExporter::new(&name, config.clone(), io::stdout()))
+            exporters.branch(&name, DebugExporter::new(&settings, config.clone(), io::stdout()))
         }
         ExporterConfig::File(config) => {
-            let exporter = FileExporter::open(&name, config.clone());
+            let exporter = FileExporter::open(&settings, config.clone());
             exporters
                 .branch(&name, exporter.map_err(|source| PipelineError::File { id: id.clone(), source })?)
         }
         ExporterConfig::Otlp(config) => {
-            let exporter = OtlpExporter::connect(&name, config.clone());
+            let exporter = OtlpExporter::connect(&settings, config.clone());
             exporters
                 .branch(&name, exporter.map_err(|source| PipelineError::Otlp { id: id.clone(), source })?)
         }

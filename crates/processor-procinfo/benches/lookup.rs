@@ -114,7 +114,7 @@ impl<S: Service<Batch, Response = Watermark, Error = Infallible>> Agent<S> {
             events: Arc::new(events),
             watermark: Watermark::before(KTime::from_nanos(watermark)),
             clock: ClockOffset::default(),
-            period: Duration::from_millis(10),
+            flush: false,
         };
         let mut cx = Context::from_waker(Waker::noop());
         assert!(self.0.poll_ready(&mut cx).is_ready());

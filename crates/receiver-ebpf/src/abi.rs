@@ -38,7 +38,7 @@ pub(crate) struct SampleBody {
     pub cgroup_id: u64,
     pub kernel_frames: u16,
     pub user_frames: u16,
-    pub reserved: u32,
+    pub period_ns: u32,
 }
 
 /// What follows the header of an image; path, filename and interpreter come after it.

@@ -1,5 +1,7 @@
 //! Records of the BPF rings and the snapshot to pdata: a total function of any bytes.
 
+use std::time::Duration;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -103,6 +105,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
     Ok(Sample {
         at: KTime::from_nanos(header.ktime_ns),
         key: image_key(header),
+        period: Duration::from_nanos(sample.period_ns.into()),
         tid: Tid(header.tid),
         cpu: header.cpu,
         comm: comm(header),

@@ -41,8 +41,9 @@ impl Metrics {
             FORKS,
             "Processes made, by who told: the BPF hook (bpf) and perf's sideband (perf). Equal but for lost records."
         );
-        // A full queue is an exporter's, and counted by the fan-out.
-        for reason in LossReason::ALL.into_iter().filter(|reason| *reason != LossReason::SampleQueueFull) {
+        // Those of later stages are counted there: by the fan-out, and by the memory limiter.
+        let elsewhere = [LossReason::SampleQueueFull, LossReason::SampleMemoryLimit];
+        for reason in LossReason::ALL.into_iter().filter(|reason| !elsewhere.contains(reason)) {
             lost(reason, 0);
         }
         let metrics = Self {

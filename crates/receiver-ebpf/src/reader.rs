@@ -26,7 +26,6 @@ pub(crate) struct Reader {
     pub counters: Counters,
     pub orderer: Orderer,
     pub horizon: Horizon,
-    pub period: Duration,
     pub poll_interval: Duration,
     pub metrics: Metrics,
     /// When losses were last looked for.
@@ -64,7 +63,7 @@ impl Reader {
         };
         self.account_lateness();
         self.metrics.batch(clock::now().saturating_since(horizon));
-        Batch { events: events.into(), watermark, clock: clock::offset(), period: self.period }
+        Batch { events: events.into(), watermark, clock: clock::offset(), flush: false }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.

@@ -68,7 +68,6 @@ impl Receiver {
             counters: Counters::new(maps.counters),
             orderer,
             horizon,
-            period: config.period(),
             poll_interval: config.poll_interval,
             metrics: Metrics::register(),
             checked: now,
@@ -116,7 +115,7 @@ impl Receiver {
 impl fmt::Debug for Receiver {
     /// Only its settings: maps and programs have no text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("period", &self.reader.period).finish_non_exhaustive()
+        f.debug_struct("Receiver").field("poll_interval", &self.reader.poll_interval).finish_non_exhaustive()
     }
 }
 

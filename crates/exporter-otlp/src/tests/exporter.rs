@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use exporterhelper::Settings;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesPartialSuccess, ExportProfilesServiceRequest, ExportProfilesServiceResponse,
@@ -35,7 +36,13 @@ where
     F: FnMut(ExportProfilesServiceRequest) -> Answer + Send + 'static,
 {
     let service = service_fn(move |request| std::future::ready(answer(request)));
-    OtlpExporter::over("otlp", service, "there:4317".into(), Duration::from_secs(1), usize::MAX)
+    OtlpExporter::over(
+        &Settings::new("otlp"),
+        service,
+        "there:4317".into(),
+        Duration::from_secs(1),
+        usize::MAX,
+    )
 }
 
 async fn send<S>(exporter: &mut S, batch: Batch) -> Watermark
@@ -75,7 +82,13 @@ async fn the_exporter_is_not_ready_while_a_window_is_on_its_way() {
             OK
         }
     });
-    let mut exporter = OtlpExporter::over("otlp", service, String::new(), Duration::from_secs(1), usize::MAX);
+    let mut exporter = OtlpExporter::over(
+        &Settings::new("otlp"),
+        service,
+        String::new(),
+        Duration::from_secs(1),
+        usize::MAX,
+    );
     let first = exporter.ready().await.unwrap().call(second(0, 1));
     // The caller loses patience; the request goes on.
     drop(first);
@@ -185,7 +198,8 @@ async fn a_large_window_goes_in_requests_below_the_bound() {
         seen.lock().unwrap().push((samples(&request), otlp_size(&request)));
         std::future::ready(OK)
     });
-    let mut exporter = OtlpExporter::over("otlp", service, String::new(), Duration::from_secs(1), 10_000);
+    let mut exporter =
+        OtlpExporter::over(&Settings::new("otlp"), service, String::new(), Duration::from_secs(1), 10_000);
     send(&mut exporter, second(0, 5_000)).await;
     let sizes = sizes.lock().unwrap();
     assert!(sizes.len() >= 4 && sizes.iter().all(|(_, bytes)| *bytes <= 10_000), "{sizes:?}");

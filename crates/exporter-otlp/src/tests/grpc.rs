@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use exporterhelper::Settings;
 use opentelemetry_proto::tonic::collector::profiles::v1development::profiles_service_server::{
     ProfilesService, ProfilesServiceServer,
 };
@@ -87,7 +88,7 @@ async fn windows_arrive_whole_with_headers_and_gzip() {
     serve(listener, &received, None);
     let mut config = config(address);
     config.headers.insert("x-tenant".into(), "blue".to_owned().into());
-    let mut exporter = OtlpExporter::connect("otlp", config.clone()).unwrap();
+    let mut exporter = OtlpExporter::connect(&Settings::new("otlp"), config.clone()).unwrap();
     for n in 0..2 {
         let answer = exporter.ready().await.unwrap().call(second(n, n + 1)).await.unwrap();
         assert_eq!(answer, after(n));
@@ -112,7 +113,7 @@ async fn windows_arrive_whole_with_headers_and_gzip() {
 async fn a_server_that_comes_late_gets_the_windows_from_then_on() {
     let received = Received::default();
     let (listener, address) = listener().await;
-    let mut exporter = OtlpExporter::connect("otlp", config(address)).unwrap();
+    let mut exporter = OtlpExporter::connect(&Settings::new("otlp"), config(address)).unwrap();
     let first = exporter.ready().await.unwrap().call(second(0, 1));
     // Every attempt to connect ends at once until the request is given up on.
     let hang_up = async {
@@ -239,15 +240,15 @@ async fn certificates_that_cannot_be_used_are_named() {
     let with =
         |ca_file: &Path| secure(address, TlsConfig { ca_file: Some(ca_file.into()), ..TlsConfig::default() });
     let missing = directory.path().join("none.pem");
-    let error = OtlpExporter::connect("otlp", with(&missing)).unwrap_err();
+    let error = OtlpExporter::connect(&Settings::new("otlp"), with(&missing)).unwrap_err();
     assert_eq!(error.to_string(), format!("tls::ca_file: cannot read {}", missing.display()));
     let garbage = directory.path().join("garbage.pem");
     std::fs::write(&garbage, "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").unwrap();
-    let error = OtlpExporter::connect("otlp", with(&garbage)).unwrap_err();
+    let error = OtlpExporter::connect(&Settings::new("otlp"), with(&garbage)).unwrap_err();
     assert!(matches!(error, ConnectError::BadFile { key: "ca_file", .. }), "{error}");
     let empty = directory.path().join("empty.pem");
     std::fs::write(&empty, "# nothing yet\n").unwrap();
-    let error = OtlpExporter::connect("otlp", with(&empty)).unwrap_err();
+    let error = OtlpExporter::connect(&Settings::new("otlp"), with(&empty)).unwrap_err();
     assert!(matches!(error, ConnectError::NoCertificate { key: "ca_file", .. }), "{error}");
 }
 
@@ -258,6 +259,7 @@ async fn a_key_that_cannot_be_used_is_not_taken_for_a_fault_of_the_authority() {
     let cert_file = Some(authority.write("cert.pem", &certificate));
     let key_file = Some(authority.write("key.pem", "no key"));
     let tls = TlsConfig { ca_file: Some(authority.ca_file()), cert_file, key_file, ..TlsConfig::default() };
-    let error = OtlpExporter::connect("otlp", secure("127.0.0.1:1".parse().unwrap(), tls)).unwrap_err();
+    let error = OtlpExporter::connect(&Settings::new("otlp"), secure("127.0.0.1:1".parse().unwrap(), tls))
+        .unwrap_err();
     assert!(matches!(error, ConnectError::BadFile { key: "key_file", .. }), "{error}");
 }

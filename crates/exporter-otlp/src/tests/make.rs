@@ -11,12 +11,7 @@ use pdata::*;
 pub(super) fn second(second: u64, count: u64) -> Batch {
     let start = second * 1_000_000_000;
     let events = (0..count).map(|n| Event::Sample(sample(start + n))).collect();
-    Batch {
-        events: Arc::new(events),
-        watermark: after(second),
-        clock: ClockOffset::default(),
-        period: Duration::from_millis(1),
-    }
+    Batch { events: Arc::new(events), watermark: after(second), clock: ClockOffset::default(), flush: false }
 }
 
 /// The promise that second `second` has passed.

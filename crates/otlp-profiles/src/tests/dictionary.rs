@@ -51,7 +51,7 @@ proptest! {
         let segments = Box::new([segment(0x1000, 0x20, 0x9000)]);
         read.facts.set(FileFacts { segments, ..FileFacts::default() }).unwrap();
         let requests = windows.push(&batch(second.to_vec(), Watermark::END)).requests;
-        check_tables(&requests[0].message);
+        check_tables(&requests[0].message().unwrap());
         prop_assert_eq!(requests[0].samples, picks.len() as u64);
     }
 
@@ -61,7 +61,7 @@ proptest! {
         let events: Vec<_> = samples.into_iter().map(Event::Sample).collect();
         let once = || run(&mut Windows::new(Duration::from_nanos(100), 2_000),
             &[batch(events.clone(), Watermark::END)]);
-        let messages = |requests: Vec<crate::Request>| requests.into_iter().map(|r| r.message).collect::<Vec<_>>();
+        let messages = |requests: Vec<crate::Request>| requests.into_iter().map(|r| r.message().unwrap()).collect::<Vec<_>>();
         prop_assert_eq!(messages(once()), messages(once()));
     }
 }

@@ -103,11 +103,12 @@ fn a_file_read_while_a_window_is_open_is_told_by_its_facts_in_all_of_it() {
     let events = vec![at(50, 0x7020), at(101, 0x7030)];
     let requests = windows.push(&batch(events, Watermark::END)).requests;
     let address = |request: &crate::Request| {
-        let tables = request.message.dictionary.as_ref().unwrap();
+        let message = request.message().unwrap();
+        let tables = message.dictionary.as_ref().unwrap();
         tables.location_table.iter().skip(1).map(|location| location.address).collect::<Vec<_>>()
     };
     assert_eq!(requests.iter().map(address).collect::<Vec<_>>(), [vec![0x9010, 0x9020], vec![0x9030]]);
-    requests.iter().for_each(|request| check_tables(&request.message));
+    requests.iter().for_each(|request| check_tables(&request.message().unwrap()));
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn what_turns_out_to_be_one_file_is_told_once() {
     let mut windows = crate::Windows::new(std::time::Duration::from_secs(5), usize::MAX);
     assert!(windows.push(&batch(events, super::make::before(9))).requests.is_empty());
     late.facts.set(known.facts.get().unwrap().clone()).unwrap();
-    let request = windows.push(&batch(vec![], Watermark::END)).requests.remove(0).message;
+    let request = windows.push(&batch(vec![], Watermark::END)).requests.remove(0).message().unwrap();
     check_tables(&request);
     let samples = &request.resource_profiles[0].scope_profiles[0].profiles[0].samples;
     assert_eq!(samples.len(), 2, "two places, the first met twice");

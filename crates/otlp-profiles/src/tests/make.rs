@@ -15,7 +15,7 @@ pub(super) fn clock(unix: u64) -> ClockOffset {
 }
 
 pub(super) fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
-    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), period: PERIOD }
+    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), flush: false }
 }
 
 pub(super) fn before(nanos: u64) -> Watermark {
@@ -54,6 +54,7 @@ pub(super) fn sample(at: u64, image: Option<Arc<Image>>, stack: Vec<Frame>) -> S
     Sample {
         at: KTime::from_nanos(at),
         key: image.as_ref().map_or(key(99), |image| image.key),
+        period: PERIOD,
         tid: Tid(5),
         cpu: 0,
         comm: comm("worker"),

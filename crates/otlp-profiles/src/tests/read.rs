@@ -127,7 +127,7 @@ pub(super) fn only_request(batches: &[Batch]) -> ExportProfilesServiceRequest {
     let mut requests = run(&mut windows, batches);
     assert_eq!(requests.len(), 1);
     assert_eq!(batches.last().unwrap().watermark, Watermark::END);
-    requests.remove(0).message
+    requests.remove(0).message().unwrap()
 }
 
 /// Asserts that each table starts with its zero value, has no entry twice and none that is unused,

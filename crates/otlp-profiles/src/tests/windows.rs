@@ -27,7 +27,8 @@ fn at(at: u64) -> Event {
 /// Start and end of each profile, and its timestamps.
 fn told(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
     let profile = |request: &crate::Request| {
-        let (_, profile) = profiles(&request.message).next().unwrap();
+        let message = request.message().unwrap();
+        let (_, profile) = profiles(&message).next().unwrap();
         let stamps =
             profile.samples.iter().flat_map(|s| s.timestamps_unix_nano.clone()).map(|t| t - 1_000_000);
         let from = profile.time_unix_nano - 1_000_000;
@@ -82,7 +83,8 @@ fn all_times_of_a_profile_come_from_one_clock() {
     windows.push(&Batch { clock: clock(500), ..batch(vec![at(60)], before(90)) });
     let request =
         windows.push(&Batch { clock: clock(9_000), ..batch(vec![], before(100)) }).requests.remove(0);
-    let (_, profile) = profiles(&request.message).next().unwrap();
+    let message = request.message().unwrap();
+    let (_, profile) = profiles(&message).next().unwrap();
     assert_eq!((profile.time_unix_nano, profile.duration_nano), (1_000, 100));
     assert_eq!(profile.samples[0].timestamps_unix_nano, [1_000, 1_060]);
 }
@@ -98,8 +100,9 @@ fn every_profile_tells_what_its_window_lost() {
         Event::Sample(sample(40, super::make::world().images[0].clone(), Vec::new())),
     ];
     let requests = windows.push(&batch(events, before(100))).requests;
-    let told: Vec<_> = profiles(&requests[0].message)
-        .map(|(_, p)| attributes(&p.attribute_indices, requests[0].message.dictionary.as_ref().unwrap()))
+    let message = requests[0].message().unwrap();
+    let told: Vec<_> = profiles(&message)
+        .map(|(_, p)| attributes(&p.attribute_indices, message.dictionary.as_ref().unwrap()))
         .collect();
     let expected = vec![
         "pipeline.window.samples.expected=IntValue(9)",
@@ -135,8 +138,9 @@ fn the_last_instant_of_the_clock_overflows_nothing() {
 fn lost(finished: &Finished) -> Vec<(u64, u64)> {
     let number = |text: &str| text.split(['(', ')']).nth(1).unwrap().parse().unwrap();
     let one = |request: &crate::Request| {
-        let (_, profile) = profiles(&request.message).next().unwrap();
-        let told = attributes(&profile.attribute_indices, request.message.dictionary.as_ref().unwrap());
+        let message = request.message().unwrap();
+        let (_, profile) = profiles(&message).next().unwrap();
+        let told = attributes(&profile.attribute_indices, message.dictionary.as_ref().unwrap());
         (number(&told[0]), number(&told[1]))
     };
     finished.requests.iter().map(one).collect()
@@ -245,10 +249,11 @@ impl Model {
     fn requests(&mut self, finished: &Finished) -> Result<(), TestCaseError> {
         let mut told_windows = BTreeMap::new();
         for (request, counts) in finished.requests.iter().zip(lost(finished)) {
-            let tables = request.message.dictionary.as_ref().unwrap();
+            let message = request.message().unwrap();
+            let tables = message.dictionary.as_ref().unwrap();
             let mut samples = 0;
             let mut window = None;
-            for (_, profile) in profiles(&request.message) {
+            for (_, profile) in profiles(&message) {
                 let span = profile.time_unix_nano..profile.time_unix_nano + profile.duration_nano;
                 for sample in &profile.samples {
                     let told = attributes(&sample.attribute_indices, tables);

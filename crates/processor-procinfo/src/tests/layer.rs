@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use pdata::{
@@ -27,7 +26,7 @@ fn batch(watermark: u64, events: Vec<(u64, ProcessTransition)>) -> Batch {
         events: Arc::new(events.into_iter().map(event).collect()),
         watermark: before(watermark),
         clock: ClockOffset::default(),
-        period: Duration::ZERO,
+        flush: false,
     }
 }
 

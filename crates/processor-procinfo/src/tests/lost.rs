@@ -55,6 +55,7 @@ fn mapped(at: u64, pid: u32, start: u64, name: &str) -> Event {
 
 fn sample(at: u64, key: ImageKey, pc: u64) -> Sample {
     Sample {
+        period: Duration::from_millis(10),
         at: AT(at),
         key,
         tid: Tid(99),
@@ -85,7 +86,7 @@ impl Scene {
         let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(1_000));
         let clock = ClockOffset::from_readings(KTime::ZERO, boot, unix);
         let watermark = Watermark::before(AT(watermark));
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, period: Duration::ZERO };
+        let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
         self.tracker.apply(&mut batch, &mut self.requests);
         self.repairs.apply(watermark, &mut self.tracker, &mut self.requests);
         batch.samples().cloned().collect()

@@ -86,7 +86,7 @@ impl Delivery {
         let (events, truths): (Vec<_>, Vec<_>) =
             told.into_iter().map(|told| (told.event, told.truth)).unzip();
         let clock = ClockOffset::default();
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, period: Duration::ZERO };
+        let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
         // The answer to an earlier batch: never to this one, which has not been passed on.
         let lag = (ack_lag + 1).min(self.watermarks.len() - 1);
         self.acked = self.acked.max(self.watermarks[self.watermarks.len() - 1 - lag]);

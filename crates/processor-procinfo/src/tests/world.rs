@@ -1,6 +1,7 @@
 //! A kernel of a few processes: makes events, and knows what each sample must be told.
 
 use std::path::Path;
+use std::time::Duration;
 
 use pdata::{
     BootTime, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey, KTime,
@@ -225,6 +226,7 @@ impl World {
         let pages = if in_execve { &[] } else { &process.pages[..] };
         let frames = (0..).map(Pc).zip(pages).map(|(pc, _)| Frame::User(pc));
         let sample = Sample {
+            period: Duration::from_millis(10),
             at,
             key: process.image,
             tid: Tid(process.image.process.pid.0),

@@ -51,7 +51,7 @@ fn transition(record: &[u8]) -> ProcessTransition {
 
 #[test]
 fn a_sample_keeps_identity_and_orders_kernel_frames_before_user_frames() {
-    let body = SampleBody { cgroup_id: 44, kernel_frames: 1, user_frames: 2, reserved: 0 };
+    let body = SampleBody { cgroup_id: 44, kernel_frames: 1, user_frames: 2, period_ns: 5 };
     let mut header = header(abi::RECORD_SAMPLE);
     header.flags = abi::FLAG_IN_EXECVE;
     let record = [header.as_bytes(), body.as_bytes(), [1u64, 2, 3, 99].as_bytes()].concat();

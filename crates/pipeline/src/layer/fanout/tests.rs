@@ -37,7 +37,7 @@ fn batch(watermark: Watermark, samples: usize) -> Batch {
         events: Arc::new(vec![Event::Sample(sample); samples]),
         watermark,
         clock: ClockOffset::default(),
-        period: Duration::from_millis(10),
+        flush: false,
     }
 }
 

@@ -1,0 +1,22 @@
+//! What an exporter is given beside its configuration.
+
+use std::sync::Arc;
+
+use crate::status::Status;
+
+/// What the assembler hands to an exporter's constructor, the Collector's `exporter.Settings`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Component id, such as `otlp_grpc/backup`: the label `exporter` in metrics and log lines.
+    pub id: Arc<str>,
+    /// Where the exporter says how it fares.
+    pub status: Arc<Status>,
+}
+
+impl Settings {
+    /// Settings of the exporter with this id; nobody else looks at its status yet.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self { id: id.into(), status: Arc::default() }
+    }
+}
