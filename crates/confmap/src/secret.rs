@@ -1,0 +1,110 @@
+//! Text that must not be shown.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What is shown instead, as by the Collector.
+pub const REDACTED: &str = "[REDACTED]";
+
+/// A text that neither logs nor a printed configuration show.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// True if there is no text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+thread_local! {
+    static UNREDACTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `write`, within which this thread serializes secrets as they are. For the one command that a
+/// user asks to show them; nothing else may call this. `Debug` and `Display` stay redacted.
+pub fn unredacted<T>(write: impl FnOnce() -> T) -> T {
+    /// Restores what held before, even if `write` panics.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNREDACTED.set(self.0);
+        }
+    }
+    let _restore = Restore(UNREDACTED.replace(true));
+    write()
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if UNREDACTED.get() { &self.0 } else { REDACTED })
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "writeOnly": true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_only_where_that_is_asked_for() {
+        let secret = Secret::from("hunter2");
+        let json = || serde_json::to_string(&secret).unwrap();
+        assert_eq!(format!("{secret} {secret:?} {}", json()), "[REDACTED] [REDACTED] \"[REDACTED]\"");
+        assert_eq!(unredacted(|| unredacted(json) + &json()), "\"hunter2\"\"hunter2\"");
+        assert_eq!(json(), "\"[REDACTED]\"");
+        let panicked = std::panic::catch_unwind(|| unredacted(|| panic!("as tests do")));
+        assert!(panicked.is_err());
+        assert_eq!(json(), "\"[REDACTED]\"");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+}
