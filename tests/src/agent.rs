@@ -1,5 +1,6 @@
 //! The agent: the real binary, with a configuration of the test's choice.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +25,9 @@ pub struct Setup {
     metrics_port: u16,
     file: PathBuf,
     exporters: Map<String, Value>,
+    /// Merged over all else, in this order.
+    overlays: Vec<Value>,
+    args: Vec<OsString>,
 }
 
 impl Default for Setup {
@@ -43,7 +47,16 @@ impl Setup {
         let file = dir.path().join("profiles.jsonl");
         let metrics_port = workspace::free_port();
         let window = Duration::from_secs(1);
-        Self { dir, samples_per_second: 19, window, metrics_port, file, exporters: Map::new() }
+        Self {
+            dir,
+            samples_per_second: 19,
+            window,
+            metrics_port,
+            file,
+            exporters: Map::new(),
+            overlays: Vec::new(),
+            args: Vec::new(),
+        }
     }
 
     /// Samples `rate` times in each second of a CPU's time.
@@ -87,9 +100,40 @@ impl Setup {
         }
     }
 
-    fn otlp_exporter(mut self, config: Value) -> Self {
-        self.exporters.insert("otlp".to_owned(), config);
+    fn otlp_exporter(self, mut config: Value) -> Self {
+        merge(&mut config, &json!({ "window": self.window_text() }));
+        self.exporter("otlp", config)
+    }
+
+    /// Exports by `id` too, configured as `config` and nothing else.
+    #[must_use]
+    pub fn exporter(mut self, id: &str, config: Value) -> Self {
+        self.exporters.insert(id.to_owned(), config);
         self
+    }
+
+    /// Merges `config` over everything: maps key by key, a `null` takes its key away, all else replaces.
+    #[must_use]
+    pub fn with(mut self, config: Value) -> Self {
+        self.overlays.push(config);
+        self
+    }
+
+    /// Gives the agent one more argument, after those of this harness.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Directory for what the test needs beside; gone with the agent.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn window_text(&self) -> String {
+        format!("{}ms", self.window.as_millis())
     }
 
     /// A command that runs the agent so.
@@ -98,29 +142,32 @@ impl Setup {
     /// If the agent does not build, or its configuration cannot be written.
     #[must_use]
     pub fn command(&self) -> Command {
-        let path = self.dir.path().join("agent.yaml");
-        // JSON is YAML.
-        fs::write(&path, self.config().to_string()).expect("the agent's configuration is written");
+        self.write(&self.config());
         let mut command = Command::new(workspace::pipeline());
-        command.arg("--config").arg(path);
+        command.arg("--config").arg(self.config_path()).args(&self.args);
         command
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.path().join("agent.yaml")
+    }
+
+    fn write(&self, config: &Value) {
+        // JSON is YAML.
+        fs::write(self.config_path(), config.to_string()).expect("the agent's configuration is written");
     }
 
     /// The configuration for that.
     #[must_use]
     pub fn config(&self) -> Value {
-        let window = format!("{}ms", self.window.as_millis());
         let mut exporters = self.exporters.clone();
-        exporters.insert("file".to_owned(), json!({ "path": self.file }));
-        for exporter in exporters.values_mut().filter_map(Value::as_object_mut) {
-            exporter.insert("window".to_owned(), json!(window));
-        }
+        exporters.insert("file".to_owned(), json!({ "path": self.file, "window": self.window_text() }));
         let reader = json!({ "pull": { "exporter": { "prometheus": {
             "host": "localhost",
             "port": self.metrics_port,
         } } } });
         let names: Vec<_> = exporters.keys().cloned().collect();
-        json!({
+        let mut config = json!({
             "receivers": { "ebpf": { "samples_per_second": self.samples_per_second } },
             "processors": { "procinfo": {} },
             "exporters": exporters,
@@ -130,7 +177,9 @@ impl Setup {
                 },
                 "telemetry": { "metrics": { "readers": [reader] }, "logs": { "level": "info" } },
             },
-        })
+        });
+        self.overlays.iter().for_each(|overlay| merge(&mut config, overlay));
+        config
     }
 
     /// Starts the agent and waits until it samples.
@@ -142,6 +191,23 @@ impl Setup {
         let daemon = Daemon::start("the agent", &mut self.command());
         daemon.wait_for_log("Everything is ready.");
         Agent { daemon, setup: self }
+    }
+}
+
+/// Merges `over` into `config`: maps key by key, a `null` takes its key away, all else replaces.
+pub fn merge(config: &mut Value, over: &Value) {
+    match (config, over) {
+        (Value::Object(config), Value::Object(over)) => {
+            for (key, value) in over {
+                match value {
+                    Value::Null => {
+                        config.remove(key);
+                    }
+                    value => merge(config.entry(key).or_insert(Value::Null), value),
+                }
+            }
+        }
+        (config, over) => *config = over.clone(),
     }
 }
 
@@ -185,6 +251,33 @@ impl Agent {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.daemon.pid()
+    }
+
+    /// Its process: log, output and signals.
+    #[must_use]
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Puts `config` in the place of its configuration, which it reads again when it is told to.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn rewrite(&self, config: &Value) {
+        self.setup.write(config);
+    }
+
+    /// Sends it `signal` and waits for its end, whatever that is.
+    #[must_use]
+    pub fn end_by(self, signal: Signal) -> Ended {
+        self.daemon.signal(signal);
+        self.daemon.wait()
     }
 
     /// Sends it `signal`, which is to end it well.
