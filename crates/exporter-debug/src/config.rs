@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use otlp_profiles::{DEFAULT_WINDOW, window_fault};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Rows of a table unless the user says otherwise.
@@ -11,20 +12,20 @@ pub(crate) const DEFAULT_TOP: usize = 20;
 pub(crate) const MAX_TOP: usize = 10_000;
 
 /// Configuration of the debug exporter.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How much to print.
     pub verbosity: Verbosity,
     /// Time that one report covers.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub window: Duration,
     /// Executables, and in detail processes, listed in a report; the rest is summed up.
     pub top: usize,
 }
 
 /// How much to print for each window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verbosity {
     /// One line of counts.

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use otlp_profiles::{DEFAULT_WINDOW, window_fault};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the file exporter.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// File to write; required. Created if it does not exist, readable by its owner alone; its
     /// directory is not created.
     pub path: PathBuf,
     /// Length of a profile. Each window becomes a line, or several if it is large.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub window: Duration,
     /// Keep what the file already holds. As in the Collector the default is to start it anew.
     pub append: bool,

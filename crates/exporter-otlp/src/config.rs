@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, DEFAULT_WINDOW, MIN_REQUEST_BYTES, window_fault};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 
@@ -21,7 +22,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Configuration of the OTLP exporter.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Server: `host:port`, `http://host:port` or `https://host:port`; required.
@@ -31,12 +32,12 @@ pub struct Config {
     /// How to compress requests.
     pub compression: Compression,
     /// Time for one request, connecting included.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub timeout: Duration,
     /// Sent with each request, for example to authenticate.
     pub headers: BTreeMap<String, Secret>,
     /// Length of a profile. Each window is sent when it is over.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub window: Duration,
     /// Bytes of a request before compression; a window that needs more is sent in several. The
     /// default stays below the 4 MiB that a Collector takes by default.
@@ -44,7 +45,7 @@ pub struct Config {
 }
 
 /// How to secure the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     /// Speak without TLS. An `https://` endpoint is spoken to with TLS all the same.
@@ -62,7 +63,7 @@ pub struct TlsConfig {
 }
 
 /// How requests are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// gzip.

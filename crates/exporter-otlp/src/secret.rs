@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 const REDACTED: &str = "[REDACTED]";
 
 /// A text that neither logs nor a printed configuration show.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
 

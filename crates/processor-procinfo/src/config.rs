@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Default of [`Config::max_exited_processes`].
@@ -16,14 +17,14 @@ pub const LEAST_EXITED_AGE: Duration = Duration::from_secs(1);
 pub const MOST_EXITED_AGE: Duration = Duration::from_secs(3600);
 
 /// Configuration of the component, key `processors.procinfo`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Exited processes held at most for exporters that have not acknowledged them; past it the
     /// oldest exit is forgotten first. Bounds replaced images and mappings of live processes too.
     pub max_exited_processes: usize,
     /// How long an exited process is held at most, in event time.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub max_exited_age: Duration,
 }
 

@@ -3,17 +3,18 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Keys of `receivers.ebpf`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Samples per second of each CPU. A number that shares no factor with common timers (19, 97, 997)
     /// does not march in step with what it measures.
     pub samples_per_second: u32,
     /// How often the rings are read. Longer costs less and needs more buffer; shorter shows samples sooner.
-    #[serde(with = "confmap::duration")]
+    #[serde(with = "confmap::GoDuration")]
     pub poll_interval: Duration,
 }
 
