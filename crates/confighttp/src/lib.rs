@@ -1,0 +1,10 @@
+//! Small HTTP servers of the agent, the Collector's `confighttp` in small: where they [listen](Endpoint), and a
+//! [`Server`] with bounds on what its clients can cost.
+//!
+//! Plain HTTP/1.1. Whoever needs TLS or authentication puts a proxy before it; the defaults listen on `localhost`.
+
+mod endpoint;
+mod server;
+
+pub use endpoint::{Endpoint, ParseError};
+pub use server::{ListenError, Server};
