@@ -1,117 +1,103 @@
 //! The graph: the only place that knows two components.
 //!
 //! ```text
-//! receiver-ebpf --> processor-procinfo --> fan-out --+--> exporter
-//!                                                    +--> exporter
+//! receiver --> processors --> fan-out --+--> exporter
+//!                                       +--> exporter
 //! ```
 
 use std::future::Future;
-use std::io;
+use std::sync::Arc;
 
-use exporter_debug::DebugExporter;
-use exporter_file::FileExporter;
-use exporter_otlp::OtlpExporter;
-use pdata::{Batch, Watermark};
-use processor_procinfo::ProcInfoLayer;
-use receiver_ebpf::{Receiver, ReceiverError};
 use thiserror::Error;
-use tower::{Service, ServiceBuilder};
+use tower::Layer as _;
 use tracing::info;
 
-use crate::config::{ComponentId, ExporterConfig, Pipeline};
-use crate::layer::{FanOut, InstrumentLayer, NoBranchLeft, Settings};
+use crate::components::{
+    BoxError, ExporterSettings, Host, ProcessorSettings, ReceiverSettings, Stage, stage,
+};
+use crate::config::{ComponentId, Config, Pipeline};
+use crate::layer::{FanOut, InstrumentLayer, Settings};
 use crate::metrics::{INCOMING, OUTGOING, processor_items};
 
 /// Why the pipeline cannot start or go on.
 #[derive(Debug, Error)]
 pub enum PipelineError {
-    /// The receiver cannot attach to the kernel.
-    #[error("cannot start receivers::ebpf")]
-    Receiver(#[from] receiver_ebpf::StartError),
-    /// A file exporter cannot open its file.
-    #[error("cannot start exporters::{id}")]
-    File {
+    /// A component cannot start.
+    #[error("cannot start {class}::{id}")]
+    Start {
+        /// `receivers`, `processors`, `exporters` or `extensions`.
+        class: &'static str,
         /// Which.
         id: ComponentId,
         /// Why.
-        source: exporter_file::OpenError,
+        source: BoxError,
     },
-    /// An OTLP exporter cannot be set up.
-    #[error("cannot start exporters::{id}")]
-    Otlp {
+    /// A receiver has failed while it ran.
+    #[error("receiver {id} has stopped")]
+    Run {
         /// Which.
         id: ComponentId,
         /// Why.
-        source: exporter_otlp::ConnectError,
+        source: BoxError,
     },
-    /// The pipeline has failed while it ran.
-    #[error("receiver ebpf has stopped")]
-    Run(#[source] ReceiverError),
 }
 
 /// Runs the pipeline until `stop`, then drains it: what was sampled before `stop` is exported.
 ///
 /// # Errors
 /// [`PipelineError`] if a component cannot start, or fails so that nothing more can be sampled.
-pub async fn run(pipeline: &Pipeline, stop: impl Future<Output = ()> + Send) -> Result<(), PipelineError> {
+pub async fn run(
+    config: &Config,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), PipelineError> {
+    let host = Arc::<Host>::default();
     // From the end to the start, so that nothing flows before there is somewhere for it to go.
-    let next = stages(pipeline)?;
-    let receiver = Receiver::start(&pipeline.receiver)?;
+    let Some(pipeline) = config.graph.pipelines.first() else { return Ok(()) };
+    let next = stages(&host, config, pipeline)?;
+    let (id, receiver) = pipeline.receiver.clone();
+    let settings = ReceiverSettings { id: id.clone(), host };
+    let failed = |source| PipelineError::Start { class: "receivers", id: id.clone(), source };
+    let receiver = receiver.start(&settings).map_err(failed)?;
     info!("Everything is ready. Begin running and processing data.");
-    receiver.run(next, stop).await.map_err(PipelineError::Run)?;
+    let failed = |source| PipelineError::Run { id: id.clone(), source };
+    receiver.run(next, Box::pin(stop)).await.map_err(failed)?;
     info!("Shutdown complete.");
     Ok(())
 }
 
 /// Everything after the receiver.
-fn stages(
-    pipeline: &Pipeline,
-) -> Result<
-    impl Service<Batch, Response = Watermark, Error = NoBranchLeft, Future: Send> + Send + use<>,
-    PipelineError,
-> {
-    let mut exporters = FanOut::new(settings(pipeline));
-    for (id, config) in &pipeline.exporters {
-        exporters = export(exporters, id, config)?;
+fn stages(host: &Arc<Host>, config: &Config, pipeline: &Pipeline) -> Result<Stage, PipelineError> {
+    let mut next = stage(exporters(host, config, pipeline)?);
+    for (id, processor) in pipeline.processors.iter().rev() {
+        let settings =
+            ProcessorSettings { id: id.clone(), pipeline: pipeline.id.clone(), host: host.clone() };
+        next = stage(InstrumentLayer::new(processor_items(OUTGOING, &id.to_string())).layer(next));
+        let failed = |source| PipelineError::Start { class: "processors", id: id.clone(), source };
+        next = processor.start(&settings, next).map_err(failed)?;
+        next = stage(InstrumentLayer::new(processor_items(INCOMING, &id.to_string())).layer(next));
     }
-    Ok(ServiceBuilder::new()
-        .layer(InstrumentLayer::new(processor_items(INCOMING, "procinfo")))
-        // Before the fan-out, so that all exporters share one image of each process, and so that a
-        // process is held until the slowest of them is done with it.
-        .layer(ProcInfoLayer::new(&pipeline.processor))
-        .layer(InstrumentLayer::new(processor_items(OUTGOING, "procinfo")))
-        .service(exporters))
+    Ok(next)
 }
 
-/// Bounds on what a slow exporter can cost: the defaults, but with more patience than any request needs
-/// by its own configuration, which is the exporter's to give up.
-fn settings(pipeline: &Pipeline) -> Settings {
+fn exporters(host: &Arc<Host>, config: &Config, pipeline: &Pipeline) -> Result<FanOut, PipelineError> {
+    // Bounds on what a slow exporter can cost, but with more patience than any request needs by its own
+    // configuration, which is the exporter's to give up.
     let defaults = Settings::default();
-    let timeouts = pipeline.exporters.iter().filter_map(|(_, config)| match config {
-        ExporterConfig::Otlp(config) => Some(config.timeout),
-        _ => None,
+    let patience = pipeline.exporters.iter().map(|(_, config)| config.patience()).max().unwrap_or_default();
+    let mut exporters = FanOut::new(Settings {
+        give_up_after: defaults.give_up_after.max(patience),
+        drain_within: config.shutdown_timeout,
+        ..defaults
     });
-    let patience = timeouts.max().unwrap_or_default() * 2;
-    Settings { give_up_after: defaults.give_up_after.max(patience), ..defaults }
-}
-
-/// Adds an exporter to the fan-out.
-fn export(exporters: FanOut, id: &ComponentId, config: &ExporterConfig) -> Result<FanOut, PipelineError> {
-    let name = id.to_string();
-    let settings = exporterhelper::Settings::new(&name);
-    Ok(match config {
-        ExporterConfig::Debug(config) => {
-            exporters.branch(&name, DebugExporter::new(&settings, config.clone(), io::stdout()))
-        }
-        ExporterConfig::File(config) => {
-            let exporter = FileExporter::open(&settings, config.clone());
-            exporters
-                .branch(&name, exporter.map_err(|source| PipelineError::File { id: id.clone(), source })?)
-        }
-        ExporterConfig::Otlp(config) => {
-            let exporter = OtlpExporter::connect(&settings, config.clone());
-            exporters
-                .branch(&name, exporter.map_err(|source| PipelineError::Otlp { id: id.clone(), source })?)
-        }
-    })
+    for (id, exporter) in &pipeline.exporters {
+        let name = id.to_string();
+        let settings = ExporterSettings {
+            id: id.clone(),
+            exporter: exporterhelper::Settings::new(&name),
+            host: host.clone(),
+        };
+        let failed = |source| PipelineError::Start { class: "exporters", id: id.clone(), source };
+        exporters = exporters.branch(&name, exporter.start(&settings).map_err(failed)?);
+    }
+    Ok(exporters)
 }

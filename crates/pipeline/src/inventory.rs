@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{EXPORTERS, Kind, PROCESSORS, RECEIVERS};
+use crate::components::{EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 
 /// The components that can be configured, displayed as YAML in the Collector's shape.
 #[derive(Clone, Copy, Debug)]
@@ -14,20 +14,26 @@ impl fmt::Display for Inventory {
         writeln!(f, "    command: pipeline")?;
         writeln!(f, "    description: eBPF profiling agent")?;
         writeln!(f, "    version: {}", env!("CARGO_PKG_VERSION"))?;
-        section(f, "receivers", RECEIVERS)?;
-        section(f, "processors", PROCESSORS)?;
-        section(f, "exporters", EXPORTERS)
+        section(f, "receivers", "profiles", RECEIVERS)?;
+        section(f, "processors", "profiles", PROCESSORS)?;
+        section(f, "exporters", "profiles", EXPORTERS)?;
+        section(f, "extensions", "extension", EXTENSIONS)
     }
 }
 
-fn section<C>(f: &mut fmt::Formatter<'_>, class: &str, kinds: &[Kind<C>]) -> fmt::Result {
+fn section<C: ?Sized>(
+    f: &mut fmt::Formatter<'_>,
+    class: &str,
+    signal: &str,
+    factories: &[Factory<C>],
+) -> fmt::Result {
     writeln!(f, "{class}:")?;
-    for kind in kinds {
-        for name in kind.names {
+    for factory in factories {
+        for name in factory.names {
             writeln!(f, "    - name: {name}")?;
-            writeln!(f, "      module: {}", kind.module)?;
+            writeln!(f, "      module: {}", factory.module)?;
             writeln!(f, "      stability:")?;
-            writeln!(f, "          profiles: {}", kind.stability.as_str())?;
+            writeln!(f, "          {signal}: {}", factory.stability.as_str())?;
         }
     }
     Ok(())

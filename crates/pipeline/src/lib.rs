@@ -4,6 +4,7 @@
 
 pub mod assemble;
 pub mod cli;
+pub mod components;
 pub mod config;
 pub mod inventory;
 pub mod layer;

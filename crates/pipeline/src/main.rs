@@ -67,5 +67,5 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         warn!(name, "Configuration references unset environment variable");
     }
     let stop = signals::stop().context("cannot handle signals")?;
-    Ok(assemble::run(&config.pipeline, stop).await?)
+    Ok(assemble::run(config, stop).await?)
 }

@@ -53,8 +53,8 @@ pub(crate) fn count(items: impl Iterator) -> u64 {
 }
 
 /// Counter of samples at one side of a processor.
-pub fn processor_items(name: &'static str, processor: &'static str) -> Counter {
-    counter!(name, "processor" => processor, "otel_signal" => "profiles")
+pub fn processor_items(name: &'static str, processor: &str) -> Counter {
+    counter!(name, "processor" => processor.to_owned(), "otel_signal" => "profiles")
 }
 
 /// What the fan-out counts for one exporter.

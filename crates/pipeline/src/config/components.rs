@@ -1,107 +1,23 @@
-//! The components that can be configured: the one list of their types.
+//! The sections that configure components.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use figment::value::Value;
 
 use super::decode::{Context, find};
 use super::fault::{Fault, Faults, hint};
 use super::id::ComponentId;
-
-/// Configuration of an exporter.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ExporterConfig {
-    /// To a person: standard output.
-    Debug(exporter_debug::Config),
-    /// To a file.
-    File(exporter_file::Config),
-    /// To a Collector or back end, by gRPC.
-    Otlp(exporter_otlp::Config),
-}
-
-/// How mature a component is, in the Collector's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stability {
-    /// Works, and may still change in any way.
-    Development,
-}
-
-impl Stability {
-    /// As `pipeline components` prints it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Development => "Development",
-        }
-    }
-}
-
-/// A type of component.
-#[derive(Debug)]
-pub struct Kind<C> {
-    /// The type, first the one to be used and then its other names.
-    pub names: &'static [&'static str],
-    /// Crate that implements it.
-    pub module: &'static str,
-    /// How mature it is.
-    pub stability: Stability,
-    read: fn(&Section<'_>, &mut Faults) -> Option<C>,
-}
-
-/// Receivers.
-pub const RECEIVERS: &[Kind<receiver_ebpf::Config>] = &[Kind {
-    names: &["ebpf"],
-    module: "receiver-ebpf",
-    stability: Stability::Development,
-    read: |section, faults| section.read(faults, receiver_ebpf::Config::validate),
-}];
-
-/// Processors.
-pub const PROCESSORS: &[Kind<processor_procinfo::Config>] = &[Kind {
-    names: &["procinfo"],
-    module: "processor-procinfo",
-    stability: Stability::Development,
-    read: |section, faults| section.read(faults, processor_procinfo::Config::validate),
-}];
-
-/// Exporters.
-pub const EXPORTERS: &[Kind<ExporterConfig>] = &[
-    Kind {
-        names: &["debug"],
-        module: "exporter-debug",
-        stability: Stability::Development,
-        read: |section, faults| {
-            section.read(faults, exporter_debug::Config::validate).map(ExporterConfig::Debug)
-        },
-    },
-    Kind {
-        names: &["file"],
-        module: "exporter-file",
-        stability: Stability::Development,
-        read: |section, faults| {
-            section.read(faults, exporter_file::Config::validate).map(ExporterConfig::File)
-        },
-    },
-    Kind {
-        // As in the Collector, where `otlp` is the older name.
-        names: &["otlp", "otlp_grpc"],
-        module: "exporter-otlp",
-        stability: Stability::Development,
-        read: |section, faults| {
-            section.read(faults, exporter_otlp::Config::validate).map(ExporterConfig::Otlp)
-        },
-    },
-];
+use crate::components::Factory;
 
 /// Components of one class by id. Holds `None` for one that is configured, but cannot be read.
-pub(super) type Components<C> = BTreeMap<ComponentId, Option<C>>;
+pub(super) type Components<C> = BTreeMap<ComponentId, Option<Arc<C>>>;
 
-/// Reads `receivers`, `processors` or `exporters`.
-pub(super) fn components<C>(
+/// Reads `receivers`, `processors`, `exporters` or `extensions`.
+pub(super) fn components<C: ?Sized>(
     class: &str,
     section: Option<&Value>,
-    kinds: &[Kind<C>],
+    factories: &[Factory<C>],
     context: &Context<'_>,
     faults: &mut Faults,
 ) -> Components<C> {
@@ -130,21 +46,21 @@ pub(super) fn components<C>(
             refuse(format!("duplicate name {:?} after unmarshaling", id.to_string()));
             continue;
         }
-        let Some(kind) = kinds.iter().find(|kind| kind.names.contains(&id.kind())) else {
-            let names = kinds.iter().flat_map(|kind| kind.names.iter().copied());
+        let Some(factory) = Factory::find(factories, id.kind()) else {
+            let names = factories.iter().flat_map(|factory| factory.names.iter().copied());
             let hint = hint(id.kind(), names);
             refuse(format!("unknown type: {:?} for id: {:?}{hint}", id.kind(), id.to_string()));
             components.insert(id, None);
             continue;
         };
         let section = Section { value, path: vec![class.to_owned(), key.clone()], context };
-        components.insert(id, (kind.read)(&section, faults));
+        components.insert(id, (factory.read)(&section, faults));
     }
     components
 }
 
 /// One component's part of the configuration.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     pub(super) value: &'a Value,
     pub(super) path: Vec<String>,
     pub(super) context: &'a Context<'a>,
@@ -152,7 +68,7 @@ pub(super) struct Section<'a> {
 
 impl Section<'_> {
     /// The section as a `T`, as far as it can be read; what is wrong with it is added to `faults`.
-    pub(super) fn read<T: serde::de::DeserializeOwned>(
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(
         &self,
         faults: &mut Faults,
         validate: impl Fn(&T) -> Vec<String>,

@@ -1,129 +1,197 @@
 //! Which components run together: references between sections, resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::components::{Components, ExporterConfig};
-use super::fault::{Faults, hint};
+use super::components::Components;
+use super::fault::{Fault, Faults, hint};
 use super::id::ComponentId;
 use super::service;
+use crate::components::{ExporterConfig, ExtensionConfig, Place, ProcessorConfig, ReceiverConfig};
 
 /// The signal this agent carries.
 const SIGNAL: &str = "profiles";
 /// Signals that a Collector carries and this agent does not.
 const OTHER_SIGNALS: [&str; 3] = ["traces", "metrics", "logs"];
 
-/// The components that run, as configured.
+/// A component that is used: its id and configuration.
+pub type Used<C> = (ComponentId, Arc<C>);
+
+/// The components that run.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// What runs beside the pipelines, in the order it starts.
+    pub extensions: Vec<Used<dyn ExtensionConfig>>,
+    /// The pipelines, by id. Never empty.
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// One pipeline. Pipelines may share a receiver, which then runs once, and exporters, likewise.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     /// Name of the pipeline.
     pub id: ComponentId,
     /// Where samples come from.
-    pub receiver: receiver_ebpf::Config,
-    /// What tells whose they are.
-    pub processor: processor_procinfo::Config,
-    /// Where they go, in the order they are listed. Never empty.
-    pub exporters: Vec<(ComponentId, ExporterConfig)>,
+    pub receiver: Used<dyn ReceiverConfig>,
+    /// What they pass through, in this order. One of them tells whose they are.
+    pub processors: Vec<Used<dyn ProcessorConfig>>,
+    /// Where they go. Never empty.
+    pub exporters: Vec<Used<dyn ExporterConfig>>,
+}
+
+impl Pipeline {
+    /// True if `other` is called the same and made of the same but for the exporters.
+    #[must_use]
+    pub fn same_but_exporters(&self, other: &Self) -> bool {
+        let same =
+            |(a, b): (&Used<dyn ProcessorConfig>, &Used<dyn ProcessorConfig>)| a.0 == b.0 && a.1.same(&*b.1);
+        self.id == other.id
+            && self.receiver.0 == other.receiver.0
+            && self.processors.len() == other.processors.len()
+            && self.processors.iter().zip(&other.processors).all(same)
+    }
 }
 
 /// Every component that is configured, used or not.
 pub(super) struct Configured {
-    pub(super) receivers: Components<receiver_ebpf::Config>,
-    pub(super) processors: Components<processor_procinfo::Config>,
-    pub(super) exporters: Components<ExporterConfig>,
+    pub(super) receivers: Components<dyn ReceiverConfig>,
+    pub(super) processors: Components<dyn ProcessorConfig>,
+    pub(super) exporters: Components<dyn ExporterConfig>,
+    pub(super) extensions: Components<dyn ExtensionConfig>,
 }
 
 impl Configured {
-    /// The one pipeline that runs. `None` if there is a fault, which is then in `faults`.
-    pub(super) fn resolve(
-        &self,
-        pipelines: &BTreeMap<String, service::Pipeline>,
-        faults: &mut Faults,
-    ) -> Option<Pipeline> {
+    /// What runs. Every fault is added to `faults`; if there is one, the result is of no use.
+    pub(super) fn resolve(&self, service: &service::Service, faults: &mut Faults) -> Graph {
         if self.receivers.is_empty() && !faults.touches(&["receivers"]) {
             faults.add(&[], "no receiver configuration specified in config");
         }
         if self.exporters.is_empty() && !faults.touches(&["exporters"]) {
             faults.add(&[], "no exporter configuration specified in config");
         }
-        if pipelines.is_empty() && !faults.touches(&["service"]) {
+        if service.pipelines.is_empty() && !faults.touches(&["service"]) {
             faults.add(&["service", "pipelines"], "service must have at least one pipeline");
         }
-        let resolved: Vec<_> =
-            pipelines.iter().filter_map(|(key, pipeline)| self.pipeline(key, pipeline, faults)).collect();
-        if let [first, second, ..] = resolved.as_slice() {
-            faults.add(
-                &["service", "pipelines"],
-                format!(
-                    "only one pipeline can use the ebpf receiver, found {} and {}: list the exporters of both in one",
-                    first.id, second.id
-                ),
-            );
-        }
-        resolved.into_iter().next()
+        let path = ["service", "extensions"];
+        let extensions = resolve("extension", &service.extensions, &self.extensions, &path, faults);
+        let pipelines = service.pipelines.iter();
+        let pipelines: Vec<_> =
+            pipelines.filter_map(|(key, pipeline)| self.pipeline(key, pipeline, faults)).collect();
+        let graph = Graph { extensions: extensions.unwrap_or_default(), pipelines };
+        graph.check_extensions(faults);
+        graph
     }
 
     fn pipeline(&self, key: &str, pipeline: &service::Pipeline, faults: &mut Faults) -> Option<Pipeline> {
         let path = ["service", "pipelines", key];
-        let id = match ComponentId::parse(key) {
-            Ok(id) if id.kind() == SIGNAL => id,
-            Ok(id) if OTHER_SIGNALS.contains(&id.kind()) => {
-                faults.add(&path, "telemetry type is not supported: this agent has only profiles pipelines");
-                return None;
-            }
-            Ok(id) => {
-                faults.add(
-                    &path,
-                    format!("unknown pipeline signal: {:?}{}", id.kind(), hint(id.kind(), [SIGNAL])),
-                );
-                return None;
-            }
+        let id = match pipeline_id(key) {
+            Ok(id) => id,
             Err(message) => {
                 faults.add(&path, message);
                 return None;
             }
         };
-        check_shape(pipeline, &path, faults);
+        // A misspelt key leaves its list empty, which need not be said as well.
+        let is_read = !faults.touches(&path);
+        if is_read {
+            check_shape(pipeline, &path, faults);
+        }
         let receivers = resolve("receiver", &pipeline.receivers, &self.receivers, &path, faults);
         let processors = resolve("processor", &pipeline.processors, &self.processors, &path, faults);
         let exporters = resolve("exporter", &pipeline.exporters, &self.exporters, &path, faults);
-        let (_, receiver) = receivers?.into_iter().next()?;
-        let (_, processor) = processors?.into_iter().next()?;
-        Some(Pipeline { id, receiver, processor, exporters: exporters? })
+        if let Some(fault) = processors.as_deref().filter(|_| is_read).and_then(misplaced) {
+            faults.add(&path, fault);
+        }
+        let receiver = receivers?.into_iter().next()?;
+        Some(Pipeline { id, receiver, processors: processors?, exporters: exporters? })
     }
 }
 
 /// Counts the components of a pipeline.
 fn check_shape(pipeline: &service::Pipeline, path: &[&str], faults: &mut Faults) {
-    // A misspelt key leaves its list empty, which need not be said as well.
-    if faults.touches(path) {
-        return;
-    }
     match pipeline.receivers.len() {
         0 => faults.add(path, "must have at least one receiver"),
         1 => {}
         _ => faults.add(path, "must have only one receiver: each would see the same samples"),
-    }
-    match pipeline.processors.len() {
-        0 => faults.add(
-            path,
-            "must have the processor \"procinfo\": without it no sample is known by its executable",
-        ),
-        1 => {}
-        _ => faults.add(path, "must have only one \"procinfo\" processor"),
     }
     if pipeline.exporters.is_empty() {
         faults.add(path, "must have at least one exporter");
     }
 }
 
+impl Graph {
+    /// The receivers that run, each once.
+    #[must_use]
+    pub fn receivers(&self) -> BTreeMap<ComponentId, Arc<dyn ReceiverConfig>> {
+        self.pipelines.iter().map(|pipeline| pipeline.receiver.clone()).collect()
+    }
+
+    /// The exporters that run, each once.
+    #[must_use]
+    pub fn exporters(&self) -> BTreeMap<ComponentId, Arc<dyn ExporterConfig>> {
+        self.pipelines.iter().flat_map(|pipeline| pipeline.exporters.iter().cloned()).collect()
+    }
+
+    /// What an exporter needs must run.
+    fn check_extensions(&self, faults: &mut Faults) {
+        let ids: Vec<_> = self.extensions.iter().map(|(id, _)| id.to_string()).collect();
+        for (exporter, config) in self.exporters() {
+            for (key, extension) in config.extensions() {
+                if ComponentId::parse(&extension).is_ok_and(|id| ids.contains(&id.to_string())) {
+                    continue;
+                }
+                let hint = hint(&extension, ids.iter().map(String::as_str));
+                let path = ["exporters".to_owned(), exporter.to_string()].into_iter();
+                let path = path.chain(key.split("::").map(str::to_owned)).collect();
+                let message = format!(
+                    "references extension {extension:?} which is not listed in service::extensions{hint}"
+                );
+                faults.push(Fault { path, message, source: None });
+            }
+        }
+    }
+}
+
+/// The id that `key` is, if a pipeline of this agent can be called so.
+fn pipeline_id(key: &str) -> Result<ComponentId, String> {
+    let id = ComponentId::parse(key)?;
+    match id.kind() {
+        SIGNAL => Ok(id),
+        kind if OTHER_SIGNALS.contains(&kind) => {
+            Err("telemetry type is not supported: this agent has only profiles pipelines".to_owned())
+        }
+        kind => Err(format!("unknown pipeline signal: {kind:?}{}", hint(kind, [SIGNAL]))),
+    }
+}
+
+/// What is missing among the processors of a pipeline, or stands where it must not.
+fn misplaced(processors: &[Used<dyn ProcessorConfig>]) -> Option<String> {
+    let is_attribution = |(_, config): &&Used<dyn ProcessorConfig>| config.place() == Place::Attribution;
+    match processors.iter().filter(is_attribution).count() {
+        0 => {
+            return Some(
+                "must have the processor \"procinfo\": without it no sample is known by its executable"
+                    .to_owned(),
+            );
+        }
+        1 => {}
+        _ => return Some("must have only one \"procinfo\" processor".to_owned()),
+    }
+    let mut after = processors.iter().skip_while(|used| !is_attribution(used));
+    let (attribution, _) = after.next()?;
+    let (late, _) = after.find(|(_, config)| config.place() == Place::BeforeAttribution)?;
+    let (late, attribution) = (late.to_string(), attribution.to_string());
+    Some(format!("processor {late:?} must come before {attribution:?}, which costs more than what it drops"))
+}
+
 /// The components that `references` name, in that order; `None` if one is not sound.
-fn resolve<C: Clone>(
+fn resolve<C: ?Sized>(
     class: &str,
     references: &[String],
     configured: &Components<C>,
     path: &[&str],
     faults: &mut Faults,
-) -> Option<Vec<(ComponentId, C)>> {
+) -> Option<Vec<Used<C>>> {
     // A section that could not be read at all: what it holds is not known.
     if configured.is_empty() && faults.touches(&[format!("{class}s")]) {
         return None;

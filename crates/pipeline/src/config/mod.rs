@@ -22,42 +22,64 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use figment::value::Dict;
 use figment::{Figment, Profile, Provider as _};
 use thiserror::Error;
 
-pub use components::{EXPORTERS, ExporterConfig, Kind, PROCESSORS, RECEIVERS, Stability};
+pub(crate) use components::Section;
 pub use expand::Environment;
 pub use fault::{Fault, Faults};
-pub use graph::Pipeline;
+pub use graph::{Graph, Pipeline, Used};
 pub use id::ComponentId;
 pub use location::Location;
 pub use service::{
     LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
 };
 
-use components::{Section, components};
+use components::{Components, components};
 use decode::Context;
 use fault::hint;
 use provider::{CollectorYaml, Originals};
 use service::Service;
 
+use crate::components::{
+    EXPORTERS, EXTENSIONS, ExporterConfig, ExtensionConfig, PROCESSORS, ProcessorConfig, RECEIVERS,
+    ReceiverConfig,
+};
+
 /// The flag that sets one key.
 pub const SETTING_FLAG: &str = "--set";
 
 /// Keys at the top.
-const SECTIONS: [&str; 4] = ["receivers", "processors", "exporters", "service"];
+const SECTIONS: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
 
-/// A sound configuration: what runs, and how it reports on itself.
+/// A sound configuration: what is configured, what of it runs, and how the agent reports on itself.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Every receiver that is configured, used or not.
+    pub receivers: Configured<dyn ReceiverConfig>,
+    /// Every processor, likewise.
+    pub processors: Configured<dyn ProcessorConfig>,
+    /// Every exporter, likewise.
+    pub exporters: Configured<dyn ExporterConfig>,
+    /// Every extension, likewise.
+    pub extensions: Configured<dyn ExtensionConfig>,
     /// The components that run.
-    pub pipeline: Pipeline,
+    pub graph: Graph,
     /// How the agent reports on itself.
     pub telemetry: Telemetry,
+    /// Longest that exporters may take to deliver what is left when they are stopped.
+    pub shutdown_timeout: Duration,
     /// Environment variables that the configuration refers to without default, and that are not set.
     pub unset: Vec<String>,
 }
+
+/// Components of one class, by id.
+pub type Configured<C> = BTreeMap<ComponentId, Arc<C>>;
 
 /// Why there is no configuration to run.
 #[derive(Debug, Error)]
@@ -128,13 +150,13 @@ impl Config {
             .unwrap_or_default();
         let sources = (locations.len() > 1).then_some(&figment);
         let context = Context { originals: &originals, sources };
-        let (pipeline, telemetry) = read(&root, &context).map_err(ConfigError::Invalid)?;
-        Ok(Self { pipeline, telemetry, unset })
+        let config = read(&root, &context).map_err(ConfigError::Invalid)?;
+        Ok(Self { unset, ..config })
     }
 }
 
 /// Reads the sections and resolves the references between them.
-fn read(root: &Dict, context: &Context<'_>) -> Result<(Pipeline, Telemetry), Faults> {
+fn read(root: &Dict, context: &Context<'_>) -> Result<Config, Faults> {
     let mut faults = Faults::default();
     if root.is_empty() {
         faults.add(&[], "empty configuration file");
@@ -151,14 +173,27 @@ fn read(root: &Dict, context: &Context<'_>) -> Result<(Pipeline, Telemetry), Fau
             section.read(&mut faults, Service::validate)
         },
     );
-    let configured = graph::Configured {
+    let read = graph::Configured {
         receivers: components("receivers", root.get("receivers"), RECEIVERS, context, &mut faults),
         processors: components("processors", root.get("processors"), PROCESSORS, context, &mut faults),
         exporters: components("exporters", root.get("exporters"), EXPORTERS, context, &mut faults),
+        extensions: components("extensions", root.get("extensions"), EXTENSIONS, context, &mut faults),
     };
-    let pipeline = service.as_ref().and_then(|service| configured.resolve(&service.pipelines, &mut faults));
-    match (pipeline, service) {
-        (Some(pipeline), Some(service)) => faults.or((pipeline, service.telemetry)),
-        _ => Err(faults),
-    }
+    let graph = service.as_ref().map(|service| read.resolve(service, &mut faults)).unwrap_or_default();
+    let service = service.unwrap_or_default();
+    faults.or(Config {
+        receivers: sound(read.receivers),
+        processors: sound(read.processors),
+        exporters: sound(read.exporters),
+        extensions: sound(read.extensions),
+        graph,
+        telemetry: service.telemetry,
+        shutdown_timeout: service.shutdown_timeout,
+        unset: Vec::new(),
+    })
+}
+
+/// What could be read.
+fn sound<C: ?Sized>(components: Components<C>) -> Configured<C> {
+    components.into_iter().filter_map(|(id, config)| Some((id, config?))).collect()
 }

@@ -29,6 +29,15 @@ fn load(texts: &[&str]) -> Result<Config, ConfigError> {
     Config::load(&locations, &environment)
 }
 
+fn rate(config: &Config) -> u32 {
+    let (_, receiver) = &config.graph.pipelines[0].receiver;
+    receiver.as_any().downcast_ref::<receiver_ebpf::Config>().expect("only ebpf is there").samples_per_second
+}
+
+fn exporters(config: &Config) -> usize {
+    config.graph.pipelines[0].exporters.len()
+}
+
 /// The faults of [`SOUND`] with `text` merged into it, one a line and without their source.
 fn faults(text: &str) -> String {
     match load(&[SOUND, text]) {
@@ -44,10 +53,12 @@ fn faults(text: &str) -> String {
 #[test]
 fn a_sound_configuration_names_what_runs_in_the_order_it_is_listed() {
     let config = load(&[SOUND]).unwrap();
-    let exporters: Vec<_> = config.pipeline.exporters.iter().map(|(id, _)| id.to_string()).collect();
+    let [pipeline] = config.graph.pipelines.as_slice() else { panic!("one pipeline") };
+    let exporters: Vec<_> = pipeline.exporters.iter().map(|(id, _)| id.to_string()).collect();
     assert_eq!(exporters, ["file/b", "debug"]);
-    assert_eq!(config.pipeline.id.to_string(), "profiles");
-    assert_eq!(config.pipeline.receiver.samples_per_second, 99);
+    assert_eq!(pipeline.id.to_string(), "profiles");
+    assert_eq!(rate(&config), 99);
+    assert_eq!(config.exporters.len(), 3, "one is configured and not used");
     assert_eq!(config.telemetry, Telemetry::default());
     assert_eq!(config.telemetry.endpoint().map(|p| (p.host.as_str(), p.port)), Some(("localhost", 8888)));
 }
@@ -57,15 +68,15 @@ fn a_later_location_wins_key_by_key_and_replaces_lists() {
     let config =
         load(&[SOUND, "receivers::ebpf::samples_per_second: 7", "service::telemetry::logs::level: warn"]);
     let config = config.unwrap();
-    assert_eq!(config.pipeline.receiver.samples_per_second, 7);
+    assert_eq!(rate(&config), 7);
     assert_eq!(config.telemetry.logs.level, LogLevel::Warn);
     let config = load(&[SOUND, "service::pipelines::profiles::exporters: [debug]"]).unwrap();
-    assert_eq!(config.pipeline.exporters.len(), 1);
+    assert_eq!(exporters(&config), 1);
 }
 
 #[test]
 fn a_null_erases_a_section_and_an_empty_map_does_not() {
-    assert_eq!(load(&[SOUND, "exporters: {}"]).unwrap().pipeline.exporters.len(), 2);
+    assert_eq!(exporters(&load(&[SOUND, "exporters: {}"]).unwrap()), 2);
     assert!(faults("exporters:").contains("no exporter configuration specified in config"));
 }
 
@@ -73,7 +84,7 @@ fn a_null_erases_a_section_and_an_empty_map_does_not() {
 fn a_component_or_key_without_a_value_has_its_defaults() {
     let config = load(&[SOUND, "receivers: { ebpf: { samples_per_second: } }"]).unwrap();
     let default = receiver_ebpf::Config::default().samples_per_second;
-    assert_eq!(config.pipeline.receiver.samples_per_second, default);
+    assert_eq!(rate(&config), default);
     assert!(load(&[SOUND, "receivers: { ebpf: }", "service: { telemetry: { logs: } }"]).is_ok());
 }
 
@@ -86,10 +97,11 @@ fn references_to_the_environment_have_the_type_that_the_key_wants() {
         "service::pipelines::profiles::exporters: ${LIST}",
     ])
     .unwrap();
-    assert_eq!(config.pipeline.receiver.samples_per_second, 42);
-    assert_eq!(config.pipeline.exporters.len(), 1);
+    assert_eq!(rate(&config), 42);
+    assert_eq!(exporters(&config), 1);
     let config = load(&[SOUND, "exporters::file/b::path: ${env:DIGITS}"]).unwrap();
-    let (_, ExporterConfig::File(file)) = &config.pipeline.exporters[0] else { panic!("not a file") };
+    let (_, file) = &config.graph.pipelines[0].exporters[0];
+    let file: &exporter_file::Config = file.as_any().downcast_ref().expect("a file");
     assert_eq!(file.path.to_string_lossy(), "0123", "the text, not the number");
 }
 
@@ -106,13 +118,16 @@ fn an_unset_variable_is_empty_and_reported() {
     let config = load(&[SOUND, "receivers::ebpf::samples_per_second: ${env:UNSET}"]).unwrap();
     assert_eq!(config.unset, ["UNSET"]);
     let default = receiver_ebpf::Config::default().samples_per_second;
-    assert_eq!(config.pipeline.receiver.samples_per_second, default);
+    assert_eq!(rate(&config), default);
 }
 
 #[test]
 fn every_fault_is_reported_with_its_place() {
     for (text, expected) in [
-        ("nope: 1", "has invalid keys: nope (valid values: [receivers, processors, exporters, service])"),
+        (
+            "nope: 1",
+            "has invalid keys: nope (valid values: [receivers, processors, exporters, extensions, service])",
+        ),
         ("exporter: {}", "has invalid keys: exporter (did you mean \"exporters\"?)"),
         (
             "exporters: { file: { pth: x } }",
@@ -196,13 +211,27 @@ fn faults_of_a_pipeline_are_in_the_collectors_words() {
         faults("service::pipelines::profile: {}"),
         "service::pipelines::profile: unknown pipeline signal: \"profile\" (did you mean \"profiles\"?)"
     );
-    let second =
-        "service::pipelines::profiles/b: { receivers: [ebpf], processors: [procinfo], exporters: [file] }";
     assert_eq!(
-        faults(second),
-        "service::pipelines: only one pipeline can use the ebpf receiver, found profiles and profiles/b: list \
-         the exporters of both in one"
+        faults("service: { extensions: [zpages, zpages] }"),
+        "service::extensions: references extension \"zpages\" which is not configured\n\
+         service::extensions: references extension \"zpages\" multiple times"
     );
+}
+
+#[test]
+fn pipelines_may_share_what_they_use() {
+    let config = load(&[
+        SOUND,
+        "receivers: { ebpf/fast: { samples_per_second: 997 } }",
+        "service::pipelines::profiles/b: { receivers: [ebpf], processors: [procinfo], exporters: [file] }",
+        "service::pipelines::profiles/c: { receivers: [ebpf/fast], processors: [procinfo], exporters: [file, debug] }",
+    ]);
+    let graph = config.unwrap().graph;
+    let names = |ids: Vec<ComponentId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let pipelines = graph.pipelines.iter().map(|pipeline| pipeline.id.clone());
+    assert_eq!(names(pipelines.collect()), ["profiles", "profiles/b", "profiles/c"]);
+    assert_eq!(names(graph.receivers().into_keys().collect()), ["ebpf", "ebpf/fast"]);
+    assert_eq!(names(graph.exporters().into_keys().collect()), ["debug", "file", "file/b"]);
 }
 
 #[test]

@@ -1,38 +1,15 @@
-//! The `service` section: which components run together, and how the agent reports on itself.
+//! `service.telemetry`: how the agent reports on itself.
 
-use std::collections::BTreeMap;
-
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Host of the Prometheus endpoint.
-pub(super) const DEFAULT_METRICS_HOST: &str = "localhost";
+const DEFAULT_METRICS_HOST: &str = "localhost";
 /// Port of the Prometheus endpoint, as in the Collector.
-pub(super) const DEFAULT_METRICS_PORT: u16 = 8888;
-
-/// What runs.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Service {
-    /// Pipelines by `signal[/name]`.
-    pub(super) pipelines: BTreeMap<String, Pipeline>,
-    /// How the agent reports on itself.
-    pub(super) telemetry: Telemetry,
-}
-
-/// Which components make up a pipeline, by their ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Pipeline {
-    /// Where data comes from.
-    pub(super) receivers: Vec<String>,
-    /// What it passes through, in this order.
-    pub(super) processors: Vec<String>,
-    /// Where it goes: to every one of these.
-    pub(super) exporters: Vec<String>,
-}
+const DEFAULT_METRICS_PORT: u16 = 8888;
 
 /// How the agent reports on itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     /// Metrics of the agent.
@@ -42,6 +19,31 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
+    /// Every fault, as `key: what is wrong, what is expected`.
+    #[must_use]
+    pub(super) fn validate(&self) -> Vec<String> {
+        let metrics = &self.metrics;
+        let mut faults = Vec::new();
+        if metrics.level != MetricsLevel::None && metrics.readers.is_empty() {
+            faults.push(
+                "metrics::readers: collector telemetry metrics reader should exist when metric level is not none"
+                    .to_owned(),
+            );
+        }
+        if metrics.readers.len() > 1 {
+            faults.push("metrics::readers: only one reader is supported".to_owned());
+        }
+        for (at, reader) in metrics.readers.iter().enumerate() {
+            if reader.pull.exporter.prometheus.host.is_empty() {
+                faults.push(format!(
+                    "metrics::readers::{at}::pull::exporter::prometheus::host: must not be empty, expected a host \
+                     name or an address such as 0.0.0.0"
+                ));
+            }
+        }
+        faults
+    }
+
     /// The metrics endpoint, if there is to be one.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Prometheus> {
@@ -51,7 +53,7 @@ impl Telemetry {
 }
 
 /// Metrics of the agent.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
     /// How much is measured.
@@ -67,7 +69,7 @@ impl Default for Metrics {
 }
 
 /// How much is measured. All but `none` are the same so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsLevel {
     /// Nothing: no endpoint is opened.
@@ -82,7 +84,7 @@ pub enum MetricsLevel {
 }
 
 /// One reader of metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reader {
     /// A reader that fetches.
@@ -90,7 +92,7 @@ pub struct Reader {
 }
 
 /// A reader that fetches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pull {
     /// What it fetches from.
@@ -98,7 +100,7 @@ pub struct Pull {
 }
 
 /// What a reader fetches from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullExporter {
     /// An endpoint in Prometheus' text format.
@@ -106,7 +108,7 @@ pub struct PullExporter {
 }
 
 /// An endpoint in Prometheus' text format, at `/metrics`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prometheus {
     /// Host name or address to listen on.
@@ -122,7 +124,7 @@ impl Default for Prometheus {
 }
 
 /// Log of the agent, to standard error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Logs {
     /// Least severe level that is written.
@@ -132,7 +134,7 @@ pub struct Logs {
 }
 
 /// Level of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.
@@ -147,7 +149,7 @@ pub enum LogLevel {
 }
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogEncoding {
     /// For people.
@@ -155,31 +157,4 @@ pub enum LogEncoding {
     Console,
     /// One JSON object a line.
     Json,
-}
-
-impl Service {
-    /// Every fault, as `key: what is wrong, what is expected`.
-    #[must_use]
-    pub(super) fn validate(&self) -> Vec<String> {
-        let metrics = &self.telemetry.metrics;
-        let mut faults = Vec::new();
-        if metrics.level != MetricsLevel::None && metrics.readers.is_empty() {
-            faults.push(
-                "telemetry::metrics::readers: collector telemetry metrics reader should exist when metric level is not none"
-                    .to_owned(),
-            );
-        }
-        if metrics.readers.len() > 1 {
-            faults.push("telemetry::metrics::readers: only one reader is supported".to_owned());
-        }
-        for (at, reader) in metrics.readers.iter().enumerate() {
-            if reader.pull.exporter.prometheus.host.is_empty() {
-                faults.push(format!(
-                    "telemetry::metrics::readers::{at}::pull::exporter::prometheus::host: must not be empty, expected a \
-                     host name or an address such as 0.0.0.0"
-                ));
-            }
-        }
-        faults
-    }
 }

@@ -1,0 +1,167 @@
+//! What a component of each class can do: the traits that the graph is built from.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdata::{Batch, Watermark};
+use tower::util::BoxService;
+use tower::{Service, ServiceExt as _};
+
+use super::{Configuration, Host};
+use crate::config::ComponentId;
+
+/// An error of any component.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A future of any component.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Any stage: a processor with all that follows it, or an exporter. The contract is in ARCHITECTURE.md.
+pub type Stage = BoxService<Batch, Watermark, BoxError>;
+
+/// `service` as a [`Stage`].
+pub fn stage<S>(service: S) -> Stage
+where
+    S: Service<Batch, Response = Watermark, Error: Into<BoxError>, Future: Send> + Send + 'static,
+{
+    BoxService::new(service.map_err(Into::into))
+}
+
+/// What a receiver is given beside its configuration.
+#[derive(Clone, Debug)]
+pub struct ReceiverSettings {
+    /// Which.
+    pub id: ComponentId,
+    /// What surrounds it.
+    pub host: Arc<Host>,
+}
+
+/// Configuration of a receiver.
+pub trait ReceiverConfig: Configuration {
+    /// Starts receiving; what is received waits, within bounds, until the receiver is run. May block.
+    ///
+    /// # Errors
+    /// What keeps it from starting; nothing of it is left then.
+    fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError>;
+}
+
+/// A receiver that has started.
+pub trait Receiver: Debug + Send {
+    /// Passes on what is received to `next` until `stop`, then ends the stream. Returns when `next` has
+    /// answered that.
+    ///
+    /// Errors are fatal: nothing more can be received, or `next` has failed.
+    fn run(self: Box<Self>, next: Stage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>>;
+}
+
+/// What a processor is given beside its configuration.
+#[derive(Clone, Debug)]
+pub struct ProcessorSettings {
+    /// Which.
+    pub id: ComponentId,
+    /// The pipeline it is part of. One that is listed in two pipelines is started for each.
+    pub pipeline: ComponentId,
+    /// What surrounds it.
+    pub host: Arc<Host>,
+}
+
+/// Configuration of a processor.
+pub trait ProcessorConfig: Configuration {
+    /// Where it has to stand.
+    fn place(&self) -> Place {
+        Place::Any
+    }
+
+    /// The processor, in front of `next`.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    fn start(&self, settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError>;
+}
+
+/// Where in its pipeline a processor has to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Tells whose each sample is: each pipeline has exactly one such.
+    Attribution,
+    /// Before the one of attribution: what it drops costs the less.
+    BeforeAttribution,
+    /// Anywhere.
+    Any,
+}
+
+/// What an exporter is given beside its configuration.
+#[derive(Clone, Debug)]
+pub struct ExporterSettings {
+    /// Which.
+    pub id: ComponentId,
+    /// Its name and status, for its constructor.
+    pub exporter: exporterhelper::Settings,
+    /// What surrounds it.
+    pub host: Arc<Host>,
+}
+
+/// Configuration of an exporter.
+pub trait ExporterConfig: Configuration {
+    /// Starts the exporter. Called within a Tokio runtime, and again after a failure.
+    ///
+    /// # Errors
+    /// What keeps it from starting; nothing of it is left then.
+    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError>;
+
+    /// Looks for what would keep [`start`](Self::start) from working, without touching what a running exporter
+    /// [`holds`](Self::holds). Called instead of it where such an exporter has to finish first.
+    ///
+    /// # Errors
+    /// As `start`, as far as can be told.
+    fn check(&self, _settings: &ExporterSettings) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// What only one exporter at a time may have open, as names that are the same for the same thing:
+    /// `file:/var/x`, `tcp:127.0.0.1:9464`, `directory:/var/q`.
+    fn holds(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Longest that it may take to answer one batch by its own configuration, if that is more than usual.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Ids of the extensions that it uses, each with the key that names it (`sending_queue::storage`).
+    fn extensions(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+/// What an extension is given beside its configuration.
+#[derive(Clone, Debug)]
+pub struct ExtensionSettings {
+    /// Which.
+    pub id: ComponentId,
+    /// What surrounds it. Of the extensions, it holds those that started before.
+    pub host: Arc<Host>,
+}
+
+/// Configuration of an extension.
+pub trait ExtensionConfig: Configuration {
+    /// Starts the extension, which then runs until it is stopped or dropped. Called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// What keeps it from starting; nothing of it is left then.
+    fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError>;
+}
+
+/// A running extension.
+pub trait Extension: Any + Debug + Send + Sync {
+    /// Ends it; done when what it held (a port, a file) is free again.
+    fn stop(&self) -> BoxFuture<()> {
+        Box::pin(async {})
+    }
+}

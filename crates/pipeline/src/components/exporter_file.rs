@@ -1,0 +1,30 @@
+//! `exporters.file`.
+
+use std::path;
+use std::sync::Arc;
+
+use exporter_file::{Config, FileExporter};
+
+use super::factory::{default, schema};
+use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+
+pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
+    names: &["file"],
+    module: "exporter-file",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ExporterConfig for Config {
+    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+        let exporter = FileExporter::open(&settings.exporter, self.clone())?;
+        Ok(stage(exporter))
+    }
+
+    fn holds(&self) -> Vec<String> {
+        let path = path::absolute(&self.path).unwrap_or_else(|_no_directory| self.path.clone());
+        vec![format!("file:{}", path.display())]
+    }
+}

@@ -1,0 +1,107 @@
+//! What is known of a component type before one is configured, and of a configuration whatever its type.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde_yaml_ng::Value;
+
+use crate::config::{Faults, Section};
+
+/// How mature a component is, in the Collector's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Works, and may still change in any way.
+    Development,
+    /// Ready for limited use; its keys may change.
+    Alpha,
+    /// Its keys stay as they are.
+    Beta,
+    /// Ready for general use.
+    Stable,
+    /// To be removed.
+    Deprecated,
+}
+
+impl Stability {
+    /// As `pipeline components` prints it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "Development",
+            Self::Alpha => "Alpha",
+            Self::Beta => "Beta",
+            Self::Stable => "Stable",
+            Self::Deprecated => "Deprecated",
+        }
+    }
+}
+
+/// A component type, of the class that the trait `C` stands for.
+#[derive(Debug)]
+pub struct Factory<C: ?Sized> {
+    /// Names of the type: the first is the one to use, the others are older and still work.
+    pub names: &'static [&'static str],
+    /// Crate that implements it.
+    pub module: &'static str,
+    /// How mature it is; of a receiver, processor or exporter, for profiles.
+    pub stability: Stability,
+    /// Reads and validates a section, as far as it can be read; what is wrong is added to the faults.
+    pub(crate) read: fn(&Section<'_>, &mut Faults) -> Option<Arc<C>>,
+    /// The configuration with every key at its default; see [`default`].
+    pub default: fn() -> Value,
+    /// Schema of the configuration; see [`schema`].
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl<C: ?Sized> Factory<C> {
+    /// The name to use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+
+    /// The type that one of `factories` knows by this name.
+    pub fn find<'a>(factories: &'a [Self], name: &str) -> Option<&'a Self> {
+        factories.iter().find(|factory| factory.names.contains(&name))
+    }
+}
+
+/// The defaults of `T`, for [`Factory::default`].
+pub(super) fn default<T: Default + Configuration>() -> Value {
+    T::default().shown()
+}
+
+/// The schema of `T`, for [`Factory::schema`].
+pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A component's configuration, whatever the component.
+pub trait Configuration: Any + Debug + Send + Sync {
+    /// True if `other` is of the same type and says the same.
+    fn same(&self, other: &dyn Configuration) -> bool;
+
+    /// Every key with its value; secrets as `[REDACTED]` unless inside [`confmap::secret::unredacted`].
+    fn shown(&self) -> Value;
+
+    /// For downcasts.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: Any + Debug + PartialEq + Serialize + Send + Sync> Configuration for T {
+    fn same(&self, other: &dyn Configuration) -> bool {
+        other.as_any().downcast_ref::<T>() == Some(self)
+    }
+
+    fn shown(&self) -> Value {
+        // It came from YAML, or is a default, so it can be YAML.
+        serde_yaml_ng::to_value(self).unwrap_or_default()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,46 @@
+//! What surrounds a component.
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Extension;
+use crate::config::ComponentId;
+
+/// What components may ask of the process they run in, the Collector's `component.Host`. One in a process:
+/// it outlives what a reload replaces.
+#[derive(Debug, Default)]
+pub struct Host {
+    extensions: Mutex<BTreeMap<ComponentId, Arc<dyn Extension>>>,
+    opened: Mutex<BTreeSet<String>>,
+}
+
+impl Host {
+    /// The running extension with this id, if it is of type `E`.
+    pub fn extension<E: Extension>(&self, id: &ComponentId) -> Option<Arc<E>> {
+        let extension: Arc<dyn Any + Send + Sync> = lock(&self.extensions).get(id)?.clone();
+        extension.downcast().ok()
+    }
+
+    /// Notes that `name` is about to be opened; true if it is for the first time in this process.
+    ///
+    /// What a predecessor has written must not be truncated by the one that takes its place.
+    pub fn opens_first(&self, name: &str) -> bool {
+        lock(&self.opened).insert(name.to_owned())
+    }
+
+    /// Notes a running extension.
+    pub fn add(&self, id: ComponentId, extension: Arc<dyn Extension>) {
+        lock(&self.extensions).insert(id, extension);
+    }
+
+    /// Forgets an extension.
+    pub fn remove(&self, id: &ComponentId) -> Option<Arc<dyn Extension>> {
+        lock(&self.extensions).remove(id)
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Single insertions and removals leave nothing half done.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

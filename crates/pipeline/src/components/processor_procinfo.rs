@@ -1,0 +1,28 @@
+//! `processors.procinfo`.
+
+use std::sync::Arc;
+
+use processor_procinfo::{Config, ProcInfoLayer};
+use tower::Layer as _;
+
+use super::factory::{default, schema};
+use super::{BoxError, Factory, Place, ProcessorConfig, ProcessorSettings, Stability, Stage, stage};
+
+pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
+    names: &["procinfo"],
+    module: "processor-procinfo",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ProcessorConfig for Config {
+    fn place(&self) -> Place {
+        Place::Attribution
+    }
+
+    fn start(&self, _settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError> {
+        Ok(stage(ProcInfoLayer::new(self).layer(next)))
+    }
+}

@@ -1,0 +1,74 @@
+//! The `service` section: which components run together, and how the agent reports on itself.
+
+mod telemetry;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use telemetry::{
+    LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
+};
+
+/// Longest that a shutdown takes unless the user says otherwise.
+pub(super) const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bounds of `shutdown_timeout`.
+const SHUTDOWN_TIMEOUT_BOUNDS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Service {
+    /// Extensions to run, in the order they start; they stop in the reverse.
+    pub(crate) extensions: Vec<String>,
+    /// Pipelines by `profiles` or `profiles/name`.
+    pub(crate) pipelines: BTreeMap<String, Pipeline>,
+    /// How the agent reports on itself.
+    pub(crate) telemetry: Telemetry,
+    /// Longest that exporters may take to deliver what is left when the agent stops, or when a reload takes
+    /// them out; what is left then is dropped and counted. Not known from the Collector, which has no bound.
+    #[serde(with = "confmap::GoDuration")]
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            extensions: Vec::new(),
+            pipelines: BTreeMap::new(),
+            telemetry: Telemetry::default(),
+            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+        }
+    }
+}
+
+/// Which components make up a pipeline, by their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Pipeline {
+    /// Where data comes from.
+    pub(crate) receivers: Vec<String>,
+    /// What it passes through, in this order.
+    pub(crate) processors: Vec<String>,
+    /// Where it goes: to every one of these.
+    pub(crate) exporters: Vec<String>,
+}
+
+impl Service {
+    /// Every fault, as `key: what is wrong, what is expected`.
+    #[must_use]
+    pub(super) fn validate(&self) -> Vec<String> {
+        let mut faults: Vec<_> =
+            self.telemetry.validate().into_iter().map(|fault| format!("telemetry::{fault}")).collect();
+        if !SHUTDOWN_TIMEOUT_BOUNDS.contains(&self.shutdown_timeout) {
+            let (least, most) = SHUTDOWN_TIMEOUT_BOUNDS.into_inner();
+            let found = self.shutdown_timeout;
+            faults.push(format!("shutdown_timeout: is {found:?}, expected {least:?} to {most:?}"));
+        }
+        faults
+    }
+}
