@@ -4,6 +4,8 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use componentstatus::Board;
+
 use super::Extension;
 use crate::config::ComponentId;
 
@@ -11,6 +13,8 @@ use crate::config::ComponentId;
 /// it outlives what a reload replaces.
 #[derive(Debug, Default)]
 pub struct Host {
+    /// How the stages fare; for extensions that show or judge it.
+    pub board: Arc<Board>,
     extensions: Mutex<BTreeMap<ComponentId, Arc<dyn Extension>>>,
     opened: Mutex<BTreeSet<String>>,
 }

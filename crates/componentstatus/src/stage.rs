@@ -1,0 +1,190 @@
+//! One stage.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use exporterhelper::{Failure, Status};
+use pdata::{KTime, Watermark};
+
+use crate::now;
+use crate::rate::Rate;
+
+/// What a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Where samples come from.
+    Receiver,
+    /// What they pass through.
+    Processor,
+    /// Where they go.
+    Exporter,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Receiver => "receiver",
+            Self::Processor => "processor",
+            Self::Exporter => "exporter",
+        })
+    }
+}
+
+/// What a stage has done so far. Written by the graph.
+#[derive(Debug)]
+pub struct Stage {
+    kind: Kind,
+    id: Arc<str>,
+    pipelines: Vec<String>,
+    since: KTime,
+    batches: AtomicU64,
+    samples: AtomicU64,
+    dropped: AtomicU64,
+    /// Watermark of the last batch that passed, nanoseconds; 0 before the first.
+    passed: AtomicU64,
+    /// When that was.
+    passed_at: AtomicU64,
+    /// Highest watermark that the stage has answered with; 0 before the first.
+    acknowledged: AtomicU64,
+    queue_used: AtomicU64,
+    /// 0 if the stage has no queue.
+    queue_capacity: AtomicU64,
+    rate: Mutex<Rate>,
+    status: Arc<Status>,
+}
+
+/// Bytes queued in front of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Bytes in it, what is being worked on included.
+    pub used_bytes: u64,
+    /// Most bytes that fit.
+    pub capacity_bytes: u64,
+}
+
+/// A stage at one moment.
+#[derive(Clone, Debug)]
+pub struct StageView {
+    /// What it is.
+    pub kind: Kind,
+    /// Its component id, such as `otlp_grpc/backup`.
+    pub id: Arc<str>,
+    /// Ids of the pipelines that it is part of.
+    pub pipelines: Vec<String>,
+    /// Batches that have passed.
+    pub batches: u64,
+    /// Samples that have passed: of a receiver and a processor, that it passed on; of an exporter, that it took.
+    pub samples: u64,
+    /// Samples a second, over the last ten seconds.
+    pub samples_per_second: f64,
+    /// Samples that the stage's queue had no room for.
+    pub dropped: u64,
+    /// Its queue, if it has one.
+    pub queue: Option<Queue>,
+    /// Time since a batch last passed; since the stage was made, if none has.
+    pub idle: Duration,
+    /// How far the watermark of the last batch that passed is behind now; before the first, the age of the stage.
+    /// `None` at the end.
+    pub watermark_lag: Option<Duration>,
+    /// How far the watermark that it has answered with is behind now: an exporter is done with everything before
+    /// it. Up to a window more than the other is normal. `None` before the first answer, and at the end.
+    pub acknowledged_lag: Option<Duration>,
+    /// What went wrong last, if ever something has.
+    pub last_failure: Option<Failure>,
+}
+
+impl Stage {
+    pub(crate) fn new(kind: Kind, id: &str, pipelines: Vec<String>, since: KTime) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            pipelines,
+            since,
+            batches: AtomicU64::new(0),
+            samples: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+            passed_at: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            queue_used: AtomicU64::new(0),
+            queue_capacity: AtomicU64::new(0),
+            rate: Mutex::default(),
+            status: Arc::default(),
+        }
+    }
+
+    /// A batch of so many samples has passed, with this watermark.
+    pub fn passed(&self, samples: u64, watermark: Watermark) {
+        self.passed_at(samples, watermark, now());
+    }
+
+    pub(crate) fn passed_at(&self, samples: u64, watermark: Watermark, now: KTime) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+        self.passed.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
+        self.passed_at.store(now.as_nanos(), Ordering::Relaxed);
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).add(samples, now);
+    }
+
+    /// The stage has answered with this watermark.
+    pub fn acknowledged(&self, watermark: Watermark) {
+        self.acknowledged.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// The stage's queue is filled so far.
+    pub fn queue(&self, queue: Queue) {
+        self.queue_used.store(queue.used_bytes, Ordering::Relaxed);
+        self.queue_capacity.store(queue.capacity_bytes, Ordering::Relaxed);
+    }
+
+    /// So many samples did not fit into the stage's queue.
+    pub fn dropped(&self, samples: u64) {
+        self.dropped.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Where the stage says what goes wrong; for [`exporterhelper::Settings`].
+    #[must_use]
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its component id.
+    #[must_use]
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The stage now.
+    #[must_use]
+    pub fn view(&self, now: KTime) -> StageView {
+        let load = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let watermark = |of: &AtomicU64| Watermark::before(KTime::from_nanos(load(of)));
+        let lag = |mark: Watermark| (mark != Watermark::END).then(|| now.saturating_since(mark.at()));
+        let passed = Some(watermark(&self.passed)).filter(|mark| *mark != Watermark::NONE);
+        let acknowledged = Some(watermark(&self.acknowledged)).filter(|mark| *mark != Watermark::NONE);
+        let queue = Queue { used_bytes: load(&self.queue_used), capacity_bytes: load(&self.queue_capacity) };
+        let last = KTime::from_nanos(load(&self.passed_at)).max(self.since);
+        StageView {
+            kind: self.kind,
+            id: self.id.clone(),
+            pipelines: self.pipelines.clone(),
+            batches: load(&self.batches),
+            samples: load(&self.samples),
+            samples_per_second: self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second(now),
+            dropped: load(&self.dropped),
+            queue: (queue.capacity_bytes > 0).then_some(queue),
+            idle: now.saturating_since(last),
+            watermark_lag: lag(passed.unwrap_or(Watermark::before(self.since))),
+            acknowledged_lag: acknowledged.and_then(lag),
+            last_failure: self.status.last_failure(),
+        }
+    }
+}
