@@ -4,6 +4,7 @@
 #   storm.sh short      a quarter of a minute: what `make test` can afford
 #   storm.sh            the whole of it: both frequencies, pids used again, the agent stopped for 2 s, an
 #                       exporter stalled for 30 s, one that fails
+#   storm.sh isolation  how late one exporter is while another is stalled for a minute
 #   storm.sh slowdown   a closed loop with and without the agent, and with perf
 #   storm.sh crowd      among 500 and among 10,000 live processes
 set -eu
@@ -21,12 +22,14 @@ full)
     run table --hz 997 --seconds 20 --sigstop 2 || failed=1
     run table --hz 997 --seconds 15 --exporter-stall 30 || failed=1
     run table --hz 997 --seconds 15 --exporter-fails || failed=1
+    run isolation || failed=1
     exit $failed
     ;;
 slowdown) run slowdown ;;
 crowd) run crowd --bpf-stats ;;
+isolation) run isolation ;;
 *)
-    echo "usage: $0 [short|full|slowdown|crowd]" >&2
+    echo "usage: $0 [short|full|isolation|slowdown|crowd]" >&2
     exit 2
     ;;
 esac

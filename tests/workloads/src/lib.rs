@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 pub mod agent;
+pub mod arrival;
 pub mod build_id;
 pub mod gates;
 pub mod hooks;

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 mod crowd;
+mod isolation;
 mod slowdown;
 mod table;
 
@@ -27,6 +28,8 @@ enum Command {
     Table(table::Arguments),
     /// How much slower a closed loop of short processes is, with the agent and with perf.
     Slowdown(slowdown::Arguments),
+    /// How late one exporter is while another is stalled: exit code 1 if by two windows or more.
+    Isolation(isolation::Arguments),
     /// What the agent costs among few and among many live processes.
     Crowd(crowd::Arguments),
 }
@@ -44,6 +47,7 @@ fn run() -> anyhow::Result<bool> {
     match arguments.command {
         Command::Table(table) => table::run(&table, &arguments.agent, &stop),
         Command::Slowdown(slowdown) => slowdown::run(&slowdown, &arguments.agent, &stop),
+        Command::Isolation(isolation) => isolation::run(&isolation, &arguments.agent, &stop),
         Command::Crowd(crowd) => crowd::run(&crowd, &arguments.agent, &stop),
     }
 }
