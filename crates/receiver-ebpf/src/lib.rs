@@ -11,6 +11,7 @@
 mod abi;
 mod clock;
 mod config;
+mod control;
 mod counters;
 mod decode;
 mod error;
@@ -23,11 +24,14 @@ mod preflight;
 mod reader;
 mod receiver;
 mod ring;
+mod sampler;
 mod sideband;
 mod snapshot;
+mod statistics;
 mod sys;
 
 pub use config::Config;
+pub use control::Control;
 pub use error::{ReceiverError, StartError};
 pub use receiver::Receiver;
 

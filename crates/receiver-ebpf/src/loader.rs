@@ -42,7 +42,6 @@ const LIFECYCLE_RING: u32 = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Programs {
     ebpf: Ebpf,
-    sampler_links: Vec<PerfEventLinkId>,
 }
 
 /// The maps that user space reads.
@@ -50,6 +49,14 @@ pub(crate) struct Maps {
     pub samples: Ring,
     pub lifecycle: Ring,
     pub counters: PerCpuArray<MapData, u64>,
+}
+
+/// What the kernel has measured of a program since it was loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runs {
+    pub program: &'static str,
+    pub count: u64,
+    pub time: Duration,
 }
 
 impl Programs {
@@ -74,7 +81,7 @@ impl Programs {
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
             counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
         };
-        let mut programs = Self { ebpf, sampler_links: Vec::new() };
+        let mut programs = Self { ebpf };
         programs.verify(&btf)?;
         Ok((programs, maps))
     }
@@ -115,29 +122,35 @@ impl Programs {
         Ok(bytes)
     }
 
-    /// Starts the timer of each CPU.
-    pub(crate) fn attach_sampler(&mut self, cpus: &[u32], period: Duration) -> Result<(), StartError> {
+    /// Starts the timer of a CPU.
+    pub(crate) fn attach_sampler(
+        &mut self,
+        cpu: u32,
+        period: Duration,
+    ) -> Result<PerfEventLinkId, StartError> {
         let period = SamplePolicy::Period(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX));
         let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
         let program = self.program::<PerfEvent>(SAMPLER)?;
-        let links = cpus
-            .iter()
-            .map(|&cpu| program.attach(clock, PerfEventScope::AllProcessesOneCpu { cpu }, period, false))
-            .collect::<Result<_, _>>()
-            .map_err(attach(SAMPLER))?;
-        self.sampler_links = links;
-        Ok(())
+        let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+        program.attach(clock, scope, period, false).map_err(attach(SAMPLER))
     }
 
-    /// Stops the timers. What they have sampled stays in the ring.
-    pub(crate) fn detach_sampler(&mut self) {
-        let links = std::mem::take(&mut self.sampler_links);
+    /// Stops a timer. What it has sampled stays in the ring.
+    pub(crate) fn detach_sampler(&mut self, timer: PerfEventLinkId) {
         let Ok(program) = self.program::<PerfEvent>(SAMPLER) else { return };
-        for link in links {
-            if let Err(error) = program.detach(link) {
-                tracing::warn!(%error, "a sampler could not be detached; it ends with the agent");
-            }
+        if let Err(error) = program.detach(timer) {
+            tracing::warn!(%error, "a sampler could not be detached; it ends with the agent");
         }
+    }
+
+    /// How often and how long each program that stays attached has run, as far as the kernel tells.
+    pub(crate) fn runs(&self) -> Vec<Runs> {
+        let programs = LIFECYCLE.iter().map(|(name, _)| *name).chain([SAMPLER]);
+        let runs = |program| {
+            let info = self.ebpf.program(program)?.info().ok()?;
+            Some(Runs { program, count: info.run_count(), time: info.run_time() })
+        };
+        programs.filter_map(runs).collect()
     }
 
     fn program<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, StartError>

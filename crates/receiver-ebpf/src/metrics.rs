@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     lateness: Gauge,
     lag: Gauge,
     batches: Counter,
+    rate: Gauge,
     ticks_busy: Counter,
     ticks_idle: Counter,
     forks_by_hook: Counter,
@@ -36,6 +37,7 @@ impl Metrics {
             TICKS,
             "Ticks of the sampling timers; each busy one is a sample, or counted as lost."
         );
+        describe_gauge!(RATE, "Samples per second of each busy CPU, as last asked for.");
         describe_counter!(BATCHES, "Batches passed on.");
         describe_counter!(
             FORKS,
@@ -52,6 +54,7 @@ impl Metrics {
             lateness: gauge!(LATENESS),
             lag: gauge!(LAG),
             batches: counter!(BATCHES),
+            rate: gauge!(RATE),
             ticks_busy: counter!(TICKS, "state" => "busy"),
             ticks_idle: counter!(TICKS, "state" => "idle"),
             forks_by_hook: counter!(FORKS, "source" => "bpf"),
@@ -82,6 +85,10 @@ impl Metrics {
         self.lateness.set(most_ever.as_secs_f64());
     }
 
+    pub(crate) fn rate(&self, samples_per_second: u32) {
+        self.rate.set(f64::from(samples_per_second));
+    }
+
     pub(crate) fn batch(&self, lag: Duration) {
         self.batches.increment(1);
         self.lag.set(lag.as_secs_f64());
@@ -92,6 +99,16 @@ pub(crate) fn lost(reason: LossReason, count: u64) {
     counter!(LOST, "reason" => reason.as_str()).increment(count);
 }
 
+/// Some BPF program has run so often and so long since it was last told. Described only here: without measurement there
+/// is no such metric.
+pub(crate) fn runs(program: &'static str, count: u64, time: Duration) {
+    describe_counter!(RUNS, "Runs of each BPF program, at telemetry level detailed.");
+    describe_gauge!(RUN_SECONDS, "Time spent in each BPF program, at telemetry level detailed.");
+    counter!(RUNS, "program" => program).increment(count);
+    // A counter by its name; counters of the `metrics` crate have no fractions.
+    gauge!(RUN_SECONDS, "program" => program).increment(time.as_secs_f64());
+}
+
 const ACCEPTED: &str = "otelcol_receiver_accepted_profile_samples";
 const LOST: &str = "otelcol_receiver_ebpf_records_lost_total";
 const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
@@ -99,4 +116,7 @@ const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
 const TICKS: &str = "otelcol_receiver_ebpf_ticks_total";
 const FORKS: &str = "otelcol_receiver_ebpf_forks_total";
+const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
+const RUNS: &str = "otelcol_receiver_ebpf_program_runs_total";
+const RUN_SECONDS: &str = "otelcol_receiver_ebpf_program_run_seconds_total";
 const BATCHES: &str = "otelcol_receiver_ebpf_batches_total";

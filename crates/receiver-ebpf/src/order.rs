@@ -90,7 +90,7 @@ mod tests {
         let mut orderer = Orderer::default();
         [5, 3, 10, 7].into_iter().for_each(|at| orderer.push(loss(at)));
         assert_eq!(times(&orderer.release(before(7))), [3, 5]);
-        assert_eq!(times(&orderer.release(before(7))), []);
+        assert!(orderer.release(before(7)).is_empty());
         assert_eq!(times(&orderer.finish()), [7, 10]);
     }
 

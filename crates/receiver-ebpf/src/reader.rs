@@ -8,6 +8,7 @@ use pdata::{Batch, Event, KTime, Loss, LossReason, ProcessTransition, Watermark}
 use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::decode;
 use crate::horizon::Horizon;
@@ -15,11 +16,15 @@ use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
 use crate::order::{Lateness, Orderer};
 use crate::ring::Ring;
+use crate::sampler::Sampler;
 use crate::sideband::Sideband;
+use crate::statistics::Statistics;
 
 /// Everything the loop reads from.
 pub(crate) struct Reader {
+    pub control: Control,
     pub programs: Programs,
+    pub sampler: Sampler,
     pub samples: Ring,
     pub lifecycle: Ring,
     pub sideband: Sideband,
@@ -28,6 +33,7 @@ pub(crate) struct Reader {
     pub horizon: Horizon,
     pub poll_interval: Duration,
     pub metrics: Metrics,
+    pub statistics: Statistics,
     /// When losses were last looked for.
     pub checked: KTime,
     pub most_late: Duration,
@@ -40,7 +46,11 @@ impl Reader {
         loop {
             let last = stop.load(Ordering::Relaxed);
             if last {
-                self.programs.detach_sampler();
+                self.sampler.detach(&mut self.programs);
+            } else {
+                self.sampler.obey(&mut self.programs, self.control.period());
+                self.metrics.rate(self.control.samples_per_second());
+                self.statistics.obey(self.control.program_statistics(), &self.programs);
             }
             let batch = self.poll(last);
             // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
@@ -52,6 +62,8 @@ impl Reader {
     }
 
     fn poll(&mut self, last: bool) -> Batch {
+        // Before the clock is read, so that the watermark is later than the request.
+        let flush = self.control.take_flush();
         let horizon = self.horizon.pass();
         let malformed = self.drain();
         self.account_losses(malformed);
@@ -63,7 +75,7 @@ impl Reader {
         };
         self.account_lateness();
         self.metrics.batch(clock::now().saturating_since(horizon));
-        Batch { events: events.into(), watermark, clock: clock::offset(), flush: false }
+        Batch { events: events.into(), watermark, clock: clock::offset(), flush }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.

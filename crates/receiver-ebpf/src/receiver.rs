@@ -17,6 +17,7 @@ use tower::{Service, ServiceExt};
 
 use crate::clock;
 use crate::config::Config;
+use crate::control::Control;
 use crate::counters::Counters;
 use crate::error::{ReceiverError, StartError};
 use crate::horizon::Horizon;
@@ -25,8 +26,10 @@ use crate::metrics::{self, Metrics};
 use crate::order::Orderer;
 use crate::preflight;
 use crate::reader::Reader;
+use crate::sampler::Sampler;
 use crate::sideband::Sideband;
 use crate::snapshot;
+use crate::statistics::Statistics;
 
 /// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow
 /// pipeline is felt at the rings, where loss is counted.
@@ -38,14 +41,14 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Loads, attaches and starts sampling every CPU that is online.
+    /// Loads, attaches and starts sampling every CPU that is online, at the rate that `control` asks for.
     ///
     /// First the hooks, then the snapshot of what already runs, then the sampler: so everything
     /// a sample can be of is known, in kernel-time order, before the sample.
     ///
     /// # Errors
     /// [`StartError`], which names what the machine lacks and the remedy. Nothing stays attached.
-    pub fn start(config: &Config) -> Result<Self, StartError> {
+    pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
         let cpus = online_cpus().map_err(|(file, source)| StartError::Cpus { file, source })?;
         let (mut programs, maps) = Programs::load(cpus.len())?;
@@ -58,10 +61,12 @@ impl Receiver {
         tracing::info!(events = running.len(), "snapshot of running processes read");
         running.into_iter().for_each(|event| orderer.push(event));
         let horizon = Horizon::probe();
-        programs.attach_sampler(&cpus, config.period())?;
+        let sampler = Sampler::attach(&mut programs, cpus, control.period())?;
         let now = clock::now();
         let reader = Reader {
+            control,
             programs,
+            sampler,
             samples: maps.samples,
             lifecycle: maps.lifecycle,
             sideband,
@@ -70,6 +75,7 @@ impl Receiver {
             horizon,
             poll_interval: config.poll_interval,
             metrics: Metrics::register(),
+            statistics: Statistics::default(),
             checked: now,
             most_late: Duration::ZERO,
         };
@@ -87,12 +93,14 @@ impl Receiver {
         S::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (sender, mut batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let control = self.reader.control.clone();
         let stopping = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stopping);
         let thread = thread::Builder::new()
             .name("ebpf-reader".to_owned())
             .spawn(move || self.reader.run(&sender, &seen))
             .map_err(ReceiverError::Spawn)?;
+        control.obeyed_by(thread.thread().clone());
         let mut stop = pin!(stop);
         loop {
             let batch = tokio::select! {
@@ -115,7 +123,7 @@ impl Receiver {
 impl fmt::Debug for Receiver {
     /// Only its settings: maps and programs have no text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("poll_interval", &self.reader.poll_interval).finish_non_exhaustive()
+        f.debug_struct("Receiver").field("control", &self.reader.control).finish_non_exhaustive()
     }
 }
 

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Event, Frame, MappingChange, Pc, Pid, ProcessTransition, Watermark};
-use receiver_ebpf::{Config, Receiver};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use pdata::{Batch, Event, Frame, LossReason, MappingChange, Pc, Pid, ProcessTransition, Watermark};
+use receiver_ebpf::{Config, Control, Receiver};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use tower::Service;
 
@@ -37,20 +39,26 @@ impl Service<Batch> for Recorder {
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own.
 fn record(work: impl FnOnce() + Send + 'static) -> Vec<Batch> {
+    record_controlled(|_| work())
+}
+
+/// As [`record`]; `work` may change the receiver meanwhile.
+fn record_controlled(work: impl FnOnce(&Control) + Send + 'static) -> Vec<Batch> {
     let recorder = Recorder::default();
     run(Config { samples_per_second: 199, ..Config::default() }, recorder.clone(), work);
     let batches = recorder.0.lock().unwrap();
     batches.clone()
 }
 
-fn run<S>(config: Config, next: S, work: impl FnOnce() + Send + 'static)
+fn run<S>(config: Config, next: S, work: impl FnOnce(&Control) + Send + 'static)
 where
     S: Service<Batch, Response = Watermark, Error = Infallible>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let receiver = Receiver::start(&config).unwrap();
-        let work = tokio::task::spawn_blocking(work);
+        let control = Control::new(&config);
+        let receiver = Receiver::start(&config, control.clone()).unwrap();
+        let work = tokio::task::spawn_blocking(move || work(&control));
         let stop = async { work.await.unwrap() };
         receiver.run(next, stop).await.unwrap();
     });
@@ -139,7 +147,7 @@ fn no_event_of_five_million_comes_behind_the_watermark() {
     let judge = Judge::default();
     let seen = judge.clone();
     let config = Config { samples_per_second: 997, poll_interval: Duration::from_millis(5) };
-    run(config, judge.clone(), move || {
+    run(config, judge.clone(), move |_| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| storm_of_names(&done));
@@ -321,4 +329,141 @@ fn a_path_longer_than_the_kernel_side_holds_is_told_by_its_tail() {
         _ => false,
     });
     assert!(!lost, "no record was malformed");
+}
+
+/// Keeps a CPU from idling until told to stop.
+fn occupy(cpu: usize, done: &AtomicBool) {
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    sched_setaffinity(None, &only).unwrap();
+    while !done.load(Ordering::Relaxed) {
+        burn(Duration::from_millis(1));
+    }
+}
+
+/// On a CPU that never idles every tick is a sample: so the samples' periods add up to the time that has passed.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_time_used() {
+    const PHASE: Duration = Duration::from_millis(700);
+    let cpus: Vec<usize> = {
+        let online = sched_getaffinity(None).unwrap();
+        (0..CpuSet::MAX_CPU).filter(|&cpu| online.is_set(cpu)).collect()
+    };
+    let count = cpus.len();
+    let batches = record_controlled(move |control| {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for &cpu in &cpus {
+                let done = &done;
+                scope.spawn(move || occupy(cpu, done));
+            }
+            std::thread::sleep(PHASE);
+            control.set_divisor(4);
+            std::thread::sleep(PHASE);
+            control.set_samples_per_second(997);
+            std::thread::sleep(PHASE);
+            control.set_divisor(1);
+            std::thread::sleep(PHASE);
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+    let expected = [199, 199 / 4, 997 / 4, 997].map(|rate| Duration::from_secs(1) / rate);
+    let missed: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(missed_ticks).sum();
+    for cpu in 0..count {
+        let samples: Vec<_> = batches
+            .iter()
+            .flat_map(Batch::samples)
+            .filter(|sample| sample.cpu as usize == cpu && sample.period > Duration::ZERO)
+            .collect();
+        let mut periods: Vec<_> = samples.iter().map(|sample| sample.period).collect();
+        periods.dedup();
+        assert_eq!(periods, expected, "CPU {cpu}");
+        let elapsed = samples[samples.len() - 1].at.saturating_since(samples[0].at);
+        let told: Duration = samples[1..].iter().map(|sample| sample.period).sum();
+        println!("CPU {cpu}: {} samples tell {told:?} of {elapsed:?}; {missed} ticks missed", samples.len());
+        // The first tick may have been late by up to its period.
+        assert!(told <= elapsed + expected[0], "{told:?} of {elapsed:?}");
+        // What each change may cost, what was counted, and what a machine that has no time for us may cost.
+        let counted = expected[1] * u32::try_from(missed).unwrap();
+        let changes: Duration = expected[..3].iter().sum();
+        assert!(told + changes + counted + elapsed / 4 >= elapsed, "{told:?} of {elapsed:?}");
+    }
+}
+
+fn missed_ticks(event: &Event) -> u64 {
+    match event {
+        Event::Loss(loss) if loss.reason == LossReason::SampleTimerMissed => loss.count,
+        _ => 0,
+    }
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_flush_is_told_at_once_by_one_batch_whose_watermark_is_later() {
+    let config = Config { poll_interval: *Config::POLL_INTERVAL_BOUNDS.end(), ..Config::default() };
+    let recorder = Recorder::default();
+    let seen = recorder.clone();
+    let asked = Arc::new(Mutex::new(None));
+    let asked_at = Arc::clone(&asked);
+    run(config, recorder.clone(), move |control| {
+        // The first batch has been sent: the reader rests.
+        while seen.0.lock().unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (start, now) = (Instant::now(), clock_gettime(ClockId::Monotonic));
+        *asked_at.lock().unwrap() = Some(Duration::try_from(now).unwrap());
+        control.flush();
+        while !seen.0.lock().unwrap().iter().any(|batch| batch.flush) {
+            assert!(start.elapsed() < config_poll_half(), "the flush waits for the next poll");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let batches = recorder.0.lock().unwrap();
+    let flushes: Vec<_> = batches.iter().filter(|batch| batch.flush).collect();
+    assert_eq!(flushes.len(), 1);
+    // The watermark allows the clocks of kernel and user space to differ by 1 ms.
+    let asked = asked.lock().unwrap().unwrap().saturating_sub(Duration::from_millis(1));
+    let watermark = Duration::from_nanos(flushes[0].watermark.at().as_nanos());
+    assert!(watermark >= asked, "{watermark:?} {asked:?}");
+}
+
+fn config_poll_half() -> Duration {
+    *Config::POLL_INTERVAL_BOUNDS.end() / 2
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn runs_of_each_program_are_told_once_they_are_asked_for() {
+    let recorder = DebuggingRecorder::new();
+    let metrics = recorder.snapshotter();
+    // The reader has a thread of its own, so the recorder has to be everyone's; no other test here asks for runs.
+    recorder.install().unwrap();
+    let told = move || -> Vec<(String, DebugValue)> {
+        let all = metrics.snapshot().into_vec().into_iter();
+        let of_programs = all.filter(|(key, ..)| key.key().name().contains("ebpf_program_run"));
+        of_programs.map(|(key, _, _, value)| (key.key().to_string(), value)).collect()
+    };
+    let before = Arc::new(Mutex::new(Vec::new()));
+    let (seen, look) = (Arc::clone(&before), told.clone());
+    record_controlled(move |control| {
+        burn(Duration::from_millis(300));
+        *seen.lock().unwrap() = look();
+        control.set_program_statistics(true);
+        burn(Duration::from_secs(2));
+        assert!(Command::new("/bin/true").status().unwrap().success());
+        // Read about every second.
+        std::thread::sleep(Duration::from_secs(2));
+    });
+    assert!(before.lock().unwrap().is_empty(), "nobody asked");
+    let after = told();
+    for program in ["sample_cpu", "on_exec", "on_fork", "on_exit"] {
+        let of = |name: &str| {
+            let key = |key: &str| key.contains(name) && key.contains(program);
+            after.iter().find(|(text, _)| key(text)).map(|(_, value)| value)
+        };
+        assert!(matches!(of("runs_total"), Some(DebugValue::Counter(1..))), "{after:?}");
+        let seconds = of("run_seconds_total");
+        assert!(matches!(seconds, Some(DebugValue::Gauge(time)) if time.0 > 0.0), "{after:?}");
+    }
 }

@@ -18,7 +18,7 @@ pub(super) const FACTORY: Factory<dyn ReceiverConfig> = Factory {
 
 impl ReceiverConfig for Config {
     fn start(&self, _settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError> {
-        Ok(Box::new(receiver_ebpf::Receiver::start(self)?))
+        Ok(Box::new(receiver_ebpf::Receiver::start(self, receiver_ebpf::Control::new(self))?))
     }
 }
 

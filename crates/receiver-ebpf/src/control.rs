@@ -1,0 +1,165 @@
+//! What may be changed while the receiver runs, by whoever holds the handle.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use crate::config::Config;
+
+/// Changes a receiver while it runs: its rate, and when it tells everyone to deliver.
+///
+/// Made before the receiver, so that stages that stand behind it can be given it. Two parties have a say on the rate and need
+/// not know of each other: the configuration sets a base, and who is short of memory a divisor. Changes take effect
+/// within about one poll; a change of the rate costs each CPU at most the period that was running, which is counted
+/// as missed ticks where the CPU is known to have been busy.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+struct Shared {
+    samples_per_second: AtomicU32,
+    divisor: AtomicU32,
+    flush: AtomicBool,
+    program_statistics: AtomicBool,
+    reader: Mutex<Option<Thread>>,
+}
+
+impl Control {
+    /// A handle for the receiver that will be started from `config`.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self(Arc::new(Shared {
+            samples_per_second: AtomicU32::new(within_bounds(config.samples_per_second)),
+            divisor: AtomicU32::new(1),
+            flush: AtomicBool::new(false),
+            program_statistics: AtomicBool::new(false),
+            reader: Mutex::new(None),
+        }))
+    }
+
+    /// Sets the base of the rate: samples per second of each CPU, moved into
+    /// [`Config::SAMPLES_PER_SECOND_BOUNDS`] if outside.
+    pub fn set_samples_per_second(&self, base: u32) {
+        self.0.samples_per_second.store(within_bounds(base), Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Lowers the rate to the base divided by this; 1, and 0, are no reduction.
+    pub fn set_divisor(&self, divisor: u32) {
+        self.0.divisor.store(divisor.max(1), Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// The rate that is asked for, samples per second of each CPU: base / divisor, at least 1.
+    #[must_use]
+    pub fn samples_per_second(&self) -> u32 {
+        let base = self.0.samples_per_second.load(Ordering::Relaxed);
+        (base / self.0.divisor.load(Ordering::Relaxed).max(1)).max(1)
+    }
+
+    /// Asks for a batch, soon, that tells all behind the receiver to deliver what they hold. Its watermark is
+    /// later than this call.
+    pub fn flush(&self) {
+        self.0.flush.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether to have the kernel measure how often and how long each BPF program runs: some 20 ns for each run of
+    /// any BPF program of the machine. Off at first.
+    pub fn set_program_statistics(&self, on: bool) {
+        self.0.program_statistics.store(on, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// CPU time that a sample stands for at the rate that is asked for.
+    pub(crate) fn period(&self) -> Duration {
+        Duration::from_secs(1) / self.samples_per_second()
+    }
+
+    /// True once for any number of calls of [`flush`](Self::flush).
+    pub(crate) fn take_flush(&self) -> bool {
+        self.0.flush.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn program_statistics(&self) -> bool {
+        self.0.program_statistics.load(Ordering::Relaxed)
+    }
+
+    /// The thread that obeys: what was asked before is seen by its first look.
+    pub(crate) fn obeyed_by(&self, reader: Thread) {
+        *self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    }
+
+    /// Unparking orders what was stored before it: whoever wakes from it sees the request.
+    pub(crate) fn wake(&self) {
+        if let Some(reader) = &*self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) {
+            reader.unpark();
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("samples_per_second", &self.samples_per_second())
+            .field("program_statistics", &self.program_statistics())
+            .finish_non_exhaustive()
+    }
+}
+
+fn within_bounds(samples_per_second: u32) -> u32 {
+    let (least, most) = Config::SAMPLES_PER_SECOND_BOUNDS.into_inner();
+    samples_per_second.clamp(least, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(samples_per_second: u32) -> Control {
+        Control::new(&Config { samples_per_second, ..Config::default() })
+    }
+
+    #[test]
+    fn base_and_divisor_are_independent_and_the_rate_is_never_zero() {
+        let control = control(100);
+        control.set_divisor(8);
+        assert_eq!(control.samples_per_second(), 12);
+        control.set_samples_per_second(40);
+        assert_eq!(control.samples_per_second(), 5, "the divisor has stayed");
+        control.set_divisor(1000);
+        assert_eq!((control.samples_per_second(), control.period()), (1, Duration::from_secs(1)));
+        control.set_divisor(0);
+        control.set_samples_per_second(1_000_000);
+        assert_eq!(control.samples_per_second(), 10_000);
+    }
+
+    #[test]
+    fn a_flush_is_told_once_however_often_it_is_asked_for() {
+        let control = control(1);
+        assert!(!control.take_flush());
+        control.flush();
+        control.clone().flush();
+        assert!(control.take_flush());
+        assert!(!control.take_flush());
+    }
+
+    #[test]
+    fn a_request_wakes_the_reader_even_before_it_rests() {
+        let control = control(1);
+        control.obeyed_by(std::thread::current());
+        let requests: [fn(&Control); 4] = [
+            Control::flush,
+            |control| control.set_divisor(2),
+            |control| control.set_samples_per_second(3),
+            |control| control.set_program_statistics(true),
+        ];
+        for request in requests {
+            request(&control);
+            let before = std::time::Instant::now();
+            std::thread::park_timeout(Duration::from_secs(60));
+            assert!(before.elapsed() < Duration::from_secs(30));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! How often and for how long each BPF program runs, as the kernel measures it.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use aya::sys::{Stats, enable_stats};
+
+use crate::loader::{Programs, Runs};
+use crate::metrics;
+
+/// Reading a program's runs is a system call and cheap, but nobody looks more often.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// Has the kernel measure while somebody wants it; nothing is asked of it before.
+#[derive(Debug, Default)]
+pub(crate) struct Statistics {
+    /// The kernel measures for as long as this is open.
+    measuring: Option<OwnedFd>,
+    /// What was asked for last: a kernel that has refused is not asked again and again.
+    wanted: bool,
+    read: Option<Instant>,
+    told: Vec<Runs>,
+}
+
+impl Statistics {
+    /// Starts or stops the measurement, and reads it about every second.
+    pub(crate) fn obey(&mut self, wanted: bool, programs: &Programs) {
+        if std::mem::replace(&mut self.wanted, wanted) != wanted {
+            self.measuring = if wanted { start() } else { None };
+        }
+        let due = self.read.is_none_or(|read| read.elapsed() >= READ_EVERY);
+        if self.measuring.is_some() && due {
+            self.read = Some(Instant::now());
+            self.tell(programs.runs());
+        }
+    }
+
+    /// Adds what has come since the last time. The kernel counts from when the program was loaded; our metrics outlive that.
+    fn tell(&mut self, now: Vec<Runs>) {
+        for runs in &now {
+            let before = self.told.iter().find(|before| before.program == runs.program);
+            let (count, time) = before.map_or((0, Duration::ZERO), |before| (before.count, before.time));
+            metrics::runs(runs.program, runs.count.saturating_sub(count), runs.time.saturating_sub(time));
+        }
+        self.told = now;
+    }
+}
+
+fn start() -> Option<OwnedFd> {
+    match enable_stats(Stats::RunTime) {
+        Ok(measuring) => Some(measuring),
+        Err(error) => {
+            // CAP_SYS_ADMIN, which the rest does not need.
+            tracing::warn!(%error, "the kernel does not measure BPF programs for us: grant CAP_SYS_ADMIN, or do without");
+            None
+        }
+    }
+}
