@@ -15,7 +15,19 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Watermark, Stopped>> + Send
 /// A delivery ended without an outcome: the runtime is shutting down, or it has panicked.
 #[derive(Debug, Error)]
 #[error("the task that delivers profiles was stopped")]
-pub struct Stopped(#[source] JoinError);
+pub struct Stopped(#[source] Option<JoinError>);
+
+impl Stopped {
+    /// The task ended so.
+    pub(crate) fn task(error: JoinError) -> Self {
+        Self(Some(error))
+    }
+
+    /// The task behind a queue is gone.
+    pub(crate) fn queue() -> Self {
+        Self(None)
+    }
+}
 
 /// At most one delivery under way.
 ///
@@ -77,7 +89,7 @@ impl Delivery {
 
 fn answer(done: Watermark, task: JoinHandle<()>) -> Answer {
     Box::pin(async move {
-        task.await.map_err(Stopped)?;
+        task.await.map_err(Stopped::task)?;
         Ok(done)
     })
 }

@@ -27,7 +27,7 @@ pub fn retry_layer(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Re
 #[derive(Clone)]
 pub struct RetryPolicy {
     config: Arc<RetryConfig>,
-    exporter: Arc<str>,
+    settings: Settings,
     stop: Stop,
     /// A number from 0 to 1 by chance.
     chance: fn() -> f64,
@@ -43,7 +43,7 @@ impl RetryPolicy {
     fn new(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Self {
         Self {
             config: Arc::new(config.clone()),
-            exporter: settings.id.clone(),
+            settings: settings.clone(),
             stop: stop.clone(),
             chance: fastrand::f64,
             interval: config.initial_interval,
@@ -86,7 +86,8 @@ impl Policy<Request, Delivered, SendError> for RetryPolicy {
             *reason = format!("no more retries left: {reason}");
             return None;
         }
-        info!(exporter = %self.exporter, error = %reason, ?interval, "Exporting failed. Will retry the request after interval.");
+        self.settings.status.failed(reason);
+        info!(exporter = %self.settings.id, error = %reason, ?interval, "Exporting failed. Will retry the request after interval.");
         let stop = self.stop.clone();
         Some(Box::pin(async move {
             tokio::select! {

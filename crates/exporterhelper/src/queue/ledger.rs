@@ -1,0 +1,104 @@
+//! From requests that are over, in any order, to the one watermark that says so.
+
+use std::collections::VecDeque;
+
+use pdata::Watermark;
+
+/// Which answers still wait for which requests.
+///
+/// A window's answer is due once all of its requests are over, and those of every window before it.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// In order; each waits for at least one request, or is behind one that does.
+    open: VecDeque<Entry>,
+    /// Number of the first one that is open.
+    first: u64,
+    done: Watermark,
+}
+
+#[derive(Debug)]
+struct Entry {
+    done: Watermark,
+    requests: usize,
+}
+
+/// A request's place in the ledger.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
+impl Ledger {
+    /// Notes requests, and the answer that is due once they are over. Gives a place for each.
+    pub(crate) fn open(&mut self, requests: usize, done: Watermark) -> impl Iterator<Item = Place> + use<> {
+        if requests == 0 {
+            // Nothing new is waited for: the answer is due with the one before.
+            let last = self.open.back_mut().map_or(&mut self.done, |entry| &mut entry.done);
+            *last = done.max(*last);
+        } else {
+            self.open.push_back(Entry { done, requests });
+        }
+        let number = self.first + (self.open.len() as u64).saturating_sub(1);
+        (0..requests).map(move |_| Place(number))
+    }
+
+    /// Notes that a request is over: a place is given up, so that it is over only once.
+    pub(crate) fn close(&mut self, place: Place) {
+        let index = place.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        if let Some(entry) = index.and_then(|index| self.open.get_mut(index)) {
+            entry.requests = entry.requests.saturating_sub(1);
+        }
+        while let Some(done) = self.open.front().filter(|entry| entry.requests == 0).map(|entry| entry.done) {
+            self.open.pop_front();
+            self.first += 1;
+            self.done = self.done.max(done);
+        }
+    }
+
+    /// The answer that is due.
+    pub(crate) fn done(&self) -> Watermark {
+        self.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::KTime;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However requests end, the answer is always that of the last window before which none is open.
+        #[test]
+        fn the_answer_is_that_of_the_last_window_with_nothing_open_up_to_it(
+            steps in prop::collection::vec((0_usize..4, 0_u64..5, prop::collection::vec(any::<u16>(), 0..6)), 0..60)
+        ) {
+            let (mut ledger, mut at) = (Ledger::default(), 0);
+            // All windows there ever were, and how many of its requests are open.
+            let mut windows: Vec<(Watermark, usize)> = Vec::new();
+            let mut places: Vec<(usize, Place)> = Vec::new();
+            let due = |windows: &[(Watermark, usize)]| {
+                let closed = windows.iter().take_while(|(_, open)| *open == 0);
+                closed.last().map_or(Watermark::NONE, |(done, _)| *done)
+            };
+            for (requests, step, ends) in steps {
+                at += step;
+                let done = Watermark::before(KTime::from_nanos(at));
+                places.extend(ledger.open(requests, done).map(|place| (windows.len(), place)));
+                windows.push((done, requests));
+                prop_assert_eq!(ledger.done(), due(&windows));
+                for end in ends {
+                    if places.is_empty() { break }
+                    let (window, place) = places.swap_remove(usize::from(end) % places.len());
+                    ledger.close(place);
+                    windows[window].1 -= 1;
+                    prop_assert_eq!(ledger.done(), due(&windows));
+                }
+            }
+            for (window, place) in places {
+                ledger.close(place);
+                windows[window].1 -= 1;
+            }
+            prop_assert_eq!(ledger.done(), due(&windows));
+        }
+    }
+}

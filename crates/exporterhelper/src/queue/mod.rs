@@ -1,0 +1,135 @@
+//! Requests that wait to be sent, so that a slow server costs nothing but room.
+//!
+//! ```text
+//! call(requests, watermark) --> items --> task: as many at a time as there are consumers --> batch, retry, ...
+//!    <--- watermark up to which everything is sent or given up on (at once; that of these requests comes later)
+//! ```
+
+mod items;
+mod ledger;
+mod metrics;
+mod send;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::future::ready;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use otlp_profiles::{Finished, Request};
+use pdata::Watermark;
+use tokio::task::JoinHandle;
+use tower::{Layer, Service};
+
+use self::send::Sender;
+use self::shared::Shared;
+use crate::batch::Sent;
+use crate::config::QueueConfig;
+use crate::{Answer, SendError, Settings, Stop, Stopped};
+
+/// Puts a queue before a service that sends groups of requests.
+#[derive(Clone, Debug)]
+pub struct QueueLayer {
+    settings: Settings,
+    config: QueueConfig,
+    stop: Stop,
+}
+
+impl QueueLayer {
+    /// A queue as configured. `stop` is told when the stream is over.
+    #[must_use]
+    pub fn new(settings: &Settings, config: &QueueConfig, stop: &Stop) -> Self {
+        Self { settings: settings.clone(), config: config.clone(), stop: stop.clone() }
+    }
+}
+
+impl<S> Layer<S> for QueueLayer
+where
+    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Service = Queue;
+
+    /// # Panics
+    /// Outside a Tokio runtime: a task of its own takes requests from the queue.
+    fn layer(&self, inner: S) -> Queue {
+        let shared = Arc::new(Shared::new(&self.settings, &self.config));
+        let sender = Sender::new(inner, shared.clone(), &self.config);
+        Queue {
+            shared,
+            task: Some(Task(tokio::spawn(sender.run()))),
+            stop: self.stop.clone(),
+            waits: self.config.enabled && self.config.wait_for_result,
+        }
+    }
+}
+
+/// Holds requests until they are sent or given up on.
+///
+/// Takes the requests of a window and answers at once with the watermark up to which everything is over. A request
+/// that does not fit is dropped and counted, or waited for. At the end of the stream all that is left is tried once.
+#[derive(Debug)]
+pub struct Queue {
+    shared: Arc<Shared>,
+    /// `None` once the stream is over.
+    task: Option<Task>,
+    stop: Stop,
+    /// An answer waits for the requests it is about.
+    waits: bool,
+}
+
+/// The task that sends; it ends with the queue.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Queue {
+    /// Samples that did not fit since this was last asked.
+    pub fn take_lost(&self) -> u64 {
+        self.shared.take_lost()
+    }
+}
+
+impl Service<Finished> for Queue {
+    type Response = Watermark;
+    type Error = Stopped;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        if self.task.as_ref().is_some_and(|task| task.0.is_finished()) {
+            return Poll::Ready(Err(Stopped::queue()));
+        }
+        ready!(self.shared.poll_room(cx));
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, Finished { requests, done }: Finished) -> Answer {
+        let is_end = done == Watermark::END;
+        self.shared.offer(requests, done);
+        if is_end {
+            self.stop.tell();
+            let task = self.task.take();
+            return Box::pin(async move {
+                if let Some(mut task) = task {
+                    (&mut task.0).await.map_err(Stopped::task)?;
+                }
+                Ok(Watermark::END)
+            });
+        }
+        if self.waits {
+            let mut done_so_far = self.shared.follow();
+            return Box::pin(async move {
+                // The sender lives as long as what it is followed by.
+                let answer = done_so_far.wait_for(|answer| *answer >= done).await;
+                answer.map(|answer| *answer).map_err(|_gone| Stopped::queue())
+            });
+        }
+        Box::pin(ready(Ok(self.shared.done())))
+    }
+}

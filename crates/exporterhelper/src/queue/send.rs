@@ -1,0 +1,134 @@
+//! The task that takes requests from the queue and has them sent, several at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use otlp_profiles::Request;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tower::{Service, ServiceExt as _};
+use tracing::error;
+
+use super::shared::Shared;
+use crate::SendError;
+use crate::batch::Sent;
+use crate::config::{BatchConfig, BatchSizer, QueueConfig};
+
+/// Takes requests, alone or in groups, and has each sent by a task of its own.
+#[derive(Debug)]
+pub(crate) struct Sender<S> {
+    service: S,
+    shared: Arc<Shared>,
+    consumers: usize,
+    gather: Option<Gather>,
+}
+
+/// When a group of requests is large enough.
+#[derive(Clone, Copy, Debug)]
+struct Gather {
+    within: Duration,
+    min_size: u64,
+    sizer: BatchSizer,
+}
+
+impl Gather {
+    fn new(batch: &BatchConfig, queue: &QueueConfig) -> Self {
+        Self { within: batch.flush_timeout, min_size: batch.min_size, sizer: batch.sizer(queue) }
+    }
+
+    fn size(&self, request: &Request) -> u64 {
+        match self.sizer {
+            BatchSizer::Items => request.samples,
+            BatchSizer::Bytes => request.bytes.len() as u64,
+        }
+    }
+}
+
+impl<S> Sender<S>
+where
+    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    pub(crate) fn new(service: S, shared: Arc<Shared>, config: &QueueConfig) -> Self {
+        let consumers = if config.enabled { config.num_consumers.max(1) } else { 1 };
+        let gather = config.batch.as_ref().filter(|_| config.enabled);
+        Self { service, shared, consumers, gather: gather.map(|batch| Gather::new(batch, config)) }
+    }
+
+    /// Sends what comes until the stream is over and all that is left has been tried.
+    pub(crate) async fn run(self) {
+        let consumers = Arc::new(Semaphore::new(self.consumers));
+        let mut sends = JoinSet::new();
+        // A consumer first: until one is free, requests stay in the queue.
+        while let Ok(consumer) = consumers.clone().acquire_owned().await {
+            while sends.try_join_next().is_some() {}
+            let Some(group) = next_group(&self.shared, self.gather).await else { break };
+            let (service, shared) = (self.service.clone(), self.shared.clone());
+            sends.spawn(async move {
+                send(service, shared, group).await;
+                drop(consumer);
+            });
+        }
+        while sends.join_next().await.is_some() {}
+    }
+}
+
+/// The next group to send; `None` at the end.
+async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<(u64, Request)>> {
+    let first = shared.next().await?;
+    let Some(gather) = gather else { return Some(vec![first]) };
+    let deadline = Instant::now() + gather.within;
+    let mut size = gather.size(&first.1);
+    let mut group = vec![first];
+    while size < gather.min_size {
+        if let Some(next) = shared.try_next() {
+            size = size.saturating_add(gather.size(&next.1));
+            group.push(next);
+        } else if shared.has_ended() || timeout_at(deadline, shared.news()).await.is_err() {
+            break;
+        }
+    }
+    Some(group)
+}
+
+async fn send<S>(service: S, shared: Arc<Shared>, group: Vec<(u64, Request)>)
+where
+    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError>,
+{
+    let _in_flight = shared.gauges.in_flight();
+    let (keys, requests): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let samples = requests.iter().map(|request| request.samples).sum();
+    let over = Over { shared: &shared, keys };
+    match service.oneshot(requests).await {
+        Ok(sent) => sent.iter().for_each(|sent| report(&shared, sent)),
+        Err(error) => report(&shared, &Sent { samples, result: Err(error) }),
+    }
+    drop(over);
+}
+
+/// Counts what became of a request, and logs it if it was not taken.
+fn report(shared: &Shared, Sent { samples, result }: &Sent) {
+    match result {
+        Ok(_) => shared.metrics.sent(*samples),
+        Err(error) => {
+            shared.metrics.send_failed(*samples, error);
+            error!(
+                exporter = shared.exporter(), %error, dropped_items = samples,
+                "Exporting failed. Dropping data."
+            );
+        }
+    }
+}
+
+/// Requests that are over once this is dropped, even if by a panic.
+struct Over<'a> {
+    shared: &'a Shared,
+    keys: Vec<u64>,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.keys.iter().for_each(|&key| self.shared.finish(key));
+    }
+}
