@@ -1,0 +1,158 @@
+//! `service.telemetry.logs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Unsupported;
+
+/// Defaults of `sampling`, as in the Collector.
+const DEFAULT_TICK: Duration = Duration::from_secs(10);
+const DEFAULT_INITIAL: u64 = 10;
+const DEFAULT_THEREAFTER: u64 = 100;
+
+/// Log of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logs {
+    /// Least severe level that is written.
+    pub level: LogLevel,
+    /// How a line is written.
+    pub encoding: LogEncoding,
+    /// Whether lines leave out the place in the source that wrote them; messages are constant, and tell it too.
+    pub disable_caller: bool,
+    /// Known from the Collector, and refused if false: the agent writes no stack traces.
+    pub disable_stacktrace: bool,
+    /// Whether lines leave out what `resource` says.
+    pub disable_zap_resource: bool,
+    /// Known from the Collector, and refused if true.
+    pub development: bool,
+    /// How repeated lines are thinned out.
+    pub sampling: Sampling,
+    /// Where lines go, to each of these: `stderr`, `stdout`, or the path of a file, which is appended to.
+    pub output_paths: Vec<String>,
+    /// Where it is told that a line could not be written: as `output_paths`.
+    pub error_output_paths: Vec<String>,
+    /// Fields of every line.
+    pub initial_fields: BTreeMap<String, serde_json::Value>,
+    /// Known from the Collector, and refused: the agent does not send its log.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) processors: Unsupported,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::default(),
+            encoding: LogEncoding::default(),
+            disable_caller: true,
+            disable_stacktrace: true,
+            disable_zap_resource: true,
+            development: false,
+            sampling: Sampling::default(),
+            output_paths: vec!["stderr".to_owned()],
+            error_output_paths: vec!["stderr".to_owned()],
+            initial_fields: BTreeMap::new(),
+            processors: None,
+        }
+    }
+}
+
+/// Level of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For developers.
+    #[serde(alias = "DEBUG")]
+    Debug,
+    /// What happens in normal operation.
+    #[default]
+    #[serde(alias = "INFO")]
+    Info,
+    /// What may need a look.
+    #[serde(alias = "WARN")]
+    Warn,
+    /// What failed.
+    #[serde(alias = "ERROR")]
+    Error,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogEncoding {
+    /// For people.
+    #[default]
+    Console,
+    /// One JSON object a line, with the Collector's keys: `level`, `ts`, `msg`.
+    Json,
+}
+
+/// How repeated lines are thinned out: of each message, in each `tick`, the first `initial` are written and then
+/// every `thereafter`th.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Whether to do so.
+    pub enabled: bool,
+    /// Time after which counting starts anew.
+    #[serde(with = "confmap::GoDuration")]
+    pub tick: Duration,
+    /// Lines of a message written in each tick before any is left out.
+    pub initial: u64,
+    /// Of the others, each so many-th is written; 0 for none.
+    pub thereafter: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { enabled: true, tick: DEFAULT_TICK, initial: DEFAULT_INITIAL, thereafter: DEFAULT_THEREAFTER }
+    }
+}
+
+impl Logs {
+    pub(super) fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.development {
+            faults.push(
+                "logs::development: not supported, expected false: set logs::level: debug for more lines"
+                    .to_owned(),
+            );
+        }
+        if !self.disable_stacktrace {
+            faults.push(
+                "logs::disable_stacktrace: not supported, expected true: the agent writes no stack traces"
+                    .to_owned(),
+            );
+        }
+        if self.processors.is_some() {
+            faults.push(
+                "logs::processors: not supported, expected none: the agent does not send its log, read it from \
+                 logs::output_paths"
+                    .to_owned(),
+            );
+        }
+        if self.sampling.enabled && self.sampling.tick.is_zero() {
+            faults.push(
+                "logs::sampling::tick: 0s is too short, expected more than none, such as 10s".to_owned(),
+            );
+        }
+        let lists = [("output_paths", &self.output_paths), ("error_output_paths", &self.error_output_paths)];
+        for (key, paths) in lists {
+            for (at, path) in paths.iter().enumerate().filter(|(_, path)| !is_output(path)) {
+                faults.push(format!(
+                    "logs::{key}::{at}: {path:?} is no output, expected stderr, stdout or the path of a file"
+                ));
+            }
+        }
+        faults
+    }
+}
+
+/// A URL would become a file of an odd name.
+fn is_output(path: &str) -> bool {
+    !path.is_empty() && !path.contains("://")
+}

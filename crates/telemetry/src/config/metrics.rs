@@ -1,0 +1,161 @@
+//! `service.telemetry.metrics`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Unsupported;
+
+/// Host of the Prometheus endpoint.
+const DEFAULT_HOST: &str = "localhost";
+/// Port of the Prometheus endpoint, as in the Collector.
+const DEFAULT_PORT: u16 = 8888;
+
+/// Metrics of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// How much is exposed.
+    pub level: MetricsLevel,
+    /// Who may read it; at most one.
+    pub readers: Vec<Reader>,
+    /// Known from the Collector, and refused: the level decides what is exposed.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) views: Unsupported,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { level: MetricsLevel::default(), readers: vec![Reader::default()], views: None }
+    }
+}
+
+/// How much of its metrics the agent exposes. Each level has what the one before it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsLevel {
+    /// Nothing: no endpoint is opened.
+    None,
+    /// Whether it works, and what it costs.
+    Basic,
+    /// What is useful day by day.
+    #[default]
+    Normal,
+    /// Histograms too, and the run time of each BPF program, which the kernel then measures for every BPF program
+    /// of the machine.
+    Detailed,
+}
+
+/// One reader of metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reader {
+    /// A reader that fetches.
+    pub pull: Pull,
+    /// Known from the Collector, and refused: the agent does not send its metrics.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) periodic: Unsupported,
+}
+
+/// A reader that fetches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pull {
+    /// What it fetches from.
+    pub exporter: PullExporter,
+}
+
+/// What a reader fetches from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PullExporter {
+    /// An endpoint for Prometheus.
+    pub prometheus: Prometheus,
+}
+
+/// An endpoint for Prometheus, at `/metrics`: in its text format, or as OpenMetrics if the client asks for that.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prometheus {
+    /// Host name or address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 for any that is free.
+    pub port: u16,
+    /// Whether to leave out the labels `otel_scope_name` and `otel_scope_version`.
+    pub without_scope_info: bool,
+    /// Whether names that a Collector has are exactly those, without `_total`, and of no type.
+    pub without_type_suffix: bool,
+    /// Whether names that a Collector has stay without their unit, `_seconds` or `_bytes`.
+    pub without_units: bool,
+    /// Known from the Collector, and refused: attributes of the resource are labels of `target_info` only.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) with_resource_constant_labels: Unsupported,
+}
+
+impl Default for Prometheus {
+    fn default() -> Self {
+        Self {
+            host: DEFAULT_HOST.to_owned(),
+            port: DEFAULT_PORT,
+            without_scope_info: true,
+            without_type_suffix: true,
+            without_units: true,
+            with_resource_constant_labels: None,
+        }
+    }
+}
+
+impl Metrics {
+    pub(super) fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.level != MetricsLevel::None && self.readers.is_empty() {
+            faults.push(
+                "metrics::readers: collector telemetry metrics reader should exist when metric level is not none"
+                    .to_owned(),
+            );
+        }
+        if self.readers.len() > 1 {
+            faults.push("metrics::readers: only one reader is supported".to_owned());
+        }
+        if self.views.is_some() {
+            faults.push(
+                "metrics::views: not supported, expected metrics::level to choose what is exposed".to_owned(),
+            );
+        }
+        for (at, reader) in self.readers.iter().enumerate() {
+            faults.extend(
+                reader.validate().into_iter().map(|fault| format!("metrics::readers::{at}::{fault}")),
+            );
+        }
+        faults
+    }
+}
+
+impl Reader {
+    fn validate(&self) -> Vec<String> {
+        let prometheus = &self.pull.exporter.prometheus;
+        let mut faults = Vec::new();
+        if self.periodic.is_some() {
+            faults.push(
+                "periodic: not supported, expected pull: the agent does not send its metrics".to_owned(),
+            );
+        }
+        if prometheus.host.is_empty() {
+            faults.push(
+                "pull::exporter::prometheus::host: must not be empty, expected a host name or an address such as \
+                 0.0.0.0"
+                    .to_owned(),
+            );
+        }
+        if prometheus.with_resource_constant_labels.is_some() {
+            faults.push(
+                "pull::exporter::prometheus::with_resource_constant_labels: not supported, expected queries to join \
+                 target_info"
+                    .to_owned(),
+            );
+        }
+        faults
+    }
+}

@@ -1,0 +1,43 @@
+//! `service.telemetry.traces`: accepted as far as it switches traces off.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Unsupported;
+
+/// Known from the Collector; the agent makes no traces of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Only `none`.
+    pub level: TracesLevel,
+    /// Known from the Collector, and refused.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) processors: Unsupported,
+    /// Known from the Collector, and refused.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub(crate) propagators: Unsupported,
+}
+
+/// How much is traced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TracesLevel {
+    /// Nothing.
+    #[default]
+    None,
+}
+
+impl Traces {
+    pub(super) fn validate(&self) -> Vec<String> {
+        [("processors", &self.processors), ("propagators", &self.propagators)]
+            .into_iter()
+            .filter(|(_, value)| value.is_some())
+            .map(|(key, _)| {
+                format!("traces::{key}: not supported, expected none: the agent makes no traces of itself")
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! How the agent reports on itself: log lines, and metrics for Prometheus.
+//!
+//! Start reading at [`install`]. Whatever the process records by the macros of `metrics` and says by those of
+//! `tracing` comes here; `config` is the section `service.telemetry`.
+
+pub mod config;
+
+mod endpoint;
+mod logs;
+mod metrics;
+mod process;
+mod resource;
+
+use std::net::SocketAddr;
+
+use confighttp::{Endpoint, ListenError, Server};
+use thiserror::Error;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::config::{Prometheus, Telemetry};
+use crate::endpoint::{Shown, Source};
+use crate::logs::Log;
+use crate::metrics::{Registry, Views};
+
+/// Why the agent cannot report on itself.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The metrics endpoint cannot be opened.
+    #[error(
+        "service::telemetry::metrics::readers::0::pull::exporter::prometheus: {0}; set another host or port there, or \
+         service::telemetry::metrics::level: none"
+    )]
+    Listen(#[from] ListenError),
+    /// An output of the log cannot be opened.
+    #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]
+    Output {
+        /// Which list of outputs.
+        key: &'static str,
+        /// Which of the list, from 0.
+        at: usize,
+        /// As configured.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The process has a log subscriber or metrics recorder already.
+    #[error("telemetry is already installed in this process")]
+    Installed,
+}
+
+/// The telemetry of this process, to be changed while it runs. Dropping it closes the metrics endpoint.
+#[derive(Debug)]
+pub struct Handle {
+    log: logs::Control,
+    source: Source,
+    instance: Uuid,
+    endpoint: Option<Open>,
+}
+
+/// An endpoint that is open.
+#[derive(Debug)]
+struct Open {
+    /// As configured: its port may be 0.
+    endpoint: Endpoint,
+    server: Server,
+}
+
+/// Starts logging and, unless its level is `none`, the metrics endpoint. Once in a process, inside a Tokio runtime.
+///
+/// # Errors
+/// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
+pub async fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
+    let (instance, registry) = (Uuid::new_v4(), Registry::new());
+    let source = Source::new(registry.clone(), shown(config, instance));
+    let endpoint = match config.endpoint() {
+        Some(reader) => Some(open(&source, listen_on(reader)).await?),
+        None => None,
+    };
+    let log = Log::open(&config.logs, &resource::attributes(&config.resource, instance))?;
+    // Before the first line, which it may count.
+    ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
+    let log = logs::install(log)?;
+    process::describe();
+    tokio::spawn(process::measure());
+    let handle = Handle { log, source, instance, endpoint };
+    handle.announce();
+    Ok(handle)
+}
+
+impl Handle {
+    /// Where metrics are served, if they are.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.endpoint.as_ref().map(|open| open.server.address())
+    }
+
+    /// Goes on as `config` says: another level, other outputs (opened anew, so that files can be rotated), another
+    /// address. All or nothing: after an error everything is as before.
+    ///
+    /// # Errors
+    /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
+    pub async fn apply(&mut self, config: &Telemetry) -> Result<(), TelemetryError> {
+        let log = Log::open(&config.logs, &resource::attributes(&config.resource, self.instance))?;
+        let endpoint = config.endpoint().map(listen_on);
+        let moves = endpoint.as_ref() != self.endpoint.as_ref().map(|open| &open.endpoint);
+        if moves {
+            self.relocate(endpoint).await?;
+        }
+        self.source.show(shown(config, self.instance));
+        self.log.replace(log);
+        if moves {
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Serves at `endpoint`, if any, and no longer where it did.
+    async fn relocate(&mut self, endpoint: Option<Endpoint>) -> Result<(), TelemetryError> {
+        let old = self.endpoint.take();
+        let Some(endpoint) = endpoint else {
+            close(old).await;
+            return Ok(());
+        };
+        match old {
+            // Perhaps the same address by another name: it cannot be open twice.
+            Some(Open { endpoint: before, server }) if before.port == endpoint.port => {
+                server.stop().await;
+                match open(&self.source, endpoint).await {
+                    Ok(open) => self.endpoint = Some(open),
+                    Err(error) => {
+                        self.endpoint = open(&self.source, before).await.ok();
+                        return Err(error);
+                    }
+                }
+            }
+            old => match open(&self.source, endpoint).await {
+                Ok(open) => {
+                    close(old).await;
+                    self.endpoint = Some(open);
+                }
+                Err(error) => {
+                    self.endpoint = old;
+                    return Err(error);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn announce(&self) {
+        match self.address() {
+            Some(address) => info!(endpoint = %format_args!("http://{address}/metrics"), "Serving metrics."),
+            None => info!("Serving no metrics."),
+        }
+    }
+}
+
+async fn open(source: &Source, endpoint: Endpoint) -> Result<Open, TelemetryError> {
+    let server = Server::start(&endpoint, source.clone().router()).await?;
+    Ok(Open { endpoint, server })
+}
+
+async fn close(open: Option<Open>) {
+    if let Some(open) = open {
+        open.server.stop().await;
+    }
+}
+
+fn listen_on(reader: &Prometheus) -> Endpoint {
+    Endpoint::new(&reader.host, reader.port)
+}
+
+fn shown(config: &Telemetry, instance: Uuid) -> Shown {
+    let reader = config.endpoint().cloned().unwrap_or_default();
+    Shown {
+        views: Views::new(config.metrics.level, &reader),
+        target_info: resource::target_info(&resource::attributes(&config.resource, instance)),
+    }
+}

@@ -1,0 +1,131 @@
+//! An event as one line: for people, or with the Collector's keys as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use tracing::{Event, Level, Metadata};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+
+use super::fields::Fields;
+use crate::config::{LogEncoding, Logs};
+
+/// Keys of a JSON line that no field takes: such a field gets an underscore.
+const KEYS: [&str; 5] = ["level", "ts", "caller", "msg", "resource"];
+
+/// How lines look.
+#[derive(Debug)]
+pub(super) struct Style {
+    encoding: LogEncoding,
+    caller: bool,
+    colours: bool,
+    /// Fields of every line.
+    fields: Vec<(String, Value)>,
+}
+
+impl Style {
+    pub(super) fn new(config: &Logs, resource: &[(String, String)], colours: bool) -> Self {
+        let mut fields: Vec<_> =
+            config.initial_fields.iter().map(|(key, value)| (free(key), value.clone())).collect();
+        if !config.disable_zap_resource {
+            let resource: Map<_, _> =
+                resource.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            fields.push(("resource".to_owned(), resource.into()));
+        }
+        Self { encoding: config.encoding, caller: !config.disable_caller, colours, fields }
+    }
+
+    /// The line, with its end.
+    pub(super) fn line(&self, event: &Event<'_>) -> String {
+        let mut time = String::new();
+        // Nothing that is written to a `String` fails.
+        let _written = SystemTime.format_time(&mut Writer::new(&mut time));
+        let (metadata, fields) = (event.metadata(), Fields::of(event));
+        match self.encoding {
+            LogEncoding::Console => self.console(&time, metadata, fields),
+            LogEncoding::Json => self.json(time, metadata, fields),
+        }
+    }
+
+    fn json(&self, time: String, metadata: &Metadata<'_>, fields: Fields) -> String {
+        let mut line = Map::new();
+        line.insert("level".to_owned(), level(*metadata.level()).into());
+        line.insert("ts".to_owned(), time.into());
+        if let Some(caller) = self.caller(metadata) {
+            line.insert("caller".to_owned(), caller.into());
+        }
+        line.insert("msg".to_owned(), fields.message.into());
+        line.extend(self.fields.iter().cloned());
+        line.extend(fields.fields.into_iter().map(|(key, value)| (free(key), value)));
+        let mut line = Value::from(line).to_string();
+        line.push('\n');
+        line
+    }
+
+    fn console(&self, time: &str, metadata: &Metadata<'_>, fields: Fields) -> String {
+        let mut line = match self.colours {
+            true => format!("\x1b[2m{time}\x1b[0m {} ", coloured(*metadata.level())),
+            false => format!("{time} {:>5} ", metadata.level().as_str()),
+        };
+        if let Some(caller) = self.caller(metadata) {
+            let _written = write!(line, "{caller}: ");
+        }
+        one_line(&mut line, &fields.message);
+        let event = fields.fields.iter().map(|(key, value)| (*key, value));
+        let every = self.fields.iter().map(|(key, value)| (key.as_str(), value));
+        for (key, value) in event.chain(every) {
+            let _written = write!(line, " {key}=");
+            match value {
+                Value::String(text) if !needs_quotes(text) => line.push_str(text),
+                value => one_line(&mut line, &value.to_string()),
+            }
+        }
+        line.push('\n');
+        line
+    }
+
+    /// Where in the source the line comes from.
+    fn caller(&self, metadata: &Metadata<'_>) -> Option<String> {
+        let (file, line) = (metadata.file()?, metadata.line()?);
+        self.caller.then(|| format!("{file}:{line}"))
+    }
+}
+
+/// The level as the Collector writes it.
+pub(super) fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        _ => "debug",
+    }
+}
+
+fn coloured(level: Level) -> String {
+    let colour = match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        _ => 34,
+    };
+    format!("\x1b[{colour}m{:>5}\x1b[0m", level.as_str())
+}
+
+/// `key`, unless a line has it already.
+fn free(key: &str) -> String {
+    if KEYS.contains(&key) { format!("{key}_") } else { key.to_owned() }
+}
+
+fn needs_quotes(text: &str) -> bool {
+    text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=')
+}
+
+/// Appends `text`; what could end the line or steer a terminal is escaped.
+fn one_line(line: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Where lines go.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::TelemetryError;
+use crate::config::Logs;
+
+/// All outputs, open.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    lines: Vec<Output>,
+    /// Where it is told that a line could not be written.
+    errors: Vec<Output>,
+}
+
+/// One output.
+#[derive(Debug)]
+struct Output {
+    path: String,
+    sink: Sink,
+    /// Set while it takes nothing, so that this is told once.
+    broken: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Stderr,
+    Stdout,
+    File(File),
+}
+
+impl Outputs {
+    pub(super) fn open(config: &Logs) -> Result<Self, TelemetryError> {
+        let open = |key: &'static str, paths: &[String]| {
+            paths
+                .iter()
+                .enumerate()
+                .map(|(at, path)| {
+                    Output::open(path).map_err(|source| TelemetryError::Output {
+                        key,
+                        at,
+                        path: path.clone(),
+                        source,
+                    })
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            lines: open("output_paths", &config.output_paths)?,
+            errors: open("error_output_paths", &config.error_output_paths)?,
+        })
+    }
+
+    /// Writes `line` to every output; answers how many did not take it.
+    pub(super) fn write(&self, line: &str) -> u64 {
+        let mut failures = 0;
+        for output in &self.lines {
+            match output.write(line) {
+                Ok(()) => output.broken.store(false, Ordering::Relaxed),
+                Err(error) => {
+                    failures += 1;
+                    if !output.broken.swap(true, Ordering::Relaxed) {
+                        self.tell(output, &error);
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    fn tell(&self, output: &Output, error: &io::Error) {
+        let line = format!("cannot write log lines to {}: {error}\n", output.path);
+        for output in &self.errors {
+            // There is nobody left to tell.
+            let _told = output.write(&line);
+        }
+    }
+}
+
+impl Output {
+    fn open(path: &str) -> io::Result<Self> {
+        let sink = match path {
+            "stderr" => Sink::Stderr,
+            "stdout" => Sink::Stdout,
+            // What runs on the machine is for the eyes of its owner.
+            path => Sink::File(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?),
+        };
+        Ok(Self { path: path.to_owned(), sink, broken: AtomicBool::new(false) })
+    }
+
+    /// In one write, so that lines of several threads or processes stay whole.
+    fn write(&self, line: &str) -> io::Result<()> {
+        match &self.sink {
+            Sink::Stderr => io::stderr().write_all(line.as_bytes()),
+            Sink::Stdout => io::stdout().lock().write_all(line.as_bytes()),
+            Sink::File(file) => (&*file).write_all(line.as_bytes()),
+        }
+    }
+}

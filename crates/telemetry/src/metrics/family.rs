@@ -1,0 +1,52 @@
+//! Metrics as they are exposed: families of series.
+
+/// All series of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Family {
+    /// Name without what the kind adds to it: a counter's has no `_total`, that of information no `_info`.
+    pub(crate) name: String,
+    /// What it means, in one line.
+    pub(crate) help: String,
+    pub(crate) kind: Kind,
+    /// One for each combination of labels.
+    pub(crate) series: Vec<Series>,
+}
+
+/// What the values of a family are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Grows, from 0 at the start; its name ends in `_total`.
+    Counter,
+    Gauge,
+    Histogram,
+    /// Not told: a counter whose name does not say so.
+    Unknown,
+    /// Always 1; its labels are the information.
+    Info,
+}
+
+/// A value and its labels.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: Value,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Integer(u64),
+    Float(f64),
+    Histogram(Distribution),
+}
+
+/// How many values are how large.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Distribution {
+    /// Upper bounds in rising order, and how many values are not above them.
+    pub(crate) buckets: Vec<(f64, u64)>,
+    /// How many there are.
+    pub(crate) count: u64,
+    /// Of all values.
+    pub(crate) sum: f64,
+}

@@ -1,0 +1,10 @@
+//! Metrics: recorded by whoever uses the `metrics` macros, exposed as families.
+
+pub(crate) mod exposition;
+pub(crate) mod family;
+mod histogram;
+mod registry;
+mod view;
+
+pub(crate) use registry::Registry;
+pub(crate) use view::Views;

@@ -1,0 +1,109 @@
+//! What the agent itself costs.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use metrics::{Unit, describe_gauge, gauge};
+use rustix::time::{ClockId, clock_gettime};
+
+/// How often the gauges are set.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time since the agent started. As in the Collector.
+const UPTIME: &str = "otelcol_process_uptime";
+/// CPU time of the agent. As in the Collector.
+const CPU: &str = "otelcol_process_cpu_seconds";
+/// Memory of the agent. As in the Collector.
+const RSS: &str = "otelcol_process_memory_rss";
+/// Memory asked for of the system. As in the Collector; its others are of Go's heap, which we have not.
+const SYS_MEMORY: &str = "otelcol_process_runtime_total_sys_memory_bytes";
+
+/// Tells the recorder what each metric means.
+pub(crate) fn describe() {
+    describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started, in seconds.");
+    describe_gauge!(CPU, Unit::Seconds, "CPU time the agent has used, user and system, in seconds.");
+    describe_gauge!(RSS, Unit::Bytes, "Memory of the agent that is resident, in bytes.");
+    describe_gauge!(
+        SYS_MEMORY,
+        Unit::Bytes,
+        "Memory the agent has got from the system for data and stacks, resident or not, in bytes."
+    );
+}
+
+/// Keeps the gauges of the process current, for ever.
+pub(crate) async fn measure() {
+    let start = Instant::now();
+    let (uptime, cpu, rss, sys) = (gauge!(UPTIME), gauge!(CPU), gauge!(RSS), gauge!(SYS_MEMORY));
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        ticks.tick().await;
+        uptime.set(start.elapsed().as_secs_f64());
+        cpu.set(cpu_time().as_secs_f64());
+        // Procfs is memory: reading it does not block. Without it the gauges keep their last values.
+        if let Some(memory) = fs::read("/proc/self/statm").ok().and_then(|statm| Memory::parse(&statm)) {
+            rss.set(memory.resident);
+            sys.set(memory.data);
+        }
+    }
+}
+
+/// CPU time of all threads, user and system.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// Memory of a process, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Memory {
+    resident: f64,
+    /// Data and stacks, resident or not.
+    data: f64,
+}
+
+impl Memory {
+    /// Reads `/proc/PID/statm`; `None` if the text is not as in proc_pid_statm(5).
+    fn parse(statm: &[u8]) -> Option<Self> {
+        let mut fields = std::str::from_utf8(statm).ok()?.split_ascii_whitespace();
+        let mut bytes = |nth| -> Option<f64> {
+            let pages: u32 = fields.nth(nth)?.parse().ok()?;
+            #[expect(clippy::cast_precision_loss, reason = "a page is far below 2^52 bytes")]
+            let page = rustix::param::page_size() as f64;
+            Some(f64::from(pages) * page)
+        };
+        // The second and the sixth.
+        Some(Self { resident: bytes(1)?, data: bytes(3)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_in_pages() {
+        let page = rustix::param::page_size() as f64;
+        assert_eq!(
+            Memory::parse(b"100 7 3 1 0 9 0\n"),
+            Some(Memory { resident: 7.0 * page, data: 9.0 * page })
+        );
+        assert!(Memory::parse(&fs::read("/proc/self/statm").unwrap()).unwrap().resident > 0.0);
+    }
+
+    #[test]
+    fn cpu_time_grows_with_work() {
+        let before = cpu_time();
+        while cpu_time() < before + Duration::from_millis(2) {
+            std::hint::black_box(0);
+        }
+    }
+
+    proptest! {
+        /// Any bytes are read or refused.
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _any = Memory::parse(&bytes);
+        }
+    }
+}
