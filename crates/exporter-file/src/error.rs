@@ -1,4 +1,4 @@
-//! What can go wrong, apart from writes, which are counted and tried again with the next window.
+//! What can go wrong at the start; later, what cannot be written is counted and the next window tries again.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,9 +18,12 @@ pub struct OpenError {
 impl OpenError {
     pub(crate) fn new(path: PathBuf, source: io::Error) -> Self {
         let fix = match source.kind() {
-            io::ErrorKind::NotFound => "create its directory, or name a file in one that exists",
+            io::ErrorKind::NotFound => {
+                "create its directory, set create_directory: true, or name a file in one that exists"
+            }
             io::ErrorKind::PermissionDenied => "name a file that this user may write",
             io::ErrorKind::IsADirectory => "it is a directory, name a file in it",
+            io::ErrorKind::InvalidData => "it holds something of another format, name another file",
             _ => "name a file that can be written",
         };
         Self { path, fix, source }

@@ -1,69 +1,62 @@
 //! The stage.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fmt;
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::{fmt, io};
+use std::time::Duration;
 
 use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
-use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows, json};
+use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows};
 use pdata::{Batch, Watermark};
+use tokio::runtime::Handle;
 use tower::Service;
 
-use crate::config::Config;
+use crate::config::{Config, Format};
 use crate::error::OpenError;
-use crate::lines::{Lines, ends_torn};
+use crate::output::Output;
+use crate::template::Template;
 
-/// Gathers batches into windows and appends each as a line of OTLP/JSON.
+/// Gathers batches into windows and writes each to a file.
 ///
 /// Encoding and writing run on a thread of the runtime's blocking pool, one window at a time: the
 /// exporter is not ready until the last one is written. A window that cannot be written is counted,
 /// logged once per outage, and given up on.
 pub struct FileExporter {
     windows: Windows,
-    output: Arc<Mutex<Output>>,
+    writer: Arc<Mutex<Writer>>,
     delivery: Delivery,
 }
 
 impl FileExporter {
-    /// Opens the file, and truncates it unless `append` is set.
+    /// Opens the file, and truncates it unless `append` is set, it is rotated, or the time is in its path.
+    ///
+    /// An exporter that takes the place of another in the same process must be given `append`: what its predecessor has
+    /// written is ours, whatever the user says of what was there before.
     ///
     /// # Errors
     /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
     pub fn open(settings: &Settings, config: Config) -> Result<Self, OpenError> {
-        let file = open(&config).map_err(|source| OpenError::new(config.path.clone(), source))?;
+        let path = config.path.clone();
+        let failed = |source| OpenError::new(path.clone(), source);
+        let template = Template::new(&path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
+        // Text is bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
+        let max_bytes = match config.format {
+            Format::Json | Format::Proto => DEFAULT_REQUEST_BYTES,
+            Format::Pprof | Format::Folded => usize::MAX,
+        };
+        let windows = Windows::new(config.window, max_bytes);
+        let flush_interval = config.flush_interval;
+        let output = Output::open(config, template).map_err(failed)?;
         let metrics = Metrics::of(settings);
-        let output = Output { lines: file, path: config.path, buffer: Vec::new(), failing: false, metrics };
-        Ok(Self {
-            // The bound of a request sent by gRPC, so that a line can be sent on as it is.
-            windows: Windows::new(config.window, DEFAULT_REQUEST_BYTES),
-            output: Arc::new(Mutex::new(output)),
-            delivery: Delivery::default(),
-        })
+        let writer = Writer { output, path, failing: false, metrics, flush_interval, sync_planned: false };
+        Ok(Self { windows, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
     }
-}
 
-fn open(config: &Config) -> io::Result<Lines<File>> {
-    let mut options = OpenOptions::new();
-    // Profiles name what a host runs; like the Collector's file exporter, for the owner alone.
-    options.append(true).create(true).mode(0o600);
-    if !config.append {
-        let file = options.open(&config.path)?;
-        if file.metadata()?.is_file() {
-            file.set_len(0)?;
-        }
-        return Ok(Lines::new(file, false));
-    }
-    // Reading tells whether the last line is whole; a pipe that can only be written is taken as empty.
-    let readable = options.clone().read(true).open(&config.path);
-    match readable {
-        Ok(mut file) => {
-            let torn = ends_torn(&mut file)?;
-            Ok(Lines::new(file, torn))
-        }
-        Err(_) => Ok(Lines::new(options.open(&config.path)?, false)),
+    #[cfg(test)]
+    pub(crate) fn wants_sync(&self) -> bool {
+        lock(&self.writer).output.wants_sync()
     }
 }
 
@@ -78,41 +71,50 @@ impl Service<Batch> for FileExporter {
 
     fn call(&mut self, batch: Batch) -> Answer {
         let finished = self.windows.push(&batch);
-        if finished.requests.is_empty() {
+        let at_end = finished.done == Watermark::END;
+        if finished.requests.is_empty() && !at_end {
             return Delivery::nothing(finished.done);
         }
-        let output = Arc::clone(&self.output);
+        let writer = Arc::clone(&self.writer);
         self.delivery.start_blocking(finished.done, move || {
-            // A panic in an earlier window left at worst a torn line, which is known.
-            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-            finished.requests.iter().for_each(|request| output.write(request));
+            let mut locked = lock(&writer);
+            finished.requests.iter().for_each(|request| locked.write(request));
+            if at_end {
+                locked.sync();
+            } else {
+                locked.plan_sync(&writer);
+            }
         })
     }
 }
 
 impl fmt::Debug for FileExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileExporter").field("output", &self.output).finish_non_exhaustive()
+        f.debug_struct("FileExporter").field("writer", &self.writer).finish_non_exhaustive()
     }
 }
 
-struct Output {
-    lines: Lines<File>,
-    path: PathBuf,
-    /// Kept between lines for its memory.
-    buffer: Vec<u8>,
-    /// The last line could not be written.
-    failing: bool,
-    metrics: Metrics,
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    // A panic in an earlier window left at worst a record owed, which is known.
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Output {
+/// The output, and saying what became of each request.
+struct Writer {
+    output: Output,
+    path: PathBuf,
+    /// The last request could not be written.
+    failing: bool,
+    metrics: Metrics,
+    flush_interval: Duration,
+    /// A task waits for the time to put what is written on disk.
+    sync_planned: bool,
+}
+
+impl Writer {
     fn write(&mut self, request: &Request) {
-        self.buffer.clear();
-        json::write_request(&request.message().unwrap_or_default(), &mut self.buffer);
-        self.buffer.push(b'\n');
         let path = self.path.display();
-        match self.lines.write(&self.buffer) {
+        match self.output.write(request) {
             Ok(()) => {
                 self.metrics.sent(request.samples);
                 if std::mem::take(&mut self.failing) {
@@ -127,11 +129,38 @@ impl Output {
             }
         }
     }
+
+    fn sync(&mut self) {
+        if let Err(error) = self.output.sync() {
+            tracing::error!(path = %self.path.display(), %error, "cannot put profiles on disk");
+        }
+    }
+
+    /// Has what is written put on disk when it is due.
+    fn plan_sync(&mut self, own: &Arc<Mutex<Self>>) {
+        if self.sync_planned || !self.output.wants_sync() {
+            return;
+        }
+        self.sync_planned = true;
+        // An exporter that is gone has been told of the end of the stream, and has seen to it then.
+        let (writer, after): (Weak<Mutex<Self>>, _) = (Arc::downgrade(own), self.flush_interval);
+        Handle::current().spawn(async move {
+            tokio::time::sleep(after).await;
+            let Some(writer) = writer.upgrade() else { return };
+            let synced = tokio::task::spawn_blocking(move || {
+                let mut locked = lock(&writer);
+                locked.sync_planned = false;
+                locked.sync();
+            });
+            // Failing means that the runtime ends.
+            let _ended = synced.await;
+        });
+    }
 }
 
-impl fmt::Debug for Output {
+impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output")
+        f.debug_struct("Writer")
             .field("path", &self.path)
             .field("failing", &self.failing)
             .finish_non_exhaustive()

@@ -1,14 +1,25 @@
-//! Writes profiles to a file as OTLP JSON lines: one export request a line, for later or for elsewhere.
+//! Writes profiles to files: OTLP as JSON lines or protobuf, pprof, folded stacks.
 //!
-//! The Collector's `otlp_json_file` receiver reads such a file (raise its `max_log_size` to the
-//! longest line); each line is also a valid body for OTLP/HTTP. [`FileExporter`] is the stage.
+//! [`FileExporter`] is the stage. `output.rs` decides which file a request goes to (templates, rotation), `format/` what
+//! is written of it, `records.rs` and `tail.rs` see to it that a file holds whole records, whatever failed.
+//!
+//! The Collector's `otlp_json_file` receiver reads the JSON lines (raise its `max_log_size` to the
+//! longest line); each line is also a valid body for OTLP/HTTP. Length-prefixed messages are as the Collector's file
+//! exporter writes them; each is a whole request, compressed by itself.
 
+mod backups;
 mod config;
 mod error;
 mod exporter;
-mod lines;
+mod format;
+mod frame;
+mod open;
+mod output;
+mod records;
+mod tail;
+mod template;
 
-pub use config::Config;
+pub use config::{Compression, Config, Format, Fsync, Rotation};
 pub use error::OpenError;
 pub use exporter::FileExporter;
 

@@ -1,0 +1,154 @@
+//! Keys of `exporters.file`.
+
+mod rotation;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use confmap::GoDuration;
+use otlp_profiles::{DEFAULT_WINDOW, window_fault};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use rotation::Rotation;
+
+use crate::template::Template;
+
+/// Configuration of the file exporter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// File to write; required. May hold the time of a window in UTC as strftime has it, such as
+    /// `%Y-%m-%d/%H.jsonl`; a percent sign is then `%%`. Created for its owner alone (mode 0600).
+    pub path: PathBuf,
+    /// What is written.
+    pub format: Format,
+    /// How each message is compressed, by itself; each then follows its length, as 4 bytes, big-endian. For `json`
+    /// and `proto`; `pprof` is always compressed by gzip, and `folded` never is.
+    pub compression: Compression,
+    /// Keep what the file already holds, but for what a crash has left of a last record. As in the
+    /// Collector the default is to start the file anew; one that is rotated or has the time in its path is always kept.
+    pub append: bool,
+    /// Start a new file when this one is full, and delete old ones; off unless it is there.
+    pub rotation: Option<Rotation>,
+    /// Length of a profile. Each window becomes a record, or several if it is large.
+    #[serde(with = "GoDuration")]
+    pub window: Duration,
+    /// When the disk is asked to keep what is written. It is always given to the kernel at once.
+    pub fsync: Fsync,
+    /// How long what is written may wait for the disk if `fsync` is `interval`.
+    #[serde(with = "GoDuration")]
+    pub flush_interval: Duration,
+    /// Create the directory of the file, and those above it, where they do not exist.
+    pub create_directory: bool,
+    /// Mode of directories that are created, in octal, less the umask.
+    pub directory_permissions: String,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// OTLP/JSON, one export request a line.
+    #[default]
+    Json,
+    /// OTLP as protobuf: each export request after its length, as 4 bytes, big-endian.
+    Proto,
+    /// One file for each window, for `go tool pprof` and all that read its format (gzip'd
+    /// `perftools.profiles.Profile`). Unless the path has the time in it, the window's start is put before its extension.
+    Pprof,
+    /// Folded stacks for flame graphs, one a line: `thread;outermost;...;innermost samples`.
+    Folded,
+}
+
+/// How messages are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// Gzip.
+    Gzip,
+    /// Zstandard, as the Collector does it.
+    Zstd,
+}
+
+/// When what is written is put on disk for certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fsync {
+    /// When the kernel sees fit: lost if power fails, not if the agent is killed.
+    #[default]
+    Never,
+    /// At most `flush_interval` after it is written.
+    Interval,
+    /// Before a window counts as delivered.
+    Always,
+}
+
+impl Config {
+    /// Default of `flush_interval`, as in the Collector.
+    pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+    /// Default of `directory_permissions`, as in the Collector.
+    pub const DIRECTORY_PERMISSIONS: &str = "0755";
+
+    /// Every fault, each as `key: what is wrong, what is expected`.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let template = Template::new(&self.path);
+        if self.path.as_os_str().is_empty() {
+            faults.push("path: is missing, expected a file to write, like ./profiles.jsonl".to_owned());
+        } else if let Err(fault) = &template {
+            faults.push(format!("path: {fault}"));
+        }
+        if self.compression != Compression::None && matches!(self.format, Format::Pprof | Format::Folded) {
+            faults.push(
+                "compression: is for the formats json and proto, expected none (pprof is always compressed by gzip)"
+                    .to_owned(),
+            );
+        }
+        if self.rotation.is_some() && template.is_ok_and(|template| template.has_time()) {
+            faults.push("rotation: is for one file, expected a path without the time in it".to_owned());
+        }
+        if let Some(rotation) = &self.rotation {
+            faults.extend(rotation.validate().into_iter().map(|fault| format!("rotation::{fault}")));
+        }
+        faults.extend(window_fault(self.window));
+        if self.flush_interval.is_zero() {
+            faults.push("flush_interval: is 0s, expected more, or fsync: always".to_owned());
+        }
+        if self.directory_mode().is_none() {
+            let found = &self.directory_permissions;
+            faults.push(format!(
+                "directory_permissions: is {found:?}, expected permissions in octal, like \"0755\""
+            ));
+        }
+        faults
+    }
+
+    /// `directory_permissions` as a number; `None` if it is none.
+    pub(crate) fn directory_mode(&self) -> Option<u32> {
+        u32::from_str_radix(&self.directory_permissions, 8).ok().filter(|mode| *mode <= 0o777)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            format: Format::default(),
+            compression: Compression::default(),
+            append: false,
+            rotation: None,
+            window: DEFAULT_WINDOW,
+            fsync: Fsync::default(),
+            flush_interval: Self::FLUSH_INTERVAL,
+            create_directory: false,
+            directory_permissions: Self::DIRECTORY_PERMISSIONS.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Opening a file, and mending what it already holds.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::format::Records;
+use crate::tail::{Tail, is_json, of_frames, of_lines};
+
+/// Profiles name what a host runs; like the Collector's file exporter, for the owner alone.
+const MODE: u32 = 0o600;
+
+/// A file that is open, and which one it is.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    /// Bytes it holds.
+    pub(crate) length: u64,
+    /// Device and inode.
+    identity: (u64, u64),
+    /// Neither a pipe nor a device.
+    regular: bool,
+}
+
+impl Opened {
+    /// True of a file that keeps what is written to it.
+    pub(crate) fn is_regular(&self) -> bool {
+        self.regular
+    }
+
+    /// True if the path names another file by now, or none: somebody has moved or deleted ours.
+    pub(crate) fn is_replaced(&self, path: &Path) -> bool {
+        fs::metadata(path).map_or(true, |found| (found.dev(), found.ino()) != self.identity)
+    }
+}
+
+/// Opens a file to append to. What it holds is kept if `keep` is set, up to its last whole record.
+///
+/// # Errors
+/// What the system says; `InvalidData` if what is to be kept is of another format.
+pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -> io::Result<Opened> {
+    create_directory(path, config)?;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(MODE);
+    // Reading tells whether the last record is whole; a pipe that can only be written has none.
+    let readable = keep.then(|| options.clone().read(true).open(path).ok()).flatten();
+    let mut file = readable.map_or_else(|| options.open(path), Ok)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        if keep {
+            mend(&mut file, path, records)?;
+        } else {
+            file.set_len(0)?;
+        }
+    }
+    let length = file.metadata()?.len();
+    Ok(Opened { file, length, identity: (metadata.dev(), metadata.ino()), regular: metadata.is_file() })
+}
+
+fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
+    let tail = match records {
+        Records::JsonLines => of_lines(file, is_json)?,
+        // Half a number is a number too.
+        Records::Folded => of_lines(file, |_line| false)?,
+        Records::Frames(..) => of_frames(file)?,
+        Records::Pprof => Tail::Whole,
+    };
+    match tail {
+        Tail::Whole => Ok(()),
+        Tail::Unended => file.write_all(b"\n"),
+        Tail::Torn(whole) => {
+            let bytes = file.metadata()?.len().saturating_sub(whole);
+            tracing::warn!(path = %path.display(), bytes, "cutting off what a crash has left of a record");
+            file.set_len(whole)
+        }
+        Tail::Foreign => Err(io::Error::new(io::ErrorKind::InvalidData, "no records of this format")),
+    }
+}
+
+/// Writes a file that is there with all its bytes or not at all, by way of a file with a name of its own.
+pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool, config: &Config) -> io::Result<()> {
+    create_directory(part, config)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(MODE).open(part)?;
+    let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
+    written.inspect_err(|_error| {
+        // The first error is the one to tell; what is left is overwritten by the next window.
+        let _left = fs::remove_file(part);
+    })
+}
+
+/// Where a file is written before it gets its name: always the same beside the same file, so that what a crash leaves
+/// is overwritten.
+pub(crate) fn part(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Puts the names in a file's directory on disk.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Creates the directory of a file if that is wanted.
+pub(crate) fn create_directory(path: &Path, config: &Config) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| config.create_directory && !parent.as_os_str().is_empty());
+    let Some(parent) = parent else { return Ok(()) };
+    // Validated before the exporter is made.
+    let mode = config.directory_mode().unwrap_or(0o755);
+    DirBuilder::new().recursive(true).mode(mode).create(parent)
+}

@@ -1,0 +1,171 @@
+//! From requests to files.
+
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use otlp_profiles::Request;
+use pdata::UnixNanos;
+
+use crate::backups::{Backups, rename_to_new};
+use crate::config::{Config, Fsync};
+use crate::format::{Records as Format, start};
+use crate::open::{self, Opened};
+use crate::records::Records;
+use crate::template::Template;
+
+/// Writes each request to the file it belongs to.
+#[derive(Debug)]
+pub(crate) struct Output {
+    config: Config,
+    format: Format,
+    template: Template,
+    current: Option<Current>,
+    /// The path has been opened before: what it holds is ours and stays.
+    opened: bool,
+    /// Kept between requests for its memory.
+    buffer: Vec<u8>,
+}
+
+/// The file that is written to.
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    opened: Opened,
+    records: Records<fs::File>,
+    /// Bytes in it, by our own count.
+    length: u64,
+    /// Something was written that the disk has not been asked to keep.
+    unsynced: bool,
+}
+
+impl Output {
+    /// Opens the file if it is known before the first window, else finds out whether its directory can be written.
+    pub(crate) fn open(config: Config, template: Template) -> io::Result<Self> {
+        let format = Format::of(&config);
+        let mut output = Self { config, format, template, current: None, opened: false, buffer: Vec::new() };
+        if let (Template::Fixed(path), false) = (&output.template, format == Format::Pprof) {
+            let path = path.clone();
+            output.switch_to(path)?;
+        } else if let Some(path) = output.template.in_known_directory() {
+            let part = open::part(&path);
+            open::write_whole(&part, &[], false, &output.config)?;
+            fs::remove_file(&part)?;
+        }
+        Ok(output)
+    }
+
+    /// Writes a request whole or not at all.
+    pub(crate) fn write(&mut self, request: &Request) -> io::Result<()> {
+        let mut buffer = mem::take(&mut self.buffer);
+        buffer.clear();
+        let result = self.format.write(request, &mut buffer).and_then(|()| {
+            if self.format == Format::Pprof {
+                self.write_file(request, &buffer)
+            } else {
+                self.write_record(request, &buffer)
+            }
+        });
+        self.buffer = buffer;
+        result
+    }
+
+    /// True if something was written that the disk has not been asked to keep, and is to be.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.config.fsync == Fsync::Interval && self.current.as_ref().is_some_and(|file| file.unsynced)
+    }
+
+    /// Asks the disk to keep what is written, if it is to be asked at all.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        let wanted = self.config.fsync != Fsync::Never;
+        match &mut self.current {
+            Some(file) if wanted && file.unsynced => {
+                file.opened.file.sync_data()?;
+                file.unsynced = false;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_record(&mut self, request: &Request, record: &[u8]) -> io::Result<()> {
+        let path = if self.template.has_time() { self.template.path(start(request)?) } else { self.fixed()? };
+        if self.current.as_ref().is_none_or(|file| file.path != path || file.opened.is_replaced(&path)) {
+            self.switch_to(path.clone())?;
+        }
+        self.rotate(request, record.len() as u64)?;
+        let Some(file) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
+        file.records.write(record)?;
+        file.length = file.length.saturating_add(record.len() as u64);
+        file.unsynced = true;
+        if self.config.fsync == Fsync::Always { self.sync() } else { Ok(()) }
+    }
+
+    fn fixed(&self) -> io::Result<PathBuf> {
+        match &self.template {
+            Template::Fixed(path) => Ok(path.clone()),
+            Template::Timed(_) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// Opens another file, or the same anew.
+    fn switch_to(&mut self, path: PathBuf) -> io::Result<()> {
+        self.sync()?;
+        self.current = None;
+        let config = &self.config;
+        let keep = config.append || config.rotation.is_some() || self.template.has_time() || self.opened;
+        let opened = open::open(&path, keep, self.format, config)?;
+        if config.fsync != Fsync::Never && opened.is_regular() {
+            open::sync_directory(&path)?;
+        }
+        self.opened = true;
+        let records = Records::new(opened.file.try_clone()?);
+        let length = opened.length;
+        self.current = Some(Current { path, opened, records, length, unsynced: false });
+        Ok(())
+    }
+
+    /// Starts a new file if the next record would make this one too large.
+    fn rotate(&mut self, request: &Request, next: u64) -> io::Result<()> {
+        let (Some(rotation), Some(file)) = (&self.config.rotation, &self.current) else { return Ok(()) };
+        let full = file.length > 0 && file.length.saturating_add(next) > rotation.max_bytes();
+        if !full || !file.opened.is_regular() {
+            return Ok(());
+        }
+        let (path, at) = (file.path.clone(), start(request)?);
+        let backups = Backups::of(&path, rotation.localtime);
+        let old = backups.take(&path, at)?;
+        tracing::debug!(path = %path.display(), old = %old.display(), "started a new file");
+        self.prune(&backups, at);
+        self.switch_to(path)
+    }
+
+    /// Writes a file of its own.
+    fn write_file(&mut self, request: &Request, bytes: &[u8]) -> io::Result<()> {
+        let at = start(request)?;
+        let path = self.template.path(at);
+        let part = open::part(&path);
+        let sync = self.config.fsync != Fsync::Never;
+        open::write_whole(&part, bytes, sync, &self.config)?;
+        let localtime = self.config.rotation.as_ref().is_some_and(|rotation| rotation.localtime);
+        let backups = Backups::of(&path, localtime);
+        // A template may be too coarse for one file a window.
+        if !(self.template.has_time() && rename_to_new(&part, &path)?) {
+            backups.take(&part, at)?;
+        }
+        if sync {
+            open::sync_directory(&path)?;
+        }
+        self.prune(&backups, at);
+        Ok(())
+    }
+
+    fn prune(&self, backups: &Backups, now: UnixNanos) {
+        let Some(rotation) = &self.config.rotation else { return };
+        if let Err(error) = backups.prune(rotation, now) {
+            let path: &Path = &self.config.path;
+            tracing::warn!(path = %path.display(), %error, "cannot delete old files of profiles");
+        }
+    }
+}

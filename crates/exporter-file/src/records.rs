@@ -1,0 +1,137 @@
+//! Records written whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+/// Where records go: appended to, and cut at the end.
+pub(crate) trait Target: Write {
+    /// Takes back the last `bytes` bytes.
+    fn cut(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+/// Opened with `O_APPEND`, so that the next write is at the end wherever that is by then.
+impl Target for File {
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        let length = self.metadata()?.len();
+        // A pipe or device says 0 and cannot be cut.
+        let length = length.checked_sub(bytes).ok_or(io::ErrorKind::Unsupported)?;
+        self.set_len(length)
+    }
+}
+
+/// Writes records of any format, whole or not at all, as far as the target lets it.
+///
+/// What a failing write has left of a record is cut off again. Where that is impossible, as in a pipe, the
+/// rest of the record is owed and goes before the next one: a reader never loses its place, and at worst
+/// sees a record that was reported as given up.
+#[derive(Debug)]
+pub(crate) struct Records<T> {
+    target: T,
+    /// What must still be written of a record that is there in part.
+    owed: Vec<u8>,
+}
+
+impl<T: Target> Records<T> {
+    pub(crate) fn new(target: T) -> Self {
+        Self { target, owed: Vec::new() }
+    }
+
+    /// Writes a record straight to the target: nothing is buffered.
+    pub(crate) fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        if !self.owed.is_empty() {
+            let (written, result) = put(&mut self.target, &self.owed);
+            self.owed.drain(..written);
+            result?;
+        }
+        let (written, result) = put(&mut self.target, record);
+        if result.is_err() && written > 0 && self.target.cut(written as u64).is_err() {
+            self.owed.extend_from_slice(record.get(written..).unwrap_or_default());
+        }
+        result
+    }
+}
+
+/// How many bytes were written, and why not all of them.
+fn put(target: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match target.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Takes a number of bytes at a time as told, an error where told 0, and what it holds is seen.
+    struct Scripted {
+        steps: Vec<usize>,
+        cuttable: bool,
+        held: Vec<u8>,
+    }
+
+    impl Write for Scripted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.steps.pop() {
+                Some(0) => Err(io::ErrorKind::StorageFull.into()),
+                step => {
+                    let taken = step.unwrap_or(bytes.len()).min(bytes.len());
+                    self.held.extend_from_slice(&bytes[..taken]);
+                    Ok(taken)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Target for Scripted {
+        fn cut(&mut self, bytes: u64) -> io::Result<()> {
+            if !self.cuttable {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+            self.held.truncate(self.held.len() - usize::try_from(bytes).unwrap());
+            Ok(())
+        }
+    }
+
+    proptest! {
+        /// Wherever writes break off, every record reported as written stands whole and in order; where the
+        /// target can be cut, nothing else stands there, and where it cannot, only whole records do.
+        #[test]
+        fn written_records_are_whole(
+            steps in prop::collection::vec(0..6_usize, 0..40),
+            records in prop::collection::vec("[a-z]{0,12}", 1..10),
+            cuttable: bool,
+        ) {
+            let mut file = Records::new(Scripted { steps, cuttable, held: Vec::new() });
+            let written: Vec<_> =
+                records.iter().filter(|text| file.write(format!("{text}\n").as_bytes()).is_ok()).collect();
+            file.target.held.extend_from_slice(&file.owed);
+            let text = String::from_utf8(file.target.held).unwrap();
+            if cuttable {
+                let expected: String = written.iter().map(|text| format!("{text}\n")).collect();
+                prop_assert_eq!(text, expected);
+                return Ok(());
+            }
+            let mut given = records.iter();
+            for line in text.lines() {
+                prop_assert!(given.any(|record| record == line), "{:?} in {:?}", line, text);
+            }
+            let mut found = text.lines();
+            for record in &written {
+                prop_assert!(found.any(|line| line == **record), "{:?} in {:?}", record, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a crash has left at the end of a file that is to be appended to.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use serde::de::IgnoredAny;
+
+use crate::frame::{MAX_FRAME, PREFIX};
+
+/// How far back the start of a last line is looked for: further than any line of ours.
+const LONGEST_LINE: u64 = 64 << 20;
+/// Bytes read at a time.
+const BLOCK: usize = 64 << 10;
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// With a whole record, or it is empty.
+    Whole,
+    /// With a whole record that lacks only its line end.
+    Unended,
+    /// Within a record: what is whole ends here.
+    Torn(u64),
+    /// It does not hold records of this format.
+    Foreign,
+}
+
+/// Bytes that can be read anywhere; a file, or a slice in tests.
+pub(crate) trait Bytes {
+    fn length(&self) -> io::Result<u64>;
+    /// Fills all of `into`.
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+}
+
+impl Bytes for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        self.read_exact_at(into, at)
+    }
+}
+
+/// How a file of lines ends. A last line without an end is whole if `whole` says so of it.
+pub(crate) fn of_lines(file: &impl Bytes, whole: impl Fn(&[u8]) -> bool) -> io::Result<Tail> {
+    let length = file.length()?;
+    let Some(start) = last_line(file, length)? else { return Ok(Tail::Foreign) };
+    // At most `LONGEST_LINE`.
+    let mut line = vec![0; usize::try_from(length - start).unwrap_or_default()];
+    file.read_at(&mut line, start)?;
+    Ok(match line.as_slice() {
+        [] => Tail::Whole,
+        line if whole(line) => Tail::Unended,
+        _ => Tail::Torn(start),
+    })
+}
+
+/// Where the last line starts: after the last line end. `None` if that is too far back.
+fn last_line(file: &impl Bytes, length: u64) -> io::Result<Option<u64>> {
+    let mut start = length;
+    while start > 0 {
+        if length - start > LONGEST_LINE {
+            return Ok(None);
+        }
+        let mut block = vec![0; BLOCK.min(usize::try_from(start).unwrap_or(BLOCK))];
+        start -= block.len() as u64;
+        file.read_at(&mut block, start)?;
+        if let Some(end) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(Some(start + end as u64 + 1));
+        }
+    }
+    Ok(Some(0))
+}
+
+/// True of a line that is a whole JSON value.
+pub(crate) fn is_json(line: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(line).is_ok()
+}
+
+/// How a file of length-prefixed messages ends.
+pub(crate) fn of_frames(file: &impl Bytes) -> io::Result<Tail> {
+    let length = file.length()?;
+    let mut at = 0;
+    while at < length {
+        let mut prefix = [0; PREFIX];
+        if length - at < prefix.len() as u64 {
+            return Ok(Tail::Torn(at));
+        }
+        file.read_at(&mut prefix, at)?;
+        let size = u32::from_be_bytes(prefix);
+        if size == 0 {
+            // No message is empty, but a file system may leave zeros where power was cut.
+            return Ok(if is_zeros(file, at, length)? { Tail::Torn(at) } else { Tail::Foreign });
+        }
+        if size > MAX_FRAME {
+            return Ok(Tail::Foreign);
+        }
+        let next = at + prefix.len() as u64 + u64::from(size);
+        if next > length {
+            return Ok(Tail::Torn(at));
+        }
+        at = next;
+    }
+    Ok(Tail::Whole)
+}
+
+fn is_zeros(file: &impl Bytes, mut at: u64, length: u64) -> io::Result<bool> {
+    while at < length {
+        let mut block = vec![0; BLOCK.min(usize::try_from(length - at).unwrap_or(BLOCK))];
+        file.read_at(&mut block, at)?;
+        if block.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        at += block.len() as u64;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::frame;
+
+    impl Bytes for &[u8] {
+        fn length(&self) -> io::Result<u64> {
+            Ok(self.len() as u64)
+        }
+
+        fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+            let at = usize::try_from(at).unwrap();
+            into.copy_from_slice(&self[at..at + into.len()]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_end_whole_unended_or_torn() {
+        for (text, tail) in [
+            ("", Tail::Whole),
+            ("{}\n", Tail::Whole),
+            ("{}\n{\"a\":1}", Tail::Unended),
+            ("{}\n{\"a\":", Tail::Torn(3)),
+            ("{\"a", Tail::Torn(0)),
+            ("{}\n\0\0\0", Tail::Torn(3)),
+        ] {
+            assert_eq!(of_lines(&text.as_bytes(), is_json).unwrap(), tail, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_not_taken_for_messages() {
+        for (bytes, tail) in [
+            (&b"{\"resourceProfiles\":[]}\n"[..], Tail::Foreign),
+            (&[0, 0, 0, 0, 1], Tail::Foreign),
+            (&[0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0], Tail::Torn(5)),
+            (&[0, 0, 0, 1, 7, 0, 0], Tail::Torn(5)),
+            (&[0, 0, 0, 1, 7], Tail::Whole),
+        ] {
+            assert_eq!(of_frames(&bytes).unwrap(), tail, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        /// Wherever a file of messages breaks off, what is whole is kept and nothing more.
+        #[test]
+        fn frames_are_kept_up_to_the_tear(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..6),
+            cut in 0..2000_usize,
+        ) {
+            let mut ends = vec![0];
+            let mut bytes = Vec::new();
+            for message in &messages {
+                frame(message, &mut bytes).unwrap();
+                ends.push(bytes.len());
+            }
+            bytes.truncate(cut);
+            let whole = *ends.iter().rfind(|&&end| end <= bytes.len()).unwrap();
+            let expected = if whole == bytes.len() { Tail::Whole } else { Tail::Torn(whole as u64) };
+            prop_assert_eq!(of_frames(&bytes.as_slice()).unwrap(), expected);
+        }
+
+        /// Wherever a file of lines breaks off, its whole lines are kept.
+        #[test]
+        fn lines_are_kept_up_to_the_tear(lines in prop::collection::vec("\\[[a]{0,20}", 0..6), cut in 0..200_usize) {
+            let mut text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            text.truncate(cut);
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            let expected = if whole == text.len() { Tail::Whole } else { Tail::Torn(whole as u64) };
+            prop_assert_eq!(of_lines(&text.as_bytes(), is_json).unwrap(), expected);
+        }
+
+        /// Any bytes end in some way, and what is said to be whole is within them.
+        #[test]
+        fn any_bytes_have_a_tail(bytes in prop::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..100)) {
+            for tail in [of_frames(&bytes.as_slice()).unwrap(), of_lines(&bytes.as_slice(), is_json).unwrap()] {
+                if let Tail::Torn(at) = tail {
+                    prop_assert!(at < bytes.len() as u64);
+                }
+            }
+        }
+    }
+}

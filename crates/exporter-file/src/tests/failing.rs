@@ -1,0 +1,125 @@
+//! What cannot be written.
+
+use std::process::Command;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+use super::*;
+use crate::Format;
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("none/profiles.jsonl");
+    for format in [Format::Json, Format::Pprof] {
+        let config = Config { format, ..config(&missing) };
+        let error = FileExporter::open(&Settings::new("file"), config).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "path: cannot open {} for writing: create its directory, set create_directory: true, or name a file in \
+                 one that exists",
+                missing.display()
+            )
+        );
+    }
+    let error = FileExporter::open(&Settings::new("file"), config(directory.path())).unwrap_err();
+    assert!(error.to_string().ends_with("it is a directory, name a file in it"), "{error}");
+}
+
+/// Samples that this exporter says are sent, and are given up on. Asking sets them back.
+fn counts(snapshotter: &Snapshotter) -> (u64, u64) {
+    let all = snapshotter.snapshot().into_vec();
+    let counter = |name: &str| {
+        let mut found = all.iter().filter(|(key, ..)| key.key().name() == name).map(|(.., value)| value);
+        match (found.next(), found.next()) {
+            (Some(DebugValue::Counter(count)), None) => *count,
+            other => panic!("{other:?}"),
+        }
+    };
+    let names = ["sent", "send_failed"].map(|what| format!("otelcol_exporter_{what}_profile_samples"));
+    (counter(&names[0]), counter(&names[1]))
+}
+
+/// Runs on this thread with a recorder of its own.
+fn counted<T>(work: impl Future<Output = T>) -> (T, Snapshotter) {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    (metrics::with_local_recorder(&recorder, || runtime.block_on(work)), snapshotter)
+}
+
+#[test]
+fn what_cannot_be_written_is_counted_and_given_up_on() {
+    let (answer, snapshotter) = counted(async {
+        let mut exporter = open(config(Path::new("/dev/full")));
+        send(&mut exporter, second(0, 3)).await
+    });
+    assert_eq!(answer, Watermark::before(KTime::from_nanos(1_000_000_000)));
+    assert_eq!(counts(&snapshotter), (0, 3));
+}
+
+/// A file system of 64 KiB, gone with this value.
+struct Tiny(tempfile::TempDir);
+
+impl Tiny {
+    fn mount() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", "size=64k", "tiny"]).arg(directory.path());
+        assert!(mount.status().unwrap().success());
+        Self(directory)
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        let _best = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// What is too much for a small file system in any format.
+fn too_much(number: u64) -> Batch {
+    let mut batch = second(number, 0);
+    let start = number * 1_000_000_000;
+    // Every stack has other addresses, which no compression makes small.
+    let stack = |n: u64| {
+        let pc = |frame: u64| Frame::User(Pc((n * 20 + frame + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8));
+        Stack((0..20).map(pc).collect())
+    };
+    let comm = |n: u64| {
+        let mut comm = [0; 16];
+        comm[..11].copy_from_slice(format!("worker {n:04}").as_bytes());
+        Comm(comm)
+    };
+    let event = |n: u64| Event::Sample(Sample { stack: stack(n), comm: comm(n), ..sample(start + n) });
+    batch.events = Arc::new((0..2_000).map(event).collect());
+    batch
+}
+
+#[test]
+#[ignore = "needs root: mounts a tmpfs"]
+fn a_full_disk_costs_whole_windows_and_is_over_when_there_is_room() {
+    for (format, name) in [
+        (Format::Json, "p.jsonl"),
+        (Format::Proto, "p.bin"),
+        (Format::Folded, "p.folded"),
+        (Format::Pprof, "p.pb.gz"),
+    ] {
+        let tiny = Tiny::mount();
+        let path = tiny.0.path().join(name);
+        let ((), snapshotter) = counted(async {
+            let mut exporter = open(Config { format, ..config(&path) });
+            send(&mut exporter, second(0, 1)).await;
+            send(&mut exporter, too_much(1)).await;
+            send(&mut exporter, second(2, 2)).await;
+        });
+        assert_eq!(counts(&snapshotter), (3, 2_000), "{format:?}");
+        match format {
+            Format::Json => assert_eq!(samples(&path), [1, 2]),
+            Format::Proto => assert_eq!(formats::frames(&fs::read(&path).unwrap()).len(), 2),
+            Format::Folded => assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2),
+            Format::Pprof => assert_eq!(names(tiny.0.path()).len(), 2),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is in the files.
+
+use std::io::Read as _;
+
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use prost::Message as _;
+
+use super::*;
+use crate::format::tests::total_events;
+use crate::{Compression, Format};
+
+/// Messages of a length-prefixed file; panics if it ends within one.
+pub(super) fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+        frames.push(bytes[4..4 + length].to_vec());
+        bytes = &bytes[4 + length..];
+    }
+    frames
+}
+
+pub(super) fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+#[tokio::test]
+async fn messages_follow_their_length_and_are_compressed_each_by_itself() {
+    for format in [Format::Json, Format::Proto] {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            if (format, compression) == (Format::Json, Compression::None) {
+                continue;
+            }
+            let (_directory, path) = place("profiles.bin");
+            let mut exporter = open(Config { format, compression, ..config(&path) });
+            send(&mut exporter, second(0, 3)).await;
+            send(&mut exporter, second(1, 2)).await;
+            let decode = |message: Vec<u8>| {
+                let plain = match compression {
+                    Compression::None => message,
+                    Compression::Gzip => gunzip(&message),
+                    Compression::Zstd => zstd::stream::decode_all(message.as_slice()).unwrap(),
+                };
+                match format {
+                    Format::Proto => {
+                        total_events(&ExportProfilesServiceRequest::decode(plain.as_slice()).unwrap())
+                    }
+                    _ => i64::try_from(samples_of(&serde_json::from_slice(&plain).unwrap())).unwrap(),
+                }
+            };
+            let found: Vec<_> = frames(&fs::read(&path).unwrap()).into_iter().map(decode).collect();
+            assert_eq!(found, [3, 2], "{format:?} {compression:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn folded_stacks_are_a_block_of_lines_for_each_window() {
+    let (_directory, path) = place("stacks.folded");
+    let mut exporter = open(Config { format: Format::Folded, ..config(&path) });
+    send(&mut exporter, second(0, 3)).await;
+    send(&mut exporter, second(1, 2)).await;
+    let text = fs::read_to_string(&path).unwrap();
+    let counts: Vec<_> = text.lines().map(|line| line.rsplit_once(' ').unwrap().1).collect();
+    assert_eq!(counts, ["3", "2"], "{text}");
+    let first = text.lines().next().unwrap();
+    assert!(first.ends_with(";[unknown] 3"), "{first}");
+}
+
+#[tokio::test]
+async fn pprof_is_a_file_for_each_window() {
+    let (directory, path) = place("cpu.pb.gz");
+    let mut exporter = open(Config { format: Format::Pprof, ..config(&path) });
+    assert!(names(directory.path()).is_empty(), "nothing is left of trying whether it can be written");
+    send(&mut exporter, second(0, 3)).await;
+    send(&mut exporter, second(7, 2)).await;
+    let expected = ["cpu-1970-01-01T00-00-00.000.pb.gz", "cpu-1970-01-01T00-00-07.000.pb.gz"];
+    assert_eq!(names(directory.path()), expected);
+    for name in expected {
+        assert!(!gunzip(&fs::read(directory.path().join(name)).unwrap()).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_pprof_file_replaces_none() {
+    let (directory, _) = place("");
+    let config = Config { format: Format::Pprof, ..config(&directory.path().join("cpu-%H%M.pb.gz")) };
+    let mut exporter = open(config);
+    send(&mut exporter, second(0, 3)).await;
+    send(&mut exporter, second(1, 2)).await;
+    assert_eq!(names(directory.path()), ["cpu-0000-1970-01-01T00-00-01.000.pb.gz", "cpu-0000.pb.gz"]);
+}
