@@ -5,9 +5,10 @@
 //!                                       +--> exporter
 //! ```
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
+use componentstatus::Kind;
 use thiserror::Error;
 use tower::Layer as _;
 use tracing::info;
@@ -16,7 +17,7 @@ use crate::components::{
     BoxError, ExporterSettings, Host, ProcessorSettings, ReceiverSettings, Stage, stage,
 };
 use crate::config::{ComponentId, Config, Pipeline};
-use crate::layer::{FanOut, InstrumentLayer, Settings};
+use crate::layer::{FanOut, InstrumentLayer, Settings, Sink};
 use crate::metrics::{INCOMING, OUTGOING, processor_items};
 
 /// Why the pipeline cannot start or go on.
@@ -80,24 +81,19 @@ fn stages(host: &Arc<Host>, config: &Config, pipeline: &Pipeline) -> Result<Stag
 }
 
 fn exporters(host: &Arc<Host>, config: &Config, pipeline: &Pipeline) -> Result<FanOut, PipelineError> {
-    // Bounds on what a slow exporter can cost, but with more patience than any request needs by its own
-    // configuration, which is the exporter's to give up.
-    let defaults = Settings::default();
-    let patience = pipeline.exporters.iter().map(|(_, config)| config.patience()).max().unwrap_or_default();
-    let mut exporters = FanOut::new(Settings {
-        give_up_after: defaults.give_up_after.max(patience),
-        drain_within: config.shutdown_timeout,
-        ..defaults
-    });
+    let pipelines = [pipeline.id.to_string()];
+    let mut inlets = Vec::new();
     for (id, exporter) in &pipeline.exporters {
         let name = id.to_string();
-        let settings = ExporterSettings {
-            id: id.clone(),
-            exporter: exporterhelper::Settings::new(&name),
-            host: host.clone(),
-        };
+        let stage = host.board.stage(Kind::Exporter, &name, &pipelines);
+        let settings = exporterhelper::Settings { id: name.into(), status: stage.status().clone() };
+        let settings = ExporterSettings { id: id.clone(), exporter: settings, host: host.clone() };
         let failed = |source| PipelineError::Start { class: "exporters", id: id.clone(), source };
-        exporters = exporters.branch(&name, exporter.start(&settings).map_err(failed)?);
+        let service = exporter.start(&settings).map_err(failed)?;
+        // With more patience than any request needs by its own configuration, which is the exporter's to give up.
+        let defaults = Settings::default();
+        let give_up_after = defaults.give_up_after.max(exporter.patience());
+        inlets.push(Sink::spawn(stage, ready(service), Settings { give_up_after, ..defaults }).open());
     }
-    Ok(exporters)
+    Ok(FanOut::new(inlets, config.shutdown_timeout))
 }

@@ -2,16 +2,17 @@
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
-/// Samples that a full queue kept from an exporter. As in the Collector.
-pub const ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_profile_samples";
-/// Samples that an exporter was given and did not deliver. As in the Collector.
-pub const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
+/// Samples that the fan-out's queue for an exporter had no room for. The exporter's own queue counts
+/// `otelcol_exporter_enqueue_failed_profile_samples`.
+pub const FANOUT_DROPPED: &str = "otelcol_exporter_fanout_dropped_samples_total";
+/// Samples that an exporter was given and neither acknowledged in time nor, as far as is known, counted.
+pub const FANOUT_GIVEN_UP_SAMPLES: &str = "otelcol_exporter_fanout_given_up_samples_total";
 /// Calls to an exporter that failed or were cancelled.
-pub const GIVEN_UP: &str = "otelcol_exporter_fanout_given_up_total";
-/// Bytes queued for an exporter, what it works on included. As in the Collector.
-pub const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// Most bytes that may be queued for an exporter. As in the Collector.
-pub const QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
+pub const FANOUT_GIVEN_UP: &str = "otelcol_exporter_fanout_given_up_total";
+/// Bytes in the fan-out's queue for an exporter, what it works on included.
+pub const FANOUT_QUEUE: &str = "otelcol_exporter_fanout_queue_bytes";
+/// Most bytes that the fan-out queues for an exporter.
+pub const FANOUT_QUEUE_CAPACITY: &str = "otelcol_exporter_fanout_queue_capacity_bytes";
 /// Samples passed to a processor. As in the Collector.
 pub const INCOMING: &str = "otelcol_processor_incoming_items";
 /// Samples passed on by a processor. As in the Collector.
@@ -25,21 +26,24 @@ pub const RSS: &str = "otelcol_process_memory_rss";
 
 /// Tells the recorder what each metric means.
 pub fn describe() {
-    describe_counter!(ENQUEUE_FAILED, "Samples dropped since the queue of the exporter was full.");
     describe_counter!(
-        SEND_FAILED,
-        "Samples that the exporter was given and did not deliver, or did not acknowledge in time."
+        FANOUT_DROPPED,
+        "Samples dropped since the fan-out's queue for the exporter was full: it does not keep up."
     );
     describe_counter!(
-        GIVEN_UP,
+        FANOUT_GIVEN_UP_SAMPLES,
+        "Samples that the exporter was given and did not acknowledge in time, or at all."
+    );
+    describe_counter!(
+        FANOUT_GIVEN_UP,
         "Calls to the exporter that were given up, by reason: error, timeout, panic, shutdown."
     );
     describe_gauge!(
-        QUEUE_SIZE,
+        FANOUT_QUEUE,
         Unit::Bytes,
-        "Bytes in the queue of the exporter, what it works on included."
+        "Bytes in the fan-out's queue for the exporter, what it works on included."
     );
-    describe_gauge!(QUEUE_CAPACITY, Unit::Bytes, "Most bytes that the queue of the exporter holds.");
+    describe_gauge!(FANOUT_QUEUE_CAPACITY, Unit::Bytes, "Most bytes that the fan-out queues for the exporter.");
     describe_counter!(INCOMING, "Samples passed to the processor.");
     describe_counter!(OUTGOING, "Samples passed on by the processor.");
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started.");
@@ -57,30 +61,32 @@ pub fn processor_items(name: &'static str, processor: &str) -> Counter {
     counter!(name, "processor" => processor.to_owned(), "otel_signal" => "profiles")
 }
 
-/// What the fan-out counts for one exporter.
+/// What is counted at the queue in front of an exporter.
 #[derive(Clone, Debug)]
-pub(crate) struct BranchMetrics {
+pub(crate) struct SinkMetrics {
     exporter: String,
-    pub(crate) enqueue_failed: Counter,
-    pub(crate) send_failed: Counter,
-    pub(crate) queue_size: Gauge,
+    pub(crate) dropped: Counter,
+    pub(crate) given_up_samples: Counter,
+    pub(crate) queue: Gauge,
 }
 
-impl BranchMetrics {
+impl SinkMetrics {
     /// Metrics of `exporter`, all shown from the start.
     pub(crate) fn new(exporter: &str, queue_capacity: u32) -> Self {
-        let labels = [("exporter", exporter.to_owned()), ("data_type", "profiles".to_owned())];
-        gauge!(QUEUE_CAPACITY, &labels).set(f64::from(queue_capacity));
+        let exporter = exporter.to_owned();
+        let gauge = |name| gauge!(name, "exporter" => exporter.clone());
+        let counter = |name| counter!(name, "exporter" => exporter.clone());
+        gauge(FANOUT_QUEUE_CAPACITY).set(f64::from(queue_capacity));
         Self {
-            exporter: exporter.to_owned(),
-            enqueue_failed: counter!(ENQUEUE_FAILED, "exporter" => exporter.to_owned()),
-            send_failed: counter!(SEND_FAILED, "exporter" => exporter.to_owned()),
-            queue_size: gauge!(QUEUE_SIZE, &labels),
+            dropped: counter(FANOUT_DROPPED),
+            given_up_samples: counter(FANOUT_GIVEN_UP_SAMPLES),
+            queue: gauge(FANOUT_QUEUE),
+            exporter,
         }
     }
 
     /// Counts a call that was given up.
     pub(crate) fn given_up(&self, reason: &'static str) {
-        counter!(GIVEN_UP, "exporter" => self.exporter.clone(), "reason" => reason).increment(1);
+        counter!(FANOUT_GIVEN_UP, "exporter" => self.exporter.clone(), "reason" => reason).increment(1);
     }
 }

@@ -2,6 +2,12 @@
 
 mod fanout;
 mod instrument;
+mod sink;
+mod tap;
+mod tee;
 
-pub use fanout::{FanOut, NoBranchLeft, Settings};
+pub use fanout::{FanOut, NoBranchLeft, Outlets};
 pub use instrument::{Instrument, InstrumentLayer};
+pub use sink::{Inlet, Settings, Sink};
+pub use tap::{Tap, TapLayer};
+pub use tee::Tee;

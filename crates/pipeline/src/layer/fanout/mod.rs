@@ -1,113 +1,145 @@
 //! One stage to many, none of which can hold up another.
 //!
 //! ```text
-//! call(batch) --+--> queue --> task: ready, call --> exporter
-//!               +--> queue --> task: ready, call --> exporter
+//! call(batch) --+--> Sink of an exporter: queue, task
+//!               +--> Sink of another
 //!    <--- least of what each has acknowledged so far (at once; the answers to this batch come with a later one)
 //! ```
 //!
-//! A batch that does not fit into an exporter's queue is dropped for that exporter alone, and counted.
+//! Where it leads to can be changed between two batches, while it runs: see [`Outlets::swap`].
 
-mod branch;
-mod driver;
-mod ledger;
-mod owed;
 #[cfg(test)]
 mod tests;
-mod weight;
 
-use std::fmt::Display;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pdata::{Batch, Watermark};
+use pdata::{Batch, ClockOffset, Watermark};
 use thiserror::Error;
 use tokio::time::Instant;
 use tower::Service;
 
-use branch::Branch;
-use weight::weight;
-
-/// Most memory queued for one exporter: half a minute of two CPUs at 997 samples a second.
-const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
-/// Longest an exporter may take to become ready and answer.
-const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
-/// Longest that exporters may take to finish at the end of the stream.
-const DEFAULT_DRAIN_WITHIN: Duration = Duration::from_secs(10);
-
-/// Bounds on what a slow exporter can cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
-    /// larger fits into an empty queue.
-    pub queue_bytes: usize,
-    /// A call that takes longer is cancelled, and what it was about is given up.
-    pub give_up_after: Duration,
-    /// At the end of the stream, what an exporter has not finished after this time is given up.
-    pub drain_within: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            queue_bytes: DEFAULT_QUEUE_BYTES,
-            give_up_after: DEFAULT_GIVE_UP_AFTER,
-            drain_within: DEFAULT_DRAIN_WITHIN,
-        }
-    }
-}
+use super::sink::{Inlet, Sink, weight};
 
 /// Every exporter is gone: there is nobody left to work for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("every exporter has stopped")]
 pub struct NoBranchLeft;
 
-/// Passes each batch on to every branch.
+/// Passes each batch on to every exporter.
 ///
 /// Always ready: back-pressure would make the slowest exporter rule over the others, and stop the
 /// reading of the kernel's rings.
 #[derive(Debug)]
 pub struct FanOut {
-    settings: Settings,
-    branches: Vec<Branch>,
+    outlets: Outlets,
+}
+
+/// Where a [`FanOut`] leads to.
+#[derive(Clone, Debug)]
+pub struct Outlets(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    open: Vec<Inlet>,
+    /// Exporters that have been swapped out and still have to finish.
+    leaving: Vec<Inlet>,
+    /// Of the last batch.
+    clock: ClockOffset,
+    drain_within: Duration,
     ended: bool,
 }
 
 impl FanOut {
-    /// A fan-out with no branch yet.
+    /// A fan-out to these. At the end of the stream, what an exporter has not finished after `drain_within` is
+    /// given up.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, branches: Vec::new(), ended: false }
+    pub fn new(open: Vec<Inlet>, drain_within: Duration) -> Self {
+        let state =
+            State { open, leaving: Vec::new(), clock: ClockOffset::default(), drain_within, ended: false };
+        Self { outlets: Outlets(Arc::new(Mutex::new(state))) }
     }
 
-    /// Adds a branch that ends in `service`, named in metrics and log lines.
-    ///
-    /// # Panics
-    /// Outside a Tokio runtime: each branch has a task of its own.
+    /// Where it leads to.
     #[must_use]
-    pub fn branch<S>(mut self, name: &str, service: S) -> Self
-    where
-        S: Service<Batch, Response = Watermark> + Send + 'static,
-        S::Error: Display + Send,
-        S::Future: Send,
-    {
-        self.branches.push(Branch::spawn(name, service, self.settings));
-        self
+    pub fn outlets(&self) -> Outlets {
+        self.outlets.clone()
+    }
+}
+
+impl Outlets {
+    /// Between two batches: ends the streams of the exporters that `leaves` holds of, and adds `new` ones. Each
+    /// batch thus goes to all of the old or to all of the new. Those that leave have `drain_within` to finish; until
+    /// they have, what they have not acknowledged counts as not done with.
+    pub fn swap(&self, leaves: impl Fn(&Arc<Sink>) -> bool, new: Vec<Inlet>) {
+        let state = &mut *self.state();
+        if state.ended {
+            return;
+        }
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            mem::take(&mut state.open).into_iter().partition(|inlet| leaves(inlet.sink()));
+        state.open = stay;
+        state.open.extend(new);
+        let deadline = Instant::now() + state.drain_within;
+        for inlet in gone {
+            inlet.end(last(state.clock));
+            // Else another pipeline still sends to it.
+            if inlet.sink().has_ended() {
+                let sink = Arc::clone(inlet.sink());
+                tokio::spawn(async move { sink.finish(deadline).await });
+            }
+            state.leaving.push(inlet);
+        }
     }
 
-    /// Flushes every branch, and waits for all of them until the deadline.
+    /// Sets how long exporters may take to finish.
+    pub fn drain_within(&self, drain_within: Duration) {
+        self.state().drain_within = drain_within;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A batch that only ends the stream.
+fn last(clock: ClockOffset) -> Batch {
+    Batch { events: Arc::default(), watermark: Watermark::END, clock, flush: false }
+}
+
+impl State {
+    /// Passes a batch on, and answers with what has been acknowledged.
+    fn pass(&mut self, batch: &Batch) -> Result<Watermark, NoBranchLeft> {
+        self.clock = batch.clock;
+        let weight = weight(batch);
+        self.open.iter().for_each(|inlet| inlet.offer(batch.clone(), weight));
+        // By now every pipeline that an exporter was taken out of has told it so.
+        self.leaving.retain(|inlet| inlet.sink().has_ended() && !inlet.sink().is_gone());
+        if self.open.iter().all(|inlet| inlet.sink().is_gone()) {
+            return Err(NoBranchLeft);
+        }
+        // One that is gone acknowledges everything, so that it holds nothing up.
+        let acknowledged = self.open.iter().chain(&self.leaving).map(Inlet::acknowledged);
+        Ok(acknowledged.min().unwrap_or(Watermark::NONE))
+    }
+
+    /// Ends every stream; the future waits for the exporters until the deadline.
     fn end(&mut self, batch: &Batch) -> impl Future<Output = ()> + Send + use<> {
         self.ended = true;
-        let deadline = Instant::now() + self.settings.drain_within;
-        let mut branches = mem::take(&mut self.branches);
+        let deadline = Instant::now() + self.drain_within;
         // All are told before any is waited for: they finish side by side.
-        branches.iter_mut().for_each(|branch| branch.end(batch.clone()));
+        self.open.iter().for_each(|inlet| inlet.end(batch.clone()));
+        let open = mem::take(&mut self.open).into_iter().chain(mem::take(&mut self.leaving));
+        let sinks: Vec<_> =
+            open.map(|inlet| Arc::clone(inlet.sink())).filter(|sink| sink.has_ended()).collect();
         async move {
-            for branch in branches {
-                branch.finished(deadline).await;
+            for sink in sinks {
+                sink.finish(deadline).await;
             }
         }
     }
@@ -123,24 +155,18 @@ impl Service<Batch> for FanOut {
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        if self.ended {
+        let mut state = self.outlets.state();
+        if state.ended {
             return Box::pin(async { Ok(Watermark::END) });
         }
         if batch.watermark == Watermark::END {
-            let end = self.end(&batch);
+            let end = state.end(&batch);
             return Box::pin(async {
                 end.await;
                 Ok(Watermark::END)
             });
         }
-        let weight = weight(&batch);
-        self.branches.iter_mut().for_each(|branch| branch.offer(batch.clone(), weight));
-        let answer = if self.branches.iter().all(Branch::is_dead) {
-            Err(NoBranchLeft)
-        } else {
-            // A dead branch acknowledges everything, so that it holds nothing up.
-            Ok(self.branches.iter_mut().map(Branch::acknowledged).min().unwrap_or(Watermark::NONE))
-        };
+        let answer = state.pass(&batch);
         Box::pin(async move { answer })
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Time is paused: a sleep runs everything until all of it waits, then moves the clock.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use componentstatus::{Board, Kind};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use pdata::{ClockOffset, Event, KTime, Loss, LossReason, Sample, Tid};
@@ -15,7 +17,8 @@ use tower::{BoxError, ServiceExt as _, service_fn};
 use tower_test::mock::{self, Handle};
 
 use super::*;
-use crate::metrics::{ENQUEUE_FAILED, GIVEN_UP, SEND_FAILED};
+use crate::layer::Settings;
+use crate::metrics::{FANOUT_DROPPED, FANOUT_GIVEN_UP, FANOUT_GIVEN_UP_SAMPLES};
 
 /// Long enough for every task to do all it can, far shorter than any bound.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -24,8 +27,23 @@ const SETTLE: Duration = Duration::from_millis(1);
 const SETTINGS: Settings = Settings {
     queue_bytes: size_of::<Batch>() + 10 * size_of::<Event>(),
     give_up_after: Duration::from_secs(30),
-    drain_within: Duration::from_secs(10),
 };
+
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running exporter.
+fn sink<S>(name: &str, service: S, settings: Settings) -> Arc<Sink>
+where
+    S: Service<Batch, Response = Watermark, Error = BoxError, Future: Send> + Send + 'static,
+{
+    let stage = Board::default().stage(Kind::Exporter, name, &[]);
+    Sink::spawn(stage, ready(service), settings)
+}
+
+/// A fan-out to these.
+fn fan_out<const N: usize>(sinks: [&Arc<Sink>; N]) -> FanOut {
+    FanOut::new(sinks.map(Sink::open).into(), DRAIN_WITHIN)
+}
 
 fn before(nanos: u64) -> Watermark {
     Watermark::before(KTime::from_nanos(nanos))
@@ -55,7 +73,8 @@ impl Rig {
         let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
         let _recorder = metrics::set_default_local_recorder(recorder);
         let ((a, a_handle), (b, b_handle)) = (mock::pair(), mock::pair());
-        let fan_out = FanOut::new(SETTINGS).branch("a", a).branch("b", b);
+        let sinks = [sink("a", a, SETTINGS), sink("b", b, SETTINGS)];
+        let fan_out = fan_out(sinks.each_ref());
         Self { fan_out, a: a_handle, b: b_handle, metrics: recorder.snapshotter(), _recorder }
     }
 
@@ -68,6 +87,10 @@ impl Rig {
     /// What an empty batch is answered: what has been acknowledged so far.
     async fn acknowledged(&mut self, at: u64) -> Watermark {
         self.call(batch(before(at), 0)).await
+    }
+
+    fn b_acknowledged(&self) -> Watermark {
+        self.fan_out.outlets.state().open[1].acknowledged()
     }
 
     fn counters(&self) -> Vec<(String, u64)> {
@@ -121,7 +144,10 @@ async fn an_exporter_that_never_answers_is_given_up_on_and_does_not_stop_the_oth
     sleep(SETTINGS.give_up_after).await;
     let (_batch, _never) = rig.b.next_request().await.unwrap();
     assert_eq!(rig.acknowledged(30).await, before(10), "given up is done");
-    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b timeout"), 1), (format!("{SEND_FAILED} b"), 3)]);
+    assert_eq!(
+        rig.counters(),
+        [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b timeout"), 1)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +158,10 @@ async fn an_exporter_that_is_never_ready_is_given_up_on_too() {
     answer(&mut rig.a, before(10)).await;
     sleep(SETTINGS.give_up_after).await;
     assert_eq!(rig.acknowledged(20).await, before(10));
-    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b timeout"), 1), (format!("{SEND_FAILED} b"), 3)]);
+    assert_eq!(
+        rig.counters(),
+        [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b timeout"), 1)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +177,10 @@ async fn an_error_counts_what_was_given_and_not_acknowledged_and_the_next_batch_
     respond.send_error("broken");
     sleep(SETTLE).await;
     assert_eq!(rig.acknowledged(30).await, before(20));
-    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b error"), 1), (format!("{SEND_FAILED} b"), 5)]);
+    assert_eq!(
+        rig.counters(),
+        [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 5), (format!("{FANOUT_GIVEN_UP} b error"), 1)]
+    );
     assert_eq!(answer(&mut rig.b, before(30)).await.watermark, before(30));
 }
 
@@ -160,17 +192,17 @@ async fn a_full_queue_drops_for_its_exporter_alone_and_acknowledges_once_the_res
     answer(&mut rig.a, before(10)).await;
     sleep(SETTLE).await;
     rig.call(batch(before(20), 4)).await;
-    assert_eq!(rig.counters(), [(format!("{ENQUEUE_FAILED} b"), 4)], "8 and 4 samples do not fit into 10");
+    assert_eq!(rig.counters(), [(format!("{FANOUT_DROPPED} b"), 4)], "8 and 4 samples do not fit into 10");
     assert_eq!(answer(&mut rig.a, before(20)).await.samples().count(), 4);
     sleep(SETTLE).await;
-    assert_eq!(rig.fan_out.branches[1].acknowledged(), Watermark::NONE, "the first batch is still at work");
+    assert_eq!(rig.b_acknowledged(), Watermark::NONE, "the first batch is still at work");
     respond.send_response(before(9));
     sleep(SETTLE).await;
-    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(9), "all before the dropped batch is not done");
+    assert_eq!(rig.b_acknowledged(), before(9), "all before the dropped batch is not done");
     rig.call(batch(before(30), 0)).await;
     answer(&mut rig.b, before(30)).await;
     sleep(SETTLE).await;
-    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(30));
+    assert_eq!(rig.b_acknowledged(), before(30));
 }
 
 /// Losses that a batch tells of, with how much.
@@ -230,7 +262,7 @@ async fn a_dropped_batch_is_acknowledged_without_waiting_for_another() {
     rig.call(batch(before(20), 4)).await;
     respond.send_response(before(10));
     sleep(SETTLE).await;
-    assert_eq!(rig.fan_out.branches[1].acknowledged(), before(20));
+    assert_eq!(rig.b_acknowledged(), before(20));
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,12 +291,12 @@ async fn the_end_waits_for_every_exporter() {
     let end = tokio::spawn(end);
     answer(&mut rig.a, Watermark::END).await;
     let (last, respond) = rig.b.next_request().await.unwrap();
-    sleep(SETTINGS.drain_within / 2).await;
+    sleep(DRAIN_WITHIN / 2).await;
     assert!(!end.is_finished());
     assert_eq!(last.samples().count(), 2);
     respond.send_response(Watermark::END);
     assert_eq!(end.await.unwrap(), Ok(Watermark::END));
-    assert!(started.elapsed() < SETTINGS.drain_within);
+    assert!(started.elapsed() < DRAIN_WITHIN);
     assert_eq!(rig.counters(), []);
 }
 
@@ -279,8 +311,11 @@ async fn the_end_waits_no_longer_than_its_bound_and_counts_what_is_left() {
         answer(&mut rig.a, Watermark::END).await;
     }
     assert_eq!(end.await.unwrap(), Ok(Watermark::END));
-    assert_eq!(started.elapsed(), SETTINGS.drain_within);
-    assert_eq!(rig.counters(), [(format!("{GIVEN_UP} b shutdown"), 1), (format!("{SEND_FAILED} b"), 7)]);
+    assert_eq!(started.elapsed(), DRAIN_WITHIN);
+    assert_eq!(
+        rig.counters(),
+        [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 7), (format!("{FANOUT_GIVEN_UP} b shutdown"), 1)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,20 +335,172 @@ async fn the_last_batch_finds_room_in_a_full_queue() {
 async fn an_exporter_that_panics_holds_nobody_back_and_without_any_the_fan_out_fails() {
     let panics = || service_fn(|_: Batch| async { panic!("broken") as Result<Watermark, BoxError> });
     let (sound, mut handle) = mock::pair::<Batch, Watermark>();
-    let mut one = FanOut::new(SETTINGS).branch("a", panics()).branch("b", sound);
+    let mut one = fan_out([&sink("a", panics(), SETTINGS), &sink("b", sound, SETTINGS)]);
     one.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
     answer(&mut handle, before(10)).await;
     sleep(SETTLE).await;
     assert_eq!(one.ready().await.unwrap().call(batch(before(20), 1)).await, Ok(before(10)));
 
-    let mut none = FanOut::new(SETTINGS).branch("a", panics());
+    let mut none = fan_out([&sink("a", panics(), SETTINGS)]);
     none.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
     sleep(SETTLE).await;
     assert_eq!(none.ready().await.unwrap().call(batch(before(20), 1)).await, Err(NoBranchLeft));
 }
 
+/// Answers every batch at once with its own watermark, and keeps them.
+fn keeper(
+    seen: &Arc<Mutex<Vec<Batch>>>,
+    delay: Duration,
+) -> impl Service<Batch, Response = Watermark, Error = BoxError, Future: Send> + Send + use<> {
+    let seen = seen.clone();
+    service_fn(move |batch: Batch| {
+        let seen = seen.clone();
+        async move {
+            sleep(delay).await;
+            let watermark = batch.watermark;
+            seen.lock().unwrap().push(batch);
+            Ok(watermark)
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_is_swapped_out_finishes_in_the_background_and_is_waited_for_by_the_answer() {
+    let mut rig = Rig::new();
+    let new = Arc::default();
+    rig.call(batch(before(10), 3)).await;
+    answer(&mut rig.a, before(10)).await;
+    let (_working, respond) = rig.b.next_request().await.unwrap();
+    let outlets = rig.fan_out.outlets();
+    let old = outlets.state().open[1].sink().clone();
+    outlets
+        .swap(|sink| Arc::ptr_eq(sink, &old), vec![sink("b", keeper(&new, Duration::ZERO), SETTINGS).open()]);
+    assert_eq!(
+        rig.call(batch(before(20), 2)).await,
+        Watermark::NONE,
+        "what left is not done with the first batch"
+    );
+    answer(&mut rig.a, before(20)).await;
+    respond.send_response(before(4));
+    let (last, respond) = rig.b.next_request().await.unwrap();
+    assert_eq!((last.watermark, last.samples().count()), (Watermark::END, 0), "it is told to flush");
+    assert_eq!(rig.acknowledged(30).await, before(4));
+    respond.send_response(Watermark::END);
+    sleep(SETTLE).await;
+    answer(&mut rig.a, before(30)).await;
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(40).await, before(30), "once it has finished, it no longer counts");
+    let seen = new.lock().unwrap().iter().map(|batch: &Batch| batch.watermark).collect::<Vec<_>>();
+    assert_eq!(seen, [before(20), before(30), before(40)], "the new one has every batch from the swap on");
+    assert_eq!(rig.counters(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_is_swapped_out_has_no_longer_than_the_bound() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 3)).await;
+    answer(&mut rig.a, before(10)).await;
+    let (_working, _never) = rig.b.next_request().await.unwrap();
+    let old = rig.fan_out.outlets.state().open[1].sink().clone();
+    rig.fan_out.outlets().swap(|sink| Arc::ptr_eq(sink, &old), Vec::new());
+    let before_deadline = Instant::now();
+    old.gone().await;
+    assert_eq!(before_deadline.elapsed(), DRAIN_WITHIN);
+    sleep(SETTLE).await;
+    assert_eq!(
+        rig.counters(),
+        [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b shutdown"), 1)]
+    );
+    assert_eq!(rig.acknowledged(20).await, before(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_takes_over_what_has_gathered_while_its_predecessor_finished() {
+    let (old_seen, new_seen) = (Arc::default(), Arc::default());
+    let old = sink("x", keeper(&old_seen, Duration::from_secs(3)), SETTINGS);
+    let mut fan_out = fan_out([&old]);
+    fan_out.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    let (gone, successor) = (old.gone(), keeper(&new_seen, Duration::ZERO));
+    let stage = Board::default().stage(Kind::Exporter, "x", &[]);
+    let new = Sink::spawn(
+        stage,
+        async {
+            gone.await;
+            successor
+        },
+        SETTINGS,
+    );
+    fan_out.outlets().swap(|sink| Arc::ptr_eq(sink, &old), vec![new.open()]);
+    for at in [20, 30] {
+        fan_out.ready().await.unwrap().call(batch(before(at), 1)).await.unwrap();
+    }
+    sleep(Duration::from_secs(5)).await;
+    assert!(!old.is_gone() && new_seen.lock().unwrap().is_empty(), "the old one still works on its end");
+    sleep(Duration::from_secs(2)).await;
+    let marks =
+        |seen: &Arc<Mutex<Vec<Batch>>>| seen.lock().unwrap().iter().map(|b| b.watermark).collect::<Vec<_>>();
+    assert_eq!(marks(&old_seen), [before(10), Watermark::END]);
+    assert_eq!(marks(&new_seen), [before(20), before(30)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelines_share_an_exporter_whose_stream_ends_with_the_last_of_them() {
+    let seen = Arc::default();
+    let shared = sink("x", keeper(&seen, Duration::ZERO), SETTINGS);
+    let (mut one, mut two) = (fan_out([&shared]), fan_out([&shared]));
+    one.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    sleep(SETTLE).await;
+    assert!(seen.lock().unwrap().is_empty(), "the other may have earlier events");
+    two.ready().await.unwrap().call(batch(before(20), 2)).await.unwrap();
+    sleep(SETTLE).await;
+    assert_eq!(one.ready().await.unwrap().call(batch(before(20), 0)).await, Ok(before(10)));
+    two.ready().await.unwrap().call(batch(Watermark::END, 0)).await.unwrap();
+    assert!(!shared.has_ended());
+    one.ready().await.unwrap().call(batch(Watermark::END, 4)).await.unwrap();
+    assert!(shared.is_gone());
+    let seen = seen.lock().unwrap();
+    let seen: Vec<_> = seen.iter().map(|batch| (batch.watermark, batch.samples().count())).collect();
+    assert_eq!(seen, [(before(10), 3), (before(20), 0), (Watermark::END, 4)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However often exporters are swapped, and with successors of whatever speed: each sample is in exactly one of
+    /// those that were behind the outlet, and they hold them in order.
+    #[test]
+    fn no_sample_is_lost_or_doubled_by_swaps(
+        steps in prop::collection::vec((1_u64..300, 0_usize..4, prop::option::weighted(0.3, 0_u64..400)), 1..60),
+    ) {
+        on_paused_time(async move {
+            let settings = Settings { queue_bytes: 1 << 20, ..SETTINGS };
+            let seen = Arc::<Mutex<Vec<Batch>>>::default();
+            let mut current = sink("x", keeper(&seen, Duration::ZERO), settings);
+            let mut fan_out = fan_out([&current]);
+            let (mut at, mut sent) = (0, Vec::new());
+            for (step, samples, swap) in steps {
+                at += step;
+                if let Some(delay) = swap {
+                    let (gone, next) = (current.gone(), keeper(&seen, Duration::from_millis(delay)));
+                    let stage = Board::default().stage(Kind::Exporter, "x", &[]);
+                    let next = Sink::spawn(stage, async { gone.await; next }, settings);
+                    fan_out.outlets().swap(|sink| Arc::ptr_eq(sink, &current), vec![next.open()]);
+                    current = next;
+                }
+                sent.push((before(at), samples));
+                fan_out.ready().await.unwrap().call(batch(before(at), samples)).await.unwrap();
+                sleep(Duration::from_millis(step)).await;
+            }
+            // Time enough for them all to finish, one after the other.
+            for _ in 0..100 {
+                sleep(Duration::from_secs(1)).await;
+            }
+            let seen = seen.lock().unwrap();
+            let seen = seen.iter().filter(|batch| batch.watermark != Watermark::END);
+            let seen: Vec<_> = seen.map(|batch| (batch.watermark, batch.samples().count())).collect();
+            assert_eq!(seen, sent);
+        });
+    }
 
     /// However exporters lag, an answer is exactly the least of what they have said so far, never goes
     /// back, and the last one is the end.
@@ -325,16 +512,16 @@ proptest! {
         on_paused_time(async move {
             let said = [Said::default(), Said::default()];
             let settings = Settings { queue_bytes: 1 << 20, ..SETTINGS };
-            let mut fan_out = FanOut::new(settings);
-            for ((lag, delay), said) in exporters.into_iter().zip(said.clone()) {
-                fan_out = fan_out.branch("x", service_fn(move |batch: Batch| {
+            let sinks: Vec<_> = exporters.into_iter().zip(said.clone()).map(|((lag, delay), said)| {
+                sink("x", service_fn(move |batch: Batch| {
                     let said = said.clone();
                     async move {
                         sleep(Duration::from_millis(delay)).await;
                         Ok::<_, BoxError>(said.say(batch.watermark.at().as_nanos().saturating_sub(lag)))
                     }
-                }));
-            }
+                }), settings)
+            }).collect();
+            let mut fan_out = FanOut::new(sinks.iter().map(Sink::open).collect(), DRAIN_WITHIN);
             let mut at = 0;
             for (step, samples) in steps {
                 at += step;
@@ -373,7 +560,7 @@ proptest! {
                     Ok(batch.watermark)
                 }
             });
-            let mut fan_out = FanOut::new(SETTINGS).branch("x", exporter);
+            let mut fan_out = fan_out([&sink("x", exporter, SETTINGS)]);
             let mut at = 0;
             for (step, samples, _) in steps {
                 at += step;
@@ -383,7 +570,7 @@ proptest! {
             }
             fan_out.ready().await.unwrap().call(batch(Watermark::END, 0)).await.unwrap();
             let counters = counters(&recorder.snapshotter());
-            let counted: u64 = counters.iter().filter(|(key, _)| !key.starts_with(GIVEN_UP)).map(|(_, n)| n).sum();
+            let counted: u64 = counters.iter().filter(|(key, _)| !key.starts_with(FANOUT_GIVEN_UP)).map(|(_, n)| n).sum();
             assert_eq!(delivered.load(Ordering::Relaxed) + counted, total as u64, "{counters:?}");
         });
     }

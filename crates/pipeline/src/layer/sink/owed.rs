@@ -1,19 +1,25 @@
 //! What one exporter was not given, so that its output can say so.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 
 use crate::metrics::count;
 
-/// Losses by reason that an exporter has yet to be told of.
+/// What an exporter has yet to be told of.
 #[derive(Debug, Default)]
-pub(super) struct Owed(BTreeMap<LossReason, Loss>);
+pub(super) struct Owed {
+    losses: BTreeMap<LossReason, Loss>,
+    /// A request to deliver.
+    flush: bool,
+}
 
 impl Owed {
     /// Notes a batch that the exporter will never see: its samples, and the losses it told of.
     /// `since` is the watermark of the batch before.
     pub(super) fn note(&mut self, batch: &Batch, since: Watermark) {
+        self.flush |= batch.flush;
         let samples = Loss {
             from: since.at(),
             // Any instant will do that is not before `since` and not after the next batch's events.
@@ -31,7 +37,8 @@ impl Owed {
 
     /// Tells what is owed at the head of a batch that the exporter will see.
     pub(super) fn pay(&mut self, batch: &mut Batch) {
-        let mut owed: Vec<Event> = std::mem::take(&mut self.0).into_values().map(Event::Loss).collect();
+        batch.flush |= mem::take(&mut self.flush);
+        let mut owed: Vec<Event> = mem::take(&mut self.losses).into_values().map(Event::Loss).collect();
         if !owed.is_empty() {
             owed.sort_by_key(Event::at);
             batch.events_mut().splice(..0, owed);
@@ -43,7 +50,7 @@ impl Owed {
             return;
         }
         let sum = Loss { from: KTime::MAX, until: KTime::ZERO, reason: loss.reason, count: 0 };
-        let sum = self.0.entry(loss.reason).or_insert(sum);
+        let sum = self.losses.entry(loss.reason).or_insert(sum);
         sum.from = sum.from.min(loss.from);
         sum.until = sum.until.max(loss.until);
         sum.count = sum.count.saturating_add(loss.count);

@@ -11,7 +11,12 @@ const MAPPING: usize = 64;
 
 /// Bytes that go when the batch goes, nearly: what it shares with others (images, mappings) not included.
 /// Never zero.
-pub(super) fn weight(batch: &Batch) -> usize {
+pub(crate) fn weight(batch: &Batch) -> usize {
+    size_of::<Batch>() + weight_of(&batch.events)
+}
+
+/// Bytes that go when these events go, likewise.
+pub(super) fn weight_of(events: &[Event]) -> usize {
     let beside = |event: &Event| match event {
         Event::Sample(sample) => sample.stack.0.len() * size_of::<Frame>(),
         Event::Process(event) => match event.transition {
@@ -21,6 +26,5 @@ pub(super) fn weight(batch: &Batch) -> usize {
         Event::Mapping(_) => MAPPING,
         Event::Loss(_) => 0,
     };
-    let events: usize = batch.events.iter().map(|event| size_of::<Event>() + beside(event)).sum();
-    size_of::<Batch>() + events
+    events.iter().map(|event| size_of::<Event>() + beside(event)).sum()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use componentstatus::Stage;
 use pdata::{Batch, Watermark};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::error::Elapsed;
@@ -15,9 +16,9 @@ use tracing::error;
 
 use super::ledger::Ledger;
 use super::owed::Owed;
-use crate::metrics::{BranchMetrics, count};
+use crate::metrics::{SinkMetrics, count};
 
-/// What the task tells the fan-out.
+/// What the task tells the intake.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Highest watermark the exporter has acknowledged, nanoseconds.
@@ -34,13 +35,12 @@ pub(super) struct Queued {
     pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
-/// The task's end of a branch.
-pub(super) struct Driver<S> {
-    name: Arc<str>,
-    service: S,
+/// The task's end of the queue.
+pub(super) struct Driver {
+    stage: Arc<Stage>,
     shared: Arc<Shared>,
     ledger: Ledger,
-    metrics: BranchMetrics,
+    metrics: SinkMetrics,
     give_up_after: Duration,
     /// Watermark of the last batch that was taken from the queue.
     seen: Watermark,
@@ -50,22 +50,16 @@ pub(super) struct Driver<S> {
     is_failing: bool,
 }
 
-impl<S> Driver<S>
-where
-    S: Service<Batch, Response = Watermark>,
-    S::Error: Display,
-{
-    /// A driver of `service`, called `name`, that tells `shared` how far it has got.
+impl Driver {
+    /// A driver of the exporter `stage`, that tells `shared` how far it has got.
     pub(super) fn new(
-        name: Arc<str>,
-        service: S,
+        stage: Arc<Stage>,
         shared: Arc<Shared>,
-        metrics: BranchMetrics,
+        metrics: SinkMetrics,
         give_up_after: Duration,
     ) -> Self {
         Self {
-            name,
-            service,
+            stage,
             shared,
             metrics,
             give_up_after,
@@ -77,12 +71,19 @@ where
     }
 
     /// Drives the exporter, one batch at a time and in order, until the stream ends.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+    pub(super) async fn run<S>(mut self, mut service: S, mut queue: mpsc::Receiver<Queued>)
+    where
+        S: Service<Batch, Response = Watermark>,
+        S::Error: Display,
+    {
         // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
         while let Some(Queued { batch, _room }) = queue.recv().await {
             let through = batch.watermark;
-            self.ledger.give(through, count(batch.samples()));
-            match self.call(batch).await {
+            let samples = count(batch.samples());
+            self.ledger.give(through, samples);
+            let answer = self.call(&mut service, batch).await;
+            self.stage.passed(samples, through);
+            match answer {
                 // Nobody can be done with what it has not been given yet.
                 Some(answer) if through != Watermark::END => {
                     self.acknowledge(answer.min(through));
@@ -92,7 +93,7 @@ where
                 }
                 None => {
                     let samples = self.acknowledge(through);
-                    self.metrics.send_failed.increment(samples);
+                    self.metrics.given_up_samples.increment(samples);
                 }
             }
             if through == Watermark::END {
@@ -102,10 +103,14 @@ where
     }
 
     /// The exporter's answer; `None` if there was none, which is then counted and logged.
-    async fn call(&mut self, mut batch: Batch) -> Option<Watermark> {
+    async fn call<S>(&mut self, service: &mut S, mut batch: Batch) -> Option<Watermark>
+    where
+        S: Service<Batch, Response = Watermark>,
+        S::Error: Display,
+    {
         let deadline = Instant::now() + self.give_up_after;
         let since = mem::replace(&mut self.seen, batch.watermark);
-        let ready = async { self.service.ready().await.map(|_service| ()) };
+        let ready = async { service.ready().await.map(|_service| ()) };
         let ready = timeout_at(deadline, ready).await;
         if self.outcome(ready).is_none() {
             // It has not seen the batch. One that it has seen is its own to tell of, or still to deliver.
@@ -113,14 +118,14 @@ where
             return None;
         }
         self.owed.pay(&mut batch);
-        let answer = timeout_at(deadline, self.service.call(batch)).await;
+        let answer = timeout_at(deadline, service.call(batch)).await;
         let answer = self.outcome(answer)?;
         self.is_failing = false;
         Some(answer)
     }
 
     /// What the exporter has said in time; counted and logged if it is nothing good.
-    fn outcome<T>(&mut self, result: Result<Result<T, S::Error>, Elapsed>) -> Option<T> {
+    fn outcome<T, E: Display>(&mut self, result: Result<Result<T, E>, Elapsed>) -> Option<T> {
         match result {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => {
@@ -138,14 +143,16 @@ where
 
     /// One line for the first failure of a row: the metric counts them all.
     fn note_failing(&mut self, error: &dyn Display) {
+        self.stage.status().failed(error);
         if !mem::replace(&mut self.is_failing, true) {
-            error!(exporter = %self.name, %error, "Exporting failed. Dropping data.");
+            error!(exporter = %self.stage.id(), %error, "Exporting failed. Dropping data.");
         }
     }
 
     fn acknowledge(&mut self, answer: Watermark) -> u64 {
         let samples = self.ledger.acknowledge(answer);
         self.shared.samples.fetch_sub(samples, Ordering::Release);
+        self.stage.acknowledged(self.ledger.acknowledged());
         self.shared.acknowledged.store(self.ledger.acknowledged().at().as_nanos(), Ordering::Release);
         samples
     }

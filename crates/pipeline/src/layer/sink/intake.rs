@@ -1,32 +1,37 @@
-//! One exporter's queue.
+//! An exporter's queue.
 
 use std::fmt::Display;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use componentstatus::{Queue, Stage};
 use pdata::{Batch, KTime, Watermark};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
 use tower::Service;
 use tracing::{error, info, warn};
 
 use super::Settings;
 use super::driver::{Driver, Queued, Shared};
 use super::owed::Owed;
-use crate::metrics::{BranchMetrics, count};
+use crate::metrics::{SinkMetrics, count};
 
-/// The fan-out's end of a branch.
+/// The end of the queue that batches are put into.
 #[derive(Debug)]
-pub(super) struct Branch {
+pub(super) struct Intake {
     name: Arc<str>,
+    stage: Arc<Stage>,
     queue: mpsc::Sender<Queued>,
     /// Permits for the bytes that still fit.
     room: Arc<Semaphore>,
     capacity: u32,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
-    metrics: BranchMetrics,
+    /// Until somebody waits for its end.
+    task: Option<JoinHandle<()>>,
+    /// Closed once the task is gone, and with it the exporter.
+    gone: watch::Receiver<()>,
+    metrics: SinkMetrics,
     /// Watermark of the last batch that was queued.
     queued: Watermark,
     /// Watermark of the last batch that was dropped.
@@ -40,31 +45,41 @@ pub(super) struct Branch {
     is_full: bool,
 }
 
-impl Branch {
-    pub(super) fn spawn<S>(name: &str, service: S, settings: Settings) -> Self
+impl Intake {
+    /// An intake, and the task behind it: it drives what `service` becomes.
+    pub(super) fn spawn<S>(
+        stage: Arc<Stage>,
+        service: impl Future<Output = S> + Send + 'static,
+        settings: Settings,
+    ) -> Self
     where
         S: Service<Batch, Response = Watermark> + Send + 'static,
         S::Error: Display + Send,
         S::Future: Send,
     {
-        let name: Arc<str> = name.into();
+        let name = stage.id().clone();
         let capacity = u32::try_from(settings.queue_bytes.max(1)).unwrap_or(u32::MAX);
         let bytes = capacity as usize;
         // Every batch takes at least one permit, so a slot is always left for the last one.
         let (queue, receiver) = mpsc::channel(bytes + 1);
         let shared = Arc::<Shared>::default();
-        let metrics = BranchMetrics::new(&name, capacity);
-        let task = tokio::spawn(
-            Driver::new(name.clone(), service, shared.clone(), metrics.clone(), settings.give_up_after)
-                .run(receiver),
-        );
+        let metrics = SinkMetrics::new(&name, capacity);
+        let driver = Driver::new(stage.clone(), shared.clone(), metrics.clone(), settings.give_up_after);
+        let (alive, gone) = watch::channel(());
+        let task = tokio::spawn(async move {
+            // Dropped after the exporter, however the task ends.
+            let _alive = alive;
+            driver.run(service.await, receiver).await;
+        });
         Self {
             name,
+            stage,
             queue,
             room: Arc::new(Semaphore::new(bytes)),
             capacity,
             shared,
-            task,
+            task: Some(task),
+            gone,
             metrics,
             queued: Watermark::NONE,
             dropped: Watermark::NONE,
@@ -77,7 +92,7 @@ impl Branch {
     /// Queues `batch`, of that many bytes, or drops and counts it.
     pub(super) fn offer(&mut self, mut batch: Batch, weight: usize) {
         // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
-        self.metrics.queue_size.set(f64::from(self.used()));
+        self.show_queue();
         let (watermark, samples) = (batch.watermark, count(batch.samples()));
         let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
         let room = self.room.clone().try_acquire_many_owned(bytes).ok().filter(|_| !self.is_dead());
@@ -85,12 +100,23 @@ impl Branch {
         let Some(room) = room else {
             self.owed.note(&batch, self.queued.max(self.dropped));
             self.dropped = watermark;
-            self.metrics.enqueue_failed.increment(samples);
+            self.count_dropped(samples);
             return;
         };
         self.owed.pay(&mut batch);
         self.queued = watermark;
         self.send(Queued { batch, _room: Some(room) }, samples);
+    }
+
+    /// Counts samples that there was no room for.
+    pub(super) fn count_dropped(&self, samples: u64) {
+        self.metrics.dropped.increment(samples);
+        self.stage.dropped(samples);
+    }
+
+    /// Bytes that the queue holds at most.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity as usize
     }
 
     /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
@@ -122,26 +148,33 @@ impl Branch {
         // Counted first: the task may be done with the batch before `try_send` is back.
         self.shared.samples.fetch_add(samples, Ordering::Relaxed);
         // There is a slot for every permit and one for the last batch, so an error means that the task is gone:
-        // `finished` counts what it left behind.
+        // `count_unfinished` counts what it left behind.
         let _gone = self.queue.try_send(queued);
     }
 
-    /// Waits until the exporter has finished the stream; gives up on what is left at `deadline`.
-    pub(super) async fn finished(mut self, deadline: Instant) {
-        let reason = match timeout_at(deadline, &mut self.task).await {
-            Ok(Ok(())) => None,
-            Ok(Err(_panicked)) => Some("panic"),
-            Err(_late) => {
-                self.task.abort();
-                Some("shutdown")
-            }
-        };
-        if let Some(reason) = reason {
-            let samples = self.shared.samples.load(Ordering::Acquire);
-            self.metrics.given_up(reason);
-            self.metrics.send_failed.increment(samples);
-            error!(exporter = %self.name, reason, dropped_samples = samples, "Exporter did not finish. Dropping data.");
-        }
+    /// The task, for the one who waits for its end.
+    pub(super) fn take_task(&mut self) -> Option<JoinHandle<()>> {
+        self.task.take()
+    }
+
+    /// Closed once the task is gone.
+    pub(super) fn gone(&self) -> watch::Receiver<()> {
+        self.gone.clone()
+    }
+
+    /// Counts what the task has left behind; it is gone.
+    pub(super) fn count_unfinished(&self, reason: &'static str) {
+        let dropped_samples = self.shared.samples.load(Ordering::Acquire);
+        self.metrics.given_up(reason);
+        self.metrics.given_up_samples.increment(dropped_samples);
+        self.stage.status().failed(&format!("did not finish: {reason}"));
+        error!(exporter = %self.name, reason, dropped_samples, "Exporter did not finish. Dropping data.");
+    }
+
+    fn show_queue(&self) {
+        let used = self.used();
+        self.metrics.queue.set(f64::from(used));
+        self.stage.queue(Queue { used_bytes: used.into(), capacity_bytes: self.capacity.into() });
     }
 
     fn note_full(&mut self, queued: bool) {
@@ -150,11 +183,11 @@ impl Branch {
             self.is_full = true;
             match self.is_dead() {
                 true => error!(exporter, "Exporter has stopped. Dropping its data."),
-                false => warn!(exporter, "Sending queue is full. Dropping data."),
+                false => warn!(exporter, "Queue of the exporter is full. Dropping data."),
             }
         } else if queued && self.is_full && self.used() <= self.capacity / 2 {
             self.is_full = false;
-            info!(exporter, "Sending queue has room again.");
+            info!(exporter, "Queue of the exporter has room again.");
         }
     }
 

@@ -1,0 +1,215 @@
+//! An exporter in the graph: a queue of its own and the task behind it, so that it can hold up nobody.
+//!
+//! ```text
+//! fan-out of one pipeline ----Inlet--+--> merge --> queue --> task: ready, call --> exporter
+//! fan-out of another pipeline -Inlet-+
+//!    <--- what the exporter has acknowledged so far
+//! ```
+//!
+//! A batch that does not fit into the queue is dropped, and counted.
+
+mod driver;
+mod intake;
+mod ledger;
+mod merge;
+mod owed;
+mod weight;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use componentstatus::Stage;
+use pdata::{Batch, ClockOffset, Watermark};
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+use crate::metrics::count;
+use intake::Intake;
+use merge::{Input, Merge};
+use owed::Owed;
+pub(crate) use weight::weight;
+use weight::weight_of;
+
+/// Most memory queued for one exporter: half a minute of two CPUs at 997 samples a second.
+const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
+/// Longest an exporter may take to become ready and answer.
+const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
+
+/// Bounds on what a slow exporter can cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
+    /// larger fits into an empty queue.
+    pub queue_bytes: usize,
+    /// A call that takes longer is cancelled, and what it was about is given up.
+    pub give_up_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { queue_bytes: DEFAULT_QUEUE_BYTES, give_up_after: DEFAULT_GIVE_UP_AFTER }
+    }
+}
+
+/// A running exporter, which any number of fan-outs send to. Its stream ends once all of them have ended theirs.
+#[derive(Debug)]
+pub struct Sink {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    merge: Merge,
+    intake: Intake,
+    /// True once the exporter has been told the end of its stream.
+    ended: bool,
+}
+
+impl Sink {
+    /// Starts the task of an exporter; what is sent to it is queued until `service` has become one.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn spawn<S>(
+        stage: Arc<Stage>,
+        service: impl Future<Output = S> + Send + 'static,
+        settings: Settings,
+    ) -> Arc<Self>
+    where
+        S: Service<Batch, Response = Watermark> + Send + 'static,
+        S::Error: Display + Send,
+        S::Future: Send,
+    {
+        let intake = Intake::spawn(stage, service, settings);
+        Arc::new(Self { state: Mutex::new(State { merge: Merge::default(), intake, ended: false }) })
+    }
+
+    /// A new way in.
+    pub fn open(self: &Arc<Self>) -> Inlet {
+        let input = self.state().merge.open();
+        Inlet { sink: Arc::clone(self), input }
+    }
+
+    /// Waits until the exporter has finished its stream, which must have been ended; gives up on what is left at
+    /// `deadline`.
+    pub async fn finish(&self, deadline: Instant) {
+        let (task, mut gone) = {
+            let mut state = self.state();
+            (state.intake.take_task(), state.intake.gone())
+        };
+        let Some(mut task) = task else {
+            // Somebody else waits already, no longer than that.
+            let _late = timeout_at(deadline, gone.changed()).await;
+            return;
+        };
+        let reason = match timeout_at(deadline, &mut task).await {
+            Ok(Ok(())) => return,
+            Ok(Err(_panicked)) => "panic",
+            Err(_late) => {
+                task.abort();
+                "shutdown"
+            }
+        };
+        self.state().intake.count_unfinished(reason);
+    }
+
+    /// Resolves when the exporter is gone, and what it had open is closed.
+    pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut gone = self.state().intake.gone();
+        async move {
+            // The sender only ever closes.
+            let _closed = gone.changed().await;
+        }
+    }
+
+    /// True once every stream into it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state().ended
+    }
+
+    /// True once the exporter is gone: it has finished, or panicked.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state().intake.is_dead()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A fan-out's way into an exporter. Dropping it ends its stream.
+#[derive(Debug)]
+pub struct Inlet {
+    sink: Arc<Sink>,
+    input: Input,
+}
+
+impl Inlet {
+    /// The exporter.
+    #[must_use]
+    pub fn sink(&self) -> &Arc<Sink> {
+        &self.sink
+    }
+
+    /// Queues `batch`, of that many bytes, or drops and counts it.
+    pub(super) fn offer(&self, mut batch: Batch, weight: usize) {
+        let State { merge, intake, .. } = &mut *self.sink.state();
+        if !merge.held().is_empty() && weight_of(merge.held()) + weight > intake.capacity() {
+            // Another input does not come along: bounded as the queue is.
+            drop_events(&mut batch, intake);
+        }
+        let events = Arc::as_ptr(&batch.events);
+        let Some(merged) = merge.push(self.input, batch) else { return };
+        let is_same = ptr::eq(events, Arc::as_ptr(&merged.events));
+        let weight = if is_same { weight } else { self::weight(&merged) };
+        intake.offer(merged, weight);
+    }
+
+    /// Ends this input with a last batch, which is never dropped. The exporter's stream ends with its last input.
+    pub(super) fn end(&self, batch: Batch) {
+        let State { merge, intake, ended } = &mut *self.sink.state();
+        match merge.push(self.input, batch) {
+            Some(last) if last.watermark == Watermark::END => {
+                *ended = true;
+                intake.end(last);
+            }
+            Some(merged) => {
+                let weight = self::weight(&merged);
+                intake.offer(merged, weight);
+            }
+            None => {}
+        }
+    }
+
+    /// How far the exporter has got.
+    pub(super) fn acknowledged(&self) -> Watermark {
+        self.sink.state().intake.acknowledged()
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        // Does nothing if it has ended.
+        self.end(Batch {
+            events: Arc::default(),
+            watermark: Watermark::END,
+            clock: ClockOffset::default(),
+            flush: false,
+        });
+    }
+}
+
+/// Puts the losses that `batch` stands for in place of its events, and counts them.
+fn drop_events(batch: &mut Batch, intake: &Intake) {
+    intake.count_dropped(count(batch.samples()));
+    let mut owed = Owed::default();
+    owed.note(batch, Watermark::before(batch.events.first().map_or(batch.watermark.at(), pdata::Event::at)));
+    batch.events = Arc::default();
+    owed.pay(batch);
+}
