@@ -41,14 +41,18 @@ impl Control {
     /// Sets the base of the rate: samples per second of each CPU, moved into
     /// [`Config::SAMPLES_PER_SECOND_BOUNDS`] if outside.
     pub fn set_samples_per_second(&self, base: u32) {
-        self.0.samples_per_second.store(within_bounds(base), Ordering::Relaxed);
-        self.wake();
+        let base = within_bounds(base);
+        if self.0.samples_per_second.swap(base, Ordering::Relaxed) != base {
+            self.wake();
+        }
     }
 
     /// Lowers the rate to the base divided by this; 1, and 0, are no reduction.
     pub fn set_divisor(&self, divisor: u32) {
-        self.0.divisor.store(divisor.max(1), Ordering::Relaxed);
-        self.wake();
+        let divisor = divisor.max(1);
+        if self.0.divisor.swap(divisor, Ordering::Relaxed) != divisor {
+            self.wake();
+        }
     }
 
     /// The rate that is asked for, samples per second of each CPU: base / divisor, at least 1.
@@ -68,8 +72,9 @@ impl Control {
     /// Whether to have the kernel measure how often and how long each BPF program runs: some 20 ns for each run of
     /// any BPF program of the machine. Off at first.
     pub fn set_program_statistics(&self, on: bool) {
-        self.0.program_statistics.store(on, Ordering::Relaxed);
-        self.wake();
+        if self.0.program_statistics.swap(on, Ordering::Relaxed) != on {
+            self.wake();
+        }
     }
 
     /// CPU time that a sample stands for at the rate that is asked for.

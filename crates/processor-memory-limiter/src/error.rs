@@ -1,0 +1,27 @@
+//! Why the limiter cannot start.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why the limiter cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The agent's own memory in use cannot be read.
+    #[error("cannot read /proc/self/statm")]
+    Usage(#[source] io::Error),
+    /// A percentage is of something that cannot be read.
+    #[error("cannot tell how much memory there is: no MemTotal in /proc/meminfo; set limit_mib")]
+    NoMemory,
+    /// The spike limit, in percent of the memory there is, leaves nothing of `limit_mib`.
+    #[error("the spike limit, {spike} bytes, is not below the limit, {limit} bytes: set spike_limit_mib")]
+    Spike {
+        /// Distance of soft and hard limit, bytes.
+        spike: u64,
+        /// Hard limit, bytes.
+        limit: u64,
+    },
+    /// There is no thread to look at the memory.
+    #[error("cannot start the memory limiter's thread")]
+    Thread(#[source] io::Error),
+}

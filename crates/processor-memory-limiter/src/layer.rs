@@ -1,0 +1,219 @@
+//! The component as a tower layer.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use tower::{Layer, Service};
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::limits::Limits;
+use crate::machine::Machine;
+use crate::metrics::Samples;
+use crate::watch::Watch;
+
+/// What can sample less.
+pub trait Throttle: fmt::Debug + Send + Sync {
+    /// Divides the sampling rate by this, at least 1. Called often, mostly with what it was told before; must not block.
+    fn set_divisor(&self, divisor: u32);
+}
+
+/// What the assembler gives a limiter beside its configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Component id, such as `memory_limiter`: the label `processor` in metrics.
+    pub id: Arc<str>,
+    /// What samples.
+    pub throttle: Arc<dyn Throttle>,
+}
+
+/// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind it.
+#[derive(Clone, Debug)]
+pub struct MemoryLimiterLayer {
+    watch: Watch,
+    samples: Samples,
+}
+
+impl MemoryLimiterLayer {
+    /// Looks at the memory in use, and starts the thread that goes on doing so. It ends with the last service.
+    ///
+    /// The configuration is taken to be valid.
+    ///
+    /// # Errors
+    /// [`StartError`] if the memory in use, or what a percentage is of, cannot be told.
+    pub fn start(config: &Config, settings: Settings) -> Result<Self, StartError> {
+        let machine = Machine::new(Path::new("/"));
+        let total = machine.total();
+        let limits = Limits::of(config, total)?;
+        let Limits { soft, hard } = limits;
+        tracing::info!(soft, hard, total, "Memory limiter configured.");
+        if total.is_some_and(|total| hard > total) {
+            tracing::warn!(hard, total, "The memory limit is above what there is.");
+        }
+        let samples = Samples::of(&settings.id);
+        Ok(Self { watch: Watch::start(settings, machine, limits, config.check_interval)?, samples })
+    }
+}
+
+impl<S> Layer<S> for MemoryLimiterLayer {
+    type Service = MemoryLimiter<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        MemoryLimiter { inner, watch: self.watch.clone(), samples: self.samples.clone() }
+    }
+}
+
+/// Drops samples, and tells of them as a [`Loss`], while the agent is above its hard limit. All else passes.
+#[derive(Debug)]
+pub struct MemoryLimiter<S> {
+    inner: S,
+    watch: Watch,
+    samples: Samples,
+}
+
+impl<S> Service<Batch> for MemoryLimiter<S>
+where
+    S: Service<Batch, Response = Watermark>,
+{
+    type Response = Watermark;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut batch: Batch) -> Self::Future {
+        if self.watch.dropping() {
+            self.samples.refused.increment(drop_samples(batch.events_mut()));
+        } else {
+            self.samples.accepted.increment(u64::try_from(batch.samples().count()).unwrap_or(u64::MAX));
+        }
+        self.inner.call(batch)
+    }
+}
+
+/// Takes the samples out and puts one loss in, where the last of them was. Returns how many there were.
+fn drop_samples(events: &mut Vec<Event>) -> u64 {
+    let (mut count, mut kept) = (0, 0);
+    // Times of the first and of the last, and what stands before the last.
+    let mut span: Option<(KTime, KTime, usize)> = None;
+    events.retain(|event| {
+        let Event::Sample(sample) = event else {
+            kept += 1;
+            return true;
+        };
+        count += 1;
+        let from = span.map_or(sample.at, |(from, ..)| from);
+        span = Some((from, sample.at, kept));
+        false
+    });
+    if let Some((from, until, place)) = span {
+        let reason = LossReason::SampleMemoryLimit;
+        // `place` is no more than what was kept.
+        events.insert(place, Event::Loss(Loss { from, until, reason, count }));
+        // The batch may wait in a queue: it must not hold room for what it does not hold any more.
+        events.shrink_to_fit();
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+
+    use pdata::{ClockOffset, MappingChange, MappingEvent, Pid, Sample};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Hands back what it got.
+    struct Keep(Vec<Batch>);
+
+    impl Service<Batch> for &mut Keep {
+        type Response = Watermark;
+        type Error = Infallible;
+        type Future = Ready<Result<Watermark, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, batch: Batch) -> Self::Future {
+            self.0.push(batch.clone());
+            ready(Ok(batch.watermark))
+        }
+    }
+
+    fn sample(at: u64) -> Event {
+        Event::Sample(Sample { at: KTime::from_nanos(at), ..Sample::default() })
+    }
+
+    fn fact(at: u64) -> Event {
+        let change = MappingChange::Cleared;
+        Event::Mapping(MappingEvent { at: KTime::from_nanos(at), pid: Pid(1), change })
+    }
+
+    fn batch(events: Vec<Event>) -> Batch {
+        Batch {
+            events: Arc::new(events),
+            watermark: Watermark::before(KTime::from_nanos(1000)),
+            clock: ClockOffset::default(),
+            flush: true,
+        }
+    }
+
+    /// What comes out for `events`.
+    async fn pass(dropping: bool, events: Vec<Event>) -> Batch {
+        let mut keep = Keep(Vec::new());
+        let mut limiter = MemoryLimiter {
+            inner: &mut keep,
+            watch: Watch::fixed(dropping),
+            samples: Samples::of("memory_limiter"),
+        };
+        let batch = batch(events);
+        assert_eq!(limiter.call(batch.clone()).await, Ok(batch.watermark));
+        keep.0.remove(0)
+    }
+
+    #[tokio::test]
+    async fn within_limits_everything_passes() {
+        let passed = pass(false, vec![fact(1), sample(2)]).await;
+        assert_eq!((passed.events.len(), passed.samples().count(), passed.flush), (2, 1, true));
+    }
+
+    #[tokio::test]
+    async fn above_the_hard_limit_facts_pass_and_samples_become_one_loss() {
+        let passed = pass(true, vec![sample(1), fact(2), sample(3), fact(3), fact(4)]).await;
+        let [Event::Mapping(_), Event::Loss(loss), Event::Mapping(_), Event::Mapping(_)] = passed.events[..]
+        else {
+            panic!("{:?}", passed.events)
+        };
+        let (from, until) = (KTime::from_nanos(1), KTime::from_nanos(3));
+        assert_eq!(loss, Loss { from, until, reason: LossReason::SampleMemoryLimit, count: 2 });
+        assert!(pass(true, vec![]).await.events.is_empty());
+    }
+
+    proptest! {
+        /// Nothing but samples is dropped, each is counted, and order stays.
+        #[test]
+        fn only_samples_go_and_each_is_counted(mut events in proptest::collection::vec((0u64..50, any::<bool>()), 0..60)) {
+            events.sort_unstable();
+            let samples = events.iter().filter(|(_, is_sample)| *is_sample).count() as u64;
+            let mut events: Vec<_> = events.into_iter()
+                .map(|(at, is_sample)| if is_sample { sample(at) } else { fact(at) })
+                .collect();
+            let facts = events.len() as u64 - samples;
+            prop_assert_eq!(drop_samples(&mut events), samples);
+            prop_assert!(events.is_sorted_by_key(Event::at));
+            let told: u64 = events.iter().map(|event| if let Event::Loss(loss) = event { loss.count } else { 0 }).sum();
+            prop_assert_eq!(told, samples);
+            let left = events.iter().filter(|event| matches!(event, Event::Mapping(_))).count() as u64;
+            prop_assert_eq!(left, facts);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Keeps the agent within its memory, the Collector's `memory_limiter` for something that samples.
+//!
+//! ```text
+//! machine/ --limits, once------> limits.rs --+
+//! machine/ --resident set,-------------------+--> limiter.rs --divisor--> Throttle (the sampler)
+//!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, told
+//! ```
+//!
+//! There is nobody upstream to push back on, so what the Collector refuses is here not sampled to begin with: above
+//! the soft limit the rate is halved with each check. Above the hard limit samples are dropped, and the stream is told.
+//! What is known of processes is never dropped: it is little, and without it later samples could not be told apart.
+//!
+//! Start reading at [`MemoryLimiterLayer`]; `limiter.rs` decides, and does nothing else.
+
+mod config;
+mod error;
+mod layer;
+mod limiter;
+mod limits;
+mod machine;
+mod metrics;
+mod sys;
+mod watch;
+
+pub use config::Config;
+pub use error::StartError;
+pub use layer::{MemoryLimiter, MemoryLimiterLayer, Settings, Throttle};

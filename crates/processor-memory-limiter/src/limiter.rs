@@ -1,0 +1,129 @@
+//! What to do about the memory in use: a state machine that is told what is in use, and says what to do.
+
+use crate::limits::Limits;
+
+/// Halvings of the rate at most: to a thirty-second.
+pub(crate) const MAX_STEPS: u32 = 5;
+/// Looks in a row that find memory to spare before one halving is taken back.
+pub(crate) const CALM_CHECKS: u32 = 5;
+/// To spare is what is so many hundredths of the soft limit below it. In between, all stays as it is.
+const MARGIN_PERCENT: u64 = 10;
+
+/// What to do until the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Action {
+    /// By what the sampling rate is to be divided: a power of two.
+    pub divisor: u32,
+    /// Whether samples are to be dropped.
+    pub dropping: bool,
+    /// Whether memory that is free, but kept by the allocator, is to be given back.
+    pub give_back: bool,
+}
+
+/// Decides.
+///
+/// Each look above the soft limit halves the rate once more. Above the hard limit samples are dropped as well, until
+/// a look finds no more than the soft limit in use. [`CALM_CHECKS`] looks in a row with memory to spare take one
+/// halving back: sooner would have the rate swing.
+#[derive(Clone, Debug)]
+pub(crate) struct Limiter {
+    limits: Limits,
+    steps: u32,
+    dropping: bool,
+    calm: u32,
+}
+
+impl Limiter {
+    /// One that has not been told anything yet.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, steps: 0, dropping: false, calm: 0 }
+    }
+
+    /// So many bytes are in use.
+    pub(crate) fn check(&mut self, usage: u64) -> Action {
+        let Limits { soft, hard } = self.limits;
+        let give_back = usage > soft;
+        if usage > soft {
+            self.steps = (self.steps + 1).min(MAX_STEPS);
+            self.dropping |= usage > hard;
+            self.calm = 0;
+        } else {
+            self.dropping = false;
+            self.calm = if usage <= soft - soft / 100 * MARGIN_PERCENT { self.calm + 1 } else { 0 };
+            if self.calm >= CALM_CHECKS {
+                self.calm = 0;
+                self.steps = self.steps.saturating_sub(1);
+            }
+        }
+        Action { divisor: 1 << self.steps, dropping: self.dropping, give_back }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { soft: 800, hard: 1000 };
+
+    fn after(usages: &[u64]) -> Action {
+        let mut limiter = Limiter::new(LIMITS);
+        usages.iter().map(|&usage| limiter.check(usage)).last().unwrap()
+    }
+
+    #[test]
+    fn each_look_above_the_soft_limit_halves_the_rate_down_to_a_floor() {
+        let mut limiter = Limiter::new(LIMITS);
+        let divisors: Vec<_> = (0..7).map(|_| limiter.check(801).divisor).collect();
+        assert_eq!(divisors, [2, 4, 8, 16, 32, 32, 32]);
+        assert!(!limiter.check(1000).dropping, "at the limit is not above it");
+    }
+
+    #[test]
+    fn above_the_hard_limit_samples_are_dropped_until_the_soft_limit_is_kept() {
+        assert!(after(&[1001]).dropping);
+        assert!(after(&[1001, 900]).dropping);
+        assert!(!after(&[1001, 900, 800]).dropping);
+        assert!(!after(&[1001, 800, 900]).dropping);
+    }
+
+    #[test]
+    fn the_rate_comes_back_step_by_step_and_only_with_memory_to_spare() {
+        let mut limiter = Limiter::new(LIMITS);
+        for _ in 0..3 {
+            limiter.check(900);
+        }
+        let near = (0..20).map(|_| limiter.check(721).divisor).last();
+        assert_eq!(near, Some(8), "too near to the limit to sample more");
+        let divisors: Vec<_> = (0..16).map(|_| limiter.check(720).divisor).collect();
+        assert_eq!(divisors, [8, 8, 8, 8, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 1, 1]);
+    }
+
+    proptest! {
+        /// Whatever is in use: one step at a time, within bounds; samples are dropped for as long as the last look outside
+        /// soft..=hard was above hard; and memory to spare for long enough always brings all back.
+        #[test]
+        fn steps_are_single_dropping_is_hysteresis_and_calm_restores_all(usages in proptest::collection::vec(0u64..1500, 1..100)) {
+            let mut limiter = Limiter::new(LIMITS);
+            let mut divisor = 1;
+            let mut dropping = false;
+            for usage in usages {
+                let action = limiter.check(usage);
+                prop_assert!(action.divisor.is_power_of_two() && action.divisor <= 1 << MAX_STEPS);
+                prop_assert!(action.divisor <= divisor * 2 && action.divisor * 2 >= divisor);
+                if usage > LIMITS.soft {
+                    prop_assert!(action.divisor > divisor || divisor == 1 << MAX_STEPS);
+                } else {
+                    prop_assert!(action.divisor <= divisor);
+                }
+                dropping = if usage > LIMITS.hard { true } else { dropping && usage > LIMITS.soft };
+                prop_assert_eq!(action.dropping, dropping);
+                prop_assert_eq!(action.give_back, usage > LIMITS.soft);
+                divisor = action.divisor;
+            }
+            let calm = (0..=MAX_STEPS * CALM_CHECKS).map(|_| limiter.check(0)).last().unwrap();
+            prop_assert_eq!(calm, Action { divisor: 1, dropping: false, give_back: false });
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Where the control groups of a process are: `/proc/self/cgroup` and `/proc/self/mountinfo`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// A hierarchy of control groups that can limit memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hierarchy {
+    /// Version 2.
+    Unified,
+    /// Version 1, the one of the memory controller.
+    Memory,
+}
+
+/// The group of the process in each hierarchy, its path from the hierarchy's root. Source: cgroups(7),
+/// `hierarchy-ID:controller-list:cgroup-path`.
+pub(super) fn memberships(cgroup: &[u8]) -> Vec<(Hierarchy, PathBuf)> {
+    cgroup.split(|&byte| byte == b'\n').filter_map(membership).collect()
+}
+
+fn membership(line: &[u8]) -> Option<(Hierarchy, PathBuf)> {
+    let mut fields = line.splitn(3, |&byte| byte == b':');
+    let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let hierarchy = match controllers {
+        b"" if id == b"0" => Hierarchy::Unified,
+        _ if controllers.split(|&byte| byte == b',').any(|name| name == b"memory") => Hierarchy::Memory,
+        _ => return None,
+    };
+    Some((hierarchy, PathBuf::from(OsStr::from_bytes(path))))
+}
+
+/// A place where a hierarchy can be seen, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// Which.
+    pub hierarchy: Hierarchy,
+    /// The group that is mounted, from the hierarchy's root.
+    root: PathBuf,
+    /// Where.
+    point: PathBuf,
+}
+
+impl Mount {
+    /// Every such mount. Source: proc_pid_mountinfo(5).
+    pub(super) fn parse_all(mountinfo: &[u8]) -> Vec<Self> {
+        mountinfo.split(|&byte| byte == b'\n').filter_map(Self::parse).collect()
+    }
+
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let (root, point) = (fields.nth(3)?, fields.next()?);
+        // Optional fields end with a dash.
+        fields.by_ref().find(|&field| field == b"-")?;
+        let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
+        let hierarchy = match kind {
+            b"cgroup2" => Hierarchy::Unified,
+            b"cgroup" if options.split(|&byte| byte == b',').any(|option| option == b"memory") => {
+                Hierarchy::Memory
+            }
+            _ => return None,
+        };
+        Some(Self { hierarchy, root: unescape(root), point: unescape(point) })
+    }
+
+    /// The directories of `group` and of those above it, as far as they can be seen here; the mount itself last.
+    ///
+    /// A group that is not below what is mounted (the namespace it was made in is another) cannot be seen: then only the mount
+    /// itself is told, which is as near as there is.
+    pub(super) fn directories(&self, group: &Path) -> Vec<PathBuf> {
+        let below = group.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+        let below = if plain { below } else { Path::new("") };
+        below.ancestors().map(|part| self.point.join(part)).collect()
+    }
+}
+
+/// Undoes `\040` and the like: space, tab, newline and backslash are written in octal.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after.split_at_checked(3)) {
+            (b'\\', Some((digits, after))) if digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) => {
+                let value = digits.iter().fold(0, |value, digit| value * 8 + u32::from(digit - b'0'));
+                // Above 255 is nothing the kernel writes.
+                bytes.push(u8::try_from(value).unwrap_or(b'?'));
+                rest = after;
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    PathBuf::from(OsStr::from_bytes(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mount(root: &str, point: &str) -> Mount {
+        Mount { hierarchy: Hierarchy::Unified, root: root.into(), point: point.into() }
+    }
+
+    #[test]
+    fn groups_of_both_versions_are_found_by_their_controllers() {
+        let text = b"9:name=systemd:/\n4:memory:/a/b:c\n3:cpuset:/\n0::/user.slice\nnonsense\n";
+        assert_eq!(
+            memberships(text),
+            [(Hierarchy::Memory, "/a/b:c".into()), (Hierarchy::Unified, "/user.slice".into())]
+        );
+    }
+
+    #[test]
+    fn mounts_are_read_with_any_number_of_optional_fields() {
+        let text =
+            b"36 31 0:28 / /sys/fs/cgroup rw,relatime shared:9 master:1 - cgroup2 cgroup2 rw,nsdelegate\n\
+            35 31 0:32 /docker/x /sys/fs/cgroup/my\\040memory rw - cgroup cgroup rw,memory\n\
+            34 31 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n1 2 3:4 / / rw - ext4 /dev/vda rw\n";
+        let memory = Mount {
+            hierarchy: Hierarchy::Memory,
+            root: "/docker/x".into(),
+            point: "/sys/fs/cgroup/my memory".into(),
+        };
+        assert_eq!(Mount::parse_all(text), [mount("/", "/sys/fs/cgroup"), memory]);
+    }
+
+    #[test]
+    fn a_group_is_looked_for_below_what_is_mounted_and_never_beside_it() {
+        let paths = |mount: &Mount, group: &str| -> Vec<String> {
+            mount.directories(Path::new(group)).iter().map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(paths(&mount("/", "/m"), "/a/b"), ["/m/a/b", "/m/a", "/m/"]);
+        assert_eq!(paths(&mount("/a", "/m"), "/a/b"), ["/m/b", "/m/"]);
+        assert_eq!(paths(&mount("/a", "/m"), "/other/b"), ["/m/"]);
+        assert_eq!(paths(&mount("/", "/m"), "/../../etc"), ["/m/"]);
+    }
+
+    proptest! {
+        /// Any bytes are parsed or skipped, and lead nowhere but below a mount.
+        #[test]
+        fn any_bytes_are_parsed_or_skipped(mounts in ".{0,200}", groups in "([0-9]:[a-z,]{0,8}:[/.a-b\\\\]{0,12}\n){0,4}", bytes: Vec<u8>) {
+            let _ = (Mount::parse_all(&bytes), memberships(&bytes), Mount::parse_all(mounts.as_bytes()));
+            for (_, group) in memberships(groups.as_bytes()) {
+                for directory in mount("/", "/m").directories(&group) {
+                    prop_assert!(directory.starts_with("/m"));
+                    prop_assert!(!directory.components().any(|part| part == Component::ParentDir));
+                }
+            }
+        }
+    }
+}

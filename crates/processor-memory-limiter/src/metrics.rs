@@ -1,0 +1,58 @@
+//! The component's metrics; their names stand here and nowhere else.
+
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+use crate::limits::Limits;
+
+// As the Collector names those of its other signals.
+const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
+const REFUSED: &str = "otelcol_processor_memory_limiter_refused_profile_samples";
+const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
+const LIMIT: &str = "otelcol_processor_memory_limiter_limit_bytes";
+const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
+
+/// What the layer counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Samples {
+    pub accepted: Counter,
+    pub refused: Counter,
+}
+
+impl Samples {
+    /// Counters of the limiter with this id, which appear with 0.
+    pub(crate) fn of(id: &str) -> Self {
+        describe_counter!(ACCEPTED, "Samples passed on.");
+        describe_counter!(REFUSED, "Samples dropped because the agent was above its memory limit.");
+        let counter = |name| counter!(name, "processor" => id.to_owned());
+        let samples = Self { accepted: counter(ACCEPTED), refused: counter(REFUSED) };
+        samples.accepted.increment(0);
+        samples.refused.increment(0);
+        samples
+    }
+}
+
+/// What the watch shows.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    usage: Gauge,
+    divisor: Gauge,
+}
+
+impl Memory {
+    /// Gauges of the limiter with this id.
+    pub(crate) fn of(id: &str, limits: Limits) -> Self {
+        describe_gauge!(USAGE, "Resident set of the agent, as last looked at.");
+        describe_gauge!(LIMIT, "Limits of the resident set: soft, above which less is sampled, and hard.");
+        describe_gauge!(DIVISOR, "By what the sampling rate is divided to save memory.");
+        for (kind, bytes) in [("soft", limits.soft), ("hard", limits.hard)] {
+            gauge!(LIMIT, "processor" => id.to_owned(), "kind" => kind).set(bytes as f64);
+        }
+        let gauge = |name| gauge!(name, "processor" => id.to_owned());
+        Self { usage: gauge(USAGE), divisor: gauge(DIVISOR) }
+    }
+
+    pub(crate) fn show(&self, usage: u64, divisor: u32) {
+        self.usage.set(usage as f64);
+        self.divisor.set(divisor);
+    }
+}
