@@ -1,7 +1,8 @@
 //! A server with bounds: so many clients, each so patient.
 
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,6 @@ use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -54,24 +54,33 @@ pub enum ListenError {
 pub struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    /// Set when its port is free again and its clients are gone.
+    over: CancellationToken,
 }
 
 impl Server {
-    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime.
+    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime; a name that is not in the machine's own
+    /// table of hosts is asked for, which blocks.
     ///
     /// Of several addresses of a host the first of IPv4 is taken, as in the Collector, else the first.
     ///
     /// # Errors
     /// [`ListenError`] if the host has no address, or the port is in use or not allowed.
-    pub async fn start(endpoint: &Endpoint, router: Router) -> Result<Self, ListenError> {
+    pub fn start(endpoint: &Endpoint, router: Router) -> Result<Self, ListenError> {
         let refuse =
             |error: io::Error| ListenError::Listen { endpoint: endpoint.clone(), reason: error.to_string() };
-        let listener = TcpListener::bind(resolve(endpoint).await?).await.map_err(refuse)?;
+        let listener = std::net::TcpListener::bind(resolve(endpoint)?).map_err(refuse)?;
+        listener.set_nonblocking(true).map_err(refuse)?;
+        let listener = TcpListener::from_std(listener).map_err(refuse)?;
         let address = listener.local_addr().map_err(refuse)?;
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, stop.clone()));
-        Ok(Self { address, stop, task })
+        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        let ended = over.clone().drop_guard();
+        let serving = serve(listener, router, stop.clone());
+        tokio::spawn(async move {
+            serving.await;
+            drop(ended);
+        });
+        Ok(Self { address, stop, over })
     }
 
     /// Where it listens: the port that was free if 0 was asked for.
@@ -80,11 +89,10 @@ impl Server {
         self.address
     }
 
-    /// Stops listening, finishes the answers under way, within a second, and returns.
-    pub async fn stop(mut self) {
+    /// Stops listening and finishes the answers under way, within a second; done when the port is free again.
+    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.stop.cancel();
-        // An error says that the task has panicked: it is over too.
-        let _over = (&mut self.task).await;
+        self.over.clone().cancelled_owned()
     }
 }
 
@@ -94,10 +102,10 @@ impl Drop for Server {
     }
 }
 
-async fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
+fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
     let refuse = |reason: String| ListenError::Resolve { host: endpoint.host.clone(), reason };
     let host = if endpoint.host.is_empty() { "0.0.0.0" } else { &endpoint.host };
-    let addresses = tokio::net::lookup_host((host, endpoint.port)).await;
+    let addresses = (host, endpoint.port).to_socket_addrs();
     let addresses: Vec<_> = addresses.map_err(|error| refuse(error.to_string()))?.collect();
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     first.copied().ok_or_else(|| refuse("it has no address".to_owned()))
@@ -150,9 +158,9 @@ mod tests {
 
     use super::*;
 
-    async fn start() -> Server {
+    fn start() -> Server {
         let router = Router::new().route("/", get(|| async { "hello" }));
-        Server::start(&Endpoint::new("localhost", 0), router).await.unwrap()
+        Server::start(&Endpoint::new("localhost", 0), router).unwrap()
     }
 
     async fn fetch(address: SocketAddr) -> io::Result<String> {
@@ -165,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_until_it_is_stopped() {
-        let server = start().await;
+        let server = start();
         let address = server.address();
         assert!(address.is_ipv4());
         assert!(fetch(address).await.unwrap().ends_with("\r\n\r\nhello"));
@@ -175,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_stays_does_not_hold_up_the_stop() {
-        let server = start().await;
+        let server = start();
         let mut idle = TcpStream::connect(server.address()).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut byte = [0];
@@ -188,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn clients_that_say_nothing_are_bounded_and_do_not_shut_out_the_next_for_ever() {
-        let server = start().await;
+        let server = start();
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS {
             silent.push(TcpStream::connect(server.address()).await.unwrap());
@@ -200,14 +208,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_and_a_host_unknown_are_told() {
-        let server = start().await;
+        let server = start();
         let port = server.address().port();
-        let error = Server::start(&Endpoint::new("localhost", port), Router::new()).await.unwrap_err();
+        let error = Server::start(&Endpoint::new("localhost", port), Router::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot listen on localhost:{port}: Address already in use (os error 98)")
         );
-        let error = Server::start(&Endpoint::new("a..b", 1), Router::new()).await.unwrap_err();
+        let error = Server::start(&Endpoint::new("a..b", 1), Router::new()).unwrap_err();
         assert!(error.to_string().starts_with("cannot resolve \"a..b\": "), "{error}");
     }
 }

@@ -10,4 +10,3 @@ pub mod inventory;
 pub mod layer;
 pub mod metrics;
 pub mod signals;
-pub mod telemetry;

@@ -10,7 +10,7 @@ use clap::Parser as _;
 use pipeline::cli::{Cli, Command};
 use pipeline::config::Config;
 use pipeline::inventory::Inventory;
-use pipeline::{assemble, signals, telemetry};
+use pipeline::{assemble, metrics, signals};
 use tokio::runtime;
 use tracing::warn;
 
@@ -62,7 +62,9 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
-    telemetry::install(&config.telemetry)?;
+    // Held: it is for the time that the agent runs.
+    let _telemetry = telemetry::install(&config.telemetry)?;
+    metrics::describe();
     for name in &config.unset {
         warn!(name, "Configuration references unset environment variable");
     }

@@ -70,13 +70,10 @@ struct Open {
 ///
 /// # Errors
 /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
-pub async fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
+pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
     let (instance, registry) = (Uuid::new_v4(), Registry::new());
     let source = Source::new(registry.clone(), shown(config, instance));
-    let endpoint = match config.endpoint() {
-        Some(reader) => Some(open(&source, listen_on(reader)).await?),
-        None => None,
-    };
+    let endpoint = config.endpoint().map(|reader| open(&source, listen_on(reader))).transpose()?;
     let log = Log::open(&config.logs, &resource::attributes(&config.resource, instance))?;
     // Before the first line, which it may count.
     ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
@@ -126,15 +123,15 @@ impl Handle {
             // Perhaps the same address by another name: it cannot be open twice.
             Some(Open { endpoint: before, server }) if before.port == endpoint.port => {
                 server.stop().await;
-                match open(&self.source, endpoint).await {
+                match open(&self.source, endpoint) {
                     Ok(open) => self.endpoint = Some(open),
                     Err(error) => {
-                        self.endpoint = open(&self.source, before).await.ok();
+                        self.endpoint = open(&self.source, before).ok();
                         return Err(error);
                     }
                 }
             }
-            old => match open(&self.source, endpoint).await {
+            old => match open(&self.source, endpoint) {
                 Ok(open) => {
                     close(old).await;
                     self.endpoint = Some(open);
@@ -156,8 +153,8 @@ impl Handle {
     }
 }
 
-async fn open(source: &Source, endpoint: Endpoint) -> Result<Open, TelemetryError> {
-    let server = Server::start(&endpoint, source.clone().router()).await?;
+fn open(source: &Source, endpoint: Endpoint) -> Result<Open, TelemetryError> {
+    let server = Server::start(&endpoint, source.clone().router())?;
     Ok(Open { endpoint, server })
 }
 

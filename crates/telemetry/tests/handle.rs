@@ -38,7 +38,7 @@ fn config(level: &str, port: u16, log_level: &str, log: &Path) -> Telemetry {
 async fn telemetry_is_installed_and_changed_while_it_runs() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-    let mut handle = telemetry::install(&config("normal", 0, "info", &first)).await.unwrap();
+    let mut handle = telemetry::install(&config("normal", 0, "info", &first)).unwrap();
     describe_counter!("test_runs_total", "Runs.");
     counter!("test_runs_total", "why" => "\\\"").increment(1);
     describe_histogram!("test_sizes", "Sizes.");

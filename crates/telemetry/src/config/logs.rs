@@ -66,17 +66,13 @@ impl Default for Logs {
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.
-    #[serde(alias = "DEBUG")]
     Debug,
     /// What happens in normal operation.
     #[default]
-    #[serde(alias = "INFO")]
     Info,
     /// What may need a look.
-    #[serde(alias = "WARN")]
     Warn,
     /// What failed.
-    #[serde(alias = "ERROR")]
     Error,
 }
 

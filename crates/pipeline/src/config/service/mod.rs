@@ -1,7 +1,5 @@
 //! The `service` section: which components run together, and how the agent reports on itself.
 
-mod telemetry;
-
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use telemetry::{
+pub use telemetry::config::{
     LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
 };
 
