@@ -32,8 +32,8 @@ pub(super) fn components<C: ?Sized>(
     };
     for (key, value) in entries {
         let mut refuse = |message| {
-            let path = vec![class.to_owned()];
-            faults.push(Fault { path, message, source: context.source(value) });
+            let source = context.place(&[class.to_owned(), key.clone()]);
+            faults.push(Fault { path: vec![class.to_owned()], message, source });
         };
         let id = match ComponentId::parse(key) {
             Ok(id) => id,
@@ -82,8 +82,7 @@ impl Section<'_> {
             let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
             // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
             if all_read || (found.is_some() && !faults.touches(&path)) {
-                let source = self.context.source(found.unwrap_or(self.value));
-                faults.push(Fault { path, message: message.to_owned(), source });
+                faults.push(Fault { path, message: message.to_owned(), source: None });
             }
         }
         Some(config)

@@ -4,21 +4,23 @@
 //! enum; a `null` means "as if the key were absent". A key that wants a string gets the text behind a
 //! reference (see [`Originals`]).
 
-use figment::Figment;
 use figment::value::{Dict, Num, Value};
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 
 use super::decode_error::{DecodeError, Problem};
 use super::fault::{Fault, Faults};
-use super::provider::Originals;
+use super::references::Originals;
+use super::sources::Sources;
 
 /// What reading a tree needs to know beside the tree.
 pub(super) struct Context<'a> {
     /// Texts behind references.
     pub(super) originals: &'a Originals,
-    /// Who knows which location a value came from; `None` if there is only one.
-    pub(super) sources: Option<&'a Figment>,
+    /// All that was merged.
+    pub(super) root: &'a Dict,
+    /// Who knows where its values came from.
+    pub(super) sources: &'a Sources,
 }
 
 impl Context<'_> {
@@ -45,7 +47,7 @@ impl Context<'_> {
             if !matches!(error.problem, Problem::Null) {
                 sound = false;
                 if !repeats {
-                    let source = find(&value, &within).and_then(|found| self.source(found));
+                    let source = self.place(&error.path);
                     faults.push(Fault { source, ..error.into_fault() });
                 }
             }
@@ -55,9 +57,9 @@ impl Context<'_> {
         }
     }
 
-    /// Name of the location that `value` came from, if there is more than one.
-    pub(super) fn source(&self, value: &Value) -> Option<String> {
-        Some(self.sources?.get_metadata(value.tag())?.name.to_string())
+    /// Where the value at `path`, or what would hold it, stands: `agent.yaml:12`.
+    pub(super) fn place(&self, path: &[String]) -> Option<String> {
+        self.sources.place(self.root, path)
     }
 }
 
@@ -116,12 +118,7 @@ impl<'a> Node<'a> {
     fn text(&self) -> Option<&'a str> {
         match self.value {
             Value::String(_, text) => Some(text),
-            // A later location may have put another value in the reference's place.
-            value => {
-                let text = self.originals.get(&self.path)?;
-                let parsed = serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text).ok()?;
-                (Value::serialize(parsed).ok()? == *value).then_some(text)
-            }
+            _ => self.originals.get(&self.path).map(String::as_str),
         }
     }
 

@@ -1,14 +1,20 @@
-//! `${env:VAR}`, `${env:VAR:-default}` and `$$` in configuration values.
+//! `${env:VAR}`, `${env:VAR:-default}` and the like in one configuration value.
 //!
-//! The Collector's rules: `${VAR}` is short for `${env:VAR}`, references nest, `$$` is a dollar sign, and
-//! a bare `$VAR` is left as it is. Keys are never expanded.
-
-use std::fs;
+//! The Collector's rules (confmap `expand.go`): `${VAR}` is short for `${env:VAR}`; the innermost reference
+//! is expanded first, and what it gives may hold more; an odd number of `$` before a `${` escapes it; a bare
+//! `$VAR` stays as it is. What is left of `$$` becomes `$` at the very end, see [`unescape`].
 
 use thiserror::Error;
 
-/// How often one configuration may expand something: stops a reference that leads to itself.
+use super::location;
+
+/// How many references one value may take to expand: stops one that leads to itself.
 pub(super) const MAX_EXPANSIONS: usize = 1000;
+/// Bytes that all expansions of a configuration may make: stops those that double.
+pub(super) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+
+/// What an expansion costs beside its bytes: so that many small ones come to an end soon, too.
+const EXPANSION_COST: usize = 1024;
 
 /// Looks up an environment variable; `None` if it is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -30,6 +36,18 @@ pub(super) enum ExpandError {
         /// The whole reference without its braces.
         uri: String,
     },
+    /// A colon, and no scheme before it.
+    #[error("invalid uri: {uri:?}")]
+    Uri {
+        /// The whole reference without its braces.
+        uri: String,
+    },
+    /// A dollar sign inside a reference.
+    #[error("the uri {uri:?} contains unsupported characters ('$')")]
+    Dollar {
+        /// The whole reference without its braces.
+        uri: String,
+    },
     /// The file of a `${file:...}` cannot be read.
     #[error("unable to read the file {path:?}: {reason}")]
     Read {
@@ -41,6 +59,9 @@ pub(super) enum ExpandError {
     /// A reference leads to itself.
     #[error("too many recursive expansions: more than {MAX_EXPANSIONS}")]
     TooMany,
+    /// References make too much text.
+    #[error("references expand to more than {MAX_EXPANDED_BYTES} bytes")]
+    TooLarge,
 }
 
 /// What a value with references stands for.
@@ -48,78 +69,83 @@ pub(super) enum ExpandError {
 pub(super) enum Expanded {
     /// Text with the references replaced: a string.
     Text(String),
-    /// The value was one reference and nothing else: this is what it refers to, any YAML value.
+    /// The value was one reference and nothing else: this is what it refers to, any YAML value. May hold
+    /// references itself.
     Reference(String),
-    /// One reference to an environment variable that is not set and has no default.
-    Unset,
 }
 
 /// Expands references, within a budget.
 pub(super) struct Expander<'a> {
     environment: Environment<'a>,
-    left: usize,
+    /// References that the value at hand may still take.
+    turns: usize,
+    /// Bytes that all values may still take.
+    bytes: usize,
     /// Variables that were referred to, are not set and have no default.
     pub(super) unset: Vec<String>,
 }
 
 impl<'a> Expander<'a> {
     pub(super) fn new(environment: Environment<'a>) -> Self {
-        Self { environment, left: MAX_EXPANSIONS, unset: Vec::new() }
+        Self { environment, turns: MAX_EXPANSIONS, bytes: MAX_EXPANDED_BYTES, unset: Vec::new() }
     }
 
-    /// Expands a string value.
+    /// Begins another value: it has the whole number of references for itself.
+    pub(super) fn next_value(&mut self) {
+        self.turns = MAX_EXPANSIONS;
+    }
+
+    /// Counts what an expansion made: that many bytes, and its own cost. Once the budget is overdrawn it is gone.
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), ExpandError> {
+        let left = self.bytes.checked_sub(bytes.saturating_add(EXPANSION_COST));
+        self.bytes = left.unwrap_or(0);
+        left.map(|_left| ()).ok_or(ExpandError::TooLarge)
+    }
+
+    /// Expands a string value, up to where it is one reference: what that stands for may be no string.
     pub(super) fn expand(&mut self, text: &str) -> Result<Expanded, ExpandError> {
-        match text.strip_prefix("${").and_then(reference) {
-            Some((body, "")) => Ok(self.retrieve(body)?.map_or(Expanded::Unset, Expanded::Reference)),
-            _ => self.replace(text).map(Expanded::Text),
+        let mut text = text.to_owned();
+        while let Some(reference) = find(&text) {
+            self.turns = self.turns.checked_sub(1).ok_or(ExpandError::TooMany)?;
+            let found = self.retrieve(reference)?;
+            if reference.len() == text.len() {
+                self.charge(found.len())?;
+                return Ok(Expanded::Reference(found));
+            }
+            // Weighed before it is made, since every occurrence is replaced.
+            let times = text.matches(reference).count();
+            self.charge(text.len().saturating_add(times.saturating_mul(found.len())))?;
+            text = text.replace(reference, &found);
         }
+        Ok(Expanded::Text(text))
     }
 
-    /// Replaces every reference in `text` by its own expansion.
-    fn replace(&mut self, text: &str) -> Result<String, ExpandError> {
-        let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(at) = rest.find('$') {
-            let (before, from) = rest.split_at(at);
-            out.push_str(before);
-            let after = from.strip_prefix('$').unwrap_or_default();
-            rest = if let Some(after) = after.strip_prefix('$') {
-                out.push('$');
-                after
-            } else if let Some((body, tail)) = after.strip_prefix('{').and_then(reference) {
-                let found = self.retrieve(body)?.unwrap_or_default();
-                out.push_str(&self.replace(&found)?);
-                tail
-            } else {
-                out.push('$');
-                after
-            };
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
-
-    /// The text that the inside of a reference stands for, not yet expanded itself; `None` if unset.
-    fn retrieve(&mut self, body: &str) -> Result<Option<String>, ExpandError> {
-        self.left = self.left.checked_sub(1).ok_or(ExpandError::TooMany)?;
-        let uri = self.replace(body)?;
+    /// The text that a reference, `${` and `}` included, stands for.
+    fn retrieve(&mut self, reference: &str) -> Result<String, ExpandError> {
+        let uri = reference.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         let (scheme, value) = match uri.split_once(':') {
-            // A default belongs to a bare name: `${VAR:-x}`.
-            Some((_, value)) if value.starts_with('-') => ("env", uri.as_str()),
+            None => ("env", uri),
+            // Beside the Collector's `${env:VAR:-x}`, the shell's `${VAR:-x}`.
+            Some((_, value)) if value.starts_with('-') => ("env", uri),
             Some((scheme, value)) => (scheme, value),
-            None => ("env", uri.as_str()),
         };
+        let owned = || uri.to_owned();
+        if !location::is_scheme(scheme) {
+            return Err(ExpandError::Uri { uri: owned() });
+        }
+        if value.contains('$') {
+            return Err(ExpandError::Dollar { uri: owned() });
+        }
         match scheme {
             "env" => self.variable(value),
-            "yaml" => Ok(Some(value.to_owned())),
-            "file" => match fs::read_to_string(value) {
-                Ok(text) => Ok(Some(text)),
-                Err(reason) => Err(ExpandError::Read { path: value.to_owned(), reason }),
-            },
-            _ => Err(ExpandError::Scheme { scheme: scheme.to_owned(), uri: uri.clone() }),
+            "yaml" => Ok(value.to_owned()),
+            "file" => location::read_file(value.as_ref())
+                .map_err(|reason| ExpandError::Read { path: value.to_owned(), reason }),
+            _ => Err(ExpandError::Scheme { scheme: scheme.to_owned(), uri: owned() }),
         }
     }
 
-    fn variable(&mut self, reference: &str) -> Result<Option<String>, ExpandError> {
+    fn variable(&mut self, reference: &str) -> Result<String, ExpandError> {
         let (name, default) = match reference.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (reference, None),
@@ -128,26 +154,33 @@ impl<'a> Expander<'a> {
             return Err(ExpandError::Name { name: name.to_owned() });
         }
         let value = (self.environment)(name).or_else(|| default.map(str::to_owned));
-        if value.is_none() {
+        Ok(value.unwrap_or_else(|| {
             self.unset.push(name.to_owned());
-        }
-        Ok(value)
+            String::new()
+        }))
     }
 }
 
-/// Splits what follows `${` at the brace that closes it; `None` if none does.
-fn reference(text: &str) -> Option<(&str, &str)> {
-    let (mut depth, mut previous) = (0_usize, ' ');
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' if previous == '$' => depth += 1,
-            '}' if depth == 0 => return Some((text.get(..at)?, text.get(at + 1..)?)),
-            '}' => depth -= 1,
-            _ => {}
-        }
-        previous = c;
+/// The first reference that can be expanded: from the first `}` that has a `${` before it back to the last
+/// such `${`. `None` if that one is escaped, whatever comes after it; so it is in the Collector.
+fn find(text: &str) -> Option<&str> {
+    let mut start = 0;
+    loop {
+        let rest = text.get(start..)?;
+        let end = rest.find('}')? + 1;
+        let inside = rest.get(..end)?;
+        let Some(open) = inside.rfind("${") else {
+            start += end;
+            continue;
+        };
+        let dollars = inside.get(..open)?.bytes().rev().take_while(|byte| *byte == b'$').count();
+        return if dollars % 2 == 1 { None } else { inside.get(open..) };
     }
-    None
+}
+
+/// What is left of dollar signs that escape one another.
+pub(super) fn unescape(text: &str) -> String {
+    text.replace("$$", "$")
 }
 
 fn is_variable_name(name: &str) -> bool {
@@ -156,88 +189,4 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn environment(name: &str) -> Option<String> {
-        let value = match name {
-            "HOST" => "localhost",
-            "PORT" => "4317",
-            "EMPTY" => "",
-            "NAME" => "HOST",
-            "NESTED" => "${env:HOST}:1",
-            "LOOP" => "x${env:LOOP}",
-            "MONEY" => "a$$b",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    }
-
-    fn expand(text: &str) -> Result<Expanded, ExpandError> {
-        Expander::new(&environment).expand(text)
-    }
-
-    #[test]
-    fn references_expand_as_in_the_collector() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("${env:HOST}:${PORT}", "localhost:4317"),
-            ("a${env:EMPTY}b", "ab"),
-            ("a${env:EMPTY:-x}b", "ab"),
-            ("a${env:UNSET:-x}b", "axb"),
-            ("a${env:UNSET:-}b", "ab"),
-            ("a${env:UNSET}b", "ab"),
-            ("a${env:${env:NAME}}", "alocalhost"),
-            ("a${env:NESTED}", "alocalhost:1"),
-            ("a${env:MONEY}", "aa$b"),
-            ("$HOST $", "$HOST $"),
-            ("$$", "$"),
-            ("$${env:HOST}", "${env:HOST}"),
-            ("$$${env:HOST}", "$localhost"),
-            ("${env:HOST", "${env:HOST"),
-            ("a${yaml:b}", "ab"),
-        ] {
-            assert_eq!(expand(text).unwrap(), Expanded::Text(expected.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_is_one_reference_keeps_what_it_refers_to_whole() {
-        assert_eq!(expand("${env:PORT}").unwrap(), Expanded::Reference("4317".to_owned()));
-        assert_eq!(expand("${UNSET:-[a, b]}").unwrap(), Expanded::Reference("[a, b]".to_owned()));
-        assert_eq!(expand("${UNSET}").unwrap(), Expanded::Unset);
-    }
-
-    #[test]
-    fn an_unset_variable_is_noted_once_for_each_reference() {
-        let mut expander = Expander::new(&environment);
-        expander.expand("${UNSET} ${HOST} ${UNSET:-x} ${OTHER}").unwrap();
-        assert_eq!(expander.unset, ["UNSET", "OTHER"]);
-    }
-
-    #[test]
-    fn what_cannot_be_expanded_is_refused_with_its_name() {
-        for (text, message) in [
-            ("${env:a-b}", "environment variable \"a-b\" has invalid name"),
-            ("${http://x}", "scheme \"http\" is not supported for uri \"http://x\""),
-            ("${file:/does/not/exist}", "unable to read the file \"/does/not/exist\""),
-            ("a${env:LOOP}", "too many recursive expansions"),
-        ] {
-            let error = expand(text).unwrap_err().to_string();
-            assert!(error.starts_with(message), "{text}: {error}");
-        }
-    }
-
-    proptest! {
-        /// Any text expands or is refused; text without a dollar sign stays as it is.
-        #[test]
-        fn any_text_expands_or_is_refused(text in "[a${}:_\\-]{0,40}|.{0,40}") {
-            let expanded = Expander::new(&|_| Some("${x}$".to_owned())).expand(&text);
-            if !text.contains('$') {
-                prop_assert_eq!(expanded.unwrap(), Expanded::Text(text));
-            }
-        }
-    }
-}
+mod tests;

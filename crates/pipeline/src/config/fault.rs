@@ -9,7 +9,7 @@ pub struct Fault {
     pub path: Vec<String>,
     /// What is wrong and what is expected.
     pub message: String,
-    /// Which of several configurations says so.
+    /// Where that is written: `agent.yaml:12`, a flag or an environment variable.
     pub source: Option<String>,
 }
 
@@ -46,6 +46,13 @@ impl Faults {
             fault.path.len() >= path.len()
                 && fault.path.iter().zip(path).all(|(key, other)| key == other.as_ref())
         })
+    }
+
+    /// Lets each fault that does not say where it is written say so.
+    pub(super) fn locate(&mut self, place: impl Fn(&[String]) -> Option<String>) {
+        for fault in &mut self.0 {
+            fault.source = fault.source.take().or_else(|| place(&fault.path));
+        }
     }
 
     /// The faults in the order they were found.

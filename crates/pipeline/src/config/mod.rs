@@ -1,8 +1,9 @@
 //! Collector-style YAML to a configuration that can run.
 //!
 //! ```text
-//! --config, --set --location.rs--> text --provider.rs, expand.rs--> figment (merge) --+
-//!    Config <--graph.rs: references-- components.rs, service.rs <--decode.rs: types --+
+//! --config, --set --location.rs--> text --yaml/, provider.rs--> figment (merge) --references.rs, expand.rs--+
+//!    OTEL_* --environment/ (fills in what is left out)--> tree: load.rs <-----------------------------------+
+//!    Config <--graph.rs: references-- components.rs, service/ <--decode.rs: types-- tree
 //! ```
 //!
 //! Every fault is found, not only the first, and each names its place.
@@ -10,24 +11,27 @@
 mod components;
 mod decode;
 mod decode_error;
+mod environment;
 mod expand;
 mod fault;
 mod graph;
 mod id;
+mod load;
 mod location;
 mod provider;
+mod references;
 mod service;
 #[cfg(test)]
 mod shipped;
+mod sources;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use figment::value::Dict;
-use figment::{Figment, Profile, Provider as _};
 use thiserror::Error;
 
 pub(crate) use components::Section;
@@ -43,7 +47,7 @@ pub use service::{
 use components::{Components, components};
 use decode::Context;
 use fault::hint;
-use provider::{CollectorYaml, Originals};
+use load::Tree;
 use service::Service;
 
 use crate::components::{
@@ -113,14 +117,6 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
-    /// No YAML, or a reference in it that cannot be expanded.
-    #[error("{location}: {reason}")]
-    Yaml {
-        /// Where.
-        location: String,
-        /// Why.
-        reason: String,
-    },
     /// Faults in what was read.
     #[error("invalid configuration: {0}")]
     Invalid(Faults),
@@ -130,41 +126,30 @@ impl Config {
     /// Reads and merges `locations`, the later over the earlier: maps are joined, all else replaced.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] with every fault, if all locations could be read; else the first failure.
+    /// [`ConfigError::Invalid`] with every fault, if all locations could be opened; else the first failure.
     pub fn load(locations: &[Location], environment: Environment<'_>) -> Result<Self, ConfigError> {
-        if !locations.iter().any(|location| !matches!(location, Location::Set(_))) {
-            return Err(ConfigError::NoLocation);
-        }
-        let mut figment = Figment::new();
-        let (mut originals, mut unset) = (Originals::new(), Vec::new());
-        for location in locations {
-            let mut yaml = CollectorYaml::read(location, environment)?;
-            originals.append(&mut yaml.originals);
-            unset.append(&mut yaml.unset);
-            figment = figment.merge(yaml);
-        }
-        let root = figment
-            .data()
-            .map_err(|error| ConfigError::Yaml { location: "merging".to_owned(), reason: error.to_string() })?
-            .remove(&Profile::Default)
-            .unwrap_or_default();
-        let sources = (locations.len() > 1).then_some(&figment);
-        let context = Context { originals: &originals, sources };
-        let config = read(&root, &context).map_err(ConfigError::Invalid)?;
+        let tree = Tree::load(locations, environment)?;
+        let context = Context { originals: &tree.originals, root: &tree.root, sources: &tree.sources };
+        let config = read(&context, tree.faults.clone()).map_err(|mut faults| {
+            faults.locate(|path| context.place(path));
+            ConfigError::Invalid(faults)
+        })?;
+        let unset = tree.unset;
         Ok(Self { unset, ..config })
     }
 }
 
 /// Reads the sections and resolves the references between them.
-fn read(root: &Dict, context: &Context<'_>) -> Result<Config, Faults> {
-    let mut faults = Faults::default();
+fn read(context: &Context<'_>, mut faults: Faults) -> Result<Config, Faults> {
+    let root = context.root;
     if root.is_empty() {
         faults.add(&[], "empty configuration file");
         return Err(faults);
     }
-    for (key, value) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+    for key in root.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
         let message = format!("has invalid keys: {key}{}", hint(key, SECTIONS));
-        faults.push(Fault { path: Vec::new(), message, source: context.source(value) });
+        let source = context.place(std::slice::from_ref(key));
+        faults.push(Fault { path: Vec::new(), message, source });
     }
     let service = root.get("service").map_or_else(
         || Some(Service::default()),

@@ -1,64 +1,73 @@
-//! A figment provider of Collector YAML: one location, parsed and expanded.
+//! A figment provider of Collector YAML: one location, parsed; references in it are still to be expanded,
+//! since the Collector expands what is merged.
 
 use std::collections::BTreeMap;
 
-use figment::value::{Dict, Map, Value};
-use figment::{Metadata, Profile, Provider};
-use serde_yaml_ng::Value as Yaml;
+use figment::value::{Dict, Empty, Map, Tag, Value};
+use figment::{Metadata, Profile, Provider, Source};
 
-use super::ConfigError;
-use super::expand::{Environment, Expanded, Expander};
+use super::fault::Fault;
 use super::location::Location;
+use super::yaml::{self, MAX_DEPTH, Node, Scalar, Yaml};
 
-/// Deepest nesting, references included.
-const MAX_DEPTH: usize = 128;
+/// What separates keys inside a key.
+const DELIMITER: &str = "::";
 
-/// The text behind values that are references, by their path: a key that wants a string gets the text,
-/// so that `${env:TOKEN}` may be `0123` or `true`.
-pub(super) type Originals = BTreeMap<Vec<String>, String>;
+/// Where the values of one provider stand, by their path.
+pub(super) type Places = BTreeMap<Vec<String>, String>;
 
 /// One location's configuration.
 #[derive(Debug)]
 pub(super) struct CollectorYaml {
     name: String,
     dict: Dict,
-    /// Texts behind references.
-    pub(super) originals: Originals,
-    /// Environment variables referred to that are not set and have no default.
-    pub(super) unset: Vec<String>,
+    /// Which of the providers it is; see [`Sources`](super::sources::Sources).
+    pub(super) index: usize,
+    /// Where its values stand: `agent.yaml:12`.
+    pub(super) places: Places,
+    /// What is wrong with it and yet leaves it readable.
+    pub(super) faults: Vec<Fault>,
 }
 
 impl CollectorYaml {
-    /// Reads, parses and expands one location.
-    pub(super) fn read(location: &Location, environment: Environment<'_>) -> Result<Self, ConfigError> {
-        Self::parse(location, &location.read(environment)?, environment)
-    }
-
-    fn parse(location: &Location, text: &str, environment: Environment<'_>) -> Result<Self, ConfigError> {
-        let name = location.to_string();
-        let malformed = |reason: String| ConfigError::Yaml { location: name.clone(), reason };
-        let mut yaml: Yaml = serde_yaml_ng::from_str(text).map_err(|error| malformed(error.to_string()))?;
-        yaml.apply_merge().map_err(|error| malformed(error.to_string()))?;
-        let mut reader = Reader {
-            expander: Expander::new(environment),
-            compound_keys: location.has_compound_keys(),
-            originals: Originals::new(),
-            path: Vec::new(),
-        };
-        let dict = match yaml {
-            Yaml::Null => Dict::new(),
-            yaml => match reader.value(yaml).map_err(malformed)? {
+    /// Parses the text of one location.
+    ///
+    /// # Errors
+    /// The fault that leaves it unreadable.
+    pub(super) fn parse(location: &Location, text: &str) -> Result<Self, Fault> {
+        let place = |line| location.place(line, text);
+        let document = yaml::parse(text).map_err(|fault| unplaced(fault.message, place(fault.line)))?;
+        let faults = document.faults.into_iter().map(|fault| unplaced(fault.message, place(fault.line)));
+        let mut reader = Reader { place: &place, places: Places::new(), path: Vec::new() };
+        let dict = match document.root.value {
+            Yaml::Scalar(Scalar::Null) => Dict::new(),
+            Yaml::Map(_) => match reader.value(document.root) {
                 Value::Dict(_, dict) => dict,
-                _ => return Err(malformed("expected a map of keys at the top".to_owned())),
+                _ => Dict::new(),
             },
+            _ => {
+                let message = "expected a map of keys at the top".to_owned();
+                return Err(unplaced(message, place(document.root.line)));
+            }
         };
-        Ok(Self { name, dict, originals: reader.originals, unset: reader.expander.unset })
+        Ok(Self {
+            name: location.to_string(),
+            index: 0,
+            faults: faults.collect(),
+            places: reader.places,
+            dict,
+        })
     }
+}
+
+/// A fault of a text, which has no path.
+fn unplaced(message: String, place: String) -> Fault {
+    Fault { path: Vec::new(), message, source: Some(place) }
 }
 
 impl Provider for CollectorYaml {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
+        Metadata::named(self.name.clone()).source(Source::Custom(self.index.to_string()))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -66,115 +75,109 @@ impl Provider for CollectorYaml {
     }
 }
 
-/// Turns YAML into figment's values, expanding as it goes.
+/// Turns the YAML tree into figment's values, noting where each stands.
 struct Reader<'a> {
-    expander: Expander<'a>,
-    compound_keys: bool,
-    originals: Originals,
+    place: &'a dyn Fn(usize) -> String,
+    places: Places,
     path: Vec<String>,
 }
 
 impl Reader<'_> {
-    fn value(&mut self, yaml: Yaml) -> Result<Value, String> {
-        if self.path.len() > MAX_DEPTH {
-            return Err(format!("nested more than {MAX_DEPTH} deep"));
-        }
-        Ok(match yaml {
-            Yaml::Null => null(),
-            Yaml::Bool(value) => Value::from(value),
-            Yaml::Number(number) => number_value(&number),
-            Yaml::String(text) => self.string(&text)?,
-            Yaml::Sequence(items) => {
+    fn value(&mut self, node: Node) -> Value {
+        match node.value {
+            Yaml::Scalar(scalar) => scalar_value(scalar),
+            Yaml::List(items) => {
                 let items = items.into_iter().enumerate();
-                let items = items.map(|(at, item)| self.at(at.to_string(), |this| this.value(item)));
-                Value::from(items.collect::<Result<Vec<_>, _>>()?)
+                Value::from(
+                    items.map(|(at, item)| self.at(at.to_string(), item.line, item)).collect::<Vec<_>>(),
+                )
             }
-            Yaml::Mapping(entries) => Value::from(self.map(entries)?),
-            Yaml::Tagged(tagged) => return Err(self.refuse(&format!("YAML tag {} is not known", tagged.tag))),
-        })
-    }
-
-    fn map(&mut self, entries: serde_yaml_ng::Mapping) -> Result<Dict, String> {
-        let mut dict = Dict::new();
-        for (key, value) in entries {
-            let key = match key {
-                Yaml::String(key) => key,
-                Yaml::Bool(key) => key.to_string(),
-                Yaml::Number(key) => key.to_string(),
-                _ => return Err(self.refuse("keys must be strings")),
-            };
-            if self.compound_keys && key.contains("::") {
-                self.compound(&mut dict, key.split("::").map(str::to_owned).collect(), value)?;
-            } else {
-                let value = self.at(key.clone(), |this| this.value(value))?;
-                dict.insert(key, value);
-            }
-        }
-        Ok(dict)
-    }
-
-    /// Sets `a::b::c` inside `dict`, making the maps on the way.
-    fn compound(&mut self, dict: &mut Dict, mut keys: Vec<String>, value: Yaml) -> Result<(), String> {
-        let depth = self.path.len();
-        self.path.extend(keys.iter().cloned());
-        let value = self.value(value)?;
-        self.path.truncate(depth);
-        let Some(last) = keys.pop() else { return Ok(()) };
-        let mut into = dict;
-        for key in keys {
-            let entry = into.entry(key).or_insert_with(|| Value::from(Dict::new()));
-            match entry {
-                Value::Dict(_, inner) => into = inner,
-                _ => return Err(self.refuse("a key inside a value that is no map")),
-            }
-        }
-        into.insert(last, value);
-        Ok(())
-    }
-
-    fn string(&mut self, text: &str) -> Result<Value, String> {
-        let expanded = self.expander.expand(text).map_err(|error| self.refuse(&error.to_string()))?;
-        Ok(match expanded {
-            Expanded::Text(text) => Value::from(text),
-            Expanded::Unset => {
-                self.originals.insert(self.path.clone(), String::new());
-                null()
-            }
-            Expanded::Reference(original) => {
-                self.originals.insert(self.path.clone(), original.clone());
-                match serde_yaml_ng::from_str::<Yaml>(&original) {
-                    Ok(yaml) if !yaml.is_string() => self.value(yaml)?,
-                    // Of a string, the text itself: quotes, blanks and line breaks are part of it.
-                    _ => self.string(&original)?,
+            Yaml::Map(entries) => {
+                let mut dict = Dict::new();
+                for (key, node) in entries {
+                    let depth = self.path.len();
+                    // No deeper than values may be, so that whoever walks the tree may recurse.
+                    let mut keys: Vec<_> = key.text.splitn(MAX_DEPTH, DELIMITER).map(str::to_owned).collect();
+                    let last = keys.pop().unwrap_or_default();
+                    for key_of_map in &keys {
+                        self.path.push(key_of_map.clone());
+                        self.places.entry(self.path.clone()).or_insert_with(|| (self.place)(key.line));
+                    }
+                    let value = self.at(last.clone(), key.line, node);
+                    self.path.truncate(depth);
+                    let nested = keys.into_iter().rev().fold((last, value), |(key, value), outer| {
+                        (outer, Value::from(Dict::from([(key, value)])))
+                    });
+                    join(&mut dict, nested);
                 }
+                Value::from(dict)
             }
-        })
+        }
     }
 
-    fn at<T>(&mut self, key: String, read: impl FnOnce(&mut Self) -> T) -> T {
+    fn at(&mut self, key: String, line: usize, node: Node) -> Value {
         self.path.push(key);
-        let value = read(self);
+        self.places.insert(self.path.clone(), (self.place)(line));
+        let value = self.value(node);
         self.path.pop();
         value
     }
+}
 
-    /// `what`, with its place.
-    fn refuse(&self, what: &str) -> String {
-        if self.path.is_empty() { what.to_owned() } else { format!("{}: {what}", self.path.join("::")) }
+/// Sets a key, or joins its map with the one that is there: `a::b: 1` beside `a: {c: 2}`.
+fn join(dict: &mut Dict, (key, value): (String, Value)) {
+    match (dict.get_mut(&key), value) {
+        (Some(Value::Dict(_, inner)), Value::Dict(_, more)) => {
+            more.into_iter().for_each(|entry| join(inner, entry));
+        }
+        (_, value) => {
+            dict.insert(key, value);
+        }
+    }
+}
+
+/// The value of a scalar.
+pub(super) fn scalar_value(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::Null => null(),
+        Scalar::Bool(value) => Value::from(value),
+        Scalar::Unsigned(value) => Value::from(value),
+        Scalar::Signed(value) => Value::from(value),
+        Scalar::Float(value) => Value::from(value),
+        Scalar::String(text) => Value::from(text),
     }
 }
 
 /// The value that stands for YAML's `null`.
-fn null() -> Value {
-    Value::Empty(figment::value::Tag::Default, figment::value::Empty::Unit)
+pub(super) fn null() -> Value {
+    Value::Empty(Tag::Default, Empty::Unit)
 }
 
-fn number_value(number: &serde_yaml_ng::Number) -> Value {
-    if let Some(value) = number.as_u64() {
-        Value::from(value)
-    } else if let Some(value) = number.as_i64() {
-        Value::from(value)
-    } else {
-        Value::from(number.as_f64().unwrap_or(f64::NAN))
-    }
+/// The value of a YAML tree that stands in the place of a reference: without places, tagged like the reference.
+pub(super) fn untracked(node: Node, tag: Tag) -> Value {
+    let nowhere = |_| String::new();
+    let mut reader = Reader { place: &nowhere, places: Places::new(), path: Vec::new() };
+    let mut value = reader.value(node);
+    retag(&mut value, tag);
+    value
+}
+
+/// Marks a value and all in it as coming from where `tag` says.
+pub(super) fn retag(value: &mut Value, tag: Tag) {
+    let own = match value {
+        Value::String(own, _)
+        | Value::Char(own, _)
+        | Value::Bool(own, _)
+        | Value::Num(own, _)
+        | Value::Empty(own, _) => own,
+        Value::Dict(own, dict) => {
+            dict.values_mut().for_each(|value| retag(value, tag));
+            own
+        }
+        Value::Array(own, items) => {
+            items.iter_mut().for_each(|value| retag(value, tag));
+            own
+        }
+    };
+    *own = tag;
 }

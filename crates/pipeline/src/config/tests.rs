@@ -291,9 +291,12 @@ fn nothing_to_read_is_an_error() {
     assert!(matches!(Config::load(&[], &environment), Err(ConfigError::NoLocation)));
     assert_eq!(load(&[""]).unwrap_err().to_string(), "invalid configuration: empty configuration file");
     let error = load(&["- a"]).unwrap_err().to_string();
-    assert_eq!(error, "yaml:- a: expected a map of keys at the top");
+    assert_eq!(error, "invalid configuration: expected a map of keys at the top (in yaml:- a)");
     let error = load(&["a: [1"]).unwrap_err().to_string();
-    assert!(error.starts_with("yaml:a: [1: did not find expected"), "{error}");
+    assert!(
+        error.starts_with("invalid configuration: invalid YAML: ") && error.ends_with("(in yaml:a: [1)"),
+        "{error}"
+    );
 }
 
 proptest! {

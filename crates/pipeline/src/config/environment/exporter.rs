@@ -1,0 +1,183 @@
+//! `OTEL_EXPORTER_OTLP_*`: endpoint, headers and security of OTLP exporters.
+
+use figment::value::{Dict, Value};
+
+use super::super::expand::Environment;
+use super::super::id::ComponentId;
+use super::{OtelVariables, pairs, present, variable};
+
+/// What an exporter speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Grpc,
+    Http,
+}
+
+impl Protocol {
+    /// Of an exporter with this id, if it is one of OTLP.
+    fn of(id: &str) -> Option<Self> {
+        match ComponentId::parse(id).ok()?.kind() {
+            "otlp_grpc" | "otlp" => Some(Self::Grpc),
+            "otlp_http" | "otlphttp" => Some(Self::Http),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the variables for each OTLP exporter of `root`.
+pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut OtelVariables) {
+    let Some(Value::Dict(_, exporters)) = root.get("exporters") else { return };
+    let nothing = Dict::new();
+    for (id, value) in exporters {
+        let written = match value {
+            Value::Dict(_, dict) => dict,
+            Value::Empty(..) => &nothing,
+            // No configuration of an exporter, which will be said.
+            _ => continue,
+        };
+        if let Some(protocol) = Protocol::of(id) {
+            Exporter { id, protocol, written, environment, variables }.read();
+        }
+    }
+}
+
+/// One exporter, and what the configuration says of it.
+struct Exporter<'a> {
+    id: &'a str,
+    protocol: Protocol,
+    written: &'a Dict,
+    environment: Environment<'a>,
+    variables: &'a mut OtelVariables,
+}
+
+/// Name and value of a variable.
+type Variable = (String, String);
+
+impl Exporter<'_> {
+    fn read(&mut self) {
+        let is_meant = self.protocol_is_meant();
+        let scheme_is_plain = is_meant && self.endpoint();
+        self.pairs();
+        if let Some((name, value)) = self.lookup("TIMEOUT") {
+            match value.parse::<u32>() {
+                Ok(millis) => self.give(&["timeout"], &name, format!("{millis}ms").into()),
+                Err(_not_a_number) => {
+                    let message = format!("expected a whole number of milliseconds, found {value:?}");
+                    self.refuse(&["timeout"], &name, message);
+                }
+            }
+        }
+        if let Some((name, value)) = self.lookup("COMPRESSION") {
+            self.give(&["compression"], &name, value.into());
+        }
+        self.security(scheme_is_plain);
+    }
+
+    /// The variable for profiles, else that for all signals.
+    fn lookup(&self, what: &str) -> Option<Variable> {
+        ["OTEL_EXPORTER_OTLP_PROFILES_", "OTEL_EXPORTER_OTLP_"].iter().find_map(|prefix| {
+            let name = format!("{prefix}{what}");
+            variable(self.environment, &name).map(|value| (name, value))
+        })
+    }
+
+    fn give(&mut self, keys: &[&str], name: &str, value: Value) {
+        if present(self.written, keys).is_none() {
+            self.variables.give(&self.path(keys), name, value);
+        }
+    }
+
+    fn refuse(&mut self, keys: &[&str], name: &str, message: String) {
+        if present(self.written, keys).is_none() {
+            let path: Vec<_> = ["exporters", self.id].into_iter().chain(keys.iter().copied()).collect();
+            self.variables.refuse(&path, name, message);
+        }
+    }
+
+    fn path<'k>(&self, keys: &[&'k str]) -> Vec<&'k str>
+    where
+        Self: 'k,
+    {
+        ["exporters", self.id].into_iter().chain(keys.iter().copied()).collect()
+    }
+
+    /// False if the variables say that their endpoint speaks what this exporter does not.
+    fn protocol_is_meant(&mut self) -> bool {
+        let Some((name, value)) = self.lookup("PROTOCOL") else { return true };
+        match value.as_str() {
+            "grpc" => self.protocol == Protocol::Grpc,
+            "http/protobuf" | "http/json" => self.protocol == Protocol::Http,
+            _ => {
+                let message = format!("expected grpc, http/protobuf or http/json, found {value:?}");
+                self.refuse(&[], &name, message);
+                false
+            }
+        }
+    }
+
+    /// True if the endpoint is now one that is spoken to without TLS.
+    fn endpoint(&mut self) -> bool {
+        // Over HTTP the endpoint of all signals is a base, that of profiles the whole address.
+        let keys = ["endpoint", "profiles_endpoint"];
+        if keys.iter().any(|key| present(self.written, &[key]).is_some()) {
+            return false;
+        }
+        let Some((name, value)) = self.lookup("ENDPOINT") else { return false };
+        let is_plain = value.starts_with("http://");
+        let is_whole = self.protocol == Protocol::Http && name.contains("_PROFILES_");
+        let key = if is_whole { "profiles_endpoint" } else { "endpoint" };
+        self.give(&[key], &name, value.into());
+        // For a variable, unlike for the key `endpoint`, the scheme says whether there is TLS.
+        if is_plain && self.protocol == Protocol::Grpc && present(self.written, &["tls"]).is_none() {
+            self.give(&["tls", "insecure"], &name, true.into());
+        }
+        is_plain
+    }
+
+    fn pairs(&mut self) {
+        let Some((name, value)) = self.lookup("HEADERS") else { return };
+        match pairs::parse(&value) {
+            Ok(pairs) => {
+                let headers: Dict = pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
+                self.give(&["headers"], &name, headers.into());
+            }
+            Err(message) => self.refuse(&["headers"], &name, message),
+        }
+    }
+
+    /// Certificates, unless the configuration or the endpoint says that there is no TLS; and whether there
+    /// is none, which only gRPC is told beside its endpoint.
+    fn security(&mut self, scheme_is_plain: bool) {
+        let written = self.written;
+        let has = |keys: &[&str]| keys.iter().any(|key| present(written, &["tls", key]).is_some());
+        let is_insecure = matches!(present(written, &["tls", "insecure"]), Some(Value::Bool(_, true)));
+        if is_insecure || scheme_is_plain {
+            return;
+        }
+        let insecure = self.lookup("INSECURE").filter(|_| self.protocol == Protocol::Grpc);
+        let has_certificates = has(&["ca_file", "ca_pem", "cert_file", "cert_pem"]);
+        match insecure.as_ref().map(|(name, value)| (name, value.to_ascii_lowercase())) {
+            Some((name, value)) if value == "true" && !has_certificates && !has(&["insecure"]) => {
+                self.give(&["tls", "insecure"], name, true.into());
+                return;
+            }
+            Some((name, value)) if value != "true" && value != "false" => {
+                self.refuse(&["tls", "insecure"], name, format!("expected true or false, found {value:?}"));
+            }
+            _ => {}
+        }
+        if !has(&["ca_file", "ca_pem"])
+            && let Some((name, value)) = self.lookup("CERTIFICATE")
+        {
+            self.give(&["tls", "ca_file"], &name, value.into());
+        }
+        // A certificate goes with its key: both are from the same source.
+        if !has(&["cert_file", "cert_pem", "key_file", "key_pem"]) {
+            for (what, key) in [("CLIENT_CERTIFICATE", "cert_file"), ("CLIENT_KEY", "key_file")] {
+                if let Some((name, value)) = self.lookup(what) {
+                    self.give(&["tls", key], &name, value.into());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One value at a time. The names in the tables are those of the Collector's own tests (confmap
+//! `expand_test.go`, `TestResolverExpandStringValues`), whose `test:` scheme is `yaml:` here.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    let value = match name {
+        "HOST" => "localhost",
+        "PORT" => "3044",
+        "OS" => "ubuntu",
+        "PR" => "amd",
+        "INT" => "1",
+        "FLOAT64" => "6.4",
+        "BOOL" => "true",
+        "TIMESTAMP" => "2023-03-20T03:17:55.432328Z",
+        "EMPTY" => "",
+        "NAME" => "HOST",
+        "NESTED" => "${env:HOST}:1",
+        "LOOP" => "x${env:LOOP}",
+        "TURN" => "${env:TURN}",
+        "MONEY" => "a$$b",
+        "DOUBLE" => "${env:DOUBLE}${env:DOUBLE}x",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+/// The text, or what it refers to, with dollar signs unescaped.
+fn expand(text: &str) -> Result<String, String> {
+    match Expander::new(&environment).expand(text) {
+        Ok(Expanded::Text(text) | Expanded::Reference(text)) => Ok(unescape(&text)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn references_expand_as_in_the_collectors_own_tests() {
+    for (name, text, expected) in [
+        ("NoMatchOldStyleDefaultProvider", "${HOST}:${PORT}", "localhost:3044"),
+        ("NoMatchOldStyleNoBracketsDefaultProvider", "${HOST}:$PORT", "localhost:$PORT"),
+        ("Embedded", "${env:HOST}:3043", "localhost:3043"),
+        ("EmbeddedMulti", "${env:HOST}:${env:PORT}", "localhost:3044"),
+        ("EmbeddedConcat", "https://${env:HOST}:3045", "https://localhost:3045"),
+        ("EmbeddedNewAndOldStyleDefaultProvider", "${env:HOST}:${PORT}", "localhost:3044"),
+        ("Int", "test_${env:INT}", "test_1"),
+        ("Float64", "test_${env:FLOAT64}", "test_6.4"),
+        ("Bool", "test_${env:BOOL}", "test_true"),
+        ("Timestamp", "test_${env:TIMESTAMP}", "test_2023-03-20T03:17:55.432328Z"),
+        ("MultipleSameMatches", "test_${env:BOOL}_test_${env:BOOL}", "test_true_test_true"),
+        ("Nested", "${yaml:localhost:${env:PORT}}", "localhost:3044"),
+        ("EmbeddedInNested", "${yaml:${env:HOST}:${env:PORT}}", "localhost:3044"),
+        ("EmbeddedAndNested", "${yaml:localhost:${env:PORT}}?os=${env:OS}", "localhost:3044?os=ubuntu"),
+        ("NestedMultiple", "${yaml:1${yaml:2${yaml:3${yaml:4${yaml:5${yaml:6}}}}}}", "123456"),
+        ("NoMatchMissingOpeningBracket", "env:HOST}", "env:HOST}"),
+        ("NoMatchMissingClosingBracket", "${HOST", "${HOST"),
+        ("NoMatchBracketsWithout$", "HO{ST}", "HO{ST}"),
+        (
+            "NoMatchOnlyMissingClosingBracket",
+            "${env:HOST${env:PORT?os=${env:OS",
+            "${env:HOST${env:PORT?os=${env:OS",
+        ),
+        (
+            "NoMatchOnlyMissingOpeningBracket",
+            "env:HOST}env:PORT}?os=env:OS}",
+            "env:HOST}env:PORT}?os=env:OS}",
+        ),
+        ("NoMatchCloseBeforeOpen", "env:HOST}${env:PORT", "env:HOST}${env:PORT"),
+        ("PartialMatchMissingOpeningBracketFirst", "env:HOST}${env:PORT}", "env:HOST}3044"),
+        ("PartialMatchMissingOpeningBracketLast", "${env:HOST}env:PORT}", "localhostenv:PORT}"),
+        ("PartialMatchMissingClosingBracketFirst", "${env:HOST${env:PORT}", "${env:HOST3044"),
+        ("PartialMatchMissingClosingBracketLast", "${env:HOST}${env:PORT", "localhost${env:PORT"),
+        (
+            "PartialMatchMultipleMissingOpen",
+            "env:HOST}env:PORT}?os=${env:OS}",
+            "env:HOST}env:PORT}?os=ubuntu",
+        ),
+        (
+            "PartialMatchMultipleMissingClosing",
+            "${env:HOST${env:PORT?os=${env:OS}",
+            "${env:HOST${env:PORT?os=ubuntu",
+        ),
+        (
+            "PartialMatchMoreClosingBrackets",
+            "${env:HOST}}}}}}${env:PORT?os=${env:OS}",
+            "localhost}}}}}${env:PORT?os=ubuntu",
+        ),
+        (
+            "PartialMatchMoreOpeningBrackets",
+            "${env:HOST}${${${${${env:PORT}?os=${env:OS}",
+            "localhost${${${${3044?os=ubuntu",
+        ),
+        (
+            "PartialMatchAlternatingMissingOpening",
+            "env:HOST}${env:PORT}?os=env:OS}&pr=${env:PR}",
+            "env:HOST}3044?os=env:OS}&pr=amd",
+        ),
+        (
+            "PartialMatchAlternatingMissingClosing",
+            "${env:HOST${env:PORT}?os=${env:OS&pr=${env:PR}",
+            "${env:HOST3044?os=${env:OS&pr=amd",
+        ),
+        ("SchemeAfterNoSchemeIsExpandedDefaultProvider", "${HOST}${env:PORT}", "localhost3044"),
+    ] {
+        assert_eq!(expand(text).as_deref(), Ok(expected), "{name}: {text}");
+    }
+}
+
+#[test]
+fn defaults_and_dollar_signs_are_as_documented() {
+    for (text, expected) in [
+        ("plain", "plain"),
+        // A default stands in for a variable that is not set, not for an empty one.
+        ("a${env:EMPTY:-x}b", "ab"),
+        ("a${env:UNSET:-x}b", "axb"),
+        ("a${env:UNSET:-}b", "ab"),
+        ("a${env:UNSET:-x:-y}b", "ax:-yb"),
+        ("a${env:UNSET:-${env:HOST}}b", "alocalhostb"),
+        ("a${UNSET:-x}b", "axb"),
+        ("a${env:UNSET}b", "ab"),
+        ("a${env:${env:NAME}}", "alocalhost"),
+        ("a${env:NESTED}", "alocalhost:1"),
+        ("a${env:MONEY}", "aa$b"),
+        ("$HOST $", "$HOST $"),
+        ("$$", "$"),
+        ("$$$", "$$"),
+        ("$$$$", "$$"),
+        ("$${env:HOST}", "${env:HOST}"),
+        ("$$${env:HOST}", "$localhost"),
+        ("$$$${env:HOST}", "$${env:HOST}"),
+        ("$$$$${env:HOST}", "$$localhost"),
+        ("$$HOST ${env:HOST}", "$HOST localhost"),
+        // An escaped reference ends the expansion of its value.
+        ("$${env:HOST} ${env:PORT}", "${env:HOST} ${env:PORT}"),
+        ("${env:PORT} $${env:HOST}", "3044 ${env:HOST}"),
+        ("${env:$${HOST}}", "${env:${HOST}}"),
+    ] {
+        assert_eq!(expand(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn a_value_that_is_one_reference_keeps_what_it_refers_to_whole() {
+    let expand = |text| Expander::new(&environment).expand(text).unwrap();
+    assert_eq!(expand("${env:PORT}"), Expanded::Reference("3044".to_owned()));
+    assert_eq!(expand("${env:UNSET:-[a, b]}"), Expanded::Reference("[a, b]".to_owned()));
+    assert_eq!(expand("${env:UNSET}"), Expanded::Reference(String::new()));
+    assert_eq!(expand("${env:PORT} "), Expanded::Text("3044 ".to_owned()));
+}
+
+#[test]
+fn an_unset_variable_without_default_is_noted() {
+    let mut expander = Expander::new(&environment);
+    expander.expand("${UNSET} ${HOST} ${UNSET:-x} ${EMPTY} ${OTHER}").unwrap();
+    assert_eq!(expander.unset, ["UNSET", "OTHER"]);
+}
+
+#[test]
+fn what_cannot_be_expanded_is_refused_in_the_collectors_words() {
+    for (text, message) in [
+        (
+            "${env:a-b}",
+            "environment variable \"a-b\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$",
+        ),
+        ("${}", "environment variable \"\" has invalid name"),
+        ("${env: HOST}", "environment variable \" HOST\" has invalid name"),
+        ("${http://x}", "scheme \"http\" is not supported for uri \"http://x\""),
+        ("${a:b}", "invalid uri: \"a:b\""),
+        ("${1a:b}", "invalid uri: \"1a:b\""),
+        ("${env:$HOST}", "the uri \"env:$HOST\" contains unsupported characters ('$')"),
+        ("${file:/does/not/exist}", "unable to read the file \"/does/not/exist\""),
+        ("a${env:LOOP}", "too many recursive expansions"),
+        ("a${env:DOUBLE}", "references expand to more than 67108864 bytes"),
+    ] {
+        let error = expand(text).unwrap_err();
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+}
+
+/// References inside references.
+fn nested(depth: usize) -> String {
+    "${yaml:a".repeat(depth) + &"}".repeat(depth)
+}
+
+#[test]
+fn a_value_takes_as_many_references_as_in_the_collector_and_no_more() {
+    assert!(Expander::new(&environment).expand(&nested(MAX_EXPANSIONS)).is_ok());
+    let refused = Expander::new(&environment).expand(&nested(MAX_EXPANSIONS + 1));
+    assert!(matches!(refused, Err(ExpandError::TooMany)));
+}
+
+#[test]
+fn every_value_has_the_whole_number_of_references_and_all_share_the_bytes() {
+    let mut expander = Expander::new(&environment);
+    let full = "${env:INT}x".repeat(3);
+    for _ in 0..MAX_EXPANSIONS {
+        expander.next_value();
+        expander.expand(&full).unwrap();
+    }
+    let bounded = (0..).take_while(|_| expander.charge(1 << 20).is_ok()).count();
+    assert!(bounded < 64, "{bounded}");
+    assert!(matches!(expander.charge(0), Err(ExpandError::TooLarge)), "what is overdrawn stays so");
+}
+
+proptest! {
+    /// Any text expands or is refused; text without a reference stays as it is.
+    #[test]
+    fn any_text_expands_or_is_refused(text in "[a${}:_\\-]{0,40}|.{0,40}") {
+        let expanded = Expander::new(&|_| Some("${x}$".to_owned())).expand(&text);
+        if !text.contains("${") {
+            prop_assert_eq!(expanded.unwrap(), Expanded::Text(text));
+        }
+    }
+
+    /// A text whose dollar signs are doubled means itself.
+    #[test]
+    fn doubled_dollar_signs_come_back_single(text in "[a$:_\\-]{0,40}|[a${}]{0,20}") {
+        let escaped = text.replace('$', "$$");
+        let Expanded::Text(expanded) = Expander::new(&environment).expand(&escaped).unwrap() else {
+            panic!("{escaped} is a reference")
+        };
+        prop_assert_eq!(unescape(&expanded), text);
+    }
+
+    /// However deep references nest, the innermost is expanded first and nothing is left of them.
+    #[test]
+    fn references_nest(depth in 1_usize..40) {
+        let expanded = Expander::new(&environment).expand(&nested(depth)).unwrap();
+        prop_assert_eq!(expanded, Expanded::Reference("a".repeat(depth)));
+    }
+
+    /// A default is what the reference stands for exactly if the variable is not set.
+    #[test]
+    fn a_default_is_for_what_is_not_set(
+        default in "[a-z0-9 :.,\\[\\]\"'\\-]{0,20}",
+        value in prop::option::of("[a-z0-9 ]{0,10}"),
+        bare: bool,
+    ) {
+        let environment = |_: &str| value.clone();
+        let mut expander = Expander::new(&environment);
+        let scheme = if bare { "" } else { "env:" };
+        let expanded = expander.expand(&format!("<${{{scheme}X:-{default}}}>")).unwrap();
+        let expected = value.clone().unwrap_or(default);
+        prop_assert_eq!(expanded, Expanded::Text(format!("<{expected}>")));
+        prop_assert!(expander.unset.is_empty());
+    }
+}

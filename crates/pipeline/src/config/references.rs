@@ -1,0 +1,144 @@
+//! Expands the references in a merged tree.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Empty, Value};
+
+use super::expand::{Environment, ExpandError, Expanded, Expander, unescape};
+use super::fault::Fault;
+use super::provider::untracked;
+use super::yaml::{self, MAX_DEPTH, Scalar, Yaml};
+
+/// The text behind values that are references, by their path: a key that wants a string gets the text,
+/// so that `${env:TOKEN}` may be `0123` or `true`.
+pub(super) type Originals = BTreeMap<Vec<String>, String>;
+
+/// Most references that are told to be at fault: nobody reads more, and a reference can make many.
+const MAX_FAULTS: usize = 1000;
+
+/// What is known once every reference is expanded.
+pub(super) struct References {
+    /// Texts behind references.
+    pub(super) originals: Originals,
+    /// Environment variables referred to that are not set and have no default; each once.
+    pub(super) unset: Vec<String>,
+    /// References that cannot be expanded. Null stands in their place.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Expands every reference in `root`.
+pub(super) fn expand(root: &mut Dict, environment: Environment<'_>) -> References {
+    let mut walker = Walker {
+        expander: Expander::new(environment),
+        originals: Originals::new(),
+        faults: Vec::new(),
+        path: Vec::new(),
+        too_large: false,
+    };
+    walker.dict(root);
+    let mut unset: Vec<String> = Vec::new();
+    for name in walker.expander.unset {
+        if !unset.contains(&name) {
+            unset.push(name);
+        }
+    }
+    References { originals: walker.originals, unset, faults: walker.faults }
+}
+
+struct Walker<'a> {
+    expander: Expander<'a>,
+    originals: Originals,
+    faults: Vec<Fault>,
+    path: Vec<String>,
+    too_large: bool,
+}
+
+impl Walker<'_> {
+    fn dict(&mut self, dict: &mut Dict) {
+        for (key, value) in dict {
+            self.at(key.clone(), value);
+        }
+    }
+
+    fn at(&mut self, key: String, value: &mut Value) {
+        self.path.push(key);
+        match value {
+            // A value that came with a reference can be deeper than a file could make it.
+            _ if self.path.len() > 2 * MAX_DEPTH => {
+                self.refuse(value, format!("nested more than {} deep", 2 * MAX_DEPTH));
+            }
+            Value::Dict(_, dict) => self.dict(dict),
+            Value::Array(_, items) => {
+                for (at, item) in items.iter_mut().enumerate() {
+                    self.at(at.to_string(), item);
+                }
+            }
+            Value::String(_, text) => {
+                self.expander.next_value();
+                let text = std::mem::take(text);
+                match self.string(value, text) {
+                    Ok(()) => {}
+                    // The budget is that of the whole configuration: once is enough to say so.
+                    Err(ExpandError::TooLarge) if self.too_large => clear(value),
+                    Err(error) => {
+                        self.too_large |= matches!(error, ExpandError::TooLarge);
+                        self.refuse(value, error.to_string());
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.path.pop();
+    }
+
+    /// Puts in the place of `value` what its text stands for.
+    fn string(&mut self, value: &mut Value, mut text: String) -> Result<(), ExpandError> {
+        let tag = value.tag();
+        loop {
+            let original = match self.expander.expand(&text)? {
+                Expanded::Text(text) => {
+                    *value = Value::String(tag, unescape(&text));
+                    return Ok(());
+                }
+                Expanded::Reference(original) => original,
+            };
+            let node = yaml::parse(&original).ok().filter(|document| document.faults.is_empty());
+            match node.map(|document| document.root) {
+                Some(node) if !matches!(node.value, Yaml::Scalar(Scalar::String(_))) => {
+                    // What aliases in it stand for is more than its text.
+                    self.expander.charge(node.size())?;
+                    *value = untracked(node, tag);
+                    let original = match self.expander.expand(&original) {
+                        Ok(Expanded::Text(text)) => unescape(&text),
+                        _ => original,
+                    };
+                    self.originals.insert(self.path.clone(), original);
+                    match value {
+                        Value::Dict(_, dict) => self.dict(dict),
+                        Value::Array(_, items) => {
+                            for (at, item) in items.iter_mut().enumerate() {
+                                self.at(at.to_string(), item);
+                            }
+                        }
+                        _ => {}
+                    }
+                    return Ok(());
+                }
+                // Of a string, and of what is no YAML, the text itself: quotes and blanks are part of it.
+                _ => text = original,
+            }
+        }
+    }
+
+    fn refuse(&mut self, value: &mut Value, message: String) {
+        clear(value);
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(Fault { path: self.path.clone(), message, source: None });
+        }
+    }
+}
+
+/// Makes a value null, which still knows where it came from.
+fn clear(value: &mut Value) {
+    *value = Value::Empty(value.tag(), Empty::Unit);
+}

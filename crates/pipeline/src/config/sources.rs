@@ -1,0 +1,55 @@
+//! Which line of which file a merged value came from.
+
+use figment::value::{Dict, Tag, Value};
+use figment::{Figment, Profile, Provider as _, Source};
+
+use super::provider::Places;
+
+/// Knows where values came from: figment marks each with its provider, and where it stands there is known
+/// by its path. A provider says which it is by a [`Source::Custom`] with its place in `places`.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    figments: Vec<Figment>,
+    places: Vec<Places>,
+}
+
+impl Sources {
+    /// Notes where the values of one more provider stand; the number to give to that provider.
+    pub(super) fn add(&mut self, places: Places) -> usize {
+        self.places.push(places);
+        self.places.len() - 1
+    }
+
+    /// The values of `figment`, whose marks are known from now on.
+    pub(super) fn values(&mut self, figment: Figment) -> Result<Dict, Box<figment::Error>> {
+        let values = figment.data().map_err(Box::new)?.remove(&Profile::Default).unwrap_or_default();
+        self.figments.push(figment);
+        Ok(values)
+    }
+
+    /// Where the value at `path` of `root` came from; of one that is not there, where what would hold it did.
+    pub(super) fn place(&self, root: &Dict, path: &[String]) -> Option<String> {
+        let (first, rest) = path.split_first()?;
+        let (mut value, mut depth) = (root.get(first)?, 1);
+        for key in rest {
+            let inner = match value {
+                Value::Dict(_, dict) => dict.get(key),
+                Value::Array(_, items) => key.parse::<usize>().ok().and_then(|at| items.get(at)),
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            (value, depth) = (inner, depth + 1);
+        }
+        let places = self.places_of(value.tag())?;
+        (1..=depth).rev().find_map(|depth| places.get(path.get(..depth)?).cloned())
+    }
+
+    /// The places of the provider that `tag` marks.
+    fn places_of(&self, tag: Tag) -> Option<&Places> {
+        let metadata = self.figments.iter().find_map(|figment| figment.get_metadata(tag))?;
+        match &metadata.source {
+            Some(Source::Custom(index)) => self.places.get(index.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+}
