@@ -1,29 +1,68 @@
-//! The seven tables of a request, each value in them once.
+//! The seven tables of a request, each value in them once, and the lists their entries share.
 
-use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash};
-
-use hashbrown::HashTable;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
-use opentelemetry_proto::tonic::profiles::v1development::{
-    Function, KeyValueAndUnit, Line, Link, Location, Mapping, ProfilesDictionary, Stack,
-};
-use rustc_hash::FxBuildHasher;
+use crate::table::{Lists, Records};
+use crate::wire::Writer;
 
 /// Value of an attribute.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Value {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
     /// Text, inline: readers differ in whether they follow references.
-    Str(Box<str>),
+    Str(&'a str),
     /// A number.
     Int(i64),
+    /// Yes or no.
+    Bool(bool),
 }
 
-/// An attribute: a string's index and a value. Ours have no unit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Attribute {
-    key: i32,
-    value: Value,
+impl Value<'_> {
+    /// Appends the fields of an `AnyValue`.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let mut out = Writer(out);
+        match self {
+            Self::Str(text) => out.bytes(1, text.as_bytes()),
+            Self::Bool(value) => out.uint_always(2, value.into()),
+            Self::Int(number) => out.uint_always(3, number.cast_unsigned()),
+        }
+    }
+}
+
+/// An attribute, `KeyValueAndUnit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Attribute {
+    /// String.
+    pub(crate) key: i32,
+    /// Which of [`Dictionary::blobs`] is the value's `AnyValue`; 0 for none.
+    pub(crate) value: i32,
+    /// String.
+    pub(crate) unit: i32,
+}
+
+/// A function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Function {
+    /// String: its name, as for people.
+    pub(crate) name: i32,
+    /// String: its name, as the linker has it.
+    pub(crate) system_name: i32,
+    /// String: its source file.
+    pub(crate) filename: i32,
+    /// Where it starts in the source, or 0.
+    pub(crate) start_line: i64,
+}
+
+/// A mapping of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct FileMapping {
+    /// First address, in the file's own terms.
+    pub(crate) start: u64,
+    /// End, not part of it; 0 like the start if the bounds are not known.
+    pub(crate) limit: u64,
+    /// Where in the file the start is.
+    pub(crate) offset: u64,
+    /// String.
+    pub(crate) filename: i32,
+    /// List of attributes.
+    pub(crate) attributes: i32,
 }
 
 /// A location with at most one line.
@@ -35,218 +74,104 @@ pub(crate) struct Place {
     pub(crate) address: u64,
     /// Function, or 0 if it is left to the reader to find it.
     pub(crate) function: i32,
-    /// Attribute that tells the frame's type.
+    /// Attribute that tells the frame's type, or 0.
     pub(crate) frame_type: i32,
 }
 
-/// Gathers the tables. Index 0 of each is its zero value, as OTLP demands.
-#[derive(Debug)]
-pub(crate) struct Dictionary {
-    strings: Table<String>,
-    attributes: Table<Attribute>,
-    functions: Table<Function>,
-    mappings: Table<Mapping>,
-    locations: Table<Place>,
-    stacks: Table<Vec<i32>>,
+/// A span that samples were taken in, as two indices of [`Dictionary::blobs`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct SpanLink {
+    /// Trace ID.
+    pub(crate) trace: i32,
+    /// Span ID.
+    pub(crate) span: i32,
 }
 
-impl Default for Dictionary {
-    fn default() -> Self {
-        Self {
-            strings: Table::new(String::new()),
-            // No attribute has the empty string as its key, so none can be taken for this one.
-            attributes: Table::new(Attribute { key: 0, value: Value::Int(0) }),
-            functions: Table::new(Function::default()),
-            mappings: Table::new(Mapping::default()),
-            locations: Table::new(Place::default()),
-            stacks: Table::new(Vec::new()),
-        }
-    }
+/// Gathers the tables. Number 0 in each is its zero value, as OTLP demands.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    pub(crate) strings: Lists<u8>,
+    pub(crate) attributes: Records<Attribute>,
+    pub(crate) functions: Records<Function>,
+    pub(crate) mappings: Records<FileMapping>,
+    pub(crate) locations: Records<Place>,
+    pub(crate) links: Records<SpanLink>,
+    pub(crate) stacks: Lists<i32>,
+    /// No table of OTLP: lists of attributes.
+    pub(crate) lists: Lists<i32>,
+    /// No table of OTLP: messages as protobuf, and IDs.
+    pub(crate) blobs: Lists<u8>,
+    /// Tables to be filled anew by [`renumber`](Self::renumber), kept for their memory.
+    spare: (Records<Place>, Lists<i32>),
+    /// Kept between calls for its memory.
+    scratch: Vec<u8>,
 }
 
 impl Dictionary {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.strings.clear();
+        self.attributes.clear();
+        self.functions.clear();
+        self.mappings.clear();
+        self.locations.clear();
+        self.links.clear();
+        self.stacks.clear();
+        self.lists.clear();
+        self.blobs.clear();
+    }
+
     /// Index of a string; 0 for the empty one.
     pub(crate) fn string(&mut self, text: &str) -> i32 {
-        self.strings.intern(text)
+        self.strings.intern(text.as_bytes())
     }
 
     /// Index of an attribute.
-    pub(crate) fn attribute(&mut self, key: &str, value: Value) -> i32 {
+    pub(crate) fn attribute(&mut self, key: &str, value: Value<'_>) -> i32 {
         let key = self.string(key);
-        self.attributes.intern(&Attribute { key, value })
+        self.scratch.clear();
+        value.write(&mut self.scratch);
+        let value = self.blobs.intern(&self.scratch);
+        self.attributes.intern(Attribute { key, value, unit: 0 })
     }
 
     /// Index of an attribute with a text as its value.
     pub(crate) fn text_attribute(&mut self, key: &str, text: &str) -> i32 {
-        self.attribute(key, Value::Str(text.into()))
+        self.attribute(key, Value::Str(text))
     }
 
     /// Index of a function of which no more than a name is known.
     pub(crate) fn function(&mut self, name: &str) -> i32 {
-        let name_strindex = self.string(name);
-        self.functions.intern(&Function { name_strindex, ..Function::default() })
+        let name = self.string(name);
+        self.functions.intern(Function { name, ..Function::default() })
     }
 
-    /// Index of a mapping.
-    pub(crate) fn mapping(&mut self, mapping: &Mapping) -> i32 {
-        self.mappings.intern(mapping)
-    }
-
-    /// Index of a location.
-    pub(crate) fn location(&mut self, place: Place) -> i32 {
-        self.locations.intern(&place)
-    }
-
-    /// Index of a stack, given its locations leaf first.
-    pub(crate) fn stack(&mut self, locations: &[i32]) -> i32 {
-        self.stacks.intern(locations)
-    }
-
-    /// Takes the mappings out, to be put back as they are found to be.
-    pub(crate) fn take_mappings(&mut self) -> Vec<Mapping> {
-        self.mappings.take()
-    }
-
-    /// Makes locations and stacks anew, each location as `settled` has it. Returns the new number of
-    /// each stack.
-    pub(crate) fn renumber(&mut self, mut settled: impl FnMut(Place, &mut Self) -> Place) -> Vec<i32> {
-        let places = self.locations.take();
-        let renumber = |place| {
-            let place = settled(place, self);
-            self.location(place)
-        };
-        let locations: Vec<i32> = places.into_iter().map(renumber).collect();
-        let stacks = self.stacks.take();
-        let renumber = |stack: Vec<i32>| {
-            let stack: Vec<i32> = stack.iter().filter_map(|&at| get(&locations, at).copied()).collect();
-            self.stack(&stack)
-        };
-        stacks.into_iter().map(renumber).collect()
-    }
-
-    /// The tables.
-    pub(crate) fn finish(self) -> ProfilesDictionary {
-        ProfilesDictionary {
-            mapping_table: self.mappings.entries,
-            location_table: self.locations.entries.into_iter().map(Location::from).collect(),
-            function_table: self.functions.entries,
-            link_table: vec![Link::default()],
-            string_table: self.strings.entries,
-            attribute_table: self.attributes.entries.into_iter().map(KeyValueAndUnit::from).collect(),
-            stack_table: self
-                .stacks
-                .entries
-                .into_iter()
-                .map(|location_indices| Stack { location_indices })
-                .collect(),
+    /// Makes mappings, locations and stacks anew, each location as `settled` has it: it is given the location, its old
+    /// mapping, and the dictionary to add to. Returns the new number of each stack.
+    pub(crate) fn renumber(
+        &mut self,
+        mut settled: impl FnMut(Place, FileMapping, &mut Self) -> Place,
+    ) -> Vec<i32> {
+        let mappings = std::mem::take(&mut self.mappings);
+        let (spare_places, spare_stacks) = std::mem::take(&mut self.spare);
+        let places = std::mem::replace(&mut self.locations, spare_places);
+        self.locations.clear();
+        let mut new_places = Vec::with_capacity(places.as_slice().len());
+        for &place in places.as_slice() {
+            let place = settled(place, mappings.get(place.mapping).unwrap_or_default(), self);
+            new_places.push(self.locations.intern(place));
         }
-    }
-}
-
-impl From<Place> for Location {
-    fn from(place: Place) -> Self {
-        let lines = match place.function {
-            0 => Vec::new(),
-            function_index => vec![Line { function_index, ..Line::default() }],
+        let stacks = std::mem::replace(&mut self.stacks, spare_stacks);
+        self.stacks.clear();
+        let mut stack = Vec::new();
+        let renumber = |old| {
+            stack.clear();
+            let places = stacks.get(old).iter();
+            stack.extend(places.filter_map(|&old| crate::table::entry(&new_places, old)));
+            self.stacks.intern(&stack)
         };
-        let attribute_indices = match place.frame_type {
-            0 => Vec::new(),
-            frame_type => vec![frame_type],
-        };
-        Self { mapping_index: place.mapping, address: place.address, lines, attribute_indices }
-    }
-}
-
-impl From<Attribute> for KeyValueAndUnit {
-    fn from(attribute: Attribute) -> Self {
-        if attribute.key == 0 {
-            return Self::default();
-        }
-        let value = match attribute.value {
-            Value::Str(text) => any_value::Value::StringValue(text.into()),
-            Value::Int(number) => any_value::Value::IntValue(number),
-        };
-        Self { key_strindex: attribute.key, value: Some(AnyValue { value: Some(value) }), unit_strindex: 0 }
-    }
-}
-
-/// Values numbered from 0 in the order they were first seen, each once.
-#[derive(Debug)]
-struct Table<T> {
-    entries: Vec<T>,
-    index: HashTable<i32>,
-}
-
-impl<T: Hash + Eq> Table<T> {
-    fn new(zero: T) -> Self {
-        let mut table = Self { entries: Vec::new(), index: HashTable::new() };
-        table.push(FxBuildHasher.hash_one(&zero), zero);
-        table
-    }
-
-    /// Takes the entries out and leaves the zero value.
-    fn take(&mut self) -> Vec<T>
-    where
-        T: Default,
-    {
-        std::mem::replace(self, Self::new(T::default())).entries
-    }
-
-    fn intern<Q>(&mut self, value: &Q) -> i32
-    where
-        T: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = T> + ?Sized,
-    {
-        let hash = FxBuildHasher.hash_one(value);
-        let found = self.index.find(hash, |&at| get(&self.entries, at).is_some_and(|e| e.borrow() == value));
-        match found {
-            Some(&at) => at,
-            None => self.push(hash, value.to_owned()),
-        }
-    }
-
-    fn push(&mut self, hash: u64, value: T) -> i32 {
-        // A table of 2^31 entries would not fit in a request, nor in memory.
-        let at = i32::try_from(self.entries.len()).unwrap_or(i32::MAX);
-        self.entries.push(value);
-        let entries = &self.entries;
-        self.index
-            .insert_unique(hash, at, |&at| get(entries, at).map_or(0, |entry| FxBuildHasher.hash_one(entry)));
-        at
-    }
-}
-
-fn get<T>(entries: &[T], at: i32) -> Option<&T> {
-    entries.get(usize::try_from(at).ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_dictionary_has_the_seven_zero_values() {
-        let tables = Dictionary::default().finish();
-        assert_eq!(tables.mapping_table, [Mapping::default()]);
-        assert_eq!(tables.location_table, [Location::default()]);
-        assert_eq!(tables.function_table, [Function::default()]);
-        assert_eq!(tables.link_table, [Link::default()]);
-        assert_eq!(tables.string_table, [""]);
-        assert_eq!(tables.attribute_table, [KeyValueAndUnit::default()]);
-        assert_eq!(tables.stack_table, [Stack::default()]);
-    }
-
-    #[test]
-    fn equal_values_share_an_index_and_different_ones_do_not() {
-        let mut dictionary = Dictionary::default();
-        assert_eq!(dictionary.string(""), 0);
-        let a = dictionary.string("a");
-        assert_eq!((a, dictionary.string("b"), dictionary.string("a")), (1, 2, 1));
-        let one = dictionary.attribute("a", Value::Int(1));
-        assert_eq!(dictionary.attribute("a", Value::Int(1)), one);
-        assert_ne!(dictionary.text_attribute("a", "1"), one);
-        assert_eq!(dictionary.stack(&[]), 0);
-        assert_eq!(dictionary.stack(&[1, 2]), dictionary.stack(&[1, 2]));
-        assert_ne!(dictionary.stack(&[2, 1]), dictionary.stack(&[1, 2]));
+        let numbers = (0..crate::table::number(stacks.len())).map(renumber).collect();
+        self.spare = (places, stacks);
+        numbers
     }
 }

@@ -9,6 +9,7 @@ use crate::attributes;
 use crate::dictionary::{Dictionary, Place};
 use crate::mappings::Range;
 use crate::settle::settle;
+use crate::table::clear;
 
 /// Function that stands for kernel code.
 const KERNEL: &str = "[kernel]";
@@ -36,6 +37,12 @@ const KERNEL_SPACE: usize = 0;
 const NO_MAPPING: usize = 1;
 
 impl Frames {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        clear(&mut self.ranges);
+        clear(&mut self.locations);
+    }
+
     /// Index of a sample's stack.
     ///
     /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop what has none.
@@ -52,7 +59,7 @@ impl Frames {
         if stack.is_empty() {
             stack.push(nowhere(sample.kernel_thread, dictionary));
         }
-        let index = dictionary.stack(&stack);
+        let index = dictionary.stacks.intern(&stack);
         self.stack = stack;
         index
     }
@@ -92,7 +99,7 @@ impl Frames {
             }
         };
         place.frame_type = frame_type(matches!(frame, Frame::Kernel(_)), dictionary);
-        let location = dictionary.location(place);
+        let location = dictionary.locations.intern(place);
         self.locations.insert((space, pc), location);
         location
     }
@@ -115,7 +122,7 @@ fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
 fn nowhere(kernel: bool, dictionary: &mut Dictionary) -> i32 {
     let mut place = code_of(if kernel { KERNEL } else { UNKNOWN }, Pc(0), dictionary);
     place.frame_type = frame_type(kernel, dictionary);
-    dictionary.location(place)
+    dictionary.locations.intern(place)
 }
 
 fn frame_type(kernel: bool, dictionary: &mut Dictionary) -> i32 {

@@ -8,28 +8,39 @@
 //! One request holds one dictionary and, for each process image, one `ResourceProfiles` with one
 //! scope and one `Profile`: type `samples`/`count`, period `cpu`/`nanoseconds`, and samples that
 //! carry timestamps and no values. What each attribute says is in [`attributes`].
+//!
+//! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it together
+//! as one `part` or more, each with `columns` that number what it uses; `encode` writes a part by the rules of `wire`.
+//! Requests that were held somewhere become fewer by [`merge()`], on the same road from the content on. Why there are no
+//! protobuf messages in between: `docs/decisions/wire-form.md`.
 
 pub mod attributes;
+mod columns;
+mod content;
 mod dictionary;
+mod encode;
 mod event_windows;
-mod extract;
 mod frames;
 pub mod json;
 mod losses;
 mod mappings;
-mod profile;
+mod merge;
+mod part;
 mod resource;
 pub mod rfc3339;
 mod settle;
 mod split;
+mod table;
 mod window;
 mod windows;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use event_windows::{Closed, DEFAULT_WINDOW, EventWindows, Gather, MAX_WINDOW, MIN_WINDOW, window_fault};
 pub use losses::Losses;
+pub use merge::merge;
 pub use resource::executable_name;
-pub use split::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES, split};
+pub use split::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES};
 pub use windows::{Finished, Request, Windows};

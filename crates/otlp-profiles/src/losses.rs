@@ -36,8 +36,8 @@ impl Losses {
         self.0.iter().map(|(&reason, &count)| (reason, count))
     }
 
-    /// The attributes of a profile in whose window `delivered` samples arrived and these did not.
-    pub(crate) fn attributes(&self, delivered: u64, dictionary: &mut Dictionary) -> Vec<i32> {
+    /// The list of attributes of a profile in whose window `delivered` samples arrived and these did not.
+    pub(crate) fn attributes(&self, delivered: u64, dictionary: &mut Dictionary) -> i32 {
         let lost = self.samples();
         let mut indices = vec![
             count(dictionary, attributes::WINDOW_SAMPLES_EXPECTED, delivered.saturating_add(lost)),
@@ -50,7 +50,7 @@ impl Losses {
             };
             count(dictionary, &format!("{prefix}{}", reason.as_str()), lost)
         }));
-        indices
+        dictionary.lists.intern(&indices)
     }
 
     fn add_count(&mut self, reason: LossReason, count: u64) {
@@ -94,6 +94,7 @@ mod tests {
         losses.add(&loss(LossReason::SampleMalformed, 1));
         assert_eq!(losses.samples(), u64::MAX);
         let mut dictionary = Dictionary::default();
-        assert_eq!(losses.attributes(9, &mut dictionary).len(), 4);
+        let list = losses.attributes(9, &mut dictionary);
+        assert_eq!(dictionary.lists.get(list).len(), 4);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::profiles::v1development as otlp;
 use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
+use smallvec::SmallVec;
 
 use crate::attributes;
-use crate::dictionary::{Dictionary, Place};
+use crate::dictionary::{Dictionary, FileMapping, Place};
 
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
@@ -32,7 +32,7 @@ enum Target {
         read: bool,
         /// The OTLP mapping for each distance between ELF address and file offset: one, save in a range
         /// that spans segments.
-        indices: Vec<(u64, i32)>,
+        indices: SmallVec<[(u64, i32); 1]>,
     },
     Special {
         function: i32,
@@ -44,9 +44,11 @@ enum Target {
 impl Range {
     pub(crate) fn new(mapping: &Arc<Mapping>, dictionary: &mut Dictionary) -> Self {
         let target = match &mapping.backing {
-            Backing::File(file) => {
-                Target::File { file: Arc::clone(file), read: file.facts.get().is_some(), indices: Vec::new() }
-            }
+            Backing::File(file) => Target::File {
+                file: Arc::clone(file),
+                read: file.facts.get().is_some(),
+                indices: SmallVec::new(),
+            },
             Backing::Special(name) => {
                 let base = if **name == *VDSO { mapping.start.0 } else { 0 };
                 Target::Special { function: dictionary.function(name), base }
@@ -92,25 +94,21 @@ impl Range {
 ///
 /// As in pprof, `address - memory_start + file_offset` is the file offset of an address.
 fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionary: &mut Dictionary) -> i32 {
-    let FileOffset(file_offset) = mapping.file_offset;
-    let start = file_offset.wrapping_add(bias);
+    let FileOffset(offset) = mapping.file_offset;
     let length = mapping.end.0.saturating_sub(mapping.start.0);
-    // A range that cannot be is told as unknown, as OTLP has it: both bounds 0.
-    let (memory_start, memory_limit) =
-        start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit));
-    let attribute_indices = build_ids(file, read, dictionary);
-    let filename_strindex = dictionary.string(&file.path.to_string_lossy());
-    dictionary.mapping(&otlp::Mapping {
-        memory_start,
-        memory_limit,
-        file_offset,
-        filename_strindex,
-        attribute_indices,
-    })
+    let (start, limit) = bounds(offset.wrapping_add(bias), length);
+    let attributes = build_ids(file, read, dictionary);
+    let filename = dictionary.string(&file.path.to_string_lossy());
+    dictionary.mappings.intern(FileMapping { start, limit, offset, filename, attributes })
 }
 
-/// The attributes that identify a file; of those that only reading it tells, none unless `read`.
-pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
+/// Start and end of a range. One that cannot be is told as unknown, as OTLP has it: both 0.
+pub(crate) fn bounds(start: u64, length: u64) -> (u64, u64) {
+    start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit))
+}
+
+/// The list of attributes that identify a file; of those that only reading it tells, none unless `read`.
+pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> i32 {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);
     let gnu = gnu.map(|id| dictionary.text_attribute(attributes::BUILD_ID_GNU, &id.to_string()));
@@ -120,5 +118,6 @@ pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictiona
     });
     let go = facts.and_then(|facts| facts.go_build_id.as_deref());
     let go = go.map(|id| dictionary.text_attribute(attributes::BUILD_ID_GO, id));
-    [gnu, htlhash, go].into_iter().flatten().collect()
+    let ids: SmallVec<[i32; 3]> = [gnu, htlhash, go].into_iter().flatten().collect();
+    dictionary.lists.intern(&ids)
 }

@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos};
 
+use crate::dictionary::Value;
+use crate::wire::{Writer, bytes_field};
 use crate::{attributes, rfc3339};
 
 /// `service.name` of all kernel threads.
 const KERNEL_SERVICE: &str = "[kernel]";
 
-/// The resource of an image.
-pub(crate) fn known(image: &Image) -> Resource {
-    let mut list = Attributes::default();
+/// Writes the `Resource` of an image.
+pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
+    let mut list = Attributes { out, value: Vec::new() };
     let name = executable_name(&image.kind);
     let kernel = matches!(image.kind, ImageKind::Kernel(_));
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
@@ -26,18 +26,16 @@ pub(crate) fn known(image: &Image) -> Resource {
             list.text(attributes::SCRIPT_INTERPRETER, &script.interpreter.to_string_lossy());
         }
     }
-    list.finish()
 }
 
-/// The resource of an image of which nothing is known but what the sample tells.
-pub(crate) fn unresolved(sample: &Sample, created: UnixNanos) -> Resource {
-    let mut list = Attributes::default();
+/// Writes the `Resource` of an image of which nothing is known but what the sample tells.
+pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
+    let mut list = Attributes { out, value: Vec::new() };
     let name = if sample.kernel_thread { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
     list.text(attributes::SERVICE_NAME, if sample.kernel_thread { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
-    list.value(attributes::UNRESOLVED, any_value::Value::BoolValue(true));
-    list.finish()
+    list.value(attributes::UNRESOLVED, Value::Bool(true));
 }
 
 /// Name of what runs: last part of the executable's path, or a kernel thread's name in brackets.
@@ -52,10 +50,14 @@ pub fn executable_name(kind: &ImageKind) -> Cow<'_, str> {
     }
 }
 
-#[derive(Default)]
-struct Attributes(Vec<KeyValue>);
+/// Writes attributes of a `Resource`.
+struct Attributes<'a> {
+    out: &'a mut Vec<u8>,
+    /// Kept between attributes for its memory.
+    value: Vec<u8>,
+}
 
-impl Attributes {
+impl Attributes<'_> {
     fn process(&mut self, key: ImageKey, created: UnixNanos) {
         self.int(attributes::PROCESS_PID, key.process.pid.0);
         self.text(attributes::PROCESS_CREATION_TIME, &rfc3339::format(created));
@@ -73,24 +75,25 @@ impl Attributes {
             FileState::Memfd => self.text(attributes::EXECUTABLE_STATE, "memfd"),
         }
         if executable.truncated {
-            self.value(attributes::EXECUTABLE_PATH_TRUNCATED, any_value::Value::BoolValue(true));
+            self.value(attributes::EXECUTABLE_PATH_TRUNCATED, Value::Bool(true));
         }
     }
 
     fn text(&mut self, key: &str, text: &str) {
-        self.value(key, any_value::Value::StringValue(text.to_owned()));
+        self.value(key, Value::Str(text));
     }
 
     fn int(&mut self, key: &str, number: u32) {
-        self.value(key, any_value::Value::IntValue(number.into()));
+        self.value(key, Value::Int(number.into()));
     }
 
-    fn value(&mut self, key: &str, value: any_value::Value) {
-        let value = Some(AnyValue { value: Some(value) });
-        self.0.push(KeyValue { key: key.to_owned(), value, key_strindex: 0 });
-    }
-
-    fn finish(self) -> Resource {
-        Resource { attributes: self.0, ..Resource::default() }
+    /// A `KeyValue`.
+    fn value(&mut self, key: &str, value: Value<'_>) {
+        self.value.clear();
+        value.write(&mut self.value);
+        let mut out = Writer(self.out);
+        out.header(1, bytes_field(key.len()) + bytes_field(self.value.len()));
+        out.bytes(1, key.as_bytes());
+        out.bytes(2, &self.value);
     }
 }

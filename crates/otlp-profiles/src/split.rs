@@ -1,12 +1,11 @@
 //! Requests of bounded size.
 
-use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
-use opentelemetry_proto::tonic::profiles::v1development::{
-    Profile, ProfilesDictionary, ResourceProfiles, Sample, ScopeProfiles,
-};
-use prost::Message;
+use std::ops::Range;
 
-use crate::extract::extract;
+use crate::content::{Content, Order, count};
+use crate::encode::encode;
+use crate::part::Part;
+use crate::windows::Request;
 
 /// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames,
 /// each in a file of its own with the longest path, if that is UTF-8 (what is not takes up to three
@@ -16,135 +15,111 @@ pub const MIN_REQUEST_BYTES: usize = 1024 * 1024;
 /// A bound that the Collector's default of 4 MiB for a received message leaves room for.
 pub const DEFAULT_REQUEST_BYTES: usize = 3_900 * 1024;
 
-/// Splits a request until each part takes at most `max_bytes` as protobuf before compression.
-///
-/// Parts hold whole resources if possible, in order, each with a dictionary of only what it uses.
-/// A resource that is too large alone is split by samples, and a sample by timestamps; the parts then
-/// repeat the resource and the profile's times and attributes. What cannot be split is left too large:
-/// one timestamp of one sample; how much that takes, [`MIN_REQUEST_BYTES`] says.
-#[must_use]
-pub fn split(request: ExportProfilesServiceRequest, max_bytes: usize) -> Vec<ExportProfilesServiceRequest> {
-    let mut parts = Vec::new();
-    fit(request, max_bytes, &mut parts);
-    parts
+/// Makes requests, and keeps the memory that takes.
+#[derive(Debug, Default)]
+pub(crate) struct Splitter {
+    order: Order,
+    part: Part,
 }
 
-/// Captured samples in a request: its timestamps.
-pub(crate) fn samples(request: &ExportProfilesServiceRequest) -> u64 {
-    let scopes = request.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);
-    let samples = scopes.flat_map(|scope| &scope.profiles).flat_map(|profile| &profile.samples);
-    samples.map(|sample| sample.timestamps_unix_nano.len() as u64).sum()
+impl Splitter {
+    /// The contents as requests that each take at most `max_bytes` as protobuf before compression.
+    ///
+    /// Requests hold whole resources if possible, in order, each with a dictionary of only what it uses. A resource that
+    /// is too large alone is split by samples, and a sample by timestamps; the requests then repeat the resource and the
+    /// profile's times and attributes. What cannot be split is left too large: one timestamp of one sample; how much
+    /// that takes, [`MIN_REQUEST_BYTES`] says.
+    pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<Request> {
+        self.order.sort(content);
+        let mut split =
+            Split { content, order: &self.order, part: &mut self.part, max_bytes, done: Vec::new() };
+        split.part.clear();
+        for profile in 0..count(content.profiles.len()) {
+            split.profile(profile);
+        }
+        split.finish();
+        split.done
+    }
 }
 
-fn fit(
-    request: ExportProfilesServiceRequest,
+struct Split<'a> {
+    content: &'a Content,
+    order: &'a Order,
+    part: &'a mut Part,
     max_bytes: usize,
-    parts: &mut Vec<ExportProfilesServiceRequest>,
-) {
-    if request.encoded_len() <= max_bytes {
-        parts.push(request);
-        return;
-    }
-    let ExportProfilesServiceRequest { resource_profiles, dictionary } = request;
-    match halve(resource_profiles) {
-        Ok((left, right)) => {
-            let dictionary: ProfilesDictionary = dictionary.unwrap_or_default();
-            for half in [left, right] {
-                fit(extract(half, &dictionary), max_bytes, parts);
-            }
+    done: Vec<Request>,
+}
+
+impl Split<'_> {
+    fn profile(&mut self, profile: u32) {
+        if self.order.samples(profile).is_empty() || self.add_profile(profile) {
+            return;
         }
-        Err(resource_profiles) => parts.push(ExportProfilesServiceRequest { resource_profiles, dictionary }),
+        self.finish();
+        if self.add_profile(profile) {
+            return;
+        }
+        self.part.begin(profile, self.content);
+        for &sample in self.order.samples(profile) {
+            self.sample(profile, sample);
+        }
     }
-}
 
-/// A list in two with about as many bytes on either side, or as it is if nothing in it can be split.
-fn halve<T: Halve>(mut list: Vec<T>) -> Result<(Vec<T>, Vec<T>), Vec<T>> {
-    if list.len() > 1 {
-        let right = list.split_off(middle(&list));
-        return Ok((list, right));
+    fn add_profile(&mut self, profile: u32) -> bool {
+        self.part.add_profile(profile, self.content, self.order, self.max_bytes)
     }
-    match list.pop().map(Halve::halve) {
-        Some(Ok((left, right))) => Ok((vec![left], vec![right])),
-        Some(Err(whole)) => Err(vec![whole]),
-        None => Err(list),
-    }
-}
 
-/// Where half the bytes of a list of two or more are passed, with something on either side.
-fn middle<T: Message>(list: &[T]) -> usize {
-    let sizes: Vec<usize> = list.iter().map(Message::encoded_len).collect();
-    let half = sizes.iter().sum::<usize>() / 2;
-    let mut before = 0;
-    let whole = sizes.iter().take_while(|&&size| {
-        before += size;
-        before <= half
-    });
-    whole.count().clamp(1, list.len() - 1)
-}
-
-/// A message that can become two which say the same together.
-trait Halve: Message {
-    /// The two, or the message itself if it cannot be split.
-    fn halve(self) -> Result<(Self, Self), Self>
-    where
-        Self: Sized;
-}
-
-/// A message that is split by splitting the list in it.
-trait Parent: Message + Clone {
-    type Child: Halve;
-    fn children(&mut self) -> &mut Vec<Self::Child>;
-}
-
-impl<P: Parent> Halve for P {
-    fn halve(mut self) -> Result<(Self, Self), Self> {
-        match halve(std::mem::take(self.children())) {
-            Ok((left, right)) => {
-                let mut first = self.clone();
-                *first.children() = left;
-                *self.children() = right;
-                Ok((first, self))
+    /// Adds a sample of a profile that is split.
+    fn sample(&mut self, profile: u32, sample: u32) {
+        let mut stamps = self.order.range(sample);
+        while !self.fits(sample, stamps.clone()) {
+            if self.part.has_begun() {
+                self.finish();
+                self.part.begin(profile, self.content);
+                continue;
             }
-            Err(whole) => {
-                *self.children() = whole;
-                Err(self)
+            let fitting = self.fitting(sample, &stamps);
+            self.part.add(sample, stamps.start..fitting, self.content);
+            stamps.start = fitting;
+            if stamps.is_empty() {
+                return;
             }
         }
     }
-}
 
-impl Parent for ResourceProfiles {
-    type Child = ScopeProfiles;
-    fn children(&mut self) -> &mut Vec<ScopeProfiles> {
-        &mut self.scope_profiles
-    }
-}
-
-impl Parent for ScopeProfiles {
-    type Child = Profile;
-    fn children(&mut self) -> &mut Vec<Profile> {
-        &mut self.profiles
-    }
-}
-
-impl Parent for Profile {
-    type Child = Sample;
-    fn children(&mut self) -> &mut Vec<Sample> {
-        &mut self.samples
-    }
-}
-
-impl Halve for Sample {
-    fn halve(mut self) -> Result<(Self, Self), Self> {
-        let count = self.timestamps_unix_nano.len();
-        // Values go along only where there is one for each timestamp, or none at all.
-        if count < 2 || ![0, count].contains(&self.values.len()) {
-            return Err(self);
+    /// Adds a sample with these timestamps if there is room.
+    fn fits(&mut self, sample: u32, stamps: Range<usize>) -> bool {
+        let mark = self.part.mark();
+        self.part.add(sample, stamps, self.content);
+        let fits = self.part.len() <= self.max_bytes;
+        if !fits {
+            self.part.rewind(&mark);
         }
-        let timestamps_unix_nano = self.timestamps_unix_nano.split_off(count / 2);
-        let values = self.values.split_off(self.values.len() / 2);
-        let right =
-            Self { timestamps_unix_nano, values, attribute_indices: self.attribute_indices.clone(), ..self };
-        Ok((self, right))
+        fits
+    }
+
+    /// End of as many timestamps as there is room for in a part without samples: at least one, fit or not.
+    fn fitting(&mut self, sample: u32, stamps: &Range<usize>) -> usize {
+        let (mut least, mut most) = (stamps.start + 1, stamps.end);
+        while least < most {
+            let middle = least + (most - least).div_ceil(2);
+            let mark = self.part.mark();
+            if self.fits(sample, stamps.start..middle) {
+                self.part.rewind(&mark);
+                least = middle;
+            } else {
+                most = middle - 1;
+            }
+        }
+        least
+    }
+
+    /// Ends the part, if there is anything in it.
+    fn finish(&mut self) {
+        if self.part.has_begun() {
+            let bytes = encode(self.part, self.content, self.order).into();
+            self.done.push(Request { bytes, samples: self.part.captures() });
+        }
+        self.part.clear();
     }
 }

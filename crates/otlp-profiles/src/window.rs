@@ -3,40 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Sample};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-use crate::dictionary::{Dictionary, Value};
+use crate::content::{self, Content, Profile, count};
+use crate::dictionary::Value;
 use crate::event_windows::Gather;
 use crate::frames::Frames;
 use crate::losses::Losses;
-use crate::profile::{Common, ImageProfile};
+use crate::table::{clear, recycle};
+use crate::wire::Writer;
 use crate::{attributes, resource};
 
-/// The profiles of a window, and the dictionary they share.
-#[derive(Debug)]
+/// Name of the instrumentation scope.
+const SCOPE: &str = "pipeline";
+/// Schema of the semantic conventions that attribute names follow.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// The profiles of a window. Started anew, it keeps its memory.
+#[derive(Debug, Default)]
 pub(crate) struct Window {
     clock: ClockOffset,
-    dictionary: Dictionary,
+    content: Content,
     frames: Frames,
-    profiles: Vec<ImageProfile>,
+    /// First and last timestamp of each profile.
+    spans: Vec<(u64, u64)>,
     /// Profile of an image at a period, by its address; the image is kept so that no other takes the address.
-    by_pointer: FxHashMap<(usize, Duration), (Arc<Image>, usize)>,
+    by_pointer: FxHashMap<(usize, Duration), (Arc<Image>, u32)>,
     /// Profile of an image at a period, by its key and whether it is resolved: a profile has one period.
-    by_key: FxHashMap<(ImageKey, bool, Duration), usize>,
-    /// Samples by identity; the value is the number within the profile.
-    samples: FxHashMap<Identity, usize>,
+    by_key: FxHashMap<(ImageKey, bool, Duration), u32>,
+    /// Samples by identity; the value is the number among the content's.
+    samples: FxHashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
     names: FxHashMap<Comm, Option<i32>>,
     losses: Losses,
-    delivered: u64,
+    /// Kept between calls for its memory.
+    scratch: Vec<u8>,
 }
 
 /// What makes two captures one sample: OTLP's stack and set of attributes, within a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
-    profile: usize,
+    profile: u32,
     stack: i32,
     name: Option<i32>,
     tid: u32,
@@ -48,19 +57,21 @@ impl Gather for Window {
         let profile = self.profile_of(sample);
         let identity = Identity {
             profile,
-            stack: self.frames.stack(sample, &mut self.dictionary),
+            stack: self.frames.stack(sample, &mut self.content.dictionary),
             name: self.name_of(sample.comm),
             tid: sample.tid.0,
             cpu: sample.cpu,
         };
-        self.delivered = self.delivered.saturating_add(1);
-        let at = self.clock.unix(sample.at);
-        let Some(profile) = self.profiles.get_mut(profile) else { return };
-        let number = *self.samples.entry(identity).or_insert_with(|| {
-            profile.push(identity.stack, identity.attributes(&mut self.dictionary));
-            profile.len() - 1
-        });
-        profile.capture(number, at);
+        let number = match self.samples.get(&identity) {
+            Some(&number) => number,
+            None => self.new_sample(identity),
+        };
+        let at = self.clock.unix(sample.at).as_nanos();
+        self.content.capture(number, at);
+        if let Some((first, last)) = usize::try_from(profile).ok().and_then(|n| self.spans.get_mut(n)) {
+            *first = at.min(*first);
+            *last = at.max(*last);
+        }
     }
 
     fn loss(&mut self, loss: &Loss) {
@@ -69,28 +80,26 @@ impl Gather for Window {
 }
 
 impl Window {
-    /// An empty window.
+    /// Empties the window.
     ///
     /// All its times are converted by one `clock`, that of the batch with its first event, so that a
     /// step of the wall clock falls between profiles and not into one.
-    pub(crate) fn new(clock: ClockOffset) -> Self {
-        Self {
-            clock,
-            dictionary: Dictionary::default(),
-            frames: Frames::default(),
-            profiles: Vec::new(),
-            by_pointer: FxHashMap::default(),
-            by_key: FxHashMap::default(),
-            samples: FxHashMap::default(),
-            names: FxHashMap::default(),
-            losses: Losses::default(),
-            delivered: 0,
-        }
+    pub(crate) fn start(mut self, clock: ClockOffset) -> Self {
+        self.clock = clock;
+        self.content.clear();
+        self.frames.clear();
+        recycle(&mut self.spans);
+        clear(&mut self.by_pointer);
+        clear(&mut self.by_key);
+        clear(&mut self.samples);
+        clear(&mut self.names);
+        self.losses = Losses::default();
+        self
     }
 
-    /// Samples gathered.
-    pub(crate) fn delivered(&self) -> u64 {
-        self.delivered
+    /// True if no sample has been gathered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.samples.is_empty()
     }
 
     /// Losses gathered, to be changed.
@@ -98,21 +107,41 @@ impl Window {
         &mut self.losses
     }
 
-    /// The window as one request.
-    pub(crate) fn finish(mut self, from: KTime, until: KTime) -> ExportProfilesServiceRequest {
-        if let Some(stacks) = self.frames.settle(&mut self.dictionary) {
-            self.profiles.iter_mut().for_each(|profile| profile.restack(&stacks));
+    /// Completes the window; no more may be gathered.
+    pub(crate) fn finish(&mut self, from: KTime, until: KTime) -> &Content {
+        let content = &mut self.content;
+        if let Some(stacks) = self.frames.settle(&mut content.dictionary) {
+            content.restack(&stacks);
         }
-        let attributes = self.losses.attributes(self.delivered, &mut self.dictionary);
-        let bounds = (self.clock.unix(from), self.clock.unix(until));
-        let common = Common::new(bounds, attributes, &mut self.dictionary);
-        ExportProfilesServiceRequest {
-            resource_profiles: self.profiles.into_iter().map(|profile| profile.finish(&common)).collect(),
-            dictionary: Some(self.dictionary.finish()),
+        let delivered = content.captures().len() as u64;
+        let tables = &mut content.dictionary;
+        let attributes = self.losses.attributes(delivered, tables);
+        let sample_type = (tables.string("samples"), tables.string("count"));
+        let period_type = (tables.string("cpu"), tables.string("nanoseconds"));
+        let scope = scope(&mut self.scratch);
+        let scope = tables.blobs.intern(scope);
+        let schema = tables.blobs.intern(SCHEMA_URL.as_bytes());
+        let (from, until) = (self.clock.unix(from).as_nanos(), self.clock.unix(until).as_nanos());
+        for (profile, &(first, last)) in content.profiles.iter_mut().zip(&self.spans) {
+            // Moved apart to hold late samples. Half open: the end is after the last sample.
+            let time = from.min(first);
+            let end = until.max(last.saturating_add(1));
+            *profile = Profile {
+                resource_schema: schema,
+                scope,
+                scope_schema: schema,
+                sample_type,
+                period_type,
+                time,
+                duration: end.saturating_sub(time),
+                attributes,
+                ..*profile
+            };
         }
+        content
     }
 
-    fn profile_of(&mut self, sample: &Sample) -> usize {
+    fn profile_of(&mut self, sample: &Sample) -> u32 {
         let Some(image) = &sample.image else {
             return self.profile_by_key(sample, false);
         };
@@ -123,38 +152,66 @@ impl Window {
         let profile = self.profile_by_key(sample, true);
         // Another description of the same image: what is learnt later is more. An image first met inside
         // execve, say, has no script until the exec is complete.
-        if let Some(profile) = self.profiles.get_mut(profile) {
-            profile.describe(resource::known(image));
+        let resource = self.resource(|out| resource::known(image, out));
+        if let Some(profile) = usize::try_from(profile).ok().and_then(|n| self.content.profiles.get_mut(n)) {
+            profile.resource = resource;
         }
         self.by_pointer.insert(pointer, (Arc::clone(image), profile));
         profile
     }
 
-    fn profile_by_key(&mut self, sample: &Sample, resolved: bool) -> usize {
-        let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
-        *self.by_key.entry((key, resolved, sample.period)).or_insert_with(|| {
-            let resource = match &sample.image {
-                Some(image) => resource::known(image),
-                None => resource::unresolved(sample, self.clock.unix_from_boot(key.process.start_time)),
-            };
-            self.profiles.push(ImageProfile::new(resource, sample.period));
-            self.profiles.len() - 1
-        })
+    fn profile_by_key(&mut self, sample: &Sample, resolved: bool) -> u32 {
+        let image = sample.image.as_ref();
+        let key = image.map_or(sample.key, |image| image.key);
+        if let Some(&profile) = self.by_key.get(&(key, resolved, sample.period)) {
+            return profile;
+        }
+        let created = self.clock.unix_from_boot(key.process.start_time);
+        // Of a resolved one the caller tells more.
+        let resource = match image {
+            Some(_) => 0,
+            None => self.resource(|out| resource::unresolved(sample, created, out)),
+        };
+        let period = i64::try_from(sample.period.as_nanos()).unwrap_or(i64::MAX);
+        let profile = count(self.content.profiles.len());
+        self.content.profiles.push(Profile { resource, period, ..Profile::default() });
+        self.spans.push((u64::MAX, 0));
+        self.by_key.insert((key, resolved, sample.period), profile);
+        profile
+    }
+
+    fn resource(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> i32 {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        self.content.dictionary.blobs.intern(&self.scratch)
     }
 
     fn name_of(&mut self, comm: Comm) -> Option<i32> {
         *self.names.entry(comm).or_insert_with(|| {
-            let name = comm.to_string();
-            (!name.is_empty()).then(|| self.dictionary.text_attribute(attributes::THREAD_NAME, &name))
+            let name = String::from_utf8_lossy(comm.as_bytes());
+            let tables = &mut self.content.dictionary;
+            (!name.is_empty()).then(|| tables.text_attribute(attributes::THREAD_NAME, &name))
         })
+    }
+
+    fn new_sample(&mut self, identity: Identity) -> u32 {
+        let Identity { profile, stack, name, tid, cpu } = identity;
+        let tables = &mut self.content.dictionary;
+        let tid = tables.attribute(attributes::THREAD_ID, Value::Int(tid.into()));
+        let cpu = tables.attribute(attributes::CPU_LOGICAL_NUMBER, Value::Int(cpu.into()));
+        let list: SmallVec<[i32; 3]> = [Some(tid), name, Some(cpu)].into_iter().flatten().collect();
+        let attributes = tables.lists.intern(&list);
+        let number = self.content.push(content::Sample { profile, stack, attributes, link: 0 });
+        self.samples.insert(identity, number);
+        number
     }
 }
 
-impl Identity {
-    fn attributes(&self, dictionary: &mut Dictionary) -> Vec<i32> {
-        let mut number = |key, number: u32| dictionary.attribute(key, Value::Int(number.into()));
-        let tid = number(attributes::THREAD_ID, self.tid);
-        let cpu = number(attributes::CPU_LOGICAL_NUMBER, self.cpu);
-        [Some(tid), self.name, Some(cpu)].into_iter().flatten().collect()
-    }
+/// An `InstrumentationScope`.
+fn scope(out: &mut Vec<u8>) -> &[u8] {
+    out.clear();
+    let mut writer = Writer(out);
+    writer.bytes(1, SCOPE.as_bytes());
+    writer.bytes(2, env!("CARGO_PKG_VERSION").as_bytes());
+    out
 }

@@ -9,8 +9,11 @@ use prost::{DecodeError, Message as _};
 
 use crate::event_windows::{Closed, EventWindows};
 use crate::losses::Losses;
-use crate::split::{samples, split};
+use crate::split::Splitter;
 use crate::window::Window;
+
+/// Windows kept for their memory. One is gathered while one is told.
+const SPARE: usize = 2;
 
 /// Gathers batches into windows of event time and yields what to send for each.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub struct Windows {
     max_request_bytes: usize,
     /// Losses of windows in which no sample arrived, told with the next one's.
     carried: Losses,
+    /// Windows told before, kept for their memory.
+    spare: Vec<Window>,
+    splitter: Splitter,
 }
 
 /// What a batch completed.
@@ -54,7 +60,13 @@ impl Windows {
     /// Windows of this length, told in requests of at most `max_request_bytes` before compression.
     #[must_use]
     pub fn new(length: Duration, max_request_bytes: usize) -> Self {
-        Self { events: EventWindows::new(length), max_request_bytes, carried: Losses::default() }
+        Self {
+            events: EventWindows::new(length),
+            max_request_bytes,
+            carried: Losses::default(),
+            spare: Vec::new(),
+            splitter: Splitter::default(),
+        }
     }
 
     /// Takes a batch. See [`EventWindows`] for when a window closes and what the answer is.
@@ -62,22 +74,25 @@ impl Windows {
     /// A window in which samples were lost and none arrived yields no request, since a profile needs a
     /// sample; its losses are told by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
-        let (closed, done) = self.events.push(batch, || Window::new(batch.clock));
+        let Self { events, spare, .. } = self;
+        let start = || spare.pop().unwrap_or_default().start(batch.clock);
+        let (closed, done) = events.push(batch, start);
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
         Finished { requests, done }
     }
 
     fn requests(&mut self, closed: Closed<Window>) -> Vec<Request> {
         let Closed { from, until, gathered: mut window } = closed;
-        if window.delivered() == 0 {
+        let requests = if window.is_empty() {
             self.carried.merge(window.losses());
-            return Vec::new();
+            Vec::new()
+        } else {
+            window.losses().merge(&std::mem::take(&mut self.carried));
+            self.splitter.requests(window.finish(from, until), self.max_request_bytes)
+        };
+        if self.spare.len() < SPARE {
+            self.spare.push(window);
         }
-        window.losses().merge(&std::mem::take(&mut self.carried));
-        let parts = split(window.finish(from, until), self.max_request_bytes);
-        parts
-            .into_iter()
-            .map(|message| Request { samples: samples(&message), bytes: message.encode_to_vec().into() })
-            .collect()
+        requests
     }
 }

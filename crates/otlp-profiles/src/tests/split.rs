@@ -1,55 +1,43 @@
-//! Requests of bounded size.
+//! Splitting at its edges. That parts are bounded, full and complete is tested with the wire form.
+
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::profiles::v1development::Sample as OtlpSample;
-use pdata::{Event, Frame, Pc, Watermark};
-use proptest::prelude::*;
-use prost::Message;
+use pdata::*;
 
-use super::make::{batch, file, image, mapping, sample, samples, segment};
-use super::read::{check_tables, only_request, profiles, told};
-use crate::{MIN_REQUEST_BYTES, split};
+use super::make::{batch, file, image, mapping, sample, segment};
+use super::read::{only_request, profiles};
+use crate::{MIN_REQUEST_BYTES, Request, Windows};
 
-proptest! {
-    /// Parts say together exactly what the whole said, have clean tables, and are within the bound
-    /// unless they hold a single timestamp.
-    #[test]
-    fn parts_are_bounded_and_lose_nothing(samples in samples(1_000, 60), max_bytes in 0..6_000_usize) {
-        prop_assume!(!samples.is_empty());
-        let events = samples.into_iter().map(Event::Sample).collect();
-        let whole = only_request(&[batch(events, Watermark::END)]);
-        let parts = split(whole.clone(), max_bytes);
-        let mut all = Vec::new();
-        for part in &parts {
-            check_tables(part);
-            let told = told(part);
-            prop_assert!(part.encoded_len() <= max_bytes || told.len() == 1);
-            all.extend(told);
-        }
-        all.sort();
-        prop_assert_eq!(all, told(&whole));
-    }
+fn requests(events: Vec<Event>, max_bytes: usize) -> Vec<Request> {
+    Windows::new(Duration::from_secs(5), max_bytes).push(&batch(events, Watermark::END)).requests
 }
 
 #[test]
-fn a_request_within_the_bound_is_left_as_it_is() {
-    let sample = sample(1, None, Vec::new());
-    let whole = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
-    assert_eq!(split(whole.clone(), whole.encoded_len()), [whole]);
+fn a_request_of_just_the_bound_is_left_as_it_is() {
+    let events: Vec<_> = (0..9).map(|at| Event::Sample(sample(at, None, Vec::new()))).collect();
+    let whole = requests(events.clone(), usize::MAX);
+    let size = whole[0].bytes.len();
+    assert_eq!(requests(events.clone(), size), whole);
+    assert_eq!(requests(events, size - 1).len(), 2);
 }
 
 #[test]
 fn a_single_sample_is_split_by_timestamps() {
     let one = |at| Event::Sample(sample(at, None, Vec::new()));
-    let whole = only_request(&[batch((0..1_000).map(one).collect(), Watermark::END)]);
-    let parts = split(whole.clone(), 2_000);
-    assert!(parts.len() > 4 && parts.iter().all(|part| part.encoded_len() <= 2_000));
-    let stamps = |part| -> Vec<u64> {
-        profiles(part)
+    let events: Vec<_> = (0..1_000).map(one).collect();
+    let parts = requests(events.clone(), 2_000);
+    assert!(parts.len() > 4 && parts.iter().all(|part| part.bytes.len() <= 2_000));
+    let full = parts.split_last().unwrap().1;
+    assert!(full.iter().all(|part| part.bytes.len() > 2_000 - 8 - 4), "one more would not fit");
+    let stamps = |part: &Request| -> Vec<u64> {
+        profiles(&part.message().unwrap())
             .flat_map(|(_, p)| &p.samples)
             .flat_map(|s: &OtlpSample| s.timestamps_unix_nano.clone())
             .collect()
     };
-    assert_eq!(parts.iter().flat_map(stamps).collect::<Vec<_>>(), stamps(&whole), "in order");
+    let whole = requests(events, usize::MAX);
+    assert_eq!(parts.iter().flat_map(stamps).collect::<Vec<_>>(), stamps(&whole[0]), "in order");
 }
 
 #[test]
@@ -65,6 +53,6 @@ fn the_largest_single_capture_is_within_the_least_bound() {
     let image = image(1, &"/x".repeat(2_047));
     let sample = sample(1, Some(image), kernel.chain(user).collect());
     let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
-    let size = request.encoded_len();
+    let size = prost::Message::encoded_len(&request);
     assert!((MIN_REQUEST_BYTES / 4..MIN_REQUEST_BYTES).contains(&size), "{size}");
 }

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::profiles::v1development::{
 };
 
 /// A request of these profiles, which refer to `dictionary`.
-pub(crate) fn extract(
+pub(in crate::tests) fn extract(
     mut resource_profiles: Vec<ResourceProfiles>,
     dictionary: &ProfilesDictionary,
 ) -> ExportProfilesServiceRequest {

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::UnixNanos;
 use rustc_hash::FxHashMap;
 
-use crate::dictionary::Dictionary;
+use super::dictionary::Dictionary;
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "pipeline";
@@ -19,7 +19,7 @@ const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// What all profiles of a window have in common.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub(in crate::tests) struct Common {
     /// Start of the window.
     from: UnixNanos,
     /// End of the window.
@@ -31,7 +31,7 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(
+    pub(in crate::tests) fn new(
         (from, until): (UnixNanos, UnixNanos),
         attribute_indices: Vec<i32>,
         dictionary: &mut Dictionary,
@@ -48,7 +48,7 @@ impl Common {
 
 /// Samples of one image at one period, as they come.
 #[derive(Debug)]
-pub(crate) struct ImageProfile {
+pub(in crate::tests) struct ImageProfile {
     resource: Resource,
     period: Duration,
     samples: Vec<Sample>,
@@ -57,27 +57,27 @@ pub(crate) struct ImageProfile {
 }
 
 impl ImageProfile {
-    pub(crate) fn new(resource: Resource, period: Duration) -> Self {
+    pub(in crate::tests) fn new(resource: Resource, period: Duration) -> Self {
         Self { resource, period, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
     }
 
     /// Replaces what is said of the image.
-    pub(crate) fn describe(&mut self, resource: Resource) {
+    pub(in crate::tests) fn describe(&mut self, resource: Resource) {
         self.resource = resource;
     }
 
     /// Number that the next new sample will have.
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::tests) fn len(&self) -> usize {
         self.samples.len()
     }
 
     /// Adds a sample with an identity that none here has: a stack and a set of attributes.
-    pub(crate) fn push(&mut self, stack_index: i32, attribute_indices: Vec<i32>) {
+    pub(in crate::tests) fn push(&mut self, stack_index: i32, attribute_indices: Vec<i32>) {
         self.samples.push(Sample { stack_index, attribute_indices, ..Sample::default() });
     }
 
     /// Counts one capture of the sample numbered `number`.
-    pub(crate) fn capture(&mut self, number: usize, at: UnixNanos) {
+    pub(in crate::tests) fn capture(&mut self, number: usize, at: UnixNanos) {
         let at = at.as_nanos();
         self.earliest = self.earliest.min(at);
         self.latest = self.latest.max(at);
@@ -87,7 +87,7 @@ impl ImageProfile {
     }
 
     /// Gives each sample the new number of its stack, and makes one of those that then are the same.
-    pub(crate) fn restack(&mut self, stacks: &[i32]) {
+    pub(in crate::tests) fn restack(&mut self, stacks: &[i32]) {
         let mut numbers = FxHashMap::default();
         for mut sample in std::mem::take(&mut self.samples) {
             let stack = usize::try_from(sample.stack_index).ok().and_then(|old| stacks.get(old));
@@ -102,7 +102,7 @@ impl ImageProfile {
     }
 
     /// The profile, with its times moved apart to hold late samples.
-    pub(crate) fn finish(self, common: &Common) -> ResourceProfiles {
+    pub(in crate::tests) fn finish(self, common: &Common) -> ResourceProfiles {
         let time_unix_nano = common.from.as_nanos().min(self.earliest);
         // Half open: the end is after the last sample.
         let end = common.until.as_nanos().max(self.latest.saturating_add(1));

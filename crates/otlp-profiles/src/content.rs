@@ -1,0 +1,199 @@
+//! Profiles as they are gathered: samples by identity, and one log of when they were taken.
+
+use std::ops::Range;
+
+use crate::dictionary::Dictionary;
+use crate::table::recycle;
+
+/// The profiles of one or more requests, and the dictionary they share.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) dictionary: Dictionary,
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) samples: Vec<Sample>,
+    /// The sample of each capture, in order of arrival.
+    captured: Vec<u32>,
+    /// When each was taken, nanoseconds since the epoch.
+    stamps: Vec<u64>,
+}
+
+/// All of a profile but its samples, and the resource and scope it alone stands in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Profile {
+    /// Blob: a `Resource`.
+    pub(crate) resource: i32,
+    /// Blob: its schema URL.
+    pub(crate) resource_schema: i32,
+    /// Blob: an `InstrumentationScope`.
+    pub(crate) scope: i32,
+    /// Blob: its schema URL.
+    pub(crate) scope_schema: i32,
+    /// Strings: type and unit.
+    pub(crate) sample_type: (i32, i32),
+    /// Strings: type and unit.
+    pub(crate) period_type: (i32, i32),
+    pub(crate) period: i64,
+    /// Start, nanoseconds since the epoch.
+    pub(crate) time: u64,
+    /// Nanoseconds.
+    pub(crate) duration: u64,
+    /// List of attributes.
+    pub(crate) attributes: i32,
+}
+
+/// All of a sample but when it was taken: its identity within a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sample {
+    /// Which of [`Content::profiles`] it is in.
+    pub(crate) profile: u32,
+    pub(crate) stack: i32,
+    /// List of attributes.
+    pub(crate) attributes: i32,
+    pub(crate) link: i32,
+}
+
+impl Content {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.dictionary.clear();
+        recycle(&mut self.profiles);
+        recycle(&mut self.samples);
+        recycle(&mut self.captured);
+        recycle(&mut self.stamps);
+    }
+
+    /// Adds a sample that differs from all others. Gives its number.
+    pub(crate) fn push(&mut self, sample: Sample) -> u32 {
+        let number = count(self.samples.len());
+        self.samples.push(sample);
+        number
+    }
+
+    /// Notes that a sample was taken.
+    pub(crate) fn capture(&mut self, sample: u32, at: u64) {
+        self.captured.push(sample);
+        self.stamps.push(at);
+    }
+
+    /// Takes back what was added since there were as many profiles, samples and captures.
+    pub(crate) fn truncate(&mut self, (profiles, samples, captures): (usize, usize, usize)) {
+        self.profiles.truncate(profiles);
+        self.samples.truncate(samples);
+        self.captured.truncate(captures);
+        self.stamps.truncate(captures);
+    }
+
+    /// How many profiles, samples and captures there are.
+    pub(crate) fn lens(&self) -> (usize, usize, usize) {
+        (self.profiles.len(), self.samples.len(), self.stamps.len())
+    }
+
+    /// Each capture: its sample and when.
+    pub(crate) fn captures(&self) -> impl ExactSizeIterator<Item = (u32, u64)> + Clone + '_ {
+        self.captured.iter().copied().zip(self.stamps.iter().copied())
+    }
+
+    /// Gives each sample the new number of its stack, and makes one of those that then are the same.
+    pub(crate) fn restack(&mut self, stacks: &[i32]) {
+        let old = std::mem::take(&mut self.samples);
+        let mut numbers = rustc_hash::FxHashMap::default();
+        let mut renumbered = Vec::with_capacity(old.len());
+        for sample in old {
+            let stack = crate::table::entry(stacks, sample.stack).copied().unwrap_or_default();
+            let sample = Sample { stack, ..sample };
+            renumbered.push(*numbers.entry(sample).or_insert_with(|| self.push(sample)));
+        }
+        for sample in &mut self.captured {
+            *sample = at(&renumbered, *sample).copied().unwrap_or_default();
+        }
+    }
+}
+
+/// Samples sorted by profile and captures by sample, both else in the order they came in. Kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    samples: Vec<u32>,
+    /// Where in `samples` each profile's end.
+    sample_ends: Vec<usize>,
+    stamps: Vec<u64>,
+    /// Where in `stamps` each sample's end.
+    stamp_ends: Vec<usize>,
+}
+
+impl Order {
+    /// Sorts what there is.
+    pub(crate) fn sort(&mut self, content: &Content) {
+        let profiles = content.samples.iter().map(|sample| sample.profile);
+        let samples = (0..count(content.samples.len())).zip(profiles).map(|(number, of)| (of, number));
+        distribute(samples, content.profiles.len(), &mut self.samples, &mut self.sample_ends);
+        distribute(content.captures(), content.samples.len(), &mut self.stamps, &mut self.stamp_ends);
+    }
+
+    /// The samples of a profile.
+    pub(crate) fn samples(&self, profile: u32) -> &[u32] {
+        self.samples.get(range(&self.sample_ends, profile)).unwrap_or_default()
+    }
+
+    /// Where the timestamps of a sample are.
+    pub(crate) fn range(&self, sample: u32) -> Range<usize> {
+        range(&self.stamp_ends, sample)
+    }
+
+    /// Timestamps.
+    pub(crate) fn stamps(&self, range: Range<usize>) -> &[u64] {
+        self.stamps.get(range).unwrap_or_default()
+    }
+}
+
+/// Sorts values by their group, and keeps the order within each: a counting sort.
+fn distribute<T: Copy + Default>(
+    values: impl Iterator<Item = (u32, T)> + Clone,
+    groups: usize,
+    sorted: &mut Vec<T>,
+    ends: &mut Vec<usize>,
+) {
+    recycle(ends);
+    ends.resize(groups, 0);
+    let mut total = 0;
+    for (group, _) in values.clone() {
+        if let Some(size) = at_mut(ends, group) {
+            *size += 1;
+            total += 1;
+        }
+    }
+    let mut start = 0;
+    for end in ends.iter_mut() {
+        start += std::mem::replace(end, start);
+    }
+    recycle(sorted);
+    sorted.resize(total, T::default());
+    // Each end is its group's start for now, and moves to its end as the group fills.
+    for (group, value) in values {
+        if let Some(next) = at_mut(ends, group) {
+            if let Some(slot) = sorted.get_mut(*next) {
+                *slot = value;
+            }
+            *next += 1;
+        }
+    }
+}
+
+fn range(ends: &[usize], number: u32) -> Range<usize> {
+    let end = at(ends, number).copied().unwrap_or_default();
+    let start = number.checked_sub(1).and_then(|before| at(ends, before)).copied().unwrap_or_default();
+    start..end
+}
+
+/// An entry by its number.
+pub(crate) fn at<T>(entries: &[T], number: u32) -> Option<&T> {
+    entries.get(usize::try_from(number).ok()?)
+}
+
+fn at_mut<T>(entries: &mut [T], number: u32) -> Option<&mut T> {
+    entries.get_mut(usize::try_from(number).ok()?)
+}
+
+/// How many there are: less than 2^32, as each takes tens of bytes of memory.
+pub(crate) fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

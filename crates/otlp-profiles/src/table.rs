@@ -1,0 +1,184 @@
+//! Values numbered from 0 in the order they were first met, each once. Cleared, a table keeps its memory.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+/// Entries that a table keeps room for however few it held.
+const ALWAYS_KEPT: usize = 1024;
+
+/// Room to keep in a buffer that held `used` entries of `capacity`: what a quiet time after a rush leaves unused is
+/// given back.
+pub(crate) fn room(used: usize, capacity: usize) -> usize {
+    let enough = used.max(ALWAYS_KEPT);
+    if capacity / 4 > enough { enough * 2 } else { capacity }
+}
+
+/// Empties a buffer and keeps its memory, in reason.
+pub(crate) fn recycle<T>(buffer: &mut Vec<T>) {
+    let room = room(buffer.len(), buffer.capacity());
+    buffer.clear();
+    buffer.shrink_to(room);
+}
+
+/// Empties a map and keeps its memory, in reason.
+pub(crate) fn clear<K: Eq + Hash, V>(map: &mut FxHashMap<K, V>) {
+    let room = room(map.len(), map.capacity());
+    map.clear();
+    map.shrink_to(room);
+}
+
+/// An entry by its number.
+pub(crate) fn entry<T>(entries: &[T], number: i32) -> Option<&T> {
+    entries.get(usize::try_from(number).ok()?)
+}
+
+/// The number that follows `len` others. A table of 2^31 entries would not fit in a request, nor in memory.
+pub(crate) fn number(len: usize) -> i32 {
+    i32::try_from(len).unwrap_or(i32::MAX)
+}
+
+/// Values of one size.
+#[derive(Debug)]
+pub(crate) struct Records<T> {
+    entries: Vec<T>,
+    index: HashTable<i32>,
+}
+
+impl<T: Copy + Default + Eq + Hash> Default for Records<T> {
+    fn default() -> Self {
+        let mut table = Self { entries: Vec::new(), index: HashTable::new() };
+        table.intern(T::default());
+        table
+    }
+}
+
+impl<T: Copy + Default + Eq + Hash> Records<T> {
+    /// Number of a value; 0 for its type's default.
+    pub(crate) fn intern(&mut self, value: T) -> i32 {
+        let Self { entries, index } = self;
+        let hash = FxBuildHasher.hash_one(value);
+        if let Some(&found) = index.find(hash, |&at| entry(entries, at) == Some(&value)) {
+            return found;
+        }
+        let new = number(entries.len());
+        entries.push(value);
+        index.insert_unique(hash, new, |&at| entry(entries, at).map_or(0, |e| FxBuildHasher.hash_one(e)));
+        new
+    }
+
+    /// A value by its number.
+    pub(crate) fn get(&self, at: i32) -> Option<T> {
+        entry(&self.entries, at).copied()
+    }
+
+    /// All values, in order.
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.entries
+    }
+
+    /// Forgets all but the default value.
+    pub(crate) fn clear(&mut self) {
+        let room = room(self.entries.len(), self.entries.capacity());
+        recycle(&mut self.entries);
+        self.index.clear();
+        self.index.shrink_to(room, |_| 0);
+        self.intern(T::default());
+    }
+}
+
+/// Lists of values, all in one buffer.
+#[derive(Debug)]
+pub(crate) struct Lists<T> {
+    values: Vec<T>,
+    /// Where each list ends, and so where the next one starts.
+    ends: Vec<usize>,
+    index: HashTable<i32>,
+}
+
+impl<T: Copy + Eq + Hash> Default for Lists<T> {
+    fn default() -> Self {
+        let mut table = Self { values: Vec::new(), ends: Vec::new(), index: HashTable::new() };
+        table.intern(&[]);
+        table
+    }
+}
+
+impl<T: Copy + Eq + Hash> Lists<T> {
+    /// Number of a list; 0 for the empty one.
+    pub(crate) fn intern(&mut self, list: &[T]) -> i32 {
+        let Self { values, ends, index } = self;
+        let hash = FxBuildHasher.hash_one(list);
+        if let Some(&found) = index.find(hash, |&at| slice(values, ends, at) == list) {
+            return found;
+        }
+        let new = number(ends.len());
+        values.extend_from_slice(list);
+        ends.push(values.len());
+        index.insert_unique(hash, new, |&at| FxBuildHasher.hash_one(slice(values, ends, at)));
+        new
+    }
+
+    /// A list by its number; empty if there is none of it.
+    pub(crate) fn get(&self, at: i32) -> &[T] {
+        slice(&self.values, &self.ends, at)
+    }
+
+    /// How many lists there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Forgets all but the empty list.
+    pub(crate) fn clear(&mut self) {
+        let room = room(self.ends.len(), self.ends.capacity());
+        recycle(&mut self.values);
+        recycle(&mut self.ends);
+        self.index.clear();
+        self.index.shrink_to(room, |_| 0);
+        self.intern(&[]);
+    }
+}
+
+fn slice<'a, T>(values: &'a [T], ends: &[usize], at: i32) -> &'a [T] {
+    let end = entry(ends, at).copied().unwrap_or_default();
+    let start = entry(ends, at.saturating_sub(1)).copied().unwrap_or_default();
+    values.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_a_number_and_different_ones_do_not() {
+        let mut lists = Lists::default();
+        assert_eq!(lists.intern(&[]), 0);
+        let one = lists.intern(&[1, 2]);
+        assert_eq!((one, lists.intern(&[2, 1]), lists.intern(&[1]), lists.intern(&[1, 2])), (1, 2, 3, 1));
+        assert_eq!(
+            (lists.get(0), lists.get(1), lists.get(3), lists.get(9), lists.get(-1)),
+            (&[][..], &[1, 2][..], &[1][..], &[][..], &[][..])
+        );
+        let mut records = Records::default();
+        assert_eq!(
+            (records.intern(7), records.intern(0), records.intern(8), records.intern(7)),
+            (1, 0, 2, 1)
+        );
+    }
+
+    #[test]
+    fn a_cleared_table_numbers_anew_and_keeps_memory_in_reason() {
+        let mut lists = Lists::default();
+        for n in 0..100_000_u32 {
+            lists.intern(&[n]);
+        }
+        lists.clear();
+        assert_eq!((lists.len(), lists.intern(&[5])), (1, 1));
+        assert!(lists.values.capacity() >= 100_000, "full use is kept room for");
+        lists.clear();
+        assert!(lists.values.capacity() <= 2 * ALWAYS_KEPT, "little use is not");
+        assert_eq!((lists.len(), lists.intern(&[5])), (1, 1));
+    }
+}

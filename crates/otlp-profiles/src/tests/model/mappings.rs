@@ -1,0 +1,124 @@
+//! From a process's mapping to that of the file, which all processes share.
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::profiles::v1development as otlp;
+use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
+
+use super::dictionary::{Dictionary, Place};
+use crate::attributes;
+
+/// Name of the kernel's page of user code, an ELF image linked at 0.
+const VDSO: &str = "[vdso]";
+
+/// A mapping of a process, and how addresses in it are told.
+///
+/// Addresses are those of the file's own ELF headers, which do not depend on where a process has
+/// mapped it: processes share locations and mappings. Of a file that has not been read they are file
+/// offsets, and so are those of a file that is no ELF file. A file that has not been read when the
+/// mapping is first met counts as such until the window closes, and is settled then.
+#[derive(Debug)]
+pub(in crate::tests) struct Range {
+    /// Also keeps the mapping's address from being used again while the window is open.
+    mapping: Arc<Mapping>,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    File {
+        file: Arc<MappedFile>,
+        /// True if the file had been read when it was first met.
+        read: bool,
+        /// The OTLP mapping for each distance between ELF address and file offset: one, save in a range
+        /// that spans segments.
+        indices: Vec<(u64, i32)>,
+    },
+    Special {
+        function: i32,
+        /// What is subtracted from an address.
+        base: u64,
+    },
+}
+
+impl Range {
+    pub(in crate::tests) fn new(mapping: &Arc<Mapping>, dictionary: &mut Dictionary) -> Self {
+        let target = match &mapping.backing {
+            Backing::File(file) => {
+                Target::File { file: Arc::clone(file), read: file.facts.get().is_some(), indices: Vec::new() }
+            }
+            Backing::Special(name) => {
+                let base = if **name == *VDSO { mapping.start.0 } else { 0 };
+                Target::Special { function: dictionary.function(name), base }
+            }
+        };
+        Self { mapping: Arc::clone(mapping), target }
+    }
+
+    /// The file, if it had not been read when it was first met, and its mappings so far.
+    pub(in crate::tests) fn unread(&self) -> Option<(&MappedFile, impl Iterator<Item = i32>)> {
+        match &self.target {
+            Target::File { file, read: false, indices } => {
+                Some((file, indices.iter().map(|&(_, index)| index)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The location of an address in the range, but for its frame type.
+    pub(in crate::tests) fn place(&mut self, pc: Pc, dictionary: &mut Dictionary) -> Place {
+        match &mut self.target {
+            Target::File { file, read, indices } => {
+                let offset = self.mapping.offset_of(pc);
+                let elf = read.then(|| file.elf_address(offset)).flatten();
+                let address = elf.map_or(offset.0, |address| address.0);
+                let bias = address.wrapping_sub(offset.0);
+                let known = indices.iter().find(|(of, _)| *of == bias).map(|&(_, index)| index);
+                let mapping = known.unwrap_or_else(|| {
+                    let index = intern(&self.mapping, file, *read, bias, dictionary);
+                    indices.push((bias, index));
+                    index
+                });
+                Place { mapping, address, ..Place::default() }
+            }
+            Target::Special { function, base } => {
+                Place { address: pc.0.wrapping_sub(*base), function: *function, ..Place::default() }
+            }
+        }
+    }
+}
+
+/// The OTLP mapping of a range whose ELF addresses are its file offsets plus `bias`.
+///
+/// As in pprof, `address - memory_start + file_offset` is the file offset of an address.
+fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionary: &mut Dictionary) -> i32 {
+    let FileOffset(file_offset) = mapping.file_offset;
+    let start = file_offset.wrapping_add(bias);
+    let length = mapping.end.0.saturating_sub(mapping.start.0);
+    // A range that cannot be is told as unknown, as OTLP has it: both bounds 0.
+    let (memory_start, memory_limit) =
+        start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit));
+    let attribute_indices = build_ids(file, read, dictionary);
+    let filename_strindex = dictionary.string(&file.path.to_string_lossy());
+    dictionary.mapping(&otlp::Mapping {
+        memory_start,
+        memory_limit,
+        file_offset,
+        filename_strindex,
+        attribute_indices,
+    })
+}
+
+/// The attributes that identify a file; of those that only reading it tells, none unless `read`.
+pub(in crate::tests) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
+    let facts = file.facts.get().filter(|_| read);
+    let gnu = file.build_id.or_else(|| facts?.build_id);
+    let gnu = gnu.map(|id| dictionary.text_attribute(attributes::BUILD_ID_GNU, &id.to_string()));
+    let htlhash = facts.map(|facts| {
+        let hex = facts.htlhash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        dictionary.text_attribute(attributes::BUILD_ID_HTLHASH, &hex)
+    });
+    let go = facts.and_then(|facts| facts.go_build_id.as_deref());
+    let go = go.map(|id| dictionary.text_attribute(attributes::BUILD_ID_GO, id));
+    [gnu, htlhash, go].into_iter().flatten().collect()
+}

@@ -1,0 +1,54 @@
+//! The last word on files that a window met before they had been read.
+//!
+//! Files are read beside the stream, so the first samples in a file come before its facts. While the
+//! window is open such a file is told provisionally, by file offsets. When it closes, what has become
+//! known by then holds for the whole window; a file of which nothing is known to the end is told by
+//! its name alone, since a mapping must have a build ID.
+
+use opentelemetry_proto::tonic::profiles::v1development as otlp;
+use pdata::{FileOffset, MappedFile};
+use rustc_hash::FxHashMap;
+
+use super::dictionary::{Dictionary, Place};
+use super::mappings::build_ids;
+
+/// Tells every location in the files `unread`, by their provisional mappings, as is known now. Returns
+/// the new number of each stack, of which several may have become one; `None` if nothing changes.
+pub(in crate::tests) fn settle(
+    unread: &FxHashMap<i32, &MappedFile>,
+    dictionary: &mut Dictionary,
+) -> Option<Vec<i32>> {
+    // The kernel's build ID is enough for a file that cannot be read.
+    let stays = |file: &&MappedFile| file.facts.get().is_none() && file.build_id.is_some();
+    if unread.values().all(stays) {
+        return None;
+    }
+    let mappings = dictionary.take_mappings();
+    Some(dictionary.renumber(|place, dictionary| {
+        let number = usize::try_from(place.mapping).ok().filter(|&number| number > 0);
+        let Some(mapping) = number.and_then(|number| mappings.get(number)) else { return place };
+        match unread.get(&place.mapping) {
+            Some(file) => relocate(place, mapping, file, dictionary),
+            None => Place { mapping: dictionary.mapping(mapping), ..place },
+        }
+    }))
+}
+
+/// A location with a provisional mapping, by what is known of its file now.
+fn relocate(place: Place, mapping: &otlp::Mapping, file: &MappedFile, dictionary: &mut Dictionary) -> Place {
+    let attribute_indices = build_ids(file, true, dictionary);
+    if attribute_indices.is_empty() {
+        let function = dictionary.function(&file.path.to_string_lossy());
+        return Place { mapping: 0, function, ..place };
+    }
+    // Provisionally, addresses are file offsets.
+    let address = file.elf_address(FileOffset(place.address)).map_or(place.address, |address| address.0);
+    let bias = address.wrapping_sub(place.address);
+    let length = mapping.memory_limit.wrapping_sub(mapping.memory_start);
+    let memory_start = mapping.memory_start.wrapping_add(bias);
+    let (memory_start, memory_limit) =
+        memory_start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (memory_start, limit));
+    let mapping =
+        dictionary.mapping(&otlp::Mapping { memory_start, memory_limit, attribute_indices, ..*mapping });
+    Place { mapping, address, ..place }
+}

@@ -1,0 +1,186 @@
+//! The bytes against the plain way to make the same message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use opentelemetry_proto::tonic::profiles::v1development::ResourceProfiles;
+use pdata::{Batch, BuildId, Event, FileFacts, Frame, LossReason, MappedFile, Pc, Sample, Watermark};
+use proptest::prelude::*;
+use prost::Message;
+
+use super::make::{PERIOD, batch, before, loss, mapping, sample, samples, segment};
+use super::model::{self, extract::extract};
+use super::read::{check_tables, told};
+use crate::{Request, Windows};
+
+fn message(request: &Request) -> ExportProfilesServiceRequest {
+    let message = request.message().unwrap();
+    assert_eq!(message.encode_to_vec(), request.bytes, "as prost would write it");
+    message
+}
+
+/// Batches of samples and losses, in windows of 300 ns, until the end of the stream.
+fn batches() -> impl Strategy<Value = Vec<Batch>> {
+    let sample = samples(1_000, 40).prop_map(|samples| samples.into_iter().map(Event::Sample).collect());
+    let lost = (0..1_000_u64, 0..5_u64, 0..12_usize);
+    let lost = lost.prop_map(|(until, count, reason)| loss(until, LossReason::ALL[reason], count));
+    let some = (sample, prop::collection::vec(lost, 0..3), prop::bool::weighted(0.3), 1..5_u32);
+    let some = some.prop_map(|(mut events, losses, flush, period): (Vec<Event>, _, _, _)| {
+        events.extend(losses);
+        // A rate that changes while a window is open splits its profiles.
+        for event in &mut events {
+            if let Event::Sample(Sample { at, period: of, .. }) = event
+                && at.as_nanos() % 2 == 0
+            {
+                *of = PERIOD * period;
+            }
+        }
+        (events, flush)
+    });
+    prop::collection::vec(some, 1..4).prop_map(|list| {
+        let last = list.len() - 1;
+        let batches = list.into_iter().enumerate().map(|(number, (events, flush))| {
+            let end = if number == last { Watermark::END } else { before(400 * (number as u64 + 1)) };
+            Batch { flush, ..batch(events, end) }
+        });
+        batches.collect()
+    })
+}
+
+/// The resources of a request one by one, each with what of the dictionary it uses.
+fn resources(request: &ExportProfilesServiceRequest) -> Vec<ExportProfilesServiceRequest> {
+    let one =
+        |resource: &ResourceProfiles| extract(vec![resource.clone()], request.dictionary.as_ref().unwrap());
+    request.resource_profiles.iter().map(one).collect()
+}
+
+proptest! {
+    /// The bytes of a window are those of the message made the plain way, from window to window.
+    #[test]
+    fn a_window_is_told_as_the_plain_way_has_it(batches in batches()) {
+        let length = Duration::from_nanos(300);
+        let mut windows = Windows::new(length, usize::MAX);
+        let requests: Vec<_> = batches.iter().flat_map(|batch| windows.push(batch).requests).collect();
+        let mut model = model::requests(length, &batches, |_| {});
+        let mut messages: Vec<_> = requests.iter().map(message).collect();
+        // The model does not carry losses on; that they are is tested with windows.
+        for request in messages.iter_mut().chain(&mut model) {
+            for profile in request.resource_profiles.iter_mut().flat_map(|r| &mut r.scope_profiles).flat_map(|s| &mut s.profiles) {
+                profile.attribute_indices.clear();
+            }
+            *request = extract(std::mem::take(&mut request.resource_profiles), request.dictionary.as_ref().unwrap());
+        }
+        prop_assert_eq!(messages, model);
+    }
+
+    /// In one window, losses and all.
+    #[test]
+    fn losses_are_told_as_the_plain_way_has_it(batches in batches()) {
+        let length = Duration::from_secs(1);
+        let batches: Vec<_> = batches.into_iter().map(|batch| Batch { flush: false, ..batch }).collect();
+        let mut windows = Windows::new(length, usize::MAX);
+        let requests: Vec<_> = batches.iter().flat_map(|batch| windows.push(batch).requests).collect();
+        let model = model::requests(length, &batches, |_| {});
+        prop_assert_eq!(requests.iter().map(message).collect::<Vec<_>>(), model);
+        for request in &requests {
+            let stamps: usize = super::read::profiles(&message(request)).flat_map(|(_, p)| &p.samples).map(|s| s.timestamps_unix_nano.len()).sum();
+            prop_assert_eq!(request.samples, stamps as u64);
+        }
+    }
+
+    /// Files that are read while a window is open change what the window says as the plain way has it.
+    #[test]
+    fn files_read_late_are_told_as_the_plain_way_has_it(
+        picks in prop::collection::vec((0..3_usize, 0..0x40_u64), 1..40),
+        read_after in 0..3_usize,
+        kernel_id: bool,
+    ) {
+        let world = || {
+            let new = || {
+                let build_id = BuildId::new(&[7]).filter(|_| kernel_id);
+                Arc::new(MappedFile { path: std::path::Path::new("/a").into(), build_id, facts: Default::default() })
+            };
+            let (read, unread) = (new(), new());
+            let mappings = [
+                mapping(&read, 0x1_0000, 0x1_1000, 0x1000),
+                mapping(&read, 0x2_0000, 0x2_1000, 0x1000),
+                mapping(&unread, 0x3_0000, 0x3_1000, 0x1000),
+            ];
+            let events: Vec<_> = picks.iter().enumerate().map(|(at, &(which, into))| {
+                let mapping = Arc::clone(&mappings[which]);
+                let frame = Frame::Mapped(Pc(mapping.start.0 + into), mapping);
+                Event::Sample(sample(at as u64, None, vec![frame]))
+            }).collect();
+            let third = events.len().div_ceil(3);
+            let mut batches: Vec<_> = events.chunks(third).map(|events| batch(events.to_vec(), before(1))).collect();
+            batches.push(batch(vec![], Watermark::END));
+            (read, batches)
+        };
+        let segments = || FileFacts { segments: [segment(0x1000, 0x20, 0x9000)].into(), ..FileFacts::default() };
+        let length = Duration::from_secs(1);
+        let (file, batches) = world();
+        let mut windows = Windows::new(length, usize::MAX);
+        let mut requests = Vec::new();
+        for (number, batch) in batches.iter().enumerate() {
+            requests.extend(windows.push(batch).requests.iter().map(message));
+            if number == read_after {
+                file.facts.set(segments()).ok();
+            }
+        }
+        let (file, batches) = world();
+        let mut model = model::requests(length, &batches, |number| {
+            if number == read_after {
+                file.facts.set(segments()).ok();
+            }
+        });
+        // Of samples that become one, the plain way puts the timestamps of one after those of the other.
+        for sample in model.iter_mut().flat_map(|r| &mut r.resource_profiles).flat_map(|r| &mut r.scope_profiles)
+            .flat_map(|s| &mut s.profiles).flat_map(|p| &mut p.samples) {
+            sample.timestamps_unix_nano.sort_unstable();
+        }
+        prop_assert_eq!(requests, model);
+    }
+
+    /// Parts say together what the whole says, have clean tables, are within the bound unless they hold a single
+    /// timestamp, and are as few as taking things in order allows: no two neighbours would fit in one.
+    #[test]
+    fn parts_are_bounded_full_and_lose_nothing(batches in batches(), max_bytes in 0..6_000_usize) {
+        let run = |max_bytes| {
+            let mut windows = Windows::new(Duration::from_secs(1), max_bytes);
+            batches.iter().map(|batch| windows.push(batch).requests).collect::<Vec<_>>()
+        };
+        for (whole, parts) in run(usize::MAX).into_iter().zip(run(max_bytes)) {
+            let (whole, parts): (Vec<_>, Vec<_>) = (whole.iter().map(message).collect(), parts.iter().map(message).collect());
+            for part in &parts {
+                check_tables(part);
+                prop_assert!(part.encoded_len() <= max_bytes || told(part).len() == 1);
+            }
+            let sorted = |requests: &[ExportProfilesServiceRequest]| {
+                let mut all: Vec<_> = requests.iter().flat_map(told).collect();
+                all.sort();
+                all
+            };
+            prop_assert_eq!(sorted(&parts), sorted(&whole));
+            // A resource stays whole if it fits alone.
+            let fitting = whole.iter().flat_map(resources).filter(|one| one.encoded_len() <= max_bytes);
+            let kept: Vec<_> = parts.iter().flat_map(resources).collect();
+            for resource in fitting {
+                prop_assert!(kept.contains(&resource));
+            }
+            let joined: Vec<_> = parts.windows(2).map(join).collect();
+            prop_assert!(whole.len() > 1 || joined.iter().all(|request| request.encoded_len() > max_bytes));
+        }
+    }
+}
+
+/// Two requests as one, the plain way.
+fn join(two: &[ExportProfilesServiceRequest]) -> ExportProfilesServiceRequest {
+    let requests: Vec<_> = two
+        .iter()
+        .map(|request| Request { bytes: request.encode_to_vec().into(), samples: told(request).len() as u64 })
+        .collect();
+    let mut merged = crate::merge(&requests, usize::MAX);
+    assert_eq!(merged.len(), 1);
+    message(&merged.remove(0))
+}
