@@ -9,6 +9,7 @@ use std::future::{Future, ready};
 use std::sync::Arc;
 
 use componentstatus::Kind;
+use receiver_ebpf::Control;
 use thiserror::Error;
 use tower::Layer as _;
 use tracing::info;
@@ -54,9 +55,10 @@ pub async fn run(
     let host = Arc::<Host>::default();
     // From the end to the start, so that nothing flows before there is somewhere for it to go.
     let Some(pipeline) = config.graph.pipelines.first() else { return Ok(()) };
-    let next = stages(&host, config, pipeline)?;
     let (id, receiver) = pipeline.receiver.clone();
-    let settings = ReceiverSettings { id: id.clone(), host };
+    let control = receiver.control();
+    let next = stages(&host, config, pipeline, &control)?;
+    let settings = ReceiverSettings { id: id.clone(), control, host };
     let failed = |source| PipelineError::Start { class: "receivers", id: id.clone(), source };
     let receiver = receiver.start(&settings).map_err(failed)?;
     info!("Everything is ready. Begin running and processing data.");
@@ -67,11 +69,20 @@ pub async fn run(
 }
 
 /// Everything after the receiver.
-fn stages(host: &Arc<Host>, config: &Config, pipeline: &Pipeline) -> Result<Stage, PipelineError> {
+fn stages(
+    host: &Arc<Host>,
+    config: &Config,
+    pipeline: &Pipeline,
+    control: &Control,
+) -> Result<Stage, PipelineError> {
     let mut next = stage(exporters(host, config, pipeline)?);
     for (id, processor) in pipeline.processors.iter().rev() {
-        let settings =
-            ProcessorSettings { id: id.clone(), pipeline: pipeline.id.clone(), host: host.clone() };
+        let settings = ProcessorSettings {
+            id: id.clone(),
+            pipeline: pipeline.id.clone(),
+            control: control.clone(),
+            host: host.clone(),
+        };
         next = stage(InstrumentLayer::new(processor_items(OUTGOING, &id.to_string())).layer(next));
         let failed = |source| PipelineError::Start { class: "processors", id: id.clone(), source };
         next = processor.start(&settings, next).map_err(failed)?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{Batch, Watermark};
+use receiver_ebpf::Control;
 use tower::util::BoxService;
 use tower::{Service, ServiceExt as _};
 
@@ -37,6 +38,8 @@ where
 pub struct ReceiverSettings {
     /// Which.
     pub id: ComponentId,
+    /// By which it is changed while it runs.
+    pub control: Control,
     /// What surrounds it.
     pub host: Arc<Host>,
 }
@@ -48,6 +51,16 @@ pub trait ReceiverConfig: Configuration {
     /// # Errors
     /// What keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError>;
+
+    /// By what a receiver of this configuration is changed while it runs. Made before the receiver, so that stages
+    /// behind it can be given it.
+    fn control(&self) -> Control;
+
+    /// True if a receiver that was started as `running` can be made to do as this says, by [`adjust`](Self::adjust).
+    fn adjusts(&self, running: &dyn Configuration) -> bool;
+
+    /// Makes a running receiver do as this says.
+    fn adjust(&self, control: &Control);
 }
 
 /// A receiver that has started.
@@ -66,6 +79,8 @@ pub struct ProcessorSettings {
     pub id: ComponentId,
     /// The pipeline it is part of. One that is listed in two pipelines is started for each.
     pub pipeline: ComponentId,
+    /// Changes the receiver of that pipeline: a divisor of its rate, for one that is short of something.
+    pub control: Control,
     /// What surrounds it.
     pub host: Arc<Host>,
 }

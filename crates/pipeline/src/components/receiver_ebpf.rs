@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use receiver_ebpf::Config;
+use receiver_ebpf::{Config, Control};
 
 use super::factory::{default, schema};
-use super::{BoxError, BoxFuture, Factory, Receiver, ReceiverConfig, ReceiverSettings, Stability, Stage};
+use super::{
+    BoxError, BoxFuture, Configuration, Factory, Receiver, ReceiverConfig, ReceiverSettings, Stability, Stage,
+};
 
 pub(super) const FACTORY: Factory<dyn ReceiverConfig> = Factory {
     names: &["ebpf"],
@@ -17,8 +19,23 @@ pub(super) const FACTORY: Factory<dyn ReceiverConfig> = Factory {
 };
 
 impl ReceiverConfig for Config {
-    fn start(&self, _settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError> {
-        Ok(Box::new(receiver_ebpf::Receiver::start(self, receiver_ebpf::Control::new(self))?))
+    fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError> {
+        Ok(Box::new(receiver_ebpf::Receiver::start(self, settings.control.clone())?))
+    }
+
+    fn control(&self) -> Control {
+        Control::new(self)
+    }
+
+    fn adjusts(&self, running: &dyn Configuration) -> bool {
+        let running = running.as_any().downcast_ref::<Self>();
+        running.is_some_and(|running| {
+            Self { samples_per_second: self.samples_per_second, ..running.clone() } == *self
+        })
+    }
+
+    fn adjust(&self, control: &Control) {
+        control.set_samples_per_second(self.samples_per_second);
     }
 }
 
