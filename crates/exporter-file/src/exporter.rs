@@ -54,6 +54,18 @@ impl FileExporter {
         Ok(Self { windows, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
     }
 
+    /// Looks for what would keep [`open`](Self::open) from working, without changing anything but a directory that is to
+    /// be created.
+    ///
+    /// # Errors
+    /// As `open`, as far as can be told.
+    pub fn check(config: &Config) -> Result<(), OpenError> {
+        let failed = |source| OpenError::new(config.path.clone(), source);
+        let template =
+            Template::new(&config.path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
+        Output::check(config, &template).map_err(failed)
+    }
+
     #[cfg(test)]
     pub(crate) fn wants_sync(&self) -> bool {
         lock(&self.writer).output.wants_sync()

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -57,6 +57,15 @@ pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -
     }
     let length = file.metadata()?.len();
     Ok(Opened { file, length, identity: (metadata.dev(), metadata.ino()), regular: metadata.is_file() })
+}
+
+/// Finds out whether a file that exists can be appended to.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    // A pipe without a reader would block.
+    if fs::metadata(path)?.file_type().is_fifo() {
+        return Ok(());
+    }
+    OpenOptions::new().append(true).open(path).map(drop)
 }
 
 fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {

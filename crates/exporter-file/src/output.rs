@@ -45,15 +45,28 @@ impl Output {
     pub(crate) fn open(config: Config, template: Template) -> io::Result<Self> {
         let format = Format::of(&config);
         let mut output = Self { config, format, template, current: None, opened: false, buffer: Vec::new() };
-        if let (Template::Fixed(path), false) = (&output.template, format == Format::Pprof) {
-            let path = path.clone();
-            output.switch_to(path)?;
-        } else if let Some(path) = output.template.in_known_directory() {
-            let part = open::part(&path);
-            open::write_whole(&part, &[], false, &output.config)?;
-            fs::remove_file(&part)?;
+        match &output.template {
+            Template::Fixed(path) if format != Format::Pprof => {
+                let path = path.clone();
+                output.switch_to(path)?;
+            }
+            template => Self::check(&output.config, template)?,
         }
         Ok(output)
+    }
+
+    /// Finds out whether a file of its own can be created where it is to be, or the one file can be written.
+    pub(crate) fn check(config: &Config, template: &Template) -> io::Result<()> {
+        match template {
+            Template::Fixed(path) if Format::of(config) != Format::Pprof && path.try_exists()? => {
+                open::check(path)
+            }
+            template => template.in_known_directory().map_or(Ok(()), |path| {
+                let part = open::part(&path);
+                open::write_whole(&part, &[], false, config)?;
+                fs::remove_file(&part)
+            }),
+        }
     }
 
     /// Writes a request whole or not at all.

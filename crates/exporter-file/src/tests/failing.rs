@@ -23,8 +23,27 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
             )
         );
     }
-    let error = FileExporter::open(&Settings::new("file"), config(directory.path())).unwrap_err();
-    assert!(error.to_string().ends_with("it is a directory, name a file in it"), "{error}");
+    for result in [
+        FileExporter::check(&config(directory.path())),
+        FileExporter::open(&Settings::new("file"), config(directory.path())).map(drop),
+    ] {
+        let error = result.unwrap_err();
+        assert!(error.to_string().ends_with("it is a directory, name a file in it"), "{error}");
+    }
+}
+
+#[test]
+fn looking_whether_a_file_can_be_written_changes_nothing() {
+    let (directory, path) = place("p.jsonl");
+    for format in [Format::Json, Format::Pprof] {
+        FileExporter::check(&Config { format, ..config(&path) }).unwrap();
+        assert!(names(directory.path()).is_empty());
+    }
+    fs::write(&path, "kept").unwrap();
+    FileExporter::check(&config(&path)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
+    let missing = directory.path().join("none/p.jsonl");
+    FileExporter::check(&config(&missing)).unwrap_err();
 }
 
 /// Samples that this exporter says are sent, and are given up on. Asking sets them back.

@@ -19,8 +19,15 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 
 impl ExporterConfig for Config {
     fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
-        let exporter = FileExporter::open(&settings.exporter, self.clone())?;
+        // Before anything else, so that it is told even if this fails.
+        let first = self.holds().iter().all(|name| settings.host.opens_first(name));
+        let config = Self { append: self.append || !first, ..self.clone() };
+        let exporter = FileExporter::open(&settings.exporter, config)?;
         Ok(stage(exporter))
+    }
+
+    fn check(&self, _settings: &ExporterSettings) -> Result<(), BoxError> {
+        Ok(FileExporter::check(self)?)
     }
 
     fn holds(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::SchemaGenerator;
 use serde_yaml_ng::{Value as Yaml, from_str, to_value};
 
 use super::{Config, Location, Service};
@@ -10,7 +11,8 @@ use crate::components::{EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 const REFERENCE: &str = include_str!("../../../../config/reference.yaml");
 
 /// Keys without a default.
-const REQUIRED: [&str; 2] = ["exporters::file::path", "exporters::otlp_grpc::endpoint"];
+const REQUIRED: [&str; 3] =
+    ["exporters::file::path", "exporters::otlp_grpc::endpoint", "exporters::otlp_http::endpoint"];
 
 #[test]
 fn the_reference_has_every_key_with_the_default_of_the_code() {
@@ -43,6 +45,34 @@ fn every_configuration_is_sound() {
     }
 }
 
+/// Gives sections that are off, and so null by default, the keys and defaults that they have where they are there.
+fn fill(value: &mut Yaml, schema: &Yaml, definitions: &Yaml) {
+    let Some(properties) =
+        section(schema, definitions).and_then(|section| section["properties"].as_mapping())
+    else {
+        return;
+    };
+    if value.is_null() {
+        let defaults = properties.iter().map(|(key, schema)| (key.clone(), schema["default"].clone()));
+        *value = Yaml::Mapping(defaults.collect());
+    }
+    let Some(entries) = value.as_mapping_mut() else { return };
+    for (key, value) in entries.iter_mut() {
+        fill(value, &properties[key], definitions);
+    }
+}
+
+/// The object that a schema describes, itself or by reference, perhaps among other possibilities.
+fn section<'a>(schema: &'a Yaml, definitions: &'a Yaml) -> Option<&'a Yaml> {
+    if let Some(name) = schema["$ref"].as_str() {
+        return section(&definitions[name.strip_prefix("#/$defs/")?], definitions);
+    }
+    if let Some(any) = schema["anyOf"].as_sequence() {
+        return any.iter().find_map(|schema| section(schema, definitions));
+    }
+    schema["properties"].is_mapping().then_some(schema)
+}
+
 /// Values that hold no others, by their path.
 #[derive(Default)]
 struct Leaves(BTreeMap<String, Yaml>);
@@ -50,7 +80,12 @@ struct Leaves(BTreeMap<String, Yaml>);
 impl Leaves {
     fn add_class<C: ?Sized>(&mut self, class: &str, factories: &[Factory<C>]) {
         for factory in factories {
-            self.add(&format!("{class}::{}", factory.name()), (factory.default)());
+            let mut generator = SchemaGenerator::default();
+            let schema = (factory.schema)(&mut generator);
+            let definitions = to_value(generator.take_definitions(false)).unwrap();
+            let mut value = (factory.default)();
+            fill(&mut value, &to_value(schema).unwrap(), &definitions);
+            self.add(&format!("{class}::{}", factory.name()), value);
         }
     }
 
