@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use pipeline::cli::{Cli, Command};
-use pipeline::config::Config;
+use pipeline::config::{Alias, Config};
 use pipeline::inventory::Inventory;
 use pipeline::{assemble, metrics, signals};
 use tokio::runtime;
@@ -49,6 +49,9 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
         for name in &config.unset {
             eprintln!("Warning: configuration references unset environment variable {name:?}");
         }
+        for alias in &config.aliases {
+            eprintln!("Warning: {alias}");
+        }
         return Ok(());
     }
     let runtime = runtime::Builder::new_multi_thread()
@@ -67,6 +70,9 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     metrics::describe();
     for name in &config.unset {
         warn!(name, "Configuration references unset environment variable");
+    }
+    for Alias { alias, name } in &config.aliases {
+        warn!(alias, name, "Alias of a component type is deprecated");
     }
     let stop = signals::stop().context("cannot handle signals")?;
     Ok(assemble::run(config, stop).await?)

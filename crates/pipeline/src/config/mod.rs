@@ -29,6 +29,7 @@ mod tests;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ use load::Tree;
 use service::Service;
 
 use crate::components::{
-    EXPORTERS, EXTENSIONS, ExporterConfig, ExtensionConfig, PROCESSORS, ProcessorConfig, RECEIVERS,
+    EXPORTERS, EXTENSIONS, ExporterConfig, ExtensionConfig, Factory, PROCESSORS, ProcessorConfig, RECEIVERS,
     ReceiverConfig,
 };
 
@@ -80,6 +81,24 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Environment variables that the configuration refers to without default, and that are not set.
     pub unset: Vec<String>,
+    /// Components that are configured by an older name of their type, which still works.
+    pub aliases: Vec<Alias>,
+}
+
+/// An older name of a component type that the configuration uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The older name.
+    pub alias: String,
+    /// The name to use.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Alias {
+    /// In the Collector's words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} alias is deprecated; use {:?} instead", self.alias, self.name)
+    }
 }
 
 /// Components of one class, by id.
@@ -164,6 +183,13 @@ fn read(context: &Context<'_>, mut faults: Faults) -> Result<Config, Faults> {
         exporters: components("exporters", root.get("exporters"), EXPORTERS, context, &mut faults),
         extensions: components("extensions", root.get("extensions"), EXTENSIONS, context, &mut faults),
     };
+    let aliases = [
+        aliases(&read.receivers, RECEIVERS),
+        aliases(&read.processors, PROCESSORS),
+        aliases(&read.exporters, EXPORTERS),
+        aliases(&read.extensions, EXTENSIONS),
+    ]
+    .concat();
     let graph = service.as_ref().map(|service| read.resolve(service, &mut faults)).unwrap_or_default();
     let service = service.unwrap_or_default();
     faults.or(Config {
@@ -175,7 +201,17 @@ fn read(context: &Context<'_>, mut faults: Faults) -> Result<Config, Faults> {
         telemetry: service.telemetry,
         shutdown_timeout: service.shutdown_timeout,
         unset: Vec::new(),
+        aliases,
     })
+}
+
+/// The components that have an older name of their type in their id.
+fn aliases<C: ?Sized>(components: &Components<C>, factories: &[Factory<C>]) -> Vec<Alias> {
+    let alias = |id: &ComponentId| {
+        let name = Factory::find(factories, id.kind())?.name();
+        (name != id.kind()).then(|| Alias { alias: id.kind().to_owned(), name })
+    };
+    components.keys().filter_map(alias).collect()
 }
 
 /// What could be read.
