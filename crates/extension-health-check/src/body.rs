@@ -1,0 +1,72 @@
+//! What is answered.
+
+use std::time::Duration;
+
+use confmap::GoDuration;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Go's zero time, which the Collector answers with before it is up.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// The Collector's JSON object, and why the agent is not healthy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Body<'a> {
+    status: &'static str,
+    up_since: String,
+    uptime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a> Body<'a> {
+    /// `since` is the time since the Unix epoch when the agent first was healthy, and for how long that has been.
+    pub(crate) fn new(error: Option<&'a str>, since: Option<(Duration, Duration)>) -> Self {
+        let (up_since, uptime) = since.map_or((NEVER.to_owned(), String::new()), |(at, ago)| {
+            (rfc3339(at), GoDuration(ago).to_string())
+        });
+        let status = if error.is_none() { "Server available" } else { "Server not available" };
+        Self { status, up_since, uptime, error }
+    }
+}
+
+/// Time since the Unix epoch as a date; that of [`NEVER`] if the year has more than four digits.
+fn rfc3339(since_epoch: Duration) -> String {
+    let time = i128::try_from(since_epoch.as_nanos()).ok();
+    let time = time.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| NEVER.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(body: &Body<'_>) -> String {
+        serde_json::to_string(body).unwrap()
+    }
+
+    #[test]
+    fn the_body_is_the_collectors() {
+        let since = (Duration::new(1_700_000_000, 123_000_000), Duration::from_millis(61_500));
+        assert_eq!(
+            json(&Body::new(None, Some(since))),
+            r#"{"status":"Server available","upSince":"2023-11-14T22:13:20.123Z","uptime":"1m1.5s"}"#
+        );
+        assert_eq!(
+            json(&Body::new(Some("the \"agent\" is stopping"), None)),
+            r#"{"status":"Server not available","upSince":"0001-01-01T00:00:00Z","uptime":"","error":"the \"agent\" is stopping"}"#
+        );
+    }
+
+    proptest! {
+        /// Any time is told.
+        #[test]
+        fn any_time_is_told(seconds: u64) {
+            prop_assert!(rfc3339(Duration::from_secs(seconds)).ends_with('Z'));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Pages that show how the agent fares, live: each stage with its rate, queue, lag and last error. Type `zpages`, at
+//! the Collector's paths: `/debug/servicez`, `pipelinez`, `extensionz` and `featurez`. Plain HTML, no scripts.
+
+mod config;
+mod html;
+mod pages;
+mod server;
+
+pub use config::Config;
+pub use pages::About;
+pub use server::{Source, ZPages};

@@ -1,0 +1,129 @@
+//! The server of the pages.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use componentstatus::Board;
+use confighttp::{ListenError, Server};
+use tracing::info;
+
+use crate::config::Config;
+use crate::pages::{About, extensionz, featurez, pipelinez, servicez};
+
+/// Running pages; dropping them ends them.
+#[derive(Debug)]
+pub struct ZPages(Server);
+
+/// Where the pages get what they show.
+pub struct Source {
+    /// How the stages fare.
+    pub board: Arc<Board>,
+    /// What there is to say of the process, asked for with each page.
+    pub about: Box<dyn Fn() -> About + Send + Sync>,
+}
+
+struct Shown {
+    source: Source,
+    since: Instant,
+}
+
+impl ZPages {
+    /// Listens where `config` says. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`] if the endpoint cannot be opened.
+    pub fn start(config: &Config, source: Source) -> Result<Self, ListenError> {
+        let shown = Arc::new(Shown { source, since: Instant::now() });
+        let router = Router::new()
+            .route("/", get(pipelines))
+            .route("/debug/pipelinez", get(pipelines))
+            .route("/debug/servicez", get(service))
+            .route("/debug/extensionz", get(extensions))
+            .route("/debug/featurez", get(features))
+            .with_state(shown);
+        let server = Server::start(&config.endpoint, router)?;
+        info!(endpoint = %format_args!("http://{}/debug/pipelinez", server.address()), "Serving pages.");
+        Ok(Self(server))
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// Ends them; done when the port is free again.
+    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.stop()
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").finish_non_exhaustive()
+    }
+}
+
+async fn pipelines(State(shown): State<Arc<Shown>>) -> Response {
+    answer(pipelinez(&shown.source.board.snapshot()))
+}
+
+async fn service(State(shown): State<Arc<Shown>>) -> Response {
+    let Shown { source, since } = &*shown;
+    answer(servicez(&(source.about)(), source.board.phase(), since.elapsed()))
+}
+
+async fn extensions(State(shown): State<Arc<Shown>>) -> Response {
+    answer(extensionz(&(shown.source.about)()))
+}
+
+async fn features(State(shown): State<Arc<Shown>>) -> Response {
+    answer(featurez(&(shown.source.about)()))
+}
+
+/// Nothing in a page is to be run or fetched, whatever gets into it.
+fn answer(page: String) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Html(page)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use confighttp::Endpoint;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::html::PAGES;
+
+    #[tokio::test]
+    async fn every_page_is_served_until_the_end() {
+        let about = Box::new(About::default);
+        let config = Config { endpoint: Endpoint::new("localhost", 0) };
+        let pages = ZPages::start(&config, Source { board: Arc::default(), about }).unwrap();
+        for path in PAGES.into_iter().chain(["/"]) {
+            let mut stream = TcpStream::connect(pages.address()).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+            assert!(answer.contains("content-security-policy: default-src 'none'"), "{path}: {answer}");
+            assert!(answer.ends_with("</body></html>\n"), "{path}: {answer}");
+        }
+        pages.stop().await;
+        assert!(TcpStream::connect(pages.address()).await.is_err());
+    }
+}
