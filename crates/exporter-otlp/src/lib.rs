@@ -1,23 +1,27 @@
-//! Sends profiles by OTLP over gRPC, to a Collector or any backend that takes them.
+//! Sends profiles by OTLP, over gRPC or HTTP, to a Collector or any backend that takes them.
 //!
-//! [`OtlpExporter`] is the stage. It makes requests and judges answers; what carries a request is
-//! a `Service` of its own, [`Grpc`], so that other layers can stand between the two.
+//! [`grpc`] and [`http`] make the stage; `stack.rs` shows what it is made of. What carries a request, a transport,
+//! is a `Service` of its own, so that all else is the same for both.
 
+mod answers;
+mod balance;
+mod causes;
 mod config;
-mod endpoint;
+mod conn;
+mod connect;
 mod error;
-mod exporter;
 mod grpc;
-mod metrics;
-mod outage;
-mod secret;
+mod http;
+mod proxy;
+mod stack;
 mod tls;
 
-pub use config::{Compression, Config, TlsConfig};
+pub use config::{
+    BalancerName, Encoding, GrpcCompression, GrpcConfig, HttpCompression, HttpConfig, Keepalive, TlsConfig,
+    TlsVersion, Unsupported,
+};
 pub use error::ConnectError;
-pub use exporter::OtlpExporter;
-pub use grpc::Grpc;
-pub use secret::Secret;
+pub use stack::{Exporter, grpc, http};
 
-#[cfg(test)]
-mod tests;
+/// Who is asking, as servers log it.
+const USER_AGENT: &str = concat!("pipeline/", env!("CARGO_PKG_VERSION"));

@@ -6,7 +6,8 @@
 mod class;
 mod exporter_debug;
 mod exporter_file;
-mod exporter_otlp;
+mod exporter_otlp_grpc;
+mod exporter_otlp_http;
 mod factory;
 mod host;
 mod processor_procinfo;
@@ -26,8 +27,12 @@ pub static RECEIVERS: &[Factory<dyn ReceiverConfig>] = &[receiver_ebpf::FACTORY]
 pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] = &[processor_procinfo::FACTORY];
 
 /// Exporters: where samples go.
-pub static EXPORTERS: &[Factory<dyn ExporterConfig>] =
-    &[exporter_debug::FACTORY, exporter_file::FACTORY, exporter_otlp::FACTORY];
+pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
+    exporter_debug::FACTORY,
+    exporter_file::FACTORY,
+    exporter_otlp_grpc::FACTORY,
+    exporter_otlp_http::FACTORY,
+];
 
 /// Extensions: what runs beside the pipelines.
 pub static EXTENSIONS: &[Factory<dyn ExtensionConfig>] = &[];

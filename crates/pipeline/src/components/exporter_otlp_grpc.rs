@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporter_otlp::{Config, OtlpExporter};
+use exporter_otlp::GrpcConfig;
 
+use super::exporter_otlp_http::patience;
 use super::factory::{default, schema};
 use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
 
@@ -13,17 +14,17 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
     names: &["otlp_grpc", "otlp"],
     module: "exporter-otlp",
     stability: Stability::Development,
-    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
-    default: default::<Config>,
-    schema: schema::<Config>,
+    read: |section, faults| Some(Arc::new(section.read(faults, GrpcConfig::validate)?)),
+    default: default::<GrpcConfig>,
+    schema: schema::<GrpcConfig>,
 };
 
-impl ExporterConfig for Config {
+impl ExporterConfig for GrpcConfig {
     fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
-        Ok(stage(OtlpExporter::connect(&settings.exporter, self.clone())?))
+        Ok(stage(exporter_otlp::grpc(&settings.exporter, self)?))
     }
 
     fn patience(&self) -> Duration {
-        self.timeout * 2
+        patience(&self.sending_queue, &self.retry_on_failure, self.timeout)
     }
 }

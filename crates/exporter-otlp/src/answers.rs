@@ -1,0 +1,59 @@
+//! What is to be said of answers, whatever they come by.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use exporterhelper::{Delivered, SendError, Settings};
+use metrics::{Counter, counter, describe_counter};
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
+
+const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
+
+/// Counts and logs what servers say, for one exporter.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    exporter: Arc<str>,
+    rejected: Counter,
+    /// It has been said that servers have no use for profiles.
+    hinted: AtomicBool,
+}
+
+impl Answers {
+    /// Describes the metric and makes it appear with 0.
+    pub(crate) fn new(settings: &Settings) -> Arc<Self> {
+        describe_counter!(REJECTED, "Profiles of delivered requests that the server says it has rejected.");
+        let rejected = counter!(REJECTED, "exporter" => settings.id.to_string());
+        Arc::new(Self { exporter: settings.id.clone(), rejected, hinted: AtomicBool::new(false) })
+    }
+
+    /// A request has been taken, if perhaps in part, which is never mended by sending it again. As in the Collector,
+    /// what is rejected is counted apart: in profiles.
+    pub(crate) fn taken(&self, answer: ExportProfilesServiceResponse) -> Delivered {
+        self.hinted.store(false, Ordering::Relaxed);
+        let partial = answer.partial_success.unwrap_or_default();
+        // A negative number is none.
+        let rejected = u64::try_from(partial.rejected_profiles).unwrap_or(0);
+        let message = partial.error_message;
+        if rejected > 0 || !message.is_empty() {
+            self.rejected.increment(rejected);
+            tracing::warn!(
+                exporter = %self.exporter,
+                message,
+                dropped_profiles = rejected,
+                "Partial success response"
+            );
+        }
+        Delivered { rejected, message }
+    }
+
+    /// A server has no use for profiles, which is said once, until one has.
+    pub(crate) fn hint(&self, error: &SendError) {
+        if !self.hinted.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                exporter = %self.exporter, %error,
+                "the server takes no profiles: a Collector needs --feature-gates=service.profilesSupport \
+                 and a profiles pipeline with the otlp receiver"
+            );
+        }
+    }
+}

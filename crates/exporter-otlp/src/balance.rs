@@ -1,0 +1,51 @@
+//! Several servers that take the same.
+//!
+//! ```text
+//! request --> failover --> balance (p2c) --+--> server   set aside for a while after it has failed
+//!                ^  at once to another     +--> server
+//!                +---- has failed ---------+
+//! ```
+
+mod failover;
+mod server;
+
+use std::sync::Arc;
+
+use exporterhelper::{Delivered, SendError};
+use otlp_profiles::Request;
+use tower::Service;
+use tower::balance::p2c::Balance;
+use tower::buffer::Buffer;
+use tower::discover::ServiceList;
+use tower::util::BoxCloneService;
+
+use self::failover::Failover;
+use self::server::{Server, Servers};
+
+/// Requests on their way to be given to a server: no more than there are consumers of a queue, in practice.
+const BUFFER: usize = 64;
+
+/// What carries a request, whatever it is.
+pub(crate) type Transport = BoxCloneService<Request, Delivered, SendError>;
+
+/// One transport of several, or of one as it is.
+///
+/// Must be called within a Tokio runtime.
+pub(crate) fn balance<S>(transports: Vec<S>) -> Transport
+where
+    S: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let mut transports = transports;
+    if transports.len() == 1
+        && let Some(only) = transports.pop()
+    {
+        // One that has failed is not set aside if there is no other: when to try again is for `retry_on_failure`.
+        return BoxCloneService::new(only);
+    }
+    let servers = Arc::new(Servers::new(transports.len()));
+    let list =
+        transports.into_iter().enumerate().map(|(index, transport)| Server::new(transport, &servers, index));
+    let balance = Balance::new(ServiceList::new(list.collect::<Vec<_>>()));
+    BoxCloneService::new(Failover::new(Buffer::new(balance, BUFFER), servers))
+}

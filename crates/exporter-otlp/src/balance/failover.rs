@@ -1,0 +1,67 @@
+//! What one server fails to take goes to another at once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use exporterhelper::{Delivered, SendError};
+use otlp_profiles::Request;
+use tower::{BoxError, Service, ServiceExt as _};
+
+use super::server::Servers;
+
+/// Tries each server at most once for a request. When all are set aside, it fails at once: then it is for
+/// `retry_on_failure` to wait.
+#[derive(Clone, Debug)]
+pub(super) struct Failover<B> {
+    balance: B,
+    servers: Arc<Servers>,
+}
+
+impl<B> Failover<B> {
+    pub(super) fn new(balance: B, servers: Arc<Servers>) -> Self {
+        Self { balance, servers }
+    }
+}
+
+impl<B> Service<Request> for Failover<B>
+where
+    B: Service<Request, Response = Delivered, Error = BoxError> + Clone + Send + 'static,
+    B::Future: Send,
+{
+    type Response = Delivered;
+    type Error = SendError;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, SendError>> + Send>>;
+
+    /// Which server is ready is asked for each request.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { balance, servers } = self.clone();
+        Box::pin(async move {
+            let mut reason = "every server has failed a moment ago".to_owned();
+            for _ in 0..servers.count() {
+                if servers.all_aside().is_some() {
+                    break;
+                }
+                match balance.clone().oneshot(request.clone()).await.map_err(known) {
+                    Err(SendError::Retryable { reason: latest, .. }) => reason = latest,
+                    result => return result,
+                }
+            }
+            Err(SendError::Retryable { reason, after: servers.all_aside() })
+        })
+    }
+}
+
+/// The error of a server, out of the box that the buffer hands it on in.
+fn known(error: BoxError) -> SendError {
+    match error.downcast::<SendError>() {
+        Ok(known) => *known,
+        // The task that spreads requests is gone, which it is only when the runtime is.
+        Err(error) => SendError::permanent(error.to_string()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Requests that are bytes already.
+
+use bytes::{BufMut as _, Bytes};
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
+use prost::Message as _;
+use tonic::Status;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+/// What a server answers.
+pub(super) type Answer = ExportProfilesServiceResponse;
+
+/// The largest answer: what OTLP recommends.
+pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Sends a request as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoded;
+
+impl Codec for Encoded {
+    type Encode = Bytes;
+    type Decode = Answer;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Encoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Encoded {
+    type Item = Answer;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Answer>, Status> {
+        // As in gRPC's other libraries: what has been taken is not sent again because the answer is garbage.
+        let garbage = |error| Status::internal(format!("cannot read the server's answer: {error}"));
+        Answer::decode(bytes).map(Some).map_err(garbage)
+    }
+}

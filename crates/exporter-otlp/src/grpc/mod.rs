@@ -1,0 +1,163 @@
+//! One request, by gRPC.
+
+mod codec;
+mod status;
+pub(crate) mod target;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use exporterhelper::{Delivered, SendError};
+use http::Uri;
+use http::uri::PathAndQuery;
+use tonic::Code;
+use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+
+use self::codec::Encoded;
+use self::target::Target;
+use crate::USER_AGENT;
+use crate::answers::Answers;
+use crate::config::{GrpcCompression, GrpcConfig};
+use crate::connect::Connector;
+use crate::error::ConnectError;
+use crate::tls::Tls;
+
+/// What is called.
+const EXPORT: &str = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
+/// What gRPC needs to be agreed upon.
+const ALPN: &[&[u8]] = &[b"h2"];
+/// Pauses between attempts to connect while one waits for a connection.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+/// Sends a request to `ProfilesService/Export` of one server.
+///
+/// Connects with the first request and again whenever the connection is lost. Always ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Grpc {
+    client: tonic::client::Grpc<Channel>,
+    headers: MetadataMap,
+    wait_for_ready: bool,
+    answers: Arc<Answers>,
+}
+
+impl Grpc {
+    /// One for each server. Must be called within a Tokio runtime, and reads files.
+    ///
+    /// # Errors
+    /// If the configuration makes no sense or files of it cannot be used. An unreachable server is no error.
+    pub(crate) fn all(config: &GrpcConfig, answers: &Arc<Answers>) -> Result<Vec<Self>, ConnectError> {
+        let targets = std::iter::once(&config.endpoint).chain(&config.endpoints);
+        let targets =
+            targets.map(|text| target::parse(text, config.tls.insecure)).collect::<Result<Vec<_>, _>>();
+        let targets = targets.map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
+        let needs_tls = targets.iter().any(|target| target.tls);
+        let tls = if needs_tls { Some(Arc::new(Tls::new(&config.tls, ALPN)?)) } else { None };
+        targets.into_iter().map(|target| Self::new(config, target, tls.as_ref(), answers)).collect()
+    }
+
+    fn new(
+        config: &GrpcConfig,
+        target: Target,
+        tls: Option<&Arc<Tls>>,
+        answers: &Arc<Answers>,
+    ) -> Result<Self, ConnectError> {
+        let endpoint = endpoint(config, &target)?;
+        let tls = match tls.filter(|_| target.tls) {
+            Some(tls) => Some((Arc::clone(tls), tls.server_name(target.place.host())?)),
+            None => None,
+        };
+        let connector = Connector { place: target.place, tls, proxy: None, timeout: config.timeout };
+        let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
+            .max_decoding_message_size(codec::MAX_ANSWER_BYTES);
+        let client = match config.compression {
+            GrpcCompression::Gzip => client.send_compressed(tonic::codec::CompressionEncoding::Gzip),
+            GrpcCompression::Zstd => client.send_compressed(tonic::codec::CompressionEncoding::Zstd),
+            GrpcCompression::None => client,
+        };
+        let (headers, wait_for_ready) = (headers(config)?, config.wait_for_ready);
+        Ok(Self { client, headers, wait_for_ready, answers: Arc::clone(answers) })
+    }
+
+    async fn send(mut self, message: bytes::Bytes) -> Result<Delivered, SendError> {
+        let status = loop {
+            let status = match self.attempt(message.clone()).await {
+                Ok(answer) => return Ok(self.answers.taken(answer)),
+                Err(status) => status,
+            };
+            if !(self.wait_for_ready && status::is_unconnected(&status)) {
+                break status;
+            }
+            // The attempt as a whole is bounded by `timeout`.
+            tokio::time::sleep(RECONNECT).await;
+        };
+        let error = status::judge(&status);
+        if status.code() == Code::Unimplemented {
+            self.answers.hint(&error);
+        }
+        Err(error)
+    }
+
+    async fn attempt(&mut self, message: bytes::Bytes) -> Result<codec::Answer, tonic::Status> {
+        self.client.ready().await.map_err(|error| tonic::Status::from_error(error.into()))?;
+        let mut request = tonic::Request::new(message);
+        *request.metadata_mut() = self.headers.clone();
+        let answer = self.client.unary(request, PathAndQuery::from_static(EXPORT), Encoded).await?;
+        Ok(answer.into_inner())
+    }
+}
+
+impl Service<otlp_profiles::Request> for Grpc {
+    type Response = Delivered;
+    type Error = SendError;
+    type Future = Pin<Box<dyn Future<Output = Result<Delivered, SendError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: otlp_profiles::Request) -> Self::Future {
+        Box::pin(self.clone().send(request.bytes))
+    }
+}
+
+/// What a request says of where it goes. TLS is the connector's, of which HTTP knows nothing but the scheme.
+fn endpoint(config: &GrpcConfig, target: &Target) -> Result<Endpoint, ConnectError> {
+    let refuse = |key: &str| ConnectError::Config(format!("{key}: cannot be sent"));
+    let uri = |scheme: &str, authority: &str| {
+        Uri::builder()
+            .scheme(scheme)
+            .authority(authority)
+            .path_and_query("/")
+            .build()
+            .map_err(|_no_uri| refuse("authority"))
+    };
+    let authority = config.authority.as_deref().unwrap_or(target.authority.as_str());
+    let scheme = if target.tls { "https" } else { "http" };
+    let user_agent = config.user_agent.as_deref().unwrap_or(USER_AGENT);
+    let endpoint = Endpoint::from(uri("http", authority)?)
+        .origin(uri(scheme, authority)?)
+        .user_agent(user_agent)
+        .map_err(|_invalid| refuse("user_agent"))?;
+    let Some(keepalive) = &config.keepalive else { return Ok(endpoint) };
+    Ok(endpoint
+        .http2_keep_alive_interval(keepalive.time)
+        .keep_alive_timeout(keepalive.timeout)
+        .keep_alive_while_idle(keepalive.permit_without_stream))
+}
+
+fn headers(config: &GrpcConfig) -> Result<MetadataMap, ConnectError> {
+    let mut map = MetadataMap::new();
+    for (name, value) in config.headers.iter() {
+        let refuse = || ConnectError::Config(format!("headers::{name}: cannot be sent"));
+        let key: AsciiMetadataKey = name.to_ascii_lowercase().parse().map_err(|_invalid| refuse())?;
+        let mut value: AsciiMetadataValue = value.expose().parse().map_err(|_invalid| refuse())?;
+        value.set_sensitive(true);
+        map.insert(key, value);
+    }
+    Ok(map)
+}

@@ -1,0 +1,150 @@
+//! Where to send by gRPC, from what the user wrote.
+
+use std::path::PathBuf;
+
+use http::uri::Authority;
+
+use crate::connect::Place;
+
+/// What stands for the host of a socket in the file system, as in gRPC's other libraries.
+const UNIX_AUTHORITY: &str = "localhost";
+
+/// A server, and whether to speak TLS to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) place: Place,
+    pub(crate) tls: bool,
+    /// What it is called in requests.
+    pub(crate) authority: Authority,
+}
+
+/// Reads `host:port`, `dns:///host:port`, `http://host:port`, `https://host[:port]`, `unix:///path` or `unix:path`.
+///
+/// As in the Collector, TLS is spoken unless `insecure`, and always to `https://`. Unlike it, `http://` without
+/// `insecure` is refused rather than taken as TLS.
+///
+/// # Errors
+/// What is wrong with the text and what is expected, without the key's name.
+pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
+    let refuse = |what: &str| {
+        Err(format!(
+            "{text:?} {what}, expected host:port, http://host:port, https://host:port, dns:///host:port or unix:///path"
+        ))
+    };
+    if text.is_empty() {
+        // The Collector's words first.
+        return Err("requires a non-empty \"endpoint\", expected an OTLP gRPC receiver, like localhost:4317"
+            .to_owned());
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path, insecure).map_or_else(|| refuse("is no path of a socket"), Ok);
+    }
+    let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+    let (tls, host) = match scheme {
+        None => (!insecure, rest),
+        Some("https") => (true, rest),
+        Some("http") if insecure => (false, rest),
+        Some("http") => {
+            return Err(format!(
+                "{text:?} is without TLS, expected also tls.insecure: true, or https:// to use TLS"
+            ));
+        }
+        Some("dns") => match rest.strip_prefix('/') {
+            Some(host) => (!insecure, host),
+            None => return refuse("names a server for DNS, which is not supported"),
+        },
+        Some(other) => return refuse(&format!("has the scheme {other}, which is not supported")),
+    };
+    let Ok(authority) = host.strip_suffix('/').unwrap_or(host).parse::<Authority>() else {
+        return refuse("is no host and port");
+    };
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return refuse("is no host and port");
+    }
+    // Only https has a port that everybody means when none is given.
+    let bare = authority.as_str() == authority.host();
+    let port = match authority.port_u16() {
+        Some(port) => port,
+        None if bare && scheme == Some("https") => 443,
+        None => return refuse("has no valid port"),
+    };
+    Ok(Target { place: Place::tcp(authority.host(), port), tls, authority })
+}
+
+fn unix(path: &str, insecure: bool) -> Option<Target> {
+    let path = match path.strip_prefix("//") {
+        // With two slashes, only an absolute path is meant.
+        Some(path) => Some(path).filter(|path| path.starts_with('/'))?,
+        None => path,
+    };
+    let is_path = !path.is_empty() && !path.contains('\0');
+    is_path.then(|| Target {
+        place: Place::Unix(PathBuf::from(path)),
+        tls: !insecure,
+        authority: Authority::from_static(UNIX_AUTHORITY),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn endpoints_are_read_as_the_collector_does() {
+        let tcp = |host: &str, port| Place::tcp(host, port);
+        for (text, insecure, place, authority, tls) in [
+            ("localhost:4317", true, tcp("localhost", 4317), "localhost:4317", false),
+            ("localhost:4317", false, tcp("localhost", 4317), "localhost:4317", true),
+            ("[::1]:4317", true, tcp("::1", 4317), "[::1]:4317", false),
+            ("http://10.0.0.1:4317/", true, tcp("10.0.0.1", 4317), "10.0.0.1:4317", false),
+            ("https://otel.example.com", false, tcp("otel.example.com", 443), "otel.example.com", true),
+            (
+                "https://otel.example.com:4317",
+                true,
+                tcp("otel.example.com", 4317),
+                "otel.example.com:4317",
+                true,
+            ),
+            ("dns:///collector:4317", true, tcp("collector", 4317), "collector:4317", false),
+            ("unix:///run/otel.sock", true, Place::Unix("/run/otel.sock".into()), "localhost", false),
+            ("unix:otel.sock", true, Place::Unix("otel.sock".into()), "localhost", false),
+        ] {
+            let expected = Target { place, tls, authority: Authority::from_static(authority) };
+            assert_eq!(parse(text, insecure), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_what_is_wrong() {
+        for (text, insecure, wrong) in [
+            ("", true, "requires a non-empty \"endpoint\""),
+            ("localhost", true, "has no valid port"),
+            ("http://localhost", true, "has no valid port"),
+            ("localhost:99999", true, "has no valid port"),
+            ("https://localhost:99999", true, "has no valid port"),
+            ("https://localhost:", true, "has no valid port"),
+            (":4317", true, "is no host and port"),
+            ("a b:1", true, "is no host and port"),
+            ("user@host:1", true, "is no host and port"),
+            ("localhost:4317/v1/profiles", true, "is no host and port"),
+            ("http://localhost:4317", false, "expected also tls.insecure: true"),
+            ("unix://relative.sock", true, "is no path of a socket"),
+            ("unix:", true, "is no path of a socket"),
+            ("dns://8.8.8.8/collector:4317", true, "names a server for DNS"),
+            ("xds:///collector", true, "has the scheme xds, which is not supported"),
+        ] {
+            let error = parse(text, insecure).unwrap_err();
+            assert!(error.contains(wrong) && error.contains("expected"), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Any text is a target or is refused.
+        #[test]
+        fn any_text_is_read_or_refused(text in "(unix:|dns:///|https?://)?.{0,40}", insecure: bool) {
+            let _any = parse(&text, insecure);
+        }
+    }
+}

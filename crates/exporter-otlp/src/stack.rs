@@ -1,0 +1,104 @@
+//! What an OTLP exporter is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use confmap::ByteSize;
+use exporterhelper::config::{QueueConfig, RetryConfig};
+use exporterhelper::{BatchLayer, Front, QueueLayer, Settings, Stop, TimeoutLayer, retry_layer};
+use otlp_profiles::Windows;
+use tower::ServiceBuilder;
+
+use crate::answers::Answers;
+use crate::balance::{Transport, balance};
+use crate::config::{GrpcConfig, HttpConfig};
+use crate::error::ConnectError;
+use crate::grpc::Grpc;
+use crate::http::Http;
+
+/// The stage.
+pub type Exporter = Front;
+
+/// An exporter by gRPC, which contacts no server before the first window is over. Must be called within a Tokio
+/// runtime, and reads the files of certificates.
+///
+/// # Errors
+/// [`ConnectError`] if the configuration does not make sense or files of it cannot be used. An unreachable server is
+/// no error.
+pub fn grpc(settings: &Settings, config: &GrpcConfig) -> Result<Exporter, ConnectError> {
+    warn_if_unverified(settings, config.tls.insecure_skip_verify);
+    let transports = Grpc::all(config, &Answers::new(settings))?;
+    Ok(Stack::from(config).over(settings, balance(transports)))
+}
+
+/// An exporter by HTTP; otherwise as [`grpc`].
+///
+/// # Errors
+/// As [`grpc`], also if the environment names a proxy that cannot be used.
+pub fn http(settings: &Settings, config: &HttpConfig) -> Result<Exporter, ConnectError> {
+    warn_if_unverified(settings, config.tls.insecure_skip_verify);
+    let transports = Http::all(config, &Answers::new(settings))?;
+    Ok(Stack::from(config).over(settings, balance(transports)))
+}
+
+/// What both have alike.
+#[derive(Debug)]
+struct Stack<'a> {
+    window: Duration,
+    max_request_size: ByteSize,
+    queue: &'a QueueConfig,
+    retry: &'a RetryConfig,
+    timeout: Duration,
+}
+
+impl Stack<'_> {
+    /// The layers, from what comes in to what goes out.
+    fn over(&self, settings: &Settings, transport: Transport) -> Exporter {
+        let max_bytes = self.max_request_size.as_usize();
+        let stop = Stop::default();
+        let queue = ServiceBuilder::new()
+            // Outermost, so that a slow server costs the pipeline nothing: a window is answered when it is in here.
+            .layer(QueueLayer::new(settings, self.queue, &stop))
+            // Inside the queue, which holds what came; outside retry, so that what is sent again is the same.
+            .layer(BatchLayer::new(max_bytes))
+            .layer(retry_layer(settings, self.retry, &stop))
+            // Each attempt has its own time, connecting and another server included.
+            .layer(TimeoutLayer::new(self.timeout))
+            .service(transport);
+        Front::new(Windows::new(self.window, max_bytes), queue)
+    }
+}
+
+impl<'a> From<&'a GrpcConfig> for Stack<'a> {
+    fn from(config: &'a GrpcConfig) -> Self {
+        Self {
+            window: config.window,
+            max_request_size: config.max_request_size,
+            queue: &config.sending_queue,
+            retry: &config.retry_on_failure,
+            timeout: config.timeout,
+        }
+    }
+}
+
+impl<'a> From<&'a HttpConfig> for Stack<'a> {
+    fn from(config: &'a HttpConfig) -> Self {
+        Self {
+            window: config.window,
+            max_request_size: config.max_request_size,
+            queue: &config.sending_queue,
+            retry: &config.retry_on_failure,
+            timeout: config.timeout,
+        }
+    }
+}
+
+fn warn_if_unverified(settings: &Settings, skips: bool) {
+    if skips {
+        let exporter: &Arc<str> = &settings.id;
+        tracing::warn!(
+            %exporter,
+            "tls::insecure_skip_verify is true: ANYONE who can reach the network may pose as the server and read the profiles"
+        );
+    }
+}

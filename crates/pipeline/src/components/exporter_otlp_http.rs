@@ -1,0 +1,46 @@
+//! `exporters.otlp_http`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exporter_otlp::HttpConfig;
+use exporterhelper::config::{QueueConfig, RetryConfig};
+
+use super::factory::{default, schema};
+use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+
+/// How long a batch may take that is tried again for ever.
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
+    // As in the Collector, where `otlphttp` is the older name.
+    names: &["otlp_http", "otlphttp"],
+    module: "exporter-otlp",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, HttpConfig::validate)?)),
+    default: default::<HttpConfig>,
+    schema: schema::<HttpConfig>,
+};
+
+impl ExporterConfig for HttpConfig {
+    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+        Ok(stage(exporter_otlp::http(&settings.exporter, self)?))
+    }
+
+    fn patience(&self) -> Duration {
+        patience(&self.sending_queue, &self.retry_on_failure, self.timeout)
+    }
+}
+
+/// Longest that an exporter with these may take to answer a batch: no time if it is to be held by a queue, else that
+/// of all attempts.
+pub(super) fn patience(queue: &QueueConfig, retry: &RetryConfig, timeout: Duration) -> Duration {
+    if queue.enabled && !queue.wait_for_result && !queue.block_on_overflow {
+        return Duration::ZERO;
+    }
+    if timeout.is_zero() || (retry.enabled && retry.max_elapsed_time.is_zero()) {
+        return FOR_EVER;
+    }
+    let attempts = if retry.enabled { retry.max_elapsed_time } else { Duration::ZERO };
+    attempts.saturating_add(timeout * 2).min(FOR_EVER)
+}
