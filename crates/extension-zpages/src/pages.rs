@@ -51,7 +51,7 @@ pub(crate) fn pipelinez(stages: &[StageView]) -> String {
 }
 
 fn row(stage: &StageView) -> [Cell; 10] {
-    let lag = |lag: Option<Duration>| Cell::Number(lag.map_or_else(|| "-".to_owned(), |lag| short(lag)));
+    let lag = |lag: Option<Duration>| Cell::Number(lag.map_or_else(|| "-".to_owned(), short));
     let queue = stage
         .queue
         .map(|queue| format!("{} of {} KiB", queue.used_bytes / 1024, queue.capacity_bytes / 1024));
