@@ -1,7 +1,32 @@
-//! Keeps exporters' queues on disk, the Collector's `file_storage`.
+//! Keeps exporters' queues on disk, the Collector's `file_storage`: what was in a queue when the agent was killed,
+//! or the power failed, is there when it starts again.
+//!
+//! [`FileStorage`] is the extension: a directory that this agent alone uses. Each exporter has a [`Client`] with a
+//! file of its own, a [redb](https://docs.rs/redb) database, written by a thread of its own.
+//!
+//! ```text
+//! append, remove, read --> inbox --> thread: what has come within fsync_interval, as one transaction --> file
+//!    <--- durable, or not (at once when the disk is full or broken; tried again every second)
+//! ```
 
+mod backend;
+mod client;
 mod config;
+mod directory;
+mod error;
+mod inbox;
+mod metrics;
 pub mod record;
+mod salvage;
+mod storage;
+mod store;
+mod worker;
 
+#[cfg(test)]
+mod tests;
+
+pub use client::{Appended, Client, Handle, Stored, Unavailable};
 pub use config::Config;
+pub use error::OpenError;
 pub use record::Record;
+pub use storage::{FileStorage, Storages};

@@ -1,0 +1,109 @@
+//! An exporter's end of its file.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::inbox::{Append, Inbox};
+use crate::record::Record;
+use crate::worker::unix_seconds;
+
+/// Keeps an exporter's requests in its file. Asking never blocks: a thread does it.
+///
+/// Once it is dropped, what was asked for is done, and the file is there for the next.
+#[derive(Debug)]
+pub struct Client {
+    inbox: Arc<Inbox>,
+}
+
+/// Names a request in the file, for as long as its client lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(pub(crate) u64);
+
+/// A request that an earlier client has left in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name from now on.
+    pub handle: Handle,
+    /// Samples in it.
+    pub samples: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Time since it was made, by the wall clock.
+    pub age: Duration,
+}
+
+/// The file cannot be read now: it is tried again with the next request, but not more than once a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the file of the queue cannot be read now")]
+pub struct Unavailable;
+
+/// Whether a request has come to be in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is there for good.
+    Durably,
+    /// It is not: the disk is full, or broken. It will not be tried again.
+    Not,
+}
+
+impl Client {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Self { inbox }
+    }
+
+    /// Adds a request of so many samples. The thread calls `then` when it knows what has come of it.
+    pub fn append(
+        &self,
+        request: Bytes,
+        samples: u64,
+        then: impl FnOnce(Appended) + Send + 'static,
+    ) -> Handle {
+        let record = Record { samples, created: unix_seconds(), request };
+        let then = Box::new(|is_there| then(if is_there { Appended::Durably } else { Appended::Not }));
+        self.inbox.ask(|asked| {
+            let handle = asked.handle();
+            asked.touch();
+            asked.appends.push(Append { handle, record, then });
+            handle
+        })
+    }
+
+    /// Reads a request; `None` if it is lost, which is counted and told.
+    pub fn read(&self, handle: Handle) -> impl Future<Output = Result<Option<Bytes>, Unavailable>> + use<> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.ask(|asked| asked.reads.push((handle, sender)));
+        async {
+            let record = answer.await.map_err(|_thread_is_gone| Unavailable)??;
+            Ok(record.map(|record| record.request))
+        }
+    }
+
+    /// Removes a request. If the agent is killed soon after, it may be there again.
+    pub fn remove(&self, handle: Handle) {
+        self.inbox.ask(|asked| {
+            asked.touch();
+            asked.removes.push(handle);
+        });
+    }
+
+    /// Resolves once everything asked for so far has been done, or could not be.
+    pub fn flush(&self) -> impl Future<Output = ()> + use<> {
+        let (sender, done) = oneshot::channel();
+        self.inbox.ask(|asked| asked.flushes.push(sender));
+        async {
+            // An error means that the thread is gone: nothing more will be done.
+            let _done = done.await;
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.inbox.ask(|asked| asked.is_closed = true);
+    }
+}

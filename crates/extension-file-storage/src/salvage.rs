@@ -1,0 +1,77 @@
+//! Finds whole records in a file whose structure is lost.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use memchr::memmem;
+
+use crate::record::{HEADER, MAGIC, Record, announced};
+use crate::store::StoreError;
+
+/// Bytes searched at a time.
+const STEP: usize = 1 << 20;
+/// How many times the file's length is read at most, over what looks like a record and is none.
+const PATIENCE: u64 = 4;
+
+/// Hands every whole record in `file` to `found`, wherever it lies. One that was removed may be among them, and
+/// one may come twice, if its old place has not been written over.
+pub(crate) fn salvage(
+    file: &File,
+    mut found: impl FnMut(u64, Record) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let length = file.metadata().map_err(StoreError::Io)?.len();
+    let mut patience = length.saturating_mul(PATIENCE);
+    let mut at = 0;
+    let mut chunk = Vec::new();
+    while at < length {
+        // Marks may lie across the end of a step.
+        read(file, at, STEP + MAGIC.len() - 1, length, &mut chunk)?;
+        let Some(mark) = memmem::find(&chunk, &MAGIC) else {
+            at += STEP as u64;
+            continue;
+        };
+        at += mark as u64;
+        at += match record_at(file, at, length, &mut patience)? {
+            Some((key, record)) => {
+                let size = HEADER + record.request.len();
+                found(key, record)?;
+                size as u64
+            }
+            None => MAGIC.len() as u64,
+        };
+    }
+    Ok(())
+}
+
+fn record_at(
+    file: &File,
+    at: u64,
+    length: u64,
+    patience: &mut u64,
+) -> Result<Option<(u64, Record)>, StoreError> {
+    let mut bytes = Vec::new();
+    read(file, at, HEADER, length, &mut bytes)?;
+    let Some(request) = announced(&bytes) else { return Ok(None) };
+    let size = (HEADER + request) as u64;
+    if at.saturating_add(size) > length || size > *patience {
+        return Ok(None);
+    }
+    *patience -= size;
+    read(file, at, HEADER + request, length, &mut bytes)?;
+    Ok(Record::decode(&bytes))
+}
+
+/// Reads up to `count` bytes, fewer at the end of the file.
+fn read(file: &File, at: u64, count: usize, length: u64, into: &mut Vec<u8>) -> Result<(), StoreError> {
+    let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+    into.clear();
+    into.resize(count.min(left), 0);
+    match file.read_exact_at(into, at) {
+        // The file has got shorter meanwhile, or a sector cannot be read: nothing to be found there.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => into.clear(),
+        Err(error) => return Err(StoreError::Io(error)),
+        Ok(()) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The extension.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use crate::client::{Client, Stored};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::error::OpenError;
+use crate::inbox::Inbox;
+use crate::worker::Worker;
+
+/// A directory with a file for each exporter that keeps its queue there.
+#[derive(Debug)]
+pub struct FileStorage {
+    directory: Arc<Directory>,
+    config: Config,
+}
+
+impl FileStorage {
+    /// Finds or makes the directory, and locks it: no other agent may use it meanwhile. A second storage of the same
+    /// process may, so that one configuration can replace another.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the directory cannot be used, with what to do about it.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        if let Some(fault) = config.validate().into_iter().next() {
+            return Err(OpenError::Config(fault));
+        }
+        Ok(Self { directory: Directory::open(&config)?, config })
+    }
+
+    /// The client of the exporter with this id, to whom `recovered` tells what an earlier one has left. If that one
+    /// is still at work, the new one's requests wait until its file is free.
+    ///
+    /// # Errors
+    /// If the operating system has no thread left.
+    pub fn client(
+        &self,
+        exporter: &str,
+        recovered: impl FnOnce(Vec<Stored>) + Send + 'static,
+    ) -> io::Result<Client> {
+        let inbox = Arc::new(Inbox::default());
+        let client = Client::new(inbox.clone());
+        let (directory, config, exporter) =
+            (self.directory.clone(), self.config.clone(), exporter.to_owned());
+        thread::Builder::new().name("file-storage".to_owned()).spawn(move || {
+            let file = directory.take(&file_name(&exporter));
+            drop(directory);
+            Worker::new(inbox, file, &config, &exporter, Box::new(recovered)).run();
+        })?;
+        Ok(client)
+    }
+}
+
+/// A name for the file of an exporter that tells which it is, and is like no other's.
+fn file_name(exporter: &str) -> String {
+    let mut name = "exporter_".to_owned();
+    for byte in exporter.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name + ".redb"
+}
+
+/// The storages that exporters may name, by component id.
+#[derive(Clone, Debug, Default)]
+pub struct Storages(Arc<BTreeMap<String, Arc<FileStorage>>>);
+
+impl Storages {
+    /// The one with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Arc<FileStorage>> {
+        self.0.get(id)
+    }
+}
+
+impl FromIterator<(String, Arc<FileStorage>)> for Storages {
+    fn from_iter<I: IntoIterator<Item = (String, Arc<FileStorage>)>>(storages: I) -> Self {
+        Self(Arc::new(storages.into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_tells_its_exporter_and_no_two_have_the_same() {
+        assert_eq!(file_name("otlp_grpc/backup"), "exporter_otlp_grpc%2fbackup.redb");
+        assert_ne!(file_name("a/b"), file_name("a%2fb"));
+    }
+}

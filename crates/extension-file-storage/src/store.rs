@@ -1,0 +1,229 @@
+//! One file of records: a database that survives being killed, and is replaced when it is beyond repair.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableTable as _, TableDefinition};
+use thiserror::Error;
+
+use crate::backend::FileBackend;
+use crate::record::Record;
+use crate::salvage::salvage;
+
+const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
+/// Of pages: what is written is read once or never.
+const CACHE_BYTES: usize = 8 << 20;
+/// Files beyond repair that are kept, for whoever wants to look into them.
+const KEPT_CORRUPT: u32 = 3;
+/// What is saved from a corrupt file is written in transactions of this size.
+const SALVAGE_BYTES: usize = 16 << 20;
+
+/// What went wrong with the file.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// The operating system refused: the disk is full, perhaps.
+    #[error("{0}")]
+    Io(#[source] io::Error),
+    /// What the file holds makes no sense.
+    #[error("the file is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    database: Database,
+}
+
+/// What a file held when it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Records by rising key.
+    pub(crate) records: Vec<Found>,
+    /// Records that were there once and are no longer whole.
+    pub(crate) corrupt: u64,
+    /// Where a file beyond repair has been moved.
+    pub(crate) moved: Option<PathBuf>,
+}
+
+/// A record of the file, without its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) key: u64,
+    pub(crate) samples: u64,
+    pub(crate) created: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Found {
+    fn new(key: u64, record: &Record) -> Self {
+        let Record { samples, created, ref request } = *record;
+        Self { key, samples, created, bytes: request.len() as u64 }
+    }
+}
+
+impl Store {
+    /// Opens the file, or makes it. Everything in it is checked; a file that is corrupt is moved aside, and what is
+    /// whole in it is taken into a new one.
+    pub(crate) fn open(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
+        match Self::open_sound(path, fsync) {
+            Err(StoreError::Corrupt(_)) => Self::replace(path, fsync),
+            result => result,
+        }
+    }
+
+    fn open_sound(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
+        let file = open_file(path).map_err(StoreError::Io)?;
+        let database = guarded(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE_BYTES);
+            let mut database = builder.create_with_backend(FileBackend::new(file, fsync))?;
+            // Sums over every page, or goes back to the last state that is sound: past this point no pointer in the
+            // file leads astray.
+            database.check_integrity()?;
+            Ok(database)
+        })?;
+        let mut store = Self { path: path.to_owned(), database };
+        let (contents, torn) = store.list()?;
+        if !torn.is_empty() {
+            store.commit(&[], &torn)?;
+        }
+        Ok((store, contents))
+    }
+
+    /// Every record, and the keys of those that are not whole.
+    fn list(&self) -> Result<(Contents, Vec<u64>), StoreError> {
+        guarded(|| {
+            let (mut contents, mut torn) = (Contents::default(), Vec::new());
+            let transaction = self.database.begin_read()?;
+            let table = match transaction.open_table(RECORDS) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok((contents, torn)),
+                Err(error) => return Err(error.into()),
+            };
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                match whole(key.value(), value.value()) {
+                    Some(record) => contents.records.push(Found::new(key.value(), &record)),
+                    None => torn.push(key.value()),
+                }
+            }
+            contents.corrupt = torn.len() as u64;
+            Ok((contents, torn))
+        })
+    }
+
+    /// Moves a corrupt file aside and makes another of what is whole in it.
+    fn replace(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
+        let aside = aside(path);
+        fs::rename(path, &aside).map_err(StoreError::Io)?;
+        let (mut store, mut contents) = Self::open_sound(path, fsync)?;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let corrupt = File::open(&aside).map_err(StoreError::Io)?;
+        let saved = salvage(&corrupt, |key, record| {
+            if contents.records.iter().any(|found| found.key == key) {
+                return Ok(());
+            }
+            contents.records.push(Found::new(key, &record));
+            bytes += record.request.len();
+            batch.push((key, record.encode(key)));
+            if bytes >= SALVAGE_BYTES {
+                bytes = 0;
+                store.commit(&std::mem::take(&mut batch), &[])?;
+            }
+            Ok(())
+        });
+        saved?;
+        store.commit(&batch, &[])?;
+        contents.records.sort_unstable_by_key(|found| found.key);
+        contents.moved = Some(aside);
+        Ok((store, contents))
+    }
+
+    /// Adds and removes records, all or none. They are there for good, in the sense of `fsync`, once this returns.
+    pub(crate) fn commit(&mut self, added: &[(u64, Vec<u8>)], removed: &[u64]) -> Result<(), StoreError> {
+        guarded(|| {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(RECORDS)?;
+                for key in removed {
+                    table.remove(key)?;
+                }
+                for (key, record) in added {
+                    table.insert(key, record.as_slice())?;
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+    }
+
+    /// The record with that key; `None` if it is not there, or not whole.
+    pub(crate) fn read(&self, key: u64) -> Result<Option<Record>, StoreError> {
+        guarded(|| {
+            let table = self.database.begin_read()?.open_table(RECORDS)?;
+            Ok(table.get(key)?.and_then(|value| whole(key, value.value())))
+        })
+    }
+
+    /// Closes the file. What was committed is there.
+    pub(crate) fn close(self) {
+        // A database that has failed may panic when it is dropped.
+        let _outcome = guarded(|| {
+            drop(self.database);
+            Ok(())
+        });
+    }
+
+    /// Bytes that the file takes up.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |file| file.len())
+    }
+}
+
+/// The record in `value`, if it is whole and the one that belongs there.
+fn whole(key: u64, value: &[u8]) -> Option<Record> {
+    Record::decode(value).filter(|(own, _)| *own == key).map(|(_, record)| record)
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // Profiles name what a host runs: for the owner alone.
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Where to move a file that is corrupt: the first name that is free, or the last.
+fn aside(path: &Path) -> PathBuf {
+    let name = |number| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".corrupt-{number}"));
+        PathBuf::from(name)
+    };
+    (1..KEPT_CORRUPT).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(KEPT_CORRUPT))
+}
+
+/// Runs something of the database, which panics here and there over what a corrupt file holds.
+fn guarded<T>(act: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(result) => result.map_err(sort_out),
+        Err(_panic) => Err(StoreError::Corrupt("the database has given up on it".to_owned())),
+    }
+}
+
+/// Tells a corrupt file from a disk that cannot be written.
+fn sort_out(error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Io(error)
+            if !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) =>
+        {
+            StoreError::Io(error)
+        }
+        // What has failed before says no more than that.
+        redb::Error::PreviousIo => StoreError::Io(io::Error::other("the file could not be written before")),
+        error => StoreError::Corrupt(error.to_string()),
+    }
+}

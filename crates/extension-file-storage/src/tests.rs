@@ -1,0 +1,239 @@
+//! Files that are left by crashes, or damaged, and directories that cannot be used.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+use crate::store::{Found, Store};
+use crate::{Appended, Client, Config, FileStorage, OpenError, Record, Stored};
+
+/// Longer than any of this takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(directory: &Path) -> Config {
+    Config {
+        directory: directory.to_owned(),
+        fsync: false,
+        fsync_interval: Duration::ZERO,
+        ..Config::default()
+    }
+}
+
+fn storage(directory: &Path) -> FileStorage {
+    FileStorage::open(config(directory)).unwrap()
+}
+
+/// A client, and what it has found.
+fn client(storage: &FileStorage) -> (Client, Vec<Stored>) {
+    let (tell, told) = mpsc::sync_channel(1);
+    let client = storage.client("otlp", move |stored| tell.send(stored).unwrap()).unwrap();
+    (client, told.recv_timeout(PATIENCE).unwrap())
+}
+
+async fn append(client: &Client, request: &'static [u8], samples: u64) -> crate::Handle {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let handle = client.append(Bytes::from_static(request), samples, |appended| tell.send(appended).unwrap());
+    assert_eq!(told.await.unwrap(), Appended::Durably);
+    handle
+}
+
+#[tokio::test]
+async fn what_is_in_the_file_is_there_for_the_next_client() {
+    let dir = TempDir::new().unwrap();
+    let storage = storage(dir.path());
+    let (first, found) = client(&storage);
+    assert_eq!(found, []);
+    let mut handles = Vec::new();
+    for (request, samples) in [(b"one".as_slice(), 1), (b"two", 2), (b"three", 3)] {
+        handles.push(append(&first, request, samples).await);
+    }
+    assert_eq!(first.read(handles[2]).await, Ok(Some(Bytes::from_static(b"three"))));
+    first.remove(handles[1]);
+    first.flush().await;
+    assert_eq!(first.read(handles[1]).await, Ok(None), "removed");
+    drop(first);
+    let (second, found) = client(&storage);
+    assert_eq!(
+        found.iter().map(|stored| (stored.samples, stored.bytes)).collect::<Vec<_>>(),
+        [(1, 3), (3, 5)]
+    );
+    assert!(found.iter().all(|stored| stored.age < PATIENCE));
+    assert_eq!(second.read(found[0].handle).await, Ok(Some(Bytes::from_static(b"one"))));
+}
+
+/// A copy of the file at any moment is what a kill at that moment leaves.
+#[tokio::test]
+async fn what_was_told_to_be_there_survives_a_kill() {
+    let (dir, after) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let storage = storage(dir.path());
+    let (alive, _) = client(&storage);
+    for number in 1..=20 {
+        append(&alive, b"request", number).await;
+        let copy = after.path().join(number.to_string());
+        fs::create_dir(&copy).unwrap();
+        let file = "exporter_otlp.redb";
+        fs::copy(dir.path().join(file), copy.join(file)).unwrap();
+        let found = Store::open(&copy.join(file), false).unwrap().1;
+        let samples: Vec<_> = found.records.iter().map(|found| found.samples).collect();
+        assert_eq!(samples, (1..=number).collect::<Vec<_>>());
+        assert_eq!((found.corrupt, found.moved), (0, None));
+    }
+}
+
+#[tokio::test]
+async fn a_client_waits_for_the_one_before_it() {
+    let dir = TempDir::new().unwrap();
+    let storage = storage(dir.path());
+    let (first, _) = client(&storage);
+    let (tell, told) = mpsc::sync_channel(1);
+    let second = storage.client("otlp", move |stored| tell.send(stored).unwrap()).unwrap();
+    let waiting = tokio::spawn(async move { append(&second, b"later", 2).await });
+    append(&first, b"first", 1).await;
+    assert!(told.try_recv().is_err());
+    drop(first);
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap().len(), 1);
+    waiting.await.unwrap();
+}
+
+#[test]
+fn a_directory_in_use_is_refused_by_name() {
+    let dir = TempDir::new().unwrap();
+    let first = storage(dir.path());
+    storage(dir.path());
+    drop(first);
+    let held = File::options().write(true).open(dir.path().join("lock")).unwrap();
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("nobody holds it any more");
+    let error = FileStorage::open(Config { timeout: Duration::ZERO, ..config(dir.path()) }).unwrap_err();
+    let path = fs::canonicalize(dir.path()).unwrap();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "directory: {} is in use by another agent (process {}): give each agent a directory of its own",
+            path.display(),
+            std::process::id()
+        )
+    );
+}
+
+#[test]
+fn a_directory_that_is_missing_is_made_if_that_is_wanted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a/b");
+    assert!(matches!(FileStorage::open(config(&path)), Err(OpenError::Missing { .. })));
+    let directory_permissions = "0700".to_owned();
+    FileStorage::open(Config { create_directory: true, directory_permissions, ..config(&path) }).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told() {
+    // Even root cannot make a file there.
+    let error = FileStorage::open(config(Path::new("/proc/self"))).unwrap_err();
+    assert!(error.to_string().ends_with("name a directory that this user may write to"), "{error}");
+    let create = Config { create_directory: true, ..config(Path::new("/proc/self/queue")) };
+    let error = FileStorage::open(create).unwrap_err();
+    assert!(error.to_string().ends_with("name one that this user may create"), "{error}");
+}
+
+/// A file with records of these lengths. Returns them, and the file's bytes.
+fn file_of(lengths: &[usize]) -> (Vec<Record>, Vec<u8>) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("queue");
+    let (mut store, _) = Store::open(&path, false).unwrap();
+    let mut records = Vec::new();
+    for (key, &length) in lengths.iter().enumerate() {
+        let key = key as u64;
+        // Bytes that no other record has.
+        let request = (0..length).map(|at| (at as u64 * 7 + key * 13) as u8).collect();
+        let record = Record { samples: key, created: 5, request };
+        store.commit(&[(key, record.encode(key))], &[]).unwrap();
+        records.push(record);
+    }
+    store.close();
+    (records, fs::read(path).unwrap())
+}
+
+/// Opens a file that holds `bytes`. Returns what is in it, whole, and whether anything was told to be wrong.
+fn open(bytes: &[u8]) -> (Vec<Record>, bool) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("queue");
+    fs::write(&path, bytes).unwrap();
+    let (store, contents) = Store::open(&path, false).unwrap();
+    let read = |found: &Found| store.read(found.key).unwrap().expect("what was found is whole");
+    let records = contents.records.iter().map(read).collect();
+    if let Some(moved) = &contents.moved {
+        assert_eq!(fs::read(moved).unwrap().len(), bytes.len(), "the file is kept");
+    }
+    // The file is as good as new.
+    store.close();
+    let (_, again) = Store::open(&path, false).unwrap();
+    assert_eq!((again.records, again.corrupt, again.moved), (contents.records, 0, None));
+    (records, contents.corrupt > 0 || contents.moved.is_some())
+}
+
+fn check_damaged(records: &[Record], bytes: &[u8], lost_at_most: usize) {
+    let (found, is_told) = open(bytes);
+    assert!(found.iter().all(|record| records.contains(record)), "none is made up");
+    let lost = records.iter().filter(|record| !found.contains(record)).count();
+    assert!(lost <= lost_at_most, "{lost} of {} are lost", records.len());
+    assert!(lost == 0 || is_told, "{lost} are lost without a word");
+}
+
+/// The start of the file tells how to read the rest.
+#[test]
+fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
+    let (records, sound) = file_of(&[10, 5_000, 100_000]);
+    // One bit of each byte, another one of the next.
+    for bit in (0..320 * 8).step_by(9) {
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        check_damaged(&records, &bytes, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A flipped bit costs one record at most, the one it is in, and that is told.
+    #[test]
+    fn a_flipped_bit_loses_one_record_at_most(
+        lengths in prop::collection::vec(0_usize..40_000, 1..8), bit in any::<prop::sample::Index>()
+    ) {
+        let (records, mut bytes) = file_of(&lengths);
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        check_damaged(&records, &bytes, 1);
+    }
+
+    /// Whatever is done to a file, what comes out of it was in it, and what does not is told.
+    #[test]
+    fn any_damage_is_survived(
+        lengths in prop::collection::vec(0_usize..20_000, 1..8),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<[u8; 16]>()), 0..20),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let (records, mut bytes) = file_of(&lengths);
+        for (at, with) in damage {
+            let at = at.index(bytes.len() - with.len());
+            bytes[at..at + with.len()].copy_from_slice(&with);
+        }
+        if let Some(cut) = cut {
+            // An empty file is a new one.
+            bytes.truncate(cut.index(bytes.len()).max(1));
+        }
+        check_damaged(&records, &bytes, records.len());
+    }
+
+    /// A file of anything is no queue, and is survived.
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 1..10_000)) {
+        check_damaged(&[], &bytes, 0);
+    }
+}

@@ -1,0 +1,258 @@
+//! The thread that writes one exporter's file.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tracing::{debug, info, warn};
+
+use crate::client::{Handle, Stored, Unavailable};
+use crate::config::Config;
+use crate::directory::Taken;
+use crate::inbox::{Answer, Append, Asked, Inbox};
+use crate::metrics::Metrics;
+use crate::store::{Contents, Found, Store, StoreError};
+
+/// Between attempts to use a file that has failed.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// An empty file that has grown beyond this is made anew: a database never gets smaller by itself.
+const LARGE_FILE: u64 = 16 << 20;
+
+/// Seconds since 1970.
+pub(crate) fn unix_seconds() -> u64 {
+    // The wall clock itself: what it stamps is compared with after a restart.
+    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
+}
+
+/// Tells what an earlier run has left.
+pub(crate) type Recovered = Box<dyn FnOnce(Vec<Stored>) + Send>;
+
+pub(crate) struct Worker {
+    inbox: Arc<Inbox>,
+    file: Taken,
+    exporter: String,
+    fsync: bool,
+    interval: Duration,
+    metrics: Metrics,
+    /// `None` while the file cannot be used.
+    store: Option<Store>,
+    /// When it last could not.
+    failed: Option<Instant>,
+    /// It has been told that it cannot.
+    is_failing: bool,
+    /// `None` once the file was open.
+    recovered: Option<Recovered>,
+    /// Keys of what is in the file and wanted.
+    live: HashMap<Handle, u64>,
+    /// Keys of what may be in the file and is not wanted.
+    unwanted: Vec<u64>,
+    next_key: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        file: Taken,
+        config: &Config,
+        exporter: &str,
+        recovered: Recovered,
+    ) -> Self {
+        Self {
+            inbox,
+            file,
+            exporter: exporter.to_owned(),
+            fsync: config.fsync,
+            interval: config.fsync_interval,
+            metrics: Metrics::of(exporter),
+            store: None,
+            failed: None,
+            is_failing: false,
+            recovered: Some(recovered),
+            live: HashMap::new(),
+            unwanted: Vec::new(),
+            next_key: 0,
+        }
+    }
+
+    /// Does what is asked for until nobody asks any more.
+    pub(crate) fn run(mut self) {
+        loop {
+            self.open();
+            let Asked { appends, removes, reads, flushes, is_closed, .. } = self.inbox.take(self.interval);
+            for (handle, answer) in reads {
+                // Nobody may wait for it any more.
+                let _unwanted = answer.send(self.read(handle));
+            }
+            self.write(appends, &removes);
+            for flush in flushes {
+                let _unwanted = flush.send(());
+            }
+            if is_closed {
+                break;
+            }
+        }
+        if let Some(store) = self.store.take() {
+            store.close();
+        }
+    }
+
+    /// Opens the file unless it is open, or has just failed.
+    fn open(&mut self) {
+        if self.store.is_some() || self.failed.is_some_and(|failed| failed.elapsed() < TRY_AGAIN_AFTER) {
+            return;
+        }
+        let path = self.file.path();
+        if self.recovered.is_none() && self.live.is_empty() {
+            // Nothing in there is wanted, and to remove it from the file takes room that there may not be.
+            let _gone = fs::remove_file(&path);
+        }
+        match Store::open(&path, self.fsync) {
+            Ok((store, contents)) => {
+                self.store = Some(store);
+                self.take_stock(&contents);
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Notes what is in the file that has been opened.
+    fn take_stock(&mut self, contents: &Contents) {
+        let Contents { records, corrupt, moved } = contents;
+        self.metrics.corrupt_records.increment(*corrupt);
+        let exporter = &self.exporter;
+        if *corrupt > 0 {
+            warn!(exporter, requests = corrupt, "Skipping corrupt requests of the queue.");
+        }
+        if let Some(moved) = moved {
+            self.metrics.corrupt_files.increment(1);
+            warn!(
+                exporter, moved_to = %moved.display(), saved_requests = records.len(),
+                "The file of the queue is corrupt. Going on with what is whole in it."
+            );
+        }
+        let next_key = records.last().map_or(0, |found| found.key.saturating_add(1));
+        self.next_key = self.next_key.max(next_key);
+        match self.recovered.take() {
+            Some(tell) => self.recover(records, tell),
+            None => {
+                // What was told to have failed may be there, and what was removed may be there again.
+                let wanted: HashSet<u64> = self.live.values().copied().collect();
+                let keys = records.iter().map(|found| found.key);
+                self.unwanted = keys.filter(|key| !wanted.contains(key)).collect();
+            }
+        }
+    }
+
+    /// Tells what an earlier run has left.
+    fn recover(&mut self, records: &[Found], tell: Recovered) {
+        let now = unix_seconds();
+        let mut stored = Vec::with_capacity(records.len());
+        for &Found { key, samples, created, bytes } in records {
+            let handle = self.inbox.ask(Asked::handle);
+            self.live.insert(handle, key);
+            let age = Duration::from_secs(now.saturating_sub(created));
+            stored.push(Stored { handle, samples, bytes, age });
+        }
+        self.metrics.recovered.increment(stored.len() as u64);
+        if !stored.is_empty() {
+            info!(
+                exporter = self.exporter,
+                requests = stored.len(),
+                "The queue goes on with what is on disk."
+            );
+        }
+        tell(stored);
+    }
+
+    fn read(&mut self, handle: Handle) -> Answer {
+        self.open();
+        let store = self.store.as_ref().ok_or(Unavailable)?;
+        let Some(key) = self.live.get(&handle) else { return Ok(None) };
+        match store.read(*key) {
+            Ok(Some(record)) => Ok(Some(record)),
+            Ok(None) => {
+                self.metrics.corrupt_records.increment(1);
+                warn!(exporter = self.exporter, requests = 1, "Skipping corrupt requests of the queue.");
+                Ok(None)
+            }
+            Err(error) => {
+                self.fail(&error);
+                Err(Unavailable)
+            }
+        }
+    }
+
+    /// Writes all of it, or nothing.
+    fn write(&mut self, appends: Vec<Append>, removes: &[Handle]) {
+        let gone: HashSet<Handle> = removes.iter().copied().collect();
+        self.unwanted.extend(removes.iter().filter_map(|handle| self.live.remove(handle)));
+        // What is over before it was written need not be.
+        let (over, appends): (Vec<_>, Vec<_>) =
+            appends.into_iter().partition(|append| gone.contains(&append.handle));
+        over.into_iter().for_each(|append| (append.then)(true));
+        if appends.is_empty() && self.unwanted.is_empty() {
+            return;
+        }
+        self.open();
+        let mut added = Vec::with_capacity(appends.len());
+        for append in &appends {
+            added.push((self.next_key, append.record.encode(self.next_key)));
+            self.next_key += 1;
+        }
+        let outcome = self.store.as_mut().map(|store| store.commit(&added, &self.unwanted));
+        let is_there = match outcome {
+            Some(Ok(())) => {
+                self.unwanted.clear();
+                self.note_working();
+                true
+            }
+            Some(Err(error)) => {
+                self.fail(&error);
+                false
+            }
+            None => false,
+        };
+        for (append, (key, _)) in appends.into_iter().zip(added) {
+            if is_there {
+                debug!(exporter = self.exporter, key, samples = append.record.samples, "Queued on disk.");
+                self.live.insert(append.handle, key);
+            }
+            (append.then)(is_there);
+        }
+        self.shrink();
+    }
+
+    /// Makes a large file anew once nothing is left in it.
+    fn shrink(&mut self) {
+        let is_due = self.live.is_empty() && self.recovered.is_none();
+        if is_due && let Some(store) = self.store.take_if(|store| store.file_bytes() > LARGE_FILE) {
+            store.close();
+            self.open();
+        }
+    }
+
+    /// The file cannot be used: until it can, the queue is in memory alone.
+    fn fail(&mut self, error: &StoreError) {
+        if let Some(store) = self.store.take() {
+            store.close();
+        }
+        self.failed = Some(Instant::now());
+        self.metrics.failures.increment(1);
+        if !std::mem::replace(&mut self.is_failing, true) {
+            warn!(
+                exporter = self.exporter, file = %self.file.path().display(), %error,
+                "Cannot use the file of the queue. Keeping the queue in memory until it works."
+            );
+        }
+    }
+
+    /// Something has been written.
+    fn note_working(&mut self) {
+        self.failed = None;
+        if std::mem::take(&mut self.is_failing) {
+            info!(exporter = self.exporter, "The queue is kept on disk again.");
+        }
+    }
+}
