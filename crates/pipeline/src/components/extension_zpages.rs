@@ -1,0 +1,41 @@
+//! `extensions.zpages`.
+
+use std::sync::Arc;
+
+use extension_zpages::{About, Config, Source, ZPages};
+
+use super::factory::{default, schema};
+use super::{
+    BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability,
+};
+
+pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
+    names: &["zpages"],
+    module: "extension-zpages",
+    stability: Stability::Beta,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ExtensionConfig for Config {
+    fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError> {
+        // Not the host itself: it holds us.
+        let host = Arc::downgrade(&settings.host);
+        let about = move || About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            extensions: host.upgrade().map(|host| host.extensions()).unwrap_or_default(),
+            // The one of the Collector's that means something here: always on.
+            features: vec![("service.profilesSupport".to_owned(), true)],
+        };
+        let source = Source { board: settings.host.board.clone(), about: Box::new(about) };
+        let started = ZPages::start(self, source);
+        Ok(Arc::new(started.map_err(|error| format!("endpoint: {error}"))?))
+    }
+}
+
+impl Extension for ZPages {
+    fn stop(&self) -> BoxFuture<()> {
+        Box::pin(ZPages::stop(self))
+    }
+}
