@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use componentstatus::Board;
 
-use super::Extension;
+use super::{Extension, Sampling};
 use crate::config::ComponentId;
 
 /// What components may ask of the process they run in, the Collector's `component.Host`. One in a process:
@@ -15,6 +15,8 @@ use crate::config::ComponentId;
 pub struct Host {
     /// How the stages fare; for extensions that show or judge it.
     pub board: Arc<Board>,
+    /// What samples.
+    pub sampling: Arc<Sampling>,
     extensions: Mutex<BTreeMap<ComponentId, Arc<dyn Extension>>>,
     opened: Mutex<BTreeSet<String>>,
 }
@@ -31,6 +33,12 @@ impl Host {
     /// What a predecessor has written must not be truncated by the one that takes its place.
     pub fn opens_first(&self, name: &str) -> bool {
         lock(&self.opened).insert(name.to_owned())
+    }
+
+    /// Ids of the running extensions.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<String> {
+        lock(&self.extensions).keys().map(ToString::to_string).collect()
     }
 
     /// Notes a running extension.

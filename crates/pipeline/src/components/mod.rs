@@ -8,10 +8,14 @@ mod exporter_debug;
 mod exporter_file;
 mod exporter_otlp_grpc;
 mod exporter_otlp_http;
+mod extension_health_check;
+mod extension_zpages;
 mod factory;
 mod host;
+mod processor_memory_limiter;
 mod processor_procinfo;
 mod receiver_ebpf;
+mod sampling;
 
 pub use class::{
     BoxError, BoxFuture, ExporterConfig, ExporterSettings, Extension, ExtensionConfig, ExtensionSettings,
@@ -19,12 +23,14 @@ pub use class::{
 };
 pub use factory::{Configuration, Factory, Stability};
 pub use host::Host;
+pub use sampling::Sampling;
 
 /// Receivers: where samples come from.
 pub static RECEIVERS: &[Factory<dyn ReceiverConfig>] = &[receiver_ebpf::FACTORY];
 
 /// Processors: what samples pass through.
-pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] = &[processor_procinfo::FACTORY];
+pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] =
+    &[processor_memory_limiter::FACTORY, processor_procinfo::FACTORY];
 
 /// Exporters: where samples go.
 pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
@@ -35,4 +41,5 @@ pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
 ];
 
 /// Extensions: what runs beside the pipelines.
-pub static EXTENSIONS: &[Factory<dyn ExtensionConfig>] = &[];
+pub static EXTENSIONS: &[Factory<dyn ExtensionConfig>] =
+    &[extension_health_check::FACTORY, extension_zpages::FACTORY];

@@ -1,0 +1,30 @@
+//! `processors.memory_limiter`.
+
+use std::sync::Arc;
+
+use processor_memory_limiter::{Config, MemoryLimiterLayer, Settings};
+use tower::Layer as _;
+
+use super::factory::{default, schema};
+use super::{BoxError, Factory, Place, ProcessorConfig, ProcessorSettings, Stability, Stage, stage};
+
+pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
+    names: &["memory_limiter"],
+    module: "processor-memory-limiter",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ProcessorConfig for Config {
+    fn place(&self) -> Place {
+        Place::BeforeAttribution
+    }
+
+    fn start(&self, settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError> {
+        let throttle = settings.host.sampling.throttle();
+        let settings = Settings { id: settings.id.to_string().into(), throttle };
+        Ok(stage(MemoryLimiterLayer::start(self, settings)?.layer(next)))
+    }
+}

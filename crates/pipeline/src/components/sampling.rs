@@ -1,0 +1,121 @@
+//! What samples, for those who may ask it for less, or to have everything delivered now.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use processor_memory_limiter::Throttle;
+use receiver_ebpf::Control;
+
+use crate::config::ComponentId;
+
+/// The receivers that sample, by their handles, and who wants them to sample less.
+///
+/// Several may want that, each by its own divisor: the largest counts.
+#[derive(Debug, Default)]
+pub struct Sampling(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    controls: BTreeMap<ComponentId, Control>,
+    divisors: BTreeMap<u64, u32>,
+    throttles: u64,
+    program_statistics: bool,
+}
+
+impl Sampling {
+    /// Notes a receiver, in the place of its predecessor.
+    pub fn add(&self, id: ComponentId, control: Control) {
+        let mut state = self.lock();
+        control.set_divisor(state.divisor());
+        control.set_program_statistics(state.program_statistics);
+        state.controls.insert(id, control);
+    }
+
+    /// The handle of a receiver.
+    pub fn control(&self, id: &ComponentId) -> Option<Control> {
+        self.lock().controls.get(id).cloned()
+    }
+
+    /// Has every receiver tell all behind it to deliver what they hold.
+    pub fn flush(&self) {
+        self.lock().controls.values().for_each(Control::flush);
+    }
+
+    /// Whether receivers are to have the kernel measure their BPF programs; for those to come, too.
+    pub fn set_program_statistics(&self, on: bool) {
+        let mut state = self.lock();
+        state.program_statistics = on;
+        state.controls.values().for_each(|control| control.set_program_statistics(on));
+    }
+
+    /// One more who may ask for less; until it is dropped.
+    pub fn throttle(self: &Arc<Self>) -> Arc<dyn Throttle> {
+        let mut state = self.lock();
+        state.throttles += 1;
+        Arc::new(Asking { sampling: Arc::clone(self), key: state.throttles })
+    }
+
+    fn ask(&self, key: u64, divisor: u32) {
+        let mut state = self.lock();
+        // One is what everyone asks for who does not ask.
+        match divisor {
+            0 | 1 => state.divisors.remove(&key),
+            divisor => state.divisors.insert(key, divisor),
+        };
+        let divisor = state.divisor();
+        state.controls.values().for_each(|control| control.set_divisor(divisor));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing here is left half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn divisor(&self) -> u32 {
+        self.divisors.values().copied().max().unwrap_or(1)
+    }
+}
+
+#[derive(Debug)]
+struct Asking {
+    sampling: Arc<Sampling>,
+    key: u64,
+}
+
+impl Throttle for Asking {
+    fn set_divisor(&self, divisor: u32) {
+        self.sampling.ask(self.key, divisor);
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.sampling.ask(self.key, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_divisor_counts_for_receivers_of_before_and_after() {
+        let sampling = Arc::new(Sampling::default());
+        let config = receiver_ebpf::Config { samples_per_second: 64, ..receiver_ebpf::Config::default() };
+        let id: ComponentId = ComponentId::parse("ebpf").unwrap();
+        let (first, second) = (Control::new(&config), Control::new(&config));
+        sampling.add(id.clone(), first.clone());
+        let (a, b) = (sampling.throttle(), sampling.throttle());
+        a.set_divisor(4);
+        b.set_divisor(2);
+        assert_eq!(first.samples_per_second(), 16);
+        drop(a);
+        assert_eq!(first.samples_per_second(), 32);
+        sampling.add(id, second.clone());
+        assert_eq!(second.samples_per_second(), 32, "who comes later is told");
+        b.set_divisor(1);
+        assert_eq!(second.samples_per_second(), 64);
+    }
+}
