@@ -17,12 +17,6 @@ pub const FANOUT_QUEUE_CAPACITY: &str = "otelcol_exporter_fanout_queue_capacity_
 pub const INCOMING: &str = "otelcol_processor_incoming_items";
 /// Samples passed on by a processor. As in the Collector.
 pub const OUTGOING: &str = "otelcol_processor_outgoing_items";
-/// Time since the agent started. As in the Collector.
-pub const UPTIME: &str = "otelcol_process_uptime";
-/// CPU time of the agent. As in the Collector.
-pub const CPU: &str = "otelcol_process_cpu_seconds";
-/// Memory of the agent. As in the Collector.
-pub const RSS: &str = "otelcol_process_memory_rss";
 
 /// Tells the recorder what each metric means.
 pub fn describe() {
@@ -46,9 +40,6 @@ pub fn describe() {
     describe_gauge!(FANOUT_QUEUE_CAPACITY, Unit::Bytes, "Most bytes that the fan-out queues for the exporter.");
     describe_counter!(INCOMING, "Samples passed to the processor.");
     describe_counter!(OUTGOING, "Samples passed on by the processor.");
-    describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started.");
-    describe_gauge!(CPU, Unit::Seconds, "CPU time the agent has used, user and system.");
-    describe_gauge!(RSS, Unit::Bytes, "Memory of the agent that is resident.");
 }
 
 /// The number of items, as a counter takes it.
