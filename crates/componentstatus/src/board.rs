@@ -1,6 +1,7 @@
 //! All stages.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pdata::KTime;
@@ -17,20 +18,27 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct State {
     phase: Phase,
-    stages: Vec<Arc<Stage>>,
+    stages: Vec<Weak<Stage>>,
 }
 
 impl Board {
-    /// Adds a stage, part of these pipelines.
+    /// Makes a stage, part of these pipelines, and shows it for as long as somebody has it.
     pub fn stage(&self, kind: Kind, id: &str, pipelines: &[String]) -> Arc<Stage> {
-        let stage = Arc::new(Stage::new(kind, id, pipelines.to_vec(), crate::now()));
-        self.state().stages.push(Arc::clone(&stage));
+        let stage = Arc::new(Stage::new(kind, id, pipelines));
+        self.add(&stage);
         stage
+    }
+
+    /// Shows a stage for as long as somebody has it.
+    pub fn add(&self, stage: &Arc<Stage>) {
+        let stages = &mut self.state().stages;
+        stages.retain(|other| other.strong_count() > 0);
+        stages.push(Arc::downgrade(stage));
     }
 
     /// Takes a stage away.
     pub fn remove(&self, stage: &Arc<Stage>) {
-        self.state().stages.retain(|other| !Arc::ptr_eq(other, stage));
+        self.state().stages.retain(|other| !ptr::eq(other.as_ptr(), Arc::as_ptr(stage)));
     }
 
     /// Notes the phase that the agent has entered.
@@ -53,7 +61,8 @@ impl Board {
     /// As [`snapshot`](Self::snapshot), at any instant.
     #[must_use]
     pub fn snapshot_at(&self, now: KTime) -> Vec<StageView> {
-        let mut stages: Vec<_> = self.state().stages.iter().map(|stage| stage.view(now)).collect();
+        let mut stages: Vec<_> =
+            self.state().stages.iter().filter_map(|stage| Some(stage.upgrade()?.view(now))).collect();
         stages.sort_by_key(|stage| stage.kind);
         stages
     }
@@ -91,11 +100,12 @@ mod tests {
         let board = Board::default();
         let pipelines = ["profiles".to_owned()];
         let (exporter, receiver) = (
-            Stage::new(Kind::Exporter, "otlp", pipelines.to_vec(), second(100)),
-            Stage::new(Kind::Receiver, "ebpf", pipelines.to_vec(), second(100)),
+            Stage::since(Kind::Exporter, "otlp", &pipelines, second(100)),
+            Stage::since(Kind::Receiver, "ebpf", &pipelines, second(100)),
         );
         let (exporter, receiver) = (Arc::new(exporter), Arc::new(receiver));
-        board.state().stages.extend([exporter.clone(), receiver.clone()]);
+        board.add(&exporter);
+        board.add(&receiver);
         (board, receiver, exporter)
     }
 
@@ -131,6 +141,8 @@ mod tests {
         assert_eq!(last.last_failure.as_ref().map(|failure| failure.error.as_str()), Some("no route"));
         board.remove(&exporter);
         assert_eq!(board.snapshot_at(second(112)).len(), 1);
+        drop(receiver);
+        assert_eq!(board.snapshot_at(second(112)).len(), 0, "nobody has it any more");
     }
 
     #[test]

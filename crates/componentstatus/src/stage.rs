@@ -96,11 +96,17 @@ pub struct StageView {
 }
 
 impl Stage {
-    pub(crate) fn new(kind: Kind, id: &str, pipelines: Vec<String>, since: KTime) -> Self {
+    /// A stage that has done nothing yet, part of these pipelines.
+    #[must_use]
+    pub fn new(kind: Kind, id: &str, pipelines: &[String]) -> Self {
+        Self::since(kind, id, pipelines, now())
+    }
+
+    pub(crate) fn since(kind: Kind, id: &str, pipelines: &[String], since: KTime) -> Self {
         Self {
             kind,
             id: id.into(),
-            pipelines,
+            pipelines: pipelines.to_vec(),
             since,
             batches: AtomicU64::new(0),
             samples: AtomicU64::new(0),

@@ -1,12 +1,13 @@
 //! The agent: configuration, the graph of components, and how it reports on itself.
 //!
-//! Start reading at [`assemble`].
+//! Start reading at [`run::Agent`] and `assemble.rs`.
 
-pub mod assemble;
+mod assemble;
 pub mod cli;
 pub mod components;
 pub mod config;
 pub mod inventory;
 pub mod layer;
 pub mod metrics;
+pub mod run;
 pub mod signals;

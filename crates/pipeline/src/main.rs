@@ -8,11 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser as _;
 use pipeline::cli::{Cli, Command};
-use pipeline::config::{Alias, Config};
 use pipeline::inventory::Inventory;
-use pipeline::{assemble, metrics, signals};
+use pipeline::run::supervise;
 use tokio::runtime;
-use tracing::warn;
 
 /// Threads of the runtime: one must be left if an exporter keeps another busy. The receiver reads the
 /// kernel's rings on a thread of its own.
@@ -59,21 +57,9 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(run(&config));
+    let result = runtime.block_on(supervise::run(config, || {
+        cli.load(&|name| env::var(name).ok())
+    }));
     runtime.shutdown_timeout(EXIT_WITHIN);
-    result
-}
-
-async fn run(config: &Config) -> anyhow::Result<()> {
-    // Held: it is for the time that the agent runs.
-    let _telemetry = telemetry::install(&config.telemetry)?;
-    metrics::describe();
-    for name in &config.unset {
-        warn!(name, "Configuration references unset environment variable");
-    }
-    for Alias { alias, name } in &config.aliases {
-        warn!(alias, name, "Alias of a component type is deprecated");
-    }
-    let stop = signals::stop().context("cannot handle signals")?;
-    Ok(assemble::run(config, stop).await?)
+    Ok(result?)
 }

@@ -1,52 +1,140 @@
-//! SIGINT and SIGTERM: the first stops, a second forces.
+//! Signals, and what they ask for.
+//!
+//! | signal | what it asks for |
+//! | --- | --- |
+//! | SIGINT, SIGTERM | stop and deliver what is left; the second one, exit at once |
+//! | SIGHUP | read the configuration again |
+//! | SIGUSR1 | deliver what is held now |
 
-use std::future::Future;
 use std::io;
 use std::process;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 /// Exit code when a second signal cuts the shutdown short.
 pub const FORCED: i32 = 1;
 
-/// Signals that come closer together are one request: `timeout`, a terminal and a supervisor may each
-/// signal the process, its group, or both.
-const SAME_REQUEST: Duration = Duration::from_secs(1);
+/// The same signal within this time is the same request: `timeout`, a terminal or a supervisor may signal a process
+/// itself and then its group. Nobody who waits to see an effect sends another so soon.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
 
-/// Resolves at the first signal; at a later one the process exits at once with [`FORCED`].
-///
-/// # Errors
-/// If the process cannot handle signals.
-pub fn stop() -> io::Result<impl Future<Output = ()> + Send> {
-    let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        let name = next(&mut signals).await;
-        info!(signal = name, "Starting shutdown...");
-        tokio::spawn(async move {
-            ignore_until(Instant::now() + SAME_REQUEST, &mut signals).await;
-            let name = next(&mut signals).await;
-            error!(signal = name, "Second signal: exiting before the shutdown is complete.");
-            process::exit(FORCED);
-        });
-    })
+/// Requests that wait while another is carried out. More are dropped: they would ask for the same.
+const PENDING: usize = 4;
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Stop.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+    /// Deliver what is held.
+    Flush,
 }
 
-async fn ignore_until(end: Instant, signals: &mut (Signal, Signal)) {
-    let mut end = std::pin::pin!(sleep_until(end));
-    loop {
-        tokio::select! {
-            () = &mut end => return,
-            _ = next(signals) => {}
+/// The requests, in the order they came.
+#[derive(Debug)]
+pub struct Signals(mpsc::Receiver<Request>);
+
+impl Signals {
+    /// The next request.
+    pub async fn next(&mut self) -> Request {
+        match self.0.recv().await {
+            Some(request) => request,
+            // The task that sends lives as long as the process.
+            None => std::future::pending().await,
         }
     }
 }
 
-async fn next((interrupt, terminate): &mut (Signal, Signal)) -> &'static str {
+/// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`], whatever
+/// it is doing.
+///
+/// # Errors
+/// If the process cannot handle signals.
+pub fn listen() -> io::Result<Signals> {
+    let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut others = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    // Two stops never wait here, and a full queue has a request of each other kind.
+    let (requests, receiver) = mpsc::channel(PENDING);
+    tokio::spawn(async move {
+        let mut stopping = Stopping::default();
+        loop {
+            let request = tokio::select! {
+                name = next_stop(&mut stop) => match stopping.asked(name, Instant::now()) {
+                    Asked::First => {
+                        info!(signal = name, "Starting shutdown...");
+                        // Never dropped: nothing else is sent from now on.
+                        if requests.send(Request::Stop).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                    Asked::Same => continue,
+                    Asked::Again => {
+                        error!(signal = name, "Second signal: exiting before the shutdown is complete.");
+                        process::exit(FORCED);
+                    }
+                },
+                _ = others.0.recv() => Request::Reload,
+                _ = others.1.recv() => Request::Flush,
+            };
+            if stopping.first.is_none() {
+                let _full = requests.try_send(request);
+            }
+        }
+    });
+    Ok(Signals(receiver))
+}
+
+async fn next_stop((interrupt, terminate): &mut (Signal, Signal)) -> &'static str {
     tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// What has been asked so far.
+#[derive(Debug, Default)]
+struct Stopping {
+    first: Option<(&'static str, Instant)>,
+}
+
+/// What a signal to stop means.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    First,
+    Same,
+    Again,
+}
+
+impl Stopping {
+    fn asked(&mut self, name: &'static str, at: Instant) -> Asked {
+        match self.first {
+            None => {
+                self.first = Some((name, at));
+                Asked::First
+            }
+            Some((first, since)) if first == name && at.duration_since(since) < SAME_REQUEST => Asked::Same,
+            Some(_) => Asked::Again,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_signal_at_once_is_the_same_request_and_any_other_is_the_second() {
+        let (mut stopping, start) = (Stopping::default(), Instant::now());
+        assert_eq!(stopping.asked("SIGTERM", start), Asked::First);
+        assert_eq!(stopping.asked("SIGTERM", start + Duration::from_millis(99)), Asked::Same);
+        assert_eq!(stopping.asked("SIGINT", start + Duration::from_millis(1)), Asked::Again);
+        assert_eq!(stopping.asked("SIGTERM", start + SAME_REQUEST), Asked::Again);
     }
 }

@@ -79,8 +79,6 @@ pub struct ProcessorSettings {
     pub id: ComponentId,
     /// The pipeline it is part of. One that is listed in two pipelines is started for each.
     pub pipeline: ComponentId,
-    /// Changes the receiver of that pipeline: a divisor of its rate, for one that is short of something.
-    pub control: Control,
     /// What surrounds it.
     pub host: Arc<Host>,
 }
@@ -144,6 +142,11 @@ pub trait ExporterConfig: Configuration {
         Vec::new()
     }
 
+    /// Servers it sends to, as endpoints: `host:port` or a URL.
+    fn connects_to(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Longest that it may take to answer one batch by its own configuration, if that is more than usual.
     fn patience(&self) -> Duration {
         Duration::ZERO
@@ -171,6 +174,11 @@ pub trait ExtensionConfig: Configuration {
     /// # Errors
     /// What keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError>;
+
+    /// What only one may have open, named as by [`ExporterConfig::holds`].
+    fn holds(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A running extension.

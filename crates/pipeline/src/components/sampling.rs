@@ -31,6 +31,11 @@ impl Sampling {
         state.controls.insert(id, control);
     }
 
+    /// Forgets a receiver.
+    pub fn remove(&self, id: &ComponentId) {
+        self.lock().controls.remove(id);
+    }
+
     /// The handle of a receiver.
     pub fn control(&self, id: &ComponentId) -> Option<Control> {
         self.lock().controls.get(id).cloned()

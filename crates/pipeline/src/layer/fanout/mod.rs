@@ -51,6 +51,8 @@ struct State {
     /// Of the last batch.
     clock: ClockOffset,
     drain_within: Duration,
+    /// Whether the end of the stream is answered when the exporters have finished, or at once.
+    waits: bool,
     ended: bool,
 }
 
@@ -59,8 +61,14 @@ impl FanOut {
     /// given up.
     #[must_use]
     pub fn new(open: Vec<Inlet>, drain_within: Duration) -> Self {
-        let state =
-            State { open, leaving: Vec::new(), clock: ClockOffset::default(), drain_within, ended: false };
+        let state = State {
+            open,
+            leaving: Vec::new(),
+            clock: ClockOffset::default(),
+            drain_within,
+            waits: true,
+            ended: false,
+        };
         Self { outlets: Outlets(Arc::new(Mutex::new(state))) }
     }
 
@@ -101,6 +109,17 @@ impl Outlets {
         self.state().drain_within = drain_within;
     }
 
+    /// Has the end of the stream answered at once, while exporters finish in the background: others wait to go on.
+    pub fn leave_behind(&self) {
+        self.state().waits = false;
+    }
+
+    /// True if this exporter is among those it leads to.
+    #[must_use]
+    pub fn leads_to(&self, sink: &Arc<Sink>) -> bool {
+        self.state().open.iter().any(|inlet| Arc::ptr_eq(inlet.sink(), sink))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,9 +156,17 @@ impl State {
         let open = mem::take(&mut self.open).into_iter().chain(mem::take(&mut self.leaving));
         let sinks: Vec<_> =
             open.map(|inlet| Arc::clone(inlet.sink())).filter(|sink| sink.has_ended()).collect();
-        async move {
+        let finish = async move {
             for sink in sinks {
                 sink.finish(deadline).await;
+            }
+        };
+        let waits = self.waits;
+        let finish = tokio::spawn(finish);
+        async move {
+            if waits {
+                // It does not panic, and nobody aborts it.
+                let _finished = finish.await;
             }
         }
     }

@@ -134,7 +134,14 @@ impl Sink {
     /// True once the exporter is gone: it has finished, or panicked.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.state().intake.is_dead()
+        self.state().intake.gone().has_changed().is_err()
+    }
+
+    /// Ends the exporter at once, for one that has never been sent anything.
+    pub fn abort(&self) {
+        if let Some(task) = self.state().intake.take_task() {
+            task.abort();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,0 +1,268 @@
+//! The agent while it runs: started from the sinks to the sources, changed while it runs, stopped the other way round.
+
+mod change;
+mod exporters;
+mod extensions;
+mod receivers;
+pub mod supervise;
+pub mod systemd;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use componentstatus::Phase;
+use thiserror::Error;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::assemble::{self, Head};
+use crate::components::{BoxError, ExtensionConfig, Host, Stage};
+use crate::config::{ComponentId, Config, Used};
+use crate::layer::{Outlets, Sink};
+use change::Change;
+use exporters::{Exporters, Staged};
+use extensions::Extensions;
+use receivers::Receivers;
+
+/// Why the agent cannot start or go on.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// A component cannot start.
+    #[error("cannot start {class}::{id}")]
+    Start {
+        /// `receivers`, `processors`, `exporters` or `extensions`.
+        class: &'static str,
+        /// Which.
+        id: ComponentId,
+        /// Why.
+        source: BoxError,
+    },
+    /// A receiver has failed while it ran.
+    #[error("receiver {id} has stopped")]
+    Run {
+        /// Which.
+        id: ComponentId,
+        /// Why.
+        source: BoxError,
+    },
+    /// A receiver's task has panicked.
+    #[error("a receiver has panicked")]
+    Panicked(#[source] JoinError),
+    /// A receiver did not end when it was told to.
+    #[error("a receiver does not stop")]
+    Stuck,
+}
+
+/// The agent's components, running.
+#[derive(Debug)]
+pub struct Agent {
+    host: Arc<Host>,
+    config: Config,
+    extensions: Extensions,
+    exporters: Exporters,
+    receivers: Receivers,
+    outlets: BTreeMap<ComponentId, Outlets>,
+}
+
+impl Agent {
+    /// Starts what `config` says: extensions, exporters, processors, and the receivers last, so that nothing flows
+    /// before there is somewhere for it to go.
+    ///
+    /// # Errors
+    /// [`AgentError`] if a component cannot start. What had been started is stopped again.
+    pub async fn start(config: Config) -> Result<Self, AgentError> {
+        let host = Arc::<Host>::default();
+        let mut agent = Self {
+            extensions: Extensions::new(host.clone()),
+            exporters: Exporters::new(host.clone()),
+            receivers: Receivers::new(host.clone()),
+            outlets: BTreeMap::new(),
+            config,
+            host,
+        };
+        let config = agent.config.clone();
+        let started = async {
+            agent.extensions.change(&config.graph.extensions).await?;
+            let staged = agent.exporters.stage(&config.graph)?;
+            let next = agent.assemble(&config, &staged)?;
+            agent.replace(&config, staged, next).await
+        };
+        if let Err(error) = started.await {
+            agent.close().await;
+            return Err(error);
+        }
+        agent.host.board.enter(Phase::Running);
+        info!("Everything is ready. Begin running and processing data.");
+        Ok(agent)
+    }
+
+    /// What surrounds the components.
+    #[must_use]
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// What it runs by.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Resolves when a component has failed so that the agent cannot go on.
+    pub async fn failed(&mut self) -> AgentError {
+        self.receivers.failed().await
+    }
+
+    /// Goes on as `new` says. What is the same there keeps running; exporters are replaced between two batches, without
+    /// a gap; all else takes every receiver to be started anew. See docs/decisions/reload.md.
+    ///
+    /// # Errors
+    /// If a component cannot start. Unless it is [`ReloadError::Fatal`], all is as before.
+    pub async fn reload(&mut self, new: Config) -> Result<(), ReloadError> {
+        let extensions = self.extensions_for(&new)?;
+        self.extensions.change(&extensions).await.map_err(ReloadError::Refused)?;
+        let result = self.change(&new).await;
+        match result {
+            Ok(()) => self.config = new,
+            Err(ReloadError::Fatal(_)) => {}
+            Err(_) => {
+                self.extensions.change(&self.config.graph.extensions).await.map_err(ReloadError::Fatal)?
+            }
+        }
+        result
+    }
+
+    /// The extensions that are to run: those of `new`, and those that exporters are still using.
+    fn extensions_for(&self, new: &Config) -> Result<Vec<Used<dyn ExtensionConfig>>, ReloadError> {
+        let (mut wanted, in_use) = (new.graph.extensions.clone(), self.exporters.extensions());
+        for used in
+            self.extensions.changed(&new.graph.extensions).filter(|(id, _)| in_use.contains(&id.to_string()))
+        {
+            if wanted.iter().any(|(id, _)| *id == used.0) {
+                return Err(ReloadError::InUse { id: used.0.clone() });
+            }
+            // Stopped by the reload after the one that has its exporters finish.
+            wanted.push(used.clone());
+        }
+        Ok(wanted)
+    }
+
+    async fn change(&mut self, new: &Config) -> Result<(), ReloadError> {
+        let change = Change::between(&self.config, new);
+        let staged = self.exporters.stage(&new.graph).map_err(ReloadError::Refused)?;
+        let (started, stopped) = (staged.started(), staged.stopped());
+        let Some(reason) = change.restart else {
+            self.swap(new, staged);
+            for (id, config) in &change.adjust {
+                self.host.sampling.control(id).iter().for_each(|control| config.adjust(control));
+            }
+            info!(?started, ?stopped, "Configuration reloaded. Nothing was lost.");
+            return Ok(());
+        };
+        let next = self.assemble(new, &staged).map_err(ReloadError::Refused)?;
+        let stopped_at = Instant::now();
+        // Exporters that leave finish in the background: the receivers are not to wait for them.
+        self.outlets.values().for_each(Outlets::leave_behind);
+        if let Err(error) = self.receivers.stop(self.config.shutdown_timeout).await {
+            warn!(%error, "Receiver has not ended well.");
+        }
+        // They keep open the exporters that stay, whatever happens now.
+        let outlets = next.outlets.clone();
+        if let Err(error) = self.replace(new, staged, next).await {
+            let old = self.config.clone();
+            let restored = async {
+                let staged = self.exporters.stage(&old.graph)?;
+                let next = self.assemble(&old, &staged)?;
+                self.replace(&old, staged, next).await
+            };
+            restored.await.map_err(ReloadError::Fatal)?;
+            drop(outlets);
+            return Err(ReloadError::Refused(error));
+        }
+        let gap = stopped_at.elapsed();
+        warn!(?started, ?stopped, reason, ?gap, "Configuration reloaded. Nothing was sampled meanwhile.");
+        Ok(())
+    }
+
+    /// Puts other exporters behind the pipelines that run.
+    fn swap(&mut self, new: &Config, staged: Staged) {
+        let mut ways = Vec::new();
+        for pipeline in &new.graph.pipelines {
+            let Some(outlets) = self.outlets.get(&pipeline.id) else { continue };
+            let sinks: Vec<_> = self.exporters.sinks(&staged, pipeline).cloned().collect();
+            let missing = sinks.iter().filter(|sink| !outlets.leads_to(sink));
+            // All are opened before any is closed: an exporter that only changes pipelines must not take that for
+            // its end.
+            let inlets: Vec<_> = missing.map(Sink::open).collect();
+            ways.push((outlets, sinks, inlets));
+        }
+        for (outlets, stay, inlets) in ways {
+            outlets.drain_within(new.shutdown_timeout);
+            outlets.swap(|sink| !stay.iter().any(|other| Arc::ptr_eq(other, sink)), inlets);
+        }
+        self.exporters.commit(staged);
+    }
+
+    /// Builds the pipelines, up to their heads. Nothing flows yet.
+    fn assemble(&self, new: &Config, staged: &Staged) -> Result<Assembled, AgentError> {
+        let mut assembled = Assembled::default();
+        for pipeline in &new.graph.pipelines {
+            let inlets = self.exporters.sinks(staged, pipeline).map(Sink::open).collect();
+            let Head { stage, outlets } = assemble::head(&self.host, pipeline, inlets, new.shutdown_timeout)?;
+            assembled.heads.push((pipeline.id.clone(), stage));
+            assembled.outlets.insert(pipeline.id.clone(), outlets);
+        }
+        Ok(assembled)
+    }
+
+    /// Starts the receivers in front of these pipelines; none runs.
+    async fn replace(&mut self, new: &Config, staged: Staged, next: Assembled) -> Result<(), AgentError> {
+        self.receivers.start(&new.graph, next.heads).await?;
+        self.outlets = next.outlets;
+        self.exporters.commit(staged);
+        Ok(())
+    }
+
+    /// Stops all in the reverse order: what was received before is exported, as far as that takes no longer than
+    /// `shutdown_timeout`.
+    ///
+    /// # Errors
+    /// If a receiver did not end well.
+    pub async fn stop(mut self) -> Result<(), AgentError> {
+        self.host.board.enter(Phase::Stopping);
+        let result = self.receivers.stop(self.config.shutdown_timeout).await;
+        self.close().await;
+        result
+    }
+
+    async fn close(&mut self) {
+        self.outlets.clear();
+        self.exporters.finish(Instant::now() + self.config.shutdown_timeout).await;
+        self.extensions.stop().await;
+    }
+}
+
+/// Pipelines that nothing flows through yet.
+#[derive(Debug, Default)]
+struct Assembled {
+    heads: Vec<(ComponentId, Stage)>,
+    outlets: BTreeMap<ComponentId, Outlets>,
+}
+
+/// Why a new configuration is not in force.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// It cannot be started; the old one goes on.
+    #[error(transparent)]
+    Refused(AgentError),
+    /// It changes an extension that exporters are using; the old one goes on.
+    #[error("extensions::{id}: is used by exporters that run, so its change needs a restart")]
+    InUse {
+        /// The extension.
+        id: ComponentId,
+    },
+    /// It cannot be started, and the old one neither.
+    #[error("the old configuration cannot be started again either")]
+    Fatal(#[source] AgentError),
+}

@@ -1,0 +1,69 @@
+//! What systemd, or whoever speaks its protocol, is told: sd_notify(3). Nothing if `NOTIFY_SOCKET` is not set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use componentstatus::{Board, Thresholds};
+use sd_notify::NotifyState;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, warn};
+
+/// Something to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The agent runs, again if it has reloaded.
+    Ready,
+    /// A reload has begun.
+    Reloading,
+    /// The shutdown has begun.
+    Stopping,
+    /// What it does, for `systemctl status`.
+    Status(&'static str),
+}
+
+/// Tells it. A failure is logged: the agent does its work all the same.
+pub fn notify(notices: &[Notice]) {
+    let mut states = Vec::new();
+    for notice in notices {
+        match notice {
+            Notice::Ready => states.push(NotifyState::Ready),
+            Notice::Reloading => {
+                states.push(NotifyState::Reloading);
+                // Wanted beside it by `Type=notify-reload`.
+                states.extend(NotifyState::monotonic_usec_now().ok());
+            }
+            Notice::Stopping => states.push(NotifyState::Stopping),
+            Notice::Status(status) => states.push(NotifyState::Status(status)),
+        }
+    }
+    tell(&states);
+}
+
+/// Feeds the watchdog, if there is one, twice as often as it wants; but only while the watermark advances: not once a
+/// receiver has passed nothing on for as long as the watchdog waits, or as a health check would.
+pub fn watchdog(board: Arc<Board>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Some(timeout) = sd_notify::watchdog_enabled() else { return };
+        let stalled_after = timeout.clamp(Duration::from_secs(1), Thresholds::STALLED_AFTER);
+        let mut ticks = interval((timeout / 2).max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_stalled = false;
+        loop {
+            ticks.tick().await;
+            let stalled = board.stalled(stalled_after);
+            match &stalled {
+                None => tell(&[NotifyState::Watchdog]),
+                Some(reason) if !was_stalled => error!(reason, "Not feeding the watchdog."),
+                Some(_) => {}
+            }
+            was_stalled = stalled.is_some();
+        }
+    })
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "Cannot tell the service manager how the agent fares.");
+    }
+}
