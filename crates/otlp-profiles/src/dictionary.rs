@@ -1,7 +1,7 @@
 //! The seven tables of a request, each value in them once, and the lists their entries share.
 
 use crate::table::{Lists, Records};
-use crate::wire::Writer;
+use crate::wire::{Writer, bytes_field, varint_len};
 
 /// Value of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub(crate) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// Bytes of an `AnyValue`.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Str(text) => bytes_field(text.len()),
+            Self::Bool(_) => 2,
+            Self::Int(number) => 1 + varint_len(number.cast_unsigned()),
+        }
+    }
+
     /// Appends the fields of an `AnyValue`.
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         let mut out = Writer(out);

@@ -13,7 +13,7 @@ const KERNEL_SERVICE: &str = "[kernel]";
 
 /// Writes the `Resource` of an image.
 pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
-    let mut list = Attributes { out, value: Vec::new() };
+    let mut list = Attributes(out);
     let name = executable_name(&image.kind);
     let kernel = matches!(image.kind, ImageKind::Kernel(_));
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
@@ -30,7 +30,7 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
 
 /// Writes the `Resource` of an image of which nothing is known but what the sample tells.
 pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
-    let mut list = Attributes { out, value: Vec::new() };
+    let mut list = Attributes(out);
     let name = if sample.kernel_thread { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
     list.text(attributes::SERVICE_NAME, if sample.kernel_thread { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
@@ -51,11 +51,7 @@ pub fn executable_name(kind: &ImageKind) -> Cow<'_, str> {
 }
 
 /// Writes attributes of a `Resource`.
-struct Attributes<'a> {
-    out: &'a mut Vec<u8>,
-    /// Kept between attributes for its memory.
-    value: Vec<u8>,
-}
+struct Attributes<'a>(&'a mut Vec<u8>);
 
 impl Attributes<'_> {
     fn process(&mut self, key: ImageKey, created: UnixNanos) {
@@ -89,11 +85,10 @@ impl Attributes<'_> {
 
     /// A `KeyValue`.
     fn value(&mut self, key: &str, value: Value<'_>) {
-        self.value.clear();
-        value.write(&mut self.value);
-        let mut out = Writer(self.out);
-        out.header(1, bytes_field(key.len()) + bytes_field(self.value.len()));
+        let mut out = Writer(self.0);
+        out.header(1, bytes_field(key.len()) + bytes_field(value.len()));
         out.bytes(1, key.as_bytes());
-        out.bytes(2, &self.value);
+        out.header(2, value.len());
+        value.write(self.0);
     }
 }

@@ -22,30 +22,33 @@ fn push_all(windows: &mut Windows, batches: &[Batch]) -> u64 {
     measured.count_total
 }
 
-/// Captures of known stacks cost no memory of their own, nor does a second window like the first.
+/// Once a window is as large as those before, captures of stacks that it knows cost no memory of their own, and the
+/// first of each stack costs memory only for the texts of its image and files.
 #[test]
 fn known_stacks_allocate_nothing() {
-    let first = Host::new(8).batches(5_000);
+    /// Half of a window.
+    const HALF: Duration = Duration::from_secs(35);
+    /// Its executable and libraries among them.
+    const FILES: u64 = host::PROCESSES + host::LIBRARIES;
+    let batches = Host::new(8).batches(5_000);
     let mut windows = Windows::new(WINDOW, usize::MAX);
-    let new = push_all(&mut windows, &first);
-    assert!(new > 0, "the counter counts");
-    // The log of captures grows by doubling: it is full-grown after this.
-    push_all(&mut windows, &Host::again(&first, Duration::from_secs(35)));
-
-    let second = Host::again(&first, WINDOW);
-    let (opening, rest) = second.split_at(1);
-    let requests: Vec<_> = opening.iter().flat_map(|batch| windows.push(batch).requests).collect();
-    assert_eq!(requests.iter().map(|request| request.samples).sum::<u64>(), 10_000);
-    // The first batch of a window closes the one before and gathers in a window of its own beside it: two are in use
-    // from then on, and this one is new. The third uses what the first has left.
-    push_all(&mut windows, rest);
-    push_all(&mut windows, &Host::again(&first, WINDOW + Duration::from_secs(35)));
-
-    let third = Host::again(&first, 2 * WINDOW);
-    let (opening, rest) = third.split_at(1);
-    assert_eq!(opening.iter().map(|batch| windows.push(batch).requests.len()).sum::<usize>(), 1);
-    assert_eq!(push_all(&mut windows, rest), 0, "a window like one before, in its memory");
-    assert_eq!(push_all(&mut windows, &Host::again(&first, 2 * WINDOW + Duration::from_secs(35))), 0);
+    for number in 0..4 {
+        let first = Host::again(&batches, WINDOW * number);
+        let (opening, rest) = first.split_at(1);
+        let closed =
+            opening.iter().flat_map(|batch| windows.push(batch).requests).map(|request| request.samples);
+        assert_eq!(closed.sum::<u64>(), if number == 0 { 0 } else { 10_000 });
+        let new = push_all(&mut windows, rest);
+        let known = push_all(&mut windows, &Host::again(&batches, WINDOW * number + HALF));
+        match number {
+            // Each batch opens a window before it closes the last: two are in use, and both grow to what they need.
+            0 | 1 => assert!(known > 0 && new > known, "the counter counts: {new}, {known}"),
+            _ => {
+                assert_eq!(known, 0, "in window {number}");
+                assert!(new < 8 * (host::PROCESSES + FILES), "{new} in window {number}");
+            }
+        }
+    }
 }
 
 /// What a window allocates once it is warm is its requests, not its samples.
@@ -56,8 +59,7 @@ fn closing_a_window_allocates_for_its_requests_alone() {
         let mut windows = Windows::new(WINDOW, usize::MAX);
         let repeats = u32::try_from(samples / 1_000).unwrap();
         let fill = |windows: &mut Windows, from: Duration| {
-            let last = (0..repeats).map(|n| Host::again(&first, from + Duration::from_secs(7) * n)).flatten();
-            for batch in last {
+            for batch in (0..repeats).flat_map(|n| Host::again(&first, from + Duration::from_secs(7) * n)) {
                 windows.push(&batch);
             }
         };

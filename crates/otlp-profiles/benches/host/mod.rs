@@ -12,6 +12,8 @@ use pdata::*;
 
 /// Processes of the host.
 pub(crate) const PROCESSES: u64 = 60;
+/// Libraries that they share.
+pub(crate) const LIBRARIES: u64 = 8;
 /// Distinct stacks that a process can show; how many it does show depends on how long one looks.
 const STACKS: f64 = 20_000.0;
 /// Threads of a process.
@@ -29,8 +31,9 @@ pub(crate) struct Host {
 impl Host {
     /// The host at its first sample.
     pub(crate) fn new(cpus: u64) -> Self {
-        let libraries: Vec<_> =
-            (0..8).map(|n| file(1_000 + n, &format!("/usr/lib/x86_64-linux-gnu/lib{n}.so"))).collect();
+        let libraries: Vec<_> = (0..LIBRARIES)
+            .map(|n| file(1_000 + n, &format!("/usr/lib/x86_64-linux-gnu/lib{n}.so")))
+            .collect();
         let programs = (0..PROCESSES).map(|n| program(n, &libraries)).collect();
         Self { cpus, programs, random: 0x9e37_79b9_7f4a_7c15, taken: 0 }
     }
@@ -77,6 +80,7 @@ impl Host {
     }
 
     /// A number below `ranks`, each as likely as 1/(n + 1).
+    #[allow(clippy::cast_possible_truncation, reason = "a rank is small and not negative")]
     fn zipf(&mut self, ranks: f64) -> u64 {
         let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         ((ranks + 1.0).powf(uniform) - 1.0) as u64
