@@ -20,7 +20,7 @@ mod loader;
 mod metrics;
 mod order;
 mod perf_record;
-mod preflight;
+pub mod preflight;
 mod reader;
 mod receiver;
 mod ring;

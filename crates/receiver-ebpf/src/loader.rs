@@ -166,6 +166,11 @@ fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
     move |source| StartError::Attach { program, source: Box::new(source) }
 }
 
+/// Bytes of all rings for so many CPUs.
+pub(crate) fn ring_bytes(cpus: usize) -> u32 {
+    sample_ring_bytes(cpus).saturating_add(LIFECYCLE_RING)
+}
+
 /// The kernel wants a power of two.
 fn sample_ring_bytes(cpus: usize) -> u32 {
     let (least, most) = SAMPLE_RING_BOUNDS;

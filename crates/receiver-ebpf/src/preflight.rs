@@ -1,5 +1,8 @@
 //! What the machine must offer, checked before the kernel is asked, since its own refusals say little.
 
+mod facts;
+mod report;
+
 use std::fs;
 use std::path::Path;
 
@@ -7,11 +10,20 @@ use aya::util::KernelVersion;
 
 use crate::error::StartError;
 
+pub use report::{Finding, Verdict, report};
+
 /// `bpf_loop` is of 5.17; the rest is older.
 const OLDEST_KERNEL: (KernelVersion, &str) = (KernelVersion::new(5, 17, 0), "5.17");
 /// Inode of the first pid namespace: `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
+/// The kernel's own types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+const CAP_DAC_OVERRIDE: u32 = 1;
+const CAP_DAC_READ_SEARCH: u32 = 2;
+const CAP_IPC_LOCK: u32 = 14;
+const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
@@ -25,7 +37,7 @@ pub(crate) fn check() -> Result<(), StartError> {
         let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         return Err(StartError::KernelTooOld { found, needed });
     }
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+    if !Path::new(BTF).exists() {
         return Err(StartError::NoBtf);
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::sys::PerfRing;
 
 /// An exec leaves about 1 KiB, so this holds some 500 of them on one CPU between two polls. With its control page it is
 /// what the kernel lets anyone lock (`kernel.perf_event_mlock_kb`).
-const RING_BYTES: usize = 512 << 10;
+pub(crate) const RING_BYTES: usize = 512 << 10;
 
 /// One ring a CPU.
 #[derive(Debug)]

@@ -1,0 +1,333 @@
+//! What works on this machine, what does not, and what to do: for people, before they run the agent.
+
+use std::error::Error;
+
+use pdata::KTime;
+
+use super::facts::Facts;
+use super::{
+    CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE,
+    OLDEST_KERNEL,
+};
+use crate::error::StartError;
+use crate::loader::{Programs, ring_bytes};
+use crate::sideband::{RING_BYTES, Sideband};
+
+/// The deepest stack that a sample holds, and the kernel's default.
+const MAX_STACK: u64 = 127;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it has to be.
+    Works,
+    /// The agent runs, and something will be missing.
+    Limits,
+    /// The agent cannot run.
+    Fails,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: String,
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was found, and what that means.
+    pub found: String,
+    /// What to do, if there is something.
+    pub fix: Option<String>,
+}
+
+/// Looks at the kernel, its settings and this process's privileges; if nothing speaks against it, has the kernel verify
+/// every BPF program and opens perf's stream of one CPU. Nothing is left behind.
+#[must_use]
+pub fn report() -> Vec<Finding> {
+    let facts = Facts::read();
+    let mut findings = assess(&facts);
+    if findings.iter().all(|finding| finding.verdict != Verdict::Fails) {
+        findings.push(attempt("BPF programs", "loaded and verified", Programs::load(facts.cpus).map(drop)));
+        findings.push(attempt("perf events", "opened on CPU 0", Sideband::open(&[0], KTime::ZERO).map(drop)));
+    }
+    findings
+}
+
+fn attempt(name: &str, works: &str, result: Result<(), StartError>) -> Finding {
+    let Err(error) = result else { return finding(name, Verdict::Works, works) };
+    let mut found = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        // The verifier's log has many lines, of which the last ones say what is wrong.
+        let text = source.to_string().lines().collect::<Vec<_>>().join(" ");
+        found.push_str(&format!(": {text}"));
+        cause = source.source();
+    }
+    finding(name, Verdict::Fails, &found)
+}
+
+fn finding(name: &str, verdict: Verdict, found: &str) -> Finding {
+    Finding { name: name.to_owned(), verdict, found: found.to_owned(), fix: None }
+}
+
+impl Finding {
+    fn fix(self, fix: &str) -> Self {
+        Self { fix: Some(fix.to_owned()), ..self }
+    }
+}
+
+/// What the facts mean.
+fn assess(facts: &Facts) -> Vec<Finding> {
+    use Verdict::{Fails, Limits, Works};
+    vec![
+        kernel(facts),
+        match facts.btf {
+            true => finding("BTF", Works, "the kernel tells its types"),
+            false => finding("BTF", Fails, &format!("{} is missing", super::BTF))
+                .fix("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+        },
+        privilege(facts, &[CAP_BPF, CAP_SYS_ADMIN], "CAP_BPF", Fails, "BPF programs cannot be loaded"),
+        privilege(
+            facts,
+            &[CAP_PERFMON, CAP_SYS_ADMIN],
+            "CAP_PERFMON",
+            Fails,
+            "CPUs cannot be sampled, and BPF programs cannot trace",
+        ),
+        privilege(
+            facts,
+            &[CAP_SYS_PTRACE],
+            "CAP_SYS_PTRACE",
+            Limits,
+            "the files that other users' processes have mapped cannot be opened: no build IDs of them",
+        ),
+        privilege(
+            facts,
+            &[CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE],
+            "CAP_DAC_READ_SEARCH",
+            Limits,
+            "executables that only their owner may read have no build IDs",
+        ),
+        namespace(facts),
+        lockdown(facts),
+        stack(facts),
+        informational("kernel.perf_event_paranoid", facts.paranoid, "CAP_PERFMON goes before it"),
+        informational(
+            "kernel.unprivileged_bpf_disabled",
+            facts.unprivileged_bpf_disabled,
+            "CAP_BPF goes before it",
+        ),
+        statistics(facts),
+        memlock(facts),
+        rings(facts),
+    ]
+}
+
+fn kernel(facts: &Facts) -> Finding {
+    let (oldest, needed) = OLDEST_KERNEL;
+    let found = format!("Linux {}, {needed} or newer is needed", facts.release);
+    match facts.kernel {
+        Some(kernel) if kernel < oldest => {
+            finding("kernel", Verdict::Fails, &found).fix("upgrade the kernel")
+        }
+        _ => finding("kernel", Verdict::Works, &found),
+    }
+}
+
+/// A capability, or another that includes it.
+fn privilege(facts: &Facts, any_of: &[u32], name: &str, without: Verdict, missing: &str) -> Finding {
+    if any_of.iter().any(|capability| facts.has(*capability)) {
+        return finding(name, Verdict::Works, "granted");
+    }
+    finding(name, without, &format!("is not granted: {missing}")).fix(&format!(
+        "run as root, or grant it (systemd: AmbientCapabilities={name}; Kubernetes: capabilities.add: [{}])",
+        name.trim_start_matches("CAP_")
+    ))
+}
+
+fn namespace(facts: &Facts) -> Finding {
+    match facts.host_pids {
+        Some(false) => {
+            finding("pid namespace", Verdict::Fails, "is not the host's: processes would have other pids")
+                .fix("start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)")
+        }
+        Some(true) => finding("pid namespace", Verdict::Works, "the host's"),
+        None => finding("pid namespace", Verdict::Works, "is not told by /proc"),
+    }
+}
+
+fn lockdown(facts: &Facts) -> Finding {
+    let level = facts.lockdown.as_deref().unwrap_or("none");
+    match level {
+        "confidentiality" => finding(
+            "lockdown",
+            Verdict::Fails,
+            "is at confidentiality: BPF programs may not read the kernel's memory, nor perf sample it",
+        )
+        .fix("boot with lockdown=integrity"),
+        level => finding("lockdown", Verdict::Works, level),
+    }
+}
+
+fn stack(facts: &Facts) -> Finding {
+    let name = "kernel.perf_event_max_stack";
+    match facts.max_stack {
+        Some(frames) if frames < MAX_STACK => {
+            finding(name, Verdict::Limits, &format!("is {frames}: deeper stacks are cut there"))
+                .fix(&format!("sysctl {name}={MAX_STACK}"))
+        }
+        Some(frames) => finding(name, Verdict::Works, &format!("{frames} frames")),
+        None => finding(name, Verdict::Works, "is not told by /proc"),
+    }
+}
+
+/// A setting that people know to matter for others.
+fn informational(name: &str, value: Option<impl ToString>, why: &str) -> Finding {
+    let value = value.map_or("not there".to_owned(), |value| value.to_string());
+    finding(name, Verdict::Works, &format!("{value}, which does not matter here: {why}"))
+}
+
+fn statistics(facts: &Facts) -> Finding {
+    let name = "BPF statistics";
+    if facts.bpf_stats.is_some_and(|on| on > 0) {
+        return finding(name, Verdict::Works, "on for the whole machine");
+    }
+    if facts.has(CAP_SYS_ADMIN) {
+        return finding(
+            name,
+            Verdict::Works,
+            "off, can be switched on while the agent measures its programs",
+        );
+    }
+    finding(
+        name,
+        Verdict::Limits,
+        "off, and switching them on needs CAP_SYS_ADMIN: no metrics of what the programs cost",
+    )
+    .fix("sysctl kernel.bpf_stats_enabled=1 if they are wanted (metrics at level detailed)")
+}
+
+/// perf's rings are locked memory, of which each user has some on each CPU, then this process's limit.
+fn memlock(facts: &Facts) -> Finding {
+    let name = "locked memory";
+    let per_cpu = RING_BYTES as u64 + rustix::param::page_size() as u64;
+    let (cpus, needed) = (facts.cpus as u64, per_cpu.saturating_mul(facts.cpus as u64));
+    if facts.has(CAP_IPC_LOCK) || facts.paranoid.is_some_and(|level| level < 0) {
+        return finding(name, Verdict::Works, "not bounded");
+    }
+    let allowed = facts.mlock_kb.unwrap_or_default().saturating_mul(1024).saturating_mul(cpus);
+    let allowed = facts.memlock.map(|own| own.saturating_add(allowed));
+    let amounts =
+        |allowed: u64| format!("perf's rings take {} KiB of {} KiB allowed", needed >> 10, allowed >> 10);
+    match allowed {
+        None => finding(name, Verdict::Works, "not bounded"),
+        Some(allowed) if needed <= allowed => finding(name, Verdict::Works, &amounts(allowed)),
+        Some(allowed) => finding(name, Verdict::Fails, &amounts(allowed))
+            .fix("grant CAP_IPC_LOCK, or raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=) or kernel.perf_event_mlock_kb"),
+    }
+}
+
+fn rings(facts: &Facts) -> Finding {
+    let bpf = u64::from(ring_bytes(facts.cpus));
+    let perf = RING_BYTES as u64 * facts.cpus as u64;
+    let found = format!("{} MiB of the kernel's memory for {} CPUs", (bpf + perf) >> 20, facts.cpus);
+    finding("rings", Verdict::Works, &found)
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::util::KernelVersion;
+
+    use super::*;
+
+    /// A machine on which everything works, without being root.
+    fn facts() -> Facts {
+        let capabilities =
+            [CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_SYS_ADMIN];
+        Facts {
+            kernel: Some(KernelVersion::new(6, 1, 0)),
+            release: "6.1.0".to_owned(),
+            btf: true,
+            capabilities: capabilities.iter().map(|bit| 1 << bit).sum(),
+            host_pids: Some(true),
+            lockdown: None,
+            paranoid: Some(2),
+            max_stack: Some(127),
+            unprivileged_bpf_disabled: Some(2),
+            bpf_stats: Some(0),
+            mlock_kb: Some(516),
+            memlock: Some(8 << 20),
+            cpus: 2,
+        }
+    }
+
+    /// Name and verdict of what does not work.
+    fn troubles(facts: &Facts) -> Vec<(String, Verdict)> {
+        let troubles = assess(facts).into_iter().filter(|finding| finding.verdict != Verdict::Works);
+        troubles
+            .map(|finding| {
+                assert!(finding.fix.is_some(), "{finding:?}");
+                (finding.name, finding.verdict)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_thing_that_is_missing_is_told_with_what_to_do() {
+        use Verdict::{Fails, Limits};
+        assert_eq!(troubles(&facts()), []);
+        let without = |capability: u32| facts().capabilities & !(1 << capability);
+        for (facts, name, verdict) in [
+            (Facts { kernel: Some(KernelVersion::new(5, 16, 9)), ..facts() }, "kernel", Fails),
+            (Facts { btf: false, ..facts() }, "BTF", Fails),
+            (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
+            (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
+            (Facts { max_stack: Some(64), ..facts() }, "kernel.perf_event_max_stack", Limits),
+            (Facts { capabilities: without(CAP_SYS_PTRACE), ..facts() }, "CAP_SYS_PTRACE", Limits),
+            (Facts { capabilities: without(CAP_DAC_READ_SEARCH), ..facts() }, "CAP_DAC_READ_SEARCH", Limits),
+            (Facts { capabilities: without(CAP_SYS_ADMIN), ..facts() }, "BPF statistics", Limits),
+            (
+                Facts {
+                    capabilities: without(CAP_IPC_LOCK),
+                    cpus: 64,
+                    memlock: Some(0),
+                    mlock_kb: Some(1),
+                    ..facts()
+                },
+                "locked memory",
+                Fails,
+            ),
+        ] {
+            assert_eq!(troubles(&facts), [(name.to_owned(), verdict)]);
+        }
+        let none = Facts { capabilities: 0, ..facts() };
+        let names: Vec<_> = troubles(&none).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "BPF statistics"]
+        );
+    }
+
+    #[test]
+    fn what_the_rings_lock_is_compared_with_what_may_be_locked() {
+        let bounded = |mlock_kb, memlock| Facts {
+            capabilities: facts().capabilities & !(1 << CAP_IPC_LOCK),
+            mlock_kb,
+            memlock,
+            ..facts()
+        };
+        assert_eq!(troubles(&bounded(Some(516), Some(0))), []);
+        assert_eq!(troubles(&bounded(Some(0), Some(2 << 20))), []);
+        assert_eq!(troubles(&bounded(Some(0), None)), []);
+        assert_eq!(troubles(&bounded(Some(0), Some(1 << 20))).len(), 1);
+        assert_eq!(troubles(&Facts { paranoid: Some(-1), ..bounded(Some(0), Some(0)) }), []);
+    }
+
+    #[test]
+    #[ignore = "needs root: loads BPF programs"]
+    fn this_machine_can_run_the_agent() {
+        let findings = report();
+        assert!(findings.iter().all(|finding| finding.verdict != Verdict::Fails), "{findings:#?}");
+        assert!(findings.iter().any(|finding| finding.name == "perf events"), "{findings:#?}");
+    }
+}
