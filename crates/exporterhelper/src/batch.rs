@@ -73,6 +73,11 @@ where
     }
 }
 
-async fn merged(group: Vec<Request>, _max_bytes: usize) -> Result<Vec<Request>, SendError> {
-    Ok(group)
+async fn merged(group: Vec<Request>, max_bytes: usize) -> Result<Vec<Request>, SendError> {
+    if group.len() < 2 {
+        return Ok(group);
+    }
+    // Megabytes are decoded and encoded: not on the runtime's threads.
+    let merged = tokio::task::spawn_blocking(move || otlp_profiles::merge(&group, max_bytes));
+    merged.await.map_err(|_panicked| SendError::permanent("the requests cannot be merged"))
 }

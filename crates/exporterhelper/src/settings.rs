@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use extension_file_storage::FileStorage;
+
 use crate::status::Status;
 
 /// What the assembler hands to an exporter's constructor, the Collector's `exporter.Settings`.
@@ -11,12 +13,14 @@ pub struct Settings {
     pub id: Arc<str>,
     /// Where the exporter says how it fares.
     pub status: Arc<Status>,
+    /// The extension that its `sending_queue.storage` names, if it does.
+    pub storage: Option<Arc<FileStorage>>,
 }
 
 impl Settings {
-    /// Settings of the exporter with this id; nobody else looks at its status yet.
+    /// Settings of the exporter with this id; nobody else looks at its status yet, and it has no storage.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        Self { id: id.into(), status: Arc::default() }
+        Self { id: id.into(), status: Arc::default(), storage: None }
     }
 }

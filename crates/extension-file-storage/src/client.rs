@@ -74,6 +74,9 @@ impl Client {
     }
 
     /// Reads a request; `None` if it is lost, which is counted and told.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the file cannot be read now.
     pub fn read(&self, handle: Handle) -> impl Future<Output = Result<Option<Bytes>, Unavailable>> + use<> {
         let (sender, answer) = oneshot::channel();
         self.inbox.ask(|asked| asked.reads.push((handle, sender)));
@@ -97,6 +100,21 @@ impl Client {
         self.inbox.ask(|asked| asked.flushes.push(sender));
         async {
             // An error means that the thread is gone: nothing more will be done.
+            let _done = done.await;
+        }
+    }
+}
+
+impl Client {
+    /// Ends it; resolves once everything asked for has been done, or could not be, and the file is free for the next.
+    pub fn close(self) -> impl Future<Output = ()> {
+        let done = self.inbox.ask(|asked| {
+            asked.is_closed = true;
+            let (sender, done) = oneshot::channel();
+            asked.flushes.push(sender);
+            done
+        });
+        async {
             let _done = done.await;
         }
     }

@@ -29,4 +29,4 @@ pub use client::{Appended, Client, Handle, Stored, Unavailable};
 pub use config::Config;
 pub use error::OpenError;
 pub use record::Record;
-pub use storage::{FileStorage, Storages};
+pub use storage::FileStorage;

@@ -1,6 +1,5 @@
 //! The extension.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -65,24 +64,6 @@ fn file_name(exporter: &str) -> String {
         }
     }
     name + ".redb"
-}
-
-/// The storages that exporters may name, by component id.
-#[derive(Clone, Debug, Default)]
-pub struct Storages(Arc<BTreeMap<String, Arc<FileStorage>>>);
-
-impl Storages {
-    /// The one with this id.
-    #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Arc<FileStorage>> {
-        self.0.get(id)
-    }
-}
-
-impl FromIterator<(String, Arc<FileStorage>)> for Storages {
-    fn from_iter<I: IntoIterator<Item = (String, Arc<FileStorage>)>>(storages: I) -> Self {
-        Self(Arc::new(storages.into_iter().collect()))
-    }
 }
 
 #[cfg(test)]

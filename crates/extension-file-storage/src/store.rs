@@ -82,10 +82,13 @@ impl Store {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
             let mut database = builder.create_with_backend(FileBackend::new(file, fsync))?;
-            // Sums over every page, or goes back to the last state that is sound: past this point no pointer in the
-            // file leads astray.
-            database.check_integrity()?;
-            Ok(database)
+            // Sums over every page: past this point no pointer in the file leads astray. What a kill leaves has been
+            // repaired above; to repair more would be to go back to an older state without a word.
+            if database.check_integrity()? {
+                Ok(database)
+            } else {
+                Err(StoreError::Corrupt("sums do not match".to_owned()))
+            }
         })?;
         let mut store = Self { path: path.to_owned(), database };
         let (contents, torn) = store.list()?;
@@ -207,11 +210,9 @@ fn aside(path: &Path) -> PathBuf {
 }
 
 /// Runs something of the database, which panics here and there over what a corrupt file holds.
-fn guarded<T>(act: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(result) => result.map_err(sort_out),
-        Err(_panic) => Err(StoreError::Corrupt("the database has given up on it".to_owned())),
-    }
+fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(act))
+        .unwrap_or_else(|_panic| Err(StoreError::Corrupt("the database has given up on it".to_owned())))
 }
 
 /// Tells a corrupt file from a disk that cannot be written.
@@ -227,3 +228,16 @@ fn sort_out(error: redb::Error) -> StoreError {
         error => StoreError::Corrupt(error.to_string()),
     }
 }
+
+/// Each of the database's calls has an error type of its own.
+macro_rules! from_database_errors {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                sort_out(error.into())
+            }
+        })*
+    };
+}
+
+from_database_errors!(CommitError, DatabaseError, StorageError, TableError, TransactionError);

@@ -151,7 +151,7 @@ fn file_of(lengths: &[usize]) -> (Vec<Record>, Vec<u8>) {
     for (key, &length) in lengths.iter().enumerate() {
         let key = key as u64;
         // Bytes that no other record has.
-        let request = (0..length).map(|at| (at as u64 * 7 + key * 13) as u8).collect();
+        let request = (0..length).map(|at| (at as u64 * 7 + key * 13).to_le_bytes()[0]).collect();
         let record = Record { samples: key, created: 5, request };
         store.commit(&[(key, record.encode(key))], &[]).unwrap();
         records.push(record);
@@ -169,7 +169,7 @@ fn open(bytes: &[u8]) -> (Vec<Record>, bool) {
     let read = |found: &Found| store.read(found.key).unwrap().expect("what was found is whole");
     let records = contents.records.iter().map(read).collect();
     if let Some(moved) = &contents.moved {
-        assert_eq!(fs::read(moved).unwrap().len(), bytes.len(), "the file is kept");
+        assert!(fs::metadata(moved).unwrap().len() >= bytes.len() as u64, "the file is kept");
     }
     // The file is as good as new.
     store.close();
@@ -190,8 +190,8 @@ fn check_damaged(records: &[Record], bytes: &[u8], lost_at_most: usize) {
 #[test]
 fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
     let (records, sound) = file_of(&[10, 5_000, 100_000]);
-    // One bit of each byte, another one of the next.
-    for bit in (0..320 * 8).step_by(9) {
+    // One bit of every third byte, another one of the next; and two that make a sound file look empty.
+    for bit in (0..320 * 8).step_by(25).chain([520, 833]) {
         let mut bytes = sound.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         check_damaged(&records, &bytes, 0);
@@ -199,7 +199,7 @@ fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// A flipped bit costs one record at most, the one it is in, and that is told.
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::client::{Handle, Stored, Unavailable};
@@ -78,7 +79,7 @@ impl Worker {
 
     /// Does what is asked for until nobody asks any more.
     pub(crate) fn run(mut self) {
-        loop {
+        let last = loop {
             self.open();
             let Asked { appends, removes, reads, flushes, is_closed, .. } = self.inbox.take(self.interval);
             for (handle, answer) in reads {
@@ -86,16 +87,16 @@ impl Worker {
                 let _unwanted = answer.send(self.read(handle));
             }
             self.write(appends, &removes);
-            for flush in flushes {
-                let _unwanted = flush.send(());
-            }
             if is_closed {
-                break;
+                break flushes;
             }
-        }
+            tell(flushes);
+        };
         if let Some(store) = self.store.take() {
             store.close();
         }
+        drop(self.file);
+        tell(last);
     }
 
     /// Opens the file unless it is open, or has just failed.
@@ -254,5 +255,13 @@ impl Worker {
         if std::mem::take(&mut self.is_failing) {
             info!(exporter = self.exporter, "The queue is kept on disk again.");
         }
+    }
+}
+
+/// Tells those who wait that all is done.
+fn tell(flushes: Vec<oneshot::Sender<()>>) {
+    for flush in flushes {
+        // Nobody may wait for it any more.
+        let _unwanted = flush.send(());
     }
 }

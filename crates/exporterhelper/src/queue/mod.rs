@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! call(requests, watermark) --> items --> task: as many at a time as there are consumers --> batch, retry, ...
-//!    <--- watermark up to which everything is sent or given up on (at once; that of these requests comes later)
+//!    <--- watermark up to which everything is sent, on disk or given up on (at once; that of these requests later)
 //! ```
 
+mod disk;
 mod items;
 mod ledger;
 mod metrics;
@@ -21,7 +22,9 @@ use otlp_profiles::{Finished, Request};
 use pdata::Watermark;
 use tokio::task::JoinHandle;
 use tower::{Layer, Service};
+use tracing::error;
 
+use self::disk::Disk;
 use self::send::Sender;
 use self::shared::Shared;
 use crate::batch::Sent;
@@ -44,6 +47,21 @@ impl QueueLayer {
     }
 }
 
+impl QueueLayer {
+    /// The file of the queue, if it is to have one.
+    fn disk(&self, shared: &Arc<Shared>) -> Option<Disk> {
+        let name = self.config.storage.as_ref().filter(|_| self.config.enabled)?;
+        let exporter = &*self.settings.id;
+        let Some(storage) = &self.settings.storage else {
+            // The assembler has refused such a configuration.
+            error!(exporter, storage = name, "There is no such storage. Keeping the queue in memory.");
+            return None;
+        };
+        let disk = Disk::open(storage, exporter, self.config.max_age, shared);
+        disk.inspect_err(|error| error!(exporter, %error, "There is no thread for the storage. Keeping the queue in memory.")).ok()
+    }
+}
+
 impl<S> Layer<S> for QueueLayer
 where
     S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
@@ -55,6 +73,9 @@ where
     /// Outside a Tokio runtime: a task of its own takes requests from the queue.
     fn layer(&self, inner: S) -> Queue {
         let shared = Arc::new(Shared::new(&self.settings, &self.config));
+        if let Some(disk) = self.disk(&shared) {
+            shared.attach(disk);
+        }
         let sender = Sender::new(inner, shared.clone(), &self.config);
         Queue {
             shared,
@@ -67,8 +88,9 @@ where
 
 /// Holds requests until they are sent or given up on.
 ///
-/// Takes the requests of a window and answers at once with the watermark up to which everything is over. A request
-/// that does not fit is dropped and counted, or waited for. At the end of the stream all that is left is tried once.
+/// Takes the requests of a window and answers at once with the watermark up to which everything is over, or on disk. A
+/// request that does not fit is dropped and counted, or waited for. At the end of the stream all that is left is tried
+/// once, save what is on disk, which the next run finds there.
 #[derive(Debug)]
 pub struct Queue {
     shared: Arc<Shared>,

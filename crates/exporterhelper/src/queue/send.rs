@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tower::{Service, ServiceExt as _};
 use tracing::error;
 
+use super::items::Taken;
 use super::shared::Shared;
 use crate::SendError;
 use crate::batch::Sent;
@@ -37,10 +38,10 @@ impl Gather {
         Self { within: batch.flush_timeout, min_size: batch.min_size, sizer: batch.sizer(queue) }
     }
 
-    fn size(&self, request: &Request) -> u64 {
+    fn size(&self, taken: &Taken) -> u64 {
         match self.sizer {
-            BatchSizer::Items => request.samples,
-            BatchSizer::Bytes => request.bytes.len() as u64,
+            BatchSizer::Items => taken.samples,
+            BatchSizer::Bytes => taken.bytes,
         }
     }
 }
@@ -71,19 +72,20 @@ where
             });
         }
         while sends.join_next().await.is_some() {}
+        self.shared.end().await;
     }
 }
 
 /// The next group to send; `None` at the end.
-async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<(u64, Request)>> {
+async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<Taken>> {
     let first = shared.next().await?;
     let Some(gather) = gather else { return Some(vec![first]) };
     let deadline = Instant::now() + gather.within;
-    let mut size = gather.size(&first.1);
+    let mut size = gather.size(&first);
     let mut group = vec![first];
     while size < gather.min_size {
         if let Some(next) = shared.try_next() {
-            size = size.saturating_add(gather.size(&next.1));
+            size = size.saturating_add(gather.size(&next));
             group.push(next);
         } else if shared.has_ended() || timeout_at(deadline, shared.news()).await.is_err() {
             break;
@@ -92,19 +94,39 @@ async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<(u64,
     Some(group)
 }
 
-async fn send<S>(service: S, shared: Arc<Shared>, group: Vec<(u64, Request)>)
+async fn send<S>(service: S, shared: Arc<Shared>, group: Vec<Taken>)
 where
     S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError>,
 {
     let _in_flight = shared.gauges.in_flight();
-    let (keys, requests): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let samples = requests.iter().map(|request| request.samples).sum();
-    let over = Over { shared: &shared, keys };
-    match service.oneshot(requests).await {
-        Ok(sent) => sent.iter().for_each(|sent| report(&shared, sent)),
-        Err(error) => report(&shared, &Sent { samples, result: Err(error) }),
+    let mut over = Over { shared: &shared, keys: Vec::with_capacity(group.len()) };
+    let mut requests = Vec::with_capacity(group.len());
+    for taken in group {
+        if let Some(request) = shared.load(&taken).await {
+            over.keys.push(taken.key);
+            requests.push(request);
+        }
     }
-    drop(over);
+    if requests.is_empty() {
+        return;
+    }
+    shared.gauges.sending(&requests);
+    let samples = requests.iter().map(|request| request.samples).sum();
+    let sent = match service.oneshot(requests).await {
+        Ok(sent) => sent,
+        Err(error) => vec![Sent { samples, result: Err(error) }],
+    };
+    let may_succeed_later =
+        sent.iter().any(|sent| matches!(&sent.result, Err(error) if error.is_retryable()));
+    if may_succeed_later && shared.has_ended() && shared.has_disk() {
+        // It stays on disk for the next run, or is given up on if it has not come to be there.
+        over.keys.clear();
+        let taken = sent.iter().filter(|sent| sent.result.is_ok());
+        taken.for_each(|sent| report(&shared, sent));
+    } else {
+        sent.iter().for_each(|sent| report(&shared, sent));
+    }
+    over.finish();
 }
 
 /// Counts what became of a request, and logs it if it was not taken.
@@ -121,14 +143,23 @@ fn report(shared: &Shared, Sent { samples, result }: &Sent) {
     }
 }
 
-/// Requests that are over once this is dropped, even if by a panic.
+/// Requests that are over when they are said to be, or by a panic. If it is the task that ends, they are not: what is
+/// on disk is to stay there.
 struct Over<'a> {
     shared: &'a Shared,
     keys: Vec<u64>,
 }
 
+impl Over<'_> {
+    fn finish(mut self) {
+        std::mem::take(&mut self.keys).into_iter().for_each(|key| self.shared.finish(key));
+    }
+}
+
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        self.keys.iter().for_each(|&key| self.shared.finish(key));
+        if std::thread::panicking() {
+            self.keys.iter().for_each(|&key| self.shared.finish(key));
+        }
     }
 }

@@ -3,16 +3,23 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use extension_file_storage::{Appended, Stored};
 use otlp_profiles::Request;
 use pdata::Watermark;
 use tokio::sync::{Notify, watch};
-use tracing::{error, info};
+use tokio::time::sleep;
+use tracing::{Level, debug, enabled, error, info};
 
-use super::items::{Items, Refused};
+use super::disk::Disk;
+use super::items::{From, Items, Refused, Taken};
 use super::metrics::QueueMetrics;
 use crate::config::QueueConfig;
 use crate::{Metrics, Settings};
+
+/// Between attempts to read a file that cannot be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -73,10 +80,7 @@ impl Shared {
 
     /// Takes a window's requests, whose answer is `done`; counts those that do not fit.
     pub(crate) fn offer(&self, requests: Vec<Request>, done: Watermark) {
-        let refused = self.update(|items| {
-            items.has_ended |= done == Watermark::END;
-            items.offer(requests, done)
-        });
+        let refused = self.update(|items| items.offer(requests, done));
         self.work.notify_one();
         self.note_full(&refused);
     }
@@ -101,22 +105,54 @@ impl Shared {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// The next request to send, once there is one; `None` at the end, once nothing is left.
-    pub(crate) async fn next(&self) -> Option<(u64, Request)> {
+    /// The next request to send, once there is one; `None` at the end, once none is left to be tried.
+    pub(crate) async fn next(&self) -> Option<Taken> {
         loop {
             if let Some(next) = self.try_next() {
                 return Some(next);
             }
-            if self.has_ended() && self.is_drained() {
+            if self.has_ended() {
                 return None;
             }
             self.work.notified().await;
         }
     }
 
-    /// The next request to send, if there is one now.
-    pub(crate) fn try_next(&self) -> Option<(u64, Request)> {
-        self.items().take()
+    /// The next request to send, if there is one now. What is too old is given up on.
+    pub(crate) fn try_next(&self) -> Option<Taken> {
+        loop {
+            let next = self.items().take()?;
+            if !next.is_expired {
+                return Some(next);
+            }
+            self.metrics.send_failed(next.samples, &"older than max_age");
+            error!(
+                exporter = %self.exporter, error = "older than max_age", dropped_items = next.samples,
+                "Exporting failed. Dropping data."
+            );
+            self.finish(next.key);
+        }
+    }
+
+    /// The request that was taken. `None` if it has to be left where it is, or is lost, which is then counted.
+    pub(crate) async fn load(&self, taken: &Taken) -> Option<Request> {
+        let handle = match &taken.from {
+            From::Memory(request) => return Some(request.clone()),
+            From::Disk(handle) => *handle,
+        };
+        loop {
+            let reading = self.items().disk.as_ref().map(|disk| disk.read(handle))?;
+            match reading.await {
+                Ok(Some(bytes)) => return Some(Request { bytes, samples: taken.samples }),
+                Ok(None) => {
+                    self.metrics.send_failed(taken.samples, &"lost on disk");
+                    self.finish(taken.key);
+                    return None;
+                }
+                Err(_unavailable) if self.has_ended() => return None,
+                Err(_unavailable) => sleep(READ_AGAIN_AFTER).await,
+            }
+        }
     }
 
     /// Waits until there may be something to take.
@@ -129,8 +165,51 @@ impl Shared {
         self.items().has_ended
     }
 
-    fn is_drained(&self) -> bool {
-        self.items().is_empty()
+    /// True if requests are kept on disk.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.items().disk.is_some()
+    }
+
+    /// Keeps the requests on disk from now on.
+    pub(crate) fn attach(&self, disk: Disk) {
+        self.items().disk = Some(disk);
+    }
+
+    /// What an earlier run has left on disk is to be sent first.
+    pub(crate) fn recovered(&self, stored: &[Stored]) {
+        self.update(|items| items.recover(stored));
+        self.work.notify_one();
+    }
+
+    /// The disk's word on a request.
+    pub(crate) fn appended(&self, key: u64, appended: Appended) {
+        let queued = self.update(|items| items.appended(key, appended));
+        if let Some(request) = queued
+            && enabled!(Level::DEBUG)
+        {
+            let start = start(&request);
+            debug!(exporter = %self.exporter, samples = request.samples, start, "Queued on disk.");
+        }
+    }
+
+    /// Ends it: waits for the disk, and gives up on what has not come to be there.
+    pub(crate) async fn end(&self) {
+        let flushed = self.items().disk.as_ref().map(Disk::flush);
+        if let Some(flushed) = flushed {
+            flushed.await;
+        }
+        let samples = self.update(Items::give_up);
+        if samples > 0 {
+            self.metrics.send_failed(samples, &"the agent stops");
+            error!(
+                exporter = %self.exporter, error = "the agent stops", dropped_items = samples,
+                "Exporting failed. Dropping data."
+            );
+        }
+        let disk = self.items().disk.take();
+        if let Some(disk) = disk {
+            disk.close().await;
+        }
     }
 
     /// A request is over.
@@ -165,4 +244,11 @@ impl Shared {
     pub(crate) fn follow(&self) -> watch::Receiver<Watermark> {
         self.done.subscribe()
     }
+}
+
+/// Start of the request's first profile, nanoseconds since 1970: what tells it from others in a log.
+fn start(request: &Request) -> u64 {
+    let message = request.message().unwrap_or_default();
+    let scopes = message.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);
+    scopes.flat_map(|scope| &scope.profiles).map(|profile| profile.time_unix_nano).next().unwrap_or(0)
 }

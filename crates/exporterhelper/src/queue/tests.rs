@@ -1,5 +1,7 @@
 //! A queue before a server that answers when the test says so. Time is paused.
 
+mod on_disk;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -53,10 +55,14 @@ struct Rig {
 
 impl Rig {
     fn new(config: &QueueConfig) -> Self {
+        Self::over(config, &Settings::new("otlp"))
+    }
+
+    fn over(config: &QueueConfig, settings: &Settings) -> Self {
         let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
         let _recorder = ::metrics::set_default_local_recorder(recorder);
         let (sender, server) = mpsc::channel(100);
-        let queue = QueueLayer::new(&Settings::new("otlp"), config, &Stop::default()).layer(Server(sender));
+        let queue = QueueLayer::new(settings, config, &Stop::default()).layer(Server(sender));
         Self { queue, server, metrics: recorder.snapshotter(), _recorder }
     }
 
