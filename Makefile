@@ -4,7 +4,7 @@ CONFIG ?= config/agent.yaml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test lint bench storm
+.PHONY: run build test lint bench storm fuzz
 
 # Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
 run: build
@@ -34,3 +34,11 @@ bench:
 storm:
 	@scripts/setup.sh build
 	tests/workloads/storm.sh
+
+FUZZ_SECONDS ?= 300
+
+# Each fuzz target for a while, on one core. Needs cargo-fuzz; see fuzz/README.md.
+fuzz:
+	@scripts/setup.sh build
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run config_load corpus/config_load seeds/config_load -- \
+		-dict=config_load.dict -max_len=4096 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
