@@ -8,6 +8,8 @@ mod exporter_debug;
 mod exporter_file;
 mod exporter_otlp_grpc;
 mod exporter_otlp_http;
+mod exporter_prometheus;
+mod extension_file_storage;
 mod extension_health_check;
 mod extension_zpages;
 mod factory;
@@ -38,8 +40,9 @@ pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
     exporter_file::FACTORY,
     exporter_otlp_grpc::FACTORY,
     exporter_otlp_http::FACTORY,
+    exporter_prometheus::FACTORY,
 ];
 
 /// Extensions: what runs beside the pipelines.
 pub static EXTENSIONS: &[Factory<dyn ExtensionConfig>] =
-    &[extension_health_check::FACTORY, extension_zpages::FACTORY];
+    &[extension_file_storage::FACTORY, extension_health_check::FACTORY, extension_zpages::FACTORY];

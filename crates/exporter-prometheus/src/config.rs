@@ -1,0 +1,126 @@
+//! Keys of `exporters.prometheus`.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use confighttp::Endpoint;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::OWN_LABELS;
+
+/// Configuration of the Prometheus exporter.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen, host:port; metrics are at `/metrics`.
+    pub endpoint: Endpoint,
+    /// Put before the name of each metric, with an underscore; empty for nothing.
+    pub namespace: String,
+    /// Labels that every series has.
+    pub const_labels: BTreeMap<String, String>,
+    /// Whether each value says the time up to which it counts. Prometheus then does not notice when a series ends.
+    pub send_timestamps: bool,
+    /// Time after which a series that does not grow is left out; if it grows again it begins at 0.
+    #[serde(with = "confmap::GoDuration")]
+    pub metric_expiration: Duration,
+    /// Whether scrapers that ask for OpenMetrics get it; else they get Prometheus' older text format.
+    pub enable_open_metrics: bool,
+    /// Executables with series of their own; all others are summed up in one named `other`.
+    pub max_series: usize,
+}
+
+impl Config {
+    /// Default of `endpoint`: the port that the OpenTelemetry specification gives to Prometheus exporters.
+    pub const ENDPOINT: (&str, u16) = ("localhost", 9464);
+    /// Default of `metric_expiration`, as in the Collector.
+    pub const METRIC_EXPIRATION: Duration = Duration::from_secs(300);
+    /// Default of `max_series`.
+    pub const MAX_SERIES: usize = 2_000;
+    /// Bounds of `max_series`.
+    pub const MAX_SERIES_BOUNDS: RangeInclusive<usize> = 1..=100_000;
+
+    /// Every fault, each as `key: what is wrong, what is expected`.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !self.namespace.is_empty() && !is_name(&self.namespace, ":") {
+            let found = &self.namespace;
+            faults
+                .push(format!("namespace: is {found:?}, expected letters, digits, _ and :, no digit first"));
+        }
+        for name in self.const_labels.keys() {
+            if !is_name(name, "") || name.starts_with("__") {
+                faults.push(format!(
+                    "const_labels: {name:?} is no label's name, expected letters, digits and _, no digit and no __ first"
+                ));
+            } else if OWN_LABELS.contains(&name.as_str()) {
+                faults
+                    .push(format!("const_labels: {name} is a label of the exporter's own, expected another"));
+            }
+        }
+        if self.metric_expiration.is_zero() {
+            faults.push("metric_expiration: is 0, expected more".to_owned());
+        }
+        if !Self::MAX_SERIES_BOUNDS.contains(&self.max_series) {
+            let (least, most) = Self::MAX_SERIES_BOUNDS.into_inner();
+            faults.push(format!("max_series: is {}, expected {least} to {most}", self.max_series));
+        }
+        faults
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (host, port) = Self::ENDPOINT;
+        Self {
+            endpoint: Endpoint::new(host, port),
+            namespace: String::new(),
+            const_labels: BTreeMap::new(),
+            send_timestamps: false,
+            metric_expiration: Self::METRIC_EXPIRATION,
+            enable_open_metrics: false,
+            max_series: Self::MAX_SERIES,
+        }
+    }
+}
+
+/// Source: <https://prometheus.io/docs/concepts/data_model/>; metrics may have colons besides, labels not.
+fn is_name(text: &str, besides: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || besides.contains(c);
+    text.chars().all(allowed) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_collectors_keys_are_read_and_others_refused() {
+        let text = r#"{"endpoint": "0.0.0.0:1234", "namespace": "ns", "const_labels": {"zone": "a"}, "send_timestamps": true,
+            "metric_expiration": "180m", "enable_open_metrics": true}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(config.endpoint, Endpoint::new("0.0.0.0", 1234));
+        assert_eq!(config.metric_expiration, Duration::from_secs(180 * 60));
+        assert!(config.validate().is_empty());
+        assert!(Config::default().validate().is_empty());
+        assert!(serde_json::from_str::<Config>(r#"{"max_serie": 1}"#).is_err());
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let labels = ["1st", "a-b", "__name__", "", "reason", "fine"];
+        let config = Config {
+            namespace: "9x".to_owned(),
+            const_labels: labels.map(|name| (name.to_owned(), String::new())).into(),
+            metric_expiration: Duration::ZERO,
+            max_series: 0,
+            ..Config::default()
+        };
+        let faults = config.validate();
+        assert_eq!(faults.len(), 8, "{faults:#?}");
+        assert!(faults.iter().any(|fault| fault.contains("reason is a label of the exporter's own")));
+        assert!(!faults.iter().any(|fault| fault.contains("fine")));
+    }
+}

@@ -1,0 +1,122 @@
+//! The stage.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use confighttp::{ListenError, Server};
+use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
+use metrics::Gauge;
+use pdata::{Batch, Event, ImageKey, Sample, Watermark};
+use rustc_hash::FxHashMap;
+use tower::Service;
+
+use crate::config::Config;
+use crate::serve::{Page, router};
+use crate::table::{Table, Totals};
+use crate::who::Who;
+
+/// Counts batches as they come, and serves the counters at `/metrics` until the stream ends.
+///
+/// Counting is all there is to do, so each answer is the batch's own watermark, at once. The answer to the
+/// end of the stream comes when the port is free again: a successor may then listen there.
+pub struct PrometheusExporter {
+    table: Arc<Mutex<Table>>,
+    server: Server,
+    metrics: Metrics,
+    executables: Gauge,
+}
+
+impl PrometheusExporter {
+    /// Listens where the configuration says, which is taken to be valid. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`] if the endpoint cannot be listened on.
+    pub fn start(settings: &Settings, config: Config) -> Result<Self, ListenError> {
+        let table = Arc::new(Mutex::new(Table::new(config.max_series, config.metric_expiration)));
+        let config = Arc::new(config);
+        let page = Page { config: Arc::clone(&config), table: Arc::clone(&table) };
+        let server = Server::start(&config.endpoint, router(page))?;
+        let address = server.address();
+        tracing::info!(exporter = &*settings.id, %address, "Serving profiles as metrics.");
+        let executables = crate::metrics::executables(&settings.id);
+        Ok(Self { table, server, metrics: Metrics::of(settings), executables })
+    }
+
+    /// Where it listens: the port that was free if 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    fn count(&self, batch: &Batch) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end is no instant.
+        let last = batch.events.last().map(Event::at);
+        let end = batch.watermark == Watermark::END;
+        let now = if end { last } else { Some(batch.watermark.at()) };
+        let (samples, by_image) = by_image(batch);
+        if let Some(now) = now {
+            for (sample, totals) in by_image {
+                table.count(Who::of(sample), totals, now);
+            }
+        }
+        for event in batch.events.iter() {
+            if let Event::Loss(loss) = event {
+                table.lose(loss.reason, loss.count);
+            }
+        }
+        if let Some(now) = now {
+            table.advance(now, batch.clock.unix(now));
+        }
+        self.executables.set(u32::try_from(table.len()).unwrap_or(u32::MAX));
+        self.metrics.sent(samples);
+    }
+}
+
+/// How many samples there are, and what those of each image add up to, with one of them: so labels are made once for
+/// each image of a batch, not for each sample. Who used most comes first: should there be room for one more series,
+/// it is his.
+fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
+    let mut samples = 0;
+    let mut images: FxHashMap<(ImageKey, bool), (&Sample, Totals)> = FxHashMap::default();
+    for sample in batch.samples() {
+        samples += 1;
+        let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
+        let (_, totals) = images.entry((key, sample.image.is_some())).or_insert((sample, Totals::default()));
+        totals.add(Totals { samples: 1, cpu: sample.period });
+    }
+    let mut images: Vec<_> = images.into_values().collect();
+    images.sort_by_key(|(_, totals)| Reverse(totals.cpu));
+    (samples, images)
+}
+
+impl Service<Batch> for PrometheusExporter {
+    type Response = Watermark;
+    type Error = Stopped;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Answer {
+        self.count(&batch);
+        if batch.watermark != Watermark::END {
+            return Delivery::nothing(batch.watermark);
+        }
+        let stopped = self.server.stop();
+        Box::pin(async move {
+            stopped.await;
+            Ok(Watermark::END)
+        })
+    }
+}
+
+impl fmt::Debug for PrometheusExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrometheusExporter").field("address", &self.address()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! CPU time and samples of each executable, as counters for Prometheus to scrape: the Collector's `prometheus`
+//! exporter for profiles.
+//!
+//! ```text
+//! Batch --> exporter.rs --by image--> who.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
+//! ```
+//!
+//! Start reading at [`PrometheusExporter`]; `table.rs` says how many series there can be and when one ends.
+
+mod config;
+mod exporter;
+mod metrics;
+mod serve;
+mod table;
+mod text;
+mod who;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use exporter::PrometheusExporter;

@@ -1,0 +1,159 @@
+//! The table as Prometheus reads it.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::table::{Snapshot, Totals};
+use crate::who::Who;
+
+const PATH: &str = "process_executable_path";
+const NAME: &str = "process_executable_name";
+const REASON: &str = "reason";
+/// Labels that no constant label may be named like.
+pub(crate) const OWN_LABELS: [&str; 3] = [PATH, NAME, REASON];
+
+/// How it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// [Prometheus' text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
+    Text,
+    /// [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/).
+    OpenMetrics,
+}
+
+impl Format {
+    /// Value of the header `content-type`.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// The text of a snapshot.
+pub(crate) fn render(snapshot: &Snapshot, config: &Config, format: Format) -> String {
+    let mut page =
+        Page { text: String::new(), config, format, timestamp: timestamp(snapshot, config, format) };
+    // Nothing that is written to a `String` fails.
+    let _written = page.write(snapshot);
+    page.text
+}
+
+/// What follows each value; in milliseconds, but in OpenMetrics in seconds.
+fn timestamp(snapshot: &Snapshot, config: &Config, format: Format) -> String {
+    let Some(as_of) = snapshot.as_of.filter(|_| config.send_timestamps) else { return String::new() };
+    let millis = as_of.as_nanos() / 1_000_000;
+    match format {
+        Format::Text => format!(" {millis}"),
+        Format::OpenMetrics => format!(" {}.{:03}", millis / 1000, millis % 1000),
+    }
+}
+
+struct Page<'a> {
+    text: String,
+    config: &'a Config,
+    format: Format,
+    timestamp: String,
+}
+
+impl Page<'_> {
+    fn write(&mut self, snapshot: &Snapshot) -> fmt::Result {
+        let cpu = |totals: &Totals| Seconds(totals.cpu);
+        self.by_executable(snapshot, "profile_cpu_seconds", "CPU time used by each executable.", cpu)?;
+        let samples = |totals: &Totals| totals.samples;
+        self.by_executable(snapshot, "profile_samples", "Samples taken of each executable.", samples)?;
+        let help =
+            "Records that were due and will never come, by reason; where it begins with sample_, samples.";
+        self.head("profile_lost_records", help)?;
+        for (reason, count) in &snapshot.losses {
+            self.line("profile_lost_records", &[(REASON, reason.as_str())], count)?;
+        }
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        Ok(())
+    }
+
+    fn by_executable<V: fmt::Display>(
+        &mut self,
+        snapshot: &Snapshot,
+        family: &str,
+        help: &str,
+        value: impl Fn(&Totals) -> V,
+    ) -> fmt::Result {
+        self.head(family, help)?;
+        for (who, totals) in &snapshot.series {
+            self.of(family, who, &value(totals))?;
+        }
+        self.of(family, &Who::other(), &value(&snapshot.other))
+    }
+
+    fn of(&mut self, family: &str, who: &Who, value: &dyn fmt::Display) -> fmt::Result {
+        match &who.path {
+            Some(path) => self.line(family, &[(NAME, &who.name), (PATH, path)], value),
+            None => self.line(family, &[(NAME, &who.name)], value),
+        }
+    }
+
+    /// A counter's description. OpenMetrics names the family, the text format what its lines begin with.
+    fn head(&mut self, family: &str, help: &str) -> fmt::Result {
+        let namespace = Namespace(&self.config.namespace);
+        let suffix = if self.format == Format::Text { "_total" } else { "" };
+        let text = &mut self.text;
+        writeln!(text, "# HELP {namespace}{family}{suffix} {help}")?;
+        writeln!(text, "# TYPE {namespace}{family}{suffix} counter")?;
+        if self.format == Format::OpenMetrics && family.ends_with("_seconds") {
+            writeln!(text, "# UNIT {namespace}{family} seconds")?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, family: &str, labels: &[(&str, &str)], value: &dyn fmt::Display) -> fmt::Result {
+        let text = &mut self.text;
+        write!(text, "{}{family}_total", Namespace(&self.config.namespace))?;
+        let constant = self.config.const_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut before = '{';
+        for (name, value) in constant.chain(labels.iter().copied()) {
+            write!(text, "{before}{name}=\"{}\"", Escaped(value))?;
+            before = ',';
+        }
+        writeln!(text, "}} {value}{}", self.timestamp)
+    }
+}
+
+/// The part of a metric's name before the exporter's own.
+struct Namespace<'a>(&'a str);
+
+impl fmt::Display for Namespace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}_", self.0) }
+    }
+}
+
+/// Seconds with all their nanoseconds: a sum of them is exact where a fraction of two would not be.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
+}
+
+/// A label's value: a process chooses its own path and name.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                '"' => f.write_str("\\\"")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

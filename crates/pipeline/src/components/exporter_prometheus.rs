@@ -1,0 +1,30 @@
+//! `exporters.prometheus`.
+
+use std::sync::Arc;
+
+use exporter_prometheus::{Config, PrometheusExporter};
+
+use super::factory::{default, schema};
+use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+
+pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
+    names: &["prometheus"],
+    module: "exporter-prometheus",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ExporterConfig for Config {
+    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+        let started = PrometheusExporter::start(&settings.exporter, self.clone());
+        Ok(stage(started.map_err(|error| format!("endpoint: {error}"))?))
+    }
+
+    fn holds(&self) -> Vec<String> {
+        // Any free port is nobody else's.
+        let one = |_: &u16| format!("tcp:{}", self.endpoint);
+        Some(self.endpoint.port).filter(|&port| port != 0).iter().map(one).collect()
+    }
+}
