@@ -14,8 +14,8 @@ use tower::{Layer as _, ServiceBuilder};
 
 use crate::components::{Host, ProcessorSettings, Stage, stage};
 use crate::config::Pipeline;
-use crate::layer::{FanOut, Inlet, InstrumentLayer, Outlets, TapLayer};
-use crate::metrics::{INCOMING, OUTGOING, processor_items};
+use crate::layer::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch, TapLayer};
+use crate::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
 use crate::run::AgentError;
 
 /// The beginning of a pipeline, and its ends.
@@ -42,15 +42,17 @@ pub(crate) fn head(
     for (id, processor) in pipeline.processors.iter().rev() {
         let name = id.to_string();
         let shown = host.board.stage(Kind::Processor, &name, &[pipeline.id.to_string()]);
+        let watch = Stopwatch::new(processor_duration(&name));
         let passed_on = ServiceBuilder::new()
-            .layer(InstrumentLayer::new(processor_items(OUTGOING, &name)))
+            .layer(InstrumentLayer::new(processor_items(OUTGOING, &name)).pauses(&watch))
             .layer(TapLayer::new(shown))
             .service(next);
         let settings =
             ProcessorSettings { id: id.clone(), pipeline: pipeline.id.clone(), host: Arc::clone(host) };
         let failed = |source| AgentError::Start { class: "processors", id: id.clone(), source };
         let processor = processor.start(&settings, stage(passed_on)).map_err(failed)?;
-        next = stage(InstrumentLayer::new(processor_items(INCOMING, &name)).layer(processor));
+        let counted = InstrumentLayer::new(processor_items(INCOMING, &name)).runs(&watch);
+        next = stage(counted.layer(processor));
     }
     Ok(Head { stage: next, outlets })
 }

@@ -1,6 +1,9 @@
 //! The metrics of the assembled agent; the components name their own.
 
-use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 /// Samples that the fan-out's queue for an exporter had no room for. The exporter's own queue counts
 /// `otelcol_exporter_enqueue_failed_profile_samples`.
@@ -17,6 +20,8 @@ pub const FANOUT_QUEUE_CAPACITY: &str = "otelcol_exporter_fanout_queue_capacity_
 pub const INCOMING: &str = "otelcol_processor_incoming_items";
 /// Samples passed on by a processor. As in the Collector.
 pub const OUTGOING: &str = "otelcol_processor_outgoing_items";
+/// Time that a processor works on a batch. As in the Collector.
+pub const DURATION: &str = "otelcol_processor_internal_duration";
 
 /// Tells the recorder what each metric means.
 pub fn describe() {
@@ -37,9 +42,14 @@ pub fn describe() {
         Unit::Bytes,
         "Bytes in the fan-out's queue for the exporter, what it works on included."
     );
-    describe_gauge!(FANOUT_QUEUE_CAPACITY, Unit::Bytes, "Most bytes that the fan-out queues for the exporter.");
+    describe_gauge!(
+        FANOUT_QUEUE_CAPACITY,
+        Unit::Bytes,
+        "Most bytes that the fan-out queues for the exporter."
+    );
     describe_counter!(INCOMING, "Samples passed to the processor.");
     describe_counter!(OUTGOING, "Samples passed on by the processor.");
+    describe_histogram!(DURATION, Unit::Seconds, "Time that the processor works on a batch, in seconds.");
 }
 
 /// The number of items, as a counter takes it.
@@ -50,6 +60,11 @@ pub(crate) fn count(items: impl Iterator) -> u64 {
 /// Counter of samples at one side of a processor.
 pub fn processor_items(name: &'static str, processor: &str) -> Counter {
     counter!(name, "processor" => processor.to_owned(), "otel_signal" => "profiles")
+}
+
+/// Time that a processor works on a batch, in seconds.
+pub fn processor_duration(processor: &str) -> Histogram {
+    histogram!(DURATION, "processor" => processor.to_owned(), "otel_signal" => "profiles")
 }
 
 /// What is counted at the queue in front of an exporter.

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::systemd::{self, Notice};
 use super::{Agent, AgentError, ReloadError};
-use crate::config::{Alias, Config};
+use crate::config::{Alias, Config, MetricsLevel};
 use crate::signals::{self, Request, Signals};
 
 /// Why the agent did not run, or not until it was told to stop.
@@ -41,6 +41,7 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
     warn_of(&config);
     let mut signals = signals::listen().map_err(RunError::Signals)?;
     let mut agent = Agent::start(config).await?;
+    measure_programs(&agent);
     systemd::notify(&[Notice::Ready, Notice::Status("sampling")]);
     let watchdog = systemd::watchdog(Arc::clone(&agent.host().board));
     let result = serve(&mut agent, &mut signals, &mut telemetry, &load).await;
@@ -138,10 +139,9 @@ async fn reload<E: Display>(
     let new = load().map_err(|error| Refusal::Load(error.to_string()))?;
     warn_of(&new);
     let before = agent.config().telemetry.clone();
-    if new.telemetry != before {
-        telemetry.apply(&new.telemetry).await.map_err(Refusal::Telemetry)?;
-    }
     let changed = new.telemetry != before;
+    // Even if nothing has changed: files of the log that have been moved away are opened anew.
+    telemetry.apply(&new.telemetry).await.map_err(Refusal::Telemetry)?;
     let result = agent.reload(new).await.map_err(Refusal::Reload);
     if result.is_err()
         && changed
@@ -149,7 +149,14 @@ async fn reload<E: Display>(
     {
         warn!(%error, "Telemetry goes on as the refused configuration says.");
     }
+    measure_programs(agent);
     result
+}
+
+/// Has the kernel measure its BPF programs if somebody is to see it: that costs every one of the machine's.
+fn measure_programs(agent: &Agent) {
+    let level = agent.config().telemetry.metrics.level;
+    agent.host().sampling.set_program_statistics(level == MetricsLevel::Detailed);
 }
 
 /// What is dubious about a configuration.
