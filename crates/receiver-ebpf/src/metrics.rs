@@ -49,7 +49,8 @@ impl Metrics {
             lost(reason, 0);
         }
         let metrics = Self {
-            accepted: counter!(ACCEPTED, "receiver" => "ebpf"),
+            // Of the Collector's labels: there it says by which protocol data came.
+            accepted: counter!(ACCEPTED, "receiver" => "ebpf", "transport" => "ebpf"),
             late: counter!(LATE),
             lateness: gauge!(LATENESS),
             lag: gauge!(LAG),
