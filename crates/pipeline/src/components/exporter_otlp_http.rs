@@ -6,6 +6,7 @@ use std::time::Duration;
 use exporter_otlp::HttpConfig;
 use exporterhelper::config::{QueueConfig, RetryConfig};
 
+use super::extension_file_storage::{storage_of, with_storage};
 use super::factory::{default, schema};
 use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
 
@@ -24,7 +25,17 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 
 impl ExporterConfig for HttpConfig {
     fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
-        Ok(stage(exporter_otlp::http(&settings.exporter, self)?))
+        let exporter = with_storage(settings, &self.sending_queue)?;
+        Ok(stage(exporter_otlp::http(&exporter, self)?))
+    }
+
+    fn extensions(&self) -> Vec<(&'static str, String)> {
+        storage_of(&self.sending_queue)
+    }
+
+    fn connects_to(&self) -> Vec<String> {
+        let all = std::iter::once(&self.endpoint).chain(&self.endpoints).chain(&self.profiles_endpoint);
+        all.filter(|endpoint| !endpoint.is_empty()).cloned().collect()
     }
 
     fn patience(&self) -> Duration {

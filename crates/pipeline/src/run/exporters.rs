@@ -160,7 +160,11 @@ impl Exporters {
         let pipelines: Vec<_> = used_by.map(|pipeline| pipeline.id.to_string()).collect();
         let name = id.to_string();
         let shown = Arc::new(Shown::new(Kind::Exporter, &name, &pipelines));
-        let exporter = exporterhelper::Settings { id: name.into(), status: Arc::clone(shown.status()) };
+        let exporter = exporterhelper::Settings {
+            id: name.into(),
+            status: Arc::clone(shown.status()),
+            storage: None,
+        };
         (ExporterSettings { id: id.clone(), exporter, host: Arc::clone(&self.host) }, shown)
     }
 }
