@@ -1,10 +1,13 @@
 #!/bin/sh
-# Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol) and a
-# Python environment with an independent OTLP decoder (target/venv). Does nothing if both are current.
+# Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol), a Python environment
+# with an independent OTLP decoder (target/venv), and Prometheus (target/prometheus). Does nothing if all are current.
 set -eu
 target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
 mkdir -p "$target"
-venv="$(cd "$target" && pwd)/venv"
+target="$(cd "$target" && pwd)"
+venv="$target/venv"
+prometheus="$target/prometheus"
+prometheus="$(cd "$target" && pwd)/prometheus"
 cd "$(dirname "$0")"
 
 fail() {
@@ -12,16 +15,19 @@ fail() {
     exit 1
 }
 
-collector_is_current() {
-    [ -x collector/otelcol ] && [ -z "$(find collector -name '*.go' -newer collector/otelcol -o \
-        -name 'go.*' -newer collector/otelcol)" ]
+# build PROGRAM PACKAGE: builds a program of the module in collector/, unless it is newer than all that goes into it.
+build() {
+    if [ -x "collector/$1" ] && [ -z "$(find "collector/$2" collector/go.* -maxdepth 1 \
+        \( -name '*.go' -o -name 'go.*' \) -newer "collector/$1")" ]; then
+        return
+    fi
+    command -v go >/dev/null || fail "no Go: install Go 1.26 (or 1.21 and later, which fetches it)"
+    echo "building tests/collector/$1 (one to two minutes the first time)"
+    (cd collector && GOFLAGS=-mod=mod go build -o "$1" "./$2" && touch "$1")
 }
 
-if ! collector_is_current; then
-    command -v go >/dev/null || fail "no Go: install Go 1.26 (or 1.21 and later, which fetches it)"
-    echo "building tests/collector/otelcol (one to two minutes the first time)"
-    (cd collector && GOFLAGS=-mod=mod go build -o otelcol . && touch otelcol)
-fi
+build otelcol .
+build pdata-reader pdatareader
 
 if ! [ -x "$venv/bin/python" ] || ! cmp -s reader/requirements.txt "$venv/requirements.txt"; then
     echo "making $venv"
@@ -29,4 +35,22 @@ if ! [ -x "$venv/bin/python" ] || ! cmp -s reader/requirements.txt "$venv/requir
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r reader/requirements.txt
     # Written last: without it the environment counts as not made.
     cp reader/requirements.txt "$venv/requirements.txt"
+fi
+
+# Debian's package is unpacked and not installed: no service starts, and nothing of the system changes.
+if ! [ -x "$prometheus/promtool" ]; then
+    echo "unpacking Prometheus to $prometheus"
+    command -v apt-get >/dev/null || fail "no apt-get: put prometheus and promtool into $prometheus"
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    # Made aside and put into place as a whole: another run may be doing the same.
+    aside="$(mktemp -d "$prometheus.XXXXXX")"
+    trap 'rm -rf "$aside"' EXIT
+    download() {
+        (cd "$aside" && apt-get -qq -o APT::Sandbox::User=root download prometheus)
+    }
+    # Without lists of packages, or with old ones, there is nothing to download: as on a new machine.
+    download 2>/dev/null || { $sudo apt-get -qq update && download; } || fail "cannot download Debian's prometheus"
+    dpkg-deb --fsys-tarfile "$aside"/prometheus_*.deb | tar -x -C "$aside" ./usr/bin
+    mv -T "$aside/usr/bin" "$prometheus" 2>/dev/null || [ -x "$prometheus/promtool" ]
 fi
