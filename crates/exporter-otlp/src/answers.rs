@@ -38,7 +38,7 @@ impl Answers {
             self.rejected.increment(rejected);
             tracing::warn!(
                 exporter = %self.exporter,
-                message,
+                error_message = message,
                 dropped_profiles = rejected,
                 "Partial success response"
             );

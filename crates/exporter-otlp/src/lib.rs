@@ -25,3 +25,6 @@ pub use stack::{Exporter, grpc, http};
 
 /// Who is asking, as servers log it.
 const USER_AGENT: &str = concat!("pipeline/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,6 @@ pub enum GrpcCompression {
     /// zstd.
     Zstd,
     /// Not at all.
-    #[serde(alias = "")]
     None,
 }
 

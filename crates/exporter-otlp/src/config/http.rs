@@ -100,7 +100,6 @@ pub enum HttpCompression {
     /// zlib, by the name that HTTP has for it.
     Deflate,
     /// Not at all.
-    #[serde(alias = "")]
     None,
 }
 

@@ -20,6 +20,8 @@ use super::body::{JSON, PROTOBUF};
 use super::retry_after;
 use crate::config::Encoding;
 
+/// How the content type of gRPC begins.
+const GRPC: &str = "application/grpc";
 /// The largest answer to a request that was taken: what OTLP recommends.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// What is read of an answer that says why it was not.
@@ -37,6 +39,12 @@ pub(super) async fn read(
     body: Incoming,
     sent: Encoding,
 ) -> Result<ExportProfilesServiceResponse, SendError> {
+    if media_type(headers).is_some_and(|name| name.starts_with(GRPC)) {
+        // Which answers 200 to all there is.
+        return Err(SendError::permanent(
+            "the server speaks gRPC, expected HTTP: check the endpoint, or use otlp_grpc",
+        ));
+    }
     let bytes = match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
