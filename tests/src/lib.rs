@@ -14,7 +14,6 @@ pub mod metrics;
 pub mod otlp;
 pub mod program;
 pub mod prometheus;
-pub mod prometheus;
 pub mod reader;
 pub mod validator;
 pub mod workspace;
