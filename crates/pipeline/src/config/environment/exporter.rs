@@ -104,9 +104,17 @@ impl Exporter<'_> {
     /// False if the variables say that their endpoint speaks what this exporter does not.
     fn protocol_is_meant(&mut self) -> bool {
         let Some((name, value)) = self.lookup("PROTOCOL") else { return true };
+        let mut over_http = |encoding: &str| {
+            let is_http = self.protocol == Protocol::Http;
+            if is_http {
+                self.give(&["encoding"], &name, encoding.into());
+            }
+            is_http
+        };
         match value.as_str() {
             "grpc" => self.protocol == Protocol::Grpc,
-            "http/protobuf" | "http/json" => self.protocol == Protocol::Http,
+            "http/protobuf" => over_http("proto"),
+            "http/json" => over_http("json"),
             _ => {
                 let message = format!("expected grpc, http/protobuf or http/json, found {value:?}");
                 self.refuse(&[], &name, message);
@@ -118,7 +126,7 @@ impl Exporter<'_> {
     /// True if the endpoint is now one that is spoken to without TLS.
     fn endpoint(&mut self) -> bool {
         // Over HTTP the endpoint of all signals is a base, that of profiles the whole address.
-        let keys = ["endpoint", "profiles_endpoint"];
+        let keys = ["endpoint", "endpoints", "profiles_endpoint"];
         if keys.iter().any(|key| present(self.written, &[key]).is_some()) {
             return false;
         }

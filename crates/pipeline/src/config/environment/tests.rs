@@ -42,8 +42,11 @@ fn leaves(path: &mut Vec<String>, value: &Value, tree: &Tree, lines: &mut Vec<St
     lines.push(format!("{} = {text}{place}", path.join("::")));
 }
 
-/// Checks tables of configuration, variables, and what becomes of them.
-fn check(table: &[(&str, &[(&str, &str)], &str)]) {
+/// A configuration, variables, and what becomes of them.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
+/// Checks a table.
+fn check(table: &[Case<'_>]) {
     for (text, variables, expected) in table {
         assert_eq!(&read(text, variables), expected, "{text} with {variables:?}");
     }
@@ -108,6 +111,13 @@ fn the_endpoint_for_profiles_over_http_is_the_whole_address() {
              OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT)",
         ),
         (
+            "exporters: { otlp_http: { encoding: proto }, otlp_grpc: { endpoints: [a] } }",
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://b"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+            "exporters::otlp_grpc::endpoints::0 = a\n\
+             exporters::otlp_http::encoding = proto\n\
+             exporters::otlp_http::endpoint = http://b (environment variable OTEL_EXPORTER_OTLP_ENDPOINT)",
+        ),
+        (
             "exporters: { otlp_http: { endpoint: 'http://b' } }",
             &[("OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT", "http://a/v1/profiles")],
             "exporters::otlp_http::endpoint = http://b",
@@ -124,6 +134,7 @@ fn an_endpoint_is_for_the_protocol_that_the_variables_name() {
             both,
             &[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
             "exporters::otlp_grpc = {}\n\
+             exporters::otlp_http::encoding = proto (environment variable OTEL_EXPORTER_OTLP_PROTOCOL)\n\
              exporters::otlp_http::endpoint = https://a (environment variable OTEL_EXPORTER_OTLP_ENDPOINT)",
         ),
         (
