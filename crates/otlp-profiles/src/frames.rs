@@ -9,14 +9,14 @@ use crate::attributes;
 use crate::dictionary::{Dictionary, Place};
 use crate::mappings::Range;
 use crate::settle::settle;
-use crate::table::clear;
+use crate::table::{Lists, clear, entry, recycle};
 
 /// Function that stands for kernel code.
 const KERNEL: &str = "[kernel]";
 /// Function that stands for user code of which nothing is known, and for a stack without frames.
 const UNKNOWN: &str = "[unknown]";
 
-/// Interns stacks, with a look-up by pointer and address before the one by content.
+/// Interns stacks, with look-ups by pointer and address before those by content: of whole stacks, then of frames.
 ///
 /// OTLP leaves room to say where in a call instruction a caller's address lies; as the reference
 /// profiler does, and as symbolizers expect, the byte before the return address is told: it is part
@@ -27,8 +27,16 @@ pub(crate) struct Frames {
     ranges: FxHashMap<usize, Range>,
     /// By space and address.
     locations: FxHashMap<(usize, Pc), i32>,
+    /// Stacks as sampled: for each run of frames in one space the space, how many they are, and their addresses.
+    sampled: Lists<u64>,
+    /// Index of each of those.
+    stacks: Vec<i32>,
+    /// Attribute of the type of frames of the process, and of the kernel; 0 until there was one.
+    frame_types: [i32; 2],
     /// Kept between calls for its memory.
     stack: Vec<i32>,
+    /// Kept between calls for its memory.
+    key: Vec<u64>,
 }
 
 /// Key of the kernel's addresses among [`Frames::locations`]; no pointer has this value.
@@ -41,23 +49,40 @@ impl Frames {
     pub(crate) fn clear(&mut self) {
         clear(&mut self.ranges);
         clear(&mut self.locations);
+        self.sampled.clear();
+        recycle(&mut self.stacks);
+        self.frame_types = [0; 2];
     }
 
     /// Index of a sample's stack.
     ///
     /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop what has none.
     pub(crate) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
+        let frames = &sample.stack.0;
+        if frames.is_empty() {
+            let nowhere = self.nowhere(sample.kernel_thread, dictionary);
+            return dictionary.stacks.intern(&[nowhere]);
+        }
+        write_key(frames, &mut self.key);
+        // Number 0 is the empty list, which no stack here is.
+        let number = self.sampled.intern(&self.key);
+        if let Some(&known) = number.checked_sub(1).and_then(|number| entry(&self.stacks, number)) {
+            return known;
+        }
+        let stack = self.new_stack(frames, dictionary);
+        self.stacks.push(stack);
+        stack
+    }
+
+    fn new_stack(&mut self, frames: &[Frame], dictionary: &mut Dictionary) -> i32 {
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();
         let mut from_registers = true;
-        for frame in &sample.stack.0 {
+        for frame in frames {
             let kernel = matches!(frame, Frame::Kernel(_));
             // Passing from kernel to user code is no call.
             stack.push(self.location(frame, from_registers && !kernel || stack.is_empty(), dictionary));
             from_registers = kernel;
-        }
-        if stack.is_empty() {
-            stack.push(nowhere(sample.kernel_thread, dictionary));
         }
         let index = dictionary.stacks.intern(&stack);
         self.stack = stack;
@@ -82,11 +107,7 @@ impl Frames {
 
     fn location(&mut self, frame: &Frame, exact: bool, dictionary: &mut Dictionary) -> i32 {
         let pc = if exact { frame.pc() } else { in_call(frame) };
-        let space = match frame {
-            Frame::Kernel(_) => KERNEL_SPACE,
-            Frame::User(_) => NO_MAPPING,
-            Frame::Mapped(_, mapping) => Arc::as_ptr(mapping).addr(),
-        };
+        let space = space(frame);
         if let Some(&location) = self.locations.get(&(space, pc)) {
             return location;
         }
@@ -98,10 +119,47 @@ impl Frames {
                 range.place(pc, dictionary)
             }
         };
-        place.frame_type = frame_type(matches!(frame, Frame::Kernel(_)), dictionary);
+        place.frame_type = self.frame_type(matches!(frame, Frame::Kernel(_)), dictionary);
         let location = dictionary.locations.intern(place);
         self.locations.insert((space, pc), location);
         location
+    }
+
+    fn nowhere(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
+        let mut place = code_of(if kernel { KERNEL } else { UNKNOWN }, Pc(0), dictionary);
+        place.frame_type = self.frame_type(kernel, dictionary);
+        dictionary.locations.intern(place)
+    }
+
+    fn frame_type(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
+        let [native_type, kernel_type] = &mut self.frame_types;
+        let (known, name) = match kernel {
+            true => (kernel_type, attributes::FRAME_TYPE_KERNEL),
+            false => (native_type, attributes::FRAME_TYPE_NATIVE),
+        };
+        if *known == 0 {
+            *known = dictionary.text_attribute(attributes::FRAME_TYPE, name);
+        }
+        *known
+    }
+}
+
+/// What an address is relative to: a mapping, by its address in memory, or one of the two spaces without.
+fn space(frame: &Frame) -> usize {
+    match frame {
+        Frame::Kernel(_) => KERNEL_SPACE,
+        Frame::User(_) => NO_MAPPING,
+        Frame::Mapped(_, mapping) => Arc::as_ptr(mapping).addr(),
+    }
+}
+
+/// Writes what tells frames apart, as [`Frames::sampled`] has it.
+fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
+    key.clear();
+    for run in frames.chunk_by(|one, next| space(one) == space(next)) {
+        key.extend(run.first().map(|first| space(first) as u64));
+        key.push(run.len() as u64);
+        key.extend(run.iter().map(|frame| frame.pc().0));
     }
 }
 
@@ -117,15 +175,4 @@ fn in_call(frame: &Frame) -> Pc {
 
 fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
     Place { address: pc.0, function: dictionary.function(name), ..Place::default() }
-}
-
-fn nowhere(kernel: bool, dictionary: &mut Dictionary) -> i32 {
-    let mut place = code_of(if kernel { KERNEL } else { UNKNOWN }, Pc(0), dictionary);
-    place.frame_type = frame_type(kernel, dictionary);
-    dictionary.locations.intern(place)
-}
-
-fn frame_type(kernel: bool, dictionary: &mut Dictionary) -> i32 {
-    let name = if kernel { attributes::FRAME_TYPE_KERNEL } else { attributes::FRAME_TYPE_NATIVE };
-    dictionary.text_attribute(attributes::FRAME_TYPE, name)
 }

@@ -37,6 +37,10 @@ pub(crate) struct Window {
     samples: FxHashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
     names: FxHashMap<Comm, Option<i32>>,
+    /// Attribute of a thread's number.
+    tids: FxHashMap<u32, i32>,
+    /// Attribute of a CPU's number.
+    cpus: FxHashMap<u32, i32>,
     losses: Losses,
     /// Kept between calls for its memory.
     scratch: Vec<u8>,
@@ -93,6 +97,8 @@ impl Window {
         clear(&mut self.by_key);
         clear(&mut self.samples);
         clear(&mut self.names);
+        clear(&mut self.tids);
+        clear(&mut self.cpus);
         self.losses = Losses::default();
         self
     }
@@ -197,8 +203,9 @@ impl Window {
     fn new_sample(&mut self, identity: Identity) -> u32 {
         let Identity { profile, stack, name, tid, cpu } = identity;
         let tables = &mut self.content.dictionary;
-        let tid = tables.attribute(attributes::THREAD_ID, Value::Int(tid.into()));
-        let cpu = tables.attribute(attributes::CPU_LOGICAL_NUMBER, Value::Int(cpu.into()));
+        let mut attribute = |key, number: u32| tables.attribute(key, Value::Int(number.into()));
+        let tid = *self.tids.entry(tid).or_insert_with(|| attribute(attributes::THREAD_ID, tid));
+        let cpu = *self.cpus.entry(cpu).or_insert_with(|| attribute(attributes::CPU_LOGICAL_NUMBER, cpu));
         let list: SmallVec<[i32; 3]> = [Some(tid), name, Some(cpu)].into_iter().flatten().collect();
         let attributes = tables.lists.intern(&list);
         let number = self.content.push(content::Sample { profile, stack, attributes, link: 0 });

@@ -15,7 +15,7 @@ pub(crate) const PROCESSES: u64 = 60;
 /// Libraries that they share.
 pub(crate) const LIBRARIES: u64 = 8;
 /// Distinct stacks that a process can show; how many it does show depends on how long one looks.
-const STACKS: f64 = 20_000.0;
+const STACKS: f64 = 2_000.0;
 /// Threads of a process.
 const THREADS: u64 = 8;
 
@@ -120,12 +120,15 @@ fn frames(mappings: &[Arc<Mapping>], process: u64, stack: u64) -> Stack {
     let depth = 10 + mix(stack) % 41;
     let kernel = if mix(stack + 1) % 4 == 0 { depth / 3 } else { 0 };
     let frame = |from_root: u64| {
-        let which = stack % (1 + from_root * 8);
+        // The further from the root, the more there is to call.
+        let which = stack % (1 + from_root * from_root / 32);
         let into = mix(which << 8 | from_root) % 0xf_0000;
         if from_root >= depth - kernel {
             return Frame::Kernel(Pc(0xffff_ffff_8100_0000 + (from_root * 0x1000 + which % 50 * 0x40)));
         }
-        let mapping = &mappings[usize::try_from(mix(which) % mappings.len() as u64).unwrap()];
+        // Calls stay in a file for a while.
+        let file = mix(which / 2 << 8 | from_root / 6) % mappings.len() as u64;
+        let mapping = &mappings[usize::try_from(file).unwrap()];
         Frame::Mapped(Pc(mapping.start.0 + into), Arc::clone(mapping))
     };
     Stack((0..depth).rev().map(frame).collect())
