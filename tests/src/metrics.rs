@@ -1,10 +1,9 @@
 //! Prometheus metrics, fetched and read.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use crate::daemon::PATIENCE;
+use crate::http;
 
 /// The metrics of one scrape.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,17 +24,22 @@ impl Metrics {
     /// # Errors
     /// If the server cannot be reached or does not answer 200.
     pub fn scrape(port: u16) -> io::Result<Self> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        // HTTP/1.0, so that the answer is neither chunked nor kept open.
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        if head.split(' ').nth(1) != Some("200") {
-            return Err(io::Error::other(head.to_owned()));
-        }
-        Ok(Self::parse(body))
+        Ok(Self::parse(&Self::text(port)?))
+    }
+
+    /// Fetches `/metrics` as it is.
+    ///
+    /// # Errors
+    /// As [`scrape`](Self::scrape).
+    pub fn text(port: u16) -> io::Result<String> {
+        let answer = http::get(port, "/metrics")?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(io::Error::other(answer.head)) }
+    }
+
+    /// Names of all series.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.series.iter().map(|series| series.name.as_str()).collect()
     }
 
     /// Reads the text format; what is no series (comments, damaged lines) is left out.

@@ -26,16 +26,16 @@ pub struct Prometheus {
 pub type Sample = (BTreeMap<String, String>, f64);
 
 impl Prometheus {
-    /// Starts one that scrapes the agent at `port` each second, and evaluates `rules` as often.
+    /// Starts one that scrapes `port` each second, as job [`JOB`], and evaluates the files of `rules` as often.
     ///
     /// # Panics
     /// If it is not there or does not start.
     #[must_use]
-    pub fn start(port: u16, rules: &Path) -> Self {
+    pub fn start(port: u16, rules: &[&Path]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = json!({
             "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
-            "rule_files": [rules],
+            "rule_files": rules,
             "scrape_configs": [{
                 "job_name": JOB,
                 "static_configs": [{ "targets": [format!("127.0.0.1:{port}")] }],
@@ -46,7 +46,12 @@ impl Prometheus {
         fs::write(&path, config.to_string()).expect("Prometheus' configuration is written");
         let own_port = workspace::free_port();
         let mut command = Command::new(program("prometheus"));
-        command.current_dir(dir.path()).arg("--config.file").arg(path).arg("--storage.tsdb.path").arg(dir.path().join("data"));
+        command
+            .current_dir(dir.path())
+            .arg("--config.file")
+            .arg(path)
+            .arg("--storage.tsdb.path")
+            .arg(dir.path().join("data"));
         command.arg(format!("--web.listen-address=127.0.0.1:{own_port}"));
         let daemon = Daemon::start("Prometheus", &mut command);
         daemon.wait_for_log("Server is ready to receive web requests.");
@@ -108,7 +113,8 @@ pub fn promtool(args: &[&str], input: &str) -> Result<(), String> {
     std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("promtool reads");
     drop(stdin);
     let output = child.wait_with_output().expect("promtool ends");
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
