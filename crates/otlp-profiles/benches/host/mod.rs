@@ -116,18 +116,18 @@ pub(crate) fn end() -> Batch {
 
 /// 10 to 50 frames: one in four stacks begins in the kernel, callers near the root are shared by many stacks.
 fn frames(mappings: &[Arc<Mapping>], process: u64, stack: u64) -> Stack {
-    let mix = |n: u64| (n ^ process << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+    let mix = |n: u64| (n ^ (process << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let depth = 10 + mix(stack) % 41;
     let kernel = if mix(stack + 1) % 4 == 0 { depth / 3 } else { 0 };
     let frame = |from_root: u64| {
         // The further from the root, the more there is to call.
         let which = stack % (1 + from_root * from_root / 32);
-        let into = mix(which << 8 | from_root) % 0xf_0000;
+        let into = mix((which << 8) | from_root) % 0xf_0000;
         if from_root >= depth - kernel {
             return Frame::Kernel(Pc(0xffff_ffff_8100_0000 + (from_root * 0x1000 + which % 50 * 0x40)));
         }
         // Calls stay in a file for a while.
-        let file = mix(which / 2 << 8 | from_root / 6) % mappings.len() as u64;
+        let file = mix(((which / 2) << 8) | (from_root / 6)) % mappings.len() as u64;
         let mapping = &mappings[usize::try_from(file).unwrap()];
         Frame::Mapped(Pc(mapping.start.0 + into), Arc::clone(mapping))
     };
