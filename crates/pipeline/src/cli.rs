@@ -1,16 +1,24 @@
 //! The command line, as close to the Collector's as it goes.
 
 use clap::{ArgAction, Parser, Subcommand};
+use clap_complete::Shell;
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError, Environment, Location};
+use crate::featuregate::{Gate, GateError};
 
-/// The feature gate a Collector wants for profiles. Here they always work.
-const PROFILES_GATE: &str = "service.profilesSupport";
+/// What follows the list of flags.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; of a run: stopped by a signal, and everything was delivered or given up within shutdown_timeout
+  1  a flag or the configuration is wrong, something cannot start or has failed while running, or a check of
+     `validate --environment` or `doctor` has failed: standard error says what
+  1  a second signal came before the shutdown was complete";
 
 /// Finds out which executables use this machine's CPUs, and reports it as OpenTelemetry profiles.
 #[derive(Debug, Parser)]
-#[command(name = "pipeline", version, disable_version_flag = true, disable_help_subcommand = true)]
+#[command(name = "pipeline", version = concat!("version ", env!("CARGO_PKG_VERSION")))]
+#[command(disable_version_flag = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Configuration: a path, file:PATH, env:NAME or yaml:TEXT. Repeat it to merge several, the later over the earlier.
     #[arg(long, global = true, value_name = "URI")]
@@ -30,12 +38,49 @@ pub struct Cli {
 }
 
 /// What to do instead of running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Checks the configuration without starting anything: silent if it is sound.
-    Validate,
+    Validate {
+        /// Also checks this machine, and says of each thing that it works or what to do: the kernel, privileges, that
+        /// endpoints can be reached and files written.
+        #[arg(long)]
+        environment: bool,
+    },
     /// Lists the components that can be configured, as YAML.
     Components,
+    /// Prints the configuration as it is after merging and expansion, with defaults filled in.
+    #[command(visible_alias = "print-initial-config")]
+    PrintConfig(PrintConfig),
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Says what this kernel and these privileges allow, what will be missing, and how to get it.
+    Doctor,
+    /// Prints a script that completes this command line in a shell.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Lists feature gates, or tells all of one.
+    Featuregate {
+        /// The gate.
+        id: Option<String>,
+    },
+}
+
+/// How to print the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct PrintConfig {
+    /// redacted, or unredacted to show secrets, too.
+    #[arg(long, default_value = "redacted")]
+    pub mode: String,
+    /// yaml or json.
+    #[arg(long, default_value = "yaml")]
+    pub format: String,
+    /// Whether a configuration that is not sound is refused; else what can be read of it is printed.
+    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(require_equals = true)]
+    pub validate: bool,
 }
 
 /// A command line that cannot be carried out.
@@ -44,46 +89,36 @@ pub enum CliError {
     /// The configuration it names is not to be had.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A gate that does not exist.
-    #[error("no such feature gate {gate:?}. valid gates: [{PROFILES_GATE}]")]
-    UnknownGate {
-        /// The gate.
-        gate: String,
-    },
-    /// A gate that is always on.
-    #[error("feature gate {gate:?} is stable, can not be disabled")]
-    GateIsStable {
-        /// The gate.
-        gate: String,
-    },
+    /// A gate that is not as it is to be.
+    #[error(transparent)]
+    Gate(#[from] GateError),
 }
 
 impl Cli {
     /// The configuration that the flags name.
     ///
     /// # Errors
-    /// For flags that make no sense, and as [`Config::load`].
+    /// As [`Config::load`], and for flags that make no sense.
     pub fn load(&self, environment: Environment<'_>) -> Result<Config, CliError> {
-        self.check_gates()?;
-        let configs = self.config.iter().map(|uri| Location::parse(uri));
-        let settings = self.set.iter().map(|setting| Location::parse_setting(setting));
-        let locations = configs.chain(settings).collect::<Result<Vec<_>, _>>()?;
-        Ok(Config::load(&locations, environment)?)
+        Ok(Config::load(&self.locations()?, environment)?)
     }
 
-    fn check_gates(&self) -> Result<(), CliError> {
-        for gate in self.feature_gates.iter().map(|gate| gate.trim()).filter(|gate| !gate.is_empty()) {
-            let (off, name) = match gate.strip_prefix('-') {
-                Some(name) => (true, name),
-                None => (false, gate.strip_prefix('+').unwrap_or(gate)),
-            };
-            if name != PROFILES_GATE {
-                return Err(CliError::UnknownGate { gate: name.to_owned() });
-            }
-            if off {
-                return Err(CliError::GateIsStable { gate: name.to_owned() });
-            }
-        }
-        Ok(())
+    /// Where the flags say that the configuration is, in the order to merge.
+    ///
+    /// # Errors
+    /// For flags that make no sense.
+    pub fn locations(&self) -> Result<Vec<Location>, ConfigError> {
+        let configs = self.config.iter().map(|uri| Location::parse(uri));
+        let settings = self.set.iter().map(|setting| Location::parse_setting(setting));
+        configs.chain(settings).collect()
+    }
+
+    /// Looks whether every gate is as the flags want it.
+    ///
+    /// # Errors
+    /// For a gate that does not exist or cannot be switched.
+    pub fn check_gates(&self) -> Result<(), CliError> {
+        let gates = self.feature_gates.iter().map(|gate| gate.trim());
+        Ok(gates.filter(|gate| !gate.is_empty()).try_for_each(Gate::check)?)
     }
 }

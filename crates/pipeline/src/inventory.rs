@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::components::{EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 
+/// Schemes of `--config`, sorted.
+const PROVIDERS: [&str; 3] = ["env", "file", "yaml"];
+
 /// The components that can be configured, displayed as YAML in the Collector's shape.
 #[derive(Clone, Copy, Debug)]
 pub struct Inventory;
@@ -17,7 +20,10 @@ impl fmt::Display for Inventory {
         section(f, "receivers", "profiles", RECEIVERS)?;
         section(f, "processors", "profiles", PROCESSORS)?;
         section(f, "exporters", "profiles", EXPORTERS)?;
-        section(f, "extensions", "extension", EXTENSIONS)
+        writeln!(f, "connectors: []")?;
+        section(f, "extensions", "extension", EXTENSIONS)?;
+        writeln!(f, "providers:")?;
+        PROVIDERS.iter().try_for_each(|scheme| writeln!(f, "    - scheme: {scheme}\n      module: pipeline"))
     }
 }
 
@@ -27,6 +33,9 @@ fn section<C: ?Sized>(
     signal: &str,
     factories: &[Factory<C>],
 ) -> fmt::Result {
+    if factories.is_empty() {
+        return writeln!(f, "{class}: []");
+    }
     writeln!(f, "{class}:")?;
     for factory in factories {
         for name in factory.names {

@@ -4,8 +4,10 @@
 
 mod assemble;
 pub mod cli;
+pub mod commands;
 pub mod components;
 pub mod config;
+pub mod featuregate;
 pub mod inventory;
 pub mod layer;
 pub mod metrics;

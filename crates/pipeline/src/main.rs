@@ -1,14 +1,14 @@
 //! The `pipeline` binary.
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use pipeline::cli::{Cli, Command};
-use pipeline::inventory::Inventory;
+use pipeline::cli::Cli;
+use pipeline::commands::{self, CommandError};
 use pipeline::run::supervise;
 use tokio::runtime;
 
@@ -39,27 +39,23 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: &Cli) -> anyhow::Result<()> {
-    if cli.command == Some(Command::Components) {
-        return write!(io::stdout(), "{Inventory}").context("cannot write to standard output");
+    cli.check_gates()?;
+    let environment = |name: &str| env::var(name).ok();
+    if let Some(command) = &cli.command {
+        let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+        return match commands::run(cli, command, &environment, &mut out, &mut err) {
+            // Whoever reads has seen enough, as `head` has.
+            Err(CommandError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => Ok(result?),
+        };
     }
-    let config = cli.load(&|name| env::var(name).ok())?;
-    if cli.command == Some(Command::Validate) {
-        for name in &config.unset {
-            eprintln!("Warning: configuration references unset environment variable {name:?}");
-        }
-        for alias in &config.aliases {
-            eprintln!("Warning: {alias}");
-        }
-        return Ok(());
-    }
+    let config = cli.load(&environment)?;
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(supervise::run(config, || {
-        cli.load(&|name| env::var(name).ok())
-    }));
+    let result = runtime.block_on(supervise::run(config, || cli.load(&|name| env::var(name).ok())));
     runtime.shutdown_timeout(EXIT_WITHIN);
     Ok(result?)
 }

@@ -72,7 +72,7 @@ fn the_version_and_the_components_are_told() {
     let version = pipeline(&["--version"]);
     assert_eq!(
         String::from_utf8(version.stdout).unwrap(),
-        format!("pipeline {}\n", env!("CARGO_PKG_VERSION"))
+        format!("pipeline version {}\n", env!("CARGO_PKG_VERSION"))
     );
     assert_eq!(pipeline(&["-v"]).status.code(), Some(0));
     let components = String::from_utf8(pipeline(&["components"]).stdout).unwrap();

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use extension_health_check::{Config, HealthCheck};
 
 use super::factory::{default, schema};
-use super::{
-    BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability,
-};
+use super::{BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability};
 
 pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
     names: &["health_check"],
@@ -22,6 +20,10 @@ impl ExtensionConfig for Config {
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError> {
         let started = HealthCheck::start(self.clone(), settings.host.board.clone());
         Ok(Arc::new(started.map_err(|error| format!("endpoint: {error}"))?))
+    }
+
+    fn holds(&self) -> Vec<String> {
+        vec![format!("tcp:{}", self.endpoint)]
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use extension_zpages::{About, Config, Source, ZPages};
 
 use super::factory::{default, schema};
-use super::{
-    BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability,
-};
+use super::{BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability};
 
 pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
     names: &["zpages"],
@@ -31,6 +29,10 @@ impl ExtensionConfig for Config {
         let source = Source { board: settings.host.board.clone(), about: Box::new(about) };
         let started = ZPages::start(self, source);
         Ok(Arc::new(started.map_err(|error| format!("endpoint: {error}"))?))
+    }
+
+    fn holds(&self) -> Vec<String> {
+        vec![format!("tcp:{}", self.endpoint)]
     }
 }
 

@@ -22,7 +22,7 @@ mod provider;
 mod references;
 mod service;
 #[cfg(test)]
-mod shipped;
+pub(crate) mod shipped;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_yaml_ng::Value;
 use thiserror::Error;
 
 pub(crate) use components::Section;
@@ -49,7 +50,7 @@ use components::{Components, components};
 use decode::Context;
 use fault::hint;
 use load::Tree;
-use service::Service;
+pub(crate) use service::Service;
 
 use crate::components::{
     EXPORTERS, EXTENSIONS, ExporterConfig, ExtensionConfig, Factory, PROCESSORS, ProcessorConfig, RECEIVERS,
@@ -83,6 +84,8 @@ pub struct Config {
     pub unset: Vec<String>,
     /// Components that are configured by an older name of their type, which still works.
     pub aliases: Vec<Alias>,
+    /// The section as it was read, to be shown.
+    service: Service,
 }
 
 /// An older name of a component type that the configuration uses.
@@ -147,23 +150,51 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`] with every fault, if all locations could be opened; else the first failure.
     pub fn load(locations: &[Location], environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let (config, faults) = Self::load_anyway(locations, environment)?;
+        faults.or(config).map_err(ConfigError::Invalid)
+    }
+
+    /// As [`load`](Self::load), but what can be read is read: the faults are told beside it. Not to be run.
+    ///
+    /// # Errors
+    /// If nothing can be read.
+    pub fn load_anyway(
+        locations: &[Location],
+        environment: Environment<'_>,
+    ) -> Result<(Self, Faults), ConfigError> {
         let tree = Tree::load(locations, environment)?;
         let context = Context { originals: &tree.originals, root: &tree.root, sources: &tree.sources };
-        let config = read(&context, tree.faults.clone()).map_err(|mut faults| {
-            faults.locate(|path| context.place(path));
-            ConfigError::Invalid(faults)
-        })?;
-        let unset = tree.unset;
-        Ok(Self { unset, ..config })
+        let (config, mut faults) = read(&context, tree.faults.clone());
+        faults.locate(|path| context.place(path));
+        Ok((Self { unset: tree.unset, ..config }, faults))
+    }
+
+    /// Every key of all that is configured, with its value; secrets as `[REDACTED]` unless inside
+    /// [`confmap::secret::unredacted`].
+    #[must_use]
+    pub fn shown(&self) -> Value {
+        let class = |shown: Vec<(&ComponentId, Value)>| {
+            let entries = shown.into_iter().map(|(id, value)| (Value::from(id.to_string()), value));
+            Value::Mapping(entries.collect())
+        };
+        // It came from YAML, or is a default, so it can be YAML.
+        let service = serde_yaml_ng::to_value(&self.service).unwrap_or_default();
+        let sections = [
+            ("receivers", class(self.receivers.iter().map(|(id, config)| (id, config.shown())).collect())),
+            ("processors", class(self.processors.iter().map(|(id, config)| (id, config.shown())).collect())),
+            ("exporters", class(self.exporters.iter().map(|(id, config)| (id, config.shown())).collect())),
+            ("extensions", class(self.extensions.iter().map(|(id, config)| (id, config.shown())).collect())),
+            ("service", service),
+        ];
+        Value::Mapping(sections.into_iter().map(|(name, value)| (Value::from(name), value)).collect())
     }
 }
 
 /// Reads the sections and resolves the references between them.
-fn read(context: &Context<'_>, mut faults: Faults) -> Result<Config, Faults> {
+fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
     let root = context.root;
     if root.is_empty() {
         faults.add(&[], "empty configuration file");
-        return Err(faults);
     }
     for key in root.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
         let message = format!("has invalid keys: {key}{}", hint(key, SECTIONS));
@@ -190,19 +221,23 @@ fn read(context: &Context<'_>, mut faults: Faults) -> Result<Config, Faults> {
         aliases(&read.extensions, EXTENSIONS),
     ]
     .concat();
-    let graph = service.as_ref().map(|service| read.resolve(service, &mut faults)).unwrap_or_default();
+    // Of an empty file more would be missing than need be said.
+    let resolved = service.as_ref().filter(|_| !root.is_empty());
+    let graph = resolved.map(|service| read.resolve(service, &mut faults)).unwrap_or_default();
     let service = service.unwrap_or_default();
-    faults.or(Config {
+    let config = Config {
         receivers: sound(read.receivers),
         processors: sound(read.processors),
         exporters: sound(read.exporters),
         extensions: sound(read.extensions),
         graph,
-        telemetry: service.telemetry,
+        telemetry: service.telemetry.clone(),
         shutdown_timeout: service.shutdown_timeout,
         unset: Vec::new(),
         aliases,
-    })
+        service,
+    };
+    (config, faults)
 }
 
 /// The components that have an older name of their type in their id.

@@ -1,6 +1,8 @@
 //! The files in `config/` are what they say they are.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use schemars::SchemaGenerator;
 use serde_yaml_ng::{Value as Yaml, from_str, to_value};
@@ -35,14 +37,21 @@ fn the_reference_has_every_key_with_the_default_of_the_code() {
 
 #[test]
 fn every_configuration_is_sound() {
-    for text in [
-        REFERENCE,
-        include_str!("../../../../config/agent.yaml"),
-        include_str!("../../../../config/examples/sidecar.yaml"),
-    ] {
-        let config = Config::load(&[Location::Yaml(text.to_owned())], &|_| None);
-        assert_eq!(config.unwrap().unset, Vec::<String>::new());
+    for (name, text) in shipped() {
+        let config = Config::load(&[Location::Yaml(text)], &|_| None);
+        let config = config.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(config.unset, Vec::<String>::new(), "{name}");
+        assert_eq!(config.aliases, [], "{name}");
     }
+}
+
+/// Name and text of each configuration that a user may start with.
+pub(crate) fn shipped() -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let examples = fs::read_dir(directory.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let files = ["agent.yaml", "reference.yaml"].map(|name| directory.join(name)).into_iter().chain(examples);
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.map(|file| (file.display().to_string(), fs::read_to_string(&file).unwrap())).collect()
 }
 
 /// Gives sections that are off, and so null by default, the keys and defaults that they have where they are there.

@@ -141,6 +141,7 @@ impl JsonSchema for Resource {
             "description": "What the agent says it is. An attribute of no value takes away what it says by itself.",
             "properties": {
                 "attributes": {
+                    "description": "Attributes by name; of no value, one that is taken away.",
                     "type": "array",
                     "items": {
                         "type": "object",
@@ -153,7 +154,10 @@ impl JsonSchema for Resource {
                         },
                     },
                 },
-                "schema_url": { "type": ["string", "null"] },
+                "schema_url": {
+                    "description": "Known from the Collector, and not used.",
+                    "type": ["string", "null"],
+                },
             },
             "additionalProperties": { "type": scalar },
         })

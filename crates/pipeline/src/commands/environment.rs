@@ -1,0 +1,95 @@
+//! `pipeline validate --environment`: whether this machine lets the configuration run.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use receiver_ebpf::preflight::{Finding, Verdict};
+
+use super::{CommandError, doctor, reach};
+use crate::components::{ExporterSettings, Host};
+use crate::config::Config;
+
+/// Prefix of what is held by listening, among what exporters and extensions hold.
+const LISTENS: &str = "tcp:";
+
+/// Checks all that runs, a line each.
+///
+/// # Errors
+/// [`CommandError::Checks`] if a check has failed.
+pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
+    let mut checks = Checks { out, failed: 0, all: 0 };
+    for finding in receiver_ebpf::preflight::report() {
+        checks.note(&finding)?;
+    }
+    for (id, exporter) in config.graph.exporters() {
+        let name = format!("exporters::{id}");
+        let exporter_settings = exporterhelper::Settings::new(&id.to_string());
+        let settings = ExporterSettings { id, exporter: exporter_settings, host: Arc::<Host>::default() };
+        checks.result(&name, "could start", exporter.check(&settings).map_err(one_line))?;
+        for endpoint in exporter.connects_to() {
+            checks.result(
+                &name,
+                &format!("{endpoint} answers"),
+                reach::connect(&endpoint).map_err(|error| format!("{endpoint} cannot be reached: {error}")),
+            )?;
+        }
+        checks.listening(&name, &exporter.holds())?;
+    }
+    for (id, extension) in &config.graph.extensions {
+        checks.listening(&format!("extensions::{id}"), &extension.holds())?;
+    }
+    if let Some(endpoint) = config.telemetry.endpoint().filter(|endpoint| endpoint.port != 0) {
+        let address = format!("{LISTENS}{}:{}", endpoint.host, endpoint.port);
+        checks.listening("service::telemetry::metrics", &[address])?;
+    }
+    checks.done()
+}
+
+/// Counts and writes what was found.
+struct Checks<'a> {
+    out: &'a mut dyn Write,
+    failed: usize,
+    all: usize,
+}
+
+impl Checks<'_> {
+    fn note(&mut self, finding: &Finding) -> io::Result<()> {
+        self.all += 1;
+        self.failed += usize::from(finding.verdict == Verdict::Fails);
+        doctor::write(finding, self.out)
+    }
+
+    fn result(&mut self, name: &str, works: &str, result: Result<(), impl Display>) -> io::Result<()> {
+        let (verdict, found) = match result {
+            Ok(()) => (Verdict::Works, works.to_owned()),
+            Err(error) => (Verdict::Fails, error.to_string()),
+        };
+        self.note(&Finding { name: name.to_owned(), verdict, found, fix: None })
+    }
+
+    fn listening(&mut self, name: &str, held: &[String]) -> io::Result<()> {
+        for address in held.iter().filter_map(|held| held.strip_prefix(LISTENS)) {
+            let result =
+                reach::listen(address).map_err(|error| format!("cannot listen on {address}: {error}"));
+            self.result(name, &format!("{address} is free"), result)?;
+        }
+        Ok(())
+    }
+
+    fn done(self) -> Result<(), CommandError> {
+        let Self { failed, all, .. } = self;
+        if failed > 0 { Err(CommandError::Checks { failed, all }) } else { Ok(()) }
+    }
+}
+
+/// An error with its causes.
+fn one_line(error: crate::components::BoxError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,74 @@
+//! Feature gates, as a Collector has them: so far of one feature, which always works.
+
+use thiserror::Error;
+
+/// A feature that can be switched on or off.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// What it is called.
+    pub id: &'static str,
+    /// How mature it is, in the Collector's words.
+    pub stage: &'static str,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// What it switches.
+    pub description: &'static str,
+    /// Version that it came with.
+    pub from_version: &'static str,
+}
+
+/// Every gate there is.
+pub static GATES: &[Gate] = &[Gate {
+    id: "service.profilesSupport",
+    stage: "Stable",
+    enabled: true,
+    description: "Profiles, which a Collector has behind this gate: always on here",
+    from_version: "v0.1.0",
+}];
+
+/// A gate that is not as it is to be. Texts are the Collector's.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum GateError {
+    /// There is none of this name.
+    #[error("no such feature gate {gate:?}. valid gates: {}", valid())]
+    Unknown {
+        /// The name.
+        gate: String,
+    },
+    /// It is always on.
+    #[error("feature gate {gate:?} is stable, can not be disabled")]
+    Stable {
+        /// The gate.
+        gate: String,
+    },
+}
+
+impl Gate {
+    /// The gate with this name.
+    #[must_use]
+    pub fn find(id: &str) -> Option<&'static Self> {
+        GATES.iter().find(|gate| gate.id == id)
+    }
+
+    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off.
+    ///
+    /// # Errors
+    /// For a gate that does not exist, or that would have to be switched.
+    pub fn check(flag: &str) -> Result<(), GateError> {
+        let (off, name) = match flag.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, flag.strip_prefix('+').unwrap_or(flag)),
+        };
+        let gate = name.to_owned();
+        match Self::find(name) {
+            None => Err(GateError::Unknown { gate }),
+            Some(_) if off => Err(GateError::Stable { gate }),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+fn valid() -> String {
+    let ids: Vec<_> = GATES.iter().map(|gate| gate.id).collect();
+    format!("[{}]", ids.join(", "))
+}
