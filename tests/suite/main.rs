@@ -6,6 +6,7 @@
 mod accounting;
 mod attribution;
 mod bad_start;
+mod config;
 mod delivery;
 mod out_of_the_box;
 mod reading;
