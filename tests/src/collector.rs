@@ -1,102 +1,228 @@
 //! A real OpenTelemetry Collector that writes down what it receives.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::agent::merge;
 use crate::daemon::Daemon;
 use crate::otlp::OtlpFile;
 use crate::workspace;
 
-/// A running Collector: OTLP by gRPC in, a file of JSON lines out.
+/// What a lane speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP.
+    Http,
+}
+
+/// How a lane is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    Plain,
+    /// By TLS, with a certificate for `localhost` of an authority of its own.
+    Tls,
+    /// By TLS, and the agent has to show a certificate of that authority.
+    Mutual,
+}
+
+/// A way into the Collector, with a file of its own at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// How it is secured.
+    pub security: Security,
+}
+
+impl Lane {
+    /// A lane without TLS.
+    #[must_use]
+    pub fn plain(protocol: Protocol) -> Self {
+        Self { protocol, security: Security::Plain }
+    }
+}
+
+/// A running Collector: OTLP in by each of its lanes, files of JSON lines out.
 #[derive(Debug)]
 pub struct Collector {
     daemon: Daemon,
-    port: u16,
+    lanes: Vec<(Lane, u16)>,
     dir: TempDir,
-    ca_file: Option<PathBuf>,
 }
 
 impl Collector {
-    /// Starts one that speaks plaintext.
+    /// Starts one with a single lane: gRPC without TLS.
     ///
     /// # Panics
     /// If it is not built or does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::launch(tempdir(), None, Value::Null)
+        Self::with_lanes(&[Lane::plain(Protocol::Grpc)])
     }
 
-    /// Starts one that speaks TLS, with a certificate for `localhost` of an authority of its own.
+    /// Starts one with these lanes.
     ///
     /// # Panics
     /// If it is not built or does not start.
     #[must_use]
-    pub fn start_tls() -> Self {
-        let dir = tempdir();
-        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-        fs::write(&cert, certified.cert.pem()).expect("the certificate is written");
-        fs::write(&key, certified.signing_key.serialize_pem()).expect("the key is written");
-        let tls = json!({ "cert_file": cert, "key_file": key });
-        Self::launch(dir, Some(cert), tls)
-    }
-
-    fn launch(dir: TempDir, ca_file: Option<PathBuf>, tls: Value) -> Self {
-        let port = workspace::free_port();
-        let config = json!({
-            "receivers": { "otlp": { "protocols": { "grpc": {
-                "endpoint": format!("127.0.0.1:{port}"),
-                "tls": tls,
-            } } } },
-            "exporters": { "file": { "path": received(&dir), "flush_interval": "200ms" } },
-            "service": {
-                "pipelines": { "profiles": { "receivers": ["otlp"], "exporters": ["file"] } },
-                "telemetry": { "metrics": { "level": "none" } },
-            },
-        });
-        let path = dir.path().join("collector.yaml");
+    pub fn with_lanes(lanes: &[Lane]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        write_certificates(dir.path());
+        let lanes: Vec<_> = lanes.iter().map(|&lane| (lane, workspace::free_port())).collect();
+        let config = config(dir.path(), &lanes);
         // JSON is YAML.
-        fs::write(&path, config.to_string()).expect("the Collector's configuration is written");
-        let mut command = Command::new(workspace::file("collector/otelcol"));
-        command.arg("--config").arg(path).arg("--feature-gates=service.profilesSupport");
-        let daemon = Daemon::start("the Collector", &mut command);
-        daemon.wait_for_log("Everything is ready.");
-        Self { daemon, port, dir, ca_file }
+        fs::write(dir.path().join("collector.yaml"), config.to_string())
+            .expect("the Collector's configuration is written");
+        Self { daemon: launch(dir.path()), lanes, dir }
     }
 
-    /// Where it listens: `localhost:PORT`.
+    /// Where its first lane listens: `localhost:PORT`.
+    ///
+    /// # Panics
+    /// If it has none.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("localhost:{}", self.port)
+        format!("localhost:{}", self.lanes[0].1)
     }
 
-    /// The authority that vouches for it, if it speaks TLS.
+    /// The authority that vouches for it, if its first lane speaks TLS.
+    ///
+    /// # Panics
+    /// If it has none.
     #[must_use]
-    pub fn ca_file(&self) -> Option<&PathBuf> {
-        self.ca_file.as_ref()
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        (self.lanes[0].0.security != Security::Plain).then(|| self.dir.path().join("ca.pem"))
     }
 
-    /// Stops it and reads what it received.
+    /// Id and configuration of an exporter to lane `index`, with `keys` beside what it takes to reach it.
+    ///
+    /// # Panics
+    /// If there is no such lane.
+    #[must_use]
+    pub fn exporter(&self, index: usize, keys: &Value) -> (String, Value) {
+        let (lane, port) = self.lanes[index];
+        let file = |name| self.dir.path().join(name);
+        let (kind, scheme) = match (lane.protocol, lane.security) {
+            (Protocol::Grpc, _) => ("otlp_grpc", ""),
+            (Protocol::Http, Security::Plain) => ("otlp_http", "http://"),
+            (Protocol::Http, _) => ("otlp_http", "https://"),
+        };
+        let tls = match lane.security {
+            Security::Plain => json!({ "insecure": true }),
+            Security::Tls => json!({ "ca_file": file("ca.pem") }),
+            Security::Mutual => json!({
+                "ca_file": file("ca.pem"),
+                "cert_file": file("client.pem"),
+                "key_file": file("client-key.pem"),
+            }),
+        };
+        let mut config = json!({ "endpoint": format!("{scheme}localhost:{port}"), "tls": tls });
+        merge(&mut config, keys);
+        (format!("{kind}/{index}"), config)
+    }
+
+    /// Stops it as it is stopped everywhere, then runs `meanwhile`, and starts it again as it was. What it received
+    /// is kept.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn restart(self, meanwhile: impl FnOnce()) -> Self {
+        let Self { daemon, lanes, dir } = self;
+        end(daemon);
+        meanwhile();
+        Self { daemon: launch(dir.path()), lanes, dir }
+    }
+
+    /// Stops it and reads what it received by its first lane.
     ///
     /// # Panics
     /// If it fails, or has written something else than profiles.
     #[must_use]
     pub fn stop(self) -> OtlpFile {
-        self.daemon.signal(Signal::INT);
-        self.daemon.wait().assert_code(0);
-        OtlpFile::read(&received(&self.dir)).expect("the Collector has written OTLP profiles")
+        self.stop_all().remove(0)
+    }
+
+    /// Stops it and reads what it received by each lane.
+    ///
+    /// # Panics
+    /// If it fails, or has written something else than profiles.
+    #[must_use]
+    pub fn stop_all(self) -> Vec<OtlpFile> {
+        end(self.daemon);
+        let read = |index| OtlpFile::read(&received(self.dir.path(), index));
+        (0..self.lanes.len())
+            .map(|index| read(index).expect("the Collector has written OTLP profiles"))
+            .collect()
     }
 }
 
-fn received(dir: &TempDir) -> PathBuf {
-    dir.path().join("received.jsonl")
+fn launch(dir: &Path) -> Daemon {
+    let mut command = Command::new(workspace::file("collector/otelcol"));
+    command.arg("--config").arg(dir.join("collector.yaml")).arg("--feature-gates=service.profilesSupport");
+    let daemon = Daemon::start("the Collector", &mut command);
+    daemon.wait_for_log("Everything is ready.");
+    daemon
 }
 
-fn tempdir() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
+fn end(daemon: Daemon) {
+    daemon.signal(Signal::INT);
+    daemon.wait().assert_code(0);
+}
+
+fn received(dir: &Path, index: usize) -> PathBuf {
+    dir.join(format!("received-{index}.jsonl"))
+}
+
+fn config(dir: &Path, lanes: &[(Lane, u16)]) -> Value {
+    let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
+    for (index, (lane, port)) in lanes.iter().enumerate() {
+        let mut tls = json!({ "cert_file": dir.join("server.pem"), "key_file": dir.join("server-key.pem") });
+        match lane.security {
+            Security::Plain => tls = Value::Null,
+            Security::Tls => {}
+            Security::Mutual => tls["client_ca_file"] = json!(dir.join("ca.pem")),
+        }
+        let protocol = match lane.protocol {
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+        };
+        let listen = json!({ "endpoint": format!("127.0.0.1:{port}"), "tls": tls });
+        receivers.insert(format!("otlp/{index}"), json!({ "protocols": { protocol: listen } }));
+        // Appends, so that a restart keeps what came before.
+        let file = json!({ "path": received(dir, index), "append": true, "flush_interval": "200ms" });
+        exporters.insert(format!("file/{index}"), file);
+        let pipeline =
+            json!({ "receivers": [format!("otlp/{index}")], "exporters": [format!("file/{index}")] });
+        pipelines.insert(format!("profiles/{index}"), pipeline);
+    }
+    json!({
+        "receivers": receivers,
+        "exporters": exporters,
+        "service": { "pipelines": pipelines, "telemetry": { "metrics": { "level": "none" } } },
+    })
+}
+
+/// An authority, and what it vouches for: the Collector as `localhost`, and the agent.
+fn write_certificates(dir: &Path) {
+    let write = |name: &str, text: String| fs::write(dir.join(name), text).expect("a certificate is written");
+    let mut params = CertificateParams::new(Vec::<String>::new()).expect("no name is a good one");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = || KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key()).expect("a certificate");
+    write("ca.pem", authority.pem());
+    for (file, name) in [("server", "localhost"), ("client", "agent")] {
+        let (key, params) = (key(), CertificateParams::new([name.to_owned()]).expect("a good name"));
+        write(&format!("{file}.pem"), params.signed_by(&key, &authority).expect("a certificate").pem());
+        write(&format!("{file}-key.pem"), key.serialize_pem());
+    }
 }

@@ -1,10 +1,17 @@
 //! What the agent measured arrives, whole and readable by others.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tests::agent::{Outcome, Setup};
-use tests::collector::Collector;
-use tests::otlp::Summary;
+use tests::collector::{Collector, Lane, Protocol, Security};
+use tests::daemon::PATIENCE;
+use tests::otlp::{OtlpFile, Summary};
 use tests::program::{self, Burner, Step};
 use tests::reader;
 use tests::validator::{self, Rule};
@@ -39,30 +46,121 @@ fn the_file_is_valid_and_reads_the_same_everywhere() {
     assert!(reading.largest_request_bytes < COLLECTOR_LIMIT);
 }
 
-/// A Collector receives by gRPC exactly what the agent's own file holds.
+/// A Collector receives exactly what the agent's own file holds, by whatever way it comes.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
-fn a_collector_receives_what_the_file_holds() {
-    assert_delivered(Collector::start());
-}
-
-/// So it does by TLS.
-#[test]
-#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
-fn a_collector_receives_what_the_file_holds_by_tls() {
-    assert_delivered(Collector::start_tls());
-}
-
-fn assert_delivered(collector: Collector) {
+fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
+    use Protocol::{Grpc, Http};
+    use Security::{Mutual, Plain, Tls};
+    let ways = [
+        (Grpc, Plain, json!({ "compression": "gzip" })),
+        (Grpc, Plain, json!({ "compression": "zstd", "keepalive": {} })),
+        (Grpc, Plain, json!({ "compression": "none", "sending_queue": { "enabled": false } })),
+        (Grpc, Tls, json!({ "compression": "gzip" })),
+        (Grpc, Mutual, json!({ "compression": "zstd", "tls": { "min_version": "1.3" } })),
+        (Http, Plain, json!({ "compression": "gzip" })),
+        (Http, Plain, json!({ "compression": "zstd" })),
+        (Http, Plain, json!({ "compression": "zlib" })),
+        (Http, Plain, json!({ "compression": "deflate" })),
+        (Http, Plain, json!({ "compression": "none", "encoding": "json" })),
+        (Http, Tls, json!({ "compression": "gzip", "encoding": "json" })),
+        (Http, Mutual, json!({ "compression": "zstd", "encoding": "json", "force_attempt_http2": false })),
+    ];
     let _alone = alone();
-    let (outcome, path) = profile(Setup::new().collector(&collector));
-    let received = collector.stop();
+    let lanes: Vec<_> = ways.iter().map(|&(protocol, security, _)| Lane { protocol, security }).collect();
+    let collector = Collector::with_lanes(&lanes);
+    let setup = ways.iter().enumerate().fold(Setup::new(), |setup, (index, (.., keys))| {
+        let (id, mut config) = collector.exporter(index, keys);
+        config["window"] = json!("1s");
+        setup.exporter(&id, config)
+    });
+    let (outcome, path) = profile(setup);
     validator::assert_valid(&outcome.file);
-    // It is the Collector that makes references of what was inline.
-    validator::assert_valid_except(&received, &[Rule::AttributeInline]);
     let kept = outcome.file.summary().expect("every index is good");
-    let received = received.summary().expect("every index is good");
     assert!(kept.events_of(&path) > 0, "{path} is not among {:?}", kept.paths);
-    // Into how many requests a window is split is each exporter's own matter.
-    assert_eq!(received, Summary { requests: received.requests, ..kept });
+    for (received, way) in collector.stop_all().iter().zip(&ways) {
+        // It is the Collector that makes references of what was inline.
+        validator::assert_valid_except(received, &[Rule::AttributeInline]);
+        let received = received.summary().expect("every index is good");
+        // Into how many requests a window is split is each exporter's own matter.
+        assert_eq!(received, Summary { requests: received.requests, ..kept.clone() }, "{way:?}");
+    }
+}
+
+/// How long the Collector is away.
+const OUTAGE: Duration = Duration::from_secs(20);
+
+/// A Collector that goes away in the middle of a storm of short processes and comes back gets every sample: the queue
+/// holds them. What it had taken when it went, and could not say so, may come twice, and is told here.
+#[test]
+#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
+fn a_collector_that_is_away_for_a_while_gets_everything() {
+    let _alone = alone();
+    let collector = Collector::with_lanes(&[Lane::plain(Protocol::Grpc), Lane::plain(Protocol::Http)]);
+    let keys =
+        json!({ "window": "1s", "retry_on_failure": { "initial_interval": "1s", "max_interval": "2s" } });
+    let setup = (0..2).fold(Setup::new().samples_per_second(199), |setup, index| {
+        let (id, config) = collector.exporter(index, &keys);
+        setup.exporter(&id, config)
+    });
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("storm");
+    program::compile(&path, "0123456789abcdef");
+    let agent = setup.start();
+    let storm = Storm::start(&path);
+    let collector = collector.restart(|| thread::sleep(OUTAGE));
+    // Back, and served with what was held: the last of it leaves before the agent is stopped.
+    let deadline = Instant::now() + PATIENCE;
+    while agent.metrics().by_label("otelcol_exporter_queue_size", "exporter").values().any(|&size| size > 0.0)
+    {
+        assert!(Instant::now() < deadline, "the queue is not drained");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let processes = storm.stop();
+    let outcome = agent.stop();
+    assert!(processes > 10, "{processes} processes are no storm");
+    let kept = outcome.file.summary().expect("every index is good");
+    assert!(kept.events_of(path.to_str().expect("a path of ours is text")) > 0);
+    for mut received in collector.stop_all() {
+        let duplicates = remove_duplicates(&mut received);
+        println!("{processes} processes, {} samples, {duplicates} requests twice", kept.events);
+        let received = received.summary().expect("every index is good");
+        assert_eq!(received, Summary { requests: received.requests, ..kept.clone() });
+    }
+}
+
+/// Leaves one of each request; returns how many there were more.
+fn remove_duplicates(file: &mut OtlpFile) -> usize {
+    let mut seen = HashSet::new();
+    let before = file.requests.len();
+    file.requests.retain(|request| seen.insert(format!("{request:?}")));
+    before - file.requests.len()
+}
+
+/// Short processes, one after the other, until it is stopped.
+struct Storm {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<usize>,
+}
+
+impl Storm {
+    fn start(path: &Path) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (path, stopped) = (path.to_owned(), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let mut processes = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let _used = Burner::start(&path, &[Step::Cpu(Duration::from_millis(20))]).finish();
+                processes += 1;
+            }
+            processes
+        });
+        Self { stop, thread }
+    }
+
+    /// How many processes there were.
+    fn stop(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("every process of the storm ends well")
+    }
 }
