@@ -54,8 +54,7 @@ impl FileExporter {
         Ok(Self { windows, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
     }
 
-    /// Looks for what would keep [`open`](Self::open) from working, without changing anything but a directory that is to
-    /// be created.
+    /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
     ///
     /// # Errors
     /// As `open`, as far as can be told.

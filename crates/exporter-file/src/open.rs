@@ -68,6 +68,22 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).open(path).map(drop)
 }
 
+/// Finds out whether a file can be created beside `path`, or its directory where that is wanted and it does not exist.
+pub(crate) fn check_directory(path: &Path, config: &Config) -> io::Result<()> {
+    let mut probe = part(path);
+    while config.create_directory && !parent(&probe).try_exists()? {
+        let Some(above) = probe.parent().map(part) else { break };
+        probe = above;
+    }
+    write_whole(&probe, &[], false)?;
+    fs::remove_file(&probe)
+}
+
+/// The directory that a path is in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
     let tail = match records {
         Records::JsonLines => of_lines(file, is_json)?,
@@ -89,8 +105,7 @@ fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
 }
 
 /// Writes a file that is there with all its bytes or not at all, by way of a file with a name of its own.
-pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool, config: &Config) -> io::Result<()> {
-    create_directory(part, config)?;
+pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(MODE).open(part)?;
     let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
@@ -111,15 +126,15 @@ pub(crate) fn part(path: &Path) -> PathBuf {
 
 /// Puts the names in a file's directory on disk.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent(path))?.sync_all()
 }
 
 /// Creates the directory of a file if that is wanted.
 pub(crate) fn create_directory(path: &Path, config: &Config) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| config.create_directory && !parent.as_os_str().is_empty());
-    let Some(parent) = parent else { return Ok(()) };
+    if !config.create_directory {
+        return Ok(());
+    }
     // Validated before the exporter is made.
     let mode = config.directory_mode().unwrap_or(0o755);
-    DirBuilder::new().recursive(true).mode(mode).create(parent)
+    DirBuilder::new().recursive(true).mode(mode).create(parent(path))
 }

@@ -50,7 +50,12 @@ impl Output {
                 let path = path.clone();
                 output.switch_to(path)?;
             }
-            template => Self::check(&output.config, template)?,
+            template => {
+                if let Some(path) = template.in_known_directory() {
+                    open::create_directory(&path, &output.config)?;
+                }
+                Self::check(&output.config, template)?;
+            }
         }
         Ok(output)
     }
@@ -61,11 +66,9 @@ impl Output {
             Template::Fixed(path) if Format::of(config) != Format::Pprof && path.try_exists()? => {
                 open::check(path)
             }
-            template => template.in_known_directory().map_or(Ok(()), |path| {
-                let part = open::part(&path);
-                open::write_whole(&part, &[], false, config)?;
-                fs::remove_file(&part)
-            }),
+            template => {
+                template.in_known_directory().map_or(Ok(()), |path| open::check_directory(&path, config))
+            }
         }
     }
 
@@ -160,7 +163,8 @@ impl Output {
         let path = self.template.path(at);
         let part = open::part(&path);
         let sync = self.config.fsync != Fsync::Never;
-        open::write_whole(&part, bytes, sync, &self.config)?;
+        open::create_directory(&part, &self.config)?;
+        open::write_whole(&part, bytes, sync)?;
         let localtime = self.config.rotation.as_ref().is_some_and(|rotation| rotation.localtime);
         let backups = Backups::of(&path, localtime);
         // A template may be too coarse for one file a window.

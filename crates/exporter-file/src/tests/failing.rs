@@ -44,6 +44,13 @@ fn looking_whether_a_file_can_be_written_changes_nothing() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
     let missing = directory.path().join("none/p.jsonl");
     FileExporter::check(&config(&missing)).unwrap_err();
+    let deep = directory.path().join("none/%Y/p.pb.gz");
+    for (path, format) in [(&missing, Format::Json), (&missing, Format::Pprof), (&deep, Format::Pprof)] {
+        FileExporter::check(&Config { format, create_directory: true, ..config(path) }).unwrap();
+    }
+    let below_file = directory.path().join("p.jsonl/none/p.jsonl");
+    FileExporter::check(&Config { create_directory: true, ..config(&below_file) }).unwrap_err();
+    assert_eq!(names(directory.path()), ["p.jsonl"]);
 }
 
 /// Samples that this exporter says are sent, and are given up on. Asking sets them back.
