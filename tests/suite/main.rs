@@ -8,6 +8,8 @@ mod attribution;
 mod bad_start;
 mod config;
 mod delivery;
+mod exporter_prometheus;
+mod memory_limiter;
 mod out_of_the_box;
 mod reading;
 mod shutdown;

@@ -1,0 +1,110 @@
+//! The Prometheus exporter, scraped by a real Prometheus.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::agent::{Agent, Setup};
+use tests::daemon::PATIENCE;
+use tests::metrics::Metrics;
+use tests::prometheus::{Prometheus, promtool};
+use tests::{http, program, workspace};
+
+use crate::alone;
+
+const SAMPLES: &str = "profile_samples_total";
+const CPU: &str = "profile_cpu_seconds_total";
+const SENT: &str = "otelcol_exporter_sent_profile_samples";
+const RATE: u32 = 997;
+const EXECUTABLES: usize = 10_000;
+const MAX_SERIES: usize = 500;
+
+/// The page of the exporter.
+fn page(port: u16) -> String {
+    http::get(port, "/metrics").expect("the exporter serves metrics").body
+}
+
+/// A page, and how many samples the agent says that the exporter had counted when it was made: nothing came between two pages
+/// that are the same, so what the agent says between them is what they say.
+fn page_and_count(agent: &Agent, port: u16) -> (String, u64) {
+    let start = Instant::now();
+    loop {
+        let before = page(port);
+        let count = agent.metrics().count(SENT, &[("exporter", "prometheus")]);
+        if before == page(port) {
+            return (before, count);
+        }
+        assert!(start.elapsed() < PATIENCE, "the page never stands still");
+    }
+}
+
+fn lines<'a>(page: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let begin = format!("{name}{{");
+    page.lines().filter(move |line| line.starts_with(&begin))
+}
+
+/// Runs as many executables, each under a path of its own and once, for 2 ms each. Two at a time.
+fn storm(dir: &Path) {
+    let payload = dir.join("payload");
+    program::compile(&payload, "0123456789abcdef");
+    let run = |part: usize| {
+        for number in (part..EXECUTABLES).step_by(2) {
+            let path = dir.join(format!("executable-{number}"));
+            fs::hard_link(&payload, &path).expect("a link is made");
+            let output = Command::new(&path).args(["cpu", "0.002"]).output().expect("it runs");
+            assert!(output.status.success());
+            fs::remove_file(&path).expect("a link is removed");
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| run(0));
+        scope.spawn(|| run(1));
+    });
+}
+
+/// Ten thousand executables leave so many series as are allowed, none of which ever goes down; all their samples are in them,
+/// and stand for exactly the CPU time that samples at this rate stand for.
+#[test]
+#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
+fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
+    let _alone = alone();
+    let port = workspace::free_port();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let exporter = json!({ "endpoint": format!("127.0.0.1:{port}"), "max_series": MAX_SERIES, "enable_open_metrics": true });
+    let agent = Setup::new().samples_per_second(RATE).exporter("prometheus", exporter).start();
+    let prometheus = Prometheus::start(port, &[]);
+    storm(dir.path());
+
+    let (page, count) = page_and_count(&agent, port);
+    assert_eq!(lines(&page, SAMPLES).count(), MAX_SERIES + 1, "with the one of all others");
+    let metrics = Metrics::parse(&page);
+    let others = metrics.count(SAMPLES, &[("process_executable_name", "other")]);
+    println!("{count} samples, {others} of them of executables without a series of their own");
+    assert!(others > 0);
+    assert_eq!(metrics.count(SAMPLES, &[]), count);
+    let period = Duration::from_secs(1) / RATE;
+    let nanos = metrics.get(CPU, &[]).expect("there is CPU time") * 1e9;
+    // The page has all nanoseconds; the sum of some hundred numbers of some seconds is off by less than one.
+    assert!((nanos - period.as_nanos() as f64 * count as f64).abs() < 1.0, "{nanos} ns of {count} samples");
+    promtool(&["check", "metrics"], &page).expect("promtool finds no fault");
+
+    // Prometheus scrapes each second, and has read the page as OpenMetrics.
+    let start = Instant::now();
+    let seen = || prometheus.query(&format!("sum({SAMPLES})")).first().map_or(0.0, |(_, sum)| *sum);
+    while seen() < count as f64 {
+        assert!(start.elapsed() < PATIENCE, "Prometheus has seen {} of {count} samples", seen());
+        thread::sleep(Duration::from_millis(200));
+    }
+    let most = prometheus.query(&format!("max_over_time(count({SAMPLES})[10m:1s])"));
+    assert_eq!(most[0].1, (MAX_SERIES + 1) as f64);
+    let resets = prometheus.query(&format!("max(resets({{__name__=~\"profile_.*_total\"}}[10m]))"));
+    assert_eq!(resets[0].1, 0.0, "a counter went down");
+    let lost = prometheus.query("count(profile_lost_records_total)");
+    assert!(lost[0].1 >= 10.0, "each reason has its series: {lost:?}");
+    // The end of the stream is answered when the port is free.
+    let _outcome = agent.stop();
+    assert!(http::get(port, "/metrics").is_err());
+}

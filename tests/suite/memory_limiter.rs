@@ -1,0 +1,71 @@
+//! The memory limiter, in an agent that has too little.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::agent::{Agent, Setup};
+use tests::daemon::PATIENCE;
+use tests::metrics::Metrics;
+use tests::workspace;
+
+use crate::alone;
+
+const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
+const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
+const REFUSED: &str = "otelcol_processor_memory_limiter_refused_profile_samples";
+const RECEIVED: &str = "otelcol_receiver_accepted_profile_samples";
+
+/// An agent with a limiter, which stands first.
+fn limited(limiter: serde_json::Value) -> Setup {
+    Setup::new().samples_per_second(320).with(json!({
+        "processors": { "memory_limiter": limiter },
+        "service": { "pipelines": { "profiles": { "processors": ["memory_limiter", "procinfo"] } } },
+    }))
+}
+
+/// Its metrics once they are as they are to be.
+fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
+    let start = Instant::now();
+    loop {
+        let metrics = agent.metrics();
+        if are(&metrics) {
+            return metrics;
+        }
+        assert!(start.elapsed() < PATIENCE, "{metrics:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// No agent fits into a mebibyte: it samples a thirty-second of what it was told, drops every sample, and says so in
+/// metrics, log and stream. What it knows of processes it keeps.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn above_the_hard_limit_every_sample_is_dropped_and_told() {
+    let _alone = alone();
+    let port = workspace::free_port();
+    let setup = limited(json!({ "check_interval": "50ms", "limit_mib": 1 }));
+    let exporter = json!({ "endpoint": format!("127.0.0.1:{port}") });
+    let agent = setup.exporter("prometheus", exporter).start();
+    let refused = |metrics: &Metrics| metrics.count(REFUSED, &[("processor", "memory_limiter")]);
+    let metrics = metrics_when(&agent, |metrics| metrics.count(RATE, &[]) == 10 && refused(metrics) > 0);
+    assert_eq!(metrics.count(ACCEPTED, &[]), 0);
+    assert!(refused(&metrics) <= metrics.count(RECEIVED, &[]));
+    assert!(metrics.count("otelcol_processor_procinfo_known_processes", &[]) > 0);
+    // What is told downstream is what is counted; they are the same once nothing is under way between them.
+    let told = |_: &Metrics| {
+        let page = Metrics::scrape(port).expect("the exporter serves metrics");
+        assert_eq!(page.count("profile_samples_total", &[]), 0);
+        page.count("profile_lost_records_total", &[("reason", "sample_memory_limit")])
+    };
+    metrics_when(&agent, |metrics| told(metrics) == refused(metrics));
+    let outcome = agent.stop();
+    assert!(outcome.file.requests.is_empty(), "a window without samples is no profile");
+    let lines = [
+        "Memory usage is above hard limit. Dropping samples.",
+        "Memory usage is above soft limit. Sampling less.",
+    ];
+    for line in lines {
+        assert!(outcome.log.iter().any(|logged| logged.contains(line)), "{line}: {:#?}", outcome.log);
+    }
+}
