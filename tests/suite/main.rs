@@ -8,6 +8,7 @@ mod attribution;
 mod bad_start;
 mod config;
 mod delivery;
+mod files;
 mod exporter_prometheus;
 mod memory_limiter;
 mod out_of_the_box;
