@@ -5,14 +5,16 @@ use std::cell::Cell;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What is shown instead, as by the Collector.
 pub const REDACTED: &str = "[REDACTED]";
 
+/// Name by which a deserializer knows that it reads a [`Secret`], so that its errors do not show the value.
+pub const TYPE_NAME: &str = "confmap::Secret";
+
 /// A text that neither logs nor a printed configuration show.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Secret(String);
 
 impl Secret {
@@ -77,6 +79,30 @@ impl Serialize for Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(TYPE_NAME, Text)
+    }
+}
+
+struct Text;
+
+impl<'de> de::Visitor<'de> for Text {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+        Ok(Secret::from(text))
+    }
+}
+
 impl JsonSchema for Secret {
     fn inline_schema() -> bool {
         true
@@ -106,5 +132,6 @@ mod tests {
         assert!(panicked.is_err());
         assert_eq!(json(), "\"[REDACTED]\"");
         assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(serde_json::from_str::<Secret>("\"hunter2\"").unwrap(), secret);
     }
 }

@@ -1,7 +1,5 @@
 //! Everything wrong with a file is told at once, with its place.
 
-#![expect(clippy::unwrap_used, reason = "tests may")]
-
 use std::process::Command;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ten_faults.yaml");

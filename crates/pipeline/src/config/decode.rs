@@ -237,9 +237,17 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
+        // The value may be a token of digits that lacks its quotes.
+        if name == confmap::secret::TYPE_NAME
+            && self.text().is_none()
+            && !matches!(self.value, Value::Empty(..))
+        {
+            let message = "expected a string, found another value (not shown, since it is secret)";
+            return Err(DecodeError::from(Problem::Other(message.to_owned())).at(&self.path));
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -6,9 +6,8 @@ use super::*;
 
 /// What `text` becomes with `variables` set: one value a line, as `path = value (place)`; then the faults.
 fn read(text: &str, variables: &[(&str, &str)]) -> String {
-    let environment = |name: &str| {
-        variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
-    };
+    let environment =
+        |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
     let tree = Tree::load(&[Location::Yaml(text.to_owned())], &environment).unwrap();
     let mut lines = Vec::new();
     for (key, value) in &tree.root {

@@ -157,7 +157,12 @@ fn a_key_takes_its_type_and_no_other() {
             "headers: [{ name: a, value: x }, { name: a, value: y }]",
             "headers: duplicate keys in map-style list: [a]",
         ),
-        ("headers: { a: 7 }", "headers::a: expected a string, found 7"),
+        (
+            "headers: { a: 7 }",
+            "headers::a: expected a string, found another value (not shown, since it is secret)",
+        ),
+        ("secret: 7", "secret: expected a string, found another value (not shown, since it is secret)"),
+        ("secret:", ""),
         ("Int: 7", "has invalid keys: Int (did you mean \"int\"?)"),
     ] {
         assert_eq!(read_with(text, ""), expected, "{text}");
