@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Reads OTLP profiles from a file of JSON lines with the official protobuf runtime.
+"""Reads OTLP profiles from a file with the official protobuf runtime.
+
+A file is JSON lines, or messages each after its length in four bytes, big-endian, as the
+Collector's file exporter writes protobuf.
 
 Prints the figures of `Summary` (tests/src/otlp/summary.rs) as one JSON object, and the largest
 request in bytes as protobuf. Shares no code with the agent: the schema is PyPI's
@@ -100,13 +103,29 @@ class Reader:
         return {"summary": figures, "largest_request_bytes": self.largest}
 
 
+def from_json(file):
+    for line in file.decode("utf-8").split("\n"):
+        if line.strip():
+            # Refuses keys that the schema does not have.
+            yield json_format.ParseDict(hex_to_base64(line), ExportProfilesServiceRequest())
+
+
+def from_protobuf(file):
+    while file:
+        length = int.from_bytes(file[:4], "big")
+        message, file = file[4 : 4 + length], file[4 + length :]
+        if len(message) < length:
+            sys.exit("the file ends within a message")
+        yield ExportProfilesServiceRequest.FromString(message)
+
+
 def main():
     reader = Reader()
-    with open(sys.argv[1], encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                # Refuses keys that the schema does not have.
-                reader.add(json_format.ParseDict(hex_to_base64(line), ExportProfilesServiceRequest()))
+    with open(sys.argv[1], "rb") as file:
+        file = file.read()
+    # No message is as long as a length that starts with this byte says.
+    for request in (from_json if file.startswith(b"{") else from_protobuf)(file):
+        reader.add(request)
     json.dump(reader.result(), sys.stdout)
 
 

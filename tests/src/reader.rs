@@ -1,4 +1,5 @@
-//! The independent reader, `tests/reader/read.py`: official schema, official decoder.
+//! The two independent readers. `tests/reader/read.py`: official schema, protobuf's own decoder.
+//! `tests/collector/pdatareader`: the Collector's schema, the Collector's decoder.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use crate::otlp::Summary;
 use crate::workspace;
 
-/// What the independent reader says of a file.
+/// What an independent reader says of a file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
@@ -18,18 +19,26 @@ pub struct Reading {
     pub largest_request_bytes: u64,
 }
 
-/// Has the independent reader read `path`.
+/// Has Python read the JSON lines, or the protobuf messages each after its length, at `path`.
 ///
 /// # Panics
 /// If it refuses the file (its message is shown), or is not set up.
 #[must_use]
 pub fn read(path: &Path) -> Reading {
-    let output = Command::new(workspace::python())
-        .arg(workspace::file("reader/read.py"))
-        .arg(path)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("Python starts");
-    assert!(output.status.success(), "the independent reader refuses {}", path.display());
+    run(Command::new(workspace::python()).arg(workspace::file("reader/read.py")), path)
+}
+
+/// Has the Collector's pdata read the same.
+///
+/// # Panics
+/// If it refuses the file (its message is shown), or is not set up.
+#[must_use]
+pub fn go_read(path: &Path) -> Reading {
+    run(&mut Command::new(workspace::file("collector/pdata-reader")), path)
+}
+
+fn run(reader: &mut Command, path: &Path) -> Reading {
+    let output = reader.arg(path).stderr(Stdio::inherit()).output().expect("the reader starts");
+    assert!(output.status.success(), "{reader:?} refuses the file");
     serde_json::from_slice(&output.stdout).expect("the reader prints its figures")
 }

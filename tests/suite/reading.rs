@@ -1,10 +1,11 @@
-//! The two readers of OTLP files: ours, and an independent one.
+//! The three readers of OTLP files: ours, and two independent ones.
 
 use std::fs;
 
 use tests::otlp::{OtlpFile, ReadError};
 use tests::reader;
 use tests::validator::{self, Rule};
+use tests::workspace;
 
 const VALID: &str = include_str!("../fixtures/valid.json");
 
@@ -59,10 +60,11 @@ fn our_reader_refuses_what_is_not_otlp_json() {
     }
 }
 
-/// Our reader and protobuf's own agree on every figure, so a fault in one cannot hide.
+/// Our reader, protobuf's own and the Collector's agree on every figure, so a fault in one cannot hide: for inline
+/// attributes, and for the references that a Collector makes of them.
 #[test]
 #[ignore = "needs tests/setup.sh"]
-fn the_independent_reader_agrees_on_the_fixture() {
+fn the_independent_readers_agree_on_the_fixtures() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("valid.jsonl");
     let received = include_bytes!("../fixtures/received.jsonl").to_vec();
@@ -71,4 +73,16 @@ fn the_independent_reader_agrees_on_the_fixture() {
     assert_eq!(reading.summary, OtlpFile::read(&path).unwrap().summary().unwrap());
     assert_eq!((reading.summary.requests, reading.summary.events), (2, 8));
     assert!(reading.largest_request_bytes > 0);
+    assert_eq!(reader::go_read(&path).summary, reading.summary);
+}
+
+/// They do for protobuf.
+#[test]
+#[ignore = "needs tests/setup.sh"]
+fn the_independent_readers_agree_on_protobuf() {
+    let path = workspace::file("fixtures/valid.binpb");
+    let twice = [line(), line()].concat();
+    let expected = OtlpFile::parse(&twice).unwrap().summary().unwrap();
+    assert_eq!(reader::read(&path).summary, expected);
+    assert_eq!(reader::go_read(&path).summary, expected);
 }

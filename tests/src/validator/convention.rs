@@ -9,6 +9,9 @@ use crate::otlp::wire::AnyValue;
 /// Prefix of the keys of build IDs, which go on mappings.
 pub(super) const BUILD_ID: &str = "process.executable.build_id.";
 
+/// Key of the build ID that every file has which could be read.
+pub(super) const HTLHASH: &str = "process.executable.build_id.htlhash";
+
 /// Key of what kind of code a location is.
 pub(super) const FRAME_TYPE: &str = "profile.frame.type";
 
@@ -37,9 +40,7 @@ pub(super) fn check(check: &mut Check<'_>, key: &str, value: Option<&AnyValue>, 
         Some(value) if *value != AnyValue::default() => value,
         _ => return check.broken(at, Rule::AttributeComplete, format_args!("no value for {key:?}")),
     };
-    if let Some(index) = value.string_value_strindex {
-        check.string(index, &at.key("value").key("stringValueStrindex"));
-    }
+    references(check, value, &at.key("value"));
     let text = value::text(value, &check.dictionary.string_table);
     let build_id = key.strip_prefix(BUILD_ID);
     if INTEGERS.contains(&key) {
@@ -59,6 +60,26 @@ pub(super) fn check(check: &mut Check<'_>, key: &str, value: Option<&AnyValue>, 
     check.expect(well_formed, at, Rule::BuildIdFormat, format_args!("{key}={text:?}"));
     if key == FRAME_TYPE {
         check.expect(FRAME_TYPES.contains(&text), at, Rule::FrameType, text);
+    }
+}
+
+/// References in a value point to strings, and its keys are complete, however deep.
+fn references(check: &mut Check<'_>, value: &AnyValue, at: &At<'_>) {
+    if let Some(index) = value.string_value_strindex {
+        check.string(index, &at.key("stringValueStrindex"));
+    }
+    for (n, value) in value.array_value.iter().flat_map(|array| &array.values).enumerate() {
+        references(check, value, &at.key("arrayValue").key("values").item(n));
+    }
+    for (n, pair) in value.kvlist_value.iter().flat_map(|list| &list.values).enumerate() {
+        let list = at.key("kvlistValue");
+        let at = &list.key("values").item(n);
+        let named = check.string(pair.key_strindex, &at.key("keyStrindex"));
+        let complete = !(named.is_empty() && pair.key.is_empty());
+        check.expect(complete, at, Rule::AttributeComplete, "no key");
+        if let Some(value) = &pair.value {
+            references(check, value, &at.key("value"));
+        }
     }
 }
 

@@ -25,21 +25,20 @@ pub(super) fn check(check: &mut Check<'_>) {
         function(check, entry, &Table::Function.at().item(n));
     }
     for (n, entry) in link_table.iter().enumerate().skip(1) {
-        let sizes = (entry.trace_id.len(), entry.span_id.len());
-        check.expect(
-            sizes == (32, 16),
-            &Table::Link.at().item(n),
-            Rule::LinkLength,
-            format_args!("{entry:?}"),
-        );
+        let is_id = |id: &str, len| id.len() == len && id.bytes().any(|digit| digit != b'0');
+        let ids = is_id(&entry.trace_id, 32) && is_id(&entry.span_id, 16);
+        check.expect(ids, &Table::Link.at().item(n), Rule::LinkLength, format_args!("{entry:?}"));
     }
     for (n, entry) in attribute_table.iter().enumerate().skip(1) {
         attribute(check, entry, &Table::Attribute.at().item(n));
     }
     for (n, entry) in check.dictionary.stack_table.iter().enumerate().skip(1) {
         let at = Table::Stack.at().item(n);
+        check.expect(!entry.location_indices.is_empty(), &at, Rule::StackKnown, "no frames");
         for (frame, &index) in entry.location_indices.iter().enumerate() {
-            check.follow(Table::Location, index, &at.key("locationIndices").item(frame));
+            let at = at.key("locationIndices").item(frame);
+            check.follow(Table::Location, index, &at);
+            check.expect(index != 0, &at, Rule::StackKnown, "the sentinel");
         }
     }
 }
@@ -92,6 +91,8 @@ fn mapping(check: &mut Check<'_>, mapping: &Mapping, at: &At<'_>) {
     let attributes = check.attributes(attribute_indices, at);
     let named = attributes.iter().any(|(key, _)| key.starts_with(convention::BUILD_ID));
     check.expect(named, at, Rule::BuildIdPresent, name);
+    let hashed = attributes.iter().any(|&(key, _)| key == convention::HTLHASH);
+    check.expect(hashed, at, Rule::HtlhashPresent, name);
 }
 
 fn location(check: &mut Check<'_>, location: &Location, at: &At<'_>) {

@@ -51,7 +51,9 @@ fn cpu_profile(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
 }
 
 fn sample(check: &mut Check<'_>, profile: &Profile, sample: &Sample, at: &At<'_>) {
-    check.follow(Table::Stack, sample.stack_index, &at.key("stackIndex"));
+    let stack = &at.key("stackIndex");
+    check.follow(Table::Stack, sample.stack_index, stack);
+    check.expect(sample.stack_index != 0, stack, Rule::StackKnown, "the sentinel");
     check.follow(Table::Link, sample.link_index, &at.key("linkIndex"));
     check.attributes(&sample.attribute_indices, at);
     let (times, values) = (sample.timestamps_unix_nano.len(), sample.values.len());

@@ -37,18 +37,23 @@ pub enum Rule {
     MappingOrder,
     /// A mapping has a build ID (`gnu`, `go` or `htlhash`).
     BuildIdPresent,
+    /// A mapping has an `htlhash`. Devfiler refuses the request if one has attributes but not this. It takes reading the
+    /// file, so a file that was gone by then is a known limit: see [`KNOWN_LIMITS`].
+    HtlhashPresent,
     /// A build ID is in lower-case hex, an `htlhash` of 16 bytes.
     BuildIdFormat,
     /// A function has a name, a system name or a file name.
     FunctionNamed,
     /// Line and column numbers are not negative.
     LineNumber,
-    /// Every location says by `profile.frame.type` what code it is, in a word every reader knows.
-    /// Devfiler refuses the request without, and for a word of its own.
+    /// Every location says by `profile.frame.type` what code it is, in a word every reader knows. Devfiler refuses the
+    /// request without, and for the conventions' own `rust` and `luajit`: such frames are to be `native`.
     FrameType,
     /// A location has a mapping or a line. Neither says nothing at all.
     LocationKnown,
-    /// Span and trace IDs have their length.
+    /// A sample has a stack, and the stack frames: not the zero values, which say that it has none.
+    StackKnown,
+    /// Span and trace IDs have their length, and are not zero.
     LinkLength,
     /// Samples of CPU time have times and no values. Others are counted wrongly by devfiler or not at all by Elastic.
     TimesOnly,
@@ -67,7 +72,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::NotEmpty,
         Self::MessagePresent,
         Self::Sentinel,
@@ -81,11 +86,13 @@ impl Rule {
         Self::AttributeType,
         Self::MappingOrder,
         Self::BuildIdPresent,
+        Self::HtlhashPresent,
         Self::BuildIdFormat,
         Self::FunctionNamed,
         Self::LineNumber,
         Self::FrameType,
         Self::LocationKnown,
+        Self::StackKnown,
         Self::LinkLength,
         Self::TimesOnly,
         Self::TimeInWindow,
@@ -95,6 +102,9 @@ impl Rule {
         Self::FieldUnset,
     ];
 }
+
+/// Rules that the agent does not keep where it cannot: an `htlhash` of a file that was gone before it could be read.
+pub const KNOWN_LIMITS: [Rule; 1] = [Rule::HtlhashPresent];
 
 /// One rule broken in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

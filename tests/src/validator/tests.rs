@@ -34,6 +34,12 @@ fn set(from: &str, pointer: &str, value: Value) -> Value {
     request
 }
 
+/// The valid request with a copy of what is at `copied` added to the list at `pointer`, both from `from` on.
+fn add(from: &str, pointer: &str, copied: &str) -> Value {
+    let copy = valid().pointer(&format!("{from}{copied}")).unwrap().clone();
+    set(from, &format!("{pointer}/-"), copy)
+}
+
 /// One broken place for each rule (several where the rule has several sides): the request, the rule, the place.
 fn broken() -> Vec<(Value, Rule, &'static str)> {
     let resource = "/resourceProfiles/0/resource";
@@ -62,6 +68,13 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             "resourceProfiles[1].scopeProfiles[0].scope",
         ),
         (set(PROFILE, "/periodType", Value::Null), Rule::MessagePresent, "PROFILE.periodType"),
+        (set(PROFILE, "/sampleType", Value::Null), Rule::MessagePresent, "PROFILE.sampleType"),
+        (set(tables, "/mappingTable", json!([])), Rule::Sentinel, "dictionary.mappingTable[0]"),
+        (set(tables, "/locationTable", json!([])), Rule::Sentinel, "dictionary.locationTable[0]"),
+        (set(tables, "/functionTable", json!([])), Rule::Sentinel, "dictionary.functionTable[0]"),
+        (set(tables, "/stringTable", json!([])), Rule::Sentinel, "dictionary.stringTable[0]"),
+        (set(tables, "/attributeTable", json!([])), Rule::Sentinel, "dictionary.attributeTable[0]"),
+        (set(tables, "/stackTable", json!([])), Rule::Sentinel, "dictionary.stackTable[0]"),
         (
             set(tables, "/mappingTable/0", json!({"memoryLimit": "1"})),
             Rule::Sentinel,
@@ -113,6 +126,66 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             Rule::IndexInRange,
             "dictionary.stackTable[1].locationIndices[1]",
         ),
+        (
+            set(PROFILE, "/sampleType/typeStrindex", json!(99)),
+            Rule::IndexInRange,
+            "PROFILE.sampleType.typeStrindex",
+        ),
+        (set(PROFILE, "/samples/0/linkIndex", json!(2)), Rule::IndexInRange, "PROFILE.samples[0].linkIndex"),
+        (set(PROFILE, "/attributeIndices/0", json!(8)), Rule::IndexInRange, "PROFILE.attributeIndices[0]"),
+        (
+            set(tables, "/locationTable/1/mappingIndex", json!(2)),
+            Rule::IndexInRange,
+            "dictionary.locationTable[1].mappingIndex",
+        ),
+        (
+            set(tables, "/locationTable/3/lines/0/functionIndex", json!(2)),
+            Rule::IndexInRange,
+            "dictionary.locationTable[3].lines[0].functionIndex",
+        ),
+        (
+            set(tables, "/locationTable/1/attributeIndices/0", json!(8)),
+            Rule::IndexInRange,
+            "dictionary.locationTable[1].attributeIndices[0]",
+        ),
+        (
+            set(tables, "/mappingTable/1/filenameStrindex", json!(-5)),
+            Rule::IndexInRange,
+            "dictionary.mappingTable[1].filenameStrindex",
+        ),
+        (
+            set(tables, "/mappingTable/1/attributeIndices/1", json!(8)),
+            Rule::IndexInRange,
+            "dictionary.mappingTable[1].attributeIndices[1]",
+        ),
+        (
+            set(tables, "/functionTable/1/nameStrindex", json!(99)),
+            Rule::IndexInRange,
+            "dictionary.functionTable[1].nameStrindex",
+        ),
+        (
+            set(tables, "/attributeTable/6/unitStrindex", json!(99)),
+            Rule::IndexInRange,
+            "dictionary.attributeTable[6].unitStrindex",
+        ),
+        (
+            set(
+                tables,
+                "/attributeTable/6/value",
+                json!({"arrayValue": {"values": [{"stringValueStrindex": 99}]}}),
+            ),
+            Rule::IndexInRange,
+            "dictionary.attributeTable[6].value.arrayValue.values[0].stringValueStrindex",
+        ),
+        (
+            set(
+                tables,
+                "/attributeTable/6/value",
+                json!({"kvlistValue": {"values": [{"key": "", "value": {"intValue": "1"}}]}}),
+            ),
+            Rule::AttributeComplete,
+            "dictionary.attributeTable[6].value.kvlistValue.values[0]",
+        ),
         (set(tables, "/stringTable/-", json!("cpu")), Rule::NoDuplicate, "dictionary.stringTable[14]"),
         (
             set(tables, "/stackTable/-", json!({"locationIndices": [3]})),
@@ -123,6 +196,41 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             set(tables, "/functionTable/-", json!({"nameStrindex": 6})),
             Rule::NoDuplicate,
             "dictionary.functionTable[2]",
+        ),
+        (add(tables, "/mappingTable", "/mappingTable/1"), Rule::NoDuplicate, "dictionary.mappingTable[2]"),
+        (add(tables, "/locationTable", "/locationTable/3"), Rule::NoDuplicate, "dictionary.locationTable[4]"),
+        (add(tables, "/linkTable", "/linkTable/1"), Rule::NoDuplicate, "dictionary.linkTable[2]"),
+        // The first entry again is a duplicate, too.
+        (set(tables, "/linkTable/-", json!({})), Rule::NoDuplicate, "dictionary.linkTable[2]"),
+        (
+            add(tables, "/attributeTable", "/attributeTable/6"),
+            Rule::NoDuplicate,
+            "dictionary.attributeTable[8]",
+        ),
+        (
+            set(tables, "/mappingTable/-", json!({"filenameStrindex": 5, "attributeIndices": [1, 2]})),
+            Rule::NoOrphan,
+            "dictionary.mappingTable[2]",
+        ),
+        (
+            set(
+                tables,
+                "/locationTable/-",
+                json!({"mappingIndex": 1, "address": "4701", "attributeIndices": [3]}),
+            ),
+            Rule::NoOrphan,
+            "dictionary.locationTable[4]",
+        ),
+        (
+            set(tables, "/functionTable/-", json!({"nameStrindex": 5})),
+            Rule::NoOrphan,
+            "dictionary.functionTable[2]",
+        ),
+        (set(PROFILE, "/samples/0/linkIndex", json!(0)), Rule::NoOrphan, "dictionary.linkTable[1]"),
+        (
+            set(tables, "/attributeTable/-", json!({"keyStrindex": 11, "value": {"intValue": "1"}})),
+            Rule::NoOrphan,
+            "dictionary.attributeTable[8]",
         ),
         (set(tables, "/stringTable/-", json!("unused")), Rule::NoOrphan, "dictionary.stringTable[14]"),
         (
@@ -190,6 +298,11 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             "dictionary.mappingTable[1]",
         ),
         (
+            set(tables, "/mappingTable/1/attributeIndices", json!([1])),
+            Rule::HtlhashPresent,
+            "dictionary.mappingTable[1]",
+        ),
+        (
             set(tables, "/attributeTable/1/value/stringValue", json!("0AF6")),
             Rule::BuildIdFormat,
             "dictionary.attributeTable[1]",
@@ -210,9 +323,24 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             "dictionary.locationTable[3].lines[0]",
         ),
         (
+            set(tables, "/locationTable/3/lines/0", json!({"functionIndex": 1, "column": "-1"})),
+            Rule::LineNumber,
+            "dictionary.locationTable[3].lines[0]",
+        ),
+        (
+            set(tables, "/functionTable/1", json!({"nameStrindex": 6, "startLine": "-1"})),
+            Rule::LineNumber,
+            "dictionary.functionTable[1]",
+        ),
+        (
             set(tables, "/attributeTable/7/value/stringValue", json!("rust")),
             Rule::FrameType,
             "dictionary.attributeTable[7]",
+        ),
+        (
+            set(tables, "/attributeTable/3/value/stringValue", json!("luajit")),
+            Rule::FrameType,
+            "dictionary.attributeTable[3]",
         ),
         (
             set(tables, "/locationTable/2/attributeIndices", json!([])),
@@ -224,7 +352,23 @@ fn broken() -> Vec<(Value, Rule, &'static str)> {
             Rule::LocationKnown,
             "dictionary.locationTable[3]",
         ),
+        (set(PROFILE, "/samples/0/stackIndex", json!(0)), Rule::StackKnown, "PROFILE.samples[0].stackIndex"),
+        (
+            set(tables, "/stackTable/1/locationIndices/0", json!(0)),
+            Rule::StackKnown,
+            "dictionary.stackTable[1].locationIndices[0]",
+        ),
+        (
+            set(tables, "/stackTable/3/locationIndices", json!([])),
+            Rule::StackKnown,
+            "dictionary.stackTable[3]",
+        ),
         (set(tables, "/linkTable/1/spanId", json!("00")), Rule::LinkLength, "dictionary.linkTable[1]"),
+        (
+            set(tables, "/linkTable/1/spanId", json!("0000000000000000")),
+            Rule::LinkLength,
+            "dictionary.linkTable[1]",
+        ),
         (set(PROFILE, "/samples/1/timestampsUnixNano", json!([])), Rule::TimesOnly, "PROFILE.samples[1]"),
         (set(PROFILE, "/samples/1/values", json!(["1"])), Rule::TimesOnly, "PROFILE.samples[1]"),
         (
