@@ -21,6 +21,9 @@ use crate::alone;
 /// Largest message that a Collector takes by gRPC unless told otherwise, decompressed.
 const COLLECTOR_LIMIT: u64 = 4 << 20;
 
+/// Build ID of every file that could be read.
+const HTLHASH: &str = "process.executable.build_id.htlhash";
+
 /// Runs an agent over a program that uses half a second of CPU time. Returns the program's path too.
 fn profile(setup: Setup) -> (Outcome, String) {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -32,7 +35,8 @@ fn profile(setup: Setup) -> (Outcome, String) {
     (agent.stop(), path.to_str().expect("a path of ours is text").to_owned())
 }
 
-/// The file keeps every rule, and protobuf's own decoder reads from it what ours does.
+/// The file keeps every rule, and protobuf's own decoder and the Collector's read from it what ours does. The mapping of
+/// the program, which was there to be read, has every build ID.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn the_file_is_valid_and_reads_the_same_everywhere() {
@@ -42,8 +46,17 @@ fn the_file_is_valid_and_reads_the_same_everywhere() {
     let ours = outcome.file.summary().expect("every index is good");
     let reading = reader::read(outcome.path());
     assert_eq!(reading.summary, ours);
+    let by_collector = reader::go_read(outcome.path());
+    assert_eq!(by_collector.summary, ours);
+    // It writes what is empty, which others leave out.
+    assert!((reading.largest_request_bytes..COLLECTOR_LIMIT).contains(&by_collector.largest_request_bytes));
     assert!(ours.events_of(&path) > 0, "{path} is not among {:?}", ours.paths);
-    assert!(reading.largest_request_bytes < COLLECTOR_LIMIT);
+    let resources = outcome.file.resources().expect("every index is good");
+    let frames = resources.iter().flat_map(|resource| resource.samples()).flat_map(|sample| &sample.stack);
+    let mappings =
+        frames.filter_map(|frame| frame.mapping.as_ref()).filter(|mapping| mapping.filename == path);
+    let hashed: Vec<_> = mappings.map(|mapping| mapping.attributes.contains_key(HTLHASH)).collect();
+    assert!(!hashed.is_empty() && hashed.iter().all(|&hashed| hashed), "{hashed:?}");
 }
 
 /// A Collector receives exactly what the agent's own file holds, by whatever way it comes.
