@@ -28,6 +28,7 @@ pub struct Setup {
     /// Merged over all else, in this order.
     overlays: Vec<Value>,
     args: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Default for Setup {
@@ -56,6 +57,7 @@ impl Setup {
             exporters: Map::new(),
             overlays: Vec::new(),
             args: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -126,6 +128,13 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of the agent's environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Directory for what the test needs beside; gone with the agent.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -145,6 +154,7 @@ impl Setup {
         self.write(&self.config());
         let mut command = Command::new(workspace::pipeline());
         command.arg("--config").arg(self.config_path()).args(&self.args);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -50,6 +50,14 @@ impl Lines {
         self.wait(patience, |state| state.lines.iter().find(|line| line.contains(text)).cloned())
     }
 
+    /// The `count`th line that holds `text`, from 1; waits for it as [`wait_for`](Self::wait_for) does.
+    #[must_use]
+    pub fn wait_for_nth(&self, text: &str, count: usize, patience: Duration) -> Option<String> {
+        self.wait(patience, |state| {
+            state.lines.iter().filter(|line| line.contains(text)).nth(count - 1).cloned()
+        })
+    }
+
     /// Every line; waits for the stream's end, or until `patience` runs out.
     #[must_use]
     pub fn all(&self, patience: Duration) -> Vec<String> {

@@ -13,7 +13,9 @@ mod exporter_prometheus;
 mod memory_limiter;
 mod out_of_the_box;
 mod reading;
+mod reload;
 mod shutdown;
+mod systemd;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,10 +1,15 @@
 //! However it is told to end, the agent delivers what it has.
 
-use std::time::Duration;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::agent::{Outcome, Setup};
+use serde_json::json;
+use tests::agent::{Agent, Outcome, Setup};
+use tests::daemon::PATIENCE;
 use tests::due;
+use tests::otlp::Resource;
 use tests::program::{self, Burner, Step};
 use tests::{validator, workspace};
 
@@ -27,14 +32,14 @@ fn sigterm_flushes_the_open_window() {
     assert_flushed(Setup::new(), Signal::TERM);
 }
 
-/// An endpoint that nobody listens on is warned of and keeps nothing else from being done.
+/// An endpoint that nobody listens on is told of and keeps nothing else from being done.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
-fn an_unreachable_endpoint_only_warns() {
+fn an_unreachable_endpoint_is_told_of_and_stops_nothing() {
     let endpoint = format!("localhost:{}", workspace::free_port());
     let outcome = assert_flushed(Setup::new().otlp(&endpoint), Signal::INT);
-    let warned = outcome.log.iter().any(|line| line.contains("WARN") && line.contains(&endpoint));
-    assert!(warned, "{:#?}", outcome.log);
+    let told = outcome.log.iter().any(|line| line.contains("exporter=otlp") && line.contains("refused"));
+    assert!(told, "{:#?}", outcome.log);
 }
 
 const RATE: u32 = 499;
@@ -57,4 +62,106 @@ fn assert_flushed(setup: Setup, signal: Signal) -> Outcome {
         RATE,
     );
     outcome
+}
+
+/// Under load, too: what was sampled up to the signal is delivered, to the last sample that is counted as accepted.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn sigterm_under_load_delivers_the_last_window() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("busy");
+    program::compile(&path, "0123456789abcdef");
+    let agent = Setup::new().samples_per_second(997).window(WINDOW).start();
+    let mut burners: Vec<_> =
+        (0..4).map(|_| Burner::start(&path, &[Step::Cpu(Duration::from_secs(600))])).collect();
+    let deadline = Instant::now() + PATIENCE;
+    let accepted = loop {
+        let accepted = agent.metrics().count("otelcol_receiver_accepted_profile_samples", &[]);
+        if accepted > 1000 {
+            break accepted;
+        }
+        assert!(Instant::now() < deadline, "the load is not sampled");
+        thread::sleep(Duration::from_millis(20));
+    };
+    let outcome = agent.stop_by(Signal::TERM);
+    burners.clear();
+    validator::assert_valid(&outcome.file);
+    let resources = outcome.file.resources().expect("every index is good");
+    let written: u64 = resources.iter().map(Resource::events).sum();
+    assert!(written >= accepted, "{written} samples are written, {accepted} were accepted before the signal");
+    for window in due::windows(&resources).values() {
+        assert_eq!(window.found + window.lost, window.expected);
+    }
+}
+
+/// An agent whose exporter waits for a server that never answers.
+fn stalled(shutdown_timeout: &str) -> (Agent, TcpStream) {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let endpoint = silent.local_addr().expect("a listener has an address").to_string();
+    let otlp =
+        json!({ "endpoint": endpoint, "tls": { "insecure": true }, "window": "200ms", "timeout": "10m" });
+    let setup = Setup::new().samples_per_second(RATE).exporter("otlp_grpc", otlp);
+    let agent = setup.with(json!({ "service": { "shutdown_timeout": shutdown_timeout } })).start();
+    // Once it has connected, the exporter is at work.
+    let (silent, _from) = silent.accept().expect("the exporter connects");
+    (agent, silent)
+}
+
+/// A second SIGTERM ends the agent at once, whatever an exporter is waiting for.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_second_sigterm_exits_at_once() {
+    let _alone = alone();
+    let (agent, _silent) = stalled("10m");
+    agent.daemon().signal(Signal::TERM);
+    agent.daemon().wait_for_log("Starting shutdown...");
+    // Longer than what is taken for the same request.
+    thread::sleep(Duration::from_millis(300));
+    let second = Instant::now();
+    let ended = agent.end_by(Signal::TERM);
+    ended.assert_code(1);
+    assert!(second.elapsed() < Duration::from_secs(10), "not at once: {:?}", second.elapsed());
+    assert!(ended.log.iter().any(|line| line.contains("Second signal")), "{:#?}", ended.log);
+}
+
+/// An exporter that stalls does not keep the agent longer than `shutdown_timeout`, nor the others from finishing.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_stalled_exporter_is_given_up_on_in_time() {
+    let _alone = alone();
+    let (agent, _silent) = stalled("1s");
+    let outcome = agent.stop_by(Signal::TERM);
+    validator::assert_valid(&outcome.file);
+    assert!(!outcome.file.requests.is_empty());
+}
+
+/// SIGUSR1 delivers what is held, and the agent goes on.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn sigusr1_delivers_the_open_window_at_once() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("seen");
+    program::compile(&path, "0123456789abcdef");
+    let agent = Setup::new().samples_per_second(RATE).window(WINDOW).start();
+    assert_eq!(Burner::start(&path, &[Step::Cpu(Duration::from_millis(300))]).finish().len(), 1);
+    assert_eq!(agent.file_so_far().requests.len(), 0, "the window is open");
+    agent.daemon().signal(Signal::USR1);
+    let deadline = Instant::now() + PATIENCE;
+    while agent.file_so_far().requests.is_empty() {
+        assert!(Instant::now() < deadline, "nothing is delivered");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let flushed = agent.file_so_far().resources().expect("every index is good");
+    let path = path.to_str().expect("a path of ours is text");
+    assert!(
+        flushed.iter().any(|resource| resource.text("process.executable.path") == path),
+        "{path} is missing"
+    );
+    let outcome = agent.stop();
+    validator::assert_valid(&outcome.file);
+    for window in due::windows(&outcome.file.resources().expect("every index is good")).values() {
+        assert_eq!(window.found + window.lost, window.expected);
+    }
 }

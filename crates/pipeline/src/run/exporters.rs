@@ -45,12 +45,13 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    pub(super) fn started(&self) -> Vec<String> {
-        self.new.keys().map(ToString::to_string).collect()
-    }
-
-    pub(super) fn stopped(&self) -> Vec<String> {
-        self.leaves.iter().map(ToString::to_string).collect()
+    /// Ids of those that start, and of those that stop, for the log.
+    pub(super) fn told(&self) -> (String, String) {
+        let join = |ids: Vec<String>| ids.join(", ");
+        (
+            join(self.new.keys().map(ToString::to_string).collect()),
+            join(self.leaves.iter().map(ToString::to_string).collect()),
+        )
     }
 }
 
@@ -160,11 +161,8 @@ impl Exporters {
         let pipelines: Vec<_> = used_by.map(|pipeline| pipeline.id.to_string()).collect();
         let name = id.to_string();
         let shown = Arc::new(Shown::new(Kind::Exporter, &name, &pipelines));
-        let exporter = exporterhelper::Settings {
-            id: name.into(),
-            status: Arc::clone(shown.status()),
-            storage: None,
-        };
+        let exporter =
+            exporterhelper::Settings { id: name.into(), status: Arc::clone(shown.status()), storage: None };
         (ExporterSettings { id: id.clone(), exporter, host: Arc::clone(&self.host) }, shown)
     }
 }

@@ -151,13 +151,13 @@ impl Agent {
     async fn change(&mut self, new: &Config) -> Result<(), ReloadError> {
         let change = Change::between(&self.config, new);
         let staged = self.exporters.stage(&new.graph).map_err(ReloadError::Refused)?;
-        let (started, stopped) = (staged.started(), staged.stopped());
+        let (started, stopped) = staged.told();
         let Some(reason) = change.restart else {
             self.swap(new, staged);
             for (id, config) in &change.adjust {
                 self.host.sampling.control(id).iter().for_each(|control| config.adjust(control));
             }
-            info!(?started, ?stopped, "Configuration reloaded. Nothing was lost.");
+            info!(started, stopped, "Configuration reloaded. Nothing was lost.");
             return Ok(());
         };
         let next = self.assemble(new, &staged).map_err(ReloadError::Refused)?;
@@ -181,7 +181,7 @@ impl Agent {
             return Err(ReloadError::Refused(error));
         }
         let gap = stopped_at.elapsed();
-        warn!(?started, ?stopped, reason, ?gap, "Configuration reloaded. Nothing was sampled meanwhile.");
+        warn!(started, stopped, reason, ?gap, "Configuration reloaded. Nothing was sampled meanwhile.");
         Ok(())
     }
 
