@@ -7,7 +7,6 @@ mkdir -p "$target"
 target="$(cd "$target" && pwd)"
 venv="$target/venv"
 prometheus="$target/prometheus"
-prometheus="$(cd "$target" && pwd)/prometheus"
 cd "$(dirname "$0")"
 
 fail() {

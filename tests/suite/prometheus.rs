@@ -1,0 +1,229 @@
+//! The agent's own metrics, as a real Prometheus and its tools see them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tests::agent::{Agent, Setup};
+use tests::daemon::PATIENCE;
+use tests::metrics::Metrics;
+use tests::program::{self, Burner, Step};
+use tests::prometheus::{JOB, Prometheus, promtool};
+use tests::{http, workspace};
+
+use crate::alone;
+
+const RULES: &str = "../config/monitoring/prometheus-rules.yaml";
+const DASHBOARD: &str = "../config/monitoring/grafana-dashboard.json";
+
+/// How long Prometheus scrapes, each second.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An agent with all that has metrics: every processor, an exporter with a queue, and the extensions.
+fn agent(telemetry: &Value) -> (Agent, [u16; 2]) {
+    let nobody = format!("localhost:{}", workspace::free_port());
+    let ports = [workspace::free_port(), workspace::free_port()];
+    let [health, pages] = ports.map(|port| format!("localhost:{port}"));
+    let setup = Setup::new().otlp(&nobody);
+    let agent = setup.with(json!({
+        "processors": { "memory_limiter": { "limit_mib": 2048 } },
+        "extensions": { "health_check": { "endpoint": health }, "zpages": { "endpoint": pages } },
+        "service": {
+            "extensions": ["health_check", "zpages"],
+            "pipelines": { "profiles": { "processors": ["memory_limiter", "procinfo"] } },
+            "telemetry": telemetry,
+        },
+    }));
+    (agent.start(), ports)
+}
+
+/// For a minute each scrape succeeds, in the format that Prometheus asks for (OpenMetrics); its API then shows that
+/// samples are taken and sent, and who the agent is; the shipped rules are evaluated without fault, and those that
+/// watch over a healthy agent are silent.
+#[test]
+#[ignore = "needs root and Prometheus: loads BPF programs, see tests/setup.sh"]
+fn a_real_prometheus_scrapes_the_agent_for_a_minute() {
+    let _alone = alone();
+    let port = workspace::free_port();
+    let reader = json!({ "pull": { "exporter": { "prometheus": { "port": port } } } });
+    let telemetry = json!({ "metrics": { "level": "detailed", "readers": [reader] } });
+    let (_agent, [health, pages]) = agent(&telemetry);
+    let rules = workspace::file(RULES);
+    let prometheus = Prometheus::start(port, &[&rules]);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("burn");
+    program::compile(&path, "0123456789abcdef");
+    let start = Instant::now();
+    while start.elapsed() < MINUTE {
+        assert_eq!(Burner::start(&path, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
+    }
+
+    // All of the minute but its ends, where a second more or less is chance.
+    let scrapes = one(&prometheus, &format!("count_over_time(up{{job=\"{JOB}\"}}[50s])"));
+    assert!(scrapes >= 40.0, "only {scrapes} scrapes in 50 s");
+    assert_eq!(
+        one(&prometheus, &format!("min_over_time(up{{job=\"{JOB}\"}}[50s])")),
+        1.0,
+        "a scrape has failed"
+    );
+    let target = &prometheus.api("targets")["activeTargets"][0];
+    assert_eq!((&target["health"], &target["lastError"]), (&json!("up"), &json!("")));
+    for rising in [
+        "otelcol_receiver_accepted_profile_samples{receiver=\"ebpf\",transport=\"ebpf\"}",
+        "otelcol_exporter_sent_profile_samples{exporter=\"file\"}",
+        "otelcol_process_uptime",
+        "otelcol_process_cpu_seconds",
+        "otelcol_processor_internal_duration_count{processor=\"procinfo\"}",
+        "sum(otelcol_receiver_ebpf_program_runs_total)",
+        "sum(otelcol_receiver_ebpf_program_run_seconds_total)",
+    ] {
+        assert!(one(&prometheus, rising) > 0.0, "{rising}");
+        assert!(one(&prometheus, &format!("delta(({rising})[40s:1s])")) > 0.0, "{rising} does not rise");
+    }
+    let [(info, value)] = <[_; 1]>::try_from(prometheus.query("target_info")).expect("one agent");
+    assert_eq!(value, 1.0);
+    assert_eq!(info.get("service_name").map(String::as_str), Some("pipeline"));
+    assert!(info.contains_key("service_version") && info.contains_key("service_instance_id"), "{info:?}");
+
+    let rules = prometheus.api("rules");
+    let rules: Vec<_> = rules["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|group| group["rules"].as_array())
+        .flatten()
+        .collect();
+    assert!(rules.len() >= 10, "{rules:?}");
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        let quiet =
+            ["PipelineDown", "PipelineReceiverStalled", "PipelineWatermarkLag", "PipelineMemoryLimit"];
+        if quiet.iter().any(|name| rule["name"] == *name) {
+            assert_eq!(rule["state"], "inactive", "{rule}");
+        }
+    }
+
+    let healthy = http::get(health, "/").expect("the health check answers");
+    assert_eq!(healthy.status, 200, "{}", healthy.body);
+    assert!(
+        healthy.body.starts_with("{\"status\":\"Server available\",\"upSince\":\"20"),
+        "{}",
+        healthy.body
+    );
+    let page = http::get(pages, "/debug/pipelinez").expect("the pages are served").body;
+    for component in ["ebpf", "memory_limiter", "procinfo", "file", "otlp"] {
+        assert!(page.contains(&format!("<td>{component}")), "{component} is not on the page: {page}");
+    }
+}
+
+/// The only value of an expression.
+fn one(prometheus: &Prometheus, expression: &str) -> f64 {
+    let found = prometheus.query(expression);
+    let [(_, value)] = found.as_slice() else { panic!("{expression} is {found:?}") };
+    *value
+}
+
+/// Whatever is exposed, `promtool` finds no fault with, at every level and with every style of names. A dashboard and
+/// rules that ask for a metric find it at level detailed.
+#[test]
+#[ignore = "needs root and Prometheus: loads BPF programs, see tests/setup.sh"]
+fn promtool_finds_no_fault_with_the_metrics() {
+    let _alone = alone();
+    for level in ["basic", "normal", "detailed"] {
+        let names = clean(&json!({ "metrics": { "level": level } }));
+        assert!(
+            names.contains("otelcol_receiver_accepted_profile_samples") && names.contains("target_info"),
+            "{names:?}"
+        );
+        assert_eq!(names.contains("otelcol_receiver_ebpf_ticks_total"), level != "basic", "{names:?}");
+        assert_eq!(
+            names.contains("otelcol_processor_internal_duration_bucket"),
+            level == "detailed",
+            "{names:?}"
+        );
+        if level == "detailed" {
+            let missing: Vec<_> = asked_for().into_iter().filter(|name| !names.contains(name)).collect();
+            assert!(missing.is_empty(), "asked for and not exposed: {missing:?}");
+        }
+    }
+    let prometheus = json!({
+        "host": "localhost", "without_type_suffix": false, "without_units": false, "without_scope_info": false,
+    });
+    let names = clean(&json!({ "metrics": { "prometheus": prometheus } }));
+    assert!(names.contains("otelcol_receiver_accepted_profile_samples_total"), "{names:?}");
+    assert!(names.contains("otelcol_process_uptime_seconds_total"), "{names:?}");
+}
+
+/// Names of all series of an agent whose telemetry is configured so: `metrics.prometheus` is the endpoint.
+fn clean(telemetry: &Value) -> BTreeSet<String> {
+    let mut telemetry = telemetry.clone();
+    let endpoint = telemetry["metrics"].as_object_mut().and_then(|metrics| metrics.remove("prometheus"));
+    let port = workspace::free_port();
+    let mut endpoint = endpoint.unwrap_or_else(|| json!({}));
+    endpoint["port"] = json!(port);
+    telemetry["metrics"]["readers"] = json!([{ "pull": { "exporter": { "prometheus": endpoint } } }]);
+    let (agent, _ports) = agent(&telemetry);
+    // What appears with the first event of its kind has a second to do so.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = Metrics::text(port).expect("the agent serves metrics");
+        promtool(&["check", "metrics"], &text).unwrap_or_else(|fault| panic!("{telemetry}: {fault}{text}"));
+        let names: BTreeSet<_> = Metrics::parse(&text).names().into_iter().map(str::to_owned).collect();
+        let level = telemetry["metrics"]["level"].as_str();
+        let complete = level != Some("detailed") || asked_for().is_subset(&names);
+        if complete || Instant::now() > deadline {
+            drop(agent);
+            return names;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Every metric that the dashboard and the rules ask for.
+fn asked_for() -> BTreeSet<String> {
+    let read = |path: &str| fs::read_to_string(workspace::file(path)).expect("it is text");
+    let text = [read(RULES), read(DASHBOARD)].concat();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("otelcol_") || *word == "target_info").map(str::to_owned).collect()
+}
+
+/// Every panel of the dashboard asks for something, in a place and under a name of its own.
+#[test]
+fn the_dashboard_is_whole() {
+    let text = fs::read_to_string(workspace::file(DASHBOARD)).expect("it is text");
+    let dashboard: Value = serde_json::from_str(&text).expect("it is JSON");
+    let panels = dashboard["panels"].as_array().expect("it has panels");
+    let (rows, panels): (Vec<_>, Vec<_>) = panels.iter().partition(|panel| panel["type"] == "row");
+    assert!(rows.len() >= 3 && panels.len() >= 10, "{} rows, {} panels", rows.len(), panels.len());
+    for panel in &panels {
+        let targets = panel["targets"].as_array().expect("a panel asks for something");
+        assert!(!targets.is_empty(), "{}", panel["title"]);
+        for target in targets {
+            let expr = target["expr"].as_str().unwrap_or_default();
+            assert!(
+                expr.contains("instance=~\"$instance\""),
+                "{}: {expr} is of all instances",
+                panel["title"]
+            );
+        }
+    }
+    for key in ["id", "title", "gridPos"] {
+        let values: BTreeSet<_> = panels.iter().map(|panel| panel[key].to_string()).collect();
+        assert_eq!(values.len(), panels.len(), "two panels have the same {key}");
+    }
+}
+
+/// `promtool` finds no fault with the rules, and they fire when they should and not else.
+#[test]
+#[ignore = "needs Prometheus, see tests/setup.sh"]
+fn promtool_finds_no_fault_with_the_rules() {
+    let check = |args: &[&str], path: PathBuf| {
+        let path = path.to_str().expect("a path of ours is text");
+        promtool(&[args, &[path]].concat(), "").unwrap_or_else(|fault| panic!("{path}: {fault}"));
+    };
+    check(&["check", "rules"], workspace::file(RULES));
+    check(&["test", "rules"], workspace::file("fixtures/prometheus-rules-test.yaml"));
+}
