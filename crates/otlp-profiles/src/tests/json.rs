@@ -1,6 +1,7 @@
 //! The JSON against a golden text and, read back by another parser, against the message.
 
 mod parse;
+mod reflect;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::common::v1::*;
@@ -212,19 +213,38 @@ fn dictionary() -> impl Strategy<Value = ProfilesDictionary> {
         )
 }
 
+/// Any message, valid or not.
+fn request() -> impl Strategy<Value = ExportProfilesServiceRequest> {
+    let scope = any::<Option<(String, u32)>>().prop_map(|scope| {
+        scope.map(|(name, dropped_attributes_count)| InstrumentationScope {
+            version: name.clone(),
+            name,
+            dropped_attributes_count,
+            attributes: Vec::new(),
+        })
+    });
+    let resource = prop::option::of(resource());
+    (resource, profile(), prop::option::of(dictionary()), scope).prop_map(
+        |(resource, profile, dictionary, scope)| {
+            let profiles = vec![profile, Profile::default()];
+            let scope_profiles = vec![ScopeProfiles { scope, profiles, schema_url: "url".into() }];
+            let resource = ResourceProfiles { resource, scope_profiles, schema_url: String::new() };
+            ExportProfilesServiceRequest { resource_profiles: vec![resource], dictionary }
+        },
+    )
+}
+
 proptest! {
-    /// Any message, valid or not, reads back as it was.
+    /// Any message reads back as it was.
     #[test]
-    fn any_message_reads_back(
-        resource in prop::option::of(resource()), profile in profile(), dictionary in prop::option::of(dictionary()), scope in any::<Option<(String, u32)>>(),
-    ) {
-        let scope = scope.map(|(name, dropped_attributes_count)| InstrumentationScope {
-            version: name.clone(), name, dropped_attributes_count, attributes: Vec::new(),
-        });
-        let scope = ScopeProfiles { scope, profiles: vec![profile, Profile::default()], schema_url: "url".into() };
-        let resource_profiles = vec![ResourceProfiles { resource, scope_profiles: vec![scope], schema_url: String::new() }];
-        let request = ExportProfilesServiceRequest { resource_profiles, dictionary };
+    fn any_message_reads_back(request in request()) {
         prop_assert_eq!(parse::request(&text(&request)), request);
+    }
+
+    /// So it does by canonical protobuf JSON, as a library of others reads it by the schema alone.
+    #[test]
+    fn any_message_reads_back_by_the_schema(request in request()) {
+        prop_assert_eq!(reflect::request(&text(&request)), request);
     }
 
     /// So does what is made from samples.
@@ -232,6 +252,7 @@ proptest! {
     fn a_window_reads_back(samples in samples(1_000, 20)) {
         prop_assume!(!samples.is_empty());
         let request = only_request(&[batch(samples.into_iter().map(Event::Sample).collect(), Watermark::END)]);
-        prop_assert_eq!(parse::request(&text(&request)), request);
+        prop_assert_eq!(parse::request(&text(&request)), request.clone());
+        prop_assert_eq!(reflect::request(&text(&request)), request);
     }
 }
