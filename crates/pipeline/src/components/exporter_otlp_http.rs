@@ -33,6 +33,11 @@ impl ExporterConfig for HttpConfig {
         storage_of(&self.sending_queue)
     }
 
+    fn holds(&self) -> Vec<String> {
+        // Of a queue in a file, which a successor goes on with.
+        storage_of(&self.sending_queue).into_iter().map(|(_, storage)| format!("queue:{storage}")).collect()
+    }
+
     fn connects_to(&self) -> Vec<String> {
         let all = std::iter::once(&self.endpoint).chain(&self.endpoints).chain(&self.profiles_endpoint);
         all.filter(|endpoint| !endpoint.is_empty()).cloned().collect()
