@@ -31,7 +31,8 @@ pub enum TelemetryError {
         "service::telemetry::metrics::readers::0::pull::exporter::prometheus: {0}; set another host or port there, or \
          service::telemetry::metrics::level: none"
     )]
-    Listen(#[from] ListenError),
+    // Not its source: the text has it, and what to do about it follows.
+    Listen(ListenError),
     /// An output of the log cannot be opened.
     #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]
     Output {
@@ -154,7 +155,7 @@ impl Handle {
 }
 
 fn open(source: &Source, endpoint: Endpoint) -> Result<Open, TelemetryError> {
-    let server = Server::start(&endpoint, source.clone().router())?;
+    let server = Server::start(&endpoint, source.clone().router()).map_err(TelemetryError::Listen)?;
     Ok(Open { endpoint, server })
 }
 
