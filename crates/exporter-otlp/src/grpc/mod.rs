@@ -73,7 +73,10 @@ impl Grpc {
         };
         let connector = Connector { place: target.place, tls, proxy: None, timeout: config.timeout };
         let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
-            .max_decoding_message_size(codec::MAX_ANSWER_BYTES);
+            .max_decoding_message_size(codec::MAX_ANSWER_BYTES)
+            // gRPC for Go compresses its answer as the request was, whether it is asked to or not.
+            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .accept_compressed(tonic::codec::CompressionEncoding::Zstd);
         let client = match config.compression {
             GrpcCompression::Gzip => client.send_compressed(tonic::codec::CompressionEncoding::Gzip),
             GrpcCompression::Zstd => client.send_compressed(tonic::codec::CompressionEncoding::Zstd),
