@@ -7,6 +7,7 @@ mod accounting;
 mod attribution;
 mod bad_start;
 mod config;
+mod conformance;
 mod delivery;
 mod files;
 mod exporter_prometheus;
