@@ -13,6 +13,8 @@ mod files;
 mod exporter_prometheus;
 mod memory_limiter;
 mod out_of_the_box;
+mod prometheus;
+mod queue;
 mod reading;
 mod reload;
 mod shutdown;

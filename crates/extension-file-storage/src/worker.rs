@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
-use tracing::{debug, info, warn};
+use tracing::{info, trace, warn};
 
 use crate::client::{Handle, Stored, Unavailable};
 use crate::config::Config;
@@ -217,7 +217,7 @@ impl Worker {
         };
         for (append, (key, _)) in appends.into_iter().zip(added) {
             if is_there {
-                debug!(exporter = self.exporter, key, samples = append.record.samples, "Queued on disk.");
+                trace!(exporter = self.exporter, key, samples = append.record.samples, "Written to disk.");
                 self.live.insert(append.handle, key);
             }
             (append.then)(is_there);
