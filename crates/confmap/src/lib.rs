@@ -51,14 +51,16 @@
 //! | HTTP or gRPC headers | [`Headers`] |
 //! | list of strings | `Vec<String>`: `a,b` is read as `[a, b]` everywhere |
 //! | one of several words | an enum with `#[serde(rename_all = "lowercase")]` |
-//! | section that is off unless it is there | `Option<Section>`: absent is `None`; `{}`, and a key without a value, are its defaults |
+//! | section that is off unless it is there | `Option<Section>` with [`section()`]: absent is `None`; `{}`, and a key without a value, are its defaults |
 
 mod byte_size;
 pub mod duration;
 mod headers;
 pub mod secret;
+mod section;
 
 pub use byte_size::ByteSize;
 pub use duration::{GoDuration, GoDurationOption};
 pub use headers::Headers;
 pub use secret::Secret;
+pub use section::section;

@@ -73,6 +73,20 @@ service: { pipelines: { profiles: { exporters: [otlp_grpc] } } }",
 }
 
 #[test]
+fn a_section_without_a_value_is_there_and_one_that_is_absent_stays_away() {
+    for (sections, expected) in
+        [("", Value::Null), (", rotation: ", json!(100)), (", rotation: {}", json!(100))]
+    {
+        let config = with(&format!("exporters: {{ file: {{ path: p.jsonl{sections} }} }}"));
+        let text = printed(&arguments(&["print-config"], &config));
+        let yaml: Value = serde_yaml_ng::from_str(&text).unwrap();
+        assert_eq!(yaml["exporters"]["file"]["rotation"]["max_megabytes"], expected, "{sections:?}");
+        let again = printed(&["print-config", "--config", &format!("yaml:{text}")]);
+        assert_eq!(again, text);
+    }
+}
+
+#[test]
 fn what_is_printed_is_a_configuration_that_says_the_same() {
     for config in ["reference.yaml", "agent.yaml", "examples/to-file.yaml"] {
         let text = printed(&["print-config", "--mode=unredacted", "--config", config]);

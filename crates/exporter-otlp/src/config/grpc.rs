@@ -36,6 +36,7 @@ pub struct GrpcConfig {
     /// Sent with each request, for example to authenticate.
     pub headers: Headers,
     /// Asks a silent server whether it is still there; absent for not.
+    #[serde(deserialize_with = "confmap::section", skip_serializing_if = "Option::is_none")]
     pub keepalive: Option<Keepalive>,
     /// Whether an attempt waits for a connection as long as it may, rather than fail when there is none.
     pub wait_for_ready: bool,

@@ -37,6 +37,7 @@ pub struct QueueConfig {
     #[serde(with = "confmap::GoDuration")]
     pub max_age: Duration,
     /// Sends several requests as one; absent for each by itself.
+    #[serde(deserialize_with = "confmap::section", skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchConfig>,
 }
 
@@ -172,7 +173,7 @@ mod tests {
             serde_json::json!({
                 "enabled": true, "num_consumers": 10, "queue_size": 1000, "sizer": "requests",
                 "block_on_overflow": false, "wait_for_result": false, "storage": null,
-                "max_bytes": "1GiB", "max_age": "24h0m0s", "batch": null,
+                "max_bytes": "1GiB", "max_age": "24h0m0s",
             })
         );
         let batch: QueueConfig = serde_json::from_str(r#"{"batch": {}}"#).unwrap();

@@ -54,20 +54,19 @@ pub(crate) fn shipped() -> Vec<(String, String)> {
     files.map(|file| (file.display().to_string(), fs::read_to_string(&file).unwrap())).collect()
 }
 
-/// Gives sections that are off, and so null by default, the keys and defaults that they have where they are there.
+/// Gives sections that are off, and so absent by default, the keys and defaults that they have where they are there.
 fn fill(value: &mut Yaml, schema: &Yaml, definitions: &Yaml) {
-    let Some(properties) =
-        section(schema, definitions).and_then(|section| section["properties"].as_mapping())
-    else {
-        return;
-    };
+    let section_of = |schema| section(schema, definitions).and_then(|found| found["properties"].as_mapping());
+    let Some(properties) = section_of(schema) else { return };
     if value.is_null() {
         let defaults = properties.iter().map(|(key, schema)| (key.clone(), schema["default"].clone()));
         *value = Yaml::Mapping(defaults.collect());
     }
     let Some(entries) = value.as_mapping_mut() else { return };
-    for (key, value) in entries.iter_mut() {
-        fill(value, &properties[key], definitions);
+    for (key, schema) in properties {
+        if entries.contains_key(key) || section_of(schema).is_some() {
+            fill(entries.entry(key.clone()).or_insert(Yaml::Null), schema, definitions);
+        }
     }
 }
 
