@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tracing::{Event, Level, Metadata};
 use tracing_subscriber::fmt::format::Writer;
@@ -48,16 +49,17 @@ impl Style {
     }
 
     fn json(&self, time: String, metadata: &Metadata<'_>, fields: Fields) -> String {
-        let mut line = Map::new();
-        line.insert("level".to_owned(), level(*metadata.level()).into());
-        line.insert("ts".to_owned(), time.into());
+        let mut line = Line(Vec::new());
+        line.set("level".to_owned(), level(*metadata.level()).into());
+        line.set("ts".to_owned(), time.into());
         if let Some(caller) = self.caller(metadata) {
-            line.insert("caller".to_owned(), caller.into());
+            line.set("caller".to_owned(), caller.into());
         }
-        line.insert("msg".to_owned(), fields.message.into());
-        line.extend(self.fields.iter().cloned());
-        line.extend(fields.fields.into_iter().map(|(key, value)| (free(key), value)));
-        let mut line = Value::from(line).to_string();
+        line.set("msg".to_owned(), fields.message.into());
+        self.fields.iter().for_each(|(key, value)| line.set(key.clone(), value.clone()));
+        fields.fields.into_iter().for_each(|(key, value)| line.set(free(key), value));
+        // Texts and numbers are never refused.
+        let mut line = serde_json::to_string(&line).unwrap_or_default();
         line.push('\n');
         line
     }
@@ -88,6 +90,25 @@ impl Style {
     fn caller(&self, metadata: &Metadata<'_>) -> Option<String> {
         let (file, line) = (metadata.file()?, metadata.line()?);
         self.caller.then(|| format!("{file}:{line}"))
+    }
+}
+
+/// A JSON object whose keys stay in their order, so that lines begin alike.
+struct Line(Vec<(String, Value)>);
+
+impl Line {
+    /// Each key once: what an event says replaces what every line says.
+    fn set(&mut self, key: String, value: Value) {
+        match self.0.iter_mut().find(|(taken, _)| *taken == key) {
+            Some((_, taken)) => *taken = value,
+            None => self.0.push((key, value)),
+        }
+    }
+}
+
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 

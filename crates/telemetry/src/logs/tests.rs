@@ -21,6 +21,19 @@ fn lines(config: &Logs, act: impl FnOnce()) -> Vec<String> {
     fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect()
 }
 
+#[test]
+fn a_json_line_begins_with_what_all_have_and_has_each_key_once() {
+    let config = Logs {
+        encoding: LogEncoding::Json,
+        initial_fields: [("zone".to_owned(), json!("every")), ("a".to_owned(), json!(0))].into(),
+        ..Logs::default()
+    };
+    let found = lines(&config, || info!(zone = "this", "Said."));
+    let [line] = found.as_slice() else { panic!("{found:?}") };
+    assert!(line.starts_with(r#"{"level":"info","ts":""#), "{line}");
+    assert!(line.ends_with(r#"Z","msg":"Said.","a":0,"zone":"this"}"#), "{line}");
+}
+
 fn json_lines(config: &Logs, act: impl FnOnce()) -> Vec<Value> {
     let config = Logs { encoding: LogEncoding::Json, ..config.clone() };
     lines(&config, act).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
