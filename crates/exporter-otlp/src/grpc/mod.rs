@@ -13,7 +13,7 @@ use std::time::Duration;
 use exporterhelper::{Delivered, SendError};
 use http::Uri;
 use http::uri::PathAndQuery;
-use tonic::Code;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
@@ -74,12 +74,12 @@ impl Grpc {
         let connector = Connector { place: target.place, tls, proxy: None, timeout: config.timeout };
         let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(codec::MAX_ANSWER_BYTES)
-            // gRPC for Go compresses its answer as the request was, whether it is asked to or not.
-            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
-            .accept_compressed(tonic::codec::CompressionEncoding::Zstd);
+            // grpc-go answers in the encoding of the request, whether it is asked to or not.
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
         let client = match config.compression {
-            GrpcCompression::Gzip => client.send_compressed(tonic::codec::CompressionEncoding::Gzip),
-            GrpcCompression::Zstd => client.send_compressed(tonic::codec::CompressionEncoding::Zstd),
+            GrpcCompression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+            GrpcCompression::Zstd => client.send_compressed(CompressionEncoding::Zstd),
             GrpcCompression::None => client,
         };
         let (headers, wait_for_ready) = (headers(config)?, config.wait_for_ready);
@@ -99,7 +99,7 @@ impl Grpc {
             tokio::time::sleep(RECONNECT).await;
         };
         let error = status::judge(&status);
-        if status.code() == Code::Unimplemented {
+        if status::takes_no_profiles(&status) {
             self.answers.hint(&error);
         }
         Err(error)

@@ -33,6 +33,12 @@ pub(super) fn judge(status: &Status) -> SendError {
     if is_retryable { SendError::Retryable { reason, after } } else { SendError::Permanent { reason } }
 }
 
+/// True if the server has no use for profiles: the service is not there. That a compression is not is said by the same
+/// code, in the words of grpc-go `Decompressor is not installed`, of others `Content is compressed`.
+pub(super) fn takes_no_profiles(status: &Status) -> bool {
+    status.code() == Code::Unimplemented && !status.message().to_ascii_lowercase().contains("compress")
+}
+
 /// True if there was no connection to send the request by.
 pub(super) fn is_unconnected(status: &Status) -> bool {
     causes(status).any(|error| error.is::<ConnectError>())
@@ -100,6 +106,18 @@ mod tests {
         }
         let garbage = Status::with_details(Code::ResourceExhausted, "why", b"\xff\xff".as_slice().into());
         assert!(!judge(&garbage).is_retryable());
+    }
+
+    #[test]
+    fn a_compression_that_is_not_there_is_not_taken_for_a_service_that_is_not() {
+        for (code, message, expected) in [
+            (Code::Unimplemented, "unknown service opentelemetry.proto.collector.profiles", true),
+            (Code::Unimplemented, "grpc: Decompressor is not installed for grpc-encoding \"zstd\"", false),
+            (Code::Unimplemented, "Content is compressed with `gzip` which isn't supported", false),
+            (Code::Unavailable, "unknown service", false),
+        ] {
+            assert_eq!(takes_no_profiles(&Status::new(code, message)), expected, "{message}");
+        }
     }
 
     #[test]

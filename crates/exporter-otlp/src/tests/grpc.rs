@@ -64,6 +64,8 @@ impl Fake {
         ProfilesServiceServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
+            // As grpc-go, which answers compressed.
+            .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(usize::MAX)
     }
 
@@ -271,9 +273,15 @@ async fn a_request_over_the_collectors_limit_is_dropped_and_one_below_is_taken()
 async fn an_answer_larger_than_4_mib_is_not_read_and_the_request_not_sent_again() {
     let fake = Fake::new(|_| taken(0, &"x".repeat(5 << 20)));
     let (address, _server) = fake.serve(None).await;
+    // Compressed, it is a few kB, and no more than 4 MiB of it are made from them.
     let error = send(&config(address)).await.unwrap_err();
-    assert!(!error.is_retryable(), "{error}");
-    assert!(error.to_string().contains("too large"), "{error}");
+    assert!(!error.is_retryable() && error.to_string().contains("size limit, of 4194304 bytes"), "{error}");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = GrpcConfig { compression: GrpcCompression::None, ..config(listener.local_addr().unwrap()) };
+    let server = Server::builder().add_service(ProfilesServiceServer::new(fake));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let error = send(&plain).await.unwrap_err();
+    assert!(!error.is_retryable() && error.to_string().contains("message length too large"), "{error}");
 }
 
 #[tokio::test]
