@@ -10,7 +10,7 @@ use componentstatus::{Kind, Stage as Shown};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::AgentError;
+use super::{AgentError, chain};
 use crate::components::{ExporterConfig, ExporterSettings, Host, Stage};
 use crate::config::{ComponentId, Graph, Pipeline};
 use crate::layer::{Settings, Sink};
@@ -195,9 +195,10 @@ async fn start_after(
         match config.start(&settings) {
             Ok(service) => return service,
             Err(error) => {
+                let error = chain(&*error);
                 settings.exporter.status.failed(&error);
                 let exporter = &*settings.exporter.id;
-                warn!(exporter, %error, "Exporter cannot take its predecessor's place yet. Trying again.");
+                warn!(exporter, error, "Exporter cannot take its predecessor's place yet. Trying again.");
             }
         }
         sleep(RETRY_START).await;

@@ -6,6 +6,8 @@ mod extensions;
 mod receivers;
 pub mod supervise;
 pub mod systemd;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -265,4 +267,16 @@ pub enum ReloadError {
     /// It cannot be started, and the old one neither.
     #[error("the old configuration cannot be started again either")]
     Fatal(#[source] AgentError),
+}
+
+/// An error and what it was caused by.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

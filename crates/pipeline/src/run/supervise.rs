@@ -9,7 +9,7 @@ use thiserror::Error;
 use tracing::{error, info, warn};
 
 use super::systemd::{self, Notice};
-use super::{Agent, AgentError, ReloadError};
+use super::{Agent, AgentError, ReloadError, chain};
 use crate::config::{Alias, Config, MetricsLevel};
 use crate::signals::{self, Request, Signals};
 
@@ -117,18 +117,6 @@ impl Refusal {
             Self::Reload(error) => chain(error),
         }
     }
-}
-
-/// An error and what it was caused by.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 async fn reload<E: Display>(
