@@ -1,5 +1,6 @@
 //! The memory limiter, in an agent that has too little.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use serde_json::json;
 use tests::agent::{Agent, Setup};
 use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
+use tests::program::{self, Burner, Step};
 use tests::workspace;
 
 use crate::alone;
@@ -14,6 +16,8 @@ use crate::alone;
 const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
 const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
 const REFUSED: &str = "otelcol_processor_memory_limiter_refused_profile_samples";
+const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
+const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
 const RECEIVED: &str = "otelcol_receiver_accepted_profile_samples";
 
 /// An agent with a limiter, which stands first.
@@ -66,6 +70,45 @@ fn above_the_hard_limit_every_sample_is_dropped_and_told() {
         "Memory usage is above soft limit. Sampling less.",
     ];
     for line in lines {
+        assert!(outcome.log.iter().any(|logged| logged.contains(line)), "{line}: {:#?}", outcome.log);
+    }
+}
+
+/// A server that takes connections and says nothing keeps batches waiting: the agent samples less, and loses nothing by that
+/// limit; once what waits is given up, it samples as before.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {
+    let _alone = alone();
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let endpoint = format!("127.0.0.1:{}", silent.local_addr().expect("it has one").port());
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("busy");
+    program::compile(&path, "0123456789abcdef");
+    // What the agent takes at rest, by the limiter's own measure.
+    let agent = limited(json!({})).start();
+    let rest = metrics_when(&agent, |metrics| metrics.count(RECEIVED, &[]) > 20).count(USAGE, &[]) >> 20;
+    let _outcome = agent.stop();
+
+    let limiter = json!({ "check_interval": "100ms", "limit_mib": rest + 400, "spike_limit_mib": 368 });
+    let exporter = json!({
+        "endpoint": endpoint,
+        "tls": { "insecure": true },
+        "timeout": "60s",
+        "retry_on_failure": { "enabled": false },
+        "sending_queue": { "queue_size": 1, "num_consumers": 1, "block_on_overflow": true },
+        "window": "100ms",
+    });
+    let agent = limited(limiter).samples_per_second(4096).exporter("otlp", exporter).start();
+    let seconds = [Step::Cpu(Duration::from_secs(60))];
+    let busy = [Burner::start(&path, &seconds), Burner::start(&path, &seconds)];
+    let least = metrics_when(&agent, |metrics| metrics.count(RATE, &[]) == 4096 / 32);
+    assert_eq!(least.count(DIVISOR, &[]), 32);
+    drop((silent, busy));
+    let most = metrics_when(&agent, |metrics| metrics.count(RATE, &[]) == 4096);
+    assert_eq!((most.count(DIVISOR, &[]), most.count(REFUSED, &[])), (1, 0));
+    let outcome = agent.stop();
+    for line in ["Sampling less.", "Sampling more."] {
         assert!(outcome.log.iter().any(|logged| logged.contains(line)), "{line}: {:#?}", outcome.log);
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The agent's own memory in use cannot be read.
-    #[error("cannot read /proc/self/statm")]
+    #[error("cannot read /proc/self/status")]
     Usage(#[source] io::Error),
     /// A percentage is of something that cannot be read.
     #[error("cannot tell how much memory there is: no MemTotal in /proc/meminfo; set limit_mib")]

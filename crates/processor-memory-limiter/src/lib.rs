@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! machine/ --limits, once------> limits.rs --+
-//! machine/ --resident set,-------------------+--> limiter.rs --divisor--> Throttle (the sampler)
+//! machine/ --own memory,---------------------+--> limiter.rs --divisor--> Throttle (the sampler)
 //!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, told
 //! ```
 //!

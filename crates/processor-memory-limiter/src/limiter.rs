@@ -42,19 +42,21 @@ impl Limiter {
     /// So many bytes are in use.
     pub(crate) fn check(&mut self, usage: u64) -> Action {
         let Limits { soft, hard } = self.limits;
-        let give_back = usage > soft;
+        let spare = usage <= soft - soft / 100 * MARGIN_PERCENT;
         if usage > soft {
             self.steps = (self.steps + 1).min(MAX_STEPS);
             self.dropping |= usage > hard;
             self.calm = 0;
         } else {
             self.dropping = false;
-            self.calm = if usage <= soft - soft / 100 * MARGIN_PERCENT { self.calm + 1 } else { 0 };
+            self.calm = if spare { self.calm + 1 } else { 0 };
             if self.calm >= CALM_CHECKS {
                 self.calm = 0;
                 self.steps = self.steps.saturating_sub(1);
             }
         }
+        // Below the soft limit, too: what the allocator keeps must not keep the rate down.
+        let give_back = !spare && self.steps > 0;
         Action { divisor: 1 << self.steps, dropping: self.dropping, give_back }
     }
 }
@@ -66,6 +68,14 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { soft: 800, hard: 1000 };
+
+    #[test]
+    fn memory_is_given_back_for_as_long_as_it_keeps_the_rate_down() {
+        assert!(!after(&[721]).give_back, "nothing is kept down");
+        assert!(after(&[801]).give_back);
+        assert!(after(&[801, 721]).give_back);
+        assert!(!after(&[801, 720]).give_back);
+    }
 
     fn after(usages: &[u64]) -> Action {
         let mut limiter = Limiter::new(LIMITS);
@@ -119,7 +129,7 @@ mod tests {
                 }
                 dropping = if usage > LIMITS.hard { true } else { dropping && usage > LIMITS.soft };
                 prop_assert_eq!(action.dropping, dropping);
-                prop_assert_eq!(action.give_back, usage > LIMITS.soft);
+                prop_assert_eq!(action.give_back, usage > 720 && action.divisor > 1);
                 divisor = action.divisor;
             }
             let calm = (0..=MAX_STEPS * CALM_CHECKS).map(|_| limiter.check(0)).last().unwrap();

@@ -7,7 +7,7 @@ const MIB: u64 = 1 << 20;
 /// The Collector's default for the spike limit, in percent of the hard limit.
 const SPIKE_PERCENT_OF_LIMIT: u64 = 20;
 
-/// Limits of the resident set, bytes; `soft` is below `hard`.
+/// Limits of the agent's own memory, bytes; `soft` is below `hard`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Above it less is sampled.

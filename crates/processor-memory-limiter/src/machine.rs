@@ -24,11 +24,13 @@ impl Machine {
         Self { root: root.to_owned() }
     }
 
-    /// Resident set of this process, bytes: pages of `/proc/self/statm`, what `otelcol_process_memory_rss` shows too.
+    /// Memory that this process has for itself, bytes: the anonymous part of its resident set, `RssAnon` of `/proc/self/status`.
+    ///
+    /// Not the mapped rest: program text can be read again, and the kernel's rings are of a fixed size, which appears in
+    /// the resident set (twice, as they are mapped) as they are first used, and never leaves it.
     pub(crate) fn usage(&self) -> io::Result<u64> {
-        let statm = self.read(Path::new("proc/self/statm"))?;
-        let pages = text::resident_pages(&statm).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(pages.saturating_mul(u64::try_from(rustix::param::page_size()).unwrap_or(u64::MAX)))
+        let status = self.read(Path::new("proc/self/status"))?;
+        Ok(text::rss_anon(&status).ok_or(io::ErrorKind::InvalidData)?)
     }
 
     /// Memory there is for this process, bytes: the machine's, or the least limit of a control group it is in. `None` if

@@ -41,8 +41,11 @@ pub(crate) struct Memory {
 impl Memory {
     /// Gauges of the limiter with this id.
     pub(crate) fn of(id: &str, limits: Limits) -> Self {
-        describe_gauge!(USAGE, "Resident set of the agent, as last looked at.");
-        describe_gauge!(LIMIT, "Limits of the resident set: soft, above which less is sampled, and hard.");
+        describe_gauge!(USAGE, "The agent's own memory (anonymous, resident), as last looked at.");
+        describe_gauge!(
+            LIMIT,
+            "Limits of the agent's own memory: soft, above which less is sampled, and hard."
+        );
         describe_gauge!(DIVISOR, "By what the sampling rate is divided to save memory.");
         for (kind, bytes) in [("soft", limits.soft), ("hard", limits.hard)] {
             gauge!(LIMIT, "processor" => id.to_owned(), "kind" => kind).set(bytes as f64);

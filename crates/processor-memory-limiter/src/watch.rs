@@ -142,34 +142,34 @@ mod tests {
     #[test]
     fn what_proc_says_decides_and_the_end_takes_all_back() {
         let root = tempfile::tempdir().unwrap();
-        let page = rustix::param::page_size() as u64;
+        let kib = 1024;
         fs::create_dir_all(root.path().join("proc/self")).unwrap();
-        let path = root.path().join("proc/self/statm");
+        let path = root.path().join("proc/self/status");
         // Renamed into place, since the thread must never read half of it.
-        let use_pages = |pages: u64| {
+        let use_kib = |kib: u64| {
             let new = path.with_extension("new");
-            fs::write(&new, format!("99999 {pages} 5 1 0 7 0\n")).unwrap();
+            fs::write(&new, format!("VmRSS: 999999 kB\nRssAnon: {kib} kB\n")).unwrap();
             fs::rename(&new, &path).unwrap();
         };
-        use_pages(10);
+        use_kib(10);
         let rate = Arc::new(Rate::default());
         let settings = Settings { id: "memory_limiter".into(), throttle: Arc::clone(&rate) as _ };
-        let limits = Limits { soft: 800 * page, hard: 1000 * page };
+        let limits = Limits { soft: 800 * kib, hard: 1000 * kib };
         let machine = Machine::new(root.path());
         let watch = Watch::start(settings, machine, limits, Duration::from_millis(1)).unwrap();
         assert!(!watch.dropping());
-        use_pages(900);
+        use_kib(900);
         rate.wait_for(32);
         assert!(!watch.dropping());
-        use_pages(1001);
+        use_kib(1001);
         let start = Instant::now();
         while !watch.dropping() {
             assert!(start.elapsed() < Duration::from_secs(30));
         }
-        use_pages(10);
+        use_kib(10);
         rate.wait_for(1);
         assert!(!watch.dropping());
-        use_pages(900);
+        use_kib(900);
         rate.wait_for(32);
         drop(watch);
         rate.wait_for(1);

@@ -1,15 +1,20 @@
 //! The small files: any bytes are parsed or refused.
 
-/// Resident pages: the second field of `statm`, proc_pid_statm(5).
-pub(super) fn resident_pages(statm: &[u8]) -> Option<u64> {
-    std::str::from_utf8(statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+/// `RssAnon` of proc_pid_status(5), bytes.
+pub(super) fn rss_anon(status: &[u8]) -> Option<u64> {
+    bytes_of("RssAnon:", status)
 }
 
 /// `MemTotal` of proc_meminfo(5), bytes.
 pub(super) fn mem_total(meminfo: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(meminfo).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    bytes_of("MemTotal:", meminfo)
+}
+
+/// `KEY  NUMBER kB`, in bytes. Other lines may hold any bytes: the process's name, for one.
+fn bytes_of(key: &str, file: &[u8]) -> Option<u64> {
+    let line = file.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    let text = std::str::from_utf8(line).ok()?;
+    let kibibytes: u64 = text.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
@@ -27,7 +32,8 @@ mod tests {
 
     #[test]
     fn each_file_is_read_as_the_kernel_writes_it() {
-        assert_eq!(resident_pages(b"1234 567 89 1 0 2 0\n"), Some(567));
+        let status = b"Name:\t\xff\nVmRSS:\t 900 kB\nRssAnon:\t     567 kB\nRssFile:\t 333 kB\n";
+        assert_eq!(rss_anon(status), Some(567 * 1024));
         assert_eq!(mem_total(b"MemTotal:        8123456 kB\nMemFree: 12 kB\n"), Some(8_123_456 * 1024));
         assert_eq!(limit(b"1048576\n"), Some(1_048_576));
         assert_eq!(limit(b"max\n"), None);
@@ -38,9 +44,10 @@ mod tests {
         /// Any bytes are parsed or refused: no panic.
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100), number: u64) {
-            let _ = (resident_pages(&bytes), mem_total(&bytes), limit(&bytes));
+            let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes));
             prop_assert_eq!(limit(number.to_string().as_bytes()), Some(number));
-            prop_assert_eq!(resident_pages(format!("1 {number} 3").as_bytes()), Some(number));
+            let status = format!("RssAnon: {} kB", number >> 10);
+            prop_assert_eq!(rss_anon(status.as_bytes()), Some(number >> 10 << 10));
         }
     }
 }
