@@ -47,6 +47,7 @@ fn window(c: &mut Criterion) {
             });
         });
         let both = [requests.as_slice(), &requests].concat();
+        group.throughput(Throughput::Elements(2 * samples));
         group.bench_function(format!("{name}_merge_two"), |b| b.iter(|| merge(&both, DEFAULT_REQUEST_BYTES)));
         group.finish();
     }
