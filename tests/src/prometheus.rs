@@ -65,10 +65,11 @@ impl Prometheus {
     #[must_use]
     pub fn query(&self, expression: &str) -> Vec<Sample> {
         let data = self.api(&format!("query?query={}", http::encoded(expression)));
-        let result = data["result"].as_array().expect("a vector");
+        let result = data.pointer("/result").and_then(Value::as_array).expect("a vector");
         let sample = |sample: &Value| {
-            let labels = serde_json::from_value(sample["metric"].clone()).expect("labels are text");
-            let value = sample["value"][1].as_str().expect("a value is text");
+            let labels = serde_json::from_value(sample.get("metric").cloned().unwrap_or_default())
+                .expect("labels are text");
+            let value = sample.pointer("/value/1").and_then(Value::as_str).expect("a value is text");
             (labels, value.parse().expect("a value is a number"))
         };
         result.iter().map(sample).collect()
@@ -83,7 +84,7 @@ impl Prometheus {
         let answer = http::get(self.port, &format!("/api/v1/{path}")).expect("Prometheus answers");
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         let mut answer: Value = serde_json::from_str(&answer.body).expect("Prometheus answers in JSON");
-        answer["data"].take()
+        answer.get_mut("data").map(Value::take).unwrap_or_default()
     }
 
     /// Its process.
