@@ -187,18 +187,22 @@ fn what_would_keep_the_agent_from_running_is_a_line_each() {
     // Port 1 is tcpmux, which nobody has.
     let config = with(&format!(
         "
+extensions: {{ file_storage: {{ directory: {gone} }}, file_storage/here: {{ directory: {here} }} }}
 exporters:
   file: {{ path: {file} }}
   otlp_grpc: {{ endpoint: 'localhost:{port}', tls: {{ insecure: true }} }}
   otlp_grpc/gone: {{ endpoint: 'localhost:1', tls: {{ insecure: true }} }}
 service:
+  extensions: [file_storage, file_storage/here]
   pipelines: {{ profiles: {{ exporters: [file, otlp_grpc, otlp_grpc/gone] }} }}
   telemetry:
     metrics:
       level: normal
       readers: [{{ pull: {{ exporter: {{ prometheus: {{ host: localhost, port: {port} }} }} }} }}]
 ",
-        file = file.display()
+        file = file.display(),
+        gone = dir.path().join("gone").display(),
+        here = dir.path().display(),
     ));
     let (out, error) = refused(&arguments(&["validate", "--environment"], &config));
     let file = checks(&out, "exporters::file");
@@ -212,6 +216,9 @@ service:
             .any(|line| line.starts_with("failed   ") && line.contains("localhost:1 cannot be reached")),
         "{out}"
     );
+    let storage = checks(&out, "extensions::file_storage");
+    assert!(storage[0].starts_with("failed   extensions::file_storage: directory: cannot create"), "{out}");
+    assert_eq!(storage[1], "ok       extensions::file_storage/here: could start", "{out}");
     let metrics = checks(&out, "service::telemetry::metrics");
     assert!(metrics.len() == 1 && metrics[0].contains("cannot listen on localhost:"), "{out}");
     assert!(out.contains("kernel: Linux "), "{out}");

@@ -37,7 +37,9 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
         checks.listening(&name, &exporter.holds())?;
     }
     for (id, extension) in &config.graph.extensions {
-        checks.listening(&format!("extensions::{id}"), &extension.holds())?;
+        let name = format!("extensions::{id}");
+        checks.result(&name, "could start", extension.check().map_err(one_line))?;
+        checks.listening(&name, &extension.holds())?;
     }
     if let Some(endpoint) = config.telemetry.endpoint().filter(|endpoint| endpoint.port != 0) {
         let address = format!("{LISTENS}{}:{}", endpoint.host, endpoint.port);

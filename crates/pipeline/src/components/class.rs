@@ -175,6 +175,14 @@ pub trait ExtensionConfig: Configuration {
     /// What keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError>;
 
+    /// Looks for what would keep [`start`](Self::start) from working, without changing anything.
+    ///
+    /// # Errors
+    /// As `start`, as far as can be told.
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// What only one may have open, named as by [`ExporterConfig::holds`].
     fn holds(&self) -> Vec<String> {
         Vec::new()

@@ -1,5 +1,7 @@
 //! `extensions.file_storage`.
 
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use exporterhelper::config::QueueConfig;
@@ -21,6 +23,18 @@ pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
 impl ExtensionConfig for Config {
     fn start(&self, _settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError> {
         Ok(Arc::new(FileStorage::open(self.clone())?))
+    }
+
+    fn check(&self) -> Result<(), BoxError> {
+        let probe = self.directory.join(".writable");
+        match File::create(&probe) {
+            Ok(_empty) => Ok(fs::remove_file(&probe)?),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.create_directory => Ok(()),
+            Err(error) => {
+                let directory = self.directory.display();
+                Err(format!("directory: cannot create a file in {directory}: {error}").into())
+            }
+        }
     }
 }
 
