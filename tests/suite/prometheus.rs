@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::agent::{Agent, Setup};
+use tests::agent::{Agent, Setup, merge};
 use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
 use tests::program::{self, Burner, Step};
@@ -133,7 +133,7 @@ fn one(prometheus: &Prometheus, expression: &str) -> f64 {
 fn promtool_finds_no_fault_with_the_metrics() {
     let _alone = alone();
     for level in ["basic", "normal", "detailed"] {
-        let names = clean(&json!({ "metrics": { "level": level } }));
+        let names = clean(level, &json!({}));
         assert!(
             names.contains("otelcol_receiver_accepted_profile_samples") && names.contains("target_info"),
             "{names:?}"
@@ -149,31 +149,27 @@ fn promtool_finds_no_fault_with_the_metrics() {
             assert!(missing.is_empty(), "asked for and not exposed: {missing:?}");
         }
     }
-    let prometheus = json!({
-        "host": "localhost", "without_type_suffix": false, "without_units": false, "without_scope_info": false,
-    });
-    let names = clean(&json!({ "metrics": { "prometheus": prometheus } }));
+    let style = json!({ "without_type_suffix": false, "without_units": false, "without_scope_info": false });
+    let names = clean("normal", &style);
     assert!(names.contains("otelcol_receiver_accepted_profile_samples_total"), "{names:?}");
     assert!(names.contains("otelcol_process_uptime_seconds_total"), "{names:?}");
 }
 
-/// Names of all series of an agent whose telemetry is configured so: `metrics.prometheus` is the endpoint.
-fn clean(telemetry: &Value) -> BTreeSet<String> {
-    let mut telemetry = telemetry.clone();
-    let endpoint = telemetry["metrics"].as_object_mut().and_then(|metrics| metrics.remove("prometheus"));
+/// Names of all series that an agent exposes at this level, with names of this style.
+fn clean(level: &str, style: &Value) -> BTreeSet<String> {
     let port = workspace::free_port();
-    let mut endpoint = endpoint.unwrap_or_else(|| json!({}));
-    endpoint["port"] = json!(port);
-    telemetry["metrics"]["readers"] = json!([{ "pull": { "exporter": { "prometheus": endpoint } } }]);
-    let (agent, _ports) = agent(&telemetry);
+    let mut endpoint = json!({ "port": port });
+    merge(&mut endpoint, style);
+    let reader = json!({ "pull": { "exporter": { "prometheus": endpoint } } });
+    let (agent, _ports) = agent(&json!({ "metrics": { "level": level, "readers": [reader] } }));
     // What appears with the first event of its kind has a second to do so.
     let deadline = Instant::now() + PATIENCE;
     loop {
         let text = Metrics::text(port).expect("the agent serves metrics");
-        promtool(&["check", "metrics"], &text).unwrap_or_else(|fault| panic!("{telemetry}: {fault}{text}"));
+        promtool(&["check", "metrics"], &text)
+            .unwrap_or_else(|fault| panic!("{level}, {style}: {fault}{text}"));
         let names: BTreeSet<_> = Metrics::parse(&text).names().into_iter().map(str::to_owned).collect();
-        let level = telemetry["metrics"]["level"].as_str();
-        let complete = level != Some("detailed") || asked_for().is_subset(&names);
+        let complete = level != "detailed" || asked_for().is_subset(&names);
         if complete || Instant::now() > deadline {
             drop(agent);
             return names;
