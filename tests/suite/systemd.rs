@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tests::agent::Setup;
 use tests::daemon::PATIENCE;
+use tests::program::{self, Burner, Step};
 
 use crate::alone;
 
@@ -66,7 +67,15 @@ fn a_service_manager_is_told_what_happens() {
 fn an_agent_whose_manager_is_gone_does_its_work() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let agent = Setup::new().env("NOTIFY_SOCKET", dir.path().join("nobody")).start();
-    std::thread::sleep(Duration::from_millis(100));
-    assert!(!agent.stop().file.requests.is_empty());
+    let path = dir.path().join("seen");
+    program::compile(&path, "0123456789abcdef");
+    let agent = Setup::new().samples_per_second(199).env("NOTIFY_SOCKET", dir.path().join("nobody")).start();
+    assert_eq!(Burner::start(&path, &[Step::Cpu(Duration::from_millis(200))]).finish().len(), 1);
+    let outcome = agent.stop();
+    assert!(!outcome.file.requests.is_empty());
+    assert!(
+        outcome.log.iter().any(|line| line.contains("Cannot tell the service manager")),
+        "{:#?}",
+        outcome.log
+    );
 }
