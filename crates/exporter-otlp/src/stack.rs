@@ -60,7 +60,7 @@ impl Stack<'_> {
             // Outermost, so that a slow server costs the pipeline nothing: a window is answered when it is in here.
             .layer(QueueLayer::new(settings, self.queue, &stop))
             // Inside the queue, which holds what came; outside retry, so that what is sent again is the same.
-            .layer(BatchLayer::new(max_bytes))
+            .layer(BatchLayer::new(self.queue, max_bytes))
             .layer(retry_layer(settings, self.retry, &stop))
             // Each attempt has its own time, connecting and another server included.
             .layer(TimeoutLayer::new(self.timeout))

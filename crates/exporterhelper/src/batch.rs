@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use otlp_profiles::Request;
 use tower::{Layer, Service, ServiceExt as _};
 
+use crate::config::QueueConfig;
 use crate::{Delivered, SendError};
 
 /// Sends a group of requests as few: merged, and split again where they would be too large.
@@ -16,10 +17,13 @@ pub struct BatchLayer {
 }
 
 impl BatchLayer {
-    /// Makes requests of at most `max_bytes` of protobuf before compression. A group of one stays as it is.
+    /// Makes requests of at most `max_bytes` of protobuf before compression, or of the `max_size` of the queue's batches
+    /// if that is less. A group of one stays as it is.
     #[must_use]
-    pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes }
+    pub fn new(config: &QueueConfig, max_bytes: usize) -> Self {
+        let max_size = config.batch.as_ref().map_or(0, |batch| batch.max_size);
+        let max_size = usize::try_from(max_size).ok().filter(|&size| size > 0);
+        Self { max_bytes: max_size.map_or(max_bytes, |size| size.min(max_bytes)) }
     }
 }
 
@@ -80,4 +84,20 @@ async fn merged(group: Vec<Request>, max_bytes: usize) -> Result<Vec<Request>, S
     // Megabytes are decoded and encoded: not on the runtime's threads.
     let merged = tokio::task::spawn_blocking(move || otlp_profiles::merge(&group, max_bytes));
     merged.await.map_err(|_panicked| SendError::permanent("the requests cannot be merged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::BatchConfig;
+
+    #[test]
+    fn a_batch_is_no_larger_than_a_request_may_be() {
+        let layer = |max_size| {
+            let batch = Some(BatchConfig { max_size, ..BatchConfig::default() });
+            BatchLayer::new(&QueueConfig { batch, ..QueueConfig::default() }, 100).max_bytes
+        };
+        assert_eq!([layer(0), layer(60), layer(200)], [100, 60, 100]);
+        assert_eq!(BatchLayer::new(&QueueConfig::default(), 100).max_bytes, 100);
+    }
 }

@@ -51,3 +51,60 @@ impl Service<Batch> for Front {
         self.queue.call(self.windows.push(&batch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use otlp_profiles::Request;
+    use pdata::{ClockOffset, KTime, Sample, Tid};
+    use tokio::sync::mpsc;
+    use tower::{Layer as _, ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::config::QueueConfig;
+    use crate::{QueueLayer, SendError, Settings, Stop};
+
+    /// A batch with a sample before `until`, in milliseconds.
+    fn batch(until: u64) -> Batch {
+        let at = |millis: u64| KTime::from_nanos(millis * 1_000_000);
+        let sample = Sample { at: at(until - 1), tid: Tid(1), ..Sample::default() };
+        let (events, watermark) = (Arc::new(vec![Event::Sample(sample)]), Watermark::before(at(until)));
+        Batch { events, watermark, clock: ClockOffset::default(), flush: true }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_had_no_room_for_is_told_in_the_next_window() {
+        let (taken, mut sent) = mpsc::channel(10);
+        let release = Arc::new(tokio::sync::Semaphore::new(0));
+        let server = {
+            let release = release.clone();
+            service_fn(move |group: Vec<Request>| {
+                let (taken, release) = (taken.clone(), release.clone());
+                async move {
+                    taken.send(group).await.unwrap();
+                    release.acquire().await.unwrap().forget();
+                    Ok::<_, SendError>(Vec::new())
+                }
+            })
+        };
+        let config = QueueConfig { queue_size: 1, ..QueueConfig::default() };
+        let queue = QueueLayer::new(&Settings::new("otlp"), &config, &Stop::default()).layer(server);
+        let mut front = Front::new(Windows::new(Duration::from_secs(1), 1 << 20), queue);
+        // The first is being sent, so there is no room for the second.
+        for until in [10, 20] {
+            front.ready().await.unwrap().call(batch(until)).await.unwrap();
+        }
+        let first = sent.recv().await.unwrap();
+        release.add_permits(1);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        front.ready().await.unwrap().call(batch(30)).await.unwrap();
+        let third = sent.recv().await.unwrap();
+        let tells = |group: &[Request]| {
+            let needle = LossReason::SampleQueueFull.as_str().as_bytes();
+            group.iter().any(|request| request.bytes.windows(needle.len()).any(|bytes| bytes == needle))
+        };
+        assert_eq!((tells(&first), tells(&third)), (false, true));
+    }
+}

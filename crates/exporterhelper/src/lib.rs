@@ -16,7 +16,7 @@
 //!     // Outermost: whoever hands in a window never waits for the network.
 //!     .layer(QueueLayer::new(settings, queue, &stop))
 //!     // Before retrying, so that what is tried again is what was sent.
-//!     .layer(BatchLayer::new(max_request_bytes))
+//!     .layer(BatchLayer::new(queue, max_request_bytes))
 //!     .layer(retry_layer(settings, retry, &stop))
 //!     // Inside of retrying: a bound on each attempt.
 //!     .layer(TimeoutLayer::new(timeout))
