@@ -25,7 +25,7 @@ use crate::alone;
 const KILLS: u64 = 20;
 /// Requests sent at a time.
 const CONSUMERS: u64 = 4;
-/// Requests that one run has not removed from the disk, though they were delivered: those of this interval, at five
+/// Requests that one run has not removed from the disk, though they were delivered: those of the last transaction, at five
 /// windows a second.
 const UNREMOVED: u64 = 2;
 
@@ -46,7 +46,7 @@ impl Queued {
             } },
             "extensions": { "file_storage": {
                 "directory": storage,
-                "fsync_interval": "20ms",
+                "fsync_interval": "0s",
                 "timeout": "0s",
             } },
             "service": {
