@@ -75,10 +75,23 @@ impl Collector {
     /// If it is not built or does not start.
     #[must_use]
     pub fn with_lanes(lanes: &[Lane]) -> Self {
+        Self::with_pipelines("profiles", lanes)
+    }
+
+    /// Starts one with these lanes that has no use for profiles: it is for traces.
+    ///
+    /// # Panics
+    /// If it is not built or does not start.
+    #[must_use]
+    pub fn without_profiles(lanes: &[Lane]) -> Self {
+        Self::with_pipelines("traces", lanes)
+    }
+
+    fn with_pipelines(signal: &str, lanes: &[Lane]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         write_certificates(dir.path());
         let lanes: Vec<_> = lanes.iter().map(|&lane| (lane, workspace::free_port())).collect();
-        let config = config(dir.path(), &lanes);
+        let config = config(dir.path(), signal, &lanes);
         // JSON is YAML.
         fs::write(dir.path().join("collector.yaml"), config.to_string())
             .expect("the Collector's configuration is written");
@@ -183,7 +196,7 @@ fn received(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("received-{index}.jsonl"))
 }
 
-fn config(dir: &Path, lanes: &[(Lane, u16)]) -> Value {
+fn config(dir: &Path, signal: &str, lanes: &[(Lane, u16)]) -> Value {
     let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
     for (index, (lane, port)) in lanes.iter().enumerate() {
         let mut tls = json!({ "cert_file": dir.join("server.pem"), "key_file": dir.join("server-key.pem") });
@@ -203,7 +216,7 @@ fn config(dir: &Path, lanes: &[(Lane, u16)]) -> Value {
         exporters.insert(format!("file/{index}"), file);
         let pipeline =
             json!({ "receivers": [format!("otlp/{index}")], "exporters": [format!("file/{index}")] });
-        pipelines.insert(format!("profiles/{index}"), pipeline);
+        pipelines.insert(format!("{signal}/{index}"), pipeline);
     }
     json!({
         "receivers": receivers,

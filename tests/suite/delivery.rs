@@ -89,6 +89,7 @@ fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
     });
     let (outcome, path) = profile(setup);
     validator::assert_valid(&outcome.file);
+    assert_no_failure(&outcome);
     let kept = outcome.file.summary().expect("every index is good");
     assert!(kept.events_of(&path) > 0, "{path} is not among {:?}", kept.paths);
     for (received, way) in collector.stop_all().iter().zip(&ways) {
@@ -132,6 +133,7 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
     let processes = storm.stop();
     let outcome = agent.stop();
     assert!(processes > 10, "{processes} processes are no storm");
+    assert!(!outcome.log.iter().any(|line| line.contains(DROPPED)), "{:#?}", outcome.log);
     let kept = outcome.file.summary().expect("every index is good");
     assert!(kept.events_of(path.to_str().expect("a path of ours is text")) > 0);
     for mut received in collector.stop_all() {
@@ -140,6 +142,77 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
         let received = received.summary().expect("every index is good");
         assert_eq!(received, Summary { requests: received.requests, ..kept.clone() });
     }
+}
+
+/// Of two Collectors one is stopped: what was to go there goes to the other at once, and together they have everything.
+#[test]
+#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
+fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
+    let _alone = alone();
+    let (going, staying) = (Collector::start(), Collector::start());
+    // Without another attempt: it is not what helps here.
+    let keys = json!({
+        "endpoints": [staying.endpoint()], "window": "500ms", "retry_on_failure": { "enabled": false },
+    });
+    let (id, config) = going.exporter(0, &keys);
+    let setup = Setup::new().samples_per_second(199).window(Duration::from_millis(500)).exporter(&id, config);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("seen");
+    program::compile(&path, "0123456789abcdef");
+    let agent = setup.start();
+    let storm = Storm::start(&path);
+    let sent = || agent.metrics().count("otelcol_exporter_sent_profile_samples", &[("exporter", &id)]);
+    let wait_for_more = || {
+        let (before, deadline) = (sent(), Instant::now() + PATIENCE);
+        while sent() < before + 200 {
+            assert!(Instant::now() < deadline, "nothing is sent any more");
+            thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_for_more();
+    let mut received = going.stop();
+    wait_for_more();
+    storm.stop();
+    let outcome = agent.stop();
+    let rest = staying.stop();
+    assert!(!received.requests.is_empty() && !rest.requests.is_empty());
+    received.requests.extend(rest.requests);
+    let duplicates = remove_duplicates(&mut received);
+    println!("{duplicates} requests twice");
+    let kept = outcome.file.summary().expect("every index is good");
+    let received = received.summary().expect("every index is good");
+    assert_eq!(received, Summary { requests: received.requests, ..kept });
+}
+
+/// A Collector that has no pipeline for profiles is told of once for each exporter, with the remedy; all samples count as
+/// failed.
+#[test]
+#[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
+fn a_collector_without_a_pipeline_for_profiles_is_explained_once() {
+    let _alone = alone();
+    let collector = Collector::without_profiles(&[Lane::plain(Protocol::Grpc), Lane::plain(Protocol::Http)]);
+    let keys = json!({ "window": "200ms" });
+    let setup = (0..2).fold(Setup::new(), |setup, index| {
+        let (id, config) = collector.exporter(index, &keys);
+        setup.exporter(&id, config)
+    });
+    let (outcome, _path) = profile(setup);
+    for id in ["otlp_grpc/0", "otlp_http/1"] {
+        let of_exporter = || outcome.log.iter().filter(|line| line.contains(id));
+        let hints =
+            of_exporter().filter(|line| line.contains("--feature-gates=service.profilesSupport")).count();
+        assert_eq!(hints, 1, "{id}: {:#?}", outcome.log);
+        assert!(of_exporter().any(|line| line.contains(DROPPED)), "{id}");
+    }
+}
+
+/// How a line begins that tells of samples given up on.
+const DROPPED: &str = "Exporting failed. Dropping data.";
+
+/// That what has arrived is also known to have arrived.
+fn assert_no_failure(outcome: &Outcome) {
+    let failures: Vec<_> = outcome.log.iter().filter(|line| line.contains("Exporting failed")).collect();
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// Leaves one of each request; returns how many there were more.
