@@ -77,6 +77,7 @@ pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
     let endpoint = config.endpoint().map(|reader| open(&source, listen_on(reader))).transpose()?;
     let log = Log::open(&config.logs, &resource::attributes(&config.resource, instance))?;
     // Before the first line, which it may count.
+    tokio::spawn(registry.clone().upkeep());
     ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
     let log = logs::install(log)?;
     process::describe();

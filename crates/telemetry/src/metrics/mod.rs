@@ -2,8 +2,9 @@
 
 pub(crate) mod exposition;
 pub(crate) mod family;
-mod histogram;
+mod plain;
 mod registry;
+mod rendered;
 mod view;
 
 pub(crate) use registry::Registry;

@@ -1,24 +1,27 @@
 //! Where the `metrics` macros record, and what a scrape finds.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use metrics_util::registry::Storage;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
-use super::exposition;
-use super::family::{Series, Value};
-use super::histogram::Buckets;
-use super::view;
+use super::family::Series;
+use super::{exposition, plain, rendered, view};
+
+/// How often recorded values of histograms are put into their buckets, even if nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// All metrics of the process. A clone is the same registry.
-#[derive(Clone, Debug)]
-pub(crate) struct Registry(Arc<Inner>);
-
-struct Inner {
-    metrics: metrics_util::registry::Registry<Key, Store>,
-    meanings: Mutex<HashMap<String, Meaning>>,
+#[derive(Clone)]
+pub(crate) struct Registry {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+    meanings: Arc<Mutex<HashMap<String, Meaning>>>,
 }
 
 /// What a metric means.
@@ -46,78 +49,62 @@ pub(crate) enum Instrument {
     Histogram,
 }
 
-/// Makes the cells that the macros write to.
-#[derive(Debug)]
-struct Store;
-
-impl Storage<Key> for Store {
-    type Counter = Arc<AtomicU64>;
-    type Gauge = Arc<AtomicU64>;
-    type Histogram = Arc<Buckets>;
-
-    fn counter(&self, _key: &Key) -> Self::Counter {
-        Arc::default()
-    }
-
-    fn gauge(&self, _key: &Key) -> Self::Gauge {
-        Arc::default()
-    }
-
-    fn histogram(&self, key: &Key) -> Self::Histogram {
-        Arc::new(Buckets::new(view::bounds(key.name())))
-    }
-}
-
 impl Registry {
     pub(crate) fn new() -> Self {
-        let metrics = metrics_util::registry::Registry::new(Store);
-        Self(Arc::new(Inner { metrics, meanings: Mutex::default() }))
+        // Only bounds that are none at all would be refused.
+        let recorder = builder().unwrap_or_default().build_recorder();
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle, meanings: Arc::default() }
     }
 
-    /// Everything recorded up to now, by name and labels. A name that two macros use is that of the first of
-    /// counter, gauge and histogram: no format lets it be both.
+    /// Everything recorded up to now, by name and labels.
     pub(crate) fn collect(&self) -> Vec<Recorded> {
-        let mut found: BTreeMap<String, (Instrument, BTreeMap<Labels, Value>)> = BTreeMap::new();
-        let mut add = |key: &Key, instrument, value| {
-            let (of, series) =
-                found.entry(exposition::name(key.name())).or_insert_with(|| (instrument, BTreeMap::new()));
-            if *of == instrument {
-                series.insert(labels(key), value);
-            }
-        };
-        let metrics = &self.0.metrics;
-        metrics.visit_counters(|key, cell| {
-            add(key, Instrument::Counter, Value::Integer(cell.load(Ordering::Relaxed)));
-        });
-        metrics.visit_gauges(|key, cell| {
-            add(key, Instrument::Gauge, Value::Float(f64::from_bits(cell.load(Ordering::Relaxed))));
-        });
-        metrics.visit_histograms(|key, buckets| {
-            add(key, Instrument::Histogram, Value::Histogram(buckets.distribution()));
-        });
-        let meanings = self.0.meanings.lock().unwrap_or_else(PoisonError::into_inner);
-        let recorded = |(name, (instrument, series)): (String, (_, BTreeMap<Labels, Value>))| {
+        let found = rendered::parse(&self.handle.render());
+        let meanings = self.meanings.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = |(name, metric): (String, rendered::Rendered)| {
             let Meaning { help, unit } = meanings.get(&name).cloned().unwrap_or_default();
-            let series = series.into_iter().map(|(labels, value)| Series { labels, value }).collect();
-            Recorded { name, help: help.into_owned(), unit, instrument, series }
+            let series = metric.series.into_iter();
+            let series = series.map(|(labels, value)| Series { labels: labels.into_iter().collect(), value });
+            Recorded {
+                name,
+                help: help.into_owned(),
+                unit,
+                instrument: metric.instrument,
+                series: series.collect(),
+            }
         };
         found.into_iter().map(recorded).collect()
     }
 
+    /// Keeps histograms from growing while nobody scrapes, for ever.
+    pub(crate) async fn upkeep(self) {
+        let mut ticks = tokio::time::interval(UPKEEP);
+        loop {
+            ticks.tick().await;
+            self.handle.run_upkeep();
+        }
+    }
+
     fn describe(&self, name: &KeyName, unit: Option<Unit>, help: SharedString) {
-        let mut meanings = self.0.meanings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meanings = self.meanings.lock().unwrap_or_else(PoisonError::into_inner);
         // The first says it: crates that share a name agree, or its owner described it first.
         meanings.entry(exposition::name(name.as_str())).or_insert(Meaning { help, unit });
     }
 }
 
-type Labels = Vec<(String, String)>;
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    view::BOUNDS.iter().try_fold(
+        PrometheusBuilder::new().set_buckets(view::ITEMS)?,
+        |builder, (suffix, bounds)| {
+            builder.set_buckets_for_metric(Matcher::Suffix((*suffix).to_owned()), bounds)
+        },
+    )
+}
 
-/// The labels of `key` by their names, each once.
-fn labels(key: &Key) -> Labels {
-    let labels: BTreeMap<_, _> =
-        key.labels().map(|label| (exposition::name(label.key()), label.value().to_owned())).collect();
-    labels.into_iter().collect()
+/// `key` under a name that every format allows, with label values that nothing has to escape.
+fn plain_key(key: &Key) -> Key {
+    let label = |label: &Label| Label::new(exposition::name(label.key()), plain::encode(label.value()));
+    Key::from_parts(exposition::name(key.name()), key.labels().map(label).collect::<Vec<_>>())
 }
 
 impl Recorder for Registry {
@@ -133,21 +120,21 @@ impl Recorder for Registry {
         self.describe(&name, unit, help);
     }
 
-    fn register_counter(&self, key: &Key, _metadata: &Metadata<'_>) -> Counter {
-        self.0.metrics.get_or_create_counter(&key.to_retained(), |cell| cell.clone().into())
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.recorder.register_counter(&plain_key(key), metadata)
     }
 
-    fn register_gauge(&self, key: &Key, _metadata: &Metadata<'_>) -> Gauge {
-        self.0.metrics.get_or_create_gauge(&key.to_retained(), |cell| cell.clone().into())
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.recorder.register_gauge(&plain_key(key), metadata)
     }
 
-    fn register_histogram(&self, key: &Key, _metadata: &Metadata<'_>) -> Histogram {
-        self.0.metrics.get_or_create_histogram(&key.to_retained(), |cell| cell.clone().into())
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.recorder.register_histogram(&plain_key(key), metadata)
     }
 }
 
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").finish_non_exhaustive()
     }
 }
@@ -157,6 +144,7 @@ mod tests {
     use metrics::{counter, describe_counter, gauge, histogram, with_local_recorder};
 
     use super::*;
+    use crate::metrics::family::Value;
 
     #[test]
     fn what_the_macros_record_is_found_by_name_and_labels() {
@@ -191,5 +179,16 @@ mod tests {
         );
         let Value::Histogram(sizes) = &found[2].series[0].value else { panic!("{found:?}") };
         assert_eq!((sizes.count, sizes.buckets[0], sizes.buckets[1]), (1, (128.0, 0), (256.0, 1)));
+    }
+
+    proptest::proptest! {
+        /// Whatever a label holds is found again.
+        #[test]
+        fn any_label_value_is_found_again(value in "(.|[\\\\\"\n])*") {
+            let registry = Registry::new();
+            with_local_recorder(&registry, || counter!("a", "k" => value.clone()).increment(1));
+            let found = registry.collect();
+            proptest::prop_assert_eq!(&found[0].series[0].labels, &[("k".to_owned(), value)]);
+        }
     }
 }
