@@ -78,6 +78,10 @@ impl Store {
 
     fn open_sound(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let file = open_file(path).map_err(StoreError::Io)?;
+        if fsync && let Some(directory) = path.parent() {
+            // The file's name, if it is new, has to survive a failure of the power as well as what is in it.
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::Io)?;
+        }
         let database = guarded(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
