@@ -104,7 +104,7 @@ impl Collector {
     /// If it has none.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("localhost:{}", self.lanes[0].1)
+        format!("localhost:{}", self.lane(0).1)
     }
 
     /// The authority that vouches for it, if its first lane speaks TLS.
@@ -113,7 +113,7 @@ impl Collector {
     /// If it has none.
     #[must_use]
     pub fn ca_file(&self) -> Option<PathBuf> {
-        (self.lanes[0].0.security != Security::Plain).then(|| self.dir.path().join("ca.pem"))
+        (self.lane(0).0.security != Security::Plain).then(|| self.dir.path().join("ca.pem"))
     }
 
     /// Id and configuration of an exporter to lane `index`, with `keys` beside what it takes to reach it.
@@ -122,7 +122,7 @@ impl Collector {
     /// If there is no such lane.
     #[must_use]
     pub fn exporter(&self, index: usize, keys: &Value) -> (String, Value) {
-        let (lane, port) = self.lanes[index];
+        let (lane, port) = self.lane(index);
         let file = |name| self.dir.path().join(name);
         let (kind, scheme) = match (lane.protocol, lane.security) {
             (Protocol::Grpc, _) => ("otlp_grpc", ""),
@@ -199,12 +199,14 @@ fn received(dir: &Path, index: usize) -> PathBuf {
 fn config(dir: &Path, signal: &str, lanes: &[(Lane, u16)]) -> Value {
     let (mut receivers, mut exporters, mut pipelines) = (Map::new(), Map::new(), Map::new());
     for (index, (lane, port)) in lanes.iter().enumerate() {
-        let mut tls = json!({ "cert_file": dir.join("server.pem"), "key_file": dir.join("server-key.pem") });
-        match lane.security {
-            Security::Plain => tls = Value::Null,
-            Security::Tls => {}
-            Security::Mutual => tls["client_ca_file"] = json!(dir.join("ca.pem")),
-        }
+        let (cert, key) = (dir.join("server.pem"), dir.join("server-key.pem"));
+        let tls = match lane.security {
+            Security::Plain => Value::Null,
+            Security::Tls => json!({ "cert_file": cert, "key_file": key }),
+            Security::Mutual => {
+                json!({ "cert_file": cert, "key_file": key, "client_ca_file": dir.join("ca.pem") })
+            }
+        };
         let protocol = match lane.protocol {
             Protocol::Grpc => "grpc",
             Protocol::Http => "http",
