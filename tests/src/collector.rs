@@ -98,6 +98,10 @@ impl Collector {
         Self { daemon: launch(dir.path()), lanes, dir }
     }
 
+    fn lane(&self, index: usize) -> (Lane, u16) {
+        *self.lanes.get(index).expect("a lane of this Collector")
+    }
+
     /// Where its first lane listens: `localhost:PORT`.
     ///
     /// # Panics
