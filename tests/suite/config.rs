@@ -234,27 +234,27 @@ const PROGRAMS: [Program; 2] = [
 
 impl Program {
     fn run(&self, command: &[&str], (_, files, settings): Case) -> Output {
-        let dir = TempDir::new().unwrap();
+        let dir = TempDir::new().expect("a temporary directory");
         let mut run = (self.command)();
         run.args(command).env_clear().envs(VARIABLES).current_dir(dir.path());
         run.arg("--feature-gates=service.profilesSupport");
         for (at, text) in [EXPORTERS, self.base].iter().chain(files).enumerate() {
             let path = dir.path().join(format!("{at}.yaml"));
-            fs::write(&path, text).unwrap();
+            fs::write(&path, text).expect("the configuration is written");
             run.arg("--config").arg(path);
         }
         for setting in settings {
             run.args(["--set", setting]);
         }
-        run.output().unwrap()
+        run.output().expect("the program runs")
     }
 
     /// The exporters of a configuration, which is validated and sound, their keys as far as they are compared.
     fn exporters(&self, case: Case) -> Map<String, Value> {
         let output = self.run(&["print-config", "--mode=unredacted", "--format=json"], case);
         assert!(output.status.success(), "{}: {output:?}", case.0);
-        let config: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let exporters = config["exporters"].as_object().unwrap();
+        let config: Value = serde_json::from_slice(&output.stdout).expect("the configuration as JSON");
+        let exporters = config.get("exporters").and_then(Value::as_object).expect("exporters");
         exporters.iter().map(|(id, exporter)| (id.clone(), compared(exporter))).collect()
     }
 }
@@ -272,11 +272,13 @@ fn normal(key: &str, value: &Value) -> Option<Value> {
         Value::String(text)
             if key.ends_with("timeout") || key.ends_with("interval") || key.ends_with("time") =>
         {
-            let nanos = confmap::duration::parse(text).unwrap().as_nanos();
-            Some(u64::try_from(nanos).unwrap().into())
+            let nanos = confmap::duration::parse(text).expect("a duration").as_nanos();
+            Some(u64::try_from(nanos).expect("less than 584 years").into())
         }
         Value::Array(pairs) if key == "/headers" => {
-            let pair = |pair: &Value| (pair["name"].as_str().unwrap().to_owned(), pair["value"].clone());
+            let text =
+                |pair: &Value, key| pair.get(key).and_then(Value::as_str).expect("a header").to_owned();
+            let pair = |pair: &Value| (text(pair, "name"), Value::from(text(pair, "value")));
             normal(key, &Value::Object(pairs.iter().map(pair).collect()))
         }
         Value::Object(map) if map.is_empty() => None,
