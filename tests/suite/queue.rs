@@ -229,7 +229,8 @@ fn a_full_disk_loses_nothing() {
     let written = windows(&OtlpFile::read(&file).expect("the agent has written OTLP profiles"));
     let arrived = windows(&collector.stop());
     let lost: Vec<_> = written.keys().filter(|window| !arrived.contains_key(*window)).collect();
-    let more: Vec<_> = arrived.iter().filter(|(window, times)| written.get(*window) != Some(*times)).collect();
+    let more: Vec<_> =
+        arrived.iter().filter(|(window, times)| written.get(*window) != Some(*times)).collect();
     assert!(lost.is_empty() && more.is_empty(), "of {} lost {lost:?}, more {more:?}", written.len());
 }
 

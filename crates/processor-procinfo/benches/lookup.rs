@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
@@ -99,7 +98,7 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
             in_execve: false,
             kernel_thread: false,
             stack: Stack(frames.collect()),
-            image: None,
+            ..Sample::default()
         })
     });
     samples.collect()
