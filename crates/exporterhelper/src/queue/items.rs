@@ -19,8 +19,12 @@ const MAX_UNWRITTEN: u64 = 64 << 20;
 #[derive(Debug)]
 struct Item {
     weight: Weight,
-    /// `None` once it is on disk.
+    /// `None` if it has to be read from disk.
     request: Option<Request>,
+    /// It is on disk for good.
+    is_on_disk: bool,
+    /// It came with the end of the stream, and is tried once even if it is on disk.
+    is_last: bool,
     /// Where it is on disk, or will be.
     handle: Option<Handle>,
     /// Given up once the request is sent, on disk or given up on: somebody's answer waits for it.
@@ -163,7 +167,8 @@ impl Items {
         for &Stored { handle, samples, bytes, age } in stored.iter().rev() {
             let weight = Weight { samples, bytes };
             let expires = self.disk.as_ref().and_then(|disk| disk.expires(age));
-            let item = Item { weight, request: None, handle: Some(handle), place: None, expires };
+            let (request, handle, place) = (None, Some(handle), None);
+            let item = Item { weight, request, is_on_disk: true, is_last: false, handle, place, expires };
             let key = self.insert(item);
             self.waiting.push_front(key);
         }
@@ -189,7 +194,8 @@ impl Items {
         let handle = self.disk.as_ref().map(|disk| disk.append(key, &request));
         let expires = self.disk.as_ref().and_then(|disk| disk.expires(std::time::Duration::ZERO));
         self.unwritten = self.unwritten.saturating_add(weight.bytes);
-        let key = self.insert(Item { weight, request: Some(request), handle, place, expires });
+        let (request, is_last) = (Some(request), self.has_ended);
+        let key = self.insert(Item { weight, request, is_on_disk: false, is_last, handle, place, expires });
         self.waiting.push_back(key);
     }
 
@@ -211,12 +217,12 @@ impl Items {
     }
 
     /// The next request to send. It keeps its room until it is [over](Self::finish). At the end of the stream what is
-    /// on disk stays there.
+    /// on disk stays there, but for the last window.
     pub(crate) fn take(&mut self) -> Option<Taken> {
         loop {
             let key = self.waiting.pop_front()?;
             let Some(item) = self.items.get(&key) else { continue };
-            if self.has_ended && item.is_on_disk() {
+            if self.has_ended && item.is_on_disk && !item.is_last {
                 continue;
             }
             let from = match (&item.request, item.handle) {
@@ -239,8 +245,9 @@ impl Items {
                 if let Some(place) = item.place.take() {
                     self.ledger.close(place);
                 }
+                item.is_on_disk = true;
                 self.unwritten = self.unwritten.saturating_sub(item.weight.bytes);
-                item.request.take()
+                if item.is_last { item.request.clone() } else { item.request.take() }
             }
             Appended::Not => {
                 item.handle = None;
@@ -254,7 +261,7 @@ impl Items {
         let Some(item) = self.items.remove(&key) else { return };
         self.used = self.used.saturating_sub(self.size(item.weight));
         self.bytes = self.bytes.saturating_sub(item.weight.bytes);
-        if item.request.is_some() {
+        if !item.is_on_disk {
             self.unwritten = self.unwritten.saturating_sub(item.weight.bytes);
         }
         if let Some(place) = item.place {
@@ -273,7 +280,7 @@ impl Items {
 
     /// Gives up on all that is not on disk. Returns how many samples that were.
     pub(crate) fn give_up(&mut self) -> u64 {
-        let left = self.items.iter().filter(|(_, item)| !item.is_on_disk());
+        let left = self.items.iter().filter(|(_, item)| !item.is_on_disk);
         let left: Vec<_> = left.map(|(key, item)| (*key, item.weight.samples)).collect();
         left.iter().for_each(|(key, _)| self.finish(*key));
         left.iter().map(|(_, samples)| samples).sum()
@@ -305,12 +312,6 @@ impl Items {
             Sizer::Items => samples,
             Sizer::Bytes => bytes,
         }
-    }
-}
-
-impl Item {
-    fn is_on_disk(&self) -> bool {
-        self.request.is_none()
     }
 }
 

@@ -90,7 +90,7 @@ where
 ///
 /// Takes the requests of a window and answers at once with the watermark up to which everything is over, or on disk. A
 /// request that does not fit is dropped and counted, or waited for. At the end of the stream all that is left is tried
-/// once, save what is on disk, which the next run finds there.
+/// once, save what is on disk already, which the next run finds there.
 #[derive(Debug)]
 pub struct Queue {
     shared: Arc<Shared>,

@@ -91,6 +91,29 @@ async fn at_the_end_what_cannot_be_sent_stays_for_the_next() {
     assert_eq!(samples, [1, 2]);
 }
 
+/// However soon it is on disk: a consumer is free only long after.
+#[tokio::test]
+async fn the_last_window_is_tried_once_and_stays_if_that_fails() {
+    let dir = TempDir::new().unwrap();
+    let mut rig = Rig::on_disk(&QueueConfig { num_consumers: 1, ..on_disk() }, dir.path());
+    rig.window(10, &[1, 2]).await;
+    rig.until_answered(before(10)).await;
+    let (_, respond) = rig.sent().await;
+    let end = tokio::spawn(rig.queue.ready().await.unwrap().call(finished(Watermark::END, &[4, 8])));
+    sleep(Duration::from_millis(100)).await;
+    respond.send(taken()).unwrap();
+    let (samples, respond) = rig.sent().await;
+    assert_eq!(samples, 4, "what had to wait before stays on disk");
+    respond.send(taken()).unwrap();
+    rig.sent().await.1.send(Err(SendError::retryable("unavailable"))).unwrap();
+    assert_eq!(end.await.unwrap().unwrap(), Watermark::END);
+    assert!(rig.metrics().iter().all(|(name, _)| name != "send_failed_profile_samples"));
+    let mut rig = Rig::on_disk(&on_disk(), dir.path());
+    let mut left = [rig.sent().await.0, rig.sent().await.0];
+    left.sort_unstable();
+    assert_eq!(left, [2, 8]);
+}
+
 #[tokio::test]
 async fn what_the_server_will_never_take_is_gone() {
     let dir = TempDir::new().unwrap();
