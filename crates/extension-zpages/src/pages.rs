@@ -123,20 +123,22 @@ fn short(duration: Duration) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use componentstatus::{Board, Kind, Queue};
+    use componentstatus::{Board, Kind, Queue, Stage};
     use pdata::Watermark;
 
     use super::*;
 
-    fn board() -> Arc<Board> {
-        let board = Arc::<Board>::default();
+    /// A board, and its stages, which it shows for as long as somebody has them.
+    fn board() -> (Board, [Arc<Stage>; 2]) {
+        let board = Board::default();
         let both = ["profiles".to_owned(), "profiles/b".to_owned()];
-        board.stage(Kind::Receiver, "ebpf", &both).passed(7, Watermark::END);
+        let receiver = board.stage(Kind::Receiver, "ebpf", &both);
+        receiver.passed(7, Watermark::END);
         let exporter = board.stage(Kind::Exporter, "otlp/<b>", &both[1..]);
         exporter.queue(Queue { used_bytes: 2048, capacity_bytes: 4096 });
         exporter.dropped(3);
         exporter.status().failed(&"<script>alert(1)</script>");
-        board
+        (board, [receiver, exporter])
     }
 
     /// Texts of the cells, row by row.
@@ -153,7 +155,8 @@ mod tests {
 
     #[test]
     fn each_pipeline_shows_its_stages_with_queue_lag_and_error() {
-        let page = pipelinez(&board().snapshot());
+        let (board, _stages) = board();
+        let page = pipelinez(&board.snapshot());
         let headings: Vec<_> =
             page.split("<h2>").skip(1).map(|rest| rest.split("</h2>").next().unwrap()).collect();
         assert_eq!(headings, ["profiles", "profiles/b"]);
