@@ -110,7 +110,8 @@ pub(crate) struct Dictionary {
     pub(crate) lists: Lists<i32>,
     /// No table of OTLP: messages as protobuf, and IDs.
     pub(crate) blobs: Lists<u8>,
-    /// Tables to be filled anew by [`renumber`](Self::renumber), kept for their memory.
+    /// Tables to be filled anew by [`renumber`](Self::renumber), which happens once before all is forgotten; kept for
+    /// their memory.
     spare: (Records<Place>, Lists<i32>),
     /// Kept between calls for its memory.
     scratch: Vec<u8>,
@@ -128,6 +129,9 @@ impl Dictionary {
         self.stacks.clear();
         self.lists.clear();
         self.blobs.clear();
+        let (places, stacks) = &mut self.spare;
+        places.clear();
+        stacks.clear();
     }
 
     /// Index of a string; 0 for the empty one.
@@ -164,14 +168,12 @@ impl Dictionary {
         let mappings = std::mem::take(&mut self.mappings);
         let (spare_places, spare_stacks) = std::mem::take(&mut self.spare);
         let places = std::mem::replace(&mut self.locations, spare_places);
-        self.locations.clear();
         let mut new_places = Vec::with_capacity(places.as_slice().len());
         for &place in places.as_slice() {
             let place = settled(place, mappings.get(place.mapping).unwrap_or_default(), self);
             new_places.push(self.locations.intern(place));
         }
         let stacks = std::mem::replace(&mut self.stacks, spare_stacks);
-        self.stacks.clear();
         let mut stack = Vec::new();
         let renumber = |old| {
             stack.clear();
@@ -182,5 +184,26 @@ impl Dictionary {
         let numbers = (0..crate::table::number(stacks.len())).map(renumber).collect();
         self.spare = (places, stacks);
         numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_renumbered_is_forgotten_too() {
+        let mut dictionary = Dictionary::default();
+        let place = dictionary.locations.intern(Place { address: 1, ..Place::default() });
+        dictionary.stacks.intern(&[place]);
+        assert_eq!(dictionary.renumber(|place, _, _| place), [0, 1]);
+        dictionary.clear();
+        let (places, stacks) = &dictionary.spare;
+        assert_eq!((places.as_slice().len(), stacks.len()), (1, 1));
+        let place = dictionary.locations.intern(Place { address: 2, ..Place::default() });
+        let stack = dictionary.stacks.intern(&[place]);
+        assert_eq!(dictionary.renumber(|place, _, _| place), [0, 1]);
+        assert_eq!(dictionary.locations.as_slice().len(), 2, "nothing of the time before");
+        assert_eq!(dictionary.stacks.get(stack), [place]);
     }
 }

@@ -33,7 +33,6 @@ impl Splitter {
         self.order.sort(content);
         let mut split =
             Split { content, order: &self.order, part: &mut self.part, max_bytes, done: Vec::new() };
-        split.part.clear();
         for profile in 0..count(content.profiles.len()) {
             split.profile(profile);
         }
@@ -114,12 +113,42 @@ impl Split<'_> {
         least
     }
 
-    /// Ends the part, if there is anything in it.
+    /// Ends the part, if there is anything in it. What is empty is not cleared again: it would give back its memory.
     fn finish(&mut self) {
         if self.part.has_begun() {
             let bytes = encode(self.part, self.content, self.order).into();
             self.done.push(Request { bytes, samples: self.part.captures() });
+            self.part.clear();
         }
-        self.part.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Profile, Sample};
+
+    /// `samples` samples, each with a stack of its own.
+    fn content(samples: i32) -> Content {
+        let mut content = Content::default();
+        content.profiles.push(Profile::default());
+        for n in 0..samples {
+            let stack = content.dictionary.stacks.intern(&[n, 7]);
+            let sample = content.push(Sample { profile: 0, stack, attributes: 0, link: 0 });
+            content.capture(sample, 1);
+        }
+        content
+    }
+
+    #[test]
+    fn one_large_window_after_the_other_is_told_in_the_same_memory() {
+        let mut splitter = Splitter::default();
+        let large = content(20_000);
+        assert_eq!(splitter.requests(&large, usize::MAX)[0].samples, 20_000);
+        // Where the next one starts.
+        splitter.requests(&content(0), usize::MAX);
+        assert!(splitter.part.samples.capacity() >= 20_000);
+        splitter.requests(&content(1), usize::MAX);
+        assert!(splitter.part.samples.capacity() < 20_000, "what is not used any more is given back");
     }
 }

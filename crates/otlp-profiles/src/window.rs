@@ -21,7 +21,7 @@ const SCOPE: &str = "pipeline";
 /// Schema of the semantic conventions that attribute names follow.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
-/// The profiles of a window. Started anew, it keeps its memory.
+/// The profiles of a window. Emptied, it keeps its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     clock: ClockOffset,
@@ -84,12 +84,16 @@ impl Gather for Window {
 }
 
 impl Window {
-    /// Empties the window.
+    /// Starts an empty window.
     ///
     /// All its times are converted by one `clock`, that of the batch with its first event, so that a
     /// step of the wall clock falls between profiles and not into one.
-    pub(crate) fn start(mut self, clock: ClockOffset) -> Self {
-        self.clock = clock;
+    pub(crate) fn start(self, clock: ClockOffset) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Empties the window, and lets go of the images and mappings in it.
+    pub(crate) fn clear(&mut self) {
         self.content.clear();
         self.frames.clear();
         recycle(&mut self.spans);
@@ -100,7 +104,6 @@ impl Window {
         clear(&mut self.tids);
         clear(&mut self.cpus);
         self.losses = Losses::default();
-        self
     }
 
     /// True if no sample has been gathered.

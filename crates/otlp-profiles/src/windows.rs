@@ -1,5 +1,6 @@
 //! Batches in, export requests out.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +23,9 @@ pub struct Windows {
     max_request_bytes: usize,
     /// Losses of windows in which no sample arrived, told with the next one's.
     carried: Losses,
-    /// Windows told before, kept for their memory.
-    spare: Vec<Window>,
+    /// Windows told before, emptied and kept for their memory. They take turns, so that each gives back what a rush has
+    /// left it with.
+    spare: VecDeque<Window>,
     splitter: Splitter,
 }
 
@@ -64,7 +66,7 @@ impl Windows {
             events: EventWindows::new(length),
             max_request_bytes,
             carried: Losses::default(),
-            spare: Vec::new(),
+            spare: VecDeque::new(),
             splitter: Splitter::default(),
         }
     }
@@ -75,7 +77,7 @@ impl Windows {
     /// sample; its losses are told by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
         let Self { events, spare, .. } = self;
-        let start = || spare.pop().unwrap_or_default().start(batch.clock);
+        let start = || spare.pop_front().unwrap_or_default().start(batch.clock);
         let (closed, done) = events.push(batch, start);
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
         Finished { requests, done }
@@ -91,7 +93,8 @@ impl Windows {
             self.splitter.requests(window.finish(from, until), self.max_request_bytes)
         };
         if self.spare.len() < SPARE {
-            self.spare.push(window);
+            window.clear();
+            self.spare.push_back(window);
         }
         requests
     }

@@ -1,12 +1,13 @@
 //! Windows against a model that knows only the contract.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::*;
 use proptest::prelude::*;
 
-use super::make::{before, clock, loss, sample};
+use super::make::{before, clock, file, image, loss, mapping, sample};
 use super::read::{attributes, profiles, run};
 use crate::{Finished, Windows};
 
@@ -124,6 +125,20 @@ fn losses_of_a_window_without_samples_are_told_by_the_next_with_one() {
     assert_eq!(lost(&finished), [(5, 4)]);
     let finished = windows.push(&batch(vec![at(320)], Watermark::END));
     assert_eq!(lost(&finished), [(1, 0)], "told once");
+}
+
+#[test]
+fn a_window_that_has_been_told_lets_go_of_what_it_knew() {
+    let image = image(10, "/usr/bin/a");
+    let mapping = mapping(&file("/usr/bin/a", None), 0x1000, 0x2000, 0);
+    let frame = Frame::Mapped(Pc(0x1004), Arc::clone(&mapping));
+    let held = |image: &Arc<_>, mapping: &Arc<_>| (Arc::strong_count(image), Arc::strong_count(mapping));
+    let mut windows = windows();
+    let event = Event::Sample(sample(1, Some(Arc::clone(&image)), vec![frame]));
+    windows.push(&batch(vec![event], before(50)));
+    assert_eq!(held(&image, &mapping), (2, 2), "so that nothing else takes their addresses");
+    assert_eq!(windows.push(&batch(vec![], before(200))).requests.len(), 1);
+    assert_eq!(held(&image, &mapping), (1, 1));
 }
 
 #[test]
