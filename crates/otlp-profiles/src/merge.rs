@@ -1,6 +1,7 @@
 //! Several requests as few.
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::profiles::v1development as otlp;
 use prost::Message as _;
 
@@ -15,8 +16,8 @@ use crate::windows::Request;
 /// dictionaries share is told once, and none has an entry twice or one that it does not use. Resources keep their
 /// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
 ///
-/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values or with several lines to a
-/// location, is passed on as it is, after the others.
+/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values, with several lines to a
+/// location or with attributes that refer to strings, is passed on as it is, after the others.
 #[must_use]
 pub fn merge(requests: &[Request], max_bytes: usize) -> Vec<Request> {
     if let [only] = requests
@@ -47,11 +48,15 @@ fn add(request: &Request, content: &mut Content) -> Option<()> {
     for resource in resource_profiles {
         let [scope] = <[_; 1]>::try_from(resource.scope_profiles).ok()?;
         let [profile] = <[_; 1]>::try_from(scope.profiles).ok()?;
+        let (of, by) = (resource.resource?, scope.scope?);
+        if of.attributes.iter().chain(&by.attributes).any(refers) {
+            return None;
+        }
         let blobs = &mut content.dictionary.blobs;
         let around = Profile {
-            resource: blobs.intern(&resource.resource?.encode_to_vec()),
+            resource: blobs.intern(&of.encode_to_vec()),
             resource_schema: blobs.intern(resource.schema_url.as_bytes()),
-            scope: blobs.intern(&scope.scope?.encode_to_vec()),
+            scope: blobs.intern(&by.encode_to_vec()),
             scope_schema: blobs.intern(scope.schema_url.as_bytes()),
             ..Profile::default()
         };
@@ -181,11 +186,29 @@ impl Numbers {
 }
 
 fn attribute(old: &otlp::KeyValueAndUnit, strings: &[i32], into: &mut Dictionary) -> Option<i32> {
+    if old.value.as_ref().is_some_and(value_refers) {
+        return None;
+    }
     // The zero value has none, or an empty one.
     let value = old.value.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default();
     let value = into.blobs.intern(&value);
     let (key, unit) = (number(strings, old.key_strindex)?, number(strings, old.unit_strindex)?);
     Some(into.attributes.intern(Attribute { key, value, unit }))
+}
+
+/// True if a string of the request's is meant, which has another number in what is made of it.
+fn refers(attribute: &KeyValue) -> bool {
+    attribute.key_strindex != 0 || attribute.value.as_ref().is_some_and(value_refers)
+}
+
+/// As [`refers`]. Deep only as far as the decoder goes.
+fn value_refers(value: &AnyValue) -> bool {
+    match &value.value {
+        Some(Value::StringValueStrindex(_)) => true,
+        Some(Value::ArrayValue(array)) => array.values.iter().any(value_refers),
+        Some(Value::KvlistValue(list)) => list.values.iter().any(refers),
+        _ => false,
+    }
 }
 
 /// The new number of an entry; `None` if there is no such entry.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value::Value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::{Event, Sample, Watermark};
 use proptest::prelude::*;
 use prost::Message as _;
@@ -65,6 +67,15 @@ proptest! {
     }
 }
 
+fn resource(message: &mut ExportProfilesServiceRequest) -> &mut Resource {
+    message.resource_profiles[0].resource.as_mut().unwrap()
+}
+
+/// A value that is a string of the dictionary.
+fn reference() -> Option<AnyValue> {
+    Some(AnyValue { value: Some(Value::StringValueStrindex(1)) })
+}
+
 #[test]
 fn what_windows_never_make_is_passed_on_as_it_is() {
     let plain = requests(vec![sample(1, None, Vec::new())], usize::MAX).remove(0);
@@ -82,6 +93,13 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
         changed(&|m| m.dictionary.as_mut().unwrap().location_table[1].lines[0].line = 9),
         changed(&|m| m.dictionary.as_mut().unwrap().stack_table[1].location_indices.push(77)),
         changed(&|m| m.dictionary = None),
+        changed(&|m| resource(m).attributes[0].key_strindex = 1),
+        changed(&|m| resource(m).attributes[0].value = reference()),
+        changed(&|m| {
+            let values = vec![reference().unwrap()];
+            let array = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) };
+            m.dictionary.as_mut().unwrap().attribute_table[1].value = Some(array);
+        }),
         Request { bytes: plain.bytes.slice(..plain.bytes.len() - 1), samples: 1 },
         Request { samples: 2, ..plain.clone() },
     ];
