@@ -46,8 +46,12 @@ pub struct Outlets(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     open: Vec<Inlet>,
-    /// Exporters that have been swapped out and still have to finish.
-    leaving: Vec<Inlet>,
+    /// Exporters that have been swapped out, and the last watermark that each was passed from here.
+    leaving: Vec<(Inlet, Watermark)>,
+    /// Watermark of the last batch.
+    passed: Watermark,
+    /// Highest answer.
+    answered: Watermark,
     /// Of the last batch.
     clock: ClockOffset,
     drain_within: Duration,
@@ -64,6 +68,8 @@ impl FanOut {
         let state = State {
             open,
             leaving: Vec::new(),
+            passed: Watermark::NONE,
+            answered: Watermark::NONE,
             clock: ClockOffset::default(),
             drain_within,
             waits: true,
@@ -100,7 +106,7 @@ impl Outlets {
                 let sink = Arc::clone(inlet.sink());
                 tokio::spawn(async move { sink.finish(deadline).await });
             }
-            state.leaving.push(inlet);
+            state.leaving.push((inlet, state.passed));
         }
     }
 
@@ -135,16 +141,20 @@ impl State {
     /// Passes a batch on, and answers with what has been acknowledged.
     fn pass(&mut self, batch: &Batch) -> Result<Watermark, NoBranchLeft> {
         self.clock = batch.clock;
+        self.passed = batch.watermark;
         let weight = weight(batch);
         self.open.iter().for_each(|inlet| inlet.offer(batch.clone(), weight));
-        // By now every pipeline that an exporter was taken out of has told it so.
-        self.leaving.retain(|inlet| inlet.sink().has_ended() && !inlet.sink().is_gone());
+        // Another pipeline may send to it for ever: only what it was passed from here counts.
+        self.leaving.retain(|(inlet, last)| inlet.acknowledged() < *last);
         if self.open.iter().all(|inlet| inlet.sink().is_gone()) {
             return Err(NoBranchLeft);
         }
         // One that is gone acknowledges everything, so that it holds nothing up.
-        let acknowledged = self.open.iter().chain(&self.leaving).map(Inlet::acknowledged);
-        Ok(acknowledged.min().unwrap_or(Watermark::NONE))
+        let inlets = self.open.iter().chain(self.leaving.iter().map(|(inlet, _)| inlet));
+        let acknowledged = inlets.map(Inlet::acknowledged).min().unwrap_or(Watermark::NONE);
+        // A new exporter has acknowledged nothing yet, and has nothing to do with what was before it.
+        self.answered = self.answered.max(acknowledged);
+        Ok(self.answered)
     }
 
     /// Ends every stream; the future waits for the exporters until the deadline.
@@ -153,9 +163,10 @@ impl State {
         let deadline = Instant::now() + self.drain_within;
         // All are told before any is waited for: they finish side by side.
         self.open.iter().for_each(|inlet| inlet.end(batch.clone()));
-        let open = mem::take(&mut self.open).into_iter().chain(mem::take(&mut self.leaving));
+        let leaving = mem::take(&mut self.leaving).into_iter().map(|(inlet, _)| inlet);
+        let inlets = mem::take(&mut self.open).into_iter().chain(leaving);
         let sinks: Vec<_> =
-            open.map(|inlet| Arc::clone(inlet.sink())).filter(|sink| sink.has_ended()).collect();
+            inlets.map(|inlet| Arc::clone(inlet.sink())).filter(|sink| sink.has_ended()).collect();
         let finish = async move {
             for sink in sinks {
                 sink.finish(deadline).await;

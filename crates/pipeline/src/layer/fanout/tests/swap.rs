@@ -118,6 +118,45 @@ async fn pipelines_share_an_exporter_whose_stream_ends_with_the_last_of_them() {
     assert_eq!(seen, [(before(10), 3), (before(20), 0), (Watermark::END, 4)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_exporter_that_joins_takes_no_answer_back() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 1)).await;
+    answer(&mut rig.a, before(10)).await;
+    answer(&mut rig.b, before(10)).await;
+    sleep(SETTLE).await;
+    assert_eq!(rig.acknowledged(20).await, before(10));
+    let (slow, _never_answered) = mock::pair::<Batch, Watermark>();
+    rig.fan_out.outlets().swap(|_| false, vec![sink("c", slow, SETTINGS).open()]);
+    assert_eq!(rig.acknowledged(30).await, before(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_exporter_that_leaves_counts_until_it_is_done_with_what_it_was_passed() {
+    let (exporter, mut shared_handle) = mock::pair();
+    let (shared, kept) =
+        (sink("shared", exporter, SETTINGS), sink("kept", keeper(&Arc::default(), Duration::ZERO), SETTINGS));
+    let (mut one, mut two) = (fan_out([&shared, &kept]), fan_out([&shared]));
+    one.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    two.ready().await.unwrap().call(batch(before(10), 1)).await.unwrap();
+    one.outlets().swap(|sink| Arc::ptr_eq(sink, &shared), Vec::new());
+    sleep(SETTLE).await;
+    let empty = |at| batch(before(at), 0);
+    assert_eq!(
+        one.ready().await.unwrap().call(empty(20)).await,
+        Ok(Watermark::NONE),
+        "the other still sends to it"
+    );
+    answer(&mut shared_handle, before(10)).await;
+    sleep(SETTLE).await;
+    assert_eq!(
+        one.ready().await.unwrap().call(empty(30)).await,
+        Ok(before(20)),
+        "what it gets now is not from here"
+    );
+    assert!(!shared.has_ended());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
