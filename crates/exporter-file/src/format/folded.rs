@@ -19,6 +19,8 @@ pub(crate) fn write(request: &ExportProfilesServiceRequest, out: &mut Vec<u8>) {
         for sample in &profile.samples {
             let thread = lookup.text(&sample.attribute_indices, attributes::THREAD_NAME);
             let name = thread.or_else(|| resource_text(resource, attributes::PROCESS_EXECUTABLE_NAME));
+            // A thread may call itself nothing at all.
+            let name = name.filter(|name| !name.is_empty());
             let mut line = String::new();
             escape(name.unwrap_or("[unknown]"), &mut line);
             for (_, location) in lookup.stack(sample.stack_index).rev() {
@@ -69,6 +71,7 @@ fn escape(name: &str, line: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
     use proptest::prelude::*;
 
     use super::*;
@@ -97,6 +100,18 @@ mod tests {
             folded(&request()),
             "app;main;libx.so+0x1234 2\napp;main;outer;inlined\\x3bodd 3\nworker 1;[kernel] 1\n"
         );
+    }
+
+    #[test]
+    fn who_has_no_name_is_unknown() {
+        let mut request = request();
+        for attribute in &mut request.dictionary.as_mut().unwrap().attribute_table {
+            attribute.value = Some(AnyValue { value: Some(Value::StringValue(String::new())) });
+        }
+        let text = folded(&request);
+        assert!(text.lines().count() > 1);
+        assert!(text.lines().any(|line| line.starts_with("[unknown];")), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with(';')), "{text}");
     }
 
     proptest! {
