@@ -8,8 +8,9 @@ use crate::config::Compression;
 
 /// Bytes of a length: an unsigned integer, big-endian.
 pub(crate) const PREFIX: usize = 4;
-/// The longest message that is read back: some hundred times the longest that is written.
-pub(crate) const MAX_FRAME: u32 = 512 << 20;
+/// The longest message that is read back: dozens of times the longest that is written, and less than what the first
+/// bytes of a gzip file, of an ELF file or of text would be as a length.
+pub(crate) const MAX_FRAME: u32 = 256 << 20;
 
 /// Appends a message with its length.
 pub(crate) fn frame(message: &[u8], out: &mut Vec<u8>) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::format::Records;
-use crate::tail::{Tail, is_json, of_frames, of_lines};
+use crate::tail::{Tail, folded, json, of_frames, of_lines};
 
 /// Profiles name what a host runs; like the Collector's file exporter, for the owner alone.
 const MODE: u32 = 0o600;
@@ -70,9 +70,9 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
 
 /// Finds out whether a file can be created beside `path`, or its directory where that is wanted and it does not exist.
 pub(crate) fn check_directory(path: &Path, config: &Config) -> io::Result<()> {
-    let mut probe = part(path);
+    let mut probe = probe(path);
     while config.create_directory && !parent(&probe).try_exists()? {
-        let Some(above) = probe.parent().map(part) else { break };
+        let Some(above) = probe.parent().map(self::probe) else { break };
         probe = above;
     }
     write_whole(&probe, &[], false)?;
@@ -86,9 +86,8 @@ fn parent(path: &Path) -> &Path {
 
 fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
     let tail = match records {
-        Records::JsonLines => of_lines(file, is_json)?,
-        // Half a number is a number too.
-        Records::Folded => of_lines(file, |_line| false)?,
+        Records::JsonLines => of_lines(file, json)?,
+        Records::Folded => of_lines(file, folded)?,
         Records::Frames(..) => of_frames(file)?,
         Records::Pprof => Tail::Whole,
     };
@@ -122,6 +121,11 @@ pub(crate) fn part(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
     path.with_file_name(name)
+}
+
+/// A name beside a file that no exporter writes to, nor another process that looks.
+fn probe(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".pipeline-{}.probe", std::process::id()))
 }
 
 /// Puts the names in a file's directory on disk.

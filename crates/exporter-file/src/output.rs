@@ -114,7 +114,8 @@ impl Output {
         let Some(file) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
         file.records.write(record)?;
         file.length = file.length.saturating_add(record.len() as u64);
-        file.unsynced = true;
+        // A pipe cannot be synced.
+        file.unsynced = file.opened.is_regular();
         if self.config.fsync == Fsync::Always { self.sync() } else { Ok(()) }
     }
 

@@ -26,6 +26,17 @@ pub(crate) enum Tail {
     Foreign,
 }
 
+/// What a line is that has no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A record.
+    Whole,
+    /// The start of a record, or what stands in its place.
+    Torn,
+    /// No record.
+    Foreign,
+}
+
 /// Bytes that can be read anywhere; a file, or a slice in tests.
 pub(crate) trait Bytes {
     fn length(&self) -> io::Result<u64>;
@@ -43,8 +54,8 @@ impl Bytes for File {
     }
 }
 
-/// How a file of lines ends. A last line without an end is whole if `whole` says so of it.
-pub(crate) fn of_lines(file: &impl Bytes, whole: impl Fn(&[u8]) -> bool) -> io::Result<Tail> {
+/// How a file of lines ends, whose last line, if it has no end, is what `unended` says of it: whole, torn or foreign.
+pub(crate) fn of_lines(file: &impl Bytes, unended: impl Fn(&[u8]) -> Line) -> io::Result<Tail> {
     let length = file.length()?;
     let Some(start) = last_line(file, length)? else { return Ok(Tail::Foreign) };
     // At most `LONGEST_LINE`.
@@ -52,8 +63,11 @@ pub(crate) fn of_lines(file: &impl Bytes, whole: impl Fn(&[u8]) -> bool) -> io::
     file.read_at(&mut line, start)?;
     Ok(match line.as_slice() {
         [] => Tail::Whole,
-        line if whole(line) => Tail::Unended,
-        _ => Tail::Torn(start),
+        line => match unended(line) {
+            Line::Whole => Tail::Unended,
+            Line::Torn => Tail::Torn(start),
+            Line::Foreign => Tail::Foreign,
+        },
     })
 }
 
@@ -74,9 +88,19 @@ fn last_line(file: &impl Bytes, length: u64) -> io::Result<Option<u64>> {
     Ok(Some(0))
 }
 
-/// True of a line that is a whole JSON value.
-pub(crate) fn is_json(line: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(line).is_ok()
+/// What a line is of a file in which each is a JSON object.
+pub(crate) fn json(line: &[u8]) -> Line {
+    match line.first() {
+        Some(b'{') if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Line::Whole,
+        // A file system may leave zeros where power was cut.
+        Some(b'{' | 0) => Line::Torn,
+        _ => Line::Foreign,
+    }
+}
+
+/// What a line is of a file of folded stacks: half a number is a number too, so it cannot be known to be whole.
+pub(crate) fn folded(_line: &[u8]) -> Line {
+    Line::Torn
 }
 
 /// How a file of length-prefixed messages ends.
@@ -91,7 +115,7 @@ pub(crate) fn of_frames(file: &impl Bytes) -> io::Result<Tail> {
         file.read_at(&mut prefix, at)?;
         let size = u32::from_be_bytes(prefix);
         if size == 0 {
-            // No message is empty, but a file system may leave zeros where power was cut.
+            // No message is empty; zeros, again, may be what is left of one.
             return Ok(if is_zeros(file, at, length)? { Tail::Torn(at) } else { Tail::Foreign });
         }
         if size > MAX_FRAME {
@@ -146,8 +170,11 @@ mod tests {
             ("{}\n{\"a\":", Tail::Torn(3)),
             ("{\"a", Tail::Torn(0)),
             ("{}\n\0\0\0", Tail::Torn(3)),
+            ("notes", Tail::Foreign),
+            ("{}\nnotes", Tail::Foreign),
+            ("7", Tail::Foreign),
         ] {
-            assert_eq!(of_lines(&text.as_bytes(), is_json).unwrap(), tail, "{text:?}");
+            assert_eq!(of_lines(&text.as_bytes(), json).unwrap(), tail, "{text:?}");
         }
     }
 
@@ -156,6 +183,7 @@ mod tests {
         for (bytes, tail) in [
             (&b"{\"resourceProfiles\":[]}\n"[..], Tail::Foreign),
             (&[0, 0, 0, 0, 1], Tail::Foreign),
+            (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0], Tail::Foreign),
             (&[0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0], Tail::Torn(5)),
             (&[0, 0, 0, 1, 7, 0, 0], Tail::Torn(5)),
             (&[0, 0, 0, 1, 7], Tail::Whole),
@@ -185,18 +213,18 @@ mod tests {
 
         /// Wherever a file of lines breaks off, its whole lines are kept.
         #[test]
-        fn lines_are_kept_up_to_the_tear(lines in prop::collection::vec("\\[[a]{0,20}", 0..6), cut in 0..200_usize) {
+        fn lines_are_kept_up_to_the_tear(lines in prop::collection::vec("\\{[a]{0,20}", 0..6), cut in 0..200_usize) {
             let mut text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
             text.truncate(cut);
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
             let expected = if whole == text.len() { Tail::Whole } else { Tail::Torn(whole as u64) };
-            prop_assert_eq!(of_lines(&text.as_bytes(), is_json).unwrap(), expected);
+            prop_assert_eq!(of_lines(&text.as_bytes(), json).unwrap(), expected);
         }
 
         /// Any bytes end in some way, and what is said to be whole is within them.
         #[test]
         fn any_bytes_have_a_tail(bytes in prop::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..100)) {
-            for tail in [of_frames(&bytes.as_slice()).unwrap(), of_lines(&bytes.as_slice(), is_json).unwrap()] {
+            for tail in [of_frames(&bytes.as_slice()).unwrap(), of_lines(&bytes.as_slice(), json).unwrap()] {
                 if let Tail::Torn(at) = tail {
                     prop_assert!(at < bytes.len() as u64);
                 }

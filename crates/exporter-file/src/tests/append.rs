@@ -56,6 +56,15 @@ fn a_file_of_another_format_is_not_touched() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"resourceProfiles\":[]}\n");
 }
 
+#[test]
+fn a_last_line_that_is_none_of_ours_is_not_cut_off() {
+    let (_directory, path) = place("notes.txt");
+    fs::write(&path, "all that I know").unwrap();
+    let config = Config { append: true, ..config(&path) };
+    FileExporter::open(&Settings::new("file"), config).unwrap_err();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "all that I know");
+}
+
 #[tokio::test]
 async fn a_file_that_is_moved_away_is_begun_again() {
     let (directory, path) = place("profiles.jsonl");

@@ -5,7 +5,7 @@ use std::process::Command;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use super::*;
-use crate::Format;
+use crate::{Format, Fsync};
 
 #[test]
 fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
@@ -48,6 +48,12 @@ fn looking_whether_a_file_can_be_written_changes_nothing() {
     for (path, format) in [(&missing, Format::Json), (&missing, Format::Pprof), (&deep, Format::Pprof)] {
         FileExporter::check(&Config { format, create_directory: true, ..config(path) }).unwrap();
     }
+    let part = directory.path().join(".p.pb.gz.part");
+    fs::write(&part, "of an exporter that runs").unwrap();
+    FileExporter::check(&Config { format: Format::Pprof, ..config(&directory.path().join("p.pb.gz")) })
+        .unwrap();
+    assert_eq!(fs::read_to_string(&part).unwrap(), "of an exporter that runs");
+    fs::remove_file(&part).unwrap();
     let below_file = directory.path().join("p.jsonl/none/p.jsonl");
     FileExporter::check(&Config { create_directory: true, ..config(&below_file) }).unwrap_err();
     assert_eq!(names(directory.path()), ["p.jsonl"]);
@@ -73,6 +79,15 @@ fn counted<T>(work: impl Future<Output = T>) -> (T, Snapshotter) {
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     (metrics::with_local_recorder(&recorder, || runtime.block_on(work)), snapshotter)
+}
+
+#[test]
+fn what_is_no_file_is_not_synced() {
+    let ((), snapshotter) = counted(async {
+        let mut exporter = open(Config { fsync: Fsync::Always, ..config(Path::new("/dev/null")) });
+        send(&mut exporter, second(0, 3)).await;
+    });
+    assert_eq!(counts(&snapshotter), (3, 0));
 }
 
 #[test]
