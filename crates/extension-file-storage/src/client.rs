@@ -37,7 +37,8 @@ pub struct Stored {
     pub age: Duration,
 }
 
-/// The file cannot be read now: it is tried again with the next request, but not more than once a second.
+/// The file cannot be read now: it is tried again with the next request, but not more than once a second,
+/// less often if it takes long to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the file of the queue cannot be read now")]
 pub struct Unavailable;

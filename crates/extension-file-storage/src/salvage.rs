@@ -1,7 +1,6 @@
 //! Finds whole records in a file whose structure is lost.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use memchr::memmem;
@@ -26,13 +25,13 @@ pub(crate) fn salvage(
     let mut chunk = Vec::new();
     while at < length {
         // Marks may lie across the end of a step.
-        read(file, at, STEP + MAGIC.len() - 1, length, &mut chunk)?;
+        read(file, at, STEP + MAGIC.len() - 1, length, &mut chunk);
         let Some(mark) = memmem::find(&chunk, &MAGIC) else {
             at += STEP as u64;
             continue;
         };
         at += mark as u64;
-        at += match record_at(file, at, length, &mut patience)? {
+        at += match record_at(file, at, length, &mut patience) {
             Some((key, record)) => {
                 let size = HEADER + record.request.len();
                 found(key, record)?;
@@ -44,34 +43,26 @@ pub(crate) fn salvage(
     Ok(())
 }
 
-fn record_at(
-    file: &File,
-    at: u64,
-    length: u64,
-    patience: &mut u64,
-) -> Result<Option<(u64, Record)>, StoreError> {
+fn record_at(file: &File, at: u64, length: u64, patience: &mut u64) -> Option<(u64, Record)> {
     let mut bytes = Vec::new();
-    read(file, at, HEADER, length, &mut bytes)?;
-    let Some(request) = announced(&bytes) else { return Ok(None) };
+    read(file, at, HEADER, length, &mut bytes);
+    let request = announced(&bytes)?;
     let size = (HEADER + request) as u64;
     if at.saturating_add(size) > length || size > *patience {
-        return Ok(None);
+        return None;
     }
     *patience -= size;
-    read(file, at, HEADER + request, length, &mut bytes)?;
-    Ok(Record::decode(&bytes))
+    read(file, at, HEADER + request, length, &mut bytes);
+    Record::decode(&bytes)
 }
 
 /// Reads up to `count` bytes, fewer at the end of the file.
-fn read(file: &File, at: u64, count: usize, length: u64, into: &mut Vec<u8>) -> Result<(), StoreError> {
+fn read(file: &File, at: u64, count: usize, length: u64, into: &mut Vec<u8>) {
     let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
     into.clear();
     into.resize(count.min(left), 0);
-    match file.read_exact_at(into, at) {
+    if file.read_exact_at(into, at).is_err() {
         // The file has got shorter meanwhile, or a sector cannot be read: nothing to be found there.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => into.clear(),
-        Err(error) => return Err(StoreError::Io(error)),
-        Ok(()) => {}
+        into.clear();
     }
-    Ok(())
 }

@@ -78,10 +78,7 @@ impl Store {
 
     fn open_sound(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let file = open_file(path).map_err(StoreError::Io)?;
-        if fsync && let Some(directory) = path.parent() {
-            // The file's name, if it is new, has to survive a failure of the power as well as what is in it.
-            File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::Io)?;
-        }
+        sync_directory(path, fsync)?;
         let database = guarded(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
@@ -124,14 +121,32 @@ impl Store {
         })
     }
 
-    /// Moves a corrupt file aside and makes another of what is whole in it.
+    /// Makes another file of what is whole in a corrupt one, which is then moved aside. Until that is done the corrupt
+    /// one stays in its place: if the disk is full, or the agent is killed, it is salvaged again.
     fn replace(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
-        let aside = aside(path);
-        fs::rename(path, &aside).map_err(StoreError::Io)?;
-        let (mut store, mut contents) = Self::open_sound(path, fsync)?;
+        let (making, aside) = (beside(path, "new"), aside(path));
+        // What an attempt that was killed has left.
+        let _gone = fs::remove_file(&making);
+        let made = Self::salvaged(path, &making, fsync).and_then(|made| {
+            fs::rename(path, &aside).and_then(|()| fs::rename(&making, path)).map_err(StoreError::Io)?;
+            sync_directory(path, fsync)?;
+            Ok(made)
+        });
+        let (mut store, mut contents) = made.inspect_err(|_error| {
+            // It may be what fills the disk. If it has its new name already, it stays.
+            let _gone = fs::remove_file(&making);
+        })?;
+        store.path = path.to_owned();
+        contents.moved = Some(aside);
+        Ok((store, contents))
+    }
+
+    /// A file called `making`, of what is whole in the corrupt one.
+    fn salvaged(corrupt: &Path, making: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
+        let corrupt = File::open(corrupt).map_err(StoreError::Io)?;
+        let (mut store, mut contents) = Self::open_sound(making, fsync)?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        let corrupt = File::open(&aside).map_err(StoreError::Io)?;
-        let saved = salvage(&corrupt, |key, record| {
+        salvage(&corrupt, |key, record| {
             if contents.records.iter().any(|found| found.key == key) {
                 return Ok(());
             }
@@ -143,11 +158,9 @@ impl Store {
                 store.commit(&std::mem::take(&mut batch), &[])?;
             }
             Ok(())
-        });
-        saved?;
+        })?;
         store.commit(&batch, &[])?;
         contents.records.sort_unstable_by_key(|found| found.key);
-        contents.moved = Some(aside);
         Ok((store, contents))
     }
 
@@ -203,13 +216,24 @@ fn open_file(path: &Path) -> io::Result<File> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// The file's name, if it is new, has to survive a failure of the power as well as what is in it.
+fn sync_directory(path: &Path, fsync: bool) -> Result<(), StoreError> {
+    match path.parent().filter(|_| fsync) {
+        Some(directory) => File::open(directory).and_then(|open| open.sync_all()).map_err(StoreError::Io),
+        None => Ok(()),
+    }
+}
+
+/// The path with another ending added.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{ending}"));
+    PathBuf::from(name)
+}
+
 /// Where to move a file that is corrupt: the first name that is free, or the last.
 fn aside(path: &Path) -> PathBuf {
-    let name = |number| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".corrupt-{number}"));
-        PathBuf::from(name)
-    };
+    let name = |number| beside(path, &format!("corrupt-{number}"));
     (1..KEPT_CORRUPT).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(KEPT_CORRUPT))
 }
 

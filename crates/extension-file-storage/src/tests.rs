@@ -68,6 +68,51 @@ async fn what_is_in_the_file_is_there_for_the_next_client() {
     assert_eq!(second.read(found[0].handle).await, Ok(Some(Bytes::from_static(b"one"))));
 }
 
+/// Else what has been removed could be taken for it when a file is salvaged.
+#[tokio::test]
+async fn a_key_is_not_used_again_by_a_later_run() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("exporter_otlp.redb");
+    let mut keys = Vec::new();
+    for _run in 0..2 {
+        let storage = storage(dir.path());
+        let (client, found) = client(&storage);
+        found.iter().for_each(|stored| client.remove(stored.handle));
+        append(&client, b"request", 1).await;
+        client.close().await;
+        let (store, contents) = Store::open(&path, false).unwrap();
+        keys.extend(contents.records.iter().map(|found| found.key));
+        store.close();
+        let (client, found) = self::client(&storage);
+        found.iter().for_each(|stored| client.remove(stored.handle));
+        client.close().await;
+    }
+    assert_eq!(keys.len(), 2);
+    assert!(keys[0] < keys[1], "{keys:?}");
+}
+
+/// As on a full disk.
+#[test]
+fn a_corrupt_file_stays_until_what_is_whole_in_it_has_another() {
+    let (records, mut bytes) = file_of(&[10, 5_000]);
+    bytes[..8].fill(0);
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("queue");
+    fs::write(&path, &bytes).unwrap();
+    let in_the_way = dir.path().join("queue.new");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(Store::open(&path, false).is_err());
+    assert_eq!(fs::read(&path).unwrap().len(), bytes.len());
+    fs::remove_dir(&in_the_way).unwrap();
+    let (store, contents) = Store::open(&path, false).unwrap();
+    assert_eq!(
+        (contents.records.len(), contents.moved),
+        (records.len(), Some(dir.path().join("queue.corrupt-1")))
+    );
+    store.close();
+    assert!(!in_the_way.exists());
+}
+
 /// A copy of the file at any moment is what a kill at that moment leaves.
 #[tokio::test]
 async fn what_was_told_to_be_there_survives_a_kill() {

@@ -16,8 +16,10 @@ use crate::inbox::{Answer, Append, Asked, Inbox};
 use crate::metrics::Metrics;
 use crate::store::{Contents, Found, Store, StoreError};
 
-/// Between attempts to use a file that has failed.
+/// Between attempts to use a file that has failed, at least.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// So many times as long as the last attempt took is nothing done: a large file takes long to check.
+const REST: u32 = 4;
 /// An empty file that has grown beyond this is made anew: a database never gets smaller by itself.
 const LARGE_FILE: u64 = 16 << 20;
 
@@ -25,6 +27,14 @@ const LARGE_FILE: u64 = 16 << 20;
 pub(crate) fn unix_seconds() -> u64 {
     // The wall clock itself: what it stamps is compared with after a restart.
     u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
+}
+
+/// Where keys begin: above those of any earlier run. What has been removed may still lie in the file, and if that has
+/// to be salvaged, a key tells it from what has not.
+fn first_key() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
+    u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// Tells what an earlier run has left.
@@ -41,6 +51,8 @@ pub(crate) struct Worker {
     store: Option<Store>,
     /// When it last could not.
     failed: Option<Instant>,
+    /// How long it took to open it, or to fail.
+    opening: Duration,
     /// It has been told that it cannot.
     is_failing: bool,
     /// `None` once the file was open.
@@ -69,11 +81,12 @@ impl Worker {
             metrics: Metrics::of(exporter),
             store: None,
             failed: None,
+            opening: Duration::ZERO,
             is_failing: false,
             recovered: Some(recovered),
             live: HashMap::new(),
             unwanted: Vec::new(),
-            next_key: 0,
+            next_key: first_key(),
         }
     }
 
@@ -101,15 +114,19 @@ impl Worker {
 
     /// Opens the file unless it is open, or has just failed.
     fn open(&mut self) {
-        if self.store.is_some() || self.failed.is_some_and(|failed| failed.elapsed() < TRY_AGAIN_AFTER) {
+        let rest = TRY_AGAIN_AFTER.max(self.opening.saturating_mul(REST));
+        if self.store.is_some() || self.failed.is_some_and(|failed| failed.elapsed() < rest) {
             return;
         }
+        let began = Instant::now();
         let path = self.file.path();
         if self.recovered.is_none() && self.live.is_empty() {
             // Nothing in there is wanted, and to remove it from the file takes room that there may not be.
             let _gone = fs::remove_file(&path);
         }
-        match Store::open(&path, self.fsync) {
+        let opened = Store::open(&path, self.fsync);
+        self.opening = began.elapsed();
+        match opened {
             Ok((store, contents)) => {
                 self.store = Some(store);
                 self.take_stock(&contents);
