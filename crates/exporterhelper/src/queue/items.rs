@@ -247,7 +247,9 @@ impl Items {
                 }
                 item.is_on_disk = true;
                 self.unwritten = self.unwritten.saturating_sub(item.weight.bytes);
-                if item.is_last { item.request.clone() } else { item.request.take() }
+                let request = if item.is_last { item.request.clone() } else { item.request.take() };
+                self.make_room();
+                request
             }
             Appended::Not => {
                 item.handle = None;
@@ -270,6 +272,11 @@ impl Items {
         if let (Some(disk), Some(handle)) = (&self.disk, item.handle) {
             disk.remove(handle);
         }
+        self.make_room();
+    }
+
+    /// Lets in what fits now, and wakes who waits if that was all.
+    fn make_room(&mut self) {
         self.let_in();
         if self.has_room()
             && let Some(waker) = self.waker.take()

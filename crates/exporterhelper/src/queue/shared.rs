@@ -184,6 +184,8 @@ impl Shared {
     /// The disk's word on a request.
     pub(crate) fn appended(&self, key: u64, appended: Appended) {
         let queued = self.update(|items| items.appended(key, appended));
+        // What waited outside may have come in.
+        self.work.notify_one();
         if let Some(request) = queued
             && enabled!(Level::DEBUG)
         {

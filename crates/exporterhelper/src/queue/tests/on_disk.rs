@@ -129,7 +129,7 @@ async fn what_the_server_will_never_take_is_gone() {
 #[tokio::test]
 async fn what_is_too_old_is_dropped_and_counted() {
     let dir = TempDir::new().unwrap();
-    let config = QueueConfig { num_consumers: 1, max_age: Duration::from_millis(50), ..on_disk() };
+    let config = QueueConfig { num_consumers: 1, max_age: Duration::from_millis(500), ..on_disk() };
     let mut rig = Rig::on_disk(&config, dir.path());
     rig.window(10, &[1, 2]).await;
     let (_, respond) = rig.sent().await;
@@ -148,6 +148,17 @@ async fn no_more_bytes_are_kept_than_allowed() {
     let mut rig = Rig::on_disk(&config, dir.path());
     rig.window(10, &[1, 2, 4]).await;
     assert_eq!(rig.queue.take_lost(), 4, "each has 10 bytes");
+}
+
+#[tokio::test]
+async fn what_waits_for_memory_comes_in_once_the_rest_is_on_disk() {
+    let dir = TempDir::new().unwrap();
+    let mut rig = Rig::on_disk(&QueueConfig { block_on_overflow: true, ..on_disk() }, dir.path());
+    // Two of these are more than may be held in memory. Nobody takes them.
+    let large = || Request { bytes: vec![0; 40 << 20].into(), samples: 1 };
+    let window = Finished { requests: vec![large(), large()], done: before(10) };
+    rig.queue.ready().await.unwrap().call(window).await.unwrap();
+    tokio::time::timeout(PATIENCE, rig.until_answered(before(10))).await.unwrap();
 }
 
 /// The file is a directory: nothing can be written, as on a full disk.
