@@ -88,7 +88,7 @@ where
 
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         if self.watch.dropping() {
-            self.samples.refused.increment(drop_samples(batch.events_mut()));
+            self.samples.refused.increment(drop_samples(&mut batch.events));
         } else {
             self.samples.accepted.increment(u64::try_from(batch.samples().count()).unwrap_or(u64::MAX));
         }
@@ -97,26 +97,27 @@ where
 }
 
 /// Takes the samples out and puts one loss in, where the last of them was. Returns how many there were.
-fn drop_samples(events: &mut Vec<Event>) -> u64 {
-    let (mut count, mut kept) = (0, 0);
+///
+/// What stays is copied, not what goes taken out: other pipelines may share the events, and there is no memory left for a
+/// copy of the samples.
+fn drop_samples(events: &mut Arc<Vec<Event>>) -> u64 {
+    let (mut count, mut kept) = (0, Vec::new());
     // Times of the first and of the last, and what stands before the last.
     let mut span: Option<(KTime, KTime, usize)> = None;
-    events.retain(|event| {
-        let Event::Sample(sample) = event else {
-            kept += 1;
-            return true;
-        };
-        count += 1;
-        let from = span.map_or(sample.at, |(from, ..)| from);
-        span = Some((from, sample.at, kept));
-        false
-    });
+    for event in events.iter() {
+        if let Event::Sample(sample) = event {
+            count += 1;
+            let from = span.map_or(sample.at, |(from, ..)| from);
+            span = Some((from, sample.at, kept.len()));
+        } else {
+            kept.push(event.clone());
+        }
+    }
     if let Some((from, until, place)) = span {
         let reason = LossReason::SampleMemoryLimit;
         // `place` is no more than what was kept.
-        events.insert(place, Event::Loss(Loss { from, until, reason, count }));
-        // The batch may wait in a queue: it must not hold room for what it does not hold any more.
-        events.shrink_to_fit();
+        kept.insert(place, Event::Loss(Loss { from, until, reason, count }));
+        *events = Arc::new(kept);
     }
     count
 }
@@ -204,16 +205,19 @@ mod tests {
         fn only_samples_go_and_each_is_counted(mut events in proptest::collection::vec((0u64..50, any::<bool>()), 0..60)) {
             events.sort_unstable();
             let samples = events.iter().filter(|(_, is_sample)| *is_sample).count() as u64;
-            let mut events: Vec<_> = events.into_iter()
+            let all: Vec<_> = events.into_iter()
                 .map(|(at, is_sample)| if is_sample { sample(at) } else { fact(at) })
                 .collect();
-            let facts = events.len() as u64 - samples;
+            let facts = all.len() as u64 - samples;
+            let shared = Arc::new(all);
+            let mut events = Arc::clone(&shared);
             prop_assert_eq!(drop_samples(&mut events), samples);
             prop_assert!(events.is_sorted_by_key(Event::at));
             let told: u64 = events.iter().map(|event| if let Event::Loss(loss) = event { loss.count } else { 0 }).sum();
             prop_assert_eq!(told, samples);
             let left = events.iter().filter(|event| matches!(event, Event::Mapping(_))).count() as u64;
             prop_assert_eq!(left, facts);
+            prop_assert_eq!(shared.len() as u64, samples + facts, "others keep theirs");
         }
     }
 }
