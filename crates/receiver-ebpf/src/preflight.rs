@@ -71,6 +71,8 @@ fn missing_capabilities(effective: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -82,5 +84,14 @@ mod tests {
         assert_eq!(missing_capabilities(1 << CAP_BPF).as_deref(), Some("CAP_PERFMON"));
         assert_eq!(missing_capabilities(0).as_deref(), Some("CAP_BPF and CAP_PERFMON"));
         assert_eq!(effective_capabilities("garbage"), None);
+    }
+
+    proptest! {
+        /// Any text tells capabilities or does not.
+        #[test]
+        fn any_status_is_read_or_refused(text in "(CapEff:)?.{0,20}\n?(CapEff:\t[0-9a-fx+-]{0,18})?", bits: u64) {
+            let _any = effective_capabilities(&text);
+            prop_assert_eq!(effective_capabilities(&format!("Name:\tx\nCapEff:\t{bits:016x}\n")), Some(bits));
+        }
     }
 }

@@ -72,6 +72,8 @@ fn chosen(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -79,5 +81,15 @@ mod tests {
         assert_eq!(chosen("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
         assert_eq!(chosen("none integrity"), None);
         assert_eq!(chosen("]["), None);
+    }
+
+    proptest! {
+        /// Any text has a word in brackets or has none.
+        #[test]
+        fn any_text_is_read_or_refused(text in "[a-z ]{0,9}.{0,9}\\[?.{0,9}\\]?", word in "[a-z]{0,9}") {
+            let _any = chosen(&text);
+            let found = chosen(&format!("none [{word}] all"));
+            prop_assert_eq!(found.as_deref(), Some(&*word));
+        }
     }
 }
