@@ -22,9 +22,6 @@ pub const FORCED: i32 = 1;
 /// itself and then its group. Nobody who waits to see an effect sends another so soon.
 const SAME_REQUEST: Duration = Duration::from_millis(100);
 
-/// Requests that wait while another is carried out. More are dropped: they would ask for the same.
-const PENDING: usize = 4;
-
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -36,19 +33,52 @@ pub enum Request {
     Flush,
 }
 
-/// The requests, in the order they came.
+/// The requests that wait to be carried out: one of each kind, since more would ask for the same.
 #[derive(Debug)]
-pub struct Signals(mpsc::Receiver<Request>);
+pub struct Signals {
+    stop: mpsc::Receiver<()>,
+    reload: mpsc::Receiver<()>,
+    flush: mpsc::Receiver<()>,
+}
 
 impl Signals {
-    /// The next request.
+    /// The next request; one to stop before all others.
     pub async fn next(&mut self) -> Request {
-        match self.0.recv().await {
-            Some(request) => request,
+        tokio::select! {
+            biased;
+            Some(()) = self.stop.recv() => Request::Stop,
+            Some(()) = self.reload.recv() => Request::Reload,
+            Some(()) = self.flush.recv() => Request::Flush,
             // The task that sends lives as long as the process.
-            None => std::future::pending().await,
+            else => std::future::pending().await,
         }
     }
+}
+
+/// Where requests are put.
+#[derive(Debug)]
+struct Requests {
+    stop: mpsc::Sender<()>,
+    reload: mpsc::Sender<()>,
+    flush: mpsc::Sender<()>,
+}
+
+impl Requests {
+    fn put(&self, request: Request) {
+        let sender = match request {
+            Request::Stop => &self.stop,
+            Request::Reload => &self.reload,
+            Request::Flush => &self.flush,
+        };
+        // Full if one waits already.
+        let _full = sender.try_send(());
+    }
+}
+
+fn requests() -> (Requests, Signals) {
+    let ((stop, stops), (reload, reloads), (flush, flushes)) =
+        (mpsc::channel(1), mpsc::channel(1), mpsc::channel(1));
+    (Requests { stop, reload, flush }, Signals { stop: stops, reload: reloads, flush: flushes })
 }
 
 /// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`], whatever
@@ -59,8 +89,7 @@ impl Signals {
 pub fn listen() -> io::Result<Signals> {
     let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut others = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
-    // Two stops never wait here, and a full queue has a request of each other kind.
-    let (requests, receiver) = mpsc::channel(PENDING);
+    let (requests, pending) = requests();
     tokio::spawn(async move {
         let mut stopping = Stopping::default();
         loop {
@@ -68,11 +97,7 @@ pub fn listen() -> io::Result<Signals> {
                 name = next_stop(&mut stop) => match stopping.asked(name, Instant::now()) {
                     Asked::First => {
                         info!(signal = name, "Starting shutdown...");
-                        // Never dropped: nothing else is sent from now on.
-                        if requests.send(Request::Stop).await.is_err() {
-                            return;
-                        }
-                        continue;
+                        Request::Stop
                     }
                     Asked::Same => continue,
                     Asked::Again => {
@@ -83,12 +108,10 @@ pub fn listen() -> io::Result<Signals> {
                 _ = others.0.recv() => Request::Reload,
                 _ = others.1.recv() => Request::Flush,
             };
-            if stopping.first.is_none() {
-                let _full = requests.try_send(request);
-            }
+            requests.put(request);
         }
     });
-    Ok(Signals(receiver))
+    Ok(pending)
 }
 
 async fn next_stop((interrupt, terminate): &mut (Signal, Signal)) -> &'static str {
@@ -136,5 +159,16 @@ mod tests {
         assert_eq!(stopping.asked("SIGTERM", start + Duration::from_millis(99)), Asked::Same);
         assert_eq!(stopping.asked("SIGINT", start + Duration::from_millis(1)), Asked::Again);
         assert_eq!(stopping.asked("SIGTERM", start + SAME_REQUEST), Asked::Again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_of_one_kind_wait_another_is_not_lost_and_a_stop_comes_first() {
+        let (requests, mut pending) = requests();
+        for request in [[Request::Flush; 9].as_slice(), &[Request::Reload, Request::Stop]].concat() {
+            requests.put(request);
+        }
+        let next = [pending.next().await, pending.next().await, pending.next().await];
+        assert_eq!(next, [Request::Stop, Request::Reload, Request::Flush]);
+        tokio::time::timeout(SAME_REQUEST, pending.next()).await.unwrap_err();
     }
 }
