@@ -140,10 +140,11 @@ impl Exporters {
         }
     }
 
-    /// Ids of the extensions that running exporters use.
+    /// Ids of the extensions that exporters use, those included that have been taken out and still finish.
     pub(super) fn extensions(&self) -> BTreeSet<String> {
-        let running = self.running.values().chain(&self.leaving);
-        running.flat_map(|exporter| exporter.config.extensions()).map(|(_, id)| id).collect()
+        let leaving = self.leaving.iter().filter(|exporter| !exporter.sink.is_gone());
+        let using = self.running.values().chain(leaving);
+        using.flat_map(|exporter| exporter.config.extensions()).map(|(_, id)| id).collect()
     }
 
     /// Those that hold what `config` needs and are to leave, or do already.

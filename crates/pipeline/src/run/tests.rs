@@ -149,6 +149,10 @@ impl ExporterConfig for Keeps {
     fn holds(&self) -> Vec<String> {
         self.holds.iter().map(ToString::to_string).collect()
     }
+
+    fn extensions(&self) -> Vec<(&'static str, String)> {
+        self.holds.iter().map(|held| ("holds", (*held).to_owned())).collect()
+    }
 }
 
 /// A configuration of such components, to be changed.
@@ -229,6 +233,18 @@ async fn a_successor_starts_when_what_it_needs_is_free() {
     agent.stop().await.unwrap();
     let taken = [world.took("a 1"), world.took("b 1"), world.took("b 2")].concat();
     assert_eq!(taken, world.took("receiver"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extension_is_in_use_until_its_last_exporter_has_finished() {
+    let world = World::default();
+    let uses = Setup::new(&world).exporters(&[("a", 1, Some("storage"), true)]).config;
+    let mut agent = Agent::start(uses).await.unwrap();
+    agent.reload(Setup::new(&world).config).await.unwrap();
+    assert_eq!(agent.exporters.extensions(), ["storage".to_owned()].into());
+    pass(3_000).await;
+    assert_eq!(agent.exporters.extensions(), [].into());
+    agent.stop().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
