@@ -6,6 +6,7 @@ use extension_zpages::{About, Config, Source, ZPages};
 
 use super::factory::{default, schema};
 use super::{BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability};
+use crate::featuregate::GATES;
 
 pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
     names: &["zpages"],
@@ -23,8 +24,7 @@ impl ExtensionConfig for Config {
         let about = move || About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             extensions: host.upgrade().map(|host| host.extensions()).unwrap_or_default(),
-            // The one of the Collector's that means something here: always on.
-            features: vec![("service.profilesSupport".to_owned(), true)],
+            features: GATES.iter().map(|gate| (gate.id.to_owned(), gate.enabled)).collect(),
         };
         let source = Source { board: settings.host.board.clone(), about: Box::new(about) };
         let started = ZPages::start(self, source);
