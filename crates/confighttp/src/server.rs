@@ -114,9 +114,11 @@ fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
 async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let clients = Arc::new(Semaphore::new(CONNECTIONS));
+    let cut = CancellationToken::new();
+    let _cut_off_at_the_end = cut.clone().drop_guard();
     while let Some(accepted) = stop.run_until_cancelled(accept(&listener, &clients)).await {
         match accepted {
-            Ok((stream, permit)) => client(stream, permit, router.clone(), &graceful),
+            Ok((stream, permit)) => client(stream, permit, router.clone(), &graceful, cut.clone()),
             Err(error) => {
                 warn!(%error, "Cannot accept a connection.");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -137,14 +139,20 @@ async fn accept(
     Ok((stream, permit))
 }
 
-fn client(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+fn client(
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    graceful: &GracefulShutdown,
+    cut: CancellationToken,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Some(Err(error)) = cut.run_until_cancelled_owned(connection).await {
             debug!(%error, "A client has gone away.");
         }
         drop(permit);
@@ -192,6 +200,20 @@ mod tests {
         let mut rest = Vec::new();
         idle.read_to_end(&mut rest).await.unwrap();
         assert!(rest.ends_with(b"hello"));
+    }
+
+    #[tokio::test]
+    async fn a_client_in_the_middle_of_a_request_is_cut_off_by_the_stop() {
+        let server = start();
+        let mut slow = TcpStream::connect(server.address()).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: lo").await.unwrap();
+        // Its turn has come once the next one is answered.
+        fetch(server.address()).await.unwrap();
+        server.stop().await;
+        let mut rest = Vec::new();
+        // An error if it is reset.
+        let over = tokio::time::timeout(HEAD_WITHIN / 2, slow.read_to_end(&mut rest)).await;
+        assert!(over.is_ok(), "it is still served");
     }
 
     #[tokio::test]
