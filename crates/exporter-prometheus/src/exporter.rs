@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use confighttp::{ListenError, Server};
 use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
 use metrics::Gauge;
-use pdata::{Batch, Event, ImageKey, Sample, Watermark};
+use pdata::{Batch, Comm, Event, ImageKey, Sample, Watermark};
 use rustc_hash::FxHashMap;
 use tower::Service;
 
@@ -77,15 +77,16 @@ impl PrometheusExporter {
 }
 
 /// How many samples there are, and what those of each image add up to, with one of them: so labels are made once for
-/// each image of a batch, not for each sample. Who used most comes first: should there be room for one more series,
+/// each image of a batch, not for each sample. Of what is not known of, threads are told apart by their names. Who used most comes first: should there be room for one more series,
 /// it is his.
 fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     let mut samples = 0;
-    let mut images: FxHashMap<(ImageKey, bool), (&Sample, Totals)> = FxHashMap::default();
+    let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
     for sample in batch.samples() {
         samples += 1;
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
-        let (_, totals) = images.entry((key, sample.image.is_some())).or_insert((sample, Totals::default()));
+        let name = sample.image.is_none().then_some(sample.comm);
+        let (_, totals) = images.entry((key, name)).or_insert((sample, Totals::default()));
         totals.add(Totals { samples: 1, cpu: sample.period });
     }
     let mut images: Vec<_> = images.into_values().collect();

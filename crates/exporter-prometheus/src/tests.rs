@@ -131,6 +131,22 @@ async fn each_executable_has_its_cpu_time_and_samples_to_the_nanosecond() {
 }
 
 #[tokio::test]
+async fn threads_of_a_process_that_is_not_known_are_told_apart() {
+    let mut exporter = start(config());
+    let mut events: Vec<_> = samples(None, 3, Duration::from_millis(10)).collect();
+    if let Event::Sample(sample) = &mut events[1] {
+        sample.comm = Comm(*b"other one\0\0\0\0\0\0\0");
+    }
+    push(&mut exporter, events, Watermark::before(at(2))).await;
+    let (_, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+    for (name, count) in [("gone", 2), ("other one", 1)] {
+        let line =
+            format!(r#"profile_samples_total{{process_executable_name="{name} (unresolved)"}} {count}"#);
+        assert!(body.lines().any(|found| found == line), "no {line} in:\n{body}");
+    }
+}
+
+#[tokio::test]
 async fn keys_change_names_labels_and_format() {
     let config = Config {
         namespace: "edge".to_owned(),
