@@ -7,6 +7,8 @@ use exporterhelper::{Delivered, SendError, Settings};
 use metrics::{Counter, counter, describe_counter};
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
 
+use crate::causes::one_line;
+
 const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
 
 /// Counts and logs what servers say, for one exporter.
@@ -33,7 +35,7 @@ impl Answers {
         let partial = answer.partial_success.unwrap_or_default();
         // A negative number is none.
         let rejected = u64::try_from(partial.rejected_profiles).unwrap_or(0);
-        let message = partial.error_message;
+        let message = one_line(&partial.error_message);
         if rejected > 0 || !message.is_empty() {
             self.rejected.increment(rejected);
             tracing::warn!(

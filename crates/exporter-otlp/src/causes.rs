@@ -2,6 +2,15 @@
 
 use std::error::Error;
 
+/// What is told of a text that a server has made up.
+const MAX_CHARS: usize = 1000;
+
+/// A server's words as one line of characters that a log can show, cut off where they go on for too long.
+pub(crate) fn one_line(text: &str) -> String {
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS);
+    shown.collect::<String>().trim().to_owned()
+}
+
 /// What an error was caused by, the nearest first.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
@@ -22,4 +31,15 @@ pub(crate) fn with_causes<'a>(
     causes
         .map(ToString::to_string)
         .fold(text, |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_one_line_and_not_too_long() {
+        assert_eq!(one_line(" no\nroom\u{1b}[31m left\r\n"), "no room [31m left");
+        assert_eq!(one_line(&"é".repeat(MAX_CHARS + 1)).chars().count(), MAX_CHARS);
+    }
 }

@@ -7,7 +7,7 @@ use exporterhelper::SendError;
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt as _;
 
-use crate::causes::{causes, with_causes};
+use crate::causes::{causes, one_line, with_causes};
 
 /// How tonic begins to say that an answer is larger than it may be.
 const ANSWER_TOO_LARGE: &str = "Error, decoded message length too large";
@@ -52,7 +52,7 @@ fn retry_info(status: &Status) -> Option<Duration> {
 
 /// A status in one line, with what it was caused by.
 fn describe(status: &Status) -> String {
-    with_causes(format!("{:?}: {}", status.code(), status.message()), causes(status))
+    with_causes(format!("{:?}: {}", status.code(), one_line(status.message())), causes(status))
 }
 
 #[cfg(test)]
@@ -118,6 +118,12 @@ mod tests {
         ] {
             assert_eq!(takes_no_profiles(&Status::new(code, message)), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn a_server_cannot_write_lines_of_its_own_into_the_log() {
+        let error = judge(&Status::internal("bad\nINFO all is well\u{1b}[2J"));
+        assert_eq!(error.to_string(), "Internal: bad INFO all is well [2J");
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
         return Err("requires a non-empty \"endpoint\", expected an OTLP gRPC receiver, like localhost:4317"
             .to_owned());
     }
+    if text.contains('@') && !text.starts_with("unix:") {
+        // The text is not told: what is before the @ may be a password.
+        return Err("holds a user or password, expected host:port, and headers to authenticate".to_owned());
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path, insecure).map_or_else(|| refuse("is no path of a socket"), Ok);
     }
@@ -58,7 +62,7 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     let Ok(authority) = host.strip_suffix('/').unwrap_or(host).parse::<Authority>() else {
         return refuse("is no host and port");
     };
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    if authority.host().is_empty() {
         return refuse("is no host and port");
     }
     // Only https has a port that everybody means when none is given.
@@ -127,7 +131,8 @@ mod tests {
             ("https://localhost:", true, "has no valid port"),
             (":4317", true, "is no host and port"),
             ("a b:1", true, "is no host and port"),
-            ("user@host:1", true, "is no host and port"),
+            ("user@host:1", true, "holds a user or password"),
+            ("https://me:hunter2@host:1", true, "holds a user or password"),
             ("localhost:4317/v1/profiles", true, "is no host and port"),
             ("http://localhost:4317", false, "expected also tls.insecure: true"),
             ("unix://relative.sock", true, "is no path of a socket"),
@@ -137,6 +142,7 @@ mod tests {
         ] {
             let error = parse(text, insecure).unwrap_err();
             assert!(error.contains(wrong) && error.contains("expected"), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::body::{JSON, PROTOBUF};
 use super::retry_after;
+use crate::causes::one_line;
 use crate::config::Encoding;
 
 /// How the content type of gRPC begins.
@@ -26,8 +27,6 @@ const GRPC: &str = "application/grpc";
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// What is read of an answer that says why it was not.
 const MAX_REASON_BYTES: usize = 64 * 1024;
-/// What is told of it.
-const MAX_REASON_CHARS: usize = 1000;
 
 /// Reads the answer to a request that was taken.
 ///
@@ -156,10 +155,7 @@ fn words(media_type: Option<&str>, bytes: &[u8]) -> String {
             .and_then(|status: Value| Some(status.get("message")?.as_str()?.to_owned())),
         _ => None,
     };
-    let text = message.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned());
-    // One line, of characters that a log can show.
-    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON_CHARS);
-    shown.collect::<String>().trim().to_owned()
+    one_line(&message.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// The content type without its parameters.
@@ -216,7 +212,7 @@ mod tests {
         assert_eq!(words(Some(JSON), br#"{"code":3,"message":"no such tenant"}"#), "no such tenant");
         assert_eq!(words(Some(JSON), b"not json\n"), "not json");
         assert_eq!(words(Some("text/plain"), b"two\nlines\n"), "two lines");
-        assert_eq!(words(None, &[b'x'; 9_999]).len(), MAX_REASON_CHARS);
+        assert_eq!(words(None, &[b'x'; 9_999]).len(), 1000);
     }
 
     proptest! {

@@ -23,7 +23,11 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
     if text.is_empty() {
         return Err("is missing, expected an OTLP HTTP receiver, like http://localhost:4318".to_owned());
     }
-    let refuse = |what: &str| Err(format!("{text:?} {what}, expected http://host:port or https://host"));
+    let refuse = |what: &str| {
+        // What is before an @ may be a password.
+        let shown = if text.contains('@') { "what is there".to_owned() } else { format!("{text:?}") };
+        Err(format!("{shown} {what}, expected http://host:port or https://host"))
+    };
     let Ok(url) = text.parse::<Uri>() else { return refuse("is no URL") };
     let tls = match url.scheme_str() {
         Some("http") => false,
@@ -31,7 +35,10 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         _ => return refuse("has no scheme that is supported"),
     };
     let Some(authority) = url.authority() else { return refuse("has no host") };
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    if authority.as_str().contains('@') {
+        return refuse("holds a user or password, which go into headers");
+    }
+    if authority.host().is_empty() {
         return refuse("has no host that can be used");
     }
     if authority.port_u16().is_none() && authority.as_str() != authority.host() {
@@ -95,12 +102,14 @@ mod tests {
             ("ftp://localhost", "has no scheme that is supported"),
             ("/v1/profiles", "has no scheme that is supported"),
             ("http://a b", "is no URL"),
-            ("http://user:secret@host", "has no host that can be used"),
+            ("http://me:hunter2@host", "holds a user or password"),
+            ("http://me:hunter2@a b", "is no URL"),
             ("http://localhost:99999", "has no valid port"),
             ("http://localhost:4318?x=y", "has a query"),
         ] {
             let error = parse_base(text).unwrap_err();
             assert!(error.contains(wrong) && error.contains("expected"), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 
