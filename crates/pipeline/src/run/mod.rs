@@ -91,7 +91,8 @@ impl Agent {
             agent.replace(&config, staged, next).await
         };
         if let Err(error) = started.await {
-            agent.close().await;
+            let deadline = agent.deadline();
+            agent.close(deadline).await;
             return Err(error);
         }
         agent.host.board.enter(Phase::Running);
@@ -233,14 +234,19 @@ impl Agent {
     /// If a receiver did not end well.
     pub async fn stop(mut self) -> Result<(), AgentError> {
         self.host.board.enter(Phase::Stopping);
+        let deadline = self.deadline();
         let result = self.receivers.stop(self.config.shutdown_timeout).await;
-        self.close().await;
+        self.close(deadline).await;
         result
     }
 
-    async fn close(&mut self) {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.config.shutdown_timeout
+    }
+
+    async fn close(&mut self, deadline: Instant) {
         self.outlets.clear();
-        self.exporters.finish(Instant::now() + self.config.shutdown_timeout).await;
+        self.exporters.finish(deadline).await;
         self.extensions.stop().await;
     }
 }

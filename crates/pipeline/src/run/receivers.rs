@@ -40,7 +40,7 @@ impl Receivers {
         graph: &Graph,
         mut heads: Vec<(ComponentId, Stage)>,
     ) -> Result<(), AgentError> {
-        let mut started = Vec::new();
+        let mut started: Vec<(_, Box<dyn Receiver>)> = Vec::new();
         for (id, config) in graph.receivers() {
             let control = config.control();
             self.host.sampling.add(id.clone(), control.clone());
@@ -49,7 +49,11 @@ impl Receivers {
             let receiver =
                 task::spawn_blocking(move || config.start(&settings)).await.unwrap_or_else(panicked);
             let failed = |source| AgentError::Start { class: "receivers", id: id.clone(), source };
-            started.push((id.clone(), receiver.map_err(failed)?));
+            let receiver = receiver.map_err(failed).inspect_err(|_failed| {
+                let controls = started.iter().map(|(id, _)| id).chain([&id]);
+                controls.for_each(|id| self.host.sampling.remove(id));
+            })?;
+            started.push((id, receiver));
         }
         self.stop = watch::Sender::new(false);
         for (id, receiver) in started {

@@ -61,6 +61,9 @@ impl ReceiverConfig for Ticks {
             return Err("no such kernel".into());
         }
         self.world.happens("receiver starts");
+        if self.key == HANGS {
+            return Ok(Box::new(Hanging));
+        }
         Ok(Box::new(Ticking(self.world.clone())))
     }
 
@@ -79,6 +82,21 @@ impl ReceiverConfig for Ticks {
 
 #[derive(Debug)]
 struct Ticking(World);
+
+/// Key of a receiver that passes nothing on and does not stop.
+const HANGS: u32 = 999;
+
+#[derive(Debug)]
+struct Hanging;
+
+impl Receiver for Hanging {
+    fn run(self: Box<Self>, next: Stage, _stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
+        Box::pin(async move {
+            let _held = next;
+            std::future::pending().await
+        })
+    }
+}
 
 /// Where all receivers of a test count on.
 fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
@@ -299,6 +317,29 @@ async fn if_a_receiver_cannot_start_again_the_old_configuration_does() {
     agent.stop().await.unwrap();
     assert_eq!(world.took("a 1"), world.took("receiver"), "the exporter has seen no end in between");
     assert_eq!(world.took("b 1"), Vec::<u64>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_has_not_started_has_no_handle() {
+    let (world, host) = (World::default(), Arc::<Host>::default());
+    let graph = Setup::new(&world).receiver(1, 19, false).config.graph;
+    Receivers::new(Arc::clone(&host)).start(&graph, Vec::new()).await.unwrap_err();
+    assert!(host.sampling.control(&ComponentId::parse("ebpf").unwrap()).is_none());
+}
+
+/// Whatever hangs: the receiver's bound and the exporters' run side by side.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_hangs_does_not_double_the_time_to_stop() {
+    let world = World::default();
+    let mut setup = Setup::new(&world);
+    setup.pipeline().receiver.1 =
+        Arc::new(Ticks { world: world.clone(), key: HANGS, rate: 19, starts: true });
+    let agent = Agent::start(setup.config).await.unwrap();
+    pass(100).await;
+    let (asked, bound) = (Instant::now(), agent.config().shutdown_timeout);
+    let error = agent.stop().await.unwrap_err();
+    assert!(matches!(error, AgentError::Stuck), "{error}");
+    assert!(asked.elapsed() <= bound + Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
