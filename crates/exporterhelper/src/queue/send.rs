@@ -99,11 +99,12 @@ where
     S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError>,
 {
     let _in_flight = shared.gauges.in_flight();
-    let mut over = Over { shared: &shared, keys: Vec::with_capacity(group.len()) };
+    let mut over = Over { shared: &shared, keys: Vec::with_capacity(group.len()), samples: 0 };
     let mut requests = Vec::with_capacity(group.len());
     for taken in group {
         if let Some(request) = shared.load(&taken).await {
             over.keys.push(taken.key);
+            over.samples = over.samples.saturating_add(taken.samples);
             requests.push(request);
         }
     }
@@ -111,7 +112,7 @@ where
         return;
     }
     shared.gauges.sending(&requests);
-    let samples = requests.iter().map(|request| request.samples).sum();
+    let samples = over.samples;
     let sent = match service.oneshot(requests).await {
         Ok(sent) => sent,
         Err(error) => vec![Sent { samples, result: Err(error) }],
@@ -148,6 +149,8 @@ fn report(shared: &Shared, Sent { samples, result }: &Sent) {
 struct Over<'a> {
     shared: &'a Shared,
     keys: Vec<u64>,
+    /// Those in all of them.
+    samples: u64,
 }
 
 impl Over<'_> {
@@ -158,7 +161,9 @@ impl Over<'_> {
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.keys.is_empty() {
+            let result = Err(SendError::permanent("sending has panicked"));
+            report(self.shared, &Sent { samples: self.samples, result });
             self.keys.iter().for_each(|&key| self.shared.finish(key));
         }
     }

@@ -259,11 +259,12 @@ async fn the_end_waits_until_all_that_is_left_has_been_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_sending_panics_is_given_up_on_and_holds_up_nobody() {
+async fn a_request_whose_sending_panics_is_counted_and_holds_up_nobody() {
     let mut rig = Rig::new(&QueueConfig { num_consumers: 1, ..QueueConfig::default() });
     rig.window(10, &[1]).await;
     drop(rig.sent().await.1);
     assert_eq!(rig.answered().await, before(10));
+    assert!(rig.metrics().contains(&metric("send_failed_profile_samples", 1.0)));
     rig.window(20, &[2]).await;
     rig.sent().await.1.send(taken()).unwrap();
     assert_eq!(rig.answered().await, before(20));
