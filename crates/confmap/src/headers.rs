@@ -101,6 +101,10 @@ impl<'de> de::Visitor<'de> for MapOrList {
         Ok(Headers::default())
     }
 
+    fn visit_str<E: de::Error>(self, _secret: &str) -> Result<Headers, E> {
+        Err(E::invalid_type(de::Unexpected::Other("text (not shown, since it may be secret)"), &self))
+    }
+
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
         let mut headers = Headers::default();
         while let Some((name, value)) = map.next_entry()? {
@@ -163,6 +167,12 @@ mod tests {
         assert_eq!(read("null"), Ok(Headers::default()));
         assert_eq!(expected.get("b").map(Secret::expose), Some("2"));
         assert_eq!(serde_json::to_string(&expected).unwrap(), r#"{"a":"[REDACTED]","b":"[REDACTED]"}"#);
+    }
+
+    #[test]
+    fn a_text_in_their_place_is_refused_and_not_repeated() {
+        let error = read(r#""Authorization: Bearer x7""#).unwrap_err();
+        assert!(error.contains("expected headers: a map of names") && !error.contains("x7"), "{error}");
     }
 
     #[test]
