@@ -185,7 +185,12 @@ impl Store {
     /// The record with that key; `None` if it is not there, or not whole.
     pub(crate) fn read(&self, key: u64) -> Result<Option<Record>, StoreError> {
         guarded(|| {
-            let table = self.database.begin_read()?.open_table(RECORDS)?;
+            let table = match self.database.begin_read()?.open_table(RECORDS) {
+                Ok(table) => table,
+                // Somebody has removed the file, and this is another that nothing has been written to yet.
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
             Ok(table.get(key)?.and_then(|value| whole(key, value.value())))
         })
     }

@@ -91,6 +91,13 @@ async fn a_key_is_not_used_again_by_a_later_run() {
     assert!(keys[0] < keys[1], "{keys:?}");
 }
 
+#[test]
+fn a_new_file_has_no_request_and_is_not_corrupt() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = Store::open(&dir.path().join("queue"), false).unwrap();
+    assert!(matches!(store.read(1), Ok(None)));
+}
+
 /// As on a full disk.
 #[test]
 fn a_corrupt_file_stays_until_what_is_whole_in_it_has_another() {
