@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tests::agent::{Agent, Outcome, Setup};
 use tests::daemon::PATIENCE;
 use tests::due;
@@ -68,7 +69,14 @@ fn the_counters_agree_with_the_file() {
 fn what_cannot_be_delivered_is_counted() {
     let _alone = alone();
     let nobody = format!("localhost:{}", workspace::free_port());
-    let agent = Setup::new().samples_per_second(199).otlp(&nobody).start();
+    // At once, and in the order of the windows: what is tried again is not given up yet.
+    let exporter = json!({
+        "endpoint": nobody,
+        "tls": { "insecure": true },
+        "retry_on_failure": { "enabled": false },
+        "sending_queue": { "num_consumers": 1 },
+    });
+    let agent = Setup::new().samples_per_second(199).exporter("otlp", exporter).start();
     let metrics = scrape_after(&agent, FAILED, &OTLP, 0);
     assert_eq!(metrics.count(SENT, &OTLP), 0);
     let (written, failed) = (written(&agent.stop()), metrics.count(FAILED, &OTLP));
