@@ -27,7 +27,7 @@ pub(crate) struct Frames {
     ranges: FxHashMap<usize, Range>,
     /// By space and address.
     locations: FxHashMap<(usize, Pc), i32>,
-    /// Stacks as sampled: for each run of frames in one space the space, how many they are, and their addresses.
+    /// Stacks as sampled: address and space of each frame.
     sampled: Lists<u64>,
     /// Index of each of those.
     stacks: Vec<i32>,
@@ -156,10 +156,12 @@ fn space(frame: &Frame) -> usize {
 /// Writes what tells frames apart, as [`Frames::sampled`] has it.
 fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     key.clear();
-    for run in frames.chunk_by(|one, next| space(one) == space(next)) {
-        key.extend(run.first().map(|first| space(first) as u64));
-        key.push(run.len() as u64);
-        key.extend(run.iter().map(|frame| frame.pc().0));
+    key.resize(2 * frames.len(), 0);
+    let (pairs, _none) = key.as_chunks_mut();
+    // Done for each frame of each sample: writing both, alike or not, is cheaper than looking for runs of one space.
+    for ([at, relative_to], frame) in pairs.iter_mut().zip(frames) {
+        *at = frame.pc().0;
+        *relative_to = space(frame) as u64;
     }
 }
 
