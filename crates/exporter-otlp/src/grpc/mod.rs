@@ -55,8 +55,7 @@ impl Grpc {
         let targets =
             targets.map(|text| target::parse(text, config.tls.insecure)).collect::<Result<Vec<_>, _>>();
         let targets = targets.map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
-        let needs_tls = targets.iter().any(|target| target.tls);
-        let tls = if needs_tls { Some(Arc::new(Tls::new(&config.tls, ALPN)?)) } else { None };
+        let tls = Tls::if_needed(targets.iter().any(|target| target.tls), &config.tls, ALPN)?;
         targets.into_iter().map(|target| Self::new(config, target, tls.as_ref(), answers)).collect()
     }
 
@@ -67,10 +66,7 @@ impl Grpc {
         answers: &Arc<Answers>,
     ) -> Result<Self, ConnectError> {
         let endpoint = endpoint(config, &target)?;
-        let tls = match tls.filter(|_| target.tls) {
-            Some(tls) => Some((Arc::clone(tls), tls.server_name(target.place.host())?)),
-            None => None,
-        };
+        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.place.host())).transpose()?;
         let connector = Connector { place: target.place, tls, proxy: None, timeout: config.timeout };
         let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(codec::MAX_ANSWER_BYTES)

@@ -59,8 +59,7 @@ impl Http {
         };
         let targets = targets.map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
         let alpn = if config.force_attempt_http2 { HTTP_2_OR_1 } else { HTTP_1 };
-        let needs_tls = targets.iter().any(|target| target.tls);
-        let tls = if needs_tls { Some(Arc::new(Tls::new(&config.tls, alpn)?)) } else { None };
+        let tls = Tls::if_needed(targets.iter().any(|target| target.tls), &config.tls, alpn)?;
         targets.into_iter().map(|target| Self::new(config, target, tls.as_ref(), answers)).collect()
     }
 
@@ -70,10 +69,7 @@ impl Http {
         tls: Option<&Arc<Tls>>,
         answers: &Arc<Answers>,
     ) -> Result<Self, ConnectError> {
-        let tls = match tls.filter(|_| target.tls) {
-            Some(tls) => Some((Arc::clone(tls), tls.server_name(target.place.host())?)),
-            None => None,
-        };
+        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.place.host())).transpose()?;
         let proxy = match &config.proxy_url {
             Some(url) => Some(proxy::parse(url.expose()).map_err(|fault| format!("proxy_url: {fault}"))),
             None => proxy::of_environment(&target.url).transpose(),

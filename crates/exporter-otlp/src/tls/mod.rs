@@ -53,11 +53,30 @@ impl Tls {
         Ok(Self { config: config.clone(), alpn, state })
     }
 
-    /// Name that the certificate of a server must have.
+    /// As [`new`](Self::new), for all of an exporter's servers; reads nothing if none of them is spoken to by TLS.
+    ///
+    /// # Errors
+    /// The key at fault.
+    pub(crate) fn if_needed(
+        needed: bool,
+        config: &TlsConfig,
+        alpn: &'static [&'static [u8]],
+    ) -> Result<Option<Arc<Self>>, ConnectError> {
+        needed.then(|| Self::new(config, alpn).map(Arc::new)).transpose()
+    }
+
+    /// What a connection to `host` needs: this, and the name that the server's certificate must have.
     ///
     /// # Errors
     /// If `host`, or what is in its place, is no name.
-    pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, ConnectError> {
+    pub(crate) fn for_host(
+        self: &Arc<Self>,
+        host: &str,
+    ) -> Result<(Arc<Self>, ServerName<'static>), ConnectError> {
+        Ok((Arc::clone(self), self.server_name(host)?))
+    }
+
+    fn server_name(&self, host: &str) -> Result<ServerName<'static>, ConnectError> {
         let name = self.config.server_name_override.as_deref();
         let key = if name.is_some() { "tls::server_name_override" } else { "endpoint" };
         let name = name.unwrap_or(host).to_owned();
