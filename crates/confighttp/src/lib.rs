@@ -4,7 +4,9 @@
 //! Plain HTTP/1.1. Whoever needs TLS or authentication puts a proxy before it; the defaults listen on `localhost`.
 
 mod endpoint;
+mod format;
 mod server;
 
 pub use endpoint::{Endpoint, ParseError};
+pub use format::Format;
 pub use server::{ListenError, Server};

@@ -8,10 +8,11 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use confighttp::Format;
 
 use crate::config::Config;
 use crate::table::Table;
-use crate::text::{Format, render};
+use crate::text::render;
 
 /// What the page is made of.
 #[derive(Clone, Debug)]

@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use confighttp::Format;
+
 use crate::config::Config;
 use crate::table::{Snapshot, Totals};
 use crate::who::Who;
@@ -12,25 +14,6 @@ const NAME: &str = "process_executable_name";
 const REASON: &str = "reason";
 /// Labels that no constant label may be named like.
 pub(crate) const OWN_LABELS: [&str; 3] = [PATH, NAME, REASON];
-
-/// How it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// [Prometheus' text format](https://prometheus.io/docs/instrumenting/exposition_formats/).
-    Text,
-    /// [OpenMetrics](https://prometheus.io/docs/specs/om/open_metrics_spec/).
-    OpenMetrics,
-}
-
-impl Format {
-    /// Value of the header `content-type`.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
 
 /// The text of a snapshot.
 pub(crate) fn render(snapshot: &Snapshot, config: &Config, format: Format) -> String {

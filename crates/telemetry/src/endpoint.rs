@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use confighttp::Format;
 
-use crate::metrics::exposition::{Format, render};
+use crate::metrics::exposition::render;
 use crate::metrics::family::Family;
 use crate::metrics::{Registry, Views};
 

@@ -4,27 +4,9 @@
 
 use std::fmt::{self, Write as _};
 
+use confighttp::Format;
+
 use super::family::{Distribution, Family, Kind, Series, Value};
-
-/// A format that scrapers read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// [Text format 0.0.4](https://prometheus.io/docs/instrumenting/exposition_formats/).
-    #[default]
-    Text,
-    /// [OpenMetrics 1.0](https://prometheus.io/docs/specs/om/open_metrics_spec/).
-    OpenMetrics,
-}
-
-impl Format {
-    /// Value of the header `content-type`.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
 
 /// Writes `families`. Their names and those of their labels are as [`name`] makes them.
 pub(crate) fn render(families: &[Family], format: Format) -> String {
