@@ -24,6 +24,9 @@ pub enum LossReason {
     /// A sampling timer fired too late (the virtual CPU was stopped, or interrupts were off). Counted where it is
     /// certain that the CPU was busy, so it may be more.
     SampleTimerMissed,
+    /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the working
+    /// time that the kernel reports of that CPU.
+    SampleCpuUnattended,
     /// A sample's record could not be decoded.
     SampleMalformed,
     /// A sample found no scratch memory in the kernel.
@@ -49,9 +52,10 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
+        Self::SampleCpuUnattended,
         Self::SampleMalformed,
         Self::SampleNoScratch,
         Self::SampleQueueFull,
@@ -70,6 +74,7 @@ impl LossReason {
         match self {
             Self::SampleRingFull => "sample_ring_full",
             Self::SampleTimerMissed => "sample_timer_missed",
+            Self::SampleCpuUnattended => "sample_cpu_unattended",
             Self::SampleMalformed => "sample_malformed",
             Self::SampleNoScratch => "sample_no_scratch",
             Self::SampleQueueFull => "sample_queue_full",
@@ -90,6 +95,7 @@ impl LossReason {
             self,
             Self::SampleRingFull
                 | Self::SampleTimerMissed
+                | Self::SampleCpuUnattended
                 | Self::SampleMalformed
                 | Self::SampleNoScratch
                 | Self::SampleQueueFull

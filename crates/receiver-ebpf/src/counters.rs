@@ -4,6 +4,7 @@ use aya::maps::{MapData, PerCpuArray};
 use pdata::LossReason;
 
 use crate::abi::Counter;
+use crate::roster::CpuTicks;
 
 /// Counters that are losses as they stand.
 const LOSSES: [(Counter, LossReason); 6] = [
@@ -18,6 +19,8 @@ const LOSSES: [(Counter, LossReason); 6] = [
 /// Reads the counters, and says by how much they have grown.
 pub(crate) struct Counters {
     map: PerCpuArray<MapData, u64>,
+    /// CPUs that the map has values of, in its order.
+    cpus: Vec<u32>,
     losses: [u64; LOSSES.len()],
     ticks: Ticks,
     unreadable: bool,
@@ -33,9 +36,9 @@ pub(crate) struct Ticks {
 }
 
 impl Counters {
-    /// Counters that start at zero.
-    pub(crate) fn new(map: PerCpuArray<MapData, u64>) -> Self {
-        Self { map, losses: [0; LOSSES.len()], ticks: Ticks::default(), unreadable: false }
+    /// Counters that start at zero, with a value for each CPU that may ever run.
+    pub(crate) fn new(map: PerCpuArray<MapData, u64>, cpus: Vec<u32>) -> Self {
+        Self { map, cpus, losses: [0; LOSSES.len()], ticks: Ticks::default(), unreadable: false }
     }
 
     /// What was lost since the last call.
@@ -57,15 +60,32 @@ impl Counters {
         Ticks { busy: grown(&mut self.ticks.busy, busy), idle: grown(&mut self.ticks.idle, idle) }
     }
 
-    /// One counter, of all CPUs; zero if the kernel refuses, which is logged once.
+    /// Ticks of each CPU's timers so far.
+    pub(crate) fn ticks_by_cpu(&mut self) -> Vec<CpuTicks> {
+        let [busy, idle, missed] = [Counter::TicksBusy, Counter::TicksIdle, Counter::TicksMissed]
+            .map(|counter| self.values(counter));
+        let of = |values: &[u64], at| values.get(at).copied().unwrap_or_default();
+        let ticks = |(at, &cpu): (usize, &u32)| {
+            let (busy, idle, missed) = (of(&busy, at), of(&idle, at), of(&missed, at));
+            CpuTicks { cpu, all: busy + idle, due: busy + missed }
+        };
+        self.cpus.iter().enumerate().map(ticks).collect()
+    }
+
+    /// One counter, of all CPUs.
     fn total(&mut self, counter: Counter) -> u64 {
+        self.values(counter).iter().sum()
+    }
+
+    /// One counter, by CPU; empty if the kernel refuses, which is logged once.
+    fn values(&mut self, counter: Counter) -> Box<[u64]> {
         match self.map.get(&(counter as u32), 0) {
-            Ok(values) => values.iter().sum(),
+            Ok(values) => values.iter().copied().collect(),
             Err(error) => {
                 if !std::mem::replace(&mut self.unreadable, true) {
                     tracing::error!(%error, "the BPF counters cannot be read: losses are not known");
                 }
-                0
+                Box::default()
             }
         }
     }

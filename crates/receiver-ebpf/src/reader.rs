@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, ProcessTransition, Watermark};
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
 use crate::order::{Lateness, Orderer};
 use crate::ring::Ring;
-use crate::sampler::Sampler;
+use crate::sampler::{self, Sampler};
 use crate::sideband::Sideband;
 use crate::statistics::Statistics;
 
@@ -46,6 +46,7 @@ impl Reader {
         loop {
             let last = stop.load(Ordering::Relaxed);
             if last {
+                self.follow_cpus();
                 self.sampler.detach(&mut self.programs);
             } else {
                 self.sampler.obey(&mut self.programs, self.control.period());
@@ -57,8 +58,28 @@ impl Reader {
             if batches.blocking_send(batch).is_err() || last {
                 return;
             }
-            thread::park_timeout(self.poll_interval);
+            self.rest();
         }
+    }
+
+    /// Waits for the next poll, or until somebody wakes the thread, and looks after the CPUs meanwhile.
+    fn rest(&mut self) {
+        let mut left = self.poll_interval;
+        while !left.is_zero() {
+            let step = left.min(sampler::LOOK_EVERY);
+            let before = Instant::now();
+            thread::park_timeout(step);
+            if before.elapsed() < step {
+                return;
+            }
+            self.follow_cpus();
+            left -= step;
+        }
+    }
+
+    fn follow_cpus(&mut self) {
+        let counters = &mut self.counters;
+        self.sampler.follow(&mut self.programs, || counters.ticks_by_cpu());
     }
 
     fn poll(&mut self, last: bool) -> Batch {
@@ -118,7 +139,8 @@ impl Reader {
         let (from, until) = (self.checked, clock::now());
         self.checked = until;
         self.metrics.ticks(self.counters.ticks());
-        for (reason, count) in self.counters.losses().into_iter().chain(malformed) {
+        let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
+        for (reason, count) in self.counters.losses().into_iter().chain(malformed).chain([unattended]) {
             if count > 0 {
                 metrics::lost(reason, count);
                 self.orderer.push(Event::Loss(Loss { from, until, reason, count }));

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aya::util::online_cpus;
 use pdata::{Batch, LossReason, Watermark};
 use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
@@ -19,6 +18,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
+use crate::cpus;
 use crate::error::{ReceiverError, StartError};
 use crate::horizon::Horizon;
 use crate::loader::Programs;
@@ -50,7 +50,7 @@ impl Receiver {
     /// [`StartError`], which names what the machine lacks and the remedy. Nothing stays attached.
     pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
-        let cpus = online_cpus().map_err(|(file, source)| StartError::Cpus { file, source })?;
+        let cpus = cpus::online()?;
         let (mut programs, maps) = Programs::load(cpus.len())?;
         programs.attach_lifecycle()?;
         let sideband = Sideband::open(&cpus, clock::now())?;
@@ -61,7 +61,7 @@ impl Receiver {
         tracing::info!(events = running.len(), "snapshot of running processes read");
         running.into_iter().for_each(|event| orderer.push(event));
         let horizon = Horizon::probe();
-        let sampler = Sampler::attach(&mut programs, cpus, control.period())?;
+        let sampler = Sampler::attach(&mut programs, control.period())?;
         let now = clock::now();
         let reader = Reader {
             control,
@@ -70,7 +70,7 @@ impl Receiver {
             samples: maps.samples,
             lifecycle: maps.lifecycle,
             sideband,
-            counters: Counters::new(maps.counters),
+            counters: Counters::new(maps.counters, cpus::possible()?),
             orderer,
             horizon,
             poll_interval: config.poll_interval,

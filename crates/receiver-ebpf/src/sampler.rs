@@ -1,11 +1,21 @@
-//! The sampling timers, one a CPU, and how their rate changes.
+//! The sampling timers, one a CPU: how they follow the CPUs, and how their rate changes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aya::programs::perf_event::PerfEventLinkId;
+use pdata::KTime;
 
+use crate::clock;
+use crate::cpus;
 use crate::error::StartError;
 use crate::loader::Programs;
+use crate::roster::{CpuTicks, Roster};
+
+/// How often to look for CPUs that have come or gone, at most.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often to add up what CPUs without a timer have missed: the kernel's own figures come in steps of 10 ms.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Running timers.
 ///
@@ -13,29 +23,44 @@ use crate::loader::Programs;
 /// (`PERF_EVENT_IOC_PERIOD` leaves the kernel's `hw.last_period`, which the program reads, as it was).
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    timers: Vec<Timer>,
+    timers: BTreeMap<u32, PerfEventLinkId>,
     /// What the last change asked for, even if the kernel refused.
     wanted: Duration,
-}
-
-#[derive(Debug)]
-struct Timer {
-    cpu: u32,
-    link: PerfEventLinkId,
+    roster: Roster,
+    looked: KTime,
+    settled: KTime,
+    /// CPUs whose timer the kernel has refused, which is logged once for each.
+    refused: Vec<u32>,
+    /// True if the list of CPUs could not be read, which is logged once.
+    blind: bool,
+    /// Samples that CPUs without a timer should have taken, not yet reported.
+    missing: u64,
 }
 
 impl Sampler {
-    /// Starts a timer on each CPU.
-    pub(crate) fn attach(
-        programs: &mut Programs,
-        cpus: Vec<u32>,
-        period: Duration,
-    ) -> Result<Self, StartError> {
-        let timers = cpus
-            .into_iter()
-            .map(|cpu| Ok(Timer { cpu, link: programs.attach_sampler(cpu, period)? }))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { timers, wanted: period })
+    /// Starts a timer on each CPU that is online.
+    pub(crate) fn attach(programs: &mut Programs, period: Duration) -> Result<Self, StartError> {
+        let now = clock::now();
+        let mut sampler = Self {
+            timers: BTreeMap::new(),
+            wanted: period,
+            roster: Roster::new(now),
+            looked: now,
+            settled: now,
+            refused: Vec::new(),
+            blind: false,
+            missing: 0,
+        };
+        for cpu in sampler.roster.plan(&cpus::online()?, &[], period, now).start {
+            match programs.attach_sampler(cpu, period) {
+                Ok(timer) => sampler.started(cpu, timer),
+                // It has gone since, and will be noticed when it is back.
+                Err(_gone) if !cpus::online()?.contains(&cpu) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        sampler.settle(now);
+        Ok(sampler)
     }
 
     /// Changes the period if it is another than before.
@@ -43,29 +68,104 @@ impl Sampler {
     /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the first
     /// time a whole period after, so no instant is counted by both, but for the microseconds between the two steps.
     pub(crate) fn obey(&mut self, programs: &mut Programs, period: Duration) {
-        if std::mem::replace(&mut self.wanted, period) == period {
+        if self.wanted == period {
             return;
         }
-        for timer in &mut self.timers {
-            match programs.attach_sampler(timer.cpu, period) {
-                Ok(link) => programs.detach_sampler(std::mem::replace(&mut timer.link, link)),
+        if let Ok(busy) = cpus::busy() {
+            self.missing += self.roster.renew(&busy, self.wanted, clock::now());
+        }
+        self.wanted = period;
+        for (&cpu, timer) in &mut self.timers {
+            match programs.attach_sampler(cpu, period) {
+                Ok(link) => programs.detach_sampler(std::mem::replace(timer, link)),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(
-                        error,
-                        cpu = timer.cpu,
-                        "the sampling rate of a CPU could not be changed"
-                    );
+                    tracing::error!(error, cpu, "the sampling rate of a CPU could not be changed");
                 }
             }
         }
         tracing::info!(?period, "sampling rate changed");
     }
 
+    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if that was
+    /// looked after a moment ago.
+    ///
+    /// `ticks` reads how often each CPU's timers have ticked.
+    pub(crate) fn follow(&mut self, programs: &mut Programs, ticks: impl FnOnce() -> Vec<CpuTicks>) {
+        let now = clock::now();
+        if now.saturating_since(self.looked) < LOOK_EVERY {
+            return;
+        }
+        self.looked = now;
+        match cpus::online() {
+            Ok(online) => self.adapt(programs, &online, &ticks(), now),
+            Err(error) => {
+                if !std::mem::replace(&mut self.blind, true) {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "CPUs that come online are not noticed");
+                }
+            }
+        }
+        if now.saturating_since(self.settled) >= SETTLE_EVERY {
+            self.settle(now);
+        }
+    }
+
+    fn adapt(&mut self, programs: &mut Programs, online: &[u32], ticks: &[CpuTicks], now: KTime) {
+        let plan = self.roster.plan(online, ticks, self.wanted, now);
+        for cpu in &plan.stop {
+            if let Some(timer) = self.timers.remove(cpu) {
+                programs.detach_sampler(timer);
+            }
+        }
+        let mut started = Vec::new();
+        for cpu in plan.start {
+            match programs.attach_sampler(cpu, self.wanted) {
+                Ok(timer) => {
+                    self.started(cpu, timer);
+                    started.push(cpu);
+                }
+                Err(error) if !self.refused.contains(&cpu) => {
+                    self.refused.push(cpu);
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(
+                        error,
+                        cpu,
+                        "A CPU has no sampling timer: its samples are counted as lost"
+                    );
+                }
+                Err(_known) => {}
+            }
+        }
+        if !plan.stop.is_empty() || !started.is_empty() {
+            let cpus = self.timers.len();
+            tracing::info!(stopped = ?plan.stop, ?started, cpus, "Sampling timers follow the CPUs that are online");
+        }
+    }
+
+    fn started(&mut self, cpu: u32, timer: PerfEventLinkId) {
+        self.timers.insert(cpu, timer);
+        self.roster.started(cpu, clock::now());
+        self.refused.retain(|&refused| refused != cpu);
+    }
+
+    fn settle(&mut self, now: KTime) {
+        // Without figures nothing is counted now, and all of it once there are some.
+        if let Ok(busy) = cpus::busy() {
+            self.settled = now;
+            self.missing += self.roster.settle(&busy, self.wanted, now);
+        }
+    }
+
+    /// How many samples CPUs that had no timer should have taken, since this was last asked.
+    pub(crate) fn take_missing(&mut self) -> u64 {
+        std::mem::take(&mut self.missing)
+    }
+
     /// Stops the timers. What they have sampled stays in the ring.
     pub(crate) fn detach(&mut self, programs: &mut Programs) {
-        for timer in self.timers.drain(..) {
-            programs.detach_sampler(timer.link);
+        for timer in std::mem::take(&mut self.timers).into_values() {
+            programs.detach_sampler(timer);
         }
     }
 }

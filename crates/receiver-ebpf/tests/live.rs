@@ -1,6 +1,8 @@
 //! The receiver against the running kernel.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::process::Command;
@@ -11,68 +13,17 @@ use std::time::{Duration, Instant};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use pdata::{Batch, Event, Frame, LossReason, MappingChange, Pc, Pid, ProcessTransition, Watermark};
-use receiver_ebpf::{Config, Control, Receiver};
+use receiver_ebpf::Config;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use tower::Service;
 
-/// Keeps every batch, and is done with it at once.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Batch>>>);
-
-impl Service<Batch> for Recorder {
-    type Response = Watermark;
-    type Error = Infallible;
-    type Future = Ready<Result<Watermark, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
-        let watermark = batch.watermark;
-        self.0.lock().unwrap().push(batch);
-        ready(Ok(watermark))
-    }
-}
+use support::{Recorder, burn, record_controlled, run};
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own.
 fn record(work: impl FnOnce() + Send + 'static) -> Vec<Batch> {
     record_controlled(|_| work())
-}
-
-/// As [`record`]; `work` may change the receiver meanwhile.
-fn record_controlled(work: impl FnOnce(&Control) + Send + 'static) -> Vec<Batch> {
-    let recorder = Recorder::default();
-    run(Config { samples_per_second: 199, ..Config::default() }, recorder.clone(), work);
-    let batches = recorder.0.lock().unwrap();
-    batches.clone()
-}
-
-fn run<S>(config: Config, next: S, work: impl FnOnce(&Control) + Send + 'static)
-where
-    S: Service<Batch, Response = Watermark, Error = Infallible>,
-{
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let control = Control::new(&config);
-        let receiver = Receiver::start(&config, control.clone()).unwrap();
-        let work = tokio::task::spawn_blocking(move || work(&control));
-        let stop = async { work.await.unwrap() };
-        receiver.run(next, stop).await.unwrap();
-    });
-}
-
-/// Uses so much CPU time, nearly all of it in this program's own code.
-fn burn(time: Duration) {
-    let used = || clock_gettime(ClockId::ThreadCPUTime);
-    let (start, mut x) = (used(), 1u64);
-    while Duration::try_from(used() - start).unwrap() < time {
-        for _ in 0..100_000 {
-            x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-        }
-    }
 }
 
 #[test]

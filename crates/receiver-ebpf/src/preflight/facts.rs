@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-use aya::util::{KernelVersion, online_cpus};
+use aya::util::KernelVersion;
 use rustix::process::{Resource, getrlimit};
 
 use super::{FIRST_PID_NAMESPACE, effective_capabilities};
+use crate::cpus;
 
 /// Facts that decide what works. `None` is what could not be read.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ impl Facts {
             bpf_stats: setting("kernel/bpf_stats_enabled"),
             mlock_kb: setting("kernel/perf_event_mlock_kb"),
             memlock: getrlimit(Resource::Memlock).current,
-            cpus: online_cpus().map_or(1, |cpus| cpus.len()),
+            cpus: cpus::online().map_or(1, |cpus| cpus.len()),
         }
     }
 
