@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tower::{Service, service_fn};
 
+use crate::address::SocketAddress;
 use crate::conn::{Conn, Io};
 use crate::proxy::Proxy;
 use crate::tls::Tls;
@@ -29,50 +29,10 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 /// swallow requests for the quarter of an hour that Linux would try.
 const TCP_USER_TIMEOUT_MS: u32 = 30_000;
 
-/// What to connect to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Host name, or address without brackets, and port.
-    Tcp(String, u16),
-    /// Socket in the file system.
-    Unix(PathBuf),
-}
-
-impl Place {
-    /// A host, as it stands in a URL, and a port.
-    pub(crate) fn tcp(host: &str, port: u16) -> Self {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        Self::Tcp(bare.unwrap_or(host).to_owned(), port)
-    }
-
-    async fn connect(&self) -> io::Result<Box<dyn Io>> {
-        match self {
-            Self::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                sockopt::set_socket_keepalive(&stream, true)?;
-                sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
-                sockopt::set_tcp_keepintvl(&stream, TCP_KEEPALIVE)?;
-                sockopt::set_tcp_user_timeout(&stream, TCP_USER_TIMEOUT_MS)?;
-                Ok(Box::new(stream))
-            }
-            Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-        }
-    }
-
-    /// What the server's certificate has to say, unless the user says otherwise.
-    pub(crate) fn host(&self) -> &str {
-        match self {
-            Self::Tcp(host, _) => host,
-            Self::Unix(_) => "localhost",
-        }
-    }
-}
-
 /// How one server is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    pub(crate) place: Place,
+    pub(crate) address: SocketAddress,
     pub(crate) tls: Option<(Arc<Tls>, ServerName<'static>)>,
     /// Where to go by, and what to ask it for if all it has to do is to pass on bytes.
     pub(crate) proxy: Option<(Proxy, Uri)>,
@@ -89,10 +49,10 @@ impl Connector {
 
     async fn establish(self) -> io::Result<Conn> {
         let io = match &self.proxy {
-            None => self.place.connect().await?,
+            None => dial(&self.address).await?,
             // Asked for each thing in turn.
             Some((proxy, _)) if self.tls.is_none() => {
-                return Ok(Conn::new(proxy.place.connect().await?, false, true));
+                return Ok(Conn::new(dial(&proxy.address).await?, false, true));
             }
             Some((proxy, destination)) => tunnel(proxy, destination.clone()).await?,
         };
@@ -103,12 +63,28 @@ impl Connector {
     }
 }
 
+/// A connection of its own to `address`.
+async fn dial(address: &SocketAddress) -> io::Result<Box<dyn Io>> {
+    match address {
+        SocketAddress::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            sockopt::set_socket_keepalive(&stream, true)?;
+            sockopt::set_tcp_keepidle(&stream, TCP_KEEPALIVE)?;
+            sockopt::set_tcp_keepintvl(&stream, TCP_KEEPALIVE)?;
+            sockopt::set_tcp_user_timeout(&stream, TCP_USER_TIMEOUT_MS)?;
+            Ok(Box::new(stream))
+        }
+        SocketAddress::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+    }
+}
+
 /// A connection through a proxy, by `CONNECT`.
 async fn tunnel(proxy: &Proxy, destination: Uri) -> io::Result<Box<dyn Io>> {
-    let place = proxy.place.clone();
+    let address = proxy.address.clone();
     let connector = service_fn(move |_proxy: Uri| {
-        let place = place.clone();
-        async move { place.connect().await.map(TokioIo::new) }
+        let address = address.clone();
+        async move { dial(&address).await.map(TokioIo::new) }
     });
     let mut tunnel = Tunnel::new(proxy.url.clone(), connector);
     if let Some(auth) = &proxy.auth {

@@ -3,6 +3,7 @@
 //! [`grpc`] and [`http`] make the stage; `stack.rs` shows what it is made of. What carries a request, a transport,
 //! is a `Service` of its own, so that all else is the same for both.
 
+mod address;
 mod answers;
 mod balance;
 mod causes;

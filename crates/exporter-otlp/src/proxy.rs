@@ -3,12 +3,12 @@
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::connect::Place;
+use crate::address::SocketAddress;
 
 /// A proxy to go by.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
-    pub(crate) place: Place,
+    pub(crate) address: SocketAddress,
     pub(crate) url: Uri,
     /// Who asks, as `Proxy-Authorization`.
     pub(crate) auth: Option<HeaderValue>,
@@ -50,8 +50,9 @@ fn of(matcher: &Matcher, destination: &Uri) -> Option<Proxy> {
     if url.scheme_str() != Some("http") {
         return None;
     }
-    let place = Place::tcp(url.host().filter(|host| !host.is_empty())?, url.port_u16().unwrap_or(80));
-    Some(Proxy { place, auth: found.basic_auth().cloned(), url })
+    let address =
+        SocketAddress::tcp(url.host().filter(|host| !host.is_empty())?, url.port_u16().unwrap_or(80));
+    Some(Proxy { address, auth: found.basic_auth().cloned(), url })
 }
 
 #[cfg(test)]
@@ -61,9 +62,9 @@ mod tests {
     #[test]
     fn a_proxy_is_an_http_url_perhaps_with_a_password_that_is_not_told() {
         let proxy = parse("http://me:hunter2@proxy.example.com:3128").unwrap();
-        assert_eq!(proxy.place, Place::tcp("proxy.example.com", 3128));
+        assert_eq!(proxy.address, SocketAddress::tcp("proxy.example.com", 3128));
         assert_eq!(proxy.auth.unwrap(), "Basic bWU6aHVudGVyMg==");
-        assert_eq!(parse("http://proxy").unwrap().place, Place::tcp("proxy", 80));
+        assert_eq!(parse("http://proxy").unwrap().address, SocketAddress::tcp("proxy", 80));
         for text in
             ["", "proxy:3128", "https://me:hunter2@proxy", "socks5://proxy:1080", "http://", "http://a b"]
         {

@@ -8,7 +8,7 @@ use confighttp::Endpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::OWN_LABELS;
+use crate::labels::OWN_LABELS;
 
 /// Configuration of the Prometheus exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

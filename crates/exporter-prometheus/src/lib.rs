@@ -9,6 +9,7 @@
 
 mod config;
 mod exporter;
+mod labels;
 mod metrics;
 mod serve;
 mod table;

@@ -6,14 +6,9 @@ use std::time::Duration;
 use confighttp::Format;
 
 use crate::config::Config;
+use crate::labels::{NAME, PATH, REASON};
 use crate::table::{Snapshot, Totals};
 use crate::who::Who;
-
-const PATH: &str = "process_executable_path";
-const NAME: &str = "process_executable_name";
-const REASON: &str = "reason";
-/// Labels that no constant label may be named like.
-pub(crate) const OWN_LABELS: [&str; 3] = [PATH, NAME, REASON];
 
 /// The text of a snapshot.
 pub(crate) fn render(snapshot: &Snapshot, config: &Config, format: Format) -> String {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::client::{Handle, Unavailable};
 use crate::record::Record;
+use crate::stored::{Handle, Unavailable};
 
 /// Told whether a request is there for good.
 pub(crate) type Then = Box<dyn FnOnce(bool) + Send>;

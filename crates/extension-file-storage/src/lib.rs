@@ -11,6 +11,7 @@
 
 mod backend;
 mod client;
+mod clock;
 mod config;
 mod directory;
 mod error;
@@ -20,13 +21,16 @@ pub mod record;
 mod salvage;
 mod storage;
 mod store;
+mod store_error;
+mod stored;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::{Appended, Client, Handle, Stored, Unavailable};
+pub use client::Client;
 pub use config::Config;
 pub use error::OpenError;
 pub use record::Record;
 pub use storage::FileStorage;
+pub use stored::{Appended, Handle, Stored, Unavailable};

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use memchr::memmem;
 
 use crate::record::{HEADER, MAGIC, Record, announced};
-use crate::store::StoreError;
+use crate::store_error::StoreError;
 
 /// Bytes searched at a time.
 const STEP: usize = 1 << 20;

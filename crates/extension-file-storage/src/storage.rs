@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use crate::client::{Client, Stored};
+use crate::client::Client;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::error::OpenError;
 use crate::inbox::Inbox;
+use crate::stored::Stored;
 use crate::worker::Worker;
 
 /// A directory with a file for each exporter that keeps its queue there.

@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableTable as _, TableDefinition};
-use thiserror::Error;
 
 use crate::backend::FileBackend;
 use crate::record::Record;
 use crate::salvage::salvage;
+use crate::store_error::StoreError;
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
 /// Of pages: what is written is read once or never.
@@ -20,17 +20,6 @@ const CACHE_BYTES: usize = 8 << 20;
 const KEPT_CORRUPT: u32 = 3;
 /// What is saved from a corrupt file is written in transactions of this size.
 const SALVAGE_BYTES: usize = 16 << 20;
-
-/// What went wrong with the file.
-#[derive(Debug, Error)]
-pub(crate) enum StoreError {
-    /// The operating system refused: the disk is full, perhaps.
-    #[error("{0}")]
-    Io(#[source] io::Error),
-    /// What the file holds makes no sense.
-    #[error("the file is corrupt: {0}")]
-    Corrupt(String),
-}
 
 /// An open file.
 #[derive(Debug)]
@@ -247,30 +236,3 @@ fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErr
     catch_unwind(AssertUnwindSafe(act))
         .unwrap_or_else(|_panic| Err(StoreError::Corrupt("the database has given up on it".to_owned())))
 }
-
-/// Tells a corrupt file from a disk that cannot be written.
-fn sort_out(error: redb::Error) -> StoreError {
-    match error {
-        redb::Error::Io(error)
-            if !matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) =>
-        {
-            StoreError::Io(error)
-        }
-        // What has failed before says no more than that.
-        redb::Error::PreviousIo => StoreError::Io(io::Error::other("the file could not be written before")),
-        error => StoreError::Corrupt(error.to_string()),
-    }
-}
-
-/// Each of the database's calls has an error type of its own.
-macro_rules! from_database_errors {
-    ($($error:ident),*) => {
-        $(impl From<redb::$error> for StoreError {
-            fn from(error: redb::$error) -> Self {
-                sort_out(error.into())
-            }
-        })*
-    };
-}
-
-from_database_errors!(CommitError, DatabaseError, StorageError, TableError, TransactionError);

@@ -5,16 +5,17 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 use tracing::{info, trace, warn};
 
-use crate::client::{Handle, Stored, Unavailable};
+use crate::clock::{first_key, unix_seconds};
 use crate::config::Config;
 use crate::directory::Taken;
 use crate::inbox::{Answer, Append, Asked, Inbox};
 use crate::metrics::Metrics;
-use crate::store::{Contents, Found, Store, StoreError};
+use crate::store::{Contents, Found, Store};
+use crate::store_error::StoreError;
+use crate::stored::{Handle, Stored, Unavailable};
 
 /// Between attempts to use a file that has failed, at least.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -22,20 +23,6 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 /// An empty file that has grown beyond this is made anew: a database never gets smaller by itself.
 const LARGE_FILE: u64 = 16 << 20;
-
-/// Seconds since 1970.
-pub(crate) fn unix_seconds() -> u64 {
-    // The wall clock itself: what it stamps is compared with after a restart.
-    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
-}
-
-/// Where keys begin: above those of any earlier run. What has been removed may still lie in the file, and if that has
-/// to be salvaged, a key tells it from what has not.
-fn first_key() -> u64 {
-    let now = clock_gettime(ClockId::Realtime);
-    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
-    u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos)
-}
 
 /// Tells what an earlier run has left.
 pub(crate) type Recovered = Box<dyn FnOnce(Vec<Stored>) + Send>;

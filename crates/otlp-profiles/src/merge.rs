@@ -7,8 +7,8 @@ use prost::Message as _;
 
 use crate::content::{Content, Profile, Sample, count};
 use crate::dictionary::{Attribute, Dictionary, FileMapping, Function, Place, SpanLink};
+use crate::request::Request;
 use crate::split::Splitter;
-use crate::windows::Request;
 
 /// Makes few requests of many, each of at most `max_bytes` as protobuf before compression.
 ///

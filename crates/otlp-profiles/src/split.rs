@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::content::{Content, Order, count};
 use crate::encode::encode;
 use crate::part::Part;
-use crate::windows::Request;
+use crate::request::Request;
 
 /// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames,
 /// each in a file of its own with the longest path, if that is UTF-8 (what is not takes up to three

@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use pdata::{Batch, Watermark};
-use prost::{DecodeError, Message as _};
 
 use crate::event_windows::{Closed, EventWindows};
 use crate::losses::Losses;
+use crate::request::Request;
 use crate::split::Splitter;
 use crate::window::Window;
 
@@ -36,26 +34,6 @@ pub struct Finished {
     pub requests: Vec<Request>,
     /// The answer to the batch once they have been sent or given up on.
     pub done: Watermark,
-}
-
-/// A request in wire form, and what it weighs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// An `ExportProfilesServiceRequest` as protobuf.
-    pub bytes: Bytes,
-    /// Samples in it as the kernel took them: timestamps, not OTLP's `Sample` records, which merge equal
-    /// ones.
-    pub samples: u64,
-}
-
-impl Request {
-    /// The request as a message, for what is not sent as protobuf.
-    ///
-    /// # Errors
-    /// [`DecodeError`] if the bytes are no request, as may be of a file that holds them.
-    pub fn message(&self) -> Result<ExportProfilesServiceRequest, DecodeError> {
-        ExportProfilesServiceRequest::decode(self.bytes.clone())
-    }
 }
 
 impl Windows {

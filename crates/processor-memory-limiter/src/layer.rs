@@ -1,6 +1,5 @@
 //! The component as a tower layer.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,22 +12,8 @@ use crate::error::StartError;
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::metrics::Samples;
+use crate::settings::Settings;
 use crate::watch::Watch;
-
-/// What can sample less.
-pub trait Throttle: fmt::Debug + Send + Sync {
-    /// Divides the sampling rate by this, at least 1. Called often, mostly with what it was told before; must not block.
-    fn set_divisor(&self, divisor: u32);
-}
-
-/// What the assembler gives a limiter beside its configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Component id, such as `memory_limiter`: the label `processor` in metrics.
-    pub id: Arc<str>,
-    /// What samples.
-    pub throttle: Arc<dyn Throttle>,
-}
 
 /// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind it.
 #[derive(Clone, Debug)]

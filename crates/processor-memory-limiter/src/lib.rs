@@ -19,9 +19,11 @@ mod limiter;
 mod limits;
 mod machine;
 mod metrics;
+mod settings;
 mod sys;
 mod watch;
 
 pub use config::Config;
 pub use error::StartError;
-pub use layer::{MemoryLimiter, MemoryLimiterLayer, Settings, Throttle};
+pub use layer::{MemoryLimiter, MemoryLimiterLayer};
+pub use settings::{Settings, Throttle};

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::StartError;
-use crate::layer::{Settings, Throttle};
 use crate::limiter::{Action, Limiter};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::metrics::Memory;
+use crate::settings::{Settings, Throttle};
 use crate::sys;
 
 /// A watch that is kept; dropping it ends it and takes back what it asked of the sampler.

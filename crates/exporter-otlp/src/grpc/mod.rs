@@ -66,8 +66,8 @@ impl Grpc {
         answers: &Arc<Answers>,
     ) -> Result<Self, ConnectError> {
         let endpoint = endpoint(config, &target)?;
-        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.place.host())).transpose()?;
-        let connector = Connector { place: target.place, tls, proxy: None, timeout: config.timeout };
+        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.address.host())).transpose()?;
+        let connector = Connector { address: target.address, tls, proxy: None, timeout: config.timeout };
         let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(codec::MAX_ANSWER_BYTES)
             // grpc-go answers in the encoding of the request, whether it is asked to or not.

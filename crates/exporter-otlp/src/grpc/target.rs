@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use http::uri::Authority;
 
-use crate::connect::Place;
+use crate::address::SocketAddress;
 
 /// What stands for the host of a socket in the file system, as in gRPC's other libraries.
 const UNIX_AUTHORITY: &str = "localhost";
@@ -12,7 +12,7 @@ const UNIX_AUTHORITY: &str = "localhost";
 /// A server, and whether to speak TLS to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) place: Place,
+    pub(crate) address: SocketAddress,
     pub(crate) tls: bool,
     /// What it is called in requests.
     pub(crate) authority: Authority,
@@ -72,7 +72,7 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
         None if bare && scheme == Some("https") => 443,
         None => return refuse("has no valid port"),
     };
-    Ok(Target { place: Place::tcp(authority.host(), port), tls, authority })
+    Ok(Target { address: SocketAddress::tcp(authority.host(), port), tls, authority })
 }
 
 fn unix(path: &str, insecure: bool) -> Option<Target> {
@@ -83,7 +83,7 @@ fn unix(path: &str, insecure: bool) -> Option<Target> {
     };
     let is_path = !path.is_empty() && !path.contains('\0');
     is_path.then(|| Target {
-        place: Place::Unix(PathBuf::from(path)),
+        address: SocketAddress::Unix(PathBuf::from(path)),
         tls: !insecure,
         authority: Authority::from_static(UNIX_AUTHORITY),
     })
@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_as_the_collector_does() {
-        let tcp = |host: &str, port| Place::tcp(host, port);
-        for (text, insecure, place, authority, tls) in [
+        let tcp = |host: &str, port| SocketAddress::tcp(host, port);
+        for (text, insecure, address, authority, tls) in [
             ("localhost:4317", true, tcp("localhost", 4317), "localhost:4317", false),
             ("localhost:4317", false, tcp("localhost", 4317), "localhost:4317", true),
             ("[::1]:4317", true, tcp("::1", 4317), "[::1]:4317", false),
@@ -112,10 +112,10 @@ mod tests {
                 true,
             ),
             ("dns:///collector:4317", true, tcp("collector", 4317), "collector:4317", false),
-            ("unix:///run/otel.sock", true, Place::Unix("/run/otel.sock".into()), "localhost", false),
-            ("unix:otel.sock", true, Place::Unix("otel.sock".into()), "localhost", false),
+            ("unix:///run/otel.sock", true, SocketAddress::Unix("/run/otel.sock".into()), "localhost", false),
+            ("unix:otel.sock", true, SocketAddress::Unix("otel.sock".into()), "localhost", false),
         ] {
-            let expected = Target { place, tls, authority: Authority::from_static(authority) };
+            let expected = Target { address, tls, authority: Authority::from_static(authority) };
             assert_eq!(parse(text, insecure), Ok(expected), "{text}");
         }
     }

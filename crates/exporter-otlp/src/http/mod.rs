@@ -69,7 +69,7 @@ impl Http {
         tls: Option<&Arc<Tls>>,
         answers: &Arc<Answers>,
     ) -> Result<Self, ConnectError> {
-        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.place.host())).transpose()?;
+        let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.address.host())).transpose()?;
         let proxy = match &config.proxy_url {
             Some(url) => Some(proxy::parse(url.expose()).map_err(|fault| format!("proxy_url: {fault}"))),
             None => proxy::of_environment(&target.url).transpose(),
@@ -78,7 +78,7 @@ impl Http {
         let body = Body { encoding: config.encoding, compression: config.compression };
         let headers = headers(config, body, proxy.as_ref().filter(|_| !target.tls))?;
         let proxy = proxy.map(|proxy| (proxy, target.url.clone()));
-        let connector = Connector { place: target.place.clone(), tls, proxy, timeout: config.timeout };
+        let connector = Connector { address: target.address.clone(), tls, proxy, timeout: config.timeout };
         let idle = Some(config.idle_conn_timeout).filter(|timeout| !timeout.is_zero());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::connect::Place;
+use crate::address::SocketAddress;
 
 /// Added to `endpoint`.
 const PATH: &str = "/v1development/profiles";
@@ -10,7 +10,7 @@ const PATH: &str = "/v1development/profiles";
 /// A URL to send to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) place: Place,
+    pub(crate) address: SocketAddress,
     pub(crate) tls: bool,
     pub(crate) url: Uri,
 }
@@ -45,7 +45,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         return refuse("has no valid port");
     }
     let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    Ok(Target { place: Place::tcp(authority.host(), port), tls, url })
+    Ok(Target { address: SocketAddress::tcp(authority.host(), port), tls, url })
 }
 
 /// Reads the URL of a server, to which the path for profiles is added.
@@ -86,12 +86,12 @@ mod tests {
             let target = parse_base(text).unwrap();
             assert_eq!(
                 target,
-                Target { place: Place::tcp(place.0, place.1), tls, url: url.parse().unwrap() }
+                Target { address: SocketAddress::tcp(place.0, place.1), tls, url: url.parse().unwrap() }
             );
         }
         let whole = parse("http://localhost/v1/profiles?a=b").unwrap();
         assert_eq!(whole.url, "http://localhost/v1/profiles?a=b");
-        assert_eq!(whole.place, Place::tcp("localhost", 80));
+        assert_eq!(whole.address, SocketAddress::tcp("localhost", 80));
     }
 
     #[test]

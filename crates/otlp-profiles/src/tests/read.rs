@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfil
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::profiles::v1development::*;
 
-use crate::windows::{Request, Windows};
+use crate::{Request, Windows};
 use pdata::{Batch, Watermark};
 
 /// One timestamp of one sample with all that is said of it, in text.

@@ -1,0 +1,25 @@
+//! What is sent.
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
+use prost::{DecodeError, Message as _};
+
+/// A request in wire form, and what it weighs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// An `ExportProfilesServiceRequest` as protobuf.
+    pub bytes: Bytes,
+    /// Samples in it as the kernel took them: timestamps, not OTLP's `Sample` records, which merge equal
+    /// ones.
+    pub samples: u64,
+}
+
+impl Request {
+    /// The request as a message, for what is not sent as protobuf.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are no request, as may be of a file that holds them.
+    pub fn message(&self) -> Result<ExportProfilesServiceRequest, DecodeError> {
+        ExportProfilesServiceRequest::decode(self.bytes.clone())
+    }
+}
