@@ -1,0 +1,331 @@
+//! The entries of `.eh_frame` and `.debug_frame`: what functions share (CIE) and what each has of its own (FDE).
+
+use rustc_hash::FxHashMap;
+
+use crate::cursor::{ABSOLUTE, Cursor};
+use crate::elf::Section;
+use crate::interpret::{Program, State};
+use crate::window::{Budget, Window};
+use crate::{ByteSource, Machine, UnwindError};
+
+/// The longest entry that is read. The longest of a Debian image has 30 KiB.
+const MAX_ENTRY: u64 = 1 << 20;
+/// The most CIEs that are kept; beyond it all are read anew.
+const MAX_CIES: usize = 256;
+
+/// Which of the two sections: they differ in how an FDE names its CIE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialect {
+    EhFrame,
+    DebugFrame,
+}
+
+/// What the functions of one CIE share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cie {
+    pub(crate) code_factor: u64,
+    pub(crate) data_factor: i64,
+    /// How addresses are encoded.
+    pub(crate) encoding: u8,
+    /// Whether FDEs have a length of augmentation data.
+    augmented: bool,
+    pub(crate) signal: bool,
+    /// State at the first instruction.
+    pub(crate) initial: State,
+}
+
+impl Cie {
+    /// The byte offset of a factored one.
+    pub(crate) fn factored(&self, offset: u64) -> Option<i64> {
+        i64::try_from(offset).ok()?.checked_mul(self.data_factor)
+    }
+}
+
+/// A function's entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fde {
+    /// Address of the first instruction, and of the first one behind the function.
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    cie: u64,
+    /// The instructions, by offset from the start of the section.
+    instructions: u64,
+    length: u64,
+}
+
+/// An entry whose length is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Offset of the first byte after the length.
+    body: u64,
+    length: u64,
+    wide: bool,
+}
+
+impl Entry {
+    /// The offset of the next entry.
+    pub(crate) fn end(self) -> u64 {
+        self.body + self.length
+    }
+}
+
+/// Entries of one section, and the CIEs read so far.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    pub(crate) section: Section,
+    dialect: Dialect,
+    machine: Machine,
+    cies: FxHashMap<u64, Option<Cie>>,
+    shared: Window,
+    own: Window,
+}
+
+impl Entries {
+    pub(crate) fn new(section: Section, dialect: Dialect, machine: Machine) -> Self {
+        Self {
+            section,
+            dialect,
+            machine,
+            cies: FxHashMap::default(),
+            shared: Window::default(),
+            own: Window::default(),
+        }
+    }
+
+    /// The bytes that this holds in memory, about.
+    pub(crate) fn memory(&self) -> usize {
+        self.cies.len() * size_of::<(u64, Option<Cie>)>() + 2 * (64 << 10)
+    }
+
+    /// Gives back what only makes the next page faster.
+    pub(crate) fn shrink(&mut self) {
+        self.cies = FxHashMap::default();
+        self.shared = Window::default();
+        self.own = Window::default();
+    }
+
+    fn bytes<'w, S: ByteSource + ?Sized>(
+        window: &'w mut Window,
+        section: Section,
+        source: &S,
+        at: u64,
+        length: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<Cursor<'w>>, UnwindError> {
+        if at.checked_add(length).is_none_or(|end| end > section.size) {
+            return Ok(None);
+        }
+        let bytes = window.at(source, section.offset + at, length, budget)?;
+        Ok(bytes.map(|bytes| Cursor::new(bytes, section.address.wrapping_add(at))))
+    }
+
+    /// The entry at `at`; `None` at the end of the section.
+    pub(crate) fn entry<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        at: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<Entry>, UnwindError> {
+        Self::entry_by(&mut self.own, self.section, source, at, budget)
+    }
+
+    fn entry_by<S: ByteSource + ?Sized>(
+        window: &mut Window,
+        section: Section,
+        source: &S,
+        at: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<Entry>, UnwindError> {
+        let Some(mut head) = Self::bytes(window, section, source, at, 4, budget)? else { return Ok(None) };
+        let entry = match head.u32() {
+            None | Some(0) => return Ok(None),
+            Some(u32::MAX) => {
+                let Some(mut head) = Self::bytes(window, section, source, at + 4, 8, budget)? else {
+                    return Ok(None);
+                };
+                Entry { body: at + 12, length: head.u64().unwrap_or(0), wide: true }
+            }
+            Some(length) => Entry { body: at + 4, length: length.into(), wide: false },
+        };
+        // A length of 4 holds nothing but the id. Lengths that lead out of the section end it.
+        let fits = entry.body.checked_add(entry.length).is_some_and(|end| end <= section.size);
+        Ok((fits && entry.length >= 4).then_some(entry))
+    }
+
+    /// Reads an FDE; `None` for a CIE and for what is malformed or of no known function.
+    pub(crate) fn fde<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        entry: Entry,
+        budget: &mut Budget,
+    ) -> Result<Option<Fde>, UnwindError> {
+        if entry.length > MAX_ENTRY {
+            return Ok(None);
+        }
+        let Some((cie_at, _)) = self.id(source, entry, budget)? else { return Ok(None) };
+        let Some(cie) = self.cie(source, cie_at, budget)? else { return Ok(None) };
+        let (encoding, augmented) = (cie.encoding, cie.augmented);
+        let (section, id_size) = (self.section.address, self.id_size(entry));
+        let Some(body) = Self::bytes(&mut self.own, self.section, source, entry.body, entry.length, budget)?
+        else {
+            return Ok(None);
+        };
+        let fde = (|mut body: Cursor<'_>| {
+            body.take(id_size)?;
+            let start = body.pointer(encoding, None)?;
+            let end = start.checked_add(body.formatted(encoding)?)?;
+            if augmented {
+                let length = body.uleb()?;
+                body.take(length)?;
+            }
+            let instructions = body.address().wrapping_sub(section);
+            Some(Fde { start, end, cie: cie_at, instructions, length: body.rest().len() as u64 })
+        })(body);
+        Ok(fde)
+    }
+
+    /// The bytes of the id of an entry.
+    fn id_size(&self, entry: Entry) -> u64 {
+        if entry.wide && self.dialect == Dialect::DebugFrame { 8 } else { 4 }
+    }
+
+    /// The offset of the CIE that an FDE names, and whether the id is eight bytes wide. `None` for a CIE.
+    fn id<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        entry: Entry,
+        budget: &mut Budget,
+    ) -> Result<Option<(u64, bool)>, UnwindError> {
+        let size = self.id_size(entry);
+        if entry.length < size {
+            return Ok(None);
+        }
+        let Some(mut id) = Self::bytes(&mut self.own, self.section, source, entry.body, size, budget)? else {
+            return Ok(None);
+        };
+        let wide = size == 8;
+        let value = if wide { id.u64() } else { id.u32().map(u64::from) };
+        let at = match (self.dialect, value) {
+            (_, None) | (Dialect::EhFrame, Some(0)) => None,
+            (Dialect::EhFrame, Some(back)) => entry.body.checked_sub(back),
+            (Dialect::DebugFrame, Some(at)) => {
+                let cie = if wide { u64::MAX } else { u32::MAX.into() };
+                (at != cie).then_some(at)
+            }
+        };
+        Ok(at.map(|at| (at, wide)))
+    }
+
+    fn cie<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        at: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<&Cie>, UnwindError> {
+        if !self.cies.contains_key(&at) {
+            let cie = self.read_cie(source, at, budget)?;
+            if self.cies.len() >= MAX_CIES {
+                self.cies.clear();
+            }
+            self.cies.insert(at, cie);
+        }
+        Ok(self.cies.get(&at).and_then(Option::as_ref))
+    }
+
+    fn read_cie<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        at: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<Cie>, UnwindError> {
+        let Some(entry) = Self::entry_by(&mut self.shared, self.section, source, at, budget)? else {
+            return Ok(None);
+        };
+        if entry.length > MAX_ENTRY {
+            return Ok(None);
+        }
+        budget.spend(entry.length)?;
+        let id_size = self.id_size(entry);
+        let body = Self::bytes(&mut self.shared, self.section, source, entry.body, entry.length, budget)?;
+        Ok(body.and_then(|body| parse_cie(body, id_size, self.dialect, self.machine)))
+    }
+
+    /// Hands over the states of a function, as [`Program::run`] does.
+    pub(crate) fn states<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        fde: Fde,
+        budget: &mut Budget,
+        emit: impl FnMut(u64, u64, &State, bool) -> bool,
+    ) -> Result<(), UnwindError> {
+        budget.spend(fde.length)?;
+        let mut emit = emit;
+        // Read again where the cache of CIEs was cleared since.
+        if self.cie(source, fde.cie, budget)?.is_none() {
+            return Ok(());
+        }
+        let Some(Some(cie)) = self.cies.get(&fde.cie) else { return Ok(()) };
+        let instructions =
+            Self::bytes(&mut self.own, self.section, source, fde.instructions, fde.length, budget)?;
+        if let Some(instructions) = instructions {
+            let program = Program { machine: self.machine, cie, start: fde.start, end: fde.end };
+            program.run(instructions, |from, to, state| emit(from, to, state, cie.signal));
+        }
+        Ok(())
+    }
+}
+
+fn parse_cie(mut body: Cursor<'_>, id_size: u64, dialect: Dialect, machine: Machine) -> Option<Cie> {
+    let id = body.take(id_size)?;
+    let expected = if dialect == Dialect::EhFrame { 0 } else { 0xff };
+    if id.iter().any(|byte| *byte != expected) {
+        return None;
+    }
+    let version = body.u8()?;
+    if !matches!(version, 1 | 3 | 4) {
+        return None;
+    }
+    let augmentation = body.string()?;
+    if version == 4 {
+        let (address_size, segment_size) = (body.u8()?, body.u8()?);
+        if address_size != 8 || segment_size != 0 {
+            return None;
+        }
+    }
+    let mut cie =
+        Cie { code_factor: body.uleb()?, data_factor: body.sleb()?, encoding: ABSOLUTE, ..Cie::default() };
+    let return_register = if version == 1 { body.u8()?.into() } else { body.uleb()? };
+    if return_register != crate::interpret::Registers::of(machine).ra.into() {
+        return None;
+    }
+    if let Some((first, rest)) = augmentation.split_first() {
+        if *first != b'z' {
+            return None;
+        }
+        cie.augmented = true;
+        let length = body.uleb()?;
+        let address = body.address();
+        let mut data = Cursor::new(body.take(length)?, address);
+        for letter in rest {
+            match letter {
+                b'L' => {
+                    data.u8()?;
+                }
+                b'P' => {
+                    let encoding = data.u8()?;
+                    data.formatted(encoding)?;
+                }
+                b'R' => cie.encoding = data.u8()?,
+                b'S' => cie.signal = true,
+                // Pointer authentication with the second key, memory tagging: no data.
+                b'B' | b'G' => {}
+                // Data follows whose length is not known; what stands behind it is skipped as a whole.
+                _ => break,
+            }
+        }
+    }
+    let program = Program { machine, cie: &cie, start: 0, end: 0 };
+    let initial = program.run(body, |_, _, _| true)?;
+    cie.initial = initial;
+    Some(cie)
+}

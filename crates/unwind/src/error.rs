@@ -1,0 +1,28 @@
+//! Why a file or a page has no rows.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why a file cannot be unwound by its tables, or one of its pages could not be built.
+#[derive(Debug, Error)]
+pub enum UnwindError {
+    /// The bytes could not be read.
+    #[error("cannot read the file")]
+    Read(#[from] io::Error),
+    /// The file is no little-endian ELF64 file of a machine that this crate knows.
+    #[error("the file is not a 64-bit little-endian ELF file for x86-64 or aarch64")]
+    OtherFormat,
+    /// A part of the file contradicts another one, or ends early.
+    #[error("{part} is malformed")]
+    Malformed {
+        /// The part.
+        part: &'static str,
+    },
+    /// A bound of this crate was met.
+    #[error("{part} is larger than this agent reads")]
+    TooLarge {
+        /// The part.
+        part: &'static str,
+    },
+}

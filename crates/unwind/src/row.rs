@@ -1,0 +1,77 @@
+//! The rows of one page: from which byte on which rule holds.
+
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::RuleId;
+
+/// From which byte of a page on which rule holds: the byte in bits 0-15, the rule in bits 16-29, two bits spare.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, IntoBytes, Immutable)]
+#[repr(transparent)]
+pub struct Row(u32);
+
+impl Row {
+    pub(crate) fn new(low: u16, rule: RuleId) -> Self {
+        Self(u32::from(low) | u32::from(rule.bits()) << 16)
+    }
+
+    /// The lower 16 bits of the file offset from which the rule holds.
+    #[must_use]
+    pub fn low(self) -> u16 {
+        (self.0 & 0xffff) as u16
+    }
+
+    /// The rule.
+    #[must_use]
+    pub fn rule(self) -> RuleId {
+        RuleId::from_bits(((self.0 >> 16) & 0x3fff) as u16)
+    }
+}
+
+/// The rows of 64 KiB of a file, by offset. The first row is always at byte 0, so that nothing depends on the page
+/// before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PageRows {
+    rows: Vec<Row>,
+}
+
+impl PageRows {
+    /// The bytes of file offset that a page covers, as a power of two.
+    pub const SHIFT: u32 = 16;
+    /// The bytes of file offset that a page covers.
+    pub const SIZE: u64 = 1 << Self::SHIFT;
+
+    pub(crate) fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// Says that `rule` holds from byte `low` on. Calls come in ascending order of `low`; the last one for a byte wins.
+    pub(crate) fn push(&mut self, low: u16, rule: RuleId) {
+        if let [.., last] = self.rows.as_mut_slice()
+            && last.low() == low
+        {
+            self.rows.pop();
+        }
+        if self.rows.last().is_none_or(|last| last.rule() != rule) {
+            self.rows.push(Row::new(low, rule));
+        }
+    }
+
+    /// The rows, ascending, never empty.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Whether no table covers any byte of the page.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        matches!(self.rows.as_slice(), [only] if only.rule() == RuleId::GAP)
+    }
+
+    /// The rule of a byte of the page.
+    #[must_use]
+    pub fn rule_at(&self, low: u16) -> RuleId {
+        let after = self.rows.partition_point(|row| row.low() <= low);
+        after.checked_sub(1).and_then(|at| self.rows.get(at)).map_or(RuleId::GAP, |row| row.rule())
+    }
+}

@@ -1,0 +1,210 @@
+//! How one step from a frame to its caller goes, and the table of all such steps.
+
+use rustc_hash::FxHashMap;
+use zerocopy::{Immutable, IntoBytes};
+
+/// How the canonical frame address is found: the stack pointer of the caller after the call returned.
+///
+/// The numbers are the contract with `ebpf/unwind.bpf.h`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
+#[repr(u8)]
+pub enum Cfa {
+    /// No table covers the pc: only the frame pointer may help.
+    #[default]
+    Gap = 0,
+    /// The table needs what a walk cannot do: the stack ends here.
+    Unsupported = 1,
+    /// The outermost frame of a thread.
+    Root = 2,
+    /// A signal frame: all registers are in memory, at a place that the kernel's ABI fixes.
+    Signal = 3,
+    /// Stack pointer + `cfa_offset`.
+    Sp = 4,
+    /// Frame pointer + `cfa_offset`.
+    Fp = 5,
+    /// Register `register` + `cfa_offset`: known in an interrupted frame, and in those above it where `kept` says so.
+    Register = 6,
+    /// Stack pointer + 8, and 8 more from byte `cfa_offset` of a 16-byte entry on: procedure linkage table of x86-64.
+    Plt = 7,
+    /// The word at the stack pointer + `cfa_offset`, plus `add`.
+    AtSp = 8,
+    /// The word at the frame pointer + `cfa_offset`, plus `add`.
+    AtFp = 9,
+}
+
+/// Where the caller's frame pointer is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
+#[repr(u8)]
+pub enum SavedFp {
+    /// In its register, untouched.
+    #[default]
+    Same = 0,
+    /// In memory at CFA + `fp_offset`.
+    AtCfa = 1,
+    /// In memory at the frame pointer + `fp_offset`.
+    AtFp = 2,
+    /// Nowhere that a walk can reach.
+    Lost = 3,
+}
+
+/// Where the return address is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
+#[repr(u8)]
+pub enum ReturnAddress {
+    /// In memory at CFA + `ra_offset`.
+    #[default]
+    AtCfa = 0,
+    /// In the link register (aarch64): only in an interrupted frame.
+    LinkRegister = 1,
+    /// In register `register` (x86-64, `vfork`): only in an interrupted frame.
+    Register = 2,
+    /// As `AtCfa`, but the interrupted frame of a thread whose result register is 0 is a root: the first
+    /// instructions of a thread that `clone` made, on a stack that holds no return address yet.
+    AtCfaUnlessChild = 3,
+}
+
+/// One step from a frame to its caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Rule {
+    /// How the CFA is found.
+    pub cfa: Cfa,
+    /// Where the caller's frame pointer is.
+    pub fp: SavedFp,
+    /// Where the return address is.
+    pub ra: ReturnAddress,
+    /// A register in DWARF's numbers, where `cfa` or `ra` names one.
+    pub register: u8,
+    /// Bytes, as `cfa` says.
+    pub cfa_offset: i32,
+    /// Bytes, as `fp` says.
+    pub fp_offset: i16,
+    /// Bytes from the CFA.
+    pub ra_offset: i16,
+    /// Bytes added to a CFA read from memory.
+    pub add: i16,
+    /// Where rbx is, in the dynamic linker of x86-64, whose `_dl_runtime_resolve` has its CFA there. 1: in its register;
+    /// negative: in memory at CFA + `kept`; 0: not known.
+    pub kept: i16,
+}
+
+const _: () = assert!(size_of::<Rule>() == 16);
+
+impl Rule {
+    /// No table covers the pc.
+    pub const GAP: Self = Self::only(Cfa::Gap);
+    /// What a walk cannot do.
+    pub const UNSUPPORTED: Self = Self::only(Cfa::Unsupported);
+    /// The outermost frame.
+    pub const ROOT: Self = Self::only(Cfa::Root);
+    /// A signal frame.
+    pub const SIGNAL: Self = Self::only(Cfa::Signal);
+
+    const fn only(cfa: Cfa) -> Self {
+        Self {
+            cfa,
+            fp: SavedFp::Same,
+            ra: ReturnAddress::AtCfa,
+            register: 0,
+            cfa_offset: 0,
+            fp_offset: 0,
+            ra_offset: 0,
+            add: 0,
+            kept: 0,
+        }
+    }
+
+    /// A function of x86-64 with `depth` bytes between its stack pointer and the CFA, which touches nothing else.
+    pub(crate) const fn pushed(depth: i32) -> Self {
+        let mut rule = Self::only(Cfa::Sp);
+        rule.cfa_offset = depth;
+        rule.ra_offset = -8;
+        rule
+    }
+}
+
+/// The index of a rule in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct RuleId(u16);
+
+impl RuleId {
+    /// The id of [`Rule::GAP`] in every table.
+    pub const GAP: Self = Self(0);
+    /// The id of [`Rule::UNSUPPORTED`] in every table.
+    pub const UNSUPPORTED: Self = Self(1);
+
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// The index in the table, below [`RuleTable::CAPACITY`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+
+    pub(crate) fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+/// All rules of all files. Rules are only ever added, so that a reader of the shared table needs no lock.
+#[derive(Debug)]
+pub struct RuleTable {
+    rules: Vec<Rule>,
+    ids: FxHashMap<Rule, RuleId>,
+    overflows: u64,
+}
+
+impl RuleTable {
+    /// The most rules there can be: a row has 14 bits for them. All files of a Debian image need 4,447.
+    pub const CAPACITY: usize = 1 << 14;
+
+    /// A table of the rules that have fixed ids.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut table = Self { rules: Vec::new(), ids: FxHashMap::default(), overflows: 0 };
+        table.id(Rule::GAP);
+        table.id(Rule::UNSUPPORTED);
+        table
+    }
+
+    /// The id of `rule`, which is added if it is new. A full table answers [`RuleId::UNSUPPORTED`] and counts it.
+    pub fn id(&mut self, rule: Rule) -> RuleId {
+        if let Some(id) = self.ids.get(&rule) {
+            return *id;
+        }
+        let Some(id) = u16::try_from(self.rules.len()).ok().filter(|_| self.rules.len() < Self::CAPACITY)
+        else {
+            self.overflows += 1;
+            return RuleId::UNSUPPORTED;
+        };
+        self.rules.push(rule);
+        self.ids.insert(rule, RuleId(id));
+        RuleId(id)
+    }
+
+    /// The rule of an id of this table.
+    #[must_use]
+    pub fn rule(&self, id: RuleId) -> Rule {
+        self.rules.get(id.index()).copied().unwrap_or(Rule::UNSUPPORTED)
+    }
+
+    /// All rules, by id.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// How often a new rule found the table full.
+    #[must_use]
+    pub fn overflows(&self) -> u64 {
+        self.overflows
+    }
+}
+
+impl Default for RuleTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
