@@ -22,6 +22,7 @@ test:
 
 lint:
 	@scripts/setup.sh build
+	scripts/markdown-lines.py $$(git ls-files '*.md')
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 

@@ -25,6 +25,7 @@ clang_is_new_enough || packages="$packages clang-19"
 [ -e /usr/include/linux/bpf.h ] || packages="$packages linux-libc-dev"
 command -v "${CC:-cc}" >/dev/null || packages="$packages gcc"
 [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
+command -v python3 >/dev/null || packages="$packages python3"
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 fi
