@@ -14,6 +14,7 @@ use crate::collector::Collector;
 use crate::daemon::{Daemon, Ended};
 use crate::metrics::Metrics;
 use crate::otlp::OtlpFile;
+use crate::overlay::merge;
 use crate::workspace;
 
 /// What an agent is to do.
@@ -201,23 +202,6 @@ impl Setup {
         let daemon = Daemon::start("the agent", &mut self.command());
         daemon.wait_for_log("Everything is ready.");
         Agent { daemon, setup: self }
-    }
-}
-
-/// Merges `over` into `config`: maps key by key, a `null` takes its key away, all else replaces.
-pub fn merge(config: &mut Value, over: &Value) {
-    match (config, over) {
-        (Value::Object(config), Value::Object(over)) => {
-            for (key, value) in over {
-                match value {
-                    Value::Null => {
-                        config.remove(key);
-                    }
-                    value => merge(config.entry(key).or_insert(Value::Null), value),
-                }
-            }
-        }
-        (config, over) => *config = over.clone(),
     }
 }
 

@@ -9,9 +9,9 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::agent::merge;
 use crate::daemon::Daemon;
 use crate::otlp::OtlpFile;
+use crate::overlay::merge;
 use crate::workspace;
 
 /// What a lane speaks.

@@ -12,6 +12,7 @@ pub mod http;
 mod lines;
 pub mod metrics;
 pub mod otlp;
+pub mod overlay;
 pub mod program;
 pub mod prometheus;
 pub mod reader;

@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::agent::{Agent, Setup, merge};
+use tests::agent::{Agent, Setup};
 use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
+use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
 use tests::prometheus::{JOB, Prometheus, promtool};
 use tests::{http, workspace};

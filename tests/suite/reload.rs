@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::agent::{Agent, Setup, merge};
+use tests::agent::{Agent, Setup};
 use tests::collector::Collector;
 use tests::daemon::PATIENCE;
 use tests::due;
 use tests::otlp::{OtlpFile, Resource};
+use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
 use tests::validator::{self, Rule};
 

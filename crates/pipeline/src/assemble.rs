@@ -16,7 +16,7 @@ use crate::components::{Host, ProcessorSettings, Stage, stage};
 use crate::config::Pipeline;
 use crate::layer::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch, TapLayer};
 use crate::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
-use crate::run::AgentError;
+use crate::run::error::AgentError;
 
 /// The beginning of a pipeline, and its ends.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 pub mod config;
 
 mod endpoint;
+mod error;
 mod logs;
 mod metrics;
 mod process;
@@ -13,8 +14,7 @@ mod resource;
 
 use std::net::SocketAddr;
 
-use confighttp::{Endpoint, ListenError, Server};
-use thiserror::Error;
+use confighttp::{Endpoint, Server};
 use tracing::info;
 use uuid::Uuid;
 
@@ -22,33 +22,7 @@ use crate::config::{Prometheus, Telemetry};
 use crate::endpoint::{Shown, Source};
 use crate::logs::Log;
 use crate::metrics::{Registry, Views};
-
-/// Why the agent cannot report on itself.
-#[derive(Debug, Error)]
-pub enum TelemetryError {
-    /// The metrics endpoint cannot be opened.
-    #[error(
-        "service::telemetry::metrics::readers::0::pull::exporter::prometheus: {0}; set another host or port there, or \
-         service::telemetry::metrics::level: none"
-    )]
-    // Not its source: the text has it, and what to do about it follows.
-    Listen(ListenError),
-    /// An output of the log cannot be opened.
-    #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]
-    Output {
-        /// Which list of outputs.
-        key: &'static str,
-        /// Which of the list, from 0.
-        at: usize,
-        /// As configured.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The process has a log subscriber or metrics recorder already.
-    #[error("telemetry is already installed in this process")]
-    Installed,
-}
+pub use error::TelemetryError;
 
 /// The telemetry of this process, to be changed while it runs. Dropping it closes the metrics endpoint.
 #[derive(Debug)]

@@ -1,27 +1,37 @@
 //! The queue's file.
 
+use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use extension_file_storage::{Appended, Client, FileStorage, Handle, Unavailable};
+use extension_file_storage::{Appended, Client, FileStorage, Handle, Stored, Unavailable};
 use otlp_profiles::Request;
 use tokio::time::Instant;
 
-use super::shared::Shared;
-
-/// A client of the storage that tells the queue what becomes of its requests.
+/// What the thread of the file reports.
 #[derive(Debug)]
+pub(crate) enum Report {
+    /// The requests that an earlier run has left in the file, when it has been opened.
+    Recovered(Vec<Stored>),
+    /// What has come of the request with this key.
+    Appended(u64, Appended),
+}
+
+/// Takes the reports of a file, on its thread.
+type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// A client of the storage that reports what becomes of the queue's requests.
 pub(crate) struct Disk {
     client: Client,
-    queue: Weak<Shared>,
+    report: Reporter,
     /// Zero for any age.
     max_age: Duration,
 }
 
 impl Disk {
-    /// Takes the file of the exporter, once it is free.
+    /// Takes the file of the exporter, once it is free. Every report of the file goes to `report`.
     ///
     /// # Errors
     /// If the operating system has no thread left.
@@ -29,25 +39,19 @@ impl Disk {
         storage: &FileStorage,
         exporter: &str,
         max_age: Duration,
-        queue: &Arc<Shared>,
+        report: impl Fn(Report) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let queue = Arc::downgrade(queue);
-        let tell = queue.clone();
-        let client = storage.client(exporter, move |stored| {
-            if let Some(queue) = tell.upgrade() {
-                queue.recovered(&stored);
-            }
-        })?;
-        Ok(Self { client, queue, max_age })
+        let report: Reporter = Arc::new(report);
+        let recovered = Arc::clone(&report);
+        let client = storage.client(exporter, move |stored| recovered(Report::Recovered(stored)))?;
+        Ok(Self { client, report, max_age })
     }
 
-    /// Has the request written; the queue is told when that is done.
+    /// Has the request written; what has come of it is reported.
     pub(crate) fn append(&self, key: u64, request: &Request) -> Handle {
-        let queue = self.queue.clone();
-        self.client.append(request.bytes.clone(), request.samples, move |appended: Appended| {
-            if let Some(queue) = queue.upgrade() {
-                queue.appended(key, appended);
-            }
+        let report = Arc::clone(&self.report);
+        self.client.append(request.bytes.clone(), request.samples, move |appended| {
+            report(Report::Appended(key, appended));
         })
     }
 
@@ -76,5 +80,14 @@ impl Disk {
     pub(crate) fn expires(&self, age: Duration) -> Option<Instant> {
         let left = self.max_age.saturating_sub(age);
         if self.max_age.is_zero() { None } else { Instant::now().checked_add(left) }
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk")
+            .field("client", &self.client)
+            .field("max_age", &self.max_age)
+            .finish_non_exhaustive()
     }
 }

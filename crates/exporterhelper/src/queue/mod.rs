@@ -57,7 +57,15 @@ impl QueueLayer {
             error!(exporter, storage = name, "There is no such storage. Keeping the queue in memory.");
             return None;
         };
-        let disk = Disk::open(storage, exporter, self.config.max_age, shared);
+        let disk = Disk::open(storage, exporter, self.config.max_age, {
+            // Weak, since the file belongs to the queue.
+            let queue = Arc::downgrade(shared);
+            move |report| {
+                if let Some(queue) = queue.upgrade() {
+                    queue.take_report(report);
+                }
+            }
+        });
         disk.inspect_err(|error| error!(exporter, %error, "There is no thread for the storage. Keeping the queue in memory.")).ok()
     }
 }

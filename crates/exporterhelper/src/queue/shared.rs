@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{Level, debug, enabled, error, info};
 
-use super::disk::Disk;
+use super::disk::{Disk, Report};
 use super::items::{From, Items, Refused, Taken};
 use super::metrics::QueueMetrics;
 use crate::config::QueueConfig;
@@ -175,14 +175,22 @@ impl Shared {
         self.items().disk = Some(disk);
     }
 
+    /// Takes a report of the disk.
+    pub(crate) fn take_report(&self, report: Report) {
+        match report {
+            Report::Recovered(stored) => self.recovered(&stored),
+            Report::Appended(key, appended) => self.appended(key, appended),
+        }
+    }
+
     /// What an earlier run has left on disk is to be sent first.
-    pub(crate) fn recovered(&self, stored: &[Stored]) {
+    fn recovered(&self, stored: &[Stored]) {
         self.update(|items| items.recover(stored));
         self.work.notify_one();
     }
 
     /// The disk's word on a request.
-    pub(crate) fn appended(&self, key: u64, appended: Appended) {
+    fn appended(&self, key: u64, appended: Appended) {
         let queued = self.update(|items| items.appended(key, appended));
         // What waited outside may have come in.
         self.work.notify_one();

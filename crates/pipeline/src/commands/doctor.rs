@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use receiver_ebpf::preflight::{Finding, Verdict, report};
 
-use super::CommandError;
+use super::error::CommandError;
 
 /// Writes what this machine allows, a line each, and what to do where it does not.
 ///

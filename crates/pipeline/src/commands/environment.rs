@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use receiver_ebpf::preflight::{Finding, Verdict};
 
-use super::{CommandError, doctor, reach};
+use super::error::CommandError;
+use super::{doctor, reach};
 use crate::components::{ExporterSettings, Host};
 use crate::config::Config;
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::featuregate::{GATES, Gate};
 
 /// Writes a table of all gates, or what there is to say of one.

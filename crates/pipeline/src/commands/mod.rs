@@ -2,49 +2,24 @@
 
 mod doctor;
 mod environment;
+mod error;
 mod featuregate;
 mod print_config;
 mod reach;
 mod schema;
+mod warnings;
 
 use std::io::{self, Write};
 
 use clap::CommandFactory as _;
-use thiserror::Error;
 
-use crate::cli::{Cli, CliError, Command};
-use crate::config::{Config, ConfigError, Environment};
+use crate::cli::{Cli, Command};
+use crate::config::Environment;
 use crate::inventory::Inventory;
 
+pub use error::CommandError;
 pub use schema::schema;
-
-/// Why a command has failed.
-#[derive(Debug, Error)]
-pub enum CommandError {
-    /// The command line, or the configuration that it names.
-    #[error(transparent)]
-    Cli(#[from] CliError),
-    /// An argument that the command does not know.
-    #[error("{0}")]
-    Argument(String),
-    /// Some checks have failed, which has been written.
-    #[error("{failed} of {all} checks failed")]
-    Checks {
-        /// How many.
-        failed: usize,
-        /// Of how many.
-        all: usize,
-    },
-    /// What is to be written cannot be.
-    #[error("cannot write to standard output")]
-    Write(#[from] io::Error),
-}
-
-impl From<ConfigError> for CommandError {
-    fn from(error: ConfigError) -> Self {
-        Self::Cli(error.into())
-    }
-}
+use warnings::warn;
 
 /// Carries out a command. What it finds goes to `out`, warnings to `err`.
 ///
@@ -79,15 +54,4 @@ pub fn run(
         }
         Command::Featuregate { id } => featuregate::show(id.as_deref(), out),
     }
-}
-
-/// Writes what is sound but probably not meant.
-fn warn(config: &Config, err: &mut dyn Write) -> io::Result<()> {
-    for name in &config.unset {
-        writeln!(err, "Warning: configuration references unset environment variable {name:?}")?;
-    }
-    for alias in &config.aliases {
-        writeln!(err, "Warning: {alias}")?;
-    }
-    Ok(())
 }

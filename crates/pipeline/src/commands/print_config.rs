@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use confmap::secret;
 
-use super::{CommandError, warn};
+use super::error::CommandError;
+use super::warnings::warn;
 use crate::cli::PrintConfig;
 use crate::config::{Config, Environment, Location};
 

@@ -10,7 +10,7 @@ use componentstatus::{Kind, Stage as Shown};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::{AgentError, chain};
+use super::error::{AgentError, chain};
 use crate::components::{ExporterConfig, ExporterSettings, Host, Stage};
 use crate::config::{ComponentId, Graph, Pipeline};
 use crate::layer::{Settings, Sink};

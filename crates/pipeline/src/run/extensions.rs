@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
-use super::AgentError;
+use super::error::AgentError;
 use crate::components::{Extension, ExtensionConfig, ExtensionSettings, Host};
 use crate::config::Used;
 

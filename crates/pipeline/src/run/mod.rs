@@ -1,6 +1,7 @@
 //! The agent while it runs: started from the sinks to the sources, changed while it runs, stopped the other way round.
 
 mod change;
+pub(crate) mod error;
 mod exporters;
 mod extensions;
 mod receivers;
@@ -13,48 +14,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use componentstatus::Phase;
-use thiserror::Error;
-use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::assemble::{self, Head};
-use crate::components::{BoxError, ExtensionConfig, Host, Stage};
+use crate::components::{ExtensionConfig, Host, Stage};
 use crate::config::{ComponentId, Config, Used};
 use crate::layer::{Outlets, Sink};
 use change::Change;
+pub use error::{AgentError, ReloadError};
 use exporters::{Exporters, Staged};
 use extensions::Extensions;
 use receivers::Receivers;
-
-/// Why the agent cannot start or go on.
-#[derive(Debug, Error)]
-pub enum AgentError {
-    /// A component cannot start.
-    #[error("cannot start {class}::{id}")]
-    Start {
-        /// `receivers`, `processors`, `exporters` or `extensions`.
-        class: &'static str,
-        /// Which.
-        id: ComponentId,
-        /// Why.
-        source: BoxError,
-    },
-    /// A receiver has failed while it ran.
-    #[error("receiver {id} has stopped")]
-    Run {
-        /// Which.
-        id: ComponentId,
-        /// Why.
-        source: BoxError,
-    },
-    /// A receiver's task has panicked.
-    #[error("a receiver has panicked")]
-    Panicked(#[source] JoinError),
-    /// A receiver did not end when it was told to.
-    #[error("a receiver does not stop")]
-    Stuck,
-}
 
 /// The agent's components, running.
 #[derive(Debug)]
@@ -256,33 +227,4 @@ impl Agent {
 struct Assembled {
     heads: Vec<(ComponentId, Stage)>,
     outlets: BTreeMap<ComponentId, Outlets>,
-}
-
-/// Why a new configuration is not in force.
-#[derive(Debug, Error)]
-pub enum ReloadError {
-    /// It cannot be started; the old one goes on.
-    #[error(transparent)]
-    Refused(AgentError),
-    /// It changes an extension that exporters are using; the old one goes on.
-    #[error("extensions::{id}: is used by exporters that run, so its change needs a restart")]
-    InUse {
-        /// The extension.
-        id: ComponentId,
-    },
-    /// It cannot be started, and the old one neither.
-    #[error("the old configuration cannot be started again either")]
-    Fatal(#[source] AgentError),
-}
-
-/// An error and what it was caused by.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::timeout;
 use tower::Layer as _;
 
-use super::AgentError;
+use super::error::AgentError;
 use crate::components::{BoxError, Host, Receiver, ReceiverSettings, Stage, stage};
 use crate::config::{ComponentId, Graph};
 use crate::layer::{TapLayer, Tee};

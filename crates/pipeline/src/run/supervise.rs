@@ -8,8 +8,9 @@ use telemetry::{Handle, TelemetryError};
 use thiserror::Error;
 use tracing::{error, info, warn};
 
+use super::error::chain;
 use super::systemd::{self, Notice};
-use super::{Agent, AgentError, ReloadError, chain};
+use super::{Agent, AgentError, ReloadError};
 use crate::config::{Alias, Config, MetricsLevel};
 use crate::signals::{self, Request, Signals};
 

@@ -13,8 +13,8 @@ use tower::{Service as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::components::{
-    BoxFuture, Configuration, ExporterConfig, ExporterSettings, Receiver, ReceiverConfig, ReceiverSettings,
-    stage,
+    BoxError, BoxFuture, Configuration, ExporterConfig, ExporterSettings, Receiver, ReceiverConfig,
+    ReceiverSettings, stage,
 };
 use crate::config::{Location, Pipeline};
 

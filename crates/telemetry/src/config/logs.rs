@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Unsupported;
+use super::unsupported::Unsupported;
 
 /// Defaults of `sampling`, as in the Collector.
 const DEFAULT_TICK: Duration = Duration::from_secs(10);

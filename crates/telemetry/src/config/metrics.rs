@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Unsupported;
+use super::unsupported::Unsupported;
 
 /// Host of the Prometheus endpoint.
 const DEFAULT_HOST: &str = "localhost";

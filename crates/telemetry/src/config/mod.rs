@@ -4,6 +4,7 @@ mod logs;
 mod metrics;
 mod resource;
 mod traces;
+mod unsupported;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,9 +45,6 @@ impl Telemetry {
         Some(&reader.pull.exporter.prometheus)
     }
 }
-
-/// A key that the Collector has and the agent has no use for: any value, so that the fault can say why.
-type Unsupported = Option<serde_json::Value>;
 
 #[cfg(test)]
 mod tests;

@@ -20,8 +20,8 @@ use tracing_subscriber::{Registry, reload};
 use self::line::Style;
 use self::output::Outputs;
 use self::sampling::Sampler;
-use crate::TelemetryError;
 use crate::config::{LogLevel, Logs};
+use crate::error::TelemetryError;
 
 /// Libraries whose finer lines would drown ours.
 const QUIET: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "aya"];

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::TelemetryError;
 use crate::config::Logs;
+use crate::error::TelemetryError;
 
 /// All outputs, open.
 #[derive(Debug)]

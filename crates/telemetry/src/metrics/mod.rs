@@ -3,6 +3,7 @@
 pub(crate) mod exposition;
 pub(crate) mod family;
 mod plain;
+mod recorded;
 mod registry;
 mod rendered;
 mod view;

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{
 };
 
 use super::family::Series;
+use super::recorded::Recorded;
 use super::{exposition, plain, rendered, view};
 
 /// How often recorded values of histograms are put into their buckets, even if nobody scrapes.
@@ -29,24 +30,6 @@ pub(crate) struct Registry {
 pub(crate) struct Meaning {
     pub(crate) help: SharedString,
     pub(crate) unit: Option<Unit>,
-}
-
-/// All series of one name, as they were recorded.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Recorded {
-    pub(crate) name: String,
-    pub(crate) help: String,
-    pub(crate) unit: Option<Unit>,
-    pub(crate) instrument: Instrument,
-    pub(crate) series: Vec<Series>,
-}
-
-/// The macro that recorded a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instrument {
-    Counter,
-    Gauge,
-    Histogram,
 }
 
 impl Registry {
@@ -143,6 +126,7 @@ impl fmt::Debug for Registry {
 mod tests {
     use metrics::{counter, describe_counter, gauge, histogram, with_local_recorder};
 
+    use super::super::recorded::Instrument;
     use super::*;
     use crate::metrics::family::Value;
 

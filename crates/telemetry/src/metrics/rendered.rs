@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::family::{Distribution, Value};
 use super::plain;
-use super::registry::Instrument;
+use super::recorded::Instrument;
 
 /// Labels by their names.
 pub(super) type Labels = BTreeMap<String, String>;

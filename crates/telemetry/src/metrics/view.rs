@@ -3,7 +3,7 @@
 use metrics::Unit;
 
 use super::family::{Family, Kind, Series};
-use super::registry::{Instrument, Recorded};
+use super::recorded::{Instrument, Recorded};
 use crate::config::{MetricsLevel, Prometheus};
 
 /// Exposed at `basic` too: whether the agent works, and what it costs.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+use super::node::{Document, Key, MAX_DEPTH, MAX_NODES, Node, Scalar, Yaml, YamlFault};
 use super::scalar::plain;
-use super::{Document, Key, MAX_DEPTH, MAX_NODES, Node, Scalar, Yaml, YamlFault};
 
 /// Reads the one document of `text`.
 pub(super) fn build(text: &str) -> Result<Document, YamlFault> {

@@ -3,7 +3,7 @@
 //! They are YAML 1.2's with what remains of 1.1: `0123` is octal, `1_000` a number, but `yes` is a string.
 //! A date, which that library knows as a type of its own, is a string here.
 
-use super::Scalar;
+use super::node::Scalar;
 
 /// The value of a scalar without quotes and without tag.
 pub(super) fn plain(text: &str) -> Scalar {

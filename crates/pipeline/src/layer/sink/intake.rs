@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tower::Service;
 use tracing::{error, info, warn};
 
-use super::Settings;
 use super::driver::{Driver, Queued, Shared};
 use super::owed::Owed;
+use super::settings::Settings;
 use crate::metrics::{SinkMetrics, count};
 
 /// The end of the queue that batches are put into.

@@ -13,13 +13,13 @@ mod intake;
 mod ledger;
 mod merge;
 mod owed;
+mod settings;
 mod weight;
 
 use std::fmt::Display;
 use std::future::Future;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use componentstatus::Stage;
 use pdata::{Batch, ClockOffset, Watermark};
@@ -30,29 +30,9 @@ use crate::metrics::count;
 use intake::Intake;
 use merge::{Input, Merge};
 use owed::Owed;
+pub use settings::Settings;
 pub(crate) use weight::weight;
 use weight::weight_of;
-
-/// Most memory queued for one exporter: half a minute of two CPUs at 997 samples a second.
-const DEFAULT_QUEUE_BYTES: usize = 64 << 20;
-/// Longest an exporter may take to become ready and answer.
-const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
-
-/// Bounds on what a slow exporter can cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
-    /// larger fits into an empty queue.
-    pub queue_bytes: usize,
-    /// A call that takes longer is cancelled, and what it was about is given up.
-    pub give_up_after: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { queue_bytes: DEFAULT_QUEUE_BYTES, give_up_after: DEFAULT_GIVE_UP_AFTER }
-    }
-}
 
 /// A running exporter, which any number of fan-outs send to. Its stream ends once all of them have ended theirs.
 #[derive(Debug)]

@@ -1,0 +1,65 @@
+//! Why the agent cannot start, go on or change.
+
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use crate::components::BoxError;
+use crate::config::ComponentId;
+
+/// Why the agent cannot start or go on.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// A component cannot start.
+    #[error("cannot start {class}::{id}")]
+    Start {
+        /// `receivers`, `processors`, `exporters` or `extensions`.
+        class: &'static str,
+        /// Which.
+        id: ComponentId,
+        /// Why.
+        source: BoxError,
+    },
+    /// A receiver has failed while it ran.
+    #[error("receiver {id} has stopped")]
+    Run {
+        /// Which.
+        id: ComponentId,
+        /// Why.
+        source: BoxError,
+    },
+    /// A receiver's task has panicked.
+    #[error("a receiver has panicked")]
+    Panicked(#[source] JoinError),
+    /// A receiver did not end when it was told to.
+    #[error("a receiver does not stop")]
+    Stuck,
+}
+
+/// Why a new configuration is not in force.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// It cannot be started; the old one goes on.
+    #[error(transparent)]
+    Refused(AgentError),
+    /// It changes an extension that exporters are using; the old one goes on.
+    #[error("extensions::{id}: is used by exporters that run, so its change needs a restart")]
+    InUse {
+        /// The extension.
+        id: ComponentId,
+    },
+    /// It cannot be started, and the old one neither.
+    #[error("the old configuration cannot be started again either")]
+    Fatal(#[source] AgentError),
+}
+
+/// An error and what it was caused by.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,31 @@
+//! Why the agent cannot report on itself.
+
+use confighttp::ListenError;
+use thiserror::Error;
+
+/// Why the agent cannot report on itself.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The metrics endpoint cannot be opened.
+    #[error(
+        "service::telemetry::metrics::readers::0::pull::exporter::prometheus: {0}; set another host or port there, or \
+         service::telemetry::metrics::level: none"
+    )]
+    // Not its source: the text has it, and what to do about it follows.
+    Listen(ListenError),
+    /// An output of the log cannot be opened.
+    #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]
+    Output {
+        /// Which list of outputs.
+        key: &'static str,
+        /// Which of the list, from 0.
+        at: usize,
+        /// As configured.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The process has a log subscriber or metrics recorder already.
+    #[error("telemetry is already installed in this process")]
+    Installed,
+}

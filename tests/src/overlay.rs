@@ -1,0 +1,20 @@
+//! Configurations laid over one another.
+
+use serde_json::Value;
+
+/// Merges `over` into `config`: maps key by key, a `null` takes its key away, all else replaces.
+pub fn merge(config: &mut Value, over: &Value) {
+    match (config, over) {
+        (Value::Object(config), Value::Object(over)) => {
+            for (key, value) in over {
+                match value {
+                    Value::Null => {
+                        config.remove(key);
+                    }
+                    value => merge(config.entry(key).or_insert(Value::Null), value),
+                }
+            }
+        }
+        (config, over) => *config = over.clone(),
+    }
+}
