@@ -12,10 +12,12 @@ mod board;
 mod rate;
 mod readiness;
 mod stage;
+mod status;
 
 pub use board::Board;
 pub use readiness::{Phase, Readiness, Thresholds};
 pub use stage::{Kind, Queue, Stage, StageView};
+pub use status::{Failure, Status};
 
 use pdata::KTime;
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use exporterhelper::{Failure, Status};
 use pdata::{KTime, Watermark};
 
 use crate::now;
 use crate::rate::Rate;
+use crate::status::{Failure, Status};
 
 /// What a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,7 +150,7 @@ impl Stage {
         self.dropped.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// Where the stage says what goes wrong; for [`exporterhelper::Settings`].
+    /// Where the stage says what goes wrong; for the settings of an exporter.
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
         &self.status

@@ -36,7 +36,6 @@ mod outcome;
 mod queue;
 mod retry;
 mod settings;
-mod status;
 mod stop;
 mod timeout;
 
@@ -48,6 +47,5 @@ pub use outcome::{Delivered, SendError};
 pub use queue::{Queue, QueueLayer};
 pub use retry::{RetryPolicy, retry_layer};
 pub use settings::Settings;
-pub use status::{Failure, Status};
 pub use stop::Stop;
 pub use timeout::{Timeout, TimeoutLayer};

@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use componentstatus::Status;
 use metrics::{Counter, counter, describe_counter};
 
-use crate::{Settings, Status};
+use crate::Settings;
 
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";

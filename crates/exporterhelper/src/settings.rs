@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use componentstatus::Status;
 use extension_file_storage::FileStorage;
-
-use crate::status::Status;
 
 /// What the assembler hands to an exporter's constructor, the Collector's `exporter.Settings`.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
-//! How an exporter fares, for those who ask while it runs.
+//! How a component fares, for those who ask while it runs.
 
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The last that went wrong, and whether it still does. Shared by the exporter and whoever shows it.
+/// The last that went wrong, and whether it still does. Shared by the component and whoever shows it.
 #[derive(Debug, Default)]
 pub struct Status {
     last: Mutex<Option<Failure>>,
