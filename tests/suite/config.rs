@@ -272,7 +272,7 @@ fn normal(key: &str, value: &Value) -> Option<Value> {
         Value::String(text)
             if key.ends_with("timeout") || key.ends_with("interval") || key.ends_with("time") =>
         {
-            let nanos = confmap::duration::parse(text).expect("a duration").as_nanos();
+            let nanos = configtypes::duration::parse(text).expect("a duration").as_nanos();
             Some(u64::try_from(nanos).expect("less than 584 years").into())
         }
         Value::Array(pairs) if key == "/headers" => {

@@ -18,7 +18,7 @@ pub struct Config {
     /// How much to print.
     pub verbosity: Verbosity,
     /// Time that one report covers.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
     /// Executables, and in detail processes, listed in a report; the rest is summed up.
     pub top: usize,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use confmap::ByteSize;
+use configtypes::ByteSize;
 use exporterhelper::config::{QueueConfig, RetryConfig};
 use exporterhelper::{BatchLayer, Front, QueueLayer, Settings, Stop, TimeoutLayer, retry_layer};
 use otlp_profiles::Windows;

@@ -23,7 +23,7 @@ pub struct Config {
     /// Whether each value says the time up to which it counts. Prometheus then does not notice when a series ends.
     pub send_timestamps: bool,
     /// Time after which a series that does not grow is left out; if it grows again it begins at 0.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub metric_expiration: Duration,
     /// Whether scrapers that ask for OpenMetrics get it; else they get Prometheus' older text format.
     pub enable_open_metrics: bool,

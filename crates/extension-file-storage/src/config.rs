@@ -24,14 +24,14 @@ pub struct Config {
     /// Permissions of a directory that is made, octal.
     pub directory_permissions: String,
     /// Longest to wait for another agent to let go of the directory.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
     /// Whether what is written shall survive a failure of the power, not just the end of the agent. Unlike in the
     /// Collector the default is true.
     pub fsync: bool,
     /// Longest that a request waits for others to be written with, by one fsync. Until then it counts as held in
     /// memory only.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub fsync_interval: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::GoDuration;
+use configtypes::GoDuration;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use componentstatus::Thresholds;
 use confighttp::Endpoint;
-use confmap::GoDuration;
+use configtypes::GoDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ pub struct Config {
     pub response_body: Option<ResponseBody>,
     /// Most that any stage may be behind the clock before the agent counts as unhealthy. A receiver that passes
     /// nothing on for 30 s does in any case.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub max_watermark_lag: Duration,
 }
 

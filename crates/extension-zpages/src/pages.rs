@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use componentstatus::{Phase, StageView};
-use confmap::GoDuration;
+use configtypes::GoDuration;
 
 use crate::html::{Cell, Page};
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Time between two looks at the memory in use, above 0.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub check_interval: Duration,
     /// Hard limit in MiB of the agent's own memory, the anonymous part of its resident set; goes before `limit_percentage`. null for none.
     pub limit_mib: Option<u32>,

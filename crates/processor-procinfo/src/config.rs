@@ -24,7 +24,7 @@ pub struct Config {
     /// oldest exit is forgotten first. Bounds replaced images and mappings of live processes too.
     pub max_exited_processes: usize,
     /// How long an exited process is held at most, in event time.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub max_exited_age: Duration,
 }
 

@@ -14,7 +14,7 @@ pub struct Config {
     /// does not march in step with what it measures.
     pub samples_per_second: u32,
     /// How often the rings are read. Longer costs less and needs more buffer; shorter shows samples sooner.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub poll_interval: Duration,
 }
 

@@ -7,7 +7,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use confmap::GoDuration;
+use configtypes::GoDuration;
 use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Config {
     /// Collector the default is to start the file anew; one that is rotated or has the time in its path is always kept.
     pub append: bool,
     /// Start a new file when this one is full, and delete old ones; off unless it is there.
-    #[serde(deserialize_with = "confmap::section", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
     /// Length of a profile. Each window becomes a record, or several if it is large.
     #[serde(with = "GoDuration")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::{ByteSize, Headers, Secret};
+use configtypes::{ByteSize, Headers, Secret};
 use http::header::{HeaderName, HeaderValue};
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::{ByteSize, Headers};
+use configtypes::{ByteSize, Headers};
 use exporterhelper::config::{DEFAULT_TIMEOUT, QueueConfig, RetryConfig};
 use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
@@ -31,12 +31,12 @@ pub struct GrpcConfig {
     /// How to compress requests.
     pub compression: GrpcCompression,
     /// Longest that one attempt may take, connecting included; 0 for no bound.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
     /// Sent with each request, for example to authenticate.
     pub headers: Headers,
     /// Asks a silent server whether it is still there; absent for not.
-    #[serde(deserialize_with = "confmap::section", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub keepalive: Option<Keepalive>,
     /// Whether an attempt waits for a connection as long as it may, rather than fail when there is none.
     pub wait_for_ready: bool,
@@ -45,7 +45,7 @@ pub struct GrpcConfig {
     /// Value of `:authority`, if not the endpoint.
     pub authority: Option<String>,
     /// Length of a profile. Each window is sent when it is over.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
     /// Bytes of a request before compression; a window that needs more is sent in several.
     pub max_request_size: ByteSize,
@@ -98,10 +98,10 @@ pub enum GrpcCompression {
 #[serde(default, deny_unknown_fields)]
 pub struct Keepalive {
     /// Silence after which it is asked.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub time: Duration,
     /// Time without an answer after which the connection is given up.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
     /// Whether to ask while nothing is being sent, too.
     pub permit_without_stream: bool,

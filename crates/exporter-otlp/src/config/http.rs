@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::{ByteSize, Headers, Secret};
+use configtypes::{ByteSize, Headers, Secret};
 use exporterhelper::config::{QueueConfig, RetryConfig};
 use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
@@ -35,7 +35,7 @@ pub struct HttpConfig {
     /// How to compress requests.
     pub compression: HttpCompression,
     /// Longest that one attempt may take, connecting included; 0 for no bound.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
     /// Sent with each request, for example to authenticate.
     pub headers: Headers,
@@ -44,12 +44,12 @@ pub struct HttpConfig {
     /// Most connections to a server that are kept open while nothing is being sent.
     pub max_idle_conns: usize,
     /// Longest that a connection is kept open while nothing is being sent; 0 for ever.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub idle_conn_timeout: Duration,
     /// Whether to speak HTTP/2 to a server that offers it by TLS.
     pub force_attempt_http2: bool,
     /// Length of a profile. Each window is sent when it is over.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
     /// Bytes of a request as protobuf before compression; a window that needs more is sent in several.
     pub max_request_size: ByteSize,

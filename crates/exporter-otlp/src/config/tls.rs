@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use confmap::Secret;
+use configtypes::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -38,7 +38,7 @@ pub struct TlsConfig {
     /// The newest TLS to speak: `1.2` or `1.3`; absent for 1.3.
     pub max_version: Option<TlsVersion>,
     /// How often at most the files are looked at for changes when a connection is made; absent for each time.
-    #[serde(with = "confmap::GoDurationOption")]
+    #[serde(with = "configtypes::GoDurationOption")]
     pub reload_interval: Option<Duration>,
     /// Name that the server's certificate must have, if not that of the endpoint.
     pub server_name_override: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::ByteSize;
+use configtypes::ByteSize;
 
 use crate::{
     Encoding, GrpcCompression, GrpcConfig, HttpCompression, HttpConfig, Keepalive, TlsConfig, TlsVersion,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confmap::ByteSize;
+use configtypes::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,10 +34,10 @@ pub struct QueueConfig {
     /// Most bytes of requests kept by the storage, whatever the sizer says; 0 for no bound.
     pub max_bytes: ByteSize,
     /// Longest that the storage keeps a request for; what is older is dropped. 0 for ever.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub max_age: Duration,
     /// Sends several requests as one; absent for each by itself.
-    #[serde(deserialize_with = "confmap::section", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchConfig>,
 }
 
@@ -59,7 +59,7 @@ pub enum Sizer {
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
     /// Longest that a request waits for others.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub flush_timeout: Duration,
     /// Size from which on requests no longer wait for others.
     pub min_size: u64,

@@ -18,17 +18,17 @@ pub struct RetryConfig {
     /// Whether to try again at all.
     pub enabled: bool,
     /// Time before the second attempt.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub initial_interval: Duration,
     /// By how much each interval is longer than the one before.
     pub multiplier: f64,
     /// How far an interval may be off by chance, as a share of it: 0 to 1.
     pub randomization_factor: f64,
     /// Longest interval. A server may ask for a longer one.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub max_interval: Duration,
     /// Time after which a request is given up; 0 for never.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub max_elapsed_time: Duration,
 }
 

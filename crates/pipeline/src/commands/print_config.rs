@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use confmap::secret;
+use configtypes::secret;
 
 use super::error::CommandError;
 use super::warnings::warn;

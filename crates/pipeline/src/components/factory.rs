@@ -84,7 +84,7 @@ pub trait Configuration: Any + Debug + Send + Sync {
     /// True if `other` is of the same type and says the same.
     fn same(&self, other: &dyn Configuration) -> bool;
 
-    /// Every key with its value; secrets as `[REDACTED]` unless inside [`confmap::secret::unredacted`].
+    /// Every key with its value; secrets as `[REDACTED]` unless inside [`configtypes::secret::unredacted`].
     fn shown(&self) -> Value;
 
     /// For downcasts.

@@ -241,7 +241,7 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         // The value may be a token of digits that lacks its quotes.
-        if name == confmap::secret::TYPE_NAME
+        if name == configtypes::secret::TYPE_NAME
             && self.text().is_none()
             && !matches!(self.value, Value::Empty(..))
         {

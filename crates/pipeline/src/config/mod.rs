@@ -170,7 +170,7 @@ impl Config {
     }
 
     /// Every key of all that is configured, with its value; secrets as `[REDACTED]` unless inside
-    /// [`confmap::secret::unredacted`].
+    /// [`configtypes::secret::unredacted`].
     #[must_use]
     pub fn shown(&self) -> Value {
         let class = |shown: Vec<(&ComponentId, Value)>| {

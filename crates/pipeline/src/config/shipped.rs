@@ -108,7 +108,7 @@ impl Leaves {
             }
             // A duration can be written in more ways than one.
             Yaml::String(text) => {
-                let parsed = confmap::duration::parse(&text);
+                let parsed = configtypes::duration::parse(&text);
                 let text = parsed.map_or(text, |duration| format!("{duration:?}"));
                 assert!(self.0.insert(path.to_owned(), Yaml::from(text)).is_none(), "{path} is there twice");
             }

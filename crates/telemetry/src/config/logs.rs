@@ -95,7 +95,7 @@ pub struct Sampling {
     /// Whether to do so.
     pub enabled: bool,
     /// Time after which counting starts anew.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub tick: Duration,
     /// Lines of a message written in each tick before any is left out.
     pub initial: u64,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use confmap::ByteSize;
+use configtypes::ByteSize;
 use extension_file_storage::{Config, FileStorage};
 use tempfile::TempDir;
 

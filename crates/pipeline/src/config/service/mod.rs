@@ -29,7 +29,7 @@ pub(crate) struct Service {
     pub(crate) telemetry: Telemetry,
     /// Longest that exporters may take to deliver what is left when the agent stops, or when a reload takes
     /// them out; what is left then is dropped and counted. Not known from the Collector, which has no bound.
-    #[serde(with = "confmap::GoDuration")]
+    #[serde(with = "configtypes::GoDuration")]
     pub(crate) shutdown_timeout: Duration,
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use confmap::{ByteSize, GoDuration, Headers, Secret};
+use configtypes::{ByteSize, GoDuration, Headers, Secret};
 use serde::Deserialize;
 
 use super::*;

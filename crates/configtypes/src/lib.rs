@@ -5,7 +5,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use confmap::{ByteSize, Headers, Secret};
+//! use configtypes::{ByteSize, Headers, Secret};
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
 //!
@@ -14,7 +14,7 @@
 //! #[serde(default, deny_unknown_fields)]
 //! pub struct Config {
 //!     /// Time for one request. (The doc comment is the key's description in the schema.)
-//!     #[serde(with = "confmap::GoDuration")]
+//!     #[serde(with = "configtypes::GoDuration")]
 //!     pub timeout: Duration,
 //!     /// Least size of a request that is compressed.
 //!     pub compress_above: ByteSize,
@@ -44,8 +44,8 @@
 //!
 //! | a key's type | write |
 //! | --- | --- |
-//! | time | `#[serde(with = "confmap::GoDuration")] x: Duration`: one attribute, which serde and schemars both read. `confmap::duration` does the same without a schema |
-//! | time that may be absent | `#[serde(with = "confmap::GoDurationOption")] x: Option<Duration>` |
+//! | time | `#[serde(with = "configtypes::GoDuration")] x: Duration`: one attribute, which serde and schemars both read. `configtypes::duration` does the same without a schema |
+//! | time that may be absent | `#[serde(with = "configtypes::GoDurationOption")] x: Option<Duration>` |
 //! | number of bytes | [`ByteSize`] |
 //! | what must not be shown | [`Secret`] |
 //! | HTTP or gRPC headers | [`Headers`] |

@@ -1,6 +1,6 @@
 //! Durations as the Collector writes them: `300ms`, `1h30m`; a bare integer is nanoseconds.
 //!
-//! Use as `#[serde(with = "confmap::GoDuration")]`, which gives the key a schema too.
+//! Use as `#[serde(with = "configtypes::GoDuration")]`, which gives the key a schema too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -82,7 +82,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
 
 /// A duration as it is written in configuration.
 ///
-/// On a `Duration` in a `Config`, `#[serde(with = "confmap::GoDuration")]` calls the functions of this type.
+/// On a `Duration` in a `Config`, `#[serde(with = "configtypes::GoDuration")]` calls the functions of this type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoDuration(pub Duration);
 
@@ -156,7 +156,7 @@ impl JsonSchema for GoDuration {
     }
 }
 
-/// A duration that may be absent: `#[serde(with = "confmap::GoDurationOption")]` on an `Option<Duration>`.
+/// A duration that may be absent: `#[serde(with = "configtypes::GoDurationOption")]` on an `Option<Duration>`.
 #[derive(Clone, Copy, Debug)]
 pub enum GoDurationOption {}
 

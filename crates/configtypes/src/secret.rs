@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub const REDACTED: &str = "[REDACTED]";
 
 /// Name by which a deserializer knows that it reads a [`Secret`], so that its errors do not show the value.
-pub const TYPE_NAME: &str = "confmap::Secret";
+pub const TYPE_NAME: &str = "configtypes::Secret";
 
 /// A text that neither logs nor a printed configuration show.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
