@@ -1,10 +1,7 @@
 //! What a component of each class can do: the traits that the graph is built from.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt::Debug;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +10,13 @@ use receiver_ebpf::Control;
 use tower::util::BoxService;
 use tower::{Service, ServiceExt as _};
 
-use super::{Configuration, Host};
-use crate::config::ComponentId;
+use super::extension::{BoxFuture, Extension};
+use super::factory::Configuration;
+use super::host::Host;
+use super::id::ComponentId;
 
 /// An error of any component.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// A future of any component.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Any stage: a processor with all that follows it, or an exporter. The contract is in ARCHITECTURE.md.
 pub type Stage = BoxService<Batch, Watermark, BoxError>;
@@ -186,13 +182,5 @@ pub trait ExtensionConfig: Configuration {
     /// What only one may have open, named as by [`ExporterConfig::holds`].
     fn holds(&self) -> Vec<String> {
         Vec::new()
-    }
-}
-
-/// A running extension.
-pub trait Extension: Any + Debug + Send + Sync {
-    /// Ends it; done when what it held (a port, a file) is free again.
-    fn stop(&self) -> BoxFuture<()> {
-        Box::pin(async {})
     }
 }

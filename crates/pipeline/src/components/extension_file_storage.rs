@@ -8,8 +8,8 @@ use exporterhelper::config::QueueConfig;
 use extension_file_storage::{Config, FileStorage};
 
 use super::factory::{default, schema};
+use super::id::ComponentId;
 use super::{BoxError, ExporterSettings, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability};
-use crate::config::ComponentId;
 
 pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
     names: &["file_storage"],

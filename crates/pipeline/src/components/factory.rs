@@ -4,11 +4,10 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use confmap::{Faults, Section};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_yaml_ng::Value;
-
-use crate::config::{Faults, Section};
 
 /// How mature a component is, in the Collector's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

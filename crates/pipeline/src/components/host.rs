@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use componentstatus::Board;
 
-use super::{Extension, Sampling};
-use crate::config::ComponentId;
+use super::extension::Extension;
+use super::id::ComponentId;
+use super::sampling::Sampling;
 
 /// What components may ask of the process they run in, the Collector's `component.Host`. One in a process:
 /// it outlives what a reload replaces.

@@ -9,22 +9,26 @@ mod exporter_file;
 mod exporter_otlp_grpc;
 mod exporter_otlp_http;
 mod exporter_prometheus;
+mod extension;
 mod extension_file_storage;
 mod extension_health_check;
 mod extension_zpages;
 mod factory;
 mod host;
+mod id;
 mod processor_memory_limiter;
 mod processor_procinfo;
 mod receiver_ebpf;
 mod sampling;
 
 pub use class::{
-    BoxError, BoxFuture, ExporterConfig, ExporterSettings, Extension, ExtensionConfig, ExtensionSettings,
-    Place, ProcessorConfig, ProcessorSettings, Receiver, ReceiverConfig, ReceiverSettings, Stage, stage,
+    BoxError, ExporterConfig, ExporterSettings, ExtensionConfig, ExtensionSettings, Place, ProcessorConfig,
+    ProcessorSettings, Receiver, ReceiverConfig, ReceiverSettings, Stage, stage,
 };
+pub use extension::{BoxFuture, Extension};
 pub use factory::{Configuration, Factory, Stability};
 pub use host::Host;
+pub use id::ComponentId;
 pub use sampling::Sampling;
 
 /// Receivers: where samples come from.

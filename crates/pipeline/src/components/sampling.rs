@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use processor_memory_limiter::Throttle;
 use receiver_ebpf::Control;
 
-use crate::config::ComponentId;
+use super::id::ComponentId;
 
 /// The receivers that sample, by their handles, and who wants them to sample less.
 ///

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use figment::value::Value;
+use confmap::{Context, Fault, Faults, Section, Value, hint};
 
-use super::decode::{Context, find};
-use super::fault::{Fault, Faults, hint};
-use super::id::ComponentId;
-use crate::components::Factory;
+use crate::components::{ComponentId, Factory};
 
 /// Components of one class by id. Holds `None` for one that is configured, but cannot be read.
 pub(super) type Components<C> = BTreeMap<ComponentId, Option<Arc<C>>>;
@@ -53,48 +50,8 @@ pub(super) fn components<C: ?Sized>(
             components.insert(id, None);
             continue;
         };
-        let section = Section { value, path: vec![class.to_owned(), key.clone()], context };
+        let section = Section::new(value, vec![class.to_owned(), key.clone()], context);
         components.insert(id, (factory.read)(&section, faults));
     }
     components
-}
-
-/// One component's part of the configuration.
-pub(crate) struct Section<'a> {
-    pub(super) value: &'a Value,
-    pub(super) path: Vec<String>,
-    pub(super) context: &'a Context<'a>,
-}
-
-impl Section<'_> {
-    /// The section as a `T`, as far as it can be read; what is wrong with it is added to `faults`.
-    pub(crate) fn read<T: serde::de::DeserializeOwned>(
-        &self,
-        faults: &mut Faults,
-        validate: impl Fn(&T) -> Vec<String>,
-    ) -> Option<T> {
-        let before = faults.as_slice().len();
-        let config = self.context.decode(self.value, &self.path, faults)?;
-        let all_read = faults.as_slice().len() == before;
-        for fault in validate(&config) {
-            let (keys, message) = split(&fault);
-            let found = find(self.value, &keys);
-            let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
-            // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
-            if all_read || (found.is_some() && !faults.touches(&path)) {
-                faults.push(Fault { path, message: message.to_owned(), source: None });
-            }
-        }
-        Some(config)
-    }
-}
-
-/// Splits `key.key: message`; there are no keys if what is before the colon is none.
-fn split(fault: &str) -> (Vec<String>, &str) {
-    match fault.split_once(": ") {
-        Some((key, message)) if !key.contains(' ') => {
-            (key.replace('.', "::").split("::").map(str::to_owned).collect(), message)
-        }
-        _ => (Vec::new(), fault),
-    }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use confmap::{Fault, Faults, hint};
+
 use super::components::Components;
-use super::fault::{Fault, Faults, hint};
-use super::id::ComponentId;
 use super::service;
-use crate::components::{ExporterConfig, ExtensionConfig, Place, ProcessorConfig, ReceiverConfig};
+use crate::components::{
+    ComponentId, ExporterConfig, ExtensionConfig, Place, ProcessorConfig, ReceiverConfig,
+};
 
 /// The signal this agent carries.
 const SIGNAL: &str = "profiles";

@@ -1,64 +1,43 @@
-//! Collector-style YAML to a configuration that can run.
+//! What can be configured: the tree that `confmap` has read to a configuration that can run.
 //!
 //! ```text
-//! --config, --set --location.rs--> text --yaml/, provider.rs--> figment (merge) --references.rs, expand.rs--+
-//!    OTEL_* --environment/ (fills in what is left out)--> tree: load.rs <-----------------------------------+
-//!    Config <--graph.rs: references-- components.rs, service/ <--decode.rs: types-- tree
+//! confmap::Tree --environment/: OTEL_* fill in what is left out--> tree --components.rs, service/: types--> sections
+//!    Config <--graph.rs: references between sections-- sections
 //! ```
 //!
 //! Every fault is found, not only the first, and each names its place.
 
 mod components;
-mod decode;
-mod decode_error;
 mod environment;
-mod expand;
-mod fault;
 mod graph;
-mod id;
-mod load;
-mod location;
-mod provider;
-mod references;
 mod service;
 #[cfg(test)]
 pub(crate) mod shipped;
-mod sources;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use confmap::{Context, Section, Tree, hint};
 use serde_yaml_ng::Value;
-use thiserror::Error;
 
-pub(crate) use components::Section;
-pub use expand::Environment;
-pub use fault::{Fault, Faults};
+pub use crate::components::ComponentId;
+pub use confmap::{ConfigError, Environment, Fault, Faults, Location, SETTING_FLAG};
 pub use graph::{Graph, Pipeline, Used};
-pub use id::ComponentId;
-pub use location::Location;
 pub use service::{
     LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
 };
 
 use components::{Components, components};
-use decode::Context;
-use fault::hint;
-use load::Tree;
 pub(crate) use service::Service;
 
 use crate::components::{
     EXPORTERS, EXTENSIONS, ExporterConfig, ExtensionConfig, Factory, PROCESSORS, ProcessorConfig, RECEIVERS,
     ReceiverConfig,
 };
-
-/// The flag that sets one key.
-pub const SETTING_FLAG: &str = "--set";
 
 /// Keys at the top.
 const SECTIONS: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
@@ -107,43 +86,6 @@ impl fmt::Display for Alias {
 /// Components of one class, by id.
 pub type Configured<C> = BTreeMap<ComponentId, Arc<C>>;
 
-/// Why there is no configuration to run.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// No `--config`.
-    #[error("at least one config flag must be provided")]
-    NoLocation,
-    /// A `--set` without `=`.
-    #[error("{SETTING_FLAG} {setting:?}: missing equal sign, expected key=value")]
-    Set {
-        /// The value of the flag.
-        setting: String,
-    },
-    /// A `--config` with a scheme that is not supported.
-    #[error("--config {uri:?}: scheme is not supported (valid values: [file, env, yaml])")]
-    Scheme {
-        /// The value of the flag.
-        uri: String,
-    },
-    /// A file that cannot be read.
-    #[error("unable to read the config file {location} (named by --config)")]
-    Read {
-        /// Where.
-        location: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// `--config env:NAME` with no such variable.
-    #[error("--config env:{name}: environment variable {name:?} is not set")]
-    Variable {
-        /// The variable.
-        name: String,
-    },
-    /// Faults in what was read.
-    #[error("invalid configuration: {0}")]
-    Invalid(Faults),
-}
-
 impl Config {
     /// Reads and merges `locations`, the later over the earlier: maps are joined, all else replaced.
     ///
@@ -162,8 +104,9 @@ impl Config {
         locations: &[Location],
         environment: Environment<'_>,
     ) -> Result<(Self, Faults), ConfigError> {
-        let tree = Tree::load(locations, environment)?;
-        let context = Context { originals: &tree.originals, root: &tree.root, sources: &tree.sources };
+        let mut tree = Tree::load(locations, environment)?;
+        tree.fill(environment::defaults(&tree.root, environment))?;
+        let context = tree.context();
         let (config, mut faults) = read(&context, tree.faults.clone());
         faults.locate(|path| context.place(path));
         Ok((Self { unset: tree.unset, ..config }, faults))
@@ -204,7 +147,7 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
     let service = root.get("service").map_or_else(
         || Some(Service::default()),
         |value| {
-            let section = Section { value, path: vec!["service".to_owned()], context };
+            let section = Section::new(value, vec!["service".to_owned()], context);
             section.read(&mut faults, Service::validate)
         },
     );

@@ -2,14 +2,10 @@
 //! expectations are what the Collector does, by its documentation, its tests or its source.
 
 mod durations_and_sizes;
-mod expansion;
 mod faults;
 mod ids;
-mod merge;
 mod references;
-mod types;
 
-use figment::value::{Dict, Num, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -46,43 +42,6 @@ fn environment(name: &str) -> Option<String> {
 fn load(texts: &[&str]) -> Result<Config, ConfigError> {
     let locations: Vec<_> = texts.iter().map(|text| Location::Yaml((*text).to_owned())).collect();
     Config::load(&locations, &environment)
-}
-
-/// The locations, merged and expanded.
-fn tree(texts: &[&str]) -> Result<Tree, ConfigError> {
-    let locations: Vec<_> = texts.iter().map(|text| Location::Yaml((*text).to_owned())).collect();
-    Tree::load(&locations, &environment)
-}
-
-/// A value like JSON, with the keys of a map in alphabetical order.
-fn shown(value: &Value) -> String {
-    let list = |items: Vec<String>| items.join(", ");
-    match value {
-        Value::Dict(_, dict) => {
-            let entries = dict.iter().map(|(key, value)| format!("{key}: {}", shown(value)));
-            format!("{{{}}}", list(entries.collect()))
-        }
-        Value::Array(_, items) => format!("[{}]", list(items.iter().map(shown).collect())),
-        Value::String(_, text) => format!("{text:?}"),
-        Value::Bool(_, value) => value.to_string(),
-        Value::Num(_, Num::U64(value)) => value.to_string(),
-        Value::Num(_, Num::I64(value)) => value.to_string(),
-        Value::Num(_, number) => format!("{:?}", number.to_f64()),
-        Value::Empty(..) => "null".to_owned(),
-        Value::Char(_, c) => c.to_string(),
-    }
-}
-
-/// What [`shown`] makes of the merged locations, or the faults.
-fn merged(texts: &[&str]) -> String {
-    match tree(texts) {
-        Ok(tree) if tree.faults.as_slice().is_empty() => {
-            let root: Dict = tree.root;
-            shown(&Value::from(root))
-        }
-        Ok(tree) => tree.faults.to_string(),
-        Err(error) => error.to_string(),
-    }
 }
 
 fn rate(config: &Config) -> u32 {

@@ -3,8 +3,7 @@
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use crate::components::BoxError;
-use crate::config::ComponentId;
+use crate::components::{BoxError, ComponentId};
 
 /// Why the agent cannot start or go on.
 #[derive(Debug, Error)]

@@ -1,10 +1,8 @@
 //! `OTEL_EXPORTER_OTLP_*`: endpoint, headers and security of OTLP exporters.
 
-use figment::value::{Dict, Value};
-
-use super::super::expand::Environment;
-use super::super::id::ComponentId;
-use super::{OtelVariables, pairs, present, variable};
+use super::{Variables, pairs, present, variable};
+use crate::components::ComponentId;
+use confmap::{Dict, Environment, Value};
 
 /// What an exporter speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,7 +23,7 @@ impl Protocol {
 }
 
 /// Reads the variables for each OTLP exporter of `root`.
-pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut OtelVariables) {
+pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Variables) {
     let Some(Value::Dict(_, exporters)) = root.get("exporters") else { return };
     let nothing = Dict::new();
     for (id, value) in exporters {
@@ -47,7 +45,7 @@ struct Exporter<'a> {
     protocol: Protocol,
     written: &'a Dict,
     environment: Environment<'a>,
-    variables: &'a mut OtelVariables,
+    variables: &'a mut Variables,
 }
 
 /// Name and value of a variable.

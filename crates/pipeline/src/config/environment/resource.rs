@@ -1,9 +1,8 @@
 //! `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`: what the agent says of itself.
 
-use figment::value::{Dict, Value};
+use confmap::{Dict, Environment, Value};
 
-use super::super::expand::Environment;
-use super::{OtelVariables, pairs, variable};
+use super::{Variables, pairs, variable};
 
 /// Where the attributes are.
 const PATH: [&str; 3] = ["service", "telemetry", "resource"];
@@ -14,7 +13,7 @@ const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// Reads the variables, save for attributes that `root` names itself, if only to remove them.
-pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut OtelVariables) {
+pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Variables) {
     let written = super::present(root, &PATH);
     let mut given: Vec<(&str, String, String)> = Vec::new();
     if let Some(value) = variable(environment, SERVICE_NAME) {

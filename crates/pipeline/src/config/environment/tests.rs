@@ -1,14 +1,15 @@
 //! Variables, and what is left of them beside a configuration.
 
-use super::super::load::Tree;
-use super::super::location::Location;
+use confmap::{Location, Tree};
+
 use super::*;
 
 /// What `text` becomes with `variables` set: one value a line, as `path = value (place)`; then the faults.
 fn read(text: &str, variables: &[(&str, &str)]) -> String {
     let environment =
         |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
-    let tree = Tree::load(&[Location::Yaml(text.to_owned())], &environment).unwrap();
+    let mut tree = Tree::load(&[Location::Yaml(text.to_owned())], &environment).unwrap();
+    tree.fill(defaults(&tree.root, &environment)).unwrap();
     let mut lines = Vec::new();
     for (key, value) in &tree.root {
         leaves(&mut vec![key.clone()], value, &tree, &mut lines);
@@ -35,7 +36,7 @@ fn leaves(path: &mut Vec<String>, value: &Value, tree: &Tree, lines: &mut Vec<St
         Value::Dict(..) => "{}".to_owned(),
         _ => "null".to_owned(),
     };
-    let place = tree.sources.place(&tree.root, path);
+    let place = tree.context().place(path);
     let place = place.filter(|place| place.starts_with("environment"));
     let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
     lines.push(format!("{} = {text}{place}", path.join("::")));

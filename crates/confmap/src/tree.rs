@@ -1,35 +1,37 @@
-//! Locations to one tree: read, parse, merge, expand, fill.
+//! Locations to one tree: read, parse, merge, expand; then defaults from elsewhere below it.
 
 use figment::Figment;
 use figment::value::Dict;
 
-use super::ConfigError;
-use super::environment::{OtelVariables, fill};
-use super::expand::Environment;
-use super::fault::{Fault, Faults};
-use super::location::Location;
-use super::provider::CollectorYaml;
-use super::references::{Originals, expand};
-use super::sources::Sources;
+use crate::decode::Context;
+use crate::defaults::{Defaults, fill};
+use crate::environment::Environment;
+use crate::error::ConfigError;
+use crate::fault::{Fault, Faults};
+use crate::location::Location;
+use crate::provider::CollectorYaml;
+use crate::references::{Originals, expand};
+use crate::sources::Sources;
 
 /// All that was configured, merged and expanded, and where it came from.
-pub(super) struct Tree {
-    pub(super) root: Dict,
-    pub(super) originals: Originals,
-    pub(super) sources: Sources,
+#[derive(Debug)]
+pub struct Tree {
+    /// The values.
+    pub root: Dict,
+    pub(crate) originals: Originals,
+    pub(crate) sources: Sources,
     /// Environment variables that are referred to without default, and not set.
-    pub(super) unset: Vec<String>,
+    pub unset: Vec<String>,
     /// What is wrong already, though the tree can be read.
-    pub(super) faults: Faults,
+    pub faults: Faults,
 }
 
 impl Tree {
-    /// Merges `locations`, the later over the earlier, then expands references; OpenTelemetry's variables
-    /// fill in what is left out.
+    /// Merges `locations`, the later over the earlier, then expands references.
     ///
     /// # Errors
     /// If a location cannot be read, or with the faults of all those that are no YAML.
-    pub(super) fn load(locations: &[Location], environment: Environment<'_>) -> Result<Self, ConfigError> {
+    pub fn load(locations: &[Location], environment: Environment<'_>) -> Result<Self, ConfigError> {
         if !locations.iter().any(|location| !matches!(location, Location::Set(_))) {
             return Err(ConfigError::NoLocation);
         }
@@ -55,15 +57,29 @@ impl Tree {
         let mut root = sources.values(figment).map_err(|error| broken(&error))?;
         let references = expand(&mut root, environment);
         references.faults.into_iter().for_each(|fault| faults.push(fault));
-        let mut variables = OtelVariables::read(&root, environment);
-        variables.faults.drain(..).for_each(|fault| faults.push(fault));
-        // An empty configuration is still told to be one.
-        if !root.is_empty() {
-            variables.index = sources.add(std::mem::take(&mut variables.places));
-            let defaults = sources.values(Figment::from(variables)).map_err(|error| broken(&error))?;
-            fill(&mut root, defaults);
-        }
         Ok(Self { root, originals: references.originals, sources, unset: references.unset, faults })
+    }
+
+    /// Puts `defaults` below what is configured: each where the tree has nothing, or null.
+    ///
+    /// # Errors
+    /// If the defaults cannot be merged, which would be a fault of this crate.
+    pub fn fill(&mut self, mut defaults: Defaults) -> Result<(), ConfigError> {
+        defaults.faults.drain(..).for_each(|fault| self.faults.push(fault));
+        // An empty configuration is still reported as one.
+        if !self.root.is_empty() {
+            defaults.index = self.sources.add(std::mem::take(&mut defaults.places));
+            let extends = defaults.extends;
+            let values = self.sources.values(Figment::from(defaults)).map_err(|error| broken(&error))?;
+            fill(&mut self.root, values, extends);
+        }
+        Ok(())
+    }
+
+    /// What reading parts of the tree takes.
+    #[must_use]
+    pub fn context(&self) -> Context<'_> {
+        Context { originals: &self.originals, root: &self.root, sources: &self.sources }
     }
 }
 

@@ -3,23 +3,23 @@
 use std::fmt;
 
 /// Deepest nesting.
-pub(in crate::config) const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 128;
 /// Most nodes of a document. An alias counts as often as it is used, so that a few lines of nested aliases
 /// do not fill the memory.
-pub(in crate::config) const MAX_NODES: usize = 100_000;
+pub(crate) const MAX_NODES: usize = 100_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::config) struct Node {
+pub(crate) struct Node {
     /// Line, from 1.
-    pub(in crate::config) line: usize,
+    pub(crate) line: usize,
     /// The value.
-    pub(in crate::config) value: Yaml,
+    pub(crate) value: Yaml,
 }
 
 impl Node {
     /// How many values it is, itself included.
-    pub(in crate::config) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         1 + match &self.value {
             Yaml::Scalar(_) => 0,
             Yaml::List(items) => items.iter().map(Self::size).sum(),
@@ -30,7 +30,7 @@ impl Node {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::config) enum Yaml {
+pub(crate) enum Yaml {
     /// One value.
     Scalar(Scalar),
     /// A list.
@@ -41,16 +41,16 @@ pub(in crate::config) enum Yaml {
 
 /// A key of a map.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::config) struct Key {
+pub(crate) struct Key {
     /// Line, from 1.
-    pub(in crate::config) line: usize,
+    pub(crate) line: usize,
     /// The key, as text whatever it is.
-    pub(in crate::config) text: String,
+    pub(crate) text: String,
 }
 
 /// A value that holds no others.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::config) enum Scalar {
+pub(crate) enum Scalar {
     Null,
     Bool(bool),
     /// A whole number from 0.
@@ -77,18 +77,18 @@ impl fmt::Display for Scalar {
 
 /// Something wrong with the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::config) struct YamlFault {
+pub(crate) struct YamlFault {
     /// Line, from 1.
-    pub(in crate::config) line: usize,
+    pub(crate) line: usize,
     /// What is wrong.
-    pub(in crate::config) message: String,
+    pub(crate) message: String,
 }
 
 /// What a text holds.
 #[derive(Debug, PartialEq)]
-pub(in crate::config) struct Document {
+pub(crate) struct Document {
     /// The value; null for an empty text.
-    pub(in crate::config) root: Node,
+    pub(crate) root: Node,
     /// What is wrong with it and yet leaves it readable.
-    pub(in crate::config) faults: Vec<YamlFault>,
+    pub(crate) faults: Vec<YamlFault>,
 }

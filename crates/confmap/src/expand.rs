@@ -6,22 +6,21 @@
 
 use thiserror::Error;
 
-use super::location;
+use crate::environment::Environment;
+use crate::file::read_file;
+use crate::scheme::is_scheme;
 
 /// How many references one value may take to expand: stops one that leads to itself.
-pub(super) const MAX_EXPANSIONS: usize = 1000;
+pub(crate) const MAX_EXPANSIONS: usize = 1000;
 /// Bytes that all expansions of a configuration may make: stops those that double.
-pub(super) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 
 /// What an expansion costs beside its bytes: so that many small ones come to an end soon, too.
 const EXPANSION_COST: usize = 1024;
 
-/// Looks up an environment variable; `None` if it is not set.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// Why a reference cannot be expanded.
 #[derive(Debug, Error)]
-pub(super) enum ExpandError {
+pub(crate) enum ExpandError {
     /// Not a name the shell would take.
     #[error("environment variable {name:?} has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$")]
     Name {
@@ -66,7 +65,7 @@ pub(super) enum ExpandError {
 
 /// What a value with references stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Expanded {
+pub(crate) enum Expanded {
     /// Text with the references replaced: a string.
     Text(String),
     /// The value was one reference and nothing else: this is what it refers to, any YAML value. May hold
@@ -75,35 +74,35 @@ pub(super) enum Expanded {
 }
 
 /// Expands references, within a budget.
-pub(super) struct Expander<'a> {
+pub(crate) struct Expander<'a> {
     environment: Environment<'a>,
     /// References that the value at hand may still take.
     turns: usize,
     /// Bytes that all values may still take.
     bytes: usize,
     /// Variables that were referred to, are not set and have no default.
-    pub(super) unset: Vec<String>,
+    pub(crate) unset: Vec<String>,
 }
 
 impl<'a> Expander<'a> {
-    pub(super) fn new(environment: Environment<'a>) -> Self {
+    pub(crate) fn new(environment: Environment<'a>) -> Self {
         Self { environment, turns: MAX_EXPANSIONS, bytes: MAX_EXPANDED_BYTES, unset: Vec::new() }
     }
 
     /// Begins another value: it has the whole number of references for itself.
-    pub(super) fn next_value(&mut self) {
+    pub(crate) fn next_value(&mut self) {
         self.turns = MAX_EXPANSIONS;
     }
 
     /// Counts what an expansion made: that many bytes, and its own cost. Once the budget is overdrawn it is gone.
-    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), ExpandError> {
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), ExpandError> {
         let left = self.bytes.checked_sub(bytes.saturating_add(EXPANSION_COST));
         self.bytes = left.unwrap_or(0);
         left.map(|_left| ()).ok_or(ExpandError::TooLarge)
     }
 
     /// Expands a string value, up to where it is one reference: what that stands for may be no string.
-    pub(super) fn expand(&mut self, text: &str) -> Result<Expanded, ExpandError> {
+    pub(crate) fn expand(&mut self, text: &str) -> Result<Expanded, ExpandError> {
         let mut text = text.to_owned();
         while let Some(reference) = find(&text) {
             self.turns = self.turns.checked_sub(1).ok_or(ExpandError::TooMany)?;
@@ -130,7 +129,7 @@ impl<'a> Expander<'a> {
             Some((scheme, value)) => (scheme, value),
         };
         let owned = || uri.to_owned();
-        if !location::is_scheme(scheme) {
+        if !is_scheme(scheme) {
             return Err(ExpandError::Uri { uri: owned() });
         }
         if value.contains('$') {
@@ -139,7 +138,7 @@ impl<'a> Expander<'a> {
         match scheme {
             "env" => self.variable(value),
             "yaml" => Ok(value.to_owned()),
-            "file" => location::read_file(value.as_ref())
+            "file" => read_file(value.as_ref())
                 .map_err(|reason| ExpandError::Read { path: value.to_owned(), reason }),
             _ => Err(ExpandError::Scheme { scheme: scheme.to_owned(), uri: owned() }),
         }
@@ -179,7 +178,7 @@ fn find(text: &str) -> Option<&str> {
 }
 
 /// What is left of dollar signs that escape one another.
-pub(super) fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     text.replace("$$", "$")
 }
 

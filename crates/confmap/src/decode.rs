@@ -8,25 +8,26 @@ use figment::value::{Dict, Num, Value};
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 
-use super::decode_error::{DecodeError, Problem};
-use super::fault::{Fault, Faults};
-use super::references::Originals;
-use super::sources::Sources;
+use crate::decode_error::{DecodeError, Problem};
+use crate::fault::{Fault, Faults};
+use crate::references::Originals;
+use crate::sources::Sources;
 
 /// What reading a tree needs to know beside the tree.
-pub(super) struct Context<'a> {
+#[derive(Debug)]
+pub struct Context<'a> {
     /// Texts behind references.
-    pub(super) originals: &'a Originals,
+    pub(crate) originals: &'a Originals,
     /// All that was merged.
-    pub(super) root: &'a Dict,
+    pub root: &'a Dict,
     /// Who knows where its values came from.
-    pub(super) sources: &'a Sources,
+    pub(crate) sources: &'a Sources,
 }
 
 impl Context<'_> {
     /// Reads `value`, which stands at `path`, as a `T`. Every fault is added to `faults`: a faulty key
     /// is noted, taken out, and the rest read again. `None` if nothing can be read for faults.
-    pub(super) fn decode<T: DeserializeOwned>(
+    pub(crate) fn decode<T: DeserializeOwned>(
         &self,
         value: &Value,
         path: &[String],
@@ -58,13 +59,14 @@ impl Context<'_> {
     }
 
     /// Where the value at `path`, or what would hold it, stands: `agent.yaml:12`.
-    pub(super) fn place(&self, path: &[String]) -> Option<String> {
+    #[must_use]
+    pub fn place(&self, path: &[String]) -> Option<String> {
         self.sources.place(self.root, path)
     }
 }
 
 /// The node at `path`.
-pub(super) fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
+pub(crate) fn find<'v>(value: &'v Value, path: &[String]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, key| match value {
         Value::Dict(_, dict) => dict.get(key),
         Value::Array(_, items) => items.get(key.parse::<usize>().ok()?),

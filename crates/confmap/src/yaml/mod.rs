@@ -6,10 +6,10 @@ mod build;
 mod node;
 mod scalar;
 
-pub(super) use node::{Document, MAX_DEPTH, Node, Scalar, Yaml, YamlFault};
+pub(crate) use node::{Document, MAX_DEPTH, Node, Scalar, Yaml, YamlFault};
 
 /// Reads `text`, which holds at most one document.
-pub(super) fn parse(text: &str) -> Result<Document, YamlFault> {
+pub(crate) fn parse(text: &str) -> Result<Document, YamlFault> {
     build::build(text)
 }
 

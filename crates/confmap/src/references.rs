@@ -4,30 +4,31 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Empty, Value};
 
-use super::expand::{Environment, ExpandError, Expanded, Expander, unescape};
-use super::fault::Fault;
-use super::provider::untracked;
-use super::yaml::{self, MAX_DEPTH, Scalar, Yaml};
+use crate::environment::Environment;
+use crate::expand::{ExpandError, Expanded, Expander, unescape};
+use crate::fault::Fault;
+use crate::provider::untracked;
+use crate::yaml::{self, MAX_DEPTH, Scalar, Yaml};
 
 /// The text behind values that are references, by their path: a key that wants a string gets the text,
 /// so that `${env:TOKEN}` may be `0123` or `true`.
-pub(super) type Originals = BTreeMap<Vec<String>, String>;
+pub(crate) type Originals = BTreeMap<Vec<String>, String>;
 
 /// Most references that are told to be at fault: nobody reads more, and a reference can make many.
 const MAX_FAULTS: usize = 1000;
 
 /// What is known once every reference is expanded.
-pub(super) struct References {
+pub(crate) struct References {
     /// Texts behind references.
-    pub(super) originals: Originals,
+    pub(crate) originals: Originals,
     /// Environment variables referred to that are not set and have no default; each once.
-    pub(super) unset: Vec<String>,
+    pub(crate) unset: Vec<String>,
     /// References that cannot be expanded. Null stands in their place.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// Expands every reference in `root`.
-pub(super) fn expand(root: &mut Dict, environment: Environment<'_>) -> References {
+pub(crate) fn expand(root: &mut Dict, environment: Environment<'_>) -> References {
     let mut walker = Walker {
         expander: Expander::new(environment),
         originals: Originals::new(),

@@ -6,7 +6,7 @@
 use super::node::Scalar;
 
 /// The value of a scalar without quotes and without tag.
-pub(super) fn plain(text: &str) -> Scalar {
+pub(crate) fn plain(text: &str) -> Scalar {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
         "true" | "True" | "TRUE" => return Scalar::Bool(true),

@@ -1,15 +1,15 @@
 //! Where configuration comes from: a file, an environment variable or the command line itself.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::expand::Environment;
-use super::{ConfigError, SETTING_FLAG};
+use crate::environment::Environment;
+use crate::error::ConfigError;
+use crate::file::read_file;
+use crate::scheme::is_scheme;
 
-/// The largest file that is read.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// The flag that sets one key.
+pub const SETTING_FLAG: &str = "--set";
 
 /// One source of configuration, as `--config` or `--set` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Location {
     }
 
     /// How to name a line, from 1, of its `text`: `agent.yaml:12`. Of what is shown whole, no line is named.
-    pub(super) fn place(&self, line: usize, text: &str) -> String {
+    pub(crate) fn place(&self, line: usize, text: &str) -> String {
         match self {
             Self::File(_) | Self::Env(_) => format!("{self}:{line}"),
             Self::Yaml(_) | Self::Set(_) if text.trim().contains('\n') => format!("{self}, line {line}"),
@@ -59,7 +59,7 @@ impl Location {
     }
 
     /// The YAML text.
-    pub(super) fn read(&self, environment: Environment<'_>) -> Result<String, ConfigError> {
+    pub(crate) fn read(&self, environment: Environment<'_>) -> Result<String, ConfigError> {
         match self {
             Self::File(path) => {
                 read_file(path).map_err(|source| ConfigError::Read { location: self.to_string(), source })
@@ -103,23 +103,6 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// Reads a file that holds no more than [`MAX_FILE_BYTES`]. It may be a pipe.
-pub(super) fn read_file(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
-}
-
-/// A letter and at least one more letter, digit or `+.-`: one letter would be a Windows drive.
-pub(super) fn is_scheme(text: &str) -> bool {
-    text.len() > 1
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,14 +131,6 @@ mod tests {
         assert_eq!(Location::Yaml("a: 1".to_owned()).place(1, "a: 1"), "yaml:a: 1");
         let text = "a:\n  b: 1";
         assert_eq!(Location::Yaml(text.to_owned()).place(2, text), "yaml:a: ..., line 2");
-    }
-
-    #[test]
-    fn a_file_without_end_or_of_other_than_text_is_refused() {
-        assert_eq!(read_file("/dev/zero".as_ref()).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut file, b"a: \xff").unwrap();
-        assert_eq!(read_file(file.path()).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -3,32 +3,32 @@
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Profile, Provider as _, Source};
 
-use super::provider::Places;
+use crate::provider::Places;
 
 /// Knows where values came from: figment marks each with its provider, and where it stands there is known
 /// by its path. A provider says which it is by a [`Source::Custom`] with its place in `places`.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     figments: Vec<Figment>,
     places: Vec<Places>,
 }
 
 impl Sources {
     /// Notes where the values of one more provider stand; the number to give to that provider.
-    pub(super) fn add(&mut self, places: Places) -> usize {
+    pub(crate) fn add(&mut self, places: Places) -> usize {
         self.places.push(places);
         self.places.len() - 1
     }
 
     /// The values of `figment`, whose marks are known from now on.
-    pub(super) fn values(&mut self, figment: Figment) -> Result<Dict, Box<figment::Error>> {
+    pub(crate) fn values(&mut self, figment: Figment) -> Result<Dict, Box<figment::Error>> {
         let values = figment.data().map_err(Box::new)?.remove(&Profile::Default).unwrap_or_default();
         self.figments.push(figment);
         Ok(values)
     }
 
     /// Where the value at `path` of `root` came from; of one that is not there, where what would hold it did.
-    pub(super) fn place(&self, root: &Dict, path: &[String]) -> Option<String> {
+    pub(crate) fn place(&self, root: &Dict, path: &[String]) -> Option<String> {
         let (first, rest) = path.split_first()?;
         let (mut value, mut depth) = (root.get(first)?, 1);
         for key in rest {

@@ -9,7 +9,7 @@ use super::node::{Document, Key, MAX_DEPTH, MAX_NODES, Node, Scalar, Yaml, YamlF
 use super::scalar::plain;
 
 /// Reads the one document of `text`.
-pub(super) fn build(text: &str) -> Result<Document, YamlFault> {
+pub(crate) fn build(text: &str) -> Result<Document, YamlFault> {
     // As go-yaml does; some editors write one.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();

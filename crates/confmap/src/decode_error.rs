@@ -5,20 +5,20 @@ use std::fmt;
 use figment::value::{Num, Value};
 use serde::de::{self, Expected, Unexpected};
 
-use super::fault::{Fault, hint};
+use crate::fault::{Fault, hint};
 
 /// Why a value cannot be read, and where it stands.
 #[derive(Debug)]
-pub(super) struct DecodeError {
+pub(crate) struct DecodeError {
     /// From the root; empty until the error has passed the node it is about.
-    pub(super) path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// Why.
-    pub(super) problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 /// Why a value cannot be read.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// The value is `null` where the key wants something: no fault, the key counts as absent.
     Null,
     /// A struct has no such key.
@@ -35,7 +35,7 @@ pub(super) enum Problem {
 
 impl DecodeError {
     /// The error, placed at `path` unless it has a place already.
-    pub(super) fn at(mut self, path: &[String]) -> Self {
+    pub(crate) fn at(mut self, path: &[String]) -> Self {
         if self.path.is_empty() {
             self.path = path.to_vec();
         }
@@ -43,7 +43,7 @@ impl DecodeError {
     }
 
     /// The error as the user is told it: an unknown key is a fault of the map that holds it.
-    pub(super) fn into_fault(mut self) -> Fault {
+    pub(crate) fn into_fault(mut self) -> Fault {
         if matches!(self.problem, Problem::UnknownKey(..)) {
             self.path.pop();
         }
@@ -51,7 +51,7 @@ impl DecodeError {
     }
 
     /// `value` is not what is wanted.
-    pub(super) fn mismatch(value: &Value, expected: &dyn Expected) -> Self {
+    pub(crate) fn mismatch(value: &Value, expected: &dyn Expected) -> Self {
         let found = match value {
             Value::String(_, text) => Unexpected::Str(text),
             Value::Char(_, c) => Unexpected::Char(*c),

@@ -30,18 +30,18 @@ pub struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Notes that `message` holds at `path`.
-    pub(super) fn add(&mut self, path: &[&str], message: impl Into<String>) {
+    pub fn add(&mut self, path: &[&str], message: impl Into<String>) {
         let path = path.iter().map(|key| (*key).to_owned()).collect();
         self.push(Fault { path, message: message.into(), source: None });
     }
 
     /// Notes a fault.
-    pub(super) fn push(&mut self, fault: Fault) {
+    pub fn push(&mut self, fault: Fault) {
         self.0.push(fault);
     }
 
     /// True if something is wrong at `path` or inside it.
-    pub(super) fn touches<S: AsRef<str>>(&self, path: &[S]) -> bool {
+    pub fn touches<S: AsRef<str>>(&self, path: &[S]) -> bool {
         self.0.iter().any(|fault| {
             fault.path.len() >= path.len()
                 && fault.path.iter().zip(path).all(|(key, other)| key == other.as_ref())
@@ -49,7 +49,7 @@ impl Faults {
     }
 
     /// Lets each fault that does not say where it is written say so.
-    pub(super) fn locate(&mut self, place: impl Fn(&[String]) -> Option<String>) {
+    pub fn locate(&mut self, place: impl Fn(&[String]) -> Option<String>) {
         for fault in &mut self.0 {
             fault.source = fault.source.take().or_else(|| place(&fault.path));
         }
@@ -62,7 +62,10 @@ impl Faults {
     }
 
     /// `value` if nothing is wrong.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Self> {
+    ///
+    /// # Errors
+    /// The faults, if there are any.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
@@ -81,7 +84,7 @@ impl std::error::Error for Faults {}
 
 /// ` (did you mean "path"?)`, or the choices if nothing comes close; to be put after a fault. Empty if
 /// there is nothing to choose from.
-pub(super) fn hint<'a>(found: &str, choices: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub fn hint<'a>(found: &str, choices: impl IntoIterator<Item = &'a str> + Clone) -> String {
     // Regardless of case, since `INFO` means `info`.
     let found = found.to_lowercase();
     let near = choices

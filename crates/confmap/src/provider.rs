@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider, Source};
 
-use super::fault::Fault;
-use super::location::Location;
-use super::yaml::{self, MAX_DEPTH, Node, Scalar, Yaml};
+use crate::fault::Fault;
+use crate::location::Location;
+use crate::yaml::{self, MAX_DEPTH, Node, Scalar, Yaml};
 
 /// What separates keys inside a key.
 const DELIMITER: &str = "::";
 
 /// Where the values of one provider stand, by their path.
-pub(super) type Places = BTreeMap<Vec<String>, String>;
+pub(crate) type Places = BTreeMap<Vec<String>, String>;
 
 /// One location's configuration.
 #[derive(Debug)]
-pub(super) struct CollectorYaml {
+pub(crate) struct CollectorYaml {
     name: String,
     dict: Dict,
-    /// Which of the providers it is; see [`Sources`](super::sources::Sources).
-    pub(super) index: usize,
+    /// Which of the providers it is; see [`Sources`](crate::sources::Sources).
+    pub(crate) index: usize,
     /// Where its values stand: `agent.yaml:12`.
-    pub(super) places: Places,
+    pub(crate) places: Places,
     /// What is wrong with it and yet leaves it readable.
-    pub(super) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl CollectorYaml {
@@ -34,7 +34,7 @@ impl CollectorYaml {
     ///
     /// # Errors
     /// The fault that leaves it unreadable.
-    pub(super) fn parse(location: &Location, text: &str) -> Result<Self, Fault> {
+    pub(crate) fn parse(location: &Location, text: &str) -> Result<Self, Fault> {
         let place = |line| location.place(line, text);
         let document = yaml::parse(text).map_err(|fault| unplaced(fault.message, place(fault.line)))?;
         let faults = document.faults.into_iter().map(|fault| unplaced(fault.message, place(fault.line)));
@@ -137,7 +137,7 @@ fn join(dict: &mut Dict, (key, value): (String, Value)) {
 }
 
 /// The value of a scalar.
-pub(super) fn scalar_value(scalar: Scalar) -> Value {
+pub(crate) fn scalar_value(scalar: Scalar) -> Value {
     match scalar {
         Scalar::Null => null(),
         Scalar::Bool(value) => Value::from(value),
@@ -149,12 +149,12 @@ pub(super) fn scalar_value(scalar: Scalar) -> Value {
 }
 
 /// The value that stands for YAML's `null`.
-pub(super) fn null() -> Value {
+pub(crate) fn null() -> Value {
     Value::Empty(Tag::Default, Empty::Unit)
 }
 
 /// The value of a YAML tree that stands in the place of a reference: without places, tagged like the reference.
-pub(super) fn untracked(node: Node, tag: Tag) -> Value {
+pub(crate) fn untracked(node: Node, tag: Tag) -> Value {
     let nowhere = |_| String::new();
     let mut reader = Reader { place: &nowhere, places: Places::new(), path: Vec::new() };
     let mut value = reader.value(node);
@@ -163,7 +163,7 @@ pub(super) fn untracked(node: Node, tag: Tag) -> Value {
 }
 
 /// Marks a value and all in it as coming from where `tag` says.
-pub(super) fn retag(value: &mut Value, tag: Tag) {
+pub(crate) fn retag(value: &mut Value, tag: Tag) {
     let own = match value {
         Value::String(own, _)
         | Value::Char(own, _)

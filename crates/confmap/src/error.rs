@@ -1,0 +1,43 @@
+//! Why there is no configuration.
+
+use thiserror::Error;
+
+use crate::fault::Faults;
+use crate::location::SETTING_FLAG;
+
+/// Why there is no configuration to go by.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// No `--config`.
+    #[error("at least one config flag must be provided")]
+    NoLocation,
+    /// A `--set` without `=`.
+    #[error("{SETTING_FLAG} {setting:?}: missing equal sign, expected key=value")]
+    Set {
+        /// The value of the flag.
+        setting: String,
+    },
+    /// A `--config` with a scheme that is not supported.
+    #[error("--config {uri:?}: scheme is not supported (valid values: [file, env, yaml])")]
+    Scheme {
+        /// The value of the flag.
+        uri: String,
+    },
+    /// A file that cannot be read.
+    #[error("unable to read the config file {location} (named by --config)")]
+    Read {
+        /// Where.
+        location: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `--config env:NAME` with no such variable.
+    #[error("--config env:{name}: environment variable {name:?} is not set")]
+    Variable {
+        /// The variable.
+        name: String,
+    },
+    /// Faults in what was read.
+    #[error("invalid configuration: {0}")]
+    Invalid(Faults),
+}

@@ -1,0 +1,39 @@
+//! Collector-style configuration, whatever it configures: locations of YAML to one tree, and parts of that tree to
+//! typed values. The Collector's `confmap`.
+//!
+//! ```text
+//! --config, --set --location.rs--> text --yaml/, provider.rs--> figment (merge) --references.rs, expand.rs--> Tree
+//!                                          Defaults (below what is configured) --defaults.rs--> Tree::fill --+
+//!                                  typed value <--decode.rs-- section.rs, one part <------ Tree::context <---+
+//! ```
+//!
+//! Every fault is found, not only the first, and each names its place. No component is known here.
+
+mod decode;
+mod decode_error;
+mod defaults;
+mod environment;
+mod error;
+mod expand;
+mod fault;
+mod file;
+mod location;
+mod provider;
+mod references;
+mod scheme;
+mod section;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod yaml;
+
+pub use decode::Context;
+pub use defaults::Defaults;
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use fault::{Fault, Faults, hint};
+pub use figment::value::{Dict, Value};
+pub use location::{Location, SETTING_FLAG};
+pub use section::Section;
+pub use tree::Tree;

@@ -1,0 +1,53 @@
+//! A part of the configuration that one type reads.
+
+use figment::value::Value;
+
+use crate::decode::{Context, find};
+use crate::fault::{Fault, Faults};
+
+/// One component's part of the configuration.
+#[derive(Debug)]
+pub struct Section<'a> {
+    pub(crate) value: &'a Value,
+    pub(crate) path: Vec<String>,
+    pub(crate) context: &'a Context<'a>,
+}
+
+impl<'a> Section<'a> {
+    /// The part of the configuration at `path`, which is `value`.
+    #[must_use]
+    pub fn new(value: &'a Value, path: Vec<String>, context: &'a Context<'a>) -> Self {
+        Self { value, path, context }
+    }
+
+    /// The section as a `T`, as far as it can be read; what is wrong with it is added to `faults`.
+    pub fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        faults: &mut Faults,
+        validate: impl Fn(&T) -> Vec<String>,
+    ) -> Option<T> {
+        let before = faults.as_slice().len();
+        let config = self.context.decode(self.value, &self.path, faults)?;
+        let all_read = faults.as_slice().len() == before;
+        for fault in validate(&config) {
+            let (keys, message) = split(&fault);
+            let found = find(self.value, &keys);
+            let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
+            // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
+            if all_read || (found.is_some() && !faults.touches(&path)) {
+                faults.push(Fault { path, message: message.to_owned(), source: None });
+            }
+        }
+        Some(config)
+    }
+}
+
+/// Splits `key.key: message`; there are no keys if what is before the colon is none.
+fn split(fault: &str) -> (Vec<String>, &str) {
+    match fault.split_once(": ") {
+        Some((key, message)) if !key.contains(' ') => {
+            (key.replace('.', "::").split("::").map(str::to_owned).collect(), message)
+        }
+        _ => (Vec::new(), fault),
+    }
+}

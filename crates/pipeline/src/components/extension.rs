@@ -1,0 +1,17 @@
+//! Extensions that run.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future of any component.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A running extension.
+pub trait Extension: Any + Debug + Send + Sync {
+    /// Ends it; done when what it held (a port, a file) is free again.
+    fn stop(&self) -> BoxFuture<()> {
+        Box::pin(async {})
+    }
+}
