@@ -15,6 +15,7 @@
 #include "sample.bpf.h"
 #include "lifecycle.bpf.h"
 #include "snapshot.bpf.h"
+#include "census.bpf.h"
 
 /* Helpers such as bpf_probe_read_kernel are for programs under a GPL-compatible licence. */
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

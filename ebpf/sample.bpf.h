@@ -43,6 +43,8 @@ struct shape {
 		}                                                                                         \
 		identify(&slot->sample.header, RECORD_SAMPLE, task);                                      \
 		slot->sample.header.flags |= shape.flags;                                                 \
+		if (shape.flags & FLAG_SOFTIRQ)                                                           \
+			identify_softirq(&slot->sample.header);                                           \
 		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                                     \
 		slot->sample.kernel_frames = shape.kernel_bytes / sizeof(__u64);                          \
 		slot->sample.user_frames = shape.user_bytes / sizeof(__u64);                              \
@@ -64,10 +66,15 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct stack_scratch *scratch;
 	struct shape shape = {};
-
-	count_tick(task, context->sample_period);
 	/* The idle task, on each CPU: cpu-clock ticks there too. */
-	if (!(__u32)bpf_get_current_pid_tgid())
+	int idle = !(__u32)bpf_get_current_pid_tgid();
+
+	if (idle && idle_in_softirq(context)) {
+		idle = 0;
+		shape.flags = FLAG_SOFTIRQ;
+	}
+	count_tick(task, context->sample_period, !idle);
+	if (idle)
 		return 0;
 	scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
 	if (!scratch) {

@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What became of the sampling timer's ticks, CPU by CPU. */
 
+/* True if the idle task of this CPU was hit inside an interrupt, that is, on another stack than its own: x86 and arm64 run
+ * softirqs that an interrupt leaves behind on the interrupt stack (do_softirq_own_stack, irq_exit_rcu). The timer's own interrupt does not
+ * count, since these are the registers of what it interrupted; nor does another handler show, since interrupts are off in it. On
+ * PREEMPT_RT softirqs are threads.
+ *
+ * preempt_count would say the same, but x86 keeps it per CPU and under a name that has changed twice since Linux 6.1. */
+static __always_inline int idle_in_softirq(struct bpf_perf_event_data *context)
+{
+	struct task_struct *idle = bpf_get_current_task_btf();
+	__u64 stack = (__u64)BPF_CORE_READ(idle, stack);
+	void *first_registers = (void *)bpf_task_pt_regs(idle);
+	__u64 sp = PT_REGS_SP(&context->regs);
+	__u64 end = 0;
+
+	/* Read as if it were foreign memory: the verifier allows no arithmetic on a pointer that it knows. */
+	bpf_probe_read_kernel(&end, sizeof(end), &first_registers);
+	/* A task's first registers end where its stack does, at a multiple of at least this size, and are smaller. */
+	end = (end | 4095) + 1;
+	return sp < stack || sp >= end;
+}
+
 /* The CPU's last tick. */
 struct tick {
 	__u64 ktime_ns;
 	__u64 switches; /* how often the thread it hit had been switched out by then */
-	__u32 tid;      /* 0: the CPU was idle */
+	__u32 tid;      /* 0: the CPU was idle, or in a softirq with nothing else to do */
 	__u32 reserved;
 };
 
@@ -20,13 +41,13 @@ struct {
  * if the CPU was busy all the while, which is certain only where one thread has run from the last tick to this without a
  * switch. So this counts no more than was lost, and may count less; what is overdue by the clock alone would be no measure, since
  * the timer of an idle CPU may not fire at all. */
-static __always_inline void count_tick(struct task_struct *task, __u64 period)
+static __always_inline void count_tick(struct task_struct *task, __u64 period, int busy)
 {
 	__u32 zero = 0, tid = BPF_CORE_READ(task, pid);
 	struct tick *last = bpf_map_lookup_elem(&last_ticks, &zero);
 	__u64 now = bpf_ktime_get_ns(), switches = 0;
 
-	count(tid ? COUNTER_TICKS_BUSY : COUNTER_TICKS_IDLE);
+	count(busy ? COUNTER_TICKS_BUSY : COUNTER_TICKS_IDLE);
 	if (!last)
 		return;
 	if (tid)

@@ -18,7 +18,9 @@ fn main() {
 }
 
 fn compile() -> Result<(), String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ebpf");
+    // Not `env!`: a build script that was built for one checkout may be reused by another.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?;
+    let source = Path::new(&manifest).join("../../ebpf");
     println!("cargo::rerun-if-changed={}", source.display());
     println!("cargo::rerun-if-env-changed=CLANG");
     let clang = find_clang()?;
@@ -29,8 +31,7 @@ fn compile() -> Result<(), String> {
         // BPF_PROG's generated wrappers leave the context unused.
         .arg("-Wno-unused-parameter")
         .arg(format!("-D__TARGET_ARCH_{}", kernel_arch(&arch)))
-        // Debian keeps <asm/types.h> in a folder that clang searches for no bpf target.
-        .arg(format!("-I/usr/include/{arch}-linux-gnu"))
+        .args(architecture_headers(&arch))
         .arg("-c")
         .arg(source.join("profiler.bpf.c"))
         .arg("-o")
@@ -45,6 +46,14 @@ fn compile() -> Result<(), String> {
         return Err(format!("kernel or libbpf headers are missing: {INSTALL}"));
     }
     Err(format!("{clang} failed:\n{text}"))
+}
+
+/// Where <asm/types.h> of the target may be, in folders that clang searches for no bpf target: Debian's for the machine's own
+/// architecture, and those of its packages for another (libc6-dev-arm64-cross).
+fn architecture_headers(arch: &str) -> Option<String> {
+    let folders = [format!("/usr/include/{arch}-linux-gnu"), format!("/usr/{arch}-linux-gnu/include")];
+    let found = folders.iter().find(|folder| Path::new(folder).join("asm/types.h").exists());
+    found.map(|folder| format!("-I{folder}"))
 }
 
 fn find_clang() -> Result<String, String> {

@@ -31,6 +31,7 @@ enum record_flags {
 	FLAG_IN_EXECVE = 1 << 1,
 	FLAG_PATH_TRUNCATED = 1 << 2,   /* path is only its tail */
 	FLAG_NO_PARENT_DIRECTORY = 1 << 3, /* the file has never been in a directory: memfd */
+	FLAG_SOFTIRQ = 1 << 5,          /* a softirq on an otherwise idle CPU: pid 0, named "softirq" */
 	FLAG_NAME_GONE = 1 << 4,        /* the name that was opened has been removed; the file may have others */
 };
 
@@ -87,6 +88,13 @@ struct mapping_record {
 	__u64 file_offset;
 };
 
+/* One process in a census. */
+struct census_record {
+	__u32 pid;
+	__u32 exited;              /* 1: its last thread has begun to exit */
+	__u64 start_boottime_ns;
+};
+
 /* Slots of the per-CPU array `counters`. */
 enum counter {
 	COUNTER_TICKS_IDLE = 0,            /* the timer fired on an idle CPU: no sample due */
@@ -105,5 +113,6 @@ _Static_assert(sizeof(struct sample_record) == 72, "abi.rs mirrors this");
 _Static_assert(sizeof(struct image_record) == 88, "abi.rs mirrors this");
 _Static_assert(sizeof(struct fork_record) == 72, "abi.rs mirrors this");
 _Static_assert(sizeof(struct mapping_record) == 40, "abi.rs mirrors this");
+_Static_assert(sizeof(struct census_record) == 16, "abi.rs mirrors this");
 
 #endif

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ClockOffset, KTime, Loss, MappingEvent, ProcessEvent, Sample, Watermark};
+use crate::{Census, ClockOffset, KTime, Loss, MappingEvent, ProcessEvent, Sample, Watermark};
 
 /// Something the kernel saw.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub enum Event {
     Mapping(MappingEvent),
     /// Records were lost.
     Loss(Loss),
+    /// These processes there are.
+    Census(Arc<Census>),
 }
 
 impl Event {
@@ -26,6 +28,7 @@ impl Event {
             Self::Process(event) => event.at,
             Self::Mapping(event) => event.at,
             Self::Loss(loss) => loss.until,
+            Self::Census(census) => census.at,
         }
     }
 }

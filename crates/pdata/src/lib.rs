@@ -22,7 +22,9 @@ pub use mapping::{
     Backing, BuildId, ElfAddress, FileFacts, FileOffset, MappedFile, Mapping, MappingChange, MappingEvent,
     MappingRecord, Pc, Segment,
 };
-pub use process::{Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition, Tid};
+pub use process::{
+    Census, CensusEntry, Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition, Tid,
+};
 pub use sample::{Frame, Sample, Stack};
 pub use time::{BootTime, ClockOffset, KTime, UnixNanos};
 pub use watermark::Watermark;

@@ -27,6 +27,8 @@ pub enum LossReason {
     /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the working
     /// time that the kernel reports of that CPU.
     SampleCpuUnattended,
+    /// The kernel skipped the sampler's program because it was at work in one on that CPU (`recursion_misses`).
+    SampleHookSkipped,
     /// A sample's record could not be decoded.
     SampleMalformed,
     /// A sample found no scratch memory in the kernel.
@@ -38,6 +40,9 @@ pub enum LossReason {
     SampleMemoryLimit,
     /// A lifecycle record found its ring full.
     LifecycleRingFull,
+    /// The kernel skipped a program that reports what happens to processes, because another task was inside the same program on
+    /// that CPU (`recursion_misses`; Linux 7.1 and newer can preempt such programs).
+    LifecycleHookSkipped,
     /// A lifecycle record could not be decoded.
     LifecycleMalformed,
     /// A lifecycle record found no scratch memory in the kernel.
@@ -52,15 +57,17 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleCpuUnattended,
+        Self::SampleHookSkipped,
         Self::SampleMalformed,
         Self::SampleNoScratch,
         Self::SampleQueueFull,
         Self::SampleMemoryLimit,
         Self::LifecycleRingFull,
+        Self::LifecycleHookSkipped,
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
         Self::RenameOverBudget,
@@ -75,11 +82,13 @@ impl LossReason {
             Self::SampleRingFull => "sample_ring_full",
             Self::SampleTimerMissed => "sample_timer_missed",
             Self::SampleCpuUnattended => "sample_cpu_unattended",
+            Self::SampleHookSkipped => "sample_hook_skipped",
             Self::SampleMalformed => "sample_malformed",
             Self::SampleNoScratch => "sample_no_scratch",
             Self::SampleQueueFull => "sample_queue_full",
             Self::SampleMemoryLimit => "sample_memory_limit",
             Self::LifecycleRingFull => "lifecycle_ring_full",
+            Self::LifecycleHookSkipped => "lifecycle_hook_skipped",
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
             Self::RenameOverBudget => "rename_over_budget",
@@ -96,6 +105,7 @@ impl LossReason {
             Self::SampleRingFull
                 | Self::SampleTimerMissed
                 | Self::SampleCpuUnattended
+                | Self::SampleHookSkipped
                 | Self::SampleMalformed
                 | Self::SampleNoScratch
                 | Self::SampleQueueFull

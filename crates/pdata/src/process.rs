@@ -73,6 +73,31 @@ impl fmt::Debug for Comm {
     }
 }
 
+/// A look at which processes there are: any other has ended.
+///
+/// Taken after records were lost, and now and then anyway, so that nobody remembers a process for ever whose end was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Where the look stands in the order of events: so late that the end of every process which is missing from it has been
+    /// passed on before, if its record was not lost.
+    pub at: KTime,
+    /// When the look began. It need not have found a process that was first heard of after this.
+    pub began: KTime,
+    /// Processes that there are, in the order of pids. Source: `ebpf/census.bpf.h`.
+    pub processes: Box<[CensusEntry]>,
+    /// Pids in use by processes that the look could not identify. Source: `/proc`.
+    pub unidentified: Box<[Pid]>,
+}
+
+/// A process that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CensusEntry {
+    /// The process.
+    pub process: ProcessKey,
+    /// True if its last thread has begun to exit: its parent has not reaped it.
+    pub exited: bool,
+}
+
 /// Something that happened to a process, seen by the kernel as it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {

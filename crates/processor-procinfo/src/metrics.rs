@@ -10,6 +10,7 @@ const UNMAPPED: &str = "otelcol_processor_procinfo_unmapped_frames_total";
 const LATE: &str = "otelcol_processor_procinfo_late_events_total";
 const UNOWNED: &str = "otelcol_processor_procinfo_unowned_mappings_total";
 const LOST_EXITS: &str = "otelcol_processor_procinfo_lost_exits_total";
+const RECONCILED: &str = "otelcol_processor_procinfo_reconciled_total";
 const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
 const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
 const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
@@ -25,6 +26,7 @@ pub(crate) fn describe() {
         (LATE, "Events stamped before the watermark of an earlier batch."),
         (UNOWNED, "Mapping records whose process was not known."),
         (LOST_EXITS, "Processes whose exit was not seen, but proved by what came after."),
+        (RECONCILED, "Processes whose end no record reported, but a look at the kernel's own list."),
         (EVICTED, "What was forgotten without being acknowledged, by the limit that was hit."),
         (FILE_READS, "Mapped files read, by outcome."),
         (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
@@ -45,6 +47,8 @@ pub(crate) struct Tally {
     pub(crate) late: u64,
     pub(crate) unowned: u64,
     pub(crate) lost_exits: u64,
+    /// Processes whose end only a census has shown.
+    pub(crate) reconciled: u64,
     pub(crate) evicted: Evicted,
     /// Replaced images and mappings that hit a limit.
     pub(crate) evicted_replaced: u64,
@@ -85,6 +89,7 @@ impl Tally {
             (LATE, self.late),
             (UNOWNED, self.unowned),
             (LOST_EXITS, self.lost_exits),
+            (RECONCILED, self.reconciled),
         ] {
             counter!(name).increment(count);
         }

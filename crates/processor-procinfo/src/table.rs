@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use pdata::{KTime, Pid, ProcessKey, Watermark};
+use pdata::{Census, KTime, Pid, ProcessKey, Watermark};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How much may be held for whoever does not acknowledge.
@@ -42,6 +42,8 @@ pub(crate) struct Table<T> {
 struct Entry<T> {
     /// First instant of the process, if it was seen to begin; else [`KTime::ZERO`].
     began: KTime,
+    /// When it was first heard of.
+    heard: KTime,
     life: Life,
     held: T,
 }
@@ -127,7 +129,7 @@ impl<T> Table<T> {
                 return None;
             }
             let claim = self.claim_pid(key, at);
-            self.entries.insert(key, Entry { began, life: Life::Running, held: make() });
+            self.entries.insert(key, Entry { began, heard: at, life: Life::Running, held: make() });
             if let Claim::Stale(end) = claim {
                 self.freed(key, end);
             }
@@ -201,6 +203,31 @@ impl<T> Table<T> {
             entry.life = Life::Freed { exit, until };
             self.releases.insert((until, key));
         }
+    }
+
+    /// Compares with what processes the kernel has: one that is missing there, and that was heard of before anybody looked, has
+    /// ended; one that is there, but exited, has exited. By the instant of the census at the latest.
+    ///
+    /// Returns for how many of them the records that should have said so were lost.
+    pub(crate) fn reconcile(&mut self, census: &Census) -> u64 {
+        let present: FxHashMap<ProcessKey, bool> =
+            census.processes.iter().map(|entry| (entry.process, entry.exited)).collect();
+        let mut over = Vec::new();
+        for (&key, entry) in &self.entries {
+            // Idle tasks, of pid 0, are in no list.
+            let looked_at = entry.heard <= census.began && key.pid != Pid(0);
+            let looked_at = looked_at && !census.unidentified.contains(&key.pid);
+            match (present.get(&key), entry.life) {
+                _ if !looked_at => {}
+                (None, Life::Running | Life::Exited(_)) => over.push((key, true)),
+                (Some(true), Life::Running) => over.push((key, false)),
+                _ => {}
+            }
+        }
+        for &(key, freed) in &over {
+            if freed { self.freed(key, census.at) } else { self.exited(key, census.at) }
+        }
+        over.len() as u64
     }
 
     /// Forgets what the acknowledged watermark allows: freed processes whose end it has reached.

@@ -71,6 +71,7 @@ impl Tracker {
                 Event::Process(event) => self.process_event(event, reads),
                 Event::Mapping(event) => self.mapping_event(event, reads),
                 Event::Loss(_) => {}
+                Event::Census(census) => self.tally.reconciled += self.table.reconcile(census),
             }
         }
         // The end of the stream is no instant: nothing grows old by it.

@@ -77,6 +77,15 @@ pub(crate) struct MappingHeader {
     pub file_offset: u64,
 }
 
+/// One process in a census.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct CensusRecord {
+    pub pid: u32,
+    pub exited: u32,
+    pub start_boottime_ns: u64,
+}
+
 /// Slots of the per-CPU array `counters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -97,3 +106,4 @@ const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 72)
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 88);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 72);
 const _: () = assert!(size_of::<MappingHeader>() == 40);
+const _: () = assert!(size_of::<CensusRecord>() == 16);

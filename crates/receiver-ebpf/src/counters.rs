@@ -92,7 +92,7 @@ impl Counters {
 }
 
 /// By how much `total` is above `before`, which takes its place. A total that could not be read adds nothing.
-fn grown(before: &mut u64, total: u64) -> u64 {
+pub(crate) fn grown(before: &mut u64, total: u64) -> u64 {
     let by = total.saturating_sub(*before);
     *before += by;
     by

@@ -9,6 +9,7 @@
 //! Start reading at [`Receiver`]; `reader.rs` holds the loop, `horizon.rs` why the watermark is exact.
 
 mod abi;
+mod census;
 mod clock;
 mod config;
 mod control;
@@ -28,6 +29,7 @@ mod ring;
 mod roster;
 mod sampler;
 mod sideband;
+mod skipped;
 mod snapshot;
 mod statistics;
 mod sys;

@@ -1,7 +1,9 @@
 //! Loads and attaches the BPF object; alone in naming its programs and maps.
 
 use std::error::Error;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
@@ -10,6 +12,7 @@ use aya::programs::perf_event::{
 };
 use aya::programs::{BtfTracePoint, Iter, PerfEvent, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
+use pdata::LossReason;
 
 use crate::error::StartError;
 use crate::ring::Ring;
@@ -27,6 +30,7 @@ const LIFECYCLE: [(&str, &str); 5] = [
 const SAMPLER: &str = "sample_cpu";
 const TASKS: (&str, &str) = ("snapshot_task", "task");
 const MAPPINGS: (&str, &str) = ("snapshot_mapping", "task_vma");
+const CENSUS: (&str, &str) = ("census_task", "task");
 
 const SAMPLES: &str = "samples";
 const LIFECYCLE_RECORDS: &str = "lifecycle";
@@ -57,6 +61,15 @@ pub(crate) struct Runs {
     pub program: &'static str,
     pub count: u64,
     pub time: Duration,
+}
+
+/// Runs of a program that the kernel has skipped since it was loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Skips {
+    pub program: &'static str,
+    /// What each of them is to us.
+    pub reason: LossReason,
+    pub count: u64,
 }
 
 impl Programs {
@@ -92,7 +105,7 @@ impl Programs {
         for (name, tracepoint) in LIFECYCLE {
             self.program::<BtfTracePoint>(name)?.load(tracepoint, btf).map_err(attach(name))?;
         }
-        for (name, target) in [TASKS, MAPPINGS] {
+        for (name, target) in [TASKS, MAPPINGS, CENSUS] {
             self.program::<Iter>(name)?.load(target, btf).map_err(attach(name))?;
         }
         self.program::<PerfEvent>(SAMPLER)?.load().map_err(attach(SAMPLER))
@@ -109,6 +122,14 @@ impl Programs {
     /// What runs now: image records, then mapping records, as `ebpf/snapshot.bpf.h` writes them.
     pub(crate) fn snapshot(&mut self) -> Result<(Vec<u8>, Vec<u8>), StartError> {
         Ok((self.iterate(TASKS.0)?, self.iterate(MAPPINGS.0)?))
+    }
+
+    /// Which processes there are, as `ebpf/census.bpf.h` writes them, read by whoever reads the file.
+    pub(crate) fn census(&mut self) -> Result<File, StartError> {
+        let (name, _) = CENSUS;
+        let program = self.program::<Iter>(name)?;
+        let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;
+        link.into_file().map_err(|error| StartError::Snapshot(error.into()))
     }
 
     fn iterate(&mut self, name: &'static str) -> Result<Vec<u8>, StartError> {
@@ -153,6 +174,19 @@ impl Programs {
         programs.filter_map(runs).collect()
     }
 
+    /// How often the kernel has skipped each program that stays attached, because it was at work in the same program on the
+    /// same CPU; as far as it tells.
+    pub(crate) fn skips(&self) -> Vec<Skips> {
+        let lifecycle = LIFECYCLE.iter().map(|(name, _)| (*name, LossReason::LifecycleHookSkipped));
+        let sampler = [(SAMPLER, LossReason::SampleHookSkipped)];
+        let skips = |(program, reason)| {
+            let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            Some(Skips { program, reason, count: recursion_misses(&text)? })
+        };
+        lifecycle.chain(sampler).filter_map(skips).collect()
+    }
+
     fn program<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, StartError>
     where
         &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
@@ -164,6 +198,11 @@ impl Programs {
 
 fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
     move |source| StartError::Attach { program, source: Box::new(source) }
+}
+
+/// `recursion_misses` of a program's fdinfo (since Linux 5.12).
+fn recursion_misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
 
 /// Bytes of all rings for so many CPUs.
@@ -181,6 +220,13 @@ fn sample_ring_bytes(cpus: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kernel_skipped_is_read_from_fdinfo() {
+        let text = "pos:\t0\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t19\nverified_insns:\t7\n";
+        assert_eq!(recursion_misses(text), Some(19));
+        assert_eq!(recursion_misses("pos:\t0\n"), None);
+    }
 
     #[test]
     fn the_sample_ring_is_a_power_of_two_within_bounds() {

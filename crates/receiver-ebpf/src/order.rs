@@ -61,6 +61,8 @@ fn order(event: &Event) -> (KTime, u8) {
         Event::Process(_) | Event::Mapping(_) => 0,
         Event::Sample(_) => 1,
         Event::Loss(_) => 2,
+        // All else of that instant goes before.
+        Event::Census(_) => 3,
     };
     (event.at(), rank)
 }

@@ -1,5 +1,6 @@
 //! The loop that turns rings into batches, on a thread of its own.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use pdata::{Batch, Event, KTime, Loss, LossReason, ProcessTransition, Watermark};
 use tokio::sync::mpsc;
 
+use crate::census::Censuses;
 use crate::clock;
 use crate::control::Control;
 use crate::counters::Counters;
@@ -18,6 +20,7 @@ use crate::order::{Lateness, Orderer};
 use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
 use crate::sideband::Sideband;
+use crate::skipped::Skipped;
 use crate::statistics::Statistics;
 
 /// Everything the loop reads from.
@@ -29,6 +32,8 @@ pub(crate) struct Reader {
     pub lifecycle: Ring,
     pub sideband: Sideband,
     pub counters: Counters,
+    pub skipped: Skipped,
+    pub censuses: Censuses,
     pub orderer: Orderer,
     pub horizon: Horizon,
     pub poll_interval: Duration,
@@ -88,6 +93,9 @@ impl Reader {
         let horizon = self.horizon.pass();
         let malformed = self.drain();
         self.account_losses(malformed);
+        if !last {
+            self.look_at_processes();
+        }
         let (events, watermark) = if last {
             (self.orderer.finish(), Watermark::END)
         } else {
@@ -140,11 +148,28 @@ impl Reader {
         self.checked = until;
         self.metrics.ticks(self.counters.ticks());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
-        for (reason, count) in self.counters.losses().into_iter().chain(malformed).chain([unattended]) {
+        for (reason, count) in self
+            .counters
+            .losses()
+            .into_iter()
+            .chain(self.skipped.losses(&self.programs))
+            .chain(malformed)
+            .chain([unattended])
+        {
             if count > 0 {
                 metrics::lost(reason, count);
+                if !reason.is_sample() {
+                    self.censuses.records_lost();
+                }
                 self.orderer.push(Event::Loss(Loss { from, until, reason, count }));
             }
+        }
+    }
+
+    fn look_at_processes(&mut self) {
+        let programs = &mut self.programs;
+        if let Some(census) = self.censuses.step(|| programs.census()) {
+            self.orderer.push(Event::Census(Arc::new(census)));
         }
     }
 

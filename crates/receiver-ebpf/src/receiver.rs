@@ -14,6 +14,7 @@ use pdata::{Batch, LossReason, Watermark};
 use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
+use crate::census::Censuses;
 use crate::clock;
 use crate::config::Config;
 use crate::control::Control;
@@ -28,6 +29,7 @@ use crate::preflight;
 use crate::reader::Reader;
 use crate::sampler::Sampler;
 use crate::sideband::Sideband;
+use crate::skipped::Skipped;
 use crate::snapshot;
 use crate::statistics::Statistics;
 
@@ -71,6 +73,8 @@ impl Receiver {
             lifecycle: maps.lifecycle,
             sideband,
             counters: Counters::new(maps.counters, cpus::possible()?),
+            skipped: Skipped::default(),
+            censuses: Censuses::new(now),
             orderer,
             horizon,
             poll_interval: config.poll_interval,

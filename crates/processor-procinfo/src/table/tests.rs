@@ -1,6 +1,6 @@
 //! The table against a model that scans everything.
 
-use pdata::BootTime;
+use pdata::{BootTime, CensusEntry};
 use proptest::prelude::*;
 
 use super::*;
@@ -218,4 +218,33 @@ fn a_pid_belongs_to_the_process_that_had_it_at_the_time() {
     table.enter(process(7, 2), AT(30), AT(30), || "new").unwrap();
     assert_eq!(table.owner(Pid(7), AT(30)).map(|(_, held)| *held), Some("new"));
     assert_eq!(table.owner(Pid(7), AT(15)).map(|(_, held)| *held), None, "not the new owner's");
+}
+
+fn census(began: u64, at: u64, processes: &[(ProcessKey, bool)]) -> Census {
+    let entry = |&(process, exited): &(ProcessKey, bool)| CensusEntry { process, exited };
+    let processes = processes.iter().map(entry).collect();
+    let unidentified = [Pid(101)].into();
+    Census { at: AT(at), began: AT(began), processes, unidentified }
+}
+
+#[test]
+fn a_look_at_the_processes_ends_those_that_are_not_there_and_no_others() {
+    let mut table = table(9);
+    let [running, zombie, gone, exited, other, newer] = [1, 2, 3, 4, 101, 5].map(|pid| process(pid, 1));
+    for key in [running, zombie, gone, exited, other] {
+        table.enter(key, AT(1), AT(20), || "").unwrap();
+    }
+    table.exited(exited, AT(15));
+    table.enter(newer, AT(21), AT(21), || "").unwrap();
+    // Pid 3 is in use again, by a process that nobody has heard of.
+    let look = census(20, 30, &[(running, false), (zombie, true), (process(3, 9), false)]);
+    assert_eq!(table.reconcile(&look), 3);
+    let runs = [running, zombie, gone, exited, other, newer].map(|key| table.is_running(key));
+    assert_eq!(runs, [true, false, false, false, true, true]);
+    table.release(Watermark::before(AT(29)));
+    assert_eq!(table.known(), 6, "still asked about by samples before the look");
+    table.release(Watermark::before(AT(30)));
+    assert!(table.has_forgotten(gone) && table.has_forgotten(exited));
+    assert!(table.get(zombie).is_some(), "its parent may reap it yet");
+    assert_eq!(table.reconcile(&look), 0, "nothing is found twice");
 }

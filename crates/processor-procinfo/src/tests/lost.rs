@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Backing, Batch, BootTime, ClockOffset, Comm, Event, ExecCount, FileOffset, Frame, Image, ImageKey,
-    ImageKind, KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey,
-    ProcessTransition, Sample, Stack, Tid, UnixNanos, Watermark,
+    Backing, Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Event, ExecCount, FileOffset, Frame,
+    Image, ImageKey, ImageKind, KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent,
+    ProcessKey, ProcessTransition, Sample, Stack, Tid, UnixNanos, Watermark,
 };
 
 use super::world::executable;
@@ -317,4 +317,18 @@ fn mappings_of_a_process_that_is_not_known_are_counted() {
     scene.batch(20, vec![mapped(10, 5, 0, "/bin/a"), process(11, image(5, 1, 1), ProcessTransition::Exit)]);
     scene.batch(21, vec![mapped(20, 5, 0, "/bin/a")]);
     assert_eq!(scene.tally().unowned, 2, "one before anything was known of the pid, one after its exit");
+}
+
+#[test]
+fn processes_whose_exit_and_end_were_lost_are_forgotten_once_a_census_lacks_them() {
+    let mut scene = Scene::new();
+    let (lost, left) = (image(1, 1, 1), image(2, 1, 1));
+    scene.batch(20, vec![exec(10, lost, "/lost"), exec(11, left, "/left")]);
+    let processes = [CensusEntry { process: left.process, exited: false }].into();
+    let census = Census { at: AT(40), began: AT(30), processes, unidentified: Box::default() };
+    scene.batch(50, vec![Event::Sample(sample(39, lost, 5)), Event::Census(Arc::new(census))]);
+    let tally = scene.tally();
+    assert_eq!((tally.hits, tally.reconciled, tally.lost_exits), (1, 1, 0));
+    scene.tracker.acknowledge(Watermark::before(AT(50)));
+    assert_eq!(scene.tracker.counts(), (1, 0));
 }

@@ -1,4 +1,5 @@
 //! What the tests against the running kernel share: a receiver at work, and what it passed on.
+#![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::convert::Infallible;

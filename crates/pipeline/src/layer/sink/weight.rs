@@ -25,6 +25,7 @@ pub(super) fn weight_of(events: &[Event]) -> usize {
         },
         Event::Mapping(_) => MAPPING,
         Event::Loss(_) => 0,
+        Event::Census(census) => size_of_val(&*census.processes),
     };
     events.iter().map(|event| size_of::<Event>() + beside(event)).sum()
 }

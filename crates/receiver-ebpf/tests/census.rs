@@ -1,0 +1,126 @@
+//! What becomes of processes whose records are lost.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pdata::{Batch, Event, Pid, ProcessKey, ProcessTransition, Watermark};
+use receiver_ebpf::Config;
+use tower::Service;
+
+use support::{burn, run};
+
+/// Processes that end while the ring is full.
+const SLEEPERS: usize = 300;
+
+/// Remembers processes as a stage behind the receiver does, and takes no batch while it is shut.
+#[derive(Clone, Default)]
+struct Memory(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    shut: bool,
+    known: HashSet<ProcessKey>,
+    lost: u64,
+    reconciled: usize,
+}
+
+impl Memory {
+    fn shut(&self, shut: bool) {
+        self.0.0.lock().unwrap().shut = shut;
+        self.0.1.notify_all();
+    }
+}
+
+impl Service<Batch> for Memory {
+    type Response = Watermark;
+    type Error = Infallible;
+    type Future = Ready<Result<Watermark, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.shut).unwrap();
+        for event in batch.events.iter() {
+            match event {
+                Event::Process(event) if event.transition == ProcessTransition::Freed => {
+                    state.known.remove(&event.image.process);
+                }
+                Event::Process(event) => drop(state.known.insert(event.image.process)),
+                Event::Loss(loss) if !loss.reason.is_sample() => state.lost += loss.count,
+                Event::Census(census) => {
+                    let there: HashSet<_> = census.processes.iter().map(|entry| entry.process).collect();
+                    let before = state.known.len();
+                    // Everything here was heard of before: nothing is made while anybody looks.
+                    state.known.retain(|key| there.contains(key));
+                    state.reconciled += before - state.known.len();
+                }
+                _ => {}
+            }
+        }
+        ready(Ok(batch.watermark))
+    }
+}
+
+/// Twenty-four thousand processes: more than there is room for, should nobody read.
+fn storm() {
+    const SCRIPT: &str = "i=0; while [ $i -lt 12000 ]; do /bin/true; i=$((i+1)); done";
+    let shells: Vec<_> = (0..2).map(|_| Command::new("sh").args(["-c", SCRIPT]).spawn().unwrap()).collect();
+    for mut shell in shells {
+        assert!(shell.wait().unwrap().success());
+    }
+}
+
+/// Processes that wait for their end.
+fn sleepers() -> Vec<Child> {
+    (0..SLEEPERS).map(|_| Command::new("sleep").arg("600").spawn().unwrap()).collect()
+}
+
+/// Processes whose exit and free records found the ring full are known no longer than ten seconds after the storm, and those
+/// that run are.
+#[test]
+#[ignore = "needs root: loads BPF programs; makes 24,000 processes"]
+fn processes_whose_end_was_lost_are_reconciled_within_ten_seconds() {
+    let memory = Memory::default();
+    let seen = memory.clone();
+    run(Config { samples_per_second: 19, ..Config::default() }, memory, move |_| {
+        let mut sleepers = sleepers();
+        burn(Duration::from_millis(500));
+        seen.shut(true);
+        storm();
+        for sleeper in &mut sleepers {
+            sleeper.kill().unwrap();
+            sleeper.wait().unwrap();
+        }
+        seen.shut(false);
+        let start = Instant::now();
+        let stale = |key: &ProcessKey| !std::path::Path::new(&format!("/proc/{}", key.pid)).exists();
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let state = seen.0.0.lock().unwrap();
+            let left = state.known.iter().filter(|key| stale(key)).count();
+            if state.reconciled >= SLEEPERS / 2 && left < 20 {
+                println!(
+                    "{} records lost; {} ends reconciled after {:?}",
+                    state.lost,
+                    state.reconciled,
+                    start.elapsed()
+                );
+                assert!(state.known.iter().any(|key| key.pid == Pid(std::process::id())));
+                assert!(state.known.iter().any(|key| key.pid == Pid(2)));
+                break;
+            }
+            assert!(state.lost > 0 || start.elapsed() < Duration::from_secs(3), "nothing was lost");
+            assert!(start.elapsed() < Duration::from_secs(10), "{left} of {} are over", state.known.len());
+        }
+    });
+}

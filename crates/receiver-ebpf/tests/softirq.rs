@@ -1,0 +1,78 @@
+//! Work that the kernel does for nobody in particular.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pdata::{Batch, Pid};
+
+use support::record_controlled;
+
+/// Bytes a second, which the kernel sends in bursts, from a timer's softirq.
+const PACE: u64 = 100 << 20;
+
+/// Has the kernel send and receive by itself at a steady pace: the sender waits for room, the receiver for a megabyte.
+fn paced_stream(done: &AtomicBool) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    set_pacing(&sender, PACE);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let block = vec![0; 1 << 20];
+            while !done.load(Ordering::Relaxed) {
+                sender.write_all(&block).unwrap();
+            }
+        });
+        scope.spawn(move || {
+            let mut block = vec![0; 1 << 20];
+            while receiver.read(&mut block).unwrap() > 0 {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+    });
+}
+
+#[allow(unsafe_code, reason = "no safe binding for SO_MAX_PACING_RATE")]
+fn set_pacing(stream: &TcpStream, bytes_per_second: u64) {
+    use std::os::fd::AsRawFd;
+    unsafe extern "C" {
+        fn setsockopt(fd: i32, level: i32, name: i32, value: *const u64, len: u32) -> i32;
+    }
+    const SOL_SOCKET: i32 = 1;
+    const SO_MAX_PACING_RATE: i32 = 47;
+    // SAFETY: the descriptor is open, and the value is as long as is said.
+    let result =
+        unsafe { setsockopt(stream.as_raw_fd(), SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, 8) };
+    assert_eq!(result, 0);
+}
+
+/// Softirqs on a CPU that is idle otherwise are sampled, by that name, with the kernel's stack.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
+    let batches = record_controlled(|control| {
+        control.set_samples_per_second(997);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| paced_stream(&done));
+            std::thread::sleep(Duration::from_secs(3));
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+    let all = batches.iter().flat_map(Batch::samples).count();
+    let softirqs: Vec<_> =
+        batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0)).collect();
+    println!("{} of {all} samples are of softirqs on idle CPUs", softirqs.len());
+    // A machine that has other work to do the whole time serves them on top of that.
+    let ticks = 3 * 997 * std::thread::available_parallelism().unwrap().get();
+    assert!(softirqs.len() >= 10 || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
+    for sample in softirqs {
+        assert_eq!((sample.comm.as_bytes(), sample.kernel_thread), (&b"softirq"[..], true));
+        assert!(!sample.stack.0.is_empty(), "{sample:?}");
+    }
+}
