@@ -10,6 +10,7 @@ use clap::Parser as _;
 use pipeline::cli::Cli;
 use pipeline::commands::{self, CommandError};
 use pipeline::run::supervise;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime;
 
 /// Threads of the runtime: one must be left if an exporter keeps another busy. The receiver reads the
@@ -50,6 +51,7 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
         };
     }
     let config = cli.load(&environment)?;
+    raise_descriptors();
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -58,4 +60,14 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
     let result = runtime.block_on(supervise::run(config, || cli.load(&|name| env::var(name).ok())));
     runtime.shutdown_timeout(EXIT_WITHIN);
     Ok(result?)
+}
+
+/// Allows this process as many descriptors as it may allow itself: the usual limit of 1,024 is for programs that use select(2), and a
+/// timer on each CPU takes one.
+fn raise_descriptors() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        // The receiver looks whether what is left is enough.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
 }

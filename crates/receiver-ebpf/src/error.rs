@@ -11,13 +11,33 @@ use thiserror::Error;
 pub enum StartError {
     /// The kernel lacks something every program here needs.
     #[error(
-        "Linux {found} is too old: the ebpf receiver needs {needed} or newer (bpf_loop, ring buffer, build IDs)"
+        "Linux {found} is too old: the ebpf receiver needs {needed} or newer, whose processes keep their mappings in a tree that it can search"
     )]
     KernelTooOld {
         /// Running kernel.
         found: String,
         /// Oldest that works.
         needed: &'static str,
+    },
+    /// Nothing is mounted on `/proc`.
+    #[error("/proc is not there: mount it (mount -t proc proc /proc)")]
+    NoProc,
+    /// The kernel lets nobody read its memory.
+    #[error(
+        "the kernel is locked down to confidentiality, so that BPF programs may not read its memory: boot with lockdown=integrity"
+    )]
+    Lockdown,
+    /// This process may open too few files.
+    #[error(
+        "{needed} file descriptors are needed for {cpus} CPUs, and {allowed} allowed: raise the limit (ulimit -n {needed}; systemd: LimitNOFILE={needed})"
+    )]
+    Descriptors {
+        /// As many as there may be.
+        allowed: u64,
+        /// As many as the agent needs.
+        needed: u64,
+        /// CPUs that are online.
+        cpus: usize,
     },
     /// The kernel says nothing of its own types.
     #[error(

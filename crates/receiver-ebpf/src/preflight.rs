@@ -6,14 +6,25 @@ mod report;
 use std::fs;
 use std::path::Path;
 
-use aya::util::KernelVersion;
+use rustix::process::{Resource, getrlimit};
 
+use crate::cpus;
 use crate::error::StartError;
 
 pub use report::{Finding, Verdict, report};
 
-/// `bpf_loop` is of 5.17; the rest is older.
-const OLDEST_KERNEL: (KernelVersion, &str) = (KernelVersion::new(5, 17, 0), "5.17");
+/// The kernel that brought [`MAPPINGS_TREE`]; all else is older.
+const OLDEST_KERNEL: &str = "6.1";
+/// The tree of a process's mappings, a member of `mm_struct` and of no other type. Distributions take features of newer kernels into
+/// older ones, so it is this that is looked for, not the version.
+const MAPPINGS_TREE: &[u8] = b"\0mm_mt\0";
+/// What every process reads of itself.
+const PROC: &str = "/proc/self/status";
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+/// Descriptors that the receiver holds on each CPU: its timer, and a ring of side events.
+const DESCRIPTORS_PER_CPU: u64 = 2;
+/// Descriptors for all else: programs and maps, files, connections, standard streams.
+const OTHER_DESCRIPTORS: u64 = 128;
 /// Inode of the first pid namespace: `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
@@ -28,27 +39,52 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Checks kernel version, BTF, privileges and pid namespace.
-pub(crate) fn check() -> Result<(), StartError> {
-    let (oldest, needed) = OLDEST_KERNEL;
-    if let Ok(found) = KernelVersion::current()
-        && found < oldest
-    {
+/// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age, its types, lockdown,
+/// privileges, the pid namespace, and how many descriptors this process may have. Touches nothing.
+///
+/// # Errors
+/// The first of [`StartError`] that applies, which names the remedy.
+pub fn check() -> Result<(), StartError> {
+    // First, since much that follows reads it, and some of that panics without.
+    let Ok(status) = fs::read_to_string(PROC) else { return Err(StartError::NoProc) };
+    let Ok(btf) = fs::read(BTF) else { return Err(StartError::NoBtf) };
+    if !knows_mappings_tree(&btf) {
         let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-        return Err(StartError::KernelTooOld { found, needed });
+        return Err(StartError::KernelTooOld { found, needed: OLDEST_KERNEL });
     }
-    if !Path::new(BTF).exists() {
-        return Err(StartError::NoBtf);
+    drop(btf);
+    if fs::read_to_string(LOCKDOWN).is_ok_and(|text| chosen(&text).as_deref() == Some("confidentiality")) {
+        return Err(StartError::Lockdown);
     }
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if let Some(missing) = effective_capabilities(&status).and_then(missing_capabilities) {
         return Err(StartError::Privileges { missing });
     }
     // Unreadable means an unusual /proc, not a namespace: then the kernel decides.
-    match fs::read_link("/proc/self/ns/pid") {
-        Ok(namespace) if namespace != Path::new(FIRST_PID_NAMESPACE) => Err(StartError::PidNamespace),
+    if fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != Path::new(FIRST_PID_NAMESPACE)) {
+        return Err(StartError::PidNamespace);
+    }
+    let cpus = cpus::online()?.len();
+    let needed = descriptors(cpus);
+    match getrlimit(Resource::Nofile).current {
+        Some(allowed) if allowed < needed => Err(StartError::Descriptors { allowed, needed, cpus }),
         _ => Ok(()),
     }
+}
+
+/// Descriptors that the agent needs on so many CPUs.
+fn descriptors(cpus: usize) -> u64 {
+    OTHER_DESCRIPTORS.saturating_add(DESCRIPTORS_PER_CPU.saturating_mul(cpus as u64))
+}
+
+/// True if these types of a kernel, as BTF, are of one that is new enough.
+fn knows_mappings_tree(btf: &[u8]) -> bool {
+    btf.windows(MAPPINGS_TREE.len()).any(|name| name == MAPPINGS_TREE)
+}
+
+/// The word in brackets, of a file that lists what could be chosen.
+fn chosen(text: &str) -> Option<String> {
+    let (word, _) = text.split_once('[')?.1.split_once(']')?;
+    Some(word.to_owned())
 }
 
 /// The bits of `CapEff` in proc_pid_status(5).
@@ -86,7 +122,33 @@ mod tests {
         assert_eq!(effective_capabilities("garbage"), None);
     }
 
+    #[test]
+    fn a_kernel_is_old_if_its_types_have_no_tree_of_mappings() {
+        assert!(knows_mappings_tree(b"\0mm_struct\0mm_mt\0pgd\0"));
+        assert!(!knows_mappings_tree(b"\0mm_struct\0mm_rb\0comm_mt\0"));
+    }
+
+    #[test]
+    fn descriptors_grow_with_the_cpus() {
+        assert_eq!((descriptors(2), descriptors(512)), (132, 1152));
+    }
+
+    #[test]
+    fn the_level_of_lockdown_is_the_one_in_brackets() {
+        assert_eq!(chosen("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+        assert_eq!(chosen("none integrity"), None);
+        assert_eq!(chosen("]["), None);
+    }
+
     proptest! {
+        /// Any text has a word in brackets or has none.
+        #[test]
+        fn any_text_is_chosen_from_or_refused(text in "[a-z ]{0,9}.{0,9}\\[?.{0,9}\\]?", word in "[a-z]{0,9}") {
+            let _any = chosen(&text);
+            let found = chosen(&format!("none [{word}] all"));
+            prop_assert_eq!(found.as_deref(), Some(&*word));
+        }
+
         /// Any text tells capabilities or does not.
         #[test]
         fn any_status_is_read_or_refused(text in "(CapEff:)?.{0,20}\n?(CapEff:\t[0-9a-fx+-]{0,18})?", bits: u64) {

@@ -42,6 +42,14 @@ pub struct ReceiverSettings {
 
 /// Configuration of a receiver.
 pub trait ReceiverConfig: Configuration {
+    /// Looks for what would keep [`start`](Self::start) from working, before anything else is started. Touches nothing.
+    ///
+    /// # Errors
+    /// What it found.
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Starts receiving; what is received waits, within bounds, until the receiver is run. May block.
     ///
     /// # Errors

@@ -19,6 +19,10 @@ pub(super) const FACTORY: Factory<dyn ReceiverConfig> = Factory {
 };
 
 impl ReceiverConfig for Config {
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(receiver_ebpf::preflight::check()?)
+    }
+
     fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError> {
         Ok(Box::new(receiver_ebpf::Receiver::start(self, settings.control.clone())?))
     }

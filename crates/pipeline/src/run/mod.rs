@@ -40,11 +40,15 @@ pub struct Agent {
 
 impl Agent {
     /// Starts what `config` says: extensions, exporters, processors, and the receivers last, so that nothing flows
-    /// before there is somewhere for it to go.
+    /// before there is somewhere for it to go. But first the receivers are asked whether they could start: an exporter that has
+    /// opened its file, or taken a queue from the disk, has changed something.
     ///
     /// # Errors
     /// [`AgentError`] if a component cannot start. What had been started is stopped again.
     pub async fn start(config: Config) -> Result<Self, AgentError> {
+        for (id, receiver) in config.graph.receivers() {
+            receiver.check().map_err(|source| AgentError::Start { class: "receivers", id, source })?;
+        }
         let host = Arc::<Host>::default();
         let mut agent = Self {
             extensions: Extensions::new(host.clone()),

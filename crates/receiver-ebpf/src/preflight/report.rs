@@ -79,6 +79,12 @@ impl Finding {
 /// What the facts mean.
 fn assess(facts: &Facts) -> Vec<Finding> {
     use Verdict::{Fails, Limits, Works};
+    if !facts.proc {
+        // Nothing that follows could be read.
+        let finding =
+            finding("/proc", Fails, "is not there: the kernel's settings and all processes are read from it");
+        return vec![finding.fix("mount -t proc proc /proc")];
+    }
     vec![
         kernel(facts),
         match facts.btf {
@@ -118,18 +124,16 @@ fn assess(facts: &Facts) -> Vec<Finding> {
             "CAP_BPF goes before it",
         ),
         statistics(facts),
+        descriptors(facts),
         memlock(facts),
         rings(facts),
     ]
 }
 
 fn kernel(facts: &Facts) -> Finding {
-    let (oldest, needed) = OLDEST_KERNEL;
-    let found = format!("Linux {}, {needed} or newer is needed", facts.release);
-    match facts.kernel {
-        Some(kernel) if kernel < oldest => {
-            finding("kernel", Verdict::Fails, &found).fix("upgrade the kernel")
-        }
+    let found = format!("Linux {}, {OLDEST_KERNEL} or newer is needed", facts.release);
+    match facts.mappings_tree {
+        Some(false) => finding("kernel", Verdict::Fails, &found).fix("upgrade the kernel"),
         _ => finding("kernel", Verdict::Works, &found),
     }
 }
@@ -227,6 +231,17 @@ fn memlock(facts: &Facts) -> Finding {
     }
 }
 
+fn descriptors(facts: &Facts) -> Finding {
+    let (name, needed) = ("file descriptors", super::descriptors(facts.cpus));
+    let of = |allowed: u64| format!("{needed} are needed for {} CPUs, and {allowed} allowed", facts.cpus);
+    match facts.descriptors {
+        Some(allowed) if allowed < needed => finding(name, Verdict::Fails, &of(allowed))
+            .fix(&format!("raise the hard limit (ulimit -n {needed}; systemd: LimitNOFILE={needed})")),
+        Some(allowed) => finding(name, Verdict::Works, &of(allowed)),
+        None => finding(name, Verdict::Works, "not bounded"),
+    }
+}
+
 fn rings(facts: &Facts) -> Finding {
     let bpf = u64::from(ring_bytes(facts.cpus));
     let perf = RING_BYTES as u64 * facts.cpus as u64;
@@ -236,8 +251,6 @@ fn rings(facts: &Facts) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use aya::util::KernelVersion;
-
     use super::*;
 
     /// A machine on which everything works, without being root.
@@ -245,7 +258,8 @@ mod tests {
         let capabilities =
             [CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_SYS_ADMIN];
         Facts {
-            kernel: Some(KernelVersion::new(6, 1, 0)),
+            proc: true,
+            mappings_tree: Some(true),
             release: "6.1.0".to_owned(),
             btf: true,
             capabilities: capabilities.iter().map(|bit| 1 << bit).sum(),
@@ -257,6 +271,7 @@ mod tests {
             bpf_stats: Some(0),
             mlock_kb: Some(516),
             memlock: Some(8 << 20),
+            descriptors: Some(1024),
             cpus: 2,
         }
     }
@@ -278,8 +293,10 @@ mod tests {
         assert_eq!(troubles(&facts()), []);
         let without = |capability: u32| facts().capabilities & !(1 << capability);
         for (facts, name, verdict) in [
-            (Facts { kernel: Some(KernelVersion::new(5, 16, 9)), ..facts() }, "kernel", Fails),
-            (Facts { btf: false, ..facts() }, "BTF", Fails),
+            (Facts { proc: false, mappings_tree: None, btf: false, ..facts() }, "/proc", Fails),
+            (Facts { mappings_tree: Some(false), ..facts() }, "kernel", Fails),
+            (Facts { btf: false, mappings_tree: None, ..facts() }, "BTF", Fails),
+            (Facts { descriptors: Some(1024), cpus: 512, ..facts() }, "file descriptors", Fails),
             (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
             (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
             (Facts { max_stack: Some(64), ..facts() }, "kernel.perf_event_max_stack", Limits),
