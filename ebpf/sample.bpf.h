@@ -46,9 +46,10 @@ struct shape {
 		if (shape.flags & FLAG_SOFTIRQ)                                                           \
 			identify_softirq(&slot->sample.header);                                           \
 		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                                     \
+		slot->sample.period_ns = context->sample_period;                                          \
 		slot->sample.kernel_frames = shape.kernel_bytes / sizeof(__u64);                          \
 		slot->sample.user_frames = shape.user_bytes / sizeof(__u64);                              \
-		slot->sample.period_ns = context->sample_period;                                                                \
+		slot->sample.reserved = 0;                                                                \
 		bpf_probe_read_kernel(slot->frames, sizeof(slot->frames), scratch->frames);               \
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
 	})

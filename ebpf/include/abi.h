@@ -52,9 +52,10 @@ struct record_header {
 struct sample_record {
 	struct record_header header;
 	__u64 cgroup_id;
+	__u64 period_ns;           /* CPU time that the sample stands for */
 	__u16 kernel_frames;
 	__u16 user_frames;
-	__u32 period_ns;           /* CPU time that the sample stands for */
+	__u32 reserved;
 };
 
 /* Followed by path, filename and interpreter, back to back. The slot may be longer. */
@@ -109,7 +110,7 @@ enum counter {
 };
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");
-_Static_assert(sizeof(struct sample_record) == 72, "abi.rs mirrors this");
+_Static_assert(sizeof(struct sample_record) == 80, "abi.rs mirrors this");
 _Static_assert(sizeof(struct image_record) == 88, "abi.rs mirrors this");
 _Static_assert(sizeof(struct fork_record) == 72, "abi.rs mirrors this");
 _Static_assert(sizeof(struct mapping_record) == 40, "abi.rs mirrors this");

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use otlp_profiles::{Gather, Losses};
 use pdata::{
-    Backing, ClockOffset, Comm, FileState, Frame, Image, ImageKey, ImageKind, Loss, Pc, Pid, Sample, Tid,
+    Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Loss, Measure, Pc, Pid,
+    Running, Sample, Tid,
 };
 
 use crate::config::Verbosity;
@@ -93,8 +94,10 @@ impl Tally {
 
 impl Gather for Tally {
     fn sample(&mut self, sample: &Sample) {
+        // The report is of CPU time, of which a thread that is off the CPU uses none.
+        let Measure::OnCpu { period } = sample.measure else { return };
         self.samples += 1;
-        self.cpu += sample.period;
+        self.cpu += period;
         let who = (sample.image.as_ref().map_or(sample.key, |image| image.key), sample.image.is_some());
         let tally = self.images.entry(who).or_insert_with(|| ImageTally {
             name: name(sample),
@@ -103,10 +106,10 @@ impl Gather for Tally {
             leaves: BTreeMap::new(),
         });
         tally.samples += 1;
-        tally.cpu += sample.period;
+        tally.cpu += period;
         match self.verbosity {
             Verbosity::Basic => {
-                let pcs = sample.stack.0.iter().map(Frame::pc).collect();
+                let pcs = sample.stack.frames.iter().map(|frame| frame.pc).collect();
                 self.records.insert((who, sample.tid, sample.comm, sample.cpu, pcs));
             }
             Verbosity::Normal => {}
@@ -122,7 +125,7 @@ impl Gather for Tally {
 /// What a sample's image runs: a path with what is special about it, or a name in brackets.
 fn name(sample: &Sample) -> String {
     match sample.image.as_ref().map(Arc::as_ref) {
-        None if sample.kernel_thread => format!("[{}] (unresolved)", sample.comm),
+        None if sample.running == Running::KernelThread => format!("[{}] (unresolved)", sample.comm),
         None => format!("{} (unresolved)", sample.comm),
         Some(Image { kind: ImageKind::Kernel(comm), .. }) => format!("[{comm}]"),
         Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
@@ -138,12 +141,13 @@ fn name(sample: &Sample) -> String {
 /// Where the CPU was: the file with an ELF address (or a file offset, until the file has been read),
 /// or an address.
 fn leaf(sample: &Sample) -> String {
-    match sample.stack.0.first() {
-        None => "no frames".to_owned(),
-        Some(Frame::Kernel(pc)) => format!("[kernel] {:#x}", pc.0),
-        Some(Frame::User(pc)) => format!("[unknown] {:#x}", pc.0),
-        Some(Frame::Mapped(pc, mapping)) => match &mapping.backing {
-            Backing::Special(name) => format!("{name} {:#x}", pc.0),
+    let Some(Frame { pc, code, .. }) = sample.stack.frames.first() else { return "no frames".to_owned() };
+    match code {
+        Code::Kernel => format!("[kernel] {:#x}", pc.0),
+        Code::Unknown => format!("[unknown] {:#x}", pc.0),
+        Code::Interpreted(function, 0) => function.name.to_string(),
+        Code::Interpreted(function, line) => format!("{}:{line}", function.name),
+        Code::Mapped(mapping) => match &mapping.backing {
             Backing::File(file) => {
                 let (path, offset) = (file.path.display(), mapping.offset_of(*pc));
                 match file.elf_address(offset) {
@@ -151,6 +155,7 @@ fn leaf(sample: &Sample) -> String {
                     None => format!("{path} offset {:#x}", offset.0),
                 }
             }
+            other => format!("{} {:#x}", other.name(), pc.0),
         },
     }
 }

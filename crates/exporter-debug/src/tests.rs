@@ -44,13 +44,12 @@ fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterato
             at: KTime::from_nanos(n),
             key: image.as_ref().map_or(ImageKey::default(), |image| image.key),
             tid: Tid(1),
-            period: Duration::from_millis(10),
+            measure: Measure::OnCpu { period: Duration::from_millis(10) },
             cpu: 0,
             comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
-            cgroup: 1,
-            in_execve: false,
-            kernel_thread: false,
-            stack: Stack(Box::new([frame.clone()])),
+            cgroup: CgroupId(1),
+            running: Running::Program,
+            stack: Stack::new([frame.clone()]),
             image: image.clone(),
         })
     })
@@ -70,12 +69,12 @@ fn events() -> Vec<Event> {
     };
     let mapping = Arc::new(mapping);
     let mut events = Vec::new();
-    events.extend(samples(Some(&cc[0]), 200, Frame::Mapped(Pc(0x7010), Arc::clone(&mapping))));
-    events.extend(samples(Some(&cc[0]), 50, Frame::Kernel(Pc(0xffff))));
-    events.extend(samples(Some(&cc[1]), 25, Frame::Mapped(Pc(0x7020), mapping)));
-    events.extend(samples(Some(&kthread), 10, Frame::Kernel(Pc(0xfffe))));
-    events.extend(samples(Some(&old), 5, Frame::User(Pc(0x10))));
-    events.extend(samples(None, 1, Frame::User(Pc(0x20))));
+    events.extend(samples(Some(&cc[0]), 200, Frame::exact(Pc(0x7010), Code::Mapped(Arc::clone(&mapping)))));
+    events.extend(samples(Some(&cc[0]), 50, Frame::exact(Pc(0xffff), Code::Kernel)));
+    events.extend(samples(Some(&cc[1]), 25, Frame::exact(Pc(0x7020), Code::Mapped(mapping))));
+    events.extend(samples(Some(&kthread), 10, Frame::exact(Pc(0xfffe), Code::Kernel)));
+    events.extend(samples(Some(&old), 5, Frame::exact(Pc(0x10), Code::Unknown)));
+    events.extend(samples(None, 1, Frame::exact(Pc(0x20), Code::Unknown)));
     let until = KTime::from_nanos(1_000);
     events.push(Event::Loss(Loss { from: KTime::ZERO, until, reason: LossReason::SampleRingFull, count: 9 }));
     events.push(Event::Loss(Loss {
@@ -189,7 +188,7 @@ async fn a_reader_that_is_gone_is_tried_once_and_the_stream_goes_on() {
         DebugExporter::new(&Settings::new("debug"), Config::default(), Gone(Arc::clone(&writes)));
     for second in [5, 10, 15] {
         let at = KTime::from_nanos(second * 1_000_000_000);
-        let frame = Frame::User(Pc(1));
+        let frame = Frame::exact(Pc(1), Code::Unknown);
         let mut events: Vec<_> = samples(None, 1, frame).collect();
         if let [Event::Sample(sample)] = events.as_mut_slice() {
             sample.at = at.saturating_sub(Duration::from_secs(5));

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use confighttp::{ListenError, Server};
 use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
 use metrics::Gauge;
-use pdata::{Batch, Comm, Event, ImageKey, Sample, Watermark};
+use pdata::{Batch, Comm, Event, ImageKey, Measure, Sample, Watermark};
 use rustc_hash::FxHashMap;
 use tower::Service;
 
@@ -84,10 +84,12 @@ fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
     for sample in batch.samples() {
         samples += 1;
+        // The counters are of CPU time, of which a thread that is off the CPU uses none.
+        let Measure::OnCpu { period } = sample.measure else { continue };
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
         let name = sample.image.is_none().then_some(sample.comm);
         let (_, totals) = images.entry((key, name)).or_insert((sample, Totals::default()));
-        totals.add(Totals { samples: 1, cpu: sample.period });
+        totals.add(Totals { samples: 1, cpu: period });
     }
     let mut images: Vec<_> = images.into_values().collect();
     images.sort_by_key(|(_, totals)| Reverse(totals.cpu));

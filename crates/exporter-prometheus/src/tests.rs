@@ -59,7 +59,7 @@ fn samples(image: Option<&Arc<Image>>, count: u64, period: Duration) -> impl Ite
         Event::Sample(Sample {
             at: at(1),
             key: image.as_ref().map_or(ImageKey::default(), |image| image.key),
-            period,
+            measure: Measure::OnCpu { period },
             comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
             image: image.clone(),
             ..Sample::default()

@@ -159,6 +159,15 @@ impl Dictionary {
         self.functions.intern(Function { name, ..Function::default() })
     }
 
+    /// Index of a function of which more is known.
+    pub(crate) fn described_function(&mut self, function: &pdata::Function) -> i32 {
+        let pdata::Function { name, system_name, file, start_line } = function;
+        let name = self.string(name);
+        let system_name = self.string(system_name.as_deref().unwrap_or_default());
+        let filename = self.string(file.as_deref().unwrap_or_default());
+        self.functions.intern(Function { name, system_name, filename, start_line: (*start_line).into() })
+    }
+
     /// Makes mappings, locations and stacks anew, each location as `settled` has it: it is given the location, its old
     /// mapping, and the dictionary to add to. Returns the new number of each stack.
     pub(crate) fn renumber(

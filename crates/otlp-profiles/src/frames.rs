@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Frame, Pc, Sample};
+use pdata::{AddressKind, Code, Frame, Pc, Running, Sample};
 use rustc_hash::FxHashMap;
 
 use crate::attributes;
@@ -19,12 +19,12 @@ const UNKNOWN: &str = "[unknown]";
 /// Interns stacks, with look-ups by pointer and address before those by content: of whole stacks, then of frames.
 ///
 /// OTLP leaves room to say where in a call instruction a caller's address lies; as the reference
-/// profiler does, and as symbolizers expect, the byte before the return address is told: it is part
-/// of the call even if the call is the function's last instruction. The leaf's address is told as it
-/// is, and so is that of the user frame a kernel stack stands on: both were read from registers.
+/// profiler does, and as symbolizers expect, a frame is encoded with [the address to look up](Frame::lookup_pc).
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     ranges: FxHashMap<usize, Range>,
+    /// Interpreted functions by their addresses in memory, which they keep from being used again, and their numbers.
+    functions: FxHashMap<usize, (Arc<pdata::Function>, i32)>,
     /// By space and address.
     locations: FxHashMap<(usize, Pc), i32>,
     /// Stacks as sampled: address and space of each frame.
@@ -42,12 +42,15 @@ pub(crate) struct Frames {
 /// Key of the kernel's addresses among [`Frames::locations`]; no pointer has this value.
 const KERNEL_SPACE: usize = 0;
 /// Key of addresses without a mapping; no pointer to a mapping has this value.
-const NO_MAPPING: usize = 1;
+const NO_MAPPING: usize = 2;
+/// Set in the key of a frame whose address is a return address. Of pointers it is free, since they are aligned.
+const RETURN: usize = 1;
 
 impl Frames {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         clear(&mut self.ranges);
+        clear(&mut self.functions);
         clear(&mut self.locations);
         self.sampled.clear();
         recycle(&mut self.stacks);
@@ -58,9 +61,9 @@ impl Frames {
     ///
     /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop what has none.
     pub(crate) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
-        let frames = &sample.stack.0;
+        let frames = &sample.stack.frames;
         if frames.is_empty() {
-            let nowhere = self.nowhere(sample.kernel_thread, dictionary);
+            let nowhere = self.nowhere(sample.running == Running::KernelThread, dictionary);
             return dictionary.stacks.intern(&[nowhere]);
         }
         write_key(frames, &mut self.key);
@@ -77,13 +80,7 @@ impl Frames {
     fn new_stack(&mut self, frames: &[Frame], dictionary: &mut Dictionary) -> i32 {
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();
-        let mut from_registers = true;
-        for frame in frames {
-            let kernel = matches!(frame, Frame::Kernel(_));
-            // Passing from kernel to user code is no call.
-            stack.push(self.location(frame, from_registers && !kernel || stack.is_empty(), dictionary));
-            from_registers = kernel;
-        }
+        stack.extend(frames.iter().map(|frame| self.location(frame, dictionary)));
         let index = dictionary.stacks.intern(&stack);
         self.stack = stack;
         index
@@ -105,24 +102,36 @@ impl Frames {
         settle(&unread, dictionary)
     }
 
-    fn location(&mut self, frame: &Frame, exact: bool, dictionary: &mut Dictionary) -> i32 {
-        let pc = if exact { frame.pc() } else { in_call(frame) };
-        let space = space(frame);
+    fn location(&mut self, frame: &Frame, dictionary: &mut Dictionary) -> i32 {
+        let space = space(&frame.code);
+        let pc = match frame.code {
+            Code::Interpreted(_, line) => Pc(line.into()),
+            _ => frame.lookup_pc(),
+        };
         if let Some(&location) = self.locations.get(&(space, pc)) {
             return location;
         }
-        let mut place = match frame {
-            Frame::Kernel(_) => code_of(KERNEL, pc, dictionary),
-            Frame::User(_) => code_of(UNKNOWN, pc, dictionary),
-            Frame::Mapped(_, mapping) => {
+        let mut place = match &frame.code {
+            Code::Kernel => code_of(KERNEL, pc, dictionary),
+            Code::Unknown => code_of(UNKNOWN, pc, dictionary),
+            Code::Mapped(mapping) => {
                 let range = self.ranges.entry(space).or_insert_with(|| Range::new(mapping, dictionary));
                 range.place(pc, dictionary)
             }
+            Code::Interpreted(function, _line) => self.interpreted(function, dictionary),
         };
-        place.frame_type = self.frame_type(matches!(frame, Frame::Kernel(_)), dictionary);
+        place.frame_type = self.frame_type(frame.code.is_kernel(), dictionary);
         let location = dictionary.locations.intern(place);
         self.locations.insert((space, pc), location);
         location
+    }
+
+    fn interpreted(&mut self, function: &Arc<pdata::Function>, dictionary: &mut Dictionary) -> Place {
+        let (_, function) = self
+            .functions
+            .entry(Arc::as_ptr(function).addr())
+            .or_insert_with(|| (Arc::clone(function), dictionary.described_function(function)));
+        Place { function: *function, ..Place::default() }
     }
 
     fn nowhere(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
@@ -144,12 +153,13 @@ impl Frames {
     }
 }
 
-/// What an address is relative to: a mapping, by its address in memory, or one of the two spaces without.
-fn space(frame: &Frame) -> usize {
-    match frame {
-        Frame::Kernel(_) => KERNEL_SPACE,
-        Frame::User(_) => NO_MAPPING,
-        Frame::Mapped(_, mapping) => Arc::as_ptr(mapping).addr(),
+/// What an address is relative to: a mapping or a function, by its address in memory, or one of the two spaces without.
+fn space(code: &Code) -> usize {
+    match code {
+        Code::Kernel => KERNEL_SPACE,
+        Code::Unknown => NO_MAPPING,
+        Code::Mapped(mapping) => Arc::as_ptr(mapping).addr(),
+        Code::Interpreted(function, _) => Arc::as_ptr(function).addr(),
     }
 }
 
@@ -160,18 +170,13 @@ fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     let (pairs, _none) = key.as_chunks_mut();
     // Done for each frame of each sample: writing both, alike or not, is cheaper than looking for runs of one space.
     for ([at, relative_to], frame) in pairs.iter_mut().zip(frames) {
-        *at = frame.pc().0;
-        *relative_to = space(frame) as u64;
-    }
-}
-
-/// An address inside the call that a return address follows.
-fn in_call(frame: &Frame) -> Pc {
-    let before = Pc(frame.pc().0.saturating_sub(1));
-    match frame {
-        // The first byte of a mapping follows no call in it.
-        Frame::Mapped(pc, mapping) if before < mapping.start => *pc,
-        _ => before,
+        let (pc, kind) = match (&frame.code, frame.kind) {
+            (Code::Interpreted(_, line), _) => (u64::from(*line), 0),
+            (_, AddressKind::Exact) => (frame.pc.0, 0),
+            (_, AddressKind::Return) => (frame.pc.0, RETURN),
+        };
+        *at = pc;
+        *relative_to = (space(&frame.code) | kind) as u64;
     }
 }
 

@@ -49,9 +49,10 @@ impl Range {
                 read: file.facts.get().is_some(),
                 indices: SmallVec::new(),
             },
-            Backing::Special(name) => {
-                let base = if **name == *VDSO { mapping.start.0 } else { 0 };
-                Target::Special { function: dictionary.function(name), base }
+            Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
+                let name = mapping.backing.name();
+                let base = if name == VDSO { mapping.start.0 } else { 0 };
+                Target::Special { function: dictionary.function(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }

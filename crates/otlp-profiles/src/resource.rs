@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos};
 
 use crate::dictionary::Value;
 use crate::wire::{Writer, bytes_field};
@@ -31,8 +31,9 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
 /// Writes the `Resource` of an image of which nothing is known but what the sample tells.
 pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
     let mut list = Attributes(out);
-    let name = if sample.kernel_thread { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
-    list.text(attributes::SERVICE_NAME, if sample.kernel_thread { KERNEL_SERVICE } else { &name });
+    let kernel = sample.running == Running::KernelThread;
+    let name = if kernel { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
+    list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     list.value(attributes::UNRESOLVED, Value::Bool(true));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Sample};
+use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, Sample};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -58,7 +58,9 @@ struct Identity {
 
 impl Gather for Window {
     fn sample(&mut self, sample: &Sample) {
-        let profile = self.profile_of(sample);
+        // Nothing measures time off the CPU yet: its samples need a value beside each timestamp.
+        let Measure::OnCpu { period } = sample.measure else { return };
+        let profile = self.profile_of(sample, period);
         let identity = Identity {
             profile,
             stack: self.frames.stack(sample, &mut self.content.dictionary),
@@ -150,15 +152,15 @@ impl Window {
         content
     }
 
-    fn profile_of(&mut self, sample: &Sample) -> u32 {
+    fn profile_of(&mut self, sample: &Sample, period: Duration) -> u32 {
         let Some(image) = &sample.image else {
-            return self.profile_by_key(sample, false);
+            return self.profile_by_key(sample, period, false);
         };
-        let pointer = (Arc::as_ptr(image).addr(), sample.period);
+        let pointer = (Arc::as_ptr(image).addr(), period);
         if let Some(&(_, profile)) = self.by_pointer.get(&pointer) {
             return profile;
         }
-        let profile = self.profile_by_key(sample, true);
+        let profile = self.profile_by_key(sample, period, true);
         // Another description of the same image: what is learnt later is more. An image first met inside
         // execve, say, has no script until the exec is complete.
         let resource = self.resource(|out| resource::known(image, out));
@@ -169,10 +171,10 @@ impl Window {
         profile
     }
 
-    fn profile_by_key(&mut self, sample: &Sample, resolved: bool) -> u32 {
+    fn profile_by_key(&mut self, sample: &Sample, period: Duration, resolved: bool) -> u32 {
         let image = sample.image.as_ref();
         let key = image.map_or(sample.key, |image| image.key);
-        if let Some(&profile) = self.by_key.get(&(key, resolved, sample.period)) {
+        if let Some(&profile) = self.by_key.get(&(key, resolved, period)) {
             return profile;
         }
         let created = self.clock.unix_from_boot(key.process.start_time);
@@ -181,11 +183,11 @@ impl Window {
             Some(_) => 0,
             None => self.resource(|out| resource::unresolved(sample, created, out)),
         };
-        let period = i64::try_from(sample.period.as_nanos()).unwrap_or(i64::MAX);
         let profile = count(self.content.profiles.len());
-        self.content.profiles.push(Profile { resource, period, ..Profile::default() });
+        let nanos = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
+        self.content.profiles.push(Profile { resource, period: nanos, ..Profile::default() });
         self.spans.push((u64::MAX, 0));
-        self.by_key.insert((key, resolved, sample.period), profile);
+        self.by_key.insert((key, resolved, period), profile);
         profile
     }
 

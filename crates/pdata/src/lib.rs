@@ -6,9 +6,11 @@
 
 mod batch;
 mod executable;
+mod frame;
 mod image;
 mod loss;
 mod mapping;
+mod measure;
 mod process;
 mod sample;
 mod time;
@@ -16,15 +18,17 @@ mod watermark;
 
 pub use batch::{Batch, Event};
 pub use executable::{Executable, FileState};
+pub use frame::{AddressKind, Code, Frame, Function, Stack, StackEnd};
 pub use image::{Image, ImageKind, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
-    Backing, BuildId, ElfAddress, FileFacts, FileOffset, MappedFile, Mapping, MappingChange, MappingEvent,
-    MappingRecord, Pc, Segment,
+    ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileOffset, MappedFile, Mapping, MappingChange,
+    MappingEvent, MappingRecord, Pc, Segment,
 };
+pub use measure::{Measure, OffCpuReason};
 pub use process::{
     Census, CensusEntry, Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition, Tid,
 };
-pub use sample::{Frame, Sample, Stack};
+pub use sample::{CgroupId, Running, Sample};
 pub use time::{BootTime, ClockOffset, KTime, UnixNanos};
 pub use watermark::Watermark;

@@ -1,10 +1,11 @@
 //! What is mapped where, and the three kinds of address.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::{KTime, Pid};
+use crate::{KTime, Pid, ProcessKey};
 
 /// An address in a process (or in the kernel), as the CPU saw it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,8 +119,34 @@ impl MappedFile {
 pub enum Backing {
     /// A file.
     File(Arc<MappedFile>),
-    /// No file: `[vdso]`, `//anon`, `[heap]`, ..., as the kernel names it.
+    /// The kernel itself, `[kernel]`, or one of its modules, by name.
+    Kernel(Arc<str>),
+    /// Memory without a file or a name, such as that of a compiler at run time, and the process that mapped it: its
+    /// children inherit the mapping.
+    Anonymous(ProcessKey),
+    /// No file: `[vdso]`, `[heap]`, ..., as the kernel names it.
     Special(Arc<str>),
+}
+
+/// Name of memory without a file or a name, as perf has it.
+pub const ANONYMOUS: &str = "//anon";
+
+impl Backing {
+    /// True if kernel code is mapped.
+    #[must_use]
+    pub const fn is_kernel(&self) -> bool {
+        matches!(self, Self::Kernel(_))
+    }
+
+    /// What is mapped, by its name: the path of a file, else a name as the kernel or perf gives it.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::File(file) => file.path.to_string_lossy(),
+            Self::Kernel(name) | Self::Special(name) => Cow::Borrowed(name),
+            Self::Anonymous(_) => Cow::Borrowed(ANONYMOUS),
+        }
+    }
 }
 
 /// A range of a process's addresses that holds code.

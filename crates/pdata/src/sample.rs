@@ -1,9 +1,8 @@
 //! What the sampler captured.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::{Comm, Image, ImageKey, KTime, Mapping, Pc, Tid};
+use crate::{Comm, Image, ImageKey, KTime, Measure, Stack, Tid};
 
 /// One stack, captured at one instant on one CPU.
 #[derive(Clone, Debug, Default)]
@@ -12,20 +11,18 @@ pub struct Sample {
     pub at: KTime,
     /// Image that ran, exact even if its pid is used again.
     pub key: ImageKey,
-    /// CPU time that the sample stands for.
-    pub period: Duration,
+    /// What the sample measures, and how much of it.
+    pub measure: Measure,
     /// Thread that ran.
     pub tid: Tid,
     /// CPU it ran on, the kernel's logical number.
     pub cpu: u32,
     /// The thread's name at that instant.
     pub comm: Comm,
-    /// Control group, version 2: the inode number of its directory. 1 is the root.
-    pub cgroup: u64,
-    /// True if taken inside `execve`: the registers were still the old image's, so no user frames.
-    pub in_execve: bool,
-    /// True if a kernel thread ran.
-    pub kernel_thread: bool,
+    /// Control group in which the thread was.
+    pub cgroup: CgroupId,
+    /// What ran on behalf of the process.
+    pub running: Running,
     /// Where it was.
     pub stack: Stack,
     /// What is known of the image; `None` until `processor-procinfo` has filled it in, and after it
@@ -33,28 +30,22 @@ pub struct Sample {
     pub image: Option<Arc<Image>>,
 }
 
-/// Frames, leaf first: the kernel's, if the sample hit it, then the process's own.
-#[derive(Clone, Debug, Default)]
-pub struct Stack(pub Box<[Frame]>);
+/// A control group of the hierarchy of version 2, by the number of its directory in kernfs; 1 is the root.
+///
+/// A number is not used again while the machine runs, so it names a group even after its end.
+/// Source: `bpf_get_current_cgroup_id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CgroupId(pub u64);
 
-/// One frame of a stack.
-#[derive(Clone, Debug)]
-pub enum Frame {
-    /// Kernel code, by its run-time address.
-    Kernel(Pc),
-    /// User code whose mapping is not known (yet).
-    User(Pc),
-    /// User code in a mapping.
-    Mapped(Pc, Arc<Mapping>),
-}
-
-impl Frame {
-    /// Address of the frame in its process or in the kernel. For a caller's frame it is the return
-    /// address, that is, the one after the call.
-    #[must_use]
-    pub fn pc(&self) -> Pc {
-        match self {
-            Self::Kernel(pc) | Self::User(pc) | Self::Mapped(pc, _) => *pc,
-        }
-    }
+/// What ran on behalf of a sample's process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Running {
+    /// The program, or the kernel at the program's request.
+    #[default]
+    Program,
+    /// The kernel inside `execve`, before the new image runs: the registers were still those of the old image, so the
+    /// sample has no user frames.
+    Execve,
+    /// A kernel thread, which has no program.
+    KernelThread,
 }

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
-    Batch, BootTime, ClockOffset, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey,
-    KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition,
-    Sample, Stack, Tid, Watermark,
+    Batch, BootTime, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState,
+    Frame, ImageKey, KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey,
+    ProcessTransition, Running, Sample, Tid, Watermark,
 };
 use processor_procinfo::{Config, ProcInfoLayer};
 use tower::{Layer, Service};
@@ -86,7 +86,7 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
         let mut place = 0;
         let frames = (0..FRAMES).map(|frame| {
             place = if frame % RUN == 0 { places.next().unwrap_or_default() } else { place };
-            Frame::User(Pc((place << 20) + next() % 0x8_0000))
+            Frame::exact(Pc((place << 20) + next() % 0x8_0000), Code::Unknown)
         });
         Event::Sample(Sample {
             at: KTime::from_nanos(at),
@@ -94,10 +94,9 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
             tid: Tid(key.process.pid.0),
             cpu: 0,
             comm: Comm::default(),
-            cgroup: 1,
-            in_execve: false,
-            kernel_thread: false,
-            stack: Stack(frames.collect()),
+            cgroup: CgroupId(1),
+            running: Running::Program,
+            stack: frames.collect(),
             ..Sample::default()
         })
     });

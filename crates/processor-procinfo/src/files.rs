@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use pdata::{Backing, BuildId, Executable, FileState, MappedFile, Mapping, MappingRecord, ProcessKey};
+use pdata::{
+    ANONYMOUS, Backing, BuildId, Executable, FileState, MappedFile, Mapping, MappingRecord, ProcessKey,
+};
 use rustc_hash::FxHashMap;
 
 use crate::procfs::DELETED;
@@ -93,6 +95,8 @@ impl Files {
     ) -> Arc<Mapping> {
         let backing = if is_file(&record.name) {
             Backing::File(self.file(record, process, reads))
+        } else if *record.name == *ANONYMOUS.as_bytes() {
+            Backing::Anonymous(process)
         } else {
             Backing::Special(self.special(&record.name))
         };
@@ -218,7 +222,7 @@ mod tests {
     fn file(mapping: &Mapping) -> &Arc<MappedFile> {
         match &mapping.backing {
             Backing::File(file) => file,
-            Backing::Special(name) => panic!("{name} is no file"),
+            other => panic!("{} is no file", other.name()),
         }
     }
 
@@ -258,7 +262,7 @@ mod tests {
         for (name, path) in [
             ("/bin/a (deleted)", Some("/bin/a")),
             ("/memfd:x (deleted)", Some("/memfd:x")),
-            ("//anon", None),
+            ("/anon_hugepage (deleted)", None),
             ("[vdso]", None),
             ("anon_inode:[perf_event]", None),
             ("", None),
@@ -266,9 +270,15 @@ mod tests {
             let mapping = files.mapping(&record(name, None), ProcessKey::default(), &mut Vec::new());
             match &mapping.backing {
                 Backing::File(file) => assert_eq!(Some(&*file.path), path.map(Path::new)),
-                Backing::Special(special) => assert_eq!((&**special, None), (name, path)),
+                other => {
+                    assert!(matches!(other, Backing::Special(_)), "{other:?}");
+                    assert_eq!((&*other.name(), None), (name, path));
+                }
             }
         }
+        let key = ProcessKey { pid: pdata::Pid(5), ..ProcessKey::default() };
+        let anonymous = files.mapping(&record("//anon", None), key, &mut Vec::new());
+        assert!(matches!(anonymous.backing, Backing::Anonymous(of) if of == key));
     }
 
     #[test]

@@ -217,11 +217,13 @@ impl Ranges {
 }
 
 fn same_backing(a: &Mapping, b: &Mapping) -> bool {
-    use pdata::Backing::{File, Special};
+    use pdata::Backing::{Anonymous, File, Kernel, Special};
     match (&a.backing, &b.backing) {
         (File(a), File(b)) => Arc::ptr_eq(a, b),
-        (Special(a), Special(b)) => a == b,
-        _ => false,
+        (Special(a), Special(b)) | (Kernel(a), Kernel(b)) => a == b,
+        // Of what a child inherited, `/proc` does not show who mapped it.
+        (Anonymous(_), Anonymous(_)) => true,
+        (File(_) | Special(_) | Kernel(_) | Anonymous(_), _) => false,
     }
 }
 

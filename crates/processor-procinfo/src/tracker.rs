@@ -6,7 +6,8 @@ mod repair;
 use std::sync::Arc;
 
 use pdata::{
-    Batch, ClockOffset, Event, Frame, Image, ImageKind, KTime, MappingChange, MappingEvent, Sample, Watermark,
+    Batch, ClockOffset, Code, Event, Image, ImageKind, KTime, MappingChange, MappingEvent, Running, Sample,
+    Watermark,
 };
 
 use crate::config::Config;
@@ -155,7 +156,7 @@ impl Tracker {
     fn sample_of_unknown(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
         if self.table.has_forgotten(sample.key.process) {
             self.tally.misses.forgotten += 1;
-        } else if sample.kernel_thread {
+        } else if is_kernel_thread(sample) {
             // Nothing is lost: a kernel thread is its name.
             self.kernel_sample(sample);
         } else {
@@ -169,7 +170,7 @@ impl Tracker {
 
     fn sample_of_unknown_image(&mut self, sample: &mut Sample) {
         let Some(process) = self.table.get(sample.key.process) else { return };
-        if sample.kernel_thread {
+        if is_kernel_thread(sample) {
             self.kernel_sample(sample);
         } else if process.images.is_empty() {
             self.tally.misses.process += 1;
@@ -208,19 +209,23 @@ impl Tracker {
 
 /// True if the image is a kernel thread that goes by another name now.
 fn is_renamed(image: &Image, sample: &Sample) -> bool {
-    sample.kernel_thread && matches!(image.kind, ImageKind::Kernel(comm) if comm != sample.comm)
+    is_kernel_thread(sample) && matches!(image.kind, ImageKind::Kernel(comm) if comm != sample.comm)
+}
+
+fn is_kernel_thread(sample: &Sample) -> bool {
+    sample.running == Running::KernelThread
 }
 
 /// Tells user frames their mappings. Returns how many have none, and whether the leaf has one: other
 /// frames may be no code at all, if the stack was not made of frame pointers.
 fn map_frames(sample: &mut Sample, space: &AddressSpace) -> (u64, bool) {
     let (mut unmapped, mut leaf, mut ranges) = (0, None, space.ranges.at(sample.at));
-    for frame in &mut sample.stack.0 {
-        let Frame::User(pc) = *frame else { continue };
-        let mapping = ranges.find(pc);
+    for frame in &mut sample.stack.frames {
+        let Code::Unknown = frame.code else { continue };
+        let mapping = ranges.find(frame.pc);
         leaf.get_or_insert(mapping.is_some());
         match mapping {
-            Some(mapping) => *frame = Frame::Mapped(pc, Arc::clone(mapping)),
+            Some(mapping) => frame.code = Code::Mapped(Arc::clone(mapping)),
             None => unmapped += 1,
         }
     }

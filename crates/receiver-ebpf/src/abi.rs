@@ -36,9 +36,10 @@ pub(crate) struct RecordHeader {
 #[repr(C)]
 pub(crate) struct SampleBody {
     pub cgroup_id: u64,
+    pub period_ns: u64,
     pub kernel_frames: u16,
     pub user_frames: u16,
-    pub period_ns: u32,
+    pub reserved: u32,
 }
 
 /// What follows the header of an image; path, filename and interpreter come after it.
@@ -102,7 +103,7 @@ pub(crate) enum Counter {
 
 // As the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
-const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 72);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 88);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 72);
 const _: () = assert!(size_of::<MappingHeader>() == 40);

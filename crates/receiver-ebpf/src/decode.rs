@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pdata::{
-    BootTime, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey, KTime,
-    MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Sample,
-    Stack, Tid,
+    AddressKind, BootTime, CgroupId, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame,
+    ImageKey, KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid, ProcessEvent, ProcessKey,
+    ProcessTransition, Running, Sample, Tid,
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -94,27 +94,39 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
     let (kernel, user) = (usize::from(sample.kernel_frames), usize::from(sample.user_frames));
     let (addresses, _slack) = take(rest, (kernel + user) * size_of::<u64>(), "frames")?;
     let (addresses, _none) = addresses.as_chunks();
-    let frames = addresses
+    let stack = addresses
         .iter()
         .enumerate()
         .map(|(depth, address)| {
-            let pc = Pc(u64::from_ne_bytes(*address));
-            if depth < kernel { Frame::Kernel(pc) } else { Frame::User(pc) }
+            let code = if depth < kernel { Code::Kernel } else { Code::Unknown };
+            // Both leaves were read from registers: passing from user to kernel code is no call.
+            let kind = if depth == 0 || depth == kernel { AddressKind::Exact } else { AddressKind::Return };
+            Frame { pc: Pc(u64::from_ne_bytes(*address)), kind, code }
         })
         .collect();
     Ok(Sample {
         at: KTime::from_nanos(header.ktime_ns),
         key: image_key(header),
-        period: Duration::from_nanos(sample.period_ns.into()),
+        measure: Measure::OnCpu { period: Duration::from_nanos(sample.period_ns) },
         tid: Tid(header.tid),
         cpu: header.cpu,
         comm: comm(header),
-        cgroup: sample.cgroup_id,
-        in_execve: header.flags & abi::FLAG_IN_EXECVE != 0,
-        kernel_thread: header.flags & abi::FLAG_KERNEL_THREAD != 0,
-        stack: Stack(frames),
+        cgroup: CgroupId(sample.cgroup_id),
+        running: running(header.flags),
+        stack,
         image: None,
     })
+}
+
+/// A kernel thread that calls `execve` is one until the call has made it a program.
+fn running(flags: u32) -> Running {
+    if flags & abi::FLAG_KERNEL_THREAD != 0 {
+        Running::KernelThread
+    } else if flags & abi::FLAG_IN_EXECVE != 0 {
+        Running::Execve
+    } else {
+        Running::Program
+    }
 }
 
 fn seen(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pdata::{Batch, Pid};
+use pdata::{Batch, Pid, Running};
 
 use support::record_controlled;
 
@@ -72,7 +72,7 @@ fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
     let ticks = 3 * 997 * std::thread::available_parallelism().unwrap().get();
     assert!(softirqs.len() >= 10 || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
     for sample in softirqs {
-        assert_eq!((sample.comm.as_bytes(), sample.kernel_thread), (&b"softirq"[..], true));
-        assert!(!sample.stack.0.is_empty(), "{sample:?}");
+        assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::KernelThread));
+        assert!(!sample.stack.frames.is_empty(), "{sample:?}");
     }
 }

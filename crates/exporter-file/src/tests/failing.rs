@@ -125,8 +125,8 @@ fn too_much(number: u64) -> Batch {
     let start = number * 1_000_000_000;
     // Every stack has other addresses, which no compression makes small.
     let stack = |n: u64| {
-        let pc = |frame: u64| Frame::User(Pc((n * 20 + frame + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8));
-        Stack((0..20).map(pc).collect())
+        let pc = |frame: u64| Pc((n * 20 + frame + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8);
+        (0..20).map(|frame| Frame::exact(pc(frame), Code::Unknown)).collect()
     };
     let comm = |n: u64| {
         let mut comm = [0; 16];

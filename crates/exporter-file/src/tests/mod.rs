@@ -40,8 +40,8 @@ fn end() -> Batch {
 }
 
 fn sample(at: u64) -> Sample {
-    let period = Duration::from_millis(50);
-    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: 1, period, ..Sample::default() }
+    let measure = Measure::OnCpu { period: Duration::from_millis(50) };
+    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: CgroupId(1), measure, ..Sample::default() }
 }
 
 async fn send(exporter: &mut FileExporter, batch: Batch) -> Watermark {

@@ -22,7 +22,7 @@ pub(super) fn after(second: u64) -> Watermark {
 }
 
 fn sample(at: u64) -> Sample {
-    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: 1, ..Sample::default() }
+    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: CgroupId(1), ..Sample::default() }
 }
 
 /// Timestamps in a request.

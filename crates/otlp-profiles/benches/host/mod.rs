@@ -67,13 +67,12 @@ impl Host {
         Sample {
             at: KTime::from_nanos(nanos),
             key: image.key,
-            period,
+            measure: Measure::OnCpu { period },
             tid: Tid(image.key.process.pid.0 + u32::try_from(thread).unwrap()),
             cpu: u32::try_from(cpu).unwrap(),
             comm: Comm(if thread == 0 { *b"program\0\0\0\0\0\0\0\0\0" } else { *b"worker-pool\0\0\0\0\0" }),
-            cgroup: 1,
-            in_execve: false,
-            kernel_thread: false,
+            cgroup: CgroupId(1),
+            running: Running::Program,
             stack: frames(mappings, process, stack),
             image: Some(Arc::clone(image)),
         }
@@ -119,19 +118,25 @@ fn frames(mappings: &[Arc<Mapping>], process: u64, stack: u64) -> Stack {
     let mix = |n: u64| (n ^ (process << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let depth = 10 + mix(stack) % 41;
     let kernel = if mix(stack + 1) % 4 == 0 { depth / 3 } else { 0 };
+    let kind = |from_root| match from_root + 1 == depth || from_root + 1 == depth - kernel {
+        true => AddressKind::Exact,
+        false => AddressKind::Return,
+    };
     let frame = |from_root: u64| {
         // The further from the root, the more there is to call.
         let which = stack % (1 + from_root * from_root / 32);
         let into = mix((which << 8) | from_root) % 0xf_0000;
         if from_root >= depth - kernel {
-            return Frame::Kernel(Pc(0xffff_ffff_8100_0000 + (from_root * 0x1000 + which % 50 * 0x40)));
+            let pc = Pc(0xffff_ffff_8100_0000 + (from_root * 0x1000 + which % 50 * 0x40));
+            return Frame { pc, kind: kind(from_root), code: Code::Kernel };
         }
         // Calls stay in a file for a while.
         let file = mix(((which / 2) << 8) | (from_root / 6)) % mappings.len() as u64;
         let mapping = &mappings[usize::try_from(file).unwrap()];
-        Frame::Mapped(Pc(mapping.start.0 + into), Arc::clone(mapping))
+        let code = Code::Mapped(Arc::clone(mapping));
+        Frame { pc: Pc(mapping.start.0 + into), kind: kind(from_root), code }
     };
-    Stack((0..depth).rev().map(frame).collect())
+    (0..depth).rev().map(frame).collect()
 }
 
 fn program(number: u64, libraries: &[Arc<MappedFile>]) -> (Arc<Image>, Vec<Arc<Mapping>>) {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdata::{BuildId, Event, FileFacts, Frame, MappedFile, Pc, Watermark};
+use pdata::{BuildId, Event, FileFacts, MappedFile, Watermark};
 use proptest::prelude::*;
 
-use super::make::{batch, before, mapping, sample, samples, segment};
+use super::make::{batch, before, mapped, mapping, sample, samples, segment};
 use super::read::{check_tables, only_request, run, told};
 use crate::Windows;
 
@@ -41,7 +41,7 @@ proptest! {
         ];
         let events: Vec<_> = picks.iter().map(|&(which, into)| {
             let mapping = Arc::clone(&mappings[which]);
-            let frame = Frame::Mapped(Pc(mapping.start.0 + into), mapping);
+            let frame = mapped(mapping.start.0 + into, &mapping);
             Event::Sample(sample(1, None, vec![frame]))
         }).collect();
         let (first, second) = events.split_at(read_after.min(events.len()));

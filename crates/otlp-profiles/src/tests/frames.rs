@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pdata::*;
 
-use super::make::{batch, file, mapping, sample, segment, special};
+use super::make::{batch, file, mapped, mapping, no_file, sample, segment, special};
 use super::read::{check_tables, only_request, told};
 
 /// The frames of one sample with this stack.
@@ -20,9 +20,9 @@ const KERNEL: &str = r#"["profile.frame.type=kernel"]"#;
 
 #[test]
 fn a_caller_is_told_by_the_byte_before_its_return_address() {
-    let user = |pc| Frame::User(Pc(pc));
+    let caller = |pc| Frame::caller(Pc(pc), Code::Unknown);
     assert_eq!(
-        frames(vec![user(0x100), user(0x200), user(0x300)]),
+        frames(vec![Frame::exact(Pc(0x100), Code::Unknown), caller(0x200), caller(0x300)]),
         [
             format!("100 [unknown] {NATIVE}"),
             format!("1ff [unknown] {NATIVE}"),
@@ -32,9 +32,17 @@ fn a_caller_is_told_by_the_byte_before_its_return_address() {
 }
 
 #[test]
-fn the_user_frame_below_kernel_frames_is_no_caller() {
-    let stack =
-        vec![Frame::Kernel(Pc(0x10)), Frame::Kernel(Pc(0x20)), Frame::User(Pc(0x30)), Frame::User(Pc(0x40))];
+fn an_address_is_told_as_it_is_if_it_was_read_from_registers_wherever_it_stands() {
+    let (exact, caller) = (Frame::exact, Frame::caller);
+    let (kernel, user) = (|| Code::Kernel, || Code::Unknown);
+    let stack = vec![
+        exact(Pc(0x10), kernel()),
+        caller(Pc(0x20), kernel()),
+        exact(Pc(0x30), user()),
+        caller(Pc(0x40), user()),
+        exact(Pc(0x50), user()),
+        caller(Pc(0x50), user()),
+    ];
     assert_eq!(
         frames(stack),
         [
@@ -42,8 +50,32 @@ fn the_user_frame_below_kernel_frames_is_no_caller() {
             format!("1f [kernel] {KERNEL}"),
             format!("30 [unknown] {NATIVE}"),
             format!("3f [unknown] {NATIVE}"),
+            format!("50 [unknown] {NATIVE}"),
+            format!("4f [unknown] {NATIVE}"),
         ]
     );
+}
+
+#[test]
+fn two_stacks_that_differ_in_the_kind_of_an_address_are_two() {
+    let at = |at, frame| Event::Sample(sample(at, None, vec![frame]));
+    let (one, two) = (Frame::exact(Pc(9), Code::Unknown), Frame::caller(Pc(9), Code::Unknown));
+    let request = only_request(&[batch(vec![at(1, one), at(2, two)], Watermark::END)]);
+    let frames: Vec<_> = told(&request).into_iter().map(|told| told.frames).collect();
+    assert_eq!(frames, [[format!("8 [unknown] {NATIVE}")], [format!("9 [unknown] {NATIVE}")]]);
+}
+
+#[test]
+fn an_interpreted_function_is_told_by_its_name_and_file() {
+    let frame = |line| Frame::exact(Pc(0x1234), Code::Interpreted(super::make::function(3), line));
+    let sample = sample(1, None, vec![frame(7), frame(8)]);
+    let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
+    check_tables(&request);
+    assert_eq!(told(&request)[0].frames[0], format!("0 main.run {NATIVE}"));
+    let tables = request.dictionary.as_ref().unwrap();
+    let function = &tables.function_table[1];
+    assert_eq!(tables.string_table[usize::try_from(function.filename_strindex).unwrap()], "app/main.py");
+    assert_eq!(function.start_line, 3);
 }
 
 #[test]
@@ -57,7 +89,7 @@ fn a_file_that_was_read_is_told_in_elf_addresses_with_its_build_ids() {
     let mapping = mapping(&file, 0x7000, 0x8000, 0x1000);
     let ids = r#"["process.executable.build_id.gnu=0102", "process.executable.build_id.htlhash=abababababababababababababababab", "process.executable.build_id.go=go/id"]"#;
     assert_eq!(
-        frames(vec![Frame::Mapped(Pc(0x7010), mapping)]),
+        frames(vec![mapped(0x7010, &mapping)]),
         [format!("403010 /bin/a{{403000-404000@1000 {ids}}} {NATIVE}")]
     );
 }
@@ -68,7 +100,7 @@ fn a_file_that_was_not_read_is_told_in_file_offsets_with_the_build_id_the_kernel
         MappedFile { build_id: BuildId::new(&[0xfe]), ..Arc::into_inner(file("/bin/a", None)).unwrap() };
     let mapping = mapping(&Arc::new(file), 0x7000, 0x8000, 0x1000);
     assert_eq!(
-        frames(vec![Frame::Mapped(Pc(0x7010), mapping)]),
+        frames(vec![mapped(0x7010, &mapping)]),
         [format!(r#"1010 /bin/a{{1000-2000@1000 ["process.executable.build_id.gnu=fe"]}} {NATIVE}"#)]
     );
 }
@@ -78,8 +110,8 @@ fn processes_share_the_mappings_and_locations_of_a_file() {
     let file = file("/lib/c.so", Some(vec![segment(0x1000, 0x1000, 0x2000)]));
     let here = mapping(&file, 0x5_1000, 0x5_2000, 0x1000);
     let there = mapping(&file, 0x9_1000, 0x9_2000, 0x1000);
-    let one = sample(1, None, vec![Frame::Mapped(Pc(0x5_1234), here)]);
-    let two = sample(2, None, vec![Frame::Mapped(Pc(0x9_1234), there)]);
+    let one = sample(1, None, vec![mapped(0x5_1234, &here)]);
+    let two = sample(2, None, vec![mapped(0x9_1234, &there)]);
     let request = only_request(&[batch(vec![Event::Sample(one), Event::Sample(two)], Watermark::END)]);
     check_tables(&request);
     let tables = request.dictionary.as_ref().unwrap();
@@ -94,7 +126,7 @@ fn processes_share_the_mappings_and_locations_of_a_file() {
 fn a_file_read_while_a_window_is_open_is_told_by_its_facts_in_all_of_it() {
     let file = file("/bin/a", None);
     let mapping = mapping(&file, 0x7000, 0x8000, 0x1000);
-    let at = |at, pc| Event::Sample(sample(at, None, vec![Frame::Mapped(Pc(pc), Arc::clone(&mapping))]));
+    let at = |at, pc| Event::Sample(sample(at, None, vec![mapped(pc, &mapping)]));
     let mut windows = crate::Windows::new(std::time::Duration::from_nanos(100), usize::MAX);
     assert!(windows.push(&batch(vec![at(1, 0x7010)], super::make::before(50))).requests.is_empty());
     file.facts
@@ -114,7 +146,7 @@ fn a_file_read_while_a_window_is_open_is_told_by_its_facts_in_all_of_it() {
 #[test]
 fn a_file_of_which_nothing_is_known_is_told_by_name() {
     let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0x1000);
-    assert_eq!(frames(vec![Frame::Mapped(Pc(0x7010), mapping)]), [format!("1010 /bin/a {NATIVE}")]);
+    assert_eq!(frames(vec![mapped(0x7010, &mapping)]), [format!("1010 /bin/a {NATIVE}")]);
 }
 
 #[test]
@@ -123,7 +155,7 @@ fn what_turns_out_to_be_one_file_is_told_once() {
     let known = file("/bin/a", Some(vec![segment(0, 0x800, 0x40_0000), segment(0x1000, 0x800, 0x80_0000)]));
     let at = |at, file, pc| {
         let mapping = mapping(file, 0x7000, 0x9000, 0);
-        Event::Sample(sample(at, None, vec![Frame::Mapped(Pc(pc), mapping)]))
+        Event::Sample(sample(at, None, vec![mapped(pc, &mapping)]))
     };
     let events = vec![at(1, &late, 0x7010), at(2, &known, 0x7010), at(3, &late, 0x8010)];
     let mut windows = crate::Windows::new(std::time::Duration::from_secs(5), usize::MAX);
@@ -143,9 +175,9 @@ fn what_turns_out_to_be_one_file_is_told_once() {
 #[test]
 fn code_of_no_file_is_told_by_name() {
     let vdso = special("[vdso]", 0x7f_0000, 0x7f_1000);
-    let anon = special("//anon", 0x1000, 0x2000);
+    let anon = no_file(Backing::Anonymous(ProcessKey::default()), 0x1000, 0x2000);
     assert_eq!(
-        frames(vec![Frame::Mapped(Pc(0x7f_0010), vdso), Frame::Mapped(Pc(0x1001), anon)]),
+        frames(vec![mapped(0x7f_0010, &vdso), Frame::caller(Pc(0x1001), Code::Mapped(anon))]),
         [format!("10 [vdso] {NATIVE}"), format!("1000 //anon {NATIVE}")],
         "the vdso by its ELF address, other code by the process's"
     );
@@ -154,7 +186,7 @@ fn code_of_no_file_is_told_by_name() {
 #[test]
 fn a_return_address_at_the_start_of_a_mapping_stays_in_it() {
     let mapping = mapping(&file("/bin/a", Some(vec![])), 0x7000, 0x8000, 0);
-    let stack = vec![Frame::User(Pc(1)), Frame::Mapped(Pc(0x7000), mapping)];
+    let stack = vec![Frame::exact(Pc(1), Code::Unknown), Frame::caller(Pc(0x7000), Code::Mapped(mapping))];
     assert!(frames(stack)[1].starts_with("0 /bin/a{0-1000@0"));
 }
 
@@ -162,7 +194,7 @@ fn a_return_address_at_the_start_of_a_mapping_stays_in_it() {
 fn a_range_that_cannot_be_has_no_bounds() {
     let file = file("/a", Some(vec![]));
     for mapping in [mapping(&file, 0x8000, 0x7000, 0), mapping(&file, 0x7000, 0x8000, u64::MAX)] {
-        let sample = sample(1, None, vec![Frame::Mapped(Pc(0x7000), mapping)]);
+        let sample = sample(1, None, vec![mapped(0x7000, &mapping)]);
         let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
         let tables = request.dictionary.unwrap();
         assert_eq!((tables.mapping_table[1].memory_start, tables.mapping_table[1].memory_limit), (0, 0));

@@ -7,10 +7,10 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfil
 use opentelemetry_proto::tonic::common::v1::*;
 use opentelemetry_proto::tonic::profiles::v1development::*;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pdata::{Event, Frame, LossReason, Pc, Watermark};
+use pdata::{Event, LossReason, Watermark};
 use proptest::prelude::*;
 
-use super::make::{batch, file, image, loss, mapping, sample, samples, segment};
+use super::make::{batch, file, image, kernel, loss, mapped, mapping, sample, samples, segment};
 use super::read::only_request;
 use crate::json::write_request;
 
@@ -27,7 +27,7 @@ const GOLDEN: &str = include_str!("json/golden.json");
 fn a_profile_is_written_as_otlp_json() {
     let file = file("/usr/bin/a", Some(vec![segment(0x1000, 0x1000, 0x40_1000)]));
     let mapping = mapping(&file, 0x5000_1000, 0x5000_2000, 0x1000);
-    let stack = vec![Frame::Kernel(Pc(u64::MAX - 15)), Frame::Mapped(Pc(0x5000_1010), mapping)];
+    let stack = vec![kernel(u64::MAX - 15), mapped(0x5000_1010, &mapping)];
     let events = vec![
         Event::Sample(sample(10, Some(image(42, "/usr/bin/a \"quoted\"\n")), stack)),
         loss(20, LossReason::SampleRingFull, 2),

@@ -54,14 +54,13 @@ pub(super) fn sample(at: u64, image: Option<Arc<Image>>, stack: Vec<Frame>) -> S
     Sample {
         at: KTime::from_nanos(at),
         key: image.as_ref().map_or(key(99), |image| image.key),
-        period: PERIOD,
+        measure: Measure::OnCpu { period: PERIOD },
         tid: Tid(5),
         cpu: 0,
         comm: comm("worker"),
-        cgroup: 1,
-        in_execve: false,
-        kernel_thread: false,
-        stack: Stack(stack.into()),
+        cgroup: CgroupId(1),
+        running: Running::Program,
+        stack: Stack::new(stack),
         image,
     }
 }
@@ -99,7 +98,10 @@ pub(super) fn mapping(file: &Arc<MappedFile>, start: u64, end: u64, file_offset:
 }
 
 pub(super) fn special(name: &str, start: u64, end: u64) -> Arc<Mapping> {
-    let backing = Backing::Special(name.into());
+    no_file(Backing::Special(name.into()), start, end)
+}
+
+pub(super) fn no_file(backing: Backing, start: u64, end: u64) -> Arc<Mapping> {
     Arc::new(Mapping { start: Pc(start), end: Pc(end), file_offset: FileOffset(0), backing })
 }
 
@@ -108,6 +110,7 @@ pub(super) fn special(name: &str, start: u64, end: u64) -> Arc<Mapping> {
 pub(super) struct World {
     pub(super) images: Vec<Option<Arc<Image>>>,
     pub(super) mappings: Vec<Arc<Mapping>>,
+    pub(super) functions: Vec<Arc<Function>>,
 }
 
 pub(super) fn world() -> World {
@@ -131,17 +134,41 @@ pub(super) fn world() -> World {
             mapping(&read, 0x7000_1000, 0x7000_2000, 0x1000),
             mapping(&unread, 0x6000_0000, 0x6000_1000, 0),
             special("[vdso]", 0x9000, 0xa000),
-            special("//anon", 0xb000, 0xc000),
+            no_file(Backing::Anonymous(key(10).process), 0xb000, 0xc000),
+            no_file(Backing::Kernel("[kernel]".into()), 0xffff_ffff_8000_0000, 0xffff_ffff_9000_0000),
         ],
+        // The same twice, but elsewhere in memory.
+        functions: [3, 3, 0].map(function).into(),
     }
 }
 
+pub(super) fn function(start_line: u32) -> Arc<Function> {
+    let file = (start_line > 0).then(|| "app/main.py".into());
+    Arc::new(Function { name: "main.run".into(), system_name: None, file, start_line })
+}
+
+pub(super) fn kernel(pc: u64) -> Frame {
+    Frame::exact(Pc(pc), Code::Kernel)
+}
+
+pub(super) fn mapped(pc: u64, mapping: &Arc<Mapping>) -> Frame {
+    Frame::exact(Pc(pc), Code::Mapped(Arc::clone(mapping)))
+}
+
 fn frame(world: World) -> impl Strategy<Value = Frame> {
-    let mappings = world.mappings;
-    (0..7_usize, 0..0x1000_u64).prop_map(move |(kind, into)| match (kind, mappings.get(kind)) {
-        (_, Some(mapping)) => Frame::Mapped(Pc(mapping.start.0 + into), Arc::clone(mapping)),
-        (5, None) => Frame::User(Pc(into)),
-        _ => Frame::Kernel(Pc(0xffff_ffff_8000_0000 + into)),
+    let World { mappings, functions, .. } = world;
+    let kind = prop::sample::select(vec![AddressKind::Exact, AddressKind::Return]);
+    (0..9_usize, 0..0x1000_u64, kind).prop_map(move |(which, into, kind)| {
+        let (base, code) = match (which, mappings.get(which)) {
+            (_, Some(mapping)) => (mapping.start.0, Code::Mapped(Arc::clone(mapping))),
+            (6, None) => (0, Code::Unknown),
+            (7, None) => {
+                let number = usize::try_from(into).unwrap() % functions.len();
+                (0, Code::Interpreted(Arc::clone(&functions[number]), u32::try_from(into % 7).unwrap()))
+            }
+            _ => (0xffff_ffff_8000_0000, Code::Kernel),
+        };
+        Frame { pc: Pc(base + into), kind, code }
     })
 }
 

@@ -201,7 +201,8 @@ impl Used {
             let function = tables.function_table[index(line.function_index)];
             self.functions.insert(line.function_index);
             assert_ne!(function.name_strindex, 0);
-            self.strings.insert(function.name_strindex);
+            let names = [function.name_strindex, function.system_name_strindex, function.filename_strindex];
+            self.strings.extend(names);
         }
         assert!(location.mapping_index != 0 || !location.lines.is_empty(), "says nothing of the code");
         if location.mapping_index != 0 {

@@ -84,7 +84,7 @@ fn a_sample_of_an_unknown_process_is_kept_and_marked() {
             "pipeline.process.unresolved=BoolValue(true)",
         ]
     );
-    let kernel = Sample { kernel_thread: true, ..sample(1, None, Vec::new()) };
+    let kernel = Sample { running: Running::KernelThread, ..sample(1, None, Vec::new()) };
     assert!(resource(kernel).contains(&"process.executable.name=[worker]".to_owned()));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::profiles::v1development::Sample as OtlpSample;
 use pdata::*;
 
-use super::make::{batch, file, image, mapping, sample, segment};
+use super::make::{batch, file, image, kernel, mapped, mapping, sample, segment};
 use super::read::{only_request, profiles};
 use crate::{MIN_REQUEST_BYTES, Request, Windows};
 
@@ -43,12 +43,12 @@ fn a_single_sample_is_split_by_timestamps() {
 #[test]
 fn the_largest_single_capture_is_within_the_least_bound() {
     // 127 is PERF_MAX_STACK_DEPTH, 4096 is PATH_MAX.
-    let kernel = (0..127).map(|n| Frame::Kernel(Pc(u64::MAX - n)));
+    let kernel = (0..127).map(|n| kernel(u64::MAX - n));
     let user = (0..127_u64).map(|n| {
         let path = format!("/{n:04}{}", "x".repeat(4_090));
         let file = file(&path, Some(vec![segment(0, u64::MAX, 1 << 60)]));
         let start = u64::MAX / 2 + n * 0x1000;
-        Frame::Mapped(Pc(start + 1), mapping(&file, start, start + 0x1000, 1 << 50))
+        mapped(start + 1, &mapping(&file, start, start + 0x1000, 1 << 50))
     });
     let image = image(1, &"/x".repeat(2_047));
     let sample = sample(1, Some(image), kernel.chain(user).collect());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pdata::*;
 use proptest::prelude::*;
 
-use super::make::{before, clock, file, image, loss, mapping, sample};
+use super::make::{before, clock, file, image, loss, mapped, mapping, sample};
 use super::read::{attributes, profiles, run};
 use crate::{Finished, Windows};
 
@@ -131,7 +131,7 @@ fn losses_of_a_window_without_samples_are_told_by_the_next_with_one() {
 fn a_window_that_has_been_told_lets_go_of_what_it_knew() {
     let image = image(10, "/usr/bin/a");
     let mapping = mapping(&file("/usr/bin/a", None), 0x1000, 0x2000, 0);
-    let frame = Frame::Mapped(Pc(0x1004), Arc::clone(&mapping));
+    let frame = mapped(0x1004, &mapping);
     let held = |image: &Arc<_>, mapping: &Arc<_>| (Arc::strong_count(image), Arc::strong_count(mapping));
     let mut windows = windows();
     let event = Event::Sample(sample(1, Some(Arc::clone(&image)), vec![frame]));

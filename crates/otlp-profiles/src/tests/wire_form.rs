@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::profiles::v1development::ResourceProfiles;
-use pdata::{Batch, BuildId, Event, FileFacts, Frame, LossReason, MappedFile, Pc, Sample, Watermark};
+use pdata::{Batch, BuildId, Event, FileFacts, LossReason, MappedFile, Measure, Sample, Watermark};
 use proptest::prelude::*;
 use prost::Message;
 
-use super::make::{PERIOD, batch, before, loss, mapping, sample, samples, segment};
+use super::make::{PERIOD, batch, before, loss, mapped, mapping, sample, samples, segment};
 use super::model::{self, extract::extract};
 use super::read::{check_tables, told};
 use crate::{Request, Windows};
@@ -30,10 +30,10 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
         events.extend(losses);
         // A rate that changes while a window is open splits its profiles.
         for event in &mut events {
-            if let Event::Sample(Sample { at, period: of, .. }) = event
+            if let Event::Sample(Sample { at, measure, .. }) = event
                 && at.as_nanos() % 2 == 0
             {
-                *of = PERIOD * period;
+                *measure = Measure::OnCpu { period: PERIOD * period };
             }
         }
         (events, flush)
@@ -109,7 +109,7 @@ proptest! {
             ];
             let events: Vec<_> = picks.iter().enumerate().map(|(at, &(which, into))| {
                 let mapping = Arc::clone(&mappings[which]);
-                let frame = Frame::Mapped(Pc(mapping.start.0 + into), mapping);
+                let frame = mapped(mapping.start.0 + into, &mapping);
                 Event::Sample(sample(at as u64, None, vec![frame]))
             }).collect();
             let third = events.len().div_ceil(3);

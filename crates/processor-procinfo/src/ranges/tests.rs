@@ -15,7 +15,7 @@ fn mapping(start: u64, end: u64, name: usize) -> Arc<Mapping> {
 fn name(mapping: &Arc<Mapping>) -> String {
     match &mapping.backing {
         Backing::Special(name) => name.to_string(),
-        Backing::File(file) => panic!("{file:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -42,7 +42,7 @@ fn read_as(
 fn facts(mapping: &Mapping) -> Option<&pdata::FileFacts> {
     match &mapping.backing {
         Backing::File(file) => file.facts.get(),
-        Backing::Special(name) => panic!("{name} is no file"),
+        other => panic!("{} is no file", other.name()),
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Backing, Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Event, ExecCount, FileOffset, Frame,
-    Image, ImageKey, ImageKind, KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent,
-    ProcessKey, ProcessTransition, Sample, Stack, Tid, UnixNanos, Watermark,
+    Batch, BootTime, Census, CensusEntry, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, FileOffset,
+    Frame, Image, ImageKey, ImageKind, KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid,
+    ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Stack, Tid, UnixNanos, Watermark,
 };
 
 use super::world::executable;
@@ -55,16 +55,15 @@ fn mapped(at: u64, pid: u32, start: u64, name: &str) -> Event {
 
 fn sample(at: u64, key: ImageKey, pc: u64) -> Sample {
     Sample {
-        period: Duration::from_millis(10),
+        measure: Measure::OnCpu { period: Duration::from_millis(10) },
         at: AT(at),
         key,
         tid: Tid(99),
         cpu: 0,
         comm: Comm::default(),
-        cgroup: 1,
-        in_execve: false,
-        kernel_thread: false,
-        stack: Stack([Frame::User(Pc(pc))].into()),
+        cgroup: CgroupId(1),
+        running: Running::Program,
+        stack: Stack::new([Frame::exact(Pc(pc), Code::Unknown)]),
         image: None,
     }
 }
@@ -124,11 +123,8 @@ fn path(sample: &Sample) -> Option<String> {
 }
 
 fn backing(sample: &Sample) -> Option<String> {
-    let Frame::Mapped(_, mapping) = &sample.stack.0[0] else { return None };
-    match &mapping.backing {
-        Backing::File(file) => Some(file.path.display().to_string()),
-        Backing::Special(name) => Some(name.to_string()),
-    }
+    let Code::Mapped(mapping) = &sample.stack.frames[0].code else { return None };
+    Some(mapping.backing.name().into_owned())
 }
 
 fn some(text: &str) -> Option<String> {
@@ -260,7 +256,7 @@ fn an_unknown_kernel_thread_is_its_name_and_follows_a_rename() {
     let thread = |at, name: &[u8; 4]| {
         let mut comm = Comm::default();
         comm.0[..4].copy_from_slice(name);
-        Sample { kernel_thread: true, comm, stack: Stack::default(), ..sample(at, key, 0) }
+        Sample { running: Running::KernelThread, comm, stack: Stack::default(), ..sample(at, key, 0) }
     };
     let told = scene.batch(30, [thread(10, b"kwok"), thread(20, b"knew")].map(Event::Sample).to_vec());
     assert_eq!(told.iter().map(path).collect::<Vec<_>>(), [some("[kwok]"), some("[knew]")]);

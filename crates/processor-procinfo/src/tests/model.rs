@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Backing, Batch, ClockOffset, Event, Frame, ImageKind, KTime, ProcessKey, ProcessTransition, Sample,
+    Backing, Batch, ClockOffset, Code, Event, Frame, ImageKind, KTime, ProcessKey, ProcessTransition, Sample,
     Watermark,
 };
 use proptest::prelude::*;
@@ -117,14 +117,14 @@ fn told(sample: &Sample) -> Option<String> {
 }
 
 fn mapped(sample: &Sample) -> Vec<Option<String>> {
-    let name = |frame: &Frame| match frame {
-        Frame::Mapped(_, mapping) => match &mapping.backing {
+    let name = |frame: &Frame| match &frame.code {
+        Code::Mapped(mapping) => match &mapping.backing {
             Backing::File(file) => Some(file.path.display().to_string()),
-            Backing::Special(name) => panic!("{name} is no file"),
+            other => panic!("{} is no file", other.name()),
         },
-        Frame::User(_) | Frame::Kernel(_) => None,
+        _ => None,
     };
-    sample.stack.0.iter().map(name).collect()
+    sample.stack.frames.iter().map(name).collect()
 }
 
 proptest! {

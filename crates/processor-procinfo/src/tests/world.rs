@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use pdata::{
-    BootTime, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey, KTime,
-    MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Sample,
-    Stack, Tid,
+    BootTime, CgroupId, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey,
+    KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid, ProcessEvent, ProcessKey,
+    ProcessTransition, Running, Sample, Tid,
 };
 use proptest::prelude::*;
 
@@ -224,18 +224,17 @@ impl World {
         let at = self.tick();
         let process = &self.processes[index];
         let pages = if in_execve { &[] } else { &process.pages[..] };
-        let frames = (0..).map(Pc).zip(pages).map(|(pc, _)| Frame::User(pc));
+        let frames = (0..).map(Pc).zip(pages).map(|(pc, _)| Frame::exact(pc, Code::Unknown));
         let sample = Sample {
-            period: Duration::from_millis(10),
+            measure: Measure::OnCpu { period: Duration::from_millis(10) },
             at,
             key: process.image,
             tid: Tid(process.image.process.pid.0),
             cpu: 0,
             comm: Comm::default(),
-            cgroup: 1,
-            in_execve,
-            kernel_thread: false,
-            stack: Stack(frames.collect()),
+            cgroup: CgroupId(1),
+            running: if in_execve { Running::Execve } else { Running::Program },
+            stack: frames.collect(),
             image: None,
         };
         let truth = Truth { executable: process.executable.clone(), mappings: pages.to_vec() };

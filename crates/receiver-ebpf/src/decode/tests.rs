@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
+use pdata::StackEnd;
+
 use super::*;
 
 fn header(kind: u32) -> RecordHeader {
@@ -51,23 +53,29 @@ fn transition(record: &[u8]) -> ProcessTransition {
 
 #[test]
 fn a_sample_keeps_identity_and_orders_kernel_frames_before_user_frames() {
-    let body = SampleBody { cgroup_id: 44, kernel_frames: 1, user_frames: 2, period_ns: 5 };
+    let body =
+        SampleBody { cgroup_id: 44, period_ns: 5_000_000_000, kernel_frames: 2, user_frames: 2, reserved: 0 };
     let mut header = header(abi::RECORD_SAMPLE);
     header.flags = abi::FLAG_IN_EXECVE;
-    let record = [header.as_bytes(), body.as_bytes(), [1u64, 2, 3, 99].as_bytes()].concat();
+    let record = [header.as_bytes(), body.as_bytes(), [1u64, 2, 3, 4, 99].as_bytes()].concat();
     let Event::Sample(sample) = decode(&record).unwrap() else { panic!("no sample") };
     assert_eq!(sample.key, key(42, 77, 9));
     assert_eq!(
         (sample.at, sample.tid, sample.cpu, sample.cgroup),
-        (KTime::from_nanos(1_000), Tid(43), 3, 44)
+        (KTime::from_nanos(1_000), Tid(43), 3, CgroupId(44))
     );
     assert_eq!(sample.comm.to_string(), "worker");
-    assert!(sample.in_execve && !sample.kernel_thread);
-    assert!(
-        matches!(&*sample.stack.0, [Frame::Kernel(Pc(1)), Frame::User(Pc(2)), Frame::User(Pc(3))]),
-        "{:?}",
-        sample.stack
-    );
+    // More than 32 bits hold: one sample a second and slower.
+    assert_eq!(sample.measure, Measure::OnCpu { period: Duration::from_secs(5) });
+    assert_eq!((sample.running, sample.stack.end), (Running::Execve, StackEnd::NotReported));
+    let frames = sample.stack.frames.iter().map(|frame| (frame.pc.0, frame.kind, frame.code.is_kernel()));
+    let expected = [
+        (1, AddressKind::Exact, true),
+        (2, AddressKind::Return, true),
+        (3, AddressKind::Exact, false),
+        (4, AddressKind::Return, false),
+    ];
+    assert_eq!(frames.collect::<Vec<_>>(), expected, "each leaf was read from registers");
 }
 
 #[test]

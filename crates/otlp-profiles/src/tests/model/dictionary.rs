@@ -87,6 +87,20 @@ impl Dictionary {
         self.functions.intern(&Function { name_strindex, ..Function::default() })
     }
 
+    /// Index of a function.
+    pub(in crate::tests) fn described_function(&mut self, function: &pdata::Function) -> i32 {
+        let name_strindex = self.string(&function.name);
+        let system_name_strindex = self.string(function.system_name.as_deref().unwrap_or_default());
+        let filename_strindex = self.string(function.file.as_deref().unwrap_or_default());
+        let start_line = function.start_line.into();
+        self.functions.intern(&Function {
+            name_strindex,
+            system_name_strindex,
+            filename_strindex,
+            start_line,
+        })
+    }
+
     /// Index of a mapping.
     pub(in crate::tests) fn mapping(&mut self, mapping: &Mapping) -> i32 {
         self.mappings.intern(mapping)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Frame, Pc, Sample};
+use pdata::{Code, Frame, Pc, Running, Sample};
 use rustc_hash::FxHashMap;
 
 use super::dictionary::{Dictionary, Place};
@@ -17,23 +17,15 @@ const UNKNOWN: &str = "[unknown]";
 
 /// Interns stacks, with a look-up by pointer and address before the one by content.
 ///
-/// OTLP leaves room to say where in a call instruction a caller's address lies; as the reference
-/// profiler does, and as symbolizers expect, the byte before the return address is told: it is part
-/// of the call even if the call is the function's last instruction. The leaf's address is told as it
-/// is, and so is that of the user frame a kernel stack stands on: both were read from registers.
+/// Of each frame the address to look up is encoded: see [`Frame::lookup_pc`].
 #[derive(Debug, Default)]
 pub(in crate::tests) struct Frames {
     ranges: FxHashMap<usize, Range>,
-    /// By space and address.
+    /// By mapping and address.
     locations: FxHashMap<(usize, Pc), i32>,
     /// Kept between calls for its memory.
     stack: Vec<i32>,
 }
-
-/// Key of the kernel's addresses among [`Frames::locations`]; no pointer has this value.
-const KERNEL_SPACE: usize = 0;
-/// Key of addresses without a mapping; no pointer to a mapping has this value.
-const NO_MAPPING: usize = 1;
 
 impl Frames {
     /// Index of a sample's stack.
@@ -42,15 +34,9 @@ impl Frames {
     pub(in crate::tests) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();
-        let mut from_registers = true;
-        for frame in &sample.stack.0 {
-            let kernel = matches!(frame, Frame::Kernel(_));
-            // Passing from kernel to user code is no call.
-            stack.push(self.location(frame, from_registers && !kernel || stack.is_empty(), dictionary));
-            from_registers = kernel;
-        }
+        stack.extend(sample.stack.frames.iter().map(|frame| self.location(frame, dictionary)));
         if stack.is_empty() {
-            stack.push(nowhere(sample.kernel_thread, dictionary));
+            stack.push(nowhere(sample.running == Running::KernelThread, dictionary));
         }
         let index = dictionary.stack(&stack);
         self.stack = stack;
@@ -73,38 +59,31 @@ impl Frames {
         settle(&unread, dictionary)
     }
 
-    fn location(&mut self, frame: &Frame, exact: bool, dictionary: &mut Dictionary) -> i32 {
-        let pc = if exact { frame.pc() } else { in_call(frame) };
-        let space = match frame {
-            Frame::Kernel(_) => KERNEL_SPACE,
-            Frame::User(_) => NO_MAPPING,
-            Frame::Mapped(_, mapping) => Arc::as_ptr(mapping).addr(),
-        };
-        if let Some(&location) = self.locations.get(&(space, pc)) {
-            return location;
-        }
-        let mut place = match frame {
-            Frame::Kernel(_) => code_of(KERNEL, pc, dictionary),
-            Frame::User(_) => code_of(UNKNOWN, pc, dictionary),
-            Frame::Mapped(_, mapping) => {
-                let range = self.ranges.entry(space).or_insert_with(|| Range::new(mapping, dictionary));
-                range.place(pc, dictionary)
+    fn location(&mut self, frame: &Frame, dictionary: &mut Dictionary) -> i32 {
+        let pc = frame.lookup_pc();
+        let mut place = match &frame.code {
+            Code::Kernel => code_of(KERNEL, pc, dictionary),
+            Code::Unknown => code_of(UNKNOWN, pc, dictionary),
+            Code::Interpreted(function, _line) => {
+                Place { function: dictionary.described_function(function), ..Place::default() }
+            }
+            Code::Mapped(mapping) => {
+                let key = Arc::as_ptr(mapping).addr();
+                if let Some(&location) = self.locations.get(&(key, pc)) {
+                    return location;
+                }
+                self.ranges
+                    .entry(key)
+                    .or_insert_with(|| Range::new(mapping, dictionary))
+                    .place(pc, dictionary)
             }
         };
-        place.frame_type = frame_type(matches!(frame, Frame::Kernel(_)), dictionary);
+        place.frame_type = frame_type(frame.code.is_kernel(), dictionary);
         let location = dictionary.location(place);
-        self.locations.insert((space, pc), location);
+        if let Code::Mapped(mapping) = &frame.code {
+            self.locations.insert((Arc::as_ptr(mapping).addr(), pc), location);
+        }
         location
-    }
-}
-
-/// An address inside the call that a return address follows.
-fn in_call(frame: &Frame) -> Pc {
-    let before = Pc(frame.pc().0.saturating_sub(1));
-    match frame {
-        // The first byte of a mapping follows no call in it.
-        Frame::Mapped(pc, mapping) if before < mapping.start => *pc,
-        _ => before,
     }
 }
 

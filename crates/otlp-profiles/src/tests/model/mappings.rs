@@ -47,9 +47,10 @@ impl Range {
             Backing::File(file) => {
                 Target::File { file: Arc::clone(file), read: file.facts.get().is_some(), indices: Vec::new() }
             }
-            Backing::Special(name) => {
-                let base = if **name == *VDSO { mapping.start.0 } else { 0 };
-                Target::Special { function: dictionary.function(name), base }
+            Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
+                let name = mapping.backing.name();
+                let base = if name == VDSO { mapping.start.0 } else { 0 };
+                Target::Special { function: dictionary.function(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }

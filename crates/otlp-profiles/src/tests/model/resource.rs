@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos};
 
 use crate::{attributes, executable_name, rfc3339};
 
@@ -30,8 +30,9 @@ pub(in crate::tests) fn known(image: &Image) -> Resource {
 /// The resource of an image of which nothing is known but what the sample tells.
 pub(in crate::tests) fn unresolved(sample: &Sample, created: UnixNanos) -> Resource {
     let mut list = Attributes::default();
-    let name = if sample.kernel_thread { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
-    list.text(attributes::SERVICE_NAME, if sample.kernel_thread { KERNEL_SERVICE } else { &name });
+    let kernel = sample.running == Running::KernelThread;
+    let name = if kernel { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
+    list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     list.value(attributes::UNRESOLVED, any_value::Value::BoolValue(true));

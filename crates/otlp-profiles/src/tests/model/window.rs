@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
-use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Sample};
+use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, Sample};
 use rustc_hash::FxHashMap;
 
 use super::dictionary::{Dictionary, Value};
@@ -46,7 +46,8 @@ struct Identity {
 
 impl Gather for Window {
     fn sample(&mut self, sample: &Sample) {
-        let profile = self.profile_of(sample);
+        let Measure::OnCpu { period } = sample.measure else { return };
+        let profile = self.profile_of(sample, period);
         let identity = Identity {
             profile,
             stack: self.frames.stack(sample, &mut self.dictionary),
@@ -108,15 +109,15 @@ impl Window {
         }
     }
 
-    fn profile_of(&mut self, sample: &Sample) -> usize {
+    fn profile_of(&mut self, sample: &Sample, period: Duration) -> usize {
         let Some(image) = &sample.image else {
-            return self.profile_by_key(sample, false);
+            return self.profile_by_key(sample, period, false);
         };
-        let pointer = (Arc::as_ptr(image).addr(), sample.period);
+        let pointer = (Arc::as_ptr(image).addr(), period);
         if let Some(&(_, profile)) = self.by_pointer.get(&pointer) {
             return profile;
         }
-        let profile = self.profile_by_key(sample, true);
+        let profile = self.profile_by_key(sample, period, true);
         // Another description of the same image: what is learnt later is more. An image first met inside
         // execve, say, has no script until the exec is complete.
         if let Some(profile) = self.profiles.get_mut(profile) {
@@ -126,14 +127,14 @@ impl Window {
         profile
     }
 
-    fn profile_by_key(&mut self, sample: &Sample, resolved: bool) -> usize {
+    fn profile_by_key(&mut self, sample: &Sample, period: Duration, resolved: bool) -> usize {
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
-        *self.by_key.entry((key, resolved, sample.period)).or_insert_with(|| {
+        *self.by_key.entry((key, resolved, period)).or_insert_with(|| {
             let resource = match &sample.image {
                 Some(image) => resource::known(image),
                 None => resource::unresolved(sample, self.clock.unix_from_boot(key.process.start_time)),
             };
-            self.profiles.push(ImageProfile::new(resource, sample.period));
+            self.profiles.push(ImageProfile::new(resource, period));
             self.profiles.len() - 1
         })
     }

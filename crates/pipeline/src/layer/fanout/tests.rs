@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use componentstatus::{Board, Kind};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use pdata::{ClockOffset, Event, KTime, Loss, LossReason, Sample, Tid};
+use pdata::{CgroupId, ClockOffset, Event, KTime, Loss, LossReason, Sample, Tid};
 use proptest::prelude::*;
 use tokio::runtime;
 use tokio::time::{Instant, sleep};
@@ -52,7 +52,7 @@ fn before(nanos: u64) -> Watermark {
 }
 
 fn batch(watermark: Watermark, samples: usize) -> Batch {
-    let sample = Sample { at: KTime::ZERO, tid: Tid(1), cgroup: 1, ..Sample::default() };
+    let sample = Sample { at: KTime::ZERO, tid: Tid(1), cgroup: CgroupId(1), ..Sample::default() };
     Batch {
         events: Arc::new(vec![Event::Sample(sample); samples]),
         watermark,

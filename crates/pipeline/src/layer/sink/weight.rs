@@ -18,7 +18,7 @@ pub(crate) fn weight(batch: &Batch) -> usize {
 /// Bytes that go when these events go, likewise.
 pub(super) fn weight_of(events: &[Event]) -> usize {
     let beside = |event: &Event| match event {
-        Event::Sample(sample) => sample.stack.0.len() * size_of::<Frame>(),
+        Event::Sample(sample) => sample.stack.frames.len() * size_of::<Frame>(),
         Event::Process(event) => match event.transition {
             ProcessTransition::Seen { .. } | ProcessTransition::Exec { .. } => EXECUTABLE,
             _ => 0,
