@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use otlp_profiles::{Gather, Losses};
 use pdata::{
-    Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Loss, Measure, Pc, Pid,
-    Running, Sample, Tid,
+    Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Line, Loss, Measure, Pc,
+    Pid, Running, Sample, Tid,
 };
 
 use crate::config::Verbosity;
@@ -141,7 +141,17 @@ fn name(sample: &Sample) -> String {
 /// Where the CPU was: the file with an ELF address (or a file offset, until the file has been read),
 /// or an address.
 fn leaf(sample: &Sample) -> String {
-    let Some(Frame { pc, code, .. }) = sample.stack.frames.first() else { return "no frames".to_owned() };
+    let Some(Frame { pc, code, lines, .. }) = sample.stack.frames.first() else {
+        return "no frames".to_owned();
+    };
+    if let Some(Line { function, line }) = lines.as_ref().and_then(|lines| lines.0.first()) {
+        let place = match (&function.file, line) {
+            (Some(file), 0) => format!(" {file}"),
+            (Some(file), line) => format!(" {file}:{line}"),
+            (None, _) => String::new(),
+        };
+        return format!("{}{place}{}", function.name, within(code));
+    }
     match code {
         Code::Kernel => format!("[kernel] {:#x}", pc.0),
         Code::Unknown => format!("[unknown] {:#x}", pc.0),
@@ -157,5 +167,14 @@ fn leaf(sample: &Sample) -> String {
             }
             other => format!("{} {:#x}", other.name(), pc.0),
         },
+    }
+}
+
+/// What holds a named function, in brackets.
+fn within(code: &Code) -> String {
+    match code {
+        Code::Mapped(mapping) => format!(" ({})", mapping.backing.name()),
+        Code::Kernel => " ([kernel])".to_owned(),
+        Code::Unknown | Code::Interpreted(..) => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 //! Entries are numbered in order of their first use in the part, so a number is final once given, and with it the size
 //! of all that refers to it. That makes the part's size exact at every step.
 
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, Line};
 use crate::table::{entry, number, recycle};
 use crate::wire::{bytes_field, index_field, index_len, list_field, uint_field};
 
@@ -149,6 +149,12 @@ impl Columns {
         self.functions.take(old, names + uint_field(function.start_line.cast_unsigned()))
     }
 
+    /// Takes the function of a line in. Gives how many bytes the line takes.
+    fn line(&mut self, line: &Line, tables: &Dictionary) -> usize {
+        let numbers = [line.line, line.column].map(|number| uint_field(number.cast_unsigned()));
+        index_field(self.function(line.function, tables)) + numbers.iter().sum::<usize>()
+    }
+
     fn mapping(&mut self, old: i32, tables: &Dictionary) -> i32 {
         if let Some(new) = self.mappings.known(old) {
             return new;
@@ -166,12 +172,13 @@ impl Columns {
         }
         let place = tables.locations.get(old).unwrap_or_default();
         let mapping = index_field(self.mapping(place.mapping, tables));
-        let line = list_field(index_field(self.function(place.function, tables)));
+        let lines = tables.lines.get(place.lines).iter();
+        let lines: usize = lines.map(|line| bytes_field(self.line(line, tables))).sum();
         let frame_type = match place.frame_type {
             0 => 0,
             attribute => list_field(index_len(self.attribute(attribute, tables))),
         };
-        self.locations.take(old, mapping + uint_field(place.address) + line + frame_type)
+        self.locations.take(old, mapping + uint_field(place.address) + lines + frame_type)
     }
 
     /// Takes a stack in.

@@ -74,15 +74,26 @@ pub(crate) struct FileMapping {
     pub(crate) attributes: i32,
 }
 
-/// A location with at most one line.
+/// A line of a function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    /// Function.
+    pub(crate) function: i32,
+    /// Line of its source file, or 0.
+    pub(crate) line: i64,
+    /// Column of that line, or 0.
+    pub(crate) column: i64,
+}
+
+/// A location.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// Mapping, or 0 for code of no file.
     pub(crate) mapping: i32,
     /// Address in the mapping's terms.
     pub(crate) address: u64,
-    /// Function, or 0 if it is left to the reader to find it.
-    pub(crate) function: i32,
+    /// List of lines, innermost first; empty if it is left to the reader to find them.
+    pub(crate) lines: i32,
     /// Attribute that tells the frame's type, or 0.
     pub(crate) frame_type: i32,
 }
@@ -108,6 +119,8 @@ pub(crate) struct Dictionary {
     pub(crate) stacks: Lists<i32>,
     /// No table of OTLP: lists of attributes.
     pub(crate) lists: Lists<i32>,
+    /// No table of OTLP: lists of lines.
+    pub(crate) lines: Lists<Line>,
     /// No table of OTLP: messages as protobuf, and IDs.
     pub(crate) blobs: Lists<u8>,
     /// Tables to be filled anew by [`renumber`](Self::renumber), which happens once before all is forgotten; kept for
@@ -128,6 +141,7 @@ impl Dictionary {
         self.links.clear();
         self.stacks.clear();
         self.lists.clear();
+        self.lines.clear();
         self.blobs.clear();
         let (places, stacks) = &mut self.spare;
         places.clear();
@@ -153,14 +167,15 @@ impl Dictionary {
         self.attribute(key, Value::Str(text))
     }
 
-    /// Index of a function of which no more than a name is known.
-    pub(crate) fn function(&mut self, name: &str) -> i32 {
+    /// The list of one line of a function of which no more than a name is known.
+    pub(crate) fn named(&mut self, name: &str) -> i32 {
         let name = self.string(name);
-        self.functions.intern(Function { name, ..Function::default() })
+        let function = self.functions.intern(Function { name, ..Function::default() });
+        self.lines.intern(&[Line { function, ..Line::default() }])
     }
 
     /// Index of a function of which more is known.
-    pub(crate) fn described_function(&mut self, function: &pdata::Function) -> i32 {
+    pub(crate) fn function(&mut self, function: &pdata::Function) -> i32 {
         let pdata::Function { name, system_name, file, start_line } = function;
         let name = self.string(name);
         let system_name = self.string(system_name.as_deref().unwrap_or_default());

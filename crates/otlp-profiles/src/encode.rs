@@ -4,7 +4,7 @@ use crate::columns::Columns;
 use crate::content::{Content, Order, at};
 use crate::dictionary::Dictionary;
 use crate::part::{Part, PartProfile, PartSample};
-use crate::wire::{Writer, index_field, index_len};
+use crate::wire::{Writer, index_field, index_len, uint_field};
 
 /// The bytes of a part.
 pub(crate) fn encode(part: &Part, content: &Content, order: &Order) -> Vec<u8> {
@@ -123,10 +123,13 @@ fn write_location(out: &mut Writer<'_>, old: i32, new: &Columns, tables: &Dictio
     let place = tables.locations.get(old).unwrap_or_default();
     out.index(1, new.mappings.number(place.mapping));
     out.uint(2, place.address);
-    let function = new.functions.number(place.function);
-    if function != 0 {
-        out.header(3, index_field(function));
+    for line in tables.lines.get(place.lines) {
+        let function = new.functions.number(line.function);
+        let (number, column) = (line.line.cast_unsigned(), line.column.cast_unsigned());
+        out.header(3, index_field(function) + uint_field(number) + uint_field(column));
         out.index(1, function);
+        out.uint(2, number);
+        out.uint(3, column);
     }
     let frame_type = new.attributes.number(place.frame_type);
     if frame_type != 0 {

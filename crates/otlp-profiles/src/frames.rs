@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use pdata::{AddressKind, Code, Frame, Pc, Running, Sample};
+use pdata::{AddressKind, Code, Frame, Lines, Pc, Running, Sample};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::attributes;
-use crate::dictionary::{Dictionary, Place};
+use crate::dictionary::{Dictionary, Line, Place};
 use crate::mappings::Range;
 use crate::settle::settle;
 use crate::table::{Lists, clear, entry, recycle};
@@ -23,11 +24,13 @@ const UNKNOWN: &str = "[unknown]";
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     ranges: FxHashMap<usize, Range>,
-    /// Interpreted functions by their addresses in memory, which they keep from being used again, and their numbers.
+    /// Functions by their addresses in memory, which they keep from being used again, and their numbers.
     functions: FxHashMap<usize, (Arc<pdata::Function>, i32)>,
-    /// By space and address.
-    locations: FxHashMap<(usize, Pc), i32>,
-    /// Stacks as sampled: address and space of each frame.
+    /// Lines of frames, likewise, and the numbers of their lists.
+    lines: FxHashMap<usize, (Arc<Lines>, i32)>,
+    /// By space, address and lines.
+    locations: FxHashMap<(usize, Pc, usize), i32>,
+    /// Stacks as sampled, as [`write_key`] has them.
     sampled: Lists<u64>,
     /// Index of each of those.
     stacks: Vec<i32>,
@@ -42,15 +45,18 @@ pub(crate) struct Frames {
 /// Key of the kernel's addresses among [`Frames::locations`]; no pointer has this value.
 const KERNEL_SPACE: usize = 0;
 /// Key of addresses without a mapping; no pointer to a mapping has this value.
-const NO_MAPPING: usize = 2;
+const NO_MAPPING: usize = 4;
 /// Set in the key of a frame whose address is a return address. Of pointers it is free, since they are aligned.
 const RETURN: usize = 1;
+/// Set in the key of a frame with lines; free likewise.
+const NAMED: usize = 2;
 
 impl Frames {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         clear(&mut self.ranges);
         clear(&mut self.functions);
+        clear(&mut self.lines);
         clear(&mut self.locations);
         self.sampled.clear();
         recycle(&mut self.stacks);
@@ -108,7 +114,8 @@ impl Frames {
             Code::Interpreted(_, line) => Pc(line.into()),
             _ => frame.lookup_pc(),
         };
-        if let Some(&location) = self.locations.get(&(space, pc)) {
+        let key = (space, pc, lines_address(frame));
+        if let Some(&location) = self.locations.get(&key) {
             return location;
         }
         let mut place = match &frame.code {
@@ -118,20 +125,37 @@ impl Frames {
                 let range = self.ranges.entry(space).or_insert_with(|| Range::new(mapping, dictionary));
                 range.place(pc, dictionary)
             }
-            Code::Interpreted(function, _line) => self.interpreted(function, dictionary),
+            Code::Interpreted(function, line) => {
+                let line =
+                    self.line(&pdata::Line { function: Arc::clone(function), line: *line }, dictionary);
+                Place { lines: dictionary.lines.intern(&[line]), ..Place::default() }
+            }
         };
+        if let Some(lines) = &frame.lines {
+            place.lines = self.lines(lines, dictionary);
+        }
         place.frame_type = self.frame_type(frame.code.is_kernel(), dictionary);
         let location = dictionary.locations.intern(place);
-        self.locations.insert((space, pc), location);
+        self.locations.insert(key, location);
         location
     }
 
-    fn interpreted(&mut self, function: &Arc<pdata::Function>, dictionary: &mut Dictionary) -> Place {
-        let (_, function) = self
-            .functions
-            .entry(Arc::as_ptr(function).addr())
-            .or_insert_with(|| (Arc::clone(function), dictionary.described_function(function)));
-        Place { function: *function, ..Place::default() }
+    fn lines(&mut self, lines: &Arc<Lines>, dictionary: &mut Dictionary) -> i32 {
+        let address = Arc::as_ptr(lines).addr();
+        if let Some(&(_, known)) = self.lines.get(&address) {
+            return known;
+        }
+        let list = lines.0.iter().map(|line| self.line(line, dictionary)).collect::<SmallVec<[Line; 4]>>();
+        let number = dictionary.lines.intern(&list);
+        self.lines.insert(address, (Arc::clone(lines), number));
+        number
+    }
+
+    fn line(&mut self, line: &pdata::Line, dictionary: &mut Dictionary) -> Line {
+        let pdata::Line { function, line } = line;
+        let known = self.functions.entry(Arc::as_ptr(function).addr());
+        let (_, function) = known.or_insert_with(|| (Arc::clone(function), dictionary.function(function)));
+        Line { function: *function, line: (*line).into(), column: 0 }
     }
 
     fn nowhere(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
@@ -163,11 +187,21 @@ fn space(code: &Code) -> usize {
     }
 }
 
-/// Writes what tells frames apart, as [`Frames::sampled`] has it.
+/// Where the lines of a frame are in memory; 0 if it has none.
+fn lines_address(frame: &Frame) -> usize {
+    frame.lines.as_ref().map_or(0, |lines| Arc::as_ptr(lines).addr())
+}
+
+/// Writes what distinguishes stacks: address and space of each frame, then where the lines of those are that have some,
+/// and how many frames there are.
+///
+/// The last two only if a frame has lines, so stacks without take no more than they need. Two stacks cannot have one key:
+/// [`NAMED`] among the pairs says whether more than pairs follows.
 fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     key.clear();
     key.resize(2 * frames.len(), 0);
     let (pairs, _none) = key.as_chunks_mut();
+    let mut all_bits = 0;
     // Done for each frame of each sample: writing both, alike or not, is cheaper than looking for runs of one space.
     for ([at, relative_to], frame) in pairs.iter_mut().zip(frames) {
         let (pc, kind) = match (&frame.code, frame.kind) {
@@ -175,11 +209,19 @@ fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
             (_, AddressKind::Exact) => (frame.pc.0, 0),
             (_, AddressKind::Return) => (frame.pc.0, RETURN),
         };
+        let bits = if frame.lines.is_some() { kind | NAMED } else { kind };
+        all_bits |= bits;
         *at = pc;
-        *relative_to = (space(&frame.code) | kind) as u64;
+        *relative_to = (space(&frame.code) | bits) as u64;
+    }
+    if all_bits & NAMED != 0 {
+        key.extend(
+            frames.iter().filter(|frame| frame.lines.is_some()).map(|frame| lines_address(frame) as u64),
+        );
+        key.push(frames.len() as u64);
     }
 }
 
 fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
-    Place { address: pc.0, function: dictionary.function(name), ..Place::default() }
+    Place { address: pc.0, lines: dictionary.named(name), ..Place::default() }
 }

@@ -35,7 +35,8 @@ enum Target {
         indices: SmallVec<[(u64, i32); 1]>,
     },
     Special {
-        function: i32,
+        /// The list of a line that names it.
+        name: i32,
         /// What is subtracted from an address.
         base: u64,
     },
@@ -52,7 +53,7 @@ impl Range {
             Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
                 let name = mapping.backing.name();
                 let base = if name == VDSO { mapping.start.0 } else { 0 };
-                Target::Special { function: dictionary.function(&name), base }
+                Target::Special { name: dictionary.named(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }
@@ -84,8 +85,8 @@ impl Range {
                 });
                 Place { mapping, address, ..Place::default() }
             }
-            Target::Special { function, base } => {
-                Place { address: pc.0.wrapping_sub(*base), function: *function, ..Place::default() }
+            Target::Special { name, base } => {
+                Place { address: pc.0.wrapping_sub(*base), lines: *name, ..Place::default() }
             }
         }
     }

@@ -4,9 +4,10 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfil
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::profiles::v1development as otlp;
 use prost::Message as _;
+use smallvec::SmallVec;
 
 use crate::content::{Content, Profile, Sample, count};
-use crate::dictionary::{Attribute, Dictionary, FileMapping, Function, Place, SpanLink};
+use crate::dictionary::{Attribute, Dictionary, FileMapping, Function, Line, Place, SpanLink};
 use crate::request::Request;
 use crate::split::Splitter;
 
@@ -16,8 +17,7 @@ use crate::split::Splitter;
 /// dictionaries share is told once, and none has an entry twice or one that it does not use. Resources keep their
 /// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
 ///
-/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values, with several lines to a
-/// location or with attributes that refer to strings, is passed on as it is, after the others.
+/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values or with attributes that refer to strings, is passed on as it is, after the others.
 #[must_use]
 pub fn merge(requests: &[Request], max_bytes: usize) -> Vec<Request> {
     if let [only] = requests
@@ -170,18 +170,19 @@ impl Numbers {
         functions: &[i32],
         into: &mut Dictionary,
     ) -> Option<i32> {
-        let function = match *old.lines {
-            [] => 0,
-            [otlp::Line { function_index, line: 0, column: 0 }] => number(functions, function_index)?,
-            _ => return None,
+        let line = |old: &otlp::Line| {
+            let &otlp::Line { function_index, line, column } = old;
+            Some(Line { function: number(functions, function_index)?, line, column })
         };
+        let lines = old.lines.iter().map(line).collect::<Option<SmallVec<[Line; 4]>>>()?;
+        let lines = into.lines.intern(&lines);
         let frame_type = match *old.attribute_indices {
             [] => 0,
             [attribute] => number(&self.attributes, attribute)?,
             _ => return None,
         };
         let mapping = number(mappings, old.mapping_index)?;
-        Some(into.locations.intern(Place { mapping, address: old.address, function, frame_type }))
+        Some(into.locations.intern(Place { mapping, address: old.address, lines, frame_type }))
     }
 }
 

@@ -29,8 +29,11 @@ pub(crate) fn settle(unread: &FxHashMap<i32, &MappedFile>, dictionary: &mut Dict
 fn relocate(place: Place, mapping: FileMapping, file: &MappedFile, dictionary: &mut Dictionary) -> Place {
     let attributes = build_ids(file, true, dictionary);
     if attributes == 0 {
-        let function = dictionary.function(&file.path.to_string_lossy());
-        return Place { mapping: 0, function, ..place };
+        let lines = match place.lines {
+            0 => dictionary.named(&file.path.to_string_lossy()),
+            known => known,
+        };
+        return Place { mapping: 0, lines, ..place };
     }
     // Provisionally, addresses are file offsets.
     let address = file.elf_address(FileOffset(place.address)).map_or(place.address, |address| address.0);

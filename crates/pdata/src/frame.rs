@@ -69,19 +69,21 @@ pub struct Frame {
     pub kind: AddressKind,
     /// The code at the address.
     pub code: Code,
+    /// The source lines that the address is at; `None` while nothing has named it.
+    pub lines: Option<Arc<Lines>>,
 }
 
 impl Frame {
     /// A frame whose address was read from registers: a leaf, or one that was interrupted.
     #[must_use]
     pub const fn exact(pc: Pc, code: Code) -> Self {
-        Self { pc, kind: AddressKind::Exact, code }
+        Self { pc, kind: AddressKind::Exact, code, lines: None }
     }
 
     /// A frame whose address is where a call returns to.
     #[must_use]
     pub const fn caller(pc: Pc, code: Code) -> Self {
-        Self { pc, kind: AddressKind::Return, code }
+        Self { pc, kind: AddressKind::Return, code, lines: None }
     }
 
     /// The address to look up: an address inside the instruction that was at work in this frame.
@@ -136,6 +138,22 @@ impl Code {
             Self::Unknown | Self::Interpreted(..) => false,
         }
     }
+}
+
+/// The source lines that an address is at: one for each function that the code there belongs to.
+///
+/// The innermost comes first: a function that was inlined, then what it was inlined into. Shared by frames at one
+/// address; two of them are the same exactly if they are one in memory or equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Lines(pub Box<[Line]>);
+
+/// A line of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// The function.
+    pub function: Arc<Function>,
+    /// The line of the function's file, or 0 if it is not known.
+    pub line: u32,
 }
 
 /// A function of a program's source.

@@ -18,7 +18,7 @@ mod watermark;
 
 pub use batch::{Batch, Event};
 pub use executable::{Executable, FileState};
-pub use frame::{AddressKind, Code, Frame, Function, Stack, StackEnd};
+pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd};
 pub use image::{Image, ImageKind, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{

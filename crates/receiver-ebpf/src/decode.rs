@@ -101,7 +101,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
             let code = if depth < kernel { Code::Kernel } else { Code::Unknown };
             // Both leaves were read from registers: passing from user to kernel code is no call.
             let kind = if depth == 0 || depth == kernel { AddressKind::Exact } else { AddressKind::Return };
-            Frame { pc: Pc(u64::from_ne_bytes(*address)), kind, code }
+            Frame { pc: Pc(u64::from_ne_bytes(*address)), kind, code, lines: None }
         })
         .collect();
     Ok(Sample {

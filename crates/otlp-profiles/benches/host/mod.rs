@@ -128,13 +128,13 @@ fn frames(mappings: &[Arc<Mapping>], process: u64, stack: u64) -> Stack {
         let into = mix((which << 8) | from_root) % 0xf_0000;
         if from_root >= depth - kernel {
             let pc = Pc(0xffff_ffff_8100_0000 + (from_root * 0x1000 + which % 50 * 0x40));
-            return Frame { pc, kind: kind(from_root), code: Code::Kernel };
+            return Frame { pc, kind: kind(from_root), code: Code::Kernel, lines: None };
         }
         // Calls stay in a file for a while.
         let file = mix(((which / 2) << 8) | (from_root / 6)) % mappings.len() as u64;
         let mapping = &mappings[usize::try_from(file).unwrap()];
         let code = Code::Mapped(Arc::clone(mapping));
-        Frame { pc: Pc(mapping.start.0 + into), kind: kind(from_root), code }
+        Frame { pc: Pc(mapping.start.0 + into), kind: kind(from_root), code, lines: None }
     };
     (0..depth).rev().map(frame).collect()
 }

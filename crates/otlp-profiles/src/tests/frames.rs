@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pdata::*;
 
-use super::make::{batch, file, mapped, mapping, no_file, sample, segment, special};
+use super::make::{batch, file, lines, mapped, mapping, no_file, sample, segment, special};
 use super::read::{check_tables, only_request, told};
 
 /// The frames of one sample with this stack.
@@ -66,12 +66,13 @@ fn two_stacks_that_differ_in_the_kind_of_an_address_are_two() {
 }
 
 #[test]
-fn an_interpreted_function_is_told_by_its_name_and_file() {
+fn an_interpreted_function_is_told_by_its_name_file_and_line() {
     let frame = |line| Frame::exact(Pc(0x1234), Code::Interpreted(super::make::function(3), line));
     let sample = sample(1, None, vec![frame(7), frame(8)]);
     let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
     check_tables(&request);
-    assert_eq!(told(&request)[0].frames[0], format!("0 main.run {NATIVE}"));
+    let expected = [7, 8].map(|line| format!("0 main.run:{line} {NATIVE}"));
+    assert_eq!(told(&request)[0].frames, expected);
     let tables = request.dictionary.as_ref().unwrap();
     let function = &tables.function_table[1];
     assert_eq!(tables.string_table[usize::try_from(function.filename_strindex).unwrap()], "app/main.py");
@@ -199,4 +200,25 @@ fn a_range_that_cannot_be_has_no_bounds() {
         let tables = request.dictionary.unwrap();
         assert_eq!((tables.mapping_table[1].memory_start, tables.mapping_table[1].memory_limit), (0, 0));
     }
+}
+
+#[test]
+fn names_are_told_innermost_first_beside_the_address_and_the_file() {
+    let mapping = mapping(&file("/bin/a", Some(vec![])), 0x7000, 0x8000, 0);
+    let named = |lines| Frame { lines: Some(lines), ..mapped(0x7010, &mapping) };
+    let anon = no_file(Backing::Anonymous(ProcessKey::default()), 0x1000, 0x2000);
+    let jit = Frame { lines: Some(lines(&[(5, 6)])), ..mapped(0x1010, &anon) };
+    let told =
+        frames(vec![named(lines(&[(3, 7), (4, 0)])), named(lines(&[(4, 9)])), mapped(0x7010, &mapping), jit]);
+    assert!(told[0].starts_with("10 main.run:7 main.run /bin/a{0-1000@0"), "{told:?}");
+    assert!(told[1].starts_with("10 main.run:9 /bin/a{"), "another name, another location: {told:?}");
+    assert!(told[2].starts_with("10 /bin/a{"), "{told:?}");
+    assert_eq!(told[3], format!("1010 main.run:6 {NATIVE}"), "its own name instead of that of its memory");
+}
+
+#[test]
+fn a_name_outlives_a_file_of_which_nothing_is_known() {
+    let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0x1000);
+    let frame = Frame { lines: Some(lines(&[(3, 7)])), ..mapped(0x7010, &mapping) };
+    assert_eq!(frames(vec![frame]), [format!("1010 main.run:7 {NATIVE}")]);
 }

@@ -111,6 +111,7 @@ pub(super) struct World {
     pub(super) images: Vec<Option<Arc<Image>>>,
     pub(super) mappings: Vec<Arc<Mapping>>,
     pub(super) functions: Vec<Arc<Function>>,
+    pub(super) lines: Vec<Arc<Lines>>,
 }
 
 pub(super) fn world() -> World {
@@ -139,12 +140,19 @@ pub(super) fn world() -> World {
         ],
         // The same twice, but elsewhere in memory.
         functions: [3, 3, 0].map(function).into(),
+        lines: [&[(3, 7)][..], &[(3, 7)], &[(0, 0)], &[(3, 7), (4, 8), (5, 0)]].map(lines).into(),
     }
 }
 
 pub(super) fn function(start_line: u32) -> Arc<Function> {
     let file = (start_line > 0).then(|| "app/main.py".into());
     Arc::new(Function { name: "main.run".into(), system_name: None, file, start_line })
+}
+
+/// Lines of functions: where each starts, and the line in it.
+pub(super) fn lines(of: &[(u32, u32)]) -> Arc<Lines> {
+    let line = |&(start, line)| Line { function: function(start), line };
+    Arc::new(Lines(of.iter().map(line).collect()))
 }
 
 pub(super) fn kernel(pc: u64) -> Frame {
@@ -156,9 +164,10 @@ pub(super) fn mapped(pc: u64, mapping: &Arc<Mapping>) -> Frame {
 }
 
 fn frame(world: World) -> impl Strategy<Value = Frame> {
-    let World { mappings, functions, .. } = world;
+    let World { mappings, functions, lines, .. } = world;
     let kind = prop::sample::select(vec![AddressKind::Exact, AddressKind::Return]);
-    (0..9_usize, 0..0x1000_u64, kind).prop_map(move |(which, into, kind)| {
+    let named = prop::option::weighted(0.3, prop::sample::select(lines));
+    (0..9_usize, 0..0x1000_u64, kind, named).prop_map(move |(which, into, kind, lines)| {
         let (base, code) = match (which, mappings.get(which)) {
             (_, Some(mapping)) => (mapping.start.0, Code::Mapped(Arc::clone(mapping))),
             (6, None) => (0, Code::Unknown),
@@ -168,7 +177,7 @@ fn frame(world: World) -> impl Strategy<Value = Frame> {
             }
             _ => (0xffff_ffff_8000_0000, Code::Kernel),
         };
-        Frame { pc: Pc(base + into), kind, code }
+        Frame { pc: Pc(base + into), kind, code, lines }
     })
 }
 

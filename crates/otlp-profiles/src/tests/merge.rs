@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value::Value};
+use opentelemetry_proto::tonic::profiles::v1development::Line;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::{Event, Sample, Watermark};
 use proptest::prelude::*;
@@ -90,7 +91,6 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
         changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles.clear()),
         changed(&|m| m.resource_profiles[0].scope_profiles.clear()),
         changed(&|m| m.resource_profiles[0].resource = None),
-        changed(&|m| m.dictionary.as_mut().unwrap().location_table[1].lines[0].line = 9),
         changed(&|m| m.dictionary.as_mut().unwrap().stack_table[1].location_indices.push(77)),
         changed(&|m| m.dictionary = None),
         changed(&|m| resource(m).attributes[0].key_strindex = 1),
@@ -107,6 +107,23 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
         let merged = merge(&[foreign.clone(), plain.clone()], usize::MAX);
         assert_eq!(merged, [plain.clone(), foreign], "{number}");
     }
+}
+
+#[test]
+fn lines_and_columns_of_others_are_kept() {
+    let plain = requests(vec![sample(1, None, Vec::new())], usize::MAX).remove(0);
+    let mut message = plain.message().unwrap();
+    let location = &mut message.dictionary.as_mut().unwrap().location_table[1];
+    location.lines[0] = Line { function_index: 1, line: 9, column: 3 };
+    location.lines.push(Line { function_index: 0, line: -1, column: 0 });
+    location.lines.push(Line::default());
+    let lines = location.lines.clone();
+    let foreign = Request { bytes: message.encode_to_vec().into(), samples: 1 };
+    let merged = merge(&[foreign, plain], usize::MAX);
+    assert_eq!(merged.len(), 1);
+    let merged = merged[0].message().unwrap();
+    let table = &merged.dictionary.as_ref().unwrap().location_table;
+    assert_eq!((table.len(), &table[1].lines), (3, &lines));
 }
 
 #[test]

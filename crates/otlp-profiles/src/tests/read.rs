@@ -82,8 +82,11 @@ pub(super) fn attributes(indices: &[i32], tables: &ProfilesDictionary) -> Vec<St
 pub(super) fn location(at: i32, tables: &ProfilesDictionary) -> String {
     let location = &tables.location_table[index(at)];
     let text = |at: i32| &tables.string_table[index(at)];
-    let lines = location.lines.iter().map(|line| &tables.function_table[index(line.function_index)]);
-    let names = lines.map(|function| format!(" {}", text(function.name_strindex))).collect::<String>();
+    let name = |line: &Line| {
+        let name = text(tables.function_table[index(line.function_index)].name_strindex);
+        if line.line == 0 { format!(" {name}") } else { format!(" {name}:{}", line.line) }
+    };
+    let names = location.lines.iter().map(name).collect::<String>();
     let mapping = match location.mapping_index {
         0 => String::new(),
         at => {

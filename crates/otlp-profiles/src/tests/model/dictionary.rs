@@ -26,15 +26,15 @@ struct Attribute {
     value: Value,
 }
 
-/// A location with at most one line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// A location.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::tests) struct Place {
     /// Mapping, or 0 for code of no file.
     pub(in crate::tests) mapping: i32,
     /// Address in the mapping's terms.
     pub(in crate::tests) address: u64,
-    /// Function, or 0 if it is left to the reader to find it.
-    pub(in crate::tests) function: i32,
+    /// Function and line of it, innermost first; none if it is left to the reader to find them.
+    pub(in crate::tests) lines: Vec<(i32, i64)>,
     /// Attribute that tells the frame's type.
     pub(in crate::tests) frame_type: i32,
 }
@@ -81,14 +81,14 @@ impl Dictionary {
         self.attribute(key, Value::Str(text.into()))
     }
 
-    /// Index of a function of which no more than a name is known.
-    pub(in crate::tests) fn function(&mut self, name: &str) -> i32 {
+    /// The one line of a function of which no more than a name is known.
+    pub(in crate::tests) fn named(&mut self, name: &str) -> Vec<(i32, i64)> {
         let name_strindex = self.string(name);
-        self.functions.intern(&Function { name_strindex, ..Function::default() })
+        vec![(self.functions.intern(&Function { name_strindex, ..Function::default() }), 0)]
     }
 
     /// Index of a function.
-    pub(in crate::tests) fn described_function(&mut self, function: &pdata::Function) -> i32 {
+    pub(in crate::tests) fn function(&mut self, function: &pdata::Function) -> i32 {
         let name_strindex = self.string(&function.name);
         let system_name_strindex = self.string(function.system_name.as_deref().unwrap_or_default());
         let filename_strindex = self.string(function.file.as_deref().unwrap_or_default());
@@ -162,10 +162,8 @@ impl Dictionary {
 
 impl From<Place> for Location {
     fn from(place: Place) -> Self {
-        let lines = match place.function {
-            0 => Vec::new(),
-            function_index => vec![Line { function_index, ..Line::default() }],
-        };
+        let line = |(function_index, line)| Line { function_index, line, column: 0 };
+        let lines = place.lines.into_iter().map(line).collect();
         let attribute_indices = match place.frame_type {
             0 => Vec::new(),
             frame_type => vec![frame_type],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Code, Frame, Pc, Running, Sample};
+use pdata::{Code, Frame, Lines, Pc, Running, Sample};
 use rustc_hash::FxHashMap;
 
 use super::dictionary::{Dictionary, Place};
@@ -15,14 +15,12 @@ const KERNEL: &str = "[kernel]";
 /// Function that stands for user code of which nothing is known, and for a stack without frames.
 const UNKNOWN: &str = "[unknown]";
 
-/// Interns stacks, with a look-up by pointer and address before the one by content.
+/// Interns stacks.
 ///
 /// Of each frame the address to look up is encoded: see [`Frame::lookup_pc`].
 #[derive(Debug, Default)]
 pub(in crate::tests) struct Frames {
     ranges: FxHashMap<usize, Range>,
-    /// By mapping and address.
-    locations: FxHashMap<(usize, Pc), i32>,
     /// Kept between calls for its memory.
     stack: Vec<i32>,
 }
@@ -64,31 +62,25 @@ impl Frames {
         let mut place = match &frame.code {
             Code::Kernel => code_of(KERNEL, pc, dictionary),
             Code::Unknown => code_of(UNKNOWN, pc, dictionary),
-            Code::Interpreted(function, _line) => {
-                Place { function: dictionary.described_function(function), ..Place::default() }
+            Code::Interpreted(function, line) => {
+                Place { lines: vec![(dictionary.function(function), (*line).into())], ..Place::default() }
             }
             Code::Mapped(mapping) => {
-                let key = Arc::as_ptr(mapping).addr();
-                if let Some(&location) = self.locations.get(&(key, pc)) {
-                    return location;
-                }
-                self.ranges
-                    .entry(key)
-                    .or_insert_with(|| Range::new(mapping, dictionary))
-                    .place(pc, dictionary)
+                let range = self.ranges.entry(Arc::as_ptr(mapping).addr());
+                range.or_insert_with(|| Range::new(mapping, dictionary)).place(pc, dictionary)
             }
         };
-        place.frame_type = frame_type(frame.code.is_kernel(), dictionary);
-        let location = dictionary.location(place);
-        if let Code::Mapped(mapping) = &frame.code {
-            self.locations.insert((Arc::as_ptr(mapping).addr(), pc), location);
+        if let Some(Lines(lines)) = frame.lines.as_deref() {
+            place.lines =
+                lines.iter().map(|line| (dictionary.function(&line.function), line.line.into())).collect();
         }
-        location
+        place.frame_type = frame_type(frame.code.is_kernel(), dictionary);
+        dictionary.location(place)
     }
 }
 
 fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
-    Place { address: pc.0, function: dictionary.function(name), ..Place::default() }
+    Place { address: pc.0, lines: dictionary.named(name), ..Place::default() }
 }
 
 fn nowhere(kernel: bool, dictionary: &mut Dictionary) -> i32 {

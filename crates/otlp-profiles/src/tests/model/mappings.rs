@@ -35,7 +35,7 @@ enum Target {
         indices: Vec<(u64, i32)>,
     },
     Special {
-        function: i32,
+        name: Vec<(i32, i64)>,
         /// What is subtracted from an address.
         base: u64,
     },
@@ -50,7 +50,7 @@ impl Range {
             Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
                 let name = mapping.backing.name();
                 let base = if name == VDSO { mapping.start.0 } else { 0 };
-                Target::Special { function: dictionary.function(&name), base }
+                Target::Special { name: dictionary.named(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }
@@ -82,8 +82,8 @@ impl Range {
                 });
                 Place { mapping, address, ..Place::default() }
             }
-            Target::Special { function, base } => {
-                Place { address: pc.0.wrapping_sub(*base), function: *function, ..Place::default() }
+            Target::Special { name, base } => {
+                Place { address: pc.0.wrapping_sub(*base), lines: name.clone(), ..Place::default() }
             }
         }
     }

@@ -38,8 +38,8 @@ pub(in crate::tests) fn settle(
 fn relocate(place: Place, mapping: &otlp::Mapping, file: &MappedFile, dictionary: &mut Dictionary) -> Place {
     let attribute_indices = build_ids(file, true, dictionary);
     if attribute_indices.is_empty() {
-        let function = dictionary.function(&file.path.to_string_lossy());
-        return Place { mapping: 0, function, ..place };
+        let path = dictionary.named(&file.path.to_string_lossy());
+        return Place { mapping: 0, lines: if place.lines.is_empty() { path } else { place.lines }, ..place };
     }
     // Provisionally, addresses are file offsets.
     let address = file.elf_address(FileOffset(place.address)).map_or(place.address, |address| address.0);
