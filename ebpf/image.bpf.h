@@ -29,6 +29,7 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 					    struct task_struct *task, __u32 *flags)
 {
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
+	struct file_name name;
 
 	image->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	if (!file)
@@ -36,7 +37,8 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 	image->inode = BPF_CORE_READ(file, f_inode, i_ino);
 	image->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	image->link_count = BPF_CORE_READ(file, f_inode, i_nlink);
-	walk_path(scratch, file, task);
+	name_of(&name, file);
+	walk_path(scratch, &name, task);
 	image->path_bytes = PATH_BYTES - scratch->start;
 	if (scratch->own_start)
 		image->own_path_bytes = PATH_BYTES - scratch->own_start;
@@ -52,7 +54,7 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                              \
 		if (!slot) {                                                                              \
 			count(COUNTER_LIFECYCLE_RING_FULL);                                               \
-			return;                                                                           \
+			return 0;                                                                         \
 		}                                                                                         \
 		slot->image = *image;                                                                     \
 		identify(&slot->image.header, kind, task);                                                \
@@ -61,8 +63,9 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
 	})
 
-static __always_inline void emit_image(struct image_record *image, struct path_scratch *scratch, __u32 start,
-				       enum record_kind kind, struct task_struct *task, __u32 flags)
+/* False if the ring is full. */
+static __always_inline int emit_image(struct image_record *image, struct path_scratch *scratch, __u32 start,
+				      enum record_kind kind, struct task_struct *task, __u32 flags)
 {
 	__u32 text = image->path_bytes + image->filename_bytes + image->interpreter_bytes;
 
@@ -74,21 +77,61 @@ static __always_inline void emit_image(struct image_record *image, struct path_s
 		EMIT_IMAGE(TEXT_MEDIUM);
 	else
 		EMIT_IMAGE(TEXT_LARGE);
+	return 1;
 }
 
-/* Inside execve a task's new image may not be announced yet; a sample that meets it says what it is. */
-static __always_inline void emit_seen(struct task_struct *task)
+/* Images that user space knows, or will know before anything that comes after. Whoever meets another announces it: so a
+ * record that was lost, or a hook that the kernel skipped, costs nothing but the samples up to the next. */
+struct image_key {
+	__u64 start_boottime_ns;
+	__u32 pid;
+	__u32 exec_count;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct image_key);
+	__type(value, __u32);
+} announced_images SEC(".maps");
+
+static __always_inline void image_key(struct image_key *key, struct task_struct *task)
 {
-	__u32 key = SCRATCH_SAMPLE;
-	struct path_scratch *scratch = bpf_map_lookup_elem(&path_scratches, &key);
+	key->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	key->pid = BPF_CORE_READ(task, tgid);
+	key->exec_count = BPF_CORE_READ(task, self_exec_id);
+}
+
+/* Only once its record has been submitted: then in kernel-time order nobody finds it here before that. */
+static __always_inline void image_is_announced(struct task_struct *task)
+{
+	struct image_key key;
+	__u32 value = 0;
+
+	image_key(&key, task);
+	bpf_map_update_elem(&announced_images, &key, &value, BPF_ANY);
+}
+
+/* Announces the image of a task that is being sampled, if nobody has. Inside execve that can be one whose exec is not complete. */
+static __always_inline int announce_image(struct task_struct *task)
+{
+	__u32 slot = SCRATCH_SAMPLE;
+	struct path_scratch *scratch;
 	struct image_record image = {};
 	__u32 flags = 0, start;
+	struct image_key key;
 
+	image_key(&key, task);
+	if (bpf_map_lookup_elem(&announced_images, &key))
+		return 0;
+	scratch = bpf_map_lookup_elem(&path_scratches, &slot);
 	if (!scratch) {
 		count(COUNTER_LIFECYCLE_NO_SCRATCH);
-		return;
+		return 0;
 	}
 	start = describe_image(&image, scratch, task, &flags);
-	if (image.path_bytes)
-		emit_image(&image, scratch, start, RECORD_SEEN, task, flags);
+	/* A task that is exiting has no executable any more. */
+	if (image.path_bytes && emit_image(&image, scratch, start, RECORD_SEEN, task, flags))
+		image_is_announced(task);
+	return 0;
 }

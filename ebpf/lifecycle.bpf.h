@@ -53,7 +53,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	}
 	start = describe_image(&image, scratch, task, &flags);
 	describe_call(&image, scratch, binprm);
-	emit_image(&image, scratch, start, RECORD_EXEC, task, flags);
+	if (emit_image(&image, scratch, start, RECORD_EXEC, task, flags))
+		image_is_announced(task);
 	return 0;
 }
 
@@ -62,6 +63,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct fork_record *slot;
+	struct image_key image;
 
 	/* A new thread is no new process. */
 	if (child->pid != child->tgid)
@@ -76,6 +78,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	slot->parent_start_boottime_ns = parent->group_leader->start_boottime;
 	slot->parent_exec_count = parent->self_exec_id;
 	bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);
+	/* The child is known by its parent's image; if nobody knows that, its own first sample announces it. */
+	image_key(&image, parent);
+	if (bpf_map_lookup_elem(&announced_images, &image))
+		image_is_announced(child);
 	return 0;
 }
 
@@ -93,25 +99,22 @@ int BPF_PROG(on_exit, struct task_struct *task)
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_free, struct task_struct *task)
 {
-	if (task->pid == task->tgid)
-		emit_header(RECORD_FREED, task, NULL);
+	struct image_key image;
+
+	if (task->pid != task->tgid)
+		return 0;
+	emit_header(RECORD_FREED, task, NULL);
+	image_key(&image, task);
+	bpf_map_delete_elem(&announced_images, &image);
 	return 0;
 }
 
-/* A program may rename its threads a million times a second; names must not push out execs and exits, so they only
- * get the first half of the ring. */
-static __always_inline int rename_within_budget(void)
-{
-	return bpf_ringbuf_query(&lifecycle, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&lifecycle, BPF_RB_RING_SIZE) / 2;
-}
-
+/* A kernel thread is its name, and gets it after it was forked. Programs may rename their threads a million times a second;
+ * samples carry the name themselves. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {
-	if (!rename_within_budget()) {
-		count(COUNTER_RENAME_OVER_BUDGET);
-		return 0;
-	}
-	emit_header(RECORD_RENAME, task, comm);
+	if (task->flags & PF_KTHREAD)
+		emit_header(RECORD_RENAME, task, comm);
 	return 0;
 }

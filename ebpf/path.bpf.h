@@ -87,14 +87,50 @@ static __always_inline int name_is_gone(struct dentry *dentry)
 	return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
 }
 
-/* Leaves the path at text[start .. PATH_BYTES] of `scratch`. */
-static __always_inline void walk_path(struct path_scratch *scratch, struct file *file, struct task_struct *task)
+/* The name by which a file was opened. */
+struct file_name {
+	struct dentry *dentry;
+	struct vfsmount *mount;
+};
+
+/* FMODE_BACKING has been either bit; the other is about notification. */
+#define FMODE_PERHAPS_BACKING (3 << 24)
+
+/* In an overlay a mapping's file is that of a layer, on a mount that is in no namespace, with the opened one beside it (6.8; before, the path
+ * was the opened one's). Files that were never in a directory are on such mounts too. */
+static __always_inline int is_backing(struct file *file)
 {
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct mount *mount;
+
+	if (!bpf_core_field_exists(((struct backing_file *)0)->user_path) ||
+	    !(BPF_CORE_READ(file, f_mode) & FMODE_PERHAPS_BACKING) || BPF_CORE_READ(dentry, d_parent) == dentry)
+		return 0;
+	mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	/* MNT_NS_INTERNAL, an error as a pointer. */
+	return (long)BPF_CORE_READ(mount, mnt_ns) < 0 && (long)BPF_CORE_READ(mount, mnt_ns) >= -4095;
+}
+
+static __always_inline void name_of(struct file_name *name, struct file *file)
+{
+	if (is_backing(file)) {
+		struct backing_file *backing = (void *)file - bpf_core_field_offset(struct backing_file, file);
+
+		name->dentry = BPF_CORE_READ(backing, user_path.dentry);
+		name->mount = BPF_CORE_READ(backing, user_path.mnt);
+		return;
+	}
+	name->dentry = BPF_CORE_READ(file, f_path.dentry);
+	name->mount = BPF_CORE_READ(file, f_path.mnt);
+}
+
+/* Leaves the path at text[start .. PATH_BYTES] of `scratch`. */
+static __always_inline void walk_path(struct path_scratch *scratch, struct file_name *name, struct task_struct *task)
+{
 	struct path_walk walk = {
 		.scratch = scratch,
-		.dentry = BPF_CORE_READ(file, f_path.dentry),
-		.mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt),
+		.dentry = name->dentry,
+		.mount = (void *)name->mount - bpf_core_field_offset(struct mount, mnt),
 		.own_root = BPF_CORE_READ(task, fs, root.dentry),
 		.own_root_mount = BPF_CORE_READ(task, fs, root.mnt),
 	};

@@ -5,12 +5,17 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include <linux/auxvec.h>
+#include <linux/elf.h>
 
 #include "include/abi.h"
 #include "counters.bpf.h"
 #include "identity.bpf.h"
 #include "path.bpf.h"
 #include "image.bpf.h"
+#include "vma.bpf.h"
+#include "file.bpf.h"
+#include "mapping.bpf.h"
 #include "ticks.bpf.h"
 #include "sample.bpf.h"
 #include "lifecycle.bpf.h"

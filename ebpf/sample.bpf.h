@@ -6,9 +6,12 @@ struct {
 	__uint(max_entries, 4 << 20); /* user space sets the size */
 } samples SEC(".maps");
 
-/* Stacks are captured here first, since only then is it known how large a slot they need. */
+/* Stacks are captured here first, since only then is it known how large a slot they need: kernel frames, user frames,
+ * mappings, back to back. */
+#define STACK_WORDS 256
+#define MAPPING_WORDS (sizeof(struct sample_mapping) / sizeof(__u64))
 struct stack_scratch {
-	__u64 frames[2 * (STACK_FRAMES + 1)];
+	__u64 words[STACK_WORDS + SAMPLE_MAPPINGS * MAPPING_WORDS];
 };
 
 struct {
@@ -19,23 +22,26 @@ struct {
 } stack_scratches SEC(".maps");
 
 #define STACK_BYTES (STACK_FRAMES * sizeof(__u64))
+_Static_assert(2 * STACK_FRAMES < STACK_WORDS, "a masked index of a frame stays among the frames");
 
-/* Frames that shallow, usual and all stacks need: a reservation's size must be a constant. */
-#define FRAMES_SHALLOW 16
-#define FRAMES_USUAL 64
-#define FRAMES_ALL (2 * STACK_FRAMES)
+/* Words that shallow, usual, deep and all stacks need with their mappings: a reservation's size must be a constant. */
+#define WORDS_SHALLOW 24
+#define WORDS_USUAL 64
+#define WORDS_DEEP 128
+#define WORDS_ALL (2 * STACK_FRAMES + SAMPLE_MAPPINGS * MAPPING_WORDS)
 
 struct shape {
-	__u32 kernel_bytes;
-	__u32 user_bytes;
+	__u32 kernel_frames;
+	__u32 user_frames;
+	__u32 mappings;
 	__u32 flags;
 };
 
-#define EMIT_SAMPLE(frame_capacity)                                                                       \
+#define EMIT_SAMPLE(word_capacity)                                                                        \
 	({                                                                                                \
 		struct {                                                                                  \
 			struct sample_record sample;                                                      \
-			__u64 frames[frame_capacity];                                                     \
+			__u64 words[word_capacity];                                                       \
 		} *slot = bpf_ringbuf_reserve(&samples, sizeof(*slot), 0);                                \
 		if (!slot) {                                                                              \
 			count(COUNTER_SAMPLE_RING_FULL);                                                  \
@@ -46,11 +52,12 @@ struct shape {
 		if (shape.flags & FLAG_SOFTIRQ)                                                           \
 			identify_softirq(&slot->sample.header);                                           \
 		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                                     \
+		slot->sample.kernel_frames = shape.kernel_frames;                                         \
+		slot->sample.user_frames = shape.user_frames;                                             \
 		slot->sample.period_ns = context->sample_period;                                          \
-		slot->sample.kernel_frames = shape.kernel_bytes / sizeof(__u64);                          \
-		slot->sample.user_frames = shape.user_bytes / sizeof(__u64);                              \
 		slot->sample.reserved = 0;                                                                \
-		bpf_probe_read_kernel(slot->frames, sizeof(slot->frames), scratch->frames);               \
+		slot->sample.mappings = shape.mappings;                                                   \
+		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words);                  \
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
 	})
 
@@ -60,10 +67,46 @@ static __always_inline __u32 stack_bytes(long got)
 	return got < 0 ? 0 : got > (long)STACK_BYTES ? STACK_BYTES : got;
 }
 
+/* One user frame: finds its mapping, and puts that above the address. All but the leaf are return addresses, which can lie behind
+ * the end of the mapping that holds the call. */
+static long map_frame(__u32 index, __u32 *first)
+{
+	__u32 zero = 0;
+	struct stack_scratch *scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
+	__u64 *word, address;
+
+	if (!scratch)
+		return 1;
+	word = &scratch->words[(*first + index) & (STACK_WORDS - 1)];
+	address = *word & ((1ULL << FRAME_ADDRESS_BITS) - 1);
+	*word = address | ((__u64)map_address(address - (index > 0)) << FRAME_ADDRESS_BITS);
+	return 0;
+}
+
+/* Maps the user frames, and puts the mappings behind them. */
+static __always_inline void map_frames(struct stack_scratch *scratch, struct shape *shape, struct task_struct *task)
+{
+	struct walk *walk = current_walk();
+	__u32 first = shape->kernel_frames, end = first + shape->user_frames;
+
+	if (!walk || !begin_walk(walk, task))
+		return;
+	bpf_loop(shape->user_frames, map_frame, &first, 0);
+	/* Inside execve the registers can be those of the old image, the mappings already the new one's. */
+	if (shape->flags & FLAG_IN_EXECVE && !(scratch->words[shape->kernel_frames & (STACK_WORDS - 1)] >> FRAME_ADDRESS_BITS)) {
+		shape->user_frames = 0;
+		return;
+	}
+	end_walk(walk);
+	shape->mappings = walk->count > SAMPLE_MAPPINGS ? SAMPLE_MAPPINGS : walk->count;
+	bpf_probe_read_kernel(&scratch->words[end & (STACK_WORDS - 1)], shape->mappings * sizeof(struct sample_mapping),
+			      walk->mapping);
+}
+
 SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *context)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, kernel_bytes, words;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct stack_scratch *scratch;
 	struct shape shape = {};
@@ -82,20 +125,26 @@ int sample_cpu(struct bpf_perf_event_data *context)
 		count(COUNTER_SAMPLE_NO_SCRATCH);
 		return 0;
 	}
-	if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
+	if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve))
 		shape.flags = FLAG_IN_EXECVE;
-		emit_seen(task);
+	kernel_bytes = stack_bytes(bpf_get_stack(context, scratch->words, STACK_BYTES, 0));
+	shape.kernel_frames = kernel_bytes / sizeof(__u64);
+	/* A kernel thread has no other stack, and no image but its name. */
+	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
+		announce_image(task);
+		shape.user_frames = stack_bytes(bpf_get_stack(context, (void *)scratch->words + kernel_bytes, STACK_BYTES,
+							      BPF_F_USER_STACK)) / sizeof(__u64);
+		if (shape.user_frames)
+			map_frames(scratch, &shape, task);
 	}
-	shape.kernel_bytes = stack_bytes(bpf_get_stack(context, scratch->frames, STACK_BYTES, 0));
-	/* Inside execve the user registers are still the old image's. A kernel thread has none. */
-	if (!shape.flags && !(BPF_CORE_READ(task, flags) & PF_KTHREAD))
-		shape.user_bytes = stack_bytes(bpf_get_stack(context, (void *)scratch->frames + shape.kernel_bytes,
-							     STACK_BYTES, BPF_F_USER_STACK));
-	if (shape.kernel_bytes + shape.user_bytes <= FRAMES_SHALLOW * sizeof(__u64))
-		EMIT_SAMPLE(FRAMES_SHALLOW);
-	else if (shape.kernel_bytes + shape.user_bytes <= FRAMES_USUAL * sizeof(__u64))
-		EMIT_SAMPLE(FRAMES_USUAL);
+	words = shape.kernel_frames + shape.user_frames + shape.mappings * MAPPING_WORDS;
+	if (words <= WORDS_SHALLOW)
+		EMIT_SAMPLE(WORDS_SHALLOW);
+	else if (words <= WORDS_USUAL)
+		EMIT_SAMPLE(WORDS_USUAL);
+	else if (words <= WORDS_DEEP)
+		EMIT_SAMPLE(WORDS_DEEP);
 	else
-		EMIT_SAMPLE(FRAMES_ALL);
+		EMIT_SAMPLE(WORDS_ALL);
 	return 0;
 }

@@ -25,12 +25,30 @@ struct qstr {
 
 struct super_block {
 	unsigned int s_dev;
+	unsigned long s_magic;
+};
+
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
 };
 
 struct inode {
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	unsigned int i_nlink;
+	__u32 i_generation;
+	long long i_size;
+	long long i_mtime_sec; /* 6.11 */
+	__u32 i_mtime_nsec;
+};
+
+struct inode___from_6_7 {
+	struct timespec64 __i_mtime;
+};
+
+struct inode___before_6_7 {
+	struct timespec64 i_mtime;
 };
 
 struct hlist_bl_node {
@@ -51,6 +69,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -61,10 +80,37 @@ struct path {
 struct file {
 	struct inode *f_inode;
 	struct path f_path;
+	unsigned int f_mode;
+};
+
+/* What a mapping of a file in an overlay holds: `file` is the file of the layer, `user_path` the one that was opened (6.8). */
+struct backing_file {
+	struct file file;
+	struct path user_path;
+};
+
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	void *parent;
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	void *parent;
+	unsigned long pivot[9];
+	void *slot[10];
 };
 
 struct mm_struct {
+	struct maple_tree mm_mt;
 	struct file *exe_file;
+	unsigned long start_code;
+	unsigned long end_code;
+	unsigned long saved_auxv[2];
 	struct {
 		void *vdso;
 	} context;
@@ -132,17 +178,18 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
-struct bpf_iter__task_vma {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-	struct vm_area_struct *vma;
-};
-
 #pragma clang attribute pop
 
-/* include/linux/sched.h and include/linux/mm.h: stable for as long as tp_btf has existed. */
+enum maple_type {
+	maple_dense,
+	maple_leaf_64,
+	maple_range_64,
+	maple_arange_64,
+};
+
+/* include/linux/sched.h, mm.h, fs.h and uapi/linux/magic.h: as they have been since before the oldest kernel we run on. */
 #define PF_KTHREAD 0x00200000
 #define VM_EXEC 0x00000004
-#define PAGE_SHIFT 12
+#define BTRFS_SUPER_MAGIC 0x9123683E
 
 #endif

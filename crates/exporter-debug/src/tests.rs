@@ -59,8 +59,7 @@ fn events() -> Vec<Event> {
     let kthread = image(2, ImageKind::Kernel(Comm(*b"kworker/0:1\0\0\0\0\0")));
     let cc = [program(10, "/usr/bin/cc", FileState::Linked), program(11, "/usr/bin/cc", FileState::Linked)];
     let old = program(12, "/tmp/old\u{1b}[2J", FileState::Deleted);
-    let file =
-        MappedFile { path: Path::new("/usr/bin/cc").into(), build_id: None, facts: Default::default() };
+    let file = MappedFile::at(Path::new("/usr/bin/cc"));
     let mapping = Mapping {
         start: Pc(0x7000),
         end: Pc(0x8000),
@@ -80,7 +79,7 @@ fn events() -> Vec<Event> {
     events.push(Event::Loss(Loss {
         from: KTime::ZERO,
         until,
-        reason: LossReason::SidebandRingFull,
+        reason: LossReason::LifecycleRingFull,
         count: 2,
     }));
     events
@@ -129,7 +128,7 @@ async fn normal_is_a_table_of_executables_in_percent_of_one_cpu() {
      1.0        5      1  /tmp/old\\u{1b}[2J (deleted)
      0.2        1      1  gone (unresolved)
     58.2      291      5  total
-     1.8        9         lost: sample_ring_full 9, sideband_ring_full 2
+     1.8        9         lost: sample_ring_full 9, lifecycle_ring_full 2
 
 "
     );

@@ -105,7 +105,7 @@ impl<G: Gather> EventWindows<G> {
                     window.gathered.sample(sample);
                 }
                 Event::Loss(loss) => self.window(loss.until, &mut start).gathered.loss(loss),
-                Event::Process(_) | Event::Mapping(_) | Event::Census(_) => {}
+                Event::Process(_) | Event::Census(_) => {}
             }
         }
         let mut closed = self.close(batch.watermark);

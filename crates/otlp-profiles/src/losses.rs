@@ -80,7 +80,7 @@ mod tests {
         let mut losses = Losses::default();
         losses.add(&loss(LossReason::SampleRingFull, 3));
         losses.add(&loss(LossReason::SampleTimerMissed, 4));
-        losses.add(&loss(LossReason::SidebandRingFull, 5));
+        losses.add(&loss(LossReason::LifecycleRingFull, 5));
         losses.add(&loss(LossReason::LifecycleMalformed, 0));
         assert_eq!(losses.samples(), 7);
         assert_eq!(losses.iter().count(), 3, "a reason that lost nothing is not told");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Census, ClockOffset, KTime, Loss, MappingEvent, ProcessEvent, Sample, Watermark};
+use crate::{Census, ClockOffset, KTime, Loss, ProcessEvent, Sample, Watermark};
 
 /// Something the kernel saw.
 #[derive(Clone, Debug)]
@@ -11,8 +11,6 @@ pub enum Event {
     Sample(Sample),
     /// A process began, changed or ended.
     Process(ProcessEvent),
-    /// A process's executable mappings changed.
-    Mapping(MappingEvent),
     /// Records were lost.
     Loss(Loss),
     /// These processes there are.
@@ -26,7 +24,6 @@ impl Event {
         match self {
             Self::Sample(sample) => sample.at,
             Self::Process(event) => event.at,
-            Self::Mapping(event) => event.at,
             Self::Loss(loss) => loss.until,
             Self::Census(census) => census.at,
         }

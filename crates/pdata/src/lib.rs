@@ -1,4 +1,4 @@
-//! The data that flows through the pipeline: samples, process lifecycle, mappings, loss, and the
+//! The data that flows through the pipeline: samples, process lifecycle, loss, and the
 //! watermark that orders them.
 //!
 //! Plain values only: no I/O, no async, no unsafe. Every component depends on this crate and on
@@ -22,8 +22,8 @@ pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd
 pub use image::{Image, ImageKind, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
-    ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileOffset, MappedFile, Mapping, MappingChange,
-    MappingEvent, MappingRecord, Pc, Segment,
+    ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, MappedFile, Mapping, Pc,
+    Segment,
 };
 pub use measure::{Measure, OffCpuReason};
 pub use process::{

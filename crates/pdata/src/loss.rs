@@ -47,17 +47,14 @@ pub enum LossReason {
     LifecycleMalformed,
     /// A lifecycle record found no scratch memory in the kernel.
     LifecycleNoScratch,
-    /// A thread's new name found its share of the lifecycle ring full. Samples carry the name themselves.
-    RenameOverBudget,
-    /// The perf sideband overwrote records (`PERF_RECORD_LOST`).
-    SidebandRingFull,
-    /// A sideband record could not be decoded.
-    SidebandMalformed,
+    /// A mapped file was met for the first time, and its share of the lifecycle ring was full, or the sample had met too many new
+    /// ones. The next sample tries again; frames of this one have a mapping without a file.
+    FileOverBudget,
 }
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 13] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleCpuUnattended,
@@ -70,9 +67,7 @@ impl LossReason {
         Self::LifecycleHookSkipped,
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
-        Self::RenameOverBudget,
-        Self::SidebandRingFull,
-        Self::SidebandMalformed,
+        Self::FileOverBudget,
     ];
 
     /// Name in metrics and attributes.
@@ -91,9 +86,7 @@ impl LossReason {
             Self::LifecycleHookSkipped => "lifecycle_hook_skipped",
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
-            Self::RenameOverBudget => "rename_over_budget",
-            Self::SidebandRingFull => "sideband_ring_full",
-            Self::SidebandMalformed => "sideband_malformed",
+            Self::FileOverBudget => "file_over_budget",
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::{KTime, Pid, ProcessKey};
+use crate::{FileState, ProcessKey};
 
 /// An address in a process (or in the kernel), as the CPU saw it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +19,7 @@ pub struct FileOffset(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElfAddress(pub u64);
 
-/// A GNU build ID: 1 to 20 bytes. Source: `PERF_RECORD_MMAP2`, or the file's `NT_GNU_BUILD_ID`.
+/// A GNU build ID: 1 to 20 bytes. Source: `NT_GNU_BUILD_ID`, as a process has it in memory or as the file has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BuildId {
     bytes: [u8; Self::MAX],
@@ -84,19 +84,59 @@ pub struct FileFacts {
     pub segments: Box<[Segment]>,
 }
 
+/// What identifies a file's content in the kernel, whatever its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// Device, as in `super_block::s_dev` (20 bits of minor).
+    pub device: u32,
+    /// Inode number on that device.
+    pub inode: u64,
+    /// Differs once an inode number is used again, on file systems that count. Source: `inode::i_generation`.
+    pub generation: u32,
+    /// Last change of the content, nanoseconds since 1970: differs once a file has been written in place.
+    pub modified: u64,
+    /// The size in bytes; on btrfs the inode's address in memory, since its subvolumes repeat all the rest.
+    pub extra: u64,
+}
+
 /// A file that processes have mapped executable. Shared by all its mappings.
 #[derive(Debug)]
 pub struct MappedFile {
-    /// Path as the kernel reported it to the process's own root, without ` (deleted)`.
+    /// Path up to the root of the mount namespace that holds the file, as [`Executable::path`](crate::Executable::path).
     pub path: Box<Path>,
-    /// Build ID the kernel read when the file was mapped.
+    /// The path as the process itself sees it, where its root differs (chroot); else `None`.
+    pub own_path: Option<Box<Path>>,
+    /// What the kernel knows the file by.
+    pub identity: FileIdentity,
+    /// Bytes in the file when it was first met.
+    pub size: u64,
+    /// Whether the path still named the file when it was first met.
+    pub state: FileState,
+    /// True if the path was longer than the kernel side can hold; `path` is then its tail.
+    pub truncated: bool,
+    /// Build ID, read from the memory of the process that was met with it; `None` if that page was not in memory.
     pub build_id: Option<BuildId>,
     /// What reading the file told; empty until it has been read, and for ever if it was gone.
     pub facts: OnceLock<FileFacts>,
 }
 
 impl MappedFile {
-    /// Build ID from the kernel, or else from the file.
+    /// A linked file of which nothing is known but its path.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            own_path: None,
+            identity: FileIdentity::default(),
+            size: 0,
+            state: FileState::Linked,
+            truncated: false,
+            build_id: None,
+            facts: OnceLock::new(),
+        }
+    }
+
+    /// Build ID from memory, or else from the file.
     #[must_use]
     pub fn any_build_id(&self) -> Option<BuildId> {
         self.build_id.or_else(|| self.facts.get()?.build_id)
@@ -176,42 +216,6 @@ impl Mapping {
     }
 }
 
-/// A change of a process's executable mappings, in kernel order with everything else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MappingEvent {
-    /// When. Source: the perf record's `PERF_SAMPLE_TIME`, `CLOCK_MONOTONIC`.
-    pub at: KTime,
-    /// Whose. The perf sideband knows no start time: it is the process that had the pid at `at`.
-    pub pid: Pid,
-    /// What changed.
-    pub change: MappingChange,
-}
-
-/// How mappings changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MappingChange {
-    /// An exec has thrown the old address space away. Source: `PERF_RECORD_COMM` with
-    /// `PERF_RECORD_MISC_COMM_EXEC`; it comes before the new image's first mapping.
-    Cleared,
-    /// A range was mapped executable; it overrides whatever it overlaps, since `munmap` is not reported.
-    Mapped(MappingRecord),
-}
-
-/// A mapping as reported, before files are shared. Source: `PERF_RECORD_MMAP2`, proc_pid_maps(5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MappingRecord {
-    /// First address.
-    pub start: Pc,
-    /// First address after the range.
-    pub end: Pc,
-    /// Where in the file `start` is.
-    pub file_offset: FileOffset,
-    /// Path, relative to the process's root, or a name such as `[vdso]` or `//anon`.
-    pub name: Box<[u8]>,
-    /// Build ID, where the kernel read one.
-    pub build_id: Option<BuildId>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_elf_address_follows_the_segment_that_holds_the_offset() {
-        let file = MappedFile { path: Path::new("/a").into(), build_id: None, facts: OnceLock::new() };
+        let file = MappedFile::at(Path::new("/a"));
         assert_eq!(file.elf_address(FileOffset(0x1010)), None, "not read yet");
         let segment =
             Segment { file_offset: FileOffset(0x1000), size: 0x100, address: ElfAddress(0x40_2000) };

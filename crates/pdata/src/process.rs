@@ -112,8 +112,8 @@ pub struct ProcessEvent {
 /// What happened to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessTransition {
-    /// The image has been seen running: at start-up by the snapshot, or by a sample inside `execve`
-    /// before the exec was complete. Says nothing of when it began.
+    /// The image has been seen running: at start-up by the snapshot, or by a sample of an image of which no record had been
+    /// written, such as one whose exec is not complete. Says nothing of when it began.
     Seen {
         /// What it runs; `None` for a kernel thread.
         executable: Option<Box<Executable>>,
@@ -133,12 +133,12 @@ pub enum ProcessTransition {
         /// script. Source: `linux_binprm::interp` where it differs from `filename`.
         interpreter: Option<Box<[u8]>>,
     },
-    /// A process was made; it runs its parent's image and mappings until it execs.
+    /// A process was made; it runs its parent's image until it execs.
     Fork {
         /// Image of the thread that called `clone`.
         parent: ImageKey,
     },
-    /// A thread took another name.
+    /// A kernel thread took another name.
     Rename {
         /// The thread.
         tid: Tid,

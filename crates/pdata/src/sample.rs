@@ -43,8 +43,8 @@ pub enum Running {
     /// The program, or the kernel at the program's request.
     #[default]
     Program,
-    /// The kernel inside `execve`, before the new image runs: the registers were still those of the old image, so the
-    /// sample has no user frames.
+    /// The kernel inside `execve`, before the new image runs. The registers are still those of the old image, so the
+    /// sample has user frames as long as its memory is there.
     Execve,
     /// A kernel thread, which has no program.
     KernelThread,

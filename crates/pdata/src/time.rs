@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Instant of `CLOCK_MONOTONIC`, nanoseconds. Source: `bpf_ktime_get_ns`, perf's `clockid`.
+/// Instant of `CLOCK_MONOTONIC`, nanoseconds. Source: `bpf_ktime_get_ns`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KTime(u64);
 

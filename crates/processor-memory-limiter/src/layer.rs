@@ -112,7 +112,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::{Ready, ready};
 
-    use pdata::{ClockOffset, MappingChange, MappingEvent, Pid, Sample};
+    use pdata::{ClockOffset, ImageKey, ProcessEvent, ProcessTransition, Sample};
     use proptest::prelude::*;
 
     use super::*;
@@ -140,8 +140,8 @@ mod tests {
     }
 
     fn fact(at: u64) -> Event {
-        let change = MappingChange::Cleared;
-        Event::Mapping(MappingEvent { at: KTime::from_nanos(at), pid: Pid(1), change })
+        let (at, image) = (KTime::from_nanos(at), ImageKey::default());
+        Event::Process(ProcessEvent { at, image, transition: ProcessTransition::Exit })
     }
 
     fn batch(events: Vec<Event>) -> Batch {
@@ -175,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn above_the_hard_limit_facts_pass_and_samples_become_one_loss() {
         let passed = pass(true, vec![sample(1), fact(2), sample(3), fact(3), fact(4)]).await;
-        let [Event::Mapping(_), Event::Loss(loss), Event::Mapping(_), Event::Mapping(_)] = passed.events[..]
+        let [Event::Process(_), Event::Loss(loss), Event::Process(_), Event::Process(_)] = passed.events[..]
         else {
             panic!("{:?}", passed.events)
         };
@@ -200,7 +200,7 @@ mod tests {
             prop_assert!(events.is_sorted_by_key(Event::at));
             let told: u64 = events.iter().map(|event| if let Event::Loss(loss) = event { loss.count } else { 0 }).sum();
             prop_assert_eq!(told, samples);
-            let left = events.iter().filter(|event| matches!(event, Event::Mapping(_))).count() as u64;
+            let left = events.iter().filter(|event| matches!(event, Event::Process(_))).count() as u64;
             prop_assert_eq!(left, facts);
             prop_assert_eq!(shared.len() as u64, samples + facts, "others keep theirs");
         }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
-    Batch, BootTime, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState,
-    Frame, ImageKey, KTime, MappingChange, MappingEvent, MappingRecord, Pc, Pid, ProcessEvent, ProcessKey,
+    Backing, Batch, BootTime, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset,
+    FileState, Frame, ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey,
     ProcessTransition, Running, Sample, Tid, Watermark,
 };
 use processor_procinfo::{Config, ProcInfoLayer};
@@ -51,26 +51,27 @@ fn exec() -> ProcessTransition {
     ProcessTransition::Exec { executable: Box::new(executable), comm, filename, interpreter: None }
 }
 
-fn mapped(at: u64, pid: Pid, place: u64) -> Event {
-    let record = MappingRecord {
-        start: Pc(place << 20),
-        end: Pc((place << 20) + 0x8_0000),
-        file_offset: FileOffset(0x1000),
-        name: format!("/nowhere/lib{place}.so").into_bytes().into(),
-        build_id: None,
+/// Mappings of files that have been read, as nearly all have.
+fn mappings() -> Vec<Arc<Mapping>> {
+    let mapping = |place: u64| {
+        let file = MappedFile::at(format!("/nowhere/lib{place}.so").as_ref());
+        let _ = file.facts.set(pdata::FileFacts::default());
+        Arc::new(Mapping {
+            start: Pc(place << 20),
+            end: Pc((place << 20) + 0x8_0000),
+            file_offset: FileOffset(0x1000),
+            backing: Backing::File(Arc::new(file)),
+        })
     };
-    Event::Mapping(MappingEvent { at: KTime::from_nanos(at), pid, change: MappingChange::Mapped(record) })
+    (0..MAPPINGS).map(mapping).collect()
 }
 
 /// Everything that tells of a process's start, as it comes from the kernel.
 fn started(at: u64, index: u64, parent: u64) -> impl Iterator<Item = Event> {
     let (key, parent) = (image(index), ImageKey { exec_count: ExecCount(0), ..image(parent) });
     let forked = ImageKey { exec_count: ExecCount(0), ..key };
-    let cleared =
-        MappingEvent { at: KTime::from_nanos(at), pid: key.process.pid, change: MappingChange::Cleared };
-    let first = [process_event(at, forked, ProcessTransition::Fork { parent }), Event::Mapping(cleared)];
-    let mappings = (0..MAPPINGS).map(move |place| mapped(at, key.process.pid, place));
-    first.into_iter().chain(mappings).chain([process_event(at, key, exec())])
+    let fork = process_event(at, forked, ProcessTransition::Fork { parent });
+    [fork, process_event(at, key, exec())].into_iter()
 }
 
 /// Samples of live processes, picked by a fixed pseudo-random sequence.
@@ -80,13 +81,16 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state >> 33
     };
+    let mappings = mappings();
     let samples = (0..BATCH).map(|_| {
         let key = image(next() % processes);
         let mut places = (0..FRAMES / RUN).map(|_| next() % MAPPINGS).collect::<Vec<_>>().into_iter();
         let mut place = 0;
         let frames = (0..FRAMES).map(|frame| {
             place = if frame % RUN == 0 { places.next().unwrap_or_default() } else { place };
-            Frame::exact(Pc((place << 20) + next() % 0x8_0000), Code::Unknown)
+            let pc = Pc((place << 20) + next() % 0x8_0000);
+            let mapping = mappings.get(usize::try_from(place).unwrap_or_default());
+            Frame::exact(pc, mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))))
         });
         Event::Sample(Sample {
             at: KTime::from_nanos(at),
@@ -147,11 +151,11 @@ fn enrich(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Whole lives of processes while others live: fork, exec with its mappings, exit, reaped.
+/// Whole lives of processes while others live: fork, exec, exit, reaped.
 fn lifecycle(criterion: &mut Criterion) {
     const LIVES: u64 = 100;
     let mut group = criterion.benchmark_group("lifecycle");
-    group.throughput(Throughput::Elements(LIVES * (MAPPINGS + 5)));
+    group.throughput(Throughput::Elements(LIVES * 4));
     for processes in [100, 10_000] {
         let mut agent = agent(processes);
         let (mut at, mut index) = (processes + 10, processes);

@@ -21,7 +21,7 @@ pub const MOST_EXITED_AGE: Duration = Duration::from_secs(3600);
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Exited processes held at most for exporters that have not acknowledged them; past it the
-    /// oldest exit is forgotten first. Bounds replaced images and mappings of live processes too.
+    /// oldest exit is forgotten first. Bounds replaced images of live processes too.
     pub max_exited_processes: usize,
     /// How long an exited process is held at most, in event time.
     #[serde(with = "configtypes::GoDuration")]

@@ -38,9 +38,9 @@ impl<S> Layer<S> for ProcInfoLayer {
     }
 }
 
-/// Tells each sample the image and mappings it ran, and passes batches on in the order they came.
+/// Tells each sample the image it ran, and passes batches on in the order they came.
 ///
-/// Process and mapping events are remembered and passed on too. A process that has exited is held
+/// Process events are remembered and passed on too. A process that has exited is held
 /// until the inner service's answer has passed its end, so that late samples find it. The batch's
 /// watermark and the answer travel unchanged; an error counts as the answer "done with the batch",
 /// since nothing will ask about it again.
@@ -86,7 +86,7 @@ where
         while let Some(answer) = self.reads.0.as_ref().and_then(Reader::answer) {
             self.repairs.push(answer);
         }
-        self.repairs.apply(batch.watermark, &mut self.tracker, &mut self.reads);
+        self.repairs.apply(batch.watermark, &mut self.tracker);
         self.tracker.limit();
         self.tracker.publish();
         let watermark = batch.watermark;

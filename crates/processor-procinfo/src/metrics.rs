@@ -8,7 +8,6 @@ const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
 const MISSES: &str = "otelcol_processor_procinfo_cache_misses_total";
 const UNMAPPED: &str = "otelcol_processor_procinfo_unmapped_frames_total";
 const LATE: &str = "otelcol_processor_procinfo_late_events_total";
-const UNOWNED: &str = "otelcol_processor_procinfo_unowned_mappings_total";
 const LOST_EXITS: &str = "otelcol_processor_procinfo_lost_exits_total";
 const RECONCILED: &str = "otelcol_processor_procinfo_reconciled_total";
 const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
@@ -22,9 +21,8 @@ pub(crate) fn describe() {
     let counters = [
         (HITS, "Samples whose process image was known."),
         (MISSES, "Samples, and forks by parent, whose process image was not known, by reason."),
-        (UNMAPPED, "User frames whose mapping was not known."),
+        (UNMAPPED, "User frames without a mapping."),
         (LATE, "Events stamped before the watermark of an earlier batch."),
-        (UNOWNED, "Mapping records whose process was not known."),
         (LOST_EXITS, "Processes whose exit was not seen, but proved by what came after."),
         (RECONCILED, "Processes whose end no record reported, but a look at the kernel's own list."),
         (EVICTED, "What was forgotten without being acknowledged, by the limit that was hit."),
@@ -45,12 +43,11 @@ pub(crate) struct Tally {
     pub(crate) misses: Misses,
     pub(crate) unmapped: u64,
     pub(crate) late: u64,
-    pub(crate) unowned: u64,
     pub(crate) lost_exits: u64,
     /// Processes whose end only a census has shown.
     pub(crate) reconciled: u64,
     pub(crate) evicted: Evicted,
-    /// Replaced images and mappings that hit a limit.
+    /// Replaced images that hit a limit.
     pub(crate) evicted_replaced: u64,
 }
 
@@ -87,7 +84,6 @@ impl Tally {
             (HITS, self.hits),
             (UNMAPPED, self.unmapped),
             (LATE, self.late),
-            (UNOWNED, self.unowned),
             (LOST_EXITS, self.lost_exits),
             (RECONCILED, self.reconciled),
         ] {

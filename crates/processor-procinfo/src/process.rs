@@ -3,7 +3,6 @@
 use pdata::{ExecCount, KTime, UnixNanos};
 
 use crate::images::Images;
-use crate::mappings::Mappings;
 
 /// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
 /// sample, not tried for every sample.
@@ -15,7 +14,6 @@ pub(crate) struct Process {
     /// Its start by the wall clock, fixed at first sight.
     pub(crate) created: UnixNanos,
     pub(crate) images: Images,
-    pub(crate) mappings: Mappings,
     repair: Repair,
 }
 
@@ -29,9 +27,8 @@ struct Repair {
 }
 
 impl Process {
-    pub(crate) fn new(created: UnixNanos, count: ExecCount) -> Self {
-        let (images, mappings) = (Images::default(), Mappings::new(count));
-        Self { created, images, mappings, repair: Repair::default() }
+    pub(crate) fn new(created: UnixNanos) -> Self {
+        Self { created, images: Images::default(), repair: Repair::default() }
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being
@@ -54,12 +51,11 @@ impl Process {
     /// Forgets what was replaced at or before `acked`.
     pub(crate) fn forget(&mut self, acked: KTime) {
         self.images.forget(acked);
-        self.mappings.forget(acked);
     }
 
     /// True if nothing is held that has been replaced.
     #[cfg(test)]
     pub(crate) fn is_lean(&self) -> bool {
-        self.images.len() == 1 && self.mappings.is_lean()
+        self.images.len() == 1
     }
 }

@@ -3,7 +3,6 @@
 //! [`source`] alone reads `/proc`, and [`open`] opens the files found through it; the others parse
 //! bytes, any bytes, without panicking.
 
-pub(crate) mod maps;
 pub(crate) mod open;
 pub(crate) mod source;
 pub(crate) mod stat;

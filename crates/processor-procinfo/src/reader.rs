@@ -32,15 +32,13 @@ pub(crate) enum Request {
 /// A file to be read, as a process has it mapped.
 #[derive(Debug)]
 pub(crate) struct FileRequest {
-    /// Where its facts go; not needed any more if nobody has it mapped.
+    /// Where its facts go; not needed any more if nobody refers to it.
     pub(crate) file: Weak<MappedFile>,
     pub(crate) reading: Arc<Reading>,
     /// Through whose eyes.
     pub(crate) process: ProcessKey,
-    /// First address of the mapping and the one after it, if known.
-    pub(crate) range: Option<(Pc, Pc)>,
-    /// True if the file had lost its name when it was mapped.
-    pub(crate) deleted: bool,
+    /// First address of the mapping and the one after it.
+    pub(crate) range: (Pc, Pc),
 }
 
 /// A process to be looked at.

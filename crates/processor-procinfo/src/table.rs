@@ -174,14 +174,6 @@ impl<T> Table<T> {
         self.forgotten.contains(key)
     }
 
-    /// The process that had a pid at an instant, if that is the pid's youngest.
-    pub(crate) fn owner(&mut self, pid: Pid, at: KTime) -> Option<(ProcessKey, &mut T)> {
-        let key = *self.newest.get(&pid)?;
-        let entry = self.entries.get_mut(&key)?;
-        let alive = entry.began <= at && entry.life.exit().is_none_or(|exit| at <= exit);
-        alive.then_some((key, &mut entry.held))
-    }
-
     /// The last thread has begun to exit. Nothing if that is known already.
     pub(crate) fn exited(&mut self, key: ProcessKey, at: KTime) {
         if let Some(entry) = self.entries.get_mut(&key)

@@ -5,14 +5,10 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{
-    Batch, ClockOffset, Code, Event, Image, ImageKind, KTime, MappingChange, MappingEvent, Running, Sample,
-    Watermark,
-};
+use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
 use crate::config::Config;
 use crate::files::Files;
-use crate::mappings::AddressSpace;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
 use crate::reader::{ProcessRequest, Reads};
@@ -69,8 +65,7 @@ impl Tracker {
             self.tally.late += u64::from(late);
             match event {
                 Event::Sample(sample) => self.sample(sample, late, reads),
-                Event::Process(event) => self.process_event(event, reads),
-                Event::Mapping(event) => self.mapping_event(event, reads),
+                Event::Process(event) => self.process_event(event),
                 Event::Loss(_) => {}
                 Event::Census(census) => self.tally.reconciled += self.table.reconcile(census),
             }
@@ -115,7 +110,7 @@ impl Tracker {
         self.replaced.len()
     }
 
-    /// True if nothing replaced is held: each process has the image and mappings it has now.
+    /// True if nothing replaced is held: each process has the image it has now.
     #[cfg(test)]
     pub(crate) fn is_lean(&self) -> bool {
         self.replaced.len() == 0 && self.table.values().all(Process::is_lean)
@@ -128,15 +123,10 @@ impl Tracker {
     }
 
     fn sample(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
+        self.tally.unmapped += self.files.read_unread(sample, reads);
         let Some(process) = self.table.get_mut(sample.key.process) else {
             return self.sample_of_unknown(sample, late, reads);
         };
-        let mut complete = true;
-        if let Some(space) = process.mappings.space(sample.key.exec_count) {
-            let (unmapped, code_known) = map_frames(sample, space);
-            self.tally.unmapped += unmapped;
-            complete = code_known;
-        }
         match process.images.get(sample.key.exec_count) {
             Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
             Some(image) => {
@@ -144,12 +134,11 @@ impl Tracker {
                 sample.image = Some(Arc::clone(image));
             }
             None => {
-                complete = false;
                 self.sample_of_unknown_image(sample);
+                if !late {
+                    self.ask_repair(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
+                }
             }
-        }
-        if !complete && !late {
-            self.ask_repair(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
         }
     }
 
@@ -189,22 +178,6 @@ impl Tracker {
         sample.image = Some(image);
         self.tally.hits += 1;
     }
-
-    fn mapping_event(&mut self, event: &MappingEvent, reads: &mut impl Reads) {
-        let Some((key, process)) = self.table.owner(event.pid, event.at) else {
-            self.tally.unowned += 1;
-            return;
-        };
-        let replaced = match &event.change {
-            MappingChange::Cleared => process.mappings.cleared(event.at),
-            MappingChange::Mapped(record) => {
-                process.mappings.mapped(event.at, self.files.mapping(record, key, reads))
-            }
-        };
-        if replaced {
-            self.replaced.push(event.at, key);
-        }
-    }
 }
 
 /// True if the image is a kernel thread that goes by another name now.
@@ -214,20 +187,4 @@ fn is_renamed(image: &Image, sample: &Sample) -> bool {
 
 fn is_kernel_thread(sample: &Sample) -> bool {
     sample.running == Running::KernelThread
-}
-
-/// Tells user frames their mappings. Returns how many have none, and whether the leaf has one: other
-/// frames may be no code at all, if the stack was not made of frame pointers.
-fn map_frames(sample: &mut Sample, space: &AddressSpace) -> (u64, bool) {
-    let (mut unmapped, mut leaf, mut ranges) = (0, None, space.ranges.at(sample.at));
-    for frame in &mut sample.stack.frames {
-        let Code::Unknown = frame.code else { continue };
-        let mapping = ranges.find(frame.pc);
-        leaf.get_or_insert(mapping.is_some());
-        match mapping {
-            Some(mapping) => frame.code = Code::Mapped(Arc::clone(mapping)),
-            None => unmapped += 1,
-        }
-    }
-    (unmapped, leaf != Some(false))
 }

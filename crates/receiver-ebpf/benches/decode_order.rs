@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{KTime, Watermark};
-use receiver_ebpf::internals::{Orderer, decode};
+use receiver_ebpf::internals::{Orderer, Pending, Record, decode};
 
 const SAMPLES: u64 = 10_000;
 const FRAMES: u16 = 16;
@@ -26,7 +26,7 @@ fn record(at: u64) -> Vec<u8> {
         words(&[3, 0]),
         b"benchmark\0\0\0\0\0\0\0".to_vec(),
     ];
-    let body = [long(1), [0u16, FRAMES].iter().flat_map(|n| n.to_ne_bytes()).collect(), words(&[0])];
+    let body = [long(1), [0u16, FRAMES].iter().flat_map(|n| n.to_ne_bytes()).collect(), words(&[0, 0, 0])];
     let frames = (0..u64::from(FRAMES)).flat_map(|depth| (0x40_0000 + depth * 64).to_ne_bytes());
     header.concat().into_iter().chain(body.concat()).chain(frames).collect()
 }
@@ -47,7 +47,12 @@ fn benches(criterion: &mut Criterion) {
             }
         });
     });
-    let decoded = || records.iter().map(|record| decode(record).unwrap()).collect::<Vec<_>>();
+    let pending = |record: &Vec<u8>| match decode(record).unwrap() {
+        Record::Event(event) => Pending::Event(event),
+        Record::Sample(sample) => Pending::Sample(sample),
+        Record::File(file) => panic!("{file:?} was not asked for"),
+    };
+    let decoded = || records.iter().map(pending).collect::<Vec<_>>();
     group.bench_function("order", |bencher| {
         bencher.iter_batched(
             decoded,

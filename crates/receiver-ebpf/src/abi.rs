@@ -9,12 +9,20 @@ pub(crate) const RECORD_FORK: u32 = 4;
 pub(crate) const RECORD_EXIT: u32 = 5;
 pub(crate) const RECORD_FREED: u32 = 6;
 pub(crate) const RECORD_RENAME: u32 = 7;
+pub(crate) const RECORD_FILE: u32 = 8;
 
 pub(crate) const FLAG_KERNEL_THREAD: u32 = 1 << 0;
 pub(crate) const FLAG_IN_EXECVE: u32 = 1 << 1;
 pub(crate) const FLAG_PATH_TRUNCATED: u32 = 1 << 2;
 pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 3;
 pub(crate) const FLAG_NAME_GONE: u32 = 1 << 4;
+
+/// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
+pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;
+
+pub(crate) const MAPPED_UNANNOUNCED: u64 = 0;
+pub(crate) const MAPPED_ANONYMOUS: u64 = 1;
+pub(crate) const MAPPED_VDSO: u64 = 2;
 
 /// First in every record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -31,7 +39,7 @@ pub(crate) struct RecordHeader {
     pub comm: [u8; 16],
 }
 
-/// What follows the header of a sample; the frames come after it.
+/// What follows the header of a sample; frames and mappings come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct SampleBody {
@@ -39,7 +47,47 @@ pub(crate) struct SampleBody {
     pub period_ns: u64,
     pub kernel_frames: u16,
     pub user_frames: u16,
-    pub reserved: u32,
+    pub mappings: u16,
+    pub reserved: u16,
+}
+
+/// An executable mapping that frames of a sample lie in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct SampleMapping {
+    pub start: u64,
+    pub end: u64,
+    pub file_offset: u64,
+    pub file: u64,
+}
+
+/// What a file is called in the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct FileKey {
+    pub inode: u64,
+    pub mtime_ns: u64,
+    pub extra: u64,
+    pub device: u32,
+    pub generation: u32,
+    pub dentry: u64,
+    pub mount: u64,
+    pub name: u64,
+    pub root: u64,
+}
+
+/// What follows the header of a file; its path comes after it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct FileBody {
+    pub id: u64,
+    pub key: FileKey,
+    pub size: u64,
+    pub link_count: u32,
+    pub path_bytes: u16,
+    pub own_path_bytes: u16,
+    pub build_id: [u8; 20],
+    pub build_id_bytes: u32,
 }
 
 /// What follows the header of an image; path, filename and interpreter come after it.
@@ -66,18 +114,6 @@ pub(crate) struct ForkBody {
     pub parent_exec_count: u32,
 }
 
-/// One executable mapping in the snapshot; the name comes after it.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub(crate) struct MappingHeader {
-    pub ktime_ns: u64,
-    pub pid: u32,
-    pub name_bytes: u32,
-    pub start: u64,
-    pub end: u64,
-    pub file_offset: u64,
-}
-
 /// One process in a census.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -97,8 +133,11 @@ pub(crate) enum Counter {
     SampleNoScratch = 3,
     LifecycleRingFull = 4,
     LifecycleNoScratch = 5,
-    RenameOverBudget = 6,
+    FileOverBudget = 6,
     TicksMissed = 7,
+    FramesUnmapped = 8,
+    FramesNotExecutable = 9,
+    FramesOverMappings = 10,
 }
 
 // As the _Static_asserts in abi.h, less the header.
@@ -106,5 +145,7 @@ const _: () = assert!(size_of::<RecordHeader>() == 56);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 88);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 72);
-const _: () = assert!(size_of::<MappingHeader>() == 40);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
+const _: () = assert!(size_of::<SampleMapping>() == 32);
+const _: () = assert!(size_of::<FileKey>() == 64);
 const _: () = assert!(size_of::<CensusRecord>() == 16);

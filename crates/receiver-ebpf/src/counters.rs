@@ -13,7 +13,14 @@ const LOSSES: [(Counter, LossReason); 6] = [
     (Counter::TicksMissed, LossReason::SampleTimerMissed),
     (Counter::LifecycleRingFull, LossReason::LifecycleRingFull),
     (Counter::LifecycleNoScratch, LossReason::LifecycleNoScratch),
-    (Counter::RenameOverBudget, LossReason::RenameOverBudget),
+    (Counter::FileOverBudget, LossReason::FileOverBudget),
+];
+
+/// Counters of user frames that got no mapping, and the metric label of each.
+const UNMAPPED: [(Counter, &str); 3] = [
+    (Counter::FramesUnmapped, "no_mapping"),
+    (Counter::FramesNotExecutable, "not_executable"),
+    (Counter::FramesOverMappings, "too_many_mappings"),
 ];
 
 /// Reads the counters, and says by how much they have grown.
@@ -23,6 +30,7 @@ pub(crate) struct Counters {
     cpus: Vec<u32>,
     losses: [u64; LOSSES.len()],
     ticks: Ticks,
+    frames: [u64; UNMAPPED.len()],
     unreadable: bool,
 }
 
@@ -38,7 +46,14 @@ pub(crate) struct Ticks {
 impl Counters {
     /// Counters that start at zero, with a value for each CPU that may ever run.
     pub(crate) fn new(map: PerCpuArray<MapData, u64>, cpus: Vec<u32>) -> Self {
-        Self { map, cpus, losses: [0; LOSSES.len()], ticks: Ticks::default(), unreadable: false }
+        Self {
+            map,
+            cpus,
+            losses: [0; LOSSES.len()],
+            ticks: Ticks::default(),
+            frames: [0; UNMAPPED.len()],
+            unreadable: false,
+        }
     }
 
     /// What was lost since the last call.
@@ -70,6 +85,18 @@ impl Counters {
             CpuTicks { cpu, all: busy + idle, due: busy + missed }
         };
         self.cpus.iter().enumerate().map(ticks).collect()
+    }
+
+    /// User frames that got no mapping since the last call, by reason.
+    pub(crate) fn frames(&mut self) -> [(&'static str, u64); UNMAPPED.len()] {
+        let mut by_reason = UNMAPPED.map(|(_, reason)| (reason, 0));
+        for (slot, (counter, _)) in UNMAPPED.into_iter().enumerate() {
+            let total = self.total(counter);
+            if let (Some(before), Some((_, count))) = (self.frames.get_mut(slot), by_reason.get_mut(slot)) {
+                *count = grown(before, total);
+            }
+        }
+        by_reason
     }
 
     /// One counter, of all CPUs.

@@ -7,14 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pdata::{
-    AddressKind, BootTime, CgroupId, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame,
-    ImageKey, KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid, ProcessEvent, ProcessKey,
-    ProcessTransition, Running, Sample, Tid,
+    BootTime, BuildId, CgroupId, Comm, Event, ExecCount, Executable, FileIdentity, FileState, ImageKey,
+    KTime, MappedFile, Measure, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid,
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
 
-use crate::abi::{self, ForkBody, ImageBody, MappingHeader, RecordHeader, SampleBody};
+use crate::abi::{self, FileBody, FileKey, ForkBody, ImageBody, RecordHeader, SampleBody, SampleMapping};
 
 /// Why a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -35,14 +34,54 @@ pub enum DecodeError {
     },
 }
 
-/// One record to one event.
+/// What a record is.
+#[derive(Debug)]
+pub enum Record {
+    /// A fact about a process.
+    Event(Event),
+    /// A sample, whose files are to be looked up once its turn has come.
+    Sample(Box<RawSample>),
+    /// A file, announced before any sample that refers to it.
+    File(Box<AnnouncedFile>),
+}
+
+/// A sample as the kernel wrote it: mappings refer to files by number, frames to mappings.
+#[derive(Clone, Debug)]
+pub struct RawSample {
+    /// All but the stack, which is empty.
+    pub(crate) sample: Sample,
+    pub(crate) kernel: Box<[Pc]>,
+    pub(crate) user: Box<[RawFrame]>,
+    pub(crate) mappings: Box<[SampleMapping]>,
+}
+
+/// A user frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawFrame {
+    pub pc: Pc,
+    /// Which of the sample's mappings it lies in.
+    pub mapping: Option<usize>,
+}
+
+/// A file under the number that samples know it by.
+#[derive(Debug)]
+pub struct AnnouncedFile {
+    pub(crate) id: u64,
+    pub(crate) key: FileKey,
+    pub(crate) file: MappedFile,
+    /// True if the file was never in a directory: a memfd, or memory that only has the form of a file.
+    pub(crate) nowhere: bool,
+}
+
+/// One record.
 ///
 /// # Errors
 /// [`DecodeError`] if the record is shorter than what it claims to hold, or of an unknown kind.
-pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
+pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let (header, body) = split::<RecordHeader>(record, "header")?;
     let transition = match header.kind {
-        abi::RECORD_SAMPLE => return sample(&header, body).map(Event::Sample),
+        abi::RECORD_SAMPLE => return sample(&header, body).map(|sample| Record::Sample(sample.into())),
+        abi::RECORD_FILE => return file(&header, body).map(|file| Record::File(file.into())),
         abi::RECORD_SEEN => seen(&header, body)?,
         abi::RECORD_EXEC => exec(&header, body)?,
         abi::RECORD_FORK => fork(body)?,
@@ -51,11 +90,11 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         abi::RECORD_RENAME => ProcessTransition::Rename { tid: Tid(header.tid), comm: comm(&header) },
         kind => return Err(DecodeError::UnknownKind { kind }),
     };
-    Ok(Event::Process(ProcessEvent {
+    Ok(Record::Event(Event::Process(ProcessEvent {
         at: KTime::from_nanos(header.ktime_ns),
         image: image_key(&header),
         transition,
-    }))
+    })))
 }
 
 /// The first image record of a snapshot, and the bytes after it.
@@ -71,50 +110,28 @@ pub(crate) fn split_image(stream: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> 
     take(stream, whole, "text")
 }
 
-/// The first mapping record of a snapshot, and the bytes after it.
-pub(crate) fn split_mapping(stream: &[u8]) -> Result<(Event, &[u8]), DecodeError> {
-    let (header, rest) = split::<MappingHeader>(stream, "mapping")?;
-    let (name, rest) = take(rest, usize::try_from(header.name_bytes).unwrap_or(usize::MAX), "mapping name")?;
-    let mapping = MappingRecord {
-        start: Pc(header.start),
-        end: Pc(header.end),
-        file_offset: FileOffset(header.file_offset),
-        name: name.into(),
-        build_id: None,
-    };
-    let at = KTime::from_nanos(header.ktime_ns);
-    Ok((
-        Event::Mapping(MappingEvent { at, pid: Pid(header.pid), change: MappingChange::Mapped(mapping) }),
-        rest,
-    ))
-}
-
-fn sample(header: &RecordHeader, body: &[u8]) -> Result<Sample, DecodeError> {
+fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> {
     let (sample, rest) = split::<SampleBody>(body, "sample")?;
-    let (kernel, user) = (usize::from(sample.kernel_frames), usize::from(sample.user_frames));
-    let (addresses, _slack) = take(rest, (kernel + user) * size_of::<u64>(), "frames")?;
-    let (addresses, _none) = addresses.as_chunks();
-    let stack = addresses
-        .iter()
-        .enumerate()
-        .map(|(depth, address)| {
-            let code = if depth < kernel { Code::Kernel } else { Code::Unknown };
-            // Both leaves were read from registers: passing from user to kernel code is no call.
-            let kind = if depth == 0 || depth == kernel { AddressKind::Exact } else { AddressKind::Return };
-            Frame { pc: Pc(u64::from_ne_bytes(*address)), kind, code, lines: None }
-        })
-        .collect();
-    Ok(Sample {
-        at: KTime::from_nanos(header.ktime_ns),
-        key: image_key(header),
-        measure: Measure::OnCpu { period: Duration::from_nanos(sample.period_ns) },
-        tid: Tid(header.tid),
-        cpu: header.cpu,
-        comm: comm(header),
-        cgroup: CgroupId(sample.cgroup_id),
-        running: running(header.flags),
-        stack,
-        image: None,
+    let (kernel, rest) = words(rest, sample.kernel_frames.into(), "kernel frames")?;
+    let (user, rest) = words(rest, sample.user_frames.into(), "user frames")?;
+    let count = usize::from(sample.mappings);
+    let (mappings, _slack) = take(rest, count * size_of::<SampleMapping>(), "mappings")?;
+    let (mappings, _none) = mappings.as_chunks::<{ size_of::<SampleMapping>() }>();
+    Ok(RawSample {
+        sample: Sample {
+            at: KTime::from_nanos(header.ktime_ns),
+            key: image_key(header),
+            measure: Measure::OnCpu { period: Duration::from_nanos(sample.period_ns) },
+            tid: Tid(header.tid),
+            cpu: header.cpu,
+            comm: comm(header),
+            cgroup: CgroupId(sample.cgroup_id),
+            running: running(header.flags),
+            ..Sample::default()
+        },
+        kernel: kernel.map(Pc).collect(),
+        user: user.map(raw_frame).collect(),
+        mappings: mappings.iter().filter_map(|bytes| SampleMapping::read_from_bytes(bytes).ok()).collect(),
     })
 }
 
@@ -126,6 +143,70 @@ fn running(flags: u32) -> Running {
         Running::Execve
     } else {
         Running::Program
+    }
+}
+
+fn raw_frame(word: u64) -> RawFrame {
+    let index = usize::try_from(word >> abi::FRAME_ADDRESS_BITS).ok();
+    RawFrame {
+        pc: Pc(word & ((1 << abi::FRAME_ADDRESS_BITS) - 1)),
+        mapping: index.and_then(|index| index.checked_sub(1)),
+    }
+}
+
+fn file(header: &RecordHeader, body: &[u8]) -> Result<AnnouncedFile, DecodeError> {
+    let (body, rest) = split::<FileBody>(body, "file")?;
+    let (path, _slack) = take(rest, body.path_bytes.into(), "path")?;
+    let key = body.key;
+    let named = Named::new(header, path, body.own_path_bytes, body.link_count);
+    let build_id = usize::try_from(body.build_id_bytes).ok().and_then(|bytes| body.build_id.get(..bytes));
+    Ok(AnnouncedFile {
+        id: body.id,
+        key,
+        nowhere: header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0,
+        file: MappedFile {
+            own_path: named.own_path,
+            identity: FileIdentity {
+                device: key.device,
+                inode: key.inode,
+                generation: key.generation,
+                modified: key.mtime_ns,
+                extra: key.extra,
+            },
+            size: body.size,
+            state: named.state,
+            truncated: named.truncated,
+            build_id: build_id.and_then(BuildId::new),
+            ..MappedFile::at(&named.path)
+        },
+    })
+}
+
+/// What a walk of dentries and mounts found.
+struct Named {
+    path: Box<Path>,
+    own_path: Option<Box<Path>>,
+    state: FileState,
+    truncated: bool,
+}
+
+impl Named {
+    fn new(header: &RecordHeader, path: &[u8], own_path_bytes: u16, link_count: u32) -> Self {
+        let own = path.len().checked_sub(own_path_bytes.into()).and_then(|start| path.get(start..));
+        // As the kernel marks the link: by the name that was opened, even if the file has others.
+        let name_gone = link_count == 0 || header.flags & abi::FLAG_NAME_GONE != 0;
+        let state = match (header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0, name_gone) {
+            (true, _) => FileState::Memfd,
+            (false, true) => FileState::Deleted,
+            (false, false) => FileState::Linked,
+        };
+        Self {
+            path: to_path(path),
+            // The walk does not come by the task's root if that is elsewhere; then there is no other view to give.
+            own_path: own.filter(|own| !own.is_empty() && own.len() < path.len()).map(to_path),
+            state,
+            truncated: header.flags & abi::FLAG_PATH_TRUNCATED != 0,
+        }
     }
 }
 
@@ -155,22 +236,9 @@ fn executable<'a>(header: &RecordHeader, body: &'a [u8]) -> Result<ExecutableAnd
     if path.is_empty() {
         return Ok((None, rest, image));
     }
-    let own = path.len().checked_sub(image.own_path_bytes.into()).and_then(|start| path.get(start..));
-    // As the kernel marks the link: by the name that was opened, even if the file has others.
-    let name_gone = image.link_count == 0 || header.flags & abi::FLAG_NAME_GONE != 0;
-    let state = match (header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0, name_gone) {
-        (true, _) => FileState::Memfd,
-        (false, true) => FileState::Deleted,
-        (false, false) => FileState::Linked,
-    };
-    let executable = Executable {
-        path: to_path(path),
-        // The walk does not come by the task's root if that is elsewhere; then there is no other view to give.
-        own_path: own.filter(|own| !own.is_empty() && own.len() < path.len()).map(to_path),
-        state,
-        truncated: header.flags & abi::FLAG_PATH_TRUNCATED != 0,
-        ..unknown_executable(&image)
-    };
+    let Named { path, own_path, state, truncated } =
+        Named::new(header, path, image.own_path_bytes, image.link_count);
+    let executable = Executable { path, own_path, state, truncated, ..unknown_executable(&image) };
     Ok((Some(Box::new(executable)), rest, image))
 }
 
@@ -217,6 +285,14 @@ fn to_path(bytes: &[u8]) -> Box<Path> {
 
 fn split<'a, T: FromBytes>(bytes: &'a [u8], part: &'static str) -> Result<(T, &'a [u8]), DecodeError> {
     T::read_from_prefix(bytes).map_err(|_short| DecodeError::Truncated { len: bytes.len(), part })
+}
+
+type Words<'a> = (std::iter::Map<std::slice::Iter<'a, [u8; 8]>, fn(&[u8; 8]) -> u64>, &'a [u8]);
+
+fn words<'a>(bytes: &'a [u8], count: usize, part: &'static str) -> Result<Words<'a>, DecodeError> {
+    let (words, rest) = take(bytes, count * size_of::<u64>(), part)?;
+    let (words, _none) = words.as_chunks();
+    Ok((words.iter().map(|word| u64::from_ne_bytes(*word)), rest))
 }
 
 fn take<'a>(bytes: &'a [u8], count: usize, part: &'static str) -> Result<(&'a [u8], &'a [u8]), DecodeError> {

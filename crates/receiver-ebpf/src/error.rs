@@ -77,14 +77,6 @@ pub enum StartError {
         /// Why.
         source: Box<ProgramError>,
     },
-    /// Perf events were refused.
-    #[error("cannot open the perf sideband on CPU {cpu}")]
-    Sideband {
-        /// The CPU.
-        cpu: u32,
-        /// Why.
-        source: io::Error,
-    },
     /// What already ran could not be read.
     #[error("cannot read the snapshot of running processes")]
     Snapshot(#[source] Box<dyn Error + Send + Sync>),

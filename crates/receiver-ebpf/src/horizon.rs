@@ -1,7 +1,6 @@
 //! An instant before which nothing is still on its way: what makes the watermark exact.
 //!
-//! Every producer stamps and publishes its record inside one RCU read-side section: the BPF programs, whose records
-//! go to the rings, and perf's sideband, which stamps before it takes a slot and so gives no order of its own.
+//! Every producer, a BPF program, stamps and publishes its record inside one RCU read-side section.
 //! `membarrier(MEMBARRIER_CMD_GLOBAL)` returns after an RCU grace period, that is, when every section that had begun
 //! before the call is over. So:
 //!
@@ -10,7 +9,7 @@
 //! 3. whatever is stamped before `t` is in its ring, complete, and a reader that drains each ring until it
 //!    is empty, or until it meets a record still being written (which then began after `t`), has it.
 //!
-//! With one CPU online the kernel skips the grace period; none is needed there, since both producers run with preemption
+//! With one CPU online the kernel skips the grace period; none is needed there, since the producers run with preemption
 //! off and so never are half-way when we run.
 //!
 //! See `docs/decisions/watermark.md`. Sources: membarrier(2); kernel `kernel/sched/membarrier.c` (synchronize_rcu),

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::perf_event::{
     PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
@@ -14,6 +14,9 @@ use aya::programs::{BtfTracePoint, Iter, PerfEvent, Program, ProgramError};
 use aya::{Btf, Ebpf, EbpfLoader};
 use pdata::LossReason;
 
+use zerocopy::IntoBytes;
+
+use crate::abi::FileKey;
 use crate::error::StartError;
 use crate::ring::Ring;
 
@@ -29,18 +32,19 @@ const LIFECYCLE: [(&str, &str); 5] = [
 ];
 const SAMPLER: &str = "sample_cpu";
 const TASKS: (&str, &str) = ("snapshot_task", "task");
-const MAPPINGS: (&str, &str) = ("snapshot_mapping", "task_vma");
 const CENSUS: (&str, &str) = ("census_task", "task");
 
 const SAMPLES: &str = "samples";
 const LIFECYCLE_RECORDS: &str = "lifecycle";
 const COUNTERS: &str = "counters";
+const ANNOUNCED_FILES: &str = "announced_files";
+const PAGE_SHIFT: &str = "page_shift";
 
 /// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
 const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
 const SAMPLE_RING_BOUNDS: (u32, u32) = (4 << 20, 128 << 20);
-/// A short process leaves about 0.7 KiB of lifecycle records: this holds ten thousand of them.
-const LIFECYCLE_RING: u32 = 8 << 20;
+/// A short process leaves about 0.7 KiB of lifecycle records: this holds five thousand of them.
+const LIFECYCLE_RING: u32 = 4 << 20;
 
 /// The loaded object. Dropping it detaches everything.
 #[derive(Debug)]
@@ -53,6 +57,23 @@ pub(crate) struct Maps {
     pub samples: Ring,
     pub lifecycle: Ring,
     pub counters: PerCpuArray<MapData, u64>,
+    pub announced_files: AnnouncedFiles,
+}
+
+/// Files that the kernel side has announced, and will not announce again.
+#[derive(Debug)]
+pub(crate) struct AnnouncedFiles(HashMap<MapData, [u8; size_of::<FileKey>()], u64>);
+
+impl AnnouncedFiles {
+    /// Has the kernel side announce these files again when it next meets them.
+    pub(crate) fn forget(&mut self, files: Vec<FileKey>) {
+        for key in files {
+            let mut bytes = [0; size_of::<FileKey>()];
+            bytes.copy_from_slice(key.as_bytes());
+            // The kernel forgets files by itself too, so it may be gone already.
+            let _ = self.0.remove(&bytes);
+        }
+    }
 }
 
 /// What the kernel has measured of a program since it was loaded.
@@ -82,6 +103,7 @@ impl Programs {
             .btf(Some(&btf))
             .map_max_entries(SAMPLES, sample_ring)
             .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
+            .override_global(PAGE_SHIFT, &rustix::param::page_size().trailing_zeros(), true)
             .load(OBJECT)
             .map_err(load)?;
         let ring = |map: Map, bytes| match RingBuf::try_from(map) {
@@ -93,6 +115,9 @@ impl Programs {
             samples: ring(take(SAMPLES)?, sample_ring)?,
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
             counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
+            announced_files: AnnouncedFiles(
+                HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(|error| load(error.into()))?,
+            ),
         };
         let mut programs = Self { ebpf };
         programs.verify(&btf)?;
@@ -105,7 +130,7 @@ impl Programs {
         for (name, tracepoint) in LIFECYCLE {
             self.program::<BtfTracePoint>(name)?.load(tracepoint, btf).map_err(attach(name))?;
         }
-        for (name, target) in [TASKS, MAPPINGS, CENSUS] {
+        for (name, target) in [TASKS, CENSUS] {
             self.program::<Iter>(name)?.load(target, btf).map_err(attach(name))?;
         }
         self.program::<PerfEvent>(SAMPLER)?.load().map_err(attach(SAMPLER))
@@ -119,11 +144,6 @@ impl Programs {
         Ok(())
     }
 
-    /// What runs now: image records, then mapping records, as `ebpf/snapshot.bpf.h` writes them.
-    pub(crate) fn snapshot(&mut self) -> Result<(Vec<u8>, Vec<u8>), StartError> {
-        Ok((self.iterate(TASKS.0)?, self.iterate(MAPPINGS.0)?))
-    }
-
     /// Which processes there are, as `ebpf/census.bpf.h` writes them, read by whoever reads the file.
     pub(crate) fn census(&mut self) -> Result<File, StartError> {
         let (name, _) = CENSUS;
@@ -132,7 +152,9 @@ impl Programs {
         link.into_file().map_err(|error| StartError::Snapshot(error.into()))
     }
 
-    fn iterate(&mut self, name: &'static str) -> Result<Vec<u8>, StartError> {
+    /// What runs now: image records, as `ebpf/snapshot.bpf.h` writes them.
+    pub(crate) fn snapshot(&mut self) -> Result<Vec<u8>, StartError> {
+        let (name, _) = TASKS;
         let failed = |error: Box<dyn Error + Send + Sync>| StartError::Snapshot(error);
         let program = self.program::<Iter>(name)?;
         let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;

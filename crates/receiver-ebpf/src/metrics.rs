@@ -18,8 +18,6 @@ pub(crate) struct Metrics {
     rate: Gauge,
     ticks_busy: Counter,
     ticks_idle: Counter,
-    forks_by_hook: Counter,
-    forks_by_perf: Counter,
 }
 
 impl Metrics {
@@ -39,10 +37,7 @@ impl Metrics {
         );
         describe_gauge!(RATE, "Samples per second of each busy CPU, as last asked for.");
         describe_counter!(BATCHES, "Batches passed on.");
-        describe_counter!(
-            FORKS,
-            "Processes made, by who told: the BPF hook (bpf) and perf's sideband (perf). Equal but for lost records."
-        );
+        describe_counter!(FRAMES, "User frames without a mapping, by reason.");
         // Those of later stages are counted there: by the fan-out, and by the memory limiter.
         let elsewhere = [LossReason::SampleQueueFull, LossReason::SampleMemoryLimit];
         for reason in LossReason::ALL.into_iter().filter(|reason| !elsewhere.contains(reason)) {
@@ -58,8 +53,6 @@ impl Metrics {
             rate: gauge!(RATE),
             ticks_busy: counter!(TICKS, "state" => "busy"),
             ticks_idle: counter!(TICKS, "state" => "idle"),
-            forks_by_hook: counter!(FORKS, "source" => "bpf"),
-            forks_by_perf: counter!(FORKS, "source" => "perf"),
         };
         metrics.accepted.increment(0);
         metrics.late.increment(0);
@@ -76,9 +69,16 @@ impl Metrics {
         self.ticks_idle.increment(ticks.idle);
     }
 
-    pub(crate) fn forks(&self, by_hook: u64, by_perf: u64) {
-        self.forks_by_hook.increment(by_hook);
-        self.forks_by_perf.increment(by_perf);
+    /// User frames that got no mapping, by reason.
+    pub(crate) fn frames(&self, by_reason: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (reason, count) in by_reason {
+            counter!(FRAMES, "reason" => reason).increment(count);
+        }
+    }
+
+    /// Mappings of files that are not known any more.
+    pub(crate) fn unknown_files(&self, count: u64) {
+        self.frames([("unknown_file", count)]);
     }
 
     pub(crate) fn late(&self, events: u64, most_ever: Duration) {
@@ -116,7 +116,7 @@ const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
 const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
 const TICKS: &str = "otelcol_receiver_ebpf_ticks_total";
-const FORKS: &str = "otelcol_receiver_ebpf_forks_total";
+const FRAMES: &str = "otelcol_receiver_ebpf_unmapped_frames_total";
 const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
 const RUNS: &str = "otelcol_receiver_ebpf_program_runs_total";
 const RUN_SECONDS: &str = "otelcol_receiver_ebpf_program_run_seconds_total";

@@ -2,12 +2,34 @@
 
 use pdata::{Event, KTime, Watermark};
 
+use crate::decode::RawSample;
+
+/// What waits for its turn.
+#[derive(Debug)]
+pub enum Pending {
+    /// An event that is complete.
+    Event(Event),
+    /// A sample of which the files are looked up when its turn has come: they have been announced by then.
+    Sample(Box<RawSample>),
+}
+
+impl Pending {
+    /// Where it stands in kernel order.
+    #[must_use]
+    pub fn at(&self) -> KTime {
+        match self {
+            Self::Event(event) => event.at(),
+            Self::Sample(raw) => raw.sample.at,
+        }
+    }
+}
+
 /// Holds events back until the watermark passes them, then gives them out in order.
 ///
 /// Memory is bounded by what the rings hold between two releases.
 #[derive(Debug, Default)]
 pub struct Orderer {
-    held: Vec<Event>,
+    held: Vec<Pending>,
     released: Watermark,
     late: Lateness,
 }
@@ -23,7 +45,7 @@ pub struct Lateness {
 
 impl Orderer {
     /// Takes an event of any stream, in any order.
-    pub fn push(&mut self, event: Event) {
+    pub fn push(&mut self, event: Pending) {
         if self.released.covers(event.at()) {
             let behind = self.released.at().saturating_since(event.at());
             self.late.events += 1;
@@ -35,7 +57,7 @@ impl Orderer {
 
     /// All events before `watermark`, in order: at one instant facts before samples before losses.
     /// Late ones come first, as their time says.
-    pub fn release(&mut self, watermark: Watermark) -> Vec<Event> {
+    pub fn release(&mut self, watermark: Watermark) -> Vec<Pending> {
         self.released = self.released.max(watermark);
         // Stable, and linear on the runs that each ring already is.
         self.held.sort_by_key(order);
@@ -45,7 +67,7 @@ impl Orderer {
     }
 
     /// Everything that is left, in order, as at the end of the stream.
-    pub fn finish(&mut self) -> Vec<Event> {
+    pub fn finish(&mut self) -> Vec<Pending> {
         self.held.sort_by_key(order);
         std::mem::take(&mut self.held)
     }
@@ -56,30 +78,35 @@ impl Orderer {
     }
 }
 
-fn order(event: &Event) -> (KTime, u8) {
-    let rank = match event {
-        Event::Process(_) | Event::Mapping(_) => 0,
-        Event::Sample(_) => 1,
-        Event::Loss(_) => 2,
+fn order(pending: &Pending) -> (KTime, u8) {
+    let rank = match pending {
+        Pending::Event(Event::Process(_)) => 0,
+        Pending::Sample(_) | Pending::Event(Event::Sample(_)) => 1,
+        Pending::Event(Event::Loss(_)) => 2,
         // All else of that instant goes before.
-        Event::Census(_) => 3,
+        Pending::Event(Event::Census(_)) => 3,
     };
-    (event.at(), rank)
+    (pending.at(), rank)
 }
 
 #[cfg(test)]
 mod tests {
-    use pdata::{Loss, LossReason, MappingChange, MappingEvent, Pid};
+    use pdata::{ImageKey, Loss, LossReason, ProcessEvent, ProcessTransition};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn loss(at: u64) -> Event {
+    fn loss(at: u64) -> Pending {
         let at = KTime::from_nanos(at);
-        Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count: 1 })
+        Pending::Event(Event::Loss(Loss {
+            from: at,
+            until: at,
+            reason: LossReason::SampleRingFull,
+            count: 1,
+        }))
     }
 
-    fn times(events: &[Event]) -> Vec<u64> {
+    fn times(events: &[Pending]) -> Vec<u64> {
         events.iter().map(|event| event.at().as_nanos()).collect()
     }
 
@@ -110,10 +137,12 @@ mod tests {
     #[test]
     fn at_one_instant_facts_come_before_what_they_explain() {
         let mut orderer = Orderer::default();
-        let cleared = MappingEvent { at: KTime::from_nanos(5), pid: Pid(1), change: MappingChange::Cleared };
+        let (at, image) = (KTime::from_nanos(5), ImageKey::default());
+        let exit = ProcessEvent { at, image, transition: ProcessTransition::Exit };
         orderer.push(loss(5));
-        orderer.push(Event::Mapping(cleared));
-        assert!(matches!(orderer.finish()[..], [Event::Mapping(_), Event::Loss(_)]));
+        orderer.push(Pending::Event(Event::Process(exit)));
+        let ordered = orderer.finish();
+        assert!(matches!(ordered[..], [Pending::Event(Event::Process(_)), Pending::Event(Event::Loss(_))]));
     }
 
     proptest! {

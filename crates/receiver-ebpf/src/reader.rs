@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Event, KTime, Loss, LossReason, ProcessTransition, Watermark};
+use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 use tokio::sync::mpsc;
 
 use crate::census::Censuses;
 use crate::clock;
 use crate::control::Control;
 use crate::counters::Counters;
-use crate::decode::decode;
+use crate::decode::{Record, decode};
+use crate::files::Files;
 use crate::horizon::Horizon;
-use crate::loader::Programs;
+use crate::loader::{AnnouncedFiles, Programs};
 use crate::metrics::{self, Metrics};
-use crate::order::{Lateness, Orderer};
+use crate::order::{Lateness, Orderer, Pending};
 use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
-use crate::sideband::Sideband;
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
 
@@ -30,7 +30,8 @@ pub(crate) struct Reader {
     pub sampler: Sampler,
     pub samples: Ring,
     pub lifecycle: Ring,
-    pub sideband: Sideband,
+    pub files: Files,
+    pub announced: AnnouncedFiles,
     pub counters: Counters,
     pub skipped: Skipped,
     pub censuses: Censuses,
@@ -102,51 +103,49 @@ impl Reader {
             let watermark = Watermark::before(horizon);
             (self.orderer.release(watermark), watermark)
         };
+        let events: Vec<Event> =
+            events.into_iter().map(|pending| complete(pending, &mut self.files)).collect();
+        self.announced.forget(self.files.take_forgotten());
+        self.metrics.unknown_files(self.files.take_unknown());
         self.account_lateness();
         self.metrics.batch(clock::now().saturating_since(horizon));
         Batch { events: events.into(), watermark, clock: clock::offset(), flush }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.
-    fn drain(&mut self) -> [(LossReason, u64); 3] {
-        let (mut samples, mut forks) = (0, 0);
-        let (mut malformed_samples, mut malformed_lifecycle) = (0, 0);
-        let orderer = &mut self.orderer;
-        self.lifecycle.drain(|record| match decode(record) {
-            Ok(event) => {
-                forks += u64::from(is_fork(&event));
-                orderer.push(event);
-            }
-            Err(error) => {
-                malformed_lifecycle += 1;
-                tracing::debug!(%error, "lifecycle record refused");
-            }
-        });
-        self.samples.drain(|record| match decode(record) {
-            Ok(event) => {
-                samples += 1;
-                orderer.push(event);
-            }
-            Err(error) => {
-                malformed_samples += 1;
-                tracing::debug!(%error, "sample refused");
-            }
-        });
-        let sideband = self.sideband.drain(|event| orderer.push(event));
-        self.metrics.forks(forks, sideband.forks);
-        self.metrics.accepted(samples);
-        [
-            (LossReason::SampleMalformed, malformed_samples),
-            (LossReason::LifecycleMalformed, malformed_lifecycle),
-            (LossReason::SidebandMalformed, sideband.malformed),
-        ]
+    ///
+    /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their turn, and all that
+    /// they refer to has been announced by then.
+    fn drain(&mut self) -> [(LossReason, u64); 2] {
+        let Self { orderer, files, metrics, .. } = self;
+        let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
+        let mut samples = 0;
+        for (ring, (reason, refused)) in
+            [&mut self.lifecycle, &mut self.samples].into_iter().zip(&mut malformed)
+        {
+            ring.drain(|record| match decode(record) {
+                Ok(Record::Event(event)) => orderer.push(Pending::Event(event)),
+                Ok(Record::Sample(sample)) => {
+                    samples += 1;
+                    orderer.push(Pending::Sample(sample));
+                }
+                Ok(Record::File(file)) => files.announce(*file),
+                Err(error) => {
+                    *refused += 1;
+                    tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side");
+                }
+            });
+        }
+        metrics.accepted(samples);
+        malformed
     }
 
     /// Puts what was lost since the last look into the stream, so that the profile of that time says so.
-    fn account_losses(&mut self, malformed: [(LossReason, u64); 3]) {
+    fn account_losses(&mut self, malformed: [(LossReason, u64); 2]) {
         let (from, until) = (self.checked, clock::now());
         self.checked = until;
         self.metrics.ticks(self.counters.ticks());
+        self.metrics.frames(self.counters.frames());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         for (reason, count) in self
             .counters
@@ -161,7 +160,7 @@ impl Reader {
                 if !reason.is_sample() {
                     self.censuses.records_lost();
                 }
-                self.orderer.push(Event::Loss(Loss { from, until, reason, count }));
+                self.orderer.push(Pending::Event(Event::Loss(Loss { from, until, reason, count })));
             }
         }
     }
@@ -169,7 +168,7 @@ impl Reader {
     fn look_at_processes(&mut self) {
         let programs = &mut self.programs;
         if let Some(census) = self.censuses.step(|| programs.census()) {
-            self.orderer.push(Event::Census(Arc::new(census)));
+            self.orderer.push(Pending::Event(Event::Census(Arc::new(census))));
         }
     }
 
@@ -180,6 +179,9 @@ impl Reader {
     }
 }
 
-fn is_fork(event: &Event) -> bool {
-    matches!(event, Event::Process(event) if matches!(event.transition, ProcessTransition::Fork { .. }))
+fn complete(pending: Pending, files: &mut Files) -> Event {
+    match pending {
+        Pending::Event(event) => event,
+        Pending::Sample(raw) => Event::Sample(files.resolve(*raw)),
+    }
 }

@@ -21,14 +21,14 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::cpus;
 use crate::error::{ReceiverError, StartError};
+use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
-use crate::order::Orderer;
+use crate::order::{Orderer, Pending};
 use crate::preflight;
 use crate::reader::Reader;
 use crate::sampler::Sampler;
-use crate::sideband::Sideband;
 use crate::skipped::Skipped;
 use crate::snapshot;
 use crate::statistics::Statistics;
@@ -55,13 +55,14 @@ impl Receiver {
         let cpus = cpus::online()?;
         let (mut programs, maps) = Programs::load(cpus.len())?;
         programs.attach_lifecycle()?;
-        let sideband = Sideband::open(&cpus, clock::now())?;
         let mut orderer = Orderer::default();
-        let (images, mappings) = programs.snapshot()?;
-        let (running, broken) = snapshot::events(&images, &mappings);
-        metrics::lost(LossReason::LifecycleMalformed, broken);
-        tracing::info!(events = running.len(), "snapshot of running processes read");
-        running.into_iter().for_each(|event| orderer.push(event));
+        let (running, broken) = snapshot::events(&programs.snapshot()?);
+        if let Some(error) = broken {
+            tracing::error!(%error, "The snapshot of running processes breaks off");
+            metrics::lost(LossReason::LifecycleMalformed, 1);
+        }
+        tracing::info!(processes = running.len(), "Read the snapshot of running processes");
+        running.into_iter().for_each(|event| orderer.push(Pending::Event(event)));
         let horizon = Horizon::probe();
         let sampler = Sampler::attach(&mut programs, control.period())?;
         let now = clock::now();
@@ -71,7 +72,8 @@ impl Receiver {
             sampler,
             samples: maps.samples,
             lifecycle: maps.lifecycle,
-            sideband,
+            files: Files::default(),
+            announced: maps.announced_files,
             counters: Counters::new(maps.counters, cpus::possible()?),
             skipped: Skipped::default(),
             censuses: Censuses::new(now),

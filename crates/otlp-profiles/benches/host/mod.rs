@@ -180,5 +180,5 @@ fn file(number: u64, path: &str) -> Arc<MappedFile> {
     let mut id = [0xc3; 20];
     id[..8].copy_from_slice(&number.wrapping_mul(0xd134_2543_de82_ef95).to_be_bytes());
     let build_id = BuildId::new(&id);
-    Arc::new(MappedFile { path: Path::new(path).into(), build_id, facts: OnceLock::from(facts) })
+    Arc::new(MappedFile { build_id, facts: OnceLock::from(facts), ..MappedFile::at(Path::new(path)) })
 }

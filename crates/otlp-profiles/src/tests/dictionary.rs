@@ -30,8 +30,8 @@ proptest! {
     ) {
         let new = || {
             let build_id = BuildId::new(&[7]).filter(|_| kernel_id);
-            let path = std::path::Path::new("/a").into();
-            Arc::new(MappedFile { path, build_id, facts: std::sync::OnceLock::new() })
+            let path = std::path::Path::new("/a");
+            Arc::new(MappedFile { build_id, ..MappedFile::at(path) })
         };
         let (read, unread) = (new(), new());
         let mappings = [

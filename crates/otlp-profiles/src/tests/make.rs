@@ -81,7 +81,7 @@ pub(super) fn file(path: &str, segments: Option<Vec<Segment>>) -> Arc<MappedFile
         };
         facts.set(known).unwrap();
     }
-    Arc::new(MappedFile { path: Path::new(path).into(), build_id: None, facts })
+    Arc::new(MappedFile { facts, ..MappedFile::at(Path::new(path)) })
 }
 
 pub(super) fn segment(file_offset: u64, size: u64, address: u64) -> Segment {

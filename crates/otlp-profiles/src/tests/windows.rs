@@ -97,7 +97,7 @@ fn every_profile_tells_what_its_window_lost() {
         at(0),
         loss(10, LossReason::SampleRingFull, 3),
         loss(20, LossReason::SampleTimerMissed, 4),
-        loss(30, LossReason::SidebandRingFull, 9),
+        loss(30, LossReason::LifecycleRingFull, 9),
         Event::Sample(sample(40, super::make::world().images[0].clone(), Vec::new())),
     ];
     let requests = windows.push(&batch(events, before(100))).requests;
@@ -110,7 +110,7 @@ fn every_profile_tells_what_its_window_lost() {
         "pipeline.window.samples.lost=IntValue(7)",
         "pipeline.window.samples.lost.sample_ring_full=IntValue(3)",
         "pipeline.window.samples.lost.sample_timer_missed=IntValue(4)",
-        "pipeline.window.records.lost.sideband_ring_full=IntValue(9)",
+        "pipeline.window.records.lost.lifecycle_ring_full=IntValue(9)",
     ];
     assert_eq!(told, [expected.clone(), expected]);
 }

@@ -99,7 +99,7 @@ proptest! {
         let world = || {
             let new = || {
                 let build_id = BuildId::new(&[7]).filter(|_| kernel_id);
-                Arc::new(MappedFile { path: std::path::Path::new("/a").into(), build_id, facts: Default::default() })
+                Arc::new(MappedFile { build_id, ..MappedFile::at(std::path::Path::new("/a")) })
             };
             let (read, unread) = (new(), new());
             let mappings = [

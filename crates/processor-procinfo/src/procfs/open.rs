@@ -1,9 +1,12 @@
 //! Opening files that processes may have put anything in the place of.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use pdata::MappedFile;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use super::source::ProcError;
@@ -13,6 +16,10 @@ use super::source::ProcError;
 const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// NONBLOCK: an open waits for a lease on the file, too.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// Source: uapi/linux/magic.h.
+const OVERLAYFS_SUPER_MAGIC: i64 = 0x794c_7630;
+const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
 
 /// The regular file at a path, seen by the agent itself.
 ///
@@ -41,4 +48,28 @@ fn open_regular(found: &OwnedFd) -> Result<File, ProcError> {
     }
     let link = format!("/proc/self/fd/{}", found.as_raw_fd());
     Ok(File::from(rustix::fs::open(link, READ, Mode::empty())?))
+}
+
+/// True if an open file is the one that the kernel met in a mapping: by inode number, time of the last change and size, and by device
+/// where the file system shows the one that the kernel has inside.
+///
+/// # Errors
+/// Whatever asking says.
+pub(crate) fn is_file(opened: &File, file: &MappedFile) -> io::Result<bool> {
+    let found = opened.metadata()?;
+    let seconds = u64::try_from(found.mtime()).unwrap_or_default();
+    let modified = seconds.wrapping_mul(1_000_000_000).wrapping_add(found.mtime_nsec().cast_unsigned());
+    let same =
+        (found.ino(), modified, found.len()) == (file.identity.inode, file.identity.modified, file.size);
+    if !same || kernel_device(found.dev()) == file.identity.device {
+        return Ok(same);
+    }
+    // An overlay and a subvolume each show a device of their own.
+    let kind = rustix::fs::fstatfs(opened)?.f_type;
+    Ok([OVERLAYFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC].contains(&kind))
+}
+
+/// A device number as the kernel has it inside: 12 bits of major and 20 of minor.
+pub(crate) fn kernel_device(device: u64) -> u32 {
+    (rustix::fs::major(device) << 20) | (rustix::fs::minor(device) & 0xf_ffff)
 }

@@ -2,20 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use pdata::{Comm, Executable, FileState, KTime, MappingRecord, Pc, ProcessKey, Tid};
+use pdata::{Comm, Executable, FileState, KTime, Pc, ProcessKey, Tid};
 
-use super::open::{open_below, open_file};
-use super::{DELETED, ParseError, maps, stat};
+use super::open::{kernel_device, open_below, open_file};
+use super::{DELETED, ParseError, stat};
 
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
-/// Bytes of `maps` read at most: a process chooses how many lines it has and how long their names are.
-const MAX_MAPS_BYTES: u64 = 16 << 20;
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +56,6 @@ pub(crate) struct Snapshot {
     pub(crate) executable: Option<Executable>,
     /// Name of the thread looked at.
     pub(crate) comm: Comm,
-    /// Executable mappings, in address order.
-    pub(crate) mappings: Vec<MappingRecord>,
 }
 
 /// A mounted proc filesystem.
@@ -91,35 +87,18 @@ impl ProcSource {
         let thread = process.join("task").join(tid.to_string());
         let seen = if thread.is_dir() { &thread } else { &process };
         let kernel_thread = stat::parse(&fs::read(process.join("stat"))?)?.kernel_thread;
-        let (executable, mappings) = if kernel_thread {
-            (None, Vec::new())
-        } else {
-            (Some(executable(seen)?), maps::parse(&maps_text(&seen.join("maps"))?)?)
-        };
+        let executable = if kernel_thread { None } else { Some(executable(seen)?) };
         let comm = comm(&fs::read(seen.join("comm"))?);
-        Ok(Snapshot { executable, comm, mappings })
+        Ok(Snapshot { executable, comm })
     }
 
-    /// The file behind the mapping of a live process, whatever its name is by now.
+    /// The file behind a mapping of a live process, whatever its name is by now; after an exec another file may be there.
     ///
     /// # Errors
     /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for `map_files`.
-    pub(crate) fn open_mapped(
-        &self,
-        key: ProcessKey,
-        (start, end): (Pc, Pc),
-        path: &Path,
-    ) -> Result<File, ProcError> {
+    pub(crate) fn open_mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> Result<File, ProcError> {
         let range = format!("{:x}-{:x}", start.0, end.0);
-        let link = self.root.join(key.pid.to_string()).join("map_files").join(range);
-        let file = open_file(&link)?;
-        // After an exec the range may be another file's. How much of the path we see depends on
-        // roots and mounts, but its last part is the same.
-        let target = fs::read_link(&link)?.into_os_string().into_vec();
-        let target = Path::new(OsStr::from_bytes(target.strip_suffix(DELETED).unwrap_or(&target)));
-        if target.file_name() != path.file_name() {
-            return Err(ProcError::Gone);
-        }
+        let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;
         self.check(key)?;
         Ok(file)
     }
@@ -150,15 +129,6 @@ impl ProcSource {
     }
 }
 
-/// The text of `maps`, as many whole lines of it as may be read.
-fn maps_text(path: &Path) -> Result<Vec<u8>, ProcError> {
-    let mut text = Vec::new();
-    File::open(path)?.take(MAX_MAPS_BYTES).read_to_end(&mut text)?;
-    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-    text.truncate(end);
-    Ok(text)
-}
-
 /// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.
 fn executable(seen: &Path) -> Result<Executable, ProcError> {
     let link = seen.join("exe");
@@ -172,15 +142,14 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
         _ => (&*text, FileState::Linked),
     };
     let path = Path::new(OsStr::from_bytes(path));
-    let (device, inode) = kernel_identity(&file);
     let root = fs::read_link(seen.join("root"))?;
     let own_path = path.strip_prefix(&root).ok().filter(|_| root != Path::new("/"));
     Ok(Executable {
         path: path.into(),
         own_path: own_path.map(|own| Path::new("/").join(own).into()),
         state,
-        device,
-        inode,
+        device: kernel_device(file.dev()),
+        inode: file.ino(),
         mount_namespace: u32::try_from(fs::metadata(seen.join("ns/mnt"))?.ino()).unwrap_or_default(),
         truncated: false,
     })
@@ -190,20 +159,6 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
 fn is_named(name: &[u8], file: &fs::Metadata) -> bool {
     fs::metadata(OsStr::from_bytes(name))
         .is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()))
-}
-
-/// Device and inode number of an open file, as the kernel has them inside.
-///
-/// # Errors
-/// [`ProcError::Read`] if the file cannot be asked.
-pub(crate) fn kernel_inode(file: &File) -> Result<(u32, u64), ProcError> {
-    Ok(kernel_identity(&file.metadata()?))
-}
-
-fn kernel_identity(file: &fs::Metadata) -> (u32, u64) {
-    // Inside the kernel a device number has 12 bits of major and 20 of minor.
-    let device = (rustix::fs::major(file.dev()) << 20) | (rustix::fs::minor(file.dev()) & 0xf_ffff);
-    (device, file.ino())
 }
 
 fn comm(text: &[u8]) -> Comm {

@@ -1,17 +1,17 @@
 //! Reading the facts of mapped files.
 
 use std::collections::VecDeque;
+use std::fs::File;
 
-use pdata::{BuildId, FileFacts, MappedFile};
+use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
 use rustc_hash::FxHashMap;
 
 use super::FileRequest;
 use crate::elf;
-use crate::files::Location;
-use crate::procfs::open::open_file;
-use crate::procfs::source::{ProcError, ProcSource, kernel_inode};
+use crate::procfs::open::{is_file, open_file};
+use crate::procfs::source::{ProcError, ProcSource};
 
-/// Files whose facts are remembered at most, by build ID.
+/// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;
 
 /// How reading a file went. The names are the metric label `outcome`.
@@ -21,11 +21,11 @@ pub(crate) enum Outcome {
     Read,
     /// Read, and no ELF file.
     NotElf,
-    /// Gone, but a file with the same build ID had been read.
+    /// The same file had been read under another name; or it is gone, but one with its build ID had been read.
     Remembered,
     /// Gone before it was read, with the process that had it mapped.
     Gone,
-    /// What was found is another file by its build ID.
+    /// What was found is another file, by what the kernel knows it by or by its build ID.
     Replaced,
     /// Could not be read.
     Unreadable,
@@ -75,17 +75,22 @@ impl FileReader {
         request: &FileRequest,
         file: &MappedFile,
     ) -> Result<(FileFacts, Outcome), Outcome> {
-        let read = read_through_process(source, request, file)
-            .or_else(|lost| read_ourselves(file, lost))
-            .or_else(|lost| read_executed(request, file, lost));
+        if let Some(facts) = self.remembered.by_identity(file.identity) {
+            return Ok((facts.clone(), Outcome::Remembered));
+        }
+        let seen = file.own_path.as_ref().unwrap_or(&file.path);
+        // The mapped file itself; or what has its name, to the process and to us, if the kernel knows it by the same.
+        let read = read(source.open_mapped(request.process, request.range), file)
+            .or_else(|lost| or_first(read(source.open_as_seen(request.process, seen), file), lost))
+            .or_else(|lost| or_first(read(open_file(&file.path), file), lost));
         match read {
             Ok(facts) => {
-                self.remembered.push(&facts);
+                self.remembered.push(file.identity, &facts);
                 let outcome = if facts.segments.is_empty() { Outcome::NotElf } else { Outcome::Read };
                 Ok((facts, outcome))
             }
             // A copy will do: it differs in nothing but, if it has been stripped, its hash.
-            Err(lost) => match file.build_id.and_then(|id| self.remembered.get(id)) {
+            Err(lost) => match file.build_id.and_then(|id| self.remembered.by_build_id(id)) {
                 Some(facts) => Ok((facts.clone(), Outcome::Remembered)),
                 None => Err(lost),
             },
@@ -93,78 +98,59 @@ impl FileReader {
     }
 }
 
-/// Through the eyes of the process: the mapped file itself, or else what has its name there.
-fn read_through_process(
-    source: &ProcSource,
-    request: &FileRequest,
-    file: &MappedFile,
-) -> Result<FileFacts, Outcome> {
-    let mapped = match request.range {
-        Some(range) => read(source.open_mapped(request.process, range, &file.path), file),
-        None => Err(Outcome::Gone),
-    };
-    mapped.or_else(|lost| {
-        // What has the name of a deleted file can be known by a build ID only.
-        if request.deleted && file.build_id.is_none() {
-            return Err(lost);
-        }
-        read(source.open_as_seen(request.process, &file.path), file)
-    })
+/// Of two failures the one that says more.
+fn or_first(read: Result<FileFacts, Outcome>, lost: Outcome) -> Result<FileFacts, Outcome> {
+    read.map_err(|found| if lost == Outcome::Gone { found } else { lost })
 }
 
-/// Through our own: a process that has ended leaves its files behind, and the build ID proves that
-/// the name means the same file to us.
-fn read_ourselves(file: &MappedFile, lost: Outcome) -> Result<FileFacts, Outcome> {
-    if file.build_id.is_none() {
-        return Err(lost);
-    }
-    read(open_file(&file.path), file).map_err(|found| if lost == Outcome::Gone { found } else { lost })
-}
-
-/// Where the exec's own record says it is: the build ID proves it, or else the inode.
-fn read_executed(request: &FileRequest, file: &MappedFile, lost: Outcome) -> Result<FileFacts, Outcome> {
-    let Some(Location { path, inode }) = request.reading.executed.get() else { return Err(lost) };
-    let opened = open_file(path).and_then(|opened| {
-        let proven = file.build_id.is_some() || kernel_inode(&opened)? == *inode;
-        if proven { Ok(opened) } else { Err(ProcError::Gone) }
-    });
-    read(opened, file).map_err(|found| if lost == Outcome::Gone { found } else { lost })
-}
-
-fn read(opened: Result<std::fs::File, ProcError>, file: &MappedFile) -> Result<FileFacts, Outcome> {
+fn read(opened: Result<File, ProcError>, file: &MappedFile) -> Result<FileFacts, Outcome> {
     let mut opened = opened.map_err(|error| match error {
         ProcError::Gone | ProcError::Ended => Outcome::Gone,
         ProcError::Parse(_) | ProcError::Read(_) => Outcome::Unreadable,
     })?;
-    let facts = elf::read_facts(&mut opened).map_err(|error| {
-        tracing::debug!(path = %file.path.display(), %error, "cannot read a mapped file");
+    let unreadable = |error: std::io::Error| {
+        tracing::debug!(path = %file.path.display(), %error, "Cannot read a mapped file");
         Outcome::Unreadable
-    })?;
-    let same = file.build_id.is_none_or(|expected| facts.build_id == Some(expected));
-    if same { Ok(facts) } else { Err(Outcome::Replaced) }
+    };
+    let facts = elf::read_facts(&mut opened).map_err(unreadable)?;
+    // Asked last: if it is the file now, what was read is what it has had since it was met.
+    if !is_file(&opened, file).map_err(unreadable)? {
+        return Err(Outcome::Replaced);
+    }
+    let differs = |expected: BuildId| facts.build_id.is_some_and(|found| found != expected);
+    if file.build_id.is_some_and(differs) { Err(Outcome::Replaced) } else { Ok(facts) }
 }
 
-/// Facts by build ID; the oldest make room.
+/// Facts by what the kernel knows files by, and by build ID; the oldest make room.
 #[derive(Debug, Default)]
 struct Remembered {
-    by_build_id: FxHashMap<BuildId, FileFacts>,
-    order: VecDeque<BuildId>,
+    facts: FxHashMap<FileIdentity, FileFacts>,
+    by_build_id: FxHashMap<BuildId, FileIdentity>,
+    order: VecDeque<FileIdentity>,
 }
 
 impl Remembered {
-    fn get(&self, build_id: BuildId) -> Option<&FileFacts> {
-        self.by_build_id.get(&build_id)
+    fn by_identity(&self, identity: FileIdentity) -> Option<&FileFacts> {
+        self.facts.get(&identity)
     }
 
-    fn push(&mut self, facts: &FileFacts) {
-        let Some(build_id) = facts.build_id else { return };
-        if self.by_build_id.insert(build_id, facts.clone()).is_none() {
-            self.order.push_back(build_id);
+    fn by_build_id(&self, build_id: BuildId) -> Option<&FileFacts> {
+        self.by_identity(*self.by_build_id.get(&build_id)?)
+    }
+
+    fn push(&mut self, identity: FileIdentity, facts: &FileFacts) {
+        if self.facts.insert(identity, facts.clone()).is_none() {
+            self.order.push_back(identity);
+        }
+        if let Some(build_id) = facts.build_id {
+            self.by_build_id.insert(build_id, identity);
         }
         if self.order.len() > MAX_REMEMBERED
             && let Some(oldest) = self.order.pop_front()
+            && let Some(FileFacts { build_id: Some(build_id), .. }) = self.facts.remove(&oldest)
+            && self.by_build_id.get(&build_id) == Some(&oldest)
         {
-            self.by_build_id.remove(&oldest);
+            self.by_build_id.remove(&build_id);
         }
     }
 }

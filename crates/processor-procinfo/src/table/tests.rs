@@ -208,18 +208,6 @@ fn a_pid_in_use_again_proves_the_exit_of_its_last_owner() {
     assert!(table.get(process(7, 1)).is_none());
 }
 
-#[test]
-fn a_pid_belongs_to_the_process_that_had_it_at_the_time() {
-    let mut table = table(9);
-    table.enter(process(7, 1), AT(10), AT(10), || "old").unwrap();
-    table.exited(process(7, 1), AT(20));
-    assert_eq!(table.owner(Pid(7), AT(20)).map(|(_, held)| *held), Some("old"));
-    assert_eq!(table.owner(Pid(7), AT(21)).map(|(_, held)| *held), None);
-    table.enter(process(7, 2), AT(30), AT(30), || "new").unwrap();
-    assert_eq!(table.owner(Pid(7), AT(30)).map(|(_, held)| *held), Some("new"));
-    assert_eq!(table.owner(Pid(7), AT(15)).map(|(_, held)| *held), None, "not the new owner's");
-}
-
 fn census(began: u64, at: u64, processes: &[(ProcessKey, bool)]) -> Census {
     let entry = |&(process, exited): &(ProcessKey, bool)| CensusEntry { process, exited };
     let processes = processes.iter().map(entry).collect();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Batch, BootTime, Census, CensusEntry, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, FileOffset,
-    Frame, Image, ImageKey, ImageKind, KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid,
-    ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Stack, Tid, UnixNanos, Watermark,
+    Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Event, ExecCount, Image, ImageKey, ImageKind,
+    KTime, Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid, UnixNanos,
+    Watermark,
 };
 
 use super::world::executable;
@@ -40,32 +40,9 @@ fn seen(at: u64, image: ImageKey, path: &str) -> Event {
     process(at, image, ProcessTransition::Seen { executable, comm: Comm::default() })
 }
 
-fn mapping(at: u64, pid: u32, change: MappingChange) -> Event {
-    Event::Mapping(MappingEvent { at: AT(at), pid: Pid(pid), change })
-}
-
-fn record(start: u64, name: &str) -> MappingRecord {
-    let (start, end, file_offset) = (Pc(start), Pc(start + 10), FileOffset(0));
-    MappingRecord { start, end, file_offset, name: name.as_bytes().into(), build_id: None }
-}
-
-fn mapped(at: u64, pid: u32, start: u64, name: &str) -> Event {
-    mapping(at, pid, MappingChange::Mapped(record(start, name)))
-}
-
-fn sample(at: u64, key: ImageKey, pc: u64) -> Sample {
-    Sample {
-        measure: Measure::OnCpu { period: Duration::from_millis(10) },
-        at: AT(at),
-        key,
-        tid: Tid(99),
-        cpu: 0,
-        comm: Comm::default(),
-        cgroup: CgroupId(1),
-        running: Running::Program,
-        stack: Stack::new([Frame::exact(Pc(pc), Code::Unknown)]),
-        image: None,
-    }
+fn sample(at: u64, key: ImageKey) -> Sample {
+    let measure = Measure::OnCpu { period: Duration::from_millis(10) };
+    Sample { measure, at: AT(at), key, tid: Tid(99), ..Sample::default() }
 }
 
 /// A tracker, what it asks for, and the samples it has told.
@@ -87,14 +64,13 @@ impl Scene {
         let watermark = Watermark::before(AT(watermark));
         let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
         self.tracker.apply(&mut batch, &mut self.requests);
-        self.repairs.apply(watermark, &mut self.tracker, &mut self.requests);
+        self.repairs.apply(watermark, &mut self.tracker);
         batch.samples().cloned().collect()
     }
 
-    /// Tells one sample of that image at that address, after everything so far.
-    fn ask(&mut self, at: u64, key: ImageKey, pc: u64) -> (Option<String>, Option<String>) {
-        let told = self.batch(at + 1, vec![Event::Sample(sample(at, key, pc))]);
-        (path(&told[0]), backing(&told[0]))
+    /// Tells one sample of that image, after everything so far.
+    fn ask(&mut self, at: u64, key: ImageKey) -> Option<String> {
+        path(&self.batch(at + 1, vec![Event::Sample(sample(at, key))])[0])
     }
 
     /// What `/proc` has been asked about since this was last called.
@@ -122,104 +98,49 @@ fn path(sample: &Sample) -> Option<String> {
     }
 }
 
-fn backing(sample: &Sample) -> Option<String> {
-    let Code::Mapped(mapping) = &sample.stack.frames[0].code else { return None };
-    Some(mapping.backing.name().into_owned())
-}
-
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn snapshot(path: &str, mapping: &str) -> Snapshot {
-    let mappings = vec![record(100, mapping)];
-    Snapshot { executable: Some(executable(path)), comm: Comm::default(), mappings }
+fn snapshot(path: &str) -> Snapshot {
+    Snapshot { executable: Some(executable(path)), comm: Comm::default() }
 }
 
 #[test]
 fn an_unknown_process_is_looked_up_through_its_thread_and_known_from_then_on() {
     let (mut scene, key) = (Scene::new(), image(5, 1, 3));
-    assert_eq!(scene.ask(10, key, 105), (None, None));
+    assert_eq!(scene.ask(10, key), None);
     assert_eq!(scene.looked_up(), [ProcessRequest { image: key, tid: Tid(99) }]);
-    scene.answer(key, 20, Ok(snapshot("/bin/a", "/lib/a")));
-    assert_eq!(scene.ask(12, key, 105), (None, None), "events have not caught up with the answer");
+    scene.answer(key, 20, Ok(snapshot("/bin/a")));
+    assert_eq!(scene.ask(12, key), None, "events have not caught up with the answer");
     assert_eq!(scene.looked_up(), [], "asked once");
     scene.batch(21, vec![]);
-    assert_eq!(scene.ask(22, key, 105), (some("/bin/a"), some("/lib/a")));
+    assert_eq!(scene.ask(22, key), some("/bin/a"));
     let misses = Misses { process: 2, ..Misses::default() };
-    assert_eq!(scene.tally(), Tally { hits: 1, misses, unmapped: 1, ..Tally::default() });
+    assert_eq!(scene.tally(), Tally { hits: 1, misses, ..Tally::default() });
 }
 
 #[test]
 fn what_proc_shows_after_another_exec_is_not_taken_for_the_image_asked_about() {
     let (mut scene, key) = (Scene::new(), image(5, 1, 3));
-    scene.ask(10, key, 105);
-    scene.answer(key, 20, Ok(snapshot("/bin/b", "/lib/b")));
+    scene.ask(10, key);
+    scene.answer(key, 20, Ok(snapshot("/bin/b")));
     scene.batch(21, vec![exec(15, image(5, 1, 4), "/bin/b")]);
-    assert_eq!(scene.ask(22, key, 105), (None, None));
-    assert_eq!(scene.ask(23, image(5, 1, 4), 0).0, some("/bin/b"));
+    assert_eq!(scene.ask(22, key), None);
+    assert_eq!(scene.ask(23, image(5, 1, 4)), some("/bin/b"));
 }
 
 #[test]
 fn a_lost_exec_leaves_its_samples_without_image_rather_than_with_the_old_one() {
     let mut scene = Scene::new();
-    scene.batch(10, vec![seen(5, image(5, 1, 1), "/bin/old"), mapped(6, 5, 0, "/lib/old")]);
-    let cleared = mapping(11, 5, MappingChange::Cleared);
-    scene.batch(15, vec![cleared, mapped(12, 5, 0, "/lib/new")]);
+    scene.batch(10, vec![seen(5, image(5, 1, 1), "/bin/old")]);
     let lost = image(5, 1, 2);
-    assert_eq!(scene.ask(16, lost, 5), (None, some("/lib/new")), "the sideband still tells its mappings");
+    assert_eq!(scene.ask(16, lost), None);
     assert_eq!(scene.looked_up().len(), 1);
-    scene.answer(lost, 17, Ok(snapshot("/bin/new", "/lib/new")));
+    scene.answer(lost, 17, Ok(snapshot("/bin/new")));
     scene.batch(18, vec![]);
-    assert_eq!(scene.ask(19, lost, 5), (some("/bin/new"), some("/lib/new")));
+    assert_eq!(scene.ask(19, lost), some("/bin/new"));
     assert_eq!(scene.tally().misses, Misses { image: 1, ..Misses::default() });
-}
-
-#[test]
-fn without_its_cleared_record_an_exec_does_not_keep_the_old_mappings() {
-    let mut scene = Scene::new();
-    let (old, new) = (image(5, 1, 1), image(5, 1, 2));
-    scene.batch(10, vec![seen(5, old, "/bin/old"), mapped(6, 5, 0, "/lib/old")]);
-    scene.batch(20, vec![exec(15, new, "/bin/new")]);
-    assert_eq!(scene.ask(21, new, 5), (some("/bin/new"), None));
-    assert_eq!(scene.looked_up()[0].image, new);
-    assert_eq!(scene.ask(14, old, 5), (some("/bin/old"), some("/lib/old")), "a late sample of the old image");
-    // Had the record been late, not lost: what was mapped since belongs to the new image.
-    scene.batch(23, vec![mapping(12, 5, MappingChange::Cleared), mapped(13, 5, 50, "/lib/new")]);
-    assert_eq!(scene.ask(24, new, 55), (some("/bin/new"), some("/lib/new")));
-    assert_eq!(scene.ask(11, old, 5).1, some("/lib/old"));
-}
-
-#[test]
-fn mappings_of_an_image_never_known_are_forgotten_after_an_exec_without_its_cleared_record() {
-    let (mut scene, unknown) = (Scene::new(), image(5, 1, 1));
-    scene.ask(5, unknown, 0);
-    scene.batch(20, vec![mapped(6, 5, 0, "/lib/old"), exec(15, image(5, 1, 2), "/bin/new")]);
-    scene.tracker.acknowledge(Watermark::before(AT(20)));
-    assert!(scene.tracker.is_lean(), "{:?}", scene.tracker);
-}
-
-#[test]
-fn the_exec_count_of_mappings_is_put_right_by_each_exec() {
-    let mut scene = Scene::new();
-    scene.batch(10, vec![seen(5, image(5, 1, 1), "/bin/a"), mapped(6, 5, 0, "/lib/a")]);
-    // The record of the exec to the second image is lost, and so is its `Cleared`.
-    let third = image(5, 1, 3);
-    let cleared = mapping(20, 5, MappingChange::Cleared);
-    scene.batch(30, vec![cleared, mapped(21, 5, 0, "/lib/c"), exec(22, third, "/bin/c")]);
-    assert_eq!(scene.ask(31, third, 5), (some("/bin/c"), some("/lib/c")));
-}
-
-#[test]
-fn lost_mapping_records_are_noticed_by_a_leaf_without_mapping() {
-    let (mut scene, key) = (Scene::new(), image(5, 1, 1));
-    scene.batch(10, vec![seen(5, key, "/bin/a"), mapped(6, 5, 0, "/bin/a")]);
-    assert_eq!(scene.ask(12, key, 105), (some("/bin/a"), None));
-    assert_eq!(scene.looked_up().len(), 1);
-    scene.answer(key, 13, Ok(snapshot("/bin/a", "/lib/late")));
-    scene.batch(14, vec![]);
-    assert_eq!(scene.ask(15, key, 105).1, some("/lib/late"));
-    assert_eq!(scene.ask(16, key, 5).1, some("/bin/a"), "and nothing known is overridden");
 }
 
 #[test]
@@ -227,21 +148,21 @@ fn a_process_is_not_looked_up_for_ever() {
     let (mut scene, key) = (Scene::new(), image(5, 1, 1));
     let mut lookups = 0;
     for at in 0..100 {
-        scene.ask(10 + 2 * at, key, 0);
+        scene.ask(10 + 2 * at, key);
         for request in scene.looked_up() {
             lookups += 1;
             scene.answer(request.image, 10 + 2 * at, Err(ProcError::Gone));
         }
     }
     assert!((1..10).contains(&lookups), "{lookups}");
-    scene.ask(300, image(5, 1, 2), 0);
+    scene.ask(300, image(5, 1, 2));
     assert_eq!(scene.looked_up().len(), 1, "its next image is another matter");
 }
 
 #[test]
 fn an_unknown_process_that_proc_does_not_know_either_has_ended() {
     let (mut scene, key) = (Scene::new(), image(5, 1, 1));
-    scene.ask(10, key, 0);
+    scene.ask(10, key);
     scene.answer(key, 12, Err(ProcError::Ended));
     scene.batch(13, vec![]);
     assert_eq!(scene.tracker.counts(), (1, 1));
@@ -256,7 +177,7 @@ fn an_unknown_kernel_thread_is_its_name_and_follows_a_rename() {
     let thread = |at, name: &[u8; 4]| {
         let mut comm = Comm::default();
         comm.0[..4].copy_from_slice(name);
-        Sample { running: Running::KernelThread, comm, stack: Stack::default(), ..sample(at, key, 0) }
+        Sample { running: Running::KernelThread, comm, ..sample(at, key) }
     };
     let told = scene.batch(30, [thread(10, b"kwok"), thread(20, b"knew")].map(Event::Sample).to_vec());
     assert_eq!(told.iter().map(path).collect::<Vec<_>>(), [some("[kwok]"), some("[knew]")]);
@@ -273,8 +194,8 @@ fn a_rename_of_a_forked_kernel_thread_names_its_image() {
     let renamed = ProcessTransition::Rename { tid: Tid(5), comm: Comm(*b"kworker/0:1\0\0\0\0\0") };
     let fork = ProcessTransition::Fork { parent };
     scene.batch(20, vec![process(1, parent, seen), process(10, child, fork), process(11, child, renamed)]);
-    assert_eq!(scene.ask(21, child, 0).0, some("[kworker/0:1]"));
-    assert_eq!(scene.ask(22, parent, 0).0, some("[kthreadd]"));
+    assert_eq!(scene.ask(21, child), some("[kworker/0:1]"));
+    assert_eq!(scene.ask(22, parent), some("[kthreadd]"));
 }
 
 #[test]
@@ -283,9 +204,8 @@ fn a_fork_of_an_unknown_parent_is_counted_and_its_exec_finds_it() {
     scene.batch(11, vec![process(10, child, ProcessTransition::Fork { parent: image(2, 1, 4) })]);
     assert_eq!(scene.tally().misses, Misses { parent: 1, ..Misses::default() });
     let next = image(5, 9, 5);
-    let cleared = mapping(12, 5, MappingChange::Cleared);
-    scene.batch(20, vec![cleared, mapped(13, 5, 0, "/bin/a"), exec(14, next, "/bin/a")]);
-    assert_eq!(scene.ask(21, next, 5), (some("/bin/a"), some("/bin/a")));
+    scene.batch(20, vec![exec(14, next, "/bin/a")]);
+    assert_eq!(scene.ask(21, next), some("/bin/a"));
     assert_eq!(scene.looked_up(), []);
 }
 
@@ -299,20 +219,12 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
         interpreter: Some((*b"/bin/sh").into()),
     };
     scene.batch(20, vec![process(5, parent, exec), process(9, child, ProcessTransition::Fork { parent })]);
-    let told = scene.batch(30, vec![Event::Sample(sample(21, child, 0))]);
+    let told = scene.batch(30, vec![Event::Sample(sample(21, child))]);
     let image = told[0].image.as_ref().unwrap();
     let ImageKind::User { executable, script: Some(script) } = &image.kind else { panic!("{image:?}") };
     assert_eq!(&*executable.path, Path::new("/bin/dash"));
     assert_eq!((&*script.path, &*script.interpreter), (Path::new("./run.sh"), Path::new("/bin/sh")));
     assert_eq!((image.key, image.created), (child, UnixNanos::from_nanos(1_009)));
-}
-
-#[test]
-fn mappings_of_a_process_that_is_not_known_are_counted() {
-    let mut scene = Scene::new();
-    scene.batch(20, vec![mapped(10, 5, 0, "/bin/a"), process(11, image(5, 1, 1), ProcessTransition::Exit)]);
-    scene.batch(21, vec![mapped(20, 5, 0, "/bin/a")]);
-    assert_eq!(scene.tally().unowned, 2, "one before anything was known of the pid, one after its exit");
 }
 
 #[test]
@@ -322,7 +234,7 @@ fn processes_whose_exit_and_end_were_lost_are_forgotten_once_a_census_lacks_them
     scene.batch(20, vec![exec(10, lost, "/lost"), exec(11, left, "/left")]);
     let processes = [CensusEntry { process: left.process, exited: false }].into();
     let census = Census { at: AT(40), began: AT(30), processes, unidentified: Box::default() };
-    scene.batch(50, vec![Event::Sample(sample(39, lost, 5)), Event::Census(Arc::new(census))]);
+    scene.batch(50, vec![Event::Sample(sample(39, lost)), Event::Census(Arc::new(census))]);
     let tally = scene.tally();
     assert_eq!((tally.hits, tally.reconciled, tally.lost_exits), (1, 1, 0));
     scene.tracker.acknowledge(Watermark::before(AT(50)));

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdata::{
-    Backing, Batch, ClockOffset, Code, Event, Frame, ImageKind, KTime, ProcessKey, ProcessTransition, Sample,
-    Watermark,
-};
+use pdata::{Batch, ClockOffset, Event, ImageKind, KTime, ProcessKey, ProcessTransition, Sample, Watermark};
 use proptest::prelude::*;
 
 use super::world::{Op, Told, Truth, World, op};
@@ -116,21 +113,9 @@ fn told(sample: &Sample) -> Option<String> {
     }
 }
 
-fn mapped(sample: &Sample) -> Vec<Option<String>> {
-    let name = |frame: &Frame| match &frame.code {
-        Code::Mapped(mapping) => match &mapping.backing {
-            Backing::File(file) => Some(file.path.display().to_string()),
-            other => panic!("{} is no file", other.name()),
-        },
-        _ => None,
-    };
-    sample.stack.frames.iter().map(name).collect()
-}
-
 proptest! {
-    /// Every event in time: each sample is told its own executable and the mapping of every frame,
-    /// whatever its process has become since, and however often its pid is used again. Only those
-    /// processes, images and mappings are held that the acknowledged watermark has not passed.
+    /// Every event in time: each sample is told its own executable, whatever its process has become since, and however often its
+    /// pid is used again. Only those processes and images are held that the acknowledged watermark has not passed.
     #[test]
     fn every_sample_is_told_the_truth(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
         let mut delivery = Delivery::new(&unlimited());
@@ -141,7 +126,6 @@ proptest! {
             let samples = delivery.deliver(&Round { ops: Vec::new(), ..round.clone() }, |_| false);
             for (sample, truth) in samples {
                 prop_assert_eq!(told(&sample), Some(truth.executable));
-                prop_assert_eq!(mapped(&sample), truth.mappings);
             }
             // An end told in this batch, and acknowledged by then, is seen at the next acknowledgement.
             delivery.tracker.acknowledge(Watermark::before(delivery.acked));
@@ -172,7 +156,6 @@ proptest! {
                 late += u64::from(sample.at < before);
                 if sample.at >= delivery.acked {
                     prop_assert_eq!(told(&sample), Some(truth.executable));
-                    prop_assert_eq!(mapped(&sample), truth.mappings);
                     hits += 1;
                 } else if let Some(executable) = told(&sample) {
                     prop_assert_eq!(executable, truth.executable);

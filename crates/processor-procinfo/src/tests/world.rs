@@ -4,16 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use pdata::{
-    BootTime, CgroupId, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame, ImageKey,
-    KTime, MappingChange, MappingEvent, MappingRecord, Measure, Pc, Pid, ProcessEvent, ProcessKey,
-    ProcessTransition, Running, Sample, Tid,
+    BootTime, Comm, Event, ExecCount, Executable, FileState, ImageKey, KTime, Measure, Pid, ProcessEvent,
+    ProcessKey, ProcessTransition, Running, Sample, Tid,
 };
 use proptest::prelude::*;
 
 /// Pids there are: few, so that they are used again all the time.
 const PIDS: u32 = 4;
-/// Address space of a process, in pages.
-const PAGES: usize = 12;
 
 /// What happens next; a number chooses the process among those that there are.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +18,8 @@ pub(super) enum Op {
     /// A process that was there before the agent is found by the snapshot.
     Start,
     Fork(usize),
-    /// With so many mappings, and samples inside `execve`.
-    Exec(usize, usize, bool),
-    Map(usize, usize, usize),
+    /// With or without a sample inside `execve`.
+    Exec(usize, bool),
     Sample(usize),
     Exit(usize),
     Free(usize),
@@ -34,8 +30,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => Just(Op::Start),
         4 => process.clone().prop_map(Op::Fork),
-        3 => (process.clone(), 0..4_usize, any::<bool>()).prop_map(|(p, maps, sampled)| Op::Exec(p, maps, sampled)),
-        3 => (process.clone(), 0..PAGES - 1, 1..5_usize).prop_map(|(p, start, len)| Op::Map(p, start, len)),
+        3 => (process.clone(), any::<bool>()).prop_map(|(p, sampled)| Op::Exec(p, sampled)),
         8 => process.clone().prop_map(Op::Sample),
         3 => process.clone().prop_map(Op::Exit),
         3 => process.prop_map(Op::Free),
@@ -46,8 +41,6 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) executable: String,
-    /// Name of what each frame is in, leaf first.
-    pub(super) mappings: Vec<Option<String>>,
 }
 
 /// An event and, for a sample, its truth.
@@ -61,7 +54,6 @@ pub(super) struct Told {
 struct Process {
     image: ImageKey,
     executable: String,
-    pages: [Option<String>; PAGES],
     exited: bool,
 }
 
@@ -89,12 +81,7 @@ impl World {
         match op {
             Op::Start => self.start(),
             Op::Fork(chosen) => self.fork(chosen),
-            Op::Exec(chosen, maps, sampled) => self.exec(chosen, maps, sampled),
-            Op::Map(chosen, start, len) => {
-                if let Some(index) = self.choose(chosen, false) {
-                    self.map(index, start, len);
-                }
-            }
+            Op::Exec(chosen, sampled) => self.exec(chosen, sampled),
             Op::Sample(chosen) => {
                 if let Some(index) = self.choose(chosen, false).or_else(|| self.choose(chosen, true)) {
                     self.sample(index, false);
@@ -150,11 +137,6 @@ impl World {
         self.tell(Event::Process(ProcessEvent { at, image, transition }));
     }
 
-    fn mapping_event(&mut self, index: usize, change: MappingChange) {
-        let (at, pid) = (self.tick(), self.processes[index].image.process.pid);
-        self.tell(Event::Mapping(MappingEvent { at, pid, change }));
-    }
-
     fn free_pid(&self) -> Option<Pid> {
         let taken = |pid| self.processes.iter().any(|process| process.image.process.pid == pid);
         (1..=PIDS).map(Pid).find(|&pid| !taken(pid))
@@ -165,7 +147,7 @@ impl World {
         let start_time = BootTime::from_nanos(self.now);
         let image = ImageKey { process: ProcessKey { pid, start_time }, exec_count: ExecCount(7) };
         let executable = self.name("bin");
-        self.processes.push(Process { image, executable, pages: Default::default(), exited: false });
+        self.processes.push(Process { image, executable, exited: false });
         self.seen(self.processes.len() - 1);
     }
 
@@ -183,18 +165,13 @@ impl World {
         self.process_event(self.processes.len() - 1, ProcessTransition::Fork { parent });
     }
 
-    /// As the kernel does it: the old mappings go, the count rises, the new mappings come, and the
-    /// exec's own record comes last.
-    fn exec(&mut self, chosen: usize, maps: usize, sampled: bool) {
+    /// As the kernel does it: the count rises, and the exec's own record comes last.
+    fn exec(&mut self, chosen: usize, sampled: bool) {
         let Some(index) = self.choose(chosen, false) else { return };
-        self.mapping_event(index, MappingChange::Cleared);
         let name = self.name("bin");
         let process = &mut self.processes[index];
         process.image.exec_count.0 += 1;
-        (process.executable, process.pages) = (name, Default::default());
-        for map in 0..maps {
-            self.map(index, 3 * map, 2);
-        }
+        process.executable = name;
         if sampled {
             self.seen(index);
             self.sample(index, true);
@@ -205,39 +182,18 @@ impl World {
         self.process_event(index, ProcessTransition::Exec { executable, comm, filename, interpreter: None });
     }
 
-    fn map(&mut self, index: usize, start: usize, len: usize) {
-        let (name, end) = (self.name("lib"), (start + len).min(PAGES));
-        for page in start..end {
-            self.processes[index].pages[page] = Some(name.clone());
-        }
-        let record = MappingRecord {
-            start: Pc(start as u64),
-            end: Pc(end as u64),
-            file_offset: FileOffset(0),
-            name: name.into_bytes().into(),
-            build_id: None,
-        };
-        self.mapping_event(index, MappingChange::Mapped(record));
-    }
-
     fn sample(&mut self, index: usize, in_execve: bool) {
         let at = self.tick();
         let process = &self.processes[index];
-        let pages = if in_execve { &[] } else { &process.pages[..] };
-        let frames = (0..).map(Pc).zip(pages).map(|(pc, _)| Frame::exact(pc, Code::Unknown));
         let sample = Sample {
             measure: Measure::OnCpu { period: Duration::from_millis(10) },
             at,
             key: process.image,
             tid: Tid(process.image.process.pid.0),
-            cpu: 0,
-            comm: Comm::default(),
-            cgroup: CgroupId(1),
             running: if in_execve { Running::Execve } else { Running::Program },
-            stack: frames.collect(),
-            image: None,
+            ..Sample::default()
         };
-        let truth = Truth { executable: process.executable.clone(), mappings: pages.to_vec() };
+        let truth = Truth { executable: process.executable.clone() };
         self.told.push(Told { event: Event::Sample(sample), truth: Some(truth) });
     }
 }

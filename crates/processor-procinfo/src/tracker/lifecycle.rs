@@ -11,10 +11,9 @@ use pdata::{
 
 use super::Tracker;
 use crate::process::Process;
-use crate::reader::{ProcessRequest, Reads};
 
 impl Tracker {
-    pub(super) fn process_event(&mut self, event: &ProcessEvent, reads: &mut impl Reads) {
+    pub(super) fn process_event(&mut self, event: &ProcessEvent) {
         let (key, at) = (event.image, event.at);
         match &event.transition {
             ProcessTransition::Seen { executable, comm } => {
@@ -26,8 +25,7 @@ impl Tracker {
             }
             ProcessTransition::Exec { executable, filename, interpreter, .. } => {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
-                self.exec(key, at, user(executable, script), reads);
-                self.files.executed(executable, key.process, reads);
+                self.exec(key, at, user(executable, script));
             }
             ProcessTransition::Fork { parent } => self.fork(key, at, *parent),
             ProcessTransition::Rename { tid, comm } => self.rename(key, *tid, *comm),
@@ -48,7 +46,7 @@ impl Tracker {
     /// The process, which may be new; `None` if it has been forgotten.
     pub(super) fn enter(&mut self, key: ImageKey, began: KTime, at: KTime) -> Option<&mut Process> {
         let clock = self.clock;
-        let make = || Process::new(clock.unix_from_boot(key.process.start_time), key.exec_count);
+        let make = || Process::new(clock.unix_from_boot(key.process.start_time));
         let entered = self.table.enter(key.process, began, at, make)?;
         self.tally.lost_exits += u64::from(entered.lost_exit);
         Some(entered.held)
@@ -58,39 +56,26 @@ impl Tracker {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image { key, created: process.created, kind });
         let replaced = process.images.see(key.exec_count, image);
-        process.mappings.seen(key.exec_count);
         if let Some(at) = replaced {
             self.replaced.push(at, key.process);
         }
     }
 
-    fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind, reads: &mut impl Reads) {
+    fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image { key, created: process.created, kind });
-        let replaced = process.images.begin(key.exec_count, at, image);
-        let newest = !process.images.has_newer(key.exec_count);
-        let mapped = !newest || process.mappings.exec(key.exec_count, at);
-        // Without its `Cleared`, the exec itself may have replaced mappings of which no image was known.
-        if let Some(at) = replaced.or((!mapped).then_some(at)) {
+        if let Some(at) = process.images.begin(key.exec_count, at, image) {
             self.replaced.push(at, key.process);
-        }
-        if !mapped {
-            self.ask_repair(ProcessRequest { image: key, tid: Tid(key.process.pid.0) }, reads);
         }
     }
 
     fn fork(&mut self, key: ImageKey, at: KTime, parent: ImageKey) {
         let parents = self.table.get(parent.process);
         let image = parents.and_then(|process| process.images.get(parent.exec_count)).cloned();
-        let mappings = parents.and_then(|process| process.mappings.inherit(parent.exec_count, at));
         if image.is_none() {
             self.tally.misses.parent += 1;
         }
         let Some(child) = self.enter(key, at, at) else { return };
-        // A fork told late finds mappings that are newer than what it would inherit.
-        if let Some(mappings) = mappings.filter(|_| child.mappings.is_empty()) {
-            child.mappings = mappings;
-        }
         if let Some(image) = image {
             let image = Image { key, created: child.created, kind: image.kind.clone() };
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {

@@ -27,11 +27,11 @@ impl Repairs {
     }
 
     /// Applies the answers with which events have caught up.
-    pub(crate) fn apply(&mut self, watermark: Watermark, tracker: &mut Tracker, reads: &mut impl Reads) {
+    pub(crate) fn apply(&mut self, watermark: Watermark, tracker: &mut Tracker) {
         while self.waiting.front().is_some_and(|answer| watermark.covers(answer.before))
             && let Some(answer) = self.waiting.pop_front()
         {
-            metrics::repair(tracker.repair(&answer, reads));
+            metrics::repair(tracker.repair(&answer));
         }
     }
 }
@@ -50,7 +50,7 @@ impl Tracker {
     }
 
     /// Uses an answer. Returns what came of it, the metric label `outcome`.
-    fn repair(&mut self, answer: &ProcessAnswer, reads: &mut impl Reads) -> &'static str {
+    fn repair(&mut self, answer: &ProcessAnswer) -> &'static str {
         let image = answer.image;
         let running = self.table.is_running(image.process);
         let Some(process) = self.table.get_mut(image.process) else { return "exited" };
@@ -61,7 +61,7 @@ impl Tracker {
             _ if !running => "exited",
             _ if execed => "execed",
             Ok(snapshot) => {
-                self.fill(image, snapshot, reads);
+                self.fill(image, snapshot);
                 "repaired"
             }
             Err(ProcError::Ended) => {
@@ -81,16 +81,11 @@ impl Tracker {
     }
 
     /// Adds what `/proc` showed of an image, where nothing is known.
-    fn fill(&mut self, image: ImageKey, snapshot: &Snapshot, reads: &mut impl Reads) {
+    fn fill(&mut self, image: ImageKey, snapshot: &Snapshot) {
         let kind = match &snapshot.executable {
             Some(executable) => user(executable, None),
             None => ImageKind::Kernel(snapshot.comm),
         };
         self.seen(image, KTime::ZERO, kind);
-        let (files, records) = (&mut self.files, snapshot.mappings.iter());
-        let mappings = records.map(|record| files.mapping(record, image.process, reads));
-        if let Some(process) = self.table.get_mut(image.process) {
-            process.mappings.fill(image.exec_count, mappings);
-        }
     }
 }

@@ -29,10 +29,6 @@ pub(super) struct Facts {
     pub(super) max_stack: Option<u64>,
     pub(super) unprivileged_bpf_disabled: Option<u64>,
     pub(super) bpf_stats: Option<u64>,
-    /// KiB of perf rings that a user may lock, on each CPU.
-    pub(super) mlock_kb: Option<u64>,
-    /// Bytes that this process may lock; `None` for any number.
-    pub(super) memlock: Option<u64>,
     /// Descriptors that this process may have, once it has raised its limit; `None` for any number.
     pub(super) descriptors: Option<u64>,
     pub(super) cpus: usize,
@@ -54,8 +50,6 @@ impl Facts {
             max_stack: setting("kernel/perf_event_max_stack"),
             unprivileged_bpf_disabled: setting("kernel/unprivileged_bpf_disabled"),
             bpf_stats: setting("kernel/bpf_stats_enabled"),
-            mlock_kb: setting("kernel/perf_event_mlock_kb"),
-            memlock: getrlimit(Resource::Memlock).current,
             descriptors: getrlimit(Resource::Nofile).maximum,
             cpus: cpus::online().map_or(1, |cpus| cpus.len()),
         }

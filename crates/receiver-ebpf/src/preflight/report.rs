@@ -2,16 +2,12 @@
 
 use std::error::Error;
 
-use pdata::KTime;
-
 use super::facts::Facts;
 use super::{
-    CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE,
-    OLDEST_KERNEL,
+    CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, OLDEST_KERNEL,
 };
 use crate::error::StartError;
 use crate::loader::{Programs, ring_bytes};
-use crate::sideband::{RING_BYTES, Sideband};
 
 /// The deepest stack that a sample holds, and the kernel's default.
 const MAX_STACK: u64 = 127;
@@ -41,14 +37,13 @@ pub struct Finding {
 }
 
 /// Looks at the kernel, its settings and this process's privileges; if nothing speaks against it, has the kernel verify
-/// every BPF program and opens perf's stream of one CPU. Nothing is left behind.
+/// every BPF program. Nothing is left behind.
 #[must_use]
 pub fn report() -> Vec<Finding> {
     let facts = Facts::read();
     let mut findings = assess(&facts);
     if findings.iter().all(|finding| finding.verdict != Verdict::Fails) {
         findings.push(attempt("BPF programs", "loaded and verified", Programs::load(facts.cpus).map(drop)));
-        findings.push(attempt("perf events", "opened on CPU 0", Sideband::open(&[0], KTime::ZERO).map(drop)));
     }
     findings
 }
@@ -125,7 +120,6 @@ fn assess(facts: &Facts) -> Vec<Finding> {
         ),
         statistics(facts),
         descriptors(facts),
-        memlock(facts),
         rings(facts),
     ]
 }
@@ -211,26 +205,6 @@ fn statistics(facts: &Facts) -> Finding {
     .fix("sysctl kernel.bpf_stats_enabled=1 if they are wanted (metrics at level detailed)")
 }
 
-/// perf's rings are locked memory, of which each user has some on each CPU, then this process's limit.
-fn memlock(facts: &Facts) -> Finding {
-    let name = "locked memory";
-    let per_cpu = RING_BYTES as u64 + rustix::param::page_size() as u64;
-    let (cpus, needed) = (facts.cpus as u64, per_cpu.saturating_mul(facts.cpus as u64));
-    if facts.has(CAP_IPC_LOCK) || facts.paranoid.is_some_and(|level| level < 0) {
-        return finding(name, Verdict::Works, "not bounded");
-    }
-    let allowed = facts.mlock_kb.unwrap_or_default().saturating_mul(1024).saturating_mul(cpus);
-    let allowed = facts.memlock.map(|own| own.saturating_add(allowed));
-    let amounts =
-        |allowed: u64| format!("perf's rings take {} KiB of {} KiB allowed", needed >> 10, allowed >> 10);
-    match allowed {
-        None => finding(name, Verdict::Works, "not bounded"),
-        Some(allowed) if needed <= allowed => finding(name, Verdict::Works, &amounts(allowed)),
-        Some(allowed) => finding(name, Verdict::Fails, &amounts(allowed))
-            .fix("grant CAP_IPC_LOCK, or raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=) or kernel.perf_event_mlock_kb"),
-    }
-}
-
 fn descriptors(facts: &Facts) -> Finding {
     let (name, needed) = ("file descriptors", super::descriptors(facts.cpus));
     let of = |allowed: u64| format!("{needed} are needed for {} CPUs, and {allowed} allowed", facts.cpus);
@@ -244,8 +218,7 @@ fn descriptors(facts: &Facts) -> Finding {
 
 fn rings(facts: &Facts) -> Finding {
     let bpf = u64::from(ring_bytes(facts.cpus));
-    let perf = RING_BYTES as u64 * facts.cpus as u64;
-    let found = format!("{} MiB of the kernel's memory for {} CPUs", (bpf + perf) >> 20, facts.cpus);
+    let found = format!("{} MiB of the kernel's memory for {} CPUs", bpf >> 20, facts.cpus);
     finding("rings", Verdict::Works, &found)
 }
 
@@ -255,8 +228,7 @@ mod tests {
 
     /// A machine on which everything works, without being root.
     fn facts() -> Facts {
-        let capabilities =
-            [CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_IPC_LOCK, CAP_SYS_ADMIN];
+        let capabilities = [CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN];
         Facts {
             proc: true,
             mappings_tree: Some(true),
@@ -269,8 +241,6 @@ mod tests {
             max_stack: Some(127),
             unprivileged_bpf_disabled: Some(2),
             bpf_stats: Some(0),
-            mlock_kb: Some(516),
-            memlock: Some(8 << 20),
             descriptors: Some(1024),
             cpus: 2,
         }
@@ -303,17 +273,6 @@ mod tests {
             (Facts { capabilities: without(CAP_SYS_PTRACE), ..facts() }, "CAP_SYS_PTRACE", Limits),
             (Facts { capabilities: without(CAP_DAC_READ_SEARCH), ..facts() }, "CAP_DAC_READ_SEARCH", Limits),
             (Facts { capabilities: without(CAP_SYS_ADMIN), ..facts() }, "BPF statistics", Limits),
-            (
-                Facts {
-                    capabilities: without(CAP_IPC_LOCK),
-                    cpus: 64,
-                    memlock: Some(0),
-                    mlock_kb: Some(1),
-                    ..facts()
-                },
-                "locked memory",
-                Fails,
-            ),
         ] {
             assert_eq!(troubles(&facts), [(name.to_owned(), verdict)]);
         }
@@ -326,25 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rings_lock_is_compared_with_what_may_be_locked() {
-        let bounded = |mlock_kb, memlock| Facts {
-            capabilities: facts().capabilities & !(1 << CAP_IPC_LOCK),
-            mlock_kb,
-            memlock,
-            ..facts()
-        };
-        assert_eq!(troubles(&bounded(Some(516), Some(0))), []);
-        assert_eq!(troubles(&bounded(Some(0), Some(2 << 20))), []);
-        assert_eq!(troubles(&bounded(Some(0), None)), []);
-        assert_eq!(troubles(&bounded(Some(0), Some(1 << 20))).len(), 1);
-        assert_eq!(troubles(&Facts { paranoid: Some(-1), ..bounded(Some(0), Some(0)) }), []);
-    }
-
-    #[test]
     #[ignore = "needs root: loads BPF programs"]
     fn this_machine_can_run_the_agent() {
         let findings = report();
         assert!(findings.iter().all(|finding| finding.verdict != Verdict::Fails), "{findings:#?}");
-        assert!(findings.iter().any(|finding| finding.name == "perf events"), "{findings:#?}");
+        assert!(findings.iter().any(|finding| finding.name == "BPF programs"), "{findings:#?}");
     }
 }

@@ -6,8 +6,6 @@ use pdata::{Batch, Event, Frame, ProcessTransition};
 
 /// What an event that names an executable holds beside itself. An estimate, on the high side.
 const EXECUTABLE: usize = 256;
-/// What a mapping event holds beside itself, likewise.
-const MAPPING: usize = 64;
 
 /// Bytes that go when the batch goes, nearly: what it shares with others (images, mappings) not included.
 /// Never zero.
@@ -23,7 +21,6 @@ pub(super) fn weight_of(events: &[Event]) -> usize {
             ProcessTransition::Seen { .. } | ProcessTransition::Exec { .. } => EXECUTABLE,
             _ => 0,
         },
-        Event::Mapping(_) => MAPPING,
         Event::Loss(_) => 0,
         Event::Census(census) => size_of_val(&*census.processes),
     };

@@ -1,0 +1,191 @@
+//! The files that samples refer to by number, and the mappings made of them.
+
+use std::sync::Arc;
+
+use pdata::{AddressKind, Backing, Code, FileOffset, Frame, MappedFile, Mapping, Pc, ProcessKey, Sample};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::abi::{self, FileKey, SampleMapping};
+use crate::decode::{AnnouncedFile, RawFrame, RawSample};
+
+/// Files known at most, as many as the kernel side remembers to have announced.
+const MAX_FILES: usize = 8192;
+/// Bytes of their paths at most: whoever maps files chooses how long their names are.
+const MAX_PATH_BYTES: usize = 4 << 20;
+/// Mappings of either generation: see [`Mappings`].
+const MAX_MAPPINGS: usize = 8192;
+/// Mappings that most samples have at most.
+const USUAL_MAPPINGS: usize = 8;
+
+/// Every file that has been announced and not forgotten.
+///
+/// Bounded whatever users map: the files longest unused are forgotten, and the kernel side is to forget them too, so that it
+/// announces them again should they come back.
+#[derive(Debug)]
+pub(crate) struct Files {
+    by_id: FxHashMap<u64, Known>,
+    by_key: FxHashMap<FileKey, u64>,
+    path_bytes: usize,
+    mappings: Mappings,
+    vdso: Backing,
+    /// Counts samples: when each file was last used.
+    now: u64,
+    forgotten: Vec<FileKey>,
+    unknown: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    key: FileKey,
+    backing: Backing,
+    path_bytes: usize,
+    used: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            by_id: FxHashMap::default(),
+            by_key: FxHashMap::default(),
+            path_bytes: 0,
+            mappings: Mappings::default(),
+            vdso: Backing::Special("[vdso]".into()),
+            now: 0,
+            forgotten: Vec::new(),
+            unknown: 0,
+        }
+    }
+}
+
+impl Files {
+    /// Takes in a file. One that is known, announced again because the kernel side had to forget it, stays the same file.
+    pub(crate) fn announce(&mut self, announced: AnnouncedFile) {
+        let AnnouncedFile { id, key, file, nowhere } = announced;
+        let path_bytes = file.path.as_os_str().len();
+        let known = self.by_key.get(&key).and_then(|id| self.by_id.get(id));
+        let backing = match known.map(|known| &known.backing) {
+            Some(Backing::File(same)) if same.build_id == file.build_id => Backing::File(Arc::clone(same)),
+            _ => backing(file, nowhere),
+        };
+        self.path_bytes += path_bytes;
+        if let Some(before) = self.by_id.insert(id, Known { key, backing, path_bytes, used: self.now }) {
+            self.path_bytes -= before.path_bytes;
+        }
+        self.by_key.insert(key, id);
+        if self.by_id.len() > MAX_FILES || self.path_bytes > MAX_PATH_BYTES {
+            self.forget_older_half();
+        }
+    }
+
+    /// The sample, with its mappings in the place of their numbers.
+    pub(crate) fn resolve(&mut self, raw: RawSample) -> Sample {
+        let RawSample { mut sample, kernel, user, mappings } = raw;
+        self.now += 1;
+        let mappings: SmallVec<[_; USUAL_MAPPINGS]> =
+            mappings.iter().map(|mapping| self.mapping(mapping, sample.key.process)).collect();
+        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth, pc, Code::Kernel));
+        let user = user.iter().enumerate().map(|(depth, &RawFrame { pc, mapping })| {
+            let mapping = mapping.and_then(|index| mappings.get(index)?.as_ref());
+            frame(depth, pc, mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))))
+        });
+        sample.stack = kernel.chain(user).collect();
+        sample
+    }
+
+    /// Files that the kernel side is to forget, since they have been forgotten here.
+    pub(crate) fn take_forgotten(&mut self) -> Vec<FileKey> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Mappings whose file was not known, since this was last called.
+    pub(crate) fn take_unknown(&mut self) -> u64 {
+        std::mem::take(&mut self.unknown)
+    }
+
+    fn mapping(&mut self, raw: &SampleMapping, process: ProcessKey) -> Option<Arc<Mapping>> {
+        let backing = match raw.file {
+            abi::MAPPED_UNANNOUNCED => return None,
+            abi::MAPPED_ANONYMOUS => {
+                return Some(self.mappings.get(raw, process, &Backing::Anonymous(process)));
+            }
+            abi::MAPPED_VDSO => &self.vdso,
+            id => match self.by_id.get_mut(&id) {
+                Some(known) => {
+                    known.used = self.now;
+                    &known.backing
+                }
+                None => {
+                    self.unknown += 1;
+                    return None;
+                }
+            },
+        };
+        Some(self.mappings.get(raw, ProcessKey::default(), backing))
+    }
+
+    fn forget_older_half(&mut self) {
+        // Numbers count up: of files used at one time the older ones go.
+        let mut ages: Vec<_> = self.by_id.iter().map(|(&id, known)| (known.used, id)).collect();
+        let middle = ages.len() / 2;
+        let (older, ..) = ages.select_nth_unstable(middle);
+        for &mut (_, id) in older {
+            let Some(known) = self.by_id.remove(&id) else { continue };
+            self.path_bytes -= known.path_bytes;
+            // It may have been announced again since, under another number.
+            if self.by_key.get(&known.key) == Some(&id) {
+                self.by_key.remove(&known.key);
+                self.forgotten.push(known.key);
+            }
+        }
+    }
+}
+
+/// A frame of one of a sample's two stacks. Both leaves were read from registers: passing from user to kernel code is no call.
+fn frame(depth: usize, pc: Pc, code: Code) -> Frame {
+    let kind = if depth == 0 { AddressKind::Exact } else { AddressKind::Return };
+    Frame { pc, kind, code, lines: None }
+}
+
+fn backing(file: MappedFile, nowhere: bool) -> Backing {
+    // Shared anonymous memory and the like: the kernel gives it a file with a name of its own making.
+    if nowhere && !file.path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
+        return Backing::Special(file.path.to_string_lossy().into());
+    }
+    Backing::File(Arc::new(file))
+}
+
+/// Mappings met lately, so that samples share them. When the younger generation is full it becomes the older one, which is dropped.
+#[derive(Debug, Default)]
+struct Mappings {
+    younger: FxHashMap<MappingKey, Arc<Mapping>>,
+    older: FxHashMap<MappingKey, Arc<Mapping>>,
+}
+
+/// A mapping, and for anonymous memory whose it is.
+type MappingKey = (SampleMapping, ProcessKey);
+
+impl Mappings {
+    fn get(&mut self, raw: &SampleMapping, process: ProcessKey, backing: &Backing) -> Arc<Mapping> {
+        let key = (*raw, process);
+        if let Some(known) = self.younger.get(&key) {
+            return Arc::clone(known);
+        }
+        if self.younger.len() >= MAX_MAPPINGS {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        let mapping = self.older.remove(&key).unwrap_or_else(|| {
+            Arc::new(Mapping {
+                start: Pc(raw.start),
+                end: Pc(raw.end),
+                file_offset: FileOffset(raw.file_offset),
+                backing: backing.clone(),
+            })
+        });
+        self.younger.insert(key, Arc::clone(&mapping));
+        mapping
+    }
+}
+
+#[cfg(test)]
+mod tests;
