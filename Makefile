@@ -24,6 +24,8 @@ lint:
 	@scripts/setup.sh build
 	scripts/markdown-lines.py $$(git ls-files '*.md')
 	cargo fmt --all --check
+	scripts/module-circles.py --self-test
+	scripts/module-circles.py
 	cargo clippy --workspace --all-targets -- -D warnings
 
 # Cost per event of each stage, on one core.

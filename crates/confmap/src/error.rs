@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::fault::Faults;
-use crate::location::SETTING_FLAG;
+use crate::flag::SETTING_FLAG;
 
 /// Why there is no configuration to go by.
 #[derive(Debug, Error)]

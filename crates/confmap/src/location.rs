@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::file::read_file;
+use crate::flag::SETTING_FLAG;
 use crate::scheme::is_scheme;
-
-/// The flag that sets one key.
-pub const SETTING_FLAG: &str = "--set";
 
 /// One source of configuration, as `--config` or `--set` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]

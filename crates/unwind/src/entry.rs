@@ -2,9 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::cie::Cie;
 use crate::cursor::{ABSOLUTE, Cursor};
 use crate::elf::Section;
-use crate::interpret::{Program, State};
+use crate::interpret::Program;
+use crate::state::State;
 use crate::window::{Budget, Window};
 use crate::{ByteSource, Machine, UnwindError};
 
@@ -18,27 +20,6 @@ const MAX_CIES: usize = 256;
 pub(crate) enum Dialect {
     EhFrame,
     DebugFrame,
-}
-
-/// What the functions of one CIE share.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cie {
-    pub(crate) code_factor: u64,
-    pub(crate) data_factor: i64,
-    /// How addresses are encoded.
-    pub(crate) encoding: u8,
-    /// Whether FDEs have a length of augmentation data.
-    augmented: bool,
-    pub(crate) signal: bool,
-    /// State at the first instruction.
-    pub(crate) initial: State,
-}
-
-impl Cie {
-    /// The byte offset of a factored one.
-    pub(crate) fn factored(&self, offset: u64) -> Option<i64> {
-        i64::try_from(offset).ok()?.checked_mul(self.data_factor)
-    }
 }
 
 /// A function's entry.
@@ -295,7 +276,7 @@ fn parse_cie(mut body: Cursor<'_>, id_size: u64, dialect: Dialect, machine: Mach
     let mut cie =
         Cie { code_factor: body.uleb()?, data_factor: body.sleb()?, encoding: ABSOLUTE, ..Cie::default() };
     let return_register = if version == 1 { body.u8()?.into() } else { body.uleb()? };
-    if return_register != crate::interpret::Registers::of(machine).ra.into() {
+    if return_register != crate::state::Registers::of(machine).ra.into() {
         return None;
     }
     if let Some((first, rest)) = augmentation.split_first() {

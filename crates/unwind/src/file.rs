@@ -3,7 +3,7 @@
 use crate::elf::Elf;
 use crate::entry::{Dialect, Entries};
 use crate::index::{Index, SearchTable};
-use crate::interpret::State;
+use crate::state::State;
 use crate::synthetic::{self, Found, MAX_OVERLAYS, Overlay};
 use crate::window::Budget;
 use crate::{

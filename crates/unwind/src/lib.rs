@@ -11,6 +11,7 @@
 //! Of two functions that overlap, the one that begins later counts, as in the binary search of C++ runtimes.
 //! Start reading at [`UnwindFile`].
 
+mod cie;
 mod cursor;
 mod elf;
 mod entry;
@@ -22,6 +23,7 @@ mod interpret;
 mod row;
 mod rule;
 mod source;
+mod state;
 mod synthetic;
 #[cfg(test)]
 mod tests;

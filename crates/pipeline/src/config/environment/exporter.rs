@@ -1,6 +1,7 @@
 //! `OTEL_EXPORTER_OTLP_*`: endpoint, headers and security of OTLP exporters.
 
-use super::{Variables, pairs, present, variable};
+use super::pairs;
+use super::variables::{Variables, present, variable};
 use crate::components::ComponentId;
 use confmap::{Dict, Environment, Value};
 

@@ -2,7 +2,8 @@
 
 use confmap::{Dict, Environment, Value};
 
-use super::{Variables, pairs, variable};
+use super::pairs;
+use super::variables::{Variables, present, variable};
 
 /// Where the attributes are.
 const PATH: [&str; 3] = ["service", "telemetry", "resource"];
@@ -14,7 +15,7 @@ const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// Reads the variables, save for attributes that `root` names itself, if only to remove them.
 pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Variables) {
-    let written = super::present(root, &PATH);
+    let written = present(root, &PATH);
     let mut given: Vec<(&str, String, String)> = Vec::new();
     if let Some(value) = variable(environment, SERVICE_NAME) {
         given.push((SERVICE_NAME, "service.name".to_owned(), value));

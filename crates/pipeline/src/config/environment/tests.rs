@@ -1,6 +1,6 @@
 //! Variables, and what is left of them beside a configuration.
 
-use confmap::{Location, Tree};
+use confmap::{Location, Tree, Value};
 
 use super::*;
 

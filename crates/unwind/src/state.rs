@@ -1,0 +1,163 @@
+//! Where the caller's registers are at one instruction, and the rule that says so to a walk.
+
+use crate::expression::Summary;
+use crate::{Cfa, Machine, ReturnAddress, Rule, SavedFp};
+
+/// Where the caller's value of a register is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Place {
+    /// Nothing was said.
+    #[default]
+    Unspecified,
+    Undefined,
+    Same,
+    AtCfa(i64),
+    Register(u16),
+    AtExpression(Summary),
+    /// A value, not a place in memory: no walk reads that.
+    Value,
+}
+
+/// How the CFA is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum CfaPlace {
+    #[default]
+    Unspecified,
+    Register {
+        register: u16,
+        offset: i64,
+    },
+    Expression(Summary),
+}
+
+/// The part of a row of the unwind table that a walk needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) cfa: CfaPlace,
+    pub(crate) fp: Place,
+    pub(crate) ra: Place,
+    /// rbx of x86-64.
+    pub(crate) rbx: Place,
+}
+
+/// DWARF's numbers of the registers of a machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers {
+    pub(crate) sp: u16,
+    pub(crate) fp: u16,
+    pub(crate) ra: u16,
+    pub(crate) rbx: Option<u16>,
+    /// The largest number whose value in an interrupted frame a walk knows.
+    pub(crate) last: u16,
+}
+
+impl Registers {
+    pub(crate) const fn of(machine: Machine) -> Self {
+        match machine {
+            Machine::X86_64 => Self { sp: 7, fp: 6, ra: 16, rbx: Some(3), last: 15 },
+            Machine::Aarch64 => Self { sp: 31, fp: 29, ra: 30, rbx: None, last: 30 },
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn place(&mut self, registers: Registers, register: u64, place: Place) {
+        let Ok(register) = u16::try_from(register) else { return };
+        if register == registers.fp {
+            self.fp = place;
+        } else if register == registers.ra {
+            self.ra = place;
+        } else if Some(register) == registers.rbx {
+            self.rbx = place;
+        }
+    }
+
+    pub(crate) fn restore(&mut self, registers: Registers, register: u64, initial: &Self) {
+        self.place(registers, register, {
+            let register = u16::try_from(register).ok();
+            if register == Some(registers.fp) {
+                initial.fp
+            } else if register == Some(registers.ra) {
+                initial.ra
+            } else {
+                initial.rbx
+            }
+        });
+    }
+
+    /// The rule that a walk applies where this state holds. `track` asks for rbx.
+    pub(crate) fn rule(&self, machine: Machine, track: bool) -> Rule {
+        self.try_rule(machine, track).unwrap_or(Rule::UNSUPPORTED)
+    }
+
+    fn try_rule(&self, machine: Machine, track: bool) -> Option<Rule> {
+        let registers = Registers::of(machine);
+        let mut rule = Rule::default();
+        match self.ra {
+            Place::Undefined => return Some(Rule::ROOT),
+            Place::Unspecified if machine == Machine::X86_64 => return Some(Rule::ROOT),
+            Place::AtCfa(offset) => rule.ra_offset = offset.try_into().ok()?,
+            Place::Unspecified | Place::Same if machine == Machine::Aarch64 => {
+                rule.ra = ReturnAddress::LinkRegister;
+            }
+            Place::Register(register) if register == registers.ra && machine == Machine::Aarch64 => {
+                rule.ra = ReturnAddress::LinkRegister;
+            }
+            Place::Register(register) if register <= registers.last => {
+                rule.ra = ReturnAddress::Register;
+                rule.register = register.try_into().ok()?;
+            }
+            _ => return None,
+        }
+        match self.cfa {
+            CfaPlace::Register { register, offset }
+            | CfaPlace::Expression(Summary::Sum { register, offset }) => {
+                rule.cfa_offset = offset.try_into().ok()?;
+                if register == registers.sp {
+                    rule.cfa = Cfa::Sp;
+                } else if register == registers.fp {
+                    rule.cfa = Cfa::Fp;
+                } else if register <= registers.last && rule.ra != ReturnAddress::Register {
+                    rule.cfa = Cfa::Register;
+                    rule.register = register.try_into().ok()?;
+                } else {
+                    return None;
+                }
+            }
+            CfaPlace::Expression(Summary::Deref { register, offset, add }) => {
+                rule.cfa = match register {
+                    _ if register == registers.sp => Cfa::AtSp,
+                    _ if register == registers.fp => Cfa::AtFp,
+                    _ => return None,
+                };
+                rule.cfa_offset = offset.try_into().ok()?;
+                rule.add = add.try_into().ok()?;
+            }
+            CfaPlace::Expression(Summary::Plt { threshold }) if machine == Machine::X86_64 => {
+                rule.cfa = Cfa::Plt;
+                rule.cfa_offset = threshold.into();
+            }
+            CfaPlace::Unspecified | CfaPlace::Expression(_) => return None,
+        }
+        match self.fp {
+            Place::Unspecified | Place::Same => {}
+            Place::AtCfa(offset) => {
+                rule.fp = SavedFp::AtCfa;
+                rule.fp_offset = offset.try_into().ok()?;
+            }
+            Place::AtExpression(Summary::Sum { register, offset }) if register == registers.fp => {
+                rule.fp = SavedFp::AtFp;
+                rule.fp_offset = offset.try_into().ok()?;
+            }
+            _ => rule.fp = SavedFp::Lost,
+        }
+        if track {
+            rule.kept = match self.rbx {
+                Place::Unspecified | Place::Same => 1,
+                Place::AtCfa(offset) if offset < 0 => offset.try_into().unwrap_or(0),
+                _ => 0,
+            };
+        }
+        Some(rule)
+    }
+}
