@@ -1,21 +1,21 @@
 //! A pipeline, from its head to its exporters.
 //!
 //! ```text
-//! receiver --tee--+--> [count] processor [count] ... fan-out --+--> exporter
-//!                 |                                            +--> exporter --+ shared by two pipelines: one instance
-//!                 +--> [count] processor [count] ... fan-out ------------------+
+//! receiver --tee--+--> [count] processor [count] processor [count] fan-out --+--> exporter
+//!                 |                                                          +--> exporter --+ shared: one instance
+//!                 +--> [count] processor [count] processor [count] fan-out ------------------+
 //! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use componentstatus::Kind;
-use tower::{Layer as _, ServiceBuilder};
+use layers::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
+use layers::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch};
+use tower::Layer as _;
 
 use crate::components::{Host, ProcessorSettings, Stage, stage};
 use crate::config::Pipeline;
-use crate::layer::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch, TapLayer};
-use crate::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
 use crate::run::error::AgentError;
 
 /// The beginning of a pipeline, and its ends.
@@ -39,20 +39,19 @@ pub(crate) fn head(
     let fan_out = FanOut::new(exporters, drain_within);
     let outlets = fan_out.outlets();
     let mut next = stage(fan_out);
+    // Between two stages there is one instrument, which counts a batch once for both.
+    let mut between = InstrumentLayer::new();
     for (id, processor) in pipeline.processors.iter().rev() {
         let name = id.to_string();
         let shown = host.board.stage(Kind::Processor, &name, &[pipeline.id.to_string()]);
         let watch = Stopwatch::new(processor_duration(&name));
-        let passed_on = ServiceBuilder::new()
-            .layer(InstrumentLayer::new(processor_items(OUTGOING, &name)).pauses(&watch))
-            .layer(TapLayer::new(shown))
-            .service(next);
+        let passed_on =
+            between.counts(processor_items(OUTGOING, &name)).shows(shown).pauses(&watch).layer(next);
         let settings =
             ProcessorSettings { id: id.clone(), pipeline: pipeline.id.clone(), host: Arc::clone(host) };
         let failed = |source| AgentError::Start { class: "processors", id: id.clone(), source };
-        let processor = processor.start(&settings, stage(passed_on)).map_err(failed)?;
-        let counted = InstrumentLayer::new(processor_items(INCOMING, &name)).runs(&watch);
-        next = stage(counted.layer(processor));
+        next = processor.start(&settings, stage(passed_on)).map_err(failed)?;
+        between = InstrumentLayer::new().counts(processor_items(INCOMING, &name)).runs(&watch);
     }
-    Ok(Head { stage: next, outlets })
+    Ok(Head { stage: stage(between.layer(next)), outlets })
 }

@@ -9,7 +9,5 @@ pub mod components;
 pub mod config;
 pub mod featuregate;
 pub mod inventory;
-pub mod layer;
-pub mod metrics;
 pub mod run;
 pub mod signals;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use componentstatus::{Kind, Stage as Shown};
+use layers::{Settings, Sink};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::error::{AgentError, chain};
 use crate::components::{ExporterConfig, ExporterSettings, Host, Stage};
 use crate::config::{ComponentId, Graph, Pipeline};
-use crate::layer::{Settings, Sink};
 
 /// Between two attempts to start an exporter whose predecessor has finished.
 const RETRY_START: Duration = Duration::from_secs(1);

@@ -14,13 +14,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use componentstatus::Phase;
+use layers::{Outlets, Sink};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::assemble::{self, Head};
 use crate::components::{ExtensionConfig, Host, Stage};
 use crate::config::{ComponentId, Config, Used};
-use crate::layer::{Outlets, Sink};
 use change::Change;
 pub use error::{AgentError, ReloadError};
 use exporters::{Exporters, Staged};

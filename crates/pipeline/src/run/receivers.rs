@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use componentstatus::{Kind, Stage as Shown};
+use layers::{InstrumentLayer, Tee};
 use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::timeout;
@@ -13,7 +14,6 @@ use tower::Layer as _;
 use super::error::AgentError;
 use crate::components::{BoxError, Host, Receiver, ReceiverSettings, Stage, stage};
 use crate::config::{ComponentId, Graph};
-use crate::layer::{TapLayer, Tee};
 
 /// Longer than this, beyond what exporters are given, a receiver cannot take to end.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ impl Receivers {
         let pipelines: Vec<_> = heads.iter().map(|(pipeline, _)| pipeline.clone()).collect();
         let shown = Arc::new(Shown::new(Kind::Receiver, &id.to_string(), &pipelines));
         self.host.board.add(&shown);
-        let next = stage(TapLayer::new(Arc::clone(&shown)).layer(Tee::new(heads)));
+        let next = stage(InstrumentLayer::new().shows(Arc::clone(&shown)).layer(Tee::new(heads)));
         self.running.insert(id.clone(), shown);
         let mut stop = self.stop.subscribe();
         let stop = Box::pin(async move {

@@ -38,7 +38,7 @@ pub enum RunError {
 pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E>) -> Result<(), RunError> {
     // Held: it is for the time that the agent runs.
     let mut telemetry = telemetry::install(&config.telemetry)?;
-    crate::metrics::describe();
+    layers::metrics::describe();
     warn_of(&config);
     let mut signals = signals::listen().map_err(RunError::Signals)?;
     let mut agent = Agent::start(config).await?;

@@ -1,4 +1,4 @@
-//! The metrics of the assembled agent; the components name their own.
+//! What is counted between components, which name their own metrics.
 
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,

@@ -19,7 +19,7 @@ use tower::{BoxError, ServiceExt as _, service_fn};
 use tower_test::mock::{self, Handle};
 
 use super::*;
-use crate::layer::Settings;
+use crate::Settings;
 use crate::metrics::{FANOUT_DROPPED, FANOUT_GIVEN_UP, FANOUT_GIVEN_UP_SAMPLES};
 
 /// Long enough for every task to do all it can, far shorter than any bound.

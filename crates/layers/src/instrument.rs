@@ -1,65 +1,57 @@
-//! Counts the samples that pass, and takes the time that a processor works on them.
+//! What is known of the batches that pass between two stages: how many samples, how far, how long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use metrics::{Counter, Histogram};
+use componentstatus::Stage;
+use metrics::Counter;
 use pdata::Batch;
 use tower::{Layer, Service};
 
-/// Takes the time that a processor works on a batch itself, without what comes after it. A processor does its work
-/// before its `call` returns: what `call` takes, less what the `call` of the next stage took within it.
-#[derive(Clone, Debug)]
-pub struct Stopwatch {
-    taken: Histogram,
-    /// Nanoseconds spent in the stages after it, since the batch came.
-    elsewhere: Arc<AtomicU64>,
-}
+use crate::metrics::count;
+use crate::stopwatch::Stopwatch;
 
-impl Stopwatch {
-    /// Records times, in seconds, to `taken`.
-    #[must_use]
-    pub fn new(taken: Histogram) -> Self {
-        Self { taken, elsewhere: Arc::default() }
-    }
-}
-
-/// What a stage has to do with a stopwatch.
-#[derive(Clone, Debug)]
-enum Timing {
-    None,
-    /// The stopwatch runs while the stage is called.
-    Runs(Stopwatch),
-    /// It stands still.
-    Pauses(Stopwatch),
-}
-
-/// Puts an [`Instrument`] around a service.
-#[derive(Clone, Debug)]
+/// Puts an [`Instrument`] around a service: between the stage before it and that service. Each does nothing unless asked
+/// to.
+#[derive(Clone, Debug, Default)]
 pub struct InstrumentLayer {
-    samples: Counter,
-    timing: Timing,
+    counters: Vec<Counter>,
+    passed_by: Option<Arc<Stage>>,
+    pauses: Option<Stopwatch>,
+    runs: Option<Stopwatch>,
 }
 
 impl InstrumentLayer {
-    /// Adds the samples of each batch to `samples`.
+    /// An instrument that does nothing yet.
     #[must_use]
-    pub fn new(samples: Counter) -> Self {
-        Self { samples, timing: Timing::None }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// In front of a processor: has `watch` run for it.
+    /// Adds the samples of each batch to `samples`, too.
     #[must_use]
-    pub fn runs(self, watch: &Stopwatch) -> Self {
-        Self { timing: Timing::Runs(watch.clone()), ..self }
+    pub fn counts(mut self, samples: Counter) -> Self {
+        self.counters.push(samples);
+        self
     }
 
-    /// Behind a processor: has `watch` stand still for what follows.
+    /// Shows on the board that `stage`, the one before, has passed each batch on.
+    #[must_use]
+    pub fn shows(self, stage: Arc<Stage>) -> Self {
+        Self { passed_by: Some(stage), ..self }
+    }
+
+    /// Has `watch`, that of the processor before, stand still for what follows.
     #[must_use]
     pub fn pauses(self, watch: &Stopwatch) -> Self {
-        Self { timing: Timing::Pauses(watch.clone()), ..self }
+        Self { pauses: Some(watch.clone()), ..self }
+    }
+
+    /// Has `watch` run for the processor that follows.
+    #[must_use]
+    pub fn runs(self, watch: &Stopwatch) -> Self {
+        Self { runs: Some(watch.clone()), ..self }
     }
 }
 
@@ -67,16 +59,15 @@ impl<S> Layer<S> for InstrumentLayer {
     type Service = Instrument<S>;
 
     fn layer(&self, inner: S) -> Instrument<S> {
-        Instrument { inner, samples: self.samples.clone(), timing: self.timing.clone() }
+        Instrument { inner, notes: self.clone() }
     }
 }
 
-/// A service whose calls are counted by their samples, and that changes nothing.
+/// A service whose calls are noted as its [`InstrumentLayer`] says, and that changes nothing.
 #[derive(Clone, Debug)]
 pub struct Instrument<S> {
     inner: S,
-    samples: Counter,
-    timing: Timing,
+    notes: InstrumentLayer,
 }
 
 impl<S: Service<Batch>> Service<Batch> for Instrument<S> {
@@ -89,19 +80,21 @@ impl<S: Service<Batch>> Service<Batch> for Instrument<S> {
     }
 
     fn call(&mut self, batch: Batch) -> S::Future {
-        self.samples.increment(crate::metrics::count(batch.samples()));
+        let InstrumentLayer { counters, passed_by, pauses, runs } = &self.notes;
+        // Once, however many want to know.
+        let samples = count(batch.samples());
+        counters.iter().for_each(|counter| counter.increment(samples));
+        if let Some(stage) = passed_by {
+            stage.passed(samples, batch.watermark);
+        }
         let start = Instant::now();
         let answer = self.inner.call(batch);
-        match &self.timing {
-            Timing::None => {}
-            Timing::Runs(watch) => {
-                let elsewhere = Duration::from_nanos(watch.elsewhere.swap(0, Ordering::Relaxed));
-                watch.taken.record(start.elapsed().saturating_sub(elsewhere));
-            }
-            Timing::Pauses(watch) => {
-                let nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                watch.elsewhere.fetch_add(nanos, Ordering::Relaxed);
-            }
+        let taken = start.elapsed();
+        if let Some(watch) = runs {
+            watch.record(taken);
+        }
+        if let Some(watch) = pauses {
+            watch.leave_out(taken);
         }
         answer
     }
@@ -112,6 +105,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::ready;
     use std::thread::sleep;
+    use std::time::Duration;
 
     use metrics::{counter, histogram, with_local_recorder};
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -132,12 +126,12 @@ mod tests {
                 sleep(REST);
                 ready(Ok::<_, Infallible>(Watermark::NONE))
             });
-            let next = InstrumentLayer::new(counter!("out")).pauses(&watch).layer(next);
+            let next = InstrumentLayer::new().counts(counter!("out")).pauses(&watch).layer(next);
             let processor = next.map_request(|batch| {
                 sleep(WORK);
                 batch
             });
-            let mut processor = InstrumentLayer::new(counter!("in")).runs(&watch).layer(processor);
+            let mut processor = InstrumentLayer::new().counts(counter!("in")).runs(&watch).layer(processor);
             for _ in 0..2 {
                 let _answer = processor.call(Batch {
                     events: Arc::default(),

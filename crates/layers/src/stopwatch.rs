@@ -1,0 +1,36 @@
+//! The time that a processor works itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::Histogram;
+
+/// Takes the time that a processor works on a batch itself, without what comes after it. A processor does its work
+/// before its `call` returns: what `call` takes, less what the `call` of the next stage took within it.
+#[derive(Clone, Debug)]
+pub struct Stopwatch {
+    taken: Histogram,
+    /// Nanoseconds spent in the stages after it, since the batch came.
+    elsewhere: Arc<AtomicU64>,
+}
+
+impl Stopwatch {
+    /// Records times, in seconds, to `taken`.
+    #[must_use]
+    pub fn new(taken: Histogram) -> Self {
+        Self { taken, elsewhere: Arc::default() }
+    }
+
+    /// Records the time of the processor, whose `call` has taken `taken` with what comes after it.
+    pub(crate) fn record(&self, taken: Duration) {
+        let elsewhere = Duration::from_nanos(self.elsewhere.swap(0, Ordering::Relaxed));
+        self.taken.record(taken.saturating_sub(elsewhere));
+    }
+
+    /// Leaves out `taken`, which the stage after the processor took.
+    pub(crate) fn leave_out(&self, taken: Duration) {
+        let nanos = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
+        self.elsewhere.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
