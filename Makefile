@@ -4,7 +4,7 @@ CONFIG ?= config/agent.yaml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test lint bench storm fuzz
+.PHONY: run build test lint bench storm fuzz kernels
 
 # Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
 run: build
@@ -37,6 +37,12 @@ bench:
 storm:
 	@scripts/setup.sh build
 	tests/workloads/storm.sh
+
+# The release binary on other kernels, in QEMU: a row of docs/compatibility.md's table for each. Two minutes a kernel on an idle machine.
+kernels:
+	@scripts/setup.sh kernels
+	cargo build --release --package pipeline --package workloads
+	@scripts/kernels/run.sh
 
 FUZZ_SECONDS ?= 300
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what building (`setup.sh build`) or testing (`setup.sh test`) needs beside cargo, on Debian.
+# Installs what building (`setup.sh build`), testing (`setup.sh test`) or other kernels (`setup.sh kernels`) need beside cargo, on Debian.
 # Does nothing, and says nothing, if all of it is there.
 set -eu
 what=${1:-build}
@@ -28,6 +28,12 @@ command -v "${CC:-cc}" >/dev/null || packages="$packages gcc"
 command -v python3 >/dev/null || packages="$packages python3"
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+fi
+if [ "$what" = kernels ]; then
+    command -v qemu-system-x86_64 >/dev/null || packages="$packages qemu-system-x86 seabios ipxe-qemu"
+    [ -e /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || packages="$packages busybox-static"
+    command -v cpio >/dev/null || packages="$packages cpio"
+    command -v objcopy >/dev/null || packages="$packages binutils"
 fi
 
 if [ -n "$packages" ]; then
