@@ -259,7 +259,7 @@ impl Agent {
         &self.setup
     }
 
-    /// Puts `config` in the place of its configuration, which it reads again when it is told to.
+    /// Puts `config` in the place of its configuration, which it reads again when it gets SIGHUP.
     ///
     /// # Panics
     /// If the file cannot be written.

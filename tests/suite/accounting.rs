@@ -21,7 +21,7 @@ const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
 const OTLP: [(&str, &str); 1] = [("exporter", "otlp")];
 const FILE: [(&str, &str); 1] = [("exporter", "file")];
 
-/// What the README tells people to look at.
+/// The metrics that the documentation recommends to watch.
 const DOCUMENTED: [&str; 9] = [
     ACCEPTED,
     SENT,

@@ -80,7 +80,7 @@ fn no_configuration() {
     assert_says(&refusal(&mut command), &["/nonexistent/agent.yaml"]);
 }
 
-/// With a key, a component and a value that do not exist, all told at once where that is possible.
+/// With a key, a component and a value that do not exist, all reported at once where that is possible.
 #[test]
 fn faulty_configuration() {
     let config = Setup::new().config();

@@ -18,7 +18,7 @@ use tests::validator::{self, Rule};
 
 use crate::alone;
 
-/// Largest message that a Collector takes by gRPC unless told otherwise, decompressed.
+/// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
 const COLLECTOR_LIMIT: u64 = 4 << 20;
 
 /// Build ID of every file that could be read.
@@ -105,7 +105,7 @@ fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
 const OUTAGE: Duration = Duration::from_secs(20);
 
 /// A Collector that goes away in the middle of a storm of short processes and comes back gets every sample: the queue
-/// holds them. What it had taken when it went, and could not say so, may come twice, and is told here.
+/// holds them. What it had taken when it went, and could not acknowledge, may come twice, and the test prints how much.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_collector_that_is_away_for_a_while_gets_everything() {
@@ -184,7 +184,7 @@ fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     assert_eq!(received, Summary { requests: received.requests, ..kept });
 }
 
-/// A Collector that has no pipeline for profiles is told of once for each exporter, with the remedy; all samples count as
+/// A Collector that has no pipeline for profiles is logged once for each exporter, with the remedy; all samples count as
 /// failed.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
@@ -206,7 +206,7 @@ fn a_collector_without_a_pipeline_for_profiles_is_explained_once() {
     }
 }
 
-/// How a line begins that tells of samples given up on.
+/// The message of a log line that reports samples given up on.
 const DROPPED: &str = "Exporting failed. Dropping data.";
 
 /// That what has arrived is also known to have arrived.

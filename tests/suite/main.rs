@@ -23,7 +23,7 @@ mod systemd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Held by a test while it runs an agent that samples: each sees the whole machine, and programs
-/// under test shall have the CPUs to themselves as far as the suite can tell.
+/// under test shall have the CPUs to themselves as far as the suite can ensure that.
 fn alone() -> MutexGuard<'static, ()> {
     static AGENT: Mutex<()> = Mutex::new(());
     // A test that failed with the lock held has no bearing on the next.

@@ -41,7 +41,7 @@ fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
     }
 }
 
-/// No agent fits into a mebibyte: it samples a thirty-second of what it was told, drops every sample, and says so in
+/// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and says so in
 /// metrics, log and stream. What it knows of processes it keeps.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
@@ -56,7 +56,7 @@ fn above_the_hard_limit_every_sample_is_dropped_and_told() {
     assert_eq!(metrics.count(ACCEPTED, &[]), 0);
     assert!(refused(&metrics) <= metrics.count(RECEIVED, &[]));
     assert!(metrics.count("otelcol_processor_procinfo_known_processes", &[]) > 0);
-    // What is told downstream is what is counted; they are the same once nothing is under way between them.
+    // The losses in the stream are those that are counted; they are the same once nothing is under way between them.
     let told = |_: &Metrics| {
         let page = Metrics::scrape(port).expect("the exporter serves metrics");
         assert_eq!(page.count("profile_samples_total", &[]), 0);

@@ -1,4 +1,4 @@
-//! However it is told to end, the agent delivers what it has.
+//! However it is asked to end, the agent delivers what it has.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
@@ -32,7 +32,7 @@ fn sigterm_flushes_the_open_window() {
     assert_flushed(Setup::new(), Signal::TERM);
 }
 
-/// An endpoint that nobody listens on is told of and keeps nothing else from being done.
+/// An endpoint that nobody listens on is logged, and keeps nothing else from being done.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn an_unreachable_endpoint_is_told_of_and_stops_nothing() {

@@ -1,4 +1,4 @@
-//! What a service manager is told, by a real socket of its protocol.
+//! Notifications for a service manager, by a real socket of its protocol.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ impl Manager {
     }
 }
 
-/// Readiness, reloads, the watchdog and the end are told in the words of sd_notify(3).
+/// Readiness, reloads, the watchdog and the end are notified in the words of sd_notify(3).
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_service_manager_is_told_what_happens() {
@@ -74,7 +74,7 @@ fn an_agent_whose_manager_is_gone_does_its_work() {
     let outcome = agent.stop();
     assert!(!outcome.file.requests.is_empty());
     assert!(
-        outcome.log.iter().any(|line| line.contains("Cannot tell the service manager")),
+        outcome.log.iter().any(|line| line.contains("Cannot notify the service manager")),
         "{:#?}",
         outcome.log
     );

@@ -16,7 +16,7 @@ pub enum Phase {
     Stopping,
 }
 
-/// What is no longer healthy.
+/// A reason for which the agent is no longer healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// A receiver that passes nothing on for longer has stalled: even an idle machine makes it pass a watermark with

@@ -11,12 +11,12 @@ use crate::now;
 use crate::rate::Rate;
 use crate::status::{Failure, Status};
 
-/// What a stage is.
+/// The kind of a stage: where in the pipeline it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Where samples come from.
     Receiver,
-    /// What they pass through.
+    /// A stage between the receiver and the exporters.
     Processor,
     /// Where they go.
     Exporter,
@@ -32,7 +32,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a stage has done so far. Written by the graph.
+/// Counts, marks and the last error of one stage. The graph writes them.
 #[derive(Debug)]
 pub struct Stage {
     kind: Kind,
@@ -67,7 +67,7 @@ pub struct Queue {
 /// A stage at one moment.
 #[derive(Clone, Debug)]
 pub struct StageView {
-    /// What it is.
+    /// The stage's kind.
     pub kind: Kind,
     /// Its component id, such as `otlp_grpc/backup`.
     pub id: Arc<str>,
@@ -91,7 +91,7 @@ pub struct StageView {
     /// How far the watermark that it has answered with is behind now: an exporter is done with everything before
     /// it. Up to a window more than the other is normal. `None` before the first answer, and at the end.
     pub acknowledged_lag: Option<Duration>,
-    /// What went wrong last, if ever something has.
+    /// The last failure, if there was one.
     pub last_failure: Option<Failure>,
 }
 
@@ -156,7 +156,7 @@ impl Stage {
         &self.status
     }
 
-    /// What it is.
+    /// The stage's kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind

@@ -53,7 +53,7 @@ fn nanos(text: &str) -> Option<u64> {
 /// `number` times `scale`; what is below a nanosecond is dropped.
 fn scaled(number: &str, scale: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    // No unit has more nanoseconds than 18 digits tell apart.
+    // No unit has so many nanoseconds that digits after the 18th would change them.
     let fraction = fraction.get(..18).unwrap_or(fraction);
     let part = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<u64>().ok() };
     if whole.is_empty() && fraction.is_empty() {

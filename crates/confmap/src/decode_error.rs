@@ -42,7 +42,7 @@ impl DecodeError {
         self
     }
 
-    /// The error as the user is told it: an unknown key is a fault of the map that holds it.
+    /// The error as the user sees it: an unknown key is a fault of the map that holds it.
     pub(crate) fn into_fault(mut self) -> Fault {
         if matches!(self.problem, Problem::UnknownKey(..)) {
             self.path.pop();

@@ -14,7 +14,7 @@ use crate::yaml::{self, MAX_DEPTH, Scalar, Yaml};
 /// so that `${env:TOKEN}` may be `0123` or `true`.
 pub(crate) type Originals = BTreeMap<Vec<String>, String>;
 
-/// Most references that are told to be at fault: nobody reads more, and a reference can make many.
+/// The most references of which faults are reported: nobody reads more, and a reference can make many.
 const MAX_FAULTS: usize = 1000;
 
 /// What is known once every reference is expanded.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
+use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
 use otlp_profiles::{Closed, EventWindows};
 use pdata::{Batch, Watermark};
 use tower::Service;
@@ -50,13 +50,13 @@ impl DebugExporter {
 impl Service<Batch> for DebugExporter {
     type Response = Watermark;
     type Error = Stopped;
-    type Future = Answer;
+    type Future = AckFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         self.delivery.poll_idle(cx).map(Ok)
     }
 
-    fn call(&mut self, batch: Batch) -> Answer {
+    fn call(&mut self, batch: Batch) -> AckFuture {
         let start = || Tally::new(self.config.verbosity, batch.clock);
         let (closed, done) = self.windows.push(&batch, start);
         if closed.is_empty() {
@@ -81,7 +81,7 @@ impl Output {
             Ok(()) => self.metrics.sent(samples),
             Err(error) => {
                 self.metrics.send_failed(samples, &error);
-                tracing::warn!(%error, "cannot print profiles, debug exporter stops printing");
+                tracing::warn!(%error, "Cannot print profiles. Printing no more.");
                 self.out = None;
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use otlp_profiles::{Gather, Losses};
 use pdata::{
     Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Line, Loss, Measure, Pc,
-    Pid, Running, Sample, Tid,
+    Pid, Sample, Tid,
 };
 
 use crate::config::Verbosity;
@@ -125,8 +125,7 @@ impl Gather for Tally {
 /// What a sample's image runs: a path with what is special about it, or a name in brackets.
 fn name(sample: &Sample) -> String {
     match sample.image.as_ref().map(Arc::as_ref) {
-        None if sample.running == Running::KernelThread => format!("[{}] (unresolved)", sample.comm),
-        None => format!("{} (unresolved)", sample.comm),
+        None => sample.unresolved_name(),
         Some(Image { kind: ImageKind::Kernel(comm), .. }) => format!("[{comm}]"),
         Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
             let path = executable.path.display();

@@ -26,9 +26,9 @@ const TRIES: u64 = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Backups {
     directory: PathBuf,
-    /// What stands before the time, its hyphen included.
+    /// The part of the file's name before the time, its hyphen included.
     before: OsString,
-    /// What stands after it: the extension with its dot.
+    /// The part after the time: the extension with its dot.
     after: OsString,
     zone: TimeZone,
 }

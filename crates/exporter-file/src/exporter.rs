@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
+use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows};
 use pdata::{Batch, Watermark};
 use tokio::runtime::Handle;
@@ -57,7 +57,7 @@ impl FileExporter {
     /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
     ///
     /// # Errors
-    /// As `open`, as far as can be told.
+    /// As `open`, as far as looking can find out.
     pub fn check(config: &Config) -> Result<(), OpenError> {
         let failed = |source| OpenError::new(config.path.clone(), source);
         let template =
@@ -74,13 +74,13 @@ impl FileExporter {
 impl Service<Batch> for FileExporter {
     type Response = Watermark;
     type Error = Stopped;
-    type Future = Answer;
+    type Future = AckFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         self.delivery.poll_idle(cx).map(Ok)
     }
 
-    fn call(&mut self, batch: Batch) -> Answer {
+    fn call(&mut self, batch: Batch) -> AckFuture {
         let finished = self.windows.push(&batch);
         let at_end = finished.done == Watermark::END;
         if finished.requests.is_empty() && !at_end {
@@ -129,13 +129,13 @@ impl Writer {
             Ok(()) => {
                 self.metrics.sent(request.samples);
                 if std::mem::take(&mut self.failing) {
-                    tracing::info!(%path, "writing profiles again");
+                    tracing::info!(%path, "Writing profiles again.");
                 }
             }
             Err(error) => {
                 self.metrics.send_failed(request.samples, &error);
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(%path, %error, "cannot write profiles, dropping them until it works");
+                    tracing::error!(%path, %error, "Cannot write profiles. Dropping them until it works.");
                 }
             }
         }
@@ -143,7 +143,7 @@ impl Writer {
 
     fn sync(&mut self) {
         if let Err(error) = self.output.sync() {
-            tracing::error!(path = %self.path.display(), %error, "cannot put profiles on disk");
+            tracing::error!(path = %self.path.display(), %error, "Cannot put profiles on disk.");
         }
     }
 
@@ -153,7 +153,7 @@ impl Writer {
             return;
         }
         self.sync_planned = true;
-        // An exporter that is gone has been told of the end of the stream, and has seen to it then.
+        // An exporter that is gone has received the end of the stream and synced its file then.
         let (writer, after): (Weak<Mutex<Self>>, _) = (Arc::downgrade(own), self.flush_interval);
         Handle::current().spawn(async move {
             tokio::time::sleep(after).await;

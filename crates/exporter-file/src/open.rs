@@ -39,12 +39,12 @@ impl Opened {
 /// Opens a file to append to. What it holds is kept if `keep` is set, up to its last whole record.
 ///
 /// # Errors
-/// What the system says; `InvalidData` if what is to be kept is of another format.
+/// The system's error; `InvalidData` if the file is to be kept and is of another format.
 pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -> io::Result<Opened> {
     create_directory(path, config)?;
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(MODE);
-    // Reading tells whether the last record is whole; a pipe that can only be written has none.
+    // The file is read to see whether its last record is whole; a pipe that can only be written has none.
     let readable = keep.then(|| options.clone().read(true).open(path).ok()).flatten();
     let mut file = readable.map_or_else(|| options.open(path), Ok)?;
     let metadata = file.metadata()?;
@@ -96,7 +96,7 @@ fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
         Tail::Unended => file.write_all(b"\n"),
         Tail::Torn(whole) => {
             let bytes = file.metadata()?.len().saturating_sub(whole);
-            tracing::warn!(path = %path.display(), bytes, "cutting off what a crash has left of a record");
+            tracing::warn!(path = %path.display(), bytes, "Cutting off what a crash has left of a record.");
             file.set_len(whole)
         }
         Tail::Foreign => Err(io::Error::new(io::ErrorKind::InvalidData, "no records of this format")),
@@ -109,7 +109,7 @@ pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool) -> io::Result<(
     let mut file = options.write(true).create(true).truncate(true).mode(MODE).open(part)?;
     let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     written.inspect_err(|_error| {
-        // The first error is the one to tell; what is left is overwritten by the next window.
+        // The first error is the one to report; the next window overwrites the file that is left.
         let _left = fs::remove_file(part);
     })
 }

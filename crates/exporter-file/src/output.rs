@@ -153,7 +153,7 @@ impl Output {
         let (path, at) = (file.path.clone(), start(request)?);
         let backups = Backups::of(&path, rotation.localtime);
         let old = backups.take(&path, at)?;
-        tracing::debug!(path = %path.display(), old = %old.display(), "started a new file");
+        tracing::debug!(path = %path.display(), old = %old.display(), "Started a new file.");
         self.prune(&backups, at);
         self.switch_to(path)
     }
@@ -183,7 +183,7 @@ impl Output {
         let Some(rotation) = &self.config.rotation else { return };
         if let Err(error) = backups.prune(rotation, now) {
             let path: &Path = &self.config.path;
-            tracing::warn!(path = %path.display(), %error, "cannot delete old files of profiles");
+            tracing::warn!(path = %path.display(), %error, "Cannot delete old files of profiles.");
         }
     }
 }

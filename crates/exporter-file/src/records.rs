@@ -21,13 +21,13 @@ impl Target for File {
 
 /// Writes records of any format, whole or not at all, as far as the target lets it.
 ///
-/// What a failing write has left of a record is cut off again. Where that is impossible, as in a pipe, the
+/// The part of a record that a failing write has left is cut off again. Where that is impossible, as in a pipe, the
 /// rest of the record is owed and goes before the next one: a reader never loses its place, and at worst
 /// sees a record that was reported as given up.
 #[derive(Debug)]
 pub(crate) struct Records<T> {
     target: T,
-    /// What must still be written of a record that is there in part.
+    /// The rest of a record that is in the file in part; it must be written before anything else.
     owed: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a number of bytes at a time as told, an error where told 0, and what it holds is seen.
+    /// A writer that takes as many bytes at a time as the script says and fails where it says 0; its content can be read.
     struct Scripted {
         steps: Vec<usize>,
         cuttable: bool,

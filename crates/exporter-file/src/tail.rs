@@ -26,7 +26,7 @@ pub(crate) enum Tail {
     Foreign,
 }
 
-/// What a line is that has no end.
+/// The state of a last line that has no line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// A record.
@@ -88,7 +88,7 @@ fn last_line(file: &impl Bytes, length: u64) -> io::Result<Option<u64>> {
     Ok(Some(0))
 }
 
-/// What a line is of a file in which each is a JSON object.
+/// The state of a last line in a file whose lines are JSON objects.
 pub(crate) fn json(line: &[u8]) -> Line {
     match line.first() {
         Some(b'{') if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Line::Whole,
@@ -98,7 +98,7 @@ pub(crate) fn json(line: &[u8]) -> Line {
     }
 }
 
-/// What a line is of a file of folded stacks: half a number is a number too, so it cannot be known to be whole.
+/// The state of a last line in a file of folded stacks: half a number is a number too, so no line is known to be whole.
 pub(crate) fn folded(_line: &[u8]) -> Line {
     Line::Torn
 }

@@ -53,8 +53,8 @@ impl Answers {
         if !self.hinted.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 exporter = %self.exporter, %error,
-                "the server takes no profiles: a Collector needs --feature-gates=service.profilesSupport \
-                 and a profiles pipeline with the otlp receiver"
+                "The server takes no profiles: a Collector needs --feature-gates=service.profilesSupport \
+                 and a profiles pipeline with the otlp receiver."
             );
         }
     }

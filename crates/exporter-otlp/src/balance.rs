@@ -25,7 +25,7 @@ use self::server::{Server, Servers};
 /// Requests on their way to be given to a server: no more than there are consumers of a queue, in practice.
 const BUFFER: usize = 64;
 
-/// What carries a request, whatever it is.
+/// The service that carries a request to one server, by gRPC or HTTP.
 pub(crate) type Transport = BoxCloneService<Request, Delivered, SendError>;
 
 /// One transport of several, or of one as it is.

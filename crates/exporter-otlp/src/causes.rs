@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// What is told of a text that a server has made up.
+/// The most characters that a log line or error holds of a text that the server chose.
 const MAX_CHARS: usize = 1000;
 
 /// A server's words as one line of characters that a log can show, cut off where they go on for too long.
@@ -11,7 +11,7 @@ pub(crate) fn one_line(text: &str) -> String {
     shown.collect::<String>().trim().to_owned()
 }
 
-/// What an error was caused by, the nearest first.
+/// The causes of an error, the nearest first.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

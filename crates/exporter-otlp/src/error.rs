@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 /// The exporter cannot be set up: begins with the key that is at fault. An unreachable server is no such error.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum ConnectError {
     /// The configuration has faults that `validate` reports, or the environment has.
     #[error("{0}")]
@@ -13,30 +14,19 @@ pub enum ConnectError {
     /// A file of the TLS configuration cannot be read.
     #[error("tls::{key}: cannot read {}", path.display())]
     ReadFile {
-        /// Its key.
         key: String,
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// What the TLS configuration names holds no certificate.
+    /// A file or text that the TLS configuration names holds no certificate.
     #[error("tls::{key}: {place} holds no certificate, expected one as PEM")]
-    NoCertificate {
-        /// Its key.
-        key: String,
-        /// The file, or that it is text.
-        place: String,
-    },
-    /// What the TLS configuration names cannot be used.
+    NoCertificate { key: String, place: String },
+    /// A file or text that the TLS configuration names cannot be used.
     #[error("tls::{key}: cannot be used, check that {place} is PEM")]
     BadPem {
-        /// Its key.
         key: String,
-        /// The file, or that it is text.
         place: String,
-        /// Why.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },

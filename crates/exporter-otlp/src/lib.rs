@@ -24,7 +24,7 @@ pub use config::{
 pub use error::ConnectError;
 pub use stack::{Exporter, grpc, http};
 
-/// Who is asking, as servers log it.
+/// The agent's name and version, as servers log them.
 const USER_AGENT: &str = concat!("pipeline/", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]

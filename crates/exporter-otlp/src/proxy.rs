@@ -10,14 +10,14 @@ use crate::address::SocketAddress;
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddress,
     pub(crate) url: Uri,
-    /// Who asks, as `Proxy-Authorization`.
+    /// The user and password of the proxy, as the header `Proxy-Authorization`.
     pub(crate) auth: Option<HeaderValue>,
 }
 
 /// Reads the URL of a proxy. It may hold a user and a password, which are never shown.
 ///
 /// # Errors
-/// What is expected, without the key's name and without the text.
+/// A fault that says what is expected, without the key's name and without the text.
 pub(crate) fn parse(text: &str) -> Result<Proxy, String> {
     let refuse = || "is no proxy that can be used, expected http://host:port".to_owned();
     let url: Uri = text.parse().map_err(|_invalid| refuse())?;

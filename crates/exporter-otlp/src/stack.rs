@@ -41,7 +41,7 @@ pub fn http(settings: &Settings, config: &HttpConfig) -> Result<Exporter, Connec
     Ok(Stack::from(config).over(settings, balance(transports)))
 }
 
-/// What both have alike.
+/// The parts of the configuration that gRPC and HTTP share.
 #[derive(Debug)]
 struct Stack<'a> {
     window: Duration,
@@ -98,7 +98,7 @@ fn warn_if_unverified(settings: &Settings, skips: bool) {
         let exporter: &Arc<str> = &settings.id;
         tracing::warn!(
             %exporter,
-            "tls::insecure_skip_verify is true: ANYONE who can reach the network may pose as the server and read the profiles"
+            "Not verifying the server, since tls::insecure_skip_verify is true: ANYONE who can reach the network may pose as it and read the profiles."
         );
     }
 }

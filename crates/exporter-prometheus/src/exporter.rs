@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use confighttp::{ListenError, Server};
-use exporterhelper::{Answer, Delivery, Metrics, Settings, Stopped};
+use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
 use metrics::Gauge;
 use pdata::{Batch, Comm, Event, ImageKey, Measure, Sample, Watermark};
 use rustc_hash::FxHashMap;
@@ -77,7 +77,7 @@ impl PrometheusExporter {
 }
 
 /// How many samples there are, and what those of each image add up to, with one of them: so labels are made once for
-/// each image of a batch, not for each sample. Of what is not known of, threads are told apart by their names. Who used most comes first: should there be room for one more series,
+/// each image of a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever used most comes first: should there be room for one more series,
 /// it is his.
 fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     let mut samples = 0;
@@ -99,13 +99,13 @@ fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
 impl Service<Batch> for PrometheusExporter {
     type Response = Watermark;
     type Error = Stopped;
-    type Future = Answer;
+    type Future = AckFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, batch: Batch) -> Answer {
+    fn call(&mut self, batch: Batch) -> AckFuture {
         self.count(&batch);
         if batch.watermark != Watermark::END {
             return Delivery::nothing(batch.watermark);

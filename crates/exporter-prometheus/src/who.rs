@@ -1,6 +1,6 @@
 //! Whose CPU time it was: the labels of a series.
 
-use pdata::{Image, ImageKind, Running, Sample};
+use pdata::{Image, ImageKind, Sample};
 
 /// The executable a series is of, as its labels say it. Two that say the same are one series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,10 +23,7 @@ impl Who {
     pub(crate) fn of(sample: &Sample) -> Self {
         let unnamed = |name: String| Self { path: None, name: name.into() };
         match sample.image.as_deref() {
-            None if sample.running == Running::KernelThread => {
-                unnamed(format!("[{}] (unresolved)", sample.comm))
-            }
-            None => unnamed(format!("{} (unresolved)", sample.comm)),
+            None => unnamed(sample.unresolved_name()),
             Some(Image { kind: ImageKind::Kernel(comm), .. }) => unnamed(format!("[{comm}]")),
             Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
                 let path = executable.path.to_string_lossy();

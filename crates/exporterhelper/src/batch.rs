@@ -28,21 +28,21 @@ impl BatchLayer {
 }
 
 impl<S> Layer<S> for BatchLayer {
-    type Service = Batch<S>;
+    type Service = BatchService<S>;
 
-    fn layer(&self, inner: S) -> Batch<S> {
-        Batch { inner, max_bytes: self.max_bytes }
+    fn layer(&self, inner: S) -> BatchService<S> {
+        BatchService { inner, max_bytes: self.max_bytes }
     }
 }
 
 /// See [`BatchLayer`]. Always ready, as what it sends by is asked for each request.
 #[derive(Clone, Debug)]
-pub struct Batch<S> {
+pub struct BatchService<S> {
     inner: S,
     max_bytes: usize,
 }
 
-/// What became of one request that was sent.
+/// The outcome of one request that was sent.
 #[derive(Debug)]
 pub struct Sent {
     /// Samples in it.
@@ -51,7 +51,7 @@ pub struct Sent {
     pub result: Result<Delivered, SendError>,
 }
 
-impl<S> Service<Vec<Request>> for Batch<S>
+impl<S> Service<Vec<Request>> for BatchService<S>
 where
     S: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,

@@ -9,8 +9,8 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::task::{self, JoinError, JoinHandle};
 
-/// An exporter's answer to a batch.
-pub type Answer = Pin<Box<dyn Future<Output = Result<Watermark, Stopped>> + Send>>;
+/// Resolves to the watermark that the exporter has acked, once it is known.
+pub type AckFuture = Pin<Box<dyn Future<Output = Result<Watermark, Stopped>> + Send>>;
 
 /// A delivery ended without an outcome: the runtime is shutting down, or it has panicked.
 #[derive(Debug, Error)]
@@ -52,12 +52,12 @@ impl Delivery {
 
     /// The answer when there is nothing to deliver.
     #[must_use]
-    pub fn nothing(done: Watermark) -> Answer {
+    pub fn nothing(done: Watermark) -> AckFuture {
         Box::pin(ready(Ok(done)))
     }
 
     /// Starts `work`; the answer is `done` once it is over.
-    pub fn start(&mut self, done: Watermark, work: impl Future<Output = ()> + Send + 'static) -> Answer {
+    pub fn start(&mut self, done: Watermark, work: impl Future<Output = ()> + Send + 'static) -> AckFuture {
         let over = self.begin();
         answer(
             done,
@@ -69,7 +69,7 @@ impl Delivery {
     }
 
     /// As [`start`](Self::start), for work that may block: it runs on the runtime's blocking pool.
-    pub fn start_blocking(&mut self, done: Watermark, work: impl FnOnce() + Send + 'static) -> Answer {
+    pub fn start_blocking(&mut self, done: Watermark, work: impl FnOnce() + Send + 'static) -> AckFuture {
         let over = self.begin();
         answer(
             done,
@@ -87,7 +87,7 @@ impl Delivery {
     }
 }
 
-fn answer(done: Watermark, task: JoinHandle<()>) -> Answer {
+fn answer(done: Watermark, task: JoinHandle<()>) -> AckFuture {
     Box::pin(async move {
         task.await.map_err(Stopped::task)?;
         Ok(done)

@@ -6,7 +6,7 @@ use otlp_profiles::Windows;
 use pdata::{Batch, Event, Loss, LossReason, Watermark};
 use tower::Service;
 
-use crate::{Answer, Queue, Stopped};
+use crate::{AckFuture, Queue, Stopped};
 
 /// Gathers batches into windows, for a queue of requests.
 #[derive(Debug)]
@@ -39,13 +39,13 @@ impl Front {
 impl Service<Batch> for Front {
     type Response = Watermark;
     type Error = Stopped;
-    type Future = Answer;
+    type Future = AckFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         self.queue.poll_ready(cx)
     }
 
-    fn call(&mut self, mut batch: Batch) -> Answer {
+    fn call(&mut self, mut batch: Batch) -> AckFuture {
         self.tell_lost(&mut batch);
         self.seen = batch.watermark;
         self.queue.call(self.windows.push(&batch))

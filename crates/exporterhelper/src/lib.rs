@@ -39,8 +39,8 @@ mod settings;
 mod stop;
 mod timeout;
 
-pub use batch::{Batch, BatchLayer, Sent};
-pub use delivery::{Answer, Delivery, Stopped};
+pub use batch::{BatchLayer, BatchService, Sent};
+pub use delivery::{AckFuture, Delivery, Stopped};
 pub use front::Front;
 pub use metrics::Metrics;
 pub use outcome::{Delivered, SendError};

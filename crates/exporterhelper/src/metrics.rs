@@ -11,7 +11,7 @@ use crate::Settings;
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 
-/// What one exporter counts, labelled with its name: two of a type are told apart.
+/// The counters of one exporter, labelled with its name, which distinguishes two of a type.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     sent: Counter,

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The server has taken a request, if perhaps not all of it.
 ///
-/// What it rejected is counted and told by the transport; it is never sent again, and the request counts as sent.
+/// The transport counts and logs what the server rejected; that is never sent again, and the request counts as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// Profiles that the server says it has rejected (OTLP: `partial_success.rejected_profiles`).

@@ -41,7 +41,7 @@ impl Client {
         })
     }
 
-    /// Reads a request; `None` if it is lost, which is counted and told.
+    /// Reads a request; `None` if it is lost, which is counted and logged.
     ///
     /// # Errors
     /// [`Unavailable`] if the file cannot be read now.

@@ -8,7 +8,7 @@ pub(crate) fn unix_seconds() -> u64 {
 }
 
 /// Where keys begin: above those of any earlier run. What has been removed may still lie in the file, and if that has
-/// to be salvaged, a key tells it from what has not.
+/// to be salvaged, its key distinguishes it from what has not.
 pub(crate) fn first_key() -> u64 {
     let now = clock_gettime(ClockId::Realtime);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);

@@ -116,7 +116,7 @@ fn lock(directory: &Path, timeout: Duration) -> Result<File, OpenError> {
             Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(AGAIN),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
-                // Only told; an unreadable one tells less.
+                // Only the error text uses it; if it cannot be read, that names no holder.
                 let _read = (&file).take(20).read_to_string(&mut holder);
                 let holder = if holder.is_empty() { "unknown".to_owned() } else { holder };
                 return Err(OpenError::InUse { path: directory.to_owned(), holder });

@@ -12,7 +12,7 @@ use crate::stored::{Handle, Unavailable};
 /// Told whether a request is there for good.
 pub(crate) type Then = Box<dyn FnOnce(bool) + Send>;
 /// The request, `None` if it is lost.
-pub(crate) type Answer = Result<Option<Record>, Unavailable>;
+pub(crate) type ReadResult = Result<Option<Record>, Unavailable>;
 
 /// Between the exporter and its thread. Never blocks the one who asks; what it holds, the exporter's queue bounds.
 #[derive(Debug, Default)]
@@ -21,12 +21,12 @@ pub(crate) struct Inbox {
     news: Condvar,
 }
 
-/// What has been asked for and not been done.
+/// The work that has been asked for and not been done.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) appends: Vec<Append>,
     pub(crate) removes: Vec<Handle>,
-    pub(crate) reads: Vec<(Handle, oneshot::Sender<Answer>)>,
+    pub(crate) reads: Vec<(Handle, oneshot::Sender<ReadResult>)>,
     /// Told once all that was asked for before is done.
     pub(crate) flushes: Vec<oneshot::Sender<()>>,
     /// Nobody will ask any more.

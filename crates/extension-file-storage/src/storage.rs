@@ -32,7 +32,7 @@ impl FileStorage {
         Ok(Self { directory: Directory::open(&config)?, config })
     }
 
-    /// The client of the exporter with this id, to whom `recovered` tells what an earlier one has left. If that one
+    /// The client of the exporter with this id; `recovered` receives the requests that an earlier one has left. If that one
     /// is still at work, the new one's requests wait until its file is free.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl FileStorage {
     }
 }
 
-/// A name for the file of an exporter that tells which it is, and is like no other's.
+/// A file name that people recognise as the exporter's and that no other exporter gets.
 fn file_name(exporter: &str) -> String {
     let mut name = "exporter_".to_owned();
     for byte in exporter.bytes() {

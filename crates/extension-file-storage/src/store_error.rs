@@ -4,13 +4,13 @@ use std::io;
 
 use thiserror::Error;
 
-/// What went wrong with the file.
+/// A failure of the file.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
     /// The operating system refused: the disk is full, perhaps.
     #[error("{0}")]
     Io(#[source] io::Error),
-    /// What the file holds makes no sense.
+    /// The file's content makes no sense.
     #[error("the file is corrupt: {0}")]
     Corrupt(String),
 }
@@ -23,7 +23,7 @@ fn sort_out(error: redb::Error) -> StoreError {
         {
             StoreError::Io(error)
         }
-        // What has failed before says no more than that.
+        // After a failure, redb reports only that there was one.
         redb::Error::PreviousIo => StoreError::Io(io::Error::other("the file could not be written before")),
         error => StoreError::Corrupt(error.to_string()),
     }

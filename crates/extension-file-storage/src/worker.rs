@@ -11,7 +11,7 @@ use tracing::{info, trace, warn};
 use crate::clock::{first_key, unix_seconds};
 use crate::config::Config;
 use crate::directory::Taken;
-use crate::inbox::{Answer, Append, Asked, Inbox};
+use crate::inbox::{Append, Asked, Inbox, ReadResult};
 use crate::metrics::Metrics;
 use crate::store::{Contents, Found, Store};
 use crate::store_error::StoreError;
@@ -40,7 +40,7 @@ pub(crate) struct Worker {
     failed: Option<Instant>,
     /// How long it took to open it, or to fail.
     opening: Duration,
-    /// It has been told that it cannot.
+    /// True while the file cannot be used, which has been logged.
     is_failing: bool,
     /// `None` once the file was open.
     recovered: Option<Recovered>,
@@ -142,7 +142,7 @@ impl Worker {
         match self.recovered.take() {
             Some(tell) => self.recover(records, tell),
             None => {
-                // What was told to have failed may be there, and what was removed may be there again.
+                // A record whose write was reported as failed may be there, and a removed one may be there again.
                 let wanted: HashSet<u64> = self.live.values().copied().collect();
                 let keys = records.iter().map(|found| found.key);
                 self.unwanted = keys.filter(|key| !wanted.contains(key)).collect();
@@ -171,7 +171,7 @@ impl Worker {
         tell(stored);
     }
 
-    fn read(&mut self, handle: Handle) -> Answer {
+    fn read(&mut self, handle: Handle) -> ReadResult {
         self.open();
         let store = self.store.as_ref().ok_or(Unavailable)?;
         let Some(key) = self.live.get(&handle) else { return Ok(None) };

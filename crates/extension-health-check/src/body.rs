@@ -63,7 +63,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any time is told.
+        /// Any time can be formatted.
         #[test]
         fn any_time_is_told(seconds: u64) {
             prop_assert!(rfc3339(Duration::from_secs(seconds)).ends_with('Z'));

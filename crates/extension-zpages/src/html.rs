@@ -78,7 +78,7 @@ impl Page {
     }
 }
 
-/// What stands in one place of a table.
+/// One cell of a table.
 #[derive(Debug)]
 pub(crate) enum Cell {
     Text(String),

@@ -8,7 +8,7 @@ use configtypes::GoDuration;
 
 use crate::html::{Cell, Page};
 
-/// What there is to say of the process.
+/// Facts of the process: version, start time and the like.
 #[derive(Clone, Debug, Default)]
 pub struct About {
     /// Version of the agent.

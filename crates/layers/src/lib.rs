@@ -14,6 +14,6 @@ mod tee;
 
 pub use fanout::{FanOut, NoBranchLeft, Outlets};
 pub use instrument::{Instrument, InstrumentLayer};
-pub use sink::{Inlet, Settings, Sink};
+pub use sink::{Inlet, Sink, SinkBounds};
 pub use stopwatch::Stopwatch;
 pub use tee::{NoHeadLeft, Tee};

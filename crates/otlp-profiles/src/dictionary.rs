@@ -94,7 +94,7 @@ pub(crate) struct Place {
     pub(crate) address: u64,
     /// List of lines, innermost first; empty if it is left to the reader to find them.
     pub(crate) lines: i32,
-    /// Attribute that tells the frame's type, or 0.
+    /// Index of the attribute `profile.frame.type`, or 0.
     pub(crate) frame_type: i32,
 }
 

@@ -11,7 +11,7 @@ use crate::dictionary::{Dictionary, FileMapping, Place};
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
 
-/// A mapping of a process, and how addresses in it are told.
+/// A mapping of a process, and how addresses in it are encoded.
 ///
 /// Addresses are those of the file's own ELF headers, which do not depend on where a process has
 /// mapped it: processes share locations and mappings. Of a file that has not been read they are file
@@ -104,12 +104,12 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     dictionary.mappings.intern(FileMapping { start, limit, offset, filename, attributes })
 }
 
-/// Start and end of a range. One that cannot be is told as unknown, as OTLP has it: both 0.
+/// Start and end of a range. An impossible range is encoded as unknown, for which OTLP has both 0.
 pub(crate) fn bounds(start: u64, length: u64) -> (u64, u64) {
     start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit))
 }
 
-/// The list of attributes that identify a file; of those that only reading it tells, none unless `read`.
+/// The list of attributes that identify a file; of those that only reading the file finds out, none unless `read`.
 pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> i32 {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);

@@ -14,7 +14,7 @@ use crate::split::Splitter;
 /// Makes few requests of many, each of at most `max_bytes` as protobuf before compression.
 ///
 /// What they say together stays the same: the same captures, each in a profile of its own window. What their
-/// dictionaries share is told once, and none has an entry twice or one that it does not use. Resources keep their
+/// dictionaries share is encoded once, and none has an entry twice or one that it does not use. Resources keep their
 /// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
 ///
 /// A request that is none of [`Windows`](crate::Windows)' making, such as one with values or with attributes that refer to strings, is passed on as it is, after the others.

@@ -32,7 +32,7 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
 pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
     let mut list = Attributes(out);
     let kernel = sample.running == Running::KernelThread;
-    let name = if kernel { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
+    let name = sample.thread_name();
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);

@@ -1,8 +1,8 @@
 //! The last word on files that a window met before they had been read.
 //!
 //! Files are read beside the stream, so the first samples in a file come before its facts. While the
-//! window is open such a file is told provisionally, by file offsets. When it closes, what has become
-//! known by then holds for the whole window; a file of which nothing is known to the end is told by
+//! window is open such a file is encoded provisionally, by file offsets. When it closes, what has become
+//! known by then holds for the whole window; a file of which nothing is known to the end is encoded by
 //! its name alone, since a mapping must have a build ID.
 
 use pdata::{FileOffset, MappedFile};

@@ -178,7 +178,7 @@ impl Window {
             return profile;
         }
         let created = self.clock.unix_from_boot(key.process.start_time);
-        // Of a resolved one the caller tells more.
+        // Of a resolved image the caller adds more.
         let resource = match image {
             Some(_) => 0,
             None => self.resource(|out| resource::unresolved(sample, created, out)),

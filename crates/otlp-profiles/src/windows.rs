@@ -11,7 +11,7 @@ use crate::request::Request;
 use crate::split::Splitter;
 use crate::window::Window;
 
-/// Windows kept for their memory. One is gathered while one is told.
+/// Windows kept for their memory. One is gathered while another is encoded.
 const SPARE: usize = 2;
 
 /// Gathers batches into windows of event time and yields what to send for each.
@@ -19,9 +19,9 @@ const SPARE: usize = 2;
 pub struct Windows {
     events: EventWindows<Window>,
     max_request_bytes: usize,
-    /// Losses of windows in which no sample arrived, told with the next one's.
+    /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: Losses,
-    /// Windows told before, emptied and kept for their memory. They take turns, so that each gives back what a rush has
+    /// Windows encoded before, emptied and kept for their memory. They take turns, so that each gives back what a rush has
     /// left it with.
     spare: VecDeque<Window>,
     splitter: Splitter,
@@ -37,7 +37,7 @@ pub struct Finished {
 }
 
 impl Windows {
-    /// Windows of this length, told in requests of at most `max_request_bytes` before compression.
+    /// Windows of this length, encoded in requests of at most `max_request_bytes` before compression.
     #[must_use]
     pub fn new(length: Duration, max_request_bytes: usize) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Windows {
     /// Takes a batch. See [`EventWindows`] for when a window closes and what the answer is.
     ///
     /// A window in which samples were lost and none arrived yields no request, since a profile needs a
-    /// sample; its losses are told by the next window that has one, or by nobody if there is none.
+    /// sample; its losses are reported by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
         let Self { events, spare, .. } = self;
         let start = || spare.pop_front().unwrap_or_default().start(batch.clock);

@@ -70,7 +70,7 @@ pub struct Segment {
     pub address: ElfAddress,
 }
 
-/// What only reading a file can tell.
+/// Facts of a file that only reading it can find out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileFacts {
     /// First 16 bytes of SHA-256(first 4096 bytes, last 4096 bytes, length as u64 big-endian):
@@ -116,7 +116,7 @@ pub struct MappedFile {
     pub truncated: bool,
     /// Build ID, read from the memory of the process that was met with it; `None` if that page was not in memory.
     pub build_id: Option<BuildId>,
-    /// What reading the file told; empty until it has been read, and for ever if it was gone.
+    /// What reading the file found out; empty until it has been read, and for ever if it was gone.
     pub facts: OnceLock<FileFacts>,
 }
 

@@ -30,6 +30,20 @@ pub struct Sample {
     pub image: Option<Arc<Image>>,
 }
 
+impl Sample {
+    /// The thread's name, as it stands for a process of which nothing is known: in brackets where no program ran.
+    #[must_use]
+    pub fn thread_name(&self) -> String {
+        if self.running == Running::KernelThread { format!("[{}]", self.comm) } else { self.comm.to_string() }
+    }
+
+    /// What people see in place of an executable when the process is not known: its thread's name, marked as unresolved.
+    #[must_use]
+    pub fn unresolved_name(&self) -> String {
+        format!("{} (unresolved)", self.thread_name())
+    }
+}
+
 /// A control group of the hierarchy of version 2, by the number of its directory in kernfs; 1 is the root.
 ///
 /// A number is not used again while the machine runs, so it names a group even after its end.

@@ -21,7 +21,7 @@ use crate::run::error::AgentError;
 /// The beginning of a pipeline, and its ends.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// What a receiver calls.
+    /// The first stage: the one that a receiver calls.
     pub(crate) stage: Stage,
     /// Where the fan-out leads to.
     pub(crate) outlets: Outlets,

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::config::{Config, ConfigError, Environment, Location};
 use crate::featuregate::{Gate, GateError};
 
-/// What follows the list of flags.
+/// The text that follows the list of flags in the help.
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; of a run: stopped by a signal, and everything was delivered or given up within shutdown_timeout
@@ -61,7 +61,7 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Lists feature gates, or tells all of one.
+    /// Lists feature gates, or describes one.
     Featuregate {
         /// The gate.
         id: Option<String>,

@@ -5,13 +5,13 @@ use thiserror::Error;
 /// A feature that can be switched on or off.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    /// What it is called.
+    /// The gate's name.
     pub id: &'static str,
     /// How mature it is, in the Collector's words.
     pub stage: &'static str,
     /// Whether it is on.
     pub enabled: bool,
-    /// What it switches.
+    /// A sentence that says what the gate switches.
     pub description: &'static str,
     /// Version that it came with.
     pub from_version: &'static str,

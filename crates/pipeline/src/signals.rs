@@ -22,9 +22,9 @@ pub const FORCED: i32 = 1;
 /// itself and then its group. Nobody who waits to see an effect sends another so soon.
 const SAME_REQUEST: Duration = Duration::from_millis(100);
 
-/// What a signal asks for.
+/// The request that a signal makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum SignalRequest {
     /// Stop.
     Stop,
     /// Read the configuration again.
@@ -43,12 +43,12 @@ pub struct Signals {
 
 impl Signals {
     /// The next request; one to stop before all others.
-    pub async fn next(&mut self) -> Request {
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             biased;
-            Some(()) = self.stop.recv() => Request::Stop,
-            Some(()) = self.reload.recv() => Request::Reload,
-            Some(()) = self.flush.recv() => Request::Flush,
+            Some(()) = self.stop.recv() => SignalRequest::Stop,
+            Some(()) = self.reload.recv() => SignalRequest::Reload,
+            Some(()) = self.flush.recv() => SignalRequest::Flush,
             // The task that sends lives as long as the process.
             else => std::future::pending().await,
         }
@@ -64,11 +64,11 @@ struct Requests {
 }
 
 impl Requests {
-    fn put(&self, request: Request) {
+    fn put(&self, request: SignalRequest) {
         let sender = match request {
-            Request::Stop => &self.stop,
-            Request::Reload => &self.reload,
-            Request::Flush => &self.flush,
+            SignalRequest::Stop => &self.stop,
+            SignalRequest::Reload => &self.reload,
+            SignalRequest::Flush => &self.flush,
         };
         // Full if one waits already.
         let _full = sender.try_send(());
@@ -97,7 +97,7 @@ pub fn listen() -> io::Result<Signals> {
                 name = next_stop(&mut stop) => match stopping.asked(name, Instant::now()) {
                     Asked::First => {
                         info!(signal = name, "Starting shutdown...");
-                        Request::Stop
+                        SignalRequest::Stop
                     }
                     Asked::Same => continue,
                     Asked::Again => {
@@ -105,8 +105,8 @@ pub fn listen() -> io::Result<Signals> {
                         process::exit(FORCED);
                     }
                 },
-                _ = others.0.recv() => Request::Reload,
-                _ = others.1.recv() => Request::Flush,
+                _ = others.0.recv() => SignalRequest::Reload,
+                _ = others.1.recv() => SignalRequest::Flush,
             };
             requests.put(request);
         }
@@ -121,13 +121,13 @@ async fn next_stop((interrupt, terminate): &mut (Signal, Signal)) -> &'static st
     }
 }
 
-/// What has been asked so far.
+/// The signals to stop that have come so far.
 #[derive(Debug, Default)]
 struct Stopping {
     first: Option<(&'static str, Instant)>,
 }
 
-/// What a signal to stop means.
+/// The meaning of a signal to stop: the first or a later one.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     First,
@@ -164,11 +164,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn however_many_of_one_kind_wait_another_is_not_lost_and_a_stop_comes_first() {
         let (requests, mut pending) = requests();
-        for request in [[Request::Flush; 9].as_slice(), &[Request::Reload, Request::Stop]].concat() {
+        for request in
+            [[SignalRequest::Flush; 9].as_slice(), &[SignalRequest::Reload, SignalRequest::Stop]].concat()
+        {
             requests.put(request);
         }
         let next = [pending.next().await, pending.next().await, pending.next().await];
-        assert_eq!(next, [Request::Stop, Request::Reload, Request::Flush]);
+        assert_eq!(next, [SignalRequest::Stop, SignalRequest::Reload, SignalRequest::Flush]);
         tokio::time::timeout(SAME_REQUEST, pending.next()).await.unwrap_err();
     }
 }

@@ -1,4 +1,4 @@
-//! Everything wrong with a file is told at once, with its place.
+//! All faults of a file are reported at once, each with its place.
 
 use std::process::Command;
 

@@ -83,7 +83,7 @@ fn one_signal_gives_an_exporter_its_time_and_no_more() {
     assert!((DRAIN_WITHIN..DRAIN_WITHIN + LEEWAY).contains(&asked.elapsed()), "{:?}", asked.elapsed());
 }
 
-/// A second signal ends it at once, and the exit code tells. Signals that come together count as one, so
+/// A second signal ends it at once, and the exit code is 1. Signals that come together count as one, so
 /// it takes some.
 #[test]
 #[ignore = "needs root: loads BPF programs"]

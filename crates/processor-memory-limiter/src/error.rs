@@ -11,7 +11,7 @@ pub enum StartError {
     #[error("cannot read /proc/self/status")]
     Usage(#[source] io::Error),
     /// A percentage is of something that cannot be read.
-    #[error("cannot tell how much memory there is: no MemTotal in /proc/meminfo; set limit_mib")]
+    #[error("cannot find out how much memory there is: no MemTotal in /proc/meminfo; set limit_mib")]
     NoMemory,
     /// The spike limit, in percent of the memory there is, leaves nothing of `limit_mib`.
     #[error("the spike limit, {spike} bytes, is not below the limit, {limit} bytes: set spike_limit_mib")]

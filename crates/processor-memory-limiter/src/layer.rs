@@ -12,7 +12,7 @@ use crate::error::StartError;
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::metrics::Samples;
-use crate::settings::Settings;
+use crate::settings::LimiterSettings;
 use crate::watch::Watch;
 
 /// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind it.
@@ -28,8 +28,8 @@ impl MemoryLimiterLayer {
     /// The configuration is taken to be valid.
     ///
     /// # Errors
-    /// [`StartError`] if the memory in use, or what a percentage is of, cannot be told.
-    pub fn start(config: &Config, settings: Settings) -> Result<Self, StartError> {
+    /// [`StartError`] if the memory in use, or what a percentage is of, cannot be read.
+    pub fn start(config: &Config, settings: LimiterSettings) -> Result<Self, StartError> {
         let machine = Machine::new(Path::new("/"));
         let total = machine.total();
         let limits = Limits::of(config, total)?;
@@ -51,7 +51,7 @@ impl<S> Layer<S> for MemoryLimiterLayer {
     }
 }
 
-/// Drops samples, and tells of them as a [`Loss`], while the agent is above its hard limit. All else passes.
+/// Drops samples, and reports them as a [`Loss`], while the agent is above its hard limit. All else passes.
 #[derive(Debug)]
 pub struct MemoryLimiter<S> {
     inner: S,

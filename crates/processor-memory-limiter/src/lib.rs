@@ -3,12 +3,12 @@
 //! ```text
 //! machine/ --limits, once------> limits.rs --+
 //! machine/ --own memory,---------------------+--> limiter.rs --divisor--> Throttle (the sampler)
-//!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, told
+//!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, reported
 //! ```
 //!
 //! There is nobody upstream to push back on, so what the Collector refuses is here not sampled to begin with: above
-//! the soft limit the rate is halved with each check. Above the hard limit samples are dropped, and the stream is told.
-//! What is known of processes is never dropped: it is little, and without it later samples could not be told apart.
+//! the soft limit the rate is halved with each check. Above the hard limit samples are dropped and reported in the stream as losses.
+//! What is known of processes is never dropped: it is little, and without it later samples could not be attributed.
 //!
 //! Start reading at [`MemoryLimiterLayer`]; `limiter.rs` decides, and does nothing else.
 
@@ -26,4 +26,4 @@ mod watch;
 pub use config::Config;
 pub use error::StartError;
 pub use layer::{MemoryLimiter, MemoryLimiterLayer};
-pub use settings::{Settings, Throttle};
+pub use settings::{LimiterSettings, Throttle};

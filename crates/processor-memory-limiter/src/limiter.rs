@@ -1,4 +1,4 @@
-//! What to do about the memory in use: a state machine that is told what is in use, and says what to do.
+//! A state machine that takes the memory in use and decides what to do about it.
 
 use crate::limits::Limits;
 
@@ -9,7 +9,7 @@ pub(crate) const CALM_CHECKS: u32 = 5;
 /// To spare is what is so many hundredths of the soft limit below it. In between, all stays as it is.
 const MARGIN_PERCENT: u64 = 10;
 
-/// What to do until the next look.
+/// The limiter's decision, which holds until the next check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Action {
     /// By what the sampling rate is to be divided: a power of two.
@@ -34,7 +34,7 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// One that has not been told anything yet.
+    /// A limiter that has not seen any reading yet.
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, steps: 0, dropping: false, calm: 0 }
     }

@@ -11,7 +11,7 @@ const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
 const LIMIT: &str = "otelcol_processor_memory_limiter_limit_bytes";
 const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
 
-/// What the layer counts.
+/// The counters of the layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     pub accepted: Counter,
@@ -31,7 +31,7 @@ impl Samples {
     }
 }
 
-/// What the watch shows.
+/// The gauges of the watch.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     usage: Gauge,

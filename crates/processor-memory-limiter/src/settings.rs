@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What can sample less.
+/// A receiver that can be made to sample less.
 pub trait Throttle: fmt::Debug + Send + Sync {
-    /// Divides the sampling rate by this, at least 1. Called often, mostly with what it was told before; must not block.
+    /// Divides the sampling rate by this, at least 1. Called often, mostly with the same value as before; must not block.
     fn set_divisor(&self, divisor: u32);
 }
 
-/// What the assembler gives a limiter beside its configuration.
+/// The parts that the assembler hands to a limiter beside its configuration.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LimiterSettings {
     /// Component id, such as `memory_limiter`: the label `processor` in metrics.
     pub id: Arc<str>,
-    /// What samples.
+    /// The receivers to slow down.
     pub throttle: Arc<dyn Throttle>,
 }

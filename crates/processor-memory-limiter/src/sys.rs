@@ -3,7 +3,7 @@
 
 /// Has the allocator give free memory back to the kernel: without it, the resident set stays where it was at its worst.
 ///
-/// What the Collector does by a garbage collection. Takes the locks of the allocator for as long as that
+/// Returns free memory to the system, as the Collector does by a garbage collection. Takes the locks of the allocator for as long as that
 /// takes, some milliseconds.
 pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -11,28 +11,28 @@ use crate::limiter::{Action, Limiter};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::metrics::Memory;
-use crate::settings::{Settings, Throttle};
+use crate::settings::{LimiterSettings, Throttle};
 use crate::sys;
 
 /// A watch that is kept; dropping it ends it and takes back what it asked of the sampler.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     dropping: Arc<AtomicBool>,
-    /// Its end tells the thread.
+    /// Dropping it ends the thread.
     _kept: Arc<SyncSender<()>>,
 }
 
 impl Watch {
     /// Looks once, at once, and then every so often on a thread of its own.
     pub(crate) fn start(
-        settings: Settings,
+        settings: LimiterSettings,
         machine: Machine,
         limits: Limits,
         every: Duration,
     ) -> Result<Self, StartError> {
         let (kept, ended) = mpsc::sync_channel(0);
         let dropping = Arc::new(AtomicBool::new(false));
-        let mut look = Look {
+        let mut look = LimiterLoop {
             memory: Memory::of(&settings.id, limits),
             limiter: Limiter::new(limits),
             throttle: settings.throttle,
@@ -67,8 +67,8 @@ impl Watch {
     }
 }
 
-/// A look at the memory, and what it leads to.
-struct Look {
+/// Checks the memory in use and applies what the limiter decides.
+struct LimiterLoop {
     limiter: Limiter,
     throttle: Arc<dyn Throttle>,
     dropping: Arc<AtomicBool>,
@@ -77,11 +77,11 @@ struct Look {
     limits: Limits,
 }
 
-impl Look {
+impl LimiterLoop {
     fn at(&mut self, usage: u64) {
         let action = self.limiter.check(usage);
         self.dropping.store(action.dropping, Ordering::Relaxed);
-        // Each time, not only when it changes: a receiver that has come since has not been told.
+        // Each time, not only when it changes: a receiver that has come since does not know the divisor.
         self.throttle.set_divisor(action.divisor);
         self.memory.show(usage, action.divisor);
         self.log(usage, action);
@@ -153,7 +153,7 @@ mod tests {
         };
         use_kib(10);
         let rate = Arc::new(Rate::default());
-        let settings = Settings { id: "memory_limiter".into(), throttle: Arc::clone(&rate) as _ };
+        let settings = LimiterSettings { id: "memory_limiter".into(), throttle: Arc::clone(&rate) as _ };
         let limits = Limits { soft: 800 * kib, hard: 1000 * kib };
         let machine = Machine::new(root.path());
         let watch = Watch::start(settings, machine, limits, Duration::from_millis(1)).unwrap();
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn without_proc_it_does_not_start() {
         let root = tempfile::tempdir().unwrap();
-        let settings = Settings { id: "memory_limiter".into(), throttle: Arc::new(Rate::default()) };
+        let settings = LimiterSettings { id: "memory_limiter".into(), throttle: Arc::new(Rate::default()) };
         let limits = Limits { soft: 1, hard: 2 };
         let watch = Watch::start(settings, Machine::new(root.path()), limits, Duration::from_secs(1));
         assert!(matches!(watch, Err(StartError::Usage(_))));

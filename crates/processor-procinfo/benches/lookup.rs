@@ -1,4 +1,4 @@
-//! What it costs to tell samples what ran, and to follow processes; with few and with many processes.
+//! The cost of attributing samples and of following processes, with few and with many processes.
 //!
 //! `cargo bench -p processor-procinfo`. Everything goes through the layer, as in the agent.
 
@@ -66,7 +66,7 @@ fn mappings() -> Vec<Arc<Mapping>> {
     (0..MAPPINGS).map(mapping).collect()
 }
 
-/// Everything that tells of a process's start, as it comes from the kernel.
+/// All events of a process's start, as they come from the kernel.
 fn started(at: u64, index: u64, parent: u64) -> impl Iterator<Item = Event> {
     let (key, parent) = (image(index), ImageKey { exec_count: ExecCount(0), ..image(parent) });
     let forked = ImageKey { exec_count: ExecCount(0), ..key };

@@ -1,4 +1,4 @@
-//! What only reading a file can tell.
+//! Facts of a file that only reading it finds out.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};

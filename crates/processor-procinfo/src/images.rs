@@ -19,7 +19,7 @@ pub(crate) struct Images {
 struct Held {
     count: ExecCount,
     image: Arc<Image>,
-    /// When it began, if an exec or a fork told; an image only seen running says nothing of that.
+    /// When it began, if an exec or a fork reported it; for an image that was only seen running that is not known.
     since: Option<KTime>,
     /// When a newer image replaced it.
     until: Option<KTime>,

@@ -16,7 +16,7 @@ use crate::procfs::source::ProcSource;
 use crate::reader::{Reader, Reads, Request};
 use crate::tracker::{Repairs, Tracker};
 
-/// Makes services that tell samples what ran.
+/// Makes services that attribute samples to what ran.
 #[derive(Clone, Debug)]
 pub struct ProcInfoLayer {
     config: Config,
@@ -59,7 +59,7 @@ impl<S> ProcInfo<S> {
         let reads = ReaderIfAny(
             Reader::start(ProcSource::new("/proc"))
                 .inspect_err(|error| {
-                    tracing::warn!(%error, "no thread to read files with: samples will have no build ids from files");
+                    tracing::warn!(%error, "No thread to read files with: samples will have no build IDs from files.");
                 })
                 .ok(),
         );

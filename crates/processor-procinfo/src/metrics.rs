@@ -36,7 +36,7 @@ pub(crate) fn describe() {
     describe_gauge!(HELD, Unit::Count, "Processes that have exited and may still be asked about.");
 }
 
-/// What is counted while a batch is applied, to be told once for all of it.
+/// What is counted while a batch is applied, and reported once for all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) hits: u64,

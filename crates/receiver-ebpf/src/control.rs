@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 
-/// Changes a receiver while it runs: its rate, and when it tells everyone to deliver.
+/// Changes a receiver while it runs: its rate, and when it asks everyone to deliver.
 ///
 /// Made before the receiver, so that stages that stand behind it can be given it. Two parties have a say on the rate and need
 /// not know of each other: the configuration sets a base, and who is short of memory a divisor. Changes take effect
@@ -62,7 +62,7 @@ impl Control {
         (base / self.0.divisor.load(Ordering::Relaxed).max(1)).max(1)
     }
 
-    /// Asks for a batch, soon, that tells all behind the receiver to deliver what they hold. Its watermark is
+    /// Asks for a batch, soon, that asks all stages behind the receiver to deliver what they hold. Its watermark is
     /// later than this call.
     pub fn flush(&self) {
         self.0.flush.store(true, Ordering::Relaxed);

@@ -110,7 +110,7 @@ impl Counters {
             Ok(values) => values.iter().copied().collect(),
             Err(error) => {
                 if !std::mem::replace(&mut self.unreadable, true) {
-                    tracing::error!(%error, "the BPF counters cannot be read: losses are not known");
+                    tracing::error!(%error, "The BPF counters cannot be read: losses are not known.");
                 }
                 Box::default()
             }

@@ -8,17 +8,13 @@ use thiserror::Error;
 
 /// Why the receiver cannot start. Each text names what to do.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum StartError {
     /// The kernel lacks something every program here needs.
     #[error(
         "Linux {found} is too old: the ebpf receiver needs {needed} or newer, whose processes keep their mappings in a tree that it can search"
     )]
-    KernelTooOld {
-        /// Running kernel.
-        found: String,
-        /// Oldest that works.
-        needed: &'static str,
-    },
+    KernelTooOld { found: String, needed: &'static str },
     /// Nothing is mounted on `/proc`.
     #[error("/proc is not there: mount it (mount -t proc proc /proc)")]
     NoProc,
@@ -46,10 +42,7 @@ pub enum StartError {
     NoBtf,
     /// The process may not load BPF programs or open perf events.
     #[error("missing {missing}: run as root, or grant CAP_BPF and CAP_PERFMON")]
-    Privileges {
-        /// Names of the capabilities.
-        missing: String,
-    },
+    Privileges { missing: String },
     /// Pids seen by the BPF programs and by perf would differ.
     #[error(
         "running in a pid namespace of its own: start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)"
@@ -57,12 +50,7 @@ pub enum StartError {
     PidNamespace,
     /// The kernel's list of CPUs cannot be read.
     #[error("cannot read {file}")]
-    Cpus {
-        /// The file.
-        file: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    Cpus { file: &'static str, source: io::Error },
     /// The BPF object was refused as a whole.
     #[error("cannot load the BPF object")]
     Load(#[source] Box<EbpfError>),
@@ -71,12 +59,7 @@ pub enum StartError {
     Missing(&'static str),
     /// A program was refused.
     #[error("cannot load or attach BPF program {program}")]
-    Attach {
-        /// Its name in `ebpf/`.
-        program: &'static str,
-        /// Why.
-        source: Box<ProgramError>,
-    },
+    Attach { program: &'static str, source: Box<ProgramError> },
     /// What already ran could not be read.
     #[error("cannot read the snapshot of running processes")]
     Snapshot(#[source] Box<dyn Error + Send + Sync>),

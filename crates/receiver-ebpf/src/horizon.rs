@@ -47,7 +47,7 @@ impl Horizon {
         }
         tracing::warn!(
             delay = ?UNGUARDED_DELAY,
-            "membarrier is refused (a nohz_full kernel?): the watermark relies on a delay, later events are counted as late"
+            "Membarrier is refused (a nohz_full kernel?): the watermark relies on a delay, and later events are counted as late."
         );
         Self::Delay
     }

@@ -182,11 +182,11 @@ impl Programs {
     pub(crate) fn detach_sampler(&mut self, timer: PerfEventLinkId) {
         let Ok(program) = self.program::<PerfEvent>(SAMPLER) else { return };
         if let Err(error) = program.detach(timer) {
-            tracing::warn!(%error, "a sampler could not be detached; it ends with the agent");
+            tracing::warn!(%error, "A sampler could not be detached: it ends with the agent.");
         }
     }
 
-    /// How often and how long each program that stays attached has run, as far as the kernel tells.
+    /// How often and how long each program that stays attached has run, as far as the kernel measures it.
     pub(crate) fn runs(&self) -> Vec<Runs> {
         let programs = LIFECYCLE.iter().map(|(name, _)| *name).chain([SAMPLER]);
         let runs = |program| {

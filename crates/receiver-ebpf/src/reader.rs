@@ -46,7 +46,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads and sends until told to stop; then stops the sampler, drains, and sends what is left with
+    /// Reads and sends until asked to stop; then stops the sampler, drains, and sends what is left with
     /// [`Watermark::END`]. Ends early if nobody takes the batches.
     pub(crate) fn run(mut self, batches: &mpsc::Sender<Batch>, stop: &AtomicBool) {
         loop {

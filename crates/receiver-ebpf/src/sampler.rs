@@ -80,11 +80,11 @@ impl Sampler {
                 Ok(link) => programs.detach_sampler(std::mem::replace(timer, link)),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, cpu, "the sampling rate of a CPU could not be changed");
+                    tracing::error!(error, cpu, "The sampling rate of a CPU could not be changed.");
                 }
             }
         }
-        tracing::info!(?period, "sampling rate changed");
+        tracing::info!(?period, "Sampling rate changed.");
     }
 
     /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if that was

@@ -51,7 +51,7 @@ fn start() -> Option<OwnedFd> {
         Ok(measuring) => Some(measuring),
         Err(error) => {
             // CAP_SYS_ADMIN, which the rest does not need.
-            tracing::warn!(%error, "the kernel does not measure BPF programs for us: grant CAP_SYS_ADMIN, or do without");
+            tracing::warn!(%error, "The kernel does not measure BPF programs for this agent: grant CAP_SYS_ADMIN, or do without.");
             None
         }
     }

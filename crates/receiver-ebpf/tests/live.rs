@@ -255,7 +255,7 @@ fn a_path_longer_than_the_kernel_side_holds_is_told_by_its_tail() {
     assert!(!lost, "no record was malformed");
 }
 
-/// Keeps a CPU from idling until told to stop.
+/// Keeps a CPU from idling until asked to stop.
 fn occupy(cpu: usize, done: &AtomicBool) {
     let mut only = CpuSet::new();
     only.set(cpu);

@@ -16,14 +16,14 @@ use crate::metrics::{Registry, Views};
 /// Name of the format, among others that a client may ask for.
 const OPENMETRICS: &str = "application/openmetrics-text";
 
-/// What is served; a clone serves the same.
+/// The source of the served metrics; a clone serves the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     registry: Registry,
     shown: Arc<RwLock<Shown>>,
 }
 
-/// What may change while it is served.
+/// The parts that may change while metrics are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     pub(crate) views: Views,

@@ -16,15 +16,11 @@ pub struct OtlpFile {
 
 /// A file that does not hold OTLP profiles.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum ReadError {
     /// The file could not be read.
     #[error("{}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// A line is not an export request.
     #[error("line {line}")]
     Line {

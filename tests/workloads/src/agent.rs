@@ -18,7 +18,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How to run the agent.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct AgentSettings {
     /// The program.
     pub binary: PathBuf,
     /// Where its configuration, its output and its log go.
@@ -52,15 +52,11 @@ pub struct Usage {
 
 /// Why there is no agent, or no good end of it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum AgentError {
     /// A file of it.
     #[error("{path}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// It ended, or said nothing.
     #[error("the agent {what}; its log:\n{log}")]
     Failed {
@@ -76,7 +72,7 @@ impl Agent {
     ///
     /// # Errors
     /// See [`AgentError`].
-    pub fn start(settings: &Settings) -> Result<Self, AgentError> {
+    pub fn start(settings: &AgentSettings) -> Result<Self, AgentError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| AgentError::File { path, source }
@@ -222,7 +218,7 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn yaml(settings: &Settings, metrics_port: u16) -> String {
+fn yaml(settings: &AgentSettings, metrics_port: u16) -> String {
     let path = settings.dir.join("profiles.jsonl").display().to_string();
     let window = settings.window.as_millis();
     let (otlp, exporters) = match settings.otlp_port {

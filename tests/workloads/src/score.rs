@@ -6,7 +6,7 @@ use crate::profiles::{Profiles, Sample};
 use crate::timeline::{self, Timeline, View};
 use crate::truth::{Process, Truth};
 
-/// As many samples of each kind of fault are told in detail.
+/// As many samples of each kind of fault are printed in detail.
 const EXAMPLES: usize = 3;
 
 /// Counts of one row of the table.
@@ -59,7 +59,7 @@ pub struct Score {
     pub reasons: BTreeMap<String, u64>,
     /// True if pids were used again.
     pub pid_reuse: bool,
-    /// Some of the samples at fault, told in detail.
+    /// Some of the samples at fault, described in detail.
     pub examples: Vec<String>,
 }
 

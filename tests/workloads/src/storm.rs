@@ -19,9 +19,9 @@ use crate::record::{self, Ended, Records};
 use crate::tree::Tree;
 use crate::truth::{Image, Inherited, Process, Storm, Truth};
 
-/// Where and among what a storm takes place.
+/// The directory, executables and pids among which a storm runs.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct StormSite {
     /// Directory in which to make a temporary one. Its path must have no blanks: scripts name their interpreter by it.
     pub dir: PathBuf,
     /// How many distinct executables.
@@ -46,21 +46,14 @@ pub struct Prepared {
 
 /// Why there is no truth.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum StormError {
     /// A file of the storm could not be made or read.
     #[error("cannot prepare the storm below {dir}")]
-    Files {
-        /// Where.
-        dir: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Files { dir: PathBuf, source: io::Error },
     /// The directory's name does not do.
     #[error("{dir}: the storm's directory must have a short name without blanks")]
-    Place {
-        /// Its name.
-        dir: PathBuf,
-    },
+    StormSite { dir: PathBuf },
     /// The launcher ended before the storm did.
     #[error("the launcher gave up ({status}); is this root?")]
     Launcher {
@@ -73,10 +66,9 @@ pub enum StormError {
     /// What the launcher wrote makes no sense.
     #[error("{0}")]
     Record(String),
-    /// Processes did not do what they were told: the truth would be wrong.
+    /// Processes did not run as planned: the truth would be wrong.
     #[error("{failed} processes could not run; the first: {first}")]
     Failed {
-        /// How many.
         failed: u64,
         /// What is known of one of them.
         first: String,
@@ -88,11 +80,11 @@ impl Prepared {
     ///
     /// # Errors
     /// See [`StormError`].
-    pub fn new(shape: &Shape, place: &Place) -> Result<Self, StormError> {
+    pub fn new(shape: &Shape, place: &StormSite) -> Result<Self, StormError> {
         let files = |source| StormError::Files { dir: place.dir.clone(), source };
         let dir = tempfile::Builder::new().prefix("storm-").tempdir_in(&place.dir).map_err(files)?;
         let root = dir.path().to_str().filter(|path| path.len() < 100 && !path.contains(char::is_whitespace));
-        let root = root.ok_or_else(|| StormError::Place { dir: place.dir.clone() })?;
+        let root = root.ok_or_else(|| StormError::StormSite { dir: place.dir.clone() })?;
         let tree = Tree::plan(root, place.executables);
         tree.make(&mut Random::new(shape.seed ^ 1)).map_err(files)?;
         let entries = plan::draw(shape, &tree);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
-use workloads::storm::{Place, Prepared, StormError};
+use workloads::storm::{Prepared, StormError, StormSite};
 use workloads::truth::{State, Truth};
 
 fn storm(shape: &Shape, pid_max: Option<u32>) -> Result<Truth, StormError> {
-    let place = Place { dir: std::env::temp_dir(), executables: 30, pid_max };
+    let place = StormSite { dir: std::env::temp_dir(), executables: 30, pid_max };
     Prepared::new(shape, &place)?.run(&Arc::new(AtomicBool::new(false)))
 }
 

@@ -115,7 +115,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any name is one frame of one line, and is told without doubt.
+        /// Any name becomes one frame of one line, and can be read back unambiguously.
         #[test]
         fn a_name_survives_escaping(name in "[ -~\\n\\r\\t\u{e9}\u{4e2d};\\\\]{0,20}") {
             let mut escaped = String::new();

@@ -24,7 +24,7 @@ pub(crate) fn start(request: &Request) -> io::Result<UnixNanos> {
     Ok(UnixNanos::from_nanos(starts.max().unwrap_or_default()))
 }
 
-/// How records of a file are made and told apart.
+/// How the records of a file are encoded, and where one ends and the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Records {
     /// Lines of JSON.
@@ -37,7 +37,7 @@ pub(crate) enum Records {
     Pprof,
 }
 
-/// What a frame holds.
+/// The kind of content in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Json,

@@ -70,7 +70,7 @@ pub(crate) fn profiles(
     })
 }
 
-/// What a sample counts: its events, or the sum of its values if it has any.
+/// The count of a sample: its events, or the sum of its values if it has any.
 pub(crate) fn value(sample: &Sample) -> i64 {
     if sample.values.is_empty() {
         return i64::try_from(sample.timestamps_unix_nano.len()).unwrap_or(i64::MAX);

@@ -139,7 +139,7 @@ where
     }
 }
 
-/// What becomes of an attempt. One that is dropped before its answer has taken too long, and counts as failed.
+/// The outcome of an attempt. An attempt that is dropped before its response has taken too long, and counts as failed.
 struct Outcome {
     servers: Arc<Servers>,
     index: usize,

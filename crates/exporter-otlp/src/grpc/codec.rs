@@ -6,8 +6,8 @@ use prost::Message as _;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-/// What a server answers.
-pub(super) type Answer = ExportProfilesServiceResponse;
+/// A server's response to an export.
+pub(super) type ExportResponse = ExportProfilesServiceResponse;
 
 /// The largest answer: what OTLP recommends.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -18,7 +18,7 @@ pub(super) struct Encoded;
 
 impl Codec for Encoded {
     type Encode = Bytes;
-    type Decode = Answer;
+    type Decode = ExportResponse;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -42,12 +42,12 @@ impl Encoder for Encoded {
 }
 
 impl Decoder for Encoded {
-    type Item = Answer;
+    type Item = ExportResponse;
     type Error = Status;
 
-    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Answer>, Status> {
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<ExportResponse>, Status> {
         // As in gRPC's other libraries: what has been taken is not sent again because the answer is garbage.
         let garbage = |error| Status::internal(format!("cannot read the server's answer: {error}"));
-        Answer::decode(bytes).map(Some).map_err(garbage)
+        ExportResponse::decode(bytes).map(Some).map_err(garbage)
     }
 }

@@ -27,9 +27,9 @@ use crate::connect::Connector;
 use crate::error::ConnectError;
 use crate::tls::Tls;
 
-/// What is called.
+/// Path of the gRPC method.
 const EXPORT: &str = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
-/// What gRPC needs to be agreed upon.
+/// The protocols that TLS has to agree upon for gRPC.
 const ALPN: &[&[u8]] = &[b"h2"];
 /// Pauses between attempts to connect while one waits for a connection.
 const RECONNECT: Duration = Duration::from_millis(100);
@@ -101,7 +101,7 @@ impl Grpc {
         Err(error)
     }
 
-    async fn attempt(&mut self, message: bytes::Bytes) -> Result<codec::Answer, tonic::Status> {
+    async fn attempt(&mut self, message: bytes::Bytes) -> Result<codec::ExportResponse, tonic::Status> {
         self.client.ready().await.map_err(|error| tonic::Status::from_error(error.into()))?;
         let mut request = tonic::Request::new(message);
         *request.metadata_mut() = self.headers.clone();
@@ -124,7 +124,7 @@ impl Service<otlp_profiles::Request> for Grpc {
     }
 }
 
-/// What a request says of where it goes. TLS is the connector's, of which HTTP knows nothing but the scheme.
+/// The address and authority that requests name. TLS is the connector's, of which HTTP knows nothing but the scheme.
 fn endpoint(config: &GrpcConfig, target: &Target) -> Result<Endpoint, ConnectError> {
     let refuse = |key: &str| ConnectError::Config(format!("{key}: cannot be sent"));
     let uri = |scheme: &str, authority: &str| {

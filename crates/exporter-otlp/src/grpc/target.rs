@@ -6,7 +6,7 @@ use http::uri::Authority;
 
 use crate::address::SocketAddress;
 
-/// What stands for the host of a socket in the file system, as in gRPC's other libraries.
+/// The authority of requests to a socket in the file system, as in gRPC's other libraries.
 const UNIX_AUTHORITY: &str = "localhost";
 
 /// A server, and whether to speak TLS to it.
@@ -14,7 +14,7 @@ const UNIX_AUTHORITY: &str = "localhost";
 pub(crate) struct Target {
     pub(crate) address: SocketAddress,
     pub(crate) tls: bool,
-    /// What it is called in requests.
+    /// The server's name in requests.
     pub(crate) authority: Authority,
 }
 
@@ -24,7 +24,7 @@ pub(crate) struct Target {
 /// `insecure` is refused rather than taken as TLS.
 ///
 /// # Errors
-/// What is wrong with the text and what is expected, without the key's name.
+/// A fault that says what is wrong with the text and what is expected, without the key's name.
 pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     let refuse = |what: &str| {
         Err(format!(
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
             .to_owned());
     }
     if text.contains('@') && !text.starts_with("unix:") {
-        // The text is not told: what is before the @ may be a password.
+        // The text is left out of the error: what is before the @ may be a password.
         return Err("holds a user or password, expected host:port, and headers to authenticate".to_owned());
     }
     if let Some(path) = text.strip_prefix("unix:") {

@@ -25,7 +25,7 @@ use crate::config::Encoding;
 const GRPC: &str = "application/grpc";
 /// The largest answer to a request that was taken: what OTLP recommends.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// What is read of an answer that says why it was not.
+/// The most bytes that are read of a response that refuses a request.
 const MAX_REASON_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a request that was taken.
@@ -39,7 +39,7 @@ pub(super) async fn read(
     sent: Encoding,
 ) -> Result<ExportProfilesServiceResponse, SendError> {
     if media_type(headers).is_some_and(|name| name.starts_with(GRPC)) {
-        // Which answers 200 to all there is.
+        // A gRPC server answers 200 to any request.
         return Err(SendError::permanent(
             "the server speaks gRPC, expected HTTP: check the endpoint, or use otlp_grpc",
         ));
@@ -104,7 +104,7 @@ impl From<JsonAnswer> for ExportProfilesServiceResponse {
     }
 }
 
-/// What to make of an answer that is no success, by the OTLP specification, "OTLP/HTTP Response".
+/// The error for a response that is no success, by the OTLP specification, "OTLP/HTTP Response".
 pub(super) async fn refusal(head: &Parts, body: Incoming) -> SendError {
     let text = reason(&head.headers, body).await;
     let mut reason = format!("the server answered {}", head.status);
@@ -135,7 +135,7 @@ fn after(status: StatusCode, headers: &HeaderMap) -> Option<Option<Duration>> {
 /// Why, in the server's words: the message of a `google.rpc.Status`, else the beginning of a text.
 async fn reason(headers: &HeaderMap, mut body: Incoming) -> String {
     let mut bytes = Vec::new();
-    // What breaks off or goes on too long is told as far as it came.
+    // Of a body that breaks off or goes on too long, the error quotes the part that came.
     while let Some(Ok(frame)) = body.frame().await {
         let data = frame.into_data().unwrap_or_default();
         let room = MAX_REASON_BYTES.saturating_sub(bytes.len());

@@ -15,7 +15,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
     Some(until.duration_since(now(headers)).unwrap_or_default())
 }
 
-/// What time it is by the clock that the date is of, if the server tells.
+/// The server's current time, from its `Date` header; ours if it sent none.
 fn now(headers: &HeaderMap) -> SystemTime {
     let told = text(headers, DATE).and_then(|text| httpdate::parse_http_date(text).ok());
     #[expect(clippy::disallowed_methods, reason = "compared with the time of day of another machine")]

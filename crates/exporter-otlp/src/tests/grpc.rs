@@ -1,4 +1,4 @@
-//! gRPC against a server that does as it is told.
+//! gRPC against a server whose responses the test scripts.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ use crate::answers::Answers;
 use crate::grpc::Grpc;
 use crate::{GrpcCompression, GrpcConfig, Keepalive, TlsConfig};
 
-/// What a Collector takes at most by gRPC, decompressed, unless told otherwise.
+/// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
 pub(super) const COLLECTOR_LIMIT: usize = 4 << 20;
 
 type Answer = Result<ExportProfilesServiceResponse, Status>;

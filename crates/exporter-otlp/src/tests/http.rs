@@ -1,4 +1,4 @@
-//! HTTP against a server that does as it is told.
+//! HTTP against a server whose responses the test scripts.
 
 use std::time::Duration;
 

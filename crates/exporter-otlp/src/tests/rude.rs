@@ -40,7 +40,7 @@ pub(super) struct Got {
     pub(super) body: Vec<u8>,
 }
 
-/// A server that does with each request, in turn, what it is told.
+/// A server that handles each request, in turn, as the script says.
 #[derive(Debug)]
 pub(super) struct Rude {
     pub(super) address: SocketAddr,
@@ -176,7 +176,7 @@ async fn a_connection_that_is_closed_while_it_is_idle_is_made_anew() {
     let rude = Rude::start(vec![Act::AnswerAndClose(ok()), Act::Answer(ok())]).await;
     let mut transport = http::transport(&http::config(&rude));
     transport.ready().await.unwrap().call(request(9)).await.unwrap();
-    // Time for the end of the connection to be seen; a client that has not yet is told to try again.
+    // Time for the client to see the end of the connection; one that has not seen it yet gets an error and tries again.
     let second = loop {
         match transport.ready().await.unwrap().call(request(9)).await {
             Err(SendError::Retryable { .. }) => {}

@@ -120,7 +120,11 @@ fn a_server_that_is_not_verified_is_a_loud_warning() {
         crate::grpc(&Settings::new("otlp_grpc/x"), &secure("127.0.0.1:1".parse().unwrap(), tls)).unwrap();
     });
     let lines = log.lines();
-    assert!(lines[0].starts_with("WARN tls::insecure_skip_verify is true: ANYONE"), "{lines:?}");
+    assert!(
+        lines[0]
+            .starts_with("WARN Not verifying the server, since tls::insecure_skip_verify is true: ANYONE"),
+        "{lines:?}"
+    );
     assert!(lines[0].contains("exporter=otlp_grpc/x"), "{lines:?}");
 }
 
@@ -196,7 +200,7 @@ async fn versions_are_bounded() {
     assert!(error.to_string().contains("ProtocolVersion"), "{error}");
 }
 
-/// Each connection is by the files as they are then; bad ones are told once and the old ones stay in use.
+/// Each connection uses the files as they are then; bad ones are logged once, and the old ones stay in use.
 #[tokio::test]
 async fn files_that_change_are_read_again() {
     let log = Log::default();

@@ -87,7 +87,7 @@ struct Pem {
 }
 
 impl Pem {
-    /// What `NAME_file` or `NAME_pem` says.
+    /// The source that `NAME_file` or `NAME_pem` names.
     fn of(name: &str, file: Option<&Path>, text: Option<&Secret>) -> Result<Option<Self>, ConnectError> {
         if let Some(path) = file {
             let key = format!("{name}_file");

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::config::TlsConfig;
 use crate::error::ConnectError;
 
-/// What connections are secured by. Each new one is by the files as they are then; if these cannot be used, by the
-/// last that could.
+/// The TLS configuration of connections. Each new one uses the files as they are then; if these cannot be used, the
+/// last ones that could.
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: TlsConfig,
@@ -31,7 +31,7 @@ struct State {
     checked: Instant,
 }
 
-/// What changes when a file does.
+/// Facts of a file that change when its content does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -65,7 +65,7 @@ impl Tls {
         needed.then(|| Self::new(config, alpn).map(Arc::new)).transpose()
     }
 
-    /// What a connection to `host` needs: this, and the name that the server's certificate must have.
+    /// The parts that a connection to `host` needs: this, and the name that the server's certificate must have.
     ///
     /// # Errors
     /// If `host`, or what is in its place, is no name.
@@ -86,7 +86,7 @@ impl Tls {
         ServerName::try_from(name).map_err(|_invalid| ConnectError::Config(refuse))
     }
 
-    /// What to make a connection by now.
+    /// The configuration for a connection that is made now.
     pub(crate) async fn current(self: Arc<Self>) -> Arc<ClientConfig> {
         let (client, is_due) = self.held();
         if !is_due {
@@ -110,14 +110,14 @@ impl Tls {
         if files != state.files {
             match load::client(&self.config, self.alpn) {
                 Ok(client) => {
-                    tracing::info!("the files of certificates have changed: new connections use them");
+                    tracing::info!("The files of certificates have changed: new connections use them.");
                     state.client = Arc::new(client);
                 }
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(
                         error,
-                        "the files of certificates have changed and cannot be used: new connections use the old ones"
+                        "The files of certificates have changed and cannot be used: new connections use the old ones."
                     );
                 }
             }
@@ -128,7 +128,7 @@ impl Tls {
     }
 }
 
-/// What the files are like now; nothing of one that is not there.
+/// The stamps of the files now; `None` for a file that is not there.
 fn stamps(config: &TlsConfig) -> Vec<Option<Stamp>> {
     let files = [&config.ca_file, &config.cert_file, &config.key_file];
     files.into_iter().flatten().map(|path| stamp(path)).collect()

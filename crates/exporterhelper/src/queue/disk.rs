@@ -10,12 +10,12 @@ use extension_file_storage::{Appended, Client, FileStorage, Handle, Stored, Unav
 use otlp_profiles::Request;
 use tokio::time::Instant;
 
-/// What the thread of the file reports.
+/// A report of the thread that owns the file.
 #[derive(Debug)]
 pub(crate) enum Report {
     /// The requests that an earlier run has left in the file, when it has been opened.
     Recovered(Vec<Stored>),
-    /// What has come of the request with this key.
+    /// The outcome of writing the request with this key.
     Appended(u64, Appended),
 }
 

@@ -9,7 +9,7 @@ use pdata::Watermark;
 use tokio::time::Instant;
 
 use super::disk::Disk;
-use super::ledger::{Ledger, Place};
+use super::ledger::{Ledger, LedgerTicket};
 use crate::config::{QueueConfig, Sizer};
 
 /// Most that is held in memory because it cannot be written to disk.
@@ -28,12 +28,12 @@ struct Item {
     /// Where it is on disk, or will be.
     handle: Option<Handle>,
     /// Given up once the request is sent, on disk or given up on: somebody's answer waits for it.
-    place: Option<Place>,
+    ticket: Option<LedgerTicket>,
     /// When it is too old.
     expires: Option<Instant>,
 }
 
-/// What a request counts for.
+/// The size of a request, in every unit.
 #[derive(Clone, Copy, Debug)]
 struct Weight {
     samples: u64,
@@ -50,14 +50,14 @@ pub(crate) struct Taken {
     /// Its length.
     pub(crate) bytes: u64,
     /// The request, unless it has to be read first.
-    pub(crate) from: From,
+    pub(crate) from: RequestSource,
     /// It is too old to be sent.
     pub(crate) is_expired: bool,
 }
 
 /// Where a request is.
 #[derive(Debug)]
-pub(crate) enum From {
+pub(crate) enum RequestSource {
     /// Here.
     Memory(Request),
     /// On disk.
@@ -107,7 +107,7 @@ pub(crate) struct Items {
     /// Sum of the bytes of those that are not on disk.
     unwritten: u64,
     /// In order, what is to come in when there is room.
-    outside: VecDeque<(Request, Place)>,
+    outside: VecDeque<(Request, LedgerTicket)>,
     ledger: Ledger,
     /// Wakes who waits until there is room.
     pub(crate) waker: Option<Waker>,
@@ -143,17 +143,17 @@ impl Items {
 
     /// Takes the requests of a window, whose answer is `done`. Gives those that were refused.
     pub(crate) fn offer(&mut self, requests: Vec<Request>, done: Watermark) -> Vec<(Request, Refused)> {
-        let places = self.ledger.open(requests.len(), done);
+        let tickets = self.ledger.open(requests.len(), done);
         self.has_ended |= done == Watermark::END;
         let mut refused = Vec::new();
-        for (request, place) in requests.into_iter().zip(places) {
+        for (request, ticket) in requests.into_iter().zip(tickets) {
             match self.fits(&request) {
-                Ok(()) if self.outside.is_empty() => self.admit(request, Some(place)),
+                Ok(()) if self.outside.is_empty() => self.admit(request, Some(ticket)),
                 Ok(()) | Err(Refused::Full) if self.blocks || self.has_ended => {
-                    self.outside.push_back((request, place));
+                    self.outside.push_back((request, ticket));
                 }
                 fits => {
-                    self.ledger.close(place);
+                    self.ledger.close(ticket);
                     refused.push((request, fits.err().unwrap_or(Refused::Full)));
                 }
             }
@@ -167,8 +167,8 @@ impl Items {
         for &Stored { handle, samples, bytes, age } in stored.iter().rev() {
             let weight = Weight { samples, bytes };
             let expires = self.disk.as_ref().and_then(|disk| disk.expires(age));
-            let (request, handle, place) = (None, Some(handle), None);
-            let item = Item { weight, request, is_on_disk: true, is_last: false, handle, place, expires };
+            let (request, handle, ticket) = (None, Some(handle), None);
+            let item = Item { weight, request, is_on_disk: true, is_last: false, handle, ticket, expires };
             let key = self.insert(item);
             self.waiting.push_front(key);
         }
@@ -188,14 +188,14 @@ impl Items {
         }
     }
 
-    fn admit(&mut self, request: Request, place: Option<Place>) {
+    fn admit(&mut self, request: Request, ticket: Option<LedgerTicket>) {
         let key = self.next_key;
         let weight = Weight::of(&request);
         let handle = self.disk.as_ref().map(|disk| disk.append(key, &request));
         let expires = self.disk.as_ref().and_then(|disk| disk.expires(std::time::Duration::ZERO));
         self.unwritten = self.unwritten.saturating_add(weight.bytes);
         let (request, is_last) = (Some(request), self.has_ended);
-        let key = self.insert(Item { weight, request, is_on_disk: false, is_last, handle, place, expires });
+        let key = self.insert(Item { weight, request, is_on_disk: false, is_last, handle, ticket, expires });
         self.waiting.push_back(key);
     }
 
@@ -211,8 +211,8 @@ impl Items {
     /// Lets in what fits of what is outside; at the end of the stream, all of it.
     fn let_in(&mut self) {
         while self.outside.front().is_some_and(|(request, _)| self.has_ended || self.fits(request).is_ok()) {
-            let Some((request, place)) = self.outside.pop_front() else { break };
-            self.admit(request, Some(place));
+            let Some((request, ticket)) = self.outside.pop_front() else { break };
+            self.admit(request, Some(ticket));
         }
     }
 
@@ -226,8 +226,8 @@ impl Items {
                 continue;
             }
             let from = match (&item.request, item.handle) {
-                (Some(request), _) => From::Memory(request.clone()),
-                (None, Some(handle)) => From::Disk(handle),
+                (Some(request), _) => RequestSource::Memory(request.clone()),
+                (None, Some(handle)) => RequestSource::Disk(handle),
                 // It is one or the other.
                 (None, None) => continue,
             };
@@ -242,8 +242,8 @@ impl Items {
         let item = self.items.get_mut(&key)?;
         match appended {
             Appended::Durably => {
-                if let Some(place) = item.place.take() {
-                    self.ledger.close(place);
+                if let Some(ticket) = item.ticket.take() {
+                    self.ledger.close(ticket);
                 }
                 item.is_on_disk = true;
                 self.unwritten = self.unwritten.saturating_sub(item.weight.bytes);
@@ -266,8 +266,8 @@ impl Items {
         if !item.is_on_disk {
             self.unwritten = self.unwritten.saturating_sub(item.weight.bytes);
         }
-        if let Some(place) = item.place {
-            self.ledger.close(place);
+        if let Some(ticket) = item.ticket {
+            self.ledger.close(ticket);
         }
         if let (Some(disk), Some(handle)) = (&self.disk, item.handle) {
             disk.remove(handle);
@@ -303,12 +303,12 @@ impl Items {
         self.ledger.done()
     }
 
-    /// What is taken up, in units of the sizer.
+    /// The room that is taken up, in units of the sizer.
     pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
-    /// What can be taken up at most.
+    /// The room there is.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }

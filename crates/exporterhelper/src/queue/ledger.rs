@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pdata::Watermark;
 
-/// Which answers still wait for which requests.
+/// The answers that still wait for requests.
 ///
 /// A window's answer is due once all of its requests are over, and those of every window before it.
 #[derive(Debug, Default)]
@@ -22,13 +22,17 @@ struct Entry {
     requests: usize,
 }
 
-/// A request's place in the ledger.
+/// Stands for one open request in the ledger; handing it back closes the request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place(u64);
+pub(crate) struct LedgerTicket(u64);
 
 impl Ledger {
-    /// Notes requests, and the answer that is due once they are over. Gives a place for each.
-    pub(crate) fn open(&mut self, requests: usize, done: Watermark) -> impl Iterator<Item = Place> + use<> {
+    /// Notes requests, and the answer that is due once they are over. Returns a ticket for each.
+    pub(crate) fn open(
+        &mut self,
+        requests: usize,
+        done: Watermark,
+    ) -> impl Iterator<Item = LedgerTicket> + use<> {
         if requests == 0 {
             // Nothing new is waited for: the answer is due with the one before.
             let last = self.open.back_mut().map_or(&mut self.done, |entry| &mut entry.done);
@@ -37,12 +41,12 @@ impl Ledger {
             self.open.push_back(Entry { done, requests });
         }
         let number = self.first + (self.open.len() as u64).saturating_sub(1);
-        (0..requests).map(move |_| Place(number))
+        (0..requests).map(move |_| LedgerTicket(number))
     }
 
-    /// Notes that a request is over: a place is given up, so that it is over only once.
-    pub(crate) fn close(&mut self, place: Place) {
-        let index = place.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+    /// Notes that a request is over. The ticket is consumed, so that it is over only once.
+    pub(crate) fn close(&mut self, ticket: LedgerTicket) {
+        let index = ticket.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         if let Some(entry) = index.and_then(|index| self.open.get_mut(index)) {
             entry.requests = entry.requests.saturating_sub(1);
         }
@@ -75,7 +79,7 @@ mod tests {
             let (mut ledger, mut at) = (Ledger::default(), 0);
             // All windows there ever were, and how many of its requests are open.
             let mut windows: Vec<(Watermark, usize)> = Vec::new();
-            let mut places: Vec<(usize, Place)> = Vec::new();
+            let mut tickets: Vec<(usize, LedgerTicket)> = Vec::new();
             let due = |windows: &[(Watermark, usize)]| {
                 let closed = windows.iter().take_while(|(_, open)| *open == 0);
                 closed.last().map_or(Watermark::NONE, |(done, _)| *done)
@@ -83,19 +87,19 @@ mod tests {
             for (requests, step, ends) in steps {
                 at += step;
                 let done = Watermark::before(KTime::from_nanos(at));
-                places.extend(ledger.open(requests, done).map(|place| (windows.len(), place)));
+                tickets.extend(ledger.open(requests, done).map(|ticket| (windows.len(), ticket)));
                 windows.push((done, requests));
                 prop_assert_eq!(ledger.done(), due(&windows));
                 for end in ends {
-                    if places.is_empty() { break }
-                    let (window, place) = places.swap_remove(usize::from(end) % places.len());
-                    ledger.close(place);
+                    if tickets.is_empty() { break }
+                    let (window, ticket) = tickets.swap_remove(usize::from(end) % tickets.len());
+                    ledger.close(ticket);
                     windows[window].1 -= 1;
                     prop_assert_eq!(ledger.done(), due(&windows));
                 }
             }
-            for (window, place) in places {
-                ledger.close(place);
+            for (window, ticket) in tickets {
+                ledger.close(ticket);
                 windows[window].1 -= 1;
             }
             prop_assert_eq!(ledger.done(), due(&windows));

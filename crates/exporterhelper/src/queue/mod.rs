@@ -26,10 +26,10 @@ use tracing::error;
 
 use self::disk::Disk;
 use self::send::Sender;
-use self::shared::Shared;
+use self::shared::QueueState;
 use crate::batch::Sent;
 use crate::config::QueueConfig;
-use crate::{Answer, SendError, Settings, Stop, Stopped};
+use crate::{AckFuture, SendError, Settings, Stop, Stopped};
 
 /// Puts a queue before a service that sends groups of requests.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub struct QueueLayer {
 }
 
 impl QueueLayer {
-    /// A queue as configured. `stop` is told when the stream is over.
+    /// A queue as configured. `stop` is notified when the stream is over.
     #[must_use]
     pub fn new(settings: &Settings, config: &QueueConfig, stop: &Stop) -> Self {
         Self { settings: settings.clone(), config: config.clone(), stop: stop.clone() }
@@ -49,7 +49,7 @@ impl QueueLayer {
 
 impl QueueLayer {
     /// The file of the queue, if it is to have one.
-    fn disk(&self, shared: &Arc<Shared>) -> Option<Disk> {
+    fn disk(&self, shared: &Arc<QueueState>) -> Option<Disk> {
         let name = self.config.storage.as_ref().filter(|_| self.config.enabled)?;
         let exporter = &*self.settings.id;
         let Some(storage) = &self.settings.storage else {
@@ -80,7 +80,7 @@ where
     /// # Panics
     /// Outside a Tokio runtime: a task of its own takes requests from the queue.
     fn layer(&self, inner: S) -> Queue {
-        let shared = Arc::new(Shared::new(&self.settings, &self.config));
+        let shared = Arc::new(QueueState::new(&self.settings, &self.config));
         if let Some(disk) = self.disk(&shared) {
             shared.attach(disk);
         }
@@ -101,7 +101,7 @@ where
 /// once, save what is on disk already, which the next run finds there.
 #[derive(Debug)]
 pub struct Queue {
-    shared: Arc<Shared>,
+    shared: Arc<QueueState>,
     /// `None` once the stream is over.
     task: Option<Task>,
     stop: Stop,
@@ -129,7 +129,7 @@ impl Queue {
 impl Service<Finished> for Queue {
     type Response = Watermark;
     type Error = Stopped;
-    type Future = Answer;
+    type Future = AckFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         if self.task.as_ref().is_some_and(|task| task.0.is_finished()) {
@@ -139,7 +139,7 @@ impl Service<Finished> for Queue {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Finished { requests, done }: Finished) -> Answer {
+    fn call(&mut self, Finished { requests, done }: Finished) -> AckFuture {
         let is_end = done == Watermark::END;
         self.shared.offer(requests, done);
         if is_end {

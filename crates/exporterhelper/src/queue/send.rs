@@ -11,7 +11,7 @@ use tower::{Service, ServiceExt as _};
 use tracing::error;
 
 use super::items::Taken;
-use super::shared::Shared;
+use super::shared::QueueState;
 use crate::SendError;
 use crate::batch::Sent;
 use crate::config::{BatchConfig, BatchSizer, QueueConfig};
@@ -20,7 +20,7 @@ use crate::config::{BatchConfig, BatchSizer, QueueConfig};
 #[derive(Debug)]
 pub(crate) struct Sender<S> {
     service: S,
-    shared: Arc<Shared>,
+    shared: Arc<QueueState>,
     consumers: usize,
     gather: Option<Gather>,
 }
@@ -51,7 +51,7 @@ where
     S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(service: S, shared: Arc<Shared>, config: &QueueConfig) -> Self {
+    pub(crate) fn new(service: S, shared: Arc<QueueState>, config: &QueueConfig) -> Self {
         let consumers = if config.enabled { config.num_consumers.max(1) } else { 1 };
         let gather = config.batch.as_ref().filter(|_| config.enabled);
         Self { service, shared, consumers, gather: gather.map(|batch| Gather::new(batch, config)) }
@@ -77,7 +77,7 @@ where
 }
 
 /// The next group to send; `None` at the end.
-async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<Taken>> {
+async fn next_group(shared: &QueueState, gather: Option<Gather>) -> Option<Vec<Taken>> {
     let first = shared.next().await?;
     let Some(gather) = gather else { return Some(vec![first]) };
     let deadline = Instant::now() + gather.within;
@@ -94,7 +94,7 @@ async fn next_group(shared: &Shared, gather: Option<Gather>) -> Option<Vec<Taken
     Some(group)
 }
 
-async fn send<S>(service: S, shared: Arc<Shared>, group: Vec<Taken>)
+async fn send<S>(service: S, shared: Arc<QueueState>, group: Vec<Taken>)
 where
     S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError>,
 {
@@ -131,7 +131,7 @@ where
 }
 
 /// Counts what became of a request, and logs it if it was not taken.
-fn report(shared: &Shared, Sent { samples, result }: &Sent) {
+fn report(shared: &QueueState, Sent { samples, result }: &Sent) {
     match result {
         Ok(_) => shared.metrics.sent(*samples),
         Err(error) => {
@@ -147,7 +147,7 @@ fn report(shared: &Shared, Sent { samples, result }: &Sent) {
 /// Requests that are over when they are said to be, or by a panic. If it is the task that ends, they are not: what is
 /// on disk is to stay there.
 struct Over<'a> {
-    shared: &'a Shared,
+    shared: &'a QueueState,
     keys: Vec<u64>,
     /// Those in all of them.
     samples: u64,

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{Level, debug, enabled, error, info};
 
 use super::disk::{Disk, Report};
-use super::items::{From, Items, Refused, Taken};
+use super::items::{Items, Refused, RequestSource, Taken};
 use super::metrics::QueueMetrics;
 use crate::config::QueueConfig;
 use crate::{Metrics, Settings};
@@ -21,11 +21,12 @@ use crate::{Metrics, Settings};
 /// Between attempts to read a file that cannot be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// The state of a queue, which its front and its sending task share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct QueueState {
     exporter: Arc<str>,
     items: Mutex<Items>,
-    /// Tells the sending task of items to take, and of the end.
+    /// Notifies the sending task of items to take, and of the end.
     work: Notify,
     /// The answer that is due.
     done: watch::Sender<Watermark>,
@@ -37,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) gauges: QueueMetrics,
 }
 
-impl Shared {
+impl QueueState {
     pub(crate) fn new(settings: &Settings, config: &QueueConfig) -> Self {
         let items = Items::new(config);
         let gauges = QueueMetrics::new(settings, config, items.capacity());
@@ -137,8 +138,8 @@ impl Shared {
     /// The request that was taken. `None` if it has to be left where it is, or is lost, which is then counted.
     pub(crate) async fn load(&self, taken: &Taken) -> Option<Request> {
         let handle = match &taken.from {
-            From::Memory(request) => return Some(request.clone()),
-            From::Disk(handle) => *handle,
+            RequestSource::Memory(request) => return Some(request.clone()),
+            RequestSource::Disk(handle) => *handle,
         };
         loop {
             let reading = self.items().disk.as_ref().map(|disk| disk.read(handle))?;

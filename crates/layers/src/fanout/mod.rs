@@ -46,16 +46,16 @@ pub struct Outlets(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     open: Vec<Inlet>,
-    /// Exporters that have been swapped out, and the last watermark that each was passed from here.
+    /// Exporters that have been swapped out, and the last watermark that was forwarded to each from here.
     leaving: Vec<(Inlet, Watermark)>,
     /// Watermark of the last batch.
-    passed: Watermark,
+    forwarded: Watermark,
     /// Highest answer.
-    answered: Watermark,
+    acked: Watermark,
     /// Of the last batch.
     clock: ClockOffset,
     drain_within: Duration,
-    /// Whether the end of the stream is answered when the exporters have finished, or at once.
+    /// Whether the end of the stream is acked when the exporters have finished, or at once.
     waits: bool,
     ended: bool,
 }
@@ -68,8 +68,8 @@ impl FanOut {
         let state = State {
             open,
             leaving: Vec::new(),
-            passed: Watermark::NONE,
-            answered: Watermark::NONE,
+            forwarded: Watermark::NONE,
+            acked: Watermark::NONE,
             clock: ClockOffset::default(),
             drain_within,
             waits: true,
@@ -106,7 +106,7 @@ impl Outlets {
                 let sink = Arc::clone(inlet.sink());
                 tokio::spawn(async move { sink.finish(deadline).await });
             }
-            state.leaving.push((inlet, state.passed));
+            state.leaving.push((inlet, state.forwarded));
         }
     }
 
@@ -115,7 +115,7 @@ impl Outlets {
         self.state().drain_within = drain_within;
     }
 
-    /// Has the end of the stream answered at once, while exporters finish in the background: others wait to go on.
+    /// Has the end of the stream acked at once, while exporters finish in the background: others wait to go on.
     pub fn leave_behind(&self) {
         self.state().waits = false;
     }
@@ -141,27 +141,27 @@ impl State {
     /// Passes a batch on, and answers with what has been acknowledged.
     fn pass(&mut self, batch: &Batch) -> Result<Watermark, NoBranchLeft> {
         self.clock = batch.clock;
-        self.passed = batch.watermark;
+        self.forwarded = batch.watermark;
         let weight = weight(batch);
         self.open.iter().for_each(|inlet| inlet.offer(batch.clone(), weight));
-        // Another pipeline may send to it for ever: only what it was passed from here counts.
-        self.leaving.retain(|(inlet, last)| inlet.acknowledged() < *last);
+        // Another pipeline may send to it for ever: only what was forwarded to it from here counts.
+        self.leaving.retain(|(inlet, last)| inlet.acked() < *last);
         if self.open.iter().all(|inlet| inlet.sink().is_gone()) {
             return Err(NoBranchLeft);
         }
         // One that is gone acknowledges everything, so that it holds nothing up.
         let inlets = self.open.iter().chain(self.leaving.iter().map(|(inlet, _)| inlet));
-        let acknowledged = inlets.map(Inlet::acknowledged).min().unwrap_or(Watermark::NONE);
+        let least = inlets.map(Inlet::acked).min().unwrap_or(Watermark::NONE);
         // A new exporter has acknowledged nothing yet, and has nothing to do with what was before it.
-        self.answered = self.answered.max(acknowledged);
-        Ok(self.answered)
+        self.acked = self.acked.max(least);
+        Ok(self.acked)
     }
 
     /// Ends every stream; the future waits for the exporters until the deadline.
     fn end(&mut self, batch: &Batch) -> impl Future<Output = ()> + Send + use<> {
         self.ended = true;
         let deadline = Instant::now() + self.drain_within;
-        // All are told before any is waited for: they finish side by side.
+        // All receive the end before any is waited for: they finish side by side.
         self.open.iter().for_each(|inlet| inlet.end(batch.clone()));
         let leaving = mem::take(&mut self.leaving).into_iter().map(|(inlet, _)| inlet);
         let inlets = mem::take(&mut self.open).into_iter().chain(leaving);

@@ -19,14 +19,14 @@ use tower::{BoxError, ServiceExt as _, service_fn};
 use tower_test::mock::{self, Handle};
 
 use super::*;
-use crate::Settings;
+use crate::SinkBounds;
 use crate::metrics::{FANOUT_DROPPED, FANOUT_GIVEN_UP, FANOUT_GIVEN_UP_SAMPLES};
 
 /// Long enough for every task to do all it can, far shorter than any bound.
 const SETTLE: Duration = Duration::from_millis(1);
 
 /// Room for a batch of ten samples.
-const SETTINGS: Settings = Settings {
+const SETTINGS: SinkBounds = SinkBounds {
     queue_bytes: size_of::<Batch>() + 10 * size_of::<Event>(),
     give_up_after: Duration::from_secs(30),
 };
@@ -34,7 +34,7 @@ const SETTINGS: Settings = Settings {
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running exporter.
-fn sink<S>(name: &str, service: S, settings: Settings) -> Arc<Sink>
+fn sink<S>(name: &str, service: S, settings: SinkBounds) -> Arc<Sink>
 where
     S: Service<Batch, Response = Watermark, Error = BoxError, Future: Send> + Send + 'static,
 {
@@ -92,7 +92,7 @@ impl Rig {
     }
 
     fn b_acknowledged(&self) -> Watermark {
-        self.fan_out.outlets.state().open[1].acknowledged()
+        self.fan_out.outlets.state().open[1].acked()
     }
 
     fn counters(&self) -> Vec<(String, u64)> {
@@ -207,7 +207,7 @@ async fn a_full_queue_drops_for_its_exporter_alone_and_acknowledges_once_the_res
     assert_eq!(rig.b_acknowledged(), before(30));
 }
 
-/// Losses that a batch tells of, with how much.
+/// The losses that a batch holds, with their counts.
 fn losses(batch: &Batch) -> Vec<(LossReason, u64)> {
     let told = |event: &Event| match event {
         Event::Loss(loss) => Some((loss.reason, loss.count)),
@@ -361,7 +361,7 @@ proptest! {
     ) {
         on_paused_time(async move {
             let said = [Said::default(), Said::default()];
-            let settings = Settings { queue_bytes: 1 << 20, ..SETTINGS };
+            let settings = SinkBounds { queue_bytes: 1 << 20, ..SETTINGS };
             let sinks: Vec<_> = exporters.into_iter().zip(said.clone()).map(|((lag, delay), said)| {
                 sink("x", service_fn(move |batch: Batch| {
                     let said = said.clone();

@@ -18,11 +18,11 @@ use super::ledger::Ledger;
 use super::owed::Owed;
 use crate::metrics::{SinkMetrics, count};
 
-/// What the task tells the intake.
+/// What the task reports to the intake.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SinkProgress {
     /// Highest watermark the exporter has acknowledged, nanoseconds.
-    pub(super) acknowledged: AtomicU64,
+    pub(super) acked: AtomicU64,
     /// Samples queued and not acknowledged.
     pub(super) samples: AtomicU64,
 }
@@ -38,12 +38,12 @@ pub(super) struct Queued {
 /// The task's end of the queue.
 pub(super) struct Driver {
     stage: Arc<Stage>,
-    shared: Arc<Shared>,
+    shared: Arc<SinkProgress>,
     ledger: Ledger,
     metrics: SinkMetrics,
     give_up_after: Duration,
     /// Watermark of the last batch that was taken from the queue.
-    seen: Watermark,
+    forwarded: Watermark,
     /// What was lost with the batches that the exporter never got ready for.
     owed: Owed,
     /// True if the last call failed.
@@ -51,10 +51,10 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// A driver of the exporter `stage`, that tells `shared` how far it has got.
+    /// A driver of the exporter `stage`, which records in `shared` how far it has got.
     pub(super) fn new(
         stage: Arc<Stage>,
-        shared: Arc<Shared>,
+        shared: Arc<SinkProgress>,
         metrics: SinkMetrics,
         give_up_after: Duration,
     ) -> Self {
@@ -64,7 +64,7 @@ impl Driver {
             metrics,
             give_up_after,
             ledger: Ledger::default(),
-            seen: Watermark::NONE,
+            forwarded: Watermark::NONE,
             owed: Owed::default(),
             is_failing: false,
         }
@@ -78,25 +78,25 @@ impl Driver {
     {
         // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
         while let Some(Queued { batch, _room }) = queue.recv().await {
-            let through = batch.watermark;
+            let until = batch.watermark;
             let samples = count(batch.samples());
-            self.ledger.give(through, samples);
+            self.ledger.forward(until, samples);
             let answer = self.call(&mut service, batch).await;
-            self.stage.passed(samples, through);
+            self.stage.passed(samples, until);
             match answer {
                 // Nobody can be done with what it has not been given yet.
-                Some(answer) if through != Watermark::END => {
-                    self.acknowledge(answer.min(through));
+                Some(answer) if until != Watermark::END => {
+                    self.acknowledge(answer.min(until));
                 }
                 Some(_) => {
-                    self.acknowledge(through);
+                    self.acknowledge(until);
                 }
                 None => {
-                    let samples = self.acknowledge(through);
+                    let samples = self.acknowledge(until);
                     self.metrics.given_up_samples.increment(samples);
                 }
             }
-            if through == Watermark::END {
+            if until == Watermark::END {
                 return;
             }
         }
@@ -109,11 +109,11 @@ impl Driver {
         S::Error: Display,
     {
         let deadline = Instant::now() + self.give_up_after;
-        let since = mem::replace(&mut self.seen, batch.watermark);
+        let since = mem::replace(&mut self.forwarded, batch.watermark);
         let ready = async { service.ready().await.map(|_service| ()) };
         let ready = timeout_at(deadline, ready).await;
         if self.outcome(ready).is_none() {
-            // It has not seen the batch. One that it has seen is its own to tell of, or still to deliver.
+            // The exporter has not received the batch. Of one that it has received, it reports the losses or delivers the samples itself.
             self.owed.note(&batch, since);
             return None;
         }
@@ -152,8 +152,8 @@ impl Driver {
     fn acknowledge(&mut self, answer: Watermark) -> u64 {
         let samples = self.ledger.acknowledge(answer);
         self.shared.samples.fetch_sub(samples, Ordering::Release);
-        self.stage.acknowledged(self.ledger.acknowledged());
-        self.shared.acknowledged.store(self.ledger.acknowledged().at().as_nanos(), Ordering::Release);
+        self.stage.acknowledged(self.ledger.acked());
+        self.shared.acked.store(self.ledger.acked().at().as_nanos(), Ordering::Release);
         samples
     }
 }

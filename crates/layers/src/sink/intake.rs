@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tower::Service;
 use tracing::{error, info, warn};
 
-use super::driver::{Driver, Queued, Shared};
+use super::driver::{Driver, Queued, SinkProgress};
 use super::owed::Owed;
-use super::settings::Settings;
+use super::settings::SinkBounds;
 use crate::metrics::{SinkMetrics, count};
 
 /// The end of the queue that batches are put into.
@@ -26,20 +26,20 @@ pub(super) struct Intake {
     /// Permits for the bytes that still fit.
     room: Arc<Semaphore>,
     capacity: u32,
-    shared: Arc<Shared>,
+    shared: Arc<SinkProgress>,
     /// Until somebody waits for its end.
     task: Option<JoinHandle<()>>,
     /// Closed once the task is gone, and with it the exporter.
     gone: watch::Receiver<()>,
     metrics: SinkMetrics,
     /// Watermark of the last batch that was queued.
-    queued: Watermark,
+    forwarded: Watermark,
     /// Watermark of the last batch that was dropped.
     dropped: Watermark,
     /// What was lost with the batches dropped since the last one that was queued.
     owed: Owed,
-    /// What has been answered: it must not go back.
-    answered: Watermark,
+    /// What has been acked: it must not go back.
+    acked: Watermark,
     /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
     /// a batch, nor one each time that a small batch finds room between large ones.
     is_full: bool,
@@ -50,7 +50,7 @@ impl Intake {
     pub(super) fn spawn<S>(
         stage: Arc<Stage>,
         service: impl Future<Output = S> + Send + 'static,
-        settings: Settings,
+        settings: SinkBounds,
     ) -> Self
     where
         S: Service<Batch, Response = Watermark> + Send + 'static,
@@ -62,7 +62,7 @@ impl Intake {
         let bytes = capacity as usize;
         // Every batch takes at least one permit, so a slot is always left for the last one.
         let (queue, receiver) = mpsc::channel(bytes + 1);
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<SinkProgress>::default();
         let metrics = SinkMetrics::new(&name, capacity);
         let driver = Driver::new(stage.clone(), shared.clone(), metrics.clone(), settings.give_up_after);
         let (alive, gone) = watch::channel(());
@@ -81,10 +81,10 @@ impl Intake {
             task: Some(task),
             gone,
             metrics,
-            queued: Watermark::NONE,
+            forwarded: Watermark::NONE,
             dropped: Watermark::NONE,
             owed: Owed::default(),
-            answered: Watermark::NONE,
+            acked: Watermark::NONE,
             is_full: false,
         }
     }
@@ -98,13 +98,13 @@ impl Intake {
         let room = self.room.clone().try_acquire_many_owned(bytes).ok().filter(|_| !self.is_dead());
         self.note_full(room.is_some());
         let Some(room) = room else {
-            self.owed.note(&batch, self.queued.max(self.dropped));
+            self.owed.note(&batch, self.forwarded.max(self.dropped));
             self.dropped = watermark;
             self.count_dropped(samples);
             return;
         };
         self.owed.pay(&mut batch);
-        self.queued = watermark;
+        self.forwarded = watermark;
         self.send(Queued { batch, _room: Some(room) }, samples);
     }
 
@@ -120,16 +120,16 @@ impl Intake {
     }
 
     /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
-    pub(super) fn acknowledged(&mut self) -> Watermark {
+    pub(super) fn acked(&mut self) -> Watermark {
         if self.is_dead() {
             return Watermark::END;
         }
-        let nanos = self.shared.acknowledged.load(Ordering::Acquire);
+        let nanos = self.shared.acked.load(Ordering::Acquire);
         let exported = Watermark::before(KTime::from_nanos(nanos));
         // A dropped batch is done with once everything queued before it is.
-        let now = if exported >= self.queued { exported.max(self.dropped) } else { exported };
-        self.answered = self.answered.max(now);
-        self.answered
+        let now = if exported >= self.forwarded { exported.max(self.dropped) } else { exported };
+        self.acked = self.acked.max(now);
+        self.acked
     }
 
     /// True if the task has ended before the stream did: the exporter panicked.

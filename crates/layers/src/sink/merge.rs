@@ -18,7 +18,7 @@ pub(super) struct Merge {
     /// Events that a slower input may still have earlier ones for, in order.
     held: Vec<Event>,
     /// Watermark of the last batch that was made.
-    given: Watermark,
+    forwarded: Watermark,
 }
 
 impl Merge {
@@ -39,24 +39,24 @@ impl Merge {
         }
         let least = self.inputs.values().min().copied().unwrap_or(Watermark::END);
         // A new input has promised nothing, yet what has been promised to the exporter stays so.
-        let through = least.max(self.given);
-        if self.held.is_empty() && through == batch.watermark {
-            self.given = through;
+        let until = least.max(self.forwarded);
+        if self.held.is_empty() && until == batch.watermark {
+            self.forwarded = until;
             return Some(batch);
         }
         let mut events = mem::take(&mut self.held);
         events.append(batch.events_mut());
         // Stable, and quick: two runs that are in order.
         events.sort_by_key(Event::at);
-        self.held = match through {
+        self.held = match until {
             Watermark::END => Vec::new(),
-            through => events.split_off(events.partition_point(|event| through.covers(event.at()))),
+            until => events.split_off(events.partition_point(|event| until.covers(event.at()))),
         };
-        if events.is_empty() && through == self.given && !batch.flush {
+        if events.is_empty() && until == self.forwarded && !batch.flush {
             return None;
         }
-        self.given = through;
-        Some(Batch { events: Arc::new(events), watermark: through, ..batch })
+        self.forwarded = until;
+        Some(Batch { events: Arc::new(events), watermark: until, ..batch })
     }
 
     /// Events that are held.

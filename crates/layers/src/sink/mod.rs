@@ -30,7 +30,7 @@ use crate::metrics::count;
 use intake::Intake;
 use merge::{Input, Merge};
 use owed::Owed;
-pub use settings::Settings;
+pub use settings::SinkBounds;
 pub(crate) use weight::weight;
 use weight::weight_of;
 
@@ -44,7 +44,7 @@ pub struct Sink {
 struct State {
     merge: Merge,
     intake: Intake,
-    /// True once the exporter has been told the end of its stream.
+    /// True once the exporter has received the end of its stream.
     ended: bool,
 }
 
@@ -56,7 +56,7 @@ impl Sink {
     pub fn spawn<S>(
         stage: Arc<Stage>,
         service: impl Future<Output = S> + Send + 'static,
-        settings: Settings,
+        settings: SinkBounds,
     ) -> Arc<Self>
     where
         S: Service<Batch, Response = Watermark> + Send + 'static,
@@ -175,8 +175,8 @@ impl Inlet {
     }
 
     /// How far the exporter has got.
-    pub(super) fn acknowledged(&self) -> Watermark {
-        self.sink.state().intake.acknowledged()
+    pub(super) fn acked(&self) -> Watermark {
+        self.sink.state().intake.acked()
     }
 }
 

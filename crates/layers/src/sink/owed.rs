@@ -7,7 +7,7 @@ use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 
 use crate::metrics::count;
 
-/// What an exporter has yet to be told of.
+/// Losses that the exporter has not received yet: they go with the next batch.
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     losses: BTreeMap<LossReason, Loss>,
@@ -16,7 +16,7 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    /// Notes a batch that the exporter will never see: its samples, and the losses it told of.
+    /// Notes a batch that the exporter will never receive: its samples, and the losses that it held.
     /// `since` is the watermark of the batch before.
     pub(super) fn note(&mut self, batch: &Batch, since: Watermark) {
         self.flush |= batch.flush;

@@ -9,7 +9,7 @@ const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
 /// Bounds on what a slow exporter can cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct SinkBounds {
     /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
     /// larger fits into an empty queue.
     pub queue_bytes: usize,
@@ -17,7 +17,7 @@ pub struct Settings {
     pub give_up_after: Duration,
 }
 
-impl Default for Settings {
+impl Default for SinkBounds {
     fn default() -> Self {
         Self { queue_bytes: DEFAULT_QUEUE_BYTES, give_up_after: DEFAULT_GIVE_UP_AFTER }
     }

@@ -1,4 +1,4 @@
-//! How addresses, files and special code are told.
+//! How addresses, files and special code are encoded.
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use super::make::{batch, sample, samples};
 use super::read::{Told, check_tables, told};
 use crate::{Request, Windows, merge};
 
-/// Windows of 100 ns told in requests of at most `max_bytes`.
+/// Windows of 100 ns encoded in requests of at most `max_bytes`.
 fn requests(samples: Vec<Sample>, max_bytes: usize) -> Vec<Request> {
     let mut windows = Windows::new(Duration::from_nanos(100), max_bytes);
     windows.push(&batch(samples.into_iter().map(Event::Sample).collect(), Watermark::END)).requests

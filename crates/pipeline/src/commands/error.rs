@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 
 /// Why a command has failed.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum CommandError {
     /// The command line, or the configuration that it names.
     #[error(transparent)]
@@ -19,12 +20,11 @@ pub enum CommandError {
     /// Some checks have failed, which has been written.
     #[error("{failed} of {all} checks failed")]
     Checks {
-        /// How many.
         failed: usize,
         /// Of how many.
         all: usize,
     },
-    /// What is to be written cannot be.
+    /// The output could not be written.
     #[error("cannot write to standard output")]
     Write(#[from] io::Error),
 }

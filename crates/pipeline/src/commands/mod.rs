@@ -24,7 +24,7 @@ use warnings::warn;
 /// Carries out a command. What it finds goes to `out`, warnings to `err`.
 ///
 /// # Errors
-/// [`CommandError`], of which one line is to be told.
+/// [`CommandError`], which the caller prints as one line.
 pub fn run(
     cli: &Cli,
     command: &Command,

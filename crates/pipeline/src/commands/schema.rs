@@ -90,7 +90,7 @@ fn allow_references(schema: &mut Value) {
 }
 
 /// Lets a reference or nothing stand for a value, and text with commas for a list of texts. What is said of the value
-/// stays outside, where editors look for it. With `if` rather than `anyOf`, what is wrong inside is told where it is.
+/// stays outside, where editors look for it. With `if` rather than `anyOf`, a fault inside is reported where it is.
 fn or_reference(schema: &mut Value) {
     allow_nothing(schema);
     let Value::Object(keywords) = schema else { return };

@@ -29,14 +29,14 @@ where
     BoxService::new(service.map_err(Into::into))
 }
 
-/// What a receiver is given beside its configuration.
+/// The parts that a receiver gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ReceiverSettings {
-    /// Which.
+    /// Id of the component, as configured.
     pub id: ComponentId,
     /// By which it is changed while it runs.
     pub control: Control,
-    /// What surrounds it.
+    /// The process that it runs in.
     pub host: Arc<Host>,
 }
 
@@ -45,7 +45,7 @@ pub trait ReceiverConfig: Configuration {
     /// Looks for what would keep [`start`](Self::start) from working, before anything else is started. Touches nothing.
     ///
     /// # Errors
-    /// What it found.
+    /// The obstacle that it found.
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
@@ -53,7 +53,7 @@ pub trait ReceiverConfig: Configuration {
     /// Starts receiving; what is received waits, within bounds, until the receiver is run. May block.
     ///
     /// # Errors
-    /// What keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError>;
 
     /// By what a receiver of this configuration is changed while it runs. Made before the receiver, so that stages
@@ -76,50 +76,50 @@ pub trait Receiver: Debug + Send {
     fn run(self: Box<Self>, next: Stage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>>;
 }
 
-/// What a processor is given beside its configuration.
+/// The parts that a processor gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ProcessorSettings {
-    /// Which.
+    /// Id of the component, as configured.
     pub id: ComponentId,
     /// The pipeline it is part of. One that is listed in two pipelines is started for each.
     pub pipeline: ComponentId,
-    /// What surrounds it.
+    /// The process that it runs in.
     pub host: Arc<Host>,
 }
 
 /// Configuration of a processor.
 pub trait ProcessorConfig: Configuration {
     /// Where it has to stand.
-    fn place(&self) -> Place {
-        Place::Any
+    fn position(&self) -> ProcessorPosition {
+        ProcessorPosition::Any
     }
 
     /// The processor, in front of `next`.
     ///
     /// # Errors
-    /// What keeps it from starting.
+    /// The obstacle that keeps it from starting.
     fn start(&self, settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError>;
 }
 
 /// Where in its pipeline a processor has to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Tells whose each sample is: each pipeline has exactly one such.
+pub enum ProcessorPosition {
+    /// Attributes each sample to a process: each pipeline has exactly one such processor.
     Attribution,
-    /// Before the one of attribution: what it drops costs the less.
+    /// Before attribution: a sample dropped there has cost less.
     BeforeAttribution,
     /// Anywhere.
     Any,
 }
 
-/// What an exporter is given beside its configuration.
+/// The parts that an exporter gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ExporterSettings {
-    /// Which.
+    /// Id of the component, as configured.
     pub id: ComponentId,
     /// Its name and status, for its constructor.
     pub exporter: exporterhelper::Settings,
-    /// What surrounds it.
+    /// The process that it runs in.
     pub host: Arc<Host>,
 }
 
@@ -128,19 +128,19 @@ pub trait ExporterConfig: Configuration {
     /// Starts the exporter. Called within a Tokio runtime, and again after a failure.
     ///
     /// # Errors
-    /// What keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError>;
 
     /// Looks for what would keep [`start`](Self::start) from working, without touching what a running exporter
     /// [`holds`](Self::holds). Called instead of it where such an exporter has to finish first.
     ///
     /// # Errors
-    /// As `start`, as far as can be told.
+    /// As `start`, as far as looking can find out.
     fn check(&self, _settings: &ExporterSettings) -> Result<(), BoxError> {
         Ok(())
     }
 
-    /// What only one exporter at a time may have open, as names that are the same for the same thing:
+    /// The resources that only one exporter at a time may have open, as names that are the same for the same thing:
     /// `file:/var/x`, `tcp:127.0.0.1:9464`, `directory:/var/q`.
     fn holds(&self) -> Vec<String> {
         Vec::new()
@@ -162,12 +162,12 @@ pub trait ExporterConfig: Configuration {
     }
 }
 
-/// What an extension is given beside its configuration.
+/// The parts that an extension gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ExtensionSettings {
-    /// Which.
+    /// Id of the component, as configured.
     pub id: ComponentId,
-    /// What surrounds it. Of the extensions, it holds those that started before.
+    /// The process that it runs in. Of the extensions, the host holds those that started before.
     pub host: Arc<Host>,
 }
 
@@ -176,18 +176,18 @@ pub trait ExtensionConfig: Configuration {
     /// Starts the extension, which then runs until it is stopped or dropped. Called within a Tokio runtime.
     ///
     /// # Errors
-    /// What keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps it from starting; nothing of it is left then.
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError>;
 
     /// Looks for what would keep [`start`](Self::start) from working, without changing anything.
     ///
     /// # Errors
-    /// As `start`, as far as can be told.
+    /// As `start`, as far as looking can find out.
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
 
-    /// What only one may have open, named as by [`ExporterConfig::holds`].
+    /// The resources that only one may have open, named as by [`ExporterConfig::holds`].
     fn holds(&self) -> Vec<String> {
         Vec::new()
     }

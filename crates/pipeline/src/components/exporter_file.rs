@@ -19,7 +19,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 
 impl ExporterConfig for Config {
     fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
-        // Before anything else, so that it is told even if this fails.
+        // Before anything else, so that the host learns of it even if this fails.
         let first = self.holds().iter().all(|name| settings.host.opens_first(name));
         let config = Self { append: self.append || !first, ..self.clone() };
         let exporter = FileExporter::open(&settings.exporter, config)?;

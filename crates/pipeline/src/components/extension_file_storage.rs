@@ -40,7 +40,7 @@ impl ExtensionConfig for Config {
 
 impl Extension for FileStorage {}
 
-/// What an exporter is given, with the storage that its queue names.
+/// An exporter's settings, with the storage that its queue names.
 pub(super) fn with_storage(
     settings: &ExporterSettings,
     queue: &QueueConfig,

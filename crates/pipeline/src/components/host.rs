@@ -10,13 +10,13 @@ use super::extension::Extension;
 use super::id::ComponentId;
 use super::sampling::Sampling;
 
-/// What components may ask of the process they run in, the Collector's `component.Host`. One in a process:
+/// The process that components run in, and what they may ask of it, the Collector's `component.Host`. One in a process:
 /// it outlives what a reload replaces.
 #[derive(Debug, Default)]
 pub struct Host {
     /// How the stages fare; for extensions that show or judge it.
     pub board: Arc<Board>,
-    /// What samples.
+    /// The receivers whose rate can be changed.
     pub sampling: Arc<Sampling>,
     extensions: Mutex<BTreeMap<ComponentId, Arc<dyn Extension>>>,
     opened: Mutex<BTreeSet<String>>,
@@ -31,7 +31,7 @@ impl Host {
 
     /// Notes that `name` is about to be opened; true if it is for the first time in this process.
     ///
-    /// What a predecessor has written must not be truncated by the one that takes its place.
+    /// The one that takes a predecessor's place must not truncate the file that the predecessor has written.
     pub fn opens_first(&self, name: &str) -> bool {
         lock(&self.opened).insert(name.to_owned())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Name of a component or pipeline: a type, and a name that tells two of a type apart.
+/// Name of a component or pipeline: a type, and a name that distinguishes two of a type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentId {
     kind: String,
@@ -18,7 +18,7 @@ impl ComponentId {
     /// Reads `type` or `type/name`; blanks around either part are dropped.
     ///
     /// # Errors
-    /// What is wrong with the text, in the Collector's words where it has them.
+    /// A fault of the text, in the Collector's words where it has them.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (kind, name) = match text.split_once('/') {
             Some((kind, name)) => (kind.trim(), Some(name.trim())),
@@ -63,7 +63,7 @@ fn is_type(text: &str) -> bool {
 }
 
 /// Anything printable but blanks and symbols. Of the symbols only those of ASCII are refused: the
-/// others cannot be told without a Unicode table, and do no harm.
+/// others cannot be recognised without a Unicode table, and do no harm.
 fn is_name(text: &str) -> bool {
     let refused = |c: char| c.is_whitespace() || c.is_control() || "$+<=>^`|~".contains(c);
     text.chars().count() <= ComponentId::MAX_NAME && !text.chars().any(refused)

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use processor_memory_limiter::{Config, MemoryLimiterLayer, Settings};
+use processor_memory_limiter::{Config, LimiterSettings, MemoryLimiterLayer};
 use tower::Layer as _;
 
 use super::factory::{default, schema};
-use super::{BoxError, Factory, Place, ProcessorConfig, ProcessorSettings, Stability, Stage, stage};
+use super::{
+    BoxError, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, Stage, stage,
+};
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
     names: &["memory_limiter"],
@@ -18,13 +20,13 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 };
 
 impl ProcessorConfig for Config {
-    fn place(&self) -> Place {
-        Place::BeforeAttribution
+    fn position(&self) -> ProcessorPosition {
+        ProcessorPosition::BeforeAttribution
     }
 
     fn start(&self, settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError> {
         let throttle = settings.host.sampling.throttle();
-        let settings = Settings { id: settings.id.to_string().into(), throttle };
+        let settings = LimiterSettings { id: settings.id.to_string().into(), throttle };
         Ok(stage(MemoryLimiterLayer::start(self, settings)?.layer(next)))
     }
 }

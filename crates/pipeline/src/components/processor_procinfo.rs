@@ -6,7 +6,9 @@ use processor_procinfo::{Config, ProcInfoLayer};
 use tower::Layer as _;
 
 use super::factory::{default, schema};
-use super::{BoxError, Factory, Place, ProcessorConfig, ProcessorSettings, Stability, Stage, stage};
+use super::{
+    BoxError, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, Stage, stage,
+};
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
     names: &["procinfo"],
@@ -18,8 +20,8 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 };
 
 impl ProcessorConfig for Config {
-    fn place(&self) -> Place {
-        Place::Attribution
+    fn position(&self) -> ProcessorPosition {
+        ProcessorPosition::Attribution
     }
 
     fn start(&self, _settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError> {

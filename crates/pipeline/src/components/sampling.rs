@@ -41,7 +41,7 @@ impl Sampling {
         self.lock().controls.get(id).cloned()
     }
 
-    /// Has every receiver tell all behind it to deliver what they hold.
+    /// Has every receiver ask all stages behind it to deliver what they hold.
     pub fn flush(&self) {
         self.lock().controls.values().for_each(Control::flush);
     }

@@ -8,7 +8,7 @@ use confmap::{Fault, Faults, hint};
 use super::components::Components;
 use super::service;
 use crate::components::{
-    ComponentId, ExporterConfig, ExtensionConfig, Place, ProcessorConfig, ReceiverConfig,
+    ComponentId, ExporterConfig, ExtensionConfig, ProcessorConfig, ProcessorPosition, ReceiverConfig,
 };
 
 /// The signal this agent carries.
@@ -22,7 +22,7 @@ pub type Used<C> = (ComponentId, Arc<C>);
 /// The components that run.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    /// What runs beside the pipelines, in the order it starts.
+    /// The extensions that run beside the pipelines, in the order in which they start.
     pub extensions: Vec<Used<dyn ExtensionConfig>>,
     /// The pipelines, by id. Never empty.
     pub pipelines: Vec<Pipeline>,
@@ -35,7 +35,7 @@ pub struct Pipeline {
     pub id: ComponentId,
     /// Where samples come from.
     pub receiver: Used<dyn ReceiverConfig>,
-    /// What they pass through, in this order. One of them tells whose they are.
+    /// The processors that samples pass through, in this order. One of them attributes samples to processes.
     pub processors: Vec<Used<dyn ProcessorConfig>>,
     /// Where they go. Never empty.
     pub exporters: Vec<Used<dyn ExporterConfig>>,
@@ -63,7 +63,7 @@ pub(super) struct Configured {
 }
 
 impl Configured {
-    /// What runs. Every fault is added to `faults`; if there is one, the result is of no use.
+    /// The components that run, connected. Every fault is added to `faults`; if there is one, the result is of no use.
     pub(super) fn resolve(&self, service: &service::Service, faults: &mut Faults) -> Graph {
         if self.receivers.is_empty() && !faults.touches(&["receivers"]) {
             faults.add(&[], "no receiver configuration specified in config");
@@ -134,7 +134,7 @@ impl Graph {
         self.pipelines.iter().flat_map(|pipeline| pipeline.exporters.iter().cloned()).collect()
     }
 
-    /// What an exporter needs must run.
+    /// Checks that the extensions that exporters name are started.
     fn check_extensions(&self, faults: &mut Faults) {
         let ids: Vec<_> = self.extensions.iter().map(|(id, _)| id.to_string()).collect();
         for (exporter, config) in self.exporters() {
@@ -166,9 +166,10 @@ fn pipeline_id(key: &str) -> Result<ComponentId, String> {
     }
 }
 
-/// What is missing among the processors of a pipeline, or stands where it must not.
+/// The fault of a pipeline's processors, if one is missing or stands where it must not.
 fn misplaced(processors: &[Used<dyn ProcessorConfig>]) -> Option<String> {
-    let is_attribution = |(_, config): &&Used<dyn ProcessorConfig>| config.place() == Place::Attribution;
+    let is_attribution =
+        |(_, config): &&Used<dyn ProcessorConfig>| config.position() == ProcessorPosition::Attribution;
     match processors.iter().filter(is_attribution).count() {
         0 => {
             return Some(
@@ -181,7 +182,7 @@ fn misplaced(processors: &[Used<dyn ProcessorConfig>]) -> Option<String> {
     }
     let mut after = processors.iter().skip_while(|used| !is_attribution(used));
     let (attribution, _) = after.next()?;
-    let (late, _) = after.find(|(_, config)| config.place() == Place::BeforeAttribution)?;
+    let (late, _) = after.find(|(_, config)| config.position() == ProcessorPosition::BeforeAttribution)?;
     let (late, attribution) = (late.to_string(), attribution.to_string());
     Some(format!("processor {late:?} must come before {attribution:?}, which costs more than what it drops"))
 }

@@ -96,7 +96,7 @@ impl Config {
         faults.or(config).map_err(ConfigError::Invalid)
     }
 
-    /// As [`load`](Self::load), but what can be read is read: the faults are told beside it. Not to be run.
+    /// As [`load`](Self::load), but what can be read is read, and the faults are returned beside it. Not to be run.
     ///
     /// # Errors
     /// If nothing can be read.
@@ -192,7 +192,7 @@ fn aliases<C: ?Sized>(components: &Components<C>, factories: &[Factory<C>]) -> V
     components.keys().filter_map(alias).collect()
 }
 
-/// What could be read.
+/// The components that could be read.
 fn sound<C: ?Sized>(components: Components<C>) -> Configured<C> {
     components.into_iter().filter_map(|(id, config)| Some((id, config?))).collect()
 }

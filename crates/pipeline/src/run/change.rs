@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::components::ReceiverConfig;
 use crate::config::{ComponentId, Config, Pipeline};
 
-/// What it takes to get from one configuration to another, exporters and extensions aside.
+/// The steps from one configuration to another, exporters and extensions aside.
 #[derive(Debug, Default)]
 pub(super) struct Change {
     /// Receivers that can be made to do as the new one says while they run.

@@ -7,29 +7,23 @@ use crate::components::{BoxError, ComponentId};
 
 /// Why the agent cannot start or go on.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum AgentError {
     /// A component cannot start.
     #[error("cannot start {class}::{id}")]
     Start {
         /// `receivers`, `processors`, `exporters` or `extensions`.
         class: &'static str,
-        /// Which.
         id: ComponentId,
-        /// Why.
         source: BoxError,
     },
     /// A receiver has failed while it ran.
     #[error("receiver {id} has stopped")]
-    Run {
-        /// Which.
-        id: ComponentId,
-        /// Why.
-        source: BoxError,
-    },
+    Run { id: ComponentId, source: BoxError },
     /// A receiver's task has panicked.
     #[error("a receiver has panicked")]
     Panicked(#[source] JoinError),
-    /// A receiver did not end when it was told to.
+    /// A receiver did not end when it was asked to.
     #[error("a receiver does not stop")]
     Stuck,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use componentstatus::{Kind, Stage as Shown};
-use layers::{Settings, Sink};
+use layers::{Sink, SinkBounds};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -35,7 +35,7 @@ pub(super) struct Exporters {
     leaving: Vec<Running>,
 }
 
-/// What is to change; nothing of it has happened yet that others could see.
+/// A planned change; nothing of it has happened yet that others could see.
 #[derive(Debug)]
 pub(super) struct Staged {
     /// Started, or about to once their predecessors have finished.
@@ -57,7 +57,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        // What has been started for a change that does not happen takes nothing from anybody.
+        // Exporters that were started for a change that does not happen have received nothing.
         self.new.values().for_each(|exporter| exporter.sink.abort());
     }
 }
@@ -174,8 +174,8 @@ fn run(
     service: impl Future<Output = Stage> + Send + 'static,
 ) -> Running {
     // With more patience than any request needs by its own configuration, which is the exporter's to give up.
-    let defaults = Settings::default();
-    let settings = Settings { give_up_after: defaults.give_up_after.max(config.patience()), ..defaults };
+    let defaults = SinkBounds::default();
+    let settings = SinkBounds { give_up_after: defaults.give_up_after.max(config.patience()), ..defaults };
     let sink = Sink::spawn(Arc::clone(&shown), service, settings);
     Running { config: Arc::clone(config), sink, shown }
 }

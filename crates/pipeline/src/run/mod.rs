@@ -75,13 +75,13 @@ impl Agent {
         Ok(agent)
     }
 
-    /// What surrounds the components.
+    /// The host of the components.
     #[must_use]
     pub fn host(&self) -> &Arc<Host> {
         &self.host
     }
 
-    /// What it runs by.
+    /// The configuration that runs.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config

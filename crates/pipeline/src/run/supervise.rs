@@ -12,9 +12,9 @@ use super::error::chain;
 use super::systemd::{self, Notice};
 use super::{Agent, AgentError, ReloadError};
 use crate::config::{Alias, Config, MetricsLevel};
-use crate::signals::{self, Request, Signals};
+use crate::signals::{self, SignalRequest, Signals};
 
-/// Why the agent did not run, or not until it was told to stop.
+/// Why the agent did not start, or stopped without being asked to.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// It cannot report on itself.
@@ -72,12 +72,12 @@ async fn serve<E: Display>(
             error = agent.failed() => return Err(error.into()),
         };
         match request {
-            Request::Stop => return Ok(()),
-            Request::Flush => {
+            SignalRequest::Stop => return Ok(()),
+            SignalRequest::Flush => {
                 info!("Delivering what is held.");
                 agent.host().sampling.flush();
             }
-            Request::Reload => {
+            SignalRequest::Reload => {
                 systemd::notify(&[Notice::Reloading]);
                 let result = reload(agent, telemetry, load).await;
                 let status =
@@ -148,7 +148,7 @@ fn measure_programs(agent: &Agent) {
     agent.host().sampling.set_program_statistics(level == MetricsLevel::Detailed);
 }
 
-/// What is dubious about a configuration.
+/// Warns of what is dubious about a configuration.
 fn warn_of(config: &Config) {
     for name in &config.unset {
         warn!(name, "Configuration references unset environment variable");

@@ -1,4 +1,4 @@
-//! What systemd, or whoever speaks its protocol, is told: sd_notify(3). Nothing if `NOTIFY_SOCKET` is not set.
+//! Notifications for systemd, or whoever speaks its protocol: sd_notify(3). Nothing if `NOTIFY_SOCKET` is not set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
 
-/// Something to be told.
+/// One notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The agent runs, again if it has reloaded.
@@ -18,7 +18,7 @@ pub enum Notice {
     Reloading,
     /// The shutdown has begun.
     Stopping,
-    /// What it does, for `systemctl status`.
+    /// A phrase that `systemctl status` shows.
     Status(&'static str),
 }
 
@@ -64,6 +64,6 @@ pub fn watchdog(board: Arc<Board>) -> JoinHandle<()> {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "Cannot tell the service manager how the agent fares.");
+        warn!(%error, "Cannot notify the service manager.");
     }
 }

@@ -45,7 +45,7 @@ fn sample(at: u64, key: ImageKey) -> Sample {
     Sample { measure, at: AT(at), key, tid: Tid(99), ..Sample::default() }
 }
 
-/// A tracker, what it asks for, and the samples it has told.
+/// A tracker, the reads it asks for, and the samples it has attributed.
 struct Scene {
     tracker: Tracker,
     repairs: Repairs,

@@ -64,7 +64,7 @@ impl Delivery {
         }
     }
 
-    /// Delivers one batch. Returns its samples, as told, with their truths.
+    /// Delivers one batch. Returns its samples, as attributed, with their truths.
     fn deliver(&mut self, round: &Round, delayable: fn(&Event) -> bool) -> Vec<(Sample, Truth)> {
         round.ops.iter().for_each(|&op| self.world.apply(op));
         let delays = round.delays.iter().cycle();
@@ -127,7 +127,7 @@ proptest! {
             for (sample, truth) in samples {
                 prop_assert_eq!(told(&sample), Some(truth.executable));
             }
-            // An end told in this batch, and acknowledged by then, is seen at the next acknowledgement.
+            // An end reported in this batch, and acknowledged by then, is seen at the next acknowledgement.
             delivery.tracker.acknowledge(Watermark::before(delivery.acked));
             let held = freed.iter().filter(|(at, _)| *at > delivery.acked).count();
             let (there, exited) = delivery.world.count();
@@ -141,8 +141,8 @@ proptest! {
         prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
     }
 
-    /// Samples however late: one stamped at or after the acknowledged watermark is told the truth;
-    /// one before it is told the truth or, if its process has been forgotten, nothing. Each late one
+    /// Samples however late: one stamped at or after the acknowledged watermark gets the truth;
+    /// one before it gets the truth or, if its process has been forgotten, nothing. Each late one
     /// is counted.
     #[test]
     fn a_late_sample_is_told_the_truth_until_its_time_is_acknowledged(
@@ -172,7 +172,7 @@ proptest! {
         prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
     }
 
-    /// Anything however late: a sample may be told nothing, but never another executable; and in the
+    /// Anything however late: a sample may get nothing, but never another executable; and in the
     /// end no process is taken to run for ever.
     #[test]
     fn no_lateness_tells_a_sample_a_wrong_executable(
@@ -191,7 +191,7 @@ proptest! {
         prop_assert_eq!(known, held, "whatever is left is known to have exited, so limits will take it");
     }
 
-    /// Nothing acknowledged: limits hold after every batch, and still no sample is told a lie.
+    /// Nothing acknowledged: limits hold after every batch, and still no sample gets a wrong executable.
     #[test]
     fn limits_hold_when_nothing_is_acknowledged(
         rounds in proptest::collection::vec(round(0..3_usize), 1..25),

@@ -1,4 +1,4 @@
-//! A kernel of a few processes: makes events, and knows what each sample must be told.
+//! A kernel of a few processes: makes events, and knows what each sample must get.
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a sample must be told.
+/// What a sample must get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) executable: String,

@@ -30,7 +30,7 @@ impl Tracker {
             ProcessTransition::Fork { parent } => self.fork(key, at, *parent),
             ProcessTransition::Rename { tid, comm } => self.rename(key, *tid, *comm),
             ProcessTransition::Exit => {
-                // Entered even if not known, so that what is told late of it does not stay for ever.
+                // Entered even if not known, so that late events of it do not keep it for ever.
                 self.enter(key, KTime::ZERO, at);
                 self.table.exited(key.process, at);
             }

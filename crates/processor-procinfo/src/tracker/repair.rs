@@ -12,9 +12,9 @@ use crate::reader::{ProcessAnswer, ProcessRequest, Reads, Request};
 
 /// Answers of the reading thread, until the events have caught up with them.
 ///
-/// `/proc` does not tell exec counts. An answer is of the image that was asked about unless the
+/// `/proc` does not hold exec counts. An answer is of the image that was asked about unless the
 /// process has execed before `/proc` was read; so the answer waits until the watermark has passed
-/// the reading, and is of no use if an exec has been told by then.
+/// the reading, and is of no use if an exec has been reported by then.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
     /// In the order in which they were read.
@@ -74,7 +74,7 @@ impl Tracker {
             }
             Err(ProcError::Gone) => "exiting",
             Err(error @ (ProcError::Parse(_) | ProcError::Read(_))) => {
-                tracing::debug!(pid = image.process.pid.0, %error, "cannot look up a process");
+                tracing::debug!(pid = image.process.pid.0, %error, "Cannot look up a process.");
                 "unreadable"
             }
         }

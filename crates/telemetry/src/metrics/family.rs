@@ -5,21 +5,21 @@
 pub(crate) struct Family {
     /// Name without what the kind adds to it: a counter's has no `_total`, that of information no `_info`.
     pub(crate) name: String,
-    /// What it means, in one line.
+    /// The family's meaning, in one line.
     pub(crate) help: String,
     pub(crate) kind: Kind,
     /// One for each combination of labels.
     pub(crate) series: Vec<Series>,
 }
 
-/// What the values of a family are.
+/// The type of a family's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Grows, from 0 at the start; its name ends in `_total`.
     Counter,
     Gauge,
     Histogram,
-    /// Not told: a counter whose name does not say so.
+    /// No type, as the exposition format has it: a counter whose name has no `_total`.
     Unknown,
     /// Always 1; its labels are the information.
     Info,
@@ -32,7 +32,7 @@ pub(crate) struct Series {
     pub(crate) value: Value,
 }
 
-/// What was measured.
+/// A measured value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Integer(u64),

@@ -25,7 +25,7 @@ pub(crate) struct Registry {
     meanings: Arc<Mutex<HashMap<String, Meaning>>>,
 }
 
-/// What a metric means.
+/// The description of a metric.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meaning {
     pub(crate) help: SharedString,

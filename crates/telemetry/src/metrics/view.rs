@@ -74,7 +74,7 @@ pub(super) const ITEMS: &[f64] = &[
 pub(super) const BOUNDS: &[(&str, &[f64])] =
     &[("_bytes", BYTES), ("_duration", SECONDS), ("_seconds", SECONDS)];
 
-/// What is exposed, as it is configured.
+/// The configured choice of exposed metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Views {
     level: MetricsLevel,
@@ -131,7 +131,7 @@ fn least_level(metric: &Recorded) -> MetricsLevel {
     }
 }
 
-/// What Prometheus' practice adds to the name for that unit.
+/// The suffix that Prometheus' practice adds to a name for that unit.
 fn unit_suffix(unit: Option<Unit>) -> Option<&'static str> {
     match unit? {
         Unit::Seconds => Some("_seconds"),

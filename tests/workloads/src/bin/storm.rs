@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
-use workloads::storm::{Place, Prepared};
+use workloads::storm::{Prepared, StormSite};
 
 /// Starts short-lived processes of many kinds and writes down what they did. Needs root.
 #[derive(Parser, Debug)]
@@ -89,8 +89,11 @@ fn run() -> anyhow::Result<bool> {
         sleepers: arguments.sleepers,
         verify: arguments.verify,
     };
-    let place =
-        Place { dir: arguments.dir, executables: arguments.executables.max(1), pid_max: arguments.pid_max };
+    let place = StormSite {
+        dir: arguments.dir,
+        executables: arguments.executables.max(1),
+        pid_max: arguments.pid_max,
+    };
     let mut storm = Prepared::new(&shape, &place)?;
     if arguments.wait_go {
         println!("ready");

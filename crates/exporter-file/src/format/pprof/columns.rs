@@ -13,7 +13,7 @@ const COUNT: &str = "count";
 /// Type and unit.
 type Kind<'a> = (&'a str, &'a str);
 
-/// What is measured by any of the profiles, in the order it is met.
+/// The value columns of a pprof profile: each kind that any OTLP profile measures, in the order in which they are met.
 pub(super) struct Columns<'a> {
     kinds: Vec<Kind<'a>>,
     /// Of the first profile that has one.
@@ -65,7 +65,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What a profile has: its own type and, where that counts events of a known period, what they stand for.
+/// The kinds of values of a profile: its own type and, where that counts events of a known period, the quantity that they stand for.
 fn of_profile<'a>(profile: &Profile, lookup: Lookup<'a>) -> (Kind<'a>, Option<Kind<'a>>) {
     let counted = profile.sample_type.map_or(("samples", COUNT), |kind_of| kind(kind_of, lookup));
     let period = profile.period_type.filter(|_| profile.period > 0 && counted.1 == COUNT);

@@ -1,4 +1,4 @@
-//! What is told of a sample beside its stack.
+//! The labels of a sample: what pprof holds of it beside its stack.
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 use opentelemetry_proto::tonic::profiles::v1development::{ResourceProfiles, Sample};
@@ -16,7 +16,7 @@ pub(super) fn of_resource(resource: &ResourceProfiles, strings: &mut Strings) ->
     labels.collect()
 }
 
-/// Text of a resource's attribute; what refers to a string is not told of resources.
+/// Text of a resource's attribute; attributes of resources never refer to the table of strings.
 fn inline(value: &AnyValue) -> Option<&str> {
     match value.value.as_ref()? {
         Value::StringValue(text) => Some(text),

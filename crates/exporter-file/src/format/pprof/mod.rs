@@ -1,4 +1,4 @@
-//! A request as a pprof profile: all resources of a window in one, told apart by labels.
+//! A request as a pprof profile: all resources of a window in one, distinguished by labels.
 //!
 //! | OTLP | pprof |
 //! | --- | --- |

@@ -31,7 +31,7 @@ pub(crate) struct Profile {
     pub(crate) default_sample_type: i64,
 }
 
-/// What a value is, and its unit: strings.
+/// The type and unit of a value, as indices of strings.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct ValueType {
     #[prost(int64, tag = "1")]
@@ -51,7 +51,7 @@ pub(crate) struct Sample {
     pub(crate) label: Vec<Label>,
 }
 
-/// Text or a number that is told of a sample.
+/// A label of a sample: text or a number.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Label {
     #[prost(int64, tag = "1")]

@@ -34,7 +34,7 @@ impl Strings {
     }
 }
 
-/// What stacks are made of, numbered from 1 as it is met.
+/// Locations, functions and mappings, numbered from 1 in the order in which they are met.
 #[derive(Debug)]
 pub(super) struct Symbols<'a> {
     lookup: Lookup<'a>,

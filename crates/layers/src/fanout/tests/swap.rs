@@ -167,7 +167,7 @@ proptest! {
         steps in prop::collection::vec((1_u64..300, 0_usize..4, prop::option::weighted(0.3, 0_u64..400)), 1..60),
     ) {
         on_paused_time(async move {
-            let settings = Settings { queue_bytes: 1 << 20, ..SETTINGS };
+            let settings = SinkBounds { queue_bytes: 1 << 20, ..SETTINGS };
             let seen = Arc::<Mutex<Vec<Batch>>>::default();
             let mut current = sink("x", keeper(&seen, Duration::ZERO), settings);
             // Time for the slowest: what takes longer than the bound is given up, and counted.

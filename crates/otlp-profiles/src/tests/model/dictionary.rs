@@ -35,7 +35,7 @@ pub(in crate::tests) struct Place {
     pub(in crate::tests) address: u64,
     /// Function and line of it, innermost first; none if it is left to the reader to find them.
     pub(in crate::tests) lines: Vec<(i32, i64)>,
-    /// Attribute that tells the frame's type.
+    /// The attribute `profile.frame.type`.
     pub(in crate::tests) frame_type: i32,
 }
 

@@ -11,7 +11,7 @@ use crate::attributes;
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
 
-/// A mapping of a process, and how addresses in it are told.
+/// A mapping of a process, and how addresses in it are encoded.
 ///
 /// Addresses are those of the file's own ELF headers, which do not depend on where a process has
 /// mapped it: processes share locations and mappings. Of a file that has not been read they are file
@@ -96,7 +96,7 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     let FileOffset(file_offset) = mapping.file_offset;
     let start = file_offset.wrapping_add(bias);
     let length = mapping.end.0.saturating_sub(mapping.start.0);
-    // A range that cannot be is told as unknown, as OTLP has it: both bounds 0.
+    // An impossible range is encoded as unknown, for which OTLP has both bounds 0.
     let (memory_start, memory_limit) =
         start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit));
     let attribute_indices = build_ids(file, read, dictionary);
@@ -110,7 +110,7 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     })
 }
 
-/// The attributes that identify a file; of those that only reading it tells, none unless `read`.
+/// The attributes that identify a file; of those that only reading the file finds out, none unless `read`.
 pub(in crate::tests) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);

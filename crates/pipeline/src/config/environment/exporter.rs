@@ -5,7 +5,7 @@ use super::variables::{Variables, present, variable};
 use crate::components::ComponentId;
 use confmap::{Dict, Environment, Value};
 
-/// What an exporter speaks.
+/// The protocol of an exporter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Grpc,
@@ -153,7 +153,7 @@ impl Exporter<'_> {
     }
 
     /// Certificates, unless the configuration or the endpoint says that there is no TLS; and whether there
-    /// is none, which only gRPC is told beside its endpoint.
+    /// is none, for which only gRPC has a key beside its endpoint.
     fn security(&mut self, scheme_is_plain: bool) {
         let written = self.written;
         let has = |keys: &[&str]| keys.iter().any(|key| present(written, &["tls", key]).is_some());

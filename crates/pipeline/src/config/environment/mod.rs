@@ -17,7 +17,7 @@ use confmap::{Defaults, Dict, Environment};
 
 use variables::Variables;
 
-/// What `environment` gives to the keys that `root`, merged and expanded, leaves out.
+/// Values from `environment` for the keys that `root`, merged and expanded, leaves out.
 pub(super) fn defaults(root: &Dict, environment: Environment<'_>) -> Defaults {
     let mut variables = Variables(Defaults::new("OTEL_* environment variables", LISTS));
     exporter::read(root, environment, &mut variables);

@@ -13,7 +13,7 @@ use workloads::hooks::{self, Hook};
 use workloads::kernel::{BPF_STATS_ENABLED, Restored};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
-use workloads::storm::{Place, Prepared};
+use workloads::storm::{Prepared, StormSite};
 
 /// Time after which the agent has done what it does at its start.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -120,10 +120,10 @@ fn measure(
         sleepers,
         verify: false,
     };
-    let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: None };
+    let place = StormSite { dir: std::env::temp_dir(), executables: 200, pid_max: None };
     let mut storm = Prepared::new(&shape, &place)?;
     let dir = tempfile::tempdir()?;
-    let settings = agent::Settings {
+    let settings = agent::AgentSettings {
         binary: binary.to_owned(),
         dir: dir.path().to_owned(),
         hz: arguments.hz,

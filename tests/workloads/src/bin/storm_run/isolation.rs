@@ -12,7 +12,7 @@ use workloads::arrival::{Arrived, Growing, window_end};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::silent::Silent;
-use workloads::storm::{Place, Prepared};
+use workloads::storm::{Prepared, StormSite};
 
 /// How often the file is looked at: a delay is known to this.
 const LOOK: Duration = Duration::from_millis(10);
@@ -47,12 +47,12 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
         verify: false,
     };
     let mut storm =
-        Prepared::new(&shape, &Place { dir: std::env::temp_dir(), executables: 200, pid_max: None })?;
+        Prepared::new(&shape, &StormSite { dir: std::env::temp_dir(), executables: 200, pid_max: None })?;
     let (dir, window) = (tempfile::tempdir()?, Duration::from_millis(arguments.window_ms));
     println!("| other exporter | windows | p50 ms | p99 ms | most ms | p99, windows |");
     println!("| -------------- | ------: | -----: | -----: | ------: | -----------: |");
     let server = Silent::start()?;
-    let settings = agent::Settings {
+    let settings = agent::AgentSettings {
         binary: binary.to_owned(),
         dir: dir.path().to_owned(),
         hz: arguments.hz,

@@ -10,7 +10,7 @@ use workloads::agent::{self, Agent};
 use workloads::mode::Mode;
 use workloads::peer::Perf;
 use workloads::plan::{Arrival, Shape};
-use workloads::storm::{Place, Prepared};
+use workloads::storm::{Prepared, StormSite};
 
 /// Median slowdown that is allowed.
 const ALLOWED: f64 = 1.05;
@@ -126,10 +126,10 @@ fn measure(
         sleepers: 0,
         verify: false,
     };
-    let place = Place { dir: std::env::temp_dir(), executables: 50, pid_max: None };
+    let place = StormSite { dir: std::env::temp_dir(), executables: 50, pid_max: None };
     let mut storm = Prepared::new(&shape, &place)?;
     let dir = tempfile::tempdir()?;
-    let settings = agent::Settings {
+    let settings = agent::AgentSettings {
         binary: binary.to_owned(),
         dir: dir.path().to_owned(),
         hz: arguments.hz,

@@ -17,7 +17,7 @@ use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::profiles::Profiles;
 use workloads::silent::Silent;
-use workloads::storm::{Place, Prepared};
+use workloads::storm::{Prepared, StormSite};
 use workloads::table::Table;
 use workloads::truth::Truth;
 use workloads::{gates, hooks, score};
@@ -84,7 +84,7 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
         None => temporary.path().to_owned(),
     };
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    let place = Place { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
+    let place = StormSite { dir: std::env::temp_dir(), executables: 200, pid_max: arguments.pid_max };
     let mut storm = Prepared::new(&shape(arguments), &place)?;
     let window = Duration::from_millis(arguments.window_ms);
     let sick = arguments.exporter_stall.is_some() || arguments.exporter_fails;
@@ -92,7 +92,8 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     let otlp_port = server.as_ref().map(Silent::port);
     // A port that was listened on a moment ago, and is not any more, refuses.
     let server = server.filter(|_| !arguments.exporter_fails);
-    let settings = agent::Settings { binary: binary.to_owned(), dir: dir.clone(), hz, window, otlp_port };
+    let settings =
+        agent::AgentSettings { binary: binary.to_owned(), dir: dir.clone(), hz, window, otlp_port };
     let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
     if let Some(stats) = &stats {
         stats.set("1").context("cannot switch on the kernel's BPF statistics")?;
