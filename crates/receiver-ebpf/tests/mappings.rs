@@ -67,14 +67,15 @@ impl Mapped {
         Self { start, bytes: pages * PAGE }
     }
 
-    /// Runs the loop of a page for some time. Returns when it began and ended.
+    /// Runs the loop of a page until that has used so much CPU time, however busy the machine is. Returns when it began and ended.
     fn spin(&self, page: usize, time: Duration) -> (KTime, KTime) {
         // SAFETY: each page begins with the instructions of such a function.
         let spin = unsafe {
             std::mem::transmute::<*mut c_void, extern "C" fn(u64)>(self.start.byte_add(page * PAGE))
         };
-        let begun = now();
-        while now().saturating_since(begun) < time {
+        let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+        let (begun, before) = (now(), used());
+        while used() - before < time {
             spin(100_000);
         }
         (begun, now())
