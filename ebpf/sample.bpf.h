@@ -131,7 +131,7 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	shape.kernel_frames = kernel_bytes / sizeof(__u64);
 	/* A kernel thread has no other stack, and no image but its name. */
 	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
-		announce_image(task);
+		announce_image();
 		shape.user_frames = stack_bytes(bpf_get_stack(context, (void *)scratch->words + kernel_bytes, STACK_BYTES,
 							      BPF_F_USER_STACK)) / sizeof(__u64);
 		if (shape.user_frames)
