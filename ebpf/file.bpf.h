@@ -51,29 +51,28 @@ static __always_inline void key_of(struct file_key *key, struct file_name *name,
 	key->root = root;
 }
 
-/* Takes the build ID from note[0 .. note_bytes]. */
+/* Takes the build ID from note[0 .. note_bytes]. What changes from note to note lies in the walk, where the verifier knows nothing of
+ * it: in registers it would follow each combination of lengths by itself, half a million instructions. */
 static __always_inline int find_build_id(struct walk *walk)
 {
-	__u32 at = 0;
-
+	walk->note_at = 0;
 	for (int i = 0; i < MAX_NOTES; i++) {
+		__u32 at = walk->note_at, end = walk->note_bytes;
 		Elf64_Nhdr note;
-		__u32 name = at + sizeof(note), description;
 
-		if (at > sizeof(walk->note) - 64 || name + 4 > walk->note_bytes)
+		/* Header, name and the longest build ID fit behind it. */
+		if (at > sizeof(walk->note) - sizeof(note) - 4 - BUILD_ID_BYTES || at + sizeof(note) + 4 > end)
 			return 0;
 		__builtin_memcpy(&note, &walk->note[at], sizeof(note));
-		if (note.n_namesz > 64 || note.n_descsz > sizeof(walk->note))
+		if (note.n_namesz > sizeof(walk->note) || note.n_descsz > sizeof(walk->note))
 			return 0;
-		description = name + ((note.n_namesz + 3) & ~3);
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz && note.n_descsz <= BUILD_ID_BYTES &&
-		    *(__u32 *)&walk->note[name] == *(__u32 *)"GNU" && description == name + 4 &&
-		    description + note.n_descsz <= walk->note_bytes) {
-			__builtin_memcpy(walk->build_id, &walk->note[name + 4], BUILD_ID_BYTES);
+		    *(__u32 *)&walk->note[at + sizeof(note)] == *(__u32 *)"GNU" && at + sizeof(note) + 4 + note.n_descsz <= end) {
+			__builtin_memcpy(walk->build_id, &walk->note[at + sizeof(note) + 4], BUILD_ID_BYTES);
 			walk->build_id_bytes = note.n_descsz;
 			return 1;
 		}
-		at = description + ((note.n_descsz + 3) & ~3);
+		walk->note_at = at + sizeof(note) + ((note.n_namesz + 3) & ~3) + ((note.n_descsz + 3) & ~3);
 	}
 	return 0;
 }

@@ -45,6 +45,7 @@ struct walk {
 	__u64 code_offset;          /* of the executable's first segment that holds code; see mapping.bpf.h */
 	__u32 build_id_bytes;
 	__u8 build_id[BUILD_ID_BYTES];
+	__u32 note_at;
 	__u32 note_bytes;
 	__u8 note[256];
 	__u64 node[NODE_WORDS + 1]; /* a copy; one word more, so that a masked index is always inside */
