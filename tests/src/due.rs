@@ -56,8 +56,8 @@ pub fn windows(resources: &[Resource]) -> BTreeMap<u64, Window> {
         let window = windows.entry(profile.until).or_default();
         let figure = |key| profile.attributes.get(key)?.as_int()?.try_into().ok();
         // Every profile of a window repeats the window's figures.
-        window.expected = figure("pipeline.window.samples.expected").unwrap_or_default();
-        window.lost = figure("pipeline.window.samples.lost").unwrap_or_default();
+        window.expected = figure("profile.window.samples.expected").unwrap_or_default();
+        window.lost = figure("profile.window.samples.lost").unwrap_or_default();
         window.found += profile.samples.iter().map(|sample| sample.events()).sum::<u64>();
     }
     windows

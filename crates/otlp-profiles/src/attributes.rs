@@ -1,7 +1,8 @@
 //! Every attribute name that profiles carry, and what its value means.
 //!
 //! Names of OpenTelemetry's semantic conventions (1.44) are used wherever one fits; names of our own
-//! begin with `pipeline.`.
+//! begin with `procinfo.` (facts of a process) or `profile.window.` (counts and losses of a window): see
+//! `docs/decisions/attribute-names.md`.
 
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
 ///
@@ -28,27 +29,27 @@ pub const PROCESS_CREATION_TIME: &str = "process.creation.time";
 
 /// Resource, string: path of the executable as the process itself sees it, where its root differs
 /// (chroot).
-pub const EXECUTABLE_OWN_PATH: &str = "pipeline.process.executable.own_path";
+pub const EXECUTABLE_OWN_PATH: &str = "procinfo.executable.own_path";
 
 /// Resource, string: `deleted` if that name of the file was gone, `memfd` if it never had one.
 /// Absent while the path names the file.
-pub const EXECUTABLE_STATE: &str = "pipeline.process.executable.state";
+pub const EXECUTABLE_STATE: &str = "procinfo.executable.state";
 
 /// Resource, bool, only ever true: the path was too long for the kernel side, and is its tail.
-pub const EXECUTABLE_PATH_TRUNCATED: &str = "pipeline.process.executable.path_truncated";
+pub const EXECUTABLE_PATH_TRUNCATED: &str = "procinfo.executable.path_truncated";
 
 /// Resource, string: path of the script that the executable interprets, as passed to `execve`.
-pub const SCRIPT_PATH: &str = "pipeline.process.script.path";
+pub const SCRIPT_PATH: &str = "procinfo.script.path";
 
 /// Resource, string: interpreter as the script's first line names it.
-pub const SCRIPT_INTERPRETER: &str = "pipeline.process.script.interpreter";
+pub const SCRIPT_INTERPRETER: &str = "procinfo.script.interpreter";
 
 /// Resource, int: which image of the process: how often the process and its ancestors had called
 /// `execve`, modulo 2^32.
-pub const EXEC_COUNT: &str = "pipeline.process.exec_count";
+pub const EXEC_COUNT: &str = "procinfo.exec_count";
 
 /// Resource, bool, only ever true: what the process ran is not known.
-pub const UNRESOLVED: &str = "pipeline.process.unresolved";
+pub const UNRESOLVED: &str = "procinfo.unresolved";
 
 /// Sample, int: the thread, by its operating-system number.
 pub const THREAD_ID: &str = "thread.id";
@@ -83,15 +84,15 @@ pub const BUILD_ID_HTLHASH: &str = "process.executable.build_id.htlhash";
 ///
 /// Every profile of a window repeats the window's figures. A window in which samples were lost and
 /// none delivered has no profile: its losses are added to those of the next window that has one.
-pub const WINDOW_SAMPLES_EXPECTED: &str = "pipeline.window.samples.expected";
+pub const WINDOW_SAMPLES_EXPECTED: &str = "profile.window.samples.expected";
 
 /// Profile, int: of those, how many were lost. Always present.
-pub const WINDOW_SAMPLES_LOST: &str = "pipeline.window.samples.lost";
+pub const WINDOW_SAMPLES_LOST: &str = "profile.window.samples.lost";
 
 /// Profile, int: prefix of how many samples were lost by one reason, such as
-/// `pipeline.window.samples.lost.sample_ring_full`. Present if not zero.
-pub const WINDOW_SAMPLES_LOST_BY: &str = "pipeline.window.samples.lost.";
+/// `profile.window.samples.lost.sample_ring_full`. Present if not zero.
+pub const WINDOW_SAMPLES_LOST_BY: &str = "profile.window.samples.lost.";
 
 /// Profile, int: prefix of how many other records were lost by one reason: what they would have told
 /// of processes may be missing. Present if not zero.
-pub const WINDOW_RECORDS_LOST_BY: &str = "pipeline.window.records.lost.";
+pub const WINDOW_RECORDS_LOST_BY: &str = "profile.window.records.lost.";

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use self::wire::{Dictionary, Request};
 
-const TIMER_MISSED: &str = "pipeline.window.samples.lost.sample_timer_missed";
+const TIMER_MISSED: &str = "profile.window.samples.lost.sample_timer_missed";
 
 mod wire;
 
@@ -48,22 +48,22 @@ pub struct Resource {
     pub path: Option<String>,
     /// `process.creation.time`.
     pub creation_time: Option<String>,
-    /// `pipeline.process.executable.own_path`.
+    /// `procinfo.executable.own_path`.
     pub own_path: Option<String>,
-    /// `pipeline.process.executable.state`.
+    /// `procinfo.executable.state`.
     pub state: Option<String>,
-    /// `pipeline.process.script.path`.
+    /// `procinfo.script.path`.
     pub script: Option<String>,
 }
 
 /// The losses of one window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// `pipeline.window.samples.expected`.
+    /// `profile.window.samples.expected`.
     pub expected: u64,
-    /// `pipeline.window.samples.lost`.
+    /// `profile.window.samples.lost`.
     pub lost: u64,
-    /// By attribute: `pipeline.window.samples.lost.REASON`, `pipeline.window.records.lost.REASON`.
+    /// By attribute: `profile.window.samples.lost.REASON`, `profile.window.records.lost.REASON`.
     pub reasons: BTreeMap<String, u64>,
 }
 
@@ -170,9 +170,9 @@ impl Window {
     fn add(&mut self, key: &str, value: i64) {
         let value = u64::try_from(value).unwrap_or_default();
         match key {
-            "pipeline.window.samples.expected" => self.expected = value,
-            "pipeline.window.samples.lost" => self.lost = value,
-            _ if key.starts_with("pipeline.window.") => {
+            "profile.window.samples.expected" => self.expected = value,
+            "profile.window.samples.lost" => self.lost = value,
+            _ if key.starts_with("profile.window.") => {
                 self.reasons.insert(key.to_owned(), value);
             }
             _ => {}
@@ -189,9 +189,9 @@ impl wire::Resource {
                 "process.pid" => resource.pid = u32::try_from(attribute.value.int()).ok(),
                 "process.executable.path" => resource.path = text(),
                 "process.creation.time" => resource.creation_time = text(),
-                "pipeline.process.executable.own_path" => resource.own_path = text(),
-                "pipeline.process.executable.state" => resource.state = text(),
-                "pipeline.process.script.path" => resource.script = text(),
+                "procinfo.executable.own_path" => resource.own_path = text(),
+                "procinfo.executable.state" => resource.state = text(),
+                "procinfo.script.path" => resource.script = text(),
                 _ => {}
             }
         }
@@ -216,8 +216,8 @@ mod tests {
         {"key":"process.executable.path","value":{"stringValue":"/bin/a"}}]},
         "scopeProfiles":[{"profiles":[{"timeUnixNano":"1000","durationNano":"500","attributeIndices":[2,3,4],
         "samples":[{"stackIndex":1,"attributeIndices":[1],"timestampsUnixNano":["1001","1400"]}]}]}]}],
-        "dictionary":{"stringTable":["","thread.name","pipeline.window.samples.expected",
-        "pipeline.window.samples.lost","pipeline.window.samples.lost.sample_ring_full"],
+        "dictionary":{"stringTable":["","thread.name","profile.window.samples.expected",
+        "profile.window.samples.lost","profile.window.samples.lost.sample_ring_full"],
         "attributeTable":[{"value":{}},{"keyStrindex":1,"value":{"stringValue":"a"}},
         {"keyStrindex":2,"value":{"intValue":"9"}},{"keyStrindex":3,"value":{"intValue":"7"}},
         {"keyStrindex":4,"value":{"intValue":"7"}}]}}"#;
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(profiles.samples[0].resource.path.as_deref(), Some("/bin/a"));
         let window = &profiles.windows[&(1000, 500)];
         assert_eq!((window.expected, window.lost), (9, 7));
-        assert_eq!(window.reasons["pipeline.window.samples.lost.sample_ring_full"], 7);
+        assert_eq!(window.reasons["profile.window.samples.lost.sample_ring_full"], 7);
     }
 
     #[test]

@@ -26,7 +26,7 @@ fn a_program_is_told_by_path_name_and_start() {
             "service.name=make",
             "process.pid=IntValue(42)",
             "process.creation.time=2023-11-14T22:13:20.123456789Z",
-            "pipeline.process.exec_count=IntValue(1)",
+            "procinfo.exec_count=IntValue(1)",
             "process.executable.name=make",
             "process.executable.path=/usr/bin/make",
         ]
@@ -46,11 +46,11 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
         [
             "process.executable.name=sh",
             "process.executable.path=/srv/jail/bin/sh",
-            "pipeline.process.executable.own_path=/bin/sh",
-            "pipeline.process.executable.state=deleted",
-            "pipeline.process.executable.path_truncated=BoolValue(true)",
-            "pipeline.process.script.path=./run",
-            "pipeline.process.script.interpreter=/bin/sh",
+            "procinfo.executable.own_path=/bin/sh",
+            "procinfo.executable.state=deleted",
+            "procinfo.executable.path_truncated=BoolValue(true)",
+            "procinfo.script.path=./run",
+            "procinfo.script.interpreter=/bin/sh",
         ]
     );
 }
@@ -59,7 +59,7 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
 fn a_memfd_is_marked() {
     let file = Executable { state: FileState::Memfd, ..executable("/memfd:jit") };
     let told = of(ImageKind::User { executable: Arc::new(file), script: None });
-    assert!(told.contains(&"pipeline.process.executable.state=memfd".to_owned()));
+    assert!(told.contains(&"procinfo.executable.state=memfd".to_owned()));
     assert!(told.contains(&"process.executable.name=memfd:jit".to_owned()));
 }
 
@@ -79,9 +79,9 @@ fn a_sample_of_an_unknown_process_is_kept_and_marked() {
             "service.name=worker",
             "process.pid=IntValue(99)",
             "process.creation.time=1970-01-01T00:00:00.001000099Z",
-            "pipeline.process.exec_count=IntValue(1)",
+            "procinfo.exec_count=IntValue(1)",
             "process.executable.name=worker",
-            "pipeline.process.unresolved=BoolValue(true)",
+            "procinfo.unresolved=BoolValue(true)",
         ]
     );
     let kernel = Sample { running: Running::KernelThread, ..sample(1, None, Vec::new()) };
@@ -110,6 +110,6 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
     let told = told(&only_request(&[batch(events, Watermark::END)]));
     assert_eq!(told.len(), 2);
     for capture in told {
-        assert!(capture.resource.contains(&"pipeline.process.script.path=./run".to_owned()));
+        assert!(capture.resource.contains(&"procinfo.script.path=./run".to_owned()));
     }
 }

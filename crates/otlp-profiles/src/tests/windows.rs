@@ -106,11 +106,11 @@ fn every_profile_tells_what_its_window_lost() {
         .map(|(_, p)| attributes(&p.attribute_indices, message.dictionary.as_ref().unwrap()))
         .collect();
     let expected = vec![
-        "pipeline.window.samples.expected=IntValue(9)",
-        "pipeline.window.samples.lost=IntValue(7)",
-        "pipeline.window.samples.lost.sample_ring_full=IntValue(3)",
-        "pipeline.window.samples.lost.sample_timer_missed=IntValue(4)",
-        "pipeline.window.records.lost.lifecycle_ring_full=IntValue(9)",
+        "profile.window.samples.expected=IntValue(9)",
+        "profile.window.samples.lost=IntValue(7)",
+        "profile.window.samples.lost.sample_ring_full=IntValue(3)",
+        "profile.window.samples.lost.sample_timer_missed=IntValue(4)",
+        "profile.window.records.lost.lifecycle_ring_full=IntValue(9)",
     ];
     assert_eq!(told, [expected.clone(), expected]);
 }
