@@ -149,3 +149,6 @@ const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
 const _: () = assert!(size_of::<SampleMapping>() == 32);
 const _: () = assert!(size_of::<FileKey>() == 64);
 const _: () = assert!(size_of::<CensusRecord>() == 16);
+
+#[cfg(test)]
+mod tests;
