@@ -15,6 +15,8 @@ pub(crate) struct Content {
     captured: Vec<u32>,
     /// When each was taken, nanoseconds since the epoch.
     stamps: Vec<u64>,
+    /// The value of each, 0 in a profile without values; empty until there is a profile with them.
+    values: Vec<i64>,
 }
 
 /// All of a profile but its samples, and the resource and scope it alone stands in.
@@ -33,6 +35,8 @@ pub(crate) struct Profile {
     /// Strings: type and unit.
     pub(crate) period_type: (i32, i32),
     pub(crate) period: i64,
+    /// True if each timestamp of its samples has a value beside it; else each stands for a period.
+    pub(crate) valued: bool,
     /// Start, nanoseconds since the epoch.
     pub(crate) time: u64,
     /// Nanoseconds.
@@ -60,6 +64,7 @@ impl Content {
         recycle(&mut self.samples);
         recycle(&mut self.captured);
         recycle(&mut self.stamps);
+        recycle(&mut self.values);
     }
 
     /// Adds a sample that differs from all others. Gives its number.
@@ -69,10 +74,21 @@ impl Content {
         number
     }
 
-    /// Notes that a sample was taken.
+    /// Notes that a sample of a profile without values was taken.
     pub(crate) fn capture(&mut self, sample: u32, at: u64) {
         self.captured.push(sample);
         self.stamps.push(at);
+        if !self.values.is_empty() {
+            self.values.push(0);
+        }
+    }
+
+    /// Notes that a sample of a profile with values was taken.
+    pub(crate) fn capture_value(&mut self, sample: u32, at: u64, value: i64) {
+        self.values.resize(self.stamps.len(), 0);
+        self.captured.push(sample);
+        self.stamps.push(at);
+        self.values.push(value);
     }
 
     /// Takes back what was added since there were as many profiles, samples and captures.
@@ -81,6 +97,7 @@ impl Content {
         self.samples.truncate(samples);
         self.captured.truncate(captures);
         self.stamps.truncate(captures);
+        self.values.truncate(captures);
     }
 
     /// How many profiles, samples and captures there are.
@@ -91,6 +108,16 @@ impl Content {
     /// Each capture: its sample and when.
     pub(crate) fn captures(&self) -> impl ExactSizeIterator<Item = (u32, u64)> + Clone + '_ {
         self.captured.iter().copied().zip(self.stamps.iter().copied())
+    }
+
+    /// Each capture: its sample and its value; nothing as long as no profile has values.
+    fn captured_values(&self) -> impl ExactSizeIterator<Item = (u32, i64)> + Clone + '_ {
+        self.captured.iter().copied().zip(self.values.iter().copied())
+    }
+
+    /// True if the captures of a sample have values.
+    pub(crate) fn is_valued(&self, sample: &Sample) -> bool {
+        at(&self.profiles, sample.profile).is_some_and(|profile| profile.valued)
     }
 
     /// Gives each sample the new number of its stack, and makes one of those that then are the same.
@@ -118,6 +145,10 @@ pub(crate) struct Order {
     stamps: Vec<u64>,
     /// Where in `stamps` each sample's end.
     stamp_ends: Vec<usize>,
+    /// As `stamps`, unless there are none.
+    values: Vec<i64>,
+    /// Where in `values` each sample's end: as `stamp_ends`, unless there are none.
+    value_ends: Vec<usize>,
 }
 
 impl Order {
@@ -126,7 +157,9 @@ impl Order {
         let profiles = content.samples.iter().map(|sample| sample.profile);
         let samples = (0..count(content.samples.len())).zip(profiles).map(|(number, of)| (of, number));
         distribute(samples, content.profiles.len(), &mut self.samples, &mut self.sample_ends);
-        distribute(content.captures(), content.samples.len(), &mut self.stamps, &mut self.stamp_ends);
+        let count = content.samples.len();
+        distribute(content.captures(), count, &mut self.stamps, &mut self.stamp_ends);
+        distribute(content.captured_values(), count, &mut self.values, &mut self.value_ends);
     }
 
     /// The samples of a profile.
@@ -142,6 +175,11 @@ impl Order {
     /// Timestamps.
     pub(crate) fn stamps(&self, range: Range<usize>) -> &[u64] {
         self.stamps.get(range).unwrap_or_default()
+    }
+
+    /// The values beside them.
+    pub(crate) fn values(&self, range: Range<usize>) -> &[i64] {
+        self.values.get(range).unwrap_or_default()
     }
 }
 

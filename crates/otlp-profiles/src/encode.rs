@@ -60,6 +60,8 @@ fn write_sample(out: &mut Writer<'_>, in_part: &PartSample, part: &Part, content
     out.index(1, new.stacks.number(sample.stack));
     write_list(out, 2, in_part.attributes_len, sample.attributes, new, &content.dictionary);
     out.index(3, new.links.number(sample.link));
+    let values = order.values(in_part.stamps.clone()).iter();
+    out.varints(4, in_part.values_len, values.map(|value| value.cast_unsigned()));
     out.fixed64s(5, order.stamps(in_part.stamps.clone()));
 }
 

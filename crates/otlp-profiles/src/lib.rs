@@ -6,8 +6,10 @@
 //! its own.
 //!
 //! One request holds one dictionary and, for each process image, one `ResourceProfiles` with one
-//! scope and one `Profile`: type `samples`/`count`, period `cpu`/`nanoseconds`, and samples that
-//! carry timestamps and no values. What each attribute says is in [`attributes`].
+//! scope and one `Profile` for each thing that is measured of it. CPU time: type `samples`/`count`, period
+//! `cpu`/`nanoseconds`, and samples that carry timestamps and no values. Time off the CPU: type
+//! `off_cpu`/`nanoseconds`, and samples with a value beside each timestamp. What each attribute says is in
+//! [`attributes`].
 //!
 //! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it together
 //! as one `part` or more, each with `columns` that number what it uses; `encode` writes a part by the rules of `wire`.

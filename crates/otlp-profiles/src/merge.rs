@@ -17,7 +17,8 @@ use crate::split::Splitter;
 /// dictionaries share is encoded once, and none has an entry twice or one that it does not use. Resources keep their
 /// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
 ///
-/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values or with attributes that refer to strings, is passed on as it is, after the others.
+/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values that stand for several timestamps or with attributes that refer to
+/// strings, is passed on as it is, after the others.
 #[must_use]
 pub fn merge(requests: &[Request], max_bytes: usize) -> Vec<Request> {
     if let [only] = requests
@@ -82,7 +83,10 @@ fn add_profile(
         Some((number(&numbers.strings, kind.type_strindex)?, number(&numbers.strings, kind.unit_strindex)?))
     };
     let of = count(content.profiles.len());
+    // All samples have them, or none.
+    let valued = samples.iter().any(|sample| !sample.values.is_empty());
     let profile = Profile {
+        valued,
         sample_type: kind(sample_type?)?,
         period_type: kind(period_type?)?,
         period: profile.period,
@@ -93,15 +97,19 @@ fn add_profile(
     };
     content.profiles.push(profile);
     for sample in samples {
-        let stamps = &sample.timestamps_unix_nano;
-        if !sample.values.is_empty() || stamps.is_empty() {
+        let (stamps, values) = (&sample.timestamps_unix_nano, &sample.values);
+        if values.len() != if valued { stamps.len() } else { 0 } || stamps.is_empty() {
             return None;
         }
         let stack = number(&numbers.stacks, sample.stack_index)?;
         let attributes = numbers.list(&sample.attribute_indices, &mut content.dictionary)?;
         let link = number(&numbers.links, sample.link_index)?;
         let sample = content.push(Sample { profile: of, stack, attributes, link });
-        stamps.iter().for_each(|&at| content.capture(sample, at));
+        if valued {
+            stamps.iter().zip(values).for_each(|(&at, &value)| content.capture_value(sample, at, value));
+        } else {
+            stamps.iter().for_each(|&at| content.capture(sample, at));
+        }
     }
     plain.then_some(())
 }

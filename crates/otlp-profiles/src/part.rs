@@ -6,7 +6,7 @@ use crate::columns::Columns;
 use crate::content::{Content, Order, Profile, Sample, at};
 use crate::dictionary::Dictionary;
 use crate::table::recycle;
-use crate::wire::{bytes_field, fixed64_field, index_field, list_field, uint_field};
+use crate::wire::{bytes_field, fixed64_field, index_field, list_field, uint_field, varint_len};
 
 /// A profile in a part.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(crate) struct PartSample {
     pub(crate) stamps: Range<usize>,
     /// Bytes of its attributes' numbers.
     pub(crate) attributes_len: usize,
+    /// Bytes of its values; 0 if it has none.
+    pub(crate) values_len: usize,
     /// Bytes of the `Sample`.
     pub(crate) len: usize,
 }
@@ -125,18 +127,21 @@ impl Part {
     }
 
     /// Adds a sample of the last profile with these of its timestamps.
-    pub(crate) fn add(&mut self, number: u32, stamps: Range<usize>, content: &Content) {
+    pub(crate) fn add(&mut self, number: u32, stamps: Range<usize>, content: &Content, order: &Order) {
         let (Some(&sample), Some(profile)) = (at(&content.samples, number), self.profiles.last_mut()) else {
             return;
         };
         let Sample { stack, attributes, link, .. } = sample;
+        let values = if content.is_valued(&sample) { order.values(stamps.clone()) } else { &[] };
+        let values_len = values.iter().map(|value| varint_len(value.cast_unsigned())).sum();
         let tables = &content.dictionary;
         let stack = index_field(self.columns.stack(stack, tables));
         let link = index_field(self.columns.link(link, tables));
         let attributes_len = self.columns.list(attributes, tables);
-        let len = stack + list_field(attributes_len) + link + list_field(stamps.len() * 8);
+        let captures = list_field(values_len) + list_field(stamps.len() * 8);
+        let len = stack + list_field(attributes_len) + link + captures;
         profile.samples_len += bytes_field(len);
-        self.samples.push(PartSample { number, stamps, attributes_len, len });
+        self.samples.push(PartSample { number, stamps, attributes_len, values_len, len });
         profile.samples.end = self.samples.len();
     }
 
@@ -179,7 +184,7 @@ impl Part {
         let mark = self.mark();
         self.begin(number, content);
         for &sample in order.samples(number) {
-            self.add(sample, order.range(sample), content);
+            self.add(sample, order.range(sample), content, order);
             if self.len() > max_bytes {
                 self.rewind(&mark);
                 return false;

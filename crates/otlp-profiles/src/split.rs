@@ -78,7 +78,7 @@ impl Split<'_> {
                 continue;
             }
             let fitting = self.fitting(sample, &stamps);
-            self.part.add(sample, stamps.start..fitting, self.content);
+            self.part.add(sample, stamps.start..fitting, self.content, self.order);
             stamps.start = fitting;
             if stamps.is_empty() {
                 return;
@@ -89,7 +89,7 @@ impl Split<'_> {
     /// Adds a sample with these timestamps if there is room.
     fn fits(&mut self, sample: u32, stamps: Range<usize>) -> bool {
         let mark = self.part.mark();
-        self.part.add(sample, stamps, self.content);
+        self.part.add(sample, stamps, self.content, self.order);
         let fits = self.part.len() <= self.max_bytes;
         if !fits {
             self.part.rewind(&mark);

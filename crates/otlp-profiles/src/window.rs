@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, Sample};
+use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Sample};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -29,10 +29,10 @@ pub(crate) struct Window {
     frames: Frames,
     /// First and last timestamp of each profile.
     spans: Vec<(u64, u64)>,
-    /// Profile of an image at a period, by its address; the image is kept so that no other takes the address.
-    by_pointer: FxHashMap<(usize, Duration), (Arc<Image>, u32)>,
-    /// Profile of an image at a period, by its key and whether it is resolved: a profile has one period.
-    by_key: FxHashMap<(ImageKey, bool, Duration), u32>,
+    /// Profile of what is measured of an image, by its address; the image is kept so that no other takes the address.
+    by_pointer: FxHashMap<(usize, Measured), (Arc<Image>, u32)>,
+    /// Profile of what is measured of an image, by its key and whether it is resolved.
+    by_key: FxHashMap<(ImageKey, bool, Measured), u32>,
     /// Samples by identity; the value is the number among the content's.
     samples: FxHashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
@@ -41,6 +41,8 @@ pub(crate) struct Window {
     tids: FxHashMap<u32, i32>,
     /// Attribute of a CPU's number.
     cpus: FxHashMap<u32, i32>,
+    /// Attribute of why a thread was off the CPU.
+    reasons: FxHashMap<OffCpuReason, i32>,
     losses: Losses,
     /// Kept between calls for its memory.
     scratch: Vec<u8>,
@@ -54,26 +56,42 @@ struct Identity {
     name: Option<i32>,
     tid: u32,
     cpu: u32,
+    reason: Option<OffCpuReason>,
+}
+
+/// What a profile measures: one thing, at one period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Measured {
+    /// CPU time; each capture stands for so much.
+    OnCpu(Duration),
+    /// Time off the CPU; each capture has its own.
+    OffCpu,
 }
 
 impl Gather for Window {
     fn sample(&mut self, sample: &Sample) {
-        // Nothing measures time off the CPU yet: its samples need a value beside each timestamp.
-        let Measure::OnCpu { period } = sample.measure else { return };
-        let profile = self.profile_of(sample, period);
+        let (measured, reason) = match sample.measure {
+            Measure::OnCpu { period } => (Measured::OnCpu(period), None),
+            Measure::OffCpu { reason, .. } => (Measured::OffCpu, Some(reason)),
+        };
+        let profile = self.profile_of(sample, measured);
         let identity = Identity {
             profile,
             stack: self.frames.stack(sample, &mut self.content.dictionary),
             name: self.name_of(sample.comm),
             tid: sample.tid.0,
             cpu: sample.cpu,
+            reason,
         };
         let number = match self.samples.get(&identity) {
             Some(&number) => number,
             None => self.new_sample(identity),
         };
         let at = self.clock.unix(sample.at).as_nanos();
-        self.content.capture(number, at);
+        match sample.measure {
+            Measure::OnCpu { .. } => self.content.capture(number, at),
+            Measure::OffCpu { blocked, .. } => self.content.capture_value(number, at, nanos(blocked)),
+        }
         if let Some((first, last)) = usize::try_from(profile).ok().and_then(|n| self.spans.get_mut(n)) {
             *first = at.min(*first);
             *last = at.max(*last);
@@ -105,6 +123,7 @@ impl Window {
         clear(&mut self.names);
         clear(&mut self.tids);
         clear(&mut self.cpus);
+        clear(&mut self.reasons);
         self.losses = Losses::default();
     }
 
@@ -127,8 +146,11 @@ impl Window {
         let delivered = content.captures().len() as u64;
         let tables = &mut content.dictionary;
         let attributes = self.losses.attributes(delivered, tables);
-        let sample_type = (tables.string("samples"), tables.string("count"));
-        let period_type = (tables.string("cpu"), tables.string("nanoseconds"));
+        let nanoseconds = tables.string("nanoseconds");
+        let on_cpu =
+            ((tables.string("samples"), tables.string("count")), (tables.string("cpu"), nanoseconds));
+        // Every nanosecond is measured: the period is one of them.
+        let off_cpu = (tables.string("off_cpu"), nanoseconds);
         let scope = scope(&mut self.scratch);
         let scope = tables.blobs.intern(scope);
         let schema = tables.blobs.intern(SCHEMA_URL.as_bytes());
@@ -137,6 +159,7 @@ impl Window {
             // Moved apart to hold late samples. Half open: the end is after the last sample.
             let time = from.min(first);
             let end = until.max(last.saturating_add(1));
+            let (sample_type, period_type) = if profile.valued { (off_cpu, off_cpu) } else { on_cpu };
             *profile = Profile {
                 resource_schema: schema,
                 scope,
@@ -152,15 +175,15 @@ impl Window {
         content
     }
 
-    fn profile_of(&mut self, sample: &Sample, period: Duration) -> u32 {
+    fn profile_of(&mut self, sample: &Sample, measured: Measured) -> u32 {
         let Some(image) = &sample.image else {
-            return self.profile_by_key(sample, period, false);
+            return self.profile_by_key(sample, measured, false);
         };
-        let pointer = (Arc::as_ptr(image).addr(), period);
+        let pointer = (Arc::as_ptr(image).addr(), measured);
         if let Some(&(_, profile)) = self.by_pointer.get(&pointer) {
             return profile;
         }
-        let profile = self.profile_by_key(sample, period, true);
+        let profile = self.profile_by_key(sample, measured, true);
         // Another description of the same image: what is learnt later is more. An image first met inside
         // execve, say, has no script until the exec is complete.
         let resource = self.resource(|out| resource::known(image, out));
@@ -171,10 +194,10 @@ impl Window {
         profile
     }
 
-    fn profile_by_key(&mut self, sample: &Sample, period: Duration, resolved: bool) -> u32 {
+    fn profile_by_key(&mut self, sample: &Sample, measured: Measured, resolved: bool) -> u32 {
         let image = sample.image.as_ref();
         let key = image.map_or(sample.key, |image| image.key);
-        if let Some(&profile) = self.by_key.get(&(key, resolved, period)) {
+        if let Some(&profile) = self.by_key.get(&(key, resolved, measured)) {
             return profile;
         }
         let created = self.clock.unix_from_boot(key.process.start_time);
@@ -184,10 +207,13 @@ impl Window {
             None => self.resource(|out| resource::unresolved(sample, created, out)),
         };
         let profile = count(self.content.profiles.len());
-        let nanos = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
-        self.content.profiles.push(Profile { resource, period: nanos, ..Profile::default() });
+        let (period, valued) = match measured {
+            Measured::OnCpu(period) => (nanos(period), false),
+            Measured::OffCpu => (1, true),
+        };
+        self.content.profiles.push(Profile { resource, period, valued, ..Profile::default() });
         self.spans.push((u64::MAX, 0));
-        self.by_key.insert((key, resolved, period), profile);
+        self.by_key.insert((key, resolved, measured), profile);
         profile
     }
 
@@ -206,17 +232,26 @@ impl Window {
     }
 
     fn new_sample(&mut self, identity: Identity) -> u32 {
-        let Identity { profile, stack, name, tid, cpu } = identity;
+        let Identity { profile, stack, name, tid, cpu, reason } = identity;
         let tables = &mut self.content.dictionary;
         let mut attribute = |key, number: u32| tables.attribute(key, Value::Int(number.into()));
         let tid = *self.tids.entry(tid).or_insert_with(|| attribute(attributes::THREAD_ID, tid));
         let cpu = *self.cpus.entry(cpu).or_insert_with(|| attribute(attributes::CPU_LOGICAL_NUMBER, cpu));
-        let list: SmallVec<[i32; 3]> = [Some(tid), name, Some(cpu)].into_iter().flatten().collect();
+        let reason = reason.map(|reason| {
+            let text = || tables.text_attribute(attributes::OFF_CPU_REASON, reason.as_str());
+            *self.reasons.entry(reason).or_insert_with(text)
+        });
+        let list: SmallVec<[i32; 4]> = [Some(tid), name, Some(cpu), reason].into_iter().flatten().collect();
         let attributes = tables.lists.intern(&list);
         let number = self.content.push(content::Sample { profile, stack, attributes, link: 0 });
         self.samples.insert(identity, number);
         number
     }
+}
+
+/// Nanoseconds, at most as many as fit.
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// An `InstrumentationScope`.

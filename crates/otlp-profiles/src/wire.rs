@@ -98,9 +98,14 @@ impl Writer<'_> {
 
     /// A packed list of indices that take `len` bytes, if there are any.
     pub(crate) fn indices(&mut self, field: u8, len: usize, indices: impl Iterator<Item = i32>) {
+        self.varints(field, len, indices.map(|index| u64::from(index.unsigned_abs())));
+    }
+
+    /// A packed list of numbers that take `len` bytes, if there are any.
+    pub(crate) fn varints(&mut self, field: u8, len: usize, numbers: impl Iterator<Item = u64>) {
         if len > 0 {
             self.header(field, len);
-            indices.for_each(|index| self.varint(u64::from(index.unsigned_abs())));
+            numbers.for_each(|number| self.varint(number));
         }
     }
 

@@ -11,9 +11,19 @@ use crate::otlp::wire::{Profile, Sample, ValueType};
 /// that its monotonic clock would pass for a wall clock.
 const YEAR_2020: u64 = 1_577_836_800_000_000_000;
 
+/// What a profile measures: type and unit of its samples, and of its period.
+type Measured = [(&'static str, &'static str); 2];
+
+/// CPU time: samples that each stand for a period.
+const CPU: Measured = [("samples", "count"), ("cpu", "nanoseconds")];
+
+/// Time off the CPU: samples with a value beside each timestamp.
+const OFF_CPU: Measured = [("off_cpu", "nanoseconds"), ("off_cpu", "nanoseconds")];
+
 /// Checks a profile and its samples, and marks what they use of the tables.
 pub(super) fn check(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
-    cpu_profile(check, profile, at);
+    let expected = measured(check, profile);
+    types(check, profile, expected, at);
     let start = profile.time_unix_nano;
     check.expect(start >= YEAR_2020, &at.key("timeUnixNano"), Rule::WallClock, start);
     let unset = profile.profile_id.is_empty()
@@ -25,7 +35,7 @@ pub(super) fn check(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
     let mut identities = HashSet::new();
     for (n, entry) in profile.samples.iter().enumerate() {
         let at = &at.key("samples").item(n);
-        sample(check, profile, entry, at);
+        sample(check, profile, expected == OFF_CPU, entry, at);
         let mut attributes = entry.attribute_indices.clone();
         attributes.sort_unstable();
         let identity = (entry.stack_index, attributes, entry.link_index);
@@ -33,11 +43,17 @@ pub(super) fn check(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
     }
 }
 
-fn cpu_profile(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
-    for (key, value_type, expected) in [
-        ("sampleType", profile.sample_type, ("samples", "count")),
-        ("periodType", profile.period_type, ("cpu", "nanoseconds")),
-    ] {
+/// What the type of a profile's samples says that it measures. What is neither is checked as CPU time.
+fn measured(check: &Check<'_>, profile: &Profile) -> Measured {
+    let name = profile.sample_type.map(|kind| kind.type_strindex);
+    let name = name.and_then(|index| check.dictionary.string_table.get(usize::try_from(index).ok()?));
+    if name.is_some_and(|name| name == OFF_CPU[0].0) { OFF_CPU } else { CPU }
+}
+
+fn types(check: &mut Check<'_>, profile: &Profile, [samples, period]: Measured, at: &At<'_>) {
+    for (key, value_type, expected) in
+        [("sampleType", profile.sample_type, samples), ("periodType", profile.period_type, period)]
+    {
         let at = &at.key(key);
         let Some(ValueType { type_strindex, unit_strindex }) = value_type else {
             check.broken(at, Rule::MessagePresent, "none");
@@ -50,7 +66,7 @@ fn cpu_profile(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
     check.expect(profile.period > 0, &at.key("period"), Rule::CpuProfile, profile.period);
 }
 
-fn sample(check: &mut Check<'_>, profile: &Profile, sample: &Sample, at: &At<'_>) {
+fn sample(check: &mut Check<'_>, profile: &Profile, valued: bool, sample: &Sample, at: &At<'_>) {
     let stack = &at.key("stackIndex");
     check.follow(Table::Stack, sample.stack_index, stack);
     check.expect(sample.stack_index != 0, stack, Rule::StackKnown, "the sentinel");
@@ -58,7 +74,7 @@ fn sample(check: &mut Check<'_>, profile: &Profile, sample: &Sample, at: &At<'_>
     check.attributes(&sample.attribute_indices, at);
     let (times, values) = (sample.timestamps_unix_nano.len(), sample.values.len());
     check.expect(
-        times > 0 && values == 0,
+        times > 0 && values == if valued { times } else { 0 },
         at,
         Rule::TimesOnly,
         format_args!("{times} times, {values} values"),

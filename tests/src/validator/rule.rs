@@ -56,6 +56,7 @@ pub enum Rule {
     /// Span and trace IDs have their length, and are not zero.
     LinkLength,
     /// Samples of CPU time have times and no values. Others are counted wrongly by devfiler or not at all by Elastic.
+    /// Samples of time off the CPU have a value beside each time.
     TimesOnly,
     /// Times lie in the profile's window, its end excluded.
     TimeInWindow,
@@ -63,7 +64,8 @@ pub enum Rule {
     WallClock,
     /// No two samples of a profile have the same stack, attributes and link.
     SampleIdentity,
-    /// What is counted is `samples` in `count`, for each `cpu` period of some `nanoseconds`.
+    /// What is counted is `samples` in `count`, for each `cpu` period of some `nanoseconds`; or what is measured is
+    /// `off_cpu` time in `nanoseconds`.
     /// Pyroscope names the profile by this.
     CpuProfile,
     /// Fields that readers disagree on are not set: profile IDs and original payloads.

@@ -408,6 +408,29 @@ fn a_valid_request_breaks_no_rule() {
     assert_eq!(violations(valid()), []);
 }
 
+/// Time off the CPU is measured by values, one beside each time.
+#[test]
+fn a_profile_of_time_off_the_cpu_has_values() {
+    let mut request = valid();
+    let strings = request["dictionary"]["stringTable"].as_array_mut().unwrap();
+    let name = strings.len();
+    strings.push(json!("off_cpu"));
+    let profile = &mut request["resourceProfiles"][0]["scopeProfiles"][0]["profiles"][0];
+    let kind = json!({"typeStrindex": name, "unitStrindex": 4});
+    profile["sampleType"] = kind.clone();
+    profile["periodType"] = kind;
+    for sample in profile["samples"].as_array_mut().unwrap() {
+        let times = sample["timestampsUnixNano"].as_array().unwrap().len();
+        sample["values"] = json!(vec!["5"; times]);
+    }
+    assert_eq!(violations(request.clone()), []);
+    let values =
+        &mut request["resourceProfiles"][0]["scopeProfiles"][0]["profiles"][0]["samples"][1]["values"];
+    *values = json!([]);
+    let rules: Vec<_> = violations(request).into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, [Rule::TimesOnly]);
+}
+
 /// Each mutation is found at its place; what else it breaks follows from it.
 #[test]
 fn every_broken_rule_is_reported_with_its_place() {

@@ -181,12 +181,21 @@ fn frame(world: World) -> impl Strategy<Value = Frame> {
     })
 }
 
+fn measure() -> impl Strategy<Value = Measure> {
+    let reason = prop::sample::select(vec![OffCpuReason::Sleep, OffCpuReason::Preempted]);
+    let nanos = prop_oneof![0..300_u64, Just(u64::MAX)];
+    let off_cpu = (nanos, reason)
+        .prop_map(|(nanos, reason)| Measure::OffCpu { blocked: Duration::from_nanos(nanos), reason });
+    prop_oneof![3 => Just(Measure::OnCpu { period: PERIOD }), 1 => off_cpu]
+}
+
 /// Samples whose stamps are below `end`, in no order.
 pub(super) fn samples(end: u64, max: usize) -> impl Strategy<Value = Vec<Sample>> {
     let world = world();
     let stack = prop::collection::vec(frame(world.clone()), 0..6);
-    let one = (0..end, 0..world.images.len(), stack, 1..4_u32, 0..2_u32, 0..3_usize);
-    let one = one.prop_map(move |(at, image, stack, tid, cpu, name)| Sample {
+    let one = (0..end, 0..world.images.len(), stack, 1..4_u32, 0..2_u32, 0..3_usize, measure());
+    let one = one.prop_map(move |(at, image, stack, tid, cpu, name, measure)| Sample {
+        measure,
         tid: Tid(tid),
         cpu,
         comm: comm(["", "worker", "gc"][name]),

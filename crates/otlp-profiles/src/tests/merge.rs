@@ -86,7 +86,7 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
         Request { bytes: message.encode_to_vec().into(), samples: 1 }
     };
     let foreign = [
-        changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles[0].samples[0].values.push(3)),
+        changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles[0].samples[0].values.extend([3, 4])),
         changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles[0].profile_id = vec![1; 16]),
         changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles.clear()),
         changed(&|m| m.resource_profiles[0].scope_profiles.clear()),

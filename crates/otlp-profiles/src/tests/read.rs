@@ -18,6 +18,7 @@ pub(super) struct Told {
     pub(super) attributes: Vec<String>,
     pub(super) profile: Vec<String>,
     pub(super) at: u64,
+    pub(super) value: Option<i64>,
 }
 
 /// Everything a request says, one entry a timestamp, sorted.
@@ -30,13 +31,14 @@ pub(super) fn told(request: &ExportProfilesServiceRequest) -> Vec<Told> {
         let head = head(profile, tables);
         for sample in &profile.samples {
             let stack = &tables.stack_table[index(sample.stack_index)];
-            for &at in &sample.timestamps_unix_nano {
+            for (n, &at) in sample.timestamps_unix_nano.iter().enumerate() {
                 told.push(Told {
                     resource: resource.clone(),
                     frames: stack.location_indices.iter().map(|&at| location(at, tables)).collect(),
                     attributes: attributes(&sample.attribute_indices, tables),
                     profile: head.clone(),
                     at,
+                    value: sample.values.get(n).copied(),
                 });
             }
         }
@@ -185,7 +187,9 @@ impl Used {
         }
         self.attributes(&profile.attribute_indices, tables);
         for sample in &profile.samples {
-            assert!(!sample.timestamps_unix_nano.is_empty() && sample.values.is_empty());
+            let (times, values) = (sample.timestamps_unix_nano.len(), sample.values.len());
+            let kind = &tables.string_table[index(profile.sample_type.unwrap().type_strindex)];
+            assert!(times > 0 && values == if kind == "off_cpu" { times } else { 0 }, "{kind}: {sample:?}");
             self.attributes(&sample.attribute_indices, tables);
             assert_ne!(sample.stack_index, 0);
             if self.stacks.insert(sample.stack_index) {

@@ -91,6 +91,40 @@ fn all_times_of_a_profile_come_from_one_clock() {
 }
 
 #[test]
+fn time_off_the_cpu_is_a_profile_of_its_own_with_a_value_beside_each_timestamp() {
+    let image = super::make::world().images[0].clone();
+    let off_cpu = |at, nanos, reason| {
+        let measure = Measure::OffCpu { blocked: Duration::from_nanos(nanos), reason };
+        Event::Sample(Sample { measure, ..sample(at, image.clone(), Vec::new()) })
+    };
+    let events = vec![
+        off_cpu(1, 70, OffCpuReason::Sleep),
+        Event::Sample(sample(2, image.clone(), Vec::new())),
+        off_cpu(3, 0, OffCpuReason::Sleep),
+        off_cpu(4, 5, OffCpuReason::Preempted),
+    ];
+    let requests = windows().push(&batch(events, before(200))).requests;
+    let message = requests[0].message().unwrap();
+    super::read::check_tables(&message);
+    let tables = message.dictionary.as_ref().unwrap();
+    let told: Vec<_> = profiles(&message)
+        .flat_map(|(_, profile)| profile.samples.iter().map(move |sample| (profile.period, sample)))
+        .map(|(period, sample)| {
+            let reason = attributes(&sample.attribute_indices, tables).into_iter().nth(3);
+            (period, sample.values.clone(), sample.timestamps_unix_nano.len(), reason)
+        })
+        .collect();
+    let reason = |reason: &str| Some(format!("profile.off_cpu.reason={reason}"));
+    let period = i64::try_from(super::make::PERIOD.as_nanos()).unwrap();
+    let expected = [
+        (1, vec![70, 0], 2, reason("sleep")),
+        (1, vec![5], 1, reason("preempted")),
+        (period, vec![], 1, None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn every_profile_tells_what_its_window_lost() {
     let mut windows = windows();
     let events = vec![

@@ -32,8 +32,9 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
         for event in &mut events {
             if let Event::Sample(Sample { at, measure, .. }) = event
                 && at.as_nanos() % 2 == 0
+                && let Measure::OnCpu { period: of } = measure
             {
-                *measure = Measure::OnCpu { period: PERIOD * period };
+                *of = PERIOD * period;
             }
         }
         (events, flush)

@@ -26,6 +26,8 @@ pub(in crate::tests) struct Common {
     until: UnixNanos,
     sample_type: ValueType,
     period_type: ValueType,
+    /// Of time off the CPU.
+    off_cpu: ValueType,
     /// Of the profile: what the window lost.
     attribute_indices: Vec<i32>,
 }
@@ -42,22 +44,23 @@ impl Common {
         };
         let sample_type = value_type("samples", "count");
         let period_type = value_type("cpu", "nanoseconds");
-        Self { from, until, sample_type, period_type, attribute_indices }
+        let off_cpu = value_type("off_cpu", "nanoseconds");
+        Self { from, until, sample_type, period_type, off_cpu, attribute_indices }
     }
 }
 
-/// Samples of one image at one period, as they come.
+/// Samples of one image at one period, or of its time off the CPU, as they come.
 #[derive(Debug)]
 pub(in crate::tests) struct ImageProfile {
     resource: Resource,
-    period: Duration,
+    period: Option<Duration>,
     samples: Vec<Sample>,
     earliest: u64,
     latest: u64,
 }
 
 impl ImageProfile {
-    pub(in crate::tests) fn new(resource: Resource, period: Duration) -> Self {
+    pub(in crate::tests) fn new(resource: Resource, period: Option<Duration>) -> Self {
         Self { resource, period, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
     }
 
@@ -77,12 +80,13 @@ impl ImageProfile {
     }
 
     /// Counts one capture of the sample numbered `number`.
-    pub(in crate::tests) fn capture(&mut self, number: usize, at: UnixNanos) {
+    pub(in crate::tests) fn capture(&mut self, number: usize, at: UnixNanos, blocked: Option<Duration>) {
         let at = at.as_nanos();
         self.earliest = self.earliest.min(at);
         self.latest = self.latest.max(at);
         if let Some(sample) = self.samples.get_mut(number) {
             sample.timestamps_unix_nano.push(at);
+            sample.values.extend(blocked.map(nanos));
         }
     }
 
@@ -95,7 +99,10 @@ impl ImageProfile {
             let identity = (sample.stack_index, sample.attribute_indices.clone());
             let number = *numbers.entry(identity).or_insert(self.samples.len());
             match self.samples.get_mut(number) {
-                Some(same) => same.timestamps_unix_nano.append(&mut sample.timestamps_unix_nano),
+                Some(same) => {
+                    same.timestamps_unix_nano.append(&mut sample.timestamps_unix_nano);
+                    same.values.append(&mut sample.values);
+                }
                 None => self.samples.push(sample),
             }
         }
@@ -107,12 +114,12 @@ impl ImageProfile {
         // Half open: the end is after the last sample.
         let end = common.until.as_nanos().max(self.latest.saturating_add(1));
         let profile = Profile {
-            sample_type: Some(common.sample_type),
+            sample_type: Some(if self.period.is_some() { common.sample_type } else { common.off_cpu }),
             samples: self.samples,
             time_unix_nano,
             duration_nano: end.saturating_sub(time_unix_nano),
-            period_type: Some(common.period_type),
-            period: i64::try_from(self.period.as_nanos()).unwrap_or(i64::MAX),
+            period_type: Some(if self.period.is_some() { common.period_type } else { common.off_cpu }),
+            period: self.period.map_or(1, nanos),
             attribute_indices: common.attribute_indices.clone(),
             ..Profile::default()
         };
@@ -131,4 +138,8 @@ impl ImageProfile {
             schema_url: SCHEMA_URL.to_owned(),
         }
     }
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

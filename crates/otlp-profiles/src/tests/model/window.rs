@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
-use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, Sample};
+use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Sample};
 use rustc_hash::FxHashMap;
 
 use super::dictionary::{Dictionary, Value};
@@ -23,9 +23,9 @@ pub(in crate::tests) struct Window {
     frames: Frames,
     profiles: Vec<ImageProfile>,
     /// Profile of an image at a period, by its address; the image is kept so that no other takes the address.
-    by_pointer: FxHashMap<(usize, Duration), (Arc<Image>, usize)>,
+    by_pointer: FxHashMap<(usize, Option<Duration>), (Arc<Image>, usize)>,
     /// Profile of an image at a period, by its key and whether it is resolved: a profile has one period.
-    by_key: FxHashMap<(ImageKey, bool, Duration), usize>,
+    by_key: FxHashMap<(ImageKey, bool, Option<Duration>), usize>,
     /// Samples by identity; the value is the number within the profile.
     samples: FxHashMap<Identity, usize>,
     /// Attribute of a thread's name; `None` for an empty one.
@@ -42,11 +42,15 @@ struct Identity {
     name: Option<i32>,
     tid: u32,
     cpu: u32,
+    reason: Option<OffCpuReason>,
 }
 
 impl Gather for Window {
     fn sample(&mut self, sample: &Sample) {
-        let Measure::OnCpu { period } = sample.measure else { return };
+        let (period, blocked) = match sample.measure {
+            Measure::OnCpu { period } => (Some(period), None),
+            Measure::OffCpu { blocked, reason } => (None, Some((blocked, reason))),
+        };
         let profile = self.profile_of(sample, period);
         let identity = Identity {
             profile,
@@ -54,6 +58,7 @@ impl Gather for Window {
             name: self.name_of(sample.comm),
             tid: sample.tid.0,
             cpu: sample.cpu,
+            reason: blocked.map(|(_, reason)| reason),
         };
         self.delivered = self.delivered.saturating_add(1);
         let at = self.clock.unix(sample.at);
@@ -62,7 +67,7 @@ impl Gather for Window {
             profile.push(identity.stack, identity.attributes(&mut self.dictionary));
             profile.len() - 1
         });
-        profile.capture(number, at);
+        profile.capture(number, at, blocked.map(|(blocked, _)| blocked));
     }
 
     fn loss(&mut self, loss: &Loss) {
@@ -109,7 +114,7 @@ impl Window {
         }
     }
 
-    fn profile_of(&mut self, sample: &Sample, period: Duration) -> usize {
+    fn profile_of(&mut self, sample: &Sample, period: Option<Duration>) -> usize {
         let Some(image) = &sample.image else {
             return self.profile_by_key(sample, period, false);
         };
@@ -127,7 +132,7 @@ impl Window {
         profile
     }
 
-    fn profile_by_key(&mut self, sample: &Sample, period: Duration, resolved: bool) -> usize {
+    fn profile_by_key(&mut self, sample: &Sample, period: Option<Duration>, resolved: bool) -> usize {
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
         *self.by_key.entry((key, resolved, period)).or_insert_with(|| {
             let resource = match &sample.image {
@@ -152,7 +157,9 @@ impl Identity {
         let mut number = |key, number: u32| dictionary.attribute(key, Value::Int(number.into()));
         let tid = number(attributes::THREAD_ID, self.tid);
         let cpu = number(attributes::CPU_LOGICAL_NUMBER, self.cpu);
-        [Some(tid), self.name, Some(cpu)].into_iter().flatten().collect()
+        let reason =
+            self.reason.map(|reason| dictionary.text_attribute(attributes::OFF_CPU_REASON, reason.as_str()));
+        [Some(tid), self.name, Some(cpu), reason].into_iter().flatten().collect()
     }
 }
 
