@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windows::{DEFAULT_WINDOW, window_fault};
 
 /// Rows of a table unless the user says otherwise.
 pub(crate) const DEFAULT_TOP: usize = 20;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
-use otlp_profiles::{Closed, EventWindows};
 use pdata::{Batch, Watermark};
 use tower::Service;
+use windows::{Closed, EventWindows};
 
 use crate::config::Config;
 use crate::report::report;

@@ -3,7 +3,8 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use otlp_profiles::{Closed, rfc3339};
+use pdata::rfc3339;
+use windows::Closed;
 
 use crate::config::{Config, Verbosity};
 use crate::tally::{ImageTally, Tally, Who};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use otlp_profiles::{Gather, Losses};
 use pdata::{
     Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Line, Loss, Measure, Pc,
     Pid, Sample, Tid,
 };
+use windows::{Gather, Losses};
 
 use crate::config::Verbosity;
 

@@ -2,8 +2,7 @@
 //!
 //! Pure: no I/O, no clocks, no threads. Used by every exporter that speaks OTLP. [`Windows`] gathers
 //! batches into fixed windows of event time and yields the requests to send; [`json`] writes a
-//! request as OTLP/JSON. [`EventWindows`] is the gathering alone, for an exporter with an output of
-//! its own.
+//! request as OTLP/JSON. What closes a window is in crate [`windows`](::windows).
 //!
 //! One request holds one dictionary and, for each process image, one `ResourceProfiles` with one
 //! scope and one `Profile` for each thing that is measured of it. CPU time: type `samples`/`count`, period
@@ -21,7 +20,6 @@ mod columns;
 mod content;
 mod dictionary;
 mod encode;
-mod event_windows;
 mod frames;
 pub mod json;
 mod losses;
@@ -30,7 +28,6 @@ mod merge;
 mod part;
 mod request;
 mod resource;
-pub mod rfc3339;
 mod settle;
 mod split;
 mod table;
@@ -41,8 +38,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use event_windows::{Closed, DEFAULT_WINDOW, EventWindows, Gather, MAX_WINDOW, MIN_WINDOW, window_fault};
-pub use losses::Losses;
 pub use merge::merge;
 pub use request::Request;
 pub use resource::executable_name;

@@ -1,64 +1,25 @@
-//! How much of a window is missing.
+//! How much of a window is missing, as attributes.
 
-use std::collections::BTreeMap;
-
-use pdata::{Loss, LossReason};
+use ::windows::Losses;
 
 use crate::attributes;
 use crate::dictionary::{Dictionary, Value};
 
-/// Lost records by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses(BTreeMap<LossReason, u64>);
-
-impl Losses {
-    /// Adds one loss.
-    pub fn add(&mut self, loss: &Loss) {
-        self.add_count(loss.reason, loss.count);
-    }
-
-    /// Adds what another span lost.
-    pub fn merge(&mut self, other: &Self) {
-        for (&reason, &count) in &other.0 {
-            self.add_count(reason, count);
-        }
-    }
-
-    /// Samples lost, by any reason.
-    #[must_use]
-    pub fn samples(&self) -> u64 {
-        let counts = self.0.iter().filter(|(reason, _)| reason.is_sample()).map(|(_, &count)| count);
-        counts.fold(0, u64::saturating_add)
-    }
-
-    /// The reasons that lost something, in order, with how much.
-    pub fn iter(&self) -> impl Iterator<Item = (LossReason, u64)> + '_ {
-        self.0.iter().map(|(&reason, &count)| (reason, count))
-    }
-
-    /// The list of attributes of a profile in whose window `delivered` samples arrived and these did not.
-    pub(crate) fn attributes(&self, delivered: u64, dictionary: &mut Dictionary) -> i32 {
-        let lost = self.samples();
-        let mut indices = vec![
-            count(dictionary, attributes::WINDOW_SAMPLES_EXPECTED, delivered.saturating_add(lost)),
-            count(dictionary, attributes::WINDOW_SAMPLES_LOST, lost),
-        ];
-        indices.extend(self.iter().map(|(reason, lost)| {
-            let prefix = match reason.is_sample() {
-                true => attributes::WINDOW_SAMPLES_LOST_BY,
-                false => attributes::WINDOW_RECORDS_LOST_BY,
-            };
-            count(dictionary, &format!("{prefix}{}", reason.as_str()), lost)
-        }));
-        dictionary.lists.intern(&indices)
-    }
-
-    fn add_count(&mut self, reason: LossReason, count: u64) {
-        if count > 0 {
-            let total = self.0.entry(reason).or_default();
-            *total = total.saturating_add(count);
-        }
-    }
+/// The list of attributes of a profile in whose window `delivered` samples arrived and `losses` did not.
+pub(crate) fn attributes(losses: &Losses, delivered: u64, dictionary: &mut Dictionary) -> i32 {
+    let lost = losses.samples();
+    let mut indices = vec![
+        count(dictionary, attributes::WINDOW_SAMPLES_EXPECTED, delivered.saturating_add(lost)),
+        count(dictionary, attributes::WINDOW_SAMPLES_LOST, lost),
+    ];
+    indices.extend(losses.iter().map(|(reason, lost)| {
+        let prefix = match reason.is_sample() {
+            true => attributes::WINDOW_SAMPLES_LOST_BY,
+            false => attributes::WINDOW_RECORDS_LOST_BY,
+        };
+        count(dictionary, &format!("{prefix}{}", reason.as_str()), lost)
+    }));
+    dictionary.lists.intern(&indices)
 }
 
 fn count(dictionary: &mut Dictionary, key: &str, count: u64) -> i32 {
@@ -67,34 +28,17 @@ fn count(dictionary: &mut Dictionary, key: &str, count: u64) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use pdata::KTime;
+    use pdata::{KTime, Loss, LossReason};
 
     use super::*;
 
-    fn loss(reason: LossReason, count: u64) -> Loss {
-        Loss { from: KTime::ZERO, until: KTime::ZERO, reason, count }
-    }
-
     #[test]
-    fn only_lost_samples_count_as_samples() {
+    fn more_than_a_number_holds_is_as_much_as_it_holds() {
         let mut losses = Losses::default();
-        losses.add(&loss(LossReason::SampleRingFull, 3));
-        losses.add(&loss(LossReason::SampleTimerMissed, 4));
-        losses.add(&loss(LossReason::LifecycleRingFull, 5));
-        losses.add(&loss(LossReason::LifecycleMalformed, 0));
-        assert_eq!(losses.samples(), 7);
-        assert_eq!(losses.iter().count(), 3, "a reason that lost nothing is not told");
-    }
-
-    #[test]
-    fn sums_saturate() {
-        let mut losses = Losses::default();
-        losses.add(&loss(LossReason::SampleRingFull, u64::MAX));
-        losses.merge(&losses.clone());
-        losses.add(&loss(LossReason::SampleMalformed, 1));
-        assert_eq!(losses.samples(), u64::MAX);
+        let (reason, count) = (LossReason::SampleRingFull, u64::MAX);
+        losses.add(&Loss { from: KTime::ZERO, until: KTime::ZERO, reason, count });
         let mut dictionary = Dictionary::default();
-        let list = losses.attributes(9, &mut dictionary);
-        assert_eq!(dictionary.lists.get(list).len(), 4);
+        let list = super::attributes(&losses, 9, &mut dictionary);
+        assert_eq!(dictionary.lists.get(list).len(), 3);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos, rfc3339};
 
+use crate::attributes;
 use crate::dictionary::Value;
 use crate::wire::{Writer, bytes_field};
-use crate::{attributes, rfc3339};
 
 /// `service.name` of all kernel threads.
 const KERNEL_SERVICE: &str = "[kernel]";

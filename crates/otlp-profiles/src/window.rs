@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::windows::{Gather, Losses};
 use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Sample};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::content::{self, Content, Profile, count};
 use crate::dictionary::Value;
-use crate::event_windows::Gather;
 use crate::frames::Frames;
-use crate::losses::Losses;
 use crate::table::{clear, recycle};
 use crate::wire::Writer;
-use crate::{attributes, resource};
+use crate::{attributes, losses, resource};
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "pipeline";
@@ -145,7 +144,7 @@ impl Window {
         }
         let delivered = content.captures().len() as u64;
         let tables = &mut content.dictionary;
-        let attributes = self.losses.attributes(delivered, tables);
+        let attributes = losses::attributes(&self.losses, delivered, tables);
         let nanoseconds = tables.string("nanoseconds");
         let on_cpu =
             ((tables.string("samples"), tables.string("count")), (tables.string("cpu"), nanoseconds));

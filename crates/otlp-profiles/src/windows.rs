@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use ::windows::{Closed, EventWindows, Losses};
 use pdata::{Batch, Watermark};
 
-use crate::event_windows::{Closed, EventWindows};
-use crate::losses::Losses;
 use crate::request::Request;
 use crate::split::Splitter;
 use crate::window::Window;

@@ -12,6 +12,7 @@ mod loss;
 mod mapping;
 mod measure;
 mod process;
+pub mod rfc3339;
 mod sample;
 mod time;
 mod watermark;

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use configtypes::GoDuration;
-use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windows::{DEFAULT_WINDOW, window_fault};
 
 pub use rotation::Rotation;
 

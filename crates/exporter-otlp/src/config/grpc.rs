@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use configtypes::{ByteSize, Headers};
 use exporterhelper::config::{DEFAULT_TIMEOUT, QueueConfig, RetryConfig};
-use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windows::{DEFAULT_WINDOW, window_fault};
 
 use super::{TlsConfig, Unsupported, common, unsupported};
 use crate::grpc::target;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use configtypes::{ByteSize, Headers, Secret};
 use exporterhelper::config::{QueueConfig, RetryConfig};
-use otlp_profiles::{DEFAULT_WINDOW, window_fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windows::{DEFAULT_WINDOW, window_fault};
 
 use super::{TlsConfig, Unsupported, common, unsupported};
 use crate::http::target;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use pdata::Batch;
 
-use crate::EventWindows;
+use ::windows::EventWindows;
 
 /// The requests of batches, one a window with samples, of any size. `between` runs after each batch.
 ///

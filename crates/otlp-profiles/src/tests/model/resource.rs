@@ -2,9 +2,9 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos, rfc3339};
 
-use crate::{attributes, executable_name, rfc3339};
+use crate::{attributes, executable_name};
 
 /// `service.name` of all kernel threads.
 const KERNEL_SERVICE: &str = "[kernel]";

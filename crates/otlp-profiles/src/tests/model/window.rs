@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::windows::{Gather, Losses};
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Sample};
 use rustc_hash::FxHashMap;
@@ -12,8 +13,6 @@ use super::frames::Frames;
 use super::profile::{Common, ImageProfile};
 use super::resource;
 use crate::attributes;
-use crate::event_windows::Gather;
-use crate::losses::Losses;
 
 /// The profiles of a window, and the dictionary they share.
 #[derive(Debug)]

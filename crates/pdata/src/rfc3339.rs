@@ -1,6 +1,6 @@
 //! Wall-clock instants as text.
 
-use pdata::UnixNanos;
+use crate::UnixNanos;
 
 /// Days in 400 Gregorian years, after which the calendar repeats.
 const DAYS_PER_ERA: u64 = 146_097;
