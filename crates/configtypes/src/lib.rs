@@ -55,12 +55,14 @@
 
 mod byte_size;
 pub mod duration;
+mod fault;
 mod headers;
 pub mod secret;
 mod section;
 
 pub use byte_size::ByteSize;
 pub use duration::{GoDuration, GoDurationOption};
+pub use fault::Fault;
 pub use headers::Headers;
 pub use secret::Secret;
 pub use section::section;

@@ -24,30 +24,19 @@ impl<'a> Section<'a> {
     pub fn read<T: serde::de::DeserializeOwned>(
         &self,
         faults: &mut Faults,
-        validate: impl Fn(&T) -> Vec<String>,
+        validate: impl Fn(&T) -> Vec<configtypes::Fault>,
     ) -> Option<T> {
         let before = faults.as_slice().len();
         let config = self.context.decode(self.value, &self.path, faults)?;
         let all_read = faults.as_slice().len() == before;
-        for fault in validate(&config) {
-            let (keys, message) = split(&fault);
+        for configtypes::Fault { keys, message } in validate(&config) {
             let found = find(self.value, &keys);
             let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
             // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
             if all_read || (found.is_some() && !faults.touches(&path)) {
-                faults.push(Fault { path, message: message.to_owned(), source: None });
+                faults.push(Fault { path, message, source: None });
             }
         }
         Some(config)
-    }
-}
-
-/// Splits `key.key: message`; there are no keys if what is before the colon is none.
-fn split(fault: &str) -> (Vec<String>, &str) {
-    match fault.split_once(": ") {
-        Some((key, message)) if !key.contains(' ') => {
-            (key.replace('.', "::").split("::").map(str::to_owned).collect(), message)
-        }
-        _ => (Vec::new(), fault),
     }
 }

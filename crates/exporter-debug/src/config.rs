@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windows::{DEFAULT_WINDOW, window_fault};
@@ -44,12 +45,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let top = !(1..=MAX_TOP).contains(&self.top);
-        let top = top.then(|| format!("top: is {}, expected 1 to {MAX_TOP}", self.top));
-        window_fault(self.window).into_iter().chain(top).collect()
+        let top = top.then(|| Fault::at(["top"], format!("is {}, expected 1 to {MAX_TOP}", self.top)));
+        window_fault(self.window).map(|fault| Fault::at(["window"], fault)).into_iter().chain(top).collect()
     }
 }
 

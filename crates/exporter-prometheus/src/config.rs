@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use confighttp::Endpoint;
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,31 +42,37 @@ impl Config {
     /// Bounds of `max_series`.
     pub const MAX_SERIES_BOUNDS: RangeInclusive<usize> = 1..=100_000;
 
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if !self.namespace.is_empty() && !is_name(&self.namespace, ":") {
             let found = &self.namespace;
-            faults
-                .push(format!("namespace: is {found:?}, expected letters, digits, _ and :, no digit first"));
+            faults.push(Fault::at(
+                ["namespace"],
+                format!("is {found:?}, expected letters, digits, _ and :, no digit first"),
+            ));
         }
         for name in self.const_labels.keys() {
             if !is_name(name, "") || name.starts_with("__") {
-                faults.push(format!(
-                    "const_labels: {name:?} is no label's name, expected letters, digits and _, no digit and no __ first"
-                ));
+                faults.push(Fault::at(["const_labels"], format!("{name:?} is no label's name, expected letters, digits and _, no digit and no __ first"
+                )));
             } else if OWN_LABELS.contains(&name.as_str()) {
-                faults
-                    .push(format!("const_labels: {name} is a label of the exporter's own, expected another"));
+                faults.push(Fault::at(
+                    ["const_labels"],
+                    format!("{name} is a label of the exporter's own, expected another"),
+                ));
             }
         }
         if self.metric_expiration.is_zero() {
-            faults.push("metric_expiration: is 0, expected more".to_owned());
+            faults.push(Fault::at(["metric_expiration"], "is 0, expected more"));
         }
         if !Self::MAX_SERIES_BOUNDS.contains(&self.max_series) {
             let (least, most) = Self::MAX_SERIES_BOUNDS.into_inner();
-            faults.push(format!("max_series: is {}, expected {least} to {most}", self.max_series));
+            faults.push(Fault::at(
+                ["max_series"],
+                format!("is {}, expected {least} to {most}", self.max_series),
+            ));
         }
         faults
     }
@@ -120,7 +127,7 @@ mod tests {
         };
         let faults = config.validate();
         assert_eq!(faults.len(), 8, "{faults:#?}");
-        assert!(faults.iter().any(|fault| fault.contains("reason is a label of the exporter's own")));
-        assert!(!faults.iter().any(|fault| fault.contains("fine")));
+        assert!(faults.iter().any(|fault| fault.message.contains("reason is a label of the exporter's own")));
+        assert!(!faults.iter().any(|fault| fault.message.contains("fine")));
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,26 +50,32 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.directory.as_os_str().is_empty() {
-            faults.push("directory: is empty, expected a directory of this agent's own".to_owned());
+            faults.push(Fault::at(["directory"], "is empty, expected a directory of this agent's own"));
         }
         if self.mode().is_none() {
-            faults.push(format!(
-                "directory_permissions: is {:?}, expected octal permissions like {DIRECTORY_PERMISSIONS}",
-                self.directory_permissions
+            faults.push(Fault::at(
+                ["directory_permissions"],
+                format!(
+                    "is {:?}, expected octal permissions like {DIRECTORY_PERMISSIONS}",
+                    self.directory_permissions
+                ),
             ));
         }
         if self.timeout > MAX_TIMEOUT {
-            faults.push(format!("timeout: is {:?}, expected at most {MAX_TIMEOUT:?}", self.timeout));
+            faults.push(Fault::at(
+                ["timeout"],
+                format!("is {:?}, expected at most {MAX_TIMEOUT:?}", self.timeout),
+            ));
         }
         if self.fsync_interval > MAX_FSYNC_INTERVAL {
-            faults.push(format!(
-                "fsync_interval: is {:?}, expected at most {MAX_FSYNC_INTERVAL:?}",
-                self.fsync_interval
+            faults.push(Fault::at(
+                ["fsync_interval"],
+                format!("is {:?}, expected at most {MAX_FSYNC_INTERVAL:?}", self.fsync_interval),
             ));
         }
         faults

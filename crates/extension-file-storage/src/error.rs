@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum OpenError {
     /// The configuration has faults that [`Config::validate`](crate::Config::validate) reports.
     #[error("{0}")]
-    Config(String),
+    Config(configtypes::Fault),
     /// There is none.
     #[error("directory: {} does not exist: create it, or set create_directory: true", path.display())]
     Missing {

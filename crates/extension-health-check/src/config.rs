@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use componentstatus::Thresholds;
 use confighttp::Endpoint;
-use configtypes::GoDuration;
+use configtypes::{Fault, GoDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,20 +54,26 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if !self.path.starts_with('/') {
-            faults.push(format!("path: {:?} is no path, expected one that starts with /", self.path));
+            faults.push(Fault::at(
+                ["path"],
+                format!("{:?} is no path, expected one that starts with /", self.path),
+            ));
         }
         if !MAX_WATERMARK_LAG_BOUNDS.contains(&self.max_watermark_lag) {
             let (least, most) = MAX_WATERMARK_LAG_BOUNDS.into_inner();
-            faults.push(format!(
-                "max_watermark_lag: is {}, expected {} to {}",
-                GoDuration(self.max_watermark_lag),
-                GoDuration(least),
-                GoDuration(most)
+            faults.push(Fault::at(
+                ["max_watermark_lag"],
+                format!(
+                    "is {}, expected {} to {}",
+                    GoDuration(self.max_watermark_lag),
+                    GoDuration(least),
+                    GoDuration(most)
+                ),
             ));
         }
         faults
@@ -89,7 +95,7 @@ mod tests {
         let config: Config = serde_json::from_value(json!({})).unwrap();
         assert_eq!(config.endpoint.to_string(), "localhost:13133");
         assert_eq!(config.path, "/");
-        assert_eq!(config.validate(), Vec::<String>::new());
+        assert_eq!(config.validate(), [""; 0]);
     }
 
     #[test]

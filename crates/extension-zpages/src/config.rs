@@ -1,6 +1,7 @@
 //! Keys of `extensions.zpages`.
 
 use confighttp::Endpoint;
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ impl Default for Config {
 impl Config {
     /// Every fault: there can be none that reading does not find.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         Vec::new()
     }
 }
@@ -37,6 +38,6 @@ mod tests {
     fn the_default_is_the_collectors() {
         let config: Config = serde_json::from_str("{}").unwrap();
         assert_eq!(config.endpoint.to_string(), "localhost:55679");
-        assert_eq!(config.validate(), Vec::<String>::new());
+        assert_eq!(config.validate(), [""; 0]);
     }
 }

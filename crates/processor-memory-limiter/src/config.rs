@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,35 +31,42 @@ impl Config {
     /// Default of `limit_percentage`.
     pub const LIMIT_PERCENTAGE: u32 = 80;
 
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let percent = 1..=100;
         if self.check_interval.is_zero() {
-            faults.push("check_interval: is 0, expected more".to_owned());
+            faults.push(Fault::at(["check_interval"], "is 0, expected more"));
         }
         if self.limit_mib == Some(0) {
-            faults.push("limit_mib: is 0, expected more".to_owned());
+            faults.push(Fault::at(["limit_mib"], "is 0, expected more"));
         }
         if !percent.contains(&self.limit_percentage) {
-            faults.push(format!("limit_percentage: is {}, expected 1 to 100", self.limit_percentage));
+            faults.push(Fault::at(
+                ["limit_percentage"],
+                format!("is {}, expected 1 to 100", self.limit_percentage),
+            ));
         }
         match (self.spike_limit_mib, self.limit_mib) {
-            (Some(0), _) => faults.push("spike_limit_mib: is 0, expected more".to_owned()),
+            (Some(0), _) => faults.push(Fault::at(["spike_limit_mib"], "is 0, expected more")),
             (Some(spike), Some(limit)) if spike >= limit => {
-                faults.push(format!("spike_limit_mib: is {spike}, expected less than limit_mib, {limit}"));
+                faults.push(Fault::at(
+                    ["spike_limit_mib"],
+                    format!("is {spike}, expected less than limit_mib, {limit}"),
+                ));
             }
             _ => {}
         }
         match self.spike_limit_percentage {
             Some(spike) if !percent.contains(&spike) => {
-                faults.push(format!("spike_limit_percentage: is {spike}, expected 1 to 100"));
+                faults.push(Fault::at(["spike_limit_percentage"], format!("is {spike}, expected 1 to 100")));
             }
             Some(spike) if self.limit_mib.is_none() && spike >= self.limit_percentage => {
                 let limit = self.limit_percentage;
-                faults.push(format!(
-                    "spike_limit_percentage: is {spike}, expected less than limit_percentage, {limit}"
+                faults.push(Fault::at(
+                    ["spike_limit_percentage"],
+                    format!("is {spike}, expected less than limit_percentage, {limit}"),
                 ));
             }
             _ => {}

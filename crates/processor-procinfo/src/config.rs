@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,20 +36,22 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, as `key: what is wrong, what is expected`; empty if there is none.
+    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let processes = self.max_exited_processes;
         if !(1..=MOST_EXITED_PROCESSES).contains(&processes) {
-            faults.push(format!(
-                "max_exited_processes: {processes} is out of range, expected 1 to {MOST_EXITED_PROCESSES}"
+            faults.push(Fault::at(
+                ["max_exited_processes"],
+                format!("{processes} is out of range, expected 1 to {MOST_EXITED_PROCESSES}"),
             ));
         }
         let age = self.max_exited_age;
         if !(LEAST_EXITED_AGE..=MOST_EXITED_AGE).contains(&age) {
-            faults.push(format!(
-                "max_exited_age: {age:?} is out of range, expected {LEAST_EXITED_AGE:?} to {MOST_EXITED_AGE:?}"
+            faults.push(Fault::at(
+                ["max_exited_age"],
+                format!("{age:?} is out of range, expected {LEAST_EXITED_AGE:?} to {MOST_EXITED_AGE:?}"),
             ));
         }
         faults
@@ -61,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_default_is_valid() {
-        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        assert_eq!(Config::default().validate(), [""; 0]);
     }
 
     #[test]
@@ -69,7 +72,7 @@ mod tests {
         let config = Config { max_exited_processes: 0, max_exited_age: Duration::ZERO };
         let faults = config.validate();
         assert_eq!(faults.len(), 2);
-        assert!(faults[0].starts_with("max_exited_processes: "));
-        assert!(faults[1].starts_with("max_exited_age: "));
+        assert!(faults[0].keys == ["max_exited_processes"]);
+        assert!(faults[1].keys == ["max_exited_age"]);
     }
 }

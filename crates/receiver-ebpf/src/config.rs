@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,19 +30,25 @@ impl Config {
     pub const POLL_INTERVAL_BOUNDS: RangeInclusive<Duration> =
         Duration::from_millis(5)..=Duration::from_secs(5);
 
-    /// Every fault, each as `key: what is wrong`; empty if there is none.
+    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if !Self::SAMPLES_PER_SECOND_BOUNDS.contains(&self.samples_per_second) {
             let (least, most) = Self::SAMPLES_PER_SECOND_BOUNDS.into_inner();
             let found = self.samples_per_second;
-            faults.push(format!("samples_per_second: must be from {least} to {most}, got {found}"));
+            faults.push(Fault::at(
+                ["samples_per_second"],
+                format!("must be from {least} to {most}, got {found}"),
+            ));
         }
         if !Self::POLL_INTERVAL_BOUNDS.contains(&self.poll_interval) {
             let (least, most) = Self::POLL_INTERVAL_BOUNDS.into_inner();
             let found = self.poll_interval;
-            faults.push(format!("poll_interval: must be from {least:?} to {most:?}, got {found:?}"));
+            faults.push(Fault::at(
+                ["poll_interval"],
+                format!("must be from {least:?} to {most:?}, got {found:?}"),
+            ));
         }
         faults
     }
@@ -65,10 +72,10 @@ mod tests {
 
     #[test]
     fn the_default_is_valid_and_every_fault_is_named_at_once() {
-        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        assert_eq!(Config::default().validate(), [""; 0]);
         let config = Config { samples_per_second: 0, poll_interval: Duration::from_secs(60) };
         let faults = config.validate();
         assert_eq!(faults.len(), 2);
-        assert!(faults[0].starts_with("samples_per_second: ") && faults[1].starts_with("poll_interval: "));
+        assert!(faults[0].keys == ["samples_per_second"] && faults[1].keys == ["poll_interval"]);
     }
 }

@@ -16,7 +16,7 @@ pub const MAX_WINDOW: Duration = Duration::from_secs(600);
 #[must_use]
 pub fn window_fault(window: Duration) -> Option<String> {
     let fits = (MIN_WINDOW..=MAX_WINDOW).contains(&window);
-    (!fits).then(|| format!("window: is {window:?}, expected {MIN_WINDOW:?} to {MAX_WINDOW:?}"))
+    (!fits).then(|| format!("is {window:?}, expected {MIN_WINDOW:?} to {MAX_WINDOW:?}"))
 }
 
 /// What a window collects.

@@ -7,7 +7,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use configtypes::GoDuration;
+use configtypes::{Fault, GoDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windows::{DEFAULT_WINDOW, window_fault};
@@ -96,36 +96,37 @@ impl Config {
     /// Default of `directory_permissions`, as in the Collector.
     pub const DIRECTORY_PERMISSIONS: &str = "0755";
 
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let template = Template::new(&self.path);
         if self.path.as_os_str().is_empty() {
-            faults.push("path: is missing, expected a file to write, like ./profiles.jsonl".to_owned());
+            faults.push(Fault::at(["path"], "is missing, expected a file to write, like ./profiles.jsonl"));
         } else if let Err(fault) = &template {
-            faults.push(format!("path: {fault}"));
+            faults.push(Fault::at(["path"], fault.to_string()));
         }
         if self.compression != Compression::None && matches!(self.format, Format::Pprof | Format::Folded) {
-            faults.push(
-                "compression: is for the formats json and proto, expected none (pprof is always compressed by gzip)"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["compression"],
+                "is for the formats json and proto, expected none (pprof is always compressed by gzip)",
+            ));
         }
         if self.rotation.is_some() && template.is_ok_and(|template| template.has_time()) {
-            faults.push("rotation: is for one file, expected a path without the time in it".to_owned());
+            faults.push(Fault::at(["rotation"], "is for one file, expected a path without the time in it"));
         }
         if let Some(rotation) = &self.rotation {
-            faults.extend(rotation.validate().into_iter().map(|fault| format!("rotation::{fault}")));
+            faults.extend(rotation.validate().into_iter().map(|fault| fault.within(["rotation"])));
         }
-        faults.extend(window_fault(self.window));
+        faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
         if self.flush_interval.is_zero() {
-            faults.push("flush_interval: is 0s, expected more, or fsync: always".to_owned());
+            faults.push(Fault::at(["flush_interval"], "is 0s, expected more, or fsync: always"));
         }
         if self.directory_mode().is_none() {
             let found = &self.directory_permissions;
-            faults.push(format!(
-                "directory_permissions: is {found:?}, expected permissions in octal, like \"0755\""
+            faults.push(Fault::at(
+                ["directory_permissions"],
+                format!("is {found:?}, expected permissions in octal, like \"0755\""),
             ));
         }
         faults

@@ -1,5 +1,6 @@
 //! Keys of `exporters.file.rotation`.
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,9 @@ impl Rotation {
     /// Default of `max_backups`, as in the Collector.
     pub const MAX_BACKUPS: u32 = 100;
 
-    pub(super) fn validate(&self) -> Vec<String> {
+    pub(super) fn validate(&self) -> Vec<Fault> {
         let zero = self.max_megabytes == 0;
-        zero.then(|| "max_megabytes: is 0, expected at least 1".to_owned()).into_iter().collect()
+        zero.then(|| Fault::at(["max_megabytes"], "is 0, expected at least 1")).into_iter().collect()
     }
 
     /// Size that no file passes, unless one record is larger.

@@ -28,17 +28,17 @@ fn faults_are_reported_together() {
             "directory_permissions: is \"0999\", expected permissions in octal, like \"0755\"",
         ]
     );
-    assert_eq!(sound().validate(), Vec::<String>::new());
+    assert_eq!(sound().validate(), [""; 0]);
 }
 
 #[test]
 fn a_path_with_the_time_is_not_rotated_and_must_be_one_of_time() {
     let timed = Config { path: "%Y/%H.jsonl".into(), ..sound() };
-    assert_eq!(timed.validate(), Vec::<String>::new());
+    assert_eq!(timed.validate(), [""; 0]);
     let rotated = Config { rotation: Some(Rotation::default()), ..timed };
     assert_eq!(rotated.validate(), ["rotation: is for one file, expected a path without the time in it"]);
     let faults = Config { path: "%!.jsonl".into(), ..sound() }.validate();
-    assert!(faults.len() == 1 && faults[0].starts_with("path: "), "{faults:?}");
+    assert!(faults.len() == 1 && faults[0].keys == ["path"], "{faults:?}");
 }
 
 #[test]

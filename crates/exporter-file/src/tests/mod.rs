@@ -23,7 +23,7 @@ fn config(path: &Path) -> Config {
 }
 
 fn open(config: Config) -> FileExporter {
-    assert_eq!(config.validate(), Vec::<String>::new());
+    assert_eq!(config.validate(), [""; 0]);
     FileExporter::open(&Settings::new("file"), config).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use configtypes::{ByteSize, Headers};
+use configtypes::{ByteSize, Fault, Headers};
 use exporterhelper::config::{DEFAULT_TIMEOUT, QueueConfig, RetryConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,12 +140,12 @@ impl Default for GrpcConfig {
 }
 
 impl GrpcConfig {
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let fault = |key: &str, text: &str| {
-            target::parse(text, self.tls.insecure).err().map(|fault| format!("{key}: {fault}"))
+            target::parse(text, self.tls.insecure).err().map(|fault| Fault::at([key], fault))
         };
         faults.extend(fault("endpoint", &self.endpoint));
         faults.extend(self.endpoints.iter().filter_map(|text| fault("endpoints", text)));
@@ -155,9 +155,9 @@ impl GrpcConfig {
         faults.extend(self.keepalive.as_ref().and_then(Keepalive::fault));
         faults.extend(common::text_fault("user_agent", self.user_agent.as_deref()));
         if self.authority.as_ref().is_some_and(|text| text.parse::<http::uri::Authority>().is_err()) {
-            faults.push("authority: is no host, expected one like collector.example.com:4317".to_owned());
+            faults.push(Fault::at(["authority"], "is no host, expected one like collector.example.com:4317"));
         }
-        faults.extend(window_fault(self.window));
+        faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
         faults.extend(common::request_size_fault(self.max_request_size));
         faults.extend(self.sending_queue.validate());
         faults.extend(self.retry_on_failure.validate());
@@ -175,11 +175,14 @@ impl GrpcConfig {
 }
 
 impl Keepalive {
-    fn fault(&self) -> Option<String> {
+    fn fault(&self) -> Option<Fault> {
         if self.time < MIN_KEEPALIVE_TIME {
             let time = self.time;
-            return Some(format!("keepalive::time: is {time:?}, expected at least {MIN_KEEPALIVE_TIME:?}"));
+            return Some(Fault::at(
+                ["keepalive", "time"],
+                format!("is {time:?}, expected at least {MIN_KEEPALIVE_TIME:?}"),
+            ));
         }
-        self.timeout.is_zero().then(|| "keepalive::timeout: is 0, expected a time like 10s".to_owned())
+        self.timeout.is_zero().then(|| Fault::at(["keepalive", "timeout"], "is 0, expected a time like 10s"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use configtypes::{ByteSize, Headers, Secret};
+use configtypes::{ByteSize, Fault, Headers, Secret};
 use exporterhelper::config::{QueueConfig, RetryConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,16 +131,16 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// Every fault, each as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = self.endpoint_faults();
         self.tls.validate(&mut faults);
         faults.extend(common::timeout_fault(self.timeout));
         faults.extend(common::header_faults(&self.headers));
         let proxy = self.proxy_url.as_ref().and_then(|url| proxy::parse(url.expose()).err());
-        faults.extend(proxy.map(|fault| format!("proxy_url: {fault}")));
-        faults.extend(window_fault(self.window));
+        faults.extend(proxy.map(|fault| Fault::at(["proxy_url"], fault)));
+        faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
         faults.extend(common::request_size_fault(self.max_request_size));
         faults.extend(self.sending_queue.validate());
         faults.extend(self.retry_on_failure.validate());
@@ -160,9 +160,9 @@ impl HttpConfig {
         faults
     }
 
-    fn endpoint_faults(&self) -> Vec<String> {
+    fn endpoint_faults(&self) -> Vec<Fault> {
         let fault =
-            |key: &str, text: &str| target::parse_base(text).err().map(|fault| format!("{key}: {fault}"));
+            |key: &str, text: &str| target::parse_base(text).err().map(|fault| Fault::at([key], fault));
         let Some(url) = &self.profiles_endpoint else {
             let first = fault("endpoint", &self.endpoint);
             return first
@@ -170,10 +170,10 @@ impl HttpConfig {
                 .chain(self.endpoints.iter().filter_map(|text| fault("endpoints", text)))
                 .collect();
         };
-        let whole = target::parse(url).err().map(|fault| format!("profiles_endpoint: {fault}"));
+        let whole = target::parse(url).err().map(|fault| Fault::at(["profiles_endpoint"], fault));
         let mut faults: Vec<_> = whole.into_iter().collect();
         if !self.endpoints.is_empty() {
-            faults.push("endpoints: are beside profiles_endpoint, expected one or the other".to_owned());
+            faults.push(Fault::at(["endpoints"], "are beside profiles_endpoint, expected one or the other"));
         }
         faults
     }

@@ -5,6 +5,7 @@ mod grpc;
 mod http;
 mod tls;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -26,10 +27,10 @@ impl<'de> Deserialize<'de> for Unsupported {
 /// A fault for each key that is there and not supported.
 fn unsupported<'a>(
     keys: impl IntoIterator<Item = (&'static str, &'a Option<Unsupported>, &'static str)>,
-    faults: &mut Vec<String>,
+    faults: &mut Vec<Fault>,
 ) {
     let there = keys.into_iter().filter(|(_, key, _)| key.is_some());
-    faults.extend(
-        there.map(|(key, _, instead)| format!("{key}: is not supported by this agent, expected {instead}")),
-    );
+    faults.extend(there.map(|(key, _, instead)| {
+        Fault::at(key.split("::"), format!("is not supported by this agent, expected {instead}"))
+    }));
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use configtypes::Secret;
+use configtypes::{Fault, Secret};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -79,9 +79,12 @@ impl TlsConfig {
         self.key_file.is_some() || self.key_pem.is_some()
     }
 
-    pub(super) fn validate(&self, faults: &mut Vec<String>) {
+    pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
         if self.insecure && self.names_certificates() {
-            faults.push("tls::insecure: is true beside certificates, expected one or the other".to_owned());
+            faults.push(Fault::at(
+                ["tls", "insecure"],
+                "is true beside certificates, expected one or the other",
+            ));
         }
         for (name, file, pem) in [
             ("ca", &self.ca_file, &self.ca_pem),
@@ -89,16 +92,19 @@ impl TlsConfig {
             ("key", &self.key_file, &self.key_pem),
         ] {
             if file.is_some() && pem.is_some() {
-                faults.push(format!("tls::{name}_pem: is beside {name}_file, expected one or the other"));
+                faults.push(Fault::at(
+                    ["tls".to_owned(), format!("{name}_pem")],
+                    format!("is beside {name}_file, expected one or the other"),
+                ));
             }
         }
         if self.has_cert() && !self.has_key() {
-            faults.push("tls::key_file: is missing, expected the key of the certificate".to_owned());
+            faults.push(Fault::at(["tls", "key_file"], "is missing, expected the key of the certificate"));
         } else if self.has_key() && !self.has_cert() {
-            faults.push("tls::cert_file: is missing, expected the certificate of the key".to_owned());
+            faults.push(Fault::at(["tls", "cert_file"], "is missing, expected the certificate of the key"));
         }
         if self.max_version.is_some_and(|max| self.min_version.is_some_and(|min| min > max)) {
-            faults.push("tls::min_version: is above max_version, expected at most that".to_owned());
+            faults.push(Fault::at(["tls", "min_version"], "is above max_version, expected at most that"));
         }
         unsupported(
             [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use configtypes::ByteSize;
+use configtypes::{ByteSize, Fault};
 
 use crate::{
     Encoding, GrpcCompression, GrpcConfig, HttpCompression, HttpConfig, Keepalive, TlsConfig, TlsVersion,
@@ -17,8 +17,9 @@ fn http(text: &str) -> HttpConfig {
 }
 
 /// Faults up to what was found.
-fn starts(faults: &[String]) -> Vec<&str> {
-    faults.iter().map(|fault| fault.split([',', '"']).next().unwrap()).collect()
+fn starts(faults: &[Fault]) -> Vec<String> {
+    let start = |fault: &Fault| fault.to_string().split([',', '"']).next().unwrap().to_owned();
+    faults.iter().map(start).collect()
 }
 
 #[test]
@@ -31,7 +32,7 @@ fn keys_of_grpc_are_the_collectors() {
             "tls": {"ca_file": "a", "include_system_ca_certs_pool": true, "cert_file": "b", "key_pem": "c",
                     "min_version": "1.2", "max_version": 1.3, "reload_interval": "1h", "server_name_override": "d"}}"#,
     );
-    assert_eq!(config.validate(), Vec::<String>::new());
+    assert_eq!(config.validate(), [""; 0]);
     let tls = TlsConfig {
         ca_file: Some("a".into()),
         include_system_ca_certs_pool: true,
@@ -63,7 +64,7 @@ fn keys_of_http_are_the_collectors() {
             "proxy_url": "http://me:secret@p:3128", "max_idle_conns": 5, "idle_conn_timeout": "1s",
             "force_attempt_http2": false}"#,
     );
-    assert_eq!(config.validate(), Vec::<String>::new());
+    assert_eq!(config.validate(), [""; 0]);
     assert_eq!((config.encoding, config.compression), (Encoding::Json, HttpCompression::Deflate));
     assert_eq!(config.timeout, Duration::from_secs(30));
     assert!(serde_json::from_str::<HttpConfig>(r#"{"encoding": "xml"}"#).is_err());
@@ -105,7 +106,7 @@ fn faults_of_grpc_are_reported_together() {
             "write_buffer_size: is not supported by this agent",
         ]
     );
-    assert!(faults[0].contains("tls.insecure: true"), "{}", faults[0]);
+    assert!(faults[0].message.contains("tls.insecure: true"), "{}", faults[0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use configtypes::ByteSize;
+use configtypes::{ByteSize, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl Default for BatchConfig {
 impl QueueConfig {
     /// Every fault, in the Collector's words where it has such a fault. As there, a disabled queue has none.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         if !self.enabled {
             return Vec::new();
         }
@@ -118,10 +118,10 @@ impl QueueConfig {
             ),
         ];
         let found = faults.into_iter().filter(|(is_fault, _)| *is_fault);
-        let mut faults: Vec<_> = found.map(|(_, fault)| format!("sending_queue: {fault}")).collect();
+        let mut faults: Vec<_> = found.map(|(_, fault)| Fault::at(["sending_queue"], fault)).collect();
         if let Some(batch) = &self.batch {
             let found = batch.faults(self).into_iter().filter(|(is_fault, _)| *is_fault);
-            faults.extend(found.map(|(_, fault)| format!("sending_queue::batch: {fault}")));
+            faults.extend(found.map(|(_, fault)| Fault::at(["sending_queue", "batch"], fault)));
         }
         faults
     }

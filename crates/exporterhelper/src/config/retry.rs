@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ impl Default for RetryConfig {
 impl RetryConfig {
     /// Every fault, in the Collector's words. As there, values are looked at even if retrying is disabled.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let ends = !self.max_elapsed_time.is_zero();
         // A range holds no NaN.
         let faults = [
@@ -67,7 +68,7 @@ impl RetryConfig {
             ),
         ];
         let found = faults.into_iter().filter(|(is_fault, _)| *is_fault);
-        found.map(|(_, fault)| format!("retry_on_failure: {fault}")).collect()
+        found.map(|(_, fault)| Fault::at(["retry_on_failure"], fault)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,37 +111,39 @@ impl Default for Sampling {
 }
 
 impl Logs {
-    pub(super) fn validate(&self) -> Vec<String> {
+    pub(super) fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.development {
-            faults.push(
-                "logs::development: not supported, expected false: set logs::level: debug for more lines"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["logs", "development"],
+                "not supported, expected false: set logs::level: debug for more lines",
+            ));
         }
         if !self.disable_stacktrace {
-            faults.push(
-                "logs::disable_stacktrace: not supported, expected true: the agent writes no stack traces"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["logs", "disable_stacktrace"],
+                "not supported, expected true: the agent writes no stack traces",
+            ));
         }
         if self.processors.is_some() {
-            faults.push(
-                "logs::processors: not supported, expected none: the agent does not send its log, read it from \
-                 logs::output_paths"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["logs", "processors"],
+                "not supported, expected none: the agent does not send its log, read it from \
+                 logs::output_paths",
+            ));
         }
         if self.sampling.enabled && self.sampling.tick.is_zero() {
-            faults.push(
-                "logs::sampling::tick: 0s is too short, expected more than none, such as 10s".to_owned(),
-            );
+            faults.push(Fault::at(
+                ["logs", "sampling", "tick"],
+                "0s is too short, expected more than none, such as 10s",
+            ));
         }
         let lists = [("output_paths", &self.output_paths), ("error_output_paths", &self.error_output_paths)];
         for (key, paths) in lists {
             for (at, path) in paths.iter().enumerate().filter(|(_, path)| !is_output(path)) {
-                faults.push(format!(
-                    "logs::{key}::{at}: {path:?} is no output, expected stderr, stdout or the path of a file"
+                faults.push(Fault::at(
+                    ["logs".to_owned(), key.to_string(), at.to_string()],
+                    format!("{path:?} is no output, expected stderr, stdout or the path of a file"),
                 ));
             }
         }

@@ -1,5 +1,6 @@
 //! `service.telemetry.metrics`.
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,25 +109,29 @@ impl Default for Prometheus {
 }
 
 impl Metrics {
-    pub(super) fn validate(&self) -> Vec<String> {
+    pub(super) fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.level != MetricsLevel::None && self.readers.is_empty() {
-            faults.push(
-                "metrics::readers: collector telemetry metrics reader should exist when metric level is not none"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["metrics", "readers"],
+                "collector telemetry metrics reader should exist when metric level is not none",
+            ));
         }
         if self.readers.len() > 1 {
-            faults.push("metrics::readers: only one reader is supported".to_owned());
+            faults.push(Fault::at(["metrics", "readers"], "only one reader is supported"));
         }
         if self.views.is_some() {
-            faults.push(
-                "metrics::views: not supported, expected metrics::level to choose what is exposed".to_owned(),
-            );
+            faults.push(Fault::at(
+                ["metrics", "views"],
+                "not supported, expected metrics::level to choose what is exposed",
+            ));
         }
         for (at, reader) in self.readers.iter().enumerate() {
             faults.extend(
-                reader.validate().into_iter().map(|fault| format!("metrics::readers::{at}::{fault}")),
+                reader
+                    .validate()
+                    .into_iter()
+                    .map(|fault| fault.within(["metrics".to_owned(), "readers".to_owned(), at.to_string()])),
             );
         }
         faults
@@ -134,27 +139,28 @@ impl Metrics {
 }
 
 impl Reader {
-    fn validate(&self) -> Vec<String> {
+    fn validate(&self) -> Vec<Fault> {
         let prometheus = &self.pull.exporter.prometheus;
         let mut faults = Vec::new();
         if self.periodic.is_some() {
-            faults.push(
-                "periodic: not supported, expected pull: the agent does not send its metrics".to_owned(),
-            );
+            faults.push(Fault::at(
+                ["periodic"],
+                "not supported, expected pull: the agent does not send its metrics",
+            ));
         }
         if prometheus.host.is_empty() {
-            faults.push(
-                "pull::exporter::prometheus::host: must not be empty, expected a host name or an address such as \
-                 0.0.0.0"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["pull", "exporter", "prometheus", "host"],
+                "must not be empty, expected a host name or an address such as \
+                 0.0.0.0",
+            ));
         }
         if prometheus.with_resource_constant_labels.is_some() {
-            faults.push(
-                "pull::exporter::prometheus::with_resource_constant_labels: not supported, expected queries to join \
-                 target_info"
-                    .to_owned(),
-            );
+            faults.push(Fault::at(
+                ["pull", "exporter", "prometheus", "with_resource_constant_labels"],
+                "not supported, expected queries to join \
+                 target_info",
+            ));
         }
         faults
     }

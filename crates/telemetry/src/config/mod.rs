@@ -6,6 +6,7 @@ mod resource;
 mod traces;
 mod unsupported;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +30,9 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Every fault, as `key: what is wrong, what is expected`, with keys as they are below `telemetry`.
+    /// Every fault, by its key: what is wrong, what is expected, with keys as they are below `telemetry`.
     #[must_use]
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = self.metrics.validate();
         faults.extend(self.logs.validate());
         faults.extend(self.traces.validate());

@@ -10,13 +10,13 @@ fn read(value: serde_json::Value) -> Result<Telemetry, String> {
 }
 
 fn faults(value: serde_json::Value) -> Vec<String> {
-    read(value).unwrap().validate()
+    read(value).unwrap().validate().iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_defaults_are_sound_and_stay_so_when_written_and_read() {
     let defaults = Telemetry::default();
-    assert_eq!(defaults.validate(), Vec::<String>::new());
+    assert_eq!(defaults.validate(), [""; 0]);
     assert_eq!(read(json!({})), Ok(defaults.clone()));
     assert_eq!(read(serde_json::to_value(&defaults).unwrap()), Ok(defaults.clone()));
     assert_eq!(defaults.endpoint().unwrap().port, 8888);

@@ -1,5 +1,6 @@
 //! `service.telemetry.traces`: accepted as far as it switches traces off.
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +32,15 @@ pub enum TracesLevel {
 }
 
 impl Traces {
-    pub(super) fn validate(&self) -> Vec<String> {
+    pub(super) fn validate(&self) -> Vec<Fault> {
         [("processors", &self.processors), ("propagators", &self.propagators)]
             .into_iter()
             .filter(|(_, value)| value.is_some())
             .map(|(key, _)| {
-                format!("traces::{key}: not supported, expected none: the agent makes no traces of itself")
+                Fault::at(
+                    ["traces".to_owned(), key.to_string()],
+                    "not supported, expected none: the agent makes no traces of itself",
+                )
             })
             .collect()
     }

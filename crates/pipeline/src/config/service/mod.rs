@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,15 +58,18 @@ pub(crate) struct Pipeline {
 }
 
 impl Service {
-    /// Every fault, as `key: what is wrong, what is expected`.
+    /// Every fault, by its key: what is wrong, what is expected.
     #[must_use]
-    pub(super) fn validate(&self) -> Vec<String> {
+    pub(super) fn validate(&self) -> Vec<Fault> {
         let mut faults: Vec<_> =
-            self.telemetry.validate().into_iter().map(|fault| format!("telemetry::{fault}")).collect();
+            self.telemetry.validate().into_iter().map(|fault| fault.within(["telemetry"])).collect();
         if !SHUTDOWN_TIMEOUT_BOUNDS.contains(&self.shutdown_timeout) {
             let (least, most) = SHUTDOWN_TIMEOUT_BOUNDS.into_inner();
             let found = self.shutdown_timeout;
-            faults.push(format!("shutdown_timeout: is {found:?}, expected {least:?} to {most:?}"));
+            faults.push(Fault::at(
+                ["shutdown_timeout"],
+                format!("is {found:?}, expected {least:?} to {most:?}"),
+            ));
         }
         faults
     }
