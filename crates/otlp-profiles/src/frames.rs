@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{AddressKind, Code, Frame, Lines, Pc, Running, Sample};
+use pdata::{AddressKind, Code, Frame, Lines, Pc, Sample};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -69,7 +69,7 @@ impl Frames {
     pub(crate) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
         let frames = &sample.stack.frames;
         if frames.is_empty() {
-            let nowhere = self.nowhere(sample.running == Running::KernelThread, dictionary);
+            let nowhere = self.nowhere(sample.running.is_kernel(), dictionary);
             return dictionary.stacks.intern(&[nowhere]);
         }
         write_key(frames, &mut self.key);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos, rfc3339};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos, rfc3339};
 
 use crate::attributes;
 use crate::dictionary::Value;
@@ -31,7 +31,7 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
 /// Writes the `Resource` of an image of which nothing is known but what the sample tells.
 pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
     let mut list = Attributes(out);
-    let kernel = sample.running == Running::KernelThread;
+    let kernel = sample.running.is_kernel();
     let name = sample.thread_name();
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);

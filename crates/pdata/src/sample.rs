@@ -34,7 +34,7 @@ impl Sample {
     /// The thread's name, as it stands for a process of which nothing is known: in brackets where no program ran.
     #[must_use]
     pub fn thread_name(&self) -> String {
-        if self.running == Running::KernelThread { format!("[{}]", self.comm) } else { self.comm.to_string() }
+        if self.running.is_kernel() { format!("[{}]", self.comm) } else { self.comm.to_string() }
     }
 
     /// What people see in place of an executable when the process is not known: its thread's name, marked as unresolved.
@@ -62,4 +62,14 @@ pub enum Running {
     Execve,
     /// A kernel thread, which has no program.
     KernelThread,
+    /// A softirq on a CPU with nothing else to do: of pid 0, and named so. One that interrupts a thread is part of that thread's sample.
+    Softirq,
+}
+
+impl Running {
+    /// True if no program ran: the thread's name is all that is known of an image.
+    #[must_use]
+    pub const fn is_kernel(self) -> bool {
+        matches!(self, Self::KernelThread | Self::Softirq)
+    }
 }

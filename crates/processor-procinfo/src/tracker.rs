@@ -5,7 +5,7 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
+use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Sample, Watermark};
 
 use crate::config::Config;
 use crate::files::Files;
@@ -186,5 +186,5 @@ fn is_renamed(image: &Image, sample: &Sample) -> bool {
 }
 
 fn is_kernel_thread(sample: &Sample) -> bool {
-    sample.running == Running::KernelThread
+    sample.running.is_kernel()
 }

@@ -16,6 +16,7 @@ pub(crate) const FLAG_IN_EXECVE: u32 = 1 << 1;
 pub(crate) const FLAG_PATH_TRUNCATED: u32 = 1 << 2;
 pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 3;
 pub(crate) const FLAG_NAME_GONE: u32 = 1 << 4;
+pub(crate) const FLAG_SOFTIRQ: u32 = 1 << 5;
 
 /// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
 pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;

@@ -137,7 +137,9 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
 
 /// A kernel thread that calls `execve` is one until the call has made it a program.
 fn running(flags: u32) -> Running {
-    if flags & abi::FLAG_KERNEL_THREAD != 0 {
+    if flags & abi::FLAG_SOFTIRQ != 0 {
+        Running::Softirq
+    } else if flags & abi::FLAG_KERNEL_THREAD != 0 {
         Running::KernelThread
     } else if flags & abi::FLAG_IN_EXECVE != 0 {
         Running::Execve

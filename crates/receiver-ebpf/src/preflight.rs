@@ -21,8 +21,8 @@ const MAPPINGS_TREE: &[u8] = b"\0mm_mt\0";
 /// What every process reads of itself.
 const PROC: &str = "/proc/self/status";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
-/// Descriptors that the receiver holds on each CPU: its timer, and a ring of side events.
-const DESCRIPTORS_PER_CPU: u64 = 2;
+/// Descriptors that the receiver holds on each CPU: its timer.
+const DESCRIPTORS_PER_CPU: u64 = 1;
 /// Descriptors for all else: programs and maps, files, connections, standard streams.
 const OTHER_DESCRIPTORS: u64 = 128;
 /// Inode of the first pid namespace: `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn descriptors_grow_with_the_cpus() {
-        assert_eq!((descriptors(2), descriptors(512)), (132, 1152));
+        assert_eq!((descriptors(2), descriptors(512)), (130, 640));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
     let ticks = 3 * 997 * std::thread::available_parallelism().unwrap().get();
     assert!(softirqs.len() >= 10 || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
     for sample in softirqs {
-        assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::KernelThread));
+        assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::Softirq));
         assert!(!sample.stack.frames.is_empty(), "{sample:?}");
     }
 }

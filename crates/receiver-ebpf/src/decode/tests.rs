@@ -202,3 +202,17 @@ proptest! {
         let _ = decode(&record);
     }
 }
+
+#[test]
+fn flags_say_what_ran() {
+    // The idle task is a kernel thread too, and so is one that calls `execve`.
+    for (flags, expected) in [
+        (0, Running::Program),
+        (abi::FLAG_IN_EXECVE, Running::Execve),
+        (abi::FLAG_KERNEL_THREAD | abi::FLAG_IN_EXECVE, Running::KernelThread),
+        (abi::FLAG_KERNEL_THREAD | abi::FLAG_SOFTIRQ, Running::Softirq),
+    ] {
+        assert_eq!(running(flags), expected);
+        assert_eq!(expected.is_kernel(), flags & abi::FLAG_KERNEL_THREAD != 0);
+    }
+}

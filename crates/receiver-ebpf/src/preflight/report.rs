@@ -266,7 +266,7 @@ mod tests {
             (Facts { proc: false, mappings_tree: None, btf: false, ..facts() }, "/proc", Fails),
             (Facts { mappings_tree: Some(false), ..facts() }, "kernel", Fails),
             (Facts { btf: false, mappings_tree: None, ..facts() }, "BTF", Fails),
-            (Facts { descriptors: Some(1024), cpus: 512, ..facts() }, "file descriptors", Fails),
+            (Facts { descriptors: Some(512), cpus: 512, ..facts() }, "file descriptors", Fails),
             (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
             (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
             (Facts { max_stack: Some(64), ..facts() }, "kernel.perf_event_max_stack", Limits),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Code, Frame, Lines, Pc, Running, Sample};
+use pdata::{Code, Frame, Lines, Pc, Sample};
 use rustc_hash::FxHashMap;
 
 use super::dictionary::{Dictionary, Place};
@@ -34,7 +34,7 @@ impl Frames {
         stack.clear();
         stack.extend(sample.stack.frames.iter().map(|frame| self.location(frame, dictionary)));
         if stack.is_empty() {
-            stack.push(nowhere(sample.running == Running::KernelThread, dictionary));
+            stack.push(nowhere(sample.running.is_kernel(), dictionary));
         }
         let index = dictionary.stack(&stack);
         self.stack = stack;

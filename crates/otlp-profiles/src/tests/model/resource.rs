@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Running, Sample, UnixNanos, rfc3339};
+use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos, rfc3339};
 
 use crate::{attributes, executable_name};
 
@@ -30,7 +30,7 @@ pub(in crate::tests) fn known(image: &Image) -> Resource {
 /// The resource of an image of which nothing is known but what the sample tells.
 pub(in crate::tests) fn unresolved(sample: &Sample, created: UnixNanos) -> Resource {
     let mut list = Attributes::default();
-    let kernel = sample.running == Running::KernelThread;
+    let kernel = sample.running.is_kernel();
     let name = if kernel { format!("[{}]", sample.comm) } else { sample.comm.to_string() };
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
