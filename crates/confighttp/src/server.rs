@@ -1,28 +1,36 @@
 //! A server with bounds: so many clients, each so patient.
+//!
+//! A connection carries one request: a client that keeps it open costs a place that the next one needs, and to connect
+//! again costs a scraper nothing. So two bounds suffice: on the time until its head, and on the time until its end.
 
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::Endpoint;
+use crate::clients::{Clients, Watched};
+use crate::host;
 
-/// Connections served at once; more wait in the kernel's backlog.
+/// Connections served at once; one more, and the one that has stood still for the longest is closed.
 const CONNECTIONS: usize = 32;
-/// Longest that a client may take to send the head of its next request. Longer than scrapes are usually apart.
-const HEAD_WITHIN: Duration = Duration::from_secs(75);
+/// Longest that a client may take to send the head of its request.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Longest that a connection may last: a client that reads its answer more slowly than that is cut off.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Largest head of a request, in bytes.
+const HEAD_BYTES: usize = 16 * 1024;
 /// Longest that answers under way may take once the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// Pause after the system has refused to accept: for want of file descriptors, for example.
@@ -75,7 +83,7 @@ impl Server {
         let address = listener.local_addr().map_err(refuse)?;
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         let ended = over.clone().drop_guard();
-        let serving = serve(listener, router, stop.clone());
+        let serving = serve(listener, router, endpoint.host.clone(), stop.clone());
         tokio::spawn(async move {
             serving.await;
             drop(ended);
@@ -111,14 +119,21 @@ fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
     first.copied().ok_or_else(|| refuse("it has no address".to_owned()))
 }
 
-async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+async fn serve(listener: TcpListener, router: Router, own_name: String, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let clients = Arc::new(Semaphore::new(CONNECTIONS));
+    let clients = Clients::new(CONNECTIONS);
     let cut = CancellationToken::new();
     let _cut_off_at_the_end = cut.clone().drop_guard();
-    while let Some(accepted) = stop.run_until_cancelled(accept(&listener, &clients)).await {
+    let local = router.clone().layer(middleware::from_fn_with_state(own_name.into(), host::refuse_others));
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, permit)) => client(stream, permit, router.clone(), &graceful, cut.clone()),
+            Ok((stream, peer)) => {
+                // Only what a browser on this machine reaches and the network does not is a target of DNS rebinding.
+                let is_local =
+                    stream.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+                let router = if is_local { local.clone() } else { router.clone() };
+                client(stream, clients.admit(peer.ip(), &cut), router, &graceful);
+            }
             Err(error) => {
                 warn!(%error, "Cannot accept a connection.");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -127,35 +142,23 @@ async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     }
     drop(listener);
     // Whoever is not done by then is cut off.
-    let _late = tokio::time::timeout(STOP_WITHIN, graceful.shutdown()).await;
+    let _late = timeout(STOP_WITHIN, graceful.shutdown()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    clients: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = clients.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _peer) = listener.accept().await?;
-    Ok((stream, permit))
-}
-
-fn client(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    router: Router,
-    graceful: &GracefulShutdown,
-    cut: CancellationToken,
-) {
+fn client(stream: TcpStream, place: Watched, router: Router, graceful: &GracefulShutdown) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(place.watch(stream)), TowerToHyperService::new(router));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Some(Err(error)) = cut.run_until_cancelled_owned(connection).await {
-            debug!(%error, "A client has gone away.");
+        match timeout(ANSWER_WITHIN, place.cut().run_until_cancelled(connection)).await {
+            Ok(Some(Err(error))) => debug!(%error, "Client has closed its connection."),
+            Ok(_) => {}
+            Err(_elapsed) => debug!("Client takes too long and is cut off."),
         }
-        drop(permit);
     });
 }
 
@@ -172,8 +175,12 @@ mod tests {
     }
 
     async fn fetch(address: SocketAddr) -> io::Result<String> {
+        ask(address, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await
+    }
+
+    async fn ask(address: SocketAddr, request: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         Ok(answer)
@@ -190,19 +197,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_stays_does_not_hold_up_the_stop() {
-        let server = start();
-        let mut idle = TcpStream::connect(server.address()).await.unwrap();
-        idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        let mut byte = [0];
-        idle.read_exact(&mut byte).await.unwrap();
-        server.stop().await;
-        let mut rest = Vec::new();
-        idle.read_to_end(&mut rest).await.unwrap();
-        assert!(rest.ends_with(b"hello"));
-    }
-
-    #[tokio::test]
     async fn a_client_in_the_middle_of_a_request_is_cut_off_by_the_stop() {
         let server = start();
         let mut slow = TcpStream::connect(server.address()).await.unwrap();
@@ -216,16 +210,74 @@ mod tests {
         assert!(over.is_ok(), "it is still served");
     }
 
+    /// What a browser sends that a foreign page has lured to this address by a name of its own.
     #[tokio::test]
-    async fn clients_that_say_nothing_are_bounded_and_do_not_shut_out_the_next_for_ever() {
+    async fn a_page_from_elsewhere_reads_nothing() {
+        let server = start();
+        let address = server.address();
+        let status = async |host: &str| {
+            let answer = ask(address, &format!("GET / HTTP/1.1\r\n{host}\r\n\r\n")).await.unwrap();
+            answer.split(' ').nth(1).unwrap().to_owned()
+        };
+        for own in
+            ["Host: localhost", "Host: LOCALHOST:80", "Host: 127.0.0.1:1", "Host: [::1]:1", "Host: 10.0.0.1"]
+        {
+            assert_eq!(status(own).await, "200", "{own}");
+        }
+        for foreign in
+            ["Host: evil.example", "Host: localhost.evil.example:80", "Host: 127.0.0.1.evil", "Host: "]
+        {
+            assert_eq!(status(foreign).await, "403", "{foreign}");
+        }
+        let answer = ask(address, "GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        assert!(answer.ends_with("hello"), "no browser asks without a host: {answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_carries_one_request() {
+        let server = start();
+        let answer = ask(server.address(), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn clients_that_say_nothing_do_not_keep_others_waiting() {
         let server = start();
         let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..2 * CONNECTIONS {
             silent.push(TcpStream::connect(server.address()).await.unwrap());
         }
+        // Before any of them has taken longer than he may.
+        let answer = timeout(HEAD_WITHIN / 2, fetch(server.address())).await;
+        assert!(answer.expect("others are served first").unwrap().ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_is_shown_out() {
+        let server = start();
+        let mut silent = TcpStream::connect(server.address()).await.unwrap();
         tokio::time::pause();
-        // Answered once the first of the silent ones is shown out.
-        assert!(fetch(server.address()).await.unwrap().ends_with("hello"));
+        let began = tokio::time::Instant::now();
+        let mut rest = Vec::new();
+        let _closed = silent.read_to_end(&mut rest).await;
+        assert!(began.elapsed() <= HEAD_WITHIN + Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    /// A head that comes a byte at a time, or an answer that is never read, takes no longer than its bound.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_off() {
+        let router = Router::new().route("/", get(|| async { "x".repeat(64 << 20) }));
+        let server = Server::start(&Endpoint::new("localhost", 0), router).unwrap();
+        let mut slow = TcpStream::connect(server.address()).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut byte = [0];
+        slow.read_exact(&mut byte).await.unwrap();
+        tokio::time::pause();
+        tokio::time::sleep(ANSWER_WITHIN + Duration::from_secs(1)).await;
+        tokio::time::resume();
+        let mut rest = Vec::new();
+        let _reset = slow.read_to_end(&mut rest).await;
+        assert!(rest.len() < 64 << 20, "the whole answer was sent");
     }
 
     #[tokio::test]
