@@ -6,6 +6,8 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use axum::{Router, middleware};
@@ -33,6 +35,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 16 * 1024;
 /// Longest that answers under way may take once the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// Longest that a name may take to be looked up.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after the system has refused to accept: for want of file descriptors, for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
@@ -67,8 +71,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime; a name that is not in the machine's own
-    /// table of hosts is asked for, which blocks.
+    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime; a name is looked up, which blocks for five
+    /// seconds at most.
     ///
     /// Of several addresses of a host the first of IPv4 is taken, as in the Collector, else the first.
     ///
@@ -111,10 +115,23 @@ impl Drop for Server {
 }
 
 fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
-    let refuse = |reason: String| ListenError::Resolve { host: endpoint.host.clone(), reason };
     let host = if endpoint.host.is_empty() { "0.0.0.0" } else { &endpoint.host };
-    let addresses = (host, endpoint.port).to_socket_addrs();
-    let addresses: Vec<_> = addresses.map_err(|error| refuse(error.to_string()))?.collect();
+    if let Ok(address) = host.parse() {
+        return Ok(SocketAddr::new(address, endpoint.port));
+    }
+    let refuse = |reason: String| ListenError::Resolve { host: endpoint.host.clone(), reason };
+    let (sender, answer) = mpsc::sync_channel(1);
+    let asked = (host.to_owned(), endpoint.port);
+    let ask = move || {
+        // Nobody waits for it any more if this fails.
+        let _sent = sender.send(asked.to_socket_addrs().map(Vec::from_iter));
+    };
+    let thread = thread::Builder::new().name("resolve".to_owned()).spawn(ask);
+    thread.map_err(|error| refuse(error.to_string()))?;
+    let addresses = match answer.recv_timeout(RESOLVE_WITHIN) {
+        Ok(addresses) => addresses.map_err(|error| refuse(error.to_string()))?,
+        Err(_elapsed) => return Err(refuse(format!("no answer within {RESOLVE_WITHIN:?}"))),
+    };
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
     first.copied().ok_or_else(|| refuse("it has no address".to_owned()))
 }

@@ -3,6 +3,8 @@
 use std::env;
 use std::io;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -33,10 +35,22 @@ fn main() -> ExitCode {
     match act(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            print_error(format!("Error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a line on a thread of its own: whoever reads standard error may have stopped, and must not keep the agent
+/// from its end.
+fn print_error(line: String) {
+    let (sender, printed) = mpsc::sync_channel::<()>(0);
+    thread::spawn(move || {
+        eprintln!("{line}");
+        drop(sender);
+    });
+    // An error if it is printed.
+    let _printed = printed.recv_timeout(EXIT_WITHIN);
 }
 
 fn act(cli: &Cli) -> anyhow::Result<()> {

@@ -25,6 +25,9 @@ pub enum TelemetryError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no thread for the log.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] std::io::Error),
     /// The process has a log subscriber or metrics recorder already.
     #[error("telemetry is already installed in this process")]
     Installed,

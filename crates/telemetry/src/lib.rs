@@ -20,14 +20,16 @@ use uuid::Uuid;
 
 use crate::config::{Prometheus, Telemetry};
 use crate::endpoint::{Shown, Source};
-use crate::logs::Log;
+use crate::logs::{Log, Writer};
 use crate::metrics::{Registry, Views};
 pub use error::TelemetryError;
 
-/// The telemetry of this process, to be changed while it runs. Dropping it closes the metrics endpoint.
+/// The telemetry of this process, to be changed while it runs. Dropping it closes the metrics endpoint, and waits for a
+/// second at most until all lines of the log are written.
 #[derive(Debug)]
 pub struct Handle {
     log: logs::Control,
+    writer: Writer,
     source: Source,
     instance: Uuid,
     endpoint: Option<Open>,
@@ -49,14 +51,15 @@ pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
     let (instance, registry) = (Uuid::new_v4(), Registry::new());
     let source = Source::new(registry.clone(), shown(config, instance));
     let endpoint = config.endpoint().map(|reader| open(&source, listen_on(reader))).transpose()?;
-    let log = Log::open(&config.logs, &resource::attributes(&config.resource, instance))?;
+    let writer = Writer::start().map_err(TelemetryError::Thread)?;
+    let log = Log::open(&config.logs, &resource::attributes(&config.resource, instance), &writer)?;
     // Before the first line, which it may count.
     tokio::spawn(registry.clone().upkeep());
     ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
     let log = logs::install(log)?;
     process::describe();
     tokio::spawn(process::measure());
-    let handle = Handle { log, source, instance, endpoint };
+    let handle = Handle { log, writer, source, instance, endpoint };
     handle.announce();
     Ok(handle)
 }
@@ -74,7 +77,7 @@ impl Handle {
     /// # Errors
     /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
     pub async fn apply(&mut self, config: &Telemetry) -> Result<(), TelemetryError> {
-        let log = Log::open(&config.logs, &resource::attributes(&config.resource, self.instance))?;
+        let log = Log::open(&config.logs, &resource::attributes(&config.resource, self.instance), &self.writer)?;
         let endpoint = config.endpoint().map(listen_on);
         let moves = endpoint.as_ref() != self.endpoint.as_ref().map(|open| &open.endpoint);
         if moves {
@@ -126,6 +129,12 @@ impl Handle {
             Some(address) => info!(endpoint = %format_args!("http://{address}/metrics"), "Serving metrics."),
             None => info!("Serving no metrics."),
         }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.writer.flush();
     }
 }
 

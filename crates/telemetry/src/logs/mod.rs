@@ -4,8 +4,10 @@ mod fields;
 mod line;
 mod output;
 mod sampling;
+mod writer;
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use metrics::{counter, describe_counter};
@@ -20,6 +22,7 @@ use tracing_subscriber::{Registry, reload};
 use self::line::Style;
 use self::output::Outputs;
 use self::sampling::Sampler;
+pub(crate) use self::writer::Writer;
 use crate::config::{LogLevel, Logs};
 use crate::error::TelemetryError;
 
@@ -28,7 +31,7 @@ const QUIET: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "aya"];
 
 /// Lines left out since there were too many alike.
 const LEFT_OUT: &str = "otelcol_telemetry_log_lines_dropped_total";
-/// Lines that an output did not take.
+/// Lines that an output did not take, or that were dropped since one does not keep up.
 const NOT_WRITTEN: &str = "otelcol_telemetry_log_write_failures_total";
 
 /// The log as it is configured, with its outputs open.
@@ -37,12 +40,17 @@ pub(crate) struct Log {
     levels: Targets,
     sampler: Option<Sampler<Identifier>>,
     style: Style,
-    outputs: Outputs,
+    outputs: Arc<Outputs>,
+    writer: Writer,
 }
 
 impl Log {
-    /// Opens the outputs. `resource` is part of each line if the configuration says so.
-    pub(crate) fn open(config: &Logs, resource: &[(String, String)]) -> Result<Self, TelemetryError> {
+    /// Opens the outputs, which `writer` writes to. `resource` is part of each line if the configuration says so.
+    pub(crate) fn open(
+        config: &Logs,
+        resource: &[(String, String)],
+        writer: &Writer,
+    ) -> Result<Self, TelemetryError> {
         let level = match config.level {
             LogLevel::Debug => LevelFilter::DEBUG,
             LogLevel::Info => LevelFilter::INFO,
@@ -55,7 +63,8 @@ impl Log {
             levels: Targets::new().with_default(level).with_targets(quiet),
             sampler: config.sampling.enabled.then(|| Sampler::new(config.sampling)),
             style: Style::new(config, resource, colours),
-            outputs: Outputs::open(config)?,
+            outputs: Arc::new(Outputs::open(config)?),
+            writer: writer.clone(),
         })
     }
 
@@ -67,10 +76,7 @@ impl Log {
             counter!(LEFT_OUT, "level" => line::level(*metadata.level())).increment(1);
             return;
         }
-        let failures = self.outputs.write(&self.style.line(event));
-        if failures > 0 {
-            counter!(NOT_WRITTEN).increment(failures);
-        }
+        self.writer.write(self.style.line(event), &self.outputs, counter!(NOT_WRITTEN));
     }
 }
 
@@ -107,7 +113,7 @@ impl Control {
 /// Sends all lines of the process to `log`.
 pub(crate) fn install(log: Log) -> Result<Control, TelemetryError> {
     describe_counter!(LEFT_OUT, "Log lines left out since there were many of the same message, by level.");
-    describe_counter!(NOT_WRITTEN, "Log lines that an output did not take.");
+    describe_counter!(NOT_WRITTEN, "Log lines that an output did not take, or that were dropped since one does not keep up.");
     for level in ["error", "warn", "info"] {
         counter!(LEFT_OUT, "level" => level).increment(0);
     }

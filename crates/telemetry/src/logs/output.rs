@@ -63,7 +63,7 @@ impl Outputs {
                 Err(error) => {
                     failures += 1;
                     if !output.broken.swap(true, Ordering::Relaxed) {
-                        self.tell(output, &error);
+                        self.note(&format!("cannot write log lines to {}: {error}\n", output.path));
                     }
                 }
             }
@@ -71,11 +71,11 @@ impl Outputs {
         failures
     }
 
-    fn tell(&self, output: &Output, error: &io::Error) {
-        let line = format!("cannot write log lines to {}: {error}\n", output.path);
+    /// Writes what is amiss with the log itself.
+    pub(super) fn note(&self, line: &str) {
         for output in &self.errors {
-            // There is nobody left to tell.
-            let _told = output.write(&line);
+            // There is nowhere else to write it.
+            let _written = output.write(line);
         }
     }
 }

@@ -11,12 +11,16 @@ use crate::config::{LogEncoding, Sampling};
 use crate::metrics::Registry as Metrics;
 use crate::metrics::family;
 
+fn writer() -> Writer {
+    Writer::start().unwrap()
+}
+
 /// The lines that `act` writes with a log that is configured so.
 fn lines(config: &Logs, act: impl FnOnce()) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let config = Logs { output_paths: vec![path.to_str().unwrap().to_owned()], ..config.clone() };
-    let log = Log::open(&config, &[("service.name".to_owned(), "x".to_owned())]).unwrap();
+    let log = Log::open(&config, &[("service.name".to_owned(), "x".to_owned())], &writer()).unwrap();
     with_default(Registry::default().with(log), act);
     fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect()
 }
@@ -121,7 +125,7 @@ fn a_replaced_log_is_written_from_then_on() {
     let dir = tempfile::tempdir().unwrap();
     let log = |name: &str, level| {
         let output_paths = vec![dir.path().join(name).to_str().unwrap().to_owned()];
-        Log::open(&Logs { level, output_paths, ..Logs::default() }, &[]).unwrap()
+        Log::open(&Logs { level, output_paths, ..Logs::default() }, &[], &writer()).unwrap()
     };
     let (layer, handle) = reload::Layer::new(log("first", LogLevel::Info));
     let control = Control(handle);
@@ -144,7 +148,7 @@ fn a_file_is_appended_to_and_is_its_owners() {
     let path = dir.path().join("log");
     let config = Logs { output_paths: vec![path.to_str().unwrap().to_owned()], ..Logs::default() };
     for _ in 0..2 {
-        with_default(Registry::default().with(Log::open(&config, &[]).unwrap()), || info!("x"));
+        with_default(Registry::default().with(Log::open(&config, &[], &writer()).unwrap()), || info!("x"));
     }
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -153,7 +157,7 @@ fn a_file_is_appended_to_and_is_its_owners() {
 #[test]
 fn an_output_that_cannot_be_opened_is_told_with_its_key() {
     let config = Logs { error_output_paths: vec!["stderr".into(), "/no/such/log".into()], ..Logs::default() };
-    let error = Log::open(&config, &[]).unwrap_err().to_string();
+    let error = Log::open(&config, &[], &writer()).unwrap_err().to_string();
     assert_eq!(error, "service::telemetry::logs::error_output_paths::1: cannot open \"/no/such/log\"");
 }
 
@@ -169,11 +173,53 @@ fn an_output_that_takes_nothing_is_told_of_once() {
     };
     let metrics = Metrics::new();
     with_local_recorder(&metrics, || {
-        with_default(Registry::default().with(Log::open(&config, &[]).unwrap()), || {
+        with_default(Registry::default().with(Log::open(&config, &[], &writer()).unwrap()), || {
             (0..3).for_each(|_| info!("x"));
         });
     });
     let told = fs::read_to_string(&errors).unwrap();
     assert_eq!(told, "cannot write log lines to /dev/full: No space left on device (os error 28)\n");
     assert_eq!(metrics.collect()[0].series[0].value, family::Value::Integer(3));
+}
+
+/// As `stderr` is a pipe whose reader has been stopped: who logs must not wait for it.
+#[test]
+fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pipe, errors) = (dir.path().join("pipe"), dir.path().join("errors"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    // Opened both ways, as a pipe without a reader could not be.
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let config = Logs {
+        output_paths: vec![pipe.to_str().unwrap().to_owned()],
+        error_output_paths: vec![errors.to_str().unwrap().to_owned()],
+        sampling: Sampling { enabled: false, ..Sampling::default() },
+        ..Logs::default()
+    };
+    let metrics = Metrics::new();
+    let (text, lines) = ("x".repeat(1 << 10), 3_000);
+    let (tell, told) = std::sync::mpsc::sync_channel(0);
+    let log = Log::open(&config, &[], &writer()).unwrap();
+    let logging = {
+        let metrics = metrics.clone();
+        std::thread::spawn(move || {
+            with_local_recorder(&metrics, || {
+                with_default(Registry::default().with(log), || {
+                    (0..lines).for_each(|_| info!("{text}"));
+                    tell.send(()).unwrap();
+                });
+            });
+        })
+    };
+    told.recv_timeout(std::time::Duration::from_secs(60)).expect("nobody waits for a pipe");
+    let dropped = metrics.collect()[0].series[0].value;
+    assert!(matches!(dropped, family::Value::Integer(1_000..2_950)), "{dropped:?}");
+    // Whoever reads on finds all that were kept.
+    let family::Value::Integer(dropped) = dropped else { panic!("{dropped:?}") };
+    let kept = lines - dropped as usize;
+    let found = std::io::BufRead::lines(std::io::BufReader::new(reader)).take(kept).count();
+    assert_eq!(found, kept);
+    logging.join().unwrap();
+    let noted = fs::read_to_string(&errors).unwrap();
+    assert_eq!(noted, format!("{dropped} log lines dropped: an output does not keep up\n"));
 }
