@@ -20,8 +20,13 @@ pub struct Endpoint {
 
 /// A text that is no [`Endpoint`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("invalid endpoint {0:?}: expected host:port, like localhost:8888, [::1]:8888 or 0.0.0.0:8888")]
+#[error("invalid endpoint {shown}: expected host:port, like localhost:8888, [::1]:8888 or 0.0.0.0:8888", shown = shown(.0))]
 pub struct ParseError(String);
+
+/// What is before an @ may be a password.
+fn shown(text: &str) -> String {
+    if text.contains('@') { "that holds a user or password".to_owned() } else { format!("{text:?}") }
+}
 
 impl Endpoint {
     /// The endpoint of that host and port.
@@ -124,6 +129,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&endpoint).unwrap(), "\"[::1]:80\"");
         let error = serde_json::from_str::<Endpoint>("\"x\"").unwrap_err().to_string();
         assert!(error.starts_with("invalid endpoint \"x\": expected host:port"), "{error}");
+        let error = serde_json::from_str::<Endpoint>("\"http://me:hunter2@x:1\"").unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     proptest! {

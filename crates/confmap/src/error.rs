@@ -14,14 +14,14 @@ pub enum ConfigError {
     /// A `--set` without `=`.
     #[error("{SETTING_FLAG} {setting:?}: missing equal sign, expected key=value")]
     Set {
-        /// The value of the flag.
+        /// The key that the value of the flag begins with.
         setting: String,
     },
     /// A `--config` with a scheme that is not supported.
-    #[error("--config {uri:?}: scheme is not supported (valid values: [file, env, yaml])")]
+    #[error("--config {scheme}:...: scheme is not supported (valid values: [file, env, yaml])")]
     Scheme {
-        /// The value of the flag.
-        uri: String,
+        /// The scheme; the rest may hold a password.
+        scheme: String,
     },
     /// A file that cannot be read.
     #[error("unable to read the config file {location} (named by --config)")]

@@ -32,7 +32,7 @@ impl Location {
             Some(("file", path)) => Ok(Self::File(path.into())),
             Some(("env", name)) => Ok(Self::Env(name.to_owned())),
             Some(("yaml", text)) => Ok(Self::Yaml(text.to_owned())),
-            Some((scheme, _)) if is_scheme(scheme) => Err(ConfigError::Scheme { uri: uri.to_owned() }),
+            Some((scheme, _)) if is_scheme(scheme) => Err(ConfigError::Scheme { scheme: scheme.to_owned() }),
             _ => Ok(Self::File(uri.into())),
         }
     }
@@ -42,8 +42,9 @@ impl Location {
     /// # Errors
     /// [`ConfigError::Set`] if there is no equal sign.
     pub fn parse_setting(setting: &str) -> Result<Self, ConfigError> {
-        let (key, value) =
-            setting.split_once('=').ok_or_else(|| ConfigError::Set { setting: setting.to_owned() })?;
+        let (key, value) = setting
+            .split_once('=')
+            .ok_or_else(|| ConfigError::Set { setting: Excerpt(setting).to_string() })?;
         Ok(Self::Set(format!("{}: {value}", key.trim().replace('.', "::"))))
     }
 
@@ -81,21 +82,33 @@ impl fmt::Display for Location {
     }
 }
 
-/// The first line of a text with something on it, and not too much of it: a location has to fit into the
-/// one line of a fault.
+/// The key that a text begins with, and whether there is more: the value may be a secret.
 struct Excerpt<'a>(&'a str);
 
 impl Excerpt<'_> {
-    /// Most characters that are shown.
     const MAX: usize = 80;
+
+    /// The end of the first key, whose parts may have `::` between them.
+    fn end(text: &str) -> usize {
+        let is_of_key = |at: usize, c: char| {
+            let is_delimiter = || {
+                let before = text.get(..at).is_some_and(|before| before.ends_with(':'));
+                before || text.get(at..).is_some_and(|rest| rest.starts_with("::"))
+            };
+            c.is_alphanumeric() || "_./-".contains(c) || c == ':' && is_delimiter()
+        };
+        let ends = text.char_indices().enumerate();
+        ends.filter(|&(count, (at, c))| count >= Self::MAX || !is_of_key(at, c))
+            .map(|(_, (at, _))| at)
+            .next()
+            .unwrap_or(text.len())
+    }
 }
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.trim();
-        let line = text.lines().next().unwrap_or_default();
-        let shown =
-            line.char_indices().nth(Self::MAX).map_or(line, |(end, _)| line.get(..end).unwrap_or(line));
+        let shown = text.get(..Self::end(text)).unwrap_or_default();
         f.write_str(shown)?;
         f.write_str(if shown.len() < text.len() { " ..." } else { "" })
     }
@@ -118,17 +131,30 @@ mod tests {
     #[test]
     fn a_location_is_shown_on_one_line() {
         let shown = |text: &str| Location::Yaml(text.to_owned()).to_string();
-        assert_eq!(shown("a: 1"), "yaml:a: 1");
-        assert_eq!(shown("\na:\n  b: 1\n"), "yaml:a: ...");
+        assert_eq!(shown("\na:\n  b: 1\n"), "yaml:a ...");
         assert_eq!(shown(&"\u{fc}".repeat(90)), format!("yaml:{} ...", "\u{fc}".repeat(80)));
+    }
+
+    /// Headers hold passwords, and `--set` is how one without a file gives them.
+    #[test]
+    fn no_value_of_a_location_is_shown() {
+        for text in ["a::b/c: hunter2", "a:hunter2", "a::b:hunter2", "{a: hunter2}", "\"hunter2\"", "- hunter2"] {
+            let shown = Location::Yaml(text.to_owned()).to_string();
+            assert!(!shown.contains("hunter2") && shown.ends_with(" ..."), "{shown}");
+        }
+        let set = Location::parse_setting("exporters.otlp.headers.x=hunter2").unwrap();
+        assert_eq!(set.to_string(), "--set exporters::otlp::headers::x ...");
+        for error in [Location::parse("https://me:hunter2@host/x"), Location::parse_setting("a.b: hunter2")] {
+            assert!(!error.unwrap_err().to_string().contains("hunter2"));
+        }
     }
 
     #[test]
     fn a_line_is_named_unless_all_of_the_text_is_shown() {
         assert_eq!(Location::File("a.yaml".into()).place(3, ""), "a.yaml:3");
-        assert_eq!(Location::Yaml("a: 1".to_owned()).place(1, "a: 1"), "yaml:a: 1");
+        assert_eq!(Location::Yaml("a: 1".to_owned()).place(1, "a: 1"), "yaml:a ...");
         let text = "a:\n  b: 1";
-        assert_eq!(Location::Yaml(text.to_owned()).place(2, text), "yaml:a: ..., line 2");
+        assert_eq!(Location::Yaml(text.to_owned()).place(2, text), "yaml:a ..., line 2");
     }
 
     #[test]

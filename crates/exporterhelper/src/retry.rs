@@ -14,6 +14,9 @@ use tracing::info;
 use crate::config::RetryConfig;
 use crate::{Delivered, SendError, Settings, Stop};
 
+/// Longest that a server may ask us to wait: what asks for years is broken, and the exporter is not to stop for good.
+const MAX_THROTTLE: Duration = Duration::from_secs(600);
+
 /// Tries a request again by the policy of the exporter's `retry_on_failure`.
 #[must_use]
 pub fn retry_layer(settings: &Settings, config: &RetryConfig, stop: &Stop) -> RetryLayer<RetryPolicy> {
@@ -21,7 +24,8 @@ pub fn retry_layer(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Re
 }
 
 /// The Collector's `retry_on_failure`: intervals that grow, off by chance so that agents do not all come at
-/// once, and never shorter than the server asks for.
+/// once, and never shorter than the server asks for,
+/// which counts up to ten minutes.
 ///
 /// Once the stream has [stopped](Stop), what waits is tried one last time at once, and nothing is tried again.
 #[derive(Clone)]
@@ -80,7 +84,7 @@ impl Policy<Request, Delivered, SendError> for RetryPolicy {
         if !self.config.enabled || self.stop.is_told() {
             return None;
         }
-        let interval = self.backoff().max(after.unwrap_or_default());
+        let interval = self.backoff().max(after.unwrap_or_default().min(MAX_THROTTLE));
         let max = self.config.max_elapsed_time;
         if !max.is_zero() && self.started.elapsed().saturating_add(interval) > max {
             *reason = format!("no more retries left: {reason}");
@@ -196,6 +200,15 @@ mod tests {
             attempts(policy(RetryConfig::default(), || 0.5, &Stop::default()), vec![throttled(301)]).await;
         assert_eq!(made, [0], "it would be too late then");
         assert!(result.is_err());
+    }
+
+    /// `Retry-After: 18446744073709551615`.
+    #[tokio::test(start_paused = true)]
+    async fn no_server_stops_an_exporter_for_good() {
+        let config = RetryConfig { max_elapsed_time: Duration::ZERO, ..RetryConfig::default() };
+        let answers = vec![throttled(u64::MAX), Ok(Delivered::default())];
+        let (made, result) = attempts(policy(config, || 0.5, &Stop::default()), answers).await;
+        assert_eq!((made, result), (vec![0, 600_000], Ok(Delivered::default())));
     }
 
     #[tokio::test(start_paused = true)]

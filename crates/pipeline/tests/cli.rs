@@ -194,7 +194,7 @@ fn several_faults_are_told_together_one_a_line() {
     assert_eq!(
         error,
         "Error: invalid configuration: has invalid keys: nope (valid values: [receivers, processors, exporters, \
-         extensions, service]) (in --set nope: 1)\n       exporters::file::path: expected a path, found 7 (in --set \
-         exporters::file::path: 7)\n"
+         extensions, service]) (in --set nope ...)\n       exporters::file::path: expected a path, found 7 (in --set \
+         exporters::file::path ...)\n"
     );
 }

@@ -288,7 +288,7 @@ fn values_out_of_bounds_are_told_beside_keys_that_cannot_be_read() {
 fn a_value_out_of_bounds_names_the_location_it_came_from() {
     let error =
         load(&[SOUND, "exporters::debug::top: 0", "exporters::debug::window: 6s"]).unwrap_err().to_string();
-    assert!(error.ends_with("top: is 0, expected 1 to 10000 (in yaml:exporters::debug::top: 0)"), "{error}");
+    assert!(error.ends_with("top: is 0, expected 1 to 10000 (in yaml:exporters::debug::top ...)"), "{error}");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn a_fault_names_its_location_if_there_are_several() {
     assert_eq!(
         error,
         "invalid configuration: exporters::file: has invalid keys: pth (did you mean \"path\"?) (in \
-         yaml:exporters::file::pth: x)"
+         yaml:exporters::file::pth ...)"
     );
 }
 
@@ -306,10 +306,10 @@ fn nothing_to_read_is_an_error() {
     assert!(matches!(Config::load(&[], &environment), Err(ConfigError::NoLocation)));
     assert_eq!(load(&[""]).unwrap_err().to_string(), "invalid configuration: empty configuration file");
     let error = load(&["- a"]).unwrap_err().to_string();
-    assert_eq!(error, "invalid configuration: expected a map of keys at the top (in yaml:- a)");
+    assert_eq!(error, "invalid configuration: expected a map of keys at the top (in yaml:- ...)");
     let error = load(&["a: [1"]).unwrap_err().to_string();
     assert!(
-        error.starts_with("invalid configuration: invalid YAML: ") && error.ends_with("(in yaml:a: [1)"),
+        error.starts_with("invalid configuration: invalid YAML: ") && error.ends_with("(in yaml:a ...)"),
         "{error}"
     );
 }
