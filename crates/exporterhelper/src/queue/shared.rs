@@ -38,6 +38,16 @@ pub(crate) struct QueueState {
     pub(crate) gauges: QueueMetrics,
 }
 
+/// What the sending task has to do.
+enum Next {
+    /// Send this.
+    Request(Taken),
+    /// Wait.
+    Nothing,
+    /// The stream is over, and nothing is left.
+    End,
+}
+
 impl QueueState {
     pub(crate) fn new(settings: &Settings, config: &QueueConfig) -> Self {
         let items = Items::new(config);
@@ -109,22 +119,36 @@ impl QueueState {
     /// The next request to send, once there is one; `None` at the end, once none is left to be tried.
     pub(crate) async fn next(&self) -> Option<Taken> {
         loop {
-            if let Some(next) = self.try_next() {
-                return Some(next);
+            match self.take() {
+                Next::Request(next) => return Some(next),
+                Next::End => return None,
+                Next::Nothing => self.work.notified().await,
             }
-            if self.has_ended() {
-                return None;
-            }
-            self.work.notified().await;
         }
     }
 
-    /// The next request to send, if there is one now. What is too old is given up on.
+    /// The next request to send, if there is one now.
     pub(crate) fn try_next(&self) -> Option<Taken> {
+        match self.take() {
+            Next::Request(next) => Some(next),
+            Next::Nothing | Next::End => None,
+        }
+    }
+
+    /// What there is to do now. What is too old is given up on.
+    fn take(&self) -> Next {
         loop {
-            let next = self.items().take()?;
+            let next = {
+                // Under one lock: the last window comes together with the end.
+                let mut items = self.items();
+                match items.take() {
+                    Some(next) => next,
+                    None if items.has_ended => return Next::End,
+                    None => return Next::Nothing,
+                }
+            };
             if !next.is_expired {
-                return Some(next);
+                return Next::Request(next);
             }
             self.metrics.send_failed(next.samples, &"older than max_age");
             error!(

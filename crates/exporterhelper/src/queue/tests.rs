@@ -312,3 +312,25 @@ async fn a_stalled_server_does_not_hold_up_what_feeds_it() {
     }
     assert!(began.elapsed() < Duration::from_secs(1), "no call waits for the server");
 }
+
+/// The end comes from another thread while the sending task looks for work: whatever it has just looked at, it must not
+/// take the end for known and the last window for absent.
+#[test]
+fn the_last_window_is_not_overlooked_whenever_the_end_comes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for round in 0..30_000_u32 {
+        let shared = shared::Shared::new(&Settings::new("otlp"), &QueueConfig::default());
+        let start = std::sync::Barrier::new(2);
+        let overlooked = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                (0..round % 64).for_each(|_| std::hint::spin_loop());
+                let Finished { requests, done } = finished(Watermark::END, &[1]);
+                shared.offer(requests, done);
+            });
+            start.wait();
+            runtime.block_on(shared.next()).is_none()
+        });
+        assert!(!overlooked, "in round {round}");
+    }
+}
