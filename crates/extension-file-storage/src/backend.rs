@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt as _;
 
 use redb::StorageBackend;
 
+use crate::fault::step;
+
 /// A file that is read and written as it is, and synced if that is wanted.
 ///
 /// No read is larger than the file: lengths that come out of a corrupt file cost no memory.
@@ -36,14 +38,22 @@ impl StorageBackend for FileBackend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        step()?;
         self.file.set_len(len)
     }
 
     fn sync_data(&self, _eventual: bool) -> io::Result<()> {
+        step()?;
         if self.fsync { self.file.sync_data() } else { Ok(()) }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if let Err(killed) = step() {
+            // Half of it, as a kill in the middle leaves it.
+            #[cfg(test)]
+            let _torn = self.file.write_all_at(data.get(..data.len() / 2).unwrap_or_default(), offset);
+            return Err(killed);
+        }
         self.file.write_all_at(data, offset)
     }
 }

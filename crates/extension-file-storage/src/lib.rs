@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod directory;
 mod error;
+mod fault;
 mod inbox;
 mod metrics;
 pub mod record;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, ReadableTable as _, TableDefinition};
 
 use crate::backend::FileBackend;
+use crate::fault::step;
 use crate::record::Record;
 use crate::salvage::salvage;
 use crate::store_error::StoreError;
@@ -115,15 +116,16 @@ impl Store {
     fn replace(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let (making, aside) = (beside(path, "new"), aside(path));
         // What an attempt that was killed has left.
-        let _gone = fs::remove_file(&making);
+        let _gone = remove(&making);
         let made = Self::salvaged(path, &making, fsync).and_then(|made| {
-            fs::rename(path, &aside).and_then(|()| fs::rename(&making, path)).map_err(StoreError::Io)?;
+            // First a second name, then the place itself: at no time does the path name nothing, or less than there is.
+            keep(path, &aside).and_then(|()| rename(&making, path)).map_err(StoreError::Io)?;
             sync_directory(path, fsync)?;
             Ok(made)
         });
         let (mut store, mut contents) = made.inspect_err(|_error| {
             // It may be what fills the disk. If it has its new name already, it stays.
-            let _gone = fs::remove_file(&making);
+            let _gone = remove(&making);
         })?;
         store.path = path.to_owned();
         contents.moved = Some(aside);
@@ -204,7 +206,25 @@ fn whole(key: u64, value: &[u8]) -> Option<Record> {
     Record::decode(value).filter(|(own, _)| *own == key).map(|(_, record)| record)
 }
 
+/// Gives a corrupt file a second name. Where files cannot have two, it is copied.
+fn keep(path: &Path, aside: &Path) -> io::Result<()> {
+    let _gone = remove(aside);
+    step()?;
+    fs::hard_link(path, aside).or_else(|_not_here| fs::copy(path, aside).map(drop))
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    step()?;
+    fs::rename(from, to)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    step()?;
+    fs::remove_file(path)
+}
+
 fn open_file(path: &Path) -> io::Result<File> {
+    step()?;
     let mut options = OpenOptions::new();
     // Profiles name what a host runs: for the owner alone.
     options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
+use crate::fault::tests::kill_after;
 use crate::store::{Found, Store};
 use crate::{Appended, Client, Config, FileStorage, OpenError, Record, Stored};
 
@@ -288,4 +289,68 @@ proptest! {
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 1..10_000)) {
         check_damaged(&[], &bytes, 0);
     }
+}
+
+/// Whichever step is the last, what was in the corrupt file is found by the next run.
+#[test]
+fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
+    let (records, mut bytes) = file_of(&[10, 5_000, 300]);
+    bytes[..8].fill(0);
+    let mut steps = 0;
+    loop {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("queue");
+        fs::write(&path, &bytes).unwrap();
+        let is_killed = kill_after(steps, || {
+            if let Ok((store, _)) = Store::open(&path, true) {
+                store.close();
+            }
+        });
+        let (_, contents) = Store::open(&path, true).unwrap();
+        assert_eq!(contents.records.len(), records.len(), "killed after {steps} steps");
+        if !is_killed {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 10, "{steps}");
+}
+
+/// Whichever step is the last: what was acknowledged is there and what was acknowledged to be removed is not.
+#[test]
+fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
+    let record = |key: u64| {
+        let record = Record { samples: key, created: 5, request: vec![7; 2_000].into() };
+        (key, record.encode(key))
+    };
+    let mut steps = 0;
+    loop {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("queue");
+        let mut acknowledged = Vec::new();
+        // What a kill in the middle of the last transaction may leave of it: all or nothing.
+        let mut under_way = Vec::new();
+        let is_killed = kill_after(steps, || {
+            let Ok((mut store, _)) = Store::open(&path, true) else { return };
+            for key in 1..=6_u64 {
+                let removed: Vec<_> = if key % 3 == 0 { vec![key - 1] } else { Vec::new() };
+                under_way = acknowledged.iter().copied().filter(|known| !removed.contains(known)).collect();
+                under_way.push(key);
+                if store.commit(&[record(key)], &removed).is_err() {
+                    break;
+                }
+                acknowledged.clone_from(&under_way);
+            }
+            store.close();
+        });
+        let (_, contents) = Store::open(&path, true).unwrap();
+        let found: Vec<_> = contents.records.iter().map(|found| found.key).collect();
+        assert!(found == acknowledged || found == under_way, "{found:?} of {acknowledged:?} after {steps} steps");
+        assert_eq!(contents.moved, None, "killed after {steps} steps");
+        if !is_killed {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 20, "{steps}");
 }
