@@ -110,7 +110,9 @@ impl Receivers {
             }
         };
         let late = timeout(drain_within + STUCK_AFTER, all_ended).await.is_err();
+        // Not only aborted but gone: what one of these says later is no news of those that run next.
         self.tasks.abort_all();
+        self.tasks = JoinSet::new();
         for (id, shown) in std::mem::take(&mut self.running) {
             self.host.board.remove(&shown);
             self.host.sampling.remove(&id);

@@ -342,6 +342,22 @@ async fn a_receiver_that_hangs_does_not_double_the_time_to_stop() {
     assert!(asked.elapsed() <= bound + Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
+/// The reload has gone on without it, and so does the agent.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_ends_after_its_reload_does_not_end_the_agent() {
+    let world = World::default();
+    let mut setup = Setup::new(&world);
+    setup.pipeline().receiver.1 =
+        Arc::new(Ticks { world: world.clone(), key: HANGS, rate: 19, starts: true });
+    let mut agent = Agent::start(setup.config).await.unwrap();
+    pass(100).await;
+    agent.reload(Setup::new(&world).config).await.unwrap();
+    let failed = tokio::time::timeout(Duration::from_secs(60), agent.failed()).await;
+    assert!(failed.is_err(), "{failed:?}");
+    assert!(!world.took("a").is_empty(), "the new receiver runs");
+    agent.stop().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_cannot_start_leaves_nothing_behind() {
     let world = World::default();
