@@ -138,7 +138,9 @@ mod tests {
     /// Headers hold passwords, and `--set` is how one without a file gives them.
     #[test]
     fn no_value_of_a_location_is_shown() {
-        for text in ["a::b/c: hunter2", "a:hunter2", "a::b:hunter2", "{a: hunter2}", "\"hunter2\"", "- hunter2"] {
+        for text in
+            ["a::b/c: hunter2", "a:hunter2", "a::b:hunter2", "{a: hunter2}", "\"hunter2\"", "- hunter2"]
+        {
             let shown = Location::Yaml(text.to_owned()).to_string();
             assert!(!shown.contains("hunter2") && shown.ends_with(" ..."), "{shown}");
         }

@@ -96,7 +96,7 @@ async fn push(exporter: &mut PrometheusExporter, events: Vec<Event>, watermark: 
 async fn fetch(address: SocketAddr, accept: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(address).await?;
     let request =
-        format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -182,7 +182,7 @@ async fn the_end_is_answered_when_the_port_is_free_for_a_successor() {
     push(&mut exporter, everyone(), Watermark::before(at(2))).await;
     // A scraper that keeps its connection.
     let mut idle = TcpStream::connect(address).await.unwrap();
-    idle.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     idle.read_exact(&mut [0; 15]).await.unwrap();
     push(&mut exporter, everyone(), Watermark::END).await;
     let endpoint = Endpoint::new("localhost", address.port());

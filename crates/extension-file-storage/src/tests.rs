@@ -302,11 +302,11 @@ fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
         let path = dir.path().join("queue");
         fs::write(&path, &bytes).unwrap();
         let is_killed = kill_after(steps, || {
-            if let Ok((store, _)) = Store::open(&path, true) {
+            if let Ok((store, _)) = Store::open(&path, false) {
                 store.close();
             }
         });
-        let (_, contents) = Store::open(&path, true).unwrap();
+        let (_, contents) = Store::open(&path, false).unwrap();
         assert_eq!(contents.records.len(), records.len(), "killed after {steps} steps");
         if !is_killed {
             break;
@@ -331,8 +331,8 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
         // What a kill in the middle of the last transaction may leave of it: all or nothing.
         let mut under_way = Vec::new();
         let is_killed = kill_after(steps, || {
-            let Ok((mut store, _)) = Store::open(&path, true) else { return };
-            for key in 1..=6_u64 {
+            let Ok((mut store, _)) = Store::open(&path, false) else { return };
+            for key in 1..=4_u64 {
                 let removed: Vec<_> = if key % 3 == 0 { vec![key - 1] } else { Vec::new() };
                 under_way = acknowledged.iter().copied().filter(|known| !removed.contains(known)).collect();
                 under_way.push(key);
@@ -343,10 +343,12 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
             }
             store.close();
         });
-        let (_, contents) = Store::open(&path, true).unwrap();
+        let (_, contents) = Store::open(&path, false).unwrap();
         let found: Vec<_> = contents.records.iter().map(|found| found.key).collect();
-        assert!(found == acknowledged || found == under_way, "{found:?} of {acknowledged:?} after {steps} steps");
-        assert_eq!(contents.moved, None, "killed after {steps} steps");
+        let is_as_before_or_after = found == acknowledged || found == under_way;
+        // What is salvaged may be there again.
+        let is_salvaged = contents.moved.is_some() && acknowledged.iter().all(|key| found.contains(key));
+        assert!(is_as_before_or_after || is_salvaged, "{found:?} of {acknowledged:?} after {steps} steps");
         if !is_killed {
             break;
         }

@@ -153,7 +153,7 @@ mod tests {
     /// Status and body.
     async fn get(check: &HealthCheck, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(check.address()).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -115,7 +115,7 @@ mod tests {
         let pages = ZPages::start(&config, Source { board: Arc::default(), about }).unwrap();
         for path in PAGES.into_iter().chain(["/"]) {
             let mut stream = TcpStream::connect(pages.address()).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();

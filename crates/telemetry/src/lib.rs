@@ -71,13 +71,19 @@ impl Handle {
         self.endpoint.as_ref().map(|open| open.server.address())
     }
 
+    /// Waits until all lines of the log so far are written, for a second at most.
+    pub fn flush(&self) {
+        self.writer.flush();
+    }
+
     /// Goes on as `config` says: another level, other outputs (opened anew, so that files can be rotated), another
     /// address. All or nothing: after an error everything is as before.
     ///
     /// # Errors
     /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
     pub async fn apply(&mut self, config: &Telemetry) -> Result<(), TelemetryError> {
-        let log = Log::open(&config.logs, &resource::attributes(&config.resource, self.instance), &self.writer)?;
+        let log =
+            Log::open(&config.logs, &resource::attributes(&config.resource, self.instance), &self.writer)?;
         let endpoint = config.endpoint().map(listen_on);
         let moves = endpoint.as_ref() != self.endpoint.as_ref().map(|open| &open.endpoint);
         if moves {
@@ -134,7 +140,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.writer.flush();
+        self.flush();
     }
 }
 

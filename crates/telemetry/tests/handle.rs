@@ -15,7 +15,7 @@ use tracing::debug;
 async fn scrape(address: SocketAddr, accept: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(address).await?;
     let request =
-        format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -60,6 +60,7 @@ async fn telemetry_is_installed_and_changed_while_it_runs() {
     assert_eq!(handle.address(), Some(address));
     debug!("A fine line.");
     assert!(scrape(address, "*/*").await.unwrap().1.contains("test_sizes_count 1\n"));
+    handle.flush();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert!(read(&first).contains("Serving metrics.") && !read(&first).contains("A fine line."));
     assert!(read(&second).contains("A fine line."));

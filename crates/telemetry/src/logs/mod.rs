@@ -113,7 +113,10 @@ impl Control {
 /// Sends all lines of the process to `log`.
 pub(crate) fn install(log: Log) -> Result<Control, TelemetryError> {
     describe_counter!(LEFT_OUT, "Log lines left out since there were many of the same message, by level.");
-    describe_counter!(NOT_WRITTEN, "Log lines that an output did not take, or that were dropped since one does not keep up.");
+    describe_counter!(
+        NOT_WRITTEN,
+        "Log lines that an output did not take, or that were dropped since one does not keep up."
+    );
     for level in ["error", "warn", "info"] {
         counter!(LEFT_OUT, "level" => level).increment(0);
     }

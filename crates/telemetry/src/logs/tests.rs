@@ -187,7 +187,8 @@ fn an_output_that_takes_nothing_is_told_of_once() {
 fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let (pipe, errors) = (dir.path().join("pipe"), dir.path().join("errors"));
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
     // Opened both ways, as a pipe without a reader could not be.
     let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
     let config = Logs {
@@ -212,7 +213,7 @@ fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
         })
     };
     told.recv_timeout(std::time::Duration::from_secs(60)).expect("nobody waits for a pipe");
-    let dropped = metrics.collect()[0].series[0].value;
+    let dropped = metrics.collect()[0].series[0].value.clone();
     assert!(matches!(dropped, family::Value::Integer(1_000..2_950)), "{dropped:?}");
     // Whoever reads on finds all that were kept.
     let family::Value::Integer(dropped) = dropped else { panic!("{dropped:?}") };
