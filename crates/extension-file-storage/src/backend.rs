@@ -48,12 +48,11 @@ impl StorageBackend for FileBackend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if let Err(killed) = step() {
+        step().inspect_err(|_killed| {
             // Half of it, as a kill in the middle leaves it.
             #[cfg(test)]
             let _torn = self.file.write_all_at(data.get(..data.len() / 2).unwrap_or_default(), offset);
-            return Err(killed);
-        }
+        })?;
         self.file.write_all_at(data, offset)
     }
 }

@@ -217,7 +217,7 @@ fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
     assert!(matches!(dropped, family::Value::Integer(1_000..2_950)), "{dropped:?}");
     // Whoever reads on finds all that were kept.
     let family::Value::Integer(dropped) = dropped else { panic!("{dropped:?}") };
-    let kept = lines - dropped as usize;
+    let kept = lines - usize::try_from(dropped).unwrap();
     let found = std::io::BufRead::lines(std::io::BufReader::new(reader)).take(kept).count();
     assert_eq!(found, kept);
     logging.join().unwrap();
