@@ -29,7 +29,7 @@ pub(crate) fn router(page: Page) -> Router {
 async fn metrics(State(page): State<Page>, headers: HeaderMap) -> impl IntoResponse {
     let format = format(&headers, page.config.enable_open_metrics);
     // Copied, and let go of before the text is written: the stream must not wait for who reads it.
-    let snapshot = page.table.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
+    let snapshot = page.table.lock().unwrap_or_else(PoisonError::into_inner).scrape();
     ([(CONTENT_TYPE, format.content_type())], render(&snapshot, &page.config, format))
 }
 

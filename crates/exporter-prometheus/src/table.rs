@@ -1,16 +1,22 @@
 //! The counters: so many series, each for as long as it grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{KTime, LossReason, UnixNanos};
-use rustc_hash::FxHashMap;
 
 use crate::who::Who;
 
 /// Looking for series that have ended takes a pass over all: this often is often enough for minutes of expiration.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Long enough that who uses much is told from who has just begun, short enough that nobody misses him.
+const COMPARE_EVERY: Duration = Duration::from_secs(10);
+/// Executables without a series that are compared with those that have one.
+const MAX_CANDIDATES: usize = 1_024;
+/// Less than this part of all CPU time is not worth a series of another.
+const LEAST_SHARE: u32 = 100;
 
 /// What a series counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,18 +35,27 @@ impl Totals {
 
 /// Counts by executable, of a bounded number of them.
 ///
-/// Who comes while there is room gets a series and keeps it for as long as it grows; who comes later is counted in `other`,
-/// until a series that has ended makes room. A series never goes down, and no sample is in two: what `other` has counted
-/// of somebody stays there when he gets a series of his own, which begins at 0. What has ended is forgotten: to Prometheus,
-/// who comes back is a counter that was reset, and its `rate` and `increase` stay right.
+/// An executable that comes while there is room gets a series, and keeps it for as long as it grows; one that comes later is
+/// counted in `other`, until there is room. Every [`COMPARE_EVERY`] those in `other` that have used most take the place of
+/// series that have used less than half as much.
+///
+/// A series shows 0 to the scrape that finds it first, however much it has: to Prometheus, a counter that begins at its whole
+/// value has not grown, and a job that ends between two scrapes would have used nothing. It never goes down, and no sample is
+/// in two: what `other` has counted of an executable stays there when that gets a series of its own, which begins at 0; and
+/// what a series has that was not scraped goes to `other` when it ends. What has ended is forgotten: to Prometheus, one that
+/// comes back is a counter that was reset, and its `rate` and `increase` stay right.
 #[derive(Debug)]
 pub(crate) struct Table {
     max_series: usize,
     expiration: Duration,
-    series: FxHashMap<Arc<Who>, Series>,
+    /// Seeded: users choose paths and names.
+    series: HashMap<Arc<Who>, Series>,
     other: Totals,
+    /// What those in `other` have used since the last comparison.
+    candidates: HashMap<Who, Duration>,
     losses: BTreeMap<LossReason, u64>,
     looked: KTime,
+    compared: KTime,
     /// Up to when everything is counted.
     as_of: Option<UnixNanos>,
 }
@@ -48,7 +63,23 @@ pub(crate) struct Table {
 #[derive(Debug)]
 struct Series {
     totals: Totals,
+    /// What the last scrape was shown; `None` before the first.
+    shown: Option<Totals>,
     grown: KTime,
+    /// What it has used since the last comparison.
+    recent: Duration,
+}
+
+impl Series {
+    fn new(totals: Totals, now: KTime) -> Self {
+        Self { totals, shown: None, grown: now, recent: totals.cpu }
+    }
+
+    /// What no scrape has been shown.
+    fn unshown(&self) -> Totals {
+        let shown = self.shown.unwrap_or_default();
+        Totals { samples: self.totals.samples - shown.samples, cpu: self.totals.cpu - shown.cpu }
+    }
 }
 
 /// The table at one instant, in the order of labels.
@@ -67,23 +98,32 @@ impl Table {
         Self {
             max_series,
             expiration,
-            series: FxHashMap::default(),
+            series: HashMap::new(),
             other: Totals::default(),
+            candidates: HashMap::new(),
             losses: LossReason::ALL.map(|reason| (reason, 0)).into(),
             looked: KTime::ZERO,
+            compared: KTime::ZERO,
             as_of: None,
         }
     }
 
-    /// Someone has used so much more, as of `now`.
+    /// An executable has used so much more, as of `now`.
     pub(crate) fn count(&mut self, who: Who, more: Totals, now: KTime) {
         if let Some(series) = self.series.get_mut(&who) {
             series.totals.add(more);
+            series.recent += more.cpu;
             series.grown = series.grown.max(now);
         } else if self.series.len() < self.max_series {
-            self.series.insert(Arc::new(who), Series { totals: more, grown: now });
+            self.series.insert(Arc::new(who), Series::new(more, now));
         } else {
             self.other.add(more);
+            // When there is no room those are left out who use least: of a batch, who has used most comes first.
+            if let Some(recent) = self.candidates.get_mut(&who) {
+                *recent += more.cpu;
+            } else if self.candidates.len() < MAX_CANDIDATES {
+                self.candidates.insert(who, more.cpu);
+            }
         }
     }
 
@@ -97,8 +137,34 @@ impl Table {
         self.as_of = Some(clock);
         if now.saturating_since(self.looked) >= LOOK_EVERY {
             self.looked = now;
-            self.series.retain(|_, series| now.saturating_since(series.grown) < self.expiration);
+            let ended = self.series.extract_if(|_, series| now.saturating_since(series.grown) >= self.expiration);
+            ended.for_each(|(_, series)| self.other.add(series.unshown()));
         }
+        if now.saturating_since(self.compared) >= COMPARE_EVERY {
+            self.compared = now;
+            self.compare(now);
+        }
+    }
+
+    /// Gives series to those in `other` that use most, and to room that has become free.
+    fn compare(&mut self, now: KTime) {
+        let mut candidates: Vec<_> = self.candidates.drain().collect();
+        candidates.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+        let in_series: Duration = self.series.values().map(|series| series.recent).sum();
+        let all = candidates.iter().map(|(_, recent)| *recent).sum::<Duration>() + in_series;
+        let mut least: Vec<_> =
+            self.series.iter().map(|(who, series)| (series.recent, Arc::clone(who))).collect();
+        least.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for ((who, used), (recent, weak)) in candidates.into_iter().zip(least) {
+            if used < all / LEAST_SHARE || used <= recent * 2 {
+                break;
+            }
+            if let Some(series) = self.series.remove(&weak) {
+                self.other.add(series.unshown());
+            }
+            self.series.insert(Arc::new(who), Series::new(Totals::default(), now));
+        }
+        self.series.values_mut().for_each(|series| series.recent = Duration::ZERO);
     }
 
     /// Executables that have a series of their own.
@@ -106,9 +172,13 @@ impl Table {
         self.series.len()
     }
 
-    /// What to expose.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        let series = self.series.iter().map(|(who, series)| (Arc::clone(who), series.totals));
+    /// What to expose. Whoever asks is taken to be the one scraper.
+    pub(crate) fn scrape(&mut self) -> Snapshot {
+        let series = self.series.iter_mut().map(|(who, series)| {
+            let shown = if series.shown.is_some() { series.totals } else { Totals::default() };
+            series.shown = Some(shown);
+            (Arc::clone(who), shown)
+        });
         let mut series: Vec<_> = series.collect();
         series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Snapshot { series, other: self.other, losses: self.losses.clone(), as_of: self.as_of }
@@ -141,6 +211,33 @@ mod tests {
         KTime::from_nanos(seconds * 1_000_000_000)
     }
 
+    /// What Prometheus' `increase` makes of the scrapes: by how much each series grows from one to the next. One that is
+    /// new has not grown; one that is less than before was reset, and has grown from 0.
+    #[derive(Default)]
+    struct Prometheus {
+        last: BTreeMap<Arc<Who>, Totals>,
+        increase: Totals,
+        of: BTreeMap<Arc<Who>, Duration>,
+        other: Totals,
+    }
+
+    impl Prometheus {
+        fn scrape(&mut self, table: &mut Table) {
+            let snapshot = table.scrape();
+            let minus = |now: Totals, last: Totals| match now.samples.checked_sub(last.samples) {
+                Some(samples) if now.cpu >= last.cpu => Totals { samples, cpu: now.cpu - last.cpu },
+                _ => now,
+            };
+            for (who, now) in snapshot.series {
+                let grown = self.last.insert(who.clone(), now).map_or(Totals::default(), |last| minus(now, last));
+                self.increase.add(grown);
+                *self.of.entry(who).or_default() += grown.cpu;
+            }
+            self.increase.add(minus(snapshot.other, self.other));
+            self.other = snapshot.other;
+        }
+    }
+
     #[test]
     fn ten_thousand_executables_take_bounded_room_and_add_up() {
         let mut table = Table::new(2_000, EXPIRATION);
@@ -148,7 +245,8 @@ mod tests {
             for number in 0..10_000 {
                 table.count(who(number), one(Duration::from_nanos(52_631_578)), at(1));
             }
-            let snapshot = table.snapshot();
+            table.scrape();
+            let snapshot = table.scrape();
             assert_eq!(snapshot.series.len(), 2_000);
             let samples = round * 10_000;
             assert_eq!(sum(&snapshot), Totals { samples, cpu: Duration::from_nanos(52_631_578 * samples) });
@@ -156,57 +254,86 @@ mod tests {
         }
     }
 
+    /// Ten jobs of one second, each between two scrapes.
+    #[test]
+    fn a_job_between_two_scrapes_has_used_what_it_has_used() {
+        let (mut table, mut prometheus) = (Table::new(100, EXPIRATION), Prometheus::default());
+        for job in 0..10 {
+            prometheus.scrape(&mut table);
+            table.count(who(job), one(Duration::from_secs(1)), at(15 * u64::from(job)));
+            table.advance(at(15 * u64::from(job)), UnixNanos::default());
+        }
+        (0..2).for_each(|_| prometheus.scrape(&mut table));
+        assert_eq!(prometheus.increase.cpu, Duration::from_secs(10));
+        assert!(prometheus.of.values().all(|cpu| *cpu == Duration::from_secs(1)), "{:?}", prometheus.of);
+    }
+
+    /// A newcomer to a full table that uses most of the machine.
+    #[test]
+    fn who_uses_most_has_a_series_before_long() {
+        let mut table = Table::new(5, EXPIRATION);
+        (0..5).for_each(|number| table.count(who(number), one(Duration::from_millis(10)), at(0)));
+        for second in 1..=20 {
+            (0..5).for_each(|number| table.count(who(number), one(Duration::from_millis(10)), at(second)));
+            table.count(who(9), one(Duration::from_secs(1)), at(second));
+            table.advance(at(second), UnixNanos::default());
+        }
+        table.scrape();
+        let snapshot = table.scrape();
+        let newcomer = snapshot.series.iter().find(|(other, _)| **other == who(9));
+        assert!(newcomer.unwrap().1.cpu >= Duration::from_secs(9), "{snapshot:?}");
+        assert_eq!(snapshot.series.len(), 5);
+    }
+
+    /// Who comes and goes by turns does not push each other out.
+    #[test]
+    fn those_that_use_alike_keep_their_series() {
+        let mut table = Table::new(2, EXPIRATION);
+        for second in 0..100 {
+            (0..4).for_each(|number| table.count(who(number), one(Duration::from_millis(10)), at(second)));
+            table.advance(at(second), UnixNanos::default());
+        }
+        let kept: Vec<_> = table.scrape().series.into_iter().map(|(who, _)| who.name.to_string()).collect();
+        assert_eq!(kept, ["0", "1"]);
+    }
+
     #[test]
     fn a_series_that_does_not_grow_ends_and_makes_room() {
         let mut table = Table::new(1, EXPIRATION);
         let second = one(Duration::from_secs(1));
         table.count(who(1), second, at(0));
+        (0..2).for_each(|_| drop(table.scrape()));
         table.count(who(2), second, at(200));
         table.advance(at(299), UnixNanos::default());
-        assert_eq!((table.len(), table.snapshot().other), (1, second));
         table.advance(at(300), UnixNanos::default());
-        assert_eq!((table.len(), table.snapshot().other), (0, second), "what others have stays theirs");
-        table.count(who(2), second, at(301));
-        table.count(who(1), second, at(301));
-        let snapshot = table.snapshot();
-        assert_eq!(*snapshot.series[0].0, who(2));
-        assert_eq!(snapshot.series[0].1, second, "it begins at 0");
-        assert_eq!(snapshot.other, Totals { samples: 2, cpu: Duration::from_secs(2) });
+        assert!(!table.scrape().series.iter().any(|(other, _)| **other == who(1)));
     }
 
     proptest! {
-        /// Whatever comes: never more series than allowed, none goes down while it is there, nor does `other`; and what was
-        /// counted is what is exposed and what has ended, to the nanosecond.
+        /// Whatever comes and whenever it is scraped: never more series than allowed, and what Prometheus makes of all of
+        /// them is what was counted, to the nanosecond.
         #[test]
-        fn series_are_bounded_and_monotone_and_nothing_is_counted_twice_or_lost(
+        fn series_are_bounded_and_nothing_is_counted_twice_or_lost(
             max in 1usize..5,
-            steps in proptest::collection::vec((0u32..8, 0u64..200, 1u64..1_000_000), 1..200),
+            steps in proptest::collection::vec((0u32..8, 0u64..200, 1u64..1_000_000, any::<bool>()), 1..200),
         ) {
-            let mut table = Table::new(max, EXPIRATION);
-            let (mut now, mut counted, mut ended) = (0, Totals::default(), Totals::default());
-            let mut last = Snapshot::default();
-            for (number, wait, nanos) in steps {
+            let (mut table, mut prometheus) = (Table::new(max, EXPIRATION), Prometheus::default());
+            let (mut now, mut counted) = (0, Totals::default());
+            prometheus.scrape(&mut table);
+            for (number, wait, nanos, is_scraped) in steps {
                 now += wait;
-                let before = table.snapshot();
                 table.advance(at(now), UnixNanos::default());
-                let after: BTreeMap<_, _> = table.snapshot().series.into_iter().collect();
-                let gone = before.series.iter().filter(|(who, _)| !after.contains_key(who));
-                gone.for_each(|(_, totals)| ended.add(*totals));
                 let more = one(Duration::from_nanos(nanos));
                 table.count(who(number), more, at(now));
                 counted.add(more);
-                let snapshot = table.snapshot();
-                prop_assert!(snapshot.series.len() <= max);
-                prop_assert!(snapshot.other.samples >= last.other.samples);
-                for (who, totals) in &snapshot.series {
-                    let same = last.series.iter().find(|(other, _)| other == who && after.contains_key(other));
-                    prop_assert!(same.is_none_or(|(_, before)| before.cpu <= totals.cpu));
+                prop_assert!(table.len() <= max);
+                if is_scraped {
+                    // A series that has gone and come back in between is a reset that shows 0, or less than before.
+                    prometheus.scrape(&mut table);
                 }
-                let mut all = sum(&snapshot);
-                all.add(ended);
-                prop_assert_eq!(all, counted);
-                last = snapshot;
             }
+            (0..2).for_each(|_| prometheus.scrape(&mut table));
+            prop_assert_eq!(prometheus.increase, counted);
         }
     }
 }

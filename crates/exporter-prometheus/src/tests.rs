@@ -92,8 +92,13 @@ async fn push(exporter: &mut PrometheusExporter, events: Vec<Event>, watermark: 
     assert_eq!(answer.unwrap(), watermark, "all of a batch is counted at once");
 }
 
-/// Head and body of the answer.
+/// Head and body of the answer to the second of two scrapes: to the first, what is new shows 0.
 async fn fetch(address: SocketAddr, accept: &str) -> io::Result<(String, String)> {
+    fetch_once(address, accept).await?;
+    fetch_once(address, accept).await
+}
+
+async fn fetch_once(address: SocketAddr, accept: &str) -> io::Result<(String, String)> {
     let mut stream = TcpStream::connect(address).await?;
     let request =
         format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
