@@ -41,7 +41,6 @@ const KEYS: [&str; 16] = [
     "/sending_queue/block_on_overflow",
     "/retry_on_failure/enabled",
     "/retry_on_failure/initial_interval",
-    "/retry_on_failure/max_elapsed_time",
     "/retry_on_failure/multiplier",
 ];
 

@@ -61,7 +61,7 @@ impl Stack<'_> {
             .layer(QueueLayer::new(settings, self.queue, &stop))
             // Inside the queue, which holds what came; outside retry, so that what is sent again is the same.
             .layer(BatchLayer::new(self.queue, max_bytes))
-            .layer(retry_layer(settings, self.retry, &stop))
+            .layer(retry_layer(settings, self.retry, self.queue, &stop))
             // Each attempt has its own time, connecting and another server included.
             .layer(TimeoutLayer::new(self.timeout))
             .service(transport);

@@ -17,7 +17,7 @@
 //!     .layer(QueueLayer::new(settings, queue, &stop))
 //!     // Before retrying, so that what is tried again is what was sent.
 //!     .layer(BatchLayer::new(queue, max_request_bytes))
-//!     .layer(retry_layer(settings, retry, &stop))
+//!     .layer(retry_layer(settings, retry, queue, &stop))
 //!     // Inside of retrying: a bound on each attempt.
 //!     .layer(TimeoutLayer::new(timeout))
 //!     .service(transport);

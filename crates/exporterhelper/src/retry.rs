@@ -11,16 +11,22 @@ use tokio::time::{Instant, sleep};
 use tower::retry::{Policy, RetryLayer};
 use tracing::info;
 
-use crate::config::RetryConfig;
+use crate::config::{QueueConfig, RetryConfig};
 use crate::{Delivered, SendError, Settings, Stop};
 
 /// Longest that a server may ask us to wait: what asks for years is broken, and the exporter is not to stop for good.
 const MAX_THROTTLE: Duration = Duration::from_secs(600);
 
-/// Tries a request again by the policy of the exporter's `retry_on_failure`.
+/// Tries a request of that queue again by the policy of the exporter's `retry_on_failure`.
 #[must_use]
-pub fn retry_layer(settings: &Settings, config: &RetryConfig, stop: &Stop) -> RetryLayer<RetryPolicy> {
-    RetryLayer::new(RetryPolicy::new(settings, config, stop))
+pub fn retry_layer(
+    settings: &Settings,
+    config: &RetryConfig,
+    queue: &QueueConfig,
+    stop: &Stop,
+) -> RetryLayer<RetryPolicy> {
+    let max_elapsed_time = config.max_elapsed_time(queue);
+    RetryLayer::new(RetryPolicy { max_elapsed_time, ..RetryPolicy::new(settings, config, stop) })
 }
 
 /// The Collector's `retry_on_failure`: intervals that grow, off by chance so that agents do not all come at
@@ -31,6 +37,8 @@ pub fn retry_layer(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Re
 #[derive(Clone)]
 pub struct RetryPolicy {
     config: Arc<RetryConfig>,
+    /// Zero for no end.
+    max_elapsed_time: Duration,
     settings: Settings,
     stop: Stop,
     /// A number from 0 to 1 by chance.
@@ -47,6 +55,7 @@ impl RetryPolicy {
     fn new(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Self {
         Self {
             config: Arc::new(config.clone()),
+            max_elapsed_time: config.max_elapsed_time(&QueueConfig::default()),
             settings: settings.clone(),
             stop: stop.clone(),
             chance: fastrand::f64,
@@ -85,7 +94,7 @@ impl Policy<Request, Delivered, SendError> for RetryPolicy {
             return None;
         }
         let interval = self.backoff().max(after.unwrap_or_default().min(MAX_THROTTLE));
-        let max = self.config.max_elapsed_time;
+        let max = self.max_elapsed_time;
         if !max.is_zero() && self.started.elapsed().saturating_add(interval) > max {
             *reason = format!("no more retries left: {reason}");
             return None;
@@ -205,7 +214,7 @@ mod tests {
     /// `Retry-After: 18446744073709551615`.
     #[tokio::test(start_paused = true)]
     async fn no_server_stops_an_exporter_for_good() {
-        let config = RetryConfig { max_elapsed_time: Duration::ZERO, ..RetryConfig::default() };
+        let config = RetryConfig { max_elapsed_time: Some(Duration::ZERO), ..RetryConfig::default() };
         let answers = vec![throttled(u64::MAX), Ok(Delivered::default())];
         let (made, result) = attempts(policy(config, || 0.5, &Stop::default()), answers).await;
         assert_eq!((made, result), (vec![0, 600_000], Ok(Delivered::default())));
@@ -213,7 +222,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_an_end_it_is_tried_for_ever() {
-        let config = RetryConfig { max_elapsed_time: Duration::ZERO, ..RetryConfig::default() };
+        let config = RetryConfig { max_elapsed_time: Some(Duration::ZERO), ..RetryConfig::default() };
         let mut answers = vec![unavailable(); 1000];
         answers.push(Ok(Delivered::default()));
         let (made, result) = attempts(policy(config, || 0.5, &Stop::default()), answers).await;

@@ -67,6 +67,26 @@ fn a_variable_that_is_not_set_is_warned_of() {
     assert_eq!(text, "Warning: configuration references unset environment variable \"NOT_SET\"\n");
 }
 
+/// A storage that keeps a day of requests, and retries that give each up after five minutes.
+#[test]
+fn retries_that_end_before_the_storage_are_warned_of() {
+    let storage = "yaml:{extensions: {file_storage: {directory: /tmp}}, service: {extensions: [file_storage]}, \
+                   exporters: {otlp_http: {endpoint: 'http://localhost:1', sending_queue: {storage: file_storage}}}}";
+    let used = "service.pipelines.profiles.exporters=[otlp_http]";
+    let validate = |set: &[&str]| {
+        let arguments = ["validate", "--config", "agent.yaml", "--config", storage, "--set", used];
+        let output = pipeline(&[&arguments, set].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(validate(&[]), "");
+    let text = validate(&["--set", "exporters.otlp_http.retry_on_failure.max_elapsed_time=5m"]);
+    assert!(
+        text.starts_with("Warning: exporters::otlp_http::retry_on_failure::max_elapsed_time: gives requests up after 5m0s"),
+        "{text}"
+    );
+}
+
 #[test]
 fn the_version_and_the_components_are_told() {
     let version = pipeline(&["--version"]);

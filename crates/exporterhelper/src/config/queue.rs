@@ -103,6 +103,12 @@ impl Default for BatchConfig {
 }
 
 impl QueueConfig {
+    /// True if requests are kept on disk.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.enabled && self.storage.is_some()
+    }
+
     /// Every fault, in the Collector's words where it has such a fault. As there, a disabled queue has none.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use configtypes::Fault;
+use configtypes::{Fault, GoDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::queue::QueueConfig;
 
 const INITIAL_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
@@ -28,9 +30,10 @@ pub struct RetryConfig {
     /// Longest interval. A server may ask for a longer one.
     #[serde(with = "configtypes::GoDuration")]
     pub max_interval: Duration,
-    /// Time after which a request is given up; 0 for never.
-    #[serde(with = "configtypes::GoDuration")]
-    pub max_elapsed_time: Duration,
+    /// Time after which a request is given up, 0 for never; absent for 5m, or for never if the queue has a storage, which
+    /// bounds what it keeps by `max_age` and `max_bytes`.
+    #[serde(with = "configtypes::GoDurationOption")]
+    pub max_elapsed_time: Option<Duration>,
 }
 
 impl Default for RetryConfig {
@@ -41,16 +44,38 @@ impl Default for RetryConfig {
             multiplier: MULTIPLIER,
             randomization_factor: RANDOMIZATION_FACTOR,
             max_interval: MAX_INTERVAL,
-            max_elapsed_time: MAX_ELAPSED_TIME,
+            max_elapsed_time: None,
         }
     }
 }
 
 impl RetryConfig {
+    /// Time after which a request of that queue is given up; zero for never.
+    #[must_use]
+    pub fn max_elapsed_time(&self, queue: &QueueConfig) -> Duration {
+        let default = if queue.is_stored() { Duration::ZERO } else { MAX_ELAPSED_TIME };
+        self.max_elapsed_time.unwrap_or(default)
+    }
+
+    /// What is sound but probably not meant, as `key: what it does`.
+    #[must_use]
+    pub fn doubts(&self, queue: &QueueConfig) -> Vec<String> {
+        let ends = self.max_elapsed_time.filter(|time| !time.is_zero() && queue.is_stored());
+        let (Some(time), false) = (ends, !self.enabled) else { return Vec::new() };
+        let (time, age) = (GoDuration(time), GoDuration(queue.max_age));
+        let is_shorter = queue.max_age.is_zero() || time.0 < queue.max_age;
+        let doubt = format!(
+            "retry_on_failure::max_elapsed_time: gives requests up after {time}, although sending_queue::storage keeps them \
+             for {age}: leave it out to try until then"
+        );
+        is_shorter.then_some(doubt).into_iter().collect()
+    }
+
     /// Every fault, in the Collector's words. As there, values are looked at even if retrying is disabled.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
-        let ends = !self.max_elapsed_time.is_zero();
+        let max_elapsed_time = self.max_elapsed_time.unwrap_or(MAX_ELAPSED_TIME);
+        let ends = !max_elapsed_time.is_zero();
         // A range holds no NaN.
         let faults = [
             (!(0.0..=f64::MAX).contains(&self.multiplier), "'multiplier' must be non-negative"),
@@ -59,11 +84,11 @@ impl RetryConfig {
                 "'randomization_factor' must be within [0, 1]",
             ),
             (
-                ends && self.max_elapsed_time < self.initial_interval,
+                ends && max_elapsed_time < self.initial_interval,
                 "'max_elapsed_time' must not be less than 'initial_interval'",
             ),
             (
-                ends && self.max_elapsed_time < self.max_interval,
+                ends && max_elapsed_time < self.max_interval,
                 "'max_elapsed_time' must not be less than 'max_interval'",
             ),
         ];
@@ -86,7 +111,7 @@ mod tests {
                 "multiplier": 1.5,
                 "randomization_factor": 0.5,
                 "max_interval": "30s",
-                "max_elapsed_time": "5m0s",
+                "max_elapsed_time": null,
             })
         );
         assert!(RetryConfig::default().validate().is_empty());
@@ -98,7 +123,7 @@ mod tests {
             enabled: false,
             multiplier: f64::NAN,
             randomization_factor: 1.1,
-            max_elapsed_time: Duration::from_secs(1),
+            max_elapsed_time: Some(Duration::from_secs(1)),
             ..RetryConfig::default()
         };
         assert_eq!(
@@ -114,7 +139,24 @@ mod tests {
 
     #[test]
     fn no_end_is_less_than_no_interval() {
-        let config = RetryConfig { max_elapsed_time: Duration::ZERO, ..RetryConfig::default() };
+        let config = RetryConfig { max_elapsed_time: Some(Duration::ZERO), ..RetryConfig::default() };
         assert!(config.validate().is_empty());
+    }
+
+    #[test]
+    fn with_a_storage_it_is_tried_until_that_gives_up() {
+        let memory = QueueConfig::default();
+        let disk = QueueConfig { storage: Some("file_storage".to_owned()), ..QueueConfig::default() };
+        let unused = QueueConfig { enabled: false, ..disk.clone() };
+        let retry = RetryConfig::default();
+        assert_eq!(retry.max_elapsed_time(&memory), MAX_ELAPSED_TIME, "the Collector's");
+        assert_eq!(retry.max_elapsed_time(&disk), Duration::ZERO);
+        assert_eq!(retry.max_elapsed_time(&unused), MAX_ELAPSED_TIME);
+        assert!(retry.doubts(&disk).is_empty());
+        let short = RetryConfig { max_elapsed_time: Some(MAX_ELAPSED_TIME), ..RetryConfig::default() };
+        assert_eq!(short.max_elapsed_time(&disk), MAX_ELAPSED_TIME);
+        let doubts = short.doubts(&disk);
+        assert!(doubts[0].contains("after 5m0s") && doubts[0].contains("for 24h0m0s"), "{doubts:?}");
+        assert!(short.doubts(&memory).is_empty());
     }
 }

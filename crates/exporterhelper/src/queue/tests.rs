@@ -319,7 +319,7 @@ async fn a_stalled_server_does_not_hold_up_what_feeds_it() {
 fn the_last_window_is_not_overlooked_whenever_the_end_comes() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for round in 0..30_000_u32 {
-        let shared = shared::Shared::new(&Settings::new("otlp"), &QueueConfig::default());
+        let shared = shared::QueueState::new(&Settings::new("otlp"), &QueueConfig::default());
         let start = std::sync::Barrier::new(2);
         let overlooked = std::thread::scope(|scope| {
             scope.spawn(|| {

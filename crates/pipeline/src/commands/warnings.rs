@@ -12,5 +12,8 @@ pub(super) fn warn(config: &Config, err: &mut dyn Write) -> io::Result<()> {
     for alias in &config.aliases {
         writeln!(err, "Warning: {alias}")?;
     }
+    for doubt in config.doubts() {
+        writeln!(err, "Warning: {doubt}")?;
+    }
     Ok(())
 }

@@ -151,6 +151,11 @@ pub trait ExporterConfig: Configuration {
         Vec::new()
     }
 
+    /// What of it is sound but probably not meant, as `key: what it does`.
+    fn doubts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Longest that it may take to answer one batch by its own configuration, if that is more than usual.
     fn patience(&self) -> Duration {
         Duration::ZERO

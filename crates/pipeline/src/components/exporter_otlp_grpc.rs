@@ -40,6 +40,10 @@ impl ExporterConfig for GrpcConfig {
         all.filter(|endpoint| !endpoint.is_empty()).cloned().collect()
     }
 
+    fn doubts(&self) -> Vec<String> {
+        self.retry_on_failure.doubts(&self.sending_queue)
+    }
+
     fn patience(&self) -> Duration {
         patience(&self.sending_queue, &self.retry_on_failure, self.timeout)
     }

@@ -43,6 +43,10 @@ impl ExporterConfig for HttpConfig {
         all.filter(|endpoint| !endpoint.is_empty()).cloned().collect()
     }
 
+    fn doubts(&self) -> Vec<String> {
+        self.retry_on_failure.doubts(&self.sending_queue)
+    }
+
     fn patience(&self) -> Duration {
         patience(&self.sending_queue, &self.retry_on_failure, self.timeout)
     }
@@ -54,9 +58,10 @@ pub(super) fn patience(queue: &QueueConfig, retry: &RetryConfig, timeout: Durati
     if queue.enabled && !queue.wait_for_result && !queue.block_on_overflow {
         return Duration::ZERO;
     }
-    if timeout.is_zero() || (retry.enabled && retry.max_elapsed_time.is_zero()) {
+    let max_elapsed_time = retry.max_elapsed_time(queue);
+    if timeout.is_zero() || (retry.enabled && max_elapsed_time.is_zero()) {
         return FOR_EVER;
     }
-    let attempts = if retry.enabled { retry.max_elapsed_time } else { Duration::ZERO };
+    let attempts = if retry.enabled { max_elapsed_time } else { Duration::ZERO };
     attempts.saturating_add(timeout * 2).min(FOR_EVER)
 }

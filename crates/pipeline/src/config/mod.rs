@@ -112,6 +112,15 @@ impl Config {
         Ok((Self { unset: tree.unset, ..config }, faults))
     }
 
+    /// What of the exporters that run is sound but probably not meant.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<String> {
+        let doubts = |(id, config): (ComponentId, Arc<dyn ExporterConfig>)| {
+            config.doubts().into_iter().map(move |doubt| format!("exporters::{id}::{doubt}"))
+        };
+        self.graph.exporters().into_iter().flat_map(doubts).collect()
+    }
+
     /// Every key of all that is configured, with its value; secrets as `[REDACTED]` unless inside
     /// [`configtypes::secret::unredacted`].
     #[must_use]

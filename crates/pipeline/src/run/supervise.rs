@@ -156,4 +156,7 @@ fn warn_of(config: &Config) {
     for Alias { alias, name } in &config.aliases {
         warn!(alias, name, "Alias of a component type is deprecated");
     }
+    for doubt in config.doubts() {
+        warn!(doubt, "Configuration is sound but probably not meant.");
+    }
 }
