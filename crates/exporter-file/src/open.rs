@@ -45,8 +45,8 @@ pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(MODE);
     // The file is read to see whether its last record is whole; a pipe that can only be written has none.
-    let readable = keep.then(|| options.clone().read(true).open(path).ok()).flatten();
-    let mut file = readable.map_or_else(|| options.open(path), Ok)?;
+    let readable = keep.then(|| openfile::open(options.clone().read(true), path).ok()).flatten();
+    let mut file = readable.map_or_else(|| openfile::open(&mut options, path), Ok)?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
         if keep {
@@ -59,24 +59,27 @@ pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -
     Ok(Opened { file, length, identity: (metadata.dev(), metadata.ino()), regular: metadata.is_file() })
 }
 
-/// Finds out whether a file that exists can be appended to.
-pub(crate) fn check(path: &Path) -> io::Result<()> {
-    // A pipe without a reader would block.
-    if fs::metadata(path)?.file_type().is_fifo() {
+/// Finds out whether a file that exists can be appended to and, if what it holds is to be kept, is of this format.
+pub(crate) fn check(path: &Path, keep: bool, records: Records) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    // A pipe may have no reader yet.
+    if metadata.file_type().is_fifo() {
         return Ok(());
     }
-    OpenOptions::new().append(true).open(path).map(drop)
+    openfile::open(OpenOptions::new().append(true), path)?;
+    if keep && metadata.is_file() && tail(&File::open(path)?, records)? == Tail::Foreign {
+        return Err(foreign());
+    }
+    Ok(())
 }
 
 /// Finds out whether a file can be created beside `path`, or its directory where that is wanted and it does not exist.
 pub(crate) fn check_directory(path: &Path, config: &Config) -> io::Result<()> {
-    let mut probe = probe(path);
-    while config.create_directory && !parent(&probe).try_exists()? {
-        let Some(above) = probe.parent().map(self::probe) else { break };
-        probe = above;
+    let mut directory = parent(path);
+    while config.create_directory && !directory.try_exists()? {
+        directory = parent(directory);
     }
-    write_whole(&probe, &[], false)?;
-    fs::remove_file(&probe)
+    openfile::can_create_in(directory)
 }
 
 /// The directory that a path is in.
@@ -85,13 +88,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
-    let tail = match records {
-        Records::JsonLines => of_lines(file, json)?,
-        Records::Folded => of_lines(file, folded)?,
-        Records::Frames(..) => of_frames(file)?,
-        Records::Pprof => Tail::Whole,
-    };
-    match tail {
+    match tail(file, records)? {
         Tail::Whole => Ok(()),
         Tail::Unended => file.write_all(b"\n"),
         Tail::Torn(whole) => {
@@ -99,14 +96,26 @@ fn mend(file: &mut File, path: &Path, records: Records) -> io::Result<()> {
             tracing::warn!(path = %path.display(), bytes, "Cutting off what a crash has left of a record.");
             file.set_len(whole)
         }
-        Tail::Foreign => Err(io::Error::new(io::ErrorKind::InvalidData, "no records of this format")),
+        Tail::Foreign => Err(foreign()),
     }
+}
+
+fn tail(file: &File, records: Records) -> io::Result<Tail> {
+    match records {
+        Records::JsonLines => of_lines(file, json),
+        Records::Folded => of_lines(file, folded),
+        Records::Frames(..) => of_frames(file),
+        Records::Pprof => Ok(Tail::Whole),
+    }
+}
+
+fn foreign() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "no records of this format")
 }
 
 /// Writes a file that is there with all its bytes or not at all, by way of a file with a name of its own.
 pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(MODE).open(part)?;
+    let mut file = openfile::create(part, MODE)?;
     let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
     written.inspect_err(|_error| {
         // The first error is the one to report; the next window overwrites the file that is left.
@@ -121,11 +130,6 @@ pub(crate) fn part(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
     path.with_file_name(name)
-}
-
-/// A name beside a file that no exporter writes to, nor another process that looks.
-fn probe(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".pipeline-{}.probe", std::process::id()))
 }
 
 /// Puts the names in a file's directory on disk.

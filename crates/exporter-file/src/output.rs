@@ -41,30 +41,19 @@ struct Current {
 }
 
 impl Output {
-    /// Opens the file if it is known before the first window, else finds out whether its directory can be written.
+    /// Finds out whether the output can be written. It is opened, and perhaps emptied, for the first window: what the last
+    /// run has left is lost only once there is something in its place.
     pub(crate) fn open(config: Config, template: Template) -> io::Result<Self> {
+        Self::check(&config, &template)?;
         let format = Format::of(&config);
-        let mut output = Self { config, format, template, current: None, opened: false, buffer: Vec::new() };
-        match &output.template {
-            Template::Fixed(path) if format != Format::Pprof => {
-                let path = path.clone();
-                output.switch_to(path)?;
-            }
-            template => {
-                if let Some(path) = template.in_known_directory() {
-                    open::create_directory(&path, &output.config)?;
-                }
-                Self::check(&output.config, template)?;
-            }
-        }
-        Ok(output)
+        Ok(Self { config, format, template, current: None, opened: false, buffer: Vec::new() })
     }
 
     /// Finds out whether a file of its own can be created where it is to be, or the one file can be written.
     pub(crate) fn check(config: &Config, template: &Template) -> io::Result<()> {
         match template {
             Template::Fixed(path) if Format::of(config) != Format::Pprof && path.try_exists()? => {
-                open::check(path)
+                open::check(path, config.append || config.rotation.is_some(), Format::of(config))
             }
             template => {
                 template.in_known_directory().map_or(Ok(()), |path| open::check_directory(&path, config))

@@ -2,11 +2,20 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Longest that a reader of a pipe may take for one record.
+const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where records go: appended to, and cut at the end.
 pub(crate) trait Target: Write {
     /// Takes back the last `bytes` bytes.
     fn cut(&mut self, bytes: u64) -> io::Result<()>;
+
+    /// Waits until more can be written, for so long at most.
+    fn wait(&mut self, within: Duration) -> io::Result<()>;
 }
 
 /// Opened with `O_APPEND`, so that the next write is at the end wherever that is by then.
@@ -16,6 +25,14 @@ impl Target for File {
         // A pipe or device says 0 and cannot be cut.
         let length = length.checked_sub(bytes).ok_or(io::ErrorKind::Unsupported)?;
         self.set_len(length)
+    }
+
+    fn wait(&mut self, within: Duration) -> io::Result<()> {
+        let within = Timespec::try_from(within).map_err(|_too_long| io::ErrorKind::InvalidInput)?;
+        match poll(&mut [PollFd::new(self, PollFlags::OUT)], Some(&within))? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -52,13 +69,20 @@ impl<T: Target> Records<T> {
 }
 
 /// How many bytes were written, and why not all of them.
-fn put(target: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+fn put(target: &mut impl Target, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let deadline = Instant::now() + TAKEN_WITHIN;
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         match target.write(rest) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A pipe or device; files never say so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Err(error) = target.wait(deadline.saturating_duration_since(Instant::now())) {
+                    return (written, Err(error));
+                }
+            }
             Err(error) => return (written, Err(error)),
         }
     }
@@ -101,6 +125,10 @@ mod tests {
                 return Err(io::ErrorKind::Unsupported.into());
             }
             self.held.truncate(self.held.len() - usize::try_from(bytes).unwrap());
+            Ok(())
+        }
+
+        fn wait(&mut self, _within: Duration) -> io::Result<()> {
             Ok(())
         }
     }

@@ -137,7 +137,8 @@ impl Table {
         self.as_of = Some(clock);
         if now.saturating_since(self.looked) >= LOOK_EVERY {
             self.looked = now;
-            let ended = self.series.extract_if(|_, series| now.saturating_since(series.grown) >= self.expiration);
+            let ended =
+                self.series.extract_if(|_, series| now.saturating_since(series.grown) >= self.expiration);
             ended.for_each(|(_, series)| self.other.add(series.unshown()));
         }
         if now.saturating_since(self.compared) >= COMPARE_EVERY {
@@ -229,7 +230,8 @@ mod tests {
                 _ => now,
             };
             for (who, now) in snapshot.series {
-                let grown = self.last.insert(who.clone(), now).map_or(Totals::default(), |last| minus(now, last));
+                let grown =
+                    self.last.insert(who.clone(), now).map_or(Totals::default(), |last| minus(now, last));
                 self.increase.add(grown);
                 *self.of.entry(who).or_default() += grown.cpu;
             }

@@ -39,6 +39,7 @@ impl Directory {
         create(config)?;
         let path = config.directory.clone();
         let path = fs::canonicalize(&path).map_err(|source| OpenError::Unwritable { path, source })?;
+        guarded(&path).map_err(|source| OpenError::Unwritable { path: path.clone(), source })?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let open = open.get_or_insert_default();
         open.retain(|_, directory| directory.strong_count() > 0);
@@ -104,11 +105,21 @@ fn create(config: &Config) -> Result<(), OpenError> {
     made.map_err(|source| OpenError::Create { path: path.clone(), source })
 }
 
+/// Others could have it hold what they like, and links to what they like.
+pub(crate) fn guarded(directory: &Path) -> io::Result<()> {
+    if openfile::others_can_write(&fs::metadata(directory)?) {
+        let fault =
+            "others can write to it, expected a directory of this user or root with mode 0755 or less";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, fault));
+    }
+    Ok(())
+}
+
 fn lock(directory: &Path, timeout: Duration) -> Result<File, OpenError> {
     let unwritable = |source: io::Error| OpenError::Unwritable { path: directory.to_owned(), source };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(directory.join(LOCK_FILE)).map_err(unwritable)?;
+    let mut file = openfile::open(&mut options, &directory.join(LOCK_FILE)).map_err(unwritable)?;
     let deadline = Instant::now() + timeout;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

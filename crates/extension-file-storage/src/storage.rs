@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, guarded};
 use crate::error::OpenError;
 use crate::inbox::Inbox;
 use crate::stored::Stored;
@@ -30,6 +30,18 @@ impl FileStorage {
             return Err(OpenError::Config(fault));
         }
         Ok(Self { directory: Directory::open(&config)?, config })
+    }
+
+    /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
+    ///
+    /// # Errors
+    /// What it found.
+    pub fn check(config: &Config) -> io::Result<()> {
+        let directory = &config.directory;
+        match openfile::can_create_in(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && config.create_directory => Ok(()),
+            result => result.and_then(|()| guarded(directory)),
+        }
     }
 
     /// The client of the exporter with this id; `recovered` receives the requests that an earlier one has left. If that one

@@ -227,7 +227,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     step()?;
     let mut options = OpenOptions::new();
     // Profiles name what a host runs: for the owner alone.
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    openfile::open(options.read(true).write(true).create(true).truncate(false).mode(0o600), path)
 }
 
 /// The file's name, if it is new, has to survive a failure of the power as well as what is in it.

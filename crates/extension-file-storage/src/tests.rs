@@ -356,3 +356,19 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
     }
     assert!(steps > 20, "{steps}");
 }
+
+/// `lock` may be a link to a file of root's, and the file of a queue hold what another user has made up.
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "kept").unwrap();
+    let shared = dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    std::os::unix::fs::symlink(&victim, shared.join("lock")).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = FileStorage::open(config(&shared)).unwrap_err();
+    assert!(matches!(error, OpenError::Unwritable { .. }), "{error}");
+    FileStorage::check(&config(&shared)).unwrap_err();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+}

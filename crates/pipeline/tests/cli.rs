@@ -82,7 +82,9 @@ fn retries_that_end_before_the_storage_are_warned_of() {
     assert_eq!(validate(&[]), "");
     let text = validate(&["--set", "exporters.otlp_http.retry_on_failure.max_elapsed_time=5m"]);
     assert!(
-        text.starts_with("Warning: exporters::otlp_http::retry_on_failure::max_elapsed_time: gives requests up after 5m0s"),
+        text.starts_with(
+            "Warning: exporters::otlp_http::retry_on_failure::max_elapsed_time: gives requests up after 5m0s"
+        ),
         "{text}"
     );
 }

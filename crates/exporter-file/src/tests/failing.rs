@@ -164,3 +164,49 @@ fn a_full_disk_costs_whole_windows_and_is_over_when_there_is_room() {
         }
     }
 }
+
+/// The receiver may fail to start after it: the last run's profiles are still there then.
+#[tokio::test]
+async fn a_start_alone_changes_nothing() {
+    let (directory, path) = place("p.jsonl");
+    fs::write(&path, "{}\n").unwrap();
+    let mut exporter = open(config(&path));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n");
+    send(&mut exporter, second(0, 3)).await;
+    assert_eq!(samples(&path), [3]);
+    let deep = directory.path().join("none/p.jsonl");
+    open(Config { create_directory: true, ..config(&deep) });
+    assert_eq!(names(directory.path()), ["p.jsonl"]);
+}
+
+/// Neither a pipe that nobody has opened nor one that nobody reads holds up more than its own windows.
+#[tokio::test]
+async fn a_pipe_without_a_reader_holds_up_nothing() {
+    let (_directory, path) = place("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut exporter = open(config(&path));
+    send(&mut exporter, second(0, 3)).await;
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    send(&mut exporter, second(1, 4)).await;
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
+    assert_eq!(samples_of(&serde_json::from_str(&line).unwrap()), 4);
+}
+
+/// In a directory that others can write to, a name may be theirs.
+#[tokio::test]
+async fn no_link_of_another_user_is_written_through() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let (directory, victim) = place("victim");
+    fs::write(&victim, "kept").unwrap();
+    let shared = directory.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    symlink(&victim, shared.join("p.jsonl")).unwrap();
+    let error = FileExporter::open(&Settings::new("file"), config(&shared.join("p.jsonl"))).unwrap_err();
+    assert!(error.to_string().contains("cannot open"), "{error}");
+    symlink(&victim, shared.join(".p.pb.gz.part")).unwrap();
+    let mut exporter = open(Config { format: Format::Pprof, ..config(&shared.join("p.pb.gz")) });
+    send(&mut exporter, second(0, 3)).await;
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+}

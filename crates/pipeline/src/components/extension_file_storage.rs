@@ -1,7 +1,5 @@
 //! `extensions.file_storage`.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use exporterhelper::config::QueueConfig;
@@ -26,15 +24,9 @@ impl ExtensionConfig for Config {
     }
 
     fn check(&self) -> Result<(), BoxError> {
-        let probe = self.directory.join(".writable");
-        match File::create(&probe) {
-            Ok(_empty) => Ok(fs::remove_file(&probe)?),
-            Err(error) if error.kind() == ErrorKind::NotFound && self.create_directory => Ok(()),
-            Err(error) => {
-                let directory = self.directory.display();
-                Err(format!("directory: cannot create a file in {directory}: {error}").into())
-            }
-        }
+        FileStorage::check(self).map_err(|error| {
+            format!("directory: cannot create a file in {}: {error}", self.directory.display()).into()
+        })
     }
 }
 

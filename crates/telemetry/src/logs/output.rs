@@ -86,7 +86,14 @@ impl Output {
             "stderr" => Sink::Stderr,
             "stdout" => Sink::Stdout,
             // What runs on the machine is for the eyes of its owner.
-            path => Sink::File(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?),
+            path => {
+                let mut options = OpenOptions::new();
+                options.create(true).append(true).mode(0o600);
+                let file = openfile::open(&mut options, path.as_ref())?;
+                // The thread that writes may wait for a reader.
+                rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::APPEND)?;
+                Sink::File(file)
+            }
         };
         Ok(Self { path: path.to_owned(), sink, broken: AtomicBool::new(false) })
     }
