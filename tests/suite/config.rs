@@ -26,7 +26,7 @@ service: { pipelines: { profiles: { receivers: [otlp], exporters: [otlp_http] } 
 ";
 
 /// Keys that are compared, below each exporter.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 15] = [
     "/endpoint",
     "/profiles_endpoint",
     "/timeout",
