@@ -224,5 +224,7 @@ __attribute__((noinline)) int reference_file(void)
 	 * again, under another id. */
 	bpf_map_update_elem(&announced_files, &walk->key, &id, BPF_ANY);
 	walk->mapping[at].file = id;
+	/* User space opens a new file while the process lives. */
+	wake_reader();
 	return 0;
 }

@@ -55,6 +55,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	describe_call(&image, scratch, binprm);
 	if (emit_image(&image, scratch, start, RECORD_EXEC, task, flags))
 		image_is_announced(task);
+	wake_reader_if_filling(&lifecycle);
 	return 0;
 }
 
@@ -82,6 +83,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	image_key(&image, parent);
 	if (bpf_map_lookup_elem(&announced_images, &image))
 		image_is_announced(child);
+	wake_reader_if_filling(&lifecycle);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "include/abi.h"
 #include "counters.bpf.h"
+#include "wakeup.bpf.h"
 #include "identity.bpf.h"
 #include "path.bpf.h"
 #include "image.bpf.h"

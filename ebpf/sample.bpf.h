@@ -146,5 +146,6 @@ int sample_cpu(struct bpf_perf_event_data *context)
 		EMIT_SAMPLE(WORDS_DEEP);
 	else
 		EMIT_SAMPLE(WORDS_ALL);
+	wake_reader_if_filling(&samples);
 	return 0;
 }

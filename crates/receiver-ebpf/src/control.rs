@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::rest::Waker;
 
 /// Changes a receiver while it runs: its rate, and when it asks everyone to deliver.
 ///
@@ -22,7 +22,7 @@ struct Shared {
     divisor: AtomicU32,
     flush: AtomicBool,
     program_statistics: AtomicBool,
-    reader: Mutex<Option<Thread>>,
+    reader: Mutex<Option<Waker>>,
 }
 
 impl Control {
@@ -91,15 +91,15 @@ impl Control {
         self.0.program_statistics.load(Ordering::Relaxed)
     }
 
-    /// The thread that obeys: what was asked before is seen by its first look.
-    pub(crate) fn obeyed_by(&self, reader: Thread) {
+    /// Sets what wakes the reader's thread. The reader's first poll applies the requests that came before.
+    pub(crate) fn applied_by(&self, reader: Waker) {
         *self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
     }
 
-    /// Unparking orders what was stored before it: whoever wakes from it sees the request.
+    /// Wakes the reader, if there is one yet.
     pub(crate) fn wake(&self) {
         if let Some(reader) = &*self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) {
-            reader.unpark();
+            reader.wake();
         }
     }
 }
@@ -121,6 +121,7 @@ fn within_bounds(samples_per_second: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::{End, rest};
 
     fn control(samples_per_second: u32) -> Control {
         Control::new(&Config { samples_per_second, ..Config::default() })
@@ -152,8 +153,9 @@ mod tests {
 
     #[test]
     fn a_request_wakes_the_reader_even_before_it_rests() {
-        let control = control(1);
-        control.obeyed_by(std::thread::current());
+        let (control, reader) = (control(1), Waker::new().unwrap());
+        let silent = Waker::new().unwrap();
+        control.applied_by(reader.clone());
         let requests: [fn(&Control); 4] = [
             Control::flush,
             |control| control.set_divisor(2),
@@ -162,9 +164,8 @@ mod tests {
         ];
         for request in requests {
             request(&control);
-            let before = std::time::Instant::now();
-            std::thread::park_timeout(Duration::from_secs(60));
-            assert!(before.elapsed() < Duration::from_secs(30));
+            let longest = Duration::from_secs(60);
+            assert_eq!(rest(&reader, &silent, longest, longest), End::Request);
         }
     }
 }

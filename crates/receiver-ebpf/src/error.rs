@@ -51,6 +51,9 @@ pub enum StartError {
     /// The kernel's list of CPUs cannot be read.
     #[error("cannot read {file}")]
     Cpus { file: &'static str, source: io::Error },
+    /// No event descriptor can be had to wake the reader with.
+    #[error("cannot make an eventfd: raise the limit on open files (ulimit -n)")]
+    Waker(#[source] io::Error),
     /// The BPF object was refused as a whole.
     #[error("cannot load the BPF object")]
     Load(#[source] Box<EbpfError>),

@@ -37,6 +37,7 @@ const CENSUS: (&str, &str) = ("census_task", "task");
 const SAMPLES: &str = "samples";
 const LIFECYCLE_RECORDS: &str = "lifecycle";
 const COUNTERS: &str = "counters";
+const WAKEUPS: &str = "wakeups";
 const ANNOUNCED_FILES: &str = "announced_files";
 const PAGE_SHIFT: &str = "page_shift";
 
@@ -56,6 +57,8 @@ pub(crate) struct Programs {
 pub(crate) struct Maps {
     pub samples: Ring,
     pub lifecycle: Ring,
+    /// Carries no data: it wakes the reader.
+    pub wakeups: Ring,
     pub counters: PerCpuArray<MapData, u64>,
     pub announced_files: AnnouncedFiles,
 }
@@ -99,11 +102,15 @@ impl Programs {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
         let sample_ring = sample_ring_bytes(cpus);
+        let page = rustix::param::page_size();
+        // The smallest ring there is.
+        let wakeup_ring = u32::try_from(page).unwrap_or(u32::MAX);
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .map_max_entries(SAMPLES, sample_ring)
             .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
-            .override_global(PAGE_SHIFT, &rustix::param::page_size().trailing_zeros(), true)
+            .map_max_entries(WAKEUPS, wakeup_ring)
+            .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
             .load(OBJECT)
             .map_err(load)?;
         let ring = |map: Map, bytes| match RingBuf::try_from(map) {
@@ -114,6 +121,7 @@ impl Programs {
         let maps = Maps {
             samples: ring(take(SAMPLES)?, sample_ring)?,
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
+            wakeups: ring(take(WAKEUPS)?, wakeup_ring)?,
             counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
             announced_files: AnnouncedFiles(
                 HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(|error| load(error.into()))?,

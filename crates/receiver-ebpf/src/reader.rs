@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 use tokio::sync::mpsc;
@@ -18,6 +17,8 @@ use crate::horizon::Horizon;
 use crate::loader::{AnnouncedFiles, Programs};
 use crate::metrics::{self, Metrics};
 use crate::order::{Lateness, Orderer, Pending};
+use crate::pace::Pace;
+use crate::rest::{End, Waker, rest};
 use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
 use crate::skipped::Skipped;
@@ -37,7 +38,9 @@ pub(crate) struct Reader {
     pub censuses: Censuses,
     pub orderer: Orderer,
     pub horizon: Horizon,
-    pub poll_interval: Duration,
+    pub waker: Waker,
+    pub wakeups: Ring,
+    pub pace: Pace,
     pub metrics: Metrics,
     pub statistics: Statistics,
     /// When losses were last looked for.
@@ -60,26 +63,30 @@ impl Reader {
                 self.statistics.obey(self.control.program_statistics(), &self.programs);
             }
             let batch = self.poll(last);
+            let events = batch.events.len();
             // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
             if batches.blocking_send(batch).is_err() || last {
                 return;
             }
-            self.rest();
+            self.rest(events);
         }
     }
 
     /// Waits for the next poll, or until somebody wakes the thread, and looks after the CPUs meanwhile.
-    fn rest(&mut self) {
-        let mut left = self.poll_interval;
-        while !left.is_zero() {
-            let step = left.min(sampler::LOOK_EVERY);
-            let before = Instant::now();
-            thread::park_timeout(step);
-            if before.elapsed() < step {
+    fn rest(&mut self, events: usize) {
+        let (mut shortest, mut left) = (self.pace.shortest(), self.pace.after(events));
+        loop {
+            let step = left.min(sampler::LOOK_WITHIN);
+            let end = rest(&self.waker, &self.wakeups, shortest.min(step), step);
+            self.follow_cpus();
+            if end == End::Record {
+                self.wakeups.drain(|_wakeup| {});
+            }
+            left -= step;
+            shortest = shortest.saturating_sub(step);
+            if end != End::Time || left.is_zero() {
                 return;
             }
-            self.follow_cpus();
-            left -= step;
         }
     }
 

@@ -26,8 +26,10 @@ use crate::horizon::Horizon;
 use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
 use crate::order::{Orderer, Pending};
+use crate::pace::Pace;
 use crate::preflight;
 use crate::reader::Reader;
+use crate::rest::Waker;
 use crate::sampler::Sampler;
 use crate::skipped::Skipped;
 use crate::snapshot;
@@ -65,6 +67,8 @@ impl Receiver {
         running.into_iter().for_each(|event| orderer.push(Pending::Event(event)));
         let horizon = Horizon::probe();
         let sampler = Sampler::attach(&mut programs, control.period())?;
+        let waker = Waker::new().map_err(StartError::Waker)?;
+        control.applied_by(waker.clone());
         let now = clock::now();
         let reader = Reader {
             control,
@@ -79,7 +83,9 @@ impl Receiver {
             censuses: Censuses::new(now),
             orderer,
             horizon,
-            poll_interval: config.poll_interval,
+            waker,
+            wakeups: maps.wakeups,
+            pace: Pace::new(config.poll_interval),
             metrics: Metrics::register(),
             statistics: Statistics::default(),
             checked: now,
@@ -106,13 +112,12 @@ impl Receiver {
             .name("ebpf-reader".to_owned())
             .spawn(move || self.reader.run(&sender, &seen))
             .map_err(ReceiverError::Spawn)?;
-        control.obeyed_by(thread.thread().clone());
         let mut stop = pin!(stop);
         loop {
             let batch = tokio::select! {
                 () = &mut stop, if !stopping.load(Ordering::Relaxed) => {
                     stopping.store(true, Ordering::Relaxed);
-                    thread.thread().unpark();
+                    control.wake();
                     continue;
                 }
                 batch = batches.recv() => batch,

@@ -1,5 +1,7 @@
 //! Drains the BPF rings.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use aya::maps::{MapData, RingBuf};
 
 /// What the kernel puts before each record (`BPF_RINGBUF_HDR_SZ`).
@@ -28,5 +30,11 @@ impl Ring {
             budget = budget.saturating_sub(record.len() + RECORD_HEADER_BYTES);
             each(&record);
         }
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
     }
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Wakes the reader in user space from a long rest. Records are submitted without a wake-up, each of which would cost an
+ * interrupt: the reader polls, and rests for longer while little happens (crates/receiver-ebpf/src/pace.rs). */
+
+/* A ring that carries no data: the reader waits on it. Not on the rings with records, which are readable as soon as they hold
+ * any record, however little it matters when that is read. User space sets the size: one page is the least. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 << 10);
+} wakeups SEC(".maps");
+
+static __always_inline void wake_reader(void)
+{
+	__u64 *slot = bpf_ringbuf_reserve(&wakeups, sizeof(*slot), 0);
+
+	/* Full: the reader has been woken, and has not been here since. */
+	if (!slot)
+		return;
+	*slot = 0;
+	bpf_ringbuf_submit(slot, BPF_RB_FORCE_WAKEUP);
+}
+
+/* What a burst leaves in a ring while the reader rests must not fill it. */
+static __always_inline void wake_reader_if_filling(void *ring)
+{
+	__u64 held = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+
+	if (held > bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 4 && !bpf_ringbuf_query(&wakeups, BPF_RB_AVAIL_DATA))
+		wake_reader();
+}
