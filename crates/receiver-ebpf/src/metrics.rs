@@ -90,8 +90,11 @@ impl Metrics {
         self.rate.set(f64::from(samples_per_second));
     }
 
-    pub(crate) fn batch(&self, lag: Duration) {
+    pub(crate) fn batch(&self) {
         self.batches.increment(1);
+    }
+
+    pub(crate) fn lag(&self, lag: Duration) {
         self.lag.set(lag.as_secs_f64());
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::census::Censuses;
 use crate::clock;
@@ -23,6 +25,9 @@ use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
+
+/// How often a batch is offered to a pipeline that is behind.
+const SEND_EVERY: Duration = Duration::from_millis(5);
 
 /// Everything the loop reads from.
 pub(crate) struct Reader {
@@ -64,11 +69,27 @@ impl Reader {
             }
             let batch = self.poll(last);
             let events = batch.events.len();
-            // Waits when the pipeline is slow: the rings then fill, and the kernel counts what they cannot hold.
-            if batches.blocking_send(batch).is_err() || last {
+            if !self.send(batches, batch) || last {
                 return;
             }
             self.rest(events);
+        }
+    }
+
+    /// Sends a batch; false if nobody takes it any more. Waits when the pipeline is slow: the rings then fill, and the kernel counts
+    /// what they cannot hold. The lag grows meanwhile, for all to see.
+    fn send(&mut self, batches: &mpsc::Sender<Batch>, mut batch: Batch) -> bool {
+        let watermark = batch.watermark;
+        loop {
+            if watermark != Watermark::END {
+                self.metrics.lag(clock::now().saturating_since(watermark.at()));
+            }
+            match batches.try_send(batch) {
+                Ok(()) => return true,
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(refused)) => batch = refused,
+            }
+            thread::sleep(SEND_EVERY);
         }
     }
 
@@ -115,7 +136,7 @@ impl Reader {
         self.announced.forget(self.files.take_forgotten());
         self.metrics.unknown_files(self.files.take_unknown());
         self.account_lateness();
-        self.metrics.batch(clock::now().saturating_since(horizon));
+        self.metrics.batch();
         Batch { events: events.into(), watermark, clock: clock::offset(), flush }
     }
 
