@@ -150,12 +150,12 @@ impl Table {
     /// Gives series to those in `other` that use most, and to room that has become free.
     fn compare(&mut self, now: KTime) {
         let mut candidates: Vec<_> = self.candidates.drain().collect();
-        candidates.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.1));
         let in_series: Duration = self.series.values().map(|series| series.recent).sum();
         let all = candidates.iter().map(|(_, recent)| *recent).sum::<Duration>() + in_series;
         let mut least: Vec<_> =
             self.series.iter().map(|(who, series)| (series.recent, Arc::clone(who))).collect();
-        least.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        least.sort_unstable_by_key(|series| series.0);
         for ((who, used), (recent, weak)) in candidates.into_iter().zip(least) {
             if used < all / LEAST_SHARE || used <= recent * 2 {
                 break;
