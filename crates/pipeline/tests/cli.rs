@@ -160,7 +160,7 @@ fn a_flag_that_makes_no_sense_is_named() {
     );
     assert_eq!(
         refusal(&["--config", "ftp://x"]),
-        "Error: --config \"ftp://x\": scheme is not supported (valid values: [file, env, yaml])\n"
+        "Error: --config ftp:...: scheme is not supported (valid values: [file, env, yaml])\n"
     );
     assert_eq!(
         refusal(&["--config", "agent.yaml", "--feature-gates", "a.b"]),
