@@ -82,11 +82,11 @@ fn requests() -> (Requests, Signals) {
 }
 
 /// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`], whatever
-/// it is doing.
+/// it is doing, once `last` has returned.
 ///
 /// # Errors
 /// If the process cannot handle signals.
-pub fn listen() -> io::Result<Signals> {
+pub fn listen(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
     let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut others = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     let (requests, pending) = requests();
@@ -102,6 +102,7 @@ pub fn listen() -> io::Result<Signals> {
                     Asked::Same => continue,
                     Asked::Again => {
                         error!(signal = name, "Second signal: exiting before the shutdown is complete.");
+                        last();
                         process::exit(FORCED);
                     }
                 },

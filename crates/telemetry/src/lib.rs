@@ -76,6 +76,12 @@ impl Handle {
         self.writer.flush();
     }
 
+    /// Does what [`flush`](Self::flush) does, for whoever ends the process on a way of its own.
+    pub fn flusher(&self) -> impl Fn() + Send + use<> {
+        let writer = self.writer.clone();
+        move || writer.flush()
+    }
+
     /// Goes on as `config` says: another level, other outputs (opened anew, so that files can be rotated), another
     /// address. All or nothing: after an error everything is as before.
     ///

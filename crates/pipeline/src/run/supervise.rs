@@ -40,7 +40,7 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
     let mut telemetry = telemetry::install(&config.telemetry)?;
     layers::metrics::describe();
     warn_of(&config);
-    let mut signals = signals::listen().map_err(RunError::Signals)?;
+    let mut signals = signals::listen(telemetry.flusher()).map_err(RunError::Signals)?;
     let mut agent = Agent::start(config).await?;
     measure_programs(&agent);
     systemd::notify(&[Notice::Ready, Notice::Status("sampling")]);
