@@ -238,7 +238,7 @@ impl Agent {
     /// If it has written something else than whole lines of profiles.
     #[must_use]
     pub fn file_so_far(&self) -> OtlpFile {
-        OtlpFile::read(&self.setup.file).expect("the agent has written OTLP profiles")
+        OtlpFile::read_if_any(&self.setup.file).expect("the agent has written OTLP profiles")
     }
 
     /// Its process ID.
@@ -283,7 +283,7 @@ impl Agent {
         self.daemon.signal(signal);
         let Ended { status, out, log } = self.daemon.wait();
         Ended { status, out, log: log.clone() }.assert_code(0);
-        let file = OtlpFile::read(&self.setup.file).expect("the agent has written OTLP profiles");
+        let file = OtlpFile::read_if_any(&self.setup.file).expect("the agent has written OTLP profiles");
         Outcome { file, log, setup: self.setup }
     }
 

@@ -67,6 +67,15 @@ impl Daemon {
         self.log.wait_for(text, PATIENCE).unwrap_or_else(|| panic!("{} has not logged {text:?}", self.name))
     }
 
+    /// Waits until its log has `count` lines that hold `text`.
+    ///
+    /// # Panics
+    /// If they do not come.
+    pub fn wait_for_logs(&self, text: &str, count: usize) {
+        let last = self.log.wait_for_nth(text, count, PATIENCE);
+        assert!(last.is_some(), "{} has not logged {text:?} {count} times", self.name);
+    }
+
     /// Sends it `signal`.
     ///
     /// # Panics

@@ -44,6 +44,19 @@ impl OtlpFile {
         Self::parse(&text)
     }
 
+    /// The file at `path`, or one without requests: an exporter opens its file for the first window.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for a file that is not there.
+    pub fn read_if_any(path: &Path) -> Result<Self, ReadError> {
+        match Self::read(path) {
+            Err(ReadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self { requests: Vec::new() })
+            }
+            result => result,
+        }
+    }
+
     /// The file with this content. A last line without an end is a line like any other: a writer
     /// that was cut off leaves one that does not parse.
     ///
