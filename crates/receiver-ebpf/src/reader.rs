@@ -97,7 +97,7 @@ impl Reader {
     fn rest(&mut self, events: usize) {
         let (mut shortest, mut left) = (self.pace.shortest(), self.pace.after(events));
         loop {
-            let step = left.min(sampler::LOOK_WITHIN);
+            let step = left.min(sampler::LOOK_EVERY);
             let end = rest(&self.waker, &self.wakeups, shortest.min(step), step);
             self.follow_cpus();
             if end == End::Record {

@@ -13,9 +13,7 @@ use crate::loader::Programs;
 use crate::roster::{CpuTicks, Roster};
 
 /// How often to look for CPUs that have come or gone, at most.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Within what time whoever calls [`Sampler::follow`] does so again: a CPU is sampled within a second after it has come.
-pub(crate) const LOOK_WITHIN: Duration = Duration::from_millis(800);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often to add up what CPUs without a timer have missed: the kernel's own figures come in steps of 10 ms.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
