@@ -115,6 +115,8 @@ impl Table {
             series.recent += more.cpu;
             series.grown = series.grown.max(now);
         } else if self.series.len() < self.max_series {
+            // Who has a series is no candidate for one: it would take the place of its own, with what that has counted.
+            self.candidates.remove(&who);
             self.series.insert(Arc::new(who), Series::new(more, now));
         } else {
             self.other.add(more);
@@ -150,12 +152,13 @@ impl Table {
     /// Gives series to those in `other` that use most, and to room that has become free.
     fn compare(&mut self, now: KTime) {
         let mut candidates: Vec<_> = self.candidates.drain().collect();
-        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.1));
+        // By name where they have used alike, so that the outcome does not depend on the order of a hash table.
+        candidates.sort_unstable_by(|(a, used_by_a), (b, used_by_b)| (used_by_b, a).cmp(&(used_by_a, b)));
         let in_series: Duration = self.series.values().map(|series| series.recent).sum();
         let all = candidates.iter().map(|(_, recent)| *recent).sum::<Duration>() + in_series;
         let mut least: Vec<_> =
             self.series.iter().map(|(who, series)| (series.recent, Arc::clone(who))).collect();
-        least.sort_unstable_by_key(|series| series.0);
+        least.sort_unstable();
         for ((who, used), (recent, weak)) in candidates.into_iter().zip(least) {
             if used < all / LEAST_SHARE || used <= recent * 2 {
                 break;
@@ -297,6 +300,21 @@ mod tests {
         }
         let kept: Vec<_> = table.scrape().series.into_iter().map(|(who, _)| who.name.to_string()).collect();
         assert_eq!(kept, ["0", "1"]);
+    }
+
+    /// It was counted in `other` first, and found room before the next comparison.
+    #[test]
+    fn who_has_got_room_is_not_replaced_by_its_own_series() {
+        let (mut table, mut prometheus) = (Table::new(2, EXPIRATION), Prometheus::default());
+        table.count(who(0), one(Duration::from_nanos(1)), at(0));
+        table.count(who(1), one(Duration::from_nanos(1)), at(56));
+        table.advance(at(295), UnixNanos::default());
+        table.count(who(2), one(Duration::from_nanos(10)), at(295));
+        table.advance(at(300), UnixNanos::default());
+        table.count(who(2), one(Duration::from_nanos(100)), at(300));
+        table.advance(at(340), UnixNanos::default());
+        (0..2).for_each(|_| prometheus.scrape(&mut table));
+        assert_eq!(sum(&table.scrape()), Totals { samples: 4, cpu: Duration::from_nanos(112) });
     }
 
     #[test]
