@@ -7,7 +7,7 @@ use crate::daemon::PATIENCE;
 
 /// What a server answered.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     /// Status, such as 200.
     pub status: u16,
     /// Status line and headers.
@@ -20,7 +20,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// If the server cannot be reached, or does not answer in HTTP.
-pub fn get(port: u16, path: &str) -> io::Result<Answer> {
+pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     // HTTP/1.0, so that the answer is neither chunked nor kept open.
@@ -30,7 +30,7 @@ pub fn get(port: u16, path: &str) -> io::Result<Answer> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(head.to_owned()))?;
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    Ok(HttpResponse { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 /// `text` as part of a query.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 /// What a process has printed to one stream so far.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Shared>);
+pub struct Lines(Arc<PrintedLines>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PrintedLines {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -80,6 +80,6 @@ impl Lines {
     }
 }
 
-fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+fn lock(shared: &PrintedLines) -> MutexGuard<'_, State> {
     shared.state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn a_snapshot_shows_what_has_passed_and_how_far_behind_it_is() {
         let (board, receiver, exporter) = board();
-        receiver.passed_at(7, Watermark::before(second(109)), second(109));
-        receiver.passed_at(3, Watermark::before(second(110)), second(110));
-        exporter.acknowledged(Watermark::before(second(105)));
+        receiver.forwarded_at(7, Watermark::before(second(109)), second(109));
+        receiver.forwarded_at(3, Watermark::before(second(110)), second(110));
+        exporter.acked(Watermark::before(second(105)));
         exporter.queue(Queue { used_bytes: 5, capacity_bytes: 9 });
         exporter.dropped(2);
         exporter.status().failed(&"no route");
@@ -130,8 +130,8 @@ mod tests {
         assert_eq!((first.kind, &*first.id, first.batches, first.samples), (Kind::Receiver, "ebpf", 2, 10));
         assert_eq!(first.samples_per_second, 10.0 / 3.0);
         assert_eq!((first.idle, first.queue), (Duration::from_secs(2), None));
-        assert_eq!((first.watermark_lag, first.acknowledged_lag), (Some(Duration::from_secs(2)), None));
-        let lags = (last.watermark_lag, last.acknowledged_lag);
+        assert_eq!((first.watermark_lag, first.acked_lag), (Some(Duration::from_secs(2)), None));
+        let lags = (last.watermark_lag, last.acked_lag);
         assert_eq!(
             lags,
             (Some(Duration::from_secs(12)), Some(Duration::from_secs(7))),
@@ -155,16 +155,16 @@ mod tests {
             reason(&board, second(131)).as_deref(),
             Some("receiver ebpf has passed nothing on for 31s")
         );
-        receiver.passed_at(1, Watermark::before(second(130)), second(131));
-        exporter.passed_at(1, Watermark::before(second(100)), second(131));
+        receiver.forwarded_at(1, Watermark::before(second(130)), second(131));
+        exporter.forwarded_at(1, Watermark::before(second(100)), second(131));
         assert_eq!(reason(&board, second(160)), None);
-        receiver.passed_at(1, Watermark::before(second(160)), second(161));
+        receiver.forwarded_at(1, Watermark::before(second(160)), second(161));
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind"));
         exporter.status().failed(&"no route");
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind: no route"));
         exporter.status().succeeded();
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind"));
-        exporter.passed_at(0, Watermark::END, second(161));
+        exporter.forwarded_at(0, Watermark::END, second(161));
         assert_eq!(reason(&board, second(161)), None, "what has ended is not behind");
         board.enter(Phase::Stopping);
         assert_eq!(reason(&board, second(161)).as_deref(), Some("the agent is stopping"));

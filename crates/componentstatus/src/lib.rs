@@ -2,7 +2,7 @@
 //! or judges it (health check, pages, watchdog). The Collector's `componentstatus`.
 //!
 //! ```text
-//! receiver --> [Stage::passed] --> processor --> [passed] --> fan-out [queue, dropped] --> exporter [passed, acknowledged]
+//! receiver --> [Stage::forwarded] --> processor --> [forwarded] --> fan-out [queue, dropped] --> exporter [forwarded, acked]
 //!                                       Board::snapshot() -> Vec<StageView>      Board::readiness() -> Readiness
 //! ```
 //!

@@ -43,11 +43,11 @@ pub struct Stage {
     samples: AtomicU64,
     dropped: AtomicU64,
     /// Watermark of the last batch that passed, nanoseconds; 0 before the first.
-    passed: AtomicU64,
+    forwarded: AtomicU64,
     /// When that was.
-    passed_at: AtomicU64,
+    forwarded_at: AtomicU64,
     /// Highest watermark that the stage has answered with; 0 before the first.
-    acknowledged: AtomicU64,
+    acked: AtomicU64,
     queue_used: AtomicU64,
     /// 0 if the stage has no queue.
     queue_capacity: AtomicU64,
@@ -75,7 +75,7 @@ pub struct StageView {
     pub pipelines: Vec<String>,
     /// Batches that have passed.
     pub batches: u64,
-    /// Samples that have passed: of a receiver and a processor, that it passed on; of an exporter, that it took.
+    /// Samples that it has forwarded: of a receiver and a processor, that it passed on; of an exporter, that it took.
     pub samples: u64,
     /// Samples a second, over the last ten seconds.
     pub samples_per_second: f64,
@@ -90,7 +90,7 @@ pub struct StageView {
     pub watermark_lag: Option<Duration>,
     /// How far the watermark that it has answered with is behind now: an exporter is done with everything before
     /// it. Up to a window more than the other is normal. `None` before the first answer, and at the end.
-    pub acknowledged_lag: Option<Duration>,
+    pub acked_lag: Option<Duration>,
     /// The last failure, if there was one.
     pub last_failure: Option<Failure>,
 }
@@ -111,9 +111,9 @@ impl Stage {
             batches: AtomicU64::new(0),
             samples: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            passed: AtomicU64::new(0),
-            passed_at: AtomicU64::new(0),
-            acknowledged: AtomicU64::new(0),
+            forwarded: AtomicU64::new(0),
+            forwarded_at: AtomicU64::new(0),
+            acked: AtomicU64::new(0),
             queue_used: AtomicU64::new(0),
             queue_capacity: AtomicU64::new(0),
             rate: Mutex::default(),
@@ -122,21 +122,21 @@ impl Stage {
     }
 
     /// A batch of so many samples has passed, with this watermark.
-    pub fn passed(&self, samples: u64, watermark: Watermark) {
-        self.passed_at(samples, watermark, now());
+    pub fn forwarded(&self, samples: u64, watermark: Watermark) {
+        self.forwarded_at(samples, watermark, now());
     }
 
-    pub(crate) fn passed_at(&self, samples: u64, watermark: Watermark, now: KTime) {
+    pub(crate) fn forwarded_at(&self, samples: u64, watermark: Watermark, now: KTime) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.samples.fetch_add(samples, Ordering::Relaxed);
-        self.passed.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
-        self.passed_at.store(now.as_nanos(), Ordering::Relaxed);
+        self.forwarded.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
+        self.forwarded_at.store(now.as_nanos(), Ordering::Relaxed);
         self.rate.lock().unwrap_or_else(PoisonError::into_inner).add(samples, now);
     }
 
     /// The stage has answered with this watermark.
-    pub fn acknowledged(&self, watermark: Watermark) {
-        self.acknowledged.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
+    pub fn acked(&self, watermark: Watermark) {
+        self.acked.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
     }
 
     /// The stage's queue is filled so far.
@@ -174,10 +174,10 @@ impl Stage {
         let load = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let watermark = |of: &AtomicU64| Watermark::before(KTime::from_nanos(load(of)));
         let lag = |mark: Watermark| (mark != Watermark::END).then(|| now.saturating_since(mark.at()));
-        let passed = Some(watermark(&self.passed)).filter(|mark| *mark != Watermark::NONE);
-        let acknowledged = Some(watermark(&self.acknowledged)).filter(|mark| *mark != Watermark::NONE);
+        let forwarded = Some(watermark(&self.forwarded)).filter(|mark| *mark != Watermark::NONE);
+        let acked = Some(watermark(&self.acked)).filter(|mark| *mark != Watermark::NONE);
         let queue = Queue { used_bytes: load(&self.queue_used), capacity_bytes: load(&self.queue_capacity) };
-        let last = KTime::from_nanos(load(&self.passed_at)).max(self.since);
+        let last = KTime::from_nanos(load(&self.forwarded_at)).max(self.since);
         StageView {
             kind: self.kind,
             id: self.id.clone(),
@@ -188,8 +188,8 @@ impl Stage {
             dropped: load(&self.dropped),
             queue: (queue.capacity_bytes > 0).then_some(queue),
             idle: now.saturating_since(last),
-            watermark_lag: lag(passed.unwrap_or(Watermark::before(self.since))),
-            acknowledged_lag: acknowledged.and_then(lag),
+            watermark_lag: lag(forwarded.unwrap_or(Watermark::before(self.since))),
+            acked_lag: acked.and_then(lag),
             last_failure: self.status.last_failure(),
         }
     }

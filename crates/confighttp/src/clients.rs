@@ -56,7 +56,7 @@ impl Clients {
         let cut = cut.child_token();
         let moved = all.tick();
         all.clients.insert(number, Client { peer, moved, cut: cut.clone() });
-        Watched { place: Arc::new(Place { number, all: self.all.clone() }), cut }
+        Watched { slot: Arc::new(ClientSlot { number, all: self.all.clone() }), cut }
     }
 }
 
@@ -80,7 +80,7 @@ impl All {
 /// One client's place, free once this and its stream are gone.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    place: Arc<Place>,
+    slot: Arc<ClientSlot>,
     cut: CancellationToken,
 }
 
@@ -92,17 +92,17 @@ impl Watched {
 
     /// The stream, whose bytes count as moves.
     pub(crate) fn watch(&self, stream: TcpStream) -> WatchedStream {
-        WatchedStream { stream, place: self.place.clone() }
+        WatchedStream { stream, slot: self.slot.clone() }
     }
 }
 
 #[derive(Debug)]
-struct Place {
+struct ClientSlot {
     number: u64,
     all: Arc<Mutex<All>>,
 }
 
-impl Place {
+impl ClientSlot {
     fn moved(&self) {
         let mut all = lock(&self.all);
         let now = all.tick();
@@ -112,7 +112,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientSlot {
     fn drop(&mut self) {
         lock(&self.all).clients.remove(&self.number);
     }
@@ -127,7 +127,7 @@ fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
 #[derive(Debug)]
 pub(crate) struct WatchedStream {
     stream: TcpStream,
-    place: Arc<Place>,
+    slot: Arc<ClientSlot>,
 }
 
 impl AsyncRead for WatchedStream {
@@ -137,7 +137,7 @@ impl AsyncRead for WatchedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.place.moved();
+        self.slot.moved();
         Poll::Ready(Ok(()))
     }
 }
@@ -145,7 +145,7 @@ impl AsyncRead for WatchedStream {
 impl AsyncWrite for WatchedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.place.moved();
+        self.slot.moved();
         Poll::Ready(Ok(written))
     }
 
@@ -155,7 +155,7 @@ impl AsyncWrite for WatchedStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
-        self.place.moved();
+        self.slot.moved();
         Poll::Ready(Ok(written))
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let first = clients.admit(other, &cut);
         let second = clients.admit(one, &cut);
         let third = clients.admit(one, &cut);
-        second.place.moved();
+        second.slot.moved();
         let fourth = clients.admit(other, &cut);
         let is_cut = |client: &Watched| client.cut().is_cancelled();
         assert_eq!([&first, &second, &third, &fourth].map(is_cut), [false, false, true, false]);

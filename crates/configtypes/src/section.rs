@@ -25,12 +25,12 @@ mod tests {
     #[serde(default)]
     struct Config {
         #[serde(deserialize_with = "section", skip_serializing_if = "Option::is_none")]
-        batch: Option<Batch>,
+        batch: Option<Inner>,
     }
 
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
     #[serde(default)]
-    struct Batch {
+    struct Inner {
         size: u32,
     }
 
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(off, Config { batch: None });
         assert_eq!(serde_json::to_string(&off).unwrap(), "{}");
         let on: Config = serde_json::from_str(r#"{"batch": {}}"#).unwrap();
-        assert_eq!(on, Config { batch: Some(Batch { size: 0 }) });
+        assert_eq!(on, Config { batch: Some(Inner { size: 0 }) });
         assert_eq!(serde_json::to_string(&on).unwrap(), r#"{"batch":{"size":0}}"#);
     }
 }

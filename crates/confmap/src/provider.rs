@@ -38,10 +38,10 @@ impl CollectorYaml {
         let place = |line| location.place(line, text);
         let document = yaml::parse(text).map_err(|fault| unplaced(fault.message, place(fault.line)))?;
         let faults = document.faults.into_iter().map(|fault| unplaced(fault.message, place(fault.line)));
-        let mut reader = Reader { place: &place, places: Places::new(), path: Vec::new() };
+        let mut builder = ValueBuilder { place: &place, places: Places::new(), path: Vec::new() };
         let dict = match document.root.value {
             Yaml::Scalar(Scalar::Null) => Dict::new(),
-            Yaml::Map(_) => match reader.value(document.root) {
+            Yaml::Map(_) => match builder.value(document.root) {
                 Value::Dict(_, dict) => dict,
                 _ => Dict::new(),
             },
@@ -54,7 +54,7 @@ impl CollectorYaml {
             name: location.to_string(),
             index: 0,
             faults: faults.collect(),
-            places: reader.places,
+            places: builder.places,
             dict,
         })
     }
@@ -76,13 +76,13 @@ impl Provider for CollectorYaml {
 }
 
 /// Turns the YAML tree into figment's values, noting where each stands.
-struct Reader<'a> {
+struct ValueBuilder<'a> {
     place: &'a dyn Fn(usize) -> String,
     places: Places,
     path: Vec<String>,
 }
 
-impl Reader<'_> {
+impl ValueBuilder<'_> {
     fn value(&mut self, node: Node) -> Value {
         match node.value {
             Yaml::Scalar(scalar) => scalar_value(scalar),
@@ -156,8 +156,8 @@ pub(crate) fn null() -> Value {
 /// The value of a YAML tree that stands in the place of a reference: without places, tagged like the reference.
 pub(crate) fn untracked(node: Node, tag: Tag) -> Value {
     let nowhere = |_| String::new();
-    let mut reader = Reader { place: &nowhere, places: Places::new(), path: Vec::new() };
-    let mut value = reader.value(node);
+    let mut builder = ValueBuilder { place: &nowhere, places: Places::new(), path: Vec::new() };
+    let mut value = builder.value(node);
     retag(&mut value, tag);
     value
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
+use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
 use pdata::{Batch, Watermark};
 use tower::Service;
 use windows::{Closed, EventWindows};
@@ -36,7 +36,7 @@ struct Output {
 impl DebugExporter {
     /// An exporter that prints to `out`.
     #[must_use]
-    pub fn new(settings: &Settings, config: Config, out: impl Write + Send + 'static) -> Self {
+    pub fn new(settings: &DeliverySettings, config: Config, out: impl Write + Send + 'static) -> Self {
         let output = Output { out: Some(Box::new(out)), metrics: Metrics::of(settings) };
         Self {
             windows: EventWindows::new(config.window),

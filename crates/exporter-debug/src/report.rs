@@ -7,7 +7,7 @@ use pdata::rfc3339;
 use windows::Closed;
 
 use crate::config::{Config, Verbosity};
-use crate::tally::{ImageTally, Tally, Who};
+use crate::tally::{ImageTally, KnownImage, Tally};
 use crate::text::{counted, printable};
 
 /// Places listed for each process.
@@ -117,7 +117,7 @@ impl Report<'_> {
     }
 }
 
-fn process((key, _): &Who, tally: &ImageTally, out: &mut String) -> fmt::Result {
+fn process((key, _): &KnownImage, tally: &ImageTally, out: &mut String) -> fmt::Result {
     let (name, samples) = (printable(&tally.name), counted(tally.samples, "sample"));
     writeln!(out, "pid {} {name}, {samples}", key.process.pid)?;
     let mut leaves: Vec<_> = tally.leaves.iter().collect();

@@ -20,14 +20,14 @@ pub(crate) struct Tally {
     /// What the samples stand for.
     pub(crate) cpu: Duration,
     pub(crate) losses: Losses,
-    pub(crate) images: HashMap<Who, ImageTally>,
+    pub(crate) images: HashMap<KnownImage, ImageTally>,
     /// Distinct samples, as an OTLP profile would have them.
     records: HashSet<Record>,
     verbosity: Verbosity,
 }
 
 /// An image, and whether it is known what it ran.
-pub(crate) type Who = (ImageKey, bool);
+pub(crate) type KnownImage = (ImageKey, bool);
 
 /// Counts of one image.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct ExecutableTally {
 }
 
 /// Image, thread, its name, CPU, and addresses.
-type Record = (Who, Tid, Comm, u32, Box<[Pc]>);
+type Record = (KnownImage, Tid, Comm, u32, Box<[Pc]>);
 
 impl Tally {
     pub(crate) fn new(verbosity: Verbosity, clock: ClockOffset) -> Self {
@@ -85,7 +85,7 @@ impl Tally {
     }
 
     /// Counts by image, most samples first.
-    pub(crate) fn images(&self) -> Vec<(&Who, &ImageTally)> {
+    pub(crate) fn images(&self) -> Vec<(&KnownImage, &ImageTally)> {
         let mut images: Vec<_> = self.images.iter().collect();
         images.sort_by_key(|&(who, tally)| (std::cmp::Reverse(tally.samples), who));
         images
@@ -126,7 +126,7 @@ impl Gather for Tally {
 fn name(sample: &Sample) -> String {
     match sample.image.as_ref().map(Arc::as_ref) {
         None => sample.unresolved_name(),
-        Some(Image { kind: ImageKind::Kernel(comm), .. }) => format!("[{comm}]"),
+        Some(Image { kind: kind @ ImageKind::Kernel(_), .. }) => kind.name().into_owned(),
         Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
             let path = executable.path.display();
             match executable.state {

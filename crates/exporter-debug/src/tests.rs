@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use exporterhelper::Settings;
+use exporterhelper::DeliverySettings;
 use pdata::*;
 use tower::{Service, ServiceExt};
 
@@ -86,9 +86,9 @@ fn events() -> Vec<Event> {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Shared {
+impl Write for SharedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -99,9 +99,9 @@ impl Write for Shared {
 }
 
 async fn printed(verbosity: Verbosity, top: usize, events: Vec<Event>) -> String {
-    let out = Shared::default();
+    let out = SharedOutput::default();
     let config = Config { verbosity, top, ..Config::default() };
-    let mut exporter = DebugExporter::new(&Settings::new("debug"), config, out.clone());
+    let mut exporter = DebugExporter::new(&DeliverySettings::new("debug"), config, out.clone());
     let watermark = Watermark::before(KTime::from_nanos(5_000_000_000));
     let answer = exporter.ready().await.unwrap().call(batch(events, watermark)).await.unwrap();
     assert_eq!(answer, watermark, "printed before it is answered");
@@ -184,7 +184,7 @@ impl Write for Gone {
 async fn a_reader_that_is_gone_is_tried_once_and_the_stream_goes_on() {
     let writes = Arc::new(Mutex::new(0));
     let mut exporter =
-        DebugExporter::new(&Settings::new("debug"), Config::default(), Gone(Arc::clone(&writes)));
+        DebugExporter::new(&DeliverySettings::new("debug"), Config::default(), Gone(Arc::clone(&writes)));
     for second in [5, 10, 15] {
         let at = KTime::from_nanos(second * 1_000_000_000);
         let frame = Frame::exact(Pc(1), Code::Unknown);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
-use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows};
+use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use otlp_profiles::{DEFAULT_REQUEST_BYTES, ProfilesRequest, Windows};
 use pdata::{Batch, Watermark};
 use tokio::runtime::Handle;
 use tower::Service;
@@ -38,7 +38,7 @@ impl FileExporter {
     ///
     /// # Errors
     /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
-    pub fn open(settings: &Settings, config: Config) -> Result<Self, OpenError> {
+    pub fn open(settings: &DeliverySettings, config: Config) -> Result<Self, OpenError> {
         let path = config.path.clone();
         let failed = |source| OpenError::new(path.clone(), source);
         let template = Template::new(&path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
@@ -124,7 +124,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, request: &Request) {
+    fn write(&mut self, request: &ProfilesRequest) {
         let path = self.path.display();
         match self.output.write(request) {
             Ok(()) => {

@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use pdata::UnixNanos;
 
 use crate::backups::{Backups, rename_to_new};
@@ -62,7 +62,7 @@ impl Output {
     }
 
     /// Writes a request whole or not at all.
-    pub(crate) fn write(&mut self, request: &Request) -> io::Result<()> {
+    pub(crate) fn write(&mut self, request: &ProfilesRequest) -> io::Result<()> {
         let mut buffer = mem::take(&mut self.buffer);
         buffer.clear();
         let result = self.format.write(request, &mut buffer).and_then(|()| {
@@ -94,7 +94,7 @@ impl Output {
         }
     }
 
-    fn write_record(&mut self, request: &Request, record: &[u8]) -> io::Result<()> {
+    fn write_record(&mut self, request: &ProfilesRequest, record: &[u8]) -> io::Result<()> {
         let path = if self.template.has_time() { self.template.path(start(request)?) } else { self.fixed()? };
         if self.current.as_ref().is_none_or(|file| file.path != path || file.opened.is_replaced(&path)) {
             self.switch_to(path.clone())?;
@@ -133,7 +133,7 @@ impl Output {
     }
 
     /// Starts a new file if the next record would make this one too large.
-    fn rotate(&mut self, request: &Request, next: u64) -> io::Result<()> {
+    fn rotate(&mut self, request: &ProfilesRequest, next: u64) -> io::Result<()> {
         let (Some(rotation), Some(file)) = (&self.config.rotation, &self.current) else { return Ok(()) };
         let full = file.length > 0 && file.length.saturating_add(next) > rotation.max_bytes();
         if !full || !file.opened.is_regular() {
@@ -148,7 +148,7 @@ impl Output {
     }
 
     /// Writes a file of its own.
-    fn write_file(&mut self, request: &Request, bytes: &[u8]) -> io::Result<()> {
+    fn write_file(&mut self, request: &ProfilesRequest, bytes: &[u8]) -> io::Result<()> {
         let at = start(request)?;
         let path = self.template.path(at);
         let part = open::part(&path);

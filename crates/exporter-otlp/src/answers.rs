@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exporterhelper::{Delivered, SendError, Settings};
+use exporterhelper::{Delivered, DeliverySettings, SendError};
 use metrics::{Counter, counter, describe_counter};
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
 
@@ -22,7 +22,7 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// Describes the metric and makes it appear with 0.
-    pub(crate) fn new(settings: &Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: &DeliverySettings) -> Arc<Self> {
         describe_counter!(REJECTED, "Profiles of delivered requests that the server says it has rejected.");
         let rejected = counter!(REJECTED, "exporter" => settings.id.to_string());
         Arc::new(Self { exporter: settings.id.clone(), rejected, hinted: AtomicBool::new(false) })

@@ -12,7 +12,7 @@ mod server;
 use std::sync::Arc;
 
 use exporterhelper::{Delivered, SendError};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tower::Service;
 use tower::balance::p2c::Balance;
 use tower::buffer::Buffer;
@@ -26,14 +26,14 @@ use self::server::{Server, Servers};
 const BUFFER: usize = 64;
 
 /// The service that carries a request to one server, by gRPC or HTTP.
-pub(crate) type Transport = BoxCloneService<Request, Delivered, SendError>;
+pub(crate) type Transport = BoxCloneService<ProfilesRequest, Delivered, SendError>;
 
 /// One transport of several, or of one as it is.
 ///
 /// Must be called within a Tokio runtime.
 pub(crate) fn balance<S>(transports: Vec<S>) -> Transport
 where
-    S: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static,
+    S: Service<ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     let mut transports = transports;

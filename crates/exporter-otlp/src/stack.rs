@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use configtypes::ByteSize;
 use exporterhelper::config::{QueueConfig, RetryConfig};
-use exporterhelper::{BatchLayer, Front, QueueLayer, Settings, Stop, TimeoutLayer, retry_layer};
+use exporterhelper::{BatchLayer, DeliverySettings, Front, QueueLayer, Stop, TimeoutLayer, retry_layer};
 use otlp_profiles::Windows;
 use tower::ServiceBuilder;
 
@@ -25,7 +25,7 @@ pub type Exporter = Front;
 /// # Errors
 /// [`ConnectError`] if the configuration does not make sense or files of it cannot be used. An unreachable server is
 /// no error.
-pub fn grpc(settings: &Settings, config: &GrpcConfig) -> Result<Exporter, ConnectError> {
+pub fn grpc(settings: &DeliverySettings, config: &GrpcConfig) -> Result<Exporter, ConnectError> {
     warn_if_unverified(settings, config.tls.insecure_skip_verify);
     let transports = Grpc::all(config, &Answers::new(settings))?;
     Ok(Stack::from(config).over(settings, balance(transports)))
@@ -35,7 +35,7 @@ pub fn grpc(settings: &Settings, config: &GrpcConfig) -> Result<Exporter, Connec
 ///
 /// # Errors
 /// As [`grpc`], also if the environment names a proxy that cannot be used.
-pub fn http(settings: &Settings, config: &HttpConfig) -> Result<Exporter, ConnectError> {
+pub fn http(settings: &DeliverySettings, config: &HttpConfig) -> Result<Exporter, ConnectError> {
     warn_if_unverified(settings, config.tls.insecure_skip_verify);
     let transports = Http::all(config, &Answers::new(settings))?;
     Ok(Stack::from(config).over(settings, balance(transports)))
@@ -53,7 +53,7 @@ struct Stack<'a> {
 
 impl Stack<'_> {
     /// The layers, from what comes in to what goes out.
-    fn over(&self, settings: &Settings, transport: Transport) -> Exporter {
+    fn over(&self, settings: &DeliverySettings, transport: Transport) -> Exporter {
         let max_bytes = self.max_request_size.as_usize();
         let stop = Stop::default();
         let queue = ServiceBuilder::new()
@@ -93,7 +93,7 @@ impl<'a> From<&'a HttpConfig> for Stack<'a> {
     }
 }
 
-fn warn_if_unverified(settings: &Settings, skips: bool) {
+fn warn_if_unverified(settings: &DeliverySettings, skips: bool) {
     if skips {
         let exporter: &Arc<str> = &settings.id;
         tracing::warn!(

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use confighttp::{ListenError, Server};
-use exporterhelper::{AckFuture, Delivery, Metrics, Settings, Stopped};
+use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
 use metrics::Gauge;
 use pdata::{Batch, Comm, Event, ImageKey, Measure, Sample, Watermark};
 use rustc_hash::FxHashMap;
 use tower::Service;
 
 use crate::config::Config;
+use crate::executable_labels::ExecutableLabels;
 use crate::serve::{Page, router};
 use crate::table::{Table, Totals};
-use crate::who::Who;
 
 /// Counts batches as they come, and serves the counters at `/metrics` until the stream ends.
 ///
@@ -34,7 +34,7 @@ impl PrometheusExporter {
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be listened on.
-    pub fn start(settings: &Settings, config: Config) -> Result<Self, ListenError> {
+    pub fn start(settings: &DeliverySettings, config: Config) -> Result<Self, ListenError> {
         let table = Arc::new(Mutex::new(Table::new(config.max_series, config.metric_expiration)));
         let config = Arc::new(config);
         let page = Page { config: Arc::clone(&config), table: Arc::clone(&table) };
@@ -60,7 +60,7 @@ impl PrometheusExporter {
         let (samples, by_image) = by_image(batch);
         if let Some(now) = now {
             for (sample, totals) in by_image {
-                table.count(Who::of(sample), totals, now);
+                table.count(ExecutableLabels::of(sample), totals, now);
             }
         }
         for event in batch.events.iter() {

@@ -2,19 +2,19 @@
 //! exporter for profiles.
 //!
 //! ```text
-//! Batch --> exporter.rs --by image--> who.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
+//! Batch --> exporter.rs --by image--> executable_labels.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
 //! ```
 //!
 //! Start reading at [`PrometheusExporter`]; `table.rs` says how many series there can be and when one ends.
 
 mod config;
+mod executable_labels;
 mod exporter;
 mod labels;
 mod metrics;
 mod serve;
 mod table;
 mod text;
-mod who;
 
 #[cfg(test)]
 mod tests;

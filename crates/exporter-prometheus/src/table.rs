@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pdata::{KTime, LossReason, UnixNanos};
 
-use crate::who::Who;
+use crate::executable_labels::ExecutableLabels;
 
 /// Looking for series that have ended takes a pass over all: this often is often enough for minutes of expiration.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -49,10 +49,10 @@ pub(crate) struct Table {
     max_series: usize,
     expiration: Duration,
     /// Seeded: users choose paths and names.
-    series: HashMap<Arc<Who>, Series>,
+    series: HashMap<Arc<ExecutableLabels>, Series>,
     other: Totals,
     /// What those in `other` have used since the last comparison.
-    candidates: HashMap<Who, Duration>,
+    candidates: HashMap<ExecutableLabels, Duration>,
     losses: BTreeMap<LossReason, u64>,
     looked: KTime,
     compared: KTime,
@@ -85,7 +85,7 @@ impl Series {
 /// The table at one instant, in the order of labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    pub series: Vec<(Arc<Who>, Totals)>,
+    pub series: Vec<(Arc<ExecutableLabels>, Totals)>,
     pub other: Totals,
     /// Every reason there is.
     pub losses: BTreeMap<LossReason, u64>,
@@ -109,7 +109,7 @@ impl Table {
     }
 
     /// An executable has used so much more, as of `now`.
-    pub(crate) fn count(&mut self, who: Who, more: Totals, now: KTime) {
+    pub(crate) fn count(&mut self, who: ExecutableLabels, more: Totals, now: KTime) {
         if let Some(series) = self.series.get_mut(&who) {
             series.totals.add(more);
             series.recent += more.cpu;
@@ -197,8 +197,8 @@ mod tests {
 
     const EXPIRATION: Duration = Duration::from_secs(300);
 
-    fn who(number: u32) -> Who {
-        Who { path: Some(format!("/bin/{number}").into()), name: number.to_string().into() }
+    fn who(number: u32) -> ExecutableLabels {
+        ExecutableLabels { path: Some(format!("/bin/{number}").into()), name: number.to_string().into() }
     }
 
     fn one(cpu: Duration) -> Totals {
@@ -219,9 +219,9 @@ mod tests {
     /// new has not grown; one that is less than before was reset, and has grown from 0.
     #[derive(Default)]
     struct Prometheus {
-        last: BTreeMap<Arc<Who>, Totals>,
+        last: BTreeMap<Arc<ExecutableLabels>, Totals>,
         increase: Totals,
-        of: BTreeMap<Arc<Who>, Duration>,
+        of: BTreeMap<Arc<ExecutableLabels>, Duration>,
         other: Totals,
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confighttp::Endpoint;
-use exporterhelper::Settings;
+use exporterhelper::DeliverySettings;
 use pdata::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,7 +20,7 @@ fn config() -> Config {
 }
 
 fn start(config: Config) -> PrometheusExporter {
-    PrometheusExporter::start(&Settings::new("prometheus"), config).unwrap()
+    PrometheusExporter::start(&DeliverySettings::new("prometheus"), config).unwrap()
 }
 
 /// 2026-08-21T09:30:00Z when the monotonic clock shows 0.
@@ -195,6 +195,6 @@ async fn the_end_is_answered_when_the_port_is_free_for_a_successor() {
     push(&mut successor, everyone(), Watermark::before(at(2))).await;
     let (_, body) = fetch(address, "*/*").await.unwrap();
     assert!(body.contains(r#"name="[kworker/0:1]"} 0.020000000"#), "it counts from 0: {body}");
-    let error = PrometheusExporter::start(&Settings::new("second"), Config { endpoint, ..config() });
+    let error = PrometheusExporter::start(&DeliverySettings::new("second"), Config { endpoint, ..config() });
     assert!(error.unwrap_err().to_string().contains("cannot listen on"));
 }

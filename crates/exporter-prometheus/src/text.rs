@@ -6,9 +6,9 @@ use std::time::Duration;
 use confighttp::Format;
 
 use crate::config::Config;
+use crate::executable_labels::ExecutableLabels;
 use crate::labels::{NAME, PATH, REASON};
 use crate::table::{Snapshot, Totals};
-use crate::who::Who;
 
 /// The text of a snapshot.
 pub(crate) fn render(snapshot: &Snapshot, config: &Config, format: Format) -> String {
@@ -65,10 +65,10 @@ impl Page<'_> {
         for (who, totals) in &snapshot.series {
             self.of(family, who, &value(totals))?;
         }
-        self.of(family, &Who::other(), &value(&snapshot.other))
+        self.of(family, &ExecutableLabels::other(), &value(&snapshot.other))
     }
 
-    fn of(&mut self, family: &str, who: &Who, value: &dyn fmt::Display) -> fmt::Result {
+    fn of(&mut self, family: &str, who: &ExecutableLabels, value: &dyn fmt::Display) -> fmt::Result {
         match &who.path {
             Some(path) => self.line(family, &[(NAME, &who.name), (PATH, path)], value),
             None => self.line(family, &[(NAME, &who.name)], value),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tower::{Layer, Service, ServiceExt as _};
 
 use crate::config::QueueConfig;
@@ -51,9 +51,9 @@ pub struct Sent {
     pub result: Result<Delivered, SendError>,
 }
 
-impl<S> Service<Vec<Request>> for BatchService<S>
+impl<S> Service<Vec<ProfilesRequest>> for BatchService<S>
 where
-    S: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static,
+    S: Service<ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Response = Vec<Sent>;
@@ -64,7 +64,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, group: Vec<Request>) -> Self::Future {
+    fn call(&mut self, group: Vec<ProfilesRequest>) -> Self::Future {
         let (inner, max_bytes) = (self.inner.clone(), self.max_bytes);
         Box::pin(async move {
             let mut sent = Vec::new();
@@ -77,7 +77,7 @@ where
     }
 }
 
-async fn merged(group: Vec<Request>, max_bytes: usize) -> Result<Vec<Request>, SendError> {
+async fn merged(group: Vec<ProfilesRequest>, max_bytes: usize) -> Result<Vec<ProfilesRequest>, SendError> {
     if group.len() < 2 {
         return Ok(group);
     }

@@ -57,14 +57,14 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use otlp_profiles::Request;
+    use otlp_profiles::ProfilesRequest;
     use pdata::{ClockOffset, KTime, Sample, Tid};
     use tokio::sync::mpsc;
     use tower::{Layer as _, ServiceExt as _, service_fn};
 
     use super::*;
     use crate::config::QueueConfig;
-    use crate::{QueueLayer, SendError, Settings, Stop};
+    use crate::{DeliverySettings, QueueLayer, SendError, Stop};
 
     /// A batch with a sample before `until`, in milliseconds.
     fn batch(until: u64) -> Batch {
@@ -80,7 +80,7 @@ mod tests {
         let release = Arc::new(tokio::sync::Semaphore::new(0));
         let server = {
             let release = release.clone();
-            service_fn(move |group: Vec<Request>| {
+            service_fn(move |group: Vec<ProfilesRequest>| {
                 let (taken, release) = (taken.clone(), release.clone());
                 async move {
                     taken.send(group).await.unwrap();
@@ -90,7 +90,7 @@ mod tests {
             })
         };
         let config = QueueConfig { queue_size: 1, ..QueueConfig::default() };
-        let queue = QueueLayer::new(&Settings::new("otlp"), &config, &Stop::default()).layer(server);
+        let queue = QueueLayer::new(&DeliverySettings::new("otlp"), &config, &Stop::default()).layer(server);
         let mut front = Front::new(Windows::new(Duration::from_secs(1), 1 << 20), queue);
         // The first is being sent, so there is no room for the second.
         for until in [10, 20] {
@@ -101,7 +101,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1)).await;
         front.ready().await.unwrap().call(batch(30)).await.unwrap();
         let third = sent.recv().await.unwrap();
-        let tells = |group: &[Request]| {
+        let tells = |group: &[ProfilesRequest]| {
             let needle = LossReason::SampleQueueFull.as_str().as_bytes();
             group.iter().any(|request| request.bytes.windows(needle.len()).any(|bytes| bytes == needle))
         };

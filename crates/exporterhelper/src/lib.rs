@@ -5,11 +5,11 @@
 //!
 //! ```
 //! # use exporterhelper::{config::{QueueConfig, RetryConfig}, *};
-//! # use otlp_profiles::{Request, Windows};
+//! # use otlp_profiles::{ProfilesRequest, Windows};
 //! # use std::time::Duration;
 //! # use tower::{Service, ServiceBuilder};
-//! # fn exporter<T>(settings: &Settings, queue: &QueueConfig, retry: &RetryConfig, windows: Windows, transport: T) -> Front
-//! # where T: Service<Request, Response = Delivered, Error = SendError> + Clone + Send + 'static, T::Future: Send {
+//! # fn exporter<T>(settings: &DeliverySettings, queue: &QueueConfig, retry: &RetryConfig, windows: Windows, transport: T) -> Front
+//! # where T: Service<ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send + 'static, T::Future: Send {
 //! # let (max_request_bytes, timeout) = (3_993_600, Duration::from_secs(5));
 //! let stop = Stop::default();
 //! let queue = ServiceBuilder::new()
@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! The transport is a `Service<otlp_profiles::Request, Response = Delivered, Error = SendError> + Clone + Send`.
+//! The transport is a `Service<otlp_profiles::ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send`.
 
 mod batch;
 pub mod config;
@@ -46,6 +46,6 @@ pub use metrics::Metrics;
 pub use outcome::{Delivered, SendError};
 pub use queue::{Queue, QueueLayer};
 pub use retry::{RetryPolicy, retry_layer};
-pub use settings::Settings;
+pub use settings::DeliverySettings;
 pub use stop::Stop;
 pub use timeout::{Timeout, TimeoutLayer};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use componentstatus::Status;
 use metrics::{Counter, counter, describe_counter};
 
-use crate::Settings;
+use crate::DeliverySettings;
 
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
@@ -22,7 +22,7 @@ pub struct Metrics {
 impl Metrics {
     /// Describes the metrics and makes them appear with 0.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub fn of(settings: &DeliverySettings) -> Self {
         describe_counter!(SENT, "Samples delivered, as the kernel took them.");
         describe_counter!(SEND_FAILED, "Samples given up on because they could not be delivered.");
         let counter = |name| counter!(name, "exporter" => settings.id.to_string());

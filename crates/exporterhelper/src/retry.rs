@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tokio::time::{Instant, sleep};
 use tower::retry::{Policy, RetryLayer};
 use tracing::info;
 
 use crate::config::{QueueConfig, RetryConfig};
-use crate::{Delivered, SendError, Settings, Stop};
+use crate::{Delivered, DeliverySettings, SendError, Stop};
 
 /// Longest that a server may ask us to wait: what asks for years is broken, and the exporter is not to stop for good.
 const MAX_THROTTLE: Duration = Duration::from_secs(600);
@@ -20,7 +20,7 @@ const MAX_THROTTLE: Duration = Duration::from_secs(600);
 /// Tries a request of that queue again by the policy of the exporter's `retry_on_failure`.
 #[must_use]
 pub fn retry_layer(
-    settings: &Settings,
+    settings: &DeliverySettings,
     config: &RetryConfig,
     queue: &QueueConfig,
     stop: &Stop,
@@ -39,7 +39,7 @@ pub struct RetryPolicy {
     config: Arc<RetryConfig>,
     /// Zero for no end.
     max_elapsed_time: Duration,
-    settings: Settings,
+    settings: DeliverySettings,
     stop: Stop,
     /// A number from 0 to 1 by chance.
     chance: fn() -> f64,
@@ -52,7 +52,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    fn new(settings: &Settings, config: &RetryConfig, stop: &Stop) -> Self {
+    fn new(settings: &DeliverySettings, config: &RetryConfig, stop: &Stop) -> Self {
         Self {
             config: Arc::new(config.clone()),
             max_elapsed_time: config.max_elapsed_time(&QueueConfig::default()),
@@ -80,12 +80,12 @@ fn scaled(interval: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
-impl Policy<Request, Delivered, SendError> for RetryPolicy {
+impl Policy<ProfilesRequest, Delivered, SendError> for RetryPolicy {
     type Future = Pin<Box<dyn Future<Output = ()> + Send>>;
 
     fn retry(
         &mut self,
-        _request: &mut Request,
+        _request: &mut ProfilesRequest,
         result: &mut Result<Delivered, SendError>,
     ) -> Option<Self::Future> {
         self.attempts = self.attempts.saturating_add(1);
@@ -110,7 +110,7 @@ impl Policy<Request, Delivered, SendError> for RetryPolicy {
         }))
     }
 
-    fn clone_request(&mut self, request: &Request) -> Option<Request> {
+    fn clone_request(&mut self, request: &ProfilesRequest) -> Option<ProfilesRequest> {
         // Called before each attempt, and before the first one on the policy of all requests.
         if self.attempts == 0 {
             self.started = Instant::now();
@@ -136,7 +136,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn policy(config: RetryConfig, chance: fn() -> f64, stop: &Stop) -> RetryPolicy {
-        RetryPolicy { chance, ..RetryPolicy::new(&Settings::new("otlp"), &config, stop) }
+        RetryPolicy { chance, ..RetryPolicy::new(&DeliverySettings::new("otlp"), &config, stop) }
     }
 
     /// When each attempt was made, in milliseconds, and how it ended, if `answers` is what the server says and its
@@ -149,7 +149,7 @@ mod tests {
         let log = Arc::new(Mutex::new(Vec::new()));
         let server = service_fn({
             let log = log.clone();
-            move |_: Request| {
+            move |_: ProfilesRequest| {
                 let mut log = log.lock().unwrap();
                 let answer = answers.get(log.len()).or(answers.last()).unwrap().clone();
                 log.push(began.elapsed().as_millis());
@@ -162,8 +162,8 @@ mod tests {
         (log, result)
     }
 
-    fn request() -> Request {
-        Request { bytes: b"r".as_slice().into(), samples: 1 }
+    fn request() -> ProfilesRequest {
+        ProfilesRequest { bytes: b"r".as_slice().into(), samples: 1 }
     }
 
     fn unavailable() -> Result<Delivered, SendError> {
@@ -253,7 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_request_has_its_own_time() {
-        let service = service_fn(|_: Request| async { unavailable() });
+        let service = service_fn(|_: ProfilesRequest| async { unavailable() });
         let policy = policy(RetryConfig::default(), || 0.5, &Stop::default());
         let mut service = RetryLayer::new(policy).layer(service);
         for _ in 0..2 {

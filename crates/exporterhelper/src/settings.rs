@@ -7,7 +7,7 @@ use extension_file_storage::FileStorage;
 
 /// What the assembler hands to an exporter's constructor, the Collector's `exporter.Settings`.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// Component id, such as `otlp_grpc/backup`: the label `exporter` in metrics and log lines.
     pub id: Arc<str>,
     /// Where the exporter says how it fares.
@@ -16,8 +16,8 @@ pub struct Settings {
     pub storage: Option<Arc<FileStorage>>,
 }
 
-impl Settings {
-    /// Settings of the exporter with this id; nobody else looks at its status yet, and it has no storage.
+impl DeliverySettings {
+    /// DeliverySettings of the exporter with this id; nobody else looks at its status yet, and it has no storage.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self { id: id.into(), status: Arc::default(), storage: None }

@@ -28,7 +28,7 @@ const COLUMNS: [&str; 10] = [
     "queue",
     "dropped",
     "watermark lag",
-    "acknowledged lag",
+    "acked lag",
     "last error",
 ];
 
@@ -68,7 +68,7 @@ fn row(stage: &StageView) -> [Cell; 10] {
         Cell::Number(queue.unwrap_or_else(|| "-".to_owned())),
         Cell::Number(stage.dropped.to_string()),
         lag(stage.watermark_lag),
-        lag(stage.acknowledged_lag),
+        lag(stage.acked_lag),
         failure.unwrap_or(Cell::Text("-".to_owned())),
     ]
 }
@@ -133,7 +133,7 @@ mod tests {
         let board = Board::default();
         let both = ["profiles".to_owned(), "profiles/b".to_owned()];
         let receiver = board.stage(Kind::Receiver, "ebpf", &both);
-        receiver.passed(7, Watermark::END);
+        receiver.forwarded(7, Watermark::END);
         let exporter = board.stage(Kind::Exporter, "otlp/<b>", &both[1..]);
         exporter.queue(Queue { used_bytes: 2048, capacity_bytes: 4096 });
         exporter.dropped(3);

@@ -17,7 +17,7 @@ use crate::stopwatch::Stopwatch;
 #[derive(Clone, Debug, Default)]
 pub struct InstrumentLayer {
     counters: Vec<Counter>,
-    passed_by: Option<Arc<Stage>>,
+    forwarded_by: Option<Arc<Stage>>,
     pauses: Option<Stopwatch>,
     runs: Option<Stopwatch>,
 }
@@ -39,7 +39,7 @@ impl InstrumentLayer {
     /// Shows on the board that `stage`, the one before, has passed each batch on.
     #[must_use]
     pub fn shows(self, stage: Arc<Stage>) -> Self {
-        Self { passed_by: Some(stage), ..self }
+        Self { forwarded_by: Some(stage), ..self }
     }
 
     /// Has `watch`, that of the processor before, stand still for what follows.
@@ -80,12 +80,12 @@ impl<S: Service<Batch>> Service<Batch> for Instrument<S> {
     }
 
     fn call(&mut self, batch: Batch) -> S::Future {
-        let InstrumentLayer { counters, passed_by, pauses, runs } = &self.notes;
+        let InstrumentLayer { counters, forwarded_by, pauses, runs } = &self.notes;
         // Once, however many want to know.
         let samples = count(batch.samples());
         counters.iter().for_each(|counter| counter.increment(samples));
-        if let Some(stage) = passed_by {
-            stage.passed(samples, batch.watermark);
+        if let Some(stage) = forwarded_by {
+            stage.forwarded(samples, batch.watermark);
         }
         let start = Instant::now();
         let answer = self.inner.call(batch);

@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use otlp_profiles::{DEFAULT_REQUEST_BYTES, Request, Windows, json, merge};
+use otlp_profiles::{DEFAULT_REQUEST_BYTES, ProfilesRequest, Windows, json, merge};
 
 use host::Host;
 
@@ -28,7 +28,7 @@ fn window(c: &mut Criterion) {
         let mut flush = host::batch(&batches.last().unwrap().events);
         flush.events = std::sync::Arc::default();
         flush.flush = true;
-        let mut build = || -> Vec<Request> {
+        let mut build = || -> Vec<ProfilesRequest> {
             for batch in &batches {
                 assert!(windows.push(batch).requests.is_empty());
             }

@@ -87,7 +87,7 @@ pub(crate) struct Line {
 
 /// A location.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct FrameLocation {
     /// Mapping, or 0 for code of no file.
     pub(crate) mapping: i32,
     /// Address in the mapping's terms.
@@ -114,7 +114,7 @@ pub(crate) struct Dictionary {
     pub(crate) attributes: Records<Attribute>,
     pub(crate) functions: Records<Function>,
     pub(crate) mappings: Records<FileMapping>,
-    pub(crate) locations: Records<Place>,
+    pub(crate) locations: Records<FrameLocation>,
     pub(crate) links: Records<SpanLink>,
     pub(crate) stacks: Lists<i32>,
     /// No table of OTLP: lists of attributes.
@@ -125,7 +125,7 @@ pub(crate) struct Dictionary {
     pub(crate) blobs: Lists<u8>,
     /// Tables to be filled anew by [`renumber`](Self::renumber), which happens once before all is forgotten; kept for
     /// their memory.
-    spare: (Records<Place>, Lists<i32>),
+    spare: (Records<FrameLocation>, Lists<i32>),
     /// Kept between calls for its memory.
     scratch: Vec<u8>,
 }
@@ -187,7 +187,7 @@ impl Dictionary {
     /// mapping, and the dictionary to add to. Returns the new number of each stack.
     pub(crate) fn renumber(
         &mut self,
-        mut settled: impl FnMut(Place, FileMapping, &mut Self) -> Place,
+        mut settled: impl FnMut(FrameLocation, FileMapping, &mut Self) -> FrameLocation,
     ) -> Vec<i32> {
         let mappings = std::mem::take(&mut self.mappings);
         let (spare_places, spare_stacks) = std::mem::take(&mut self.spare);
@@ -218,13 +218,13 @@ mod tests {
     #[test]
     fn what_was_renumbered_is_forgotten_too() {
         let mut dictionary = Dictionary::default();
-        let place = dictionary.locations.intern(Place { address: 1, ..Place::default() });
+        let place = dictionary.locations.intern(FrameLocation { address: 1, ..FrameLocation::default() });
         dictionary.stacks.intern(&[place]);
         assert_eq!(dictionary.renumber(|place, _, _| place), [0, 1]);
         dictionary.clear();
         let (places, stacks) = &dictionary.spare;
         assert_eq!((places.as_slice().len(), stacks.len()), (1, 1));
-        let place = dictionary.locations.intern(Place { address: 2, ..Place::default() });
+        let place = dictionary.locations.intern(FrameLocation { address: 2, ..FrameLocation::default() });
         let stack = dictionary.stacks.intern(&[place]);
         assert_eq!(dictionary.renumber(|place, _, _| place), [0, 1]);
         assert_eq!(dictionary.locations.as_slice().len(), 2, "nothing of the time before");

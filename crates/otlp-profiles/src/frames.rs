@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::attributes;
-use crate::dictionary::{Dictionary, Line, Place};
-use crate::mappings::Range;
+use crate::dictionary::{Dictionary, FrameLocation, Line};
+use crate::mappings::EncodedMapping;
 use crate::settle::settle;
 use crate::table::{Lists, clear, entry, recycle};
 
@@ -23,7 +23,7 @@ const UNKNOWN: &str = "[unknown]";
 /// profiler does, and as symbolizers expect, a frame is encoded with [the address to look up](Frame::lookup_pc).
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    ranges: FxHashMap<usize, Range>,
+    ranges: FxHashMap<usize, EncodedMapping>,
     /// Functions by their addresses in memory, which they keep from being used again, and their numbers.
     functions: FxHashMap<usize, (Arc<pdata::Function>, i32)>,
     /// Lines of frames, likewise, and the numbers of their lists.
@@ -96,7 +96,7 @@ impl Frames {
     /// if nothing changes.
     pub(crate) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
         let mut unread = FxHashMap::default();
-        for (file, mappings) in self.ranges.values().filter_map(Range::unread) {
+        for (file, mappings) in self.ranges.values().filter_map(EncodedMapping::unread) {
             for mapping in mappings {
                 // One path can be two files with one mapping: that which is known is told.
                 let known = unread.entry(mapping).or_insert(file);
@@ -122,13 +122,14 @@ impl Frames {
             Code::Kernel => code_of(KERNEL, pc, dictionary),
             Code::Unknown => code_of(UNKNOWN, pc, dictionary),
             Code::Mapped(mapping) => {
-                let range = self.ranges.entry(space).or_insert_with(|| Range::new(mapping, dictionary));
+                let range =
+                    self.ranges.entry(space).or_insert_with(|| EncodedMapping::new(mapping, dictionary));
                 range.place(pc, dictionary)
             }
             Code::Interpreted(function, line) => {
                 let line =
                     self.line(&pdata::Line { function: Arc::clone(function), line: *line }, dictionary);
-                Place { lines: dictionary.lines.intern(&[line]), ..Place::default() }
+                FrameLocation { lines: dictionary.lines.intern(&[line]), ..FrameLocation::default() }
             }
         };
         if let Some(lines) = &frame.lines {
@@ -222,6 +223,6 @@ fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     }
 }
 
-fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
-    Place { address: pc.0, lines: dictionary.named(name), ..Place::default() }
+fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> FrameLocation {
+    FrameLocation { address: pc.0, lines: dictionary.named(name), ..FrameLocation::default() }
 }

@@ -39,7 +39,6 @@ mod wire;
 mod tests;
 
 pub use merge::merge;
-pub use request::Request;
-pub use resource::executable_name;
+pub use request::ProfilesRequest;
 pub use split::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES};
 pub use windows::{Finished, Windows};

@@ -6,7 +6,7 @@ use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
 use smallvec::SmallVec;
 
 use crate::attributes;
-use crate::dictionary::{Dictionary, FileMapping, Place};
+use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
@@ -18,7 +18,7 @@ const VDSO: &str = "[vdso]";
 /// offsets, and so are those of a file that is no ELF file. A file that has not been read when the
 /// mapping is first met counts as such until the window closes, and is settled then.
 #[derive(Debug)]
-pub(crate) struct Range {
+pub(crate) struct EncodedMapping {
     /// Also keeps the mapping's address from being used again while the window is open.
     mapping: Arc<Mapping>,
     target: Target,
@@ -42,7 +42,7 @@ enum Target {
     },
 }
 
-impl Range {
+impl EncodedMapping {
     pub(crate) fn new(mapping: &Arc<Mapping>, dictionary: &mut Dictionary) -> Self {
         let target = match &mapping.backing {
             Backing::File(file) => Target::File {
@@ -70,7 +70,7 @@ impl Range {
     }
 
     /// The location of an address in the range, but for its frame type.
-    pub(crate) fn place(&mut self, pc: Pc, dictionary: &mut Dictionary) -> Place {
+    pub(crate) fn place(&mut self, pc: Pc, dictionary: &mut Dictionary) -> FrameLocation {
         match &mut self.target {
             Target::File { file, read, indices } => {
                 let offset = self.mapping.offset_of(pc);
@@ -83,10 +83,10 @@ impl Range {
                     indices.push((bias, index));
                     index
                 });
-                Place { mapping, address, ..Place::default() }
+                FrameLocation { mapping, address, ..FrameLocation::default() }
             }
             Target::Special { name, base } => {
-                Place { address: pc.0.wrapping_sub(*base), lines: *name, ..Place::default() }
+                FrameLocation { address: pc.0.wrapping_sub(*base), lines: *name, ..FrameLocation::default() }
             }
         }
     }

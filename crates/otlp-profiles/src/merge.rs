@@ -7,8 +7,8 @@ use prost::Message as _;
 use smallvec::SmallVec;
 
 use crate::content::{Content, Profile, Sample, count};
-use crate::dictionary::{Attribute, Dictionary, FileMapping, Function, Line, Place, SpanLink};
-use crate::request::Request;
+use crate::dictionary::{Attribute, Dictionary, FileMapping, FrameLocation, Function, Line, SpanLink};
+use crate::request::ProfilesRequest;
 use crate::split::Splitter;
 
 /// Makes few requests of many, each of at most `max_bytes` as protobuf before compression.
@@ -20,7 +20,7 @@ use crate::split::Splitter;
 /// A request that is none of [`Windows`](crate::Windows)' making, such as one with values that stand for several timestamps or with attributes that refer to
 /// strings, is passed on as it is, after the others.
 #[must_use]
-pub fn merge(requests: &[Request], max_bytes: usize) -> Vec<Request> {
+pub fn merge(requests: &[ProfilesRequest], max_bytes: usize) -> Vec<ProfilesRequest> {
     if let [only] = requests
         && only.bytes.len() <= max_bytes
     {
@@ -42,7 +42,7 @@ pub fn merge(requests: &[Request], max_bytes: usize) -> Vec<Request> {
 
 /// Adds what a request says. `None` if there is something in it that [`Content`] has no place for; part of the request
 /// may then have been added.
-fn add(request: &Request, content: &mut Content) -> Option<()> {
+fn add(request: &ProfilesRequest, content: &mut Content) -> Option<()> {
     let before = content.lens();
     let ExportProfilesServiceRequest { resource_profiles, dictionary } = request.message().ok()?;
     let numbers = Numbers::new(&dictionary?, &mut content.dictionary)?;
@@ -190,7 +190,7 @@ impl Numbers {
             _ => return None,
         };
         let mapping = number(mappings, old.mapping_index)?;
-        Some(into.locations.intern(Place { mapping, address: old.address, lines, frame_type }))
+        Some(into.locations.intern(FrameLocation { mapping, address: old.address, lines, frame_type }))
     }
 }
 

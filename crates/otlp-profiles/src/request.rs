@@ -6,7 +6,7 @@ use prost::{DecodeError, Message as _};
 
 /// A request in wire form, and what it weighs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct ProfilesRequest {
     /// An `ExportProfilesServiceRequest` as protobuf.
     pub bytes: Bytes,
     /// Samples in it as the kernel took them: timestamps, not OTLP's `Sample` records, which merge equal
@@ -14,7 +14,7 @@ pub struct Request {
     pub samples: u64,
 }
 
-impl Request {
+impl ProfilesRequest {
     /// The request as a message, for what is not sent as protobuf.
     ///
     /// # Errors

@@ -1,7 +1,5 @@
 //! Who a profile is of: resource attributes, inline, since not every reader follows references.
 
-use std::borrow::Cow;
-
 use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos, rfc3339};
 
 use crate::attributes;
@@ -14,7 +12,7 @@ const KERNEL_SERVICE: &str = "[kernel]";
 /// Writes the `Resource` of an image.
 pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
     let mut list = Attributes(out);
-    let name = executable_name(&image.kind);
+    let name = image.kind.name();
     let kernel = matches!(image.kind, ImageKind::Kernel(_));
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(image.key, image.created);
@@ -28,7 +26,7 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the `Resource` of an image of which nothing is known but what the sample tells.
+/// Writes the `Resource` of an image of which nothing is known beyond its sample.
 pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
     let mut list = Attributes(out);
     let kernel = sample.running.is_kernel();
@@ -37,18 +35,6 @@ pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>)
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     list.value(attributes::UNRESOLVED, Value::Bool(true));
-}
-
-/// Name of what runs: last part of the executable's path, or a kernel thread's name in brackets.
-#[must_use]
-pub fn executable_name(kind: &ImageKind) -> Cow<'_, str> {
-    match kind {
-        ImageKind::Kernel(comm) => Cow::Owned(format!("[{comm}]")),
-        ImageKind::User { executable, .. } => {
-            let path = &executable.path;
-            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
-        }
-    }
 }
 
 /// Writes attributes of a `Resource`.

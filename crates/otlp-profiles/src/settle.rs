@@ -8,7 +8,7 @@
 use pdata::{FileOffset, MappedFile};
 use rustc_hash::FxHashMap;
 
-use crate::dictionary::{Dictionary, FileMapping, Place};
+use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 use crate::mappings::{bounds, build_ids};
 
 /// Tells every location in the files `unread`, by their provisional mappings, as is known now. Returns
@@ -21,24 +21,29 @@ pub(crate) fn settle(unread: &FxHashMap<i32, &MappedFile>, dictionary: &mut Dict
     }
     Some(dictionary.renumber(|place, mapping, dictionary| match unread.get(&place.mapping) {
         Some(file) => relocate(place, mapping, file, dictionary),
-        None => Place { mapping: dictionary.mappings.intern(mapping), ..place },
+        None => FrameLocation { mapping: dictionary.mappings.intern(mapping), ..place },
     }))
 }
 
 /// A location with a provisional mapping, by what is known of its file now.
-fn relocate(place: Place, mapping: FileMapping, file: &MappedFile, dictionary: &mut Dictionary) -> Place {
+fn relocate(
+    place: FrameLocation,
+    mapping: FileMapping,
+    file: &MappedFile,
+    dictionary: &mut Dictionary,
+) -> FrameLocation {
     let attributes = build_ids(file, true, dictionary);
     if attributes == 0 {
         let lines = match place.lines {
             0 => dictionary.named(&file.path.to_string_lossy()),
             known => known,
         };
-        return Place { mapping: 0, lines, ..place };
+        return FrameLocation { mapping: 0, lines, ..place };
     }
     // Provisionally, addresses are file offsets.
     let address = file.elf_address(FileOffset(place.address)).map_or(place.address, |address| address.0);
     let bias = address.wrapping_sub(place.address);
     let (start, limit) = bounds(mapping.start.wrapping_add(bias), mapping.limit.wrapping_sub(mapping.start));
     let mapping = dictionary.mappings.intern(FileMapping { start, limit, attributes, ..mapping });
-    Place { mapping, address, ..place }
+    FrameLocation { mapping, address, ..place }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::content::{Content, Order, count};
 use crate::encode::encode;
 use crate::part::Part;
-use crate::request::Request;
+use crate::request::ProfilesRequest;
 
 /// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames,
 /// each in a file of its own with the longest path, if that is UTF-8 (what is not takes up to three
@@ -29,7 +29,7 @@ impl Splitter {
     /// is too large alone is split by samples, and a sample by timestamps; the requests then repeat the resource and the
     /// profile's times and attributes. What cannot be split is left too large: one timestamp of one sample; how much
     /// that takes, [`MIN_REQUEST_BYTES`] says.
-    pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<Request> {
+    pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<ProfilesRequest> {
         self.order.sort(content);
         let mut split =
             Split { content, order: &self.order, part: &mut self.part, max_bytes, done: Vec::new() };
@@ -46,7 +46,7 @@ struct Split<'a> {
     order: &'a Order,
     part: &'a mut Part,
     max_bytes: usize,
-    done: Vec<Request>,
+    done: Vec<ProfilesRequest>,
 }
 
 impl Split<'_> {
@@ -117,7 +117,7 @@ impl Split<'_> {
     fn finish(&mut self) {
         if self.part.has_begun() {
             let bytes = encode(self.part, self.content, self.order).into();
-            self.done.push(Request { bytes, samples: self.part.captures() });
+            self.done.push(ProfilesRequest { bytes, samples: self.part.captures() });
             self.part.clear();
         }
     }

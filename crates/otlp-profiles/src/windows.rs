@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::windows::{Closed, EventWindows, Losses};
 use pdata::{Batch, Watermark};
 
-use crate::request::Request;
+use crate::request::ProfilesRequest;
 use crate::split::Splitter;
 use crate::window::Window;
 
@@ -30,7 +30,7 @@ pub struct Windows {
 #[derive(Debug)]
 pub struct Finished {
     /// Requests to send, in order; none if no window has closed.
-    pub requests: Vec<Request>,
+    pub requests: Vec<ProfilesRequest>,
     /// The answer to the batch once they have been sent or given up on.
     pub done: Watermark,
 }
@@ -60,7 +60,7 @@ impl Windows {
         Finished { requests, done }
     }
 
-    fn requests(&mut self, closed: Closed<Window>) -> Vec<Request> {
+    fn requests(&mut self, closed: Closed<Window>) -> Vec<ProfilesRequest> {
         let Closed { from, until, gathered: mut window } = closed;
         let requests = if window.is_empty() {
             self.carried.merge(window.losses());

@@ -1,5 +1,6 @@
 //! What `processor-procinfo` knows of a sample's image.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,20 @@ pub enum ImageKind {
         /// The script, if the executable is the interpreter of one.
         script: Option<Arc<Script>>,
     },
+}
+
+impl ImageKind {
+    /// The image's name: the last part of the executable's path, or a kernel thread's name in brackets.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Kernel(comm) => Cow::Owned(comm.in_brackets()),
+            Self::User { executable, .. } => {
+                let path = &executable.path;
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+            }
+        }
+    }
 }
 
 /// A script that an executable interprets.

@@ -58,6 +58,12 @@ impl Comm {
     pub fn as_bytes(&self) -> &[u8] {
         self.0.split(|&b| b == 0).next().unwrap_or_default()
     }
+
+    /// The name in brackets: how everything names what runs no program.
+    #[must_use]
+    pub fn in_brackets(self) -> String {
+        format!("[{self}]")
+    }
 }
 
 impl fmt::Display for Comm {

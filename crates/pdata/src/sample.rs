@@ -31,10 +31,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The thread's name, as it stands for a process of which nothing is known: in brackets where no program ran.
+    /// The name of a process of which nothing is known: its thread's name, in brackets where no program ran.
     #[must_use]
     pub fn thread_name(&self) -> String {
-        if self.running.is_kernel() { format!("[{}]", self.comm) } else { self.comm.to_string() }
+        if self.running.is_kernel() { self.comm.in_brackets() } else { self.comm.to_string() }
     }
 
     /// What people see in place of an executable when the process is not known: its thread's name, marked as unresolved.

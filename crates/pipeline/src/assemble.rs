@@ -14,7 +14,7 @@ use layers::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
 use layers::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch};
 use tower::Layer as _;
 
-use crate::components::{Host, ProcessorSettings, Stage, stage};
+use crate::components::{BoxedStage, Host, ProcessorSettings, stage};
 use crate::config::Pipeline;
 use crate::run::error::AgentError;
 
@@ -22,7 +22,7 @@ use crate::run::error::AgentError;
 #[derive(Debug)]
 pub(crate) struct Head {
     /// The first stage: the one that a receiver calls.
-    pub(crate) stage: Stage,
+    pub(crate) stage: BoxedStage,
     /// Where the fan-out leads to.
     pub(crate) outlets: Outlets,
 }

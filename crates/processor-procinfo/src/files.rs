@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use pdata::{Backing, Code, MappedFile, Mapping, ProcessKey, Sample};
 use rustc_hash::FxHashMap;
 
-use crate::reader::{FileRequest, Reads, Request};
+use crate::reader::{FileRequest, ReadRequest, Reads};
 
 /// How often a file is tried to be read at most: a lost race is tried again at a later sight, when
 /// another process has the file mapped.
@@ -104,7 +104,7 @@ impl Files {
                 process,
                 range: (mapping.start, mapping.end),
             };
-            if !reads.ask(Request::File(request)) {
+            if !reads.ask(ReadRequest::File(request)) {
                 reading.withdraw();
             }
         }
@@ -145,7 +145,7 @@ mod tests {
         let (mut files, mut asked, file) = (Files::default(), Vec::new(), file("/bin/a"));
         assert_eq!(files.read_unread(&sample(&file), &mut asked), 1);
         files.read_unread(&sample(&file), &mut asked);
-        let [Request::File(request)] = &asked[..] else { panic!("{asked:?}") };
+        let [ReadRequest::File(request)] = &asked[..] else { panic!("{asked:?}") };
         assert_eq!(request.range, (Pc(1), Pc(9)));
     }
 
@@ -159,7 +159,7 @@ mod tests {
             files.read_unread(&sample(&file), &mut asked);
             for request in asked {
                 requests += 1;
-                let Request::File(request) = request else { panic!("{request:?}") };
+                let ReadRequest::File(request) = request else { panic!("{request:?}") };
                 request.reading.finish();
             }
         }

@@ -13,7 +13,7 @@ use tower::{Layer, Service};
 use crate::config::Config;
 use crate::metrics;
 use crate::procfs::source::ProcSource;
-use crate::reader::{Reader, Reads, Request};
+use crate::reader::{ReadRequest, ReaderThread, Reads};
 use crate::tracker::{Repairs, Tracker};
 
 /// Makes services that attribute samples to what ran.
@@ -57,7 +57,7 @@ impl<S> ProcInfo<S> {
     fn new(config: &Config, inner: S) -> Self {
         metrics::describe();
         let reads = ReaderIfAny(
-            Reader::start(ProcSource::new("/proc"))
+            ReaderThread::start(ProcSource::new("/proc"))
                 .inspect_err(|error| {
                     tracing::warn!(%error, "No thread to read files with: samples will have no build IDs from files.");
                 })
@@ -83,7 +83,7 @@ where
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         self.tracker.acknowledge(self.acked.get());
         self.tracker.apply(&mut batch, &mut self.reads);
-        while let Some(answer) = self.reads.0.as_ref().and_then(Reader::answer) {
+        while let Some(answer) = self.reads.0.as_ref().and_then(ReaderThread::answer) {
             self.repairs.push(answer);
         }
         self.repairs.apply(batch.watermark, &mut self.tracker);
@@ -96,10 +96,10 @@ where
 
 /// The reading thread, if the system had one to give. Without it nothing is read, and all else works.
 #[derive(Debug)]
-struct ReaderIfAny(Option<Reader>);
+struct ReaderIfAny(Option<ReaderThread>);
 
 impl Reads for ReaderIfAny {
-    fn ask(&mut self, request: Request) -> bool {
+    fn ask(&mut self, request: ReadRequest) -> bool {
         self.0.as_mut().is_some_and(|reader| reader.ask(request))
     }
 }

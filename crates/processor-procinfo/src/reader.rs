@@ -22,7 +22,7 @@ const ANSWERS: usize = QUEUE;
 
 /// Something to be read.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum ReadRequest {
     /// A file, at first sight.
     File(FileRequest),
     /// A process of which a record was lost.
@@ -62,17 +62,17 @@ pub(crate) struct ProcessAnswer {
 /// Where requests go.
 pub(crate) trait Reads {
     /// Passes a request on; false if it cannot be taken now.
-    fn ask(&mut self, request: Request) -> bool;
+    fn ask(&mut self, request: ReadRequest) -> bool;
 }
 
 /// The reading thread's other end. The thread ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Reader {
-    requests: SyncSender<Request>,
+pub(crate) struct ReaderThread {
+    requests: SyncSender<ReadRequest>,
     answers: Receiver<ProcessAnswer>,
 }
 
-impl Reader {
+impl ReaderThread {
     /// Starts the thread.
     ///
     /// # Errors
@@ -91,27 +91,27 @@ impl Reader {
     }
 }
 
-impl Reads for Reader {
-    fn ask(&mut self, request: Request) -> bool {
+impl Reads for ReaderThread {
+    fn ask(&mut self, request: ReadRequest) -> bool {
         let Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) =
             self.requests.try_send(request)
         else {
             return true;
         };
         match request {
-            Request::File(_) => metrics::file_read("queue_full"),
-            Request::Process(_) => metrics::repair("queue_full"),
+            ReadRequest::File(_) => metrics::file_read("queue_full"),
+            ReadRequest::Process(_) => metrics::repair("queue_full"),
         }
         false
     }
 }
 
-fn serve(source: &ProcSource, asked: &Receiver<Request>, answer: &SyncSender<ProcessAnswer>) {
+fn serve(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &SyncSender<ProcessAnswer>) {
     let mut files = FileReader::default();
     for request in asked {
         match request {
-            Request::File(request) => metrics::file_read(files.read(source, &request).as_str()),
-            Request::Process(request) => {
+            ReadRequest::File(request) => metrics::file_read(files.read(source, &request).as_str()),
+            ReadRequest::Process(request) => {
                 let outcome = source.snapshot(request.image.process, request.tid);
                 let answered = ProcessAnswer { image: request.image, before: now(), outcome };
                 if answer.send(answered).is_err() {
@@ -123,8 +123,8 @@ fn serve(source: &ProcSource, asked: &Receiver<Request>, answer: &SyncSender<Pro
 }
 
 #[cfg(test)]
-impl Reads for Vec<Request> {
-    fn ask(&mut self, request: Request) -> bool {
+impl Reads for Vec<ReadRequest> {
+    fn ask(&mut self, request: ReadRequest) -> bool {
         self.push(request);
         true
     }
@@ -137,7 +137,7 @@ pub(crate) struct Refuse;
 
 #[cfg(test)]
 impl Reads for Refuse {
-    fn ask(&mut self, _request: Request) -> bool {
+    fn ask(&mut self, _request: ReadRequest) -> bool {
         false
     }
 }

@@ -15,9 +15,9 @@ use crate::rest::Waker;
 /// within about one poll; a change of the rate costs each CPU at most the period that was running, which is counted
 /// as missed ticks where the CPU is known to have been busy.
 #[derive(Clone)]
-pub struct Control(Arc<Shared>);
+pub struct Control(Arc<ControlState>);
 
-struct Shared {
+struct ControlState {
     samples_per_second: AtomicU32,
     divisor: AtomicU32,
     flush: AtomicBool,
@@ -29,7 +29,7 @@ impl Control {
     /// A handle for the receiver that will be started from `config`.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(ControlState {
             samples_per_second: AtomicU32::new(within_bounds(config.samples_per_second)),
             divisor: AtomicU32::new(1),
             flush: AtomicBool::new(false),

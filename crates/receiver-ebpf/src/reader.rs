@@ -30,7 +30,7 @@ use crate::statistics::Statistics;
 const SEND_EVERY: Duration = Duration::from_millis(5);
 
 /// Everything the loop reads from.
-pub(crate) struct Reader {
+pub(crate) struct RingReader {
     pub control: Control,
     pub programs: Programs,
     pub sampler: Sampler,
@@ -53,7 +53,7 @@ pub(crate) struct Reader {
     pub most_late: Duration,
 }
 
-impl Reader {
+impl RingReader {
     /// Reads and sends until asked to stop; then stops the sampler, drains, and sends what is left with
     /// [`Watermark::END`]. Ends early if nobody takes the batches.
     pub(crate) fn run(mut self, batches: &mpsc::Sender<Batch>, stop: &AtomicBool) {

@@ -28,7 +28,7 @@ use crate::metrics::{self, Metrics};
 use crate::order::{Orderer, Pending};
 use crate::pace::Pace;
 use crate::preflight;
-use crate::reader::Reader;
+use crate::reader::RingReader;
 use crate::rest::Waker;
 use crate::sampler::Sampler;
 use crate::skipped::Skipped;
@@ -41,7 +41,7 @@ const BATCHES_IN_FLIGHT: usize = 8;
 
 /// A sampler that is running. Dropping it detaches everything.
 pub struct Receiver {
-    reader: Reader,
+    reader: RingReader,
 }
 
 impl Receiver {
@@ -70,7 +70,7 @@ impl Receiver {
         let waker = Waker::new().map_err(StartError::Waker)?;
         control.applied_by(waker.clone());
         let now = clock::now();
-        let reader = Reader {
+        let reader = RingReader {
             control,
             programs,
             sampler,

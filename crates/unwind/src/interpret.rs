@@ -4,7 +4,7 @@ use crate::Machine;
 use crate::cie::Cie;
 use crate::cursor::Cursor;
 use crate::expression::summary;
-use crate::state::{CfaPlace, Place, Registers, State};
+use crate::state::{CfaRule, RegisterRule, Registers, State};
 
 /// How deep `DW_CFA_remember_state` may nest. Compilers nest once.
 const MAX_REMEMBERED: usize = 32;
@@ -41,7 +41,7 @@ impl Program<'_> {
                 // DW_CFA_offset
                 (2, _) => {
                     let offset = cie.factored(instructions.uleb()?)?;
-                    state.place(registers, operand, Place::AtCfa(offset));
+                    state.place(registers, operand, RegisterRule::AtCfa(offset));
                     None
                 }
                 // DW_CFA_restore
@@ -101,7 +101,7 @@ impl Program<'_> {
             0x05 => {
                 let register = instructions.uleb()?;
                 let offset = cie.factored(instructions.uleb()?)?;
-                state.place(registers, register, Place::AtCfa(offset));
+                state.place(registers, register, RegisterRule::AtCfa(offset));
             }
             // DW_CFA_restore_extended
             0x06 => {
@@ -109,14 +109,14 @@ impl Program<'_> {
                 state.restore(registers, register, &cie.initial);
             }
             // DW_CFA_undefined
-            0x07 => state.place(registers, instructions.uleb()?, Place::Undefined),
+            0x07 => state.place(registers, instructions.uleb()?, RegisterRule::Undefined),
             // DW_CFA_same_value
-            0x08 => state.place(registers, instructions.uleb()?, Place::Same),
+            0x08 => state.place(registers, instructions.uleb()?, RegisterRule::Same),
             // DW_CFA_register
             0x09 => {
                 let register = instructions.uleb()?;
                 let other = u16::try_from(instructions.uleb()?).ok()?;
-                state.place(registers, register, Place::Register(other));
+                state.place(registers, register, RegisterRule::Register(other));
             }
             // DW_CFA_remember_state
             0x0a => {
@@ -131,65 +131,65 @@ impl Program<'_> {
             0x0c => {
                 let register = u16::try_from(instructions.uleb()?).ok()?;
                 let offset = instructions.uleb()?.try_into().ok()?;
-                state.cfa = CfaPlace::Register { register, offset };
+                state.cfa = CfaRule::Register { register, offset };
             }
             // DW_CFA_def_cfa_register
             0x0d => {
-                let CfaPlace::Register { register, .. } = &mut state.cfa else { return None };
+                let CfaRule::Register { register, .. } = &mut state.cfa else { return None };
                 *register = u16::try_from(instructions.uleb()?).ok()?;
             }
             // DW_CFA_def_cfa_offset
             0x0e => {
-                let CfaPlace::Register { offset, .. } = &mut state.cfa else { return None };
+                let CfaRule::Register { offset, .. } = &mut state.cfa else { return None };
                 *offset = instructions.uleb()?.try_into().ok()?;
             }
             // DW_CFA_def_cfa_expression
             0x0f => {
                 let length = instructions.uleb()?;
-                state.cfa = CfaPlace::Expression(summary(instructions.take(length)?));
+                state.cfa = CfaRule::Expression(summary(instructions.take(length)?));
             }
             // DW_CFA_expression
             0x10 => {
                 let register = instructions.uleb()?;
                 let length = instructions.uleb()?;
                 let expression = summary(instructions.take(length)?);
-                state.place(registers, register, Place::AtExpression(expression));
+                state.place(registers, register, RegisterRule::AtExpression(expression));
             }
             // DW_CFA_offset_extended_sf
             0x11 => {
                 let register = instructions.uleb()?;
                 let offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
-                state.place(registers, register, Place::AtCfa(offset));
+                state.place(registers, register, RegisterRule::AtCfa(offset));
             }
             // DW_CFA_def_cfa_sf
             0x12 => {
                 let register = u16::try_from(instructions.uleb()?).ok()?;
                 let offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
-                state.cfa = CfaPlace::Register { register, offset };
+                state.cfa = CfaRule::Register { register, offset };
             }
             // DW_CFA_def_cfa_offset_sf
             0x13 => {
-                let CfaPlace::Register { offset, .. } = &mut state.cfa else { return None };
+                let CfaRule::Register { offset, .. } = &mut state.cfa else { return None };
                 *offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
             }
             // DW_CFA_val_offset
             0x14 => {
                 let register = instructions.uleb()?;
                 instructions.uleb()?;
-                state.place(registers, register, Place::Value);
+                state.place(registers, register, RegisterRule::Value);
             }
             // DW_CFA_val_offset_sf
             0x15 => {
                 let register = instructions.uleb()?;
                 instructions.sleb()?;
-                state.place(registers, register, Place::Value);
+                state.place(registers, register, RegisterRule::Value);
             }
             // DW_CFA_val_expression
             0x16 => {
                 let register = instructions.uleb()?;
                 let length = instructions.uleb()?;
                 instructions.take(length)?;
-                state.place(registers, register, Place::Value);
+                state.place(registers, register, RegisterRule::Value);
             }
             // DW_CFA_AARCH64_negate_ra_state_with_pc, DW_CFA_AARCH64_negate_ra_state: whether a return address is
             // signed does not matter, since a walk strips the signature in any case.
@@ -203,7 +203,7 @@ impl Program<'_> {
                 let register = instructions.uleb()?;
                 let offset =
                     i64::try_from(instructions.uleb()?).ok()?.checked_neg()?.checked_mul(cie.data_factor)?;
-                state.place(registers, register, Place::AtCfa(offset));
+                state.place(registers, register, RegisterRule::AtCfa(offset));
             }
             _ => return None,
         }

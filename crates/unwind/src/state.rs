@@ -5,7 +5,7 @@ use crate::{Cfa, Machine, ReturnAddress, Rule, SavedFp};
 
 /// Where the caller's value of a register is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Place {
+pub(crate) enum RegisterRule {
     /// Nothing was said.
     #[default]
     Unspecified,
@@ -20,7 +20,7 @@ pub(crate) enum Place {
 
 /// How the CFA is computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum CfaPlace {
+pub(crate) enum CfaRule {
     #[default]
     Unspecified,
     Register {
@@ -33,11 +33,11 @@ pub(crate) enum CfaPlace {
 /// The part of a row of the unwind table that a walk needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct State {
-    pub(crate) cfa: CfaPlace,
-    pub(crate) fp: Place,
-    pub(crate) ra: Place,
+    pub(crate) cfa: CfaRule,
+    pub(crate) fp: RegisterRule,
+    pub(crate) ra: RegisterRule,
     /// rbx of x86-64.
-    pub(crate) rbx: Place,
+    pub(crate) rbx: RegisterRule,
 }
 
 /// DWARF's numbers of the registers of a machine.
@@ -61,7 +61,7 @@ impl Registers {
 }
 
 impl State {
-    pub(crate) fn place(&mut self, registers: Registers, register: u64, place: Place) {
+    pub(crate) fn place(&mut self, registers: Registers, register: u64, place: RegisterRule) {
         let Ok(register) = u16::try_from(register) else { return };
         if register == registers.fp {
             self.fp = place;
@@ -94,24 +94,24 @@ impl State {
         let registers = Registers::of(machine);
         let mut rule = Rule::default();
         match self.ra {
-            Place::Undefined => return Some(Rule::ROOT),
-            Place::Unspecified if machine == Machine::X86_64 => return Some(Rule::ROOT),
-            Place::AtCfa(offset) => rule.ra_offset = offset.try_into().ok()?,
-            Place::Unspecified | Place::Same if machine == Machine::Aarch64 => {
+            RegisterRule::Undefined => return Some(Rule::ROOT),
+            RegisterRule::Unspecified if machine == Machine::X86_64 => return Some(Rule::ROOT),
+            RegisterRule::AtCfa(offset) => rule.ra_offset = offset.try_into().ok()?,
+            RegisterRule::Unspecified | RegisterRule::Same if machine == Machine::Aarch64 => {
                 rule.ra = ReturnAddress::LinkRegister;
             }
-            Place::Register(register) if register == registers.ra && machine == Machine::Aarch64 => {
+            RegisterRule::Register(register) if register == registers.ra && machine == Machine::Aarch64 => {
                 rule.ra = ReturnAddress::LinkRegister;
             }
-            Place::Register(register) if register <= registers.last => {
+            RegisterRule::Register(register) if register <= registers.last => {
                 rule.ra = ReturnAddress::Register;
                 rule.register = register.try_into().ok()?;
             }
             _ => return None,
         }
         match self.cfa {
-            CfaPlace::Register { register, offset }
-            | CfaPlace::Expression(Summary::Sum { register, offset }) => {
+            CfaRule::Register { register, offset }
+            | CfaRule::Expression(Summary::Sum { register, offset }) => {
                 rule.cfa_offset = offset.try_into().ok()?;
                 if register == registers.sp {
                     rule.cfa = Cfa::Sp;
@@ -124,7 +124,7 @@ impl State {
                     return None;
                 }
             }
-            CfaPlace::Expression(Summary::Deref { register, offset, add }) => {
+            CfaRule::Expression(Summary::Deref { register, offset, add }) => {
                 rule.cfa = match register {
                     _ if register == registers.sp => Cfa::AtSp,
                     _ if register == registers.fp => Cfa::AtFp,
@@ -133,19 +133,19 @@ impl State {
                 rule.cfa_offset = offset.try_into().ok()?;
                 rule.add = add.try_into().ok()?;
             }
-            CfaPlace::Expression(Summary::Plt { threshold }) if machine == Machine::X86_64 => {
+            CfaRule::Expression(Summary::Plt { threshold }) if machine == Machine::X86_64 => {
                 rule.cfa = Cfa::Plt;
                 rule.cfa_offset = threshold.into();
             }
-            CfaPlace::Unspecified | CfaPlace::Expression(_) => return None,
+            CfaRule::Unspecified | CfaRule::Expression(_) => return None,
         }
         match self.fp {
-            Place::Unspecified | Place::Same => {}
-            Place::AtCfa(offset) => {
+            RegisterRule::Unspecified | RegisterRule::Same => {}
+            RegisterRule::AtCfa(offset) => {
                 rule.fp = SavedFp::AtCfa;
                 rule.fp_offset = offset.try_into().ok()?;
             }
-            Place::AtExpression(Summary::Sum { register, offset }) if register == registers.fp => {
+            RegisterRule::AtExpression(Summary::Sum { register, offset }) if register == registers.fp => {
                 rule.fp = SavedFp::AtFp;
                 rule.fp_offset = offset.try_into().ok()?;
             }
@@ -153,8 +153,8 @@ impl State {
         }
         if track {
             rule.kept = match self.rbx {
-                Place::Unspecified | Place::Same => 1,
-                Place::AtCfa(offset) if offset < 0 => offset.try_into().unwrap_or(0),
+                RegisterRule::Unspecified | RegisterRule::Same => 1,
+                RegisterRule::AtCfa(offset) if offset < 0 => offset.try_into().unwrap_or(0),
                 _ => 0,
             };
         }

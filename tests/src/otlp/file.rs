@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::resolved::{BadIndex, Resource, resolve};
 use super::summary::Summary;
-use super::wire::Request;
+use super::wire::JsonRequest;
 
 /// The requests of a file, in its order.
 #[derive(Clone, Debug)]
 pub struct OtlpFile {
     /// One for each line.
-    pub requests: Vec<Request>,
+    pub requests: Vec<JsonRequest>,
 }
 
 /// A file that does not hold OTLP profiles.

@@ -109,7 +109,7 @@ impl Sample {
 ///
 /// # Errors
 /// [`BadIndex`] for the first index that is out of its table.
-pub fn resolve(request: &wire::Request) -> Result<Vec<Resource>, BadIndex> {
+pub fn resolve(request: &wire::JsonRequest) -> Result<Vec<Resource>, BadIndex> {
     let tables = Tables::of(&request.dictionary)?;
     request.resource_profiles.iter().map(|resource| tables.resource(resource)).collect()
 }

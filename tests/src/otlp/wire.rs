@@ -11,7 +11,7 @@ use super::number;
 /// `ExportProfilesServiceRequest`, and `ProfilesData`: one line of a file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Request {
+pub struct JsonRequest {
     /// One for each resource.
     #[serde(default)]
     pub resource_profiles: Vec<ResourceProfiles>,

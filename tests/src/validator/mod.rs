@@ -13,11 +13,11 @@ mod tests;
 pub use rule::{KNOWN_LIMITS, Rule, Violation};
 
 use crate::otlp::OtlpFile;
-use crate::otlp::wire::Request;
+use crate::otlp::wire::JsonRequest;
 
 /// Every rule that `request` breaks, and where; empty if it is valid.
 #[must_use]
-pub fn validate(request: &Request) -> Vec<Violation> {
+pub fn validate(request: &JsonRequest) -> Vec<Violation> {
     let mut check = check::Check::new(&request.dictionary);
     resource::check(&mut check, &request.resource_profiles);
     dictionary::check(&mut check);

@@ -485,7 +485,7 @@ proptest! {
             let mut numbers = numbers(&mut request);
             **which.get_mut(&mut numbers) = json!(index);
         }
-        let request: wire::Request = serde_json::from_value(request).unwrap();
+        let request: wire::JsonRequest = serde_json::from_value(request).unwrap();
         let violations = validate(&request);
         if resolve(&request).is_err() {
             prop_assert!(violations.iter().any(|violation| violation.rule == Rule::IndexInRange));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use self::wire::{Dictionary, Request};
+use self::wire::{Dictionary, JsonRequest};
 
 const TIMER_MISSED: &str = "profile.window.samples.lost.sample_timer_missed";
 
@@ -98,14 +98,14 @@ impl Profiles {
         let mut profiles = Self::default();
         for (index, line) in input.lines().enumerate() {
             let line_number = index + 1;
-            let request: Request = serde_json::from_str(&line?)
+            let request: JsonRequest = serde_json::from_str(&line?)
                 .map_err(|source| ProfilesError::Json { line: line_number, source })?;
             profiles.add(&request).ok_or(ProfilesError::Index { line: line_number })?;
         }
         Ok(profiles)
     }
 
-    fn add(&mut self, request: &Request) -> Option<()> {
+    fn add(&mut self, request: &JsonRequest) -> Option<()> {
         let dictionary = &request.dictionary;
         for resource_profiles in &request.resource_profiles {
             let resource = Arc::new(resource_profiles.resource.read());

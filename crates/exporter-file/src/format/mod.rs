@@ -8,7 +8,7 @@ pub(crate) mod tests;
 
 use std::io;
 
-use otlp_profiles::{Request, json};
+use otlp_profiles::{ProfilesRequest, json};
 use pdata::UnixNanos;
 
 use crate::config::{Compression, Config, Format};
@@ -18,7 +18,7 @@ use crate::frame::{compress, frame};
 ///
 /// # Errors
 /// If the request is no message.
-pub(crate) fn start(request: &Request) -> io::Result<UnixNanos> {
+pub(crate) fn start(request: &ProfilesRequest) -> io::Result<UnixNanos> {
     let message = request.message()?;
     let starts = resolve::profiles(&message.resource_profiles).map(|(_, profile)| profile.time_unix_nano);
     Ok(UnixNanos::from_nanos(starts.max().unwrap_or_default()))
@@ -59,7 +59,7 @@ impl Records {
     ///
     /// # Errors
     /// If the request is no message, or takes more than a record can.
-    pub(crate) fn write(self, request: &Request, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write(self, request: &ProfilesRequest, out: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::JsonLines => {
                 json::write_request(&request.message()?, out);

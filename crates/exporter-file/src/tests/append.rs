@@ -51,7 +51,7 @@ fn a_file_of_another_format_is_not_touched() {
     let (_directory, path) = place("profiles.jsonl");
     fs::write(&path, "{\"resourceProfiles\":[]}\n").unwrap();
     let config = Config { append: true, format: Format::Proto, ..config(&path) };
-    let error = FileExporter::open(&Settings::new("file"), config).unwrap_err().to_string();
+    let error = FileExporter::open(&DeliverySettings::new("file"), config).unwrap_err().to_string();
     assert!(error.ends_with("it holds something of another format, name another file"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"resourceProfiles\":[]}\n");
 }
@@ -61,7 +61,7 @@ fn a_last_line_that_is_none_of_ours_is_not_cut_off() {
     let (_directory, path) = place("notes.txt");
     fs::write(&path, "all that I know").unwrap();
     let config = Config { append: true, ..config(&path) };
-    FileExporter::open(&Settings::new("file"), config).unwrap_err();
+    FileExporter::open(&DeliverySettings::new("file"), config).unwrap_err();
     assert_eq!(fs::read_to_string(&path).unwrap(), "all that I know");
 }
 

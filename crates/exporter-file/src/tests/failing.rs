@@ -13,7 +13,7 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
     let missing = directory.path().join("none/profiles.jsonl");
     for format in [Format::Json, Format::Pprof] {
         let config = Config { format, ..config(&missing) };
-        let error = FileExporter::open(&Settings::new("file"), config).unwrap_err();
+        let error = FileExporter::open(&DeliverySettings::new("file"), config).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -25,7 +25,7 @@ fn a_file_that_cannot_be_opened_is_named_with_what_to_do() {
     }
     for result in [
         FileExporter::check(&config(directory.path())),
-        FileExporter::open(&Settings::new("file"), config(directory.path())).map(drop),
+        FileExporter::open(&DeliverySettings::new("file"), config(directory.path())).map(drop),
     ] {
         let error = result.unwrap_err();
         assert!(error.to_string().ends_with("it is a directory, name a file in it"), "{error}");
@@ -203,7 +203,8 @@ async fn no_link_of_another_user_is_written_through() {
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
     symlink(&victim, shared.join("p.jsonl")).unwrap();
-    let error = FileExporter::open(&Settings::new("file"), config(&shared.join("p.jsonl"))).unwrap_err();
+    let error =
+        FileExporter::open(&DeliverySettings::new("file"), config(&shared.join("p.jsonl"))).unwrap_err();
     assert!(error.to_string().contains("cannot open"), "{error}");
     symlink(&victim, shared.join(".p.pb.gz.part")).unwrap();
     let mut exporter = open(Config { format: Format::Pprof, ..config(&shared.join("p.pb.gz")) });

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporterhelper::Settings;
+use exporterhelper::DeliverySettings;
 use pdata::*;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
@@ -24,7 +24,7 @@ fn config(path: &Path) -> Config {
 
 fn open(config: Config) -> FileExporter {
     assert_eq!(config.validate(), [""; 0]);
-    FileExporter::open(&Settings::new("file"), config).unwrap()
+    FileExporter::open(&DeliverySettings::new("file"), config).unwrap()
 }
 
 /// `count` samples within the second `second`, and the promise that it has passed.

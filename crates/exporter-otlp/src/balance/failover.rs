@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use exporterhelper::{Delivered, SendError};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tower::{BoxError, Service, ServiceExt as _};
 
 use super::server::Servers;
@@ -25,9 +25,9 @@ impl<B> Failover<B> {
     }
 }
 
-impl<B> Service<Request> for Failover<B>
+impl<B> Service<ProfilesRequest> for Failover<B>
 where
-    B: Service<Request, Response = Delivered, Error = BoxError> + Clone + Send + 'static,
+    B: Service<ProfilesRequest, Response = Delivered, Error = BoxError> + Clone + Send + 'static,
     B::Future: Send,
 {
     type Response = Delivered;
@@ -39,7 +39,7 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: ProfilesRequest) -> Self::Future {
         let Self { balance, servers } = self.clone();
         Box::pin(async move {
             let mut reason = "every server has failed a moment ago".to_owned();

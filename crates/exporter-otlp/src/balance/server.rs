@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use exporterhelper::{Delivered, SendError};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 use tower::load::Load;
@@ -106,9 +106,9 @@ impl<S> Load for Server<S> {
     }
 }
 
-impl<S> Service<Request> for Server<S>
+impl<S> Service<ProfilesRequest> for Server<S>
 where
-    S: Service<Request, Response = Delivered, Error = SendError>,
+    S: Service<ProfilesRequest, Response = Delivered, Error = SendError>,
     S::Future: Send + 'static,
 {
     type Response = Delivered;
@@ -127,7 +127,7 @@ where
         self.transport.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: ProfilesRequest) -> Self::Future {
         self.last_turn = self.servers.turns.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let attempt = self.transport.call(request);
         let mut outcome = Outcome::begin(&self.servers, self.index, &self.under_way);

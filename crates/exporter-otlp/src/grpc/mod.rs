@@ -110,7 +110,7 @@ impl Grpc {
     }
 }
 
-impl Service<otlp_profiles::Request> for Grpc {
+impl Service<otlp_profiles::ProfilesRequest> for Grpc {
     type Response = Delivered;
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<Delivered, SendError>> + Send>>;
@@ -119,7 +119,7 @@ impl Service<otlp_profiles::Request> for Grpc {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: otlp_profiles::Request) -> Self::Future {
+    fn call(&mut self, request: otlp_profiles::ProfilesRequest) -> Self::Future {
         Box::pin(self.clone().send(request.bytes))
     }
 }

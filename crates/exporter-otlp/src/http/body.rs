@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use bytes::Bytes;
 use flate2::Compression as Level;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use otlp_profiles::{Request, json};
+use otlp_profiles::{ProfilesRequest, json};
 
 use crate::config::{Encoding, HttpCompression};
 
@@ -44,7 +44,7 @@ impl Body {
     ///
     /// # Errors
     /// If the request is none, which is seen only where it has to be read.
-    pub(super) fn write(self, request: &Request) -> Result<Bytes, String> {
+    pub(super) fn write(self, request: &ProfilesRequest) -> Result<Bytes, String> {
         let plain = match self.encoding {
             Encoding::Proto => request.bytes.clone(),
             Encoding::Json => {

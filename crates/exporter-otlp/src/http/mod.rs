@@ -88,7 +88,7 @@ impl Http {
         Ok(Self { client, target, headers, body, answers: Arc::clone(answers) })
     }
 
-    async fn send(self, request: otlp_profiles::Request) -> Result<Delivered, SendError> {
+    async fn send(self, request: otlp_profiles::ProfilesRequest) -> Result<Delivered, SendError> {
         let body = self.body;
         let permanent = |error| SendError::permanent(format!("cannot write the request: {error}"));
         // Up to some MiB: longer than the runtime's threads should be kept busy.
@@ -118,7 +118,7 @@ impl Http {
     }
 }
 
-impl Service<otlp_profiles::Request> for Http {
+impl Service<otlp_profiles::ProfilesRequest> for Http {
     type Response = Delivered;
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<Delivered, SendError>> + Send>>;
@@ -127,7 +127,7 @@ impl Service<otlp_profiles::Request> for Http {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: otlp_profiles::Request) -> Self::Future {
+    fn call(&mut self, request: otlp_profiles::ProfilesRequest) -> Self::Future {
         Box::pin(self.clone().send(request))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use exporterhelper::{Delivered, SendError, Settings};
+use exporterhelper::{Delivered, DeliverySettings, SendError};
 use tokio::time::Instant;
 use tower::{Service as _, ServiceExt as _, service_fn};
 
@@ -127,7 +127,7 @@ async fn one_that_does_not_answer_is_set_aside_when_the_caller_has_had_enough() 
     let log = Arc::new(Mutex::new(Vec::new()));
     let transport = |index: usize| {
         let log = Arc::clone(&log);
-        service_fn(move |_request: otlp_profiles::Request| {
+        service_fn(move |_request: otlp_profiles::ProfilesRequest| {
             log.lock().unwrap().push(index);
             async move { if index == 0 { std::future::pending().await } else { Ok(Delivered::default()) } }
         })
@@ -163,7 +163,7 @@ async fn a_server_that_dies_costs_no_sample() {
     config.retry_on_failure.enabled = false;
     // One at a time, so that each gets half.
     config.sending_queue.wait_for_result = true;
-    let mut exporter = crate::grpc(&Settings::new("otlp_grpc"), &config).unwrap();
+    let mut exporter = crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap();
     for n in 0..10 {
         if n == 4 {
             runtime.take().unwrap().shutdown_background();
@@ -186,7 +186,7 @@ async fn an_http_server_that_breaks_off_costs_no_sample() {
         ..super::http::config(&breaking)
     };
     let transports =
-        crate::http::Http::all(&config, &crate::answers::Answers::new(&Settings::new("otlp_http")));
+        crate::http::Http::all(&config, &crate::answers::Answers::new(&DeliverySettings::new("otlp_http")));
     let mut transport = balance(transports.unwrap());
     for _ in 0..10 {
         send(&mut transport).await.unwrap();

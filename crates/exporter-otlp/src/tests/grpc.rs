@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exporterhelper::{Delivered, SendError, Settings};
+use exporterhelper::{Delivered, DeliverySettings, SendError};
 use opentelemetry_proto::tonic::collector::profiles::v1development::profiles_service_server::{
     ProfilesService, ProfilesServiceServer,
 };
@@ -30,8 +30,8 @@ use crate::{GrpcCompression, GrpcConfig, Keepalive, TlsConfig};
 /// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
 pub(super) const COLLECTOR_LIMIT: usize = 4 << 20;
 
-type Answer = Result<ExportProfilesServiceResponse, Status>;
-type Respond = Box<dyn FnMut(&ExportProfilesServiceRequest) -> Answer + Send>;
+type ServerResult = Result<ExportProfilesServiceResponse, Status>;
+type Respond = Box<dyn FnMut(&ExportProfilesServiceRequest) -> ServerResult + Send>;
 
 /// A server that notes what it receives.
 #[derive(Clone)]
@@ -41,7 +41,9 @@ pub(super) struct Fake {
 }
 
 impl Fake {
-    pub(super) fn new(respond: impl FnMut(&ExportProfilesServiceRequest) -> Answer + Send + 'static) -> Self {
+    pub(super) fn new(
+        respond: impl FnMut(&ExportProfilesServiceRequest) -> ServerResult + Send + 'static,
+    ) -> Self {
         Self { received: Arc::default(), respond: Arc::new(Mutex::new(Box::new(respond))) }
     }
 
@@ -109,24 +111,24 @@ pub(super) fn config(address: SocketAddr) -> GrpcConfig {
 }
 
 /// A request of this many bytes.
-pub(super) fn request(bytes: usize) -> otlp_profiles::Request {
+pub(super) fn request(bytes: usize) -> otlp_profiles::ProfilesRequest {
     let mut message =
         ExportProfilesServiceRequest { dictionary: Some(Default::default()), ..Default::default() };
     let text = "x".repeat(bytes);
     message.dictionary.as_mut().unwrap().string_table.push(text);
-    otlp_profiles::Request { bytes: message.encode_to_vec().into(), samples: 1 }
+    otlp_profiles::ProfilesRequest { bytes: message.encode_to_vec().into(), samples: 1 }
 }
 
 /// One transport, for this server.
 pub(super) fn transport(config: &GrpcConfig) -> Grpc {
-    Grpc::all(config, &Answers::new(&Settings::new("otlp_grpc"))).unwrap().pop().unwrap()
+    Grpc::all(config, &Answers::new(&DeliverySettings::new("otlp_grpc"))).unwrap().pop().unwrap()
 }
 
 pub(super) async fn send(config: &GrpcConfig) -> Result<Delivered, SendError> {
     transport(config).ready().await.unwrap().call(request(9)).await
 }
 
-fn taken(rejected_profiles: i64, message: &str) -> Answer {
+fn taken(rejected_profiles: i64, message: &str) -> ServerResult {
     let error_message = message.to_owned();
     Ok(ExportProfilesServiceResponse {
         partial_success: Some(ExportProfilesPartialSuccess { rejected_profiles, error_message }),
@@ -153,7 +155,7 @@ async fn table_of_grpc_answers() {
         Err(Status::with_error_details(code, "why", details))
     };
     let says = |code| Err(Status::new(code, "why"));
-    let table: Vec<(Answer, Result<Delivered, SendError>)> = vec![
+    let table: Vec<(ServerResult, Result<Delivered, SendError>)> = vec![
         (Ok(ExportProfilesServiceResponse::default()), delivered(0, "")),
         (taken(0, ""), delivered(0, "")),
         (taken(2, "two are bad"), delivered(2, "two are bad")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exporterhelper::{Delivered, SendError, Settings};
+use exporterhelper::{Delivered, DeliverySettings, SendError};
 use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesPartialSuccess, ExportProfilesServiceResponse,
 };
@@ -25,7 +25,7 @@ pub(super) fn config(rude: &Rude) -> HttpConfig {
 }
 
 pub(super) fn transport(config: &HttpConfig) -> Http {
-    Http::all(config, &Answers::new(&Settings::new("otlp_http"))).unwrap().pop().unwrap()
+    Http::all(config, &Answers::new(&DeliverySettings::new("otlp_http"))).unwrap().pop().unwrap()
 }
 
 pub(super) async fn send(config: &HttpConfig) -> Result<Delivered, SendError> {

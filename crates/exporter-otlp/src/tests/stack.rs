@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exporterhelper::Settings;
+use exporterhelper::DeliverySettings;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesPartialSuccess, ExportProfilesServiceResponse,
@@ -82,7 +82,7 @@ fn by_grpc_samples_are_sent_tried_again_or_given_up_on_and_counted_so() {
         let mut config = grpc::config(address);
         config.sending_queue.wait_for_result = true;
         impatient(&mut config.retry_on_failure);
-        send(crate::grpc(&Settings::new("otlp_grpc"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
+        send(crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
         assert_eq!(fake.count(), 6);
     });
     assert_eq!(counts, [1_011, 100, 2]);
@@ -104,7 +104,7 @@ fn so_they_are_by_http() {
         let mut config = http::config(&rude);
         config.sending_queue.wait_for_result = true;
         impatient(&mut config.retry_on_failure);
-        send(crate::http(&Settings::new("otlp_http"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
+        send(crate::http(&DeliverySettings::new("otlp_http"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
         assert_eq!(rude.requests().len(), 5, "one was reset before it was read");
     });
     assert_eq!(counts, [1_011, 100, 2]);
@@ -118,7 +118,7 @@ fn a_window_larger_than_a_collector_takes_arrives_in_parts() {
         let fake = Fake::collector();
         let (address, _server) = fake.serve(None).await;
         let config = GrpcConfig { timeout: Duration::ZERO, ..grpc::config(address) };
-        send(crate::grpc(&Settings::new("otlp_grpc"), &config).unwrap(), &[SAMPLES]).await;
+        send(crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap(), &[SAMPLES]).await;
         let received = fake.received.lock().unwrap();
         let sizes: Vec<_> = received.iter().map(|(_, request)| request.encoded_len()).collect();
         assert!(sizes.len() >= 2 && sizes.iter().all(|&size| size < COLLECTOR_LIMIT), "{sizes:?}");
@@ -136,7 +136,7 @@ fn a_server_that_comes_late_gets_every_window() {
         drop(listener);
         let mut config = grpc::config(address);
         impatient(&mut config.retry_on_failure);
-        let mut exporter = crate::grpc(&Settings::new("otlp_grpc"), &config).unwrap();
+        let mut exporter = crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap();
         for n in 0..5 {
             // Taken at once, though nobody is there.
             exporter.ready().await.unwrap().call(second(n, 1)).await.unwrap();

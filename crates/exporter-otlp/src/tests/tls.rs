@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use exporterhelper::{SendError, Settings};
+use exporterhelper::{DeliverySettings, SendError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -117,7 +117,8 @@ fn a_server_that_is_not_verified_is_a_loud_warning() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let tls = TlsConfig { insecure_skip_verify: true, ..TlsConfig::default() };
-        crate::grpc(&Settings::new("otlp_grpc/x"), &secure("127.0.0.1:1".parse().unwrap(), tls)).unwrap();
+        crate::grpc(&DeliverySettings::new("otlp_grpc/x"), &secure("127.0.0.1:1".parse().unwrap(), tls))
+            .unwrap();
     });
     let lines = log.lines();
     assert!(
@@ -262,7 +263,7 @@ async fn what_cannot_be_used_is_an_error_at_the_start_that_names_its_key() {
     let authority = Authority::new();
     let connect = |tls| {
         let config = secure("127.0.0.1:1".parse().unwrap(), tls);
-        crate::grpc(&Settings::new("otlp_grpc"), &config).unwrap_err()
+        crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap_err()
     };
     let missing = authority.ca_file().with_file_name("none.pem");
     assert_eq!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use extension_file_storage::{Appended, Client, FileStorage, Handle, Stored, Unavailable};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tokio::time::Instant;
 
 /// A report of the thread that owns the file.
@@ -48,7 +48,7 @@ impl Disk {
     }
 
     /// Has the request written; what has come of it is reported.
-    pub(crate) fn append(&self, key: u64, request: &Request) -> Handle {
+    pub(crate) fn append(&self, key: u64, request: &ProfilesRequest) -> Handle {
         let report = Arc::clone(&self.report);
         self.client.append(request.bytes.clone(), request.samples, move |appended| {
             report(Report::Appended(key, appended));

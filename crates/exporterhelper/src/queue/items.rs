@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
 
 use extension_file_storage::{Appended, Handle, Stored};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use pdata::Watermark;
 use tokio::time::Instant;
 
@@ -20,7 +20,7 @@ const MAX_UNWRITTEN: u64 = 64 << 20;
 struct Item {
     weight: Weight,
     /// `None` if it has to be read from disk.
-    request: Option<Request>,
+    request: Option<ProfilesRequest>,
     /// It is on disk for good.
     is_on_disk: bool,
     /// It came with the end of the stream, and is tried once even if it is on disk.
@@ -59,7 +59,7 @@ pub(crate) struct Taken {
 #[derive(Debug)]
 pub(crate) enum RequestSource {
     /// Here.
-    Memory(Request),
+    Memory(ProfilesRequest),
     /// On disk.
     Disk(Handle),
 }
@@ -107,7 +107,7 @@ pub(crate) struct Items {
     /// Sum of the bytes of those that are not on disk.
     unwritten: u64,
     /// In order, what is to come in when there is room.
-    outside: VecDeque<(Request, LedgerTicket)>,
+    outside: VecDeque<(ProfilesRequest, LedgerTicket)>,
     ledger: Ledger,
     /// Wakes who waits until there is room.
     pub(crate) waker: Option<Waker>,
@@ -142,7 +142,11 @@ impl Items {
     }
 
     /// Takes the requests of a window, whose answer is `done`. Gives those that were refused.
-    pub(crate) fn offer(&mut self, requests: Vec<Request>, done: Watermark) -> Vec<(Request, Refused)> {
+    pub(crate) fn offer(
+        &mut self,
+        requests: Vec<ProfilesRequest>,
+        done: Watermark,
+    ) -> Vec<(ProfilesRequest, Refused)> {
         let tickets = self.ledger.open(requests.len(), done);
         self.has_ended |= done == Watermark::END;
         let mut refused = Vec::new();
@@ -174,7 +178,7 @@ impl Items {
         }
     }
 
-    fn fits(&self, request: &Request) -> Result<(), Refused> {
+    fn fits(&self, request: &ProfilesRequest) -> Result<(), Refused> {
         let weight = Weight::of(request);
         let size = self.size(weight);
         let is_too_large = size > self.capacity || self.disk.is_some() && weight.bytes > self.max_bytes;
@@ -188,7 +192,7 @@ impl Items {
         }
     }
 
-    fn admit(&mut self, request: Request, ticket: Option<LedgerTicket>) {
+    fn admit(&mut self, request: ProfilesRequest, ticket: Option<LedgerTicket>) {
         let key = self.next_key;
         let weight = Weight::of(&request);
         let handle = self.disk.as_ref().map(|disk| disk.append(key, &request));
@@ -238,7 +242,7 @@ impl Items {
     }
 
     /// The disk's word on a request. Gives it if it is there from now on.
-    pub(crate) fn appended(&mut self, key: u64, appended: Appended) -> Option<Request> {
+    pub(crate) fn appended(&mut self, key: u64, appended: Appended) -> Option<ProfilesRequest> {
         let item = self.items.get_mut(&key)?;
         match appended {
             Appended::Durably => {
@@ -323,7 +327,7 @@ impl Items {
 }
 
 impl Weight {
-    fn of(request: &Request) -> Self {
+    fn of(request: &ProfilesRequest) -> Self {
         Self { samples: request.samples, bytes: request.bytes.len() as u64 }
     }
 }

@@ -4,9 +4,9 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 
-use crate::Settings;
+use crate::DeliverySettings;
 use crate::config::QueueConfig;
 
 /// Samples that did not fit into the queue.
@@ -33,7 +33,7 @@ pub(crate) struct QueueMetrics {
 
 impl QueueMetrics {
     /// Describes the metrics and makes them appear.
-    pub(crate) fn new(settings: &Settings, config: &QueueConfig, capacity: u64) -> Self {
+    pub(crate) fn new(settings: &DeliverySettings, config: &QueueConfig, capacity: u64) -> Self {
         describe_counter!(ENQUEUE_FAILED, "Samples dropped since the queue of the exporter was full.");
         describe_gauge!(QUEUE_SIZE, "What the queue of the exporter holds, in units of its sizer.");
         describe_gauge!(QUEUE_CAPACITY, "What the queue of the exporter holds at most.");
@@ -67,7 +67,7 @@ impl QueueMetrics {
     }
 
     /// Notes how large a group of requests is that is about to be sent.
-    pub(crate) fn sending(&self, requests: &[Request]) {
+    pub(crate) fn sending(&self, requests: &[ProfilesRequest]) {
         self.send_size.record(float(requests.iter().map(|request| request.samples).sum()));
         self.send_bytes.record(float(requests.iter().map(|request| request.bytes.len() as u64).sum()));
     }
@@ -105,8 +105,8 @@ mod tests {
     fn the_size_of_what_is_sent_at_once_is_that_of_all_its_requests() {
         let recorder = DebuggingRecorder::new();
         with_local_recorder(&recorder, || {
-            let metrics = QueueMetrics::new(&Settings::new("x"), &QueueConfig::default(), 1);
-            let request = |samples| Request { bytes: vec![0; 100].into(), samples };
+            let metrics = QueueMetrics::new(&DeliverySettings::new("x"), &QueueConfig::default(), 1);
+            let request = |samples| ProfilesRequest { bytes: vec![0; 100].into(), samples };
             metrics.sending(&[request(3), request(4)]);
         });
         let all = recorder.snapshotter().snapshot().into_vec();

@@ -18,7 +18,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use otlp_profiles::{Finished, Request};
+use otlp_profiles::{Finished, ProfilesRequest};
 use pdata::Watermark;
 use tokio::task::JoinHandle;
 use tower::{Layer, Service};
@@ -29,12 +29,12 @@ use self::send::Sender;
 use self::shared::QueueState;
 use crate::batch::Sent;
 use crate::config::QueueConfig;
-use crate::{AckFuture, SendError, Settings, Stop, Stopped};
+use crate::{AckFuture, DeliverySettings, SendError, Stop, Stopped};
 
 /// Puts a queue before a service that sends groups of requests.
 #[derive(Clone, Debug)]
 pub struct QueueLayer {
-    settings: Settings,
+    settings: DeliverySettings,
     config: QueueConfig,
     stop: Stop,
 }
@@ -42,7 +42,7 @@ pub struct QueueLayer {
 impl QueueLayer {
     /// A queue as configured. `stop` is notified when the stream is over.
     #[must_use]
-    pub fn new(settings: &Settings, config: &QueueConfig, stop: &Stop) -> Self {
+    pub fn new(settings: &DeliverySettings, config: &QueueConfig, stop: &Stop) -> Self {
         Self { settings: settings.clone(), config: config.clone(), stop: stop.clone() }
     }
 }
@@ -72,7 +72,7 @@ impl QueueLayer {
 
 impl<S> Layer<S> for QueueLayer
 where
-    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Service = Queue;

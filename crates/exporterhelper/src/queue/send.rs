@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -48,7 +48,7 @@ impl Gather {
 
 impl<S> Sender<S>
 where
-    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     pub(crate) fn new(service: S, shared: Arc<QueueState>, config: &QueueConfig) -> Self {
@@ -96,7 +96,7 @@ async fn next_group(shared: &QueueState, gather: Option<Gather>) -> Option<Vec<T
 
 async fn send<S>(service: S, shared: Arc<QueueState>, group: Vec<Taken>)
 where
-    S: Service<Vec<Request>, Response = Vec<Sent>, Error = SendError>,
+    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError>,
 {
     let _in_flight = shared.gauges.in_flight();
     let mut over = Over { shared: &shared, keys: Vec::with_capacity(group.len()), samples: 0 };

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use extension_file_storage::{Appended, Stored};
-use otlp_profiles::Request;
+use otlp_profiles::ProfilesRequest;
 use pdata::Watermark;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use super::disk::{Disk, Report};
 use super::items::{Items, Refused, RequestSource, Taken};
 use super::metrics::QueueMetrics;
 use crate::config::QueueConfig;
-use crate::{Metrics, Settings};
+use crate::{DeliverySettings, Metrics};
 
 /// Between attempts to read a file that cannot be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ enum Next {
 }
 
 impl QueueState {
-    pub(crate) fn new(settings: &Settings, config: &QueueConfig) -> Self {
+    pub(crate) fn new(settings: &DeliverySettings, config: &QueueConfig) -> Self {
         let items = Items::new(config);
         let gauges = QueueMetrics::new(settings, config, items.capacity());
         Self {
@@ -90,13 +90,13 @@ impl QueueState {
     }
 
     /// Takes a window's requests, whose answer is `done`; counts those that do not fit.
-    pub(crate) fn offer(&self, requests: Vec<Request>, done: Watermark) {
+    pub(crate) fn offer(&self, requests: Vec<ProfilesRequest>, done: Watermark) {
         let refused = self.update(|items| items.offer(requests, done));
         self.work.notify_one();
         self.note_full(&refused);
     }
 
-    fn note_full(&self, refused: &[(Request, Refused)]) {
+    fn note_full(&self, refused: &[(ProfilesRequest, Refused)]) {
         let samples: u64 = refused.iter().map(|(request, _)| request.samples).sum();
         let Some((_, why)) = refused.first() else { return };
         self.gauges.enqueue_failed(samples);
@@ -160,7 +160,7 @@ impl QueueState {
     }
 
     /// The request that was taken. `None` if it has to be left where it is, or is lost, which is then counted.
-    pub(crate) async fn load(&self, taken: &Taken) -> Option<Request> {
+    pub(crate) async fn load(&self, taken: &Taken) -> Option<ProfilesRequest> {
         let handle = match &taken.from {
             RequestSource::Memory(request) => return Some(request.clone()),
             RequestSource::Disk(handle) => *handle,
@@ -168,7 +168,7 @@ impl QueueState {
         loop {
             let reading = self.items().disk.as_ref().map(|disk| disk.read(handle))?;
             match reading.await {
-                Ok(Some(bytes)) => return Some(Request { bytes, samples: taken.samples }),
+                Ok(Some(bytes)) => return Some(ProfilesRequest { bytes, samples: taken.samples }),
                 Ok(None) => {
                     self.metrics.send_failed(taken.samples, &"lost on disk");
                     self.finish(taken.key);
@@ -282,7 +282,7 @@ impl QueueState {
 }
 
 /// Start of the request's first profile, nanoseconds since 1970: what tells it from others in a log.
-fn start(request: &Request) -> u64 {
+fn start(request: &ProfilesRequest) -> u64 {
     let message = request.message().unwrap_or_default();
     let scopes = message.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);
     scopes.flat_map(|scope| &scope.profiles).map(|profile| profile.time_unix_nano).next().unwrap_or(0)

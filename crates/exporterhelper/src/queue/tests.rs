@@ -19,13 +19,13 @@ use crate::config::{BatchConfig, Sizer};
 /// Long enough for every task to do all it can, far shorter than any bound.
 const SETTLE: Duration = Duration::from_millis(1);
 
-type Sending = (Vec<Request>, oneshot::Sender<Result<Delivered, SendError>>);
+type Sending = (Vec<ProfilesRequest>, oneshot::Sender<Result<Delivered, SendError>>);
 
 /// What the queue sends by.
 #[derive(Clone, Debug)]
 struct Server(mpsc::Sender<Sending>);
 
-impl Service<Vec<Request>> for Server {
+impl Service<Vec<ProfilesRequest>> for Server {
     type Response = Vec<Sent>;
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<Vec<Sent>, SendError>> + Send>>;
@@ -34,7 +34,7 @@ impl Service<Vec<Request>> for Server {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, group: Vec<Request>) -> Self::Future {
+    fn call(&mut self, group: Vec<ProfilesRequest>) -> Self::Future {
         let server = self.0.clone();
         Box::pin(async move {
             let samples = group.iter().map(|request| request.samples).sum();
@@ -55,10 +55,10 @@ struct Rig {
 
 impl Rig {
     fn new(config: &QueueConfig) -> Self {
-        Self::over(config, &Settings::new("otlp"))
+        Self::over(config, &DeliverySettings::new("otlp"))
     }
 
-    fn over(config: &QueueConfig, settings: &Settings) -> Self {
+    fn over(config: &QueueConfig, settings: &DeliverySettings) -> Self {
         let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
         let _recorder = ::metrics::set_default_local_recorder(recorder);
         let (sender, server) = mpsc::channel(100);
@@ -109,7 +109,7 @@ fn before(nanos: u64) -> Watermark {
 }
 
 fn finished(done: Watermark, samples: &[u64]) -> Finished {
-    let request = |&samples: &u64| Request { bytes: vec![7; 10].into(), samples };
+    let request = |&samples: &u64| ProfilesRequest { bytes: vec![7; 10].into(), samples };
     Finished { requests: samples.iter().map(request).collect(), done }
 }
 
@@ -319,7 +319,7 @@ async fn a_stalled_server_does_not_hold_up_what_feeds_it() {
 fn the_last_window_is_not_overlooked_whenever_the_end_comes() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for round in 0..30_000_u32 {
-        let shared = shared::QueueState::new(&Settings::new("otlp"), &QueueConfig::default());
+        let shared = shared::QueueState::new(&DeliverySettings::new("otlp"), &QueueConfig::default());
         let start = std::sync::Barrier::new(2);
         let overlooked = std::thread::scope(|scope| {
             scope.spawn(|| {

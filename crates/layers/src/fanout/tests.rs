@@ -87,7 +87,7 @@ impl Rig {
     }
 
     /// What an empty batch is answered: what has been acknowledged so far.
-    async fn acknowledged(&mut self, at: u64) -> Watermark {
+    async fn acked(&mut self, at: u64) -> Watermark {
         self.call(batch(before(at), 0)).await
     }
 
@@ -130,7 +130,7 @@ async fn every_exporter_gets_every_batch_and_the_answer_is_the_least_of_theirs()
     assert_eq!(answer(&mut rig.a, before(10)).await.samples().count(), 3);
     assert_eq!(answer(&mut rig.b, before(4)).await.samples().count(), 3);
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(20).await, before(4));
+    assert_eq!(rig.acked(20).await, before(4));
     assert_eq!(rig.counters(), []);
 }
 
@@ -141,11 +141,11 @@ async fn an_exporter_that_never_answers_is_given_up_on_and_does_not_stop_the_oth
     answer(&mut rig.a, before(10)).await;
     let (_batch, _never) = rig.b.next_request().await.unwrap();
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(20).await, Watermark::NONE, "the other holds it back");
+    assert_eq!(rig.acked(20).await, Watermark::NONE, "the other holds it back");
     assert_eq!(answer(&mut rig.a, before(20)).await.watermark, before(20), "but is not held up itself");
     sleep(SETTINGS.give_up_after).await;
     let (_batch, _never) = rig.b.next_request().await.unwrap();
-    assert_eq!(rig.acknowledged(30).await, before(10), "given up is done");
+    assert_eq!(rig.acked(30).await, before(10), "given up is done");
     assert_eq!(
         rig.counters(),
         [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b timeout"), 1)]
@@ -159,7 +159,7 @@ async fn an_exporter_that_is_never_ready_is_given_up_on_too() {
     rig.call(batch(before(10), 3)).await;
     answer(&mut rig.a, before(10)).await;
     sleep(SETTINGS.give_up_after).await;
-    assert_eq!(rig.acknowledged(20).await, before(10));
+    assert_eq!(rig.acked(20).await, before(10));
     assert_eq!(
         rig.counters(),
         [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b timeout"), 1)]
@@ -178,7 +178,7 @@ async fn an_error_counts_what_was_given_and_not_acknowledged_and_the_next_batch_
     let (_batch, respond) = rig.b.next_request().await.unwrap();
     respond.send_error("broken");
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(30).await, before(20));
+    assert_eq!(rig.acked(30).await, before(20));
     assert_eq!(
         rig.counters(),
         [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 5), (format!("{FANOUT_GIVEN_UP} b error"), 1)]
@@ -282,7 +282,7 @@ async fn an_answer_beyond_what_was_given_is_taken_for_what_was_given() {
     answer(&mut rig.a, Watermark::END).await;
     answer(&mut rig.b, before(99)).await;
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(20).await, before(10));
+    assert_eq!(rig.acked(20).await, before(10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,7 +360,7 @@ proptest! {
         exporters in prop::collection::vec((0_u64..40, 0_u64..20), 2),
     ) {
         on_paused_time(async move {
-            let said = [Said::default(), Said::default()];
+            let said = [HighestAnswer::default(), HighestAnswer::default()];
             let settings = SinkBounds { queue_bytes: 1 << 20, ..SETTINGS };
             let sinks: Vec<_> = exporters.into_iter().zip(said.clone()).map(|((lag, delay), said)| {
                 sink("x", service_fn(move |batch: Batch| {
@@ -375,7 +375,7 @@ proptest! {
             let mut at = 0;
             for (step, samples) in steps {
                 at += step;
-                let least = said.iter().map(Said::get).min().unwrap();
+                let least = said.iter().map(HighestAnswer::get).min().unwrap();
                 let answer = fan_out.ready().await.unwrap().call(batch(before(at), samples)).await;
                 assert_eq!(answer, Ok(least));
                 sleep(Duration::from_millis(step)).await;
@@ -428,9 +428,9 @@ proptest! {
 
 /// What an exporter has answered: the highest so far.
 #[derive(Clone, Debug, Default)]
-struct Said(Arc<AtomicU64>);
+struct HighestAnswer(Arc<AtomicU64>);
 
-impl Said {
+impl HighestAnswer {
     fn say(&self, nanos: u64) -> Watermark {
         self.0.fetch_max(nanos, Ordering::Relaxed);
         before(nanos)

@@ -82,7 +82,7 @@ impl Driver {
             let samples = count(batch.samples());
             self.ledger.forward(until, samples);
             let answer = self.call(&mut service, batch).await;
-            self.stage.passed(samples, until);
+            self.stage.forwarded(samples, until);
             match answer {
                 // Nobody can be done with what it has not been given yet.
                 Some(answer) if until != Watermark::END => {
@@ -152,7 +152,7 @@ impl Driver {
     fn acknowledge(&mut self, answer: Watermark) -> u64 {
         let samples = self.ledger.acknowledge(answer);
         self.shared.samples.fetch_sub(samples, Ordering::Release);
-        self.stage.acknowledged(self.ledger.acked());
+        self.stage.acked(self.ledger.acked());
         self.shared.acked.store(self.ledger.acked().at().as_nanos(), Ordering::Release);
         samples
     }

@@ -61,7 +61,7 @@ proptest! {
         let events: Vec<_> = samples.into_iter().map(Event::Sample).collect();
         let once = || run(&mut Windows::new(Duration::from_nanos(100), 2_000),
             &[batch(events.clone(), Watermark::END)]);
-        let messages = |requests: Vec<crate::Request>| requests.into_iter().map(|r| r.message().unwrap()).collect::<Vec<_>>();
+        let messages = |requests: Vec<crate::ProfilesRequest>| requests.into_iter().map(|r| r.message().unwrap()).collect::<Vec<_>>();
         prop_assert_eq!(messages(once()), messages(once()));
     }
 }

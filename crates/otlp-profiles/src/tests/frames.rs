@@ -135,7 +135,7 @@ fn a_file_read_while_a_window_is_open_is_told_by_its_facts_in_all_of_it() {
         .unwrap();
     let events = vec![at(50, 0x7020), at(101, 0x7030)];
     let requests = windows.push(&batch(events, Watermark::END)).requests;
-    let address = |request: &crate::Request| {
+    let address = |request: &crate::ProfilesRequest| {
         let message = request.message().unwrap();
         let tables = message.dictionary.as_ref().unwrap();
         tables.location_table.iter().skip(1).map(|location| location.address).collect::<Vec<_>>()

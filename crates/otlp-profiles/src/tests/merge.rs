@@ -12,15 +12,15 @@ use prost::Message as _;
 
 use super::make::{batch, sample, samples};
 use super::read::{Told, check_tables, told};
-use crate::{Request, Windows, merge};
+use crate::{ProfilesRequest, Windows, merge};
 
 /// Windows of 100 ns encoded in requests of at most `max_bytes`.
-fn requests(samples: Vec<Sample>, max_bytes: usize) -> Vec<Request> {
+fn requests(samples: Vec<Sample>, max_bytes: usize) -> Vec<ProfilesRequest> {
     let mut windows = Windows::new(Duration::from_nanos(100), max_bytes);
     windows.push(&batch(samples.into_iter().map(Event::Sample).collect(), Watermark::END)).requests
 }
 
-fn all(requests: &[Request]) -> Vec<Told> {
+fn all(requests: &[ProfilesRequest]) -> Vec<Told> {
     let mut all: Vec<_> = requests.iter().flat_map(|request| told(&request.message().unwrap())).collect();
     all.sort();
     all
@@ -61,9 +61,9 @@ proptest! {
             bytes[at] = byte;
             request.bytes = bytes.into();
         }
-        broken.push(Request { bytes: junk.into(), samples: 7 });
+        broken.push(ProfilesRequest { bytes: junk.into(), samples: 7 });
         broken.extend(good);
-        let count = |requests: &[Request]| requests.iter().map(|request| request.samples).sum::<u64>();
+        let count = |requests: &[ProfilesRequest]| requests.iter().map(|request| request.samples).sum::<u64>();
         prop_assert_eq!(count(&merge(&broken, usize::MAX)), count(&broken));
     }
 }
@@ -83,7 +83,7 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
     let changed = |change: &dyn Fn(&mut ExportProfilesServiceRequest)| {
         let mut message = plain.message().unwrap();
         change(&mut message);
-        Request { bytes: message.encode_to_vec().into(), samples: 1 }
+        ProfilesRequest { bytes: message.encode_to_vec().into(), samples: 1 }
     };
     let foreign = [
         changed(&|m| m.resource_profiles[0].scope_profiles[0].profiles[0].samples[0].values.extend([3, 4])),
@@ -100,8 +100,8 @@ fn what_windows_never_make_is_passed_on_as_it_is() {
             let array = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) };
             m.dictionary.as_mut().unwrap().attribute_table[1].value = Some(array);
         }),
-        Request { bytes: plain.bytes.slice(..plain.bytes.len() - 1), samples: 1 },
-        Request { samples: 2, ..plain.clone() },
+        ProfilesRequest { bytes: plain.bytes.slice(..plain.bytes.len() - 1), samples: 1 },
+        ProfilesRequest { samples: 2, ..plain.clone() },
     ];
     for (number, foreign) in foreign.into_iter().enumerate() {
         let merged = merge(&[foreign.clone(), plain.clone()], usize::MAX);
@@ -118,7 +118,7 @@ fn lines_and_columns_of_others_are_kept() {
     location.lines.push(Line { function_index: 0, line: -1, column: 0 });
     location.lines.push(Line::default());
     let lines = location.lines.clone();
-    let foreign = Request { bytes: message.encode_to_vec().into(), samples: 1 };
+    let foreign = ProfilesRequest { bytes: message.encode_to_vec().into(), samples: 1 };
     let merged = merge(&[foreign, plain], usize::MAX);
     assert_eq!(merged.len(), 1);
     let merged = merged[0].message().unwrap();

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfil
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::profiles::v1development::*;
 
-use crate::{Request, Windows};
+use crate::{ProfilesRequest, Windows};
 use pdata::{Batch, Watermark};
 
 /// One timestamp of one sample with all that is said of it, in text.
@@ -122,7 +122,7 @@ pub(super) fn index(at: i32) -> usize {
 }
 
 /// Runs batches through windows and gives all requests. The last batch should end the stream.
-pub(super) fn run(windows: &mut Windows, batches: &[Batch]) -> Vec<Request> {
+pub(super) fn run(windows: &mut Windows, batches: &[Batch]) -> Vec<ProfilesRequest> {
     batches.iter().flat_map(|batch| windows.push(batch).requests).collect()
 }
 

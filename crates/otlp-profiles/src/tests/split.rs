@@ -7,9 +7,9 @@ use pdata::*;
 
 use super::make::{batch, file, image, kernel, mapped, mapping, sample, segment};
 use super::read::{only_request, profiles};
-use crate::{MIN_REQUEST_BYTES, Request, Windows};
+use crate::{MIN_REQUEST_BYTES, ProfilesRequest, Windows};
 
-fn requests(events: Vec<Event>, max_bytes: usize) -> Vec<Request> {
+fn requests(events: Vec<Event>, max_bytes: usize) -> Vec<ProfilesRequest> {
     Windows::new(Duration::from_secs(5), max_bytes).push(&batch(events, Watermark::END)).requests
 }
 
@@ -30,7 +30,7 @@ fn a_single_sample_is_split_by_timestamps() {
     assert!(parts.len() > 4 && parts.iter().all(|part| part.bytes.len() <= 2_000));
     let full = parts.split_last().unwrap().1;
     assert!(full.iter().all(|part| part.bytes.len() > 2_000 - 8 - 4), "one more would not fit");
-    let stamps = |part: &Request| -> Vec<u64> {
+    let stamps = |part: &ProfilesRequest| -> Vec<u64> {
         profiles(&part.message().unwrap())
             .flat_map(|(_, p)| &p.samples)
             .flat_map(|s: &OtlpSample| s.timestamps_unix_nano.clone())

@@ -27,7 +27,7 @@ fn at(at: u64) -> Event {
 
 /// Start and end of each profile, and its timestamps.
 fn told(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
-    let profile = |request: &crate::Request| {
+    let profile = |request: &crate::ProfilesRequest| {
         let message = request.message().unwrap();
         let (_, profile) = profiles(&message).next().unwrap();
         let stamps =
@@ -186,7 +186,7 @@ fn the_last_instant_of_the_clock_overflows_nothing() {
 /// Expected and lost samples of each request's window.
 fn lost(finished: &Finished) -> Vec<(u64, u64)> {
     let number = |text: &str| text.split(['(', ')']).nth(1).unwrap().parse().unwrap();
-    let one = |request: &crate::Request| {
+    let one = |request: &crate::ProfilesRequest| {
         let message = request.message().unwrap();
         let (_, profile) = profiles(&message).next().unwrap();
         let told = attributes(&profile.attribute_indices, message.dictionary.as_ref().unwrap());

@@ -12,9 +12,9 @@ use prost::Message;
 use super::make::{PERIOD, batch, before, loss, mapped, mapping, sample, samples, segment};
 use super::model::{self, extract::extract};
 use super::read::{check_tables, told};
-use crate::{Request, Windows};
+use crate::{ProfilesRequest, Windows};
 
-fn message(request: &Request) -> ExportProfilesServiceRequest {
+fn message(request: &ProfilesRequest) -> ExportProfilesServiceRequest {
     let message = request.message().unwrap();
     assert_eq!(message.encode_to_vec(), request.bytes, "as prost would write it");
     message
@@ -179,7 +179,10 @@ proptest! {
 fn join(two: &[ExportProfilesServiceRequest]) -> ExportProfilesServiceRequest {
     let requests: Vec<_> = two
         .iter()
-        .map(|request| Request { bytes: request.encode_to_vec().into(), samples: told(request).len() as u64 })
+        .map(|request| ProfilesRequest {
+            bytes: request.encode_to_vec().into(),
+            samples: told(request).len() as u64,
+        })
         .collect();
     let mut merged = crate::merge(&requests, usize::MAX);
     assert_eq!(merged.len(), 1);

@@ -25,7 +25,7 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
     }
     for (id, exporter) in config.graph.exporters() {
         let name = format!("exporters::{id}");
-        let exporter_settings = exporterhelper::Settings::new(&id.to_string());
+        let exporter_settings = exporterhelper::DeliverySettings::new(&id.to_string());
         let settings = ExporterSettings { id, exporter: exporter_settings, host: Arc::<Host>::default() };
         checks.result(&name, "could start", exporter.check(&settings).map_err(one_line))?;
         for endpoint in exporter.connects_to() {

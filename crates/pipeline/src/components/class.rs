@@ -19,10 +19,10 @@ use super::id::ComponentId;
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Any stage: a processor with all that follows it, or an exporter. The contract is in ARCHITECTURE.md.
-pub type Stage = BoxService<Batch, Watermark, BoxError>;
+pub type BoxedStage = BoxService<Batch, Watermark, BoxError>;
 
-/// `service` as a [`Stage`].
-pub fn stage<S>(service: S) -> Stage
+/// `service` as a [`BoxedStage`].
+pub fn stage<S>(service: S) -> BoxedStage
 where
     S: Service<Batch, Response = Watermark, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
@@ -73,7 +73,7 @@ pub trait Receiver: Debug + Send {
     /// answered that.
     ///
     /// Errors are fatal: nothing more can be received, or `next` has failed.
-    fn run(self: Box<Self>, next: Stage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>>;
+    fn run(self: Box<Self>, next: BoxedStage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>>;
 }
 
 /// The parts that a processor gets beside its configuration.
@@ -98,7 +98,7 @@ pub trait ProcessorConfig: Configuration {
     ///
     /// # Errors
     /// The obstacle that keeps it from starting.
-    fn start(&self, settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError>;
+    fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError>;
 }
 
 /// Where in its pipeline a processor has to stand.
@@ -118,7 +118,7 @@ pub struct ExporterSettings {
     /// Id of the component, as configured.
     pub id: ComponentId,
     /// Its name and status, for its constructor.
-    pub exporter: exporterhelper::Settings,
+    pub exporter: exporterhelper::DeliverySettings,
     /// The process that it runs in.
     pub host: Arc<Host>,
 }
@@ -129,7 +129,7 @@ pub trait ExporterConfig: Configuration {
     ///
     /// # Errors
     /// The obstacle that keeps it from starting; nothing of it is left then.
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError>;
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError>;
 
     /// Looks for what would keep [`start`](Self::start) from working, without touching what a running exporter
     /// [`holds`](Self::holds). Called instead of it where such an exporter has to finish first.

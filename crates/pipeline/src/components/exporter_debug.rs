@@ -6,7 +6,7 @@ use std::sync::Arc;
 use exporter_debug::{Config, DebugExporter};
 
 use super::factory::{default, schema};
-use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
     names: &["debug"],
@@ -18,7 +18,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 };
 
 impl ExporterConfig for Config {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         Ok(stage(DebugExporter::new(&settings.exporter, self.clone(), io::stdout())))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use exporter_file::{Config, FileExporter};
 
 use super::factory::{default, schema};
-use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
     names: &["file"],
@@ -18,7 +18,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 };
 
 impl ExporterConfig for Config {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         // Before anything else, so that the host learns of it even if this fails.
         let first = self.holds().iter().all(|name| settings.host.opens_first(name));
         let config = Self { append: self.append || !first, ..self.clone() };

@@ -8,7 +8,7 @@ use exporter_otlp::GrpcConfig;
 use super::exporter_otlp_http::patience;
 use super::extension_file_storage::{storage_of, with_storage};
 use super::factory::{default, schema};
-use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
     // As in the Collector, where `otlp` is the older name.
@@ -21,7 +21,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 };
 
 impl ExporterConfig for GrpcConfig {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         let exporter = with_storage(settings, &self.sending_queue)?;
         Ok(stage(exporter_otlp::grpc(&exporter, self)?))
     }

@@ -8,7 +8,7 @@ use exporterhelper::config::{QueueConfig, RetryConfig};
 
 use super::extension_file_storage::{storage_of, with_storage};
 use super::factory::{default, schema};
-use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 /// How long a batch may take that is tried again for ever.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,7 +24,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 };
 
 impl ExporterConfig for HttpConfig {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         let exporter = with_storage(settings, &self.sending_queue)?;
         Ok(stage(exporter_otlp::http(&exporter, self)?))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use exporter_prometheus::{Config, PrometheusExporter};
 
 use super::factory::{default, schema};
-use super::{BoxError, ExporterConfig, ExporterSettings, Factory, Stability, Stage, stage};
+use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
     names: &["prometheus"],
@@ -17,7 +17,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 };
 
 impl ExporterConfig for Config {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         let started = PrometheusExporter::start(&settings.exporter, self.clone());
         Ok(stage(started.map_err(|error| format!("endpoint: {error}"))?))
     }

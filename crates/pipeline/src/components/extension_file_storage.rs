@@ -36,7 +36,7 @@ impl Extension for FileStorage {}
 pub(super) fn with_storage(
     settings: &ExporterSettings,
     queue: &QueueConfig,
-) -> Result<exporterhelper::Settings, BoxError> {
+) -> Result<exporterhelper::DeliverySettings, BoxError> {
     let mut exporter = settings.exporter.clone();
     for (key, name) in storage_of(queue) {
         let found = ComponentId::parse(&name).ok().and_then(|id| settings.host.extension::<FileStorage>(&id));

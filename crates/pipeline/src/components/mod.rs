@@ -22,8 +22,8 @@ mod receiver_ebpf;
 mod sampling;
 
 pub use class::{
-    BoxError, ExporterConfig, ExporterSettings, ExtensionConfig, ExtensionSettings, ProcessorConfig,
-    ProcessorPosition, ProcessorSettings, Receiver, ReceiverConfig, ReceiverSettings, Stage, stage,
+    BoxError, BoxedStage, ExporterConfig, ExporterSettings, ExtensionConfig, ExtensionSettings,
+    ProcessorConfig, ProcessorPosition, ProcessorSettings, Receiver, ReceiverConfig, ReceiverSettings, stage,
 };
 pub use extension::{BoxFuture, Extension};
 pub use factory::{Configuration, Factory, Stability};

@@ -7,7 +7,7 @@ use tower::Layer as _;
 
 use super::factory::{default, schema};
 use super::{
-    BoxError, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, Stage, stage,
+    BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, stage,
 };
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
@@ -24,7 +24,7 @@ impl ProcessorConfig for Config {
         ProcessorPosition::Attribution
     }
 
-    fn start(&self, _settings: &ProcessorSettings, next: Stage) -> Result<Stage, BoxError> {
+    fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
         Ok(stage(ProcInfoLayer::new(self).layer(next)))
     }
 }

@@ -6,7 +6,8 @@ use receiver_ebpf::{Config, Control};
 
 use super::factory::{default, schema};
 use super::{
-    BoxError, BoxFuture, Configuration, Factory, Receiver, ReceiverConfig, ReceiverSettings, Stability, Stage,
+    BoxError, BoxFuture, BoxedStage, Configuration, Factory, Receiver, ReceiverConfig, ReceiverSettings,
+    Stability,
 };
 
 pub(super) const FACTORY: Factory<dyn ReceiverConfig> = Factory {
@@ -44,7 +45,7 @@ impl ReceiverConfig for Config {
 }
 
 impl Receiver for receiver_ebpf::Receiver {
-    fn run(self: Box<Self>, next: Stage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
+    fn run(self: Box<Self>, next: BoxedStage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
         Box::pin(async { Ok((*self).run(next, stop).await?) })
     }
 }

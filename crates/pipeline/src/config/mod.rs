@@ -28,7 +28,8 @@ pub use crate::components::ComponentId;
 pub use confmap::{ConfigError, Environment, Fault, Faults, Location, SETTING_FLAG};
 pub use graph::{Graph, Pipeline, Used};
 pub use service::{
-    LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
+    LogEncoding, LogLevel, Logs, MetricReader, Metrics, MetricsLevel, Prometheus, Pull, PullExporter,
+    Telemetry,
 };
 
 use components::{Components, components};

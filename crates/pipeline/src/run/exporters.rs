@@ -6,13 +6,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use componentstatus::{Kind, Stage as Shown};
+use componentstatus::{Kind, Stage};
 use layers::{Sink, SinkBounds};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::error::{AgentError, chain};
-use crate::components::{ExporterConfig, ExporterSettings, Host, Stage};
+use crate::components::{BoxedStage, ExporterConfig, ExporterSettings, Host};
 use crate::config::{ComponentId, Graph, Pipeline};
 
 /// Between two attempts to start an exporter whose predecessor has finished.
@@ -23,7 +23,7 @@ const RETRY_START: Duration = Duration::from_secs(1);
 pub(super) struct Running {
     pub(super) config: Arc<dyn ExporterConfig>,
     pub(super) sink: Arc<Sink>,
-    shown: Arc<Shown>,
+    shown: Arc<Stage>,
 }
 
 /// The exporters that run.
@@ -156,22 +156,25 @@ impl Exporters {
         holders.map(|exporter| Arc::clone(&exporter.sink)).collect()
     }
 
-    fn settings(&self, id: &ComponentId, graph: &Graph) -> (ExporterSettings, Arc<Shown>) {
+    fn settings(&self, id: &ComponentId, graph: &Graph) -> (ExporterSettings, Arc<Stage>) {
         let used_by =
             graph.pipelines.iter().filter(|pipeline| pipeline.exporters.iter().any(|(used, _)| used == id));
         let pipelines: Vec<_> = used_by.map(|pipeline| pipeline.id.to_string()).collect();
         let name = id.to_string();
-        let shown = Arc::new(Shown::new(Kind::Exporter, &name, &pipelines));
-        let exporter =
-            exporterhelper::Settings { id: name.into(), status: Arc::clone(shown.status()), storage: None };
+        let shown = Arc::new(Stage::new(Kind::Exporter, &name, &pipelines));
+        let exporter = exporterhelper::DeliverySettings {
+            id: name.into(),
+            status: Arc::clone(shown.status()),
+            storage: None,
+        };
         (ExporterSettings { id: id.clone(), exporter, host: Arc::clone(&self.host) }, shown)
     }
 }
 
 fn run(
     config: &Arc<dyn ExporterConfig>,
-    shown: Arc<Shown>,
-    service: impl Future<Output = Stage> + Send + 'static,
+    shown: Arc<Stage>,
+    service: impl Future<Output = BoxedStage> + Send + 'static,
 ) -> Running {
     // With more patience than any request needs by its own configuration, which is the exporter's to give up.
     let defaults = SinkBounds::default();
@@ -185,7 +188,7 @@ async fn start_after(
     before: Vec<Arc<Sink>>,
     config: Arc<dyn ExporterConfig>,
     settings: ExporterSettings,
-) -> Stage {
+) -> BoxedStage {
     let gone: Vec<_> = before.iter().map(|sink| sink.gone()).collect();
     // Not to be held while it waits: they would never be dropped.
     drop(before);

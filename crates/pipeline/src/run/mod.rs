@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::assemble::{self, Head};
-use crate::components::{ExtensionConfig, Host, Stage};
+use crate::components::{BoxedStage, ExtensionConfig, Host};
 use crate::config::{ComponentId, Config, Used};
 use change::Change;
 pub use error::{AgentError, ReloadError};
@@ -229,6 +229,6 @@ impl Agent {
 /// Pipelines that nothing flows through yet.
 #[derive(Debug, Default)]
 struct Assembled {
-    heads: Vec<(ComponentId, Stage)>,
+    heads: Vec<(ComponentId, BoxedStage)>,
     outlets: BTreeMap<ComponentId, Outlets>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use componentstatus::{Kind, Stage as Shown};
+use componentstatus::{Kind, Stage};
 use layers::{InstrumentLayer, Tee};
 use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinSet};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tower::Layer as _;
 
 use super::error::AgentError;
-use crate::components::{BoxError, Host, Receiver, ReceiverSettings, Stage, stage};
+use crate::components::{BoxError, BoxedStage, Host, Receiver, ReceiverSettings, stage};
 use crate::config::{ComponentId, Graph};
 
 /// Longer than this, beyond what exporters are given, a receiver cannot take to end.
@@ -26,7 +26,7 @@ pub(super) struct Receivers {
     host: Arc<Host>,
     tasks: JoinSet<Ended>,
     stop: watch::Sender<bool>,
-    running: BTreeMap<ComponentId, Arc<Shown>>,
+    running: BTreeMap<ComponentId, Arc<Stage>>,
 }
 
 impl Receivers {
@@ -38,7 +38,7 @@ impl Receivers {
     pub(super) async fn start(
         &mut self,
         graph: &Graph,
-        mut heads: Vec<(ComponentId, Stage)>,
+        mut heads: Vec<(ComponentId, BoxedStage)>,
     ) -> Result<(), AgentError> {
         let mut started: Vec<(_, Box<dyn Receiver>)> = Vec::new();
         for (id, config) in graph.receivers() {
@@ -67,10 +67,10 @@ impl Receivers {
         Ok(())
     }
 
-    fn run(&mut self, id: ComponentId, receiver: Box<dyn Receiver>, heads: Vec<(ComponentId, Stage)>) {
+    fn run(&mut self, id: ComponentId, receiver: Box<dyn Receiver>, heads: Vec<(ComponentId, BoxedStage)>) {
         let heads: Vec<_> = heads.into_iter().map(|(pipeline, head)| (pipeline.to_string(), head)).collect();
         let pipelines: Vec<_> = heads.iter().map(|(pipeline, _)| pipeline.clone()).collect();
-        let shown = Arc::new(Shown::new(Kind::Receiver, &id.to_string(), &pipelines));
+        let shown = Arc::new(Stage::new(Kind::Receiver, &id.to_string(), &pipelines));
         self.host.board.add(&shown);
         let next = stage(InstrumentLayer::new().shows(Arc::clone(&shown)).layer(Tee::new(heads)));
         self.running.insert(id.clone(), shown);

@@ -90,7 +90,7 @@ const HANGS: u32 = 999;
 struct Hanging;
 
 impl Receiver for Hanging {
-    fn run(self: Box<Self>, next: Stage, _stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
+    fn run(self: Box<Self>, next: BoxedStage, _stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
         Box::pin(async move {
             let _held = next;
             std::future::pending().await
@@ -114,7 +114,11 @@ fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
 }
 
 impl Receiver for Ticking {
-    fn run(self: Box<Self>, mut next: Stage, mut stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>> {
+    fn run(
+        self: Box<Self>,
+        mut next: BoxedStage,
+        mut stop: BoxFuture<()>,
+    ) -> BoxFuture<Result<(), BoxError>> {
         Box::pin(async move {
             loop {
                 let stopping =
@@ -141,7 +145,7 @@ struct Keeps {
 }
 
 impl ExporterConfig for Keeps {
-    fn start(&self, settings: &ExporterSettings) -> Result<Stage, BoxError> {
+    fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
         self.check(settings)?;
         let name = format!("{} {}", settings.id, self.key);
         self.world.happens(format!("{name} starts"));

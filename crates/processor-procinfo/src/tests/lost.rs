@@ -14,7 +14,7 @@ use super::world::executable;
 use crate::config::Config;
 use crate::metrics::{Misses, Tally};
 use crate::procfs::source::{ProcError, Snapshot};
-use crate::reader::{ProcessAnswer, ProcessRequest, Request};
+use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest};
 use crate::tracker::{Repairs, Tracker};
 
 const AT: fn(u64) -> KTime = KTime::from_nanos;
@@ -49,7 +49,7 @@ fn sample(at: u64, key: ImageKey) -> Sample {
 struct Scene {
     tracker: Tracker,
     repairs: Repairs,
-    requests: Vec<Request>,
+    requests: Vec<ReadRequest>,
 }
 
 impl Scene {
@@ -76,8 +76,8 @@ impl Scene {
     /// What `/proc` has been asked about since this was last called.
     fn looked_up(&mut self) -> Vec<ProcessRequest> {
         let requests = self.requests.drain(..).filter_map(|request| match request {
-            Request::Process(request) => Some(request),
-            Request::File(_) => None,
+            ReadRequest::Process(request) => Some(request),
+            ReadRequest::File(_) => None,
         });
         requests.collect()
     }

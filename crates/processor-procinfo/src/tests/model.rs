@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::world::{Op, Told, Truth, World, op};
 use crate::config::Config;
-use crate::reader::Request;
+use crate::reader::ReadRequest;
 use crate::tracker::Tracker;
 
 /// What happens between two batches, and how its events are delivered.
@@ -43,7 +43,7 @@ fn unlimited() -> Config {
 struct Delivery {
     world: World,
     tracker: Tracker,
-    requests: Vec<Request>,
+    requests: Vec<ReadRequest>,
     /// Events of later batches, by number of the batch.
     delayed: BTreeMap<usize, Vec<Told>>,
     watermarks: Vec<KTime>,

@@ -8,7 +8,7 @@ use super::Tracker;
 use super::lifecycle::user;
 use crate::metrics;
 use crate::procfs::source::{ProcError, Snapshot};
-use crate::reader::{ProcessAnswer, ProcessRequest, Reads, Request};
+use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest, Reads};
 
 /// Answers of the reading thread, until the events have caught up with them.
 ///
@@ -43,7 +43,7 @@ impl Tracker {
         if self.table.is_running(key)
             && let Some(process) = self.table.get_mut(key)
             && process.may_repair(image)
-            && reads.ask(Request::Process(request))
+            && reads.ask(ReadRequest::Process(request))
         {
             process.repair_asked(image);
         }

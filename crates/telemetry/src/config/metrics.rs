@@ -18,7 +18,7 @@ pub struct Metrics {
     /// How much is exposed.
     pub level: MetricsLevel,
     /// Who may read it; at most one.
-    pub readers: Vec<Reader>,
+    pub readers: Vec<MetricReader>,
     /// Known from the Collector, and refused: the level decides what is exposed.
     #[serde(skip_serializing)]
     #[schemars(skip)]
@@ -27,7 +27,7 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { level: MetricsLevel::default(), readers: vec![Reader::default()], views: None }
+        Self { level: MetricsLevel::default(), readers: vec![MetricReader::default()], views: None }
     }
 }
 
@@ -50,7 +50,7 @@ pub enum MetricsLevel {
 /// One reader of metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Reader {
+pub struct MetricReader {
     /// A reader that fetches.
     pub pull: Pull,
     /// Known from the Collector, and refused: the agent does not send its metrics.
@@ -138,7 +138,7 @@ impl Metrics {
     }
 }
 
-impl Reader {
+impl MetricReader {
     fn validate(&self) -> Vec<Fault> {
         let prometheus = &self.pull.exporter.prometheus;
         let mut faults = Vec::new();

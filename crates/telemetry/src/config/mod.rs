@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use logs::{LogEncoding, LogLevel, Logs, Sampling};
-pub use metrics::{Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader};
+pub use metrics::{MetricReader, Metrics, MetricsLevel, Prometheus, Pull, PullExporter};
 pub use resource::Resource;
 pub use traces::{Traces, TracesLevel};
 

@@ -21,10 +21,10 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Writer(Arc<Owner>);
 
 #[derive(Debug)]
-struct Owner(Arc<Shared>);
+struct Owner(Arc<WriterState>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct WriterState {
     queue: Mutex<Queue>,
     /// Notified of each line, and of the end.
     news: Condvar,
@@ -57,7 +57,7 @@ impl Writer {
     /// # Errors
     /// If the operating system has no thread left.
     pub(crate) fn start() -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<WriterState>::default();
         let work = shared.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || work.write_all())?;
         Ok(Self(Arc::new(Owner(shared))))
@@ -90,7 +90,7 @@ impl Drop for Owner {
     }
 }
 
-impl Shared {
+impl WriterState {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // Nothing in there panics halfway through.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)

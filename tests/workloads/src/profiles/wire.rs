@@ -6,7 +6,7 @@ use super::Long;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Request {
+pub(super) struct JsonRequest {
     pub(super) resource_profiles: Vec<ResourceProfiles>,
     pub(super) dictionary: Dictionary,
 }

@@ -16,11 +16,11 @@ fn on_disk() -> QueueConfig {
     QueueConfig { storage: Some("file_storage".to_owned()), ..QueueConfig::default() }
 }
 
-fn settings(directory: &Path) -> Settings {
+fn settings(directory: &Path) -> DeliverySettings {
     let (fsync, fsync_interval) = (false, Duration::ZERO);
     let config = Config { directory: directory.to_owned(), fsync, fsync_interval, ..Config::default() };
     let storage = Some(Arc::new(FileStorage::open(config).unwrap()));
-    Settings { storage, ..Settings::new("otlp") }
+    DeliverySettings { storage, ..DeliverySettings::new("otlp") }
 }
 
 impl Rig {
@@ -155,7 +155,7 @@ async fn what_waits_for_memory_comes_in_once_the_rest_is_on_disk() {
     let dir = TempDir::new().unwrap();
     let mut rig = Rig::on_disk(&QueueConfig { block_on_overflow: true, ..on_disk() }, dir.path());
     // Two of these are more than may be held in memory. Nobody takes them.
-    let large = || Request { bytes: vec![0; 40 << 20].into(), samples: 1 };
+    let large = || ProfilesRequest { bytes: vec![0; 40 << 20].into(), samples: 1 };
     let window = Finished { requests: vec![large(), large()], done: before(10) };
     rig.queue.ready().await.unwrap().call(window).await.unwrap();
     tokio::time::timeout(PATIENCE, rig.until_answered(before(10))).await.unwrap();

@@ -39,12 +39,12 @@ async fn an_exporter_that_is_swapped_out_finishes_in_the_background_and_is_waite
     respond.send_response(before(4));
     let (last, respond) = rig.b.next_request().await.unwrap();
     assert_eq!((last.watermark, last.samples().count()), (Watermark::END, 0), "it is told to flush");
-    assert_eq!(rig.acknowledged(30).await, before(4));
+    assert_eq!(rig.acked(30).await, before(4));
     respond.send_response(Watermark::END);
     sleep(SETTLE).await;
     answer(&mut rig.a, before(30)).await;
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(40).await, before(30), "once it has finished, it no longer counts");
+    assert_eq!(rig.acked(40).await, before(30), "once it has finished, it no longer counts");
     let seen = new.lock().unwrap().iter().map(|batch: &Batch| batch.watermark).collect::<Vec<_>>();
     assert_eq!(seen, [before(20), before(30), before(40)], "the new one has every batch from the swap on");
     assert_eq!(rig.counters(), []);
@@ -66,7 +66,7 @@ async fn an_exporter_that_is_swapped_out_has_no_longer_than_the_bound() {
         rig.counters(),
         [(format!("{FANOUT_GIVEN_UP_SAMPLES} b"), 3), (format!("{FANOUT_GIVEN_UP} b shutdown"), 1)]
     );
-    assert_eq!(rig.acknowledged(20).await, before(10));
+    assert_eq!(rig.acked(20).await, before(10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,10 +125,10 @@ async fn an_exporter_that_joins_takes_no_answer_back() {
     answer(&mut rig.a, before(10)).await;
     answer(&mut rig.b, before(10)).await;
     sleep(SETTLE).await;
-    assert_eq!(rig.acknowledged(20).await, before(10));
+    assert_eq!(rig.acked(20).await, before(10));
     let (slow, _never_answered) = mock::pair::<Batch, Watermark>();
     rig.fan_out.outlets().swap(|_| false, vec![sink("c", slow, SETTINGS).open()]);
-    assert_eq!(rig.acknowledged(30).await, before(10));
+    assert_eq!(rig.acked(30).await, before(10));
 }
 
 #[tokio::test(start_paused = true)]

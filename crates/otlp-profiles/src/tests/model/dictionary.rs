@@ -28,7 +28,7 @@ struct Attribute {
 
 /// A location.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(in crate::tests) struct Place {
+pub(in crate::tests) struct FrameLocation {
     /// Mapping, or 0 for code of no file.
     pub(in crate::tests) mapping: i32,
     /// Address in the mapping's terms.
@@ -46,7 +46,7 @@ pub(in crate::tests) struct Dictionary {
     attributes: Table<Attribute>,
     functions: Table<Function>,
     mappings: Table<Mapping>,
-    locations: Table<Place>,
+    locations: Table<FrameLocation>,
     stacks: Table<Vec<i32>>,
 }
 
@@ -58,7 +58,7 @@ impl Default for Dictionary {
             attributes: Table::new(Attribute { key: 0, value: Value::Int(0) }),
             functions: Table::new(Function::default()),
             mappings: Table::new(Mapping::default()),
-            locations: Table::new(Place::default()),
+            locations: Table::new(FrameLocation::default()),
             stacks: Table::new(Vec::new()),
         }
     }
@@ -107,7 +107,7 @@ impl Dictionary {
     }
 
     /// Index of a location.
-    pub(in crate::tests) fn location(&mut self, place: Place) -> i32 {
+    pub(in crate::tests) fn location(&mut self, place: FrameLocation) -> i32 {
         self.locations.intern(&place)
     }
 
@@ -125,7 +125,7 @@ impl Dictionary {
     /// each stack.
     pub(in crate::tests) fn renumber(
         &mut self,
-        mut settled: impl FnMut(Place, &mut Self) -> Place,
+        mut settled: impl FnMut(FrameLocation, &mut Self) -> FrameLocation,
     ) -> Vec<i32> {
         let places = self.locations.take();
         let renumber = |place| {
@@ -160,8 +160,8 @@ impl Dictionary {
     }
 }
 
-impl From<Place> for Location {
-    fn from(place: Place) -> Self {
+impl From<FrameLocation> for Location {
+    fn from(place: FrameLocation) -> Self {
         let line = |(function_index, line)| Line { function_index, line, column: 0 };
         let lines = place.lines.into_iter().map(line).collect();
         let attribute_indices = match place.frame_type {

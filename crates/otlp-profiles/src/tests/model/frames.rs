@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pdata::{Code, Frame, Lines, Pc, Sample};
 use rustc_hash::FxHashMap;
 
-use super::dictionary::{Dictionary, Place};
-use super::mappings::Range;
+use super::dictionary::{Dictionary, FrameLocation};
+use super::mappings::EncodedMapping;
 use super::settle::settle;
 use crate::attributes;
 
@@ -20,7 +20,7 @@ const UNKNOWN: &str = "[unknown]";
 /// Of each frame the address to look up is encoded: see [`Frame::lookup_pc`].
 #[derive(Debug, Default)]
 pub(in crate::tests) struct Frames {
-    ranges: FxHashMap<usize, Range>,
+    ranges: FxHashMap<usize, EncodedMapping>,
     /// Kept between calls for its memory.
     stack: Vec<i32>,
 }
@@ -45,7 +45,7 @@ impl Frames {
     /// if nothing changes.
     pub(in crate::tests) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
         let mut unread = FxHashMap::default();
-        for (file, mappings) in self.ranges.values().filter_map(Range::unread) {
+        for (file, mappings) in self.ranges.values().filter_map(EncodedMapping::unread) {
             for mapping in mappings {
                 // One path can be two files with one mapping: that which is known is told.
                 let known = unread.entry(mapping).or_insert(file);
@@ -62,12 +62,13 @@ impl Frames {
         let mut place = match &frame.code {
             Code::Kernel => code_of(KERNEL, pc, dictionary),
             Code::Unknown => code_of(UNKNOWN, pc, dictionary),
-            Code::Interpreted(function, line) => {
-                Place { lines: vec![(dictionary.function(function), (*line).into())], ..Place::default() }
-            }
+            Code::Interpreted(function, line) => FrameLocation {
+                lines: vec![(dictionary.function(function), (*line).into())],
+                ..FrameLocation::default()
+            },
             Code::Mapped(mapping) => {
                 let range = self.ranges.entry(Arc::as_ptr(mapping).addr());
-                range.or_insert_with(|| Range::new(mapping, dictionary)).place(pc, dictionary)
+                range.or_insert_with(|| EncodedMapping::new(mapping, dictionary)).place(pc, dictionary)
             }
         };
         if let Some(Lines(lines)) = frame.lines.as_deref() {
@@ -79,8 +80,8 @@ impl Frames {
     }
 }
 
-fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> Place {
-    Place { address: pc.0, lines: dictionary.named(name), ..Place::default() }
+fn code_of(name: &str, pc: Pc, dictionary: &mut Dictionary) -> FrameLocation {
+    FrameLocation { address: pc.0, lines: dictionary.named(name), ..FrameLocation::default() }
 }
 
 fn nowhere(kernel: bool, dictionary: &mut Dictionary) -> i32 {

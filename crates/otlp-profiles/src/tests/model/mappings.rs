@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::profiles::v1development as otlp;
 use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
 
-use super::dictionary::{Dictionary, Place};
+use super::dictionary::{Dictionary, FrameLocation};
 use crate::attributes;
 
 /// Name of the kernel's page of user code, an ELF image linked at 0.
@@ -18,7 +18,7 @@ const VDSO: &str = "[vdso]";
 /// offsets, and so are those of a file that is no ELF file. A file that has not been read when the
 /// mapping is first met counts as such until the window closes, and is settled then.
 #[derive(Debug)]
-pub(in crate::tests) struct Range {
+pub(in crate::tests) struct EncodedMapping {
     /// Also keeps the mapping's address from being used again while the window is open.
     mapping: Arc<Mapping>,
     target: Target,
@@ -41,7 +41,7 @@ enum Target {
     },
 }
 
-impl Range {
+impl EncodedMapping {
     pub(in crate::tests) fn new(mapping: &Arc<Mapping>, dictionary: &mut Dictionary) -> Self {
         let target = match &mapping.backing {
             Backing::File(file) => {
@@ -67,7 +67,7 @@ impl Range {
     }
 
     /// The location of an address in the range, but for its frame type.
-    pub(in crate::tests) fn place(&mut self, pc: Pc, dictionary: &mut Dictionary) -> Place {
+    pub(in crate::tests) fn place(&mut self, pc: Pc, dictionary: &mut Dictionary) -> FrameLocation {
         match &mut self.target {
             Target::File { file, read, indices } => {
                 let offset = self.mapping.offset_of(pc);
@@ -80,11 +80,13 @@ impl Range {
                     indices.push((bias, index));
                     index
                 });
-                Place { mapping, address, ..Place::default() }
+                FrameLocation { mapping, address, ..FrameLocation::default() }
             }
-            Target::Special { name, base } => {
-                Place { address: pc.0.wrapping_sub(*base), lines: name.clone(), ..Place::default() }
-            }
+            Target::Special { name, base } => FrameLocation {
+                address: pc.0.wrapping_sub(*base),
+                lines: name.clone(),
+                ..FrameLocation::default()
+            },
         }
     }
 }

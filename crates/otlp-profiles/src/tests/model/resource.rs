@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos, rfc3339};
 
-use crate::{attributes, executable_name};
+use crate::attributes;
 
 /// `service.name` of all kernel threads.
 const KERNEL_SERVICE: &str = "[kernel]";
@@ -12,7 +12,7 @@ const KERNEL_SERVICE: &str = "[kernel]";
 /// The resource of an image.
 pub(in crate::tests) fn known(image: &Image) -> Resource {
     let mut list = Attributes::default();
-    let name = executable_name(&image.kind);
+    let name = image.kind.name();
     let kernel = matches!(image.kind, ImageKind::Kernel(_));
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(image.key, image.created);
@@ -27,7 +27,7 @@ pub(in crate::tests) fn known(image: &Image) -> Resource {
     list.finish()
 }
 
-/// The resource of an image of which nothing is known but what the sample tells.
+/// The resource of an image of which nothing is known beyond its sample.
 pub(in crate::tests) fn unresolved(sample: &Sample, created: UnixNanos) -> Resource {
     let mut list = Attributes::default();
     let kernel = sample.running.is_kernel();

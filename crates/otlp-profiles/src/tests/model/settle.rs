@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::profiles::v1development as otlp;
 use pdata::{FileOffset, MappedFile};
 use rustc_hash::FxHashMap;
 
-use super::dictionary::{Dictionary, Place};
+use super::dictionary::{Dictionary, FrameLocation};
 use super::mappings::build_ids;
 
 /// Tells every location in the files `unread`, by their provisional mappings, as is known now. Returns
@@ -29,17 +29,26 @@ pub(in crate::tests) fn settle(
         let Some(mapping) = number.and_then(|number| mappings.get(number)) else { return place };
         match unread.get(&place.mapping) {
             Some(file) => relocate(place, mapping, file, dictionary),
-            None => Place { mapping: dictionary.mapping(mapping), ..place },
+            None => FrameLocation { mapping: dictionary.mapping(mapping), ..place },
         }
     }))
 }
 
 /// A location with a provisional mapping, by what is known of its file now.
-fn relocate(place: Place, mapping: &otlp::Mapping, file: &MappedFile, dictionary: &mut Dictionary) -> Place {
+fn relocate(
+    place: FrameLocation,
+    mapping: &otlp::Mapping,
+    file: &MappedFile,
+    dictionary: &mut Dictionary,
+) -> FrameLocation {
     let attribute_indices = build_ids(file, true, dictionary);
     if attribute_indices.is_empty() {
         let path = dictionary.named(&file.path.to_string_lossy());
-        return Place { mapping: 0, lines: if place.lines.is_empty() { path } else { place.lines }, ..place };
+        return FrameLocation {
+            mapping: 0,
+            lines: if place.lines.is_empty() { path } else { place.lines },
+            ..place
+        };
     }
     // Provisionally, addresses are file offsets.
     let address = file.elf_address(FileOffset(place.address)).map_or(place.address, |address| address.0);
@@ -50,5 +59,5 @@ fn relocate(place: Place, mapping: &otlp::Mapping, file: &MappedFile, dictionary
         memory_start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (memory_start, limit));
     let mapping =
         dictionary.mapping(&otlp::Mapping { memory_start, memory_limit, attribute_indices, ..*mapping });
-    Place { mapping, address, ..place }
+    FrameLocation { mapping, address, ..place }
 }

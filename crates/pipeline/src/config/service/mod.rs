@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use telemetry::config::{
-    LogEncoding, LogLevel, Logs, Metrics, MetricsLevel, Prometheus, Pull, PullExporter, Reader, Telemetry,
+    LogEncoding, LogLevel, Logs, MetricReader, Metrics, MetricsLevel, Prometheus, Pull, PullExporter,
+    Telemetry,
 };
 
 /// Longest that a shutdown takes unless the user says otherwise.
