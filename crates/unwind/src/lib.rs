@@ -22,16 +22,15 @@ mod index;
 mod interpret;
 mod row;
 mod rule;
-mod source;
 mod state;
 mod synthetic;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub use bytesource::ByteSource;
 pub use elf::{CodeSegment, Machine};
 pub use error::UnwindError;
 pub use file::UnwindFile;
 pub use row::{PageRows, Row};
 pub use rule::{Cfa, ReturnAddress, Rule, RuleId, RuleTable, SavedFp};
-pub use source::ByteSource;

@@ -1,0 +1,22 @@
+//! Names for addresses: what function an address of a file, of the kernel or of code compiled at run time is in.
+//!
+//! Pure: nothing here opens a file. Parsers take a [`ByteSource`] or bytes, trust none of them, and are bounded in time
+//! and memory. Start reading at [`SymbolFile`].
+
+mod demangle;
+mod elf;
+mod error;
+mod flatten;
+mod names;
+mod plt;
+mod read;
+mod symbol_file;
+mod symbols;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use bytesource::ByteSource;
+pub use demangle::{Demangle, demangle};
+pub use error::SymbolError;
+pub use symbol_file::{Limits, Resolved, SymbolFile};

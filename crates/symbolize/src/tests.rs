@@ -1,0 +1,185 @@
+//! Whole files.
+
+mod make;
+
+use proptest::prelude::*;
+
+use self::make::{
+    File, GLOBAL_FUNCTION, LOCAL_FUNCTION, LOCAL_LABEL, PLT, Symbol, TEXT, WEAK_FUNCTION, symbol,
+};
+use crate::{Limits, SymbolFile};
+
+fn own() -> Vec<u8> {
+    std::fs::read("/proc/self/exe").unwrap()
+}
+
+#[inline(never)]
+extern "C" fn a_function_to_find() -> u64 {
+    std::hint::black_box(1)
+}
+
+/// The address in this file of the code at an address of this process.
+fn own_address(pc: u64) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let exe = std::fs::read_link("/proc/self/exe").unwrap();
+    let base = maps.lines().find(|line| line.ends_with(exe.to_str().unwrap())).unwrap();
+    pc - u64::from_str_radix(base.split('-').next().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn a_function_of_this_program_is_found_from_its_first_byte_on() {
+    let bytes = own();
+    let file = SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap();
+    let address = own_address(a_function_to_find as *const () as u64);
+    let found = file.resolve(bytes.as_slice(), address).unwrap().unwrap();
+    assert!(found.name.contains("a_function_to_find"), "{found:?}");
+    assert_eq!(found.start, address);
+    assert!(file.build_id().is_some_and(|id| id.len() == 20));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever bytes of a file are changed or missing, it is read or refused, and so is each of its names.
+    #[test]
+    fn no_damage_panics(
+        damage in prop::collection::vec((0usize..4096, any::<u8>()), 0..40),
+        sections in prop::collection::vec((0usize..4096, any::<u8>()), 0..40),
+        cut in prop::option::of(0usize..200_000),
+    ) {
+        // Of the whole program there is too much: its symbols fill a file of their own.
+        let mut bytes = small();
+        let length = bytes.len();
+        for (at, byte) in damage {
+            bytes[at % length] = byte;
+        }
+        for (at, byte) in sections {
+            bytes[length - 1 - at % length] = byte;
+        }
+        bytes.truncate(cut.unwrap_or(length));
+        if let Ok(file) = SymbolFile::open(bytes.as_slice(), Limits::default()) {
+            for address in (0..0x3000).step_by(16) {
+                let _name = file.resolve(bytes.as_slice(), address);
+                let _address = file.address_of(address);
+            }
+            prop_assert!(file.memory() < 1 << 20);
+        }
+    }
+}
+
+/// A file with code, both symbol tables and stubs.
+fn small() -> Vec<u8> {
+    File::default().build()
+}
+
+fn name_in(file: &File, address: u64) -> Option<String> {
+    let bytes = file.build();
+    let file = SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap();
+    Some(file.resolve(bytes.as_slice(), address).unwrap()?.name)
+}
+
+#[track_caller]
+fn check(symtab: Vec<Symbol>, expected: &[(u64, Option<&str>)]) {
+    let file = File { symtab, ..File::default() };
+    for &(address, name) in expected {
+        assert_eq!(name_in(&file, address).as_deref(), name, "{address:#x}");
+    }
+}
+
+#[test]
+fn a_sized_symbol_names_its_range_and_no_byte_more() {
+    check(
+        vec![symbol("f", TEXT + 0x10, 0x20, LOCAL_FUNCTION)],
+        &[(TEXT + 0xf, None), (TEXT + 0x10, Some("f")), (TEXT + 0x2f, Some("f")), (TEXT + 0x30, None)],
+    );
+}
+
+#[test]
+fn of_aliases_global_goes_before_weak_before_local_and_then_the_shortest_demangled() {
+    let at = TEXT + 0x40;
+    let all = [
+        symbol("a", at, 8, LOCAL_FUNCTION),
+        symbol("b", at, 8, WEAK_FUNCTION),
+        symbol("_Z3cccv", at, 8, GLOBAL_FUNCTION),
+        symbol("longer_than_it", at, 8, GLOBAL_FUNCTION),
+    ];
+    check(all.to_vec(), &[(at, Some("_Z3cccv"))]);
+    check(all[..2].to_vec(), &[(at + 7, Some("b"))]);
+    check(all[..1].to_vec(), &[(at + 7, Some("a"))]);
+}
+
+#[test]
+fn a_label_of_assembly_reaches_to_the_next_symbol_or_the_end_of_its_section() {
+    check(
+        vec![symbol("l", TEXT + 0xf00, 0, LOCAL_LABEL), symbol("f", TEXT, 0x80, GLOBAL_FUNCTION)],
+        &[(TEXT + 0x80, None), (TEXT + 0xf00, Some("l")), (TEXT + 0xfff, Some("l"))],
+    );
+}
+
+#[test]
+fn symbols_of_data_of_other_files_and_outside_their_section_name_nothing() {
+    let object = 0x11;
+    check(
+        vec![
+            symbol("object", TEXT, 0x80, object),
+            Symbol { section: 0, ..symbol("elsewhere", TEXT, 0x80, GLOBAL_FUNCTION) },
+            Symbol { section: 0xfff1, ..symbol("absolute", TEXT, 0x80, GLOBAL_FUNCTION) },
+            Symbol { section: 77, ..symbol("nowhere", TEXT, 0x80, GLOBAL_FUNCTION) },
+            symbol("beyond", TEXT + 0x2000, 0x80, GLOBAL_FUNCTION),
+            symbol("huge", TEXT + 0xfff, u64::MAX, GLOBAL_FUNCTION),
+        ],
+        &[
+            (TEXT, None),
+            (TEXT + 0x2000, None),
+            (TEXT + 0xfff, Some("huge")),
+            (TEXT + 0x1000, Some("malloc@plt")),
+        ],
+    );
+}
+
+#[test]
+fn a_function_that_chooses_one_at_start_is_named_like_any_other() {
+    let chooser = 0x1a;
+    check(vec![symbol("memcpy", TEXT, 0x80, chooser)], &[(TEXT + 1, Some("memcpy"))]);
+}
+
+#[test]
+fn on_arm_marks_of_code_and_data_are_no_functions_and_the_bit_of_thumb_code_no_address() {
+    let symtab = vec![
+        symbol("thumb", TEXT + 1, 0x10, GLOBAL_FUNCTION),
+        symbol("$t", TEXT + 4, 0, LOCAL_LABEL),
+        symbol("$d.12", TEXT + 0x40, 0, LOCAL_LABEL),
+        symbol(".L0", TEXT + 0x50, 0, LOCAL_LABEL),
+    ];
+    let arm = File { machine: 40, symtab: symtab.clone(), ..File::default() };
+    let aarch64 = File { machine: 183, symtab, ..File::default() };
+    assert_eq!(name_in(&arm, TEXT).as_deref(), Some("thumb"));
+    assert_eq!(name_in(&arm, TEXT + 4).as_deref(), Some("thumb"));
+    assert_eq!(name_in(&arm, TEXT + 0x10), None);
+    for file in [arm, aarch64] {
+        assert_eq!(name_in(&file, TEXT + 0x44), None);
+        assert_eq!(name_in(&file, TEXT + 0x54), None);
+    }
+}
+
+#[test]
+fn a_stub_is_named_for_the_function_that_its_slot_is_relocated_to() {
+    let file = File::default();
+    assert_eq!(name_in(&file, PLT).as_deref(), Some("malloc@plt"));
+    assert_eq!(name_in(&file, PLT + 15).as_deref(), Some("malloc@plt"));
+}
+
+#[test]
+fn the_address_of_a_byte_follows_the_segment_that_holds_it() {
+    let bytes = File::default().build();
+    let file = SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap();
+    assert_eq!(file.address_of(0x200), Some(TEXT));
+    assert_eq!(file.address_of(0x1fff), None);
+}
+
+#[test]
+fn a_file_with_more_symbols_than_there_is_room_for_is_refused() {
+    let bytes = File::default().build();
+    assert!(SymbolFile::open(bytes.as_slice(), Limits { memory: 16 }).is_err());
+    assert!(SymbolFile::open(b"#!/bin/sh".as_slice(), Limits::default()).is_err());
+}
