@@ -21,7 +21,8 @@ test:
 	@scripts/kernel-tests.sh
 
 lint:
-	@scripts/setup.sh build
+	@scripts/setup.sh lint
+	scripts/bpf-headers.sh
 	scripts/markdown-lines.py $$(git ls-files '*.md')
 	cargo fmt --all --check
 	scripts/module-circles.py --self-test

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Which processes there are, in the order of their pids: so that one whose end was lost is not remembered for ever. */
+#ifndef PIPELINE_CENSUS_BPF_H
+#define PIPELINE_CENSUS_BPF_H
+
+#include "include/prelude.h"
 
 SEC("iter/task")
 int census_task(struct bpf_iter__task *context)
@@ -16,3 +20,5 @@ int census_task(struct bpf_iter__task *context)
 	bpf_seq_write(context->meta->seq, &record, sizeof(record));
 	return 0;
 }
+
+#endif

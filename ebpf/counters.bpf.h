@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Counts per CPU of what was due and what was lost: nothing returns early without one. */
+#ifndef PIPELINE_COUNTERS_BPF_H
+#define PIPELINE_COUNTERS_BPF_H
+
+#include "include/prelude.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -22,3 +26,5 @@ static __always_inline void count(enum counter which)
 {
 	count_many(which, 1);
 }
+
+#endif

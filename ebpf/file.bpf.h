@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Files behind mappings: each is announced once, with its path and build ID, by the sample that meets it first. */
+#ifndef PIPELINE_FILE_BPF_H
+#define PIPELINE_FILE_BPF_H
+
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "image.bpf.h"
+#include "path.bpf.h"
+#include "rings.bpf.h"
+#include "vma.bpf.h"
 
 /* Files that user space knows, or will know before anything that comes after. It takes out what it has forgotten itself. */
 struct {
@@ -42,7 +52,8 @@ static __always_inline void key_of(struct file_key *key, struct file_name *name,
 	}
 	key->inode = BPF_CORE_READ(inode, i_ino);
 	key->mtime_ns = seconds * 1000000000 + nanos;
-	key->extra = BPF_CORE_READ(super, s_magic) == BTRFS_SUPER_MAGIC ? (__u64)inode : (__u64)BPF_CORE_READ(inode, i_size);
+	key->extra = BPF_CORE_READ(super, s_magic) == BTRFS_SUPER_MAGIC ? (__u64)inode
+									: (__u64)BPF_CORE_READ(inode, i_size);
 	key->device = BPF_CORE_READ(super, s_dev);
 	key->generation = BPF_CORE_READ(inode, i_generation);
 	key->dentry = (__u64)dentry;
@@ -66,8 +77,9 @@ static __always_inline int find_build_id(struct walk *walk)
 		__builtin_memcpy(&note, &walk->note[at], sizeof(note));
 		if (note.n_namesz > sizeof(walk->note) || note.n_descsz > sizeof(walk->note))
 			return 0;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz && note.n_descsz <= BUILD_ID_BYTES &&
-		    *(__u32 *)&walk->note[at + sizeof(note)] == *(__u32 *)"GNU" && at + sizeof(note) + 4 + note.n_descsz <= end) {
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz &&
+		    note.n_descsz <= BUILD_ID_BYTES && *(__u32 *)&walk->note[at + sizeof(note)] == *(__u32 *)"GNU" &&
+		    at + sizeof(note) + 4 + note.n_descsz <= end) {
 			__builtin_memcpy(walk->build_id, &walk->note[at + sizeof(note) + 4], BUILD_ID_BYTES);
 			walk->build_id_bytes = note.n_descsz;
 			return 1;
@@ -132,28 +144,28 @@ __attribute__((noinline)) int read_build_id(void)
 	return 0;
 }
 
-#define EMIT_FILE(text_capacity)                                                                          \
-	({                                                                                                \
-		struct {                                                                                  \
-			struct file_record file;                                                          \
-			char text[text_capacity];                                                         \
-		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                              \
-		if (!slot) {                                                                              \
-			count(COUNTER_LIFECYCLE_RING_FULL);                                               \
-			return 0;                                                                         \
-		}                                                                                         \
-		identify(&slot->file.header, RECORD_FILE, task);                                          \
-		slot->file.header.flags |= scratch->flags;                                                \
-		slot->file.id = id;                                                                       \
-		slot->file.key = walk->key;                                                               \
-		slot->file.size = BPF_CORE_READ(file, f_inode, i_size);                                   \
-		slot->file.link_count = BPF_CORE_READ(file, f_inode, i_nlink);                            \
-		slot->file.path_bytes = PATH_BYTES - start;                                               \
-		slot->file.own_path_bytes = scratch->own_start ? PATH_BYTES - scratch->own_start : 0;     \
-		__builtin_memcpy(slot->file.build_id, walk->build_id, BUILD_ID_BYTES);                    \
-		slot->file.build_id_bytes = walk->build_id_bytes;                                         \
-		bpf_probe_read_kernel(slot->text, text_capacity, &scratch->text[start & (2 * PATH_BYTES - 1)]);    \
-		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
+#define EMIT_FILE(text_capacity)                                                                                \
+	({                                                                                                      \
+		struct {                                                                                        \
+			struct file_record file;                                                                \
+			char text[text_capacity];                                                               \
+		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                                    \
+		if (!slot) {                                                                                    \
+			count(COUNTER_LIFECYCLE_RING_FULL);                                                     \
+			return 0;                                                                               \
+		}                                                                                               \
+		identify(&slot->file.header, RECORD_FILE, task);                                                \
+		slot->file.header.flags |= scratch->flags;                                                      \
+		slot->file.id = id;                                                                             \
+		slot->file.key = walk->key;                                                                     \
+		slot->file.size = BPF_CORE_READ(file, f_inode, i_size);                                         \
+		slot->file.link_count = BPF_CORE_READ(file, f_inode, i_nlink);                                  \
+		slot->file.path_bytes = PATH_BYTES - start;                                                     \
+		slot->file.own_path_bytes = scratch->own_start ? PATH_BYTES - scratch->own_start : 0;           \
+		__builtin_memcpy(slot->file.build_id, walk->build_id, BUILD_ID_BYTES);                          \
+		slot->file.build_id_bytes = walk->build_id_bytes;                                               \
+		bpf_probe_read_kernel(slot->text, text_capacity, &scratch->text[start & (2 * PATH_BYTES - 1)]); \
+		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                                     \
 	})
 
 /* Announces the file of `target`, called `key`, under an id. False if that could not be written. */
@@ -228,3 +240,5 @@ __attribute__((noinline)) int reference_file(void)
 	wake_reader();
 	return 0;
 }
+
+#endif

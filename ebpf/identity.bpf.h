@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Who a record is about. */
+#ifndef PIPELINE_IDENTITY_BPF_H
+#define PIPELINE_IDENTITY_BPF_H
+
+#include "include/prelude.h"
 
 static __always_inline void identify(struct record_header *header, enum record_kind kind, struct task_struct *task)
 {
@@ -20,3 +24,5 @@ static __always_inline void identify_softirq(struct record_header *header)
 	header->start_boottime_ns = 0;
 	__builtin_memcpy(header->comm, "softirq", sizeof("softirq"));
 }
+
+#endif

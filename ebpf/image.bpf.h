@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What a task runs: the record of an exec, or of an image met running. */
+#ifndef PIPELINE_IMAGE_BPF_H
+#define PIPELINE_IMAGE_BPF_H
 
-/* Facts about processes have a ring of their own, so that a flood of samples cannot push them out. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20); /* user space sets the size */
-} lifecycle SEC(".maps");
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "path.bpf.h"
+#include "rings.bpf.h"
 
 /* One scratch per context that can interrupt another on the same CPU. */
 struct {
@@ -46,21 +48,21 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 	return scratch->start;
 }
 
-#define EMIT_IMAGE(text_capacity)                                                                         \
-	({                                                                                                \
-		struct {                                                                                  \
-			struct image_record image;                                                        \
-			char text[text_capacity];                                                         \
-		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                              \
-		if (!slot) {                                                                              \
-			count(COUNTER_LIFECYCLE_RING_FULL);                                               \
-			return 0;                                                                         \
-		}                                                                                         \
-		slot->image = *image;                                                                     \
-		identify(&slot->image.header, kind, task);                                                \
-		slot->image.header.flags |= flags;                                                        \
-		bpf_probe_read_kernel(slot->text, text_capacity, &scratch->text[start & (2 * PATH_BYTES - 1)]);    \
-		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
+#define EMIT_IMAGE(text_capacity)                                                                               \
+	({                                                                                                      \
+		struct {                                                                                        \
+			struct image_record image;                                                              \
+			char text[text_capacity];                                                               \
+		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);                                    \
+		if (!slot) {                                                                                    \
+			count(COUNTER_LIFECYCLE_RING_FULL);                                                     \
+			return 0;                                                                               \
+		}                                                                                               \
+		slot->image = *image;                                                                           \
+		identify(&slot->image.header, kind, task);                                                      \
+		slot->image.header.flags |= flags;                                                              \
+		bpf_probe_read_kernel(slot->text, text_capacity, &scratch->text[start & (2 * PATH_BYTES - 1)]); \
+		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                                     \
 	})
 
 /* False if the ring is full. */
@@ -139,3 +141,5 @@ __attribute__((noinline)) int announce_image(void)
 		image_is_announced(task);
 	return 0;
 }
+
+#endif

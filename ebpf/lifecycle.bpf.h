@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What happens to processes, as it happens. */
+#ifndef PIPELINE_LIFECYCLE_BPF_H
+#define PIPELINE_LIFECYCLE_BPF_H
+
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "image.bpf.h"
+#include "path.bpf.h"
+#include "rings.bpf.h"
 
 static __always_inline void emit_header(enum record_kind kind, struct task_struct *task, const char *comm)
 {
@@ -120,3 +129,5 @@ int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 		emit_header(RECORD_RENAME, task, comm);
 	return 0;
 }
+
+#endif

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* From an address of the current task to the mapping that a sample names. */
+#ifndef PIPELINE_MAPPING_BPF_H
+#define PIPELINE_MAPPING_BPF_H
+
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "file.bpf.h"
+#include "vma.bpf.h"
 
 #define MAX_AUXV 32
 
@@ -34,7 +41,8 @@ __attribute__((noinline)) int find_copied_text(__u64 address)
 	if (address < code || address >= BPF_CORE_READ(mm, end_code))
 		return 0;
 	for (int i = 0; i < MAX_AUXV; i++) {
-		if (bpf_probe_read_kernel(pair, sizeof(pair), (void *)mm + bpf_core_field_offset(mm->saved_auxv) + i * sizeof(pair)))
+		if (bpf_probe_read_kernel(pair, sizeof(pair),
+					  (void *)mm + bpf_core_field_offset(mm->saved_auxv) + i * sizeof(pair)))
 			return 0;
 		if (pair[0] == AT_NULL)
 			break;
@@ -133,3 +141,5 @@ static __always_inline void end_walk(struct walk *walk)
 	if (walk->over)
 		count_many(COUNTER_FRAMES_OVER_MAPPINGS, walk->over);
 }
+
+#endif

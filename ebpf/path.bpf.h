@@ -3,6 +3,10 @@
  *
  * No lock is held. A rename of a directory during the walk can mix old and new names; the kernel's own
  * lockless walk retries on rename_lock, which BPF cannot read. */
+#ifndef PIPELINE_PATH_BPF_H
+#define PIPELINE_PATH_BPF_H
+
+#include "include/prelude.h"
 
 /* A name is at most NAME_MAX bytes. */
 #define NAME_BYTES 255
@@ -141,3 +145,5 @@ static __always_inline void walk_path(struct path_scratch *scratch, struct file_
 	if (bpf_loop(PATH_STEPS, walk_step, &walk, 0) == PATH_STEPS)
 		scratch->flags |= FLAG_PATH_TRUNCATED;
 }
+
+#endif

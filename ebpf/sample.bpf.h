@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The sampler: one stack per tick of a CPU that is not idle. */
+#ifndef PIPELINE_SAMPLE_BPF_H
+#define PIPELINE_SAMPLE_BPF_H
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20); /* user space sets the size */
-} samples SEC(".maps");
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "image.bpf.h"
+#include "mapping.bpf.h"
+#include "rings.bpf.h"
+#include "ticks.bpf.h"
+#include "vma.bpf.h"
 
 /* Stacks are captured here first, since only then is it known how large a slot they need: kernel frames, user frames,
  * mappings, back to back. */
@@ -37,34 +43,36 @@ struct shape {
 	__u32 flags;
 };
 
-#define EMIT_SAMPLE(word_capacity)                                                                        \
-	({                                                                                                \
-		struct {                                                                                  \
-			struct sample_record sample;                                                      \
-			__u64 words[word_capacity];                                                       \
-		} *slot = bpf_ringbuf_reserve(&samples, sizeof(*slot), 0);                                \
-		if (!slot) {                                                                              \
-			count(COUNTER_SAMPLE_RING_FULL);                                                  \
-			return 0;                                                                         \
-		}                                                                                         \
-		identify(&slot->sample.header, RECORD_SAMPLE, task);                                      \
-		slot->sample.header.flags |= shape.flags;                                                 \
-		if (shape.flags & FLAG_SOFTIRQ)                                                           \
-			identify_softirq(&slot->sample.header);                                           \
-		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                                     \
-		slot->sample.kernel_frames = shape.kernel_frames;                                         \
-		slot->sample.user_frames = shape.user_frames;                                             \
-		slot->sample.period_ns = context->sample_period;                                          \
-		slot->sample.reserved = 0;                                                                \
-		slot->sample.mappings = shape.mappings;                                                   \
-		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words);                  \
-		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                               \
+#define EMIT_SAMPLE(word_capacity)                                                       \
+	({                                                                               \
+		struct {                                                                 \
+			struct sample_record sample;                                     \
+			__u64 words[word_capacity];                                      \
+		} *slot = bpf_ringbuf_reserve(&samples, sizeof(*slot), 0);               \
+		if (!slot) {                                                             \
+			count(COUNTER_SAMPLE_RING_FULL);                                 \
+			return 0;                                                        \
+		}                                                                        \
+		identify(&slot->sample.header, RECORD_SAMPLE, task);                     \
+		slot->sample.header.flags |= shape.flags;                                \
+		if (shape.flags & FLAG_SOFTIRQ)                                          \
+			identify_softirq(&slot->sample.header);                          \
+		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                    \
+		slot->sample.kernel_frames = shape.kernel_frames;                        \
+		slot->sample.user_frames = shape.user_frames;                            \
+		slot->sample.period_ns = context->sample_period;                         \
+		slot->sample.reserved = 0;                                               \
+		slot->sample.mappings = shape.mappings;                                  \
+		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words); \
+		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                              \
 	})
 
 /* bpf_get_stack says less than zero for "none", as for the kernel stack of a task that ran in user mode. */
 static __always_inline __u32 stack_bytes(long got)
 {
-	return got < 0 ? 0 : got > (long)STACK_BYTES ? STACK_BYTES : got;
+	if (got < 0)
+		return 0;
+	return (__u64)got > STACK_BYTES ? STACK_BYTES : got;
 }
 
 /* One user frame: finds its mapping, and puts that above the address. All but the leaf are return addresses, which can lie behind
@@ -93,7 +101,8 @@ static __always_inline void map_frames(struct stack_scratch *scratch, struct sha
 		return;
 	bpf_loop(shape->user_frames, map_frame, &first, 0);
 	/* Inside execve the registers can be those of the old image, the mappings already the new one's. */
-	if (shape->flags & FLAG_IN_EXECVE && !(scratch->words[shape->kernel_frames & (STACK_WORDS - 1)] >> FRAME_ADDRESS_BITS)) {
+	if (shape->flags & FLAG_IN_EXECVE &&
+	    !(scratch->words[shape->kernel_frames & (STACK_WORDS - 1)] >> FRAME_ADDRESS_BITS)) {
 		shape->user_frames = 0;
 		return;
 	}
@@ -132,8 +141,9 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	/* A kernel thread has no other stack, and no image but its name. */
 	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
 		announce_image();
-		shape.user_frames = stack_bytes(bpf_get_stack(context, (void *)scratch->words + kernel_bytes, STACK_BYTES,
-							      BPF_F_USER_STACK)) / sizeof(__u64);
+		shape.user_frames = stack_bytes(bpf_get_stack(context, (void *)scratch->words + kernel_bytes,
+							      STACK_BYTES, BPF_F_USER_STACK)) /
+				    sizeof(__u64);
 		if (shape.user_frames)
 			map_frames(scratch, &shape, task);
 	}
@@ -149,3 +159,5 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	wake_reader_if_filling(&samples);
 	return 0;
 }
+
+#endif

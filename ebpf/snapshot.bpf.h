@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What ran before we came: read once at start-up, through the same eyes as everything later. */
+#ifndef PIPELINE_SNAPSHOT_BPF_H
+#define PIPELINE_SNAPSHOT_BPF_H
+
+#include "include/prelude.h"
+#include "counters.bpf.h"
+#include "identity.bpf.h"
+#include "image.bpf.h"
+#include "path.bpf.h"
 
 /* The thread that stands for its process: the leader, or, when that has exited first, any that still has memory. */
 static __always_inline int speaks_for_process(struct task_struct *task)
@@ -36,3 +44,5 @@ int snapshot_task(struct bpf_iter__task *context)
 	image_is_announced(task);
 	return 0;
 }
+
+#endif

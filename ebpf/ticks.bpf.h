@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* What became of the sampling timer's ticks, CPU by CPU. */
+#ifndef PIPELINE_TICKS_BPF_H
+#define PIPELINE_TICKS_BPF_H
+
+#include "include/prelude.h"
+#include "counters.bpf.h"
 
 /* True if the idle task of this CPU was hit inside an interrupt, that is, on another stack than its own: x86 and arm64 run
  * softirqs that an interrupt leaves behind on the interrupt stack (do_softirq_own_stack, irq_exit_rcu). The timer's own interrupt does not
@@ -62,3 +67,5 @@ static __always_inline void count_tick(struct task_struct *task, __u64 period, i
 	last->switches = switches;
 	last->tid = tid;
 }
+
+#endif

@@ -3,6 +3,10 @@
  *
  * Layout of the tree: include/linux/maple_tree.h and lib/maple_tree.c, alike from 6.1 to 7.3. A program is an RCU reader, so
  * nodes stay memory while we look at them; whether they still say the truth is decided by the mapping they lead to. */
+#ifndef PIPELINE_VMA_BPF_H
+#define PIPELINE_VMA_BPF_H
+
+#include "include/prelude.h"
 
 /* The kernel allows 31; 60,000 mappings make 5. */
 #define TREE_LEVELS 10
@@ -29,20 +33,20 @@ struct vma_view {
 struct walk {
 	__u64 mm;
 	__u64 vdso;
-	__u64 root;                 /* the task's root directory */
-	struct vma_view found;      /* by find_vma */
-	struct vma_view target;     /* the mapping whose file is being announced */
+	__u64 root;             /* the task's root directory */
+	struct vma_view found;  /* by find_vma */
+	struct vma_view target; /* the mapping whose file is being announced */
 	struct file_key key;
 	__u32 retries;
-	__u32 announced;            /* files, for this sample */
-	__u32 count;                /* of mapping[] */
+	__u32 announced; /* files, for this sample */
+	__u32 count;     /* of mapping[] */
 	__u32 next_recent;
 	__u32 recent[RECENT_MAPPINGS]; /* the last mappings met, as one more than their index; 0: none */
-	__u32 outside;              /* frames in no mapping */
-	__u32 no_code;              /* frames in a mapping that is not executable */
-	__u32 over;                 /* frames in a mapping more than there is room for */
+	__u32 outside;                 /* frames in no mapping */
+	__u32 no_code;                 /* frames in a mapping that is not executable */
+	__u32 over;                    /* frames in a mapping more than there is room for */
 	__u32 has_code;
-	__u64 code_offset;          /* of the executable's first segment that holds code; see mapping.bpf.h */
+	__u64 code_offset; /* of the executable's first segment that holds code; see mapping.bpf.h */
 	__u32 build_id_bytes;
 	__u8 build_id[BUILD_ID_BYTES];
 	__u32 note_at;
@@ -171,3 +175,5 @@ __attribute__((noinline)) int find_vma(__u64 address)
 	}
 	return 1;
 }
+
+#endif

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what building (`setup.sh build`), testing (`setup.sh test`) or other kernels (`setup.sh kernels`) need beside cargo, on Debian.
+# Installs what building (`setup.sh build`), checking (`setup.sh lint`), testing (`setup.sh test`) or other kernels
+# (`setup.sh kernels`) need beside cargo, on Debian.
 # Does nothing, and says nothing, if all of it is there.
 set -eu
 what=${1:-build}
@@ -26,6 +27,9 @@ clang_is_new_enough || packages="$packages clang-19"
 command -v "${CC:-cc}" >/dev/null || packages="$packages gcc"
 [ -e /usr/include/stdio.h ] || packages="$packages libc6-dev"
 command -v python3 >/dev/null || packages="$packages python3"
+if [ "$what" = lint ]; then
+    command -v clang-format-19 >/dev/null || packages="$packages clang-format-19"
+fi
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 fi

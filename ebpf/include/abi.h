@@ -6,6 +6,8 @@
 #ifndef PIPELINE_ABI_H
 #define PIPELINE_ABI_H
 
+#include <linux/types.h>
+
 /* A path is shorter: PATH_MAX in limits.h counts a terminator. */
 #define PATH_BYTES 4096
 /* What the caller passed to execve; only fexecve's own `/dev/fd/N/...` could be longer, and is cut. */
@@ -20,36 +22,36 @@
 #define BUILD_ID_BYTES 20
 
 enum record_kind {
-	RECORD_SAMPLE = 1,  /* sample_record, ring `samples` */
-	RECORD_SEEN = 2,    /* image_record, ring `lifecycle` or the snapshot */
-	RECORD_EXEC = 3,    /* image_record */
-	RECORD_FORK = 4,    /* fork_record */
-	RECORD_EXIT = 5,    /* record_header alone */
-	RECORD_FREED = 6,   /* record_header alone */
-	RECORD_RENAME = 7,  /* record_header alone; comm is the new name of a kernel thread */
-	RECORD_FILE = 8,    /* file_record, ring `lifecycle` */
+	RECORD_SAMPLE = 1, /* sample_record, ring `samples` */
+	RECORD_SEEN = 2,   /* image_record, ring `lifecycle` or the snapshot */
+	RECORD_EXEC = 3,   /* image_record */
+	RECORD_FORK = 4,   /* fork_record */
+	RECORD_EXIT = 5,   /* record_header alone */
+	RECORD_FREED = 6,  /* record_header alone */
+	RECORD_RENAME = 7, /* record_header alone; comm is the new name of a kernel thread */
+	RECORD_FILE = 8,   /* file_record, ring `lifecycle` */
 };
 
 enum record_flags {
 	FLAG_KERNEL_THREAD = 1 << 0,
 	FLAG_IN_EXECVE = 1 << 1,
-	FLAG_PATH_TRUNCATED = 1 << 2,   /* path is only its tail */
+	FLAG_PATH_TRUNCATED = 1 << 2,      /* path is only its tail */
 	FLAG_NO_PARENT_DIRECTORY = 1 << 3, /* the file has never been in a directory: memfd */
-	FLAG_SOFTIRQ = 1 << 5,          /* a softirq on an otherwise idle CPU: pid 0, named "softirq" */
-	FLAG_NAME_GONE = 1 << 4,        /* the name that was opened has been removed; the file may have others */
+	FLAG_SOFTIRQ = 1 << 5,             /* a softirq on an otherwise idle CPU: pid 0, named "softirq" */
+	FLAG_NAME_GONE = 1 << 4,           /* the name that was opened has been removed; the file may have others */
 };
 
 /* First in every record. */
 struct record_header {
 	__u32 kind;
 	__u32 cpu;
-	__u64 ktime_ns;            /* read after the ring slot was reserved: see docs/decisions/watermark.md */
-	__u32 pid;                 /* task_struct::tgid */
-	__u32 tid;                 /* task_struct::pid */
-	__u64 start_boottime_ns;   /* of the group leader */
-	__u32 exec_count;          /* task_struct::self_exec_id, its low half */
+	__u64 ktime_ns;          /* read after the ring slot was reserved: see docs/decisions/watermark.md */
+	__u32 pid;               /* task_struct::tgid */
+	__u32 tid;               /* task_struct::pid */
+	__u64 start_boottime_ns; /* of the group leader */
+	__u32 exec_count;        /* task_struct::self_exec_id, its low half */
 	__u32 flags;
-	char comm[COMM_BYTES];     /* ends with the first NUL; what follows that is not written */
+	char comm[COMM_BYTES]; /* ends with the first NUL; what follows that is not written */
 };
 
 /* Followed by kernel_frames + user_frames words, leaf first, kernel's before the user's, and then by `mappings`
@@ -62,7 +64,7 @@ struct record_header {
 struct sample_record {
 	struct record_header header;
 	__u64 cgroup_id;
-	__u64 period_ns;           /* CPU time that the sample stands for */
+	__u64 period_ns; /* CPU time that the sample stands for */
 	__u16 kernel_frames;
 	__u16 user_frames;
 	__u16 mappings;
@@ -73,29 +75,30 @@ struct sample_record {
 struct sample_mapping {
 	__u64 start;
 	__u64 end;
-	__u64 file_offset;         /* of `start` */
-	__u64 file;                /* what is mapped: a mapping_file, or the id of a file_record */
+	__u64 file_offset; /* of `start` */
+	__u64 file;        /* what is mapped: a mapping_file, or the id of a file_record */
 };
 
 /* What a mapping can be of that has no file_record. */
 enum mapping_file {
-	MAPPED_UNANNOUNCED = 0,    /* a file of which the announcement could not be written (counted): the next sample tries again */
+	MAPPED_UNANNOUNCED =
+		0, /* a file whose announcement could not be written (counted); the next sample tries again */
 	MAPPED_ANONYMOUS = 1,
 	MAPPED_VDSO = 2,
-	FIRST_FILE = 16,           /* ids count up from here, and are never given again */
+	FIRST_FILE = 16, /* ids count up from here, and are never given again */
 };
 
 /* What a file is called in the kernel. The first five identify its content, the others the name it goes by. */
 struct file_key {
 	__u64 inode;
-	__u64 mtime_ns;            /* differs once a file has been written in place */
-	__u64 extra;               /* the size; on btrfs the inode's address, since its subvolumes repeat all the rest */
-	__u32 device;              /* super_block::s_dev */
-	__u32 generation;          /* differs once an inode number is used again, where the file system counts */
+	__u64 mtime_ns;   /* differs once a file has been written in place */
+	__u64 extra;      /* the size; on btrfs the inode's address, since its subvolumes repeat all the rest */
+	__u32 device;     /* super_block::s_dev */
+	__u32 generation; /* differs once an inode number is used again, where the file system counts */
 	__u64 dentry;
 	__u64 mount;
-	__u64 name;                /* qstr::hash_len: a renamed file keeps its dentry */
-	__u64 root;                /* the root directory of the task that met it */
+	__u64 name; /* qstr::hash_len: a renamed file keeps its dentry */
+	__u64 root; /* the root directory of the task that met it */
 };
 
 /* Written before the first sample that refers to it. Followed by path. The slot may be longer. */
@@ -106,9 +109,9 @@ struct file_record {
 	__u64 size;
 	__u32 link_count;
 	__u16 path_bytes;
-	__u16 own_path_bytes;      /* as in image_record */
+	__u16 own_path_bytes; /* as in image_record */
 	__u8 build_id[BUILD_ID_BYTES];
-	__u32 build_id_bytes;      /* 0: none, or its page was not in memory */
+	__u32 build_id_bytes; /* 0: none, or its page was not in memory */
 };
 
 /* Followed by path, filename and interpreter, back to back. The slot may be longer. */
@@ -118,8 +121,8 @@ struct image_record {
 	__u32 device;
 	__u32 link_count;
 	__u32 mount_namespace;
-	__u16 path_bytes;          /* 0: no executable (a kernel thread) */
-	__u16 own_path_bytes;      /* so many of the last bytes of path are the path in the task's own root */
+	__u16 path_bytes;     /* 0: no executable (a kernel thread) */
+	__u16 own_path_bytes; /* so many of the last bytes of path are the path in the task's own root */
 	__u16 filename_bytes;
 	__u16 interpreter_bytes;
 	__u32 reserved;
@@ -135,14 +138,14 @@ struct fork_record {
 /* One process in a census. */
 struct census_record {
 	__u32 pid;
-	__u32 exited;              /* 1: its last thread has begun to exit */
+	__u32 exited; /* 1: its last thread has begun to exit */
 	__u64 start_boottime_ns;
 };
 
 /* Slots of the per-CPU array `counters`. */
 enum counter {
-	COUNTER_TICKS_IDLE = 0,            /* the timer fired on an idle CPU: no sample due */
-	COUNTER_TICKS_BUSY = 1,            /* a sample was due */
+	COUNTER_TICKS_IDLE = 0, /* the timer fired on an idle CPU: no sample due */
+	COUNTER_TICKS_BUSY = 1, /* a sample was due */
 	COUNTER_SAMPLE_RING_FULL = 2,
 	COUNTER_SAMPLE_NO_SCRATCH = 3,
 	COUNTER_LIFECYCLE_RING_FULL = 4,
