@@ -4,6 +4,7 @@
 #define PIPELINE_FILE_BPF_H
 
 #include "include/prelude.h"
+#include "content.bpf.h"
 #include "counters.bpf.h"
 #include "identity.bpf.h"
 #include "image.bpf.h"
@@ -33,29 +34,9 @@ __u64 next_file = FIRST_FILE;
 
 static __always_inline void key_of(struct file_key *key, struct file_name *name, struct file *file, __u64 root)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct inode___from_6_7 *from_6_7 = (void *)inode;
-	struct inode___before_6_7 *before_6_7 = (void *)inode;
-	struct super_block *super = BPF_CORE_READ(inode, i_sb);
 	struct dentry *dentry = name->dentry;
-	__u64 seconds, nanos;
 
-	if (bpf_core_field_exists(inode->i_mtime_sec)) {
-		seconds = BPF_CORE_READ(inode, i_mtime_sec);
-		nanos = BPF_CORE_READ(inode, i_mtime_nsec);
-	} else if (bpf_core_field_exists(from_6_7->__i_mtime)) {
-		seconds = BPF_CORE_READ(from_6_7, __i_mtime.tv_sec);
-		nanos = BPF_CORE_READ(from_6_7, __i_mtime.tv_nsec);
-	} else {
-		seconds = BPF_CORE_READ(before_6_7, i_mtime.tv_sec);
-		nanos = BPF_CORE_READ(before_6_7, i_mtime.tv_nsec);
-	}
-	key->inode = BPF_CORE_READ(inode, i_ino);
-	key->mtime_ns = seconds * 1000000000 + nanos;
-	key->extra = BPF_CORE_READ(super, s_magic) == BTRFS_SUPER_MAGIC ? (__u64)inode
-									: (__u64)BPF_CORE_READ(inode, i_size);
-	key->device = BPF_CORE_READ(super, s_dev);
-	key->generation = BPF_CORE_READ(inode, i_generation);
+	identify_content(key, file);
 	key->dentry = (__u64)dentry;
 	key->mount = (__u64)name->mount;
 	key->name = BPF_CORE_READ(dentry, d_name.hash_len);

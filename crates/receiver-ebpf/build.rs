@@ -1,10 +1,12 @@
-//! Compiles `ebpf/profiler.bpf.c` with clang. `CLANG` names another compiler than the usual ones.
+//! Compiles the objects of `ebpf/` with clang. `CLANG` names another compiler than the usual ones.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-/// The version the object is tested with, tried first.
+/// Sources of objects, without `.bpf.c`.
+const OBJECTS: [&str; 2] = ["profiler", "identify"];
+/// The version the objects are tested with, tried first.
 const TESTED: &str = "clang-19";
 /// Older ones lack what the object needs of CO-RE, or are refused by aya (14).
 const OLDEST: u32 = 16;
@@ -24,18 +26,22 @@ fn compile() -> Result<(), String> {
     println!("cargo::rerun-if-changed={}", source.display());
     println!("cargo::rerun-if-env-changed=CLANG");
     let clang = find_clang()?;
-    let object = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?).join("profiler.bpf.o");
+    OBJECTS.iter().try_for_each(|name| compile_object(&clang, &source, name))
+}
+
+fn compile_object(clang: &str, source: &Path, name: &str) -> Result<(), String> {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH").map_err(|e| e.to_string())?;
-    let output = Command::new(&clang)
+    let output = Command::new(clang)
         .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror"])
         // BPF_PROG's generated wrappers leave the context unused.
         .arg("-Wno-unused-parameter")
         .arg(format!("-D__TARGET_ARCH_{}", kernel_arch(&arch)))
         .args(architecture_headers(&arch))
         .arg("-c")
-        .arg(source.join("profiler.bpf.c"))
+        .arg(source.join(format!("{name}.bpf.c")))
         .arg("-o")
-        .arg(&object)
+        .arg(folder.join(format!("{name}.bpf.o")))
         .output()
         .map_err(|e| format!("{clang}: {e}"))?;
     if output.status.success() {

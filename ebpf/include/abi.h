@@ -142,6 +142,22 @@ struct census_record {
 	__u64 start_boottime_ns;
 };
 
+/* Arguments of the program `identify_mapping`: an address, and the identity that the file mapped there is compared with. */
+enum identify_argument {
+	IDENTIFY_ADDRESS = 0,
+	IDENTIFY_INODE = 1,
+	IDENTIFY_MTIME = 2,
+	IDENTIFY_EXTRA = 3,
+	IDENTIFY_DEVICE = 4,
+	IDENTIFY_GENERATION = 5,
+};
+
+enum identify_answer {
+	IDENTIFY_UNKNOWN = 0, /* no file is mapped there, or the mappings were being changed */
+	IDENTIFY_SAME = 1,
+	IDENTIFY_OTHER = 2,
+};
+
 /* Slots of the per-CPU array `counters`. */
 enum counter {
 	COUNTER_TICKS_IDLE = 0, /* the timer fired on an idle CPU: no sample due */

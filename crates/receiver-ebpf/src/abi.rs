@@ -25,6 +25,9 @@ pub(crate) const MAPPED_UNANNOUNCED: u64 = 0;
 pub(crate) const MAPPED_ANONYMOUS: u64 = 1;
 pub(crate) const MAPPED_VDSO: u64 = 2;
 
+pub(crate) const IDENTIFY_SAME: u32 = 1;
+pub(crate) const IDENTIFY_OTHER: u32 = 2;
+
 /// First in every record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]

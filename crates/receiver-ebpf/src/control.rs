@@ -1,11 +1,15 @@
 //! What may be changed while the receiver runs, by whoever holds the handle.
 
 use std::fmt;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pdata::FileIdentity;
+
 use crate::config::Config;
+use crate::identify::Identifier;
 use crate::rest::Waker;
 
 /// Changes a receiver while it runs: its rate, and when it asks everyone to deliver.
@@ -23,6 +27,7 @@ struct ControlState {
     flush: AtomicBool,
     program_statistics: AtomicBool,
     reader: Mutex<Option<Waker>>,
+    identifier: Mutex<Option<Arc<Identifier>>>,
 }
 
 impl Control {
@@ -35,6 +40,7 @@ impl Control {
             flush: AtomicBool::new(false),
             program_statistics: AtomicBool::new(false),
             reader: Mutex::new(None),
+            identifier: Mutex::new(None),
         }))
     }
 
@@ -77,6 +83,13 @@ impl Control {
         }
     }
 
+    /// True if `opened` is the file that a sample was in: see [`Identifier::is`]. `None` also before the receiver has started.
+    #[must_use]
+    pub fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        let identifier = lock(&self.0.identifier).clone()?;
+        identifier.is(opened, identity)
+    }
+
     /// CPU time that a sample stands for at the rate that is asked for.
     pub(crate) fn period(&self) -> Duration {
         Duration::from_secs(1) / self.samples_per_second()
@@ -93,12 +106,17 @@ impl Control {
 
     /// Sets what wakes the reader's thread. The reader's first poll applies the requests that came before.
     pub(crate) fn applied_by(&self, reader: Waker) {
-        *self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+        *lock(&self.0.reader) = Some(reader);
+    }
+
+    /// Sets what identifies files.
+    pub(crate) fn identifies_by(&self, identifier: Identifier) {
+        *lock(&self.0.identifier) = Some(Arc::new(identifier));
     }
 
     /// Wakes the reader, if there is one yet.
     pub(crate) fn wake(&self) {
-        if let Some(reader) = &*self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(reader) = &*lock(&self.0.reader) {
             reader.wake();
         }
     }
@@ -111,6 +129,11 @@ impl fmt::Debug for Control {
             .field("program_statistics", &self.program_statistics())
             .finish_non_exhaustive()
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Single values are set and read.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn within_bounds(samples_per_second: u32) -> u32 {

@@ -81,3 +81,8 @@ pub enum ReceiverError {
     #[error("the ring reader panicked: {0}")]
     ReaderPanicked(String),
 }
+
+/// What a program of this name failed with, as an error of the start.
+pub(crate) fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
+    move |source| StartError::Attach { program, source: Box::new(source) }
+}

@@ -18,6 +18,7 @@ mod decode;
 mod error;
 mod files;
 mod horizon;
+mod identify;
 mod loader;
 mod metrics;
 mod order;
@@ -32,10 +33,12 @@ mod sampler;
 mod skipped;
 mod snapshot;
 mod statistics;
+mod sys;
 
 pub use config::Config;
 pub use control::Control;
 pub use error::{ReceiverError, StartError};
+pub use identify::Identifier;
 pub use receiver::Receiver;
 
 /// Parts that benchmarks and property tests drive without a kernel; no stable interface.

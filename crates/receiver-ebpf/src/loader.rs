@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::perf_event::{
     PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
@@ -17,7 +17,9 @@ use pdata::LossReason;
 use zerocopy::IntoBytes;
 
 use crate::abi::FileKey;
-use crate::error::StartError;
+use crate::error::{StartError, attach};
+use crate::horizon::Barrier;
+use crate::identify::Identifier;
 use crate::ring::Ring;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
@@ -38,6 +40,8 @@ const SAMPLES: &str = "samples";
 const LIFECYCLE_RECORDS: &str = "lifecycle";
 const COUNTERS: &str = "counters";
 const WAKEUPS: &str = "wakeups";
+const BARRIER: &str = "barrier";
+const BARRIER_ELEMENT: &str = "barrier_element";
 const ANNOUNCED_FILES: &str = "announced_files";
 const PAGE_SHIFT: &str = "page_shift";
 
@@ -61,6 +65,7 @@ pub(crate) struct Maps {
     pub wakeups: Ring,
     pub counters: PerCpuArray<MapData, u64>,
     pub announced_files: AnnouncedFiles,
+    pub barrier: Barrier,
 }
 
 /// Files that the kernel side has announced, and will not announce again.
@@ -98,7 +103,7 @@ pub(crate) struct Skips {
 
 impl Programs {
     /// Loads and verifies maps and programs for so many CPUs; attaches nothing.
-    pub(crate) fn load(cpus: usize) -> Result<(Self, Maps), StartError> {
+    pub(crate) fn load(cpus: usize) -> Result<(Self, Maps, Identifier), StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
         let sample_ring = sample_ring_bytes(cpus);
@@ -118,6 +123,10 @@ impl Programs {
             Err(error) => Err(load(MapError::into(error))),
         };
         let mut take = |name| ebpf.take_map(name).ok_or(StartError::Missing(name));
+        let barrier = Barrier::new(
+            ArrayOfMaps::try_from(take(BARRIER)?).map_err(|error| load(error.into()))?,
+            Array::try_from(take(BARRIER_ELEMENT)?).map_err(|error| load(error.into()))?,
+        );
         let maps = Maps {
             samples: ring(take(SAMPLES)?, sample_ring)?,
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
@@ -126,10 +135,11 @@ impl Programs {
             announced_files: AnnouncedFiles(
                 HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(|error| load(error.into()))?,
             ),
+            barrier,
         };
         let mut programs = Self { ebpf };
         programs.verify(&btf)?;
-        Ok((programs, maps))
+        Ok((programs, maps, Identifier::load(&btf)?))
     }
 
     /// Passes every program through the verifier. The kernel's type information takes tens of megabytes, and is only
@@ -224,10 +234,6 @@ impl Programs {
         let program = self.ebpf.program_mut(name).ok_or(StartError::Missing(name))?;
         program.try_into().map_err(attach(name))
     }
-}
-
-fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
-    move |source| StartError::Attach { program, source: Box::new(source) }
 }
 
 /// `recursion_misses` of a program's fdinfo (since Linux 5.12).

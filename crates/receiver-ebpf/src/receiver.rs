@@ -55,7 +55,7 @@ impl Receiver {
     pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
         let cpus = cpus::online()?;
-        let (mut programs, maps) = Programs::load(cpus.len())?;
+        let (mut programs, maps, identifier) = Programs::load(cpus.len())?;
         programs.attach_lifecycle()?;
         let mut orderer = Orderer::default();
         let (running, broken) = snapshot::events(&programs.snapshot()?);
@@ -65,10 +65,11 @@ impl Receiver {
         }
         tracing::info!(processes = running.len(), "Read the snapshot of running processes");
         running.into_iter().for_each(|event| orderer.push(Pending::Event(event)));
-        let horizon = Horizon::probe();
+        let horizon = Horizon::new(maps.barrier);
         let sampler = Sampler::attach(&mut programs, control.period())?;
         let waker = Waker::new().map_err(StartError::Waker)?;
         control.applied_by(waker.clone());
+        control.identifies_by(identifier);
         let now = clock::now();
         let reader = RingReader {
             control,

@@ -19,6 +19,13 @@ const KERNEL_ONLY: &[&str] = &[
     "FIRST_FILE",
     "FLAG_SOFTIRQ",
     "COUNTERS",
+    "IDENTIFY_UNKNOWN",
+    "IDENTIFY_ADDRESS",
+    "IDENTIFY_INODE",
+    "IDENTIFY_MTIME",
+    "IDENTIFY_EXTRA",
+    "IDENTIFY_DEVICE",
+    "IDENTIFY_GENERATION",
 ];
 
 /// Every constant of the mirror has its value in the header, and the header has none that nobody has looked at.
@@ -48,6 +55,8 @@ fn constants_are_those_of_the_header() {
         MAPPED_UNANNOUNCED,
         MAPPED_ANONYMOUS,
         MAPPED_VDSO,
+        IDENTIFY_SAME,
+        IDENTIFY_OTHER,
     ];
     let counters = counters![
         COUNTER_TICKS_IDLE = TicksIdle,

@@ -1,0 +1,77 @@
+//! Whether an open file is the one that a sample was in, by what the kernel knows files by.
+
+use std::fmt;
+use std::fs::File;
+use std::thread;
+
+use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
+use aya::{Btf, Ebpf, EbpfLoader};
+use pdata::FileIdentity;
+
+use crate::abi;
+use crate::error::{StartError, attach};
+use crate::sys::Page;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/identify.bpf.o"));
+const PROGRAM: &str = "identify_mapping";
+
+/// How often the kernel is asked while other threads of this process change its mappings.
+const TRIES: u32 = 20;
+
+/// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once it is loaded.
+pub struct Identifier {
+    /// Holds the program and nothing else.
+    ebpf: Ebpf,
+}
+
+impl Identifier {
+    /// Loads the program.
+    pub(crate) fn load(btf: &Btf) -> Result<Self, StartError> {
+        let load = |error| StartError::Load(Box::new(error));
+        let mut ebpf = EbpfLoader::new().btf(Some(btf)).load(OBJECT).map_err(load)?;
+        let program = ebpf.program_mut(PROGRAM).ok_or(StartError::Missing(PROGRAM))?;
+        let program: &mut RawTracePoint = program.try_into().map_err(attach(PROGRAM))?;
+        program.load().map_err(attach(PROGRAM))?;
+        Ok(Self { ebpf })
+    }
+
+    /// True if `opened` is the file of that identity: device, inode number, generation, time of the last change, and size (or what stands
+    /// for it on btrfs), as the kernel has them inside.
+    ///
+    /// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
+    #[must_use]
+    pub fn is(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        let page = Page::map(opened).ok()?;
+        for _ in 0..TRIES {
+            match self.ask(&page, identity) {
+                Ok(abi::IDENTIFY_SAME) => return Some(true),
+                Ok(abi::IDENTIFY_OTHER) => return Some(false),
+                // Another thread is changing this process's mappings.
+                Ok(_unknown) => thread::yield_now(),
+                Err(error) => {
+                    tracing::debug!(%error, "The kernel does not identify a file");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn ask(&self, page: &Page, identity: FileIdentity) -> Result<u32, ProgramError> {
+        let Some(Ok(program)) = self.ebpf.program(PROGRAM).map(<&RawTracePoint>::try_from) else {
+            return Err(ProgramError::NotLoaded);
+        };
+        let FileIdentity { device, inode, generation, modified, extra } = identity;
+        let mut options = RawTracePointRunOptions::new();
+        // In the order of `enum identify_argument`.
+        let arguments = [page.address(), inode, modified, extra, u64::from(device), u64::from(generation)];
+        options.args.iter_mut().zip(arguments).for_each(|(slot, argument)| *slot = argument);
+        Ok(program.test_run(options)?.return_value)
+    }
+}
+
+impl fmt::Debug for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identifier").finish_non_exhaustive()
+    }
+}
