@@ -70,9 +70,16 @@ impl Metrics {
     /// Sum of the series of that name for each value of `label`.
     #[must_use]
     pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
+        self.by_labels(name, [label]).into_iter().map(|([value], sum)| (value, sum)).collect()
+    }
+
+    /// Sums of a family by the values of some labels; a label that a series does not have is empty.
+    #[must_use]
+    pub fn by_labels<const N: usize>(&self, name: &str, labels: [&str; N]) -> BTreeMap<[String; N], f64> {
         let mut sums = BTreeMap::new();
         for series in self.series.iter().filter(|series| series.name == name) {
-            *sums.entry(series.labels.get(label).cloned().unwrap_or_default()).or_insert(0.0) += series.value;
+            let values = labels.map(|label| series.labels.get(label).cloned().unwrap_or_default());
+            *sums.entry(values).or_insert(0.0) += series.value;
         }
         sums
     }

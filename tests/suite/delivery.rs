@@ -11,7 +11,7 @@ use serde_json::json;
 use tests::agent::{Outcome, Setup};
 use tests::collector::{Collector, Lane, Protocol, Security};
 use tests::daemon::PATIENCE;
-use tests::otlp::{OtlpFile, Summary};
+use tests::otlp::OtlpFile;
 use tests::program::{self, Burner, Step};
 use tests::reader;
 use tests::validator::{self, Rule};
@@ -90,14 +90,13 @@ fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
     let (outcome, path) = profile(setup);
     validator::assert_valid(&outcome.file);
     assert_no_failure(&outcome);
-    let kept = outcome.file.summary().expect("every index is good");
+    let kept = outcome.file.common().expect("every index is good");
     assert!(kept.events_of(&path) > 0, "{path} is not among {:?}", kept.paths);
     for (received, way) in collector.stop_all().iter().zip(&ways) {
         // It is the Collector that makes references of what was inline.
         validator::assert_valid_except(received, &[Rule::AttributeInline]);
-        let received = received.summary().expect("every index is good");
-        // Into how many requests a window is split is each exporter's own matter.
-        assert_eq!(received, Summary { requests: received.requests, ..kept.clone() }, "{way:?}");
+        let received = received.common().expect("every index is good");
+        assert_eq!(received, kept, "{way:?}");
     }
 }
 
@@ -134,13 +133,13 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
     let outcome = agent.stop();
     assert!(processes > 10, "{processes} processes are no storm");
     assert!(!outcome.log.iter().any(|line| line.contains(DROPPED)), "{:#?}", outcome.log);
-    let kept = outcome.file.summary().expect("every index is good");
+    let kept = outcome.file.common().expect("every index is good");
     assert!(kept.events_of(path.to_str().expect("a path of ours is text")) > 0);
     for mut received in collector.stop_all() {
         let duplicates = remove_duplicates(&mut received);
         println!("{processes} processes, {} samples, {duplicates} requests twice", kept.events);
-        let received = received.summary().expect("every index is good");
-        assert_eq!(received, Summary { requests: received.requests, ..kept.clone() });
+        let received = received.common().expect("every index is good");
+        assert_eq!(received, kept);
     }
 }
 
@@ -179,9 +178,9 @@ fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     received.requests.extend(rest.requests);
     let duplicates = remove_duplicates(&mut received);
     println!("{duplicates} requests twice");
-    let kept = outcome.file.summary().expect("every index is good");
-    let received = received.summary().expect("every index is good");
-    assert_eq!(received, Summary { requests: received.requests, ..kept });
+    let kept = outcome.file.common().expect("every index is good");
+    let received = received.common().expect("every index is good");
+    assert_eq!(received, kept);
 }
 
 /// A Collector that has no pipeline for profiles is logged once for each exporter, with the remedy; all samples count as

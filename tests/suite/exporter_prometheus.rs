@@ -1,10 +1,11 @@
 //! The Prometheus exporter, scraped by a real Prometheus.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde_json::json;
 use tests::agent::{Agent, Setup};
@@ -16,6 +17,7 @@ use tests::{http, program, workspace};
 use crate::alone;
 
 const SAMPLES: &str = "profile_samples_total";
+const LABELS: [&str; 2] = ["process_executable_path", "process_executable_name"];
 const CPU: &str = "profile_cpu_seconds_total";
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const RATE: u32 = 997;
@@ -27,15 +29,24 @@ fn page(port: u16) -> String {
     http::get(port, "/metrics").expect("the exporter serves metrics").body
 }
 
-/// A page, and how many samples the agent says that the exporter had counted when it was made: nothing came between two pages
-/// that are the same, so what the agent says between them is what they say.
-fn page_and_count(agent: &Agent, port: u16) -> (String, u64) {
+/// Samples by path and name of the executable.
+type Samples = BTreeMap<[String; 2], f64>;
+
+/// A page, how many samples the agent says that the exporter had counted when it was made, and what this and the pages read
+/// before it showed: nothing came between two pages that are the same, so what the agent says between them is what they say.
+fn page_and_count(agent: &Agent, port: u16) -> (String, u64, Samples) {
+    let mut shown = Samples::new();
+    let mut read = || {
+        let page = page(port);
+        shown.extend(Metrics::parse(&page).by_labels(SAMPLES, LABELS));
+        page
+    };
     let start = Instant::now();
     loop {
-        let before = page(port);
+        let before = read();
         let count = agent.metrics().count(SENT, &[("exporter", "prometheus")]);
-        if before == page(port) {
-            return (before, count);
+        if before == read() {
+            return (before, count, shown);
         }
         assert!(start.elapsed() < PATIENCE, "the page never stands still");
     }
@@ -65,6 +76,18 @@ fn storm(dir: &Path) {
     });
 }
 
+/// The samples of series that Prometheus has scraped or a page has `shown`, and that are not on a page of `now`, in seconds since
+/// the Unix epoch: who else uses much of this machine gets a series in the place of another.
+fn ended(prometheus: &Prometheus, mut shown: Samples, page: &Metrics, now: f64) -> f64 {
+    for (labels, last) in prometheus.query(&format!("max_over_time({SAMPLES}[10m] @ {now})")) {
+        let labels = LABELS.map(|label| labels.get(label).cloned().unwrap_or_default());
+        let shown = shown.entry(labels).or_default();
+        *shown = last.max(*shown);
+    }
+    let present = page.by_labels(SAMPLES, LABELS);
+    shown.into_iter().filter(|(labels, _)| !present.contains_key(labels)).map(|(_, last)| last).sum()
+}
+
 /// Ten thousand executables leave so many series as are allowed, none of which ever goes down; all their samples are in them,
 /// and stand for exactly the CPU time that samples at this rate stand for.
 #[test]
@@ -78,31 +101,40 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     let prometheus = Prometheus::start(port, &[]);
     storm(dir.path());
 
-    let (page, count) = page_and_count(&agent, port);
+    let (page, count, shown) = page_and_count(&agent, port);
+    let now = UNIX_EPOCH.elapsed().expect("it is later than 1970").as_secs_f64();
     assert_eq!(lines(&page, SAMPLES).count(), MAX_SERIES + 1, "with the one of all others");
     let metrics = Metrics::parse(&page);
     let others = metrics.count(SAMPLES, &[("process_executable_name", "other")]);
     println!("{count} samples, {others} of them of executables without a series of their own");
     assert!(others > 0);
-    assert_eq!(metrics.count(SAMPLES, &[]), count);
+    let ended = ended(&prometheus, shown, &metrics, now);
+    assert_eq!(metrics.count(SAMPLES, &[]) as f64 + ended, count as f64, "{ended} of series that have ended");
     let period = Duration::from_secs(1) / RATE;
     let nanos = metrics.get(CPU, &[]).expect("there is CPU time") * 1e9;
     // The page has all nanoseconds; the sum of some hundred numbers of some seconds is off by less than one.
-    assert!((nanos - period.as_nanos() as f64 * count as f64).abs() < 1.0, "{nanos} ns of {count} samples");
+    let expected = period.as_nanos() as f64 * (count as f64 - ended);
+    assert!((nanos - expected).abs() < 1.0, "{nanos} ns of {count} samples, {ended} of them ended");
     promtool(&["check", "metrics"], &page).expect("promtool finds no fault");
 
     // Prometheus scrapes each second, and has read the page as OpenMetrics.
     let start = Instant::now();
-    let seen = || prometheus.query(&format!("sum({SAMPLES})")).first().map_or(0.0, |(_, sum)| *sum);
+    let seen = || {
+        prometheus.query(&format!("sum(max_over_time({SAMPLES}[10m]))")).first().map_or(0.0, |(_, sum)| *sum)
+    };
     while seen() < count as f64 {
         assert!(start.elapsed() < PATIENCE, "Prometheus has seen {} of {count} samples", seen());
         thread::sleep(Duration::from_millis(200));
     }
     let most = prometheus.query(&format!("max_over_time(count({SAMPLES})[10m:1s])"));
     assert_eq!(most[0].1, (MAX_SERIES + 1) as f64);
-    for name in [SAMPLES, CPU, "profile_lost_records_total"] {
-        let resets = prometheus.query(&format!("max(resets({name}[10m]))"));
-        assert_eq!(resets[0].1, 0.0, "a counter of {name} went down");
+    // Each of ours ran once. Another of this machine may come back after its series has ended, which is a reset.
+    let ours = format!(r#"process_executable_path=~"{}/.*""#, dir.path().display());
+    let others = r#"process_executable_name="other""#.to_owned();
+    let selectors = [SAMPLES, CPU].map(|name| [format!("{name}{{{ours}}}"), format!("{name}{{{others}}}")]);
+    for selector in selectors.into_iter().flatten().chain(["profile_lost_records_total".to_owned()]) {
+        let resets = prometheus.query(&format!("max(resets({selector}[10m]))"));
+        assert_eq!(resets[0].1, 0.0, "a counter of {selector} went down");
     }
     let lost = prometheus.query("count(profile_lost_records_total)");
     assert!(lost[0].1 >= 10.0, "each reason has its series: {lost:?}");

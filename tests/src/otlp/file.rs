@@ -89,4 +89,12 @@ impl OtlpFile {
     pub fn summary(&self) -> Result<Summary, ReadError> {
         Ok(Summary::of(self.requests.len(), &self.resources()?))
     }
+
+    /// The file in the figures on which all exporters agree, as [`Summary::common`] has them.
+    ///
+    /// # Errors
+    /// [`ReadError::Index`] for the first index that is out of its table.
+    pub fn common(&self) -> Result<Summary, ReadError> {
+        Ok(Summary::common(&self.resources()?))
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::resolved::Resource;
+use super::resolved::{Frame, Resource};
 
 /// Attribute that names a process's executable.
 const PATH: &str = "process.executable.path";
@@ -62,9 +62,29 @@ impl Summary {
         summary
     }
 
+    /// The figures of `resources` on which all exporters of one run agree. Into how many requests a window is split is each
+    /// exporter's own matter; and since they close a window one after the other, a file that was read in between is a mapping
+    /// with build IDs to one, and a name to the other.
+    #[must_use]
+    pub fn common(resources: &[Resource]) -> Self {
+        let mut leaves = BTreeMap::new();
+        for sample in resources.iter().flat_map(Resource::samples) {
+            if let Some(file) = sample.stack.first().and_then(|leaf| file_of(leaf)) {
+                *leaves.entry(file.to_owned()).or_default() += sample.events();
+            }
+        }
+        Self { leaves, ..Self::of(0, resources) }
+    }
+
     /// Events of the executable at `path`.
     #[must_use]
     pub fn events_of(&self, path: &str) -> u64 {
         self.paths.get(path).copied().unwrap_or_default()
     }
+}
+
+/// The file that a frame lies in; `None` where no file backs the code.
+fn file_of(frame: &Frame) -> Option<&str> {
+    let named = || frame.functions.iter().map(String::as_str).find(|name| name.starts_with('/'));
+    frame.mapping.as_ref().map(|mapping| mapping.filename.as_str()).or_else(named)
 }
