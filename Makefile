@@ -24,6 +24,7 @@ lint:
 	@scripts/setup.sh lint
 	scripts/bpf-headers.sh
 	scripts/markdown-lines.py $$(git ls-files '*.md')
+	scripts/comment-width.py $$(git ls-files "*.rs" "*.h" "*.c")
 	cargo fmt --all --check
 	scripts/module-circles.py --self-test
 	scripts/module-circles.py

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* How the reader waits until every program that is running now has come to its end: it sets the element of a map of maps, and
- * the kernel returns from that once no program can be using the one before (maybe_wait_bpf_programs). No program uses either. See
- * docs/decisions/watermark.md. */
+/* How the reader waits until every program that is running now has come to its end: it sets the element of a map of
+ * maps, and the kernel returns from that once no program can be using the one before (maybe_wait_bpf_programs). No
+ * program uses either. See docs/decisions/watermark.md. */
 #ifndef PIPELINE_BARRIER_BPF_H
 #define PIPELINE_BARRIER_BPF_H
 

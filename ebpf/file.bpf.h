@@ -12,7 +12,8 @@
 #include "rings.bpf.h"
 #include "vma.bpf.h"
 
-/* Files that user space knows, or will know before anything that comes after. It takes out what it has forgotten itself. */
+/* Files that user space knows, or will know before anything that comes after. It takes out what it has forgotten
+ * itself. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -43,8 +44,9 @@ static __always_inline void key_of(struct file_key *key, struct file_name *name,
 	key->root = root;
 }
 
-/* Takes the build ID from note[0 .. note_bytes]. What changes from note to note lies in the walk, where the verifier knows nothing of
- * it: in registers it would follow each combination of lengths by itself, half a million instructions. */
+/* Takes the build ID from note[0 .. note_bytes]. What changes from note to note lies in the walk, where the verifier
+ * knows nothing of it: in registers it would follow each combination of lengths by itself, half a million
+ * instructions. */
 static __always_inline int find_build_id(struct walk *walk)
 {
 	walk->note_at = 0;
@@ -95,7 +97,8 @@ static long read_program_header(__u32 index, struct headers *headers)
 	return find_build_id(walk);
 }
 
-/* Reads the build ID of `target`'s file from the process's own memory. Leaves none if it has none, or if that page is not in memory. */
+/* Reads the build ID of `target`'s file from the process's own memory. Leaves none if it has none, or if that page is
+ * not in memory. */
 __attribute__((noinline)) int read_build_id(void)
 {
 	struct walk *walk = current_walk();
@@ -175,8 +178,8 @@ static __always_inline int file_within_budget(void)
 	return bpf_ringbuf_query(&lifecycle, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&lifecycle, BPF_RB_RING_SIZE) / 2;
 }
 
-/* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions return 32 bits,
- * so the id is left in `mapping[count].file`. */
+/* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions
+ * return 32 bits, so the id is left in `mapping[count].file`. */
 __attribute__((noinline)) int reference_file(void)
 {
 	__u32 slot = SCRATCH_SAMPLE;
@@ -213,8 +216,8 @@ __attribute__((noinline)) int reference_file(void)
 	id = __sync_fetch_and_add(&next_file, 1);
 	if (!emit_file(walk, scratch, &name, id))
 		return 0;
-	/* Only now: whoever finds it here stamps its sample after the record. Should the update fail, the next sample announces it
-	 * again, under another id. */
+	/* Only now: whoever finds it here stamps its sample after the record. Should the update fail, the next sample
+	 * announces it again, under another id. */
 	bpf_map_update_elem(&announced_files, &walk->key, &id, BPF_ANY);
 	walk->mapping[at].file = id;
 	/* User space opens a new file while the process lives. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* A second object, without maps: is what user space has opened the file that a sample was in? User space maps a page of it and runs this program
- * (BPF_PROG_TEST_RUN) in its own context. A mapping, since in an overlay only that leads to the file of the layer, as in samples. */
+/* A second object, without maps: is what user space has opened the file that a sample was in? User space maps a page of
+ * it and runs this program (BPF_PROG_TEST_RUN) in its own context. A mapping, since in an overlay only that leads to
+ * the file of the layer, as in samples. */
 #include "content.bpf.h"
 
 struct question {
@@ -25,7 +26,8 @@ static long compare(struct task_struct *task, struct vm_area_struct *vma, struct
 	return 0;
 }
 
-/* The lock that bpf_find_vma takes is free to wait for here: nobody is interrupted. In samples it may not be used (docs/decisions/mappings.md). */
+/* The lock that bpf_find_vma takes is free to wait for here: nobody is interrupted. In samples it may not be used
+ * (docs/decisions/mappings.md). */
 SEC("raw_tp")
 int identify_mapping(struct bpf_raw_tracepoint_args *context)
 {

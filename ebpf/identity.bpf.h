@@ -18,7 +18,8 @@ static __always_inline void identify(struct record_header *header, enum record_k
 	BPF_CORE_READ_STR_INTO(&header->comm, task, comm);
 }
 
-/* For a record about an idle task: who it is about instead. There is an idle task for each CPU; their softirqs are one. */
+/* For a record about an idle task: who it is about instead. There is an idle task for each CPU; their softirqs are
+ * one. */
 static __always_inline void identify_softirq(struct record_header *header)
 {
 	header->start_boottime_ns = 0;

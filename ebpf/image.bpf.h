@@ -114,10 +114,11 @@ static __always_inline void image_is_announced(struct task_struct *task)
 	bpf_map_update_elem(&announced_images, &key, &value, BPF_ANY);
 }
 
-/* Announces the image of the task that is being sampled, if nobody has. Inside execve that can be one whose exec is not complete.
+/* Announces the image of the task that is being sampled, if nobody has. Inside execve that can be one whose exec is not
+ * complete.
  *
- * A global function for its stack: as part of the sampler, whose own calls go five deep, it would take them past the 512 bytes
- * that kernels before 6.13 have for all of them. */
+ * A global function for its stack: as part of the sampler, whose own calls go five deep, it would take them past the
+ * 512 bytes that kernels before 6.13 have for all of them. */
 __attribute__((noinline)) int announce_image(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();

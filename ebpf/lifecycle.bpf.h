@@ -120,8 +120,8 @@ int BPF_PROG(on_free, struct task_struct *task)
 	return 0;
 }
 
-/* A kernel thread is its name, and gets it after it was forked. Programs may rename their threads a million times a second;
- * samples carry the name themselves. */
+/* A kernel thread is its name, and gets it after it was forked. Programs may rename their threads a million times a
+ * second; samples carry the name themselves. */
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task, const char *comm)
 {

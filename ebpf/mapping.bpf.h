@@ -25,8 +25,8 @@ static long find_code(__u32 index, struct headers *headers)
 	return 1;
 }
 
-/* Text that a program has copied into anonymous memory, to have it on huge pages (node --use-largepages): gives `found` the file
- * that it was loaded from. Program headers are found as the program finds its own, by the auxiliary vector. */
+/* Text that a program has copied into anonymous memory, to have it on huge pages (node --use-largepages): gives `found`
+ * the file that it was loaded from. Program headers are found as the program finds its own, by the auxiliary vector. */
 __attribute__((noinline)) int find_copied_text(__u64 address)
 {
 	struct walk *walk = current_walk();
@@ -69,7 +69,8 @@ static __always_inline int remember(struct walk *walk, __u32 index)
 	return index + 1;
 }
 
-/* One more than the index of the mapping that holds code at an address; 0, counted in the walk, if there is none to name.
+/* One more than the index of the mapping that holds code at an address; 0, counted in the walk, if there is none to
+ * name.
  *
  * The last few mappings are looked through first: callers are mostly in the same files as what they call. */
 __attribute__((noinline)) int map_address(__u64 address)

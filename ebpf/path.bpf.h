@@ -100,8 +100,8 @@ struct file_name {
 /* FMODE_BACKING has been either bit; the other is about notification. */
 #define FMODE_PERHAPS_BACKING (3 << 24)
 
-/* In an overlay a mapping's file is that of a layer, on a mount that is in no namespace, with the opened one beside it (6.8; before, the path
- * was the opened one's). Files that were never in a directory are on such mounts too. */
+/* In an overlay a mapping's file is that of a layer, on a mount that is in no namespace, with the opened one beside it
+ * (6.8; before, the path was the opened one's). Files that were never in a directory are on such mounts too. */
 static __always_inline int is_backing(struct file *file)
 {
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The kernel side: this object, and a small one that verifies files, identify.bpf.c. Read include/abi.h first, then these, one for each attach point. */
+/* The kernel side: this object, and a small one that verifies files, identify.bpf.c. Read include/abi.h first, then
+ * these, one for each attach point. */
 #include "barrier.bpf.h"
 #include "census.bpf.h"
 #include "lifecycle.bpf.h"

@@ -17,8 +17,9 @@ struct {
 	__uint(max_entries, 8 << 20);
 } lifecycle SEC(".maps");
 
-/* A ring that carries no data: the reader waits on it. Not on the rings with records, which are readable as soon as they hold
- * any record, however little it matters when that is read. User space sets the size: one page is the least. */
+/* A ring that carries no data: the reader waits on it. Not on the rings with records, which are readable as soon as
+ * they hold any record, however little it matters when that is read. User space sets the size: one page is the
+ * least. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 64 << 10);

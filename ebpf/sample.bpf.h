@@ -75,8 +75,8 @@ static __always_inline __u32 stack_bytes(long got)
 	return (__u64)got > STACK_BYTES ? STACK_BYTES : got;
 }
 
-/* One user frame: finds its mapping, and puts that above the address. All but the leaf are return addresses, which can lie behind
- * the end of the mapping that holds the call. */
+/* One user frame: finds its mapping, and puts that above the address. All but the leaf are return addresses, which can
+ * lie behind the end of the mapping that holds the call. */
 static long map_frame(__u32 index, __u32 *first)
 {
 	__u32 zero = 0;

@@ -6,12 +6,13 @@
 #include "include/prelude.h"
 #include "counters.bpf.h"
 
-/* True if the idle task of this CPU was hit inside an interrupt, that is, on another stack than its own: x86 and arm64 run
- * softirqs that an interrupt leaves behind on the interrupt stack (do_softirq_own_stack, irq_exit_rcu). The timer's own interrupt does not
- * count, since these are the registers of what it interrupted; nor does another handler show, since interrupts are off in it. On
- * PREEMPT_RT softirqs are threads.
+/* True if the idle task of this CPU was hit inside an interrupt, that is, on another stack than its own: x86 and arm64
+ * run softirqs that an interrupt leaves behind on the interrupt stack (do_softirq_own_stack, irq_exit_rcu). The timer's
+ * own interrupt does not count, since these are the registers of what it interrupted; nor does another handler show,
+ * since interrupts are off in it. On PREEMPT_RT softirqs are threads.
  *
- * preempt_count would say the same, but x86 keeps it per CPU and under a name that has changed twice since Linux 6.1. */
+ * preempt_count would say the same, but x86 keeps it per CPU and under a name that has changed twice since Linux
+ * 6.1. */
 static __always_inline int idle_in_softirq(struct bpf_perf_event_data *context)
 {
 	struct task_struct *idle = bpf_get_current_task_btf();
@@ -42,10 +43,10 @@ struct {
 	__type(value, struct tick);
 } last_ticks SEC(".maps");
 
-/* A timer that fires late (a stopped virtual CPU, interrupts off for long) skips the ticks it has missed. They were samples
- * if the CPU was busy all the while, which is certain only where one thread has run from the last tick to this without a
- * switch. So this counts no more than was lost, and may count less; what is overdue by the clock alone would be no measure, since
- * the timer of an idle CPU may not fire at all. */
+/* A timer that fires late (a stopped virtual CPU, interrupts off for long) skips the ticks it has missed. They were
+ * samples if the CPU was busy all the while, which is certain only where one thread has run from the last tick to this
+ * without a switch. So this counts no more than was lost, and may count less; what is overdue by the clock alone would
+ * be no measure, since the timer of an idle CPU may not fire at all. */
 static __always_inline void count_tick(struct task_struct *task, __u64 period, int busy)
 {
 	__u32 zero = 0, tid = BPF_CORE_READ(task, pid);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The mapping that holds an address of the current task: a walk of the kernel's own tree, which takes no lock and calls no helper that does.
+/* The mapping that holds an address of the current task: a walk of the kernel's own tree, which takes no lock and calls
+ * no helper that does.
  *
- * Layout of the tree: include/linux/maple_tree.h and lib/maple_tree.c, alike from 6.1 to 7.3. A program is an RCU reader, so
- * nodes stay memory while we look at them; whether they still say the truth is decided by the mapping they lead to. */
+ * Layout of the tree: include/linux/maple_tree.h and lib/maple_tree.c, alike from 6.1 to 7.3. A program is an RCU
+ * reader, so nodes stay memory while we look at them; whether they still say the truth is decided by the mapping they
+ * lead to. */
 #ifndef PIPELINE_VMA_BPF_H
 #define PIPELINE_VMA_BPF_H
 
@@ -70,8 +72,8 @@ static __always_inline struct walk *current_walk(void)
 	return bpf_map_lookup_elem(&walks, &zero);
 }
 
-/* A pivot is the last address of its slot. Those that a node does not use are 0, which the subtraction of one turns into
- * the largest number: so the pivots are sorted, and a search needs no count. */
+/* A pivot is the last address of its slot. Those that a node does not use are 0, which the subtraction of one turns
+ * into the largest number: so the pivots are sorted, and a search needs no count. */
 #define PIVOT(index) (walk->node[1 + (index)] - 1)
 
 /* The entry of an address: a vm_area_struct, or 0. */
@@ -117,7 +119,8 @@ found:
 	return 0;
 }
 
-/* One look. Leaves the mapping in `found`; 0 if there is one that proves itself. A global function: verified once, by itself. */
+/* One look. Leaves the mapping in `found`; 0 if there is one that proves itself. A global function: verified once, by
+ * itself. */
 __attribute__((noinline)) int look_up_vma(__u64 address, __u32 last_try)
 {
 	struct walk *walk = current_walk();
@@ -144,8 +147,8 @@ __attribute__((noinline)) int look_up_vma(__u64 address, __u32 last_try)
 	if (address < start || address >= end) {
 		__u64 page = address >> page_shift << page_shift;
 
-		/* __split_vma() shortens the old mapping before it stores the new one. Start and offset move together, so what
-		 * the old one says of this page stays right; but of this page alone. */
+		/* __split_vma() shortens the old mapping before it stores the new one. Start and offset move together,
+		 * so what the old one says of this page stays right; but of this page alone. */
 		if (!last_try)
 			return 1;
 		offset += page - start;

@@ -54,8 +54,8 @@ fn compile_object(clang: &str, source: &Path, name: &str) -> Result<(), String> 
     Err(format!("{clang} failed:\n{text}"))
 }
 
-/// Where <asm/types.h> of the target may be, in folders that clang searches for no bpf target: Debian's for the machine's own
-/// architecture, and those of its packages for another (libc6-dev-arm64-cross).
+/// Where <asm/types.h> of the target may be, in folders that clang searches for no bpf target: Debian's for the
+/// machine's own architecture, and those of its packages for another (libc6-dev-arm64-cross).
 fn architecture_headers(arch: &str) -> Option<String> {
     let folders = [format!("/usr/include/{arch}-linux-gnu"), format!("/usr/{arch}-linux-gnu/include")];
     let found = folders.iter().find(|folder| Path::new(folder).join("asm/types.h").exists());

@@ -57,9 +57,9 @@ struct record_header {
 /* Followed by kernel_frames + user_frames words, leaf first, kernel's before the user's, and then by `mappings`
  * sample_mappings. The slot may be longer.
  *
- * A kernel frame's word is its address. A user frame's word has the address in its low FRAME_ADDRESS_BITS and above them one more
- * than the index of the frame's mapping, or 0 if it has none. No architecture has user addresses of more bits; what else
- * a stack without frame pointers may yield loses its high bits, and is mapped nowhere. */
+ * A kernel frame's word is its address. A user frame's word has the address in its low FRAME_ADDRESS_BITS and above
+ * them one more than the index of the frame's mapping, or 0 if it has none. No architecture has user addresses of more
+ * bits; what else a stack without frame pointers may yield loses its high bits, and is mapped nowhere. */
 #define FRAME_ADDRESS_BITS 56
 struct sample_record {
 	struct record_header header;
@@ -142,7 +142,8 @@ struct census_record {
 	__u64 start_boottime_ns;
 };
 
-/* Arguments of the program `identify_mapping`: an address, and the identity that the file mapped there is compared with. */
+/* Arguments of the program `identify_mapping`: an address, and the identity that the file mapped there is compared
+ * with. */
 enum identify_argument {
 	IDENTIFY_ADDRESS = 0,
 	IDENTIFY_INODE = 1,

@@ -83,7 +83,8 @@ struct file {
 	unsigned int f_mode;
 };
 
-/* What a mapping of a file in an overlay holds: `file` is the file of the layer, `user_path` the one that was opened (6.8). */
+/* What a mapping of a file in an overlay holds: `file` is the file of the layer, `user_path` the one that was opened
+ * (6.8). */
 struct backing_file {
 	struct file file;
 	struct path user_path;
@@ -187,7 +188,8 @@ enum maple_type {
 	maple_arange_64,
 };
 
-/* include/linux/sched.h, mm.h, fs.h and uapi/linux/magic.h: as they have been since before the oldest kernel we run on. */
+/* include/linux/sched.h, mm.h, fs.h and uapi/linux/magic.h: as they have been since before the oldest kernel we run
+ * on. */
 #define PF_KTHREAD 0x00200000
 #define VM_EXEC 0x00000004
 #define BTRFS_SUPER_MAGIC 0x9123683E

@@ -16,8 +16,8 @@ const DELETED: usize = 20;
 /// Shells, each with children of its own.
 const SHELLS: usize = 40;
 
-/// Shells that fork and exec without pause, chains of exec, and programs deleted under way: in windows of half a second, so
-/// that files are learnt of in the middle of one and processes span several.
+/// Shells that fork and exec without pause, chains of exec, and programs deleted under way: in windows of half a
+/// second, so that files are learnt of in the middle of one and processes span several.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn every_request_of_a_rush_keeps_every_rule() {

@@ -35,8 +35,8 @@ fn profile(setup: Setup) -> (Outcome, String) {
     (agent.stop(), path.to_str().expect("a path of ours is text").to_owned())
 }
 
-/// The file keeps every rule, and protobuf's own decoder and the Collector's read from it what ours does. The mapping of
-/// the program, which was there to be read, has every build ID.
+/// The file keeps every rule, and protobuf's own decoder and the Collector's read from it what ours does. The mapping
+/// of the program, which was there to be read, has every build ID.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn the_file_is_valid_and_reads_the_same_everywhere() {
@@ -183,8 +183,8 @@ fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     assert_eq!(received, kept);
 }
 
-/// A Collector that has no pipeline for profiles is logged once for each exporter, with the remedy; all samples count as
-/// failed.
+/// A Collector that has no pipeline for profiles is logged once for each exporter, with the remedy; all samples count
+/// as failed.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_collector_without_a_pipeline_for_profiles_is_explained_once() {

@@ -32,8 +32,9 @@ fn page(port: u16) -> String {
 /// Samples by path and name of the executable.
 type Samples = BTreeMap<[String; 2], f64>;
 
-/// A page, how many samples the agent says that the exporter had counted when it was made, and what this and the pages read
-/// before it showed: nothing came between two pages that are the same, so what the agent says between them is what they say.
+/// A page, how many samples the agent says that the exporter had counted when it was made, and what this and the pages
+/// read before it showed: nothing came between two pages that are the same, so what the agent says between them is what
+/// they say.
 fn page_and_count(agent: &Agent, port: u16) -> (String, u64, Samples) {
     let mut shown = Samples::new();
     let mut read = || {
@@ -76,8 +77,8 @@ fn storm(dir: &Path) {
     });
 }
 
-/// The samples of series that Prometheus has scraped or a page has `shown`, and that are not on a page of `now`, in seconds since
-/// the Unix epoch: who else uses much of this machine gets a series in the place of another.
+/// The samples of series that Prometheus has scraped or a page has `shown`, and that are not on a page of `now`, in
+/// seconds since the Unix epoch: who else uses much of this machine gets a series in the place of another.
 fn ended(prometheus: &Prometheus, mut shown: Samples, page: &Metrics, now: f64) -> f64 {
     for (labels, last) in prometheus.query(&format!("max_over_time({SAMPLES}[10m] @ {now})")) {
         let labels = LABELS.map(|label| labels.get(label).cloned().unwrap_or_default());
@@ -88,8 +89,8 @@ fn ended(prometheus: &Prometheus, mut shown: Samples, page: &Metrics, now: f64) 
     shown.into_iter().filter(|(labels, _)| !present.contains_key(labels)).map(|(_, last)| last).sum()
 }
 
-/// Ten thousand executables leave so many series as are allowed, none of which ever goes down; all their samples are in them,
-/// and stand for exactly the CPU time that samples at this rate stand for.
+/// Ten thousand executables leave so many series as are allowed, none of which ever goes down; all their samples are in
+/// them, and stand for exactly the CPU time that samples at this rate stand for.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {

@@ -41,8 +41,8 @@ fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
     }
 }
 
-/// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and says so in
-/// metrics, log and stream. What it knows of processes it keeps.
+/// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and says so
+/// in metrics, log and stream. What it knows of processes it keeps.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn above_the_hard_limit_every_sample_is_dropped_and_told() {
@@ -74,8 +74,8 @@ fn above_the_hard_limit_every_sample_is_dropped_and_told() {
     }
 }
 
-/// A server that takes connections and says nothing keeps batches waiting: the agent samples less, and loses nothing by that
-/// limit; once what waits is given up, it samples as before.
+/// A server that takes connections and says nothing keeps batches waiting: the agent samples less, and loses nothing by
+/// that limit; once what waits is given up, it samples as before.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {

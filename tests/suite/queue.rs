@@ -29,8 +29,8 @@ const CONSUMERS: u64 = 4;
 const QUEUED: &str = "Queued on disk.";
 /// Requests on disk at which a run is killed, so that its file has something to be damaged.
 const WINDOWS_A_RUN: usize = 3;
-/// Requests that one run has not removed from the disk, though they were delivered: those of the last transaction, at five
-/// windows a second.
+/// Requests that one run has not removed from the disk, though they were delivered: those of the last transaction, at
+/// five windows a second.
 const UNREMOVED: u64 = 2;
 
 /// An agent with windows of 200 ms that keeps its queue in `storage`, with its log as JSON.

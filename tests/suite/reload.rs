@@ -184,8 +184,8 @@ fn an_exporter_becomes_another_and_no_sample_is_lost() {
     assert_same(&whole, &parts, &paths);
 }
 
-/// A configuration that is not sound, or cannot be started, is refused with every fault; the old one goes on, and a good
-/// one is taken after it.
+/// A configuration that is not sound, or cannot be started, is refused with every fault; the old one goes on, and a
+/// good one is taken after it.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {

@@ -71,8 +71,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime; a name is looked up, which blocks for five
-    /// seconds at most.
+    /// Listens on `endpoint` and serves `router` there. Needs a Tokio runtime; a name is looked up, which blocks for
+    /// five seconds at most.
     ///
     /// Of several addresses of a host the first of IPv4 is taken, as in the Collector, else the first.
     ///

@@ -30,8 +30,8 @@ pub struct FileExporter {
 }
 
 impl FileExporter {
-    /// Finds out whether the file can be written. It is opened for the first window, and truncated then unless `append` is
-    /// set, it is rotated, or the time is in its path.
+    /// Finds out whether the file can be written. It is opened for the first window, and truncated then unless `append`
+    /// is set, it is rotated, or the time is in its path.
     ///
     /// An exporter that takes the place of another in the same process must be given `append`: what its predecessor has
     /// written is ours, whatever the user says of what was there before.

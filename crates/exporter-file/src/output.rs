@@ -41,8 +41,8 @@ struct Current {
 }
 
 impl Output {
-    /// Finds out whether the output can be written. It is opened, and perhaps emptied, for the first window: what the last
-    /// run has left is lost only once there is something in its place.
+    /// Finds out whether the output can be written. It is opened, and perhaps emptied, for the first window: what the
+    /// last run has left is lost only once there is something in its place.
     pub(crate) fn open(config: Config, template: Template) -> io::Result<Self> {
         Self::check(&config, &template)?;
         let format = Format::of(&config);

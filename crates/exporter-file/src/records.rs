@@ -95,7 +95,8 @@ mod tests {
 
     use super::*;
 
-    /// A writer that takes as many bytes at a time as the script says and fails where it says 0; its content can be read.
+    /// A writer that takes as many bytes at a time as the script says and fails where it says 0; its content can be
+    /// read.
     struct Scripted {
         steps: Vec<usize>,
         cuttable: bool,

@@ -7,8 +7,8 @@ use pdata::{Image, ImageKind, Sample};
 pub(crate) struct ExecutableLabels {
     /// `process_executable_path`; `None` for what has no file.
     pub path: Option<Box<str>>,
-    /// `process_executable_name`: the last part of the path, `[NAME]` for a kernel thread, `NAME (unresolved)` for a thread
-    /// whose process is not known.
+    /// `process_executable_name`: the last part of the path, `[NAME]` for a kernel thread, `NAME (unresolved)` for a
+    /// thread whose process is not known.
     pub name: Box<str>,
 }
 

@@ -77,8 +77,8 @@ impl PrometheusExporter {
 }
 
 /// How many samples there are, and what those of each image add up to, with one of them: so labels are made once for
-/// each image of a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever used most comes first: should there be room for one more series,
-/// it is his.
+/// each image of a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever
+/// used most comes first: should there be room for one more series, it is his.
 fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     let mut samples = 0;
     let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();

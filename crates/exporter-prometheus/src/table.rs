@@ -8,10 +8,11 @@ use pdata::{KTime, LossReason, UnixNanos};
 
 use crate::executable_labels::ExecutableLabels;
 
-/// Looking for series that have ended takes a pass over all: this often is often enough for minutes of expiration.
+/// How often ended series are looked for, which takes a pass over all: series expire after minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Long enough that who uses much is told from who has just begun, short enough that nobody misses him.
+/// How often CPU times are compared: long enough to distinguish an executable that uses much from one that has just
+/// begun, short enough that nobody misses a big consumer.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// Executables without a series that are compared with those that have one.
 const MAX_CANDIDATES: usize = 1_024;
@@ -35,15 +36,15 @@ impl Totals {
 
 /// Counts by executable, of a bounded number of them.
 ///
-/// An executable that comes while there is room gets a series, and keeps it for as long as it grows; one that comes later is
-/// counted in `other`, until there is room. Every [`COMPARE_EVERY`] those in `other` that have used most take the place of
-/// series that have used less than half as much.
+/// An executable that comes while there is room gets a series, and keeps it for as long as it grows; one that comes
+/// later is counted in `other`, until there is room. Every [`COMPARE_EVERY`] those in `other` that have used most take
+/// the place of series that have used less than half as much.
 ///
-/// A series shows 0 to the scrape that finds it first, however much it has: to Prometheus, a counter that begins at its whole
-/// value has not grown, and a job that ends between two scrapes would have used nothing. It never goes down, and no sample is
-/// in two: what `other` has counted of an executable stays there when that gets a series of its own, which begins at 0; and
-/// what a series has that was not scraped goes to `other` when it ends. What has ended is forgotten: to Prometheus, one that
-/// comes back is a counter that was reset, and its `rate` and `increase` stay right.
+/// A series shows 0 to the scrape that finds it first, however much it has: to Prometheus, a counter that begins at its
+/// whole value has not grown, and a job that ends between two scrapes would have used nothing. It never goes down, and
+/// no sample is in two: what `other` has counted of an executable stays there when that gets a series of its own, which
+/// begins at 0; and what a series has that was not scraped goes to `other` when it ends. What has ended is forgotten:
+/// to Prometheus, one that comes back is a counter that was reset, and its `rate` and `increase` stay right.
 #[derive(Debug)]
 pub(crate) struct Table {
     max_series: usize,
@@ -215,8 +216,8 @@ mod tests {
         KTime::from_nanos(seconds * 1_000_000_000)
     }
 
-    /// What Prometheus' `increase` makes of the scrapes: by how much each series grows from one to the next. One that is
-    /// new has not grown; one that is less than before was reset, and has grown from 0.
+    /// What Prometheus' `increase` makes of the scrapes: by how much each series grows from one to the next. One that
+    /// is new has not grown; one that is less than before was reset, and has grown from 0.
     #[derive(Default)]
     struct Prometheus {
         last: BTreeMap<Arc<ExecutableLabels>, Totals>,
@@ -330,8 +331,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and whenever it is scraped: never more series than allowed, and what Prometheus makes of all of
-        /// them is what was counted, to the nanosecond.
+        /// Whatever comes and whenever it is scraped: never more series than allowed, and what Prometheus makes of all
+        /// of them is what was counted, to the nanosecond.
         #[test]
         fn series_are_bounded_and_nothing_is_counted_twice_or_lost(
             max in 1usize..5,

@@ -17,8 +17,8 @@ pub struct BatchLayer {
 }
 
 impl BatchLayer {
-    /// Makes requests of at most `max_bytes` of protobuf before compression, or of the `max_size` of the queue's batches
-    /// if that is less. A group of one stays as it is.
+    /// Makes requests of at most `max_bytes` of protobuf before compression, or of the `max_size` of the queue's
+    /// batches if that is less. A group of one stays as it is.
     #[must_use]
     pub fn new(config: &QueueConfig, max_bytes: usize) -> Self {
         let max_size = config.batch.as_ref().map_or(0, |batch| batch.max_size);

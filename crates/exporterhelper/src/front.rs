@@ -24,8 +24,8 @@ impl Front {
         Self { windows, queue, seen: Watermark::NONE }
     }
 
-    /// Tells what the queue had no room for in the window that is open.
-    fn tell_lost(&self, batch: &mut Batch) {
+    /// Reports in each batch the samples that the queue had no room for in the window that is open.
+    fn report_lost(&self, batch: &mut Batch) {
         let count = self.queue.take_lost();
         if count > 0 {
             // Not before the last batch's watermark, and not after this one's events.
@@ -46,7 +46,7 @@ impl Service<Batch> for Front {
     }
 
     fn call(&mut self, mut batch: Batch) -> AckFuture {
-        self.tell_lost(&mut batch);
+        self.report_lost(&mut batch);
         self.seen = batch.watermark;
         self.queue.call(self.windows.push(&batch))
     }
@@ -101,10 +101,10 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1)).await;
         front.ready().await.unwrap().call(batch(30)).await.unwrap();
         let third = sent.recv().await.unwrap();
-        let tells = |group: &[ProfilesRequest]| {
+        let mentions_loss = |group: &[ProfilesRequest]| {
             let needle = LossReason::SampleQueueFull.as_str().as_bytes();
             group.iter().any(|request| request.bytes.windows(needle.len()).any(|bytes| bytes == needle))
         };
-        assert_eq!((tells(&first), tells(&third)), (false, true));
+        assert_eq!((mentions_loss(&first), mentions_loss(&third)), (false, true));
     }
 }

@@ -25,7 +25,8 @@
 //! # }
 //! ```
 //!
-//! The transport is a `Service<otlp_profiles::ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send`.
+//! The transport is a `Service<otlp_profiles::ProfilesRequest, Response = Delivered, Error = SendError> + Clone +
+//! Send`.
 
 mod batch;
 pub mod config;

@@ -90,7 +90,7 @@ impl Policy<ProfilesRequest, Delivered, SendError> for RetryPolicy {
     ) -> Option<Self::Future> {
         self.attempts = self.attempts.saturating_add(1);
         let Err(SendError::Retryable { reason, after }) = result else { return None };
-        if !self.config.enabled || self.stop.is_told() {
+        if !self.config.enabled || self.stop.has_ended() {
             return None;
         }
         let interval = self.backoff().max(after.unwrap_or_default().min(MAX_THROTTLE));
@@ -105,7 +105,7 @@ impl Policy<ProfilesRequest, Delivered, SendError> for RetryPolicy {
         Some(Box::pin(async move {
             tokio::select! {
                 () = sleep(interval) => {}
-                () = stop.told() => {}
+                () = stop.ended() => {}
             }
         }))
     }
@@ -246,7 +246,7 @@ mod tests {
         let waiting =
             tokio::spawn(attempts(policy(RetryConfig::default(), || 0.5, &stop), vec![unavailable()]));
         sleep(SECOND).await;
-        stop.tell();
+        stop.end();
         let (made, result) = waiting.await.unwrap();
         assert_eq!((made, result), (vec![0, 1_000], unavailable()));
     }

@@ -1,25 +1,25 @@
-//! The word that the stream has ended.
+//! The signal that the stream has ended.
 
 use tokio_util::sync::CancellationToken;
 
-/// Told by the queue when the stream has ended: whoever waits to try again tries one last time at once.
+/// Set by the queue when the stream has ended: a retry that waits is then made at once, and is the last.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(CancellationToken);
 
 impl Stop {
-    /// Says it.
-    pub(crate) fn tell(&self) {
+    /// Marks the stream as ended.
+    pub(crate) fn end(&self) {
         self.0.cancel();
     }
 
-    /// True once it has been said.
+    /// True once the stream has ended.
     #[must_use]
-    pub fn is_told(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.0.is_cancelled()
     }
 
-    /// Waits until it is said.
-    pub async fn told(&self) {
+    /// Waits until the stream has ended.
+    pub async fn ended(&self) {
         self.0.cancelled().await;
     }
 }

@@ -29,18 +29,18 @@ fn client(directory: &TempDir, fsync: bool) -> Client {
 
 /// Puts `count` requests through, up to `at_a_time` of them waiting to be durable; each is then read and removed.
 async fn pass(client: &Client, request: &Bytes, count: u64, at_a_time: u64) {
-    let (tell, mut told) = mpsc::channel(64);
+    let (send, mut received) = mpsc::channel(64);
     let (mut asked, mut under_way) = (0, VecDeque::new());
     while asked < count || !under_way.is_empty() {
         while asked < count && (under_way.len() as u64) < at_a_time {
-            let tell = tell.clone();
+            let send = send.clone();
             under_way.push_back(client.append(request.clone(), 1, move |appended| {
                 assert_eq!(appended, Appended::Durably);
-                tell.try_send(()).expect("there is room for all");
+                send.try_send(()).expect("there is room for all");
             }));
             asked += 1;
         }
-        told.recv().await;
+        received.recv().await;
         if let Some(handle) = under_way.pop_front() {
             assert!(client.read(handle).await.expect("the file is sound").is_some());
             client.remove(handle);

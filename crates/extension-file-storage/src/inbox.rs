@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::record::Record;
 use crate::stored::{Handle, Unavailable};
 
-/// Told whether a request is there for good.
+/// Called with true once a request is durable, with false if it will not be.
 pub(crate) type Then = Box<dyn FnOnce(bool) + Send>;
 /// The request, `None` if it is lost.
 pub(crate) type ReadResult = Result<Option<Record>, Unavailable>;
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
     pub(crate) appends: Vec<Append>,
     pub(crate) removes: Vec<Handle>,
     pub(crate) reads: Vec<(Handle, oneshot::Sender<ReadResult>)>,
-    /// Told once all that was asked for before is done.
+    /// Each is answered once all that was asked for before it is done.
     pub(crate) flushes: Vec<oneshot::Sender<()>>,
     /// Nobody will ask any more.
     pub(crate) is_closed: bool,

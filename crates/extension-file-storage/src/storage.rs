@@ -44,8 +44,8 @@ impl FileStorage {
         }
     }
 
-    /// The client of the exporter with this id; `recovered` receives the requests that an earlier one has left. If that one
-    /// is still at work, the new one's requests wait until its file is free.
+    /// The client of the exporter with this id; `recovered` receives the requests that an earlier one has left. If that
+    /// one is still at work, the new one's requests wait until its file is free.
     ///
     /// # Errors
     /// If the operating system has no thread left.

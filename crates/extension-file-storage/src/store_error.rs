@@ -15,7 +15,7 @@ pub(crate) enum StoreError {
     Corrupt(String),
 }
 
-/// Tells a corrupt file from a disk that cannot be written.
+/// Distinguishes a corrupt file from a disk that cannot be written.
 fn sort_out(error: redb::Error) -> StoreError {
     match error {
         redb::Error::Io(error)

@@ -33,15 +33,16 @@ fn storage(directory: &Path) -> FileStorage {
 
 /// A client, and what it has found.
 fn client(storage: &FileStorage) -> (Client, Vec<Stored>) {
-    let (tell, told) = mpsc::sync_channel(1);
-    let client = storage.client("otlp", move |stored| tell.send(stored).unwrap()).unwrap();
-    (client, told.recv_timeout(PATIENCE).unwrap())
+    let (answer, answered) = mpsc::sync_channel(1);
+    let client = storage.client("otlp", move |stored| answer.send(stored).unwrap()).unwrap();
+    (client, answered.recv_timeout(PATIENCE).unwrap())
 }
 
 async fn append(client: &Client, request: &'static [u8], samples: u64) -> crate::Handle {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let handle = client.append(Bytes::from_static(request), samples, |appended| tell.send(appended).unwrap());
-    assert_eq!(told.await.unwrap(), Appended::Durably);
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let handle =
+        client.append(Bytes::from_static(request), samples, |appended| answer.send(appended).unwrap());
+    assert_eq!(answered.await.unwrap(), Appended::Durably);
     handle
 }
 
@@ -145,13 +146,13 @@ async fn a_client_waits_for_the_one_before_it() {
     let dir = TempDir::new().unwrap();
     let storage = storage(dir.path());
     let (first, _) = client(&storage);
-    let (tell, told) = mpsc::sync_channel(1);
-    let second = storage.client("otlp", move |stored| tell.send(stored).unwrap()).unwrap();
+    let (answer, answered) = mpsc::sync_channel(1);
+    let second = storage.client("otlp", move |stored| answer.send(stored).unwrap()).unwrap();
     let waiting = tokio::spawn(async move { append(&second, b"later", 2).await });
     append(&first, b"first", 1).await;
-    assert!(told.try_recv().is_err());
+    assert!(answered.try_recv().is_err());
     drop(first);
-    assert_eq!(told.recv_timeout(PATIENCE).unwrap().len(), 1);
+    assert_eq!(answered.recv_timeout(PATIENCE).unwrap().len(), 1);
     waiting.await.unwrap();
 }
 
@@ -186,7 +187,7 @@ fn a_directory_that_is_missing_is_made_if_that_is_wanted() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_told() {
+fn a_directory_that_cannot_be_written_is_reported() {
     // Even root cannot make a file there.
     let error = FileStorage::open(config(Path::new("/proc/self"))).unwrap_err();
     assert!(error.to_string().ends_with("name a directory that this user may write to"), "{error}");
@@ -213,7 +214,7 @@ fn file_of(lengths: &[usize]) -> (Vec<Record>, Vec<u8>) {
     (records, fs::read(path).unwrap())
 }
 
-/// Opens a file that holds `bytes`. Returns what is in it, whole, and whether anything was told to be wrong.
+/// Opens a file that holds `bytes`. Returns the records that are whole, and whether any damage was reported.
 fn open(bytes: &[u8]) -> (Vec<Record>, bool) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("queue");
@@ -232,14 +233,14 @@ fn open(bytes: &[u8]) -> (Vec<Record>, bool) {
 }
 
 fn check_damaged(records: &[Record], bytes: &[u8], lost_at_most: usize) {
-    let (found, is_told) = open(bytes);
+    let (found, is_reported) = open(bytes);
     assert!(found.iter().all(|record| records.contains(record)), "none is made up");
     let lost = records.iter().filter(|record| !found.contains(record)).count();
     assert!(lost <= lost_at_most, "{lost} of {} are lost", records.len());
-    assert!(lost == 0 || is_told, "{lost} are lost without a word");
+    assert!(lost == 0 || is_reported, "{lost} are lost without a word");
 }
 
-/// The start of the file tells how to read the rest.
+/// The start of the file says how to read the rest.
 #[test]
 fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
     let (records, sound) = file_of(&[10, 5_000, 100_000]);
@@ -254,7 +255,7 @@ fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// A flipped bit costs one record at most, the one it is in, and that is told.
+    /// A flipped bit costs one record at most, the one it is in, and the loss is reported.
     #[test]
     fn a_flipped_bit_loses_one_record_at_most(
         lengths in prop::collection::vec(0_usize..40_000, 1..8), bit in any::<prop::sample::Index>()
@@ -265,7 +266,7 @@ proptest! {
         check_damaged(&records, &bytes, 1);
     }
 
-    /// Whatever is done to a file, what comes out of it was in it, and what does not is told.
+    /// Whatever is done to a file, each record that comes out of it was in it, and the loss of any other is reported.
     #[test]
     fn any_damage_is_survived(
         lengths in prop::collection::vec(0_usize..20_000, 1..8),

@@ -24,7 +24,7 @@ const REST: u32 = 4;
 /// An empty file that has grown beyond this is made anew: a database never gets smaller by itself.
 const LARGE_FILE: u64 = 16 << 20;
 
-/// Tells what an earlier run has left.
+/// Hands over the requests that an earlier run has left.
 pub(crate) type Recovered = Box<dyn FnOnce(Vec<Stored>) + Send>;
 
 pub(crate) struct Worker {
@@ -90,13 +90,13 @@ impl Worker {
             if is_closed {
                 break flushes;
             }
-            tell(flushes);
+            notify_all(flushes);
         };
         if let Some(store) = self.store.take() {
             store.close();
         }
         drop(self.file);
-        tell(last);
+        notify_all(last);
     }
 
     /// Opens the file unless it is open, or has just failed.
@@ -140,7 +140,7 @@ impl Worker {
         let next_key = records.last().map_or(0, |found| found.key.saturating_add(1));
         self.next_key = self.next_key.max(next_key);
         match self.recovered.take() {
-            Some(tell) => self.recover(records, tell),
+            Some(recovered) => self.recover(records, recovered),
             None => {
                 // A record whose write was reported as failed may be there, and a removed one may be there again.
                 let wanted: HashSet<u64> = self.live.values().copied().collect();
@@ -150,8 +150,8 @@ impl Worker {
         }
     }
 
-    /// Tells what an earlier run has left.
-    fn recover(&mut self, records: &[Found], tell: Recovered) {
+    /// Hands over the requests that an earlier run has left.
+    fn recover(&mut self, records: &[Found], recovered: Recovered) {
         let now = unix_seconds();
         let mut stored = Vec::with_capacity(records.len());
         for &Found { key, samples, created, bytes } in records {
@@ -168,7 +168,7 @@ impl Worker {
                 "The queue goes on with what is on disk."
             );
         }
-        tell(stored);
+        recovered(stored);
     }
 
     fn read(&mut self, handle: Handle) -> ReadResult {
@@ -262,8 +262,8 @@ impl Worker {
     }
 }
 
-/// Tells those who wait that all is done.
-fn tell(flushes: Vec<oneshot::Sender<()>>) {
+/// Notifies those who wait for all work to be done.
+fn notify_all(flushes: Vec<oneshot::Sender<()>>) {
     for flush in flushes {
         // Nobody may wait for it any more.
         let _unwanted = flush.send(());

@@ -16,7 +16,7 @@ const DEFAULT_MAX_WATERMARK_LAG: Duration = Duration::from_secs(30);
 /// Bounds of `max_watermark_lag`: an exporter's longest window is ten minutes.
 const MAX_WATERMARK_LAG_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
-/// Tells by HTTP whether the agent does its work.
+/// Reports by HTTP whether the agent does its work.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -1,4 +1,4 @@
-//! Tells by HTTP whether the agent does its work: for Kubernetes' probes, load balancers and people. Type
+//! Reports by HTTP whether the agent does its work: for Kubernetes' probes, load balancers and people. Type
 //! `health_check`, as in the Collector, and with its answers; but healthy is not who runs, but whose samples get on:
 //! a receiver that has stalled, or a stage whose watermark is too far behind, is not.
 

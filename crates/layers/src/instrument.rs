@@ -12,8 +12,8 @@ use tower::{Layer, Service};
 use crate::metrics::count;
 use crate::stopwatch::Stopwatch;
 
-/// Puts an [`Instrument`] around a service: between the stage before it and that service. Each does nothing unless asked
-/// to.
+/// Puts an [`Instrument`] around a service: between the stage before it and that service. Each does nothing unless
+/// asked to.
 #[derive(Clone, Debug, Default)]
 pub struct InstrumentLayer {
     counters: Vec<Counter>,

@@ -23,7 +23,7 @@ pub const OUTGOING: &str = "otelcol_processor_outgoing_items";
 /// Time that a processor works on a batch. As in the Collector.
 pub const DURATION: &str = "otelcol_processor_internal_duration";
 
-/// Tells the recorder what each metric means.
+/// Gives the recorder a description of each metric.
 pub fn describe() {
     describe_counter!(
         FANOUT_DROPPED,

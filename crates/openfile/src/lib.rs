@@ -15,8 +15,8 @@ use rustix::process::geteuid;
 /// Attempts to create a file in the place of another that somebody creates again and again.
 const ATTEMPTS: usize = 3;
 
-/// Opens a file. A symbolic link is followed only in a directory that nobody else [can write to](others_can_write): there
-/// it is the owner's wish.
+/// Opens a file. A symbolic link is followed only in a directory that nobody else [can write to](others_can_write):
+/// there it is the owner's wish.
 ///
 /// # Errors
 /// What the system says; `PermissionDenied` for such a link.
@@ -34,7 +34,8 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a file to write to in the place of what is there, of which nothing is kept: neither contents nor owner nor mode.
+/// Creates a file to write to in the place of what is there, of which nothing is kept: neither contents nor owner nor
+/// mode.
 ///
 /// # Errors
 /// What the system says.

@@ -7,7 +7,7 @@
 
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
 ///
-/// No process tells a profiler its service's name, but some readers group by it and fall back to
+/// A profiler cannot find out the name of a process's service, but some readers group by it and fall back to
 /// `unknown_service:NAME`. The plain name reads better, and kernel threads share one so that hundreds
 /// of short-lived workers do not become as many services.
 pub const SERVICE_NAME: &str = "service.name";
@@ -98,6 +98,6 @@ pub const WINDOW_SAMPLES_LOST: &str = "profile.window.samples.lost";
 /// `profile.window.samples.lost.sample_ring_full`. Present if not zero.
 pub const WINDOW_SAMPLES_LOST_BY: &str = "profile.window.samples.lost.";
 
-/// Profile, int: prefix of how many other records were lost by one reason: what they would have told
-/// of processes may be missing. Present if not zero.
+/// Profile, int: prefix of how many other records were lost by one reason: facts of processes that they
+/// carried may be missing. Present if not zero.
 pub const WINDOW_RECORDS_LOST_BY: &str = "profile.window.records.lost.";

@@ -92,13 +92,13 @@ impl Frames {
         index
     }
 
-    /// Tells what was met too early by what is known now. Returns the new number of each stack; `None`
-    /// if nothing changes.
+    /// Encodes anew the files that had not been read when they were met, and have been since. Returns the new number of
+    /// each stack; `None` if nothing changes.
     pub(crate) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
         let mut unread = FxHashMap::default();
         for (file, mappings) in self.ranges.values().filter_map(EncodedMapping::unread) {
             for mapping in mappings {
-                // One path can be two files with one mapping: that which is known is told.
+                // Two files can share a path and a mapping: the one that has been read describes both.
                 let known = unread.entry(mapping).or_insert(file);
                 if known.facts.get().is_none() {
                     *known = file;
@@ -196,8 +196,8 @@ fn lines_address(frame: &Frame) -> usize {
 /// Writes what distinguishes stacks: address and space of each frame, then where the lines of those are that have some,
 /// and how many frames there are.
 ///
-/// The last two only if a frame has lines, so stacks without take no more than they need. Two stacks cannot have one key:
-/// [`NAMED`] among the pairs says whether more than pairs follows.
+/// The last two only if a frame has lines, so stacks without take no more than they need. Two stacks cannot have one
+/// key: [`NAMED`] among the pairs says whether more than pairs follows.
 fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     key.clear();
     key.resize(2 * frames.len(), 0);

@@ -10,10 +10,10 @@
 //! `off_cpu`/`nanoseconds`, and samples with a value beside each timestamp. What each attribute says is in
 //! [`attributes`].
 //!
-//! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it together
-//! as one `part` or more, each with `columns` that number what it uses; `encode` writes a part by the rules of `wire`.
-//! Requests that were held somewhere become fewer by [`merge()`], on the same road from the content on. Why there are no
-//! protobuf messages in between: `docs/decisions/wire-form.md`.
+//! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it
+//! together as one `part` or more, each with `columns` that number what it uses; `encode` writes a part by the rules of
+//! `wire`. Requests that were held somewhere become fewer by [`merge()`], on the same road from the content on. Why
+//! there are no protobuf messages in between: `docs/decisions/wire-form.md`.
 
 pub mod attributes;
 mod columns;

@@ -17,8 +17,8 @@ use crate::split::Splitter;
 /// dictionaries share is encoded once, and none has an entry twice or one that it does not use. Resources keep their
 /// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
 ///
-/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values that stand for several timestamps or with attributes that refer to
-/// strings, is passed on as it is, after the others.
+/// A request that is none of [`Windows`](crate::Windows)' making, such as one with values that stand for several
+/// timestamps or with attributes that refer to strings, is passed on as it is, after the others.
 #[must_use]
 pub fn merge(requests: &[ProfilesRequest], max_bytes: usize) -> Vec<ProfilesRequest> {
     if let [only] = requests

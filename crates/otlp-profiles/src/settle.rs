@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 use crate::mappings::{bounds, build_ids};
 
-/// Tells every location in the files `unread`, by their provisional mappings, as is known now. Returns
+/// Encodes anew, by what is known now, every location in the files `unread`, by their provisional mappings. Returns
 /// the new number of each stack, of which several may have become one; `None` if nothing changes.
 pub(crate) fn settle(unread: &FxHashMap<i32, &MappedFile>, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
     // The kernel's build ID is enough for a file that cannot be read.

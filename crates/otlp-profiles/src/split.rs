@@ -25,10 +25,10 @@ pub(crate) struct Splitter {
 impl Splitter {
     /// The contents as requests that each take at most `max_bytes` as protobuf before compression.
     ///
-    /// Requests hold whole resources if possible, in order, each with a dictionary of only what it uses. A resource that
-    /// is too large alone is split by samples, and a sample by timestamps; the requests then repeat the resource and the
-    /// profile's times and attributes. What cannot be split is left too large: one timestamp of one sample; how much
-    /// that takes, [`MIN_REQUEST_BYTES`] says.
+    /// Requests hold whole resources if possible, in order, each with a dictionary of only what it uses. A resource
+    /// that is too large alone is split by samples, and a sample by timestamps; the requests then repeat the resource
+    /// and the profile's times and attributes. What cannot be split is left too large: one timestamp of one sample; how
+    /// much that takes, [`MIN_REQUEST_BYTES`] says.
     pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<ProfilesRequest> {
         self.order.sort(content);
         let mut split =

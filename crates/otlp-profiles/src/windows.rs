@@ -20,8 +20,8 @@ pub struct Windows {
     max_request_bytes: usize,
     /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: Losses,
-    /// Windows encoded before, emptied and kept for their memory. They take turns, so that each gives back what a rush has
-    /// left it with.
+    /// Windows encoded before, emptied and kept for their memory. They take turns, so that each gives back what a rush
+    /// has left it with.
     spare: VecDeque<Window>,
     splitter: Splitter,
 }

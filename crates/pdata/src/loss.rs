@@ -24,8 +24,8 @@ pub enum LossReason {
     /// A sampling timer fired too late (the virtual CPU was stopped, or interrupts were off). Counted where it is
     /// certain that the CPU was busy, so it may be more.
     SampleTimerMissed,
-    /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the working
-    /// time that the kernel reports of that CPU.
+    /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the
+    /// working time that the kernel reports of that CPU.
     SampleCpuUnattended,
     /// The kernel skipped the sampler's program because it was at work in one on that CPU (`recursion_misses`).
     SampleHookSkipped,
@@ -40,15 +40,15 @@ pub enum LossReason {
     SampleMemoryLimit,
     /// A lifecycle record found its ring full.
     LifecycleRingFull,
-    /// The kernel skipped a program that reports what happens to processes, because another task was inside the same program on
-    /// that CPU (`recursion_misses`; Linux 7.1 and newer can preempt such programs).
+    /// The kernel skipped a program that reports what happens to processes, because another task was inside the same
+    /// program on that CPU (`recursion_misses`; Linux 7.1 and newer can preempt such programs).
     LifecycleHookSkipped,
     /// A lifecycle record could not be decoded.
     LifecycleMalformed,
     /// A lifecycle record found no scratch memory in the kernel.
     LifecycleNoScratch,
-    /// A mapped file was met for the first time, and its share of the lifecycle ring was full, or the sample had met too many new
-    /// ones. The next sample tries again; frames of this one have a mapping without a file.
+    /// A mapped file was met for the first time, and its share of the lifecycle ring was full, or the sample had met
+    /// too many new ones. The next sample tries again; frames of this one have a mapping without a file.
     FileOverBudget,
 }
 

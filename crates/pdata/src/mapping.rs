@@ -102,7 +102,8 @@ pub struct FileIdentity {
 /// A file that processes have mapped executable. Shared by all its mappings.
 #[derive(Debug)]
 pub struct MappedFile {
-    /// Path up to the root of the mount namespace that holds the file, as [`Executable::path`](crate::Executable::path).
+    /// Path up to the root of the mount namespace that holds the file, as
+    /// [`Executable::path`](crate::Executable::path).
     pub path: Box<Path>,
     /// The path as the process itself sees it, where its root differs (chroot); else `None`.
     pub own_path: Option<Box<Path>>,

@@ -81,11 +81,12 @@ impl fmt::Debug for Comm {
 
 /// A look at which processes there are: any other has ended.
 ///
-/// Taken after records were lost, and now and then anyway, so that nobody remembers a process for ever whose end was lost.
+/// Taken after records were lost, and now and then anyway, so that nobody remembers a process for ever whose end was
+/// lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// Where the look stands in the order of events: so late that the end of every process which is missing from it has been
-    /// passed on before, if its record was not lost.
+    /// Where the look stands in the order of events: so late that the end of every process which is missing from it has
+    /// been passed on before, if its record was not lost.
     pub at: KTime,
     /// When the look began. It need not have found a process that was first heard of after this.
     pub began: KTime,
@@ -118,8 +119,8 @@ pub struct ProcessEvent {
 /// What happened to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessTransition {
-    /// The image has been seen running: at start-up by the snapshot, or by a sample of an image of which no record had been
-    /// written, such as one whose exec is not complete. Says nothing of when it began.
+    /// The image has been seen running: at start-up by the snapshot, or by a sample of an image of which no record had
+    /// been written, such as one whose exec is not complete. Says nothing of when it began.
     Seen {
         /// What it runs; `None` for a kernel thread.
         executable: Option<Box<Executable>>,

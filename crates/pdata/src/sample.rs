@@ -37,7 +37,8 @@ impl Sample {
         if self.running.is_kernel() { self.comm.in_brackets() } else { self.comm.to_string() }
     }
 
-    /// What people see in place of an executable when the process is not known: its thread's name, marked as unresolved.
+    /// What people see in place of an executable when the process is not known: its thread's name, marked as
+    /// unresolved.
     #[must_use]
     pub fn unresolved_name(&self) -> String {
         format!("{} (unresolved)", self.thread_name())
@@ -62,7 +63,8 @@ pub enum Running {
     Execve,
     /// A kernel thread, which has no program.
     KernelThread,
-    /// A softirq on a CPU with nothing else to do: of pid 0, and named so. One that interrupts a thread is part of that thread's sample.
+    /// A softirq on a CPU with nothing else to do: of pid 0, and named so. One that interrupts a thread is part of that
+    /// thread's sample.
     Softirq,
 }
 

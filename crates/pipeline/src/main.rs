@@ -76,8 +76,8 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
     Ok(result?)
 }
 
-/// Allows this process as many descriptors as it may allow itself: the usual limit of 1,024 is for programs that use select(2), and a
-/// timer on each CPU takes one.
+/// Allows this process as many descriptors as it may allow itself: the usual limit of 1,024 is for programs that use
+/// select(2), and a timer on each CPU takes one.
 fn raise_descriptors() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {

@@ -81,8 +81,8 @@ fn requests() -> (Requests, Signals) {
     (Requests { stop, reload, flush }, Signals { stop: stops, reload: reloads, flush: flushes })
 }
 
-/// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`], whatever
-/// it is doing, once `last` has returned.
+/// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`],
+/// whatever it is doing, once `last` has returned.
 ///
 /// # Errors
 /// If the process cannot handle signals.

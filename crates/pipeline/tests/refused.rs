@@ -4,8 +4,8 @@
 use std::fs;
 use std::process::Command;
 
-/// Has the agent start after `prepare` has changed the machine as it sees it. Returns standard error; asserts that the start
-/// was refused, and the last run's file left as it was.
+/// Has the agent start after `prepare` has changed the machine as it sees it. Returns standard error; asserts that the
+/// start was refused, and the last run's file left as it was.
 fn refused(prepare: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (profiles, config) = (folder.path().join("profiles.jsonl"), folder.path().join("config.yaml"));

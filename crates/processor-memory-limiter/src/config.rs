@@ -13,7 +13,8 @@ pub struct Config {
     /// Time between two looks at the memory in use, above 0.
     #[serde(with = "configtypes::GoDuration")]
     pub check_interval: Duration,
-    /// Hard limit in MiB of the agent's own memory, the anonymous part of its resident set; goes before `limit_percentage`. null for none.
+    /// Hard limit in MiB of the agent's own memory, the anonymous part of its resident set; goes before
+    /// `limit_percentage`. null for none.
     pub limit_mib: Option<u32>,
     /// Hard limit in percent of the memory there is: the least limit of the agent's control groups, or the machine's
     /// memory. 1 to 100.

@@ -15,7 +15,8 @@ use crate::metrics::Samples;
 use crate::settings::LimiterSettings;
 use crate::watch::Watch;
 
-/// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind it.
+/// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind
+/// it.
 #[derive(Clone, Debug)]
 pub struct MemoryLimiterLayer {
     watch: Watch,
@@ -83,8 +84,8 @@ where
 
 /// Takes the samples out and puts one loss in, where the last of them was. Returns how many there were.
 ///
-/// What stays is copied, not what goes taken out: other pipelines may share the events, and there is no memory left for a
-/// copy of the samples.
+/// What stays is copied, not what goes taken out: other pipelines may share the events, and there is no memory left for
+/// a copy of the samples.
 fn drop_samples(events: &mut Arc<Vec<Event>>) -> u64 {
     let (mut count, mut kept) = (0, Vec::new());
     // Times of the first and of the last, and what stands before the last.

@@ -6,9 +6,10 @@
 //!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, reported
 //! ```
 //!
-//! There is nobody upstream to push back on, so what the Collector refuses is here not sampled to begin with: above
-//! the soft limit the rate is halved with each check. Above the hard limit samples are dropped and reported in the stream as losses.
-//! What is known of processes is never dropped: it is little, and without it later samples could not be attributed.
+//! There is nobody upstream to push back on, so what the Collector refuses is here not sampled to begin with: above the
+//! soft limit the rate is halved with each check. Above the hard limit samples are dropped and reported in the stream
+//! as losses. What is known of processes is never dropped: it is little, and without it later samples could not be
+//! attributed.
 //!
 //! Start reading at [`MemoryLimiterLayer`]; `limiter.rs` decides, and does nothing else.
 

@@ -111,8 +111,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in use: one step at a time, within bounds; samples are dropped for as long as the last look outside
-        /// soft..=hard was above hard; and memory to spare for long enough always brings all back.
+        /// Whatever is in use: one step at a time, within bounds; samples are dropped for as long as the last look
+        /// outside soft..=hard was above hard; and memory to spare for long enough always brings all back.
         #[test]
         fn steps_are_single_dropping_is_hysteresis_and_calm_restores_all(usages in proptest::collection::vec(0u64..1500, 1..100)) {
             let mut limiter = Limiter::new(LIMITS);

@@ -24,17 +24,18 @@ impl Machine {
         Self { root: root.to_owned() }
     }
 
-    /// Memory that this process has for itself, bytes: the anonymous part of its resident set, `RssAnon` of `/proc/self/status`.
+    /// Memory that this process has for itself, bytes: the anonymous part of its resident set, `RssAnon` of
+    /// `/proc/self/status`.
     ///
-    /// Not the mapped rest: program text can be read again, and the kernel's rings are of a fixed size, which appears in
-    /// the resident set (twice, as they are mapped) as they are first used, and never leaves it.
+    /// Not the mapped rest: program text can be read again, and the kernel's rings are of a fixed size, which appears
+    /// in the resident set (twice, as they are mapped) as they are first used, and never leaves it.
     pub(crate) fn usage(&self) -> io::Result<u64> {
         let status = self.read(Path::new("proc/self/status"))?;
         Ok(text::rss_anon(&status).ok_or(io::ErrorKind::InvalidData)?)
     }
 
-    /// Memory there is for this process, bytes: the machine's, or the least limit of a control group it is in. `None` if
-    /// not even the machine's is known.
+    /// Memory there is for this process, bytes: the machine's, or the least limit of a control group it is in. `None`
+    /// if not even the machine's is known.
     pub(crate) fn total(&self) -> Option<u64> {
         let memory = self.read(Path::new("proc/meminfo")).ok().and_then(|file| text::mem_total(&file));
         memory.into_iter().chain(self.group_limits()).min()

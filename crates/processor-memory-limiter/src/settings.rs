@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// A receiver that can be made to sample less.
 pub trait Throttle: fmt::Debug + Send + Sync {
-    /// Divides the sampling rate by this, at least 1. Called often, mostly with the same value as before; must not block.
+    /// Divides the sampling rate by this, at least 1. Called often, mostly with the same value as before; must not
+    /// block.
     fn set_divisor(&self, divisor: u32);
 }
 

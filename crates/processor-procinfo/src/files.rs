@@ -110,7 +110,8 @@ impl Files {
         }
     }
 
-    /// Drops the entries of files that nobody refers to or that have been read, once there may be as many as of the others.
+    /// Drops the entries of files that nobody refers to or that have been read, once there may be as many as of the
+    /// others.
     fn sweep(&mut self) {
         if self.unread.len() < self.sweep_at.max(LEAST_SWEEP) {
             return;

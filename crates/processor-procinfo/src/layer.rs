@@ -38,7 +38,7 @@ impl<S> Layer<S> for ProcInfoLayer {
     }
 }
 
-/// Tells each sample the image it ran, and passes batches on in the order they came.
+/// Attributes each sample to the image it ran, and passes batches on in the order they came.
 ///
 /// Process events are remembered and passed on too. A process that has exited is held
 /// until the inner service's answer has passed its end, so that late samples find it. The batch's

@@ -1,8 +1,9 @@
-//! Tells each sample what ran: the executable of its process, exact whatever became of it since.
+//! Attributes each sample to what ran: the executable of its process, exact whatever became of it since.
 //!
-//! [`ProcInfo`] stands between the receiver and the exporters. It remembers what process events say, enriches samples with it, and
-//! forgets a process only when everything downstream has acknowledged what was stamped before its end. Samples bring their mappings
-//! with them; the files behind those are read at first sight. Start reading at `layer.rs`, then `tracker.rs` and `table.rs`.
+//! [`ProcInfo`] stands between the receiver and the exporters. It remembers what process events say, enriches samples
+//! with it, and forgets a process only when everything downstream has acknowledged what was stamped before its end.
+//! Samples bring their mappings with them; the files behind those are read at first sight. Start reading at `layer.rs`,
+//! then `tracker.rs` and `table.rs`.
 
 mod config;
 mod elf;

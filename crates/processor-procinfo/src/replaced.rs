@@ -7,8 +7,8 @@ use pdata::{KTime, ProcessKey, Watermark};
 
 use crate::table::Limits;
 
-/// Replaced images of live processes, by the instant at which they may be forgotten. Bounded like exited processes are, since an
-/// exporter may stall while a process execs again and again.
+/// Replaced images of live processes, by the instant at which they may be forgotten. Bounded like exited processes are,
+/// since an exporter may stall while a process execs again and again.
 #[derive(Debug)]
 pub(crate) struct Replaced {
     due: BinaryHeap<Reverse<(KTime, ProcessKey)>>,

@@ -197,8 +197,8 @@ impl<T> Table<T> {
         }
     }
 
-    /// Compares with what processes the kernel has: one that is missing there, and that was heard of before anybody looked, has
-    /// ended; one that is there, but exited, has exited. By the instant of the census at the latest.
+    /// Compares with what processes the kernel has: one that is missing there, and that was heard of before anybody
+    /// looked, has ended; one that is there, but exited, has exited. By the instant of the census at the latest.
     ///
     /// Returns for how many of them the records that should have said so were lost.
     pub(crate) fn reconcile(&mut self, census: &Census) -> u64 {

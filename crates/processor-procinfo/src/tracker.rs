@@ -1,4 +1,4 @@
-//! Applies events, in order, to what is known, and tells samples what is known.
+//! Applies events in order to the table of processes, and attributes samples to images.
 
 mod lifecycle;
 mod repair;
@@ -57,7 +57,7 @@ impl Tracker {
         }
     }
 
-    /// Applies a batch: each sample is told what is known by the events before it.
+    /// Applies a batch: each sample is attributed to its image, as the events before it describe it.
     pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
         self.clock = batch.clock;
         for event in batch.events_mut() {
@@ -150,7 +150,7 @@ impl Tracker {
             self.kernel_sample(sample);
         } else {
             self.tally.misses.process += 1;
-            // A late one may be of a process that is over for good, which nothing would tell.
+            // A late sample may be of a process that has ended for good, and no event would report that.
             if !late && self.enter(sample.key, KTime::ZERO, sample.at).is_some() {
                 self.ask_repair(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
             }

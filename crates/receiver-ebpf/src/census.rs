@@ -128,7 +128,7 @@ impl<R: Read> Walk<R> {
             let record = CensusRecord::read_from_bytes(record)
                 .map_err(|_size| io::Error::from(io::ErrorKind::InvalidData))?;
             let pid = Pid(record.pid);
-            // What is missing has ended: that can only be told from a list that is whole and in order.
+            // A process that is missing has ended: only a list that is whole and in order shows that.
             if self.processes.last().is_some_and(|last| last.process.pid >= pid) {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's list is not in order"));
             }

@@ -14,10 +14,10 @@ use crate::rest::Waker;
 
 /// Changes a receiver while it runs: its rate, and when it asks everyone to deliver.
 ///
-/// Made before the receiver, so that stages that stand behind it can be given it. Two parties have a say on the rate and need
-/// not know of each other: the configuration sets a base, and who is short of memory a divisor. Changes take effect
-/// within about one poll; a change of the rate costs each CPU at most the period that was running, which is counted
-/// as missed ticks where the CPU is known to have been busy.
+/// Made before the receiver, so that stages that stand behind it can be given it. Two parties have a say on the rate
+/// and need not know of each other: the configuration sets a base, and who is short of memory a divisor. Changes take
+/// effect within about one poll; a change of the rate costs each CPU at most the period that was running, which is
+/// counted as missed ticks where the CPU is known to have been busy.
 #[derive(Clone)]
 pub struct Control(Arc<ControlState>);
 
@@ -83,7 +83,8 @@ impl Control {
         }
     }
 
-    /// True if `opened` is the file that a sample was in: see [`Identifier::is`]. `None` also before the receiver has started.
+    /// True if `opened` is the file that a sample was in: see [`Identifier::is`]. `None` also before the receiver has
+    /// started.
     #[must_use]
     pub fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let identifier = lock(&self.0.identifier).clone()?;

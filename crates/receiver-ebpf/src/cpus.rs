@@ -51,8 +51,8 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
-/// How long each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and in interrupts.
-/// To the clock tick of user space (10 ms).
+/// How long each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and in
+/// interrupts. To the clock tick of user space (10 ms).
 ///
 /// # Errors
 /// Those of reading `/proc/stat`.

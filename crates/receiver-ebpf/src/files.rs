@@ -20,8 +20,8 @@ const USUAL_MAPPINGS: usize = 8;
 
 /// Every file that has been announced and not forgotten.
 ///
-/// Bounded whatever users map: the files longest unused are forgotten, and the kernel side is to forget them too, so that it
-/// announces them again should they come back.
+/// Bounded whatever users map: the files longest unused are forgotten, and the kernel side is to forget them too, so
+/// that it announces them again should they come back.
 #[derive(Debug)]
 pub(crate) struct Files {
     by_id: FxHashMap<u64, Known>,
@@ -59,7 +59,8 @@ impl Default for Files {
 }
 
 impl Files {
-    /// Takes in a file. One that is known, announced again because the kernel side had to forget it, stays the same file.
+    /// Takes in a file. One that is known, announced again because the kernel side had to forget it, stays the same
+    /// file.
     pub(crate) fn announce(&mut self, announced: AnnouncedFile) {
         let AnnouncedFile { id, key, file, nowhere } = announced;
         let path_bytes = file.path.as_os_str().len();
@@ -141,7 +142,8 @@ impl Files {
     }
 }
 
-/// A frame of one of a sample's two stacks. Both leaves were read from registers: passing from user to kernel code is no call.
+/// A frame of one of a sample's two stacks. Both leaves were read from registers: passing from user to kernel code is
+/// no call.
 fn frame(depth: usize, pc: Pc, code: Code) -> Frame {
     let kind = if depth == 0 { AddressKind::Exact } else { AddressKind::Return };
     Frame { pc, kind, code, lines: None }
@@ -155,7 +157,8 @@ fn backing(file: MappedFile, nowhere: bool) -> Backing {
     Backing::File(Arc::new(file))
 }
 
-/// Mappings met lately, so that samples share them. When the younger generation is full it becomes the older one, which is dropped.
+/// Mappings met lately, so that samples share them. When the younger generation is full it becomes the older one, which
+/// is dropped.
 #[derive(Debug, Default)]
 struct Mappings {
     younger: FxHashMap<MappingKey, Arc<Mapping>>,

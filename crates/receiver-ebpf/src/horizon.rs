@@ -1,15 +1,16 @@
 //! An instant before which nothing is still on its way: what makes the watermark exact.
 //!
-//! Every producer, a BPF program, stamps and publishes its record inside one RCU read-side section. Setting an element of a map of maps
-//! returns after an RCU grace period, that is, when every section that had begun before the call is over. So:
+//! Every producer, a BPF program, stamps and publishes its record inside one RCU read-side section. Setting an element
+//! of a map of maps returns after an RCU grace period, that is, when every section that had begun before the call is
+//! over. So:
 //!
 //! 1. read the clock: `t`;
 //! 2. set the element;
 //! 3. whatever is stamped before `t` is in its ring, complete, and a reader that drains each ring until it
 //!    is empty, or until it meets a record still being written (which then began after `t`), has it.
 //!
-//! See `docs/decisions/watermark.md`. Sources: kernel `kernel/bpf/syscall.c` (`maybe_wait_bpf_programs`), `kernel/trace/bpf_trace.c`
-//! (`__bpf_trace_run`), `kernel/events/core.c` (`bpf_overflow_handler`).
+//! See `docs/decisions/watermark.md`. Sources: kernel `kernel/bpf/syscall.c` (`maybe_wait_bpf_programs`),
+//! `kernel/trace/bpf_trace.c` (`__bpf_trace_run`), `kernel/events/core.c` (`bpf_overflow_handler`).
 
 use std::time::Duration;
 

@@ -18,7 +18,8 @@ const PROGRAM: &str = "identify_mapping";
 /// How often the kernel is asked while other threads of this process change its mappings.
 const TRIES: u32 = 20;
 
-/// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once it is loaded.
+/// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once it
+/// is loaded.
 pub struct Identifier {
     /// Holds the program and nothing else.
     ebpf: Ebpf,
@@ -35,8 +36,8 @@ impl Identifier {
         Ok(Self { ebpf })
     }
 
-    /// True if `opened` is the file of that identity: device, inode number, generation, time of the last change, and size (or what stands
-    /// for it on btrfs), as the kernel has them inside.
+    /// True if `opened` is the file of that identity: device, inode number, generation, time of the last change, and
+    /// size (or what stands for it on btrfs), as the kernel has them inside.
     ///
     /// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
     #[must_use]

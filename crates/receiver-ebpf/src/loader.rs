@@ -214,8 +214,8 @@ impl Programs {
         programs.filter_map(runs).collect()
     }
 
-    /// How often the kernel has skipped each program that stays attached, because it was at work in the same program on the
-    /// same CPU; as far as it tells.
+    /// How often the kernel has skipped each program that stays attached, because it was at work in the same program on
+    /// the same CPU; as far as the kernel reports it.
     pub(crate) fn skips(&self) -> Vec<Skips> {
         let lifecycle = LIFECYCLE.iter().map(|(name, _)| (*name, LossReason::LifecycleHookSkipped));
         let sampler = [(SAMPLER, LossReason::SampleHookSkipped)];

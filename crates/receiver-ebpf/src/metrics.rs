@@ -103,8 +103,8 @@ pub(crate) fn lost(reason: LossReason, count: u64) {
     counter!(LOST, "reason" => reason.as_str()).increment(count);
 }
 
-/// Reports how often and how long a BPF program has run since the last report. Described only here: without measurement there
-/// is no such metric.
+/// Reports how often and how long a BPF program has run since the last report. Described only here: without measurement
+/// there is no such metric.
 pub(crate) fn runs(program: &'static str, count: u64, time: Duration) {
     describe_counter!(RUNS, "Runs of each BPF program, at telemetry level detailed.");
     describe_gauge!(RUN_SECONDS, "Time spent in each BPF program, at telemetry level detailed.");

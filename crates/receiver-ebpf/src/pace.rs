@@ -7,10 +7,11 @@ const FEW: usize = 32;
 /// Events of a poll above which the next one comes sooner.
 const MANY: usize = 256;
 
-/// The rest between two polls: the configured interval while much happens, up to ten times as long (and at most a second) while little does.
+/// The rest between two polls: the configured interval while much happens, up to ten times as long (and at most a
+/// second) while little does.
 ///
-/// What must not wait for the end of a long rest wakes the reader: a request of [`Control`](crate::Control), and a record
-/// that the kernel side submits with a wake-up (`ebpf/`).
+/// What must not wait for the end of a long rest wakes the reader: a request of [`Control`](crate::Control), and a
+/// record that the kernel side submits with a wake-up (`ebpf/`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     shortest: Duration,

@@ -15,8 +15,8 @@ pub use report::{Finding, Verdict, report};
 
 /// The kernel that brought [`MAPPINGS_TREE`]; all else is older.
 const OLDEST_KERNEL: &str = "6.1";
-/// The tree of a process's mappings, a member of `mm_struct` and of no other type. Distributions take features of newer kernels into
-/// older ones, so it is this that is looked for, not the version.
+/// The tree of a process's mappings, a member of `mm_struct` and of no other type. Distributions take features of newer
+/// kernels into older ones, so it is this that is looked for, not the version.
 const MAPPINGS_TREE: &[u8] = b"\0mm_mt\0";
 /// What every process reads of itself.
 const PROC: &str = "/proc/self/status";
@@ -38,8 +38,8 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age, its types, lockdown,
-/// privileges, the pid namespace, and how many descriptors this process may have. Touches nothing.
+/// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age,
+/// its types, lockdown, privileges, the pid namespace, and how many descriptors this process may have. Touches nothing.
 ///
 /// # Errors
 /// The first of [`StartError`] that applies, which names the remedy.
@@ -148,7 +148,7 @@ mod tests {
             prop_assert_eq!(found.as_deref(), Some(&*word));
         }
 
-        /// Any text tells capabilities or does not.
+        /// Any text is read as capabilities or refused.
         #[test]
         fn any_status_is_read_or_refused(text in "(CapEff:)?.{0,20}\n?(CapEff:\t[0-9a-fx+-]{0,18})?", bits: u64) {
             let _any = effective_capabilities(&text);

@@ -76,8 +76,8 @@ impl RingReader {
         }
     }
 
-    /// Sends a batch; false if nobody takes it any more. Waits when the pipeline is slow: the rings then fill, and the kernel counts
-    /// what they cannot hold. The lag grows meanwhile, for all to see.
+    /// Sends a batch; false if nobody takes it any more. Waits when the pipeline is slow: the rings then fill, and the
+    /// kernel counts what they cannot hold. The lag grows meanwhile, for all to see.
     fn send(&mut self, batches: &mpsc::Sender<Batch>, mut batch: Batch) -> bool {
         let watermark = batch.watermark;
         loop {
@@ -142,8 +142,8 @@ impl RingReader {
 
     /// Takes everything the rings hold. Returns what could not be decoded.
     ///
-    /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their turn, and all that
-    /// they refer to has been announced by then.
+    /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
+    /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
         let Self { orderer, files, metrics, .. } = self;
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];

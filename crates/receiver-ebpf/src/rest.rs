@@ -52,8 +52,8 @@ pub(crate) enum End {
     Time,
 }
 
-/// Rests for `longest`, or until `waker` wakes the thread. A record in `wakeups` ends the rest too, but not before `shortest`:
-/// many of them cost no more polls than none.
+/// Rests for `longest`, or until `waker` wakes the thread. A record in `wakeups` ends the rest too, but not before
+/// `shortest`: many of them cost no more polls than none.
 pub(crate) fn rest(waker: &Waker, wakeups: &impl AsFd, shortest: Duration, longest: Duration) -> End {
     let start = Instant::now();
     wait(&mut [PollFd::new(waker, PollFlags::IN)], shortest.min(longest));

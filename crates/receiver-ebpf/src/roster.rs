@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pdata::KTime;
 
-/// How long a timer may be silent before it counts as dead, and at least [`SILENT_PERIODS`]. A CPU that has been off between
-/// two looks, as in a suspend, is online as before, but the kernel has taken its timer away.
+/// How long a timer may be silent before it counts as dead, and at least [`SILENT_PERIODS`]. A CPU that has been off
+/// between two looks, as in a suspend, is online as before, but the kernel has taken its timer away.
 const SILENCE: Duration = Duration::from_millis(500);
 const SILENT_PERIODS: u32 = 3;
 /// A timer that does not tick even though it is new is replaced ever more rarely: the CPU may be one that stands still.
@@ -126,8 +126,8 @@ impl Roster {
         missing
     }
 
-    /// How many samples are missing of CPUs that had no timer for a while: what their working time since the last call asks
-    /// for, less the ticks that there were.
+    /// How many samples are missing of CPUs that had no timer for a while: what their working time since the last call
+    /// asks for, less the ticks that there were.
     ///
     /// By `busy`, how long each has worked so far. What is missing for any other reason is not counted here, and a CPU
     /// that is not in `busy` is settled once it is there again.
@@ -300,7 +300,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes: the timers that run are those of the CPUs that are online, and no more is missing than time has passed.
+        /// Whatever comes and goes: the timers that run are those of the CPUs that are online, and no more is missing
+        /// than time has passed.
         #[test]
         fn timers_follow_the_cpus(looks in proptest::collection::vec((any::<[bool; 4]>(), 0u64..2_000), 1..40)) {
             let mut roster = Roster::new(at(0));

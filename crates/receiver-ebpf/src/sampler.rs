@@ -19,8 +19,8 @@ const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Running timers.
 ///
-/// A timer's period is fixed: a change gives each CPU a new timer. So each sample carries the period of the very timer that took it
-/// (`PERF_EVENT_IOC_PERIOD` leaves the kernel's `hw.last_period`, which the program reads, as it was).
+/// A timer's period is fixed: a change gives each CPU a new timer. So each sample carries the period of the very timer
+/// that took it (`PERF_EVENT_IOC_PERIOD` leaves the kernel's `hw.last_period`, which the program reads, as it was).
 #[derive(Debug)]
 pub(crate) struct Sampler {
     timers: BTreeMap<u32, PerfEventLinkId>,
@@ -65,8 +65,9 @@ impl Sampler {
 
     /// Changes the period if it is another than before.
     ///
-    /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the first
-    /// time a whole period after, so no instant is counted by both, but for the microseconds between the two steps.
+    /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the
+    /// first time a whole period after, so no instant is counted by both, but for the microseconds between the two
+    /// steps.
     pub(crate) fn obey(&mut self, programs: &mut Programs, period: Duration) {
         if self.wanted == period {
             return;
@@ -87,8 +88,8 @@ impl Sampler {
         tracing::info!(?period, "Sampling rate changed.");
     }
 
-    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if that was
-    /// looked after a moment ago.
+    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if that
+    /// was looked after a moment ago.
     ///
     /// `ticks` reads how often each CPU's timers have ticked.
     pub(crate) fn follow(&mut self, programs: &mut Programs, ticks: impl FnOnce() -> Vec<CpuTicks>) {

@@ -35,7 +35,8 @@ impl Statistics {
         }
     }
 
-    /// Adds what has come since the last time. The kernel counts from when the program was loaded; our metrics outlive that.
+    /// Adds what has come since the last time. The kernel counts from when the program was loaded; our metrics outlive
+    /// that.
     fn tell(&mut self, now: Vec<Runs>) {
         for runs in &now {
             let before = self.told.iter().find(|before| before.program == runs.program);

@@ -85,8 +85,8 @@ fn sleepers() -> Vec<Child> {
     (0..SLEEPERS).map(|_| Command::new("sleep").arg("600").spawn().unwrap()).collect()
 }
 
-/// Processes whose exit and free records found the ring full are known no longer than ten seconds after the storm, and those
-/// that run are.
+/// Processes whose exit and free records found the ring full are known no longer than ten seconds after the storm, and
+/// those that run are.
 #[test]
 #[ignore = "needs root: loads BPF programs; makes 24,000 processes"]
 fn processes_whose_end_was_lost_are_reconciled_within_ten_seconds() {

@@ -44,8 +44,8 @@ fn on_busy_cpus(work: impl FnOnce()) {
     });
 }
 
-/// A CPU that comes back is sampled within a second, whether its absence could be noticed or was too short for that (as in a suspend), and what it
-/// should have sampled meanwhile is counted.
+/// A CPU that comes back is sampled within a second, whether its absence could be noticed or was too short for that (as
+/// in a suspend), and what it should have sampled meanwhile is counted.
 #[test]
 #[ignore = "needs root: loads BPF programs, and takes CPU 1 offline for half a second"]
 fn a_cpu_that_comes_back_is_sampled_again_and_what_it_missed_is_counted() {

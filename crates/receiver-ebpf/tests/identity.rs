@@ -59,7 +59,8 @@ fn beside(work: impl FnOnce(&Control, &Recorder) + Send + 'static) {
     run(Config::default(), recorder, move |control| work(control, &seen));
 }
 
-/// A file under the name, with the inode number, the size and the time of another is not taken for it: only its generation differs.
+/// A file under the name, with the inode number, the size and the time of another is not taken for it: only its
+/// generation differs.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_file_that_has_taken_another_s_name_and_inode_number_is_not_taken_for_it() {
@@ -114,8 +115,8 @@ fn a_file_that_was_written_in_place_is_not_what_it_was() {
     });
 }
 
-/// In an overlay a sample is in the file of a layer. Opened by its name there, it is that file, which neither its device nor its inode number
-/// show.
+/// In an overlay a sample is in the file of a layer. Opened by its name there, it is that file, which neither its
+/// device nor its inode number show.
 #[test]
 #[ignore = "needs root: loads BPF programs, and mounts"]
 fn a_file_of_an_overlay_is_known_by_its_layer() {

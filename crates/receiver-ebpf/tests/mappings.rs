@@ -1,7 +1,8 @@
-//! Mappings against the running kernel: each frame is in the file that its code came from, whatever becomes of files and mappings.
+//! Mappings against the running kernel: each frame is in the file that its code came from, whatever becomes of files
+//! and mappings.
 //!
-//! The truth is the test's own: it writes a few instructions to a file, maps that somewhere and calls it. So it knows for any address in that
-//! mapping, at any time, which file and which byte of it must be found.
+//! The truth is the test's own: it writes a few instructions to a file, maps that somewhere and calls it. So it knows
+//! for any address in that mapping, at any time, which file and which byte of it must be found.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "mapping and calling code of one's own has no safe interface")]
 
@@ -67,7 +68,8 @@ impl Mapped {
         Self { start, bytes: pages * PAGE }
     }
 
-    /// Runs the loop of a page until that has used so much CPU time, however busy the machine is. Returns when it began and ended.
+    /// Runs the loop of a page until that has used so much CPU time, however busy the machine is. Returns when it began
+    /// and ended.
     fn spin(&self, page: usize, time: Duration) -> (KTime, KTime) {
         // SAFETY: each page begins with the instructions of such a function.
         let spin = unsafe {

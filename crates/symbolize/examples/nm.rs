@@ -1,8 +1,8 @@
 //! Compares names with those that `nm -n` implies, for every ELF file below some directories.
 //!
-//! `cargo run --release -p symbolize --example nm [DIRECTORY ...]`; without directories, the whole machine. Of each file
-//! 1,000 addresses of its code are looked up, the same in each run. Exits with 1 if a name differs. Not a test, since it
-//! depends on what is installed and takes minutes.
+//! `cargo run --release -p symbolize --example nm [DIRECTORY ...]`; without directories, the whole machine. Of each
+//! file 1,000 addresses of its code are looked up, the same in each run. Exits with 1 if a name differs. Not a test,
+//! since it depends on what is installed and takes minutes.
 //!
 //! To `nm`, an address is in the last symbol at or before it. We differ on purpose where an address is
 //!

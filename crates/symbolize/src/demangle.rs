@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 
-/// The longest name that is shown. Names of either language can refer to parts of themselves, so that a short one becomes
-/// endless.
+/// The longest name that is shown. Names of either language can refer to parts of themselves, so that a short one
+/// becomes endless.
 const LONGEST: usize = 4 << 10;
 /// How deep names may be nested.
 const DEEPEST: u32 = 96;
@@ -24,7 +24,8 @@ pub enum Demangle {
 
 /// The name behind a mangled name of Rust or C++; `None` if it is not mangled.
 ///
-/// What the compiler adds to the name of a part of a function (`.cold`, `.llvm.123`) is kept if the name is shown in full.
+/// What the compiler adds to the name of a part of a function (`.cold`, `.llvm.123`) is kept if the name is shown in
+/// full.
 #[must_use]
 pub fn demangle(name: &str, how: Demangle) -> Option<String> {
     match how {

@@ -1,7 +1,7 @@
 //! Stubs by which a file calls functions of others: the procedure linkage table.
 //!
-//! A stub has no symbol of its own. It jumps through a slot of memory that a relocation has the dynamic linker fill, and the
-//! relocation names the function.
+//! A stub has no symbol of its own. It jumps through a slot of memory that a relocation has the dynamic linker fill,
+//! and the relocation names the function.
 
 use std::collections::HashMap;
 

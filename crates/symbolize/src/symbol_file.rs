@@ -48,8 +48,8 @@ impl SymbolFile {
     /// Reads the symbol tables of a file.
     ///
     /// # Errors
-    /// [`SymbolError::OtherFormat`] for what is no program, library or debug file, and any other for one that is damaged or
-    /// larger than `limits`. A file without symbols is no error: no address of it has a name.
+    /// [`SymbolError::OtherFormat`] for what is no program, library or debug file, and any other for one that is
+    /// damaged or larger than `limits`. A file without symbols is no error: no address of it has a name.
     pub fn open<S: ByteSource + ?Sized>(source: &S, limits: Limits) -> Result<Self, SymbolError> {
         let elf = Elf::read(source)?;
         // Addresses in objects that are not linked are relative to sections.

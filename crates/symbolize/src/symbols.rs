@@ -117,7 +117,8 @@ impl SymbolSection<'_> {
     fn code_end(&self, index: u16, at: u64) -> Option<u64> {
         match index {
             SHN_UNDEF | SHN_ABS | SHN_COMMON => None,
-            // There are more sections than the symbol has room for: a table of its own says which. The address does, too.
+            // There are more sections than the symbol has room for: a table of its own says which. The address does,
+            // too.
             SHN_XINDEX => code_end(self.elf, at),
             index => {
                 let section = self.elf.section_at(index.into()).filter(|section| section.is_code())?;

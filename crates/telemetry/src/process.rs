@@ -18,7 +18,7 @@ const RSS: &str = "otelcol_process_memory_rss";
 /// Memory asked for of the system. As in the Collector; its others are of Go's heap, which we have not.
 const SYS_MEMORY: &str = "otelcol_process_runtime_total_sys_memory_bytes";
 
-/// Tells the recorder what each metric means.
+/// Gives the recorder a description of each metric.
 pub(crate) fn describe() {
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started, in seconds.");
     describe_gauge!(CPU, Unit::Seconds, "CPU time the agent has used, user and system, in seconds.");

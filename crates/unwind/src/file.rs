@@ -33,8 +33,8 @@ impl UnwindFile {
     /// Reads the headers of a file.
     ///
     /// # Errors
-    /// [`UnwindError::OtherFormat`] for what is no ELF64 file of a known machine, and any other for one that is damaged.
-    /// A file without unwind tables is no error: all its pages are gaps.
+    /// [`UnwindError::OtherFormat`] for what is no ELF64 file of a known machine, and any other for one that is
+    /// damaged. A file without unwind tables is no error: all its pages are gaps.
     pub fn open<S: ByteSource + ?Sized>(source: &S) -> Result<Self, UnwindError> {
         let elf = Elf::read(source)?;
         let (pointer, table) = match elf.header {

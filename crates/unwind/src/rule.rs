@@ -83,8 +83,8 @@ pub struct Rule {
     pub ra_offset: i16,
     /// Bytes added to a CFA read from memory.
     pub add: i16,
-    /// Where rbx is, in the dynamic linker of x86-64, whose `_dl_runtime_resolve` has its CFA there. 1: in its register;
-    /// negative: in memory at CFA + `kept`; 0: not known.
+    /// Where rbx is, in the dynamic linker of x86-64, whose `_dl_runtime_resolve` has its CFA there. 1: in its
+    /// register; negative: in memory at CFA + `kept`; 0: not known.
     pub kept: i16,
 }
 

@@ -1,4 +1,5 @@
-//! Rows equal gimli's, page by page, for files that every machine has; `examples/machine.rs` compares all of a machine's.
+//! Rows equal gimli's, page by page, for files that every machine has; `examples/machine.rs` compares all of a
+//! machine's.
 
 mod oracle;
 

@@ -1,8 +1,8 @@
 //! Batches to windows of event time, for exporters of whatever format.
 //!
 //! Pure: no I/O, no clocks, no threads, and nothing of OTLP. An exporter implements [`Gather`] for what it collects of
-//! a window, and [`EventWindows`] hands it each sample and each loss, and the windows that are complete. [`Losses`] adds up
-//! what a window lacks.
+//! a window, and [`EventWindows`] hands it each sample and each loss, and the windows that are complete. [`Losses`]
+//! adds up what a window lacks.
 
 mod event_windows;
 mod losses;

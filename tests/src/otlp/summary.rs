@@ -62,9 +62,9 @@ impl Summary {
         summary
     }
 
-    /// The figures of `resources` on which all exporters of one run agree. Into how many requests a window is split is each
-    /// exporter's own matter; and since they close a window one after the other, a file that was read in between is a mapping
-    /// with build IDs to one, and a name to the other.
+    /// The figures of `resources` on which all exporters of one run agree. Into how many requests a window is split is
+    /// each exporter's own matter; and since they close a window one after the other, a file that was read in between
+    /// is a mapping with build IDs to one, and a name to the other.
     #[must_use]
     pub fn common(resources: &[Resource]) -> Self {
         let mut leaves = BTreeMap::new();

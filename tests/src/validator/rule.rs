@@ -37,8 +37,8 @@ pub enum Rule {
     MappingOrder,
     /// A mapping has a build ID (`gnu`, `go` or `htlhash`).
     BuildIdPresent,
-    /// A mapping has an `htlhash`. Devfiler refuses the request if one has attributes but not this. It takes reading the
-    /// file, so a file that was gone by then is a known limit: see [`KNOWN_LIMITS`].
+    /// A mapping has an `htlhash`. Devfiler refuses the request if one has attributes but not this. It takes reading
+    /// the file, so a file that was gone by then is a known limit: see [`KNOWN_LIMITS`].
     HtlhashPresent,
     /// A build ID is in lower-case hex, an `htlhash` of 16 bytes.
     BuildIdFormat,

@@ -4,8 +4,8 @@
  *
  * AT_ONCE 0: each process at its planned time. Else closed loop: as soon as fewer than that many live. PID_MAX not 0:
  * kernel.pid_max during the storm, so that pids are soon used again. First starts what is to be older than the storm,
- * prints `ready` and waits for a line on stdin. RECORDS is there, whole, when the storm is over. SIGTERM and SIGINT end it early, with every process killed and pid_max
- * restored. RECORDS is tab-separated, see record.rs for its columns.
+ * prints `ready` and waits for a line on stdin. RECORDS is there, whole, when the storm is over. SIGTERM and SIGINT end
+ * it early, with every process killed and pid_max restored. RECORDS is tab-separated, see record.rs for its columns.
  */
 #define _GNU_SOURCE
 #include "plan.h"
@@ -297,7 +297,8 @@ static int settled(void)
     return 1;
 }
 
-/* Starts the leading entries of the plan, those that wait. Leaves the first other one in `entry`; 0 if there is none. */
+/* Starts the leading entries of the plan, those that wait. Leaves the first other one in `entry`; 0 if there is
+ * none. */
 static int start_early(FILE *plan, struct entry *entry)
 {
     int more;

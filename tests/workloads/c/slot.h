@@ -1,8 +1,8 @@
-/* What one storm process is told and what it tells: one page of shared memory per process.
+/* The orders for one storm process and its answers: one page of shared memory per process.
  *
  * The launcher fills in the orders before it starts the process; the process writes its marks. The page is passed by an
- * inherited descriptor, so that it survives exec, chroot, setuid and a change of namespace. Times are CLOCK_MONOTONIC ns,
- * CPU times CLOCK_PROCESS_CPUTIME_ID ns.
+ * inherited descriptor, so that it survives exec, chroot, setuid and a change of namespace. Times are CLOCK_MONOTONIC
+ * ns, CPU times CLOCK_PROCESS_CPUTIME_ID ns.
  */
 #ifndef STORM_SLOT_H
 #define STORM_SLOT_H

@@ -55,8 +55,8 @@ impl Growing {
     }
 }
 
-/// When the window of a line of OTLP JSON ended, since the Unix epoch: the latest end of its profiles. `None` if it is no
-/// such line.
+/// When the window of a line of OTLP JSON ended, since the Unix epoch: the latest end of its profiles. `None` if it is
+/// no such line.
 #[must_use]
 pub fn window_end(line: &[u8]) -> Option<Duration> {
     let request: Value = serde_json::from_slice(line).ok()?;

@@ -11,7 +11,8 @@ pub const RIGHT: f64 = 99.9;
 /// Modes in which a profiler that looks things up by pid, or too late, is wrong.
 pub const NEVER_WRONG: [&str; 4] = ["chain", "leader_exits", "memfd", "unlink_self"];
 
-/// Runs a tenth of a millisecond at a time, each time just woken up. Timer sampling sees 80-97 % of that, perf's as ours.
+/// Runs a tenth of a millisecond at a time, each time just woken up. Timer sampling sees 80-97 % of that, perf's as
+/// ours.
 const NO_COVERAGE: &str = "launcher";
 
 /// Every gate that the score fails, one line each.

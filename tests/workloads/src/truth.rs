@@ -167,7 +167,8 @@ impl Truth {
         self.storm.end.monotonic.saturating_sub(self.storm.begin.monotonic)
     }
 
-    /// Kernel time of a wall-clock time, by a line through both readings of the clocks: ntpd may be slewing one of them.
+    /// Kernel time of a wall-clock time, by a line through both readings of the clocks: ntpd may be slewing one of
+    /// them.
     #[must_use]
     pub fn monotonic(&self, unix: u64) -> u64 {
         let (begin, end) = (self.storm.begin, self.storm.end);

@@ -60,7 +60,7 @@ fn what_cannot_be_expanded_is_a_fault_at_its_place_and_the_rest_is_read() {
 fn what_grows_without_end_is_refused_soon() {
     for text in ["a: ${env:GROWS}", "a: ${env:NESTS}"] {
         let faults = tree(&[text]).unwrap().faults;
-        let told: Vec<_> = faults.as_slice().iter().map(|fault| fault.message.as_str()).collect();
-        assert_eq!(told, ["references expand to more than 67108864 bytes"], "{text}");
+        let reported: Vec<_> = faults.as_slice().iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(reported, ["references expand to more than 67108864 bytes"], "{text}");
     }
 }

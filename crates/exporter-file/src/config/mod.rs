@@ -58,7 +58,8 @@ pub enum Format {
     /// OTLP as protobuf: each export request after its length, as 4 bytes, big-endian.
     Proto,
     /// One file for each window, for `go tool pprof` and all that read its format (gzip'd
-    /// `perftools.profiles.Profile`). Unless the path has the time in it, the window's start is put before its extension.
+    /// `perftools.profiles.Profile`). Unless the path has the time in it, the window's start is put before its
+    /// extension.
     Pprof,
     /// Folded stacks for flame graphs, one a line: `thread;outermost;...;innermost samples`.
     Folded,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
-    /// Size from which on a file is full, in units of 1024² bytes. Files of the format `pprof` are a window each instead.
+    /// Size from which on a file is full, in units of 1024² bytes. Files of the format `pprof` are a window each
+    /// instead.
     pub max_megabytes: u32,
     /// Days that an old file is kept, by the time in its name; 0 for any number.
     pub max_days: u32,

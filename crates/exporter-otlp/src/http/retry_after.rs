@@ -17,9 +17,9 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
 
 /// The server's current time, from its `Date` header; ours if it sent none.
 fn now(headers: &HeaderMap) -> SystemTime {
-    let told = text(headers, DATE).and_then(|text| httpdate::parse_http_date(text).ok());
+    let date = text(headers, DATE).and_then(|text| httpdate::parse_http_date(text).ok());
     #[expect(clippy::disallowed_methods, reason = "compared with the time of day of another machine")]
-    told.unwrap_or_else(SystemTime::now)
+    date.unwrap_or_else(SystemTime::now)
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

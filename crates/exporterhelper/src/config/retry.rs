@@ -30,8 +30,8 @@ pub struct RetryConfig {
     /// Longest interval. A server may ask for a longer one.
     #[serde(with = "configtypes::GoDuration")]
     pub max_interval: Duration,
-    /// Time after which a request is given up, 0 for never; absent for 5m, or for never if the queue has a storage, which
-    /// bounds what it keeps by `max_age` and `max_bytes`.
+    /// Time after which a request is given up, 0 for never; absent for 5m, or for never if the queue has a storage,
+    /// which bounds what it keeps by `max_age` and `max_bytes`.
     #[serde(with = "configtypes::GoDurationOption")]
     pub max_elapsed_time: Option<Duration>,
 }

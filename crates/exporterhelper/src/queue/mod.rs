@@ -143,7 +143,7 @@ impl Service<Finished> for Queue {
         let is_end = done == Watermark::END;
         self.shared.offer(requests, done);
         if is_end {
-            self.stop.tell();
+            self.stop.end();
             let task = self.task.take();
             return Box::pin(async move {
                 if let Some(mut task) = task {

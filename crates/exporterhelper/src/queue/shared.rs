@@ -73,7 +73,7 @@ impl QueueState {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the items, and tells the gauges and whoever waits what has come of it.
+    /// Changes the items by `act`, then sets the gauges and notifies whoever waits for the acked watermark.
     fn update<T>(&self, act: impl FnOnce(&mut Items) -> T) -> T {
         let (result, done, used) = {
             let mut items = self.items();
@@ -101,7 +101,7 @@ impl QueueState {
         let Some((_, why)) = refused.first() else { return };
         self.gauges.enqueue_failed(samples);
         self.lost.fetch_add(samples, Ordering::Relaxed);
-        // What is too large is no episode: each is told.
+        // A request that is too large belongs to no episode: each is logged.
         let is_first = !self.is_full.swap(*why == Refused::Full, Ordering::Relaxed);
         if is_first || *why == Refused::TooLarge {
             error!(
@@ -281,7 +281,7 @@ impl QueueState {
     }
 }
 
-/// Start of the request's first profile, nanoseconds since 1970: what tells it from others in a log.
+/// Start of the request's first profile, nanoseconds since 1970: it distinguishes the request from others in a log.
 fn start(request: &ProfilesRequest) -> u64 {
     let message = request.message().unwrap_or_default();
     let scopes = message.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);

@@ -252,7 +252,7 @@ async fn the_end_waits_until_all_that_is_left_has_been_tried() {
         sleep(SETTLE).await;
     }
     assert_eq!(end.await.unwrap().unwrap(), Watermark::END);
-    assert!(rig.queue.stop.is_told());
+    assert!(rig.queue.stop.has_ended());
     let expected = [metric("queue_capacity", 2.0), metric("send_failed_profile_samples", 2.0)];
     assert_eq!(rig.metrics(), [&expected[..], &[metric("sent_profile_samples", 4.0)]].concat());
     assert_eq!(rig.window(20, &[]).await, Watermark::END, "it stays so");

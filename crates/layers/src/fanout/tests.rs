@@ -209,11 +209,11 @@ async fn a_full_queue_drops_for_its_exporter_alone_and_acknowledges_once_the_res
 
 /// The losses that a batch holds, with their counts.
 fn losses(batch: &Batch) -> Vec<(LossReason, u64)> {
-    let told = |event: &Event| match event {
+    let reported = |event: &Event| match event {
         Event::Loss(loss) => Some((loss.reason, loss.count)),
         _ => None,
     };
-    batch.events.iter().filter_map(told).collect()
+    batch.events.iter().filter_map(reported).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,11 +235,13 @@ async fn an_exporter_is_told_what_it_was_not_given_and_the_others_are_not() {
     sleep(SETTLE).await;
     rig.call(batch(before(40), 1)).await;
     rig.call(batch(before(50), 0)).await;
-    let told = answer(&mut rig.b, before(40)).await;
-    assert_eq!(losses(&told), [(LossReason::SampleRingFull, 6), (LossReason::SampleQueueFull, 8)]);
-    assert!(told.events.iter().filter(|event| matches!(event, Event::Loss(_))).is_sorted_by_key(|e| e.at()));
-    assert_eq!(told.samples().count(), 1);
-    assert_eq!(losses(&answer(&mut rig.b, before(50)).await), [], "told once");
+    let reported = answer(&mut rig.b, before(40)).await;
+    assert_eq!(losses(&reported), [(LossReason::SampleRingFull, 6), (LossReason::SampleQueueFull, 8)]);
+    assert!(
+        reported.events.iter().filter(|event| matches!(event, Event::Loss(_))).is_sorted_by_key(|e| e.at())
+    );
+    assert_eq!(reported.samples().count(), 1);
+    assert_eq!(losses(&answer(&mut rig.b, before(50)).await), [], "reported once");
     assert_eq!(losses(&answer(&mut rig.a, before(40)).await), []);
 }
 
@@ -253,7 +255,7 @@ async fn an_exporter_is_told_what_it_was_not_ready_for() {
     rig.call(batch(before(20), 1)).await;
     rig.call(batch(before(30), 1)).await;
     assert_eq!(losses(&answer(&mut rig.b, before(20)).await), [(LossReason::SampleQueueFull, 3)]);
-    assert_eq!(losses(&answer(&mut rig.b, before(30)).await), [], "told once");
+    assert_eq!(losses(&answer(&mut rig.b, before(30)).await), [], "reported once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use tower::{Service, ServiceExt as _};
 use tracing::error;
 
 use super::ledger::Ledger;
-use super::owed::Owed;
+use super::unreported::Unreported;
 use crate::metrics::{SinkMetrics, count};
 
 /// What the task reports to the intake.
@@ -45,7 +45,7 @@ pub(super) struct Driver {
     /// Watermark of the last batch that was taken from the queue.
     forwarded: Watermark,
     /// What was lost with the batches that the exporter never got ready for.
-    owed: Owed,
+    unreported: Unreported,
     /// True if the last call failed.
     is_failing: bool,
 }
@@ -65,7 +65,7 @@ impl Driver {
             give_up_after,
             ledger: Ledger::default(),
             forwarded: Watermark::NONE,
-            owed: Owed::default(),
+            unreported: Unreported::default(),
             is_failing: false,
         }
     }
@@ -113,11 +113,12 @@ impl Driver {
         let ready = async { service.ready().await.map(|_service| ()) };
         let ready = timeout_at(deadline, ready).await;
         if self.outcome(ready).is_none() {
-            // The exporter has not received the batch. Of one that it has received, it reports the losses or delivers the samples itself.
-            self.owed.note(&batch, since);
+            // The exporter has not received the batch. Of one that it has received, it reports the losses or delivers
+            // the samples itself.
+            self.unreported.note(&batch, since);
             return None;
         }
-        self.owed.pay(&mut batch);
+        self.unreported.report_in(&mut batch);
         let answer = timeout_at(deadline, service.call(batch)).await;
         let answer = self.outcome(answer)?;
         self.is_failing = false;

@@ -13,8 +13,8 @@ use tower::Service;
 use tracing::{error, info, warn};
 
 use super::driver::{Driver, Queued, SinkProgress};
-use super::owed::Owed;
 use super::settings::SinkBounds;
+use super::unreported::Unreported;
 use crate::metrics::{SinkMetrics, count};
 
 /// The end of the queue that batches are put into.
@@ -37,7 +37,7 @@ pub(super) struct Intake {
     /// Watermark of the last batch that was dropped.
     dropped: Watermark,
     /// What was lost with the batches dropped since the last one that was queued.
-    owed: Owed,
+    unreported: Unreported,
     /// What has been acked: it must not go back.
     acked: Watermark,
     /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
@@ -83,7 +83,7 @@ impl Intake {
             metrics,
             forwarded: Watermark::NONE,
             dropped: Watermark::NONE,
-            owed: Owed::default(),
+            unreported: Unreported::default(),
             acked: Watermark::NONE,
             is_full: false,
         }
@@ -98,12 +98,12 @@ impl Intake {
         let room = self.room.clone().try_acquire_many_owned(bytes).ok().filter(|_| !self.is_dead());
         self.note_full(room.is_some());
         let Some(room) = room else {
-            self.owed.note(&batch, self.forwarded.max(self.dropped));
+            self.unreported.note(&batch, self.forwarded.max(self.dropped));
             self.dropped = watermark;
             self.count_dropped(samples);
             return;
         };
-        self.owed.pay(&mut batch);
+        self.unreported.report_in(&mut batch);
         self.forwarded = watermark;
         self.send(Queued { batch, _room: Some(room) }, samples);
     }
@@ -139,7 +139,7 @@ impl Intake {
 
     /// Queues the last batch, which is never dropped.
     pub(super) fn end(&mut self, mut batch: Batch) {
-        self.owed.pay(&mut batch);
+        self.unreported.report_in(&mut batch);
         let samples = count(batch.samples());
         self.send(Queued { batch, _room: None }, samples);
     }

@@ -12,8 +12,8 @@ mod driver;
 mod intake;
 mod ledger;
 mod merge;
-mod owed;
 mod settings;
+mod unreported;
 mod weight;
 
 use std::fmt::Display;
@@ -29,8 +29,8 @@ use tower::Service;
 use crate::metrics::count;
 use intake::Intake;
 use merge::{Input, Merge};
-use owed::Owed;
 pub use settings::SinkBounds;
+use unreported::Unreported;
 pub(crate) use weight::weight;
 use weight::weight_of;
 
@@ -195,8 +195,9 @@ impl Drop for Inlet {
 /// Puts the losses that `batch` stands for in place of its events, and counts them.
 fn drop_events(batch: &mut Batch, intake: &Intake) {
     intake.count_dropped(count(batch.samples()));
-    let mut owed = Owed::default();
-    owed.note(batch, Watermark::before(batch.events.first().map_or(batch.watermark.at(), pdata::Event::at)));
+    let mut unreported = Unreported::default();
+    unreported
+        .note(batch, Watermark::before(batch.events.first().map_or(batch.watermark.at(), pdata::Event::at)));
     batch.events = Arc::default();
-    owed.pay(batch);
+    unreported.report_in(batch);
 }

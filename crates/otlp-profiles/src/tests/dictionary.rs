@@ -7,7 +7,7 @@ use pdata::{BuildId, Event, FileFacts, MappedFile, Watermark};
 use proptest::prelude::*;
 
 use super::make::{batch, before, mapped, mapping, sample, samples, segment};
-use super::read::{check_tables, only_request, run, told};
+use super::read::{captures, check_tables, only_request, run};
 use crate::Windows;
 
 proptest! {
@@ -82,5 +82,5 @@ fn captures_of_one_identity_share_a_sample() {
         .map(|(_, profile)| profile.samples.iter().map(|s| s.timestamps_unix_nano.len()).collect())
         .collect();
     assert_eq!(shape, [vec![3, 1], vec![1]]);
-    assert_eq!(told(&request).len(), 5);
+    assert_eq!(captures(&request).len(), 5);
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use pdata::*;
 
 use super::make::{batch, file, lines, mapped, mapping, no_file, sample, segment, special};
-use super::read::{check_tables, only_request, told};
+use super::read::{captures, check_tables, only_request};
 
 /// The frames of one sample with this stack.
 fn frames(stack: Vec<Frame>) -> Vec<String> {
     let sample = sample(1, None, stack);
     let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
     check_tables(&request);
-    told(&request).remove(0).frames
+    captures(&request).remove(0).frames
 }
 
 const NATIVE: &str = r#"["profile.frame.type=native"]"#;
@@ -61,7 +61,7 @@ fn two_stacks_that_differ_in_the_kind_of_an_address_are_two() {
     let at = |at, frame| Event::Sample(sample(at, None, vec![frame]));
     let (one, two) = (Frame::exact(Pc(9), Code::Unknown), Frame::caller(Pc(9), Code::Unknown));
     let request = only_request(&[batch(vec![at(1, one), at(2, two)], Watermark::END)]);
-    let frames: Vec<_> = told(&request).into_iter().map(|told| told.frames).collect();
+    let frames: Vec<_> = captures(&request).into_iter().map(|captures| captures.frames).collect();
     assert_eq!(frames, [[format!("8 [unknown] {NATIVE}")], [format!("9 [unknown] {NATIVE}")]]);
 }
 
@@ -72,7 +72,7 @@ fn an_interpreted_function_is_told_by_its_name_file_and_line() {
     let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
     check_tables(&request);
     let expected = [7, 8].map(|line| format!("0 main.run:{line} {NATIVE}"));
-    assert_eq!(told(&request)[0].frames, expected);
+    assert_eq!(captures(&request)[0].frames, expected);
     let tables = request.dictionary.as_ref().unwrap();
     let function = &tables.function_table[1];
     assert_eq!(tables.string_table[usize::try_from(function.filename_strindex).unwrap()], "app/main.py");
@@ -208,12 +208,16 @@ fn names_are_told_innermost_first_beside_the_address_and_the_file() {
     let named = |lines| Frame { lines: Some(lines), ..mapped(0x7010, &mapping) };
     let anon = no_file(Backing::Anonymous(ProcessKey::default()), 0x1000, 0x2000);
     let jit = Frame { lines: Some(lines(&[(5, 6)])), ..mapped(0x1010, &anon) };
-    let told =
+    let captures =
         frames(vec![named(lines(&[(3, 7), (4, 0)])), named(lines(&[(4, 9)])), mapped(0x7010, &mapping), jit]);
-    assert!(told[0].starts_with("10 main.run:7 main.run /bin/a{0-1000@0"), "{told:?}");
-    assert!(told[1].starts_with("10 main.run:9 /bin/a{"), "another name, another location: {told:?}");
-    assert!(told[2].starts_with("10 /bin/a{"), "{told:?}");
-    assert_eq!(told[3], format!("1010 main.run:6 {NATIVE}"), "its own name instead of that of its memory");
+    assert!(captures[0].starts_with("10 main.run:7 main.run /bin/a{0-1000@0"), "{captures:?}");
+    assert!(captures[1].starts_with("10 main.run:9 /bin/a{"), "another name, another location: {captures:?}");
+    assert!(captures[2].starts_with("10 /bin/a{"), "{captures:?}");
+    assert_eq!(
+        captures[3],
+        format!("1010 main.run:6 {NATIVE}"),
+        "its own name instead of that of its memory"
+    );
 }
 
 #[test]

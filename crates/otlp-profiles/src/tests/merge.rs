@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::make::{batch, sample, samples};
-use super::read::{Told, check_tables, told};
+use super::read::{Capture, captures, check_tables};
 use crate::{ProfilesRequest, Windows, merge};
 
 /// Windows of 100 ns encoded in requests of at most `max_bytes`.
@@ -20,8 +20,8 @@ fn requests(samples: Vec<Sample>, max_bytes: usize) -> Vec<ProfilesRequest> {
     windows.push(&batch(samples.into_iter().map(Event::Sample).collect(), Watermark::END)).requests
 }
 
-fn all(requests: &[ProfilesRequest]) -> Vec<Told> {
-    let mut all: Vec<_> = requests.iter().flat_map(|request| told(&request.message().unwrap())).collect();
+fn all(requests: &[ProfilesRequest]) -> Vec<Capture> {
+    let mut all: Vec<_> = requests.iter().flat_map(|request| captures(&request.message().unwrap())).collect();
     all.sort();
     all
 }
@@ -40,7 +40,7 @@ proptest! {
             let message = request.message().unwrap();
             check_tables(&message);
             prop_assert_eq!(message.encode_to_vec(), request.bytes.to_vec());
-            prop_assert_eq!(told(&message).len() as u64, request.samples);
+            prop_assert_eq!(captures(&message).len() as u64, request.samples);
             prop_assert!(request.bytes.len() <= max_bytes || request.samples == 1);
         }
         let whole = merge(&requests, usize::MAX);

@@ -12,7 +12,7 @@ use pdata::{Batch, Watermark};
 
 /// One timestamp of one sample with all that is said of it, in text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Told {
+pub(super) struct Capture {
     pub(super) resource: Vec<String>,
     pub(super) frames: Vec<String>,
     pub(super) attributes: Vec<String>,
@@ -22,9 +22,9 @@ pub(super) struct Told {
 }
 
 /// Everything a request says, one entry a timestamp, sorted.
-pub(super) fn told(request: &ExportProfilesServiceRequest) -> Vec<Told> {
+pub(super) fn captures(request: &ExportProfilesServiceRequest) -> Vec<Capture> {
     let tables = request.dictionary.as_ref().unwrap();
-    let mut told = Vec::new();
+    let mut captures = Vec::new();
     for (resource, profile) in profiles(request) {
         let resource: Vec<String> =
             resource.resource.as_ref().unwrap().attributes.iter().map(key_value).collect();
@@ -32,7 +32,7 @@ pub(super) fn told(request: &ExportProfilesServiceRequest) -> Vec<Told> {
         for sample in &profile.samples {
             let stack = &tables.stack_table[index(sample.stack_index)];
             for (n, &at) in sample.timestamps_unix_nano.iter().enumerate() {
-                told.push(Told {
+                captures.push(Capture {
                     resource: resource.clone(),
                     frames: stack.location_indices.iter().map(|&at| location(at, tables)).collect(),
                     attributes: attributes(&sample.attribute_indices, tables),
@@ -43,8 +43,8 @@ pub(super) fn told(request: &ExportProfilesServiceRequest) -> Vec<Told> {
             }
         }
     }
-    told.sort();
-    told
+    captures.sort();
+    captures
 }
 
 pub(super) fn profiles(

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pdata::*;
 
 use super::make::{batch, comm, executable, key, sample};
-use super::read::{only_request, told};
+use super::read::{captures, only_request};
 
 fn resource(sample: Sample) -> Vec<String> {
-    told(&only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)])).remove(0).resource
+    captures(&only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)])).remove(0).resource
 }
 
 fn of(kind: ImageKind) -> Vec<String> {
@@ -40,9 +40,9 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
     file.state = FileState::Deleted;
     file.truncated = true;
     let script = Script { path: Path::new("./run").into(), interpreter: Path::new("/bin/sh").into() };
-    let told = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)) });
+    let captures = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)) });
     assert_eq!(
-        told[4..],
+        captures[4..],
         [
             "process.executable.name=sh",
             "process.executable.path=/srv/jail/bin/sh",
@@ -58,17 +58,17 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
 #[test]
 fn a_memfd_is_marked() {
     let file = Executable { state: FileState::Memfd, ..executable("/memfd:jit") };
-    let told = of(ImageKind::User { executable: Arc::new(file), script: None });
-    assert!(told.contains(&"procinfo.executable.state=memfd".to_owned()));
-    assert!(told.contains(&"process.executable.name=memfd:jit".to_owned()));
+    let captures = of(ImageKind::User { executable: Arc::new(file), script: None });
+    assert!(captures.contains(&"procinfo.executable.state=memfd".to_owned()));
+    assert!(captures.contains(&"process.executable.name=memfd:jit".to_owned()));
 }
 
 #[test]
 fn a_kernel_thread_has_a_name_in_brackets_and_no_path() {
-    let told = of(ImageKind::Kernel(comm("kworker/0:1")));
-    assert!(told.contains(&"service.name=[kernel]".to_owned()));
-    assert!(told.contains(&"process.executable.name=[kworker/0:1]".to_owned()));
-    assert!(!told.iter().any(|attribute| attribute.starts_with("process.executable.path")));
+    let captures = of(ImageKind::Kernel(comm("kworker/0:1")));
+    assert!(captures.contains(&"service.name=[kernel]".to_owned()));
+    assert!(captures.contains(&"process.executable.name=[kworker/0:1]".to_owned()));
+    assert!(!captures.iter().any(|attribute| attribute.starts_with("process.executable.path")));
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
     };
     let samples = [sample(1, image(None), Vec::new()), sample(2, image(Some("./run")), Vec::new())];
     let events = samples.map(Event::Sample).to_vec();
-    let told = told(&only_request(&[batch(events, Watermark::END)]));
-    assert_eq!(told.len(), 2);
-    for capture in told {
+    let captures = captures(&only_request(&[batch(events, Watermark::END)]));
+    assert_eq!(captures.len(), 2);
+    for capture in captures {
         assert!(capture.resource.contains(&"procinfo.script.path=./run".to_owned()));
     }
 }

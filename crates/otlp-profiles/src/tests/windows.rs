@@ -26,7 +26,7 @@ fn at(at: u64) -> Event {
 }
 
 /// Start and end of each profile, and its timestamps.
-fn told(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
+fn captures(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
     let profile = |request: &crate::ProfilesRequest| {
         let message = request.message().unwrap();
         let (_, profile) = profiles(&message).next().unwrap();
@@ -42,16 +42,16 @@ fn told(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
 fn a_window_closes_when_the_watermark_reaches_its_end() {
     let mut windows = windows();
     let first = windows.push(&batch(vec![at(10), at(60)], before(109)));
-    assert_eq!((told(&first), first.done), (vec![], before(10)), "holds the sample at 10");
+    assert_eq!((captures(&first), first.done), (vec![], before(10)), "holds the sample at 10");
     let second = windows.push(&batch(vec![at(109)], before(110)));
-    assert_eq!((told(&second), second.done), (vec![(10, 110, vec![10, 60, 109])], before(110)));
+    assert_eq!((captures(&second), second.done), (vec![(10, 110, vec![10, 60, 109])], before(110)));
     let third = windows.push(&batch(vec![], before(400)));
-    assert_eq!((told(&third), third.done), (vec![], before(400)), "nothing is held");
+    assert_eq!((captures(&third), third.done), (vec![], before(400)), "nothing is held");
     let fourth = windows.push(&batch(vec![at(433)], before(450)));
     assert_eq!(fourth.done, before(433));
     let end = windows.push(&batch(vec![], Watermark::END));
     assert_eq!(
-        (told(&end), end.done),
+        (captures(&end), end.done),
         (vec![(410, 450, vec![433])], Watermark::END),
         "as long as was looked at"
     );
@@ -61,10 +61,10 @@ fn a_window_closes_when_the_watermark_reaches_its_end() {
 fn one_batch_can_close_several_windows_and_events_past_its_watermark_wait() {
     let mut windows = windows();
     let finished = windows.push(&batch(vec![at(0), at(150), at(350), at(420)], before(300)));
-    assert_eq!(told(&finished), [(0, 100, vec![0]), (100, 200, vec![150])]);
+    assert_eq!(captures(&finished), [(0, 100, vec![0]), (100, 200, vec![150])]);
     assert_eq!(finished.done, before(300));
     let end = windows.push(&batch(vec![at(430)], Watermark::END));
-    assert_eq!(told(&end), [(300, 400, vec![350]), (400, 431, vec![420, 430])]);
+    assert_eq!(captures(&end), [(300, 400, vec![350]), (400, 431, vec![420, 430])]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_late_sample_goes_to_the_open_window_and_moves_its_start() {
     let finished = windows.push(&batch(vec![at(30), at(260)], before(270)));
     assert_eq!(finished.done, before(260), "a late sample does not hold the answer");
     let finished = windows.push(&batch(vec![], before(300)));
-    assert_eq!(told(&finished), [(30, 300, vec![30, 260])]);
+    assert_eq!(captures(&finished), [(30, 300, vec![30, 260])]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn time_off_the_cpu_is_a_profile_of_its_own_with_a_value_beside_each_timestamp()
     let message = requests[0].message().unwrap();
     super::read::check_tables(&message);
     let tables = message.dictionary.as_ref().unwrap();
-    let told: Vec<_> = profiles(&message)
+    let captures: Vec<_> = profiles(&message)
         .flat_map(|(_, profile)| profile.samples.iter().map(move |sample| (profile.period, sample)))
         .map(|(period, sample)| {
             let reason = attributes(&sample.attribute_indices, tables).into_iter().nth(3);
@@ -121,7 +121,7 @@ fn time_off_the_cpu_is_a_profile_of_its_own_with_a_value_beside_each_timestamp()
         (1, vec![5], 1, reason("preempted")),
         (period, vec![], 1, None),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(captures, expected);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn every_profile_tells_what_its_window_lost() {
     ];
     let requests = windows.push(&batch(events, before(100))).requests;
     let message = requests[0].message().unwrap();
-    let told: Vec<_> = profiles(&message)
+    let captures: Vec<_> = profiles(&message)
         .map(|(_, p)| attributes(&p.attribute_indices, message.dictionary.as_ref().unwrap()))
         .collect();
     let expected = vec![
@@ -146,7 +146,7 @@ fn every_profile_tells_what_its_window_lost() {
         "profile.window.samples.lost.sample_timer_missed=IntValue(4)",
         "profile.window.records.lost.lifecycle_ring_full=IntValue(9)",
     ];
-    assert_eq!(told, [expected.clone(), expected]);
+    assert_eq!(captures, [expected.clone(), expected]);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn losses_of_a_window_without_samples_are_told_by_the_next_with_one() {
     let finished = windows.push(&batch(vec![at(220), loss(230, LossReason::SampleRingFull, 1)], before(310)));
     assert_eq!(lost(&finished), [(5, 4)]);
     let finished = windows.push(&batch(vec![at(320)], Watermark::END));
-    assert_eq!(lost(&finished), [(1, 0)], "told once");
+    assert_eq!(lost(&finished), [(1, 0)], "reported once");
 }
 
 #[test]
@@ -189,8 +189,8 @@ fn lost(finished: &Finished) -> Vec<(u64, u64)> {
     let one = |request: &crate::ProfilesRequest| {
         let message = request.message().unwrap();
         let (_, profile) = profiles(&message).next().unwrap();
-        let told = attributes(&profile.attribute_indices, message.dictionary.as_ref().unwrap());
-        (number(&told[0]), number(&told[1]))
+        let captures = attributes(&profile.attribute_indices, message.dictionary.as_ref().unwrap());
+        (number(&captures[0]), number(&captures[1]))
     };
     finished.requests.iter().map(one).collect()
 }
@@ -212,7 +212,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     /// Each sample is in exactly one request, with its own timestamp within its profile; windows close
     /// as soon as the watermark allows and not before; the answer covers all that is done, nothing that
-    /// is held, and never goes back; losses are told exactly once.
+    /// is held, and never goes back; losses are reported exactly once.
     #[test]
     fn windows_keep_the_contract(steps in steps(), max_bytes in prop::sample::select(vec![500, usize::MAX])) {
         let mut windows = Windows::new(Duration::from_nanos(WINDOW), max_bytes);
@@ -228,7 +228,7 @@ proptest! {
         }
         model.step(&mut windows, &[], Watermark::END)?;
         prop_assert!(model.held.is_empty());
-        prop_assert_eq!(model.told_lost + model.untold(), model.lost);
+        prop_assert_eq!(model.reported_lost + model.unreported(), model.lost);
     }
 }
 
@@ -244,8 +244,8 @@ struct Model {
     held: BTreeMap<u32, (u64, u64)>,
     next_thread: u32,
     lost: u64,
-    told_lost: u64,
-    /// Losses by window, as long as the window has told nothing.
+    reported_lost: u64,
+    /// Losses by window, as long as the window has reported none.
     losses: BTreeMap<u64, u64>,
 }
 
@@ -305,8 +305,8 @@ impl Model {
             for (_, profile) in profiles(&message) {
                 let span = profile.time_unix_nano..profile.time_unix_nano + profile.duration_nano;
                 for sample in &profile.samples {
-                    let told = attributes(&sample.attribute_indices, tables);
-                    let thread = told[0].split(['(', ')']).nth(1).unwrap().parse::<u32>().unwrap();
+                    let captures = attributes(&sample.attribute_indices, tables);
+                    let thread = captures[0].split(['(', ')']).nth(1).unwrap().parse::<u32>().unwrap();
                     let Some((at, of)) = self.held.remove(&thread) else {
                         return Err(TestCaseError::fail(format!("thread {thread} twice or never")));
                     };
@@ -319,18 +319,18 @@ impl Model {
             prop_assert_eq!(request.samples, samples);
             let entry = told_windows.entry(window.unwrap()).or_insert((0, counts));
             entry.0 += samples;
-            prop_assert_eq!(entry.1, counts, "parts of a window tell the same");
+            prop_assert_eq!(entry.1, counts, "parts of a window report the same");
         }
         for (window, (delivered, (expected, lost))) in told_windows {
             let due: u64 = self.losses.range(..=window).map(|(_, count)| count).sum();
             self.losses = self.losses.split_off(&(window + 1));
             prop_assert_eq!((expected, lost), (delivered + due, due));
-            self.told_lost += lost;
+            self.reported_lost += lost;
         }
         Ok(())
     }
 
-    fn untold(&self) -> u64 {
+    fn unreported(&self) -> u64 {
         self.losses.values().sum()
     }
 }

@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::make::{PERIOD, batch, before, loss, mapped, mapping, sample, samples, segment};
 use super::model::{self, extract::extract};
-use super::read::{check_tables, told};
+use super::read::{captures, check_tables};
 use crate::{ProfilesRequest, Windows};
 
 fn message(request: &ProfilesRequest) -> ExportProfilesServiceRequest {
@@ -155,10 +155,10 @@ proptest! {
             let (whole, parts): (Vec<_>, Vec<_>) = (whole.iter().map(message).collect(), parts.iter().map(message).collect());
             for part in &parts {
                 check_tables(part);
-                prop_assert!(part.encoded_len() <= max_bytes || told(part).len() == 1);
+                prop_assert!(part.encoded_len() <= max_bytes || captures(part).len() == 1);
             }
             let sorted = |requests: &[ExportProfilesServiceRequest]| {
-                let mut all: Vec<_> = requests.iter().flat_map(told).collect();
+                let mut all: Vec<_> = requests.iter().flat_map(captures).collect();
                 all.sort();
                 all
             };
@@ -181,7 +181,7 @@ fn join(two: &[ExportProfilesServiceRequest]) -> ExportProfilesServiceRequest {
         .iter()
         .map(|request| ProfilesRequest {
             bytes: request.encode_to_vec().into(),
-            samples: told(request).len() as u64,
+            samples: captures(request).len() as u64,
         })
         .collect();
     let mut merged = crate::merge(&requests, usize::MAX);

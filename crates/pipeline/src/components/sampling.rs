@@ -119,7 +119,7 @@ mod tests {
         drop(a);
         assert_eq!(first.samples_per_second(), 32);
         sampling.add(id, second.clone());
-        assert_eq!(second.samples_per_second(), 32, "who comes later is told");
+        assert_eq!(second.samples_per_second(), 32, "a later one gets the same");
         b.set_divisor(1);
         assert_eq!(second.samples_per_second(), 64);
     }

@@ -1,4 +1,4 @@
-//! What a user writes, and what they are told. Each rule of the Collector has its table in a file of its own;
+//! What a user writes, and the faults that are reported. Each rule of the Collector has its table in a file of its own;
 //! expectations are what the Collector does, by its documentation, its tests or its source.
 
 mod durations_and_sizes;

@@ -46,7 +46,7 @@ pub(super) struct Staged {
 
 impl Staged {
     /// Ids of those that start, and of those that stop, for the log.
-    pub(super) fn told(&self) -> (String, String) {
+    pub(super) fn ids(&self) -> (String, String) {
         let join = |ids: Vec<String>| ids.join(", ");
         (
             join(self.new.keys().map(ToString::to_string).collect()),

@@ -40,8 +40,8 @@ pub struct Agent {
 
 impl Agent {
     /// Starts what `config` says: extensions, exporters, processors, and the receivers last, so that nothing flows
-    /// before there is somewhere for it to go. But first the receivers are asked whether they could start: an exporter that has
-    /// opened its file, or taken a queue from the disk, has changed something.
+    /// before there is somewhere for it to go. But first the receivers are asked whether they could start: an exporter
+    /// that has opened its file, or taken a queue from the disk, has changed something.
     ///
     /// # Errors
     /// [`AgentError`] if a component cannot start. What had been started is stopped again.
@@ -129,7 +129,7 @@ impl Agent {
     async fn change(&mut self, new: &Config) -> Result<(), ReloadError> {
         let change = Change::between(&self.config, new);
         let staged = self.exporters.stage(&new.graph).map_err(ReloadError::Refused)?;
-        let (started, stopped) = staged.told();
+        let (started, stopped) = staged.ids();
         let Some(reason) = change.restart else {
             self.swap(new, staged);
             for (id, config) in &change.adjust {

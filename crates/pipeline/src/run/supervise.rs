@@ -31,7 +31,8 @@ pub enum RunError {
     Reload(#[source] ReloadError),
 }
 
-/// Runs what `config` says until a signal asks to stop, and by what `load` returns from the time that one asks to reload.
+/// Runs what `config` says until a signal asks to stop, and by what `load` returns from the time that one asks to
+/// reload.
 ///
 /// # Errors
 /// [`RunError`] if it cannot start, or fails; what can be delivered has been then.
@@ -48,7 +49,7 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
     let result = serve(&mut agent, &mut signals, &mut telemetry, &load).await;
     systemd::notify(&[Notice::Stopping, Notice::Status("delivering what is left")]);
     if let Err(error) = &result {
-        // Told once more, and in full, at the very end.
+        // Logged once more, and in full, at the very end.
         error!(%error, "Cannot go on. Starting shutdown...");
     }
     let stopped = agent.stop().await;

@@ -22,7 +22,7 @@ pub enum Notice {
     Status(&'static str),
 }
 
-/// Tells it. A failure is logged: the agent does its work all the same.
+/// Sends the notices to the service manager. A failure is logged: the agent does its work all the same.
 pub fn notify(notices: &[Notice]) {
     let mut states = Vec::new();
     for notice in notices {
@@ -37,7 +37,7 @@ pub fn notify(notices: &[Notice]) {
             Notice::Status(status) => states.push(NotifyState::Status(status)),
         }
     }
-    tell(&states);
+    send(&states);
 }
 
 /// Feeds the watchdog, if there is one, twice as often as it wants; but only while the watermark advances: not once a
@@ -53,7 +53,7 @@ pub fn watchdog(board: Arc<Board>) -> JoinHandle<()> {
             ticks.tick().await;
             let stalled = board.stalled(stalled_after);
             match &stalled {
-                None => tell(&[NotifyState::Watchdog]),
+                None => send(&[NotifyState::Watchdog]),
                 Some(reason) if !was_stalled => error!(reason, "Not feeding the watchdog."),
                 Some(_) => {}
             }
@@ -62,7 +62,7 @@ pub fn watchdog(board: Arc<Board>) -> JoinHandle<()> {
     })
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "Cannot notify the service manager.");
     }

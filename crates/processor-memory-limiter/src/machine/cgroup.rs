@@ -65,8 +65,8 @@ impl Mount {
 
     /// The directories of `group` and of those above it, as far as they can be seen here; the mount itself last.
     ///
-    /// A group that is not below what is mounted (the namespace it was made in is another) cannot be seen: then only the mount
-    /// itself is returned, which is as near as there is.
+    /// A group that is not below what is mounted (the namespace it was made in is another) cannot be seen: then only
+    /// the mount itself is returned, which is as near as there is.
     pub(super) fn directories(&self, group: &Path) -> Vec<PathBuf> {
         let below = group.strip_prefix(&self.root).unwrap_or(Path::new(""));
         let plain = below.components().all(|part| matches!(part, Component::Normal(_)));

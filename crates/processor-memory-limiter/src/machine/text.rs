@@ -18,8 +18,8 @@ fn bytes_of(key: &str, file: &[u8]) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// A group's limit, bytes; `None` for `max`, and for what is no limit. Source: `Documentation/admin-guide/cgroup-v2.rst`
-/// (memory.max) and `cgroup-v1/memory.rst` (memory.limit_in_bytes).
+/// A group's limit, bytes; `None` for `max`, and for what is no limit. Source:
+/// `Documentation/admin-guide/cgroup-v2.rst` (memory.max) and `cgroup-v1/memory.rst` (memory.limit_in_bytes).
 pub(super) fn limit(file: &[u8]) -> Option<u64> {
     std::str::from_utf8(file).ok()?.trim_ascii_end().parse().ok()
 }

@@ -50,8 +50,8 @@ fn open_regular(found: &OwnedFd) -> Result<File, ProcError> {
     Ok(File::from(rustix::fs::open(link, READ, Mode::empty())?))
 }
 
-/// True if an open file is the one that the kernel met in a mapping: by inode number, time of the last change and size, and by device
-/// where the file system shows the one that the kernel has inside.
+/// True if an open file is the one that the kernel met in a mapping: by inode number, time of the last change and size,
+/// and by device where the file system shows the one that the kernel has inside.
 ///
 /// # Errors
 /// Whatever asking says.

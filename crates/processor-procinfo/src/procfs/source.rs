@@ -92,10 +92,12 @@ impl ProcSource {
         Ok(Snapshot { executable, comm })
     }
 
-    /// The file behind a mapping of a live process, whatever its name is by now; after an exec another file may be there.
+    /// The file behind a mapping of a live process, whatever its name is by now; after an exec another file may be
+    /// there.
     ///
     /// # Errors
-    /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for `map_files`.
+    /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for
+    /// `map_files`.
     pub(crate) fn open_mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> Result<File, ProcError> {
         let range = format!("{:x}-{:x}", start.0, end.0);
         let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;

@@ -68,7 +68,7 @@ impl Scene {
         batch.samples().cloned().collect()
     }
 
-    /// Tells one sample of that image, after everything so far.
+    /// Sends one sample of that image, after everything so far.
     fn ask(&mut self, at: u64, key: ImageKey) -> Option<String> {
         path(&self.batch(at + 1, vec![Event::Sample(sample(at, key))])[0])
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pdata::{Batch, ClockOffset, Event, ImageKind, KTime, ProcessKey, ProcessTransition, Sample, Watermark};
 use proptest::prelude::*;
 
-use super::world::{Op, Told, Truth, World, op};
+use super::world::{Delivered, Op, Truth, World, op};
 use crate::config::Config;
 use crate::reader::ReadRequest;
 use crate::tracker::Tracker;
@@ -45,7 +45,7 @@ struct Delivery {
     tracker: Tracker,
     requests: Vec<ReadRequest>,
     /// Events of later batches, by number of the batch.
-    delayed: BTreeMap<usize, Vec<Told>>,
+    delayed: BTreeMap<usize, Vec<Delivered>>,
     watermarks: Vec<KTime>,
     acked: KTime,
     batch: usize,
@@ -68,20 +68,25 @@ impl Delivery {
     fn deliver(&mut self, round: &Round, delayable: fn(&Event) -> bool) -> Vec<(Sample, Truth)> {
         round.ops.iter().for_each(|&op| self.world.apply(op));
         let delays = round.delays.iter().cycle();
-        for (told, &delay) in self.world.told.drain(..).zip(delays) {
-            let delay = if delayable(&told.event) { delay } else { 0 };
-            self.delayed.entry(self.batch + delay).or_default().push(told);
+        for (delivered, &delay) in self.world.delivered.drain(..).zip(delays) {
+            let delay = if delayable(&delivered.event) { delay } else { 0 };
+            self.delayed.entry(self.batch + delay).or_default().push(delivered);
         }
-        let mut told = self.delayed.remove(&self.batch).unwrap_or_default();
-        told.sort_by_key(|told| told.event.at());
+        let mut delivered = self.delayed.remove(&self.batch).unwrap_or_default();
+        delivered.sort_by_key(|delivered| delivered.event.at());
         self.batch += 1;
         self.watermarks.push(self.world.next_stamp());
-        self.send(told, Watermark::before(self.world.next_stamp()), round.ack_lag)
+        self.send(delivered, Watermark::before(self.world.next_stamp()), round.ack_lag)
     }
 
-    fn send(&mut self, told: Vec<Told>, watermark: Watermark, ack_lag: usize) -> Vec<(Sample, Truth)> {
+    fn send(
+        &mut self,
+        delivered: Vec<Delivered>,
+        watermark: Watermark,
+        ack_lag: usize,
+    ) -> Vec<(Sample, Truth)> {
         let (events, truths): (Vec<_>, Vec<_>) =
-            told.into_iter().map(|told| (told.event, told.truth)).unzip();
+            delivered.into_iter().map(|delivered| (delivered.event, delivered.truth)).unzip();
         let clock = ClockOffset::default();
         let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
         // The answer to an earlier batch: never to this one, which has not been passed on.
@@ -98,15 +103,15 @@ impl Delivery {
     fn finish(&mut self) -> Vec<(Sample, Truth)> {
         self.world.end();
         let late = std::mem::take(&mut self.delayed).into_values().flatten();
-        let mut told: Vec<Told> = late.chain(self.world.told.drain(..)).collect();
-        told.sort_by_key(|told| told.event.at());
-        let samples = self.send(told, Watermark::END, 0);
+        let mut delivered: Vec<Delivered> = late.chain(self.world.delivered.drain(..)).collect();
+        delivered.sort_by_key(|delivered| delivered.event.at());
+        let samples = self.send(delivered, Watermark::END, 0);
         self.tracker.acknowledge(Watermark::END);
         samples
     }
 }
 
-fn told(sample: &Sample) -> Option<String> {
+fn delivered(sample: &Sample) -> Option<String> {
     match &sample.image.as_ref()?.kind {
         ImageKind::User { executable, .. } => Some(executable.path.display().to_string()),
         ImageKind::Kernel(comm) => panic!("{comm} is no kernel thread"),
@@ -114,18 +119,19 @@ fn told(sample: &Sample) -> Option<String> {
 }
 
 proptest! {
-    /// Every event in time: each sample is told its own executable, whatever its process has become since, and however often its
-    /// pid is used again. Only those processes and images are held that the acknowledged watermark has not passed.
+    /// Every event in time: each sample is attributed to its own executable, whatever its process has become since, and
+    /// however often its pid is used again. Only those processes and images are held that the acknowledged watermark
+    /// has not passed.
     #[test]
-    fn every_sample_is_told_the_truth(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
+    fn every_sample_is_attributed_to_its_image(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
         let mut delivery = Delivery::new(&unlimited());
         let mut freed: Vec<(KTime, ProcessKey)> = Vec::new();
         for round in &rounds {
             round.ops.iter().for_each(|&op| delivery.world.apply(op));
-            freed.extend(delivery.world.told.iter().filter_map(freed_at));
+            freed.extend(delivery.world.delivered.iter().filter_map(freed_at));
             let samples = delivery.deliver(&Round { ops: Vec::new(), ..round.clone() }, |_| false);
             for (sample, truth) in samples {
-                prop_assert_eq!(told(&sample), Some(truth.executable));
+                prop_assert_eq!(delivered(&sample), Some(truth.executable));
             }
             // An end reported in this batch, and acknowledged by then, is seen at the next acknowledgement.
             delivery.tracker.acknowledge(Watermark::before(delivery.acked));
@@ -145,7 +151,7 @@ proptest! {
     /// one before it gets the truth or, if its process has been forgotten, nothing. Each late one
     /// is counted.
     #[test]
-    fn a_late_sample_is_told_the_truth_until_its_time_is_acknowledged(
+    fn a_late_sample_is_attributed_to_its_image_until_its_time_is_acknowledged(
         rounds in proptest::collection::vec(round(0..5_usize), 1..25),
     ) {
         let mut delivery = Delivery::new(&unlimited());
@@ -155,9 +161,9 @@ proptest! {
             for (sample, truth) in delivery.deliver(round, |event| matches!(event, Event::Sample(_))) {
                 late += u64::from(sample.at < before);
                 if sample.at >= delivery.acked {
-                    prop_assert_eq!(told(&sample), Some(truth.executable));
+                    prop_assert_eq!(delivered(&sample), Some(truth.executable));
                     hits += 1;
-                } else if let Some(executable) = told(&sample) {
+                } else if let Some(executable) = delivered(&sample) {
                     prop_assert_eq!(executable, truth.executable);
                     hits += 1;
                 } else {
@@ -181,11 +187,11 @@ proptest! {
         let mut delivery = Delivery::new(&unlimited());
         for round in &rounds {
             for (sample, truth) in delivery.deliver(round, |_| true) {
-                prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+                prop_assert!(delivered(&sample).is_none_or(|executable| executable == truth.executable));
             }
         }
         for (sample, truth) in delivery.finish() {
-            prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+            prop_assert!(delivered(&sample).is_none_or(|executable| executable == truth.executable));
         }
         let (known, held) = delivery.tracker.counts();
         prop_assert_eq!(known, held, "whatever is left is known to have exited, so limits will take it");
@@ -202,7 +208,7 @@ proptest! {
         for round in &rounds {
             let round = Round { ack_lag: usize::MAX - 1, ..round.clone() };
             for (sample, truth) in delivery.deliver(&round, |event| matches!(event, Event::Sample(_))) {
-                prop_assert!(told(&sample).is_none_or(|executable| executable == truth.executable));
+                prop_assert!(delivered(&sample).is_none_or(|executable| executable == truth.executable));
             }
             let (_, held) = delivery.tracker.counts();
             prop_assert!(held <= processes, "{} held", held);
@@ -211,8 +217,8 @@ proptest! {
     }
 }
 
-fn freed_at(told: &Told) -> Option<(KTime, ProcessKey)> {
-    match &told.event {
+fn freed_at(delivered: &Delivered) -> Option<(KTime, ProcessKey)> {
+    match &delivered.event {
         Event::Process(event) if event.transition == ProcessTransition::Freed => {
             Some((event.at, event.image.process))
         }

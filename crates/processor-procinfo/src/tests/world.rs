@@ -45,7 +45,7 @@ pub(super) struct Truth {
 
 /// An event and, for a sample, its truth.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct Delivered {
     pub(super) event: Event,
     pub(super) truth: Option<Truth>,
 }
@@ -63,7 +63,7 @@ pub(super) struct World {
     now: u64,
     names: u64,
     processes: Vec<Process>,
-    pub(super) told: Vec<Told>,
+    pub(super) delivered: Vec<Delivered>,
 }
 
 impl World {
@@ -129,7 +129,7 @@ impl World {
     }
 
     fn tell(&mut self, event: Event) {
-        self.told.push(Told { event, truth: None });
+        self.delivered.push(Delivered { event, truth: None });
     }
 
     fn process_event(&mut self, index: usize, transition: ProcessTransition) {
@@ -194,7 +194,7 @@ impl World {
             ..Sample::default()
         };
         let truth = Truth { executable: process.executable.clone() };
-        self.told.push(Told { event: Event::Sample(sample), truth: Some(truth) });
+        self.delivered.push(Delivered { event: Event::Sample(sample), truth: Some(truth) });
     }
 }
 

@@ -109,7 +109,8 @@ fn memory_that_only_has_the_form_of_a_file_is_none() {
     assert_eq!(backings.collect::<Vec<_>>(), [false, true]);
 }
 
-/// Whatever is mapped, files and bytes stay bounded, what is in use stays known, and the kernel side learns what is forgotten.
+/// Whatever is mapped, files and bytes stay bounded, what is in use stays known, and the kernel side learns what is
+/// forgotten.
 #[test]
 fn what_is_longest_unused_is_forgotten_here_and_there() {
     let mut files = Files::default();

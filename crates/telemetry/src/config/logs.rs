@@ -22,7 +22,7 @@ pub struct Logs {
     pub level: LogLevel,
     /// How a line is written.
     pub encoding: LogEncoding,
-    /// Whether lines leave out the place in the source that wrote them; messages are constant, and tell it too.
+    /// Whether lines leave out the place in the source that wrote them; messages are constant, and identify it too.
     pub disable_caller: bool,
     /// Known from the Collector, and refused if false: the agent writes no stack traces.
     pub disable_stacktrace: bool,
@@ -34,7 +34,7 @@ pub struct Logs {
     pub sampling: Sampling,
     /// Where lines go, to each of these: `stderr`, `stdout`, or the path of a file, which is appended to.
     pub output_paths: Vec<String>,
-    /// Where it is told that a line could not be written: as `output_paths`.
+    /// Where the agent reports that a line could not be written: as `output_paths`.
     pub error_output_paths: Vec<String>,
     /// Fields of every line.
     pub initial_fields: BTreeMap<String, serde_json::Value>,

@@ -12,7 +12,7 @@ use crate::error::TelemetryError;
 #[derive(Debug)]
 pub(super) struct Outputs {
     lines: Vec<Output>,
-    /// Where it is told that a line could not be written.
+    /// Where it is reported that a line could not be written.
     errors: Vec<Output>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Outputs {
 struct Output {
     path: String,
     sink: Sink,
-    /// Set while it takes nothing, so that this is told once.
+    /// Set while it takes nothing, so that this is reported once.
     broken: AtomicBool,
 }
 

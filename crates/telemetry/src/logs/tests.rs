@@ -161,9 +161,9 @@ fn an_output_that_cannot_be_opened_is_told_with_its_key() {
     assert_eq!(error, "service::telemetry::logs::error_output_paths::1: cannot open \"/no/such/log\"");
 }
 
-/// A full disk is told once, where errors of outputs go, and every line that is lost is counted.
+/// A full disk is reported once, where errors of outputs go, and every line that is lost is counted.
 #[test]
-fn an_output_that_takes_nothing_is_told_of_once() {
+fn an_output_that_takes_nothing_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let errors = dir.path().join("errors");
     let config = Logs {

@@ -1,6 +1,7 @@
 //! Families as text: Prometheus' format 0.0.4, and OpenMetrics 1.0.
 //!
-//! Own code, since `metrics-exporter-prometheus`, which keeps the values, knows neither OpenMetrics nor metrics of no type.
+//! Own code, since `metrics-exporter-prometheus`, which keeps the values, knows neither OpenMetrics nor metrics of no
+//! type.
 
 use std::fmt::{self, Write as _};
 

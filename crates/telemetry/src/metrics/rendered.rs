@@ -16,8 +16,8 @@ pub(super) struct Rendered {
     pub(super) series: BTreeMap<Labels, Value>,
 }
 
-/// Metrics by name. A line that is not as the renderer writes it is passed over; a name that two instruments share is the
-/// first one's, for no format lets it be both.
+/// Metrics by name. A line that is not as the renderer writes it is passed over; a name that two instruments share is
+/// the first one's, for no format lets it be both.
 pub(super) fn parse(text: &str) -> BTreeMap<String, Rendered> {
     let mut found: BTreeMap<String, Rendered> = BTreeMap::new();
     // Name and instrument of the lines that follow.

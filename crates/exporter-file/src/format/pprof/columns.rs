@@ -65,7 +65,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The kinds of values of a profile: its own type and, where that counts events of a known period, the quantity that they stand for.
+/// The kinds of values of a profile: its own type and, where that counts events of a known period, the quantity that
+/// they stand for.
 fn of_profile<'a>(profile: &Profile, lookup: Lookup<'a>) -> (Kind<'a>, Option<Kind<'a>>) {
     let counted = profile.sample_type.map_or(("samples", COUNT), |kind_of| kind(kind_of, lookup));
     let period = profile.period_type.filter(|_| profile.period > 0 && counted.1 == COUNT);

@@ -1,5 +1,5 @@
-//! The messages of `perftools.profiles`, by hand: github.com/google/pprof, `proto/profile.proto`, whose field numbers have
-//! been the same since 2016.
+//! The messages of `perftools.profiles`, by hand: github.com/google/pprof, `proto/profile.proto`, whose field numbers
+//! have been the same since 2016.
 
 use prost::Message;
 

@@ -38,7 +38,7 @@ async fn an_exporter_that_is_swapped_out_finishes_in_the_background_and_is_waite
     answer(&mut rig.a, before(20)).await;
     respond.send_response(before(4));
     let (last, respond) = rig.b.next_request().await.unwrap();
-    assert_eq!((last.watermark, last.samples().count()), (Watermark::END, 0), "it is told to flush");
+    assert_eq!((last.watermark, last.samples().count()), (Watermark::END, 0), "it is asked to flush");
     assert_eq!(rig.acked(30).await, before(4));
     respond.send_response(Watermark::END);
     sleep(SETTLE).await;

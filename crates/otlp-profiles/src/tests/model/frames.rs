@@ -41,13 +41,13 @@ impl Frames {
         index
     }
 
-    /// Tells what was met too early by what is known now. Returns the new number of each stack; `None`
-    /// if nothing changes.
+    /// Encodes anew the files that had not been read when they were met, and have been since. Returns the new number of
+    /// each stack; `None` if nothing changes.
     pub(in crate::tests) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
         let mut unread = FxHashMap::default();
         for (file, mappings) in self.ranges.values().filter_map(EncodedMapping::unread) {
             for mapping in mappings {
-                // One path can be two files with one mapping: that which is known is told.
+                // Two files can share a path and a mapping: the one that has been read describes both.
                 let known = unread.entry(mapping).or_insert(file);
                 if known.facts.get().is_none() {
                     *known = file;

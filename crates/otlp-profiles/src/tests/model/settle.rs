@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::dictionary::{Dictionary, FrameLocation};
 use super::mappings::build_ids;
 
-/// Tells every location in the files `unread`, by their provisional mappings, as is known now. Returns
+/// Encodes anew, by what is known now, every location in the files `unread`, by their provisional mappings. Returns
 /// the new number of each stack, of which several may have become one; `None` if nothing changes.
 pub(in crate::tests) fn settle(
     unread: &FxHashMap<i32, &MappedFile>,

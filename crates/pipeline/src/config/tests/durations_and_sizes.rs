@@ -25,7 +25,7 @@ fn durations_are_those_of_go() {
     ] {
         assert_eq!(window(text), Ok(std::time::Duration::from_millis(millis)), "{text}");
     }
-    for (text, told) in [
+    for (text, reported) in [
         ("5", "exporters::debug::window: is 5ns, expected"),
         (
             "'5'",
@@ -40,6 +40,6 @@ fn durations_are_those_of_go() {
         ("[5s]", "exporters::debug::window: expected a duration like 300ms, 5s or 1h30m, found a list"),
     ] {
         let error = window(text).unwrap_err();
-        assert!(error.starts_with(&format!("invalid configuration: {told}")), "{text}: {error}");
+        assert!(error.starts_with(&format!("invalid configuration: {reported}")), "{text}: {error}");
     }
 }

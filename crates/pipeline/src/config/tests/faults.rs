@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 use super::*;
 
 /// The faults of files merged into [`SOUND`], with `FILE` and a number in the place of their names.
-fn told(texts: &[&str]) -> Vec<String> {
+fn reported(texts: &[&str]) -> Vec<String> {
     let files: Vec<NamedTempFile> = texts
         .iter()
         .map(|text| {
@@ -101,16 +101,17 @@ fn a_fault_names_the_line_of_its_key() {
         ),
         ("what is no YAML", vec!["exporters:\n  debug: {}\n a: 1\n"], "invalid YAML: "),
     ] {
-        let told = told(&texts);
-        assert!(told.first().is_some_and(|fault| fault.starts_with(expected)), "{name}: {told:#?}");
+        let reported = reported(&texts);
+        assert!(reported.first().is_some_and(|fault| fault.starts_with(expected)), "{name}: {reported:#?}");
     }
 }
 
 #[test]
 fn every_file_that_is_no_yaml_is_told() {
-    let told = told(&["a: [", "a: {}", "b: }"]);
-    assert_eq!(told.len(), 2, "{told:#?}");
+    let reported = reported(&["a: [", "a: {}", "b: }"]);
+    assert_eq!(reported.len(), 2, "{reported:#?}");
     assert!(
-        told.first().unwrap().ends_with("(in FILE1:1)") && told.last().unwrap().ends_with("(in FILE3:1)")
+        reported.first().unwrap().ends_with("(in FILE1:1)")
+            && reported.last().unwrap().ends_with("(in FILE3:1)")
     );
 }

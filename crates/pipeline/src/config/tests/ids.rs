@@ -6,7 +6,7 @@ use super::*;
 fn ids_of_components_are_those_of_the_collector() {
     let long = "a".repeat(64);
     let longest = "n".repeat(1024);
-    for (id, told) in [
+    for (id, reported) in [
         ("debug", None),
         ("debug/2", None),
         ("' debug / 2 '", None),
@@ -30,8 +30,8 @@ fn ids_of_components_are_those_of_the_collector() {
         ("7", Some("exporters: invalid character(s) in type \"7\"")),
     ] {
         let text = format!("exporters: {{ ? {id} : {{}} }}");
-        match told {
-            Some(told) => assert!(faults(&text).starts_with(told), "{id}: {}", faults(&text)),
+        match reported {
+            Some(reported) => assert!(faults(&text).starts_with(reported), "{id}: {}", faults(&text)),
             None => assert!(load(&[SOUND, &text]).is_ok(), "{id}: {}", faults(&text)),
         }
     }
@@ -52,6 +52,6 @@ fn a_type_can_be_named_by_its_older_name() {
     let text =
         "exporters: { otlp: { endpoint: 'localhost:4317' }, otlp_grpc/b: { endpoint: 'localhost:4317' } }";
     let config = load(&[SOUND, text]).unwrap();
-    let told: Vec<_> = config.aliases.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["\"otlp\" alias is deprecated; use \"otlp_grpc\" instead"]);
+    let reported: Vec<_> = config.aliases.iter().map(ToString::to_string).collect();
+    assert_eq!(reported, ["\"otlp\" alias is deprecated; use \"otlp_grpc\" instead"]);
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn sections_that_are_missing_are_told_in_the_collectors_words() {
-    for (text, told) in [
+    for (text, reported) in [
         ("", "empty configuration file"),
         ("{}", "empty configuration file"),
         ("receivers:", "no receiver configuration specified in config"),
@@ -17,7 +17,7 @@ fn sections_that_are_missing_are_told_in_the_collectors_words() {
             _ => load(&[SOUND, text]),
         };
         let error = error.unwrap_err().to_string();
-        assert!(error.contains(told), "{text}: {error}");
+        assert!(error.contains(reported), "{text}: {error}");
     }
 }
 
@@ -32,7 +32,7 @@ fn what_is_configured_and_not_used_is_sound_but_is_still_read() {
 
 #[test]
 fn a_component_that_is_wrong_is_not_also_told_to_be_missing() {
-    let told =
+    let reported =
         faults("{ exporters: { debug/x: { tpo: 5 } }, service::pipelines::profiles::exporters: [debug/x] }");
-    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(reported.lines().count(), 1, "{reported}");
 }

@@ -1,4 +1,4 @@
-//! What one exporter was not given, so that its output can say so.
+//! The batches that one exporter never received, so that its output can report the loss.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -9,13 +9,13 @@ use crate::metrics::count;
 
 /// Losses that the exporter has not received yet: they go with the next batch.
 #[derive(Debug, Default)]
-pub(super) struct Owed {
+pub(super) struct Unreported {
     losses: BTreeMap<LossReason, Loss>,
     /// A request to deliver.
     flush: bool,
 }
 
-impl Owed {
+impl Unreported {
     /// Notes a batch that the exporter will never receive: its samples, and the losses that it held.
     /// `since` is the watermark of the batch before.
     pub(super) fn note(&mut self, batch: &Batch, since: Watermark) {
@@ -35,13 +35,13 @@ impl Owed {
         }
     }
 
-    /// Tells what is owed at the head of a batch that the exporter will see.
-    pub(super) fn pay(&mut self, batch: &mut Batch) {
+    /// Reports the losses at the head of a batch that the exporter will see.
+    pub(super) fn report_in(&mut self, batch: &mut Batch) {
         batch.flush |= mem::take(&mut self.flush);
-        let mut owed: Vec<Event> = mem::take(&mut self.losses).into_values().map(Event::Loss).collect();
-        if !owed.is_empty() {
-            owed.sort_by_key(Event::at);
-            batch.events_mut().splice(..0, owed);
+        let mut unreported: Vec<Event> = mem::take(&mut self.losses).into_values().map(Event::Loss).collect();
+        if !unreported.is_empty() {
+            unreported.sort_by_key(Event::at);
+            batch.events_mut().splice(..0, unreported);
         }
     }
 
