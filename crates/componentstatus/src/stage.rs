@@ -14,11 +14,11 @@ use crate::status::{Failure, Status};
 /// The kind of a stage: where in the pipeline it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Where samples come from.
+    /// The stage that samples come from.
     Receiver,
     /// A stage between the receiver and the exporters.
     Processor,
-    /// Where they go.
+    /// The stage that samples leave by.
     Exporter,
 }
 
@@ -44,7 +44,7 @@ pub struct Stage {
     dropped: AtomicU64,
     /// Watermark of the last batch that passed, nanoseconds; 0 before the first.
     forwarded: AtomicU64,
-    /// When that was.
+    /// Time of the last batch that was forwarded.
     forwarded_at: AtomicU64,
     /// Highest watermark that the stage has answered with; 0 before the first.
     acked: AtomicU64,

@@ -13,7 +13,7 @@ pub struct Status {
 /// Something that went wrong.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// When it last did.
+    /// Time of the last failure.
     pub at: Instant,
     /// What, in one line.
     pub error: String,

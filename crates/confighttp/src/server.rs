@@ -42,19 +42,14 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a server cannot be started.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum ListenError {
     /// The host means no address.
     #[error("cannot resolve {host:?}: {reason}")]
-    Resolve {
-        /// Host as configured.
-        host: String,
-        /// Why.
-        reason: String,
-    },
+    Resolve { host: String, reason: String },
     /// The system does not let us listen there.
     #[error("cannot listen on {endpoint}: {reason}")]
     Listen {
-        /// Where.
         endpoint: Endpoint,
         /// Why, in the system's words.
         reason: String,

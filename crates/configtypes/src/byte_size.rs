@@ -28,7 +28,7 @@ const BINARY: usize = 4;
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// `bytes` bytes.
+    /// A size of so many bytes.
     #[must_use]
     pub const fn from_bytes(bytes: u64) -> Self {
         Self(bytes)
@@ -52,7 +52,7 @@ impl ByteSize {
         Self(gib.saturating_mul(1 << 30))
     }
 
-    /// Bytes.
+    /// The size in bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
         self.0

@@ -33,7 +33,7 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// The number of headers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()

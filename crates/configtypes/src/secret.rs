@@ -18,7 +18,7 @@ pub const TYPE_NAME: &str = "configtypes::Secret";
 pub struct Secret(String);
 
 impl Secret {
-    /// The text.
+    /// The text that must not be shown.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -12,7 +12,7 @@ use crate::fault::{Fault, hint};
 pub(crate) struct DecodeError {
     /// From the root; empty until the error has passed the node it is about.
     pub(crate) path: Vec<String>,
-    /// Why.
+    /// The problem with the value.
     pub(crate) problem: Problem,
 }
 

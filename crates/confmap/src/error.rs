@@ -7,6 +7,7 @@ use crate::flag::SETTING_FLAG;
 
 /// Why there is no configuration to go by.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum ConfigError {
     /// No `--config`.
     #[error("at least one config flag must be provided")]
@@ -25,18 +26,10 @@ pub enum ConfigError {
     },
     /// A file that cannot be read.
     #[error("unable to read the config file {location} (named by --config)")]
-    Read {
-        /// Where.
-        location: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    Read { location: String, source: std::io::Error },
     /// `--config env:NAME` with no such variable.
     #[error("--config env:{name}: environment variable {name:?} is not set")]
-    Variable {
-        /// The variable.
-        name: String,
-    },
+    Variable { name: String },
     /// Faults in what was read.
     #[error("invalid configuration: {0}")]
     Invalid(Faults),

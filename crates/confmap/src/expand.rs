@@ -20,13 +20,11 @@ const EXPANSION_COST: usize = 1024;
 
 /// Why a reference cannot be expanded.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub(crate) enum ExpandError {
     /// Not a name the shell would take.
     #[error("environment variable {name:?} has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$")]
-    Name {
-        /// The name.
-        name: String,
-    },
+    Name { name: String },
     /// A scheme other than `env`, `file` and `yaml`.
     #[error("scheme {scheme:?} is not supported for uri {uri:?} (valid values: [env, file, yaml])")]
     Scheme {
@@ -50,9 +48,8 @@ pub(crate) enum ExpandError {
     /// The file of a `${file:...}` cannot be read.
     #[error("unable to read the file {path:?}: {reason}")]
     Read {
-        /// Path as written.
         path: String,
-        /// Why.
+        /// The reason why the file cannot be read.
         reason: std::io::Error,
     },
     /// A reference leads to itself.

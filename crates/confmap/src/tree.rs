@@ -16,7 +16,7 @@ use crate::sources::Sources;
 /// All that was configured, merged and expanded, and where it came from.
 #[derive(Debug)]
 pub struct Tree {
-    /// The values.
+    /// Values of the merged configuration.
     pub root: Dict,
     pub(crate) originals: Originals,
     pub(crate) sources: Sources,

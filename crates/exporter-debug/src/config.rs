@@ -16,7 +16,7 @@ pub(crate) const MAX_TOP: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How much to print.
+    /// How much of each window is printed.
     pub verbosity: Verbosity,
     /// Time that one report covers.
     #[serde(with = "configtypes::GoDuration")]

@@ -26,7 +26,7 @@ pub struct DebugExporter {
     delivery: Delivery,
 }
 
-/// Where reports go.
+/// The stream that reports are printed to.
 struct Output {
     /// `None` once nobody reads.
     out: Option<Box<dyn Write + Send>>,

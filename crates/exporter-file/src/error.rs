@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[error("path: cannot open {} for writing: {fix}", path.display())]
 pub struct OpenError {
-    /// The file.
+    /// The file that could not be opened.
     pub path: PathBuf,
     /// What to do about it.
     fix: &'static str,

@@ -13,7 +13,7 @@ const LONGEST_LINE: u64 = 64 << 20;
 /// Bytes read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// How a file ends.
+/// The state of the last record of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
     /// With a whole record, or it is empty.
@@ -29,7 +29,7 @@ pub(crate) enum Tail {
 /// The state of a last line that has no line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// A record.
+    /// The last record is whole.
     Whole,
     /// The start of a record, or what stands in its place.
     Torn,

@@ -16,7 +16,7 @@ use crate::error::ConnectError;
 use crate::grpc::Grpc;
 use crate::http::Http;
 
-/// The stage.
+/// The whole stage of an OTLP exporter.
 pub type Exporter = Front;
 
 /// An exporter by gRPC, which contacts no server before the first window is over. Must be called within a Tokio

@@ -19,7 +19,7 @@ const MAX_CANDIDATES: usize = 1_024;
 /// Less than this part of all CPU time is not worth a series of another.
 const LEAST_SHARE: u32 = 100;
 
-/// What a series counts.
+/// The counts of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub samples: u64,

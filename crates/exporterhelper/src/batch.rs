@@ -47,7 +47,7 @@ pub struct BatchService<S> {
 pub struct Sent {
     /// Samples in it.
     pub samples: u64,
-    /// How it ended.
+    /// The outcome of the attempt.
     pub result: Result<Delivered, SendError>,
 }
 

@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 
-/// How every record begins.
+/// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"\x91pplrec\n";
 /// The only version so far.
 const VERSION: u8 = 1;

@@ -28,7 +28,7 @@ pub struct HealthCheck {
     watch: AbortHandle,
 }
 
-/// What it answers by.
+/// The state that answers are made from.
 #[derive(Debug)]
 struct Health {
     config: Config,
@@ -52,7 +52,7 @@ impl HealthCheck {
         Ok(Self { server, watch })
     }
 
-    /// Where it listens.
+    /// The endpoint that it listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()

@@ -73,7 +73,7 @@ fn row(stage: &StageView) -> [Cell; 10] {
     ]
 }
 
-/// The process.
+/// The page about the process.
 pub(crate) fn servicez(about: &About, phase: Phase, uptime: Duration) -> String {
     let mut page = Page::new("Service");
     page.table(&["", ""]);
@@ -91,7 +91,7 @@ pub(crate) fn servicez(about: &About, phase: Phase, uptime: Duration) -> String 
     page.finish()
 }
 
-/// The extensions.
+/// The page about the extensions.
 pub(crate) fn extensionz(about: &About) -> String {
     let mut page = Page::new("Extensions");
     page.table(&["extension"]);

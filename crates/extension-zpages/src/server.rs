@@ -24,7 +24,7 @@ pub struct ZPages(Server);
 
 /// Where the pages get what they show.
 pub struct Source {
-    /// How the stages fare.
+    /// The board on which stages report.
     pub board: Arc<Board>,
     /// What there is to say of the process, asked for with each page.
     pub about: Box<dyn Fn() -> About + Send + Sync>,
@@ -54,7 +54,7 @@ impl ZPages {
         Ok(Self(server))
     }
 
-    /// Where they are.
+    /// The endpoint that the pages are served at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.0.address()

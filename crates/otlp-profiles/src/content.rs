@@ -39,7 +39,7 @@ pub(crate) struct Profile {
     pub(crate) valued: bool,
     /// Start, nanoseconds since the epoch.
     pub(crate) time: u64,
-    /// Nanoseconds.
+    /// Length of the window in nanoseconds.
     pub(crate) duration: u64,
     /// List of attributes.
     pub(crate) attributes: i32,
@@ -172,7 +172,7 @@ impl Order {
         range(&self.stamp_ends, sample)
     }
 
-    /// Timestamps.
+    /// The timestamps at these places.
     pub(crate) fn stamps(&self, range: Range<usize>) -> &[u64] {
         self.stamps.get(range).unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use crate::wire::{Writer, bytes_field, varint_len};
 pub(crate) enum Value<'a> {
     /// Text, inline: readers differ in whether they follow references.
     Str(&'a str),
-    /// A number.
+    /// A whole number.
     Int(i64),
     /// Yes or no.
     Bool(bool),
@@ -38,22 +38,22 @@ impl Value<'_> {
 /// An attribute, `KeyValueAndUnit`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Attribute {
-    /// String.
+    /// Number of the string that is the key.
     pub(crate) key: i32,
     /// Which of [`Dictionary::blobs`] is the value's `AnyValue`; 0 for none.
     pub(crate) value: i32,
-    /// String.
+    /// Number of the string that is the unit, or 0.
     pub(crate) unit: i32,
 }
 
-/// A function.
+/// An entry of the table of functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Function {
     /// String: its name, as for people.
     pub(crate) name: i32,
     /// String: its name, as the linker has it.
     pub(crate) system_name: i32,
-    /// String: its source file.
+    /// Number of the string that is the path.
     pub(crate) filename: i32,
     /// Where it starts in the source, or 0.
     pub(crate) start_line: i64,
@@ -68,7 +68,7 @@ pub(crate) struct FileMapping {
     pub(crate) limit: u64,
     /// Where in the file the start is.
     pub(crate) offset: u64,
-    /// String.
+    /// Number of the string that is the file's path.
     pub(crate) filename: i32,
     /// List of attributes.
     pub(crate) attributes: i32,
@@ -77,7 +77,7 @@ pub(crate) struct FileMapping {
 /// A line of a function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Line {
-    /// Function.
+    /// Number of the function.
     pub(crate) function: i32,
     /// Line of its source file, or 0.
     pub(crate) line: i64,
@@ -85,7 +85,7 @@ pub(crate) struct Line {
     pub(crate) column: i64,
 }
 
-/// A location.
+/// An entry of the table of locations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FrameLocation {
     /// Mapping, or 0 for code of no file.

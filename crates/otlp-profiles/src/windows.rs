@@ -26,7 +26,7 @@ pub struct Windows {
     splitter: Splitter,
 }
 
-/// What a batch completed.
+/// The windows that a batch completed, as requests.
 #[derive(Debug)]
 pub struct Finished {
     /// Requests to send, in order; none if no window has closed.

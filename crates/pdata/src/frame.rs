@@ -150,7 +150,7 @@ pub struct Lines(pub Box<[Line]>);
 /// A line of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
-    /// The function.
+    /// The function that the line is part of.
     pub function: Arc<Function>,
     /// The line of the function's file, or 0 if it is not known.
     pub line: u32,

@@ -16,7 +16,7 @@ pub struct Image {
     pub key: ImageKey,
     /// Start of the process, fixed at first sight so that a clock step does not rename it.
     pub created: UnixNanos,
-    /// What runs.
+    /// The program that the image runs.
     pub kind: ImageKind,
 }
 

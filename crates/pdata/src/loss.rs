@@ -9,9 +9,9 @@ pub struct Loss {
     pub from: KTime,
     /// End of the span, and where the loss stands in the order of events.
     pub until: KTime,
-    /// How they were lost.
+    /// The reason why the records were lost.
     pub reason: LossReason,
-    /// How many.
+    /// The number of records that were lost.
     pub count: u64,
 }
 

@@ -39,7 +39,7 @@ impl BuildId {
         Some(Self { bytes: padded, len })
     }
 
-    /// The bytes.
+    /// The bytes of the build ID.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
@@ -199,7 +199,7 @@ pub struct Mapping {
     pub end: Pc,
     /// Where in the file `start` is; meaningless if not backed by a file.
     pub file_offset: FileOffset,
-    /// What is mapped.
+    /// The memory or file that is mapped.
     pub backing: Backing,
 }
 

@@ -42,9 +42,9 @@ pub struct ExecCount(pub u32);
 /// One program image of one process: what it runs between two execs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageKey {
-    /// The process.
+    /// The process that runs the image.
     pub process: ProcessKey,
-    /// Which of its images.
+    /// The number of the image among those of the process.
     pub exec_count: ExecCount,
 }
 
@@ -99,7 +99,7 @@ pub struct Census {
 /// A process that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CensusEntry {
-    /// The process.
+    /// The process that was found.
     pub process: ProcessKey,
     /// True if its last thread has begun to exit: its parent has not reaped it.
     pub exited: bool,
@@ -112,7 +112,7 @@ pub struct ProcessEvent {
     pub at: KTime,
     /// To whom; for [`Fork`](ProcessTransition::Fork) the child, for an image the new one.
     pub image: ImageKey,
-    /// What.
+    /// The change that happened to the process.
     pub transition: ProcessTransition,
 }
 
@@ -129,7 +129,7 @@ pub enum ProcessTransition {
     },
     /// An `execve` is complete: the image replaces every earlier one of the process.
     Exec {
-        /// What it runs.
+        /// The file that the process runs.
         executable: Box<Executable>,
         /// Thread name after the exec.
         comm: Comm,
@@ -147,7 +147,7 @@ pub enum ProcessTransition {
     },
     /// A kernel thread took another name.
     Rename {
-        /// The thread.
+        /// The kernel thread that has a new name.
         tid: Tid,
         /// Its new name.
         comm: Comm,

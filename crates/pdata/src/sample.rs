@@ -23,7 +23,7 @@ pub struct Sample {
     pub cgroup: CgroupId,
     /// What ran on behalf of the process.
     pub running: Running,
-    /// Where it was.
+    /// The stack of the thread at that instant.
     pub stack: Stack,
     /// What is known of the image; `None` until `processor-procinfo` has filled it in, and after it
     /// if the process is not known (counted there).

@@ -58,12 +58,12 @@ pub enum Command {
     Doctor,
     /// Prints a script that completes this command line in a shell.
     Completion {
-        /// The shell.
+        /// The shell that the completions are for.
         shell: Shell,
     },
     /// Lists feature gates, or describes one.
     Featuregate {
-        /// The gate.
+        /// The gate to show; all if none is named.
         id: Option<String>,
     },
 }

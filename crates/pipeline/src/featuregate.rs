@@ -28,19 +28,14 @@ pub static GATES: &[Gate] = &[Gate {
 
 /// A gate that is not as it is to be. Texts are the Collector's.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum GateError {
     /// There is none of this name.
     #[error("no such feature gate {gate:?}. valid gates: {}", valid())]
-    Unknown {
-        /// The name.
-        gate: String,
-    },
+    Unknown { gate: String },
     /// It is always on.
     #[error("feature gate {gate:?} is stable, can not be disabled")]
-    Stable {
-        /// The gate.
-        gate: String,
-    },
+    Stable { gate: String },
 }
 
 impl Gate {

@@ -25,7 +25,7 @@ const SAME_REQUEST: Duration = Duration::from_millis(100);
 /// The request that a signal makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalRequest {
-    /// Stop.
+    /// Stop the agent.
     Stop,
     /// Read the configuration again.
     Reload,
@@ -55,7 +55,7 @@ impl Signals {
     }
 }
 
-/// Where requests are put.
+/// The queue of requests that signals make.
 #[derive(Debug)]
 struct Requests {
     stop: mpsc::Sender<()>,

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why the limiter cannot start.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum StartError {
     /// The agent's own memory in use cannot be read.
     #[error("cannot read /proc/self/status")]
@@ -18,7 +19,6 @@ pub enum StartError {
     Spike {
         /// Distance of soft and hard limit, bytes.
         spike: u64,
-        /// Hard limit, bytes.
         limit: u64,
     },
     /// There is no thread to look at the memory.

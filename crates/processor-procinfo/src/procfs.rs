@@ -16,7 +16,7 @@ pub(crate) const DELETED: &[u8] = b" (deleted)";
 pub(crate) struct ParseError {
     /// Which file of `/proc/PID`.
     pub(crate) file: &'static str,
-    /// What stood there.
+    /// The text that could not be parsed.
     pub(crate) text: String,
 }
 

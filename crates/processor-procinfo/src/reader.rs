@@ -59,7 +59,7 @@ pub(crate) struct ProcessAnswer {
     pub(crate) outcome: Result<Snapshot, ProcError>,
 }
 
-/// Where requests go.
+/// The thread that requests go to, or its stand-in in a test.
 pub(crate) trait Reads {
     /// Passes a request on; false if it cannot be taken now.
     fn ask(&mut self, request: ReadRequest) -> bool;

@@ -34,7 +34,7 @@ pub enum DecodeError {
     },
 }
 
-/// What a record is.
+/// A record of either ring, decoded.
 #[derive(Debug)]
 pub enum Record {
     /// A fact about a process.

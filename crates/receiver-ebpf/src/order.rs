@@ -37,7 +37,7 @@ pub struct Orderer {
 /// Events that came behind a watermark already given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
-    /// How many.
+    /// The number of events that were late.
     pub events: u64,
     /// The most that one was behind, nanoseconds.
     pub most_nanos: u64,

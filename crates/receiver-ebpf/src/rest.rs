@@ -41,7 +41,7 @@ impl AsFd for Waker {
     }
 }
 
-/// What ended a rest.
+/// The event that ended a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// A [`Waker`].

@@ -39,7 +39,7 @@ impl Source {
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
-    /// One scrape.
+    /// Returns the metrics as they are now, for one scrape.
     pub(crate) fn scrape(&self, format: Format) -> String {
         let Shown { views, target_info } = self.shown.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut families: Vec<_> =

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// Why the agent cannot report on itself.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum TelemetryError {
     /// The metrics endpoint cannot be opened.
     #[error(
@@ -20,9 +21,7 @@ pub enum TelemetryError {
         key: &'static str,
         /// Which of the list, from 0.
         at: usize,
-        /// As configured.
         path: String,
-        /// Why.
         source: std::io::Error,
     },
     /// There is no thread for the log.

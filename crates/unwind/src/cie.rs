@@ -7,7 +7,7 @@ use crate::state::State;
 pub(crate) struct Cie {
     pub(crate) code_factor: u64,
     pub(crate) data_factor: i64,
-    /// How addresses are encoded.
+    /// Encoding of the addresses in the entries.
     pub(crate) encoding: u8,
     /// Whether FDEs have a length of augmentation data.
     pub(crate) augmented: bool,

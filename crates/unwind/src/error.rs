@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why a file cannot be unwound by its tables, or one of its pages could not be built.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum UnwindError {
     /// The bytes could not be read.
     #[error("cannot read the file")]
@@ -15,14 +16,8 @@ pub enum UnwindError {
     OtherFormat,
     /// A part of the file contradicts another one, or ends early.
     #[error("{part} is malformed")]
-    Malformed {
-        /// The part.
-        part: &'static str,
-    },
+    Malformed { part: &'static str },
     /// A bound of this crate was met.
     #[error("{part} is larger than this agent reads")]
-    TooLarge {
-        /// The part.
-        part: &'static str,
-    },
+    TooLarge { part: &'static str },
 }

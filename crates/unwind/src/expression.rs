@@ -2,7 +2,7 @@
 
 use crate::cursor::Cursor;
 
-/// What an expression computes.
+/// The kinds of DWARF expressions that are understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Summary {
     /// Register + offset.

@@ -20,7 +20,7 @@ impl Row {
         (self.0 & 0xffff) as u16
     }
 
-    /// The rule.
+    /// The rule of the row.
     #[must_use]
     pub fn rule(self) -> RuleId {
         RuleId::from_bits(((self.0 >> 16) & 0x3fff) as u16)

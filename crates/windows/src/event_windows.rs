@@ -19,7 +19,7 @@ pub fn window_fault(window: Duration) -> Option<String> {
     (!fits).then(|| format!("is {window:?}, expected {MIN_WINDOW:?} to {MAX_WINDOW:?}"))
 }
 
-/// What a window collects.
+/// The collector of a window's events.
 pub trait Gather {
     /// Takes a sample of the window, or a late one of an earlier window.
     fn sample(&mut self, sample: &Sample);

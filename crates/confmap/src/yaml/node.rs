@@ -13,7 +13,7 @@ pub(crate) const MAX_NODES: usize = 100_000;
 pub(crate) struct Node {
     /// Line, from 1.
     pub(crate) line: usize,
-    /// The value.
+    /// The value at this place.
     pub(crate) value: Yaml,
 }
 
@@ -28,7 +28,7 @@ impl Node {
     }
 }
 
-/// A value.
+/// A YAML value: the kinds that configuration can have.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Yaml {
     /// One value.
@@ -80,11 +80,11 @@ impl fmt::Display for Scalar {
 pub(crate) struct YamlFault {
     /// Line, from 1.
     pub(crate) line: usize,
-    /// What is wrong.
+    /// The fault, in words.
     pub(crate) message: String,
 }
 
-/// What a text holds.
+/// The document that a text holds, and its faults.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Document {
     /// The value; null for an empty text.

@@ -23,7 +23,7 @@ pub struct Config {
     /// File to write; required. May hold the time of a window in UTC as strftime has it, such as
     /// `%Y-%m-%d/%H.jsonl`; a percent sign is then `%%`. Created for its owner alone (mode 0600).
     pub path: PathBuf,
-    /// What is written.
+    /// The format of what is written.
     pub format: Format,
     /// How each message is compressed, by itself; each then follows its length, as 4 bytes, big-endian. For `json`
     /// and `proto`; `pprof` is always compressed by gzip, and `folded` never is.
@@ -48,7 +48,7 @@ pub struct Config {
     pub directory_permissions: String,
 }
 
-/// What is written.
+/// The formats that a window can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -65,7 +65,7 @@ pub enum Format {
     Folded,
 }
 
-/// How messages are compressed.
+/// The compression of each message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {

@@ -18,7 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long at most, however often it has failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How all servers fare.
+/// Counts over all servers.
 #[derive(Debug)]
 pub(super) struct Servers {
     health: Vec<Mutex<Health>>,

@@ -26,9 +26,9 @@ pub struct GrpcConfig {
     pub endpoints: Vec<String>,
     /// How requests are spread over several servers.
     pub balancer_name: BalancerName,
-    /// How to secure connections.
+    /// Encryption of connections.
     pub tls: TlsConfig,
-    /// How to compress requests.
+    /// Compression of requests.
     pub compression: GrpcCompression,
     /// Longest that one attempt may take, connecting included; 0 for no bound.
     #[serde(with = "configtypes::GoDuration")]
@@ -80,7 +80,7 @@ pub enum BalancerName {
     RoundRobin,
 }
 
-/// How requests are compressed.
+/// The compression of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GrpcCompression {

@@ -28,11 +28,11 @@ pub struct HttpConfig {
     pub endpoints: Vec<String>,
     /// URL to send to, as it is, instead of one made from the endpoint; absent for that.
     pub profiles_endpoint: Option<String>,
-    /// How requests are written.
+    /// Form in which requests are written.
     pub encoding: Encoding,
-    /// How to secure connections.
+    /// Encryption of connections.
     pub tls: TlsConfig,
-    /// How to compress requests.
+    /// Compression of requests.
     pub compression: HttpCompression,
     /// Longest that one attempt may take, connecting included; 0 for no bound.
     #[serde(with = "configtypes::GoDuration")]
@@ -75,7 +75,7 @@ pub struct HttpConfig {
     pub middlewares: Option<Unsupported>,
 }
 
-/// How requests are written.
+/// The form in which requests are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -86,7 +86,7 @@ pub enum Encoding {
     Json,
 }
 
-/// How requests are compressed.
+/// The compression of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HttpCompression {

@@ -55,10 +55,10 @@ pub(crate) struct Taken {
     pub(crate) is_expired: bool,
 }
 
-/// Where a request is.
+/// The place that holds a request until it is sent.
 #[derive(Debug)]
 pub(crate) enum RequestSource {
-    /// Here.
+    /// In memory.
     Memory(ProfilesRequest),
     /// On disk.
     Disk(Handle),

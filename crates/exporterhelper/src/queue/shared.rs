@@ -42,7 +42,7 @@ pub(crate) struct QueueState {
 enum Next {
     /// Send this.
     Request(Taken),
-    /// Wait.
+    /// There is nothing to send now: wait.
     Nothing,
     /// The stream is over, and nothing is left.
     End,

@@ -78,7 +78,7 @@ impl FanOut {
         Self { outlets: Outlets(Arc::new(Mutex::new(state))) }
     }
 
-    /// Where it leads to.
+    /// Id of the exporter that the branch leads to.
     #[must_use]
     pub fn outlets(&self) -> Outlets {
         self.outlets.clone()

@@ -138,7 +138,7 @@ pub struct Inlet {
 }
 
 impl Inlet {
-    /// The exporter.
+    /// Id of the exporter.
     #[must_use]
     pub fn sink(&self) -> &Arc<Sink> {
         &self.sink

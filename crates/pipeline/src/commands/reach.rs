@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Longest to wait for one address of a server.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     /// Host name or address, and port.

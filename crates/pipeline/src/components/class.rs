@@ -108,7 +108,7 @@ pub enum ProcessorPosition {
     Attribution,
     /// Before attribution: a sample dropped there has cost less.
     BeforeAttribution,
-    /// Anywhere.
+    /// At any place.
     Any,
 }
 

@@ -86,7 +86,7 @@ pub trait Configuration: Any + Debug + Send + Sync {
     /// Every key with its value; secrets as `[REDACTED]` unless inside [`configtypes::secret::unredacted`].
     fn shown(&self) -> Value;
 
-    /// For downcasts.
+    /// The value as `Any`, for a downcast.
     fn as_any(&self) -> &dyn Any;
 }
 

@@ -33,7 +33,7 @@ pub struct Graph {
 pub struct Pipeline {
     /// Name of the pipeline.
     pub id: ComponentId,
-    /// Where samples come from.
+    /// The receiver that the samples come from.
     pub receiver: Used<dyn ReceiverConfig>,
     /// The processors that samples pass through, in this order. One of them attributes samples to processes.
     pub processors: Vec<Used<dyn ProcessorConfig>>,

@@ -30,16 +30,14 @@ pub enum AgentError {
 
 /// Why a new configuration is not in force.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum ReloadError {
     /// It cannot be started; the old one goes on.
     #[error(transparent)]
     Refused(AgentError),
     /// It changes an extension that exporters are using; the old one goes on.
     #[error("extensions::{id}: is used by exporters that run, so its change needs a restart")]
-    InUse {
-        /// The extension.
-        id: ComponentId,
-    },
+    InUse { id: ComponentId },
     /// It cannot be started, and the old one neither.
     #[error("the old configuration cannot be started again either")]
     Fatal(#[source] AgentError),

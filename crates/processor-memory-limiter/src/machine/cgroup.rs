@@ -33,11 +33,11 @@ fn membership(line: &[u8]) -> Option<(Hierarchy, PathBuf)> {
 /// A place where a hierarchy can be seen, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// Which.
+    /// The hierarchy that is mounted.
     pub hierarchy: Hierarchy,
     /// The group that is mounted, from the hierarchy's root.
     root: PathBuf,
-    /// Where.
+    /// The path that the hierarchy is mounted at.
     point: PathBuf,
 }
 

@@ -17,7 +17,7 @@ const MAX_REMEMBERED: usize = 4096;
 /// How reading a file went. The names are the metric label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Read.
+    /// The file was read.
     Read,
     /// Read, and no ELF file.
     NotElf,

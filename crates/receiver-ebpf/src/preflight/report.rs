@@ -12,7 +12,7 @@ use crate::loader::{Programs, ring_bytes};
 /// The deepest stack that a sample holds, and the kernel's default.
 const MAX_STACK: u64 = 127;
 
-/// How something is.
+/// The verdict on a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// As it has to be.
@@ -26,9 +26,9 @@ pub enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
+    /// The requirement that was checked.
     pub name: String,
-    /// How it is.
+    /// Whether the requirement is met.
     pub verdict: Verdict,
     /// What was found, and what that means.
     pub found: String,
@@ -71,7 +71,7 @@ impl Finding {
     }
 }
 
-/// What the facts mean.
+/// The findings that follow from the facts.
 fn assess(facts: &Facts) -> Vec<Finding> {
     use Verdict::{Fails, Limits, Works};
     if !facts.proc {

@@ -73,7 +73,7 @@ pub enum LogLevel {
     Info,
     /// What may need a look.
     Warn,
-    /// What failed.
+    /// Failures alone.
     Error,
 }
 

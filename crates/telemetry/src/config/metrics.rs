@@ -15,7 +15,7 @@ const DEFAULT_PORT: u16 = 8888;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
-    /// How much is exposed.
+    /// How many of the metrics are exposed.
     pub level: MetricsLevel,
     /// Who may read it; at most one.
     pub readers: Vec<MetricReader>,
@@ -63,7 +63,7 @@ pub struct MetricReader {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pull {
-    /// What it fetches from.
+    /// The endpoint that is read.
     pub exporter: PullExporter,
 }
 

@@ -22,7 +22,7 @@ pub struct Traces {
     pub(crate) propagators: Unsupported,
 }
 
-/// How much is traced.
+/// How much of the agent's own work is traced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TracesLevel {

@@ -14,7 +14,7 @@ use crate::config::{LogEncoding, Logs};
 /// Keys of a JSON line that no field takes: such a field gets an underscore.
 const KEYS: [&str; 5] = ["level", "ts", "caller", "msg", "resource"];
 
-/// How lines look.
+/// The layout of log lines.
 #[derive(Debug)]
 pub(super) struct Style {
     encoding: LogEncoding,

@@ -16,7 +16,7 @@ pub(super) struct Outputs {
     errors: Vec<Output>,
 }
 
-/// One output.
+/// An output that lines are written to.
 #[derive(Debug)]
 struct Output {
     path: String,

@@ -3,7 +3,7 @@
 
 use prost::Message;
 
-/// A profile.
+/// A profile, the message that a pprof file holds.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Profile {
     #[prost(message, repeated, tag = "1")]

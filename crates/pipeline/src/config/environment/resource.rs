@@ -5,7 +5,7 @@ use confmap::{Dict, Environment, Value};
 use super::pairs;
 use super::variables::{Variables, present, variable};
 
-/// Where the attributes are.
+/// The key of the resource attributes.
 const PATH: [&str; 3] = ["service", "telemetry", "resource"];
 /// The key of the list of attributes.
 pub(super) const LIST: &str = "attributes";

@@ -19,7 +19,7 @@ pub(super) const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 const SHUTDOWN_TIMEOUT_BOUNDS: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
 
-/// What runs.
+/// The components that run, and the settings of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Service {
@@ -50,7 +50,7 @@ impl Default for Service {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Pipeline {
-    /// Where data comes from.
+    /// Ids of the receivers that samples come from.
     pub(crate) receivers: Vec<String>,
     /// What it passes through, in this order.
     pub(crate) processors: Vec<String>,
