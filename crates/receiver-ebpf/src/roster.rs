@@ -45,7 +45,10 @@ struct Cpu {
     ticks: CpuTicks,
     /// True if it had no timer at some instant since `account`.
     unattended: bool,
+    /// What it had done when it was last known to have a timer that ticks: a tick came later.
     account: Account,
+    /// What it had done at the last settlement. Its timer may have died before that.
+    latest: Account,
 }
 
 /// A timer that has been started.
@@ -90,7 +93,7 @@ impl Roster {
                 let ticks = ticks.iter().find(|ticks| ticks.cpu == number).copied().unwrap_or_default();
                 // It was not there at the last look. Its work before that is not known, nor matters.
                 let account = Account { at: last_look, busy: Duration::ZERO, ticks };
-                Cpu { timer: None, ticks, unattended: true, account }
+                Cpu { timer: None, ticks, unattended: true, account, latest: account }
             });
             if cpu.timer.is_some_and(|timer| timer.is_dead(period, now)) {
                 plan.stop.push(number);
@@ -118,6 +121,7 @@ impl Roster {
         for (number, cpu) in &mut self.cpus {
             if let Some(&busy) = busy.get(number) {
                 cpu.account = Account { at: now, busy, ticks: cpu.ticks };
+                cpu.latest = cpu.account;
             }
             if let Some(timer) = &mut cpu.timer {
                 timer.ticked = now;
@@ -135,14 +139,17 @@ impl Roster {
         let mut missing = 0;
         for (number, cpu) in &mut self.cpus {
             let Some(&busy) = busy.get(number) else { continue };
-            let account = Account { at: now, busy, ticks: cpu.ticks };
+            let latest = Account { at: now, busy, ticks: cpu.ticks };
             if cpu.unattended {
-                missing += cpu.account.missing(&account, period);
-            } else if cpu.ticks.all == cpu.account.ticks.all {
-                // Its timer may be dead: if so, that began about here.
+                missing += cpu.account.missing(&latest, period);
+                cpu.account = latest;
+            } else if cpu.ticks.all == cpu.latest.ticks.all {
+                // Its timer may be dead: if so, that began before here.
                 continue;
+            } else {
+                cpu.account = cpu.latest;
             }
-            cpu.account = account;
+            cpu.latest = latest;
             cpu.unattended = cpu.timer.is_none();
         }
         missing
@@ -287,6 +294,22 @@ mod tests {
         assert_eq!((plan.stop, plan.start), (vec![1], vec![1]));
         roster.started(1, at(1_600));
         assert_eq!(roster.settle(&busy(1_600), PERIOD, at(1_600)), 50);
+    }
+
+    /// The settlement sees that there were ticks, and not that there are none any more.
+    #[test]
+    fn what_a_cpu_did_between_the_death_of_its_timer_and_a_settlement_is_not_forgotten() {
+        let mut roster = running();
+        let busy = |now: u64| [(0, millis(now)), (1, millis(90 + now - 1_000))].into();
+        let seen = |now: u64| [ticks(0, now), ticks(1, (now - 1_000).min(600) / 10)];
+        for now in (1_200..=2_200).step_by(200) {
+            roster.plan(&[0, 1], &seen(now), PERIOD, at(now));
+            if now == 1_800 {
+                assert_eq!(roster.settle(&busy(now), PERIOD, at(now)), 0);
+            }
+        }
+        roster.started(1, at(2_200));
+        assert_eq!(roster.settle(&busy(2_200), PERIOD, at(2_200)), 60);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pdata::{Batch, Watermark};
 use receiver_ebpf::{Config, Control, Receiver};
@@ -16,6 +16,28 @@ use tower::Service;
 /// Keeps every batch, and is done with it at once.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder(pub(crate) Arc<Mutex<Vec<Batch>>>);
+
+/// Longer than anything takes on any machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Recorder {
+    /// Waits until what has been passed on is as `wanted`.
+    pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&[Batch]) -> bool) {
+        assert!(self.is_soon(PATIENCE, wanted), "waited {PATIENCE:?} for {what}");
+    }
+
+    /// True once what has been passed on is as `wanted`; false if it is not within `patience`.
+    pub(crate) fn is_soon(&self, patience: Duration, wanted: impl Fn(&[Batch]) -> bool) -> bool {
+        let start = Instant::now();
+        while !wanted(&self.0.lock().unwrap()) {
+            if start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+}
 
 impl Service<Batch> for Recorder {
     type Response = Watermark;
@@ -35,8 +57,15 @@ impl Service<Batch> for Recorder {
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own; `work` may change it meanwhile.
 pub(crate) fn record_controlled(work: impl FnOnce(&Control) + Send + 'static) -> Vec<Batch> {
+    record_watched(|control, _| work(control))
+}
+
+/// As [`record_controlled`]; `work` may look at what has been passed on so far.
+pub(crate) fn record_watched(work: impl FnOnce(&Control, &Recorder) + Send + 'static) -> Vec<Batch> {
     let recorder = Recorder::default();
-    run(Config { samples_per_second: 199, ..Config::default() }, recorder.clone(), work);
+    let seen = recorder.clone();
+    let config = Config { samples_per_second: 199, ..Config::default() };
+    run(config, recorder.clone(), move |control| work(control, &seen));
     let batches = recorder.0.lock().unwrap();
     batches.clone()
 }
