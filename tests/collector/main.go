@@ -5,7 +5,11 @@
 package main
 
 import (
+	"context"
 	"log"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"go.opentelemetry.io/collector/component"
@@ -30,6 +34,8 @@ func main() {
 	settings := otelcol.CollectorSettings{
 		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "Collector for tests", Version: "0.159.0"},
 		Factories: factories,
+		// By the context below instead.
+		DisableGracefulShutdown: true,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{
 				ProviderFactories: []confmap.ProviderFactory{
@@ -42,7 +48,10 @@ func main() {
 			},
 		},
 	}
-	if err := otelcol.NewCommand(settings).Execute(); err != nil {
+	// The Collector would listen for these signals only after it has logged that it is ready, and die of one in between.
+	running, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := otelcol.NewCommand(settings).ExecuteContext(running); err != nil {
 		log.Fatal(err)
 	}
 }

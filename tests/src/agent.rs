@@ -271,6 +271,12 @@ impl Agent {
     #[must_use]
     pub fn end_by(self, signal: Signal) -> Ended {
         self.daemon.signal(signal);
+        self.end()
+    }
+
+    /// Waits for its end, for which something else has asked.
+    #[must_use]
+    pub fn end(self) -> Ended {
         self.daemon.wait()
     }
 

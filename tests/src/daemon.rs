@@ -3,11 +3,12 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lines::Lines;
+use crate::wait;
 
 /// How long a process may take for anything. Long enough for any machine, since it is only ever used
 /// up by a test that fails.
@@ -71,8 +72,8 @@ impl Daemon {
     ///
     /// # Panics
     /// If they do not come.
-    pub fn wait_for_logs(&self, text: &str, count: usize) {
-        let last = self.log.wait_for_nth(text, count, PATIENCE);
+    pub fn wait_for_logs(&self, text: &str, count: u64) {
+        let last = self.log.wait_for_nth(text, usize::try_from(count).unwrap_or(usize::MAX), PATIENCE);
         assert!(last.is_some(), "{} has not logged {text:?} {count} times", self.name);
     }
 
@@ -90,14 +91,9 @@ impl Daemon {
     /// # Panics
     /// If it does not end.
     pub fn wait(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
-                other => panic!("{} does not end: {other:?}", self.name),
-            }
-        };
+        let what = format!("the end of {}", self.name);
+        let status = wait::until(&what, || self.child.try_wait().ok(), |ended| *ended != Some(None));
+        let status = status.flatten().unwrap_or_else(|| panic!("{} cannot be waited for", self.name));
         Ended { status, out: self.out.all(PATIENCE), log: self.log.all(PATIENCE) }
     }
 }

@@ -17,6 +17,7 @@ pub mod program;
 pub mod prometheus;
 pub mod reader;
 pub mod validator;
+pub mod wait;
 pub mod workspace;
 
 pub use lines::Lines;

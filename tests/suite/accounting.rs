@@ -1,16 +1,14 @@
 //! What the agent says of itself agrees with what it wrote.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tests::agent::{Agent, Outcome, Setup};
-use tests::daemon::PATIENCE;
 use tests::due;
 use tests::metrics::Metrics;
 use tests::otlp::{self, Resource};
 use tests::program::{self, Burner, Step};
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -120,13 +118,6 @@ fn written(outcome: &Outcome) -> Vec<u64> {
 
 /// The metrics once the series `name` of `labels` is above `count`.
 fn scrape_after(agent: &Agent, name: &str, labels: &[(&str, &str)], count: u64) -> Metrics {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let metrics = agent.metrics();
-        if metrics.count(name, labels) > count {
-            return metrics;
-        }
-        assert!(Instant::now() < deadline, "{name} stays at {}", metrics.count(name, labels));
-        thread::sleep(Duration::from_millis(100));
-    }
+    let what = format!("{name} to rise above {count}");
+    wait::until(&what, || agent.metrics(), |metrics| metrics.count(name, labels) > count)
 }

@@ -1,20 +1,20 @@
 //! What the agent measured arrives, whole and readable by others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tests::agent::{Outcome, Setup};
 use tests::collector::{Collector, Lane, Protocol, Security};
-use tests::daemon::PATIENCE;
 use tests::otlp::OtlpFile;
 use tests::program::{self, Burner, Step};
 use tests::reader;
 use tests::validator::{self, Rule};
+use tests::wait;
 
 use crate::alone;
 
@@ -100,8 +100,8 @@ fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
     }
 }
 
-/// How long the Collector is away.
-const OUTAGE: Duration = Duration::from_secs(20);
+/// Requests that each queue holds when the Collector comes back: a window a second.
+const HELD: f64 = 15.0;
 
 /// A Collector that goes away in the middle of a storm of short processes and comes back gets every sample: the queue
 /// holds them. What it had taken when it went, and could not acknowledge, may come twice, and the test prints how much.
@@ -121,14 +121,13 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
     program::compile(&path, "0123456789abcdef");
     let agent = setup.start();
     let storm = Storm::start(&path);
-    let collector = collector.restart(|| thread::sleep(OUTAGE));
+    let queued = || agent.metrics().by_label("otelcol_exporter_queue_size", "exporter");
+    let collector = collector.restart(|| {
+        let held = |sizes: &BTreeMap<_, f64>| sizes.values().filter(|size| **size >= HELD).count() == 2;
+        wait::until("both queues to hold what the Collector misses", queued, held);
+    });
     // Back, and served with what was held: the last of it leaves before the agent is stopped.
-    let deadline = Instant::now() + PATIENCE;
-    while agent.metrics().by_label("otelcol_exporter_queue_size", "exporter").values().any(|&size| size > 0.0)
-    {
-        assert!(Instant::now() < deadline, "the queue is not drained");
-        thread::sleep(Duration::from_millis(100));
-    }
+    wait::until("the queues to be drained", queued, |sizes| sizes.values().all(|size| *size == 0.0));
     let processes = storm.stop();
     let outcome = agent.stop();
     assert!(processes > 10, "{processes} processes are no storm");
@@ -162,11 +161,8 @@ fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     let storm = Storm::start(&path);
     let sent = || agent.metrics().count("otelcol_exporter_sent_profile_samples", &[("exporter", &id)]);
     let wait_for_more = || {
-        let (before, deadline) = (sent(), Instant::now() + PATIENCE);
-        while sent() < before + 200 {
-            assert!(Instant::now() < deadline, "nothing is sent any more");
-            thread::sleep(Duration::from_millis(50));
-        }
+        let before = sent();
+        wait::until("more to be sent", sent, |sent| *sent >= before + 200);
     };
     wait_for_more();
     let mut received = going.stop();

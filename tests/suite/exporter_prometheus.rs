@@ -5,14 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 use tests::agent::{Agent, Setup};
-use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
 use tests::prometheus::{Prometheus, promtool};
-use tests::{http, program, workspace};
+use tests::{http, program, wait, workspace};
 
 use crate::alone;
 
@@ -42,15 +41,13 @@ fn page_and_count(agent: &Agent, port: u16) -> (String, u64, Samples) {
         shown.extend(Metrics::parse(&page).by_labels(SAMPLES, LABELS));
         page
     };
-    let start = Instant::now();
-    loop {
+    let look = || {
         let before = read();
         let count = agent.metrics().count(SENT, &[("exporter", "prometheus")]);
-        if before == read() {
-            return (before, count, shown);
-        }
-        assert!(start.elapsed() < PATIENCE, "the page never stands still");
-    }
+        (before == read()).then_some((before, count))
+    };
+    let (page, count) = wait::until("a page that stands still", look, Option::is_some).unwrap_or_default();
+    (page, count, shown)
 }
 
 fn lines<'a>(page: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
@@ -119,14 +116,10 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     promtool(&["check", "metrics"], &page).expect("promtool finds no fault");
 
     // Prometheus scrapes each second, and has read the page as OpenMetrics.
-    let start = Instant::now();
     let seen = || {
         prometheus.query(&format!("sum(max_over_time({SAMPLES}[10m]))")).first().map_or(0.0, |(_, sum)| *sum)
     };
-    while seen() < count as f64 {
-        assert!(start.elapsed() < PATIENCE, "Prometheus has seen {} of {count} samples", seen());
-        thread::sleep(Duration::from_millis(200));
-    }
+    wait::until(&format!("Prometheus to have seen {count} samples"), seen, |seen| *seen >= count as f64);
     let most = prometheus.query(&format!("max_over_time(count({SAMPLES})[10m:1s])"));
     assert_eq!(most[0].1, (MAX_SERIES + 1) as f64);
     // Each of ours ran once. Another of this machine may come back after its series has ended, which is a reset.

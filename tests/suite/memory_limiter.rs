@@ -1,15 +1,13 @@
 //! The memory limiter, in an agent that has too little.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tests::agent::{Agent, Setup};
-use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
 use tests::program::{self, Burner, Step};
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -30,15 +28,7 @@ fn limited(limiter: serde_json::Value) -> Setup {
 
 /// Its metrics once they are as they are to be.
 fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
-    let start = Instant::now();
-    loop {
-        let metrics = agent.metrics();
-        if are(&metrics) {
-            return metrics;
-        }
-        assert!(start.elapsed() < PATIENCE, "{metrics:?}");
-        thread::sleep(Duration::from_millis(50));
-    }
+    wait::until("the metrics to be so", || agent.metrics(), are)
 }
 
 /// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and says so

@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::agent::{Agent, Setup};
-use tests::daemon::PATIENCE;
 use tests::metrics::Metrics;
 use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
 use tests::prometheus::{JOB, Prometheus, promtool};
-use tests::{http, workspace};
+use tests::{http, wait, workspace};
 
 use crate::alone;
 
@@ -163,20 +161,17 @@ fn clean(level: &str, style: &Value) -> BTreeSet<String> {
     merge(&mut endpoint, style);
     let reader = json!({ "pull": { "exporter": { "prometheus": endpoint } } });
     let (agent, _ports) = agent(&json!({ "metrics": { "level": level, "readers": [reader] } }));
-    // What appears with the first event of its kind has a second to do so.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let look = || {
         let text = Metrics::text(port).expect("the agent serves metrics");
         promtool(&["check", "metrics"], &text)
             .unwrap_or_else(|fault| panic!("{level}, {style}: {fault}{text}"));
-        let names: BTreeSet<_> = Metrics::parse(&text).names().into_iter().map(str::to_owned).collect();
-        let complete = level != "detailed" || asked_for().is_subset(&names);
-        if complete || Instant::now() > deadline {
-            drop(agent);
-            return names;
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
+        Metrics::parse(&text).names().into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let asked_for = if level == "detailed" { asked_for() } else { BTreeSet::new() };
+    let what = format!("all of {asked_for:?} to be exposed");
+    let names = wait::until(&what, look, |names| asked_for.is_subset(names));
+    drop(agent);
+    names
 }
 
 /// Every metric that the dashboard and the rules ask for.

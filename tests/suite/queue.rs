@@ -8,16 +8,16 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::agent::Setup;
 use tests::collector::Collector;
-use tests::daemon::{Daemon, PATIENCE};
+use tests::daemon::Daemon;
 use tests::metrics::Metrics;
 use tests::otlp::{OtlpFile, Resource};
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -25,10 +25,14 @@ use crate::alone;
 const KILLS: u64 = 20;
 /// Requests sent at a time.
 const CONSUMERS: u64 = 4;
+const SENT: &str = "otelcol_exporter_sent_profile_samples";
+const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
+/// Times that the file could not be used.
+const FAILURES: &str = "otelcol_extension_file_storage_failures_total";
 /// The message with which the agent logs each request that is on disk.
 const QUEUED: &str = "Queued on disk.";
 /// Requests on disk at which a run is killed, so that its file has something to be damaged.
-const WINDOWS_A_RUN: usize = 3;
+const WINDOWS_A_RUN: u64 = 3;
 /// Requests that one run has not removed from the disk, though they were delivered: those of the last transaction, at
 /// five windows a second.
 const UNREMOVED: u64 = 2;
@@ -73,13 +77,12 @@ impl Queued {
 
     /// Waits until everything in the queue has been sent.
     fn wait_until_sent(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        let labels = [("exporter", "otlp"), ("data_type", "profiles")];
-        let size = || Metrics::scrape(self.metrics_port).ok()?.get("otelcol_exporter_queue_size", &labels);
-        while size() != Some(0.0) {
-            assert!(Instant::now() < deadline, "the queue does not get empty: {:?}", size());
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait::until("an empty queue", || self.metric(QUEUE_SIZE), |size| *size == Some(0.0));
+    }
+
+    /// The exporter's metric of that name; `None` if there is none.
+    fn metric(&self, name: &str) -> Option<f64> {
+        Metrics::scrape(self.metrics_port).ok()?.get(name, &[("exporter", "otlp")])
     }
 }
 
@@ -139,11 +142,16 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
     let mut collector = Collector::start();
     let queued = Queued::new(&collector.endpoint(), storage.path());
     let (mut kept, mut kills) = (Vec::new(), 0);
-    let mut run_and_kill = |times| {
-        for _ in 0..times {
+    let mut run_and_kill_twice = |is_server_there| {
+        for _ in 0..2 {
             let agent = queued.start();
-            // Not at the same place of a window each time.
-            thread::sleep(Duration::from_millis(700 + 37 * kills));
+            if is_server_there {
+                wait::until("something to be sent", || queued.metric(SENT), |sent| *sent > Some(0.0));
+            } else {
+                agent.wait_for_logs(QUEUED, WINDOWS_A_RUN);
+            }
+            // Not at the same place of a window each time. Nothing is expected to have happened by then.
+            thread::sleep(Duration::from_millis(37 * kills % 200));
             kills += 1;
             agent.signal(Signal::KILL);
             kept.extend(on_disk(&agent.wait().log));
@@ -151,8 +159,8 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
     };
     let load = Load::start();
     for _ in 0..KILLS / 4 {
-        run_and_kill(2);
-        collector = collector.restart(|| run_and_kill(2));
+        run_and_kill_twice(true);
+        collector = collector.restart(|| run_and_kill_twice(false));
     }
     drop(load);
     assert_eq!(kills, KILLS);
@@ -163,7 +171,7 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
     let arrived = windows(&collector.stop());
     let lost: Vec<_> = kept.iter().filter(|window| !arrived.contains_key(window)).collect();
     assert!(lost.is_empty(), "of {} windows, these are lost: {lost:?}", kept.len());
-    assert!(kept.len() as u64 > KILLS, "{} windows have been on disk", kept.len());
+    assert!(kept.len() as u64 >= KILLS / 2 * WINDOWS_A_RUN, "{} windows have been on disk", kept.len());
     let duplicates: u64 = arrived.values().map(|times| times - 1).sum();
     println!("{} windows on disk, {} arrived, {duplicates} more than once", kept.len(), arrived.len());
     assert!(duplicates <= KILLS * (CONSUMERS + UNREMOVED), "{duplicates} have arrived more than once");
@@ -218,8 +226,9 @@ fn a_full_disk_loses_nothing() {
         agent.wait_for_log("Queued on disk.");
         let ballast = disk.fill();
         agent.wait_for_log("Keeping the queue in memory until it works.");
-        // It tries again meanwhile.
-        thread::sleep(Duration::from_secs(3));
+        // It tries again meanwhile, and fails again.
+        let failures = || queued.metric(FAILURES);
+        wait::until("it to try again", failures, |failures| failures.is_some_and(|count| count >= 3.0));
         fs::remove_file(ballast).expect("the ballast is removed");
         agent.wait_for_log("The queue is kept on disk again.");
     });
@@ -254,8 +263,6 @@ fn a_damaged_file_is_survived() {
     let collector = Collector::start();
     let queued = Queued::new(&collector.endpoint(), storage.path());
     let file = storage.path().join("exporter_otlp.redb");
-    // A Collector that has just started dies of a signal.
-    thread::sleep(Duration::from_millis(500));
     let mut kept = Vec::new();
     // How each damages the file: where everything is found from is lost; the file is cut in half.
     let damages: [fn(&File); 2] = [
@@ -280,7 +287,7 @@ fn a_damaged_file_is_survived() {
     assert!(file.with_extension("redb.corrupt-1").exists());
     let arrived = windows(&collector.stop());
     let lost = kept.iter().filter(|window| !arrived.contains_key(*window)).count();
-    assert!(kept.len() >= 2 * WINDOWS_A_RUN && lost <= 1, "{lost} of {} windows are lost", kept.len());
+    assert!(kept.len() as u64 >= 2 * WINDOWS_A_RUN && lost <= 1, "{lost} of {} windows are lost", kept.len());
 }
 
 /// Two agents never write to one directory.

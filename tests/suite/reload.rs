@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use tests::otlp::{OtlpFile, Resource};
 use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
 use tests::validator::{self, Rule};
+use tests::wait;
 
 use crate::alone;
 
@@ -210,11 +210,7 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     }
     // It still writes.
     let before = agent.file_so_far().requests.len();
-    let deadline = Instant::now() + PATIENCE;
-    while agent.file_so_far().requests.len() < before + 2 {
-        assert!(Instant::now() < deadline, "nothing more is written");
-        thread::sleep(Duration::from_millis(100));
-    }
+    wait::until("more windows", || agent.file_so_far().requests.len(), |len| *len >= before + 2);
     reload(&agent, &good, 1);
     let log = agent.stop().log;
     assert_eq!(log.iter().filter(|line| line.contains(REFUSED)).count(), 2, "once each: {log:#?}");

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ const LEEWAY: Duration = Duration::from_secs(20);
 struct Agent {
     child: Child,
     log: BufReader<ChildStderr>,
-    /// Accepts connections in the kernel, and says nothing.
-    _server: TcpListener,
+    /// The connection of the exporter, on which nothing is said.
+    silent: Option<TcpStream>,
 }
 
 impl Agent {
@@ -28,7 +28,7 @@ impl Agent {
         let port = server.local_addr().unwrap().port();
         let config = format!(
             "{{ receivers: {{ ebpf: {{ samples_per_second: 997 }} }}, processors: {{ procinfo: }}, \
-             exporters: {{ otlp: {{ endpoint: 'localhost:{port}', timeout: 10m, tls: {{ insecure: true }} }} }}, \
+             exporters: {{ otlp: {{ endpoint: 'localhost:{port}', timeout: 10m, window: 200ms, tls: {{ insecure: true }} }} }}, \
              service: {{ pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [otlp] }} }}, \
              telemetry: {{ metrics: {{ level: none }} }} }} }}"
         );
@@ -39,13 +39,10 @@ impl Agent {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut agent = Self { child, log, _server: server };
+        let mut agent = Self { child, log, silent: None };
         agent.wait_for("Everything is ready.");
-        // Something to deliver: some hundred samples, so at least one.
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(200) {
-            std::hint::black_box(());
-        }
+        // With the first window that it has to deliver, the exporter connects.
+        agent.silent = Some(server.accept().unwrap().0);
         agent
     }
 

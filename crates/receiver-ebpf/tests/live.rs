@@ -20,7 +20,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use tower::Service;
 
-use support::{Recorder, burn, record_controlled, run};
+use support::{PATIENCE, Recorder, burn, record_controlled, record_watched, run};
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own.
 fn record(work: impl FnOnce() + Send + 'static) -> Vec<Batch> {
@@ -148,12 +148,21 @@ fn storm_of_processes(done: &AtomicBool) {
 fn a_short_process_leaves_fork_exec_exit_and_freed_in_that_order() {
     let child = Arc::new(Mutex::new(0));
     let seen = Arc::clone(&child);
-    let batches = record(move || {
+    let batches = record_watched(move |_, recorder| {
         let mut process = Command::new("/usr/bin/env").arg("true").spawn().unwrap();
         *seen.lock().unwrap() = process.id();
         process.wait().unwrap();
-        // A grace period or two, so that the kernel lets go of it.
-        std::thread::sleep(Duration::from_millis(500));
+        let pid = Pid(process.id());
+        let is_freed = |event: &Event| match event {
+            Event::Process(event) => {
+                event.image.process.pid == pid && event.transition == ProcessTransition::Freed
+            }
+            _ => false,
+        };
+        // The kernel lets go of it after a grace period or two.
+        recorder.wait_until("the process to be freed", |batches| {
+            batches.iter().flat_map(|batch| batch.events.iter()).any(is_freed)
+        });
     });
     let pid = Pid(*child.lock().unwrap());
     let story: Vec<&str> = batches
@@ -269,30 +278,40 @@ fn occupy(cpu: usize, done: &AtomicBool) {
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_time_used() {
-    const PHASE: Duration = Duration::from_millis(700);
+    /// Samples of each period on each CPU.
+    const EACH: usize = 30;
     let cpus: Vec<usize> = {
         let online = sched_getaffinity(None).unwrap();
         (0..CpuSet::MAX_CPU).filter(|&cpu| online.is_set(cpu)).collect()
     };
     let count = cpus.len();
-    let batches = record_controlled(move |control| {
+    let expected = [199, 199 / 4, 997 / 4, 997].map(|rate| Duration::from_secs(1) / rate);
+    let batches = record_watched(move |control, recorder| {
         let done = AtomicBool::new(false);
+        let wait_for = |expected: Duration| {
+            recorder.wait_until("samples of the period on every CPU", |batches| {
+                let of = |cpu| {
+                    let all = batches.iter().flat_map(Batch::samples);
+                    all.filter(|sample| sample.cpu as usize == cpu && period(sample) == expected).count()
+                };
+                cpus.iter().all(|&cpu| of(cpu) >= EACH)
+            });
+        };
         std::thread::scope(|scope| {
             for &cpu in &cpus {
                 let done = &done;
                 scope.spawn(move || occupy(cpu, done));
             }
-            std::thread::sleep(PHASE);
+            wait_for(expected[0]);
             control.set_divisor(4);
-            std::thread::sleep(PHASE);
+            wait_for(expected[1]);
             control.set_samples_per_second(997);
-            std::thread::sleep(PHASE);
+            wait_for(expected[2]);
             control.set_divisor(1);
-            std::thread::sleep(PHASE);
+            wait_for(expected[3]);
             done.store(true, Ordering::Relaxed);
         });
     });
-    let expected = [199, 199 / 4, 997 / 4, 997].map(|rate| Duration::from_secs(1) / rate);
     let missed: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(missed_ticks).sum();
     for cpu in 0..count {
         let samples: Vec<_> = batches
@@ -366,6 +385,7 @@ fn config_poll_half() -> Duration {
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn runs_of_each_program_are_told_once_they_are_asked_for() {
+    const PROGRAMS: [&str; 4] = ["sample_cpu", "on_exec", "on_fork", "on_exit"];
     let recorder = DebuggingRecorder::new();
     let metrics = recorder.snapshotter();
     // The reader has a thread of its own, so the recorder has to be everyone's; no other test here asks for runs.
@@ -376,25 +396,31 @@ fn runs_of_each_program_are_told_once_they_are_asked_for() {
         of_programs.map(|(key, _, _, value)| (key.key().to_string(), value)).collect()
     };
     let before = Arc::new(Mutex::new(Vec::new()));
-    let (seen, look) = (Arc::clone(&before), told.clone());
+    let (seen, look) = (Arc::clone(&before), told);
     record_controlled(move |control| {
         burn(Duration::from_millis(300));
         *seen.lock().unwrap() = look();
         control.set_program_statistics(true);
-        burn(Duration::from_secs(2));
-        assert!(Command::new("/bin/true").status().unwrap().success());
-        // Read about every second.
-        std::thread::sleep(Duration::from_secs(2));
+        // Each look takes what was counted since the last, so what has been seen is remembered.
+        let (start, mut missing) = (Instant::now(), PROGRAMS.to_vec());
+        while !missing.is_empty() {
+            assert!(start.elapsed() < PATIENCE, "no runs of {missing:?}: {:?}", look());
+            burn(Duration::from_millis(100));
+            assert!(Command::new("/bin/true").status().unwrap().success());
+            let seen = look();
+            missing.retain(|program| !has_run(&seen, program));
+        }
     });
     assert!(before.lock().unwrap().is_empty(), "nobody asked");
-    let after = told();
-    for program in ["sample_cpu", "on_exec", "on_fork", "on_exit"] {
-        let of = |name: &str| {
-            let key = |key: &str| key.contains(name) && key.contains(program);
-            after.iter().find(|(text, _)| key(text)).map(|(_, value)| value)
-        };
-        assert!(matches!(of("runs_total"), Some(DebugValue::Counter(1..))), "{after:?}");
-        let seconds = of("run_seconds_total");
-        assert!(matches!(seconds, Some(DebugValue::Gauge(time)) if time.0 > 0.0), "{after:?}");
-    }
+}
+
+/// True if runs of the program are counted, and the time that they took.
+fn has_run(seen: &[(String, DebugValue)], program: &str) -> bool {
+    let of = |name: &str| {
+        let key = |key: &str| key.contains(name) && key.contains(program);
+        seen.iter().find(|(text, _)| key(text)).map(|(_, value)| value)
+    };
+    let seconds = of("run_seconds_total");
+    matches!(of("runs_total"), Some(DebugValue::Counter(1..)))
+        && matches!(seconds, Some(DebugValue::Gauge(time)) if time.0 > 0.0)
 }

@@ -20,11 +20,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pdata::{
-    Backing, Batch, Code, Event, FileOffset, FileState, Frame, KTime, Mapping, Pc, Pid, Sample, Tid,
+    Backing, Batch, Code, Event, FileOffset, FileState, Frame, KTime, Mapping, Measure, Pc, Pid, Sample, Tid,
 };
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 use rustix::time::{ClockId, clock_gettime};
-use support::record_controlled;
+use support::{burn, record_watched};
 
 /// A loop that counts its argument down to zero, and returns.
 #[cfg(target_arch = "x86_64")]
@@ -170,9 +170,22 @@ fn assert_true(batches: &[Batch], runs: &[Run]) -> usize {
 fn watch<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Vec<Batch>, T) {
     let result = Arc::new(Mutex::new(None));
     let here = Arc::clone(&result);
-    let batches = record_controlled(move |control| {
+    let batches = record_watched(move |control, recorder| {
         control.set_samples_per_second(997);
-        std::thread::sleep(Duration::from_millis(300));
+        let is_faster = |sample: &Sample| match sample.measure {
+            Measure::OnCpu { period } => period == Duration::from_secs(1) / 997,
+            Measure::OffCpu { .. } => false,
+        };
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    burn(Duration::from_millis(1));
+                }
+            });
+            recorder.wait_until("the rate", |batches| batches.iter().flat_map(Batch::samples).any(is_faster));
+            done.store(true, Ordering::Relaxed);
+        });
         *here.lock().unwrap() = Some(work());
     });
     let result = result.lock().unwrap().take().unwrap();

@@ -8,9 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pdata::{Batch, Pid, Running};
+use pdata::{Batch, Pid, Running, Sample};
 
-use support::record_controlled;
+use support::record_watched;
 
 /// Bytes a second, which the kernel sends in bursts, from a timer's softirq.
 const PACE: u64 = 100 << 20;
@@ -51,26 +51,35 @@ fn set_pacing(stream: &TcpStream, bytes_per_second: u64) {
     assert_eq!(result, 0);
 }
 
+/// Samples of softirqs on CPUs that are idle otherwise, and so many of them as are to be seen.
+fn of_softirqs(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
+    batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0))
+}
+const ENOUGH: usize = 10;
+/// How long they may take to come.
+const AT_MOST: Duration = Duration::from_secs(10);
+
 /// Softirqs on a CPU that is idle otherwise are sampled, by that name, with the kernel's stack.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
-    let batches = record_controlled(|control| {
+    let batches = record_watched(|control, recorder| {
         control.set_samples_per_second(997);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| paced_stream(&done));
-            std::thread::sleep(Duration::from_secs(3));
+            // A machine that has other work to do the whole time has none of them.
+            let _enough = recorder.is_soon(AT_MOST, |batches| of_softirqs(batches).count() >= ENOUGH);
             done.store(true, Ordering::Relaxed);
         });
     });
     let all = batches.iter().flat_map(Batch::samples).count();
-    let softirqs: Vec<_> =
-        batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0)).collect();
+    let softirqs: Vec<_> = of_softirqs(&batches).collect();
     println!("{} of {all} samples are of softirqs on idle CPUs", softirqs.len());
     // A machine that has other work to do the whole time serves them on top of that.
-    let ticks = 3 * 997 * std::thread::available_parallelism().unwrap().get();
-    assert!(softirqs.len() >= 10 || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
+    let seconds = usize::try_from(AT_MOST.as_secs()).unwrap();
+    let ticks = seconds * 997 * std::thread::available_parallelism().unwrap().get();
+    assert!(softirqs.len() >= ENOUGH || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
     for sample in softirqs {
         assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::Softirq));
         assert!(!sample.stack.frames.is_empty(), "{sample:?}");

@@ -35,6 +35,16 @@ impl Rig {
         assert_eq!(self.answered().await, done);
     }
 
+    /// True if the answer gets to be `done` before long, though nothing has been taken.
+    async fn is_answered_untaken(&mut self, done: Watermark) -> bool {
+        for _ in 0..50 {
+            if self.answered().await == done {
+                return true;
+            }
+        }
+        false
+    }
+
     async fn end(&mut self, samples: &[u64]) {
         let end = self.queue.ready().await.unwrap().call(finished(Watermark::END, samples));
         assert_eq!(end.await.unwrap(), Watermark::END);
@@ -100,7 +110,13 @@ async fn the_last_window_is_tried_once_and_stays_if_that_fails() {
     rig.until_answered(before(10)).await;
     let (_, respond) = rig.sent().await;
     let end = tokio::spawn(rig.queue.ready().await.unwrap().call(finished(Watermark::END, &[4, 8])));
-    sleep(Duration::from_millis(100)).await;
+    // Both of the last window are on disk.
+    let written = async {
+        while rig.queue.shared.done() < Watermark::END {
+            sleep(SETTLE).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, written).await.unwrap();
     respond.send(taken()).unwrap();
     let (samples, respond) = rig.sent().await;
     assert_eq!(samples, 4, "what had to wait before stays on disk");
@@ -129,15 +145,22 @@ async fn what_the_server_will_never_take_is_gone() {
 #[tokio::test]
 async fn what_is_too_old_is_dropped_and_counted() {
     let dir = TempDir::new().unwrap();
-    let config = QueueConfig { num_consumers: 1, max_age: Duration::from_millis(500), ..on_disk() };
+    let config = QueueConfig { num_consumers: 1, max_age: Duration::from_secs(3600), ..on_disk() };
     let mut rig = Rig::on_disk(&config, dir.path());
     rig.window(10, &[1, 2]).await;
     let (_, respond) = rig.sent().await;
-    sleep(config.max_age).await;
-    respond.send(taken()).unwrap();
     rig.until_answered(before(10)).await;
-    sleep(Duration::from_millis(20)).await;
-    assert!(rig.metrics().contains(&metric("send_failed_profile_samples", 2.0)));
+    tokio::time::pause();
+    tokio::time::advance(config.max_age).await;
+    tokio::time::resume();
+    respond.send(taken()).unwrap();
+    let dropped = metric("send_failed_profile_samples", 2.0);
+    let counted = async {
+        while !rig.metrics().contains(&dropped) {
+            sleep(SETTLE).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, counted).await.unwrap();
     assert!(rig.server.try_recv().is_err());
 }
 
@@ -172,11 +195,19 @@ async fn without_a_disk_the_queue_is_in_memory() {
     assert_eq!(rig.answered().await, Watermark::NONE, "it is not taken for durable");
     rig.sent().await.1.send(taken()).unwrap();
     rig.until_answered(before(10)).await;
-    // The disk recovers.
+    // The disk recovers, and is tried again when something is to be written and the last attempt is long enough ago.
     fs::remove_dir(&file).unwrap();
-    sleep(Duration::from_millis(1100)).await;
-    rig.window(20, &[2]).await;
-    rig.until_answered(before(20)).await;
+    let recovered = async {
+        for until in (20..).step_by(10) {
+            rig.window(until, &[2]).await;
+            if rig.is_answered_untaken(before(until)).await {
+                break;
+            }
+            rig.sent().await.1.send(taken()).unwrap();
+            rig.until_answered(before(until)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, recovered).await.unwrap();
 }
 
 #[tokio::test]

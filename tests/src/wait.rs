@@ -1,0 +1,42 @@
+//! Waiting for what another process brings about.
+
+use std::fmt::Debug;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::daemon::PATIENCE;
+
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Calls `look` again and again until what it returns is as `wanted`, and returns that.
+///
+/// # Panics
+/// If that takes longer than [`PATIENCE`]; the message holds `what` and what was seen last.
+pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = look();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}: {seen:?}");
+        thread::sleep(AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_returned_and_nothing_before_it() {
+        let mut count = 0;
+        let look = || {
+            count += 1;
+            count
+        };
+        assert_eq!(until("a third look", look, |count| *count == 3), 3);
+        assert_eq!(count, 3);
+    }
+}
