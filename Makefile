@@ -28,6 +28,8 @@ lint:
 	cargo fmt --all --check
 	scripts/module-circles.py --self-test
 	scripts/module-circles.py
+	scripts/dependencies.py --self-test
+	scripts/dependencies.py
 	cargo clippy --workspace --all-targets -- -D warnings
 
 # Cost per event of each stage, on one core.
