@@ -3,16 +3,12 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lines::Lines;
 use crate::wait;
-
-/// How long a process may take for anything. Long enough for any machine, since it is only ever used
-/// up by a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use crate::wait::PATIENCE;
 
 /// A running process; killed if it is dropped, and its log is then shown if the test has failed.
 #[derive(Debug)]

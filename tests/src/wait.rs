@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::daemon::PATIENCE;
+/// How long a process may take for anything. Long enough for any machine, since it is only ever used
+/// up by a test that fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks.
 const AGAIN: Duration = Duration::from_millis(20);

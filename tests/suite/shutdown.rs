@@ -107,7 +107,7 @@ fn a_second_sigterm_exits_at_once() {
     let (agent, _silent) = stalled("10m");
     agent.daemon().signal(Signal::TERM);
     agent.daemon().wait_for_log("Starting shutdown...");
-    // Signals that come close together are one request, so it may take some. The exporter would wait far longer than this.
+    // Signals that come close together are one request, so it may take some. The exporter would wait far longer.
     let asked_again = || {
         agent.daemon().signal(Signal::TERM);
         agent.daemon().log.so_far().iter().any(|line| line.contains("Second signal"))
