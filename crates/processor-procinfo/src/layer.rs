@@ -12,9 +12,9 @@ use tower::{Layer, Service};
 
 use crate::config::Config;
 use crate::metrics;
-use crate::procfs::source::ProcSource;
 use crate::reader::{ReadRequest, ReaderThread, Reads};
 use crate::tracker::{Repairs, Tracker};
+use procfs::ProcSource;
 
 /// Makes services that attribute samples to what ran.
 #[derive(Clone, Debug)]

@@ -12,7 +12,6 @@ mod images;
 mod layer;
 mod metrics;
 mod process;
-mod procfs;
 mod reader;
 mod replaced;
 mod table;

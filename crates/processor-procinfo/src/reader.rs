@@ -9,11 +9,11 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use pdata::{ImageKey, KTime, MappedFile, Pc, ProcessKey, Tid};
+use procfs::{ProcError, ProcSource, Snapshot, now};
 
 use self::files::FileReader;
 use crate::files::Reading;
 use crate::metrics;
-use crate::procfs::source::{ProcError, ProcSource, Snapshot, now};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;

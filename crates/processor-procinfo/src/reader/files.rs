@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 
 use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
+use procfs::{ProcError, ProcSource, is_file, open_file};
 use rustc_hash::FxHashMap;
 
 use super::FileRequest;
 use crate::elf;
-use crate::procfs::open::{is_file, open_file};
-use crate::procfs::source::{ProcError, ProcSource};
 
 /// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;

@@ -13,9 +13,9 @@ use pdata::{
 use super::world::executable;
 use crate::config::Config;
 use crate::metrics::{Misses, Tally};
-use crate::procfs::source::{ProcError, Snapshot};
 use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest};
 use crate::tracker::{Repairs, Tracker};
+use procfs::{ProcError, Snapshot};
 
 const AT: fn(u64) -> KTime = KTime::from_nanos;
 

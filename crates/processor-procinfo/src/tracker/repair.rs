@@ -7,8 +7,8 @@ use pdata::{ImageKey, ImageKind, KTime, Watermark};
 use super::Tracker;
 use super::lifecycle::user;
 use crate::metrics;
-use crate::procfs::source::{ProcError, Snapshot};
 use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest, Reads};
+use procfs::{ProcError, Snapshot};
 
 /// Answers of the reading thread, until the events have caught up with them.
 ///

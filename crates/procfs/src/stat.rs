@@ -2,7 +2,7 @@
 
 use pdata::BootTime;
 
-use super::{ParseError, number};
+use crate::error::ParseError;
 
 /// Length of a clock tick as `/proc` counts them: `USER_HZ` is 100 on every architecture Rust has.
 const TICK_NANOS: u64 = 10_000_000;
@@ -45,6 +45,11 @@ fn parse_fields(text: &[u8]) -> Option<Stat> {
     let flags: u32 = number(fields.nth(FLAGS)?)?;
     let start_ticks = number(fields.nth(START_TIME - FLAGS - 1)?)?;
     Some(Stat { start_ticks, kernel_thread: flags & KERNEL_THREAD != 0 })
+}
+
+/// A number in ASCII; `None` if it is none or too large.
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

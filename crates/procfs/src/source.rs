@@ -2,71 +2,39 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use pdata::{Comm, Executable, FileState, KTime, Pc, ProcessKey, Tid};
 
-use super::open::{kernel_device, open_below, open_file};
-use super::{DELETED, ParseError, stat};
+use crate::error::ProcError;
+use crate::open::{kernel_device, open_below, open_file};
+use crate::stat;
 
+/// What the kernel appends to a path that does not name the file any more.
+const DELETED: &[u8] = b" (deleted)";
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
 
-/// Why something could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ProcError {
-    /// What was asked for is not there any more: an outcome, not a fault.
-    #[error("gone")]
-    Gone,
-    /// The process is over: its pid is nobody's, or another's.
-    #[error("the process has ended")]
-    Ended,
-    /// Not what proc(5) says.
-    #[error(transparent)]
-    Parse(#[from] ParseError),
-    /// Anything else.
-    #[error("cannot read")]
-    Read(#[source] io::Error),
-}
-
-impl From<io::Error> for ProcError {
-    fn from(error: io::Error) -> Self {
-        // ENOENT from open, ESRCH from read.
-        let gone = [rustix::io::Errno::NOENT, rustix::io::Errno::SRCH];
-        match error.raw_os_error() {
-            Some(code) if gone.iter().any(|errno| errno.raw_os_error() == code) => Self::Gone,
-            _ => Self::Read(error),
-        }
-    }
-}
-
-impl From<rustix::io::Errno> for ProcError {
-    fn from(errno: rustix::io::Errno) -> Self {
-        Self::from(io::Error::from(errno))
-    }
-}
-
 /// What `/proc` shows of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot {
+pub struct Snapshot {
     /// What runs; `None` for a kernel thread.
-    pub(crate) executable: Option<Executable>,
+    pub executable: Option<Executable>,
     /// Name of the thread looked at.
-    pub(crate) comm: Comm,
+    pub comm: Comm,
 }
 
 /// A mounted proc filesystem.
 #[derive(Clone, Debug)]
-pub(crate) struct ProcSource {
+pub struct ProcSource {
     root: PathBuf,
 }
 
 impl ProcSource {
     /// The one at `root`, as a rule `/proc`.
-    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
@@ -75,7 +43,7 @@ impl ProcSource {
     ///
     /// # Errors
     /// [`ProcError::Ended`] if there is no such process; [`ProcError::Gone`] if it is about to end.
-    pub(crate) fn snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
+    pub fn snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
         let snapshot = self.unchecked_snapshot(key, tid);
         // Asked last: if the pid is the process's now, it was all along.
         self.check(key)?;
@@ -98,7 +66,7 @@ impl ProcSource {
     /// # Errors
     /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for
     /// `map_files`.
-    pub(crate) fn open_mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> Result<File, ProcError> {
+    pub fn open_mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> Result<File, ProcError> {
         let range = format!("{:x}-{:x}", start.0, end.0);
         let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;
         self.check(key)?;
@@ -109,7 +77,7 @@ impl ProcSource {
     ///
     /// # Errors
     /// As [`open_mapped`](Self::open_mapped).
-    pub(crate) fn open_as_seen(&self, key: ProcessKey, path: &Path) -> Result<File, ProcError> {
+    pub fn open_as_seen(&self, key: ProcessKey, path: &Path) -> Result<File, ProcError> {
         let process = self.root.join(key.pid.to_string());
         let file = open_below(&process.join("root"), path).or_else(|error| {
             let threads = fs::read_dir(process.join("task"))?.take(MAX_THREADS).flatten();
@@ -171,11 +139,11 @@ fn comm(text: &[u8]) -> Comm {
 }
 
 /// The instant that events stamped from now on do not precede.
-pub(crate) fn now() -> KTime {
+pub fn now() -> KTime {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let nanos = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec);
     KTime::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -148,7 +148,7 @@ fn this_process_is_seen_as_it_is() {
 }
 
 /// Which process this is. Its start only the kernel knows: the 22nd field of its stat.
-pub(crate) fn own_key() -> ProcessKey {
+fn own_key() -> ProcessKey {
     let text = fs::read("/proc/self/stat").unwrap();
     let after_name = text.rsplit(|&byte| byte == b')').next().unwrap();
     let ticks = String::from_utf8_lossy(after_name).split_whitespace().nth(19).unwrap().parse::<u64>();

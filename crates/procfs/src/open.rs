@@ -9,7 +9,7 @@ use std::path::Path;
 use pdata::MappedFile;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
-use super::source::ProcError;
+use crate::error::ProcError;
 
 /// What has come in the file's place may be a FIFO, whose open would wait, or a device, whose open
 /// may do anything: `/dev/watchdog` restarts the machine. So it is found first, which opens nothing.
@@ -25,7 +25,7 @@ const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
 ///
 /// # Errors
 /// [`ProcError::Gone`] if there is none, or something else.
-pub(crate) fn open_file(path: &Path) -> Result<File, ProcError> {
+pub fn open_file(path: &Path) -> Result<File, ProcError> {
     open_regular(&rustix::fs::open(path, FIND, Mode::empty())?)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn open_file(path: &Path) -> Result<File, ProcError> {
 ///
 /// # Errors
 /// As [`open_file`].
-pub(super) fn open_below(root: &Path, path: &Path) -> Result<File, ProcError> {
+pub(crate) fn open_below(root: &Path, path: &Path) -> Result<File, ProcError> {
     let root = rustix::fs::open(root, FIND | OFlags::DIRECTORY, Mode::empty())?;
     // A link met on the way means what it means to the process.
     open_regular(&rustix::fs::openat2(root, path, FIND, Mode::empty(), ResolveFlags::IN_ROOT)?)
@@ -55,7 +55,7 @@ fn open_regular(found: &OwnedFd) -> Result<File, ProcError> {
 ///
 /// # Errors
 /// Whatever asking says.
-pub(crate) fn is_file(opened: &File, file: &MappedFile) -> io::Result<bool> {
+pub fn is_file(opened: &File, file: &MappedFile) -> io::Result<bool> {
     let found = opened.metadata()?;
     let seconds = u64::try_from(found.mtime()).unwrap_or_default();
     let modified = seconds.wrapping_mul(1_000_000_000).wrapping_add(found.mtime_nsec().cast_unsigned());
@@ -70,6 +70,6 @@ pub(crate) fn is_file(opened: &File, file: &MappedFile) -> io::Result<bool> {
 }
 
 /// A device number as the kernel has it inside: 12 bits of major and 20 of minor.
-pub(crate) fn kernel_device(device: u64) -> u32 {
+pub fn kernel_device(device: u64) -> u32 {
     (rustix::fs::major(device) << 20) | (rustix::fs::minor(device) & 0xf_ffff)
 }

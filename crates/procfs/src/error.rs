@@ -1,0 +1,53 @@
+//! Why something of `/proc` could not be read.
+
+use std::io;
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcError {
+    /// What was asked for is not there any more: an outcome, not a fault.
+    #[error("gone")]
+    Gone,
+    /// The process is over: its pid is nobody's, or another's.
+    #[error("the process has ended")]
+    Ended,
+    /// Not what proc(5) says.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// Anything else.
+    #[error("cannot read")]
+    Read(#[source] io::Error),
+}
+
+impl From<io::Error> for ProcError {
+    fn from(error: io::Error) -> Self {
+        // ENOENT from open, ESRCH from read.
+        let gone = [rustix::io::Errno::NOENT, rustix::io::Errno::SRCH];
+        match error.raw_os_error() {
+            Some(code) if gone.iter().any(|errno| errno.raw_os_error() == code) => Self::Gone,
+            _ => Self::Read(error),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for ProcError {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::from(io::Error::from(errno))
+    }
+}
+
+/// A line that is not as proc(5) says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: cannot parse {text:?}")]
+pub struct ParseError {
+    /// Which file of `/proc/PID`.
+    pub file: &'static str,
+    /// The text that could not be parsed.
+    pub text: String,
+}
+
+impl ParseError {
+    pub(crate) fn new(file: &'static str, text: &[u8]) -> Self {
+        Self { file, text: String::from_utf8_lossy(text).into_owned() }
+    }
+}
