@@ -12,7 +12,7 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
-static __always_inline void count_many(enum counter which, __u64 many)
+static __always_inline void count_many(__u32 which, __u64 many)
 {
 	__u32 slot = which;
 	__u64 *value = bpf_map_lookup_elem(&counters, &slot);
@@ -22,7 +22,7 @@ static __always_inline void count_many(enum counter which, __u64 many)
 		*value += many;
 }
 
-static __always_inline void count(enum counter which)
+static __always_inline void count(__u32 which)
 {
 	count_many(which, 1);
 }

@@ -82,16 +82,16 @@ static long read_program_header(__u32 index, struct headers *headers)
 {
 	struct walk *walk = headers->walk;
 	__u64 first = walk->found.start, size = walk->found.end - first;
-	Elf64_Phdr header;
+	Elf64_Phdr *header = &walk->program;
 	__u32 bytes;
 
-	if (bpf_probe_read_user(&header, sizeof(header), (void *)(headers->table + index * sizeof(header))))
+	if (bpf_probe_read_user(header, sizeof(*header), (void *)(headers->table + index * sizeof(*header))))
 		return 1;
 	/* Linkers put notes on the first page, which is mapped with the header. */
-	if (header.p_type != PT_NOTE || header.p_offset >= size || header.p_filesz > size - header.p_offset)
+	if (header->p_type != PT_NOTE || header->p_offset >= size || header->p_filesz > size - header->p_offset)
 		return 0;
-	bytes = header.p_filesz > sizeof(walk->note) ? sizeof(walk->note) : header.p_filesz;
-	if (bpf_probe_read_user(walk->note, bytes & 511, (void *)(first + header.p_offset)))
+	bytes = header->p_filesz > sizeof(walk->note) ? sizeof(walk->note) : header->p_filesz;
+	if (bpf_probe_read_user(walk->note, bytes & 511, (void *)(first + header->p_offset)))
 		return 0;
 	walk->note_bytes = bytes;
 	return find_build_id(walk);
@@ -103,10 +103,11 @@ __attribute__((noinline)) int read_build_id(void)
 {
 	struct walk *walk = current_walk();
 	struct headers headers;
-	Elf64_Ehdr header;
+	Elf64_Ehdr *header;
 
 	if (!walk)
 		return 0;
+	header = &walk->elf;
 	walk->build_id_bytes = 0;
 	for (__u64 try = 0; try < HEADER_TRIES; try++) {
 		__u64 start = walk->target.start - walk->target.file_offset - (try << page_shift);
@@ -115,14 +116,14 @@ __attribute__((noinline)) int read_build_id(void)
 			continue;
 		if (walk->found.file != walk->target.file || walk->found.file_offset || walk->found.start != start)
 			continue;
-		if (bpf_probe_read_user(&header, sizeof(header), (void *)start))
+		if (bpf_probe_read_user(header, sizeof(*header), (void *)start))
 			return 0;
-		if (*(__u32 *)header.e_ident != *(__u32 *)ELFMAG || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-		    header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum > MAX_PROGRAM_HEADERS)
+		if (*(__u32 *)header->e_ident != *(__u32 *)ELFMAG || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+		    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum > MAX_PROGRAM_HEADERS)
 			return 0;
 		headers.walk = walk;
-		headers.table = start + header.e_phoff;
-		bpf_loop(header.e_phnum, read_program_header, &headers, 0);
+		headers.table = start + header->e_phoff;
+		bpf_loop(header->e_phnum, read_program_header, &headers, 0);
 		return 0;
 	}
 	return 0;

@@ -6,21 +6,23 @@
 #include "include/prelude.h"
 #include "counters.bpf.h"
 #include "file.bpf.h"
+#include "rows.bpf.h"
 #include "vma.bpf.h"
 
 #define MAX_AUXV 32
+#define MAPPING_LIMIT_MET (SAMPLE_MAPPINGS + 1)
 
 /* The lowest segment of the executable that holds code, by its place in the file: the walk's `code_offset`. */
 static long find_code(__u32 index, struct headers *headers)
 {
 	struct walk *walk = headers->walk;
-	Elf64_Phdr header;
+	Elf64_Phdr *header = &walk->program;
 
-	if (bpf_probe_read_user(&header, sizeof(header), (void *)(headers->table + index * sizeof(header))))
+	if (bpf_probe_read_user(header, sizeof(*header), (void *)(headers->table + index * sizeof(*header))))
 		return 1;
-	if (header.p_type != PT_LOAD || !(header.p_flags & PF_X))
+	if (header->p_type != PT_LOAD || !(header->p_flags & PF_X))
 		return 0;
-	walk->code_offset = header.p_offset;
+	walk->code_offset = header->p_offset;
 	walk->has_code = 1;
 	return 1;
 }
@@ -69,8 +71,8 @@ static __always_inline int remember(struct walk *walk, __u32 index)
 	return index + 1;
 }
 
-/* One more than the index of the mapping that holds code at an address; 0, counted in the walk, if there is none to
- * name.
+/* One more than the index of the mapping that holds code at an address; 0 if there is none, MAPPING_LIMIT_MET if there
+ * is no room to name it, both counted in the walk.
  *
  * The last few mappings are looked through first: callers are mostly in the same files as what they call. */
 __attribute__((noinline)) int map_address(__u64 address)
@@ -101,7 +103,7 @@ __attribute__((noinline)) int map_address(__u64 address)
 	at = walk->count;
 	if (at >= SAMPLE_MAPPINGS) {
 		walk->over++;
-		return 0;
+		return MAPPING_LIMIT_MET;
 	}
 	walk->mapping[at].start = walk->found.start;
 	walk->mapping[at].end = walk->found.end;
@@ -109,7 +111,15 @@ __attribute__((noinline)) int map_address(__u64 address)
 	if (walk->found.file) {
 		walk->target = walk->found;
 		reference_file();
+		if (unwind_rows)
+			find_file_rows(walk, at);
 	} else {
+		walk->rows[at].kind = ROWS_FRAME_POINTER;
+		if (unwind_rows && walk->found.start == walk->vdso) {
+			__builtin_memset(&walk->key, 0, sizeof(walk->key));
+			walk->key.generation = VDSO_GENERATION;
+			find_file_rows(walk, at);
+		}
 		walk->mapping[at].file = walk->found.start == walk->vdso ? MAPPED_VDSO : MAPPED_ANONYMOUS;
 		walk->mapping[at].file_offset = 0;
 	}
@@ -124,6 +134,7 @@ static __always_inline int begin_walk(struct walk *walk, struct task_struct *tas
 
 	walk->mm = (__u64)mm;
 	walk->count = walk->announced = walk->retries = walk->next_recent = 0;
+	walk->first_sp = 0;
 	walk->outside = walk->no_code = walk->over = 0;
 	__builtin_memset(walk->recent, 0, sizeof(walk->recent));
 	if (!mm)

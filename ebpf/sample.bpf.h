@@ -9,38 +9,25 @@
 #include "image.bpf.h"
 #include "mapping.bpf.h"
 #include "rings.bpf.h"
+#include "stack.bpf.h"
 #include "ticks.bpf.h"
+#include "unwind.bpf.h"
 #include "vma.bpf.h"
 
-/* Stacks are captured here first, since only then is it known how large a slot they need: kernel frames, user frames,
- * mappings, back to back. */
-#define STACK_WORDS 256
-#define MAPPING_WORDS (sizeof(struct sample_mapping) / sizeof(__u64))
-struct stack_scratch {
-	__u64 words[STACK_WORDS + SAMPLE_MAPPINGS * MAPPING_WORDS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct stack_scratch);
-} stack_scratches SEC(".maps");
-
-#define STACK_BYTES (STACK_FRAMES * sizeof(__u64))
-_Static_assert(2 * STACK_FRAMES < STACK_WORDS, "a masked index of a frame stays among the frames");
-
-/* Words that shallow, usual, deep and all stacks need with their mappings: a reservation's size must be a constant. */
+/* Words that stacks need with their mappings: a reservation's size must be a constant. */
 #define WORDS_SHALLOW 24
 #define WORDS_USUAL 64
 #define WORDS_DEEP 128
-#define WORDS_ALL (2 * STACK_FRAMES + SAMPLE_MAPPINGS * MAPPING_WORDS)
+#define WORDS_DEEPER 256
+#define WORDS_RECURSIVE 512
+#define WORDS_ALL (STACK_FRAMES + MAX_USER_FRAMES + SAMPLE_MAPPINGS * MAPPING_WORDS)
 
 struct shape {
 	__u32 kernel_frames;
 	__u32 user_frames;
 	__u32 mappings;
 	__u32 flags;
+	__u32 end; /* of the user's stack: a stack_end */
 };
 
 #define EMIT_SAMPLE(word_capacity)                                                       \
@@ -61,7 +48,7 @@ struct shape {
 		slot->sample.kernel_frames = shape.kernel_frames;                        \
 		slot->sample.user_frames = shape.user_frames;                            \
 		slot->sample.period_ns = context->sample_period;                         \
-		slot->sample.reserved = 0;                                               \
+		slot->sample.user_stack_end = shape.end;                                 \
 		slot->sample.mappings = shape.mappings;                                  \
 		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words); \
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                              \
@@ -82,32 +69,69 @@ static long map_frame(__u32 index, __u32 *first)
 	__u32 zero = 0;
 	struct stack_scratch *scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
 	__u64 *word, address;
+	__u32 mapping;
 
 	if (!scratch)
 		return 1;
 	word = &scratch->words[(*first + index) & (STACK_WORDS - 1)];
 	address = *word & ((1ULL << FRAME_ADDRESS_BITS) - 1);
-	*word = address | ((__u64)map_address(address - (index > 0)) << FRAME_ADDRESS_BITS);
+	mapping = map_address(address - (index > 0));
+	*word = address | (mapping <= SAMPLE_MAPPINGS ? (__u64)mapping << FRAME_ADDRESS_BITS : 0);
 	return 0;
 }
 
-/* Maps the user frames, and puts the mappings behind them. */
-static __always_inline void map_frames(struct stack_scratch *scratch, struct shape *shape, struct task_struct *task)
+/* The user stack by frame pointers, as the kernel finds it. */
+static __always_inline void follow_frame_pointers(struct bpf_perf_event_data *context, struct stack_scratch *scratch,
+						  struct shape *shape)
+{
+	__u32 first = shape->kernel_frames;
+
+	shape->user_frames = stack_bytes(bpf_get_stack(context, &scratch->words[first & (STACK_WORDS - 1)], STACK_BYTES,
+						       BPF_F_USER_STACK)) /
+			     sizeof(__u64);
+	shape->end = END_NOT_REPORTED;
+	bpf_loop(shape->user_frames, map_frame, &first, 0);
+}
+
+/* True if inside execve the registers are those of the old image, and the mappings already the new one's. */
+static __always_inline int is_of_old_image(struct walk *walk, struct stack_scratch *scratch, struct shape *shape)
+{
+	if (!(shape->flags & FLAG_IN_EXECVE))
+		return 0;
+	return !(scratch->words[shape->kernel_frames & (STACK_WORDS - 1)] << 1 >> (FRAME_ADDRESS_BITS + 1)) ||
+	       (walk->first_sp && find_vma(walk->first_sp));
+}
+
+/* The user stack and its mappings, behind the kernel's. */
+static __always_inline void capture_user_stack(struct bpf_perf_event_data *context, struct stack_scratch *scratch,
+					       struct shape *shape, struct task_struct *task)
 {
 	struct walk *walk = current_walk();
-	__u32 first = shape->kernel_frames, end = first + shape->user_frames;
+	enum user_registers registers = REGISTERS_32_BIT;
+	__u32 end;
 
 	if (!walk || !begin_walk(walk, task))
 		return;
-	bpf_loop(shape->user_frames, map_frame, &first, 0);
-	/* Inside execve the registers can be those of the old image, the mappings already the new one's. */
-	if (shape->flags & FLAG_IN_EXECVE &&
-	    !(scratch->words[shape->kernel_frames & (STACK_WORDS - 1)] >> FRAME_ADDRESS_BITS)) {
+	if (unwind_rows)
+		registers = read_registers(walk, context);
+	if (registers == REGISTERS_64_BIT) {
+		unwind_stack(walk, shape->kernel_frames);
+		shape->user_frames = walk->frames > MAX_USER_FRAMES ? MAX_USER_FRAMES : walk->frames;
+		shape->end = walk->end;
+	} else if (registers == REGISTERS_32_BIT) {
+		/* Tables of such programs are not read; nor are any if that is not wanted. */
+		follow_frame_pointers(context, scratch, shape);
+	}
+	if (!shape->user_frames)
+		return;
+	if (is_of_old_image(walk, scratch, shape)) {
 		shape->user_frames = 0;
 		return;
 	}
 	end_walk(walk);
+	count(COUNTER_STACKS + (shape->end < STACK_ENDS ? shape->end : 0));
 	shape->mappings = walk->count > SAMPLE_MAPPINGS ? SAMPLE_MAPPINGS : walk->count;
+	end = shape->kernel_frames + shape->user_frames;
 	bpf_probe_read_kernel(&scratch->words[end & (STACK_WORDS - 1)], shape->mappings * sizeof(struct sample_mapping),
 			      walk->mapping);
 }
@@ -141,11 +165,7 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	/* A kernel thread has no other stack, and no image but its name. */
 	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
 		announce_image();
-		shape.user_frames = stack_bytes(bpf_get_stack(context, (void *)scratch->words + kernel_bytes,
-							      STACK_BYTES, BPF_F_USER_STACK)) /
-				    sizeof(__u64);
-		if (shape.user_frames)
-			map_frames(scratch, &shape, task);
+		capture_user_stack(context, scratch, &shape, task);
 	}
 	words = shape.kernel_frames + shape.user_frames + shape.mappings * MAPPING_WORDS;
 	if (words <= WORDS_SHALLOW)
@@ -154,6 +174,10 @@ int sample_cpu(struct bpf_perf_event_data *context)
 		EMIT_SAMPLE(WORDS_USUAL);
 	else if (words <= WORDS_DEEP)
 		EMIT_SAMPLE(WORDS_DEEP);
+	else if (words <= WORDS_DEEPER)
+		EMIT_SAMPLE(WORDS_DEEPER);
+	else if (words <= WORDS_RECURSIVE)
+		EMIT_SAMPLE(WORDS_RECURSIVE);
 	else
 		EMIT_SAMPLE(WORDS_ALL);
 	wake_reader_if_filling(&samples);

@@ -9,6 +9,7 @@
 #define PIPELINE_VMA_BPF_H
 
 #include "include/prelude.h"
+#include "registers.bpf.h"
 
 /* The kernel allows 31; 60,000 mappings make 5. */
 #define TREE_LEVELS 10
@@ -49,6 +50,30 @@ struct walk {
 	__u32 over;                    /* frames in a mapping more than there is room for */
 	__u32 has_code;
 	__u64 code_offset; /* of the executable's first segment that holds code; see mapping.bpf.h */
+	__u64 first_sp;    /* of the leaf; 0: not known */
+	__u64 pc;          /* of the frame that a walk of the stack has come to, with its registers; see unwind.bpf.h */
+	__u64 sp;
+	__u64 fp;
+	__u64 cfa;
+	__u64 pair[2];                   /* saved frame pointer and return address */
+	__u64 registers[WALK_REGISTERS]; /* as DWARF counts them, of an interrupted frame */
+	__u32 interrupted;               /* `pc` is that of an instruction, not where a call returns to */
+	__u32 kept_known;                /* of `registers`, that one is right in callers too */
+	__u32 guessed;                   /* the last step was by frame pointer */
+	__u32 pending;                   /* the first stack_end that a step by frame pointer stands in for */
+	__u32 end;                       /* a stack_end */
+	__u32 frames;
+	__u32 now; /* in units of 2^ROW_TIME_SHIFT ns */
+	__u32 reserved;
+	struct {
+		__u32 kind;       /* a mapped_rows */
+		__u32 first_page; /* as in row_file */
+		__u32 pages;
+	} rows[SAMPLE_MAPPINGS]; /* of mapping[] */
+	struct signal_registers signal;
+	bpf_user_pt_regs_t entered; /* registers with which the task entered the kernel */
+	Elf64_Ehdr elf; /* of the file being announced; here, since kernels before 6.13 have 512 bytes for all frames */
+	Elf64_Phdr program; /* one of its program headers */
 	__u32 build_id_bytes;
 	__u8 build_id[BUILD_ID_BYTES];
 	__u32 note_at;

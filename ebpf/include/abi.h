@@ -16,6 +16,8 @@
 #define INTERPRETER_BYTES 256
 /* kernel.perf_event_max_stack's default; bpf_get_stack takes no more. */
 #define STACK_FRAMES 127
+/* User frames that a sample can hold; user space asks for no more (receivers::ebpf::unwind::max_frames). */
+#define MAX_USER_FRAMES 1024
 #define COMM_BYTES 16
 /* Mappings that one sample can name; frames in more are left without one, and counted. */
 #define SAMPLE_MAPPINGS 32
@@ -59,8 +61,11 @@ struct record_header {
  *
  * A kernel frame's word is its address. A user frame's word has the address in its low FRAME_ADDRESS_BITS and above
  * them one more than the index of the frame's mapping, or 0 if it has none. No architecture has user addresses of more
- * bits; what else a stack without frame pointers may yield loses its high bits, and is mapped nowhere. */
+ * bits; what else a stack without frame pointers may yield loses its high bits, and is mapped nowhere. The highest bit
+ * says that the frame was interrupted (by a signal): its address is that of an instruction, not where a call returns
+ * to. The first frame always was. */
 #define FRAME_ADDRESS_BITS 56
+#define FRAME_INTERRUPTED_BIT 63
 struct sample_record {
 	struct record_header header;
 	__u64 cgroup_id;
@@ -68,7 +73,23 @@ struct sample_record {
 	__u16 kernel_frames;
 	__u16 user_frames;
 	__u16 mappings;
-	__u16 reserved;
+	__u16 user_stack_end; /* a stack_end */
+};
+
+/* Why a user stack has no more frames. Counted by CPU from COUNTER_STACKS on. */
+enum stack_end {
+	END_NOT_REPORTED = 0,   /* bpf_get_stack, which follows frame pointers, does not say */
+	END_ROOT = 1,           /* the outermost frame of a thread */
+	END_DEPTH_LIMIT = 2,    /* there are more frames than were asked for */
+	END_FILE_PENDING = 3,   /* a frame's file has not been read: from there on by frame pointers */
+	END_PAGE_PENDING = 4,   /* the same of a frame's page of rows */
+	END_NO_UNWIND_INFO = 5, /* no table covers the last frame, and its frame pointer leads nowhere */
+	END_UNSUPPORTED = 6,    /* the table asks for what the walk cannot do */
+	END_BAD_FRAME = 7,      /* the caller's frame would not lie above */
+	END_NOT_MAPPED = 8,     /* the return address lies in no code */
+	END_UNREADABLE = 9,     /* the stack could not be read: a page of it is not in memory */
+	END_MAPPING_LIMIT = 10, /* the last frame is in a mapping more than a sample can name */
+	STACK_ENDS = 11,
 };
 
 /* An executable mapping of the process, as it was when the sample was taken. */
@@ -112,6 +133,84 @@ struct file_record {
 	__u16 own_path_bytes; /* as in image_record */
 	__u8 build_id[BUILD_ID_BYTES];
 	__u32 build_id_bytes; /* 0: none, or its page was not in memory */
+};
+
+/* Rows: how to step from a frame to its caller, for each byte of a file's code. Built by user space from a file's
+ * own tables, page by page of file offset, when a walk first asks for a page; found by what identifies the file,
+ * so that a process needs nothing.
+ *
+ * A row holds from a byte of its page on (bits 0-15) by a rule (bits 16-29). The first row of a page is at byte 0. */
+#define ROW_PAGE_SHIFT 16
+#define CHUNK_ROWS 65536
+#define MAX_CHUNKS 1024
+#define MAX_ROW_PAGES 131072
+#define MAX_ROW_FILES 8192
+#define MAX_RULES 16384
+
+/* How the canonical frame address, the stack pointer after the return, is found: crates/unwind/src/rule.rs. */
+enum cfa_kind {
+	CFA_GAP = 0, /* no table covers the pc */
+	CFA_UNSUPPORTED = 1,
+	CFA_ROOT = 2,
+	CFA_SIGNAL = 3,
+	CFA_SP = 4,
+	CFA_FP = 5,
+	CFA_REGISTER = 6,
+	CFA_PLT = 7,
+	CFA_AT_SP = 8,
+	CFA_AT_FP = 9,
+};
+
+enum saved_fp {
+	FP_SAME = 0,
+	FP_AT_CFA = 1,
+	FP_AT_FP = 2,
+	FP_LOST = 3,
+};
+
+enum return_address {
+	RA_AT_CFA = 0,
+	RA_LINK_REGISTER = 1,
+	RA_REGISTER = 2,
+	RA_AT_CFA_UNLESS_CHILD = 3,
+};
+
+struct unwind_rule {
+	__u8 cfa;
+	__u8 fp;
+	__u8 ra;
+	__u8 number; /* of a register, as DWARF counts them */
+	__s32 cfa_offset;
+	__s16 fp_offset;
+	__s16 ra_offset;
+	__s16 add;
+	__s16 kept; /* where rbx is: 1 in its register, negative at CFA + kept, 0 not known */
+};
+
+/* The identity of a file's content: the first fields of file_key. The vDSO has only a generation, VDSO_GENERATION. */
+#define FILE_IDENTITY_BYTES 32
+#define VDSO_GENERATION 1
+
+struct row_file {
+	__u32 first_page; /* of row_pages */
+	__u32 pages;      /* 0: read, and has no tables */
+	__u32 used;       /* when a walk last met it, in units of 2^ROW_TIME_SHIFT ns */
+	__u32 reserved;
+};
+#define ROW_TIME_SHIFT 30
+
+/* Where the rows of a page are, in one word, so that a reader sees all of it or nothing: first row (bits 0-15),
+ * rows (16-31), chunk (32-47), state (48-63). */
+struct row_page {
+	__u64 place;
+	__u32 used; /* as of row_file */
+	__u32 reserved;
+};
+
+enum row_page_state {
+	PAGE_UNBUILT = 0,
+	PAGE_ASKED = 1, /* its number is on its way to user space */
+	PAGE_BUILT = 2, /* without rows: no table covers any byte of it */
 };
 
 /* Followed by path, filename and interpreter, back to back. The slot may be longer. */
@@ -172,7 +271,9 @@ enum counter {
 	COUNTER_FRAMES_UNMAPPED = 8,       /* user frames that lie in no mapping */
 	COUNTER_FRAMES_NOT_EXECUTABLE = 9, /* user frames in a mapping that holds no code */
 	COUNTER_FRAMES_OVER_MAPPINGS = 10, /* user frames in a mapping more than a sample can name */
-	COUNTERS = 11,
+	COUNTER_ROW_ASK_RING_FULL = 11,    /* a page of rows could not be asked for: the next walk tries again */
+	COUNTER_STACKS = 12,               /* user stacks, by stack_end: so many slots */
+	COUNTERS = 23,
 };
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");
@@ -182,7 +283,13 @@ _Static_assert(sizeof(struct fork_record) == 72, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_mapping) == 32, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_key) == 64, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_record) == 168, "abi.rs mirrors this");
-_Static_assert(SAMPLE_MAPPINGS < 1 << (64 - FRAME_ADDRESS_BITS), "an index fits above an address");
+_Static_assert(SAMPLE_MAPPINGS < 1 << (FRAME_INTERRUPTED_BIT - FRAME_ADDRESS_BITS),
+	       "an index fits above an address, and a flag above both");
+_Static_assert(COUNTERS == COUNTER_STACKS + STACK_ENDS, "each end has a slot");
+_Static_assert(sizeof(struct unwind_rule) == 16, "crates/unwind mirrors this");
+_Static_assert(sizeof(struct row_file) == 16, "abi.rs mirrors this");
+_Static_assert(sizeof(struct row_page) == 16, "abi.rs mirrors this");
+_Static_assert(__builtin_offsetof(struct file_key, dentry) == FILE_IDENTITY_BYTES, "identity comes first");
 _Static_assert(sizeof(struct census_record) == 16, "abi.rs mirrors this");
 
 #endif

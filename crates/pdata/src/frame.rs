@@ -43,6 +43,8 @@ pub enum StackEnd {
     BadFrame,
     /// The memory that holds the caller's frame could not be read.
     Unreadable,
+    /// The unwind information of a frame's file had not been read yet: frames above it follow frame pointers, if any.
+    Pending,
 }
 
 impl StackEnd {
@@ -56,6 +58,7 @@ impl StackEnd {
             Self::NoUnwindInfo => Some("no_unwind_info"),
             Self::BadFrame => Some("bad_frame"),
             Self::Unreadable => Some("unreadable"),
+            Self::Pending => Some("pending"),
         }
     }
 }

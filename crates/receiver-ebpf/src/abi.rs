@@ -1,5 +1,6 @@
 //! Mirror of `ebpf/include/abi.h`, which says what each field means.
 
+use pdata::{FileIdentity, StackEnd};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub(crate) const RECORD_SAMPLE: u32 = 1;
@@ -20,6 +21,10 @@ pub(crate) const FLAG_SOFTIRQ: u32 = 1 << 5;
 
 /// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
 pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;
+/// The bit of a user frame's word that says that the frame was interrupted.
+pub(crate) const FRAME_INTERRUPTED_BIT: u32 = 63;
+/// User frames that a sample can hold.
+pub(crate) const MAX_USER_FRAMES: u32 = 1024;
 
 pub(crate) const MAPPED_UNANNOUNCED: u64 = 0;
 pub(crate) const MAPPED_ANONYMOUS: u64 = 1;
@@ -52,7 +57,7 @@ pub(crate) struct SampleBody {
     pub kernel_frames: u16,
     pub user_frames: u16,
     pub mappings: u16,
-    pub reserved: u16,
+    pub user_stack_end: u16,
 }
 
 /// An executable mapping that frames of a sample lie in.
@@ -78,6 +83,18 @@ pub(crate) struct FileKey {
     pub mount: u64,
     pub name: u64,
     pub root: u64,
+}
+
+impl FileKey {
+    pub(crate) fn identity(&self) -> FileIdentity {
+        FileIdentity {
+            device: self.device,
+            inode: self.inode,
+            generation: self.generation,
+            modified: self.mtime_ns,
+            extra: self.extra,
+        }
+    }
 }
 
 /// What follows the header of a file; its path comes after it.
@@ -127,6 +144,59 @@ pub(crate) struct CensusRecord {
     pub start_boottime_ns: u64,
 }
 
+/// Bits of file offset within a page of rows.
+pub(crate) const ROW_PAGE_SHIFT: u32 = 16;
+pub(crate) const CHUNK_ROWS: u32 = 65_536;
+pub(crate) const MAX_CHUNKS: usize = 1024;
+pub(crate) const MAX_ROW_PAGES: u32 = 131_072;
+pub(crate) const MAX_ROW_FILES: usize = 8192;
+pub(crate) const MAX_RULES: usize = 16_384;
+/// Units of the time at which walks use rows, as a power of two of nanoseconds.
+pub(crate) const ROW_TIME_SHIFT: u32 = 30;
+/// The only field of the vDSO's identity that is not 0.
+pub(crate) const VDSO_GENERATION: u32 = 1;
+/// States of a page, in the highest 16 bits of its place.
+pub(crate) const PAGE_ASKED: u64 = 1;
+pub(crate) const PAGE_BUILT: u64 = 2;
+
+/// What identifies a file's content: the first fields of [`FileKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct FileIdentityKey {
+    pub inode: u64,
+    pub mtime_ns: u64,
+    pub extra: u64,
+    pub device: u32,
+    pub generation: u32,
+}
+
+impl FileIdentityKey {
+    pub(crate) fn of(file: FileIdentity) -> Self {
+        let FileIdentity { device, inode, generation, modified, extra } = file;
+        Self { inode, mtime_ns: modified, extra, device, generation }
+    }
+}
+
+/// The pages of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct RowFile {
+    pub first_page: u32,
+    pub pages: u32,
+    pub used: u32,
+    pub reserved: u32,
+}
+
+/// Where the rows of a page are.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[allow(dead_code, reason = "its fields are read and written as words of shared memory")]
+pub(crate) struct RowPage {
+    pub place: u64,
+    pub used: u32,
+    pub reserved: u32,
+}
+
 /// Slots of the per-CPU array `counters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -142,7 +212,29 @@ pub(crate) enum Counter {
     FramesUnmapped = 8,
     FramesNotExecutable = 9,
     FramesOverMappings = 10,
+    RowAskRingFull = 11,
 }
+
+/// The first of the slots of `counters` that count user stacks by their end, in the order of [`STACK_ENDS`].
+pub(crate) const COUNTER_STACKS: u32 = 12;
+
+/// `enum stack_end`: the name of each as the metric has it, and what it is downstream.
+pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [
+    ("frame_pointers", StackEnd::NotReported),
+    ("root", StackEnd::Root),
+    ("depth_limit", StackEnd::DepthLimit),
+    ("file_pending", StackEnd::Pending),
+    ("page_pending", StackEnd::Pending),
+    ("no_unwind_info", StackEnd::NoUnwindInfo),
+    ("unsupported", StackEnd::NoUnwindInfo),
+    ("bad_frame", StackEnd::BadFrame),
+    ("not_mapped", StackEnd::BadFrame),
+    ("unreadable", StackEnd::Unreadable),
+    ("mapping_limit", StackEnd::DepthLimit),
+];
+
+/// The end of a stack of which a file was not known.
+pub(crate) const END_FILE_PENDING: u16 = 3;
 
 // As the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
@@ -153,6 +245,11 @@ const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
 const _: () = assert!(size_of::<SampleMapping>() == 32);
 const _: () = assert!(size_of::<FileKey>() == 64);
 const _: () = assert!(size_of::<CensusRecord>() == 16);
+const _: () = assert!(size_of::<FileIdentityKey>() == 32);
+const _: () = assert!(size_of::<RowFile>() == 16);
+const _: () = assert!(size_of::<RowPage>() == 16);
+const _: () = assert!(size_of::<unwind::Rule>() == 16 && unwind::RuleTable::CAPACITY == MAX_RULES);
+const _: () = assert!(unwind::PageRows::SHIFT == ROW_PAGE_SHIFT);
 
 #[cfg(test)]
 mod tests;

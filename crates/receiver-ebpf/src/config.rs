@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use configtypes::Fault;
+use configtypes::{ByteSize, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::abi;
 
 /// Keys of `receivers.ebpf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +19,53 @@ pub struct Config {
     /// How often the rings are read. Longer costs less and needs more buffer; shorter shows samples sooner.
     #[serde(with = "configtypes::GoDuration")]
     pub poll_interval: Duration,
+    /// How user stacks are followed.
+    pub unwind: UnwindConfig,
+}
+
+/// Keys of `receivers.ebpf.unwind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UnwindConfig {
+    /// Whether stacks are followed by the unwind tables of the files that their frames are in. If not, by frame
+    /// pointers alone.
+    pub enabled: bool,
+    /// Kernel memory for what is read of those tables, at most.
+    pub max_memory: ByteSize,
+    /// User frames of a stack at most; what is further out is cut off.
+    pub max_frames: u32,
+}
+
+impl UnwindConfig {
+    /// Default of `max_memory`.
+    pub const MAX_MEMORY: ByteSize = ByteSize::from_mib(64);
+    /// Bounds of `max_memory`: what is there before any row, and as much as the kernel side can refer to.
+    pub const MAX_MEMORY_BOUNDS: RangeInclusive<ByteSize> = ByteSize::from_mib(4)..=ByteSize::from_mib(256);
+    /// Default of `max_frames`.
+    pub const MAX_FRAMES: u32 = 256;
+    /// Bounds of `max_frames`.
+    pub const MAX_FRAMES_BOUNDS: RangeInclusive<u32> = 16..=abi::MAX_USER_FRAMES;
+
+    fn validate(&self, faults: &mut Vec<Fault>) {
+        if !Self::MAX_MEMORY_BOUNDS.contains(&self.max_memory) {
+            let (least, most) = Self::MAX_MEMORY_BOUNDS.into_inner();
+            let found = self.max_memory;
+            let text = format!("must be from {least} to {most}, got {found}");
+            faults.push(Fault::at(["unwind", "max_memory"], text));
+        }
+        if !Self::MAX_FRAMES_BOUNDS.contains(&self.max_frames) {
+            let (least, most) = Self::MAX_FRAMES_BOUNDS.into_inner();
+            let found = self.max_frames;
+            let text = format!("must be from {least} to {most}, got {found}");
+            faults.push(Fault::at(["unwind", "max_frames"], text));
+        }
+    }
+}
+
+impl Default for UnwindConfig {
+    fn default() -> Self {
+        Self { enabled: true, max_memory: Self::MAX_MEMORY, max_frames: Self::MAX_FRAMES }
+    }
 }
 
 impl Config {
@@ -50,6 +99,7 @@ impl Config {
                 format!("must be from {least:?} to {most:?}, got {found:?}"),
             ));
         }
+        self.unwind.validate(&mut faults);
         faults
     }
 
@@ -62,7 +112,11 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { samples_per_second: Self::SAMPLES_PER_SECOND, poll_interval: Self::POLL_INTERVAL }
+        Self {
+            samples_per_second: Self::SAMPLES_PER_SECOND,
+            poll_interval: Self::POLL_INTERVAL,
+            unwind: UnwindConfig::default(),
+        }
     }
 }
 
@@ -73,9 +127,9 @@ mod tests {
     #[test]
     fn the_default_is_valid_and_every_fault_is_named_at_once() {
         assert_eq!(Config::default().validate(), [""; 0]);
-        let config = Config { samples_per_second: 0, poll_interval: Duration::from_secs(60) };
-        let faults = config.validate();
-        assert_eq!(faults.len(), 2);
-        assert!(faults[0].keys == ["samples_per_second"] && faults[1].keys == ["poll_interval"]);
+        let unwind = UnwindConfig { enabled: false, max_memory: ByteSize::from_mib(1), max_frames: 2000 };
+        let config = Config { samples_per_second: 0, poll_interval: Duration::from_secs(60), unwind };
+        let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys.join("::")).collect();
+        assert_eq!(keys, ["samples_per_second", "poll_interval", "unwind::max_memory", "unwind::max_frames"]);
     }
 }

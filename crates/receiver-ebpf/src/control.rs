@@ -111,8 +111,8 @@ impl Control {
     }
 
     /// Sets what identifies files.
-    pub(crate) fn identifies_by(&self, identifier: Identifier) {
-        *lock(&self.0.identifier) = Some(Arc::new(identifier));
+    pub(crate) fn identifies_by(&self, identifier: Arc<Identifier>) {
+        *lock(&self.0.identifier) = Some(identifier);
     }
 
     /// Wakes the reader, if there is one yet.

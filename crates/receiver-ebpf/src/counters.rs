@@ -3,7 +3,7 @@
 use aya::maps::{MapData, PerCpuArray};
 use pdata::LossReason;
 
-use crate::abi::Counter;
+use crate::abi::{self, Counter};
 use crate::roster::CpuTicks;
 
 /// Counters that are losses as they stand.
@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     losses: [u64; LOSSES.len()],
     ticks: Ticks,
     frames: [u64; UNMAPPED.len()],
+    stacks: [u64; abi::STACK_ENDS.len()],
+    asks_lost: u64,
     unreadable: bool,
 }
 
@@ -52,6 +54,8 @@ impl Counters {
             losses: [0; LOSSES.len()],
             ticks: Ticks::default(),
             frames: [0; UNMAPPED.len()],
+            stacks: [0; abi::STACK_ENDS.len()],
+            asks_lost: 0,
             unreadable: false,
         }
     }
@@ -99,14 +103,36 @@ impl Counters {
         by_reason
     }
 
+    /// User stacks since the last call, by what ended them.
+    pub(crate) fn stacks(&mut self) -> [(&'static str, u64); abi::STACK_ENDS.len()] {
+        let mut by_end = abi::STACK_ENDS.map(|(end, _)| (end, 0));
+        for (slot, (before_slot, (_, count))) in (abi::COUNTER_STACKS..).zip((0..).zip(&mut by_end)) {
+            let total = self.slot(slot).iter().sum();
+            if let Some(before) = self.stacks.get_mut::<usize>(before_slot) {
+                *count = grown(before, total);
+            }
+        }
+        by_end
+    }
+
+    /// Pages of unwind rows that could not be asked for since the last call.
+    pub(crate) fn asks_lost(&mut self) -> u64 {
+        let total = self.total(Counter::RowAskRingFull);
+        grown(&mut self.asks_lost, total)
+    }
+
     /// One counter, of all CPUs.
     fn total(&mut self, counter: Counter) -> u64 {
         self.values(counter).iter().sum()
     }
 
-    /// One counter, by CPU; empty if the kernel refuses, which is logged once.
     fn values(&mut self, counter: Counter) -> Box<[u64]> {
-        match self.map.get(&(counter as u32), 0) {
+        self.slot(counter as u32)
+    }
+
+    /// One counter, by CPU; empty if the kernel refuses, which is logged once.
+    fn slot(&mut self, slot: u32) -> Box<[u64]> {
+        match self.map.get(&slot, 0) {
             Ok(values) => values.iter().copied().collect(),
             Err(error) => {
                 if !std::mem::replace(&mut self.unreadable, true) {

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pdata::{
-    BootTime, BuildId, CgroupId, Comm, Event, ExecCount, Executable, FileIdentity, FileState, ImageKey,
-    KTime, MappedFile, Measure, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid,
+    BootTime, BuildId, CgroupId, Comm, Event, ExecCount, Executable, FileState, ImageKey, KTime, MappedFile,
+    Measure, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid,
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -53,6 +53,8 @@ pub struct RawSample {
     pub(crate) kernel: Box<[Pc]>,
     pub(crate) user: Box<[RawFrame]>,
     pub(crate) mappings: Box<[SampleMapping]>,
+    /// A `stack_end`.
+    pub(crate) end: u16,
 }
 
 /// A user frame.
@@ -61,6 +63,8 @@ pub(crate) struct RawFrame {
     pub pc: Pc,
     /// Which of the sample's mappings it lies in.
     pub mapping: Option<usize>,
+    /// True for a frame that a signal interrupted.
+    pub interrupted: bool,
 }
 
 /// A file under the number that samples know it by.
@@ -132,6 +136,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
         kernel: kernel.map(Pc).collect(),
         user: user.map(raw_frame).collect(),
         mappings: mappings.iter().filter_map(|bytes| SampleMapping::read_from_bytes(bytes).ok()).collect(),
+        end: sample.user_stack_end,
     })
 }
 
@@ -149,8 +154,10 @@ fn running(flags: u32) -> Running {
 }
 
 fn raw_frame(word: u64) -> RawFrame {
-    let index = usize::try_from(word >> abi::FRAME_ADDRESS_BITS).ok();
+    let interrupted = 1 << abi::FRAME_INTERRUPTED_BIT;
+    let index = usize::try_from((word & !interrupted) >> abi::FRAME_ADDRESS_BITS).ok();
     RawFrame {
+        interrupted: word & interrupted != 0,
         pc: Pc(word & ((1 << abi::FRAME_ADDRESS_BITS) - 1)),
         mapping: index.and_then(|index| index.checked_sub(1)),
     }
@@ -168,13 +175,7 @@ fn file(header: &RecordHeader, body: &[u8]) -> Result<AnnouncedFile, DecodeError
         nowhere: header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0,
         file: MappedFile {
             own_path: named.own_path,
-            identity: FileIdentity {
-                device: key.device,
-                inode: key.inode,
-                generation: key.generation,
-                modified: key.mtime_ns,
-                extra: key.extra,
-            },
+            identity: key.identity(),
             size: body.size,
             state: named.state,
             truncated: named.truncated,

@@ -54,6 +54,12 @@ pub enum StartError {
     /// No event descriptor can be had to wake the reader with.
     #[error("cannot make an eventfd: raise the limit on open files (ulimit -n)")]
     Waker(#[source] io::Error),
+    /// Memory of the kernel side cannot be shared.
+    #[error("cannot share memory for unwind rows with the kernel")]
+    Rows(#[source] Box<dyn Error + Send + Sync>),
+    /// No thread can be had to build unwind rows.
+    #[error("cannot start a thread: raise the limit on them (ulimit -u; systemd: TasksMax=)")]
+    Unwinder(#[source] io::Error),
     /// The BPF object was refused as a whole.
     #[error("cannot load the BPF object")]
     Load(#[source] Box<EbpfError>),

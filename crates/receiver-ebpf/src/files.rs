@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::abi::{self, FileKey, SampleMapping};
 use crate::decode::{AnnouncedFile, RawFrame, RawSample};
+use crate::unwind::MetFile;
 
 /// Files known at most, as many as the kernel side remembers to have announced.
 const MAX_FILES: usize = 8192;
@@ -81,17 +82,35 @@ impl Files {
 
     /// The sample, with its mappings in the place of their numbers.
     pub(crate) fn resolve(&mut self, raw: RawSample) -> Sample {
-        let RawSample { mut sample, kernel, user, mappings } = raw;
+        let RawSample { mut sample, kernel, user, mappings, end } = raw;
         self.now += 1;
         let mappings: SmallVec<[_; USUAL_MAPPINGS]> =
             mappings.iter().map(|mapping| self.mapping(mapping, sample.key.process)).collect();
-        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth, pc, Code::Kernel));
-        let user = user.iter().enumerate().map(|(depth, &RawFrame { pc, mapping })| {
+        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth == 0, pc, Code::Kernel));
+        let user = user.iter().enumerate().map(|(depth, &RawFrame { pc, mapping, interrupted })| {
             let mapping = mapping.and_then(|index| mappings.get(index)?.as_ref());
-            frame(depth, pc, mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))))
+            frame(
+                depth == 0 || interrupted,
+                pc,
+                mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))),
+            )
         });
         sample.stack = kernel.chain(user).collect();
+        sample.stack.end = abi::STACK_ENDS.get(usize::from(end)).map(|(_, end)| *end).unwrap_or_default();
         sample
+    }
+
+    /// The files that a sample's mappings are of, to read the unwind tables of those that are not known.
+    pub(crate) fn met(&self, raw: &RawSample) -> impl Iterator<Item = MetFile> {
+        raw.mappings.iter().filter_map(|mapping| {
+            let known = self.by_id.get(&mapping.file)?;
+            let file = match &known.backing {
+                Backing::File(file) => Some(Arc::clone(file)),
+                _ => None,
+            };
+            let range = (Pc(mapping.start), Pc(mapping.end));
+            Some(MetFile { identity: known.key.identity(), file, process: raw.sample.key.process, range })
+        })
     }
 
     /// Files that the kernel side is to forget, since they have been forgotten here.
@@ -144,8 +163,8 @@ impl Files {
 
 /// A frame of one of a sample's two stacks. Both leaves were read from registers: passing from user to kernel code is
 /// no call.
-fn frame(depth: usize, pc: Pc, code: Code) -> Frame {
-    let kind = if depth == 0 { AddressKind::Exact } else { AddressKind::Return };
+fn frame(exact: bool, pc: Pc, code: Code) -> Frame {
+    let kind = if exact { AddressKind::Exact } else { AddressKind::Return };
     Frame { pc, kind, code, lines: None }
 }
 

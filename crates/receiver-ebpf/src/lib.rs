@@ -3,6 +3,7 @@
 //! ```text
 //! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs ----> files.rs ------> Batch { events, watermark }
 //! what ran before --snapshot.rs-----------------+                  ^ horizon.rs   (numbers to files)
+//! files whose stacks could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h)
 //! ```
 //!
 //! Start reading at [`Receiver`]; `reader.rs` holds the loop, `horizon.rs` why the watermark is exact.
@@ -34,8 +35,9 @@ mod skipped;
 mod snapshot;
 mod statistics;
 mod sys;
+mod unwind;
 
-pub use config::Config;
+pub use config::{Config, UnwindConfig};
 pub use control::Control;
 pub use error::{ReceiverError, StartError};
 pub use identify::Identifier;

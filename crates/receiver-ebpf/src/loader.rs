@@ -16,11 +16,13 @@ use pdata::LossReason;
 
 use zerocopy::IntoBytes;
 
-use crate::abi::FileKey;
+use crate::abi::{self, FileKey};
+use crate::config::UnwindConfig;
 use crate::error::{StartError, attach};
 use crate::horizon::Barrier;
 use crate::identify::Identifier;
 use crate::ring::Ring;
+use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps, share};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
 
@@ -44,10 +46,19 @@ const BARRIER: &str = "barrier";
 const BARRIER_ELEMENT: &str = "barrier_element";
 const ANNOUNCED_FILES: &str = "announced_files";
 const PAGE_SHIFT: &str = "page_shift";
+const ROW_FILES: &str = "row_files";
+const ROW_PAGES: &str = "row_pages";
+const ROW_CHUNKS: &str = "row_chunks";
+const ROW_ASKS: &str = "row_asks";
+const RULES: &str = "unwind_rules";
+const UNWIND_ROWS: &str = "unwind_rows";
+const MAX_USER_FRAMES: &str = "max_user_frames";
 
 /// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
 const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
 const SAMPLE_RING_BOUNDS: (u32, u32) = (4 << 20, 128 << 20);
+/// An ask takes 16 bytes, and each page is asked for once.
+const ASK_RING: u32 = 64 << 10;
 /// A short process leaves about 0.7 KiB of lifecycle records: this holds five thousand of them.
 const LIFECYCLE_RING: u32 = 4 << 20;
 
@@ -66,6 +77,8 @@ pub(crate) struct Maps {
     pub counters: PerCpuArray<MapData, u64>,
     pub announced_files: AnnouncedFiles,
     pub barrier: Barrier,
+    /// `None` where stacks are followed by frame pointers alone.
+    pub walk: Option<WalkMaps>,
 }
 
 /// Files that the kernel side has announced, and will not announce again.
@@ -103,43 +116,67 @@ pub(crate) struct Skips {
 
 impl Programs {
     /// Loads and verifies maps and programs for so many CPUs; attaches nothing.
-    pub(crate) fn load(cpus: usize) -> Result<(Self, Maps, Identifier), StartError> {
+    ///
+    /// Without rows the walk is no part of the sampler: the verifier removes what a constant switches off.
+    pub(crate) fn load(cpus: usize, unwind: &UnwindConfig) -> Result<(Self, Maps, Identifier), StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
         let sample_ring = sample_ring_bytes(cpus);
         let page = rustix::param::page_size();
         // The smallest ring there is.
         let wakeup_ring = u32::try_from(page).unwrap_or(u32::MAX);
-        let mut ebpf = EbpfLoader::new()
+        let row_pages = if unwind.enabled { abi::MAX_ROW_PAGES } else { 1 };
+        let ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .map_max_entries(SAMPLES, sample_ring)
             .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
             .map_max_entries(WAKEUPS, wakeup_ring)
+            .map_max_entries(ROW_ASKS, ASK_RING)
+            .map_max_entries(ROW_PAGES, row_pages)
             .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
+            .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
+            .override_global(MAX_USER_FRAMES, &unwind.max_frames, true)
             .load(OBJECT)
             .map_err(load)?;
-        let ring = |map: Map, bytes| match RingBuf::try_from(map) {
-            Ok(ring) => Ok(Ring::new(ring, bytes)),
-            Err(error) => Err(load(MapError::into(error))),
+        let mut programs = Self { ebpf };
+        programs.verify(&btf)?;
+        let maps = programs.take_maps(sample_ring, wakeup_ring, unwind)?;
+        Ok((programs, maps, Identifier::load(&btf)?))
+    }
+
+    /// The maps that user space reads and fills; not before the programs are loaded, which find maps by their
+    /// descriptors.
+    fn take_maps(
+        &mut self,
+        sample_ring: u32,
+        wakeup_ring: u32,
+        unwind: &UnwindConfig,
+    ) -> Result<Maps, StartError> {
+        let load = |error: MapError| StartError::Load(Box::new(error.into()));
+        let ring = |map: Map, bytes| RingBuf::try_from(map).map(|ring| Ring::new(ring, bytes)).map_err(load);
+        let mut take = |name| self.ebpf.take_map(name).ok_or(StartError::Missing(name));
+        let walk = if unwind.enabled {
+            Some(WalkMaps {
+                rows: RowMaps::new(take(ROW_FILES)?, take(ROW_CHUNKS)?).map_err(load)?,
+                rules: share(take(RULES)?, RULES_BYTES).map_err(StartError::Rows)?,
+                pages: share(take(ROW_PAGES)?, PAGES_BYTES).map_err(StartError::Rows)?,
+                asks: ring(take(ROW_ASKS)?, ASK_RING)?,
+            })
+        } else {
+            None
         };
-        let mut take = |name| ebpf.take_map(name).ok_or(StartError::Missing(name));
-        let barrier = Barrier::new(
-            ArrayOfMaps::try_from(take(BARRIER)?).map_err(|error| load(error.into()))?,
-            Array::try_from(take(BARRIER_ELEMENT)?).map_err(|error| load(error.into()))?,
-        );
-        let maps = Maps {
+        Ok(Maps {
             samples: ring(take(SAMPLES)?, sample_ring)?,
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
             wakeups: ring(take(WAKEUPS)?, wakeup_ring)?,
-            counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(|error| load(error.into()))?,
-            announced_files: AnnouncedFiles(
-                HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(|error| load(error.into()))?,
+            counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(load)?,
+            announced_files: AnnouncedFiles(HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(load)?),
+            walk,
+            barrier: Barrier::new(
+                ArrayOfMaps::try_from(take(BARRIER)?).map_err(load)?,
+                Array::try_from(take(BARRIER_ELEMENT)?).map_err(load)?,
             ),
-            barrier,
-        };
-        let mut programs = Self { ebpf };
-        programs.verify(&btf)?;
-        Ok((programs, maps, Identifier::load(&btf)?))
+        })
     }
 
     /// Passes every program through the verifier. The kernel's type information takes tens of megabytes, and is only

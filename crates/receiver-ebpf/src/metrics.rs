@@ -1,5 +1,7 @@
 //! The receiver's own metrics; the only place that names them.
 
+pub(crate) mod unwind;
+
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
@@ -38,6 +40,11 @@ impl Metrics {
         describe_gauge!(RATE, "Samples per second of each busy CPU, as last asked for.");
         describe_counter!(BATCHES, "Batches passed on.");
         describe_counter!(FRAMES, "User frames without a mapping, by reason.");
+        describe_counter!(STACKS, "User stacks, by what ended them.");
+        describe_counter!(
+            ASKS_LOST,
+            "Pages of unwind rows that could not be asked for: a later walk tries again."
+        );
         // Those of later stages are counted there: by the fan-out, and by the memory limiter.
         let elsewhere = [LossReason::SampleQueueFull, LossReason::SampleMemoryLimit];
         for reason in LossReason::ALL.into_iter().filter(|reason| !elsewhere.contains(reason)) {
@@ -74,6 +81,18 @@ impl Metrics {
         for (reason, count) in by_reason {
             counter!(FRAMES, "reason" => reason).increment(count);
         }
+    }
+
+    /// User stacks, by what ended them.
+    pub(crate) fn stacks(&self, by_end: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (end, count) in by_end {
+            counter!(STACKS, "end" => end).increment(count);
+        }
+    }
+
+    /// Pages of unwind rows that could not be asked for.
+    pub(crate) fn asks_lost(&self, count: u64) {
+        counter!(ASKS_LOST).increment(count);
     }
 
     /// Mappings of files that are not known any more.
@@ -120,6 +139,8 @@ const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
 const TICKS: &str = "otelcol_receiver_ebpf_ticks_total";
 const FRAMES: &str = "otelcol_receiver_ebpf_unmapped_frames_total";
+const STACKS: &str = "otelcol_receiver_ebpf_stacks_total";
+const ASKS_LOST: &str = "otelcol_receiver_ebpf_unwind_asks_lost_total";
 const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
 const RUNS: &str = "otelcol_receiver_ebpf_program_runs_total";
 const RUN_SECONDS: &str = "otelcol_receiver_ebpf_program_run_seconds_total";

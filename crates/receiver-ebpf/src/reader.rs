@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::abi;
 use crate::census::Censuses;
 use crate::clock;
 use crate::control::Control;
@@ -25,6 +27,7 @@ use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
+use crate::unwind::Unwinder;
 
 /// How often a batch is offered to a pipeline that is behind.
 const SEND_EVERY: Duration = Duration::from_millis(5);
@@ -38,6 +41,8 @@ pub(crate) struct RingReader {
     pub lifecycle: Ring,
     pub files: Files,
     pub announced: AnnouncedFiles,
+    /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
+    pub unwinder: Option<Unwinder>,
     pub counters: Counters,
     pub skipped: Skipped,
     pub censuses: Censuses,
@@ -145,7 +150,8 @@ impl RingReader {
     /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
-        let Self { orderer, files, metrics, .. } = self;
+        let Self { orderer, files, metrics, unwinder, .. } = self;
+        let mut unread = FxHashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
         for (ring, (reason, refused)) in
@@ -155,9 +161,20 @@ impl RingReader {
                 Ok(Record::Event(event)) => orderer.push(Pending::Event(event)),
                 Ok(Record::Sample(sample)) => {
                     samples += 1;
+                    if let Some(unwinder) = unwinder
+                        && sample.end == abi::END_FILE_PENDING
+                    {
+                        let met = files.met(&sample).filter(|met| unread.insert(met.identity));
+                        met.for_each(|met| unwinder.read(met));
+                    }
                     orderer.push(Pending::Sample(sample));
                 }
-                Ok(Record::File(file)) => files.announce(*file),
+                Ok(Record::File(file)) => {
+                    if let Some(unwinder) = unwinder {
+                        unwinder.announced(file.key.identity(), file.file.build_id);
+                    }
+                    files.announce(*file);
+                }
                 Err(error) => {
                     *refused += 1;
                     tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side");
@@ -174,6 +191,8 @@ impl RingReader {
         self.checked = until;
         self.metrics.ticks(self.counters.ticks());
         self.metrics.frames(self.counters.frames());
+        self.metrics.stacks(self.counters.stacks());
+        self.metrics.asks_lost(self.counters.asks_lost());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         for (reason, count) in self
             .counters

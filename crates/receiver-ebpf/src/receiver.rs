@@ -34,6 +34,7 @@ use crate::sampler::Sampler;
 use crate::skipped::Skipped;
 use crate::snapshot;
 use crate::statistics::Statistics;
+use crate::unwind::Unwinder;
 
 /// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow
 /// pipeline is felt at the rings, where loss is counted.
@@ -55,7 +56,10 @@ impl Receiver {
     pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
         let cpus = cpus::online()?;
-        let (mut programs, maps, identifier) = Programs::load(cpus.len())?;
+        let (mut programs, maps, identifier) = Programs::load(cpus.len(), &config.unwind)?;
+        let identifier = Arc::new(identifier);
+        let start = |walk| Unwinder::start(walk, &config.unwind, Arc::clone(&identifier));
+        let unwinder = maps.walk.map(start).transpose()?;
         programs.attach_lifecycle()?;
         let mut orderer = Orderer::default();
         let (running, broken) = snapshot::events(&programs.snapshot()?);
@@ -79,6 +83,7 @@ impl Receiver {
             lifecycle: maps.lifecycle,
             files: Files::default(),
             announced: maps.announced_files,
+            unwinder,
             counters: Counters::new(maps.counters, cpus::possible()?),
             skipped: Skipped::default(),
             censuses: Censuses::new(now),

@@ -98,7 +98,7 @@ fn no_event_of_a_million_comes_behind_the_watermark() {
     let judge = Judge::default();
     let seen = judge.clone();
     let samples_per_second = *Config::SAMPLES_PER_SECOND_BOUNDS.end();
-    let config = Config { samples_per_second, poll_interval: Duration::from_millis(5) };
+    let config = Config { samples_per_second, poll_interval: Duration::from_millis(5), ..Config::default() };
     run(config, judge.clone(), move |_| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
+use unwind::Rule;
+
 use super::*;
 
 const HEADER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ebpf/include/abi.h"));
@@ -18,7 +20,6 @@ const KERNEL_ONLY: &[&str] = &[
     "BUILD_ID_BYTES",
     "FIRST_FILE",
     "FLAG_SOFTIRQ",
-    "COUNTERS",
     "IDENTIFY_UNKNOWN",
     "IDENTIFY_ADDRESS",
     "IDENTIFY_INODE",
@@ -26,6 +27,8 @@ const KERNEL_ONLY: &[&str] = &[
     "IDENTIFY_EXTRA",
     "IDENTIFY_DEVICE",
     "IDENTIFY_GENERATION",
+    "FILE_IDENTITY_BYTES",
+    "PAGE_UNBUILT",
 ];
 
 /// Every constant of the mirror has its value in the header, and the header has none that nobody has looked at.
@@ -57,7 +60,36 @@ fn constants_are_those_of_the_header() {
         MAPPED_VDSO,
         IDENTIFY_SAME,
         IDENTIFY_OTHER,
+        FRAME_INTERRUPTED_BIT,
+        MAX_USER_FRAMES,
+        ROW_PAGE_SHIFT,
+        CHUNK_ROWS,
+        MAX_ROW_PAGES,
+        ROW_TIME_SHIFT,
+        VDSO_GENERATION,
+        PAGE_ASKED,
+        PAGE_BUILT,
+        COUNTER_STACKS,
+        END_FILE_PENDING,
     ];
+    let sizes = [
+        ("MAX_CHUNKS", MAX_CHUNKS),
+        ("MAX_ROW_FILES", MAX_ROW_FILES),
+        ("MAX_RULES", MAX_RULES),
+        ("STACK_ENDS", STACK_ENDS.len()),
+        ("COUNTERS", COUNTER_STACKS as usize + STACK_ENDS.len()),
+    ];
+    let ends = [
+        "not_reported",
+        "root",
+        "depth_limit",
+        "file_pending",
+        "page_pending",
+        "no_unwind_info",
+        "unsupported",
+    ];
+    let ends = [&ends[..], &["bad_frame", "not_mapped", "unreadable", "mapping_limit"]].concat();
+    let ends: Vec<_> = ends.iter().map(|end| format!("END_{}", end.to_uppercase())).collect();
     let counters = counters![
         COUNTER_TICKS_IDLE = TicksIdle,
         COUNTER_TICKS_BUSY = TicksBusy,
@@ -70,8 +102,11 @@ fn constants_are_those_of_the_header() {
         COUNTER_FRAMES_UNMAPPED = FramesUnmapped,
         COUNTER_FRAMES_NOT_EXECUTABLE = FramesNotExecutable,
         COUNTER_FRAMES_OVER_MAPPINGS = FramesOverMappings,
+        COUNTER_ROW_ASK_RING_FULL = RowAskRingFull,
     ];
-    let ours: BTreeMap<&str, u64> = constants.into_iter().chain(counters).collect();
+    let mut ours: BTreeMap<&str, u64> = constants.into_iter().chain(counters).chain(RULES).collect();
+    ours.extend(sizes.map(|(name, size)| (name, size as u64)));
+    ours.extend(ends.iter().zip(0..).map(|(name, value)| (&**name, value)));
     let mut theirs = Header::read().constants;
     for name in KERNEL_ONLY {
         assert!(theirs.remove(*name).is_some(), "abi.h has no {name}: take it out of KERNEL_ONLY");
@@ -79,6 +114,31 @@ fn constants_are_those_of_the_header() {
     let theirs: BTreeMap<&str, u64> = theirs.iter().map(|(name, &value)| (&**name, value)).collect();
     assert_eq!(ours, theirs, "abi.rs, abi.h: what is new goes in both and in this test, or in KERNEL_ONLY");
 }
+
+/// Kinds of rules, as `crates/unwind` numbers them.
+const RULES: [(&str, u64); 18] = {
+    use unwind::{Cfa, ReturnAddress, SavedFp};
+    [
+        ("CFA_GAP", Cfa::Gap as u64),
+        ("CFA_UNSUPPORTED", Cfa::Unsupported as u64),
+        ("CFA_ROOT", Cfa::Root as u64),
+        ("CFA_SIGNAL", Cfa::Signal as u64),
+        ("CFA_SP", Cfa::Sp as u64),
+        ("CFA_FP", Cfa::Fp as u64),
+        ("CFA_REGISTER", Cfa::Register as u64),
+        ("CFA_PLT", Cfa::Plt as u64),
+        ("CFA_AT_SP", Cfa::AtSp as u64),
+        ("CFA_AT_FP", Cfa::AtFp as u64),
+        ("FP_SAME", SavedFp::Same as u64),
+        ("FP_AT_CFA", SavedFp::AtCfa as u64),
+        ("FP_AT_FP", SavedFp::AtFp as u64),
+        ("FP_LOST", SavedFp::Lost as u64),
+        ("RA_AT_CFA", ReturnAddress::AtCfa as u64),
+        ("RA_LINK_REGISTER", ReturnAddress::LinkRegister as u64),
+        ("RA_REGISTER", ReturnAddress::Register as u64),
+        ("RA_AT_CFA_UNLESS_CHILD", ReturnAddress::AtCfaUnlessChild as u64),
+    ]
+};
 
 /// Every field of every record has its name, size and place, and no record has one more.
 #[test]
@@ -97,6 +157,11 @@ fn fields_are_where_the_header_has_them() {
     }
     let header = Field { name: "header".to_owned(), offset: 0, size: size_of::<RecordHeader>() };
     let after = size_of::<RecordHeader>();
+    let mut rule = fields!(0, Rule { cfa, fp, ra, register, cfa_offset, fp_offset, ra_offset, add, kept });
+    // A word that C keeps for itself.
+    rule.iter_mut()
+        .filter(|field| field.name == "register")
+        .for_each(|field| field.name = "number".to_owned());
     let whole = |body: Vec<Field>| [vec![header.clone()], body].concat();
     let ours: BTreeMap<_, _> = [
         (
@@ -110,7 +175,7 @@ fn fields_are_where_the_header_has_them() {
             "sample_record",
             whole(fields!(
                 after,
-                SampleBody { cgroup_id, period_ns, kernel_frames, user_frames, mappings, reserved }
+                SampleBody { cgroup_id, period_ns, kernel_frames, user_frames, mappings, user_stack_end }
             )),
         ),
         (
@@ -147,6 +212,9 @@ fn fields_are_where_the_header_has_them() {
             )),
         ),
         ("census_record", fields!(0, CensusRecord { pid, exited, start_boottime_ns })),
+        ("row_file", fields!(0, RowFile { first_page, pages, used, reserved })),
+        ("row_page", fields!(0, RowPage { place, used, reserved })),
+        ("unwind_rule", rule),
     ]
     .into_iter()
     .collect();
@@ -224,8 +292,8 @@ impl Header {
             };
             let (size, align) = match of.trim() {
                 "char" | "__u8" => (1, 1),
-                "__u16" => (2, 2),
-                "__u32" => (4, 4),
+                "__u16" | "__s16" => (2, 2),
+                "__u32" | "__s32" => (4, 4),
                 "__u64" => (8, 8),
                 other => self.layouts[other.strip_prefix("struct ").unwrap().trim()],
             };

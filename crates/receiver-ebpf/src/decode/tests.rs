@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
+use pdata::FileIdentity;
+
 use super::*;
 
 fn header(kind: u32) -> RecordHeader {
@@ -57,13 +59,13 @@ fn a_sample_keeps_identity_and_its_frames_refer_to_its_mappings() {
         kernel_frames: 1,
         user_frames: 2,
         mappings: 1,
-        reserved: 0,
+        user_stack_end: 2,
     };
     let mut header = header(abi::RECORD_SAMPLE);
     header.flags = abi::FLAG_IN_EXECVE;
     let kernel = u64::MAX - 5;
     let mapping = SampleMapping { start: 2, end: 3, file_offset: 0x1000, file: 77 };
-    let words = [kernel, 2 | (1 << abi::FRAME_ADDRESS_BITS), 3];
+    let words = [kernel, 2 | (1 << abi::FRAME_ADDRESS_BITS), 3 | (1 << abi::FRAME_INTERRUPTED_BIT)];
     let record =
         [header.as_bytes(), body.as_bytes(), words.as_bytes(), mapping.as_bytes(), &[9; 20]].concat();
     let Record::Sample(raw) = decode(&record).unwrap() else { panic!("no sample") };
@@ -78,7 +80,9 @@ fn a_sample_keeps_identity_and_its_frames_refer_to_its_mappings() {
     assert_eq!(sample.measure, Measure::OnCpu { period: Duration::from_secs(5) });
     assert_eq!(sample.running, Running::Execve);
     assert_eq!(*raw.kernel, [Pc(kernel)]);
-    assert_eq!(*raw.user, [RawFrame { pc: Pc(2), mapping: Some(0) }, RawFrame { pc: Pc(3), mapping: None }]);
+    let leaf = RawFrame { pc: Pc(2), mapping: Some(0), interrupted: false };
+    assert_eq!(*raw.user, [leaf, RawFrame { pc: Pc(3), mapping: None, interrupted: true }]);
+    assert_eq!(raw.end, 2);
     assert_eq!(*raw.mappings, [mapping]);
 }
 

@@ -24,13 +24,14 @@ fn sample(files: &[u64]) -> RawSample {
         let start = 0x1000 * (index as u64 + 1);
         SampleMapping { start, end: start + 0x1000, file_offset: 0, file }
     };
-    let user =
-        (0..files.len()).map(|index| RawFrame { pc: Pc(0x1000 * (index as u64 + 1)), mapping: Some(index) });
+    let frame = |pc, mapping| RawFrame { pc: Pc(pc), mapping, interrupted: false };
+    let user = (0..files.len()).map(|index| frame(0x1000 * (index as u64 + 1), Some(index)));
     RawSample {
         sample: Sample { at: KTime::from_nanos(1), ..Sample::default() },
         kernel: [Pc(u64::MAX)].into(),
-        user: user.chain([RawFrame { pc: Pc(3), mapping: None }]).collect(),
+        user: user.chain([frame(3, None)]).collect(),
         mappings: files.iter().enumerate().map(mapping).collect(),
+        end: abi::END_FILE_PENDING,
     }
 }
 

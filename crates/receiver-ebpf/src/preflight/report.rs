@@ -6,6 +6,7 @@ use super::facts::Facts;
 use super::{
     CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, OLDEST_KERNEL,
 };
+use crate::config::UnwindConfig;
 use crate::error::StartError;
 use crate::loader::{Programs, ring_bytes};
 
@@ -43,7 +44,11 @@ pub fn report() -> Vec<Finding> {
     let facts = Facts::read();
     let mut findings = assess(&facts);
     if findings.iter().all(|finding| finding.verdict != Verdict::Fails) {
-        findings.push(attempt("BPF programs", "loaded and verified", Programs::load(facts.cpus).map(drop)));
+        findings.push(attempt(
+            "BPF programs",
+            "loaded and verified",
+            Programs::load(facts.cpus, &UnwindConfig::default()).map(drop),
+        ));
     }
     findings
 }

@@ -1,0 +1,64 @@
+//! Metrics of unwind rows.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use crate::unwind::TableSize;
+
+/// What can become of a file.
+const FILES: [&str; 7] = ["read", "no_tables", "gone", "replaced", "unreadable", "refused", "queue_full"];
+/// What can become of a page that a walk asks for.
+const PAGES: [&str; 7] = ["built", "no_tables", "gone", "replaced", "unreadable", "refused", "evicted"];
+
+/// Describes and registers every metric, so that a scrape shows zeros rather than nothing.
+pub(crate) fn register() {
+    describe_counter!(FILES_TOTAL, "Files whose unwind tables were looked for, by outcome.");
+    describe_counter!(
+        PAGES_TOTAL,
+        "Pages of unwind rows that walks asked for, by outcome, and evicted ones."
+    );
+    describe_gauge!(BYTES, "Kernel memory for unwind rows.");
+    describe_gauge!(ROWS, "Unwind rows.");
+    describe_gauge!(RULES, "Rules that unwind rows refer to.");
+    describe_gauge!(BUILD_SECONDS, "Time spent reading files and building pages of unwind rows.");
+    FILES.into_iter().for_each(|outcome| counter!(FILES_TOTAL, "outcome" => outcome).increment(0));
+    PAGES.into_iter().for_each(|outcome| counter!(PAGES_TOTAL, "outcome" => outcome).increment(0));
+    gauge!(BUILD_SECONDS).increment(0.0);
+}
+
+/// Counts a file.
+pub(crate) fn file(outcome: &'static str) {
+    counter!(FILES_TOTAL, "outcome" => outcome).increment(1);
+}
+
+/// Counts a page that could not be built.
+pub(crate) fn page(outcome: &'static str) {
+    counter!(PAGES_TOTAL, "outcome" => outcome).increment(1);
+}
+
+/// Counts a page, and the time that it took.
+pub(crate) fn built(time: Duration) {
+    page("built");
+    // A counter by its name; counters of the `metrics` crate have no fractions.
+    gauge!(BUILD_SECONDS).increment(time.as_secs_f64());
+}
+
+/// Shows how much there is.
+pub(crate) fn size(size: TableSize) {
+    let show = |name, value: u64| {
+        #[allow(clippy::cast_precision_loss, reason = "a gauge holds what fits")]
+        gauge!(name).set(value as f64);
+    };
+    show(BYTES, size.bytes);
+    show(ROWS, size.rows);
+    show(RULES, size.rules);
+    counter!(PAGES_TOTAL, "outcome" => "evicted").absolute(size.evicted);
+}
+
+const FILES_TOTAL: &str = "otelcol_receiver_ebpf_unwind_files_total";
+const PAGES_TOTAL: &str = "otelcol_receiver_ebpf_unwind_pages_total";
+const BYTES: &str = "otelcol_receiver_ebpf_unwind_memory_bytes";
+const ROWS: &str = "otelcol_receiver_ebpf_unwind_rows";
+const RULES: &str = "otelcol_receiver_ebpf_unwind_rules";
+const BUILD_SECONDS: &str = "otelcol_receiver_ebpf_unwind_build_seconds_total";

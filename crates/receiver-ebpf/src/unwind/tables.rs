@@ -1,0 +1,430 @@
+//! Files, pages and rows as walks find them, within a bound on their memory.
+//!
+//! A walk holds no lock: it reads a page's place in one word, then the rows there. So what is taken away from walks
+//! is used for something else only after all walks have ended that may have read of it, and memory is written before
+//! the word that leads to it.
+
+use std::collections::BTreeMap;
+
+use pdata::{BuildId, FileIdentity};
+use rustc_hash::FxHashMap;
+use unwind::{PageRows, RuleTable};
+
+use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
+use super::spans::Spans;
+use super::sys::SharedMemory;
+use crate::abi::{self, FileIdentityKey, RowFile};
+
+/// Bytes of one chunk.
+pub(crate) const CHUNK_BYTES: u64 = abi::CHUNK_ROWS as u64 * size_of::<u32>() as u64;
+/// What is there whatever is built: the rules and the directory.
+pub(crate) const FIXED_BYTES: u64 = (RULES_BYTES + PAGES_BYTES) as u64;
+/// A file in the kernel's map: element, key and value, as the kernel rounds them.
+const FILE_BYTES: u64 = 128;
+/// Pages of one file at most: 1 GiB of it.
+pub(crate) const MAX_PAGES: u64 = 16_384;
+/// Rows are placed in steps of so many, so that fewer spans are too short for anything.
+const STEP: u32 = 8;
+/// Of the memory that may be taken, the part that is freed at once: waiting for walks takes up to 50 ms.
+const FREED_AT_ONCE: u64 = 8;
+/// What a walk has used within about so many seconds stays, even if something else then finds no room.
+const FRESH: u32 = 8;
+
+/// What could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TableError {
+    /// All memory is in use by what walks have lately used.
+    #[error("all memory for unwind rows is in use")]
+    Full,
+    /// A file or page of a size that no compiler makes.
+    #[error("too large")]
+    TooLarge,
+    /// The file was taken out meanwhile.
+    #[error("no such page")]
+    Unknown,
+    /// The kernel refused.
+    #[error("the kernel refused memory for unwind rows")]
+    Kernel(#[source] KernelError),
+}
+
+/// Where the rows of a page are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    chunk: u32,
+    first: u32,
+    rows: u32,
+}
+
+impl Place {
+    /// As walks read it.
+    fn word(self) -> u64 {
+        u64::from(self.first)
+            | u64::from(self.rows) << 16
+            | u64::from(self.chunk) << 32
+            | abi::PAGE_BUILT << 48
+    }
+
+    /// So many numbers of the chunk's span are taken.
+    fn taken(rows: u32) -> u32 {
+        rows.next_multiple_of(STEP)
+    }
+}
+
+#[derive(Debug)]
+struct KnownFile {
+    first_page: u32,
+    pages: u32,
+    build_id: Option<BuildId>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    memory: SharedMemory,
+    rows: Spans,
+}
+
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TableSize {
+    pub(crate) files: u64,
+    pub(crate) pages: u64,
+    pub(crate) rows: u64,
+    pub(crate) rules: u64,
+    pub(crate) bytes: u64,
+    pub(crate) evicted: u64,
+}
+
+/// All files that walks can step in.
+#[derive(Debug)]
+pub(crate) struct Tables<K> {
+    kernel: K,
+    max_bytes: u64,
+    rules: RuleTable,
+    rules_memory: SharedMemory,
+    rules_published: usize,
+    directory: SharedMemory,
+    directory_spans: Spans,
+    /// By index; `None` where one was given back.
+    chunks: Vec<Option<Chunk>>,
+    files: FxHashMap<FileIdentity, KnownFile>,
+    /// Files that have pages, by their first one.
+    owners: BTreeMap<u32, FileIdentity>,
+    /// Pages that have rows, by number.
+    built: BTreeMap<u32, Place>,
+    rows: u64,
+    evicted: u64,
+}
+
+impl<K: Kernel> Tables<K> {
+    /// Empty tables of at most `max_bytes` in all.
+    pub(crate) fn new(
+        kernel: K,
+        rules_memory: SharedMemory,
+        directory: SharedMemory,
+        max_bytes: u64,
+    ) -> Self {
+        Self {
+            kernel,
+            max_bytes,
+            rules: RuleTable::new(),
+            rules_memory,
+            rules_published: 0,
+            directory,
+            directory_spans: Spans::new(abi::MAX_ROW_PAGES),
+            chunks: Vec::new(),
+            files: FxHashMap::default(),
+            owners: BTreeMap::new(),
+            built: BTreeMap::new(),
+            rows: 0,
+            evicted: 0,
+        }
+    }
+
+    /// How much there is.
+    pub(crate) fn size(&self) -> TableSize {
+        TableSize {
+            files: self.files.len() as u64,
+            pages: self.built.len() as u64,
+            rows: self.rows,
+            rules: self.rules.rules().len() as u64,
+            bytes: self.bytes(),
+            evicted: self.evicted,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let chunks = self.chunks.iter().flatten().count() as u64;
+        FIXED_BYTES + chunks * CHUNK_BYTES + self.files.len() as u64 * FILE_BYTES
+    }
+
+    /// The rules of all pages, to which those of a page being built are added.
+    pub(crate) fn rules(&mut self) -> &mut RuleTable {
+        &mut self.rules
+    }
+
+    /// True if walks find the file. One of another build ID is another file, and the known one is forgotten.
+    pub(crate) fn knows(&mut self, file: FileIdentity, build_id: Option<BuildId>) -> bool {
+        let Some(known) = self.files.get(&file) else { return false };
+        if let (Some(known), Some(met)) = (known.build_id, build_id)
+            && known != met
+        {
+            self.forget(&[file]);
+            return false;
+        }
+        true
+    }
+
+    /// Lets walks find a file of so many pages, none of them built.
+    pub(crate) fn add_file(
+        &mut self,
+        file: FileIdentity,
+        build_id: Option<BuildId>,
+        pages: u64,
+    ) -> Result<(), TableError> {
+        if pages > MAX_PAGES {
+            return Err(TableError::TooLarge);
+        }
+        let pages = u32::try_from(pages).map_err(|_wide| TableError::TooLarge)?;
+        if self.files.len() >= abi::MAX_ROW_FILES || self.directory_spans.left() < pages {
+            self.forget_older_half();
+        }
+        let first_page = match pages {
+            0 => 0,
+            pages => match self.directory_spans.take(pages) {
+                Some(first) => first,
+                None => {
+                    self.forget_older_half();
+                    self.directory_spans.take(pages).ok_or(TableError::Full)?
+                }
+            },
+        };
+        for number in first_page..first_page + pages {
+            self.directory.publish(word_of(number), 0);
+        }
+        let rows = RowFile { first_page, pages, used: now(), reserved: 0 };
+        if let Err(error) = self.kernel.put_file(&FileIdentityKey::of(file), rows) {
+            if pages > 0 {
+                self.directory_spans.give(first_page, pages);
+            }
+            return Err(TableError::Kernel(error));
+        }
+        if pages > 0 {
+            self.owners.insert(first_page, file);
+        }
+        self.files.insert(file, KnownFile { first_page, pages, build_id });
+        Ok(())
+    }
+
+    /// The file that a page of the directory belongs to, and which of its pages it is.
+    pub(crate) fn owner(&self, number: u32) -> Option<(FileIdentity, u64)> {
+        let (first, file) = self.owners.range(..=number).next_back()?;
+        let within = number - first;
+        (within < self.files.get(file)?.pages).then_some((*file, within.into()))
+    }
+
+    /// The numbers of a file's pages in the directory.
+    pub(crate) fn number(&self, file: FileIdentity, page: u64) -> Option<u32> {
+        let known = self.files.get(&file)?;
+        let page = u32::try_from(page).ok().filter(|page| *page < known.pages)?;
+        Some(known.first_page + page)
+    }
+
+    /// True if walks find the page's rows, or that it has none.
+    pub(crate) fn is_built(&self, number: u32) -> bool {
+        self.directory.word_64(word_of(number)) >> 48 == abi::PAGE_BUILT
+    }
+
+    /// Lets walks ask for a page again, which could not be built.
+    pub(crate) fn ask_again(&self, number: u32) {
+        if !self.is_built(number) {
+            self.directory.publish(word_of(number), 0);
+        }
+    }
+
+    /// Gives walks the rows of a page, whose rules are in [`rules`](Self::rules).
+    pub(crate) fn publish(&mut self, number: u32, page: &PageRows) -> Result<(), TableError> {
+        if self.owner(number).is_none() {
+            return Err(TableError::Unknown);
+        }
+        if self.is_built(number) {
+            return Ok(());
+        }
+        self.publish_rules();
+        if page.is_gap() {
+            self.publish_gap(number);
+            return Ok(());
+        }
+        let rows = u32::try_from(page.rows().len()).map_err(|_wide| TableError::TooLarge)?;
+        // The number of rows has 16 bits.
+        if Place::taken(rows) >= abi::CHUNK_ROWS {
+            return Err(TableError::TooLarge);
+        }
+        let place = self.take_rows(rows)?;
+        let chunk = self.chunks.get(place.chunk as usize).and_then(Option::as_ref);
+        let memory = &chunk.ok_or(TableError::Unknown)?.memory;
+        memory.write(place.first as usize, page.rows().iter().map(|row| zerocopy::transmute!(*row)));
+        self.directory.write(stamp_of(number), std::iter::once(now()));
+        self.directory.publish(word_of(number), place.word());
+        self.built.insert(number, place);
+        self.rows += u64::from(place.rows);
+        Ok(())
+    }
+
+    /// Lets walks know that no table covers any byte of a page.
+    pub(crate) fn publish_gap(&mut self, number: u32) {
+        if !self.is_built(number) {
+            self.directory.publish(word_of(number), abi::PAGE_BUILT << 48);
+        }
+    }
+
+    fn publish_rules(&mut self) {
+        const WORDS: usize = size_of::<unwind::Rule>() / size_of::<u32>();
+        let new = self.rules.rules().get(self.rules_published..).unwrap_or_default();
+        let words = new.iter().flat_map(|rule| -> [u32; WORDS] { zerocopy::transmute!(*rule) });
+        self.rules_memory.write(self.rules_published * WORDS, words);
+        self.rules_published = self.rules.rules().len();
+    }
+
+    fn take_rows(&mut self, rows: u32) -> Result<Place, TableError> {
+        if let Some(place) = self.take_free_rows(rows) {
+            return Ok(place);
+        }
+        if self.bytes() + CHUNK_BYTES <= self.max_bytes {
+            self.add_chunk()?;
+        } else {
+            self.evict(rows);
+        }
+        self.take_free_rows(rows).ok_or(TableError::Full)
+    }
+
+    fn take_free_rows(&mut self, rows: u32) -> Option<Place> {
+        let chunks = self.chunks.iter_mut().enumerate();
+        chunks.filter_map(|(index, chunk)| Some((index, chunk.as_mut()?))).find_map(|(index, chunk)| {
+            let chunk_index = u32::try_from(index).ok()?;
+            let first = chunk.rows.take(Place::taken(rows))?;
+            Some(Place { chunk: chunk_index, first, rows })
+        })
+    }
+
+    fn add_chunk(&mut self) -> Result<(), TableError> {
+        let free = self.chunks.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.chunks.len());
+        if index >= abi::MAX_CHUNKS {
+            return Err(TableError::Full);
+        }
+        let number = u32::try_from(index).map_err(|_wide| TableError::Full)?;
+        let memory = self.kernel.add_chunk(number).map_err(TableError::Kernel)?;
+        let chunk = Some(Chunk { memory, rows: Spans::new(abi::CHUNK_ROWS) });
+        match self.chunks.get_mut(index) {
+            Some(slot) => *slot = chunk,
+            None => self.chunks.push(chunk),
+        }
+        Ok(())
+    }
+
+    /// Frees the pages that no walk has used for the longest, but none that one has used lately.
+    fn evict(&mut self, rows: u32) {
+        let now = now();
+        let mut idle: Vec<(u32, u32)> =
+            self.built.keys().map(|number| (self.used(*number), *number)).collect();
+        // Stamps of another CPU may be a little ahead.
+        idle.retain(|(used, _)| now.saturating_sub(*used) > FRESH);
+        idle.sort_unstable();
+        let wanted = u64::from(rows).max(self.max_bytes / FREED_AT_ONCE / size_of::<u32>() as u64);
+        let mut freed = 0;
+        let mut numbers = Vec::new();
+        for (_, number) in idle {
+            if freed >= wanted {
+                break;
+            }
+            freed += self.built.get(&number).map_or(0, |place| u64::from(place.rows));
+            numbers.push(number);
+        }
+        self.evicted += numbers.len() as u64;
+        self.take_away(&numbers, 0);
+    }
+
+    /// Forgets files, all their pages included.
+    pub(crate) fn forget(&mut self, files: &[FileIdentity]) {
+        let mut numbers = Vec::new();
+        let mut spans = Vec::new();
+        for file in files {
+            let Some(known) = self.files.remove(file) else { continue };
+            self.kernel.remove_file(&FileIdentityKey::of(*file));
+            if known.pages > 0 {
+                self.owners.remove(&known.first_page);
+                spans.push((known.first_page, known.pages));
+                let own = known.first_page..known.first_page + known.pages;
+                numbers.extend(self.built.range(own).map(|(number, _)| *number));
+            }
+        }
+        self.evicted += numbers.len() as u64;
+        // Walks that have found the file before go on in it, and find nothing to ask for.
+        for (first, pages) in &spans {
+            for number in *first..first + pages {
+                self.directory.publish(word_of(number), abi::PAGE_ASKED << 48);
+            }
+        }
+        self.take_away(&numbers, abi::PAGE_ASKED << 48);
+        spans.into_iter().for_each(|(first, pages)| self.directory_spans.give(first, pages));
+    }
+
+    /// Takes pages away from walks, then their rows for others.
+    fn take_away(&mut self, numbers: &[u32], word: u64) {
+        for number in numbers {
+            self.directory.publish(word_of(*number), word);
+        }
+        self.kernel.wait_for_walks();
+        for number in numbers {
+            let Some(place) = self.built.remove(number) else { continue };
+            self.rows -= u64::from(place.rows);
+            if let Some(Some(chunk)) = self.chunks.get_mut(place.chunk as usize) {
+                chunk.rows.give(place.first, Place::taken(place.rows));
+            }
+        }
+        self.give_chunks_back();
+    }
+
+    /// Keeps one chunk that is not used: the next page needs it.
+    fn give_chunks_back(&mut self) {
+        let is_unused = |chunk: &Option<Chunk>| chunk.as_ref().is_some_and(|chunk| chunk.rows.is_unused());
+        let unused: Vec<usize> =
+            (0..self.chunks.len()).filter(|at| self.chunks.get(*at).is_some_and(is_unused)).collect();
+        // The first is the filler of the others' slots.
+        for index in unused.into_iter().skip(1).filter(|index| *index > 0) {
+            if let (Ok(number), Some(slot)) = (u32::try_from(index), self.chunks.get_mut(index)) {
+                self.kernel.remove_chunk(number);
+                *slot = None;
+            }
+        }
+    }
+
+    fn forget_older_half(&mut self) {
+        let used = |file: &FileIdentity| self.kernel.file_used(&FileIdentityKey::of(*file)).unwrap_or(0);
+        let mut files: Vec<(u32, FileIdentity)> = self.files.keys().map(|file| (used(file), *file)).collect();
+        files.sort_unstable_by_key(|(used, _)| *used);
+        files.truncate(files.len().div_ceil(2));
+        let files: Vec<FileIdentity> = files.into_iter().map(|(_, file)| file).collect();
+        self.forget(&files);
+    }
+
+    /// When a walk last used a page.
+    fn used(&self, number: u32) -> u32 {
+        self.directory.word_32(stamp_of(number))
+    }
+}
+
+/// Where the time is at which a walk last used a page, in the directory's words of 32 bits.
+fn stamp_of(number: u32) -> usize {
+    number as usize * (size_of::<abi::RowPage>() / size_of::<u32>()) + 2
+}
+
+/// Where the word of a page is in the directory.
+fn word_of(number: u32) -> usize {
+    number as usize * (size_of::<abi::RowPage>() / size_of::<u64>())
+}
+
+/// The time as walks stamp it.
+fn now() -> u32 {
+    u32::try_from(crate::clock::now().as_nanos() >> abi::ROW_TIME_SHIFT).unwrap_or(u32::MAX)
+}

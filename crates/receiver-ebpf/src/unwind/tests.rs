@@ -1,0 +1,334 @@
+//! The tables, with a kernel whose maps are memory of this process, and rows of this very program.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey};
+use procfs::{ProcSource, kernel_device};
+use proptest::prelude::*;
+use rustc_hash::FxHashMap;
+use rustix::fs::{MemfdFlags, memfd_create};
+use unwind::{PageRows, Rule, RuleTable, UnwindFile};
+
+use super::files::{FileError, Files, MetFile};
+use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
+use super::sys::SharedMemory;
+use super::tables::{CHUNK_BYTES, FIXED_BYTES, MAX_PAGES, TableError, Tables};
+use crate::abi::{self, FileIdentityKey, RowFile};
+
+type RuleWords = [u32; 4];
+
+fn memory(bytes: usize) -> [SharedMemory; 2] {
+    let file = File::from(memfd_create("rows", MemfdFlags::CLOEXEC).unwrap());
+    file.set_len(bytes as u64).unwrap();
+    [(); 2].map(|()| SharedMemory::map(&file, bytes).unwrap())
+}
+
+/// The maps, as walks see them.
+#[derive(Default)]
+struct Maps {
+    files: FxHashMap<FileIdentity, RowFile>,
+    chunks: FxHashMap<u32, SharedMemory>,
+}
+
+#[derive(Clone, Default)]
+struct FakeKernel(Rc<RefCell<Maps>>);
+
+fn identity_of(key: &FileIdentityKey) -> FileIdentity {
+    let FileIdentityKey { inode, mtime_ns, extra, device, generation } = *key;
+    FileIdentity { device, inode, generation, modified: mtime_ns, extra }
+}
+
+impl Kernel for FakeKernel {
+    fn add_chunk(&mut self, index: u32) -> Result<SharedMemory, KernelError> {
+        let [ours, theirs] = memory(CHUNK_BYTES.try_into().unwrap());
+        assert!(self.0.borrow_mut().chunks.insert(index, theirs).is_none(), "{index} is in use");
+        Ok(ours)
+    }
+
+    fn remove_chunk(&mut self, index: u32) {
+        self.0.borrow_mut().chunks.remove(&index).unwrap();
+    }
+
+    fn put_file(&mut self, file: &FileIdentityKey, rows: RowFile) -> Result<(), KernelError> {
+        self.0.borrow_mut().files.insert(identity_of(file), rows);
+        Ok(())
+    }
+
+    fn remove_file(&mut self, file: &FileIdentityKey) {
+        self.0.borrow_mut().files.remove(&identity_of(file)).unwrap();
+    }
+
+    fn file_used(&self, file: &FileIdentityKey) -> Option<u32> {
+        self.0.borrow().files.get(&identity_of(file)).map(|rows| rows.used)
+    }
+
+    fn wait_for_walks(&mut self) {}
+}
+
+/// Tables, and what walks see of them.
+struct World {
+    tables: Tables<FakeKernel>,
+    maps: FakeKernel,
+    rules: SharedMemory,
+    directory: SharedMemory,
+    program: Program,
+}
+
+/// The unwind tables of this program.
+struct Program {
+    bytes: Vec<u8>,
+    file: UnwindFile,
+    rules: RuleTable,
+    pages: FxHashMap<u64, PageRows>,
+}
+
+impl Program {
+    fn new() -> Self {
+        let bytes = fs::read("/proc/self/exe").unwrap();
+        Self {
+            file: UnwindFile::open(&*bytes).unwrap(),
+            bytes,
+            rules: RuleTable::new(),
+            pages: FxHashMap::default(),
+        }
+    }
+
+    /// The pages that have code.
+    fn pages(&self) -> std::ops::Range<u64> {
+        let first = self.file.code().iter().map(|segment| segment.offset).min().unwrap();
+        first.div_ceil(PageRows::SIZE)..self.file.pages()
+    }
+
+    fn rule(&mut self, offset: u64) -> RuleWords {
+        let page = offset / PageRows::SIZE;
+        let page = self
+            .pages
+            .entry(page)
+            .or_insert_with(|| self.file.page(&*self.bytes, page, &mut self.rules).unwrap());
+        let rule = page.rule_at((offset % PageRows::SIZE).try_into().unwrap());
+        zerocopy::transmute!(self.rules.rule(rule))
+    }
+}
+
+impl World {
+    fn new(max_bytes: u64) -> Self {
+        let ([rules, rules_seen], [directory, directory_seen]) = (memory(RULES_BYTES), memory(PAGES_BYTES));
+        let maps = FakeKernel::default();
+        Self {
+            tables: Tables::new(maps.clone(), rules, directory, max_bytes),
+            maps,
+            rules: rules_seen,
+            directory: directory_seen,
+            program: Program::new(),
+        }
+    }
+
+    /// A file with the contents of this program.
+    fn add(&mut self, file: FileIdentity) {
+        self.tables.add_file(file, None, self.program.file.pages()).unwrap();
+    }
+
+    fn publish(&mut self, file: FileIdentity, page: u64) -> Result<(), TableError> {
+        let number = self.tables.number(file, page).unwrap();
+        assert_eq!(self.tables.owner(number), Some((file, page)));
+        let rows = self.program.file.page(&*self.program.bytes, page, self.tables.rules()).unwrap();
+        self.tables.publish(number, &rows)
+    }
+
+    /// The rule that a walk finds for a byte of a file, as `find_rule` of `ebpf/rows.bpf.h` does; `None` if it asks
+    /// for the page.
+    fn walk(&self, file: FileIdentity, offset: u64) -> Option<RuleWords> {
+        let maps = self.maps.0.borrow();
+        let rows = maps.files.get(&file)?;
+        let page = u32::try_from(offset >> abi::ROW_PAGE_SHIFT).unwrap();
+        assert!(page < rows.pages);
+        let place = self.directory.word_64((rows.first_page + page) as usize * 2);
+        if place >> 48 != abi::PAGE_BUILT {
+            return None;
+        }
+        let (first, count, chunk) = (place & 0xffff, place >> 16 & 0xffff, place >> 32 & 0xffff);
+        let rows = (first..first + count)
+            .map(|at| maps.chunks[&u32::try_from(chunk).unwrap()].word_32(at.try_into().unwrap()));
+        let row = rows.take_while(|row| u64::from(row & 0xffff) <= offset & 0xffff).last();
+        let Some(row) = row else { return Some(zerocopy::transmute!(Rule::GAP)) };
+        Some([0, 1, 2, 3].map(|word| self.rules.word_32((row >> 16) as usize * 4 + word)))
+    }
+
+    /// As if no walk had used the page for long.
+    fn age(&self, file: FileIdentity, page: u64) {
+        let number = self.tables.number(file, page).unwrap();
+        self.directory.write(number as usize * 4 + 2, std::iter::once(0));
+    }
+}
+
+fn identity(inode: u64) -> FileIdentity {
+    FileIdentity { inode, ..FileIdentity::default() }
+}
+
+#[test]
+fn a_walk_finds_the_rule_that_the_file_has_for_each_byte_of_a_built_page() {
+    let mut world = World::new(FIXED_BYTES + 8 * CHUNK_BYTES);
+    let (file, pages) = (identity(1), world.program.pages());
+    world.add(file);
+    for page in pages.clone().take(3) {
+        assert_eq!(world.walk(file, page * PageRows::SIZE), None, "asked for");
+        world.publish(file, page).unwrap();
+        for offset in (page * PageRows::SIZE..(page + 1) * PageRows::SIZE).step_by(997) {
+            assert_eq!(world.walk(file, offset), Some(world.program.rule(offset)), "{offset:#x}");
+        }
+    }
+}
+
+#[test]
+fn what_no_walk_has_used_makes_room_and_what_one_uses_stays() {
+    let mut world = World::new(FIXED_BYTES + 1024 + CHUNK_BYTES);
+    let page = world.program.pages().start;
+    let mut files = (1..).map(identity);
+    let full = loop {
+        let file = files.next().unwrap();
+        world.add(file);
+        match world.publish(file, page) {
+            Ok(()) => continue,
+            Err(error) => break (file, error),
+        }
+    };
+    assert!(matches!(full.1, TableError::Full));
+    let size = world.tables.size();
+    assert_eq!((size.bytes > FIXED_BYTES + CHUNK_BYTES, size.evicted), (true, 0));
+    let (oldest, offset) = (identity(1), page * PageRows::SIZE + 64);
+    world.age(oldest, page);
+    world.publish(full.0, page).unwrap();
+    assert_eq!(world.tables.size().evicted, 1);
+    assert_eq!(world.walk(oldest, offset), None, "asked for again");
+    assert_eq!(world.walk(full.0, offset), Some(world.program.rule(offset)));
+    assert_eq!(world.walk(identity(2), offset), Some(world.program.rule(offset)));
+}
+
+#[test]
+fn memory_that_is_not_used_any_more_is_given_back() {
+    let mut world = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
+    let files: Vec<_> = (1..=40).map(identity).collect();
+    let pages = world.program.pages();
+    for file in &files {
+        world.add(*file);
+        for page in pages.clone().take(20) {
+            world.publish(*file, page).unwrap();
+        }
+    }
+    let before = world.maps.0.borrow().chunks.len();
+    assert!(before > 2, "{before} chunks");
+    world.tables.forget(&files);
+    assert_eq!(world.maps.0.borrow().chunks.len(), 1);
+    let size = world.tables.size();
+    assert_eq!((size.files, size.pages, size.rows, size.bytes), (0, 0, 0, FIXED_BYTES + CHUNK_BYTES));
+}
+
+#[test]
+fn a_file_of_another_build_id_is_another_file() {
+    let mut world = World::new(FIXED_BYTES + CHUNK_BYTES);
+    let [a, b] = [1, 2].map(|byte| BuildId::new(&[byte; 20]));
+    world.tables.add_file(identity(1), a, 4).unwrap();
+    assert!(world.tables.knows(identity(1), a) && world.tables.knows(identity(1), None));
+    assert!(!world.tables.knows(identity(1), b));
+    assert_eq!(world.walk(identity(1), 0), None);
+    assert!(world.maps.0.borrow().files.is_empty());
+}
+
+#[test]
+fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
+    let mut world = World::new(FIXED_BYTES + 2 * CHUNK_BYTES);
+    assert!(matches!(world.tables.add_file(identity(0), None, MAX_PAGES + 1), Err(TableError::TooLarge)));
+    for inode in 1..=9 {
+        world.tables.add_file(identity(inode), None, MAX_PAGES).unwrap();
+        if let Some(rows) = world.maps.0.borrow_mut().files.get_mut(&identity(inode)) {
+            rows.used = u32::try_from(inode).unwrap();
+        }
+    }
+    let mut known: Vec<u64> = world.maps.0.borrow().files.keys().map(|file| file.inode).collect();
+    known.sort_unstable();
+    assert_eq!(known, [5, 6, 7, 8, 9], "half of eight were forgotten for the ninth");
+    for inode in 100..100 + abi::MAX_ROW_FILES as u64 {
+        world.tables.add_file(identity(inode), None, 0).unwrap();
+    }
+    assert!(world.tables.size().files <= abi::MAX_ROW_FILES as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever is added, built, aged and forgotten: a walk finds the right rule or asks for the page, and memory
+    /// stays within its bound.
+    #[test]
+    fn a_walk_finds_the_right_rule_or_none(steps in proptest::collection::vec((0u8..4, 1u64..6, 0u64..12), 1..60)) {
+        let max_bytes = FIXED_BYTES + 2048 + CHUNK_BYTES;
+        let mut world = World::new(max_bytes);
+        let first = world.program.pages().start;
+        for (step, inode, page) in steps {
+            let (file, page) = (identity(inode), first + page);
+            match (step, world.tables.knows(file, None)) {
+                (0, true) => world.tables.forget(&[file]),
+                (1, true) => world.age(file, page),
+                (_, true) => {
+                    let _full = world.publish(file, page);
+                }
+                (_, false) => world.add(file),
+            }
+            prop_assert!(world.tables.size().bytes <= max_bytes);
+            for inode in 1..6 {
+                let offset = page * PageRows::SIZE + 4321;
+                let found = world.walk(identity(inode), offset);
+                prop_assert!(found.is_none_or(|found| found == world.program.rule(offset)));
+            }
+        }
+    }
+}
+
+/// A file, as a process that has ended met it.
+fn met(path: &Path) -> MetFile {
+    let found = fs::metadata(path).unwrap();
+    let identity = FileIdentity {
+        device: kernel_device(found.dev()),
+        inode: found.ino(),
+        modified: u64::try_from(found.mtime() * 1_000_000_000 + found.mtime_nsec()).unwrap(),
+        extra: found.len(),
+        ..FileIdentity::default()
+    };
+    let file = MappedFile { identity, size: found.len(), ..MappedFile::at(path) };
+    let process = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
+    MetFile { identity, file: Some(Arc::new(file)), process, range: (Pc(1), Pc(2)) }
+}
+
+#[test]
+fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::copy("/proc/self/exe", &path).unwrap();
+    let (met, mut rules) = (met(&path), RuleTable::new());
+    let mut files = Files::new(ProcSource::new("/proc"), None);
+    let page = files.pages(&met).unwrap() - 1;
+    files.page(&met, page, &mut rules).unwrap();
+    fs::rename(&path, path.with_extension("moved")).unwrap();
+    files.page(&met, page, &mut rules).expect("it is open");
+    files.close();
+    assert!(matches!(files.page(&met, page, &mut rules), Err(FileError::Gone)));
+    fs::rename(path.with_extension("moved"), &path).unwrap();
+    files.page(&met, page, &mut rules).unwrap();
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+    assert!(matches!(files.page(&met, page, &mut rules), Err(FileError::Replaced)), "open, and written to");
+    assert!(matches!(files.pages(&met), Err(FileError::Replaced)), "found again, and another");
+}
+
+#[test]
+fn what_is_no_elf_file_has_no_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("text");
+    fs::write(&path, "text").unwrap();
+    let mut files = Files::new(ProcSource::new("/proc"), None);
+    assert!(matches!(files.pages(&met(&path)), Err(FileError::NoTables(_))));
+}

@@ -1,0 +1,238 @@
+//! The thread that reads files and builds rows: whatever a disk takes for it, nobody else waits.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use pdata::{BuildId, FileIdentity};
+use rustc_hash::FxHashMap;
+use unwind::UnwindFile;
+
+use super::files::{FileError, Files, MetFile};
+use super::kernel::Kernel;
+use super::tables::{TableError, Tables};
+use super::vdso;
+use crate::abi;
+use crate::metrics::unwind as metrics;
+use crate::rest::{Waker, rest};
+use crate::ring::Ring;
+
+/// How long a file that could not be read is left alone, and how often it is tried.
+const RETRY: Duration = Duration::from_secs(1);
+const MAX_TRIES: u32 = 16;
+/// How long walks do without a page that could not be built.
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Failures remembered at most; then all are forgotten.
+const MAX_FAILURES: usize = 4096;
+/// The longest rest, and the rest while something waits to be tried again.
+const IDLE: Duration = Duration::from_secs(60);
+const BUSY: Duration = Duration::from_secs(1);
+
+/// What the reader of samples asks for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A file that walks do not know.
+    Read(MetFile),
+    /// A file that has been announced, and its build ID: devices and inode numbers come again.
+    Compare(FileIdentity, Option<BuildId>),
+}
+
+/// A file that could not be read.
+#[derive(Debug)]
+struct Failure {
+    tries: u32,
+    last: Instant,
+}
+
+/// All that the thread works with.
+#[derive(Debug)]
+pub(crate) struct Worker<K> {
+    pub(super) tables: Tables<K>,
+    pub(super) files: Files,
+    /// The files that the tables know, to open them again.
+    pub(super) met: FxHashMap<FileIdentity, MetFile>,
+    requests: Receiver<Request>,
+    failures: FxHashMap<FileIdentity, Failure>,
+    /// Pages to be asked for again, and when.
+    refused: Vec<(Instant, u32)>,
+}
+
+impl<K: Kernel> Worker<K> {
+    /// A worker with nothing to do yet.
+    pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
+        let (met, failures) = (FxHashMap::default(), FxHashMap::default());
+        Self { tables, files, met, requests, failures, refused: Vec::new() }
+    }
+
+    /// Builds what walks ask for until asked to stop.
+    pub(crate) fn run(mut self, asks: &mut Ring, waker: &Waker, stop: &AtomicBool) {
+        self.add_vdso();
+        while !stop.load(Ordering::Relaxed) {
+            let mut numbers = BTreeSet::new();
+            asks.drain(|record| numbers.extend(page_number(record)));
+            self.read_files();
+            // Ascending, so that what is read of one file is read in its order.
+            numbers.into_iter().for_each(|number| self.build(number));
+            self.files.close();
+            self.ask_again(Instant::now());
+            metrics::size(self.tables.size());
+            let longest = if self.refused.is_empty() { IDLE } else { BUSY };
+            rest(waker, asks, Duration::ZERO, longest);
+        }
+    }
+
+    /// The vDSO's rows are built at once: nobody can open its file later.
+    pub(super) fn add_vdso(&mut self) {
+        let identity = FileIdentity { generation: abi::VDSO_GENERATION, ..FileIdentity::default() };
+        let image = match vdso::image() {
+            Ok(Some(image)) => image,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%error, "The vDSO cannot be read: stacks that pass through it are cut short.");
+                return;
+            }
+        };
+        let Ok(mut file) = UnwindFile::open(&*image) else { return };
+        if self.tables.add_file(identity, None, file.pages()).is_err() {
+            return;
+        }
+        for page in 0..file.pages() {
+            let Some(number) = self.tables.number(identity, page) else { continue };
+            if let Ok(rows) = file.page(&*image, page, self.tables.rules()) {
+                let _published = self.tables.publish(number, &rows);
+            }
+        }
+    }
+
+    pub(super) fn read_files(&mut self) {
+        while let Ok(request) = self.requests.try_recv() {
+            match request {
+                Request::Read(met) => self.read_file(met),
+                Request::Compare(file, build_id) => {
+                    let _known = self.tables.knows(file, build_id);
+                }
+            }
+        }
+    }
+
+    fn read_file(&mut self, met: MetFile) {
+        let identity = met.identity;
+        let build_id = met.file.as_ref().and_then(|file| file.build_id);
+        if self.tables.knows(identity, build_id) {
+            // Who has it mapped now may live longer.
+            self.met.insert(identity, met);
+            return;
+        }
+        if self
+            .failures
+            .get(&identity)
+            .is_some_and(|failure| failure.tries >= MAX_TRIES || failure.last.elapsed() < RETRY)
+        {
+            return;
+        }
+        self.files.forget(identity);
+        let pages = match self.files.pages(&met) {
+            _ if met.file.is_none() => Ok(0),
+            Err(FileError::NoTables(error)) => {
+                tracing::debug!(%error, "A mapped file has no unwind tables");
+                metrics::file("no_tables");
+                Ok(0)
+            }
+            other => other,
+        };
+        let added = pages.map(|pages| self.tables.add_file(identity, build_id, pages));
+        match added {
+            Ok(Ok(())) => {
+                metrics::file("read");
+                self.failures.remove(&identity);
+                self.met.insert(identity, met);
+                self.forget_unknown();
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "There is no room for a file's unwind tables");
+                metrics::file("refused");
+                self.failed(identity);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "A mapped file's unwind tables could not be read");
+                metrics::file(error.outcome());
+                self.failed(identity);
+            }
+        }
+    }
+
+    fn failed(&mut self, identity: FileIdentity) {
+        if self.failures.len() >= MAX_FAILURES {
+            self.failures.clear();
+        }
+        let failure = self.failures.entry(identity).or_insert(Failure { tries: 0, last: Instant::now() });
+        failure.tries += 1;
+        failure.last = Instant::now();
+    }
+
+    /// What the tables have forgotten by themselves.
+    fn forget_unknown(&mut self) {
+        if self.met.len() > 2 * abi::MAX_ROW_FILES {
+            let tables = &mut self.tables;
+            self.met.retain(|identity, _| tables.knows(*identity, None));
+        }
+    }
+
+    pub(super) fn build(&mut self, number: u32) {
+        let Some((identity, page)) = self.tables.owner(number) else { return };
+        let Some(met) = self.met.get(&identity) else { return };
+        let start = Instant::now();
+        let rows = self.files.page(met, page, self.tables.rules());
+        let read = start.elapsed();
+        match rows {
+            Ok(rows) => match self.tables.publish(number, &rows) {
+                Ok(()) => metrics::built(read),
+                Err(TableError::TooLarge) => self.gap(number),
+                Err(error) => {
+                    tracing::debug!(%error, "A page of unwind rows found no room");
+                    metrics::page("refused");
+                    self.refused.push((Instant::now() + REFUSED_FOR, number));
+                }
+            },
+            Err(FileError::NoTables(_)) => self.gap(number),
+            Err(error @ (FileError::Replaced | FileError::Gone)) => {
+                // Whoever still has it mapped can be seen by the next sample that meets it, as a file that is not
+                // known.
+                metrics::page(error.outcome());
+                self.tables.forget(&[identity]);
+                self.files.forget(identity);
+                self.met.remove(&identity);
+                self.failed(identity);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "A page of unwind rows could not be built");
+                metrics::page(error.outcome());
+                self.refused.push((Instant::now() + REFUSED_FOR, number));
+            }
+        }
+    }
+
+    /// A page whose tables cannot be read is one without.
+    fn gap(&mut self, number: u32) {
+        metrics::page("no_tables");
+        self.tables.publish_gap(number);
+    }
+
+    fn ask_again(&mut self, now: Instant) {
+        let tables = &mut self.tables;
+        self.refused.retain(|(due, number)| {
+            let again = *due <= now;
+            if again {
+                tables.ask_again(*number);
+            }
+            !again
+        });
+    }
+}
+
+/// The number of a page that a walk asks for, as `ebpf/rows.bpf.h` writes it.
+fn page_number(record: &[u8]) -> Option<u32> {
+    let (number, _) = record.split_first_chunk()?;
+    u32::try_from(u64::from_ne_bytes(*number)).ok()
+}
