@@ -42,7 +42,7 @@ impl Answers {
                 exporter = %self.exporter,
                 error_message = message,
                 dropped_profiles = rejected,
-                "Partial success response"
+                "Partial success response."
             );
         }
         Delivered { rejected, message }

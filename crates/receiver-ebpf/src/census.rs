@@ -85,7 +85,7 @@ impl Censuses {
         if !std::mem::replace(&mut self.refused, true) {
             tracing::error!(
                 error,
-                "Cannot look at which processes there are: those whose end was lost stay known"
+                "Cannot look at which processes there are: those whose end was lost stay known."
             );
         }
     }

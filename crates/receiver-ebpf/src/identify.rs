@@ -50,7 +50,7 @@ impl Identifier {
                 // Another thread is changing this process's mappings.
                 Ok(_unknown) => thread::yield_now(),
                 Err(error) => {
-                    tracing::debug!(%error, "The kernel does not identify a file");
+                    tracing::debug!(%error, "The kernel does not identify a file.");
                     return None;
                 }
             }

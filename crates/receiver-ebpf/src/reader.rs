@@ -68,9 +68,9 @@ impl RingReader {
                 self.follow_cpus();
                 self.sampler.detach(&mut self.programs);
             } else {
-                self.sampler.obey(&mut self.programs, self.control.period());
+                self.sampler.apply(&mut self.programs, self.control.period());
                 self.metrics.rate(self.control.samples_per_second());
-                self.statistics.obey(self.control.program_statistics(), &self.programs);
+                self.statistics.apply(self.control.program_statistics(), &self.programs);
             }
             let batch = self.poll(last);
             let events = batch.events.len();
@@ -177,7 +177,7 @@ impl RingReader {
                 }
                 Err(error) => {
                     *refused += 1;
-                    tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side");
+                    tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side.");
                 }
             });
         }

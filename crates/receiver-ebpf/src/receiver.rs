@@ -64,10 +64,10 @@ impl Receiver {
         let mut orderer = Orderer::default();
         let (running, broken) = snapshot::events(&programs.snapshot()?);
         if let Some(error) = broken {
-            tracing::error!(%error, "The snapshot of running processes breaks off");
+            tracing::error!(%error, "The snapshot of running processes breaks off.");
             metrics::lost(LossReason::LifecycleMalformed, 1);
         }
-        tracing::info!(processes = running.len(), "Read the snapshot of running processes");
+        tracing::info!(processes = running.len(), "Read the snapshot of running processes.");
         running.into_iter().for_each(|event| orderer.push(Pending::Event(event)));
         let horizon = Horizon::new(maps.barrier);
         let sampler = Sampler::attach(&mut programs, control.period())?;

@@ -68,7 +68,7 @@ impl Sampler {
     /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the
     /// first time a whole period after, so no instant is counted by both, but for the microseconds between the two
     /// steps.
-    pub(crate) fn obey(&mut self, programs: &mut Programs, period: Duration) {
+    pub(crate) fn apply(&mut self, programs: &mut Programs, period: Duration) {
         if self.wanted == period {
             return;
         }
@@ -103,7 +103,7 @@ impl Sampler {
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "CPUs that come online are not noticed");
+                    tracing::error!(error, "CPUs that come online are not noticed.");
                 }
             }
         }
@@ -132,7 +132,7 @@ impl Sampler {
                     tracing::error!(
                         error,
                         cpu,
-                        "A CPU has no sampling timer: its samples are counted as lost"
+                        "A CPU has no sampling timer: its samples are counted as lost."
                     );
                 }
                 Err(_known) => {}
@@ -140,7 +140,7 @@ impl Sampler {
         }
         if !plan.stop.is_empty() || !started.is_empty() {
             let cpus = self.timers.len();
-            tracing::info!(stopped = ?plan.stop, ?started, cpus, "Sampling timers follow the CPUs that are online");
+            tracing::info!(stopped = ?plan.stop, ?started, cpus, "Sampling timers follow the CPUs that are online.");
         }
     }
 

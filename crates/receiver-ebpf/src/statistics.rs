@@ -19,31 +19,31 @@ pub(crate) struct Statistics {
     /// What was asked for last: a kernel that has refused is not asked again and again.
     wanted: bool,
     read: Option<Instant>,
-    told: Vec<Runs>,
+    reported: Vec<Runs>,
 }
 
 impl Statistics {
     /// Starts or stops the measurement, and reads it about every second.
-    pub(crate) fn obey(&mut self, wanted: bool, programs: &Programs) {
+    pub(crate) fn apply(&mut self, wanted: bool, programs: &Programs) {
         if std::mem::replace(&mut self.wanted, wanted) != wanted {
             self.measuring = if wanted { start() } else { None };
         }
         let due = self.read.is_none_or(|read| read.elapsed() >= READ_EVERY);
         if self.measuring.is_some() && due {
             self.read = Some(Instant::now());
-            self.tell(programs.runs());
+            self.report(programs.runs());
         }
     }
 
     /// Adds what has come since the last time. The kernel counts from when the program was loaded; our metrics outlive
     /// that.
-    fn tell(&mut self, now: Vec<Runs>) {
+    fn report(&mut self, now: Vec<Runs>) {
         for runs in &now {
-            let before = self.told.iter().find(|before| before.program == runs.program);
+            let before = self.reported.iter().find(|before| before.program == runs.program);
             let (count, time) = before.map_or((0, Duration::ZERO), |before| (before.count, before.time));
             metrics::runs(runs.program, runs.count.saturating_sub(count), runs.time.saturating_sub(time));
         }
-        self.told = now;
+        self.reported = now;
     }
 }
 

@@ -220,7 +220,7 @@ async fn partial_success_is_a_warning_in_the_collectors_words() {
     assert_eq!(
         log.lines(),
         [
-            r#"WARN Partial success response exporter=otlp_grpc error_message="two are bad" dropped_profiles=2"#
+            r#"WARN Partial success response. exporter=otlp_grpc error_message="two are bad" dropped_profiles=2"#
         ]
     );
 }

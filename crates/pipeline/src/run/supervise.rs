@@ -152,10 +152,10 @@ fn measure_programs(agent: &Agent) {
 /// Warns of what is dubious about a configuration.
 fn warn_of(config: &Config) {
     for name in &config.unset {
-        warn!(name, "Configuration references unset environment variable");
+        warn!(name, "Configuration references unset environment variable.");
     }
     for Alias { alias, name } in &config.aliases {
-        warn!(alias, name, "Alias of a component type is deprecated");
+        warn!(alias, name, "Alias of a component type is deprecated.");
     }
     for doubt in config.doubts() {
         warn!(doubt, "Configuration is sound but probably not meant.");

@@ -108,7 +108,7 @@ fn read(opened: Result<File, ProcError>, file: &MappedFile) -> Result<FileFacts,
         ProcError::Parse(_) | ProcError::Read(_) => Outcome::Unreadable,
     })?;
     let unreadable = |error: std::io::Error| {
-        tracing::debug!(path = %file.path.display(), %error, "Cannot read a mapped file");
+        tracing::debug!(path = %file.path.display(), %error, "Cannot read a mapped file.");
         Outcome::Unreadable
     };
     let facts = elf::read_facts(&mut opened).map_err(unreadable)?;
