@@ -30,6 +30,7 @@ lint:
 	scripts/module-circles.py
 	scripts/dependencies.py --self-test
 	scripts/dependencies.py
+	scripts/crate-table.py
 	cargo clippy --workspace --all-targets -- -D warnings
 
 # Cost per event of each stage, on one core.

@@ -19,11 +19,7 @@ import unittest
 from pathlib import Path
 
 # Circles that stay for now, as sets of module names as printed, with the reason.
-ALLOWED = {
-    # Both go with the rewrite of what is read of processes (the kernel announces files and images), which is under way.
-    frozenset({"processor-procinfo::files", "processor-procinfo::reader", "processor-procinfo::reader::files"}),
-    frozenset({"processor-procinfo::procfs::open", "processor-procinfo::procfs::source"}),
-}
+ALLOWED = frozenset()
 
 TOKEN = re.compile(
     r"""(?P<skip>//[^\n]*|/\*.*?\*/|\s+)"""

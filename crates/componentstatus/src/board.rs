@@ -55,7 +55,7 @@ impl Board {
     /// Every stage now: receivers, then processors, then exporters; within each, in the order they were added.
     #[must_use]
     pub fn snapshot(&self) -> Vec<StageView> {
-        self.snapshot_at(crate::now())
+        self.snapshot_at(procfs::clock::now())
     }
 
     /// As [`snapshot`](Self::snapshot), at any instant.

@@ -18,14 +18,3 @@ pub use board::Board;
 pub use readiness::{Phase, Readiness, Thresholds};
 pub use stage::{Kind, Queue, Stage, StageView};
 pub use status::{Failure, Status};
-
-use pdata::KTime;
-
-/// This instant, as the kernel stamps events (`CLOCK_MONOTONIC`).
-#[must_use]
-pub fn now() -> KTime {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    // Neither is ever negative on this clock.
-    KTime::from_nanos(seconds.unwrap_or_default() * 1_000_000_000 + nanos.unwrap_or_default())
-}

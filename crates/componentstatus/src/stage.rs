@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pdata::{KTime, Watermark};
+use procfs::clock::now;
 
-use crate::now;
 use crate::rate::Rate;
 use crate::status::{Failure, Status};
 

@@ -176,11 +176,11 @@ mod tests {
         board.enter(Phase::Running);
         assert_eq!(error(&check).await, None);
         let exporter = board.stage(Kind::Exporter, "otlp", &["profiles".to_owned()]);
-        exporter.forwarded(1, Watermark::before(componentstatus::now()));
+        exporter.forwarded(1, Watermark::before(procfs::clock::now()));
         assert_eq!(error(&check).await, None);
         // A watermark never goes back, so that of another stage.
         let slow = board.stage(Kind::Exporter, "slow", &["profiles".to_owned()]);
-        let past = componentstatus::now().as_nanos() - 31_000_000_000;
+        let past = procfs::clock::now().as_nanos() - 31_000_000_000;
         slow.forwarded(1, Watermark::before(KTime::from_nanos(past)));
         let reason = error(&check).await.unwrap();
         assert!(reason.starts_with("exporter slow is "), "{reason}");

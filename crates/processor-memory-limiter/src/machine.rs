@@ -1,13 +1,11 @@
-//! What the kernel says of memory: alone in reading `/proc` and `/sys`.
-
-mod cgroup;
-mod text;
+//! What the kernel says of memory.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cgroup::{Hierarchy, Mount};
+use procfs::cgroup::{self, Hierarchy, Mount};
+use procfs::text;
 
 /// Read of one file at most: `mountinfo` of a machine with thousands of containers.
 const MAX_BYTES: u64 = 4 << 20;

@@ -12,7 +12,8 @@ use tower::{Layer, Service};
 
 use crate::config::Config;
 use crate::metrics;
-use crate::reader::{ReadRequest, ReaderThread, Reads};
+use crate::reader::ReaderThread;
+use crate::request::{ReadRequest, Reads};
 use crate::tracker::{Repairs, Tracker};
 use procfs::ProcSource;
 

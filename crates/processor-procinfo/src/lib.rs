@@ -6,16 +6,16 @@
 //! then `tracker.rs` and `table.rs`.
 
 mod config;
-mod elf;
-mod files;
 mod images;
 mod layer;
 mod metrics;
 mod process;
 mod reader;
 mod replaced;
+mod request;
 mod table;
 mod tracker;
+mod unread_files;
 
 pub use config::{
     Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, LEAST_EXITED_AGE, MOST_EXITED_AGE,

@@ -5,50 +5,19 @@ mod files;
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Weak};
 use std::thread;
 
-use pdata::{ImageKey, KTime, MappedFile, Pc, ProcessKey, Tid};
-use procfs::{ProcError, ProcSource, Snapshot, now};
+use pdata::{ImageKey, KTime};
+use procfs::{ProcError, ProcSource, Snapshot, clock};
 
 use self::files::FileReader;
-use crate::files::Reading;
 use crate::metrics;
+use crate::request::{ReadRequest, Reads};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
 /// Answers that wait at most. As many as requests, so that an answer is never refused.
 const ANSWERS: usize = QUEUE;
-
-/// Something to be read.
-#[derive(Debug)]
-pub(crate) enum ReadRequest {
-    /// A file, at first sight.
-    File(FileRequest),
-    /// A process of which a record was lost.
-    Process(ProcessRequest),
-}
-
-/// A file to be read, as a process has it mapped.
-#[derive(Debug)]
-pub(crate) struct FileRequest {
-    /// Where its facts go; not needed any more if nobody refers to it.
-    pub(crate) file: Weak<MappedFile>,
-    pub(crate) reading: Arc<Reading>,
-    /// Through whose eyes.
-    pub(crate) process: ProcessKey,
-    /// First address of the mapping and the one after it.
-    pub(crate) range: (Pc, Pc),
-}
-
-/// A process to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProcessRequest {
-    /// The image that is not known.
-    pub(crate) image: ImageKey,
-    /// A thread that ran it.
-    pub(crate) tid: Tid,
-}
 
 /// What looking at a process gave.
 #[derive(Debug)]
@@ -57,12 +26,6 @@ pub(crate) struct ProcessAnswer {
     /// The looking was over by then.
     pub(crate) before: KTime,
     pub(crate) outcome: Result<Snapshot, ProcError>,
-}
-
-/// The thread that requests go to, or its stand-in in a test.
-pub(crate) trait Reads {
-    /// Passes a request on; false if it cannot be taken now.
-    fn ask(&mut self, request: ReadRequest) -> bool;
 }
 
 /// The reading thread's other end. The thread ends when this is dropped.
@@ -113,32 +76,12 @@ fn serve(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &SyncSender
             ReadRequest::File(request) => metrics::file_read(files.read(source, &request).as_str()),
             ReadRequest::Process(request) => {
                 let outcome = source.snapshot(request.image.process, request.tid);
-                let answered = ProcessAnswer { image: request.image, before: now(), outcome };
+                let answered = ProcessAnswer { image: request.image, before: clock::now(), outcome };
                 if answer.send(answered).is_err() {
                     return;
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-impl Reads for Vec<ReadRequest> {
-    fn ask(&mut self, request: ReadRequest) -> bool {
-        self.push(request);
-        true
-    }
-}
-
-/// Takes no request.
-#[cfg(test)]
-#[derive(Debug)]
-pub(crate) struct Refuse;
-
-#[cfg(test)]
-impl Reads for Refuse {
-    fn ask(&mut self, _request: ReadRequest) -> bool {
-        false
     }
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Sample, Watermark};
 
 use crate::config::Config;
-use crate::files::Files;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
-use crate::reader::{ProcessRequest, Reads};
 use crate::replaced::Replaced;
+use crate::request::{ProcessRequest, Reads};
 use crate::table::{Limits, Table};
+use crate::unread_files::UnreadFiles;
 
 pub(crate) use self::repair::Repairs;
 
@@ -22,7 +22,7 @@ pub(crate) use self::repair::Repairs;
 #[derive(Debug)]
 pub(crate) struct Tracker {
     table: Table<Process>,
-    files: Files,
+    files: UnreadFiles,
     replaced: Replaced,
     acked: Watermark,
     /// Watermark of the batch before.
@@ -37,7 +37,7 @@ impl Tracker {
         let limits = Limits { processes: config.max_exited_processes, age: config.max_exited_age };
         Self {
             table: Table::new(limits),
-            files: Files::default(),
+            files: UnreadFiles::default(),
             replaced: Replaced::new(limits),
             acked: Watermark::NONE,
             passed: Watermark::NONE,

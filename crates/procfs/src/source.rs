@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use pdata::{Comm, Executable, FileState, KTime, Pc, ProcessKey, Tid};
+use pdata::{Comm, Executable, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
 use crate::open::{kernel_device, open_below, open_file};
@@ -136,13 +136,6 @@ fn comm(text: &[u8]) -> Comm {
     let name = text.strip_suffix(b"\n").unwrap_or(text);
     comm.0.iter_mut().take(15).zip(name).for_each(|(to, from)| *to = *from);
     comm
-}
-
-/// The instant that events stamped from now on do not precede.
-pub fn now() -> KTime {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let nanos = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec);
-    KTime::from_nanos(u64::try_from(nanos).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use pdata::{BootTime, Census, CensusEntry, KTime, Pid, ProcessKey};
+use procfs::clock;
 use zerocopy::FromBytes;
 
 use crate::abi::CensusRecord;
-use crate::clock;
 use crate::error::StartError;
 
 /// Least time between the beginnings of two looks, however many records are lost.

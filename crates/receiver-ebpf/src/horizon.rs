@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use pdata::KTime;
-
-use crate::clock;
+use procfs::clock;
 
 /// The kernel's fast clock, which stamps records, and the one user space reads may differ by under
 /// a microsecond: 448 ns was the most seen in 24 million events.

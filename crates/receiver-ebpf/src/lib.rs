@@ -10,7 +10,6 @@
 
 mod abi;
 mod census;
-mod clock;
 mod config;
 mod control;
 mod counters;

@@ -45,7 +45,7 @@ const CAP_BPF: u32 = 39;
 /// The first of [`StartError`] that applies, which names the remedy.
 pub fn check() -> Result<(), StartError> {
     // First, since much that follows reads it, and some of that panics without.
-    let Ok(status) = fs::read_to_string(PROC) else { return Err(StartError::NoProc) };
+    let Ok(status) = fs::read(PROC) else { return Err(StartError::NoProc) };
     let Ok(btf) = fs::read(BTF) else { return Err(StartError::NoBtf) };
     if !knows_mappings_tree(&btf) {
         let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
@@ -55,7 +55,7 @@ pub fn check() -> Result<(), StartError> {
     if fs::read_to_string(LOCKDOWN).is_ok_and(|text| chosen(&text).as_deref() == Some("confidentiality")) {
         return Err(StartError::Lockdown);
     }
-    if let Some(missing) = effective_capabilities(&status).and_then(missing_capabilities) {
+    if let Some(missing) = procfs::text::effective_capabilities(&status).and_then(missing_capabilities) {
         return Err(StartError::Privileges { missing });
     }
     // Unreadable means an unusual /proc, not a namespace: then the kernel decides.
@@ -86,12 +86,6 @@ fn chosen(text: &str) -> Option<String> {
     Some(word.to_owned())
 }
 
-/// The bits of `CapEff` in proc_pid_status(5).
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
-}
-
 fn missing_capabilities(effective: u64) -> Option<String> {
     let has = |capability: u32| effective & (1 << capability) != 0;
     if has(CAP_SYS_ADMIN) {
@@ -111,14 +105,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_read_from_status_and_the_missing_ones_named() {
-        let status = "Name:\tx\nCapEff:\t000000c000000000\n";
-        assert_eq!(effective_capabilities(status), Some(0xc0_0000_0000));
+    fn missing_capabilities_are_named() {
         assert_eq!(missing_capabilities(0xc0_0000_0000), None);
         assert_eq!(missing_capabilities(1 << CAP_SYS_ADMIN), None);
         assert_eq!(missing_capabilities(1 << CAP_BPF).as_deref(), Some("CAP_PERFMON"));
         assert_eq!(missing_capabilities(0).as_deref(), Some("CAP_BPF and CAP_PERFMON"));
-        assert_eq!(effective_capabilities("garbage"), None);
     }
 
     #[test]
@@ -146,13 +137,6 @@ mod tests {
             let _any = chosen(&text);
             let found = chosen(&format!("none [{word}] all"));
             prop_assert_eq!(found.as_deref(), Some(&*word));
-        }
-
-        /// Any text is read as capabilities or refused.
-        #[test]
-        fn any_status_is_read_or_refused(text in "(CapEff:)?.{0,20}\n?(CapEff:\t[0-9a-fx+-]{0,18})?", bits: u64) {
-            let _any = effective_capabilities(&text);
-            prop_assert_eq!(effective_capabilities(&format!("Name:\tx\nCapEff:\t{bits:016x}\n")), Some(bits));
         }
     }
 }

@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use procfs::clock;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::abi;
 use crate::census::Censuses;
-use crate::clock;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};

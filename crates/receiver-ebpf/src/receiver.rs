@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use pdata::{Batch, LossReason, Watermark};
+use procfs::clock;
 use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
 use crate::census::Censuses;
-use crate::clock;
 use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aya::programs::perf_event::PerfEventLinkId;
 use pdata::KTime;
+use procfs::clock;
 
-use crate::clock;
 use crate::cpus;
 use crate::error::StartError;
 use crate::loader::Programs;

@@ -7,8 +7,7 @@ use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
 use procfs::{ProcError, ProcSource, is_file, open_file};
 use rustc_hash::FxHashMap;
 
-use super::FileRequest;
-use crate::elf;
+use crate::request::FileRequest;
 
 /// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;
@@ -111,7 +110,7 @@ fn read(opened: Result<File, ProcError>, file: &MappedFile) -> Result<FileFacts,
         tracing::debug!(path = %file.path.display(), %error, "Cannot read a mapped file.");
         Outcome::Unreadable
     };
-    let facts = elf::read_facts(&mut opened).map_err(unreadable)?;
+    let facts = procfs::read_facts(&mut opened).map_err(unreadable)?;
     // Asked last: if it is the file now, what was read is what it has had since it was met.
     if !is_file(&opened, file).map_err(unreadable)? {
         return Err(Outcome::Replaced);

@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 
-use pdata::{BootTime, BuildId, FileFacts, FileIdentity, Pid};
+use pdata::{BootTime, BuildId, FileFacts, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Tid};
 use procfs::kernel_device;
 
 use super::files::{FileReader, Outcome};
 use super::*;
-use crate::elf;
+use crate::request::{FileRequest, ProcessRequest};
 
 /// Which process this is. Its start only the kernel knows: the 22nd field of its stat.
 fn own_key() -> ProcessKey {
@@ -54,7 +54,7 @@ fn library() -> (PathBuf, FileFacts) {
         let line = maps.lines().find(|line| line.contains("/libc.so") || line.contains("/libc-")).unwrap();
         line.split_whitespace().last().unwrap().into()
     });
-    let facts = elf::read_facts(&mut fs::File::open(path).unwrap()).unwrap();
+    let facts = procfs::read_facts(&mut fs::File::open(path).unwrap()).unwrap();
     (path.clone(), facts)
 }
 

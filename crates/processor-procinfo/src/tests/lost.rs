@@ -13,7 +13,8 @@ use pdata::{
 use super::world::executable;
 use crate::config::Config;
 use crate::metrics::{Misses, Tally};
-use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest};
+use crate::reader::ProcessAnswer;
+use crate::request::{ProcessRequest, ReadRequest};
 use crate::tracker::{Repairs, Tracker};
 use procfs::{ProcError, Snapshot};
 

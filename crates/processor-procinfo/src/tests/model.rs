@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::world::{Delivered, Op, Truth, World, op};
 use crate::config::Config;
-use crate::reader::ReadRequest;
+use crate::request::ReadRequest;
 use crate::tracker::Tracker;
 
 /// What happens between two batches, and how its events are delivered.

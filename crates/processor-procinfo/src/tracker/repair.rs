@@ -7,7 +7,8 @@ use pdata::{ImageKey, ImageKind, KTime, Watermark};
 use super::Tracker;
 use super::lifecycle::user;
 use crate::metrics;
-use crate::reader::{ProcessAnswer, ProcessRequest, ReadRequest, Reads};
+use crate::reader::ProcessAnswer;
+use crate::request::{ProcessRequest, ReadRequest, Reads};
 use procfs::{ProcError, Snapshot};
 
 /// Answers of the reading thread, until the events have caught up with them.

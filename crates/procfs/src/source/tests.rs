@@ -138,13 +138,13 @@ fn what_is_no_regular_file_is_not_opened() {
 #[test]
 fn this_process_is_seen_as_it_is() {
     let key = own_key();
-    let before = now();
+    let before = crate::clock::now();
     let snapshot = ProcSource::new("/proc").snapshot(key, Tid(key.pid.0)).unwrap();
     let executable = snapshot.executable.unwrap();
     let own = std::env::current_exe().unwrap();
     assert_eq!((&*executable.path, executable.own_path), (&*own, None));
     assert_eq!(executable.inode, fs::metadata(&own).unwrap().ino());
-    assert!(before <= now());
+    assert!(before <= crate::clock::now());
 }
 
 /// Which process this is. Its start only the kernel knows: the 22nd field of its stat.

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use procfs::text::effective_capabilities;
 use rustix::process::{Resource, getrlimit};
 
-use super::{FIRST_PID_NAMESPACE, chosen, effective_capabilities, knows_mappings_tree};
+use super::{FIRST_PID_NAMESPACE, chosen, knows_mappings_tree};
 use crate::cpus;
 
 /// Facts that decide what works. `None` is what could not be read.
@@ -43,7 +44,10 @@ impl Facts {
             mappings_tree: fs::read(super::BTF).ok().map(|btf| knows_mappings_tree(&btf)),
             release: text("/proc/sys/kernel/osrelease").trim().to_owned(),
             btf: Path::new(super::BTF).exists(),
-            capabilities: effective_capabilities(&text("/proc/self/status")).unwrap_or_default(),
+            capabilities: fs::read(super::PROC)
+                .ok()
+                .and_then(|status| effective_capabilities(&status))
+                .unwrap_or_default(),
             host_pids: namespace.map(|namespace| namespace == Path::new(FIRST_PID_NAMESPACE)),
             lockdown: chosen(&text(super::LOCKDOWN)),
             paranoid: setting("kernel/perf_event_paranoid"),

@@ -426,5 +426,5 @@ fn word_of(number: u32) -> usize {
 
 /// The time as walks stamp it.
 fn now() -> u32 {
-    u32::try_from(crate::clock::now().as_nanos() >> abi::ROW_TIME_SHIFT).unwrap_or(u32::MAX)
+    u32::try_from(procfs::clock::now().as_nanos() >> abi::ROW_TIME_SHIFT).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The only reader of clocks.
+//! Readings of the kernel's clocks.
 
 use pdata::{BootTime, ClockOffset, KTime, UnixNanos};
 use rustix::time::{ClockId, clock_gettime};
@@ -7,13 +7,15 @@ use rustix::time::{ClockId, clock_gettime};
 /// attempts the one that took least time is kept.
 const ATTEMPTS: usize = 5;
 
-/// Now, on the clock of kernel events.
-pub(crate) fn now() -> KTime {
+/// Now, as the kernel stamps events (`CLOCK_MONOTONIC`). Events that are stamped from now on are not before it.
+#[must_use]
+pub fn now() -> KTime {
     KTime::from_nanos(read(ClockId::Monotonic))
 }
 
-/// How far the wall clock is ahead now. Measured anew for each batch, it follows any clock step.
-pub(crate) fn offset() -> ClockOffset {
+/// Returns how far the wall clock is ahead now. Measured anew for each batch, it follows any clock step.
+#[must_use]
+pub fn offset() -> ClockOffset {
     let mut best = (u64::MAX, ClockOffset::default());
     for _ in 0..ATTEMPTS {
         let before = read(ClockId::Monotonic);

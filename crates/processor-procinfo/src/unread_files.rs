@@ -1,22 +1,18 @@
 //! Which mapped files are still to be read.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 
 use pdata::{Backing, Code, MappedFile, Mapping, ProcessKey, Sample};
 use rustc_hash::FxHashMap;
 
-use crate::reader::{FileRequest, ReadRequest, Reads};
+use crate::request::{FileRequest, ReadRequest, Reading, Reads};
 
-/// How often a file is tried to be read at most: a lost race is tried again at a later sight, when
-/// another process has the file mapped.
-const MAX_TRIES: u8 = 16;
 /// Fewest entries at which to look for files that nobody refers to any more.
 const LEAST_SWEEP: usize = 256;
 
-/// Files that samples refer to and that have not been read.
+/// UnreadFiles that samples refer to and that have not been read.
 #[derive(Debug, Default)]
-pub(crate) struct Files {
+pub(crate) struct UnreadFiles {
     /// By their place in memory, which the `Weak` keeps from being used again.
     unread: FxHashMap<usize, Unread>,
     sweep_at: usize,
@@ -34,32 +30,7 @@ impl Unread {
     }
 }
 
-/// How far the reading of one file has come; shared by who asks and who reads.
-#[derive(Debug, Default)]
-pub(crate) struct Reading {
-    pending: AtomicBool,
-    tries: AtomicU8,
-}
-
-impl Reading {
-    /// True if the caller is to ask for the file.
-    fn begin(&self) -> bool {
-        self.tries.load(Ordering::Relaxed) < MAX_TRIES && !self.pending.swap(true, Ordering::Relaxed)
-    }
-
-    /// The request could not be passed on.
-    fn withdraw(&self) {
-        self.pending.store(false, Ordering::Relaxed);
-    }
-
-    /// The file has been tried; unless that gave its facts, it may be tried again.
-    pub(crate) fn finish(&self) {
-        self.tries.fetch_add(1, Ordering::Relaxed);
-        self.pending.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Files {
+impl UnreadFiles {
     /// Asks for the files of a sample that have not been read. Returns how many user frames have no mapping.
     pub(crate) fn read_unread(&mut self, sample: &Sample, reads: &mut impl Reads) -> u64 {
         let (mut unmapped, mut last) = (0, None);
@@ -128,6 +99,7 @@ mod tests {
     use pdata::{FileOffset, Frame, Pc, Stack};
 
     use super::*;
+    use crate::request::MAX_TRIES;
 
     fn sample(file: &Arc<MappedFile>) -> Sample {
         let backing = Backing::File(Arc::clone(file));
@@ -143,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_file_is_asked_for_once_and_frames_without_a_mapping_are_counted() {
-        let (mut files, mut asked, file) = (Files::default(), Vec::new(), file("/bin/a"));
+        let (mut files, mut asked, file) = (UnreadFiles::default(), Vec::new(), file("/bin/a"));
         assert_eq!(files.read_unread(&sample(&file), &mut asked), 1);
         files.read_unread(&sample(&file), &mut asked);
         let [ReadRequest::File(request)] = &asked[..] else { panic!("{asked:?}") };
@@ -152,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_request_refused_or_without_success_is_made_again_a_bounded_number_of_times() {
-        let (mut files, file) = (Files::default(), file("/bin/a"));
-        files.read_unread(&sample(&file), &mut crate::reader::Refuse);
+        let (mut files, file) = (UnreadFiles::default(), file("/bin/a"));
+        files.read_unread(&sample(&file), &mut crate::request::Refuse);
         let mut requests = 0;
         for _ in 0..2 * MAX_TRIES {
             let mut asked = Vec::new();
@@ -169,7 +141,7 @@ mod tests {
 
     #[test]
     fn entries_go_away_with_their_files() {
-        let mut files = Files::default();
+        let mut files = UnreadFiles::default();
         for round in 0..20 * LEAST_SWEEP {
             files.read_unread(&sample(&file(&format!("/tmp/{round}"))), &mut Vec::new());
         }

@@ -26,7 +26,7 @@ const MAX_GO_BUILD_ID: usize = 256;
 ///
 /// # Errors
 /// Whatever reading says, such as a file cut short meanwhile.
-pub(crate) fn read_facts(file: &mut (impl Read + Seek)) -> io::Result<FileFacts> {
+pub fn read_facts(file: &mut (impl Read + Seek)) -> io::Result<FileFacts> {
     let facts = FileFacts { htlhash: htlhash(file)?, ..FileFacts::default() };
     let cache = ReadCache::new(file);
     let left = Cell::new(MAX_READ);

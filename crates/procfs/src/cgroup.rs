@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A hierarchy of control groups that can limit memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hierarchy {
+pub enum Hierarchy {
     /// Version 2.
     Unified,
     /// Version 1, the one of the memory controller.
@@ -15,7 +15,8 @@ pub(super) enum Hierarchy {
 
 /// The group of the process in each hierarchy, its path from the hierarchy's root. Source: cgroups(7),
 /// `hierarchy-ID:controller-list:cgroup-path`.
-pub(super) fn memberships(cgroup: &[u8]) -> Vec<(Hierarchy, PathBuf)> {
+#[must_use]
+pub fn memberships(cgroup: &[u8]) -> Vec<(Hierarchy, PathBuf)> {
     cgroup.split(|&byte| byte == b'\n').filter_map(membership).collect()
 }
 
@@ -32,7 +33,7 @@ fn membership(line: &[u8]) -> Option<(Hierarchy, PathBuf)> {
 
 /// A place where a hierarchy can be seen, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub struct Mount {
     /// The hierarchy that is mounted.
     pub hierarchy: Hierarchy,
     /// The group that is mounted, from the hierarchy's root.
@@ -43,7 +44,8 @@ pub(super) struct Mount {
 
 impl Mount {
     /// Every such mount. Source: proc_pid_mountinfo(5).
-    pub(super) fn parse_all(mountinfo: &[u8]) -> Vec<Self> {
+    #[must_use]
+    pub fn parse_all(mountinfo: &[u8]) -> Vec<Self> {
         mountinfo.split(|&byte| byte == b'\n').filter_map(Self::parse).collect()
     }
 
@@ -67,7 +69,8 @@ impl Mount {
     ///
     /// A group that is not below what is mounted (the namespace it was made in is another) cannot be seen: then only
     /// the mount itself is returned, which is as near as there is.
-    pub(super) fn directories(&self, group: &Path) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn directories(&self, group: &Path) -> Vec<PathBuf> {
         let below = group.strip_prefix(&self.root).unwrap_or(Path::new(""));
         let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
         let below = if plain { below } else { Path::new("") };

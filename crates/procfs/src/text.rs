@@ -1,0 +1,89 @@
+//! The small files: any bytes are parsed or refused.
+
+/// `RssAnon` of proc_pid_status(5), bytes.
+#[must_use]
+pub fn rss_anon(status: &[u8]) -> Option<u64> {
+    bytes_of("RssAnon:", status)
+}
+
+/// `MemTotal` of proc_meminfo(5), bytes.
+#[must_use]
+pub fn mem_total(meminfo: &[u8]) -> Option<u64> {
+    bytes_of("MemTotal:", meminfo)
+}
+
+/// The rest of the line that begins with a key. Other lines may hold any bytes: the process's name, for one.
+fn value_of<'a>(key: &str, file: &'a [u8]) -> Option<&'a str> {
+    let line = file.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    std::str::from_utf8(line).ok()
+}
+
+/// `KEY  NUMBER kB`, in bytes.
+fn bytes_of(key: &str, file: &[u8]) -> Option<u64> {
+    let kibibytes: u64 = value_of(key, file)?.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// The bits of `CapEff` of proc_pid_status(5): the effective capabilities.
+#[must_use]
+pub fn effective_capabilities(status: &[u8]) -> Option<u64> {
+    u64::from_str_radix(value_of("CapEff:", status)?.trim(), 16).ok()
+}
+
+/// Memory of a process, in pages, of proc_pid_statm(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// The resident set.
+    pub resident: u32,
+    /// Data and stacks, resident or not.
+    pub data: u32,
+}
+
+/// Reads `/proc/PID/statm`.
+#[must_use]
+pub fn pages(statm: &[u8]) -> Option<Pages> {
+    let mut fields = std::str::from_utf8(statm).ok()?.split_ascii_whitespace();
+    // The second and the sixth.
+    Some(Pages { resident: fields.nth(1)?.parse().ok()?, data: fields.nth(3)?.parse().ok()? })
+}
+
+/// A group's limit, bytes; `None` for `max`, and for what is no limit. Source:
+/// `Documentation/admin-guide/cgroup-v2.rst` (memory.max) and `cgroup-v1/memory.rst` (memory.limit_in_bytes).
+#[must_use]
+pub fn limit(file: &[u8]) -> Option<u64> {
+    std::str::from_utf8(file).ok()?.trim_ascii_end().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_file_is_read_as_the_kernel_writes_it() {
+        let status = b"Name:\t\xff\nVmRSS:\t 900 kB\nRssAnon:\t     567 kB\nRssFile:\t 333 kB\n";
+        assert_eq!(rss_anon(status), Some(567 * 1024));
+        assert_eq!(mem_total(b"MemTotal:        8123456 kB\nMemFree: 12 kB\n"), Some(8_123_456 * 1024));
+        assert_eq!(effective_capabilities(b"Name:\t\xff\nCapEff:\t000000c000000000\n"), Some(0xc0_0000_0000));
+        assert_eq!(effective_capabilities(b"garbage"), None);
+        assert_eq!(pages(b"100 7 3 1 0 9 0\n"), Some(Pages { resident: 7, data: 9 }));
+        assert_eq!(pages(b"100 7 3"), None);
+        assert_eq!(limit(b"1048576\n"), Some(1_048_576));
+        assert_eq!(limit(b"max\n"), None);
+        assert_eq!(mem_total(b"MemTotal: 18446744073709551615 kB\n"), None);
+    }
+
+    proptest! {
+        /// Any bytes are parsed or refused: no panic.
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100), number: u64) {
+            let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes), effective_capabilities(&bytes), pages(&bytes));
+            prop_assert_eq!(limit(number.to_string().as_bytes()), Some(number));
+            let status = format!("RssAnon: {} kB", number >> 10);
+            let capabilities = format!("CapEff:\t{number:016x}\n");
+            prop_assert_eq!(effective_capabilities(capabilities.as_bytes()), Some(number));
+            prop_assert_eq!(rss_anon(status.as_bytes()), Some(number >> 10 << 10));
+        }
+    }
+}
