@@ -4,7 +4,7 @@ CONFIG ?= config/agent.yaml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: run build test lint bench storm fuzz kernels
+.PHONY: run build test lint bench storm hostile fuzz kernels
 
 # Builds the agent and shows which executables use this machine's CPUs. Ctrl-C ends it.
 run: build
@@ -42,6 +42,11 @@ bench:
 storm:
 	@scripts/setup.sh build
 	tests/workloads/storm.sh
+
+# The agent while an unprivileged user does the worst, for nine minutes. Needs root.
+hostile:
+	@scripts/setup.sh build
+	tests/workloads/storm.sh hostile
 
 # The release binary on other kernels, in QEMU: a row of docs/compatibility.md's table for each. Two minutes a kernel on an idle machine.
 kernels:

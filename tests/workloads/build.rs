@@ -1,23 +1,41 @@
-//! Compiles the payload and the launcher: small static C programs, so that starting a process costs little.
+//! Compiles the programs in C: small and static, so that starting a process costs little.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, process};
 
+/// Static, so that little runs before main; frame pointers, so that its stacks can be walked.
+const FLAGS: [&str; 6] =
+    ["-O2", "-static", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Wl,--build-id=sha1"];
+/// Without a C library, and with a build ID that `hostile/common.c` finds and replaces.
+const TINY_FLAGS: [&str; 8] = [
+    "-O2",
+    "-static",
+    "-nostdlib",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-no-pie",
+    "-Wall",
+    "-Wl,--build-id=0x7e571d000102030405060708090a0b0c0d0e0f10",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=c");
     println!("cargo::rerun-if-env-changed=CC");
-    compile("burn", &["burn.c", "work.c"]);
-    compile("launch", &["launch.c", "plan.c", "entry.c", "work.c"]);
+    compile("burn", &["burn.c", "work.c"], &FLAGS);
+    compile("launch", &["launch.c", "plan.c", "entry.c", "work.c"], &FLAGS);
+    let hostile =
+        ["main.c", "common.c", "files.c", "processes.c", "fuse.c"].map(|name| format!("hostile/{name}"));
+    compile("hostile", &hostile, &FLAGS);
+    compile("tiny", &["hostile/tiny.c"], &TINY_FLAGS);
 }
 
 /// Compiles `c/SOURCES` to `$OUT_DIR/PROGRAM`.
-fn compile(program: &str, sources: &[&str]) {
+fn compile(program: &str, sources: &[impl AsRef<Path>], flags: &[&str]) {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let out = env::var("OUT_DIR").unwrap_or_default();
     let status = Command::new(&compiler)
-        // Static, so that little runs before main; frame pointers, so that its stacks can be walked.
-        .args(["-O2", "-static", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Wl,--build-id=sha1"])
+        .args(flags)
         .args(sources.iter().map(|source| Path::new("c").join(source)))
         .arg("-o")
         .arg(Path::new(&out).join(program))

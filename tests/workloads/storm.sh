@@ -7,6 +7,8 @@
 #   storm.sh isolation  how late one exporter is while another is stalled for a minute
 #   storm.sh slowdown   a closed loop with and without the agent, and with perf
 #   storm.sh crowd      among 500 and among 10,000 live processes
+#   storm.sh hostile    while an unprivileged user does the worst: each tool for 15 s, and all at once for 5 minutes;
+#                       `hostile short` is all at once for 8 s
 set -eu
 cd "$(dirname "$0")/../.."
 cargo build --quiet --release --package pipeline --package workloads
@@ -28,8 +30,14 @@ full)
 slowdown) run slowdown ;;
 crowd) run crowd --bpf-stats ;;
 isolation) run isolation ;;
+hostile)
+    case ${2-full} in
+    short) run hostile --each 0 --together 8 --programs 1000 --rate 10 ;;
+    *) run hostile ;;
+    esac
+    ;;
 *)
-    echo "usage: $0 [short|full|isolation|slowdown|crowd]" >&2
+    echo "usage: $0 [short|full|isolation|slowdown|crowd|hostile [short]]" >&2
     exit 2
     ;;
 esac

@@ -3,7 +3,8 @@
 //! [`plan`] says which processes a storm has; it depends on nothing but its seed. [`tree`] makes their executables.
 //! [`storm`] runs the plan (two small C programs do the work, see `c/`) and returns the [`truth`]. [`profiles`] reads
 //! what the profiler wrote, [`timeline`] says what it should have written for an instant of a process, and
-//! [`score`] and [`gates`] compare the two. [`agent`] starts the profiler itself.
+//! [`score`] and [`gates`] compare the two. [`agent`] starts the profiler itself. [`toolbox`] is what a hostile user
+//! does meanwhile, and [`siege`] what must hold all the same.
 
 use std::process::ExitCode;
 
@@ -21,10 +22,12 @@ pub mod profiles;
 pub mod random;
 mod record;
 pub mod score;
+pub mod siege;
 pub mod silent;
 pub mod storm;
 pub mod table;
 pub mod timeline;
+pub mod toolbox;
 pub mod tree;
 pub mod truth;
 

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Parser, Subcommand};
 
 mod crowd;
+mod hostile;
 mod isolation;
 mod slowdown;
 mod table;
@@ -32,6 +33,8 @@ enum Command {
     Isolation(isolation::Arguments),
     /// What the agent costs among few and among many live processes.
     Crowd(crowd::Arguments),
+    /// The agent while an unprivileged user does the worst: exit code 1 if a gate fails.
+    Hostile(hostile::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +52,6 @@ fn run() -> anyhow::Result<bool> {
         Command::Slowdown(slowdown) => slowdown::run(&slowdown, &arguments.agent, &stop),
         Command::Isolation(isolation) => isolation::run(&isolation, &arguments.agent, &stop),
         Command::Crowd(crowd) => crowd::run(&crowd, &arguments.agent, &stop),
+        Command::Hostile(hostile) => hostile::run(&hostile, &arguments.agent, &stop),
     }
 }
