@@ -8,6 +8,7 @@ pub mod agent;
 pub mod collector;
 pub mod daemon;
 pub mod due;
+pub mod fuse;
 pub mod http;
 mod lines;
 pub mod metrics;

@@ -18,6 +18,7 @@ mod queue;
 mod reading;
 mod reload;
 mod shutdown;
+mod stuck;
 mod systemd;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

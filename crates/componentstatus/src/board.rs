@@ -79,6 +79,17 @@ impl Board {
         stalled(&self.snapshot(), after)
     }
 
+    /// What goes wrong now, by stage, in words.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        let stages = self.snapshot().into_iter();
+        let failing = stages.filter_map(|stage| {
+            let failure = stage.last_failure.filter(|failure| failure.persists)?;
+            Some(format!("{} {}: {}", stage.kind, stage.id, failure.error))
+        });
+        failing.collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No panic happens while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,7 +173,9 @@ mod tests {
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind"));
         exporter.status().failed(&"no route");
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind: no route"));
+        assert_eq!(board.failing(), ["exporter otlp: no route"]);
         exporter.status().succeeded();
+        assert_eq!(board.failing(), [""; 0]);
         assert_eq!(reason(&board, second(161)).as_deref(), Some("exporter otlp is 61s behind"));
         exporter.forwarded_at(0, Watermark::END, second(161));
         assert_eq!(reason(&board, second(161)), None, "what has ended is not behind");

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 /// Go's zero time, which the Collector answers with before it is up.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// The Collector's JSON object, and why the agent is not healthy.
+/// The Collector's JSON object, why the agent is not healthy, and what goes wrong in it, healthy or not.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Body<'a> {
@@ -19,16 +19,22 @@ pub(crate) struct Body<'a> {
     uptime: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    degraded: &'a [String],
 }
 
 impl<'a> Body<'a> {
     /// `since` is the time since the Unix epoch when the agent first was healthy, and for how long that has been.
-    pub(crate) fn new(error: Option<&'a str>, since: Option<(Duration, Duration)>) -> Self {
+    pub(crate) fn new(
+        error: Option<&'a str>,
+        degraded: &'a [String],
+        since: Option<(Duration, Duration)>,
+    ) -> Self {
         let (up_since, uptime) = since.map_or((NEVER.to_owned(), String::new()), |(at, ago)| {
             (rfc3339(at), GoDuration(ago).to_string())
         });
         let status = if error.is_none() { "Server available" } else { "Server not available" };
-        Self { status, up_since, uptime, error }
+        Self { status, up_since, uptime, error, degraded }
     }
 }
 
@@ -53,12 +59,16 @@ mod tests {
     fn the_body_is_the_collectors() {
         let since = (Duration::new(1_700_000_000, 123_000_000), Duration::from_millis(61_500));
         assert_eq!(
-            json(&Body::new(None, Some(since))),
+            json(&Body::new(None, &[], Some(since))),
             r#"{"status":"Server available","upSince":"2023-11-14T22:13:20.123Z","uptime":"1m1.5s"}"#
         );
         assert_eq!(
-            json(&Body::new(Some("the \"agent\" is stopping"), None)),
-            r#"{"status":"Server not available","upSince":"0001-01-01T00:00:00Z","uptime":"","error":"the \"agent\" is stopping"}"#
+            json(&Body::new(
+                Some("the \"agent\" is stopping"),
+                &["exporter otlp: no route".to_owned()],
+                None
+            )),
+            r#"{"status":"Server not available","upSince":"0001-01-01T00:00:00Z","uptime":"","error":"the \"agent\" is stopping","degraded":["exporter otlp: no route"]}"#
         );
     }
 

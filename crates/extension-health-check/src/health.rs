@@ -108,7 +108,7 @@ async fn answer(State(health): State<Arc<Health>>, uri: Uri) -> Response {
         return (status, body.clone()).into_response();
     }
     let since = since.map(|(at, then)| (at, then.elapsed()));
-    match serde_json::to_string(&Body::new(reason.as_deref(), since)) {
+    match serde_json::to_string(&Body::new(reason.as_deref(), &health.board.failing(), since)) {
         Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         // Text and numbers are never refused.
         Err(_refused) => status.into_response(),

@@ -44,11 +44,16 @@ pub(crate) fn head(
     for (id, processor) in pipeline.processors.iter().rev() {
         let name = id.to_string();
         let shown = host.board.stage(Kind::Processor, &name, &[pipeline.id.to_string()]);
+        let status = Arc::clone(shown.status());
         let watch = Stopwatch::new(processor_duration(&name));
         let passed_on =
             between.counts(processor_items(OUTGOING, &name)).shows(shown).pauses(&watch).layer(next);
-        let settings =
-            ProcessorSettings { id: id.clone(), pipeline: pipeline.id.clone(), host: Arc::clone(host) };
+        let settings = ProcessorSettings {
+            id: id.clone(),
+            pipeline: pipeline.id.clone(),
+            status,
+            host: Arc::clone(host),
+        };
         let failed = |source| AgentError::Start { class: "processors", id: id.clone(), source };
         next = processor.start(&settings, stage(passed_on)).map_err(failed)?;
         between = InstrumentLayer::new().counts(processor_items(INCOMING, &name)).runs(&watch);

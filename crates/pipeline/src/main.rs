@@ -23,6 +23,9 @@ const WORKERS: usize = 2;
 const EXIT_WITHIN: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    if foreignfile::serve_if_asked() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if !error.use_stderr() => error.exit(),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
+use componentstatus::Status;
 use pdata::{Batch, KTime, Watermark};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::config::Config;
 use crate::metrics;
-use crate::reader::ReaderThread;
+use crate::reader::ReaderThreads;
 use crate::request::{ReadRequest, Reads};
 use crate::tracker::{Repairs, Tracker};
 use procfs::ProcSource;
@@ -21,13 +22,20 @@ use procfs::ProcSource;
 #[derive(Clone, Debug)]
 pub struct ProcInfoLayer {
     config: Config,
+    status: Arc<Status>,
 }
 
 impl ProcInfoLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone() }
+        Self { config: config.clone(), status: Arc::default() }
+    }
+
+    /// Shows there what files cannot be read.
+    #[must_use]
+    pub fn shows(self, status: Arc<Status>) -> Self {
+        Self { status, ..self }
     }
 }
 
@@ -35,7 +43,7 @@ impl<S> Layer<S> for ProcInfoLayer {
     type Service = ProcInfo<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ProcInfo::new(&self.config, inner)
+        ProcInfo::new(&self.config, Arc::clone(&self.status), inner)
     }
 }
 
@@ -55,10 +63,10 @@ pub struct ProcInfo<S> {
 }
 
 impl<S> ProcInfo<S> {
-    fn new(config: &Config, inner: S) -> Self {
+    fn new(config: &Config, status: Arc<Status>, inner: S) -> Self {
         metrics::describe();
         let reads = ReaderIfAny(
-            ReaderThread::start(ProcSource::new("/proc"))
+            ReaderThreads::start(ProcSource::new("/proc"), status)
                 .inspect_err(|error| {
                     tracing::warn!(%error, "No thread to read files with: samples will have no build IDs from files.");
                 })
@@ -84,7 +92,7 @@ where
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         self.tracker.acknowledge(self.acked.get());
         self.tracker.apply(&mut batch, &mut self.reads);
-        while let Some(answer) = self.reads.0.as_ref().and_then(ReaderThread::answer) {
+        while let Some(answer) = self.reads.0.as_ref().and_then(ReaderThreads::answer) {
             self.repairs.push(answer);
         }
         self.repairs.apply(batch.watermark, &mut self.tracker);
@@ -97,7 +105,7 @@ where
 
 /// The reading thread, if the system had one to give. Without it nothing is read, and all else works.
 #[derive(Debug)]
-struct ReaderIfAny(Option<ReaderThread>);
+struct ReaderIfAny(Option<ReaderThreads>);
 
 impl Reads for ReaderIfAny {
     fn ask(&mut self, request: ReadRequest) -> bool {

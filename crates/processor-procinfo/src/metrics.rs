@@ -13,6 +13,7 @@ const RECONCILED: &str = "otelcol_processor_procinfo_reconciled_total";
 const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
 const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
 const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
+const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
 
@@ -32,6 +33,11 @@ pub(crate) fn describe() {
     for (name, meaning) in counters {
         describe_counter!(name, Unit::Count, meaning);
     }
+    describe_gauge!(
+        SKIPPED,
+        Unit::Count,
+        "File systems that do not answer, and whose files are not read for now."
+    );
     describe_gauge!(KNOWN, Unit::Count, "Processes known.");
     describe_gauge!(HELD, Unit::Count, "Processes that have exited and may still be asked about.");
 }
@@ -99,6 +105,12 @@ pub(crate) fn processes(known: usize, held: usize) {
     let (known, held) = (known as f64, held as f64);
     gauge!(KNOWN).set(known);
     gauge!(HELD).set(held);
+}
+
+/// File systems whose files are not read for now.
+pub(crate) fn skipped_file_systems(count: usize) {
+    #[allow(clippy::cast_precision_loss, reason = "a handful")]
+    gauge!(SKIPPED).set(count as f64);
 }
 
 /// One file read.

@@ -1,23 +1,31 @@
-//! The thread that reads what user space must read: files at first sight, and `/proc` for processes
+//! The threads that read what user space must read: files at first sight, and `/proc` for processes
 //! whose records were lost. Reading blocks, so it happens nowhere else.
 
 mod files;
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
+use componentstatus::Status;
+use foreignfile::{Files, Quarantine};
 use pdata::{ImageKey, KTime};
 use procfs::{ProcError, ProcSource, Snapshot, clock};
 
 use self::files::FileReader;
 use crate::metrics;
-use crate::request::{ReadRequest, Reads};
+use crate::request::{FileRequest, ProcessRequest, ReadRequest, Reads};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
 /// Answers that wait at most. As many as requests, so that an answer is never refused.
 const ANSWERS: usize = QUEUE;
+/// How often to look for file systems that may be asked again, at least.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Time without requests after which the process that reads files is not kept any longer.
+const REST_AFTER: Duration = Duration::from_secs(60);
 
 /// What looking at a process gave.
 #[derive(Debug)]
@@ -28,24 +36,31 @@ pub(crate) struct ProcessAnswer {
     pub(crate) outcome: Result<Snapshot, ProcError>,
 }
 
-/// The reading thread's other end. The thread ends when this is dropped.
+/// The reading threads' other end. They end when this is dropped.
+///
+/// Files and processes are read by a thread each: what is in `/proc` is there at once, a file may take its time.
 #[derive(Debug)]
-pub(crate) struct ReaderThread {
-    requests: SyncSender<ReadRequest>,
+pub(crate) struct ReaderThreads {
+    files: SyncSender<FileRequest>,
+    processes: SyncSender<ProcessRequest>,
     answers: Receiver<ProcessAnswer>,
 }
 
-impl ReaderThread {
-    /// Starts the thread.
+impl ReaderThreads {
+    /// Starts the threads. What files cannot be read is shown in `status`.
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub(crate) fn start(source: ProcSource) -> io::Result<Self> {
-        let (requests, asked) = sync_channel(QUEUE);
+    pub(crate) fn start(source: ProcSource, status: Arc<Status>) -> io::Result<Self> {
+        let (files, files_asked) = sync_channel(QUEUE);
+        let (processes, processes_asked) = sync_channel(QUEUE);
         let (answer, answers) = sync_channel(ANSWERS);
-        let name = "procinfo-reader".to_owned();
-        thread::Builder::new().name(name).spawn(move || serve(&source, &asked, &answer))?;
-        Ok(Self { requests, answers })
+        let other = source.clone();
+        let threads = thread::Builder::new().name("procinfo-reader".to_owned());
+        threads.spawn(move || serve_files(&source, &files_asked, &status))?;
+        let threads = thread::Builder::new().name("procinfo-repair".to_owned());
+        threads.spawn(move || serve_processes(&other, &processes_asked, &answer))?;
+        Ok(Self { files, processes, answers })
     }
 
     /// The next answer that is there.
@@ -54,33 +69,73 @@ impl ReaderThread {
     }
 }
 
-impl Reads for ReaderThread {
+impl Reads for ReaderThreads {
     fn ask(&mut self, request: ReadRequest) -> bool {
-        let Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) =
-            self.requests.try_send(request)
-        else {
-            return true;
-        };
         match request {
-            ReadRequest::File(_) => metrics::file_read("queue_full"),
-            ReadRequest::Process(_) => metrics::repair("queue_full"),
+            ReadRequest::File(request) => {
+                let asked = self.files.try_send(request).is_ok();
+                if !asked {
+                    metrics::file_read("queue_full");
+                }
+                asked
+            }
+            ReadRequest::Process(request) => {
+                let asked = self.processes.try_send(request).is_ok();
+                if !asked {
+                    metrics::repair("queue_full");
+                }
+                asked
+            }
         }
-        false
     }
 }
 
-fn serve(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &SyncSender<ProcessAnswer>) {
-    let mut files = FileReader::default();
-    for request in asked {
-        match request {
-            ReadRequest::File(request) => metrics::file_read(files.read(source, &request).as_str()),
-            ReadRequest::Process(request) => {
-                let outcome = source.snapshot(request.image.process, request.tid);
-                let answered = ProcessAnswer { image: request.image, before: clock::now(), outcome };
-                if answer.send(answered).is_err() {
-                    return;
-                }
+fn serve_files(source: &ProcSource, asked: &Receiver<FileRequest>, status: &Status) {
+    let quarantine = Quarantine::of_this_process();
+    let mut reader = FileReader::new(Files::new(Arc::clone(&quarantine)));
+    let (mut idle, mut failed) = (Duration::ZERO, false);
+    loop {
+        match asked.recv_timeout(LOOK_EVERY) {
+            Ok(request) => {
+                idle = Duration::ZERO;
+                metrics::file_read(reader.read(source, &request).as_str());
             }
+            Err(RecvTimeoutError::Timeout) => idle += LOOK_EVERY,
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if idle >= REST_AFTER {
+            reader.rest();
+        }
+        let skipped = quarantine.skipped();
+        metrics::skipped_file_systems(skipped.len());
+        if !skipped.is_empty() {
+            status.failed(&format!("not answering: {}", skipped.join(", ")));
+        } else if failed {
+            status.succeeded();
+        }
+        failed = !skipped.is_empty();
+    }
+}
+
+fn serve_processes(
+    source: &ProcSource,
+    asked: &Receiver<ProcessRequest>,
+    answer: &SyncSender<ProcessAnswer>,
+) {
+    let mut files = Files::new(Quarantine::of_this_process());
+    loop {
+        let request = match asked.recv_timeout(REST_AFTER) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                files.rest();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let outcome = source.snapshot(&mut files, request.image.process, request.tid);
+        let answered = ProcessAnswer { image: request.image, before: clock::now(), outcome };
+        if answer.send(answered).is_err() {
+            return;
         }
     }
 }

@@ -58,7 +58,7 @@ impl Reading {
         self.tries.load(Ordering::Relaxed) < MAX_TRIES && !self.pending.swap(true, Ordering::Relaxed)
     }
 
-    /// The request could not be passed on.
+    /// The request could not be passed on, or nothing came of it that counts as a try.
     pub(crate) fn withdraw(&self) {
         self.pending.store(false, Ordering::Relaxed);
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use foreignfile::Refusal;
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcError {
@@ -30,12 +32,6 @@ impl From<io::Error> for ProcError {
     }
 }
 
-impl From<rustix::io::Errno> for ProcError {
-    fn from(errno: rustix::io::Errno) -> Self {
-        Self::from(io::Error::from(errno))
-    }
-}
-
 /// A line that is not as proc(5) says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: cannot parse {text:?}")]
@@ -49,5 +45,14 @@ pub struct ParseError {
 impl ParseError {
     pub(crate) fn new(file: &'static str, text: &[u8]) -> Self {
         Self { file, text: String::from_utf8_lossy(text).into_owned() }
+    }
+}
+
+impl From<Refusal> for ProcError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::Gone,
+            refusal => Self::Read(io::Error::other(refusal)),
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! Alone in reading `/proc`.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use foreignfile::{Files, Found, Place};
 use pdata::{Comm, Executable, FileState, Pc, ProcessKey, Tid};
 
+use crate::device::kernel_device;
 use crate::error::ProcError;
-use crate::open::{kernel_device, open_below, open_file};
 use crate::stat;
 
 /// What the kernel appends to a path that does not name the file any more.
@@ -43,54 +44,48 @@ impl ProcSource {
     ///
     /// # Errors
     /// [`ProcError::Ended`] if there is no such process; [`ProcError::Gone`] if it is about to end.
-    pub fn snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
-        let snapshot = self.unchecked_snapshot(key, tid);
+    pub fn snapshot(&self, files: &mut Files, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
+        let snapshot = self.unchecked_snapshot(files, key, tid);
         // Asked last: if the pid is the process's now, it was all along.
         self.check(key)?;
         snapshot
     }
 
-    fn unchecked_snapshot(&self, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
-        let process = self.root.join(key.pid.to_string());
+    fn unchecked_snapshot(
+        &self,
+        files: &mut Files,
+        key: ProcessKey,
+        tid: Tid,
+    ) -> Result<Snapshot, ProcError> {
+        let process = self.process(key);
         let thread = process.join("task").join(tid.to_string());
         let seen = if thread.is_dir() { &thread } else { &process };
         let kernel_thread = stat::parse(&fs::read(process.join("stat"))?)?.kernel_thread;
-        let executable = if kernel_thread { None } else { Some(executable(seen)?) };
+        let executable = if kernel_thread { None } else { Some(executable(files, seen)?) };
         let comm = comm(&fs::read(seen.join("comm"))?);
         Ok(Snapshot { executable, comm })
     }
 
-    /// The file behind a mapping of a live process, whatever its name is by now; after an exec another file may be
-    /// there.
-    ///
-    /// # Errors
-    /// [`ProcError::Gone`] and [`ProcError::Ended`] for a lost race; [`ProcError::Read`] without the capability for
-    /// `map_files`.
-    pub fn open_mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> Result<File, ProcError> {
-        let range = format!("{:x}-{:x}", start.0, end.0);
-        let file = open_file(&self.root.join(key.pid.to_string()).join("map_files").join(range))?;
-        self.check(key)?;
-        Ok(file)
+    /// The directory of a process.
+    #[must_use]
+    pub fn process(&self, key: ProcessKey) -> PathBuf {
+        self.root.join(key.pid.to_string())
     }
 
-    /// The file that a live process finds at a path.
-    ///
-    /// # Errors
-    /// As [`open_mapped`](Self::open_mapped).
-    pub fn open_as_seen(&self, key: ProcessKey, path: &Path) -> Result<File, ProcError> {
-        let process = self.root.join(key.pid.to_string());
-        let file = open_below(&process.join("root"), path).or_else(|error| {
-            let threads = fs::read_dir(process.join("task"))?.take(MAX_THREADS).flatten();
-            let seen = threads.map(|thread| open_below(&thread.path().join("root"), path));
-            seen.filter_map(Result::ok).next().ok_or(error)
-        })?;
-        self.check(key)?;
-        Ok(file)
+    /// The link to the file behind a mapping, whatever its name is by now. Following it takes a capability.
+    pub(crate) fn mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> PathBuf {
+        self.process(key).join("map_files").join(format!("{:x}-{:x}", start.0, end.0))
+    }
+
+    /// The directories of a process's threads, through which it can be seen once its leader has exited.
+    pub(crate) fn threads(&self, key: ProcessKey) -> Vec<PathBuf> {
+        let threads = fs::read_dir(self.process(key).join("task")).into_iter().flatten();
+        threads.take(MAX_THREADS).flatten().map(|thread| thread.path()).collect()
     }
 
     /// That the pid is still the process's.
     fn check(&self, key: ProcessKey) -> Result<(), ProcError> {
-        let stat = fs::read(self.root.join(key.pid.to_string()).join("stat"));
+        let stat = fs::read(self.process(key).join("stat"));
         let stat = stat.map_err(|error| match ProcError::from(error) {
             ProcError::Gone => ProcError::Ended,
             other => other,
@@ -100,15 +95,15 @@ impl ProcSource {
 }
 
 /// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.
-fn executable(seen: &Path) -> Result<Executable, ProcError> {
+fn executable(files: &mut Files, seen: &Path) -> Result<Executable, ProcError> {
     let link = seen.join("exe");
     let text = fs::read_link(&link)?.into_os_string().into_vec();
     // Follows the link to the file itself, even if that has no name any more.
-    let file = fs::metadata(&link)?;
+    let file = files.look(Place::Link { link: &link, process: seen, device: None })?;
     let (path, state) = match text.strip_suffix(DELETED) {
         Some(path) if path.starts_with(b"/memfd:") => (path, FileState::Memfd),
         // A file may be called so; one that has lost this name may have others.
-        Some(path) if !is_named(&text, &file) => (path, FileState::Deleted),
+        Some(path) if !is_named(files, &text, &file) => (path, FileState::Deleted),
         _ => (&*text, FileState::Linked),
     };
     let path = Path::new(OsStr::from_bytes(path));
@@ -118,17 +113,17 @@ fn executable(seen: &Path) -> Result<Executable, ProcError> {
         path: path.into(),
         own_path: own_path.map(|own| Path::new("/").join(own).into()),
         state,
-        device: kernel_device(file.dev()),
-        inode: file.ino(),
+        device: kernel_device(file.device),
+        inode: file.inode,
         mount_namespace: u32::try_from(fs::metadata(seen.join("ns/mnt"))?.ino()).unwrap_or_default(),
         truncated: false,
     })
 }
 
 /// True if the file has that name.
-fn is_named(name: &[u8], file: &fs::Metadata) -> bool {
-    fs::metadata(OsStr::from_bytes(name))
-        .is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()))
+fn is_named(files: &mut Files, name: &[u8], file: &Found) -> bool {
+    let place = Place::Own { path: Path::new(OsStr::from_bytes(name)), follows_links: false };
+    files.look(place).is_ok_and(|named| (named.device, named.inode) == (file.device, file.inode))
 }
 
 fn comm(text: &[u8]) -> Comm {

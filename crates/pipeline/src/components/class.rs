@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use componentstatus::Status;
 use pdata::{Batch, Watermark};
 use receiver_ebpf::Control;
 use tower::util::BoxService;
@@ -83,6 +84,8 @@ pub struct ProcessorSettings {
     pub id: ComponentId,
     /// The pipeline it is part of. One that is listed in two pipelines is started for each.
     pub pipeline: ComponentId,
+    /// Where it shows what goes wrong.
+    pub status: Arc<Status>,
     /// The process that it runs in.
     pub host: Arc<Host>,
 }

@@ -24,7 +24,7 @@ impl ProcessorConfig for Config {
         ProcessorPosition::Attribution
     }
 
-    fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        Ok(stage(ProcInfoLayer::new(self).layer(next)))
+    fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        Ok(stage(ProcInfoLayer::new(self).shows(Arc::clone(&settings.status)).layer(next)))
     }
 }

@@ -1,16 +1,21 @@
 //! Reading the facts of mapped files.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::error::Error;
+use std::io;
+use std::time::Duration;
 
+use foreignfile::{Files, Refusal};
 use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
-use procfs::{ProcError, ProcSource, is_file, open_file};
+use procfs::ProcSource;
 use rustc_hash::FxHashMap;
 
 use crate::request::FileRequest;
 
 /// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;
+/// Longest that reading one file may take: some kilobytes are read.
+const READ_WITHIN: Duration = Duration::from_secs(4);
 
 /// How reading a file went. The names are the metric label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,12 @@ pub(crate) enum Outcome {
     Replaced,
     /// Could not be read.
     Unreadable,
+    /// Of a file system that the kernel makes up, or from which nothing is executed.
+    Refused,
+    /// Its file system did not answer.
+    Silent,
+    /// Its file system had not answered before.
+    Skipped,
     /// Nobody had it mapped any more.
     Unneeded,
 }
@@ -40,18 +51,26 @@ impl Outcome {
             Self::Gone => "gone",
             Self::Replaced => "replaced",
             Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
+            Self::Silent => "silent",
+            Self::Skipped => "skipped",
             Self::Unneeded => "unneeded",
         }
     }
 }
 
 /// Reads files, and remembers what it read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FileReader {
+    files: Files,
     remembered: Remembered,
 }
 
 impl FileReader {
+    pub(crate) fn new(files: Files) -> Self {
+        Self { files, remembered: Remembered::default() }
+    }
+
     /// Reads a file and sets its facts.
     pub(crate) fn read(&mut self, source: &ProcSource, request: &FileRequest) -> Outcome {
         let Some(file) = request.file.upgrade() else { return Outcome::Unneeded };
@@ -63,8 +82,17 @@ impl FileReader {
             }
             Err(outcome) => outcome,
         };
-        request.reading.finish();
+        match outcome {
+            // Nothing was tried: once the file system answers again, all of its files are to be read.
+            Outcome::Skipped => request.reading.withdraw(),
+            _ => request.reading.finish(),
+        }
         outcome
+    }
+
+    /// Ends the process that reads, until it is needed again.
+    pub(crate) fn rest(&mut self) {
+        self.files.rest();
     }
 
     fn facts(
@@ -76,12 +104,7 @@ impl FileReader {
         if let Some(facts) = self.remembered.by_identity(file.identity) {
             return Ok((facts.clone(), Outcome::Remembered));
         }
-        let seen = file.own_path.as_ref().unwrap_or(&file.path);
-        // The mapped file itself; or what has its name, to the process and to us, if the kernel knows it by the same.
-        let read = read(source.open_mapped(request.process, request.range), file)
-            .or_else(|lost| or_first(read(source.open_as_seen(request.process, seen), file), lost))
-            .or_else(|lost| or_first(read(open_file(&file.path), file), lost));
-        match read {
+        match self.read_mapped(source, request, file) {
             Ok(facts) => {
                 self.remembered.push(file.identity, &facts);
                 let outcome = if facts.segments.is_empty() { Outcome::NotElf } else { Outcome::Read };
@@ -94,29 +117,39 @@ impl FileReader {
             },
         }
     }
-}
 
-/// Of two failures the one that says more.
-fn or_first(read: Result<FileFacts, Outcome>, lost: Outcome) -> Result<FileFacts, Outcome> {
-    read.map_err(|found| if lost == Outcome::Gone { found } else { lost })
-}
-
-fn read(opened: Result<File, ProcError>, file: &MappedFile) -> Result<FileFacts, Outcome> {
-    let mut opened = opened.map_err(|error| match error {
-        ProcError::Gone | ProcError::Ended => Outcome::Gone,
-        ProcError::Parse(_) | ProcError::Read(_) => Outcome::Unreadable,
-    })?;
-    let unreadable = |error: std::io::Error| {
-        tracing::debug!(path = %file.path.display(), %error, "Cannot read a mapped file.");
-        Outcome::Unreadable
-    };
-    let facts = procfs::read_facts(&mut opened).map_err(unreadable)?;
-    // Asked last: if it is the file now, what was read is what it has had since it was met.
-    if !is_file(&opened, file).map_err(unreadable)? {
-        return Err(Outcome::Replaced);
+    fn read_mapped(
+        &mut self,
+        source: &ProcSource,
+        request: &FileRequest,
+        file: &MappedFile,
+    ) -> Result<FileFacts, Outcome> {
+        let failed = |error: &(dyn Error + 'static)| {
+            tracing::debug!(path = %file.path.display(), error, "Cannot read a mapped file.");
+            Outcome::Unreadable
+        };
+        let mapped = (request.process, request.range);
+        let opened = source.open_mapped(&mut self.files, mapped, file, READ_WITHIN);
+        let mut opened = opened.map_err(|refusal| match refusal {
+            Refusal::Gone => Outcome::Gone,
+            Refusal::Unwanted => Outcome::Replaced,
+            Refusal::MadeUp { .. } | Refusal::NoExec => Outcome::Refused,
+            Refusal::Silent => Outcome::Silent,
+            Refusal::Skipped => Outcome::Skipped,
+            refusal @ (Refusal::NoReader(_) | Refusal::Open(_)) => failed(&refusal),
+        })?;
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::TimedOut => Outcome::Silent,
+            _ => failed(&error),
+        };
+        let facts = procfs::read_facts(&mut opened).map_err(unreadable)?;
+        // Asked last: if it is the file now, what was read is what it has had since it was met.
+        if !opened.is_unchanged().map_err(unreadable)? {
+            return Err(Outcome::Replaced);
+        }
+        let differs = |expected: BuildId| facts.build_id.is_some_and(|found| found != expected);
+        if file.build_id.is_some_and(differs) { Err(Outcome::Replaced) } else { Ok(facts) }
     }
-    let differs = |expected: BuildId| facts.build_id.is_some_and(|found| found != expected);
-    if file.build_id.is_some_and(differs) { Err(Outcome::Replaced) } else { Ok(facts) }
 }
 
 /// Facts by what the kernel knows files by, and by build ID; the oldest make room.

@@ -24,6 +24,10 @@ fn own_key() -> ProcessKey {
 /// A process that has never been.
 const ENDED: ProcessKey = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
 
+fn reader() -> FileReader {
+    FileReader::new(Files::new(Arc::default()))
+}
+
 /// The file at a path, as the kernel side announces it.
 fn announced(path: &Path) -> MappedFile {
     let found = fs::metadata(path).unwrap();
@@ -63,14 +67,14 @@ fn a_live_process_shows_its_files_by_a_path_of_its_own() {
     let (path, expected) = library();
     let file = MappedFile { own_path: Some(path.as_path().into()), ..announced(&path) };
     let file = MappedFile { path: Path::new("/nowhere").into(), ..file };
-    let (outcome, facts) = read(&mut FileReader::default(), own_key(), file);
+    let (outcome, facts) = read(&mut reader(), own_key(), file);
     assert_eq!((outcome, facts), (Outcome::Read, Some(expected)));
 }
 
 #[test]
 fn a_file_outlives_its_process_if_it_is_the_one_that_the_kernel_met() {
     let (path, expected) = library();
-    let (outcome, facts) = read(&mut FileReader::default(), ENDED, announced(&path));
+    let (outcome, facts) = read(&mut reader(), ENDED, announced(&path));
     assert_eq!((outcome, facts), (Outcome::Read, Some(expected)));
 }
 
@@ -88,14 +92,14 @@ fn a_file_that_has_replaced_the_mapped_one_is_refused() {
     for change in changes {
         let mut file = announced(&path);
         change(&mut file);
-        let (outcome, facts) = read(&mut FileReader::default(), ENDED, file);
+        let (outcome, facts) = read(&mut reader(), ENDED, file);
         assert_eq!((outcome, facts), (Outcome::Replaced, None));
     }
 }
 
 #[test]
 fn a_file_that_is_gone_has_no_facts_unless_it_or_its_copy_has_been_read() {
-    let ((path, expected), reader) = (library(), &mut FileReader::default());
+    let ((path, expected), reader) = (library(), &mut reader());
     let gone = |build_id| MappedFile { build_id, ..MappedFile::at(Path::new("/nowhere/copy")) };
     assert_eq!(read(reader, ENDED, gone(expected.build_id)), (Outcome::Gone, None));
     read(reader, ENDED, announced(&path));
@@ -110,7 +114,7 @@ fn a_file_that_is_no_elf_file_has_a_hash_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("program");
     fs::write(&path, "no elf").unwrap();
-    let (outcome, facts) = read(&mut FileReader::default(), ENDED, announced(&path));
+    let (outcome, facts) = read(&mut reader(), ENDED, announced(&path));
     assert_eq!(outcome, Outcome::NotElf);
     assert!(facts.unwrap().segments.is_empty());
 }
@@ -119,7 +123,7 @@ fn a_file_that_is_no_elf_file_has_a_hash_alone() {
 fn a_file_that_nobody_refers_to_any_more_is_not_read() {
     let request =
         FileRequest { file: Weak::new(), reading: Arc::default(), process: ENDED, range: (Pc(1), Pc(2)) };
-    let outcome = FileReader::default().read(&ProcSource::new("/proc"), &request);
+    let outcome = reader().read(&ProcSource::new("/proc"), &request);
     assert_eq!(outcome, Outcome::Unneeded);
 }
 
@@ -127,7 +131,7 @@ fn a_file_that_nobody_refers_to_any_more_is_not_read() {
 /// does.
 #[test]
 fn the_thread_answers_in_order() {
-    let mut reader = ReaderThread::start(ProcSource::new("/nowhere")).unwrap();
+    let mut reader = ReaderThreads::start(ProcSource::new("/nowhere"), Arc::default()).unwrap();
     let image = |count| ImageKey { process: ENDED, exec_count: pdata::ExecCount(count) };
     for count in 0..10 {
         assert!(reader.ask(ReadRequest::Process(ProcessRequest { image: image(count), tid: Tid(1) })));

@@ -1,10 +1,9 @@
 //! A made-up `/proc`, and the real one of this very process.
 
-use std::io::Read;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use pdata::{BootTime, Pid};
-use rustix::fs::{FileType, Mode};
 use tempfile::TempDir;
 
 use super::*;
@@ -45,10 +44,14 @@ impl Tree {
     }
 }
 
+fn files() -> Files {
+    Files::new(Arc::default())
+}
+
 #[test]
 fn a_process_in_a_chroot_shows_both_views_of_its_path() {
     let tree = Tree::new();
-    let snapshot = tree.source().snapshot(KEY, Tid(42)).unwrap();
+    let snapshot = tree.source().snapshot(&mut files(), KEY, Tid(42)).unwrap();
     let executable = snapshot.executable.unwrap();
     assert_eq!(*executable.path, *tree.root.join("bin/a"));
     assert_eq!(executable.own_path.as_deref(), Some(Path::new("/bin/a")));
@@ -64,7 +67,7 @@ fn a_name_that_ends_like_a_mark_is_told_from_a_mark() {
     fs::rename(tree.root.join("bin/a"), &named).unwrap();
     fs::remove_file(tree.process.join("exe")).unwrap();
     symlink(&named, tree.process.join("exe")).unwrap();
-    let executable = tree.source().snapshot(KEY, Tid(42)).unwrap().executable.unwrap();
+    let executable = tree.source().snapshot(&mut files(), KEY, Tid(42)).unwrap().executable.unwrap();
     assert_eq!((&*executable.path, executable.state), (&*named, FileState::Linked));
 }
 
@@ -76,7 +79,7 @@ fn a_file_that_has_lost_the_name_it_was_opened_by_is_deleted_even_if_it_has_anot
     let mut child = std::process::Command::new(&opened).arg("60").spawn().unwrap();
     fs::hard_link(&opened, &other).unwrap();
     fs::remove_file(&opened).unwrap();
-    let seen = super::executable(Path::new(&format!("/proc/{}", child.id())));
+    let seen = super::executable(&mut files(), Path::new(&format!("/proc/{}", child.id())));
     child.kill().unwrap();
     child.wait().unwrap();
     let executable = seen.unwrap();
@@ -91,55 +94,33 @@ fn a_process_whose_leader_has_exited_is_seen_through_the_thread() {
     for file in ["comm", "exe", "root", "ns/mnt"] {
         fs::rename(tree.process.join(file), thread.join(file)).unwrap();
     }
-    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Gone)));
-    let snapshot = tree.source().snapshot(KEY, Tid(43)).unwrap();
+    assert!(matches!(tree.source().snapshot(&mut files(), KEY, Tid(42)), Err(ProcError::Gone)));
+    let snapshot = tree.source().snapshot(&mut files(), KEY, Tid(43)).unwrap();
     assert_eq!(*snapshot.executable.unwrap().path, *tree.root.join("bin/a"));
-    assert!(tree.source().open_as_seen(KEY, Path::new("/bin/a")).is_ok());
+    assert_eq!(tree.source().threads(KEY), [thread]);
 }
 
 #[test]
 fn a_kernel_thread_has_no_executable() {
     let tree = Tree::new();
     tree.stat(0x0020_0000, 5);
-    assert_eq!(tree.source().snapshot(KEY, Tid(42)).unwrap().executable, None);
+    assert_eq!(tree.source().snapshot(&mut files(), KEY, Tid(42)).unwrap().executable, None);
 }
 
 #[test]
 fn another_process_with_the_pid_is_told_from_this_one_and_from_none() {
     let tree = Tree::new();
     tree.stat(0, 900);
-    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Ended)));
-    assert!(matches!(tree.source().open_as_seen(KEY, Path::new("/bin/a")), Err(ProcError::Ended)));
+    assert!(matches!(tree.source().snapshot(&mut files(), KEY, Tid(42)), Err(ProcError::Ended)));
     fs::remove_dir_all(&tree.process).unwrap();
-    assert!(matches!(tree.source().snapshot(KEY, Tid(42)), Err(ProcError::Ended)));
-}
-
-#[test]
-fn a_path_is_looked_up_in_the_processes_root_links_and_all() {
-    let tree = Tree::new();
-    symlink("/bin/a", tree.root.join("link")).unwrap();
-    let mut text = String::new();
-    tree.source().open_as_seen(KEY, Path::new("/link")).unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(text, "program");
-}
-
-#[test]
-fn what_is_no_regular_file_is_not_opened() {
-    let tree = Tree::new();
-    let (fifo, mode) = (tree.root.join("fifo"), Mode::from_raw_mode(0o600));
-    rustix::fs::mknodat(rustix::fs::CWD, fifo, FileType::Fifo, mode, 0).unwrap();
-    assert!(matches!(tree.source().open_as_seen(KEY, Path::new("/fifo")), Err(ProcError::Gone)));
-    assert!(matches!(open_file(&tree.root), Err(ProcError::Gone)));
-    for path in ["/dev/null", "/proc/self/stat"] {
-        assert!(matches!(open_file(Path::new(path)), Err(ProcError::Gone)), "{path}");
-    }
+    assert!(matches!(tree.source().snapshot(&mut files(), KEY, Tid(42)), Err(ProcError::Ended)));
 }
 
 #[test]
 fn this_process_is_seen_as_it_is() {
     let key = own_key();
     let before = crate::clock::now();
-    let snapshot = ProcSource::new("/proc").snapshot(key, Tid(key.pid.0)).unwrap();
+    let snapshot = ProcSource::new("/proc").snapshot(&mut files(), key, Tid(key.pid.0)).unwrap();
     let executable = snapshot.executable.unwrap();
     let own = std::env::current_exe().unwrap();
     assert_eq!((&*executable.path, executable.own_path), (&*own, None));
@@ -157,13 +138,7 @@ fn own_key() -> ProcessKey {
 }
 
 #[test]
-fn a_mapped_file_is_opened_by_its_range() {
-    let tree = Tree::new();
-    let links = tree.process.join("map_files");
-    fs::create_dir(&links).unwrap();
-    symlink(tree.root.join("bin/a"), links.join("1000-2000")).unwrap();
-    let source = tree.source();
-    let open = |start| source.open_mapped(KEY, (Pc(start), Pc(0x2000)));
-    assert!(open(0x1000).is_ok());
-    assert!(matches!(open(0x1800), Err(ProcError::Gone)), "unmapped since");
+fn a_mapping_is_called_by_its_range() {
+    let mapped = ProcSource::new("/proc").mapped(KEY, (Pc(0x1000), Pc(0xabc_d000)));
+    assert_eq!(mapped, Path::new("/proc/42/map_files/1000-abcd000"));
 }

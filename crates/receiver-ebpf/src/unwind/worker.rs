@@ -74,11 +74,14 @@ impl<K: Kernel> Worker<K> {
             self.read_files();
             // Ascending, so that what is read of one file is read in its order.
             numbers.into_iter().for_each(|number| self.build(number));
-            self.files.close();
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
             let longest = if self.refused.is_empty() { IDLE } else { BUSY };
+            let began = Instant::now();
             rest(waker, asks, Duration::ZERO, longest);
+            if began.elapsed() >= IDLE {
+                self.files.rest();
+            }
         }
     }
 

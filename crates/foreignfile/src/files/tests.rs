@@ -1,0 +1,109 @@
+//! Files of this machine, read on a thread: the tests' binary cannot be a reader. What does not answer is in `tests/suite/stuck.rs`.
+
+use std::os::unix::fs::symlink;
+
+use rustix::fs::{CWD, Mode, mknodat};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+use super::*;
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+fn files() -> Files {
+    Files::new(Arc::default())
+}
+
+fn own(path: &Path) -> Place<'_> {
+    Place::Own { path, follows_links: false }
+}
+
+fn text(opened: &mut Opened<'_>) -> String {
+    let mut text = String::new();
+    opened.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_file_is_read_in_pieces_from_any_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large");
+    let contents: String = ('a'..='z').cycle().take(3 * MAX_READ + 5).collect();
+    fs::write(&path, &contents).unwrap();
+    let mut files = files();
+    let mut opened = files.open(own(&path), WITHIN, |_| true).unwrap();
+    assert_eq!(text(&mut opened), contents);
+    assert_eq!(opened.shared().unwrap().metadata().unwrap().ino(), opened.found().inode);
+    assert_eq!(opened.seek(SeekFrom::End(-5)).unwrap(), contents.len() as u64 - 5);
+    assert_eq!(text(&mut opened), contents[contents.len() - 5..]);
+    assert_eq!(opened.read_at(1 << 30, &mut [0; 8]).unwrap(), 0);
+    drop(opened);
+    let seen = Place::Seen { process: Path::new(OWN), path: &path };
+    assert_eq!(text(&mut files.open(seen, WITHIN, |_| true).unwrap()), contents);
+    let held = File::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
+    let link = Place::Link { link: &link, process: Path::new(OWN), device: None };
+    assert_eq!(text(&mut files.open(link, WITHIN, |_| true).unwrap()), contents);
+}
+
+#[test]
+fn what_is_found_is_shown_before_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "text").unwrap();
+    let expected = fs::metadata(&path).unwrap();
+    let mut files = files();
+    let unwanted = files.open(own(&path), WITHIN, |found| {
+        assert_eq!((found.device, found.inode, found.size), (expected.dev(), expected.ino(), 4));
+        assert_eq!(found.modified, (expected.mtime(), u32::try_from(expected.mtime_nsec()).unwrap()));
+        let mounts = Mounts::of(Path::new(OWN)).unwrap();
+        assert!(mounts.by_id(found.mount).is_some_and(|mount| dir.path().starts_with(&mount.point)));
+        false
+    });
+    assert!(matches!(unwanted, Err(Refusal::Unwanted)));
+}
+
+/// Whatever has come in the place of a file, nothing waits, and nothing is read that the kernel makes up.
+#[test]
+fn what_is_no_file_of_a_real_file_system_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, link, empty) = (dir.path().join("fifo"), dir.path().join("link"), dir.path().join("empty"));
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    symlink("/etc/passwd", &link).unwrap();
+    File::create(&empty).unwrap();
+    let mut files = files();
+    for path in [
+        &*fifo,
+        &*link,
+        &*empty,
+        dir.path(),
+        Path::new("/dev/null"),
+        Path::new("/none"),
+        Path::new("/proc/1/stat"),
+    ] {
+        let refused = files.open(own(path), WITHIN, |_| true).unwrap_err();
+        assert!(matches!(refused, Refusal::Gone), "{path:?}: {refused:?}");
+    }
+    // It has a size, so that only its file system gives it away.
+    let made_up = Path::new("/sys/kernel/uevent_seqnum");
+    let refused = files.open(own(made_up), WITHIN, |_| true).unwrap_err();
+    assert!(matches!(refused, Refusal::MadeUp { kind: 0x6265_6572 }), "{refused:?}");
+    let followed = Place::Own { path: &link, follows_links: true };
+    assert!(files.open(followed, WITHIN, |_| true).is_ok());
+}
+
+/// A reader that is killed, by whoever, is replaced.
+#[test]
+fn a_reader_that_has_gone_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "text").unwrap();
+    let mut files = files();
+    files.look(own(&path)).unwrap();
+    let (other, gone) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    drop(gone);
+    files.reader.as_mut().unwrap().disconnect(other);
+    assert!(matches!(files.look(own(&path)), Err(Refusal::NoReader(_))));
+    assert_eq!(files.look(own(&path)).unwrap().size, 4);
+}

@@ -1,0 +1,222 @@
+//! What the agent and a reader say to each other: one datagram each way, at most one at a time.
+//!
+//! Numbers are of the machine's own byte order: both ends are the same binary.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Most bytes of a file that one answer holds.
+pub(crate) const MAX_READ: usize = 128 << 10;
+/// Most bytes of a message.
+pub(crate) const MAX_MESSAGE: usize = MAX_READ + 64;
+
+const FIND: u8 = 1;
+const OPEN: u8 = 2;
+const READ: u8 = 3;
+const CLOSE: u8 = 4;
+const LOOK: u8 = 5;
+
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const MADE_UP: u8 = 2;
+const NO_EXEC: u8 = 3;
+
+/// Something for a reader to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request<'a> {
+    /// Finds a file, and opens nothing.
+    Find { root: Option<&'a Path>, path: &'a Path, follows_links: bool },
+    /// Opens the file that has been found.
+    Open,
+    /// Reads the file that has been opened.
+    Read { at: u64, length: u32 },
+    /// Looks at it again.
+    Look,
+    /// Closes it.
+    Close,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer<'a> {
+    Found(Found),
+    Opened,
+    Closed,
+    Bytes(&'a [u8]),
+    /// The system's error, by its number.
+    Failed(i32),
+    /// A file of a file system that the kernel makes up, by its kind.
+    MadeUp(u32),
+    /// A file of a mount from which nothing is executed.
+    NoExec,
+}
+
+/// What is known of a file that has been found and not been opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Device, as stat(2) shows it: that of an overlay or a subvolume is its own.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last change of the content, seconds since 1970 and nanoseconds.
+    pub modified: (i64, u32),
+    /// Kind and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// The mount it was found on, as in `/proc/PID/mountinfo`.
+    pub mount: u64,
+}
+
+impl Request<'_> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match *self {
+            Self::Find { root, path, follows_links } => {
+                let root = root.map_or(OsStr::new(""), Path::as_os_str).as_bytes();
+                let length = u32::try_from(root.len()).unwrap_or(u32::MAX);
+                [
+                    &[FIND, u8::from(follows_links)][..],
+                    &length.to_ne_bytes(),
+                    root,
+                    path.as_os_str().as_bytes(),
+                ]
+                .concat()
+            }
+            Self::Open => vec![OPEN],
+            Self::Look => vec![LOOK],
+            Self::Close => vec![CLOSE],
+            Self::Read { at, length } => [&[READ][..], &at.to_ne_bytes(), &length.to_ne_bytes()].concat(),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// `None` for bytes that are no request.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (&tag, mut rest) = bytes.split_first()?;
+        match tag {
+            FIND => {
+                let &[follows_links] = take(&mut rest)?;
+                let length = usize::try_from(u32::from_ne_bytes(*take(&mut rest)?)).ok()?;
+                let (root, path) = rest.split_at_checked(length)?;
+                let root = (!root.is_empty()).then(|| Path::new(OsStr::from_bytes(root)));
+                let path = Path::new(OsStr::from_bytes(path));
+                Some(Self::Find { root, path, follows_links: follows_links != 0 })
+            }
+            OPEN => Some(Self::Open),
+            LOOK => Some(Self::Look),
+            CLOSE => Some(Self::Close),
+            READ => {
+                let at = u64::from_ne_bytes(*take(&mut rest)?);
+                Some(Self::Read { at, length: u32::from_ne_bytes(*take(&mut rest)?) })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn encode(&self, request: &Request<'_>) -> Vec<u8> {
+        let tag = match request {
+            Request::Find { .. } => FIND,
+            Request::Open => OPEN,
+            Request::Read { .. } => READ,
+            Request::Look => LOOK,
+            Request::Close => CLOSE,
+        };
+        match *self {
+            Self::Found(found) => {
+                let (seconds, nanos) = found.modified;
+                let numbers = [found.device, found.inode, found.size, found.mount, seconds.cast_unsigned()];
+                let numbers = numbers.iter().flat_map(|number| number.to_ne_bytes());
+                let halves = [nanos, found.mode].into_iter().flat_map(u32::to_ne_bytes);
+                [DONE, tag].into_iter().chain(numbers).chain(halves).collect()
+            }
+            Self::Opened | Self::Closed => vec![DONE, tag],
+            Self::Bytes(bytes) => [&[DONE, tag][..], bytes].concat(),
+            Self::Failed(errno) => [&[FAILED, tag][..], &errno.to_ne_bytes()].concat(),
+            Self::MadeUp(kind) => [&[MADE_UP, tag][..], &kind.to_ne_bytes()].concat(),
+            Self::NoExec => vec![NO_EXEC, tag],
+        }
+    }
+
+    /// `None` for bytes that are no answer.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let &[outcome, tag] = take(&mut rest)?;
+        Some(match (outcome, tag) {
+            (DONE, FIND | LOOK) => {
+                let mut number = || Some(u64::from_ne_bytes(*take(&mut rest)?));
+                let [device, inode, size, mount] = [number()?, number()?, number()?, number()?];
+                let seconds = number()?.cast_signed();
+                let mut half = || Some(u32::from_ne_bytes(*take(&mut rest)?));
+                let [nanos, mode] = [half()?, half()?];
+                Self::Found(Found { device, inode, size, modified: (seconds, nanos), mode, mount })
+            }
+            (DONE, OPEN) => Self::Opened,
+            (DONE, CLOSE) => Self::Closed,
+            (DONE, READ) => Self::Bytes(rest),
+            (FAILED, _) => Self::Failed(i32::from_ne_bytes(*take(&mut rest)?)),
+            (MADE_UP, _) => Self::MadeUp(u32::from_ne_bytes(*take(&mut rest)?)),
+            (NO_EXEC, _) => Self::NoExec,
+            _ => return None,
+        })
+    }
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (first, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Any bytes are a message or are refused.
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = (Request::parse(&bytes), Answer::parse(&bytes));
+        }
+
+        #[test]
+        fn a_request_reads_as_it_was_written(
+            root in "(/[a-zä]{0,9})?", path in "/[a-z]{0,9}", follows_links: bool, at: u64, length: u32,
+        ) {
+            let root = Some(Path::new(&root)).filter(|root| *root != Path::new(""));
+            let find = Request::Find { root, path: Path::new(&path), follows_links };
+            for request in [find, Request::Open, Request::Read { at, length }, Request::Look, Request::Close] {
+                let bytes = request.encode();
+                prop_assert_eq!(Request::parse(&bytes), Some(request));
+            }
+        }
+
+        #[test]
+        fn an_answer_reads_as_it_was_written(
+            numbers: [u64; 4], modified: (i64, u32), mode: u32, bytes: Vec<u8>, errno: i32, kind: u32,
+        ) {
+            let [device, inode, size, mount] = numbers;
+            let found = Found { device, inode, size, modified, mode, mount };
+            let find = Request::Find { root: None, path: Path::new("/"), follows_links: false };
+            let read = Request::Read { at: 0, length: 0 };
+            for (request, answer) in [
+                (find, Answer::Found(found)),
+                (Request::Look, Answer::Found(found)),
+                (Request::Open, Answer::Opened),
+                (Request::Close, Answer::Closed),
+                (Request::Open, Answer::MadeUp(kind)),
+                (Request::Open, Answer::NoExec),
+                (read, Answer::Failed(errno)),
+                (read, Answer::Bytes(&bytes)),
+            ] {
+                let bytes = answer.encode(&request);
+                prop_assert_eq!(Answer::parse(&bytes), Some(answer));
+            }
+        }
+    }
+}

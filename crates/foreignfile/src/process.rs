@@ -1,0 +1,159 @@
+//! A reader's other end: starting one, asking it, and leaving it if it does not answer.
+
+use std::env;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
+    recvmsg, send, socketpair,
+};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::message::{MAX_MESSAGE, Request};
+use crate::serve::serve;
+
+/// The argument by which this binary becomes a reader.
+const ARGUMENT: &str = "read-foreign-files";
+/// What is executed: this binary, even if another has come to its path.
+const OWN_BINARY: &str = "/proc/self/exe";
+
+/// True if this binary begins with [`serve_if_asked`].
+static CAN_BE_READER: AtomicBool = AtomicBool::new(false);
+
+/// Makes this process a reader if it has been started as one, until the agent that did so has ended; true if that was so.
+/// For the first line of `main`: a binary that does not call it reads on a thread instead.
+#[must_use]
+pub fn serve_if_asked() -> bool {
+    if env::args_os().nth(1).is_none_or(|argument| argument != ARGUMENT) {
+        CAN_BE_READER.store(true, Ordering::Relaxed);
+        return false;
+    }
+    // It ends with the agent, which may have much to read before it does.
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        let _kept = signal_hook::flag::register(signal, Arc::default());
+    }
+    let _unnamed = rustix::thread::set_name(c"file-reader");
+    serve(io::stdin());
+    true
+}
+
+/// A reader, and the way to it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    socket: OwnedFd,
+    life: Life,
+    /// The file that came with the last answer.
+    shared: Option<OwnedFd>,
+}
+
+/// What a reader is.
+#[derive(Debug)]
+pub(crate) enum Life {
+    Process(Child),
+    /// Where no process can be started. One that is stuck in a thread keeps the agent from its end.
+    Thread(JoinHandle<()>),
+}
+
+/// Why a request has no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// The reader has not answered in time.
+    Silent,
+    /// There is no reader at the other end any more, or none that makes sense.
+    Gone,
+}
+
+impl Reader {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn start() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC;
+        let (socket, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let life = if CAN_BE_READER.load(Ordering::Relaxed) {
+            let mut command = Command::new(OWN_BINARY);
+            command.arg0("pipeline").arg(ARGUMENT).current_dir("/");
+            // A group of its own: Ctrl-C is for the agent.
+            command.process_group(0).stdin(Stdio::from(other)).stdout(Stdio::null()).stderr(Stdio::null());
+            Life::Process(command.spawn()?)
+        } else {
+            let serve = move || serve(&other);
+            Life::Thread(thread::Builder::new().name("file-reader".to_owned()).spawn(serve)?)
+        };
+        Ok(Self { socket, life, shared: None })
+    }
+
+    /// Asks it, and waits for the answer. Returns its length.
+    pub(crate) fn ask(
+        &mut self,
+        request: &Request<'_>,
+        answer: &mut Vec<u8>,
+        until: Instant,
+    ) -> Result<usize, NoAnswer> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        send(&self.socket, &request.encode(), flags).map_err(|_errno| NoAnswer::Gone)?;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(|_too_long| NoAnswer::Silent)?;
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return Err(NoAnswer::Silent),
+                Ok(_) => break,
+                Err(Errno::INTR) => {}
+                Err(_) => return Err(NoAnswer::Gone),
+            }
+        }
+        answer.resize(MAX_MESSAGE, 0);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let received = recvmsg(&self.socket, &mut [IoSliceMut::new(answer)], &mut ancillary, flags);
+        let received = received.map_err(|_errno| NoAnswer::Gone)?;
+        self.shared = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+            _ => None,
+        });
+        Ok(received.bytes)
+    }
+
+    /// The file that came with the last answer, if one did.
+    pub(crate) fn take_shared(&mut self) -> Option<OwnedFd> {
+        self.shared.take()
+    }
+
+    /// Has nobody at the other end any more.
+    #[cfg(test)]
+    pub(crate) fn disconnect(&mut self, socket: OwnedFd) {
+        self.socket = socket;
+    }
+
+    /// Ends it, if it can be.
+    pub(crate) fn leave(self) -> Life {
+        let mut life = self.life;
+        if let Life::Process(child) = &mut life {
+            // It may have ended already.
+            let _ended = child.kill();
+        }
+        life
+    }
+}
+
+impl Life {
+    /// True if it is over.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        match self {
+            Self::Process(child) => !matches!(child.try_wait(), Ok(None)),
+            Self::Thread(thread) => thread.is_finished(),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! File systems that have not answered, and the readers that were left with them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::process::Life;
+
+/// Sources that do not answer, and readers left with some, at most: with so many, only sources that have answered before are asked.
+const MAX_SILENT: usize = 8;
+/// Sources remembered at most to have answered, and not to have.
+const MAX_REMEMBERED: usize = 4096;
+/// How long a source is skipped at first; each time after, twice as long.
+const FIRST_SKIP: Duration = Duration::from_secs(30);
+/// How long at most.
+const LONGEST_SKIP: Duration = Duration::from_secs(3600);
+
+/// What may not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A file system, by the device of its files.
+    Device(u64),
+    /// The paths that lead to a file system, by its device, in a mount namespace: whoever owns that chooses what lies on the way.
+    Paths {
+        /// Inode of the namespace.
+        namespace: u64,
+        /// The file system, major and minor.
+        device: (u32, u32),
+    },
+    /// What the links of a process in `/proc` lead to, by the inode of its directory there.
+    Process(u64),
+}
+
+/// Which sources are skipped, and what is left of readers that are stuck in one. One for all who read.
+#[derive(Default)]
+pub struct Quarantine {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    silent: FxHashMap<Source, Silent>,
+    left: Vec<(Source, Life)>,
+    /// Readers that nobody needs any more.
+    ending: Vec<Life>,
+    answering: FxHashSet<Source>,
+}
+
+struct Silent {
+    name: String,
+    until: Instant,
+    /// For how long it is skipped next.
+    skip: Duration,
+}
+
+impl Quarantine {
+    /// The one of this process.
+    #[must_use]
+    pub fn of_this_process() -> Arc<Self> {
+        static QUARANTINE: OnceLock<Arc<Quarantine>> = OnceLock::new();
+        Arc::clone(QUARANTINE.get_or_init(Arc::default))
+    }
+
+    /// The names of what is skipped now.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<String> {
+        let (now, mut state) = (Instant::now(), self.state());
+        state.reap();
+        let State { silent, left, .. } = &*state;
+        let skipped = silent
+            .iter()
+            .filter(|(source, silent)| silent.until > now || left.iter().any(|(stuck, _)| stuck == *source));
+        let mut names: Vec<_> = skipped.map(|(_, silent)| silent.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// True if a source is to be asked now.
+    pub(crate) fn may_ask(&self, source: Source) -> bool {
+        self.state().may_ask(source, Instant::now())
+    }
+
+    /// A source has answered.
+    pub(crate) fn answered(&self, source: Source) {
+        let mut state = self.state();
+        state.silent.remove(&source);
+        if state.answering.len() >= MAX_REMEMBERED {
+            state.answering.clear();
+        }
+        state.answering.insert(source);
+    }
+
+    /// A source has not answered in time, and a reader is left with it. Returns for how long it is skipped.
+    pub(crate) fn silent(&self, source: Source, name: String, reader: Life) -> Duration {
+        self.state().silent(source, name, reader, Instant::now())
+    }
+
+    /// A reader that is to end, and to be collected once it has.
+    pub(crate) fn end(&self, reader: Life) {
+        self.state().ending.push(reader);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No panic happens while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn may_ask(&mut self, source: Source, now: Instant) -> bool {
+        self.reap();
+        // One reader at most is left with a source.
+        if self.left.iter().any(|(stuck, _)| *stuck == source) {
+            return false;
+        }
+        if self.silent.get(&source).is_some_and(|silent| silent.until > now) {
+            return false;
+        }
+        let silent = self.silent.values().filter(|silent| silent.until > now).count();
+        silent.max(self.left.len()) < MAX_SILENT || self.answering.contains(&source)
+    }
+
+    fn silent(&mut self, source: Source, name: String, reader: Life, now: Instant) -> Duration {
+        self.answering.remove(&source);
+        self.left.push((source, reader));
+        if self.silent.len() >= MAX_REMEMBERED
+            && let Some(soonest) = self.silent.iter().min_by_key(|(_, silent)| silent.until)
+        {
+            let soonest = *soonest.0;
+            self.silent.remove(&soonest);
+        }
+        let skip = self.silent.get(&source).map_or(FIRST_SKIP, |silent| silent.skip);
+        let next = skip.saturating_mul(2).min(LONGEST_SKIP);
+        self.silent.insert(source, Silent { name, until: now + skip, skip: next });
+        skip
+    }
+
+    /// Collects the readers that have ended.
+    fn reap(&mut self) {
+        self.left.retain_mut(|(_, reader)| !reader.has_ended());
+        self.ending.retain_mut(|reader| !reader.has_ended());
+    }
+}
+
+impl fmt::Debug for Quarantine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Quarantine").field("skipped", &self.skipped()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+    use std::thread;
+
+    use super::*;
+
+    /// A reader that is stuck until its other end is dropped.
+    fn stuck() -> (SyncSender<()>, Life) {
+        let (free, waits) = sync_channel::<()>(0);
+        (free, Life::Thread(thread::spawn(move || assert!(waits.recv().is_err()))))
+    }
+
+    fn ended() -> Life {
+        let reader = thread::spawn(|| {});
+        while !reader.is_finished() {
+            thread::yield_now();
+        }
+        Life::Thread(reader)
+    }
+
+    #[test]
+    fn a_silent_source_is_skipped_for_longer_each_time() {
+        let (mut state, now, source) = (State::default(), Instant::now(), Source::Device(1));
+        let mut at = now;
+        for skip in [30, 60, 120, 240, 480, 960, 1920, 3600, 3600].map(Duration::from_secs) {
+            assert!(state.may_ask(source, at));
+            assert_eq!(state.silent(source, "fuse".to_owned(), ended(), at), skip);
+            assert!(!state.may_ask(source, at + skip - Duration::from_millis(1)));
+            assert!(state.may_ask(Source::Device(2), at), "others are not");
+            at += skip;
+        }
+    }
+
+    #[test]
+    fn a_source_that_keeps_a_reader_is_skipped_for_as_long_as_it_does() {
+        let quarantine = Quarantine::default();
+        let (free, reader) = stuck();
+        let source = Source::Paths { namespace: 1, device: (0, 30) };
+        let long_ago = Instant::now() - 2 * FIRST_SKIP;
+        quarantine.state().silent(source, "fuse".to_owned(), reader, long_ago);
+        assert!(!quarantine.may_ask(source));
+        assert_eq!(quarantine.skipped(), ["fuse"]);
+        drop(free);
+        while !quarantine.may_ask(source) {
+            thread::yield_now();
+        }
+        assert_eq!(quarantine.skipped(), [""; 0]);
+    }
+
+    #[test]
+    fn with_many_silent_ones_only_those_that_have_answered_are_asked() {
+        let (quarantine, now) = (Quarantine::default(), Instant::now());
+        quarantine.answered(Source::Device(100));
+        for device in 0..MAX_SILENT as u64 {
+            assert!(quarantine.may_ask(Source::Device(device)));
+            quarantine.silent(Source::Device(device), device.to_string(), ended());
+        }
+        assert!(!quarantine.may_ask(Source::Device(99)));
+        assert!(quarantine.may_ask(Source::Device(100)));
+        quarantine.silent(Source::Device(100), "100".to_owned(), ended());
+        assert!(
+            !quarantine.state().may_ask(Source::Device(100), now + FIRST_SKIP / 2),
+            "it was trusted once"
+        );
+        assert!(quarantine.state().may_ask(Source::Device(99), now + 2 * FIRST_SKIP));
+    }
+
+    #[test]
+    fn a_source_that_answers_again_is_as_any_other() {
+        let quarantine = Quarantine::default();
+        let source = Source::Device(1);
+        quarantine.silent(source, "fuse".to_owned(), ended());
+        quarantine.answered(source);
+        assert_eq!(quarantine.silent(source, "fuse".to_owned(), ended()), FIRST_SKIP);
+    }
+}

@@ -1,0 +1,136 @@
+//! The reader: does what it is asked, one thing at a time, and may be stuck in it.
+
+use std::fs::File;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
+
+use crate::kind;
+use crate::message::{Answer, Found, MAX_MESSAGE, MAX_READ, Request};
+
+/// What is at a path may be a FIFO, whose open would wait, or a device, whose open may do anything: `/dev/watchdog` restarts the
+/// machine. So it is found first, which opens nothing.
+const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// NONBLOCK: an open waits for a lease on the file, too.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+/// `ST_NOEXEC` of statfs(2).
+const NO_EXEC: u64 = 8;
+
+/// Answers what is asked until nobody asks any more.
+pub(crate) fn serve(socket: impl AsFd) {
+    let mut reader = Reader::default();
+    let mut request = vec![0; MAX_MESSAGE];
+    loop {
+        let length = match recv(&socket, &mut request, RecvFlags::empty()) {
+            Ok((_, length)) => length,
+            Err(Errno::INTR) => continue,
+            Err(_) => return,
+        };
+        // No bytes are the end: each request has some.
+        let Some(request) = request.get(..length).and_then(Request::parse) else { return };
+        let answer = reader.act(&request).unwrap_or_else(|errno| Answer::Failed(errno.raw_os_error()));
+        let answer = answer.encode(&request);
+        if send_with(&socket, &answer, reader.shared()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends an answer, and a file with it.
+fn send_with(socket: impl AsFd, answer: &[u8], shared: Option<BorrowedFd<'_>>) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let files = shared.map(|file| [file]);
+    if let Some(files) = &files {
+        ancillary.push(SendAncillaryMessage::ScmRights(files));
+    }
+    sendmsg(socket, &[IoSlice::new(answer)], &mut ancillary, SendFlags::NOSIGNAL)
+}
+
+/// One file, at the most.
+#[derive(Debug, Default)]
+struct Reader {
+    /// True if the file has just been opened, and may be handed on.
+    shares: bool,
+    found: Option<OwnedFd>,
+    opened: Option<File>,
+    bytes: Vec<u8>,
+}
+
+impl Reader {
+    /// The file to hand on with the answer at hand.
+    fn shared(&self) -> Option<BorrowedFd<'_>> {
+        self.opened.as_ref().filter(|_| self.shares).map(AsFd::as_fd)
+    }
+
+    fn act(&mut self, request: &Request<'_>) -> Result<Answer<'_>, Errno> {
+        self.shares = false;
+        match *request {
+            Request::Find { root, path, follows_links } => {
+                self.found = None;
+                let found = find(root, path, follows_links)?;
+                let facts = facts(&found)?;
+                self.found = Some(found);
+                Ok(Answer::Found(facts))
+            }
+            Request::Open => {
+                let found = self.found.take().ok_or(Errno::BADF)?;
+                let system = rustix::fs::fstatfs(&found)?;
+                let kind = u32::try_from(system.f_type & 0xffff_ffff).unwrap_or_default();
+                if !kind::is_readable(kind) {
+                    return Ok(Answer::MadeUp(kind));
+                }
+                if u64::try_from(system.f_flags).unwrap_or_default() & NO_EXEC != 0 {
+                    return Ok(Answer::NoExec);
+                }
+                let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+                self.opened = Some(File::from(rustix::fs::open(link, READ, Mode::empty())?));
+                self.shares = kind::is_local(kind);
+                Ok(Answer::Opened)
+            }
+            Request::Look => Ok(Answer::Found(facts(self.opened.as_ref().ok_or(Errno::BADF)?)?)),
+            Request::Close => {
+                self.opened = None;
+                Ok(Answer::Closed)
+            }
+            Request::Read { at, length } => {
+                let file = self.opened.as_ref().ok_or(Errno::BADF)?;
+                let length = usize::try_from(length).unwrap_or(MAX_READ).min(MAX_READ);
+                self.bytes.resize(length, 0);
+                let failed = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                let read = file.read_at(&mut self.bytes, at).map_err(failed)?;
+                Ok(Answer::Bytes(self.bytes.get(..read).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn find(root: Option<&Path>, path: &Path, follows_links: bool) -> Result<OwnedFd, Errno> {
+    let links = if follows_links { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
+    let Some(root) = root else {
+        return rustix::fs::openat2(rustix::fs::CWD, path, FIND, Mode::empty(), links);
+    };
+    let root = rustix::fs::open(root, FIND | OFlags::DIRECTORY, Mode::empty())?;
+    // A link met on the way means what it means there.
+    rustix::fs::openat2(root, path, FIND, Mode::empty(), links | ResolveFlags::IN_ROOT)
+}
+
+fn facts(found: impl AsFd) -> Result<Found, Errno> {
+    // What the kernel has in memory is what it knows the mapped file by, and asking for it asks no server.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(found, "", flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
+    Ok(Found {
+        device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+        size: stat.stx_size,
+        modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        mode: stat.stx_mode.into(),
+        mount: stat.stx_mnt_id,
+    })
+}

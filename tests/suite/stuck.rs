@@ -1,0 +1,85 @@
+//! Files that are read for profiles may be on a file system that never answers.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tests::agent::Setup;
+use tests::daemon::PATIENCE;
+use tests::fuse::Fuse;
+use tests::http;
+use tests::program::{self, Burner, Step};
+use tests::workspace;
+
+use crate::alone;
+
+/// Ends what waits for the file system before whoever waits is waited for.
+struct Unblocks<'a>(&'a Fuse);
+
+impl Drop for Unblocks<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A program runs from a file system whose server takes requests and answers none. The agent names it in metric, health and log,
+/// reads the files of others on, and ends when it is to.
+#[test]
+#[ignore = "needs root: loads BPF programs, and mounts FUSE"]
+fn a_file_system_that_does_not_answer_stops_nothing_but_itself() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = dir.path().canonicalize().expect("it is there");
+    let (stuck, point, other) = (dir.join("stuck"), dir.join("mounted"), dir.join("other"));
+    program::compile(&stuck, "57c557c557c557c557c5");
+    program::compile(&other, "07e507e507e507e507e5");
+    fs::create_dir(&point).expect("a directory can be made");
+    let fuse = Fuse::mount(&point, fs::read(&stuck).expect("it was compiled"));
+    let cpu = |seconds| Step::Cpu(Duration::from_secs(seconds));
+    // Its pages are in memory before there are no more to be had.
+    let mut stuck = Burner::start(&fuse.file(), &[cpu(1), Step::Wait, cpu(600)]);
+    let port = workspace::free_port();
+    let health = json!({
+        "extensions": { "health_check": { "endpoint": format!("localhost:{port}") } },
+        "service": { "extensions": ["health_check"] },
+    });
+    fuse.silence();
+    let agent = Setup::new().samples_per_second(97).with(health).start();
+    let unblocks = Unblocks(&fuse);
+    stuck.go();
+
+    let log = agent.daemon().wait_for_log("A file system does not answer");
+    assert!(log.contains("fuse at") && log.contains("mounted"), "{log}");
+    wait_until("the metric and the health check name it", || {
+        let skipped = agent.metrics().count("otelcol_processor_procinfo_skipped_file_systems", &[]);
+        let body = http::get(port, "/").expect("it answers");
+        body.status == 200 && body.body.contains("fuse at") && skipped == 1
+    });
+    let used = Burner::start(&other, &[cpu(2)]).finish();
+    assert!(!used.is_empty());
+    wait_until("the other program's file has been read", || {
+        let resources = agent.file_so_far().resources().expect("every index is good");
+        let mut frames = resources.iter().flat_map(|resource| &resource.profiles).flat_map(|p| &p.samples);
+        frames.any(|sample| {
+            let leaf = sample.stack.first().and_then(|frame| frame.mapping.as_ref());
+            leaf.is_some_and(|mapping| {
+                *mapping.filename == *other.to_string_lossy()
+                    && mapping.attributes.contains_key("process.executable.build_id.htlhash")
+            })
+        })
+    });
+    let ended = Instant::now();
+    let outcome = agent.stop();
+    assert!(ended.elapsed() < PATIENCE / 2, "{:?}", outcome.log);
+    drop(unblocks);
+    drop(stuck);
+}
