@@ -12,6 +12,7 @@ use clap::Parser as _;
 use pipeline::cli::Cli;
 use pipeline::commands::{self, CommandError};
 use pipeline::run::supervise;
+use processor_memory_limiter::allocator::bound_free_memory;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime;
 
@@ -69,6 +70,7 @@ fn act(cli: &Cli) -> anyhow::Result<()> {
     }
     let config = cli.load(&environment)?;
     raise_descriptors();
+    bound_free_memory();
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -13,6 +13,7 @@
 //!
 //! Start reading at [`MemoryLimiterLayer`]; `limiter.rs` decides, and does nothing else.
 
+pub mod allocator;
 mod config;
 mod error;
 mod layer;
@@ -21,7 +22,6 @@ mod limits;
 mod machine;
 mod metrics;
 mod settings;
-mod sys;
 mod watch;
 
 pub use config::Config;

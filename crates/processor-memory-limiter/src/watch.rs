@@ -6,13 +6,13 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
+use crate::allocator;
 use crate::error::StartError;
 use crate::limiter::{Action, Limiter};
 use crate::limits::Limits;
 use crate::machine::Machine;
 use crate::metrics::Memory;
 use crate::settings::{LimiterSettings, Throttle};
-use crate::sys;
 
 /// A watch that is kept; dropping it ends it and takes back what it asked of the sampler.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl LimiterLoop {
         self.memory.show(usage, action.divisor);
         self.log(usage, action);
         if action.give_back {
-            sys::give_back();
+            allocator::release_free_memory();
         }
         self.last = action;
     }

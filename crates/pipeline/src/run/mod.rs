@@ -4,6 +4,7 @@ mod change;
 pub(crate) mod error;
 mod exporters;
 mod extensions;
+mod memory;
 mod receivers;
 pub mod supervise;
 pub mod systemd;
@@ -199,6 +200,7 @@ impl Agent {
         self.receivers.start(&new.graph, next.heads).await?;
         self.outlets = next.outlets;
         self.exporters.commit(staged);
+        memory::settle();
         Ok(())
     }
 
