@@ -102,11 +102,10 @@ static __always_inline void ask_for_page(struct row_page *page, __u32 number)
 }
 
 /* The index of the rule for a byte of a file; RULE_PENDING if its page is not built, which is then asked for. */
-__attribute__((noinline)) int find_rule(__u32 first_page, __u32 pages, __u64 offset)
+__attribute__((noinline)) int find_rule(struct walk *walk, __u32 first_page, __u32 pages, __u64 offset)
 {
 	__u32 low = offset & ((1 << ROW_PAGE_SHIFT) - 1), zero = 0, number, chunk, from, to;
 	__u64 page_of_file = offset >> ROW_PAGE_SHIFT, place;
-	struct walk *walk = current_walk();
 	struct row_page *page;
 	__u32 *row;
 	void *rows;

@@ -115,7 +115,7 @@ static __always_inline void capture_user_stack(struct bpf_perf_event_data *conte
 	if (unwind_rows)
 		registers = read_registers(walk, context);
 	if (registers == REGISTERS_64_BIT) {
-		unwind_stack(walk, shape->kernel_frames);
+		unwind_stack(walk, scratch, shape->kernel_frames);
 		shape->user_frames = walk->frames > MAX_USER_FRAMES ? MAX_USER_FRAMES : walk->frames;
 		shape->end = walk->end;
 	} else if (registers == REGISTERS_32_BIT) {

@@ -126,9 +126,8 @@ static __always_inline void follow_kept(struct walk *walk, struct unwind_rule *r
 #endif
 
 /* One step by a rule. Returns nonzero where the stack ends. A global function: verified once, by itself. */
-__attribute__((noinline)) int apply_rule(__u32 index, __u64 look)
+__attribute__((noinline)) int apply_rule(struct walk *walk, __u32 index, __u64 look)
 {
-	struct walk *walk = current_walk();
 	struct unwind_rule *rule;
 	struct rule_table *table;
 	__u64 fp, ra;
@@ -217,7 +216,7 @@ static __always_inline int leave_frame(struct walk *walk, __u32 at, __u64 look)
 		walk->pending = END_FILE_PENDING;
 		return follow_frame_pointer(walk);
 	}
-	rule = find_rule(walk->rows[at].first_page, walk->rows[at].pages,
+	rule = find_rule(walk, walk->rows[at].first_page, walk->rows[at].pages,
 			 look - walk->mapping[at].start + walk->mapping[at].file_offset);
 	if (rule < 0) {
 		/* A file is what user space hears of from the sample alone. */
@@ -225,33 +224,54 @@ static __always_inline int leave_frame(struct walk *walk, __u32 at, __u64 look)
 			walk->pending = END_PAGE_PENDING;
 		return follow_frame_pointer(walk);
 	}
-	return apply_rule(rule, look) != 0;
+	return apply_rule(walk, rule, look) != 0;
+}
+
+/* Found by the callback of a loop without another look-up. */
+struct unwinding {
+	struct walk *walk;
+	struct stack_scratch *scratch;
+	__u32 first; /* word of the scratch for the leaf */
+	__u32 reserved;
+};
+
+/* As map_address; most frames are in the mapping of the one before. */
+static __always_inline __u32 find_mapping(struct walk *walk, __u64 address)
+{
+	__u32 at = walk->current;
+
+	if (at < SAMPLE_MAPPINGS) {
+		barrier_var(at);
+		at &= SAMPLE_MAPPINGS - 1;
+		if (address >= walk->mapping[at].start && address < walk->mapping[at].end)
+			return at + 1;
+	}
+	at = map_address(address);
+	walk->current = at - 1;
+	return at;
 }
 
 /* One frame: put down, and left for its caller. Return addresses are looked up in the call before them, which may
  * be a function's and a mapping's last instruction. */
-static long unwind_frame(__u32 index, __u32 *first)
+static long unwind_frame(__u32 index, struct unwinding *unwinding)
 {
-	__u32 zero = 0;
-	struct stack_scratch *scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
-	struct walk *walk = current_walk();
+	struct stack_scratch *scratch = unwinding->scratch;
+	struct walk *walk = unwinding->walk;
 	__u64 pc, look;
 	__u32 mapping;
 
-	if (!scratch || !walk)
-		return 1;
 	if (index >= max_user_frames)
 		return end_guess(walk, END_DEPTH_LIMIT);
 	pc = walk->pc & ((1ULL << FRAME_ADDRESS_BITS) - 1);
 	look = pc - !walk->interrupted;
-	mapping = map_address(look);
+	mapping = find_mapping(walk, look);
 	if (!mapping && index)
 		return end_guess(walk, walk->guessed ? END_NO_UNWIND_INFO : END_NOT_MAPPED);
 	if (mapping <= SAMPLE_MAPPINGS)
 		pc |= (__u64)mapping << FRAME_ADDRESS_BITS;
 	if (walk->interrupted)
 		pc |= 1ULL << FRAME_INTERRUPTED_BIT;
-	scratch->words[(*first + index) & (STACK_WORDS - 1)] = pc;
+	scratch->words[(unwinding->first + index) & (STACK_WORDS - 1)] = pc;
 	walk->frames = index + 1;
 	if (!mapping)
 		return end_stack(walk, END_NOT_MAPPED);
@@ -286,14 +306,17 @@ static __always_inline enum user_registers read_registers(struct walk *walk, str
 }
 
 /* Walks from the registers in `walk` on. Frames go to the scratch, behind so many of the kernel's. */
-static __always_inline void unwind_stack(struct walk *walk, __u32 kernel_frames)
+static __always_inline void unwind_stack(struct walk *walk, struct stack_scratch *scratch, __u32 kernel_frames)
 {
+	struct unwinding unwinding = { .walk = walk, .scratch = scratch, .first = kernel_frames };
+
 	walk->frames = walk->guessed = walk->pending = 0;
 	walk->interrupted = walk->kept_known = 1;
+	walk->current = SAMPLE_MAPPINGS;
 	walk->first_sp = walk->sp;
 	walk->end = END_DEPTH_LIMIT;
 	walk->now = bpf_ktime_get_ns() >> ROW_TIME_SHIFT;
-	bpf_loop(max_user_frames + 1, unwind_frame, &kernel_frames, 0);
+	bpf_loop(max_user_frames + 1, unwind_frame, &unwinding, 0);
 }
 
 #endif

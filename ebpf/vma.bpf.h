@@ -63,8 +63,8 @@ struct walk {
 	__u32 pending;                   /* the first stack_end that a step by frame pointer stands in for */
 	__u32 end;                       /* a stack_end */
 	__u32 frames;
-	__u32 now; /* in units of 2^ROW_TIME_SHIFT ns */
-	__u32 reserved;
+	__u32 now;     /* in units of 2^ROW_TIME_SHIFT ns */
+	__u32 current; /* index of the last frame's mapping; SAMPLE_MAPPINGS or more: none */
 	struct {
 		__u32 kind;       /* a mapped_rows */
 		__u32 first_page; /* as in row_file */
