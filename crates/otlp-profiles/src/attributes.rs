@@ -1,8 +1,8 @@
 //! Every attribute name that profiles carry, and what its value means.
 //!
 //! Names of OpenTelemetry's semantic conventions (1.44) are used wherever one fits; names of our own
-//! begin with `procinfo.` (facts of a process), `profile.window.` (counts and losses of a window) or
-//! `profile.off_cpu.` (facts of time off the CPU): see
+//! begin with `procinfo.` (facts of a process), `profile.window.` (counts and losses of a window), `profile.off_cpu.`
+//! (facts of time off the CPU) or `profile.stack.` (facts of a stack): see
 //! `docs/decisions/attribute-names.md`.
 
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
@@ -64,6 +64,11 @@ pub const CPU_LOGICAL_NUMBER: &str = "cpu.logical_number";
 /// Sample, string: why the thread was off the CPU: `sleep`, `uninterruptible`, `preempted` or `stopped`. In profiles of
 /// time off the CPU alone, where it is always present.
 pub const OFF_CPU_REASON: &str = "profile.off_cpu.reason";
+
+/// Sample, string: why the stack lacks its outermost frames: `depth_limit`, `no_unwind_info`, `bad_frame`,
+/// `unreadable`, or `pending` (its frames may be incomplete, too). Absent where the stack is whole, and where its
+/// source does not report that.
+pub const STACK_TRUNCATED: &str = "profile.stack.truncated";
 
 /// Location, string: [`FRAME_TYPE_NATIVE`] or [`FRAME_TYPE_KERNEL`].
 pub const FRAME_TYPE: &str = "profile.frame.type";

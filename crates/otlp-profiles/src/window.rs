@@ -42,6 +42,8 @@ pub(crate) struct Window {
     cpus: FxHashMap<u32, i32>,
     /// Attribute of why a thread was off the CPU.
     reasons: FxHashMap<OffCpuReason, i32>,
+    /// Attribute of each way in which stacks are cut short.
+    truncations: FxHashMap<&'static str, i32>,
     losses: Losses,
     /// Kept between calls for its memory.
     scratch: Vec<u8>,
@@ -56,6 +58,7 @@ struct Identity {
     tid: u32,
     cpu: u32,
     reason: Option<OffCpuReason>,
+    truncated: Option<&'static str>,
 }
 
 /// What a profile measures: one thing, at one period.
@@ -81,6 +84,7 @@ impl Gather for Window {
             tid: sample.tid.0,
             cpu: sample.cpu,
             reason,
+            truncated: sample.stack.end.cut(),
         };
         let number = match self.samples.get(&identity) {
             Some(&number) => number,
@@ -123,6 +127,7 @@ impl Window {
         clear(&mut self.tids);
         clear(&mut self.cpus);
         clear(&mut self.reasons);
+        clear(&mut self.truncations);
         self.losses = Losses::default();
     }
 
@@ -231,7 +236,7 @@ impl Window {
     }
 
     fn new_sample(&mut self, identity: Identity) -> u32 {
-        let Identity { profile, stack, name, tid, cpu, reason } = identity;
+        let Identity { profile, stack, name, tid, cpu, reason, truncated } = identity;
         let tables = &mut self.content.dictionary;
         let mut attribute = |key, number: u32| tables.attribute(key, Value::Int(number.into()));
         let tid = *self.tids.entry(tid).or_insert_with(|| attribute(attributes::THREAD_ID, tid));
@@ -240,7 +245,12 @@ impl Window {
             let text = || tables.text_attribute(attributes::OFF_CPU_REASON, reason.as_str());
             *self.reasons.entry(reason).or_insert_with(text)
         });
-        let list: SmallVec<[i32; 4]> = [Some(tid), name, Some(cpu), reason].into_iter().flatten().collect();
+        let truncated = truncated.map(|truncated| {
+            let text = || tables.text_attribute(attributes::STACK_TRUNCATED, truncated);
+            *self.truncations.entry(truncated).or_insert_with(text)
+        });
+        let list: SmallVec<[i32; 5]> =
+            [Some(tid), name, Some(cpu), reason, truncated].into_iter().flatten().collect();
         let attributes = tables.lists.intern(&list);
         let number = self.content.push(content::Sample { profile, stack, attributes, link: 0 });
         self.samples.insert(identity, number);

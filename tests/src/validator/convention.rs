@@ -22,7 +22,7 @@ pub(super) const FRAME_TYPES: [&str; 11] =
 
 const INTEGERS: [&str; 4] = ["process.pid", "process.parent_pid", "thread.id", "cpu.logical_number"];
 
-const STRINGS: [&str; 8] = [
+const STRINGS: [&str; 9] = [
     "service.name",
     "container.id",
     "process.executable.path",
@@ -30,6 +30,7 @@ const STRINGS: [&str; 8] = [
     "process.command",
     "process.creation.time",
     "thread.name",
+    "profile.stack.truncated",
     FRAME_TYPE,
 ];
 

@@ -10,7 +10,8 @@ use super::resolve::{Lookup, events, profiles, resource_text};
 
 /// Appends the lines of a request, sorted; equal stacks of one thread name are added up.
 ///
-/// A frame without a name is its file's name and the address in it. The number is that of samples taken.
+/// A frame without a name is its file's name and the address in it; `[truncated]` stands for outer frames that are
+/// missing. The number is that of samples taken.
 pub(crate) fn write(request: &ExportProfilesServiceRequest, out: &mut Vec<u8>) {
     let empty = ProfilesDictionary::default();
     let lookup = Lookup(request.dictionary.as_ref().unwrap_or(&empty));
@@ -23,6 +24,10 @@ pub(crate) fn write(request: &ExportProfilesServiceRequest, out: &mut Vec<u8>) {
             let name = name.filter(|name| !name.is_empty());
             let mut line = String::new();
             escape(name.unwrap_or("[unknown]"), &mut line);
+            // In the place of what is missing.
+            if lookup.text(&sample.attribute_indices, attributes::STACK_TRUNCATED).is_some() {
+                line.push_str(";[truncated]");
+            }
             for (_, location) in lookup.stack(sample.stack_index).rev() {
                 push_frames(lookup, location, &mut line);
             }

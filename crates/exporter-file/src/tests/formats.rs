@@ -70,6 +70,21 @@ async fn folded_stacks_are_a_block_of_lines_for_each_window() {
 }
 
 #[tokio::test]
+async fn a_stack_that_lacks_its_outer_frames_begins_with_a_mark_in_their_place() {
+    let (_directory, path) = place("stacks.folded");
+    let mut exporter = open(Config { format: Format::Folded, ..config(&path) });
+    let ends = [StackEnd::Root, StackEnd::NoUnwindInfo, StackEnd::DepthLimit];
+    let events = ends.into_iter().map(|end| {
+        let stack = Stack { frames: [Frame::exact(Pc(1), Code::Unknown)].into(), end };
+        Event::Sample(Sample { stack, ..sample(0) })
+    });
+    send(&mut exporter, Batch { events: Arc::new(events.collect()), ..second(0, 0) }).await;
+    let text = fs::read_to_string(&path).unwrap();
+    let stacks: Vec<_> = text.lines().map(|line| line.split_once(';').unwrap().1).collect();
+    assert_eq!(stacks, ["[truncated];[unknown] 2", "[unknown] 1"], "{text}");
+}
+
+#[tokio::test]
 async fn pprof_is_a_file_for_each_window() {
     let (directory, path) = place("cpu.pb.gz");
     let mut exporter = open(Config { format: Format::Pprof, ..config(&path) });

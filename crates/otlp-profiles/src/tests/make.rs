@@ -192,14 +192,18 @@ fn measure() -> impl Strategy<Value = Measure> {
 /// Samples whose stamps are below `end`, in no order.
 pub(super) fn samples(end: u64, max: usize) -> impl Strategy<Value = Vec<Sample>> {
     let world = world();
-    let stack = prop::collection::vec(frame(world.clone()), 0..6);
+    let ends = vec![StackEnd::NotReported, StackEnd::Root, StackEnd::Pending, StackEnd::DepthLimit];
+    let frames = prop::collection::vec(frame(world.clone()), 0..6);
+    let stack =
+        (frames, prop::sample::select(ends)).prop_map(|(frames, end)| Stack { frames: frames.into(), end });
     let one = (0..end, 0..world.images.len(), stack, 1..4_u32, 0..2_u32, 0..3_usize, measure());
     let one = one.prop_map(move |(at, image, stack, tid, cpu, name, measure)| Sample {
         measure,
         tid: Tid(tid),
         cpu,
         comm: comm(["", "worker", "gc"][name]),
-        ..sample(at, world.images[image].clone(), stack)
+        stack,
+        ..sample(at, world.images[image].clone(), Vec::new())
     });
     prop::collection::vec(one, 0..max)
 }

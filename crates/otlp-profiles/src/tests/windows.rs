@@ -91,6 +91,28 @@ fn all_times_of_a_profile_come_from_one_clock() {
 }
 
 #[test]
+fn a_stack_that_is_cut_short_says_why() {
+    let image = super::make::world().images[0].clone();
+    let ends = [StackEnd::Root, StackEnd::DepthLimit, StackEnd::NotReported, StackEnd::DepthLimit];
+    let events = (1..).zip(ends).map(|(at, end)| {
+        let stack = Stack { frames: Box::default(), end };
+        Event::Sample(Sample { stack, ..sample(at, image.clone(), Vec::new()) })
+    });
+    let requests = windows().push(&batch(events.collect(), before(200))).requests;
+    let message = requests[0].message().unwrap();
+    let tables = message.dictionary.as_ref().unwrap();
+    let samples: Vec<_> = profiles(&message)
+        .flat_map(|(_, profile)| &profile.samples)
+        .map(|sample| {
+            let said = attributes(&sample.attribute_indices, tables);
+            let said = said.into_iter().find(|said| said.starts_with("profile.stack."));
+            (said, sample.timestamps_unix_nano.len())
+        })
+        .collect();
+    assert_eq!(samples, [(None, 2), (Some("profile.stack.truncated=depth_limit".to_owned()), 2)]);
+}
+
+#[test]
 fn time_off_the_cpu_is_a_profile_of_its_own_with_a_value_beside_each_timestamp() {
     let image = super::make::world().images[0].clone();
     let off_cpu = |at, nanos, reason| {

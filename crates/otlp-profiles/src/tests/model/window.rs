@@ -42,6 +42,7 @@ struct Identity {
     tid: u32,
     cpu: u32,
     reason: Option<OffCpuReason>,
+    truncated: Option<&'static str>,
 }
 
 impl Gather for Window {
@@ -58,6 +59,7 @@ impl Gather for Window {
             tid: sample.tid.0,
             cpu: sample.cpu,
             reason: blocked.map(|(_, reason)| reason),
+            truncated: sample.stack.end.cut(),
         };
         self.delivered = self.delivered.saturating_add(1);
         let at = self.clock.unix(sample.at);
@@ -158,7 +160,9 @@ impl Identity {
         let cpu = number(attributes::CPU_LOGICAL_NUMBER, self.cpu);
         let reason =
             self.reason.map(|reason| dictionary.text_attribute(attributes::OFF_CPU_REASON, reason.as_str()));
-        [Some(tid), self.name, Some(cpu), reason].into_iter().flatten().collect()
+        let truncated =
+            self.truncated.map(|text| dictionary.text_attribute(attributes::STACK_TRUNCATED, text));
+        [Some(tid), self.name, Some(cpu), reason, truncated].into_iter().flatten().collect()
     }
 }
 
