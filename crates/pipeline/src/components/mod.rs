@@ -18,6 +18,7 @@ mod host;
 mod id;
 mod processor_memory_limiter;
 mod processor_procinfo;
+mod processor_symbolizer;
 mod receiver_ebpf;
 mod sampling;
 
@@ -36,7 +37,7 @@ pub static RECEIVERS: &[Factory<dyn ReceiverConfig>] = &[receiver_ebpf::FACTORY]
 
 /// Processors: what samples pass through.
 pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] =
-    &[processor_memory_limiter::FACTORY, processor_procinfo::FACTORY];
+    &[processor_memory_limiter::FACTORY, processor_procinfo::FACTORY, processor_symbolizer::FACTORY];
 
 /// Exporters: where samples go.
 pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[

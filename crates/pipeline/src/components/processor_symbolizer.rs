@@ -1,0 +1,24 @@
+//! `processors.symbolizer`.
+
+use std::sync::Arc;
+
+use processor_symbolizer::{Config, SymbolizerLayer};
+use tower::Layer as _;
+
+use super::factory::{default, schema};
+use super::{BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorSettings, Stability, stage};
+
+pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
+    names: &["symbolizer"],
+    module: "processor-symbolizer",
+    stability: Stability::Development,
+    read: |section, faults| Some(Arc::new(section.read(faults, Config::validate)?)),
+    default: default::<Config>,
+    schema: schema::<Config>,
+};
+
+impl ProcessorConfig for Config {
+    fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        Ok(stage(SymbolizerLayer::new(self).layer(next)))
+    }
+}

@@ -1,0 +1,124 @@
+//! `processors.symbolizer`: what users may set.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use configtypes::{ByteSize, Fault};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use symbolize::Demangle;
+
+/// Configuration of the component, key `processors.symbolizer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Memory for symbol tables and names; what was used longest ago makes room.
+    pub max_memory: ByteSize,
+    /// Files held open at most, so that they can be read when their processes are gone; no more than half of what the
+    /// system lets the agent open.
+    pub max_open_files: usize,
+    /// Longest that samples wait for names. What has none by then leaves with its address and build ID.
+    #[serde(with = "configtypes::GoDuration")]
+    pub timeout: Duration,
+    /// How names that a compiler has mangled are shown.
+    pub demangle: Demangling,
+}
+
+/// How names that a compiler has mangled are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Demangling {
+    /// As the linker has them.
+    None,
+    /// Without parameters, return types and hashes.
+    #[default]
+    Simplified,
+    /// Whole.
+    Full,
+}
+
+impl From<Demangling> for Demangle {
+    fn from(how: Demangling) -> Self {
+        match how {
+            Demangling::None => Self::None,
+            Demangling::Simplified => Self::Simplified,
+            Demangling::Full => Self::Full,
+        }
+    }
+}
+
+impl Config {
+    /// Default of `max_memory`.
+    pub const MAX_MEMORY: ByteSize = ByteSize::from_mib(64);
+    /// Bounds of `max_memory`.
+    pub const MAX_MEMORY_BOUNDS: RangeInclusive<ByteSize> = ByteSize::from_mib(4)..=ByteSize::from_gib(16);
+    /// Default of `max_open_files`.
+    pub const MAX_OPEN_FILES: usize = 1024;
+    /// Bounds of `max_open_files`.
+    pub const MAX_OPEN_FILES_BOUNDS: RangeInclusive<usize> = 1..=65_536;
+    /// Default of `timeout`.
+    pub const TIMEOUT: Duration = Duration::from_secs(1);
+    /// Bounds of `timeout`.
+    pub const TIMEOUT_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+
+    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let memory = self.max_memory;
+        if !Self::MAX_MEMORY_BOUNDS.contains(&memory) {
+            let (least, most) = Self::MAX_MEMORY_BOUNDS.into_inner();
+            faults.push(Fault::at(
+                ["max_memory"],
+                format!("{memory} is out of range, expected {least} to {most}"),
+            ));
+        }
+        let files = self.max_open_files;
+        if !Self::MAX_OPEN_FILES_BOUNDS.contains(&files) {
+            let (least, most) = Self::MAX_OPEN_FILES_BOUNDS.into_inner();
+            faults.push(Fault::at(
+                ["max_open_files"],
+                format!("{files} is out of range, expected {least} to {most}"),
+            ));
+        }
+        let timeout = self.timeout;
+        if !Self::TIMEOUT_BOUNDS.contains(&timeout) {
+            let (least, most) = Self::TIMEOUT_BOUNDS.into_inner();
+            faults.push(Fault::at(
+                ["timeout"],
+                format!("{timeout:?} is out of range, expected {least:?} to {most:?}"),
+            ));
+        }
+        faults
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_memory: Self::MAX_MEMORY,
+            max_open_files: Self::MAX_OPEN_FILES,
+            timeout: Self::TIMEOUT,
+            demangle: Demangling::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_every_fault_is_reported_at_once_by_its_key() {
+        assert_eq!(Config::default().validate(), [""; 0]);
+        let config = Config {
+            max_memory: ByteSize::from_bytes(1),
+            max_open_files: 0,
+            timeout: Duration::ZERO,
+            demangle: Demangling::Full,
+        };
+        let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys).collect();
+        assert_eq!(keys.len(), 3);
+        assert!(keys[0] == ["max_memory"] && keys[1] == ["max_open_files"] && keys[2] == ["timeout"]);
+    }
+}

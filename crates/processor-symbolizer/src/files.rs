@@ -1,0 +1,325 @@
+//! Files held open by what the kernel knows them by, and their symbol tables.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytesource::{ByteSource, OpenFile};
+use foreignfile::{Opened, Quarantine, Refusal};
+use pdata::{FileIdentity, Function, Line, Lines, MappedFile, Pc, ProcessKey};
+use procfs::ProcSource;
+use rustc_hash::FxHashMap;
+use symbolize::{Demangle, Limits, SymbolError, SymbolFile, demangle};
+
+use crate::metrics;
+use crate::request::{Name, NamesByAddress, Unnamed};
+
+/// Files of which it is remembered that they could not be opened, or that they made room.
+const MAX_REMEMBERED: usize = 16_384;
+/// Time after which a file that could not be opened is tried again, and how often it is tried at most.
+const RETRY: Duration = Duration::from_millis(500);
+const MAX_TRIES: u8 = 16;
+/// Longest that reading the tables of a file may take.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that a name takes beside its text.
+const NAME: usize = 160;
+
+/// How files are read and how many of them are held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_bytes: usize,
+    pub(crate) max_open: usize,
+    pub(crate) demangle: Demangle,
+}
+
+/// The files that are held.
+#[derive(Debug)]
+pub(crate) struct Files {
+    source: ProcSource,
+    reader: foreignfile::Files,
+    settings: Settings,
+    held: FxHashMap<FileIdentity, Held>,
+    bytes: usize,
+    /// Counts uses.
+    now: u64,
+    /// Files that could not be opened.
+    failed: FxHashMap<FileIdentity, Failure>,
+    /// Files that were held and have made room.
+    evicted: FxHashMap<FileIdentity, ()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    why: Unnamed,
+    at: Instant,
+    tries: u8,
+}
+
+/// A file that is held.
+#[derive(Debug)]
+struct Held {
+    /// The open file; `None` if its file system may ask others when it is read or closed: it is opened for each reading then.
+    file: Option<OpenFile>,
+    symbols: Symbols,
+    used: u64,
+}
+
+/// What is known of the symbols of a file.
+#[derive(Debug)]
+struct Symbols {
+    /// `None` if the file is not one that has symbols.
+    tables: Option<SymbolFile>,
+    /// Names of functions by the address at which they begin.
+    functions: FxHashMap<u64, Arc<Lines>>,
+    bytes: usize,
+}
+
+/// A file as a process has it mapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight<'a> {
+    pub(crate) file: &'a MappedFile,
+    pub(crate) process: ProcessKey,
+    pub(crate) range: (Pc, Pc),
+}
+
+impl Files {
+    pub(crate) fn new(source: ProcSource, settings: Settings) -> Self {
+        Self {
+            source,
+            reader: foreignfile::Files::new(Quarantine::of_this_process()),
+            settings,
+            held: FxHashMap::default(),
+            bytes: 0,
+            now: 0,
+            failed: FxHashMap::default(),
+            evicted: FxHashMap::default(),
+        }
+    }
+
+    /// The names of bytes of a file, by their offsets.
+    ///
+    /// # Errors
+    /// Why none of them can be named.
+    pub(crate) fn names(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
+        let identity = sight.file.identity;
+        if self.held.contains_key(&identity) {
+            let names = self.names_of_held(sight, offsets);
+            return names
+                .inspect_err(|_why| self.drop_held(identity))
+                .map_err(|why| self.fail(identity, why));
+        }
+        if let Some(failure) = self.failed.get(&identity)
+            && (failure.tries >= MAX_TRIES || failure.at.elapsed() < RETRY)
+        {
+            return Err(failure.why);
+        }
+        let began = Instant::now();
+        match self.open(sight, offsets) {
+            Ok((held, names, outcome)) => {
+                metrics::table(outcome, began.elapsed());
+                self.failed.remove(&identity);
+                self.evicted.remove(&identity);
+                self.bytes += held.symbols.bytes;
+                self.held.insert(identity, held);
+                self.make_room(identity);
+                Ok(names)
+            }
+            Err(why) => {
+                let evicted = why == Unnamed::Gone && self.evicted.contains_key(&identity);
+                let why = if evicted { Unnamed::Evicted } else { why };
+                metrics::table(why.as_str(), began.elapsed());
+                Err(self.fail(identity, why))
+            }
+        }
+    }
+
+    /// Ends the process that reads, until it is needed again.
+    pub(crate) fn rest(&mut self) {
+        self.reader.rest();
+    }
+
+    fn names_of_held(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
+        self.now += 1;
+        let demangle = self.settings.demangle;
+        let held = self.held.get_mut(&sight.file.identity).ok_or(Unnamed::Unreadable)?;
+        held.used = self.now;
+        let before = held.symbols.bytes;
+        let names = match &held.file {
+            Some(file) => {
+                let names = held.symbols.names(file, offsets, demangle);
+                // Asked last: if it is the file now, what was read is what it has had since it was met.
+                if is_as_met(file.file(), sight.file) { Ok(names) } else { Err(Unnamed::Gone) }
+            }
+            None => {
+                let opened = open(&self.source, &mut self.reader, sight)?.into_bytes();
+                let names = held.symbols.names(&opened, offsets, demangle);
+                unchanged(opened.into_inner()).map(|()| names)
+            }
+        };
+        self.bytes = self.bytes + held.symbols.bytes - before;
+        self.make_room(sight.file.identity);
+        names
+    }
+
+    /// Opens a file, reads its tables, and names the bytes at `offsets`.
+    fn open(
+        &mut self,
+        sight: Sight<'_>,
+        offsets: &[u64],
+    ) -> Result<(Held, NamesByAddress, &'static str), Unnamed> {
+        let limits = Limits { memory: self.settings.max_bytes };
+        let demangle = self.settings.demangle;
+        let opened = open(&self.source, &mut self.reader, sight)?;
+        let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
+        let (symbols, outcome, names) = match shared {
+            Some(ref file) => {
+                let (mut symbols, outcome) = Symbols::read(file, limits, sight.file)?;
+                let names = symbols.names(file, offsets, demangle);
+                if !is_as_met(file.file(), sight.file) {
+                    return Err(Unnamed::Gone);
+                }
+                (symbols, outcome, names)
+            }
+            None => {
+                let source = opened.into_bytes();
+                let (mut symbols, outcome) = Symbols::read(&source, limits, sight.file)?;
+                let names = symbols.names(&source, offsets, demangle);
+                unchanged(source.into_inner())?;
+                (symbols, outcome, names)
+            }
+        };
+        self.now += 1;
+        Ok((Held { file: shared, symbols, used: self.now }, names, outcome))
+    }
+
+    fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
+        if self.failed.len() >= MAX_REMEMBERED {
+            self.failed.clear();
+        }
+        let tries = self.failed.get(&identity).map_or(1, |failure| failure.tries.saturating_add(1));
+        self.failed.insert(identity, Failure { why, at: Instant::now(), tries });
+        why
+    }
+
+    fn drop_held(&mut self, identity: FileIdentity) {
+        if let Some(held) = self.held.remove(&identity) {
+            self.bytes -= held.symbols.bytes;
+        }
+    }
+
+    /// Drops the files used longest ago until the others are within bounds; `but` stays unless it is alone too large.
+    fn make_room(&mut self, but: FileIdentity) {
+        let open = |held: &&Held| held.file.is_some();
+        loop {
+            let limit = match () {
+                () if self.held.values().filter(open).count() > self.settings.max_open => "max_open_files",
+                () if self.bytes > self.settings.max_bytes => "max_memory",
+                () => break,
+            };
+            let others = self.held.iter().filter(|(identity, _)| **identity != but || self.held.len() == 1);
+            let oldest = others.min_by_key(|(_, held)| held.used).map(|(identity, _)| *identity);
+            let Some(oldest) = oldest else { break };
+            self.drop_held(oldest);
+            metrics::evicted(limit);
+            if self.evicted.len() >= MAX_REMEMBERED {
+                self.evicted.clear();
+            }
+            self.evicted.insert(oldest, ());
+        }
+        metrics::tables(self.bytes, self.held.values().filter(open).count());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.held.len(), self.bytes)
+    }
+}
+
+impl Symbols {
+    /// Reads the tables of a file; also returns how that went.
+    fn read<S: ByteSource>(
+        source: &S,
+        limits: Limits,
+        file: &MappedFile,
+    ) -> Result<(Self, &'static str), Unnamed> {
+        let (tables, outcome) = match SymbolFile::open(source, limits) {
+            Ok(symbols) if symbols.symbols() == 0 => (Some(symbols), "stripped"),
+            Ok(symbols) => (Some(symbols), "read"),
+            Err(SymbolError::Read(error)) => {
+                tracing::debug!(path = %file.path.display(), %error, "Cannot read a file for its symbols.");
+                return Err(Unnamed::Unreadable);
+            }
+            Err(error @ (SymbolError::Malformed { .. } | SymbolError::TooLarge { .. })) => {
+                tracing::debug!(path = %file.path.display(), %error, "A file has no usable symbols.");
+                (None, "refused")
+            }
+            Err(SymbolError::OtherFormat) => (None, "not_elf"),
+        };
+        let bytes = size_of::<Held>() + tables.as_ref().map_or(0, SymbolFile::memory);
+        Ok((Self { tables, functions: FxHashMap::default(), bytes }, outcome))
+    }
+
+    fn names<S: ByteSource>(&mut self, source: &S, offsets: &[u64], how: Demangle) -> NamesByAddress {
+        offsets.iter().map(|&offset| (offset, self.name(source, offset, how))).collect()
+    }
+
+    /// The name of the code at an offset of the file.
+    fn name<S: ByteSource>(&mut self, source: &S, offset: u64, how: Demangle) -> Name {
+        let Some(tables) = &self.tables else { return Err(Unnamed::Stripped) };
+        let address = tables.address_of(offset).ok_or(Unnamed::Stripped)?;
+        let resolved = tables.resolve(source, address).map_err(|_error| Unnamed::Unreadable)?;
+        let resolved = resolved.ok_or(Unnamed::Stripped)?;
+        if let Some(known) = self.functions.get(&resolved.start) {
+            return Ok(Arc::clone(known));
+        }
+        let lines = lines(resolved.name, how);
+        self.bytes += NAME + lines.0.iter().map(|line| line.function.name.len()).sum::<usize>();
+        self.functions.insert(resolved.start, Arc::clone(&lines));
+        Ok(lines)
+    }
+}
+
+/// Opens the file of a mapping, checked to be the one that the kernel met.
+fn open<'a>(
+    source: &ProcSource,
+    reader: &'a mut foreignfile::Files,
+    sight: Sight<'_>,
+) -> Result<Opened<'a>, Unnamed> {
+    let mapped = (sight.process, sight.range);
+    source.open_mapped(reader, mapped, sight.file, READ_WITHIN).map_err(|refusal| match refusal {
+        Refusal::Gone | Refusal::Unwanted => Unnamed::Gone,
+        refusal => {
+            tracing::debug!(path = %sight.file.path.display(), %refusal, "Cannot open a file for its symbols.");
+            Unnamed::Unreadable
+        }
+    })
+}
+
+/// That a file which has been read is still as it was found.
+fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
+    match opened.is_unchanged() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Unnamed::Gone),
+        Err(_error) => Err(Unnamed::Unreadable),
+    }
+}
+
+/// True if an open file, which was checked when it was opened, has not been written to since the kernel met it.
+fn is_as_met(opened: &File, met: &MappedFile) -> bool {
+    let Ok(found) = opened.metadata() else { return false };
+    let seconds = u64::try_from(found.mtime()).unwrap_or_default();
+    let modified = seconds.wrapping_mul(1_000_000_000).wrapping_add(found.mtime_nsec().cast_unsigned());
+    (found.ino(), modified, found.len()) == (met.identity.inode, met.identity.modified, met.size)
+}
+
+/// The only line of a function of which nothing but the name is known.
+pub(crate) fn lines(name: String, how: Demangle) -> Arc<Lines> {
+    let function = match demangle(&name, how) {
+        Some(demangled) => {
+            Function { name: demangled.into(), system_name: Some(name.into()), ..Function::default() }
+        }
+        None => Function { name: name.into(), ..Function::default() },
+    };
+    Arc::new(Lines(Box::new([Line { function: Arc::new(function), line: 0 }])))
+}

@@ -1,0 +1,166 @@
+//! The task that holds batches until their names are there, and passes them on in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pdata::{Batch, KTime, Watermark};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tower::{Service, ServiceExt as _};
+
+use crate::frames::{FramePosition, name_known, name_waiting};
+use crate::metrics::{self, Tally};
+use crate::names::Names;
+use crate::request::Answer;
+use crate::resolver::Resolver;
+
+/// Batches held at most: one more makes the oldest leave with the names that it has.
+const MOST_HELD: usize = 64;
+
+/// A batch on its way in, and who waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) batch: Batch,
+    /// Set if the caller waits for the next stage's answer to this very batch.
+    pub(crate) reply: Option<oneshot::Sender<Watermark>>,
+}
+
+/// The highest watermark that the next stage has answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Acked(Arc<AtomicU64>);
+
+impl Acked {
+    pub(crate) fn get(&self) -> Watermark {
+        Watermark::before(KTime::from_nanos(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn raise(&self, to: Watermark) {
+        // Relaxed: the number is all there is to see.
+        self.0.fetch_max(to.at().as_nanos(), Ordering::Relaxed);
+    }
+}
+
+/// Who answers lookups.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    pub(crate) resolver: Resolver,
+    pub(crate) answers: mpsc::Receiver<Answer>,
+}
+
+/// Holds batches and passes them on.
+#[derive(Debug)]
+pub(crate) struct Hold<S> {
+    pub(crate) inner: S,
+    pub(crate) incoming: mpsc::Receiver<Incoming>,
+    /// `None` if there is no thread to look names up.
+    pub(crate) lookups: Option<Lookups>,
+    pub(crate) names: Names,
+    pub(crate) acked: Acked,
+    pub(crate) timeout: Duration,
+}
+
+/// A batch that waits.
+#[derive(Debug)]
+struct Held {
+    incoming: Incoming,
+    deadline: Instant,
+    /// The answer that has the last of its names.
+    ticket: u64,
+    waiting: Vec<FramePosition>,
+    tally: Tally,
+}
+
+impl<S> Hold<S>
+where
+    S: Service<Batch, Response = Watermark>,
+{
+    /// Works until the end of the stream, or until the next stage fails: returns its error.
+    pub(crate) async fn run(&mut self) -> Result<(), S::Error> {
+        let mut held: VecDeque<Held> = VecDeque::new();
+        let mut answered = 0;
+        let mut open = true;
+        loop {
+            while let Some(first) = held.front()
+                && (first.ticket <= answered || first.deadline <= Instant::now() || held.len() > MOST_HELD)
+            {
+                let Some(first) = held.pop_front() else { break };
+                self.pass_on(first).await?;
+            }
+            if !open && held.is_empty() {
+                return Ok(());
+            }
+            let deadline = held.front().map(|first| first.deadline);
+            tokio::select! {
+                biased;
+                answer = next_answer(&mut self.lookups) => match answer {
+                    Some(answer) => {
+                        answered = answer.ticket;
+                        answer.found.into_iter().for_each(|found| self.names.insert(found));
+                        metrics::names(self.names.bytes());
+                    }
+                    // The thread has died: names that were asked for will not come.
+                    None => self.lookups = None,
+                },
+                incoming = self.incoming.recv(), if open => match incoming {
+                    Some(incoming) => {
+                        let taken = self.take(incoming);
+                        held.push_back(taken);
+                    }
+                    None => open = false,
+                },
+                () = wait(deadline) => {}
+            }
+        }
+    }
+
+    /// Names what is known and asks for the rest.
+    fn take(&mut self, mut incoming: Incoming) -> Held {
+        let (mut waiting, mut tally) = (Vec::new(), Tally::default());
+        let asked = name_known(&mut incoming.batch, &mut self.names, &mut waiting, &mut tally);
+        let mut ticket = 0;
+        match &mut self.lookups {
+            Some(Lookups { resolver, .. }) if asked.is_empty() => {
+                // What it waits for has been asked for already.
+                ticket = if waiting.is_empty() { 0 } else { resolver.last_asked() };
+            }
+            Some(Lookups { resolver, .. }) => match resolver.ask(asked) {
+                Ok(of) => ticket = of,
+                Err(refused) => {
+                    refused.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses));
+                    ticket = if waiting.is_empty() { 0 } else { resolver.last_asked() };
+                }
+            },
+            None => asked.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses)),
+        }
+        Held { incoming, deadline: Instant::now() + self.timeout, ticket, waiting, tally }
+    }
+
+    async fn pass_on(&mut self, held: Held) -> Result<(), S::Error> {
+        let Held { incoming: Incoming { mut batch, reply }, waiting, mut tally, .. } = held;
+        name_waiting(&mut batch, &mut self.names, &waiting, &mut tally);
+        tally.publish();
+        let answer = self.inner.ready().await?.call(batch).await?;
+        self.acked.raise(answer);
+        if let Some(reply) = reply {
+            // Whoever asked may be gone.
+            let _gone = reply.send(answer);
+        }
+        Ok(())
+    }
+}
+
+async fn next_answer(lookups: &mut Option<Lookups>) -> Option<Answer> {
+    match lookups {
+        Some(lookups) => lookups.answers.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,76 @@
+//! The component's metrics; their names stand here and nowhere else.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::request::Unnamed;
+
+const NAMED: &str = "otelcol_processor_symbolizer_named_frames_total";
+const UNNAMED: &str = "otelcol_processor_symbolizer_unnamed_frames_total";
+const TABLES: &str = "otelcol_processor_symbolizer_tables_total";
+const BUILD_TIME: &str = "otelcol_processor_symbolizer_table_build_seconds_total";
+const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
+const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
+const OPEN: &str = "otelcol_processor_symbolizer_open_files";
+
+/// Says what each metric means.
+pub(crate) fn describe() {
+    for (name, meaning) in [
+        (NAMED, "Frames with a name."),
+        (UNNAMED, "Frames without a name, by reason."),
+        (TABLES, "Files opened for their symbols, by outcome."),
+        (EVICTED, "Files that have made room for others, by the limit that was hit."),
+    ] {
+        describe_counter!(name, Unit::Count, meaning);
+    }
+    describe_counter!(BUILD_TIME, Unit::Seconds, "Time spent opening files and reading their symbols.");
+    describe_gauge!(CACHE, Unit::Bytes, "Memory of symbol tables and of names, about.");
+    describe_gauge!(OPEN, Unit::Count, "Files held open.");
+    Tally::default().publish();
+}
+
+/// Frames of a batch, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) named: u64,
+    pub(crate) unnamed: [u64; Unnamed::ALL.len()],
+}
+
+impl Tally {
+    pub(crate) fn unnamed(&mut self, reason: Unnamed) {
+        let counts = Unnamed::ALL.iter().zip(&mut self.unnamed);
+        counts.filter(|(each, _)| **each == reason).for_each(|(_, count)| *count += 1);
+    }
+
+    /// Adds all of it to the metrics.
+    pub(crate) fn publish(&self) {
+        counter!(NAMED).increment(self.named);
+        for (reason, count) in Unnamed::ALL.iter().zip(self.unnamed) {
+            counter!(UNNAMED, "reason" => reason.as_str()).increment(count);
+        }
+    }
+}
+
+/// A file opened, and how long that and the reading of its tables took.
+pub(crate) fn table(outcome: &'static str, took: Duration) {
+    counter!(TABLES, "outcome" => outcome).increment(1);
+    // A counter of whole numbers only: a gauge that only rises, as for other times.
+    gauge!(BUILD_TIME).increment(took.as_secs_f64());
+}
+
+/// A file that has made room, by the limit that was hit.
+pub(crate) fn evicted(limit: &'static str) {
+    counter!(EVICTED, "limit" => limit).increment(1);
+}
+
+/// Bytes of tables, and files held open.
+pub(crate) fn tables(bytes: usize, open: usize) {
+    gauge!(CACHE, "of" => "tables").set(bytes as f64);
+    gauge!(OPEN).set(open as f64);
+}
+
+/// Bytes of names.
+pub(crate) fn names(bytes: usize) {
+    gauge!(CACHE, "of" => "names").set(bytes as f64);
+}

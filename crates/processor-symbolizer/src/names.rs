@@ -1,0 +1,165 @@
+//! Names that are known, of addresses that samples have had lately.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pdata::Lines;
+use rustc_hash::FxHashMap;
+
+use crate::request::{Found, Name, Space, Unnamed};
+
+/// Bytes that an address takes, beside its name.
+const ENTRY: usize = 64;
+/// Bytes that a space takes, beside its addresses.
+const SPACE: usize = 256;
+/// Time after which a space that could not be read is asked for again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is known of an address.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// Nothing, and nobody has asked.
+    Not,
+    /// Its name has been asked for.
+    Asked,
+    /// All there is to know.
+    Answered(Name),
+}
+
+/// Names by space and address, bounded in bytes: the spaces used longest ago make room.
+#[derive(Debug)]
+pub(crate) struct Names {
+    spaces: FxHashMap<Space, Addresses>,
+    max_bytes: usize,
+    bytes: usize,
+    /// Counts uses.
+    now: u64,
+}
+
+#[derive(Debug, Default)]
+struct Addresses {
+    by_address: FxHashMap<u64, Option<Name>>,
+    bytes: usize,
+    used: u64,
+    /// Why none of the space can be named, and until when that is believed.
+    failed: Option<(Unnamed, Instant)>,
+}
+
+impl Names {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { spaces: FxHashMap::default(), max_bytes, bytes: 0, now: 0 }
+    }
+
+    /// What is known of an address.
+    pub(crate) fn get(&mut self, space: Space, address: u64) -> Known {
+        self.now += 1;
+        let Some(addresses) = self.spaces.get_mut(&space) else { return Known::Not };
+        addresses.used = self.now;
+        match addresses.by_address.get(&address) {
+            Some(Some(name)) => Known::Answered(name.clone()),
+            Some(None) => Known::Asked,
+            None => match addresses.failed {
+                Some((why, until)) if Instant::now() < until => Known::Answered(Err(why)),
+                _ => Known::Not,
+            },
+        }
+    }
+
+    /// Notes that the name of an address has been asked for.
+    pub(crate) fn ask(&mut self, space: Space, address: u64) {
+        self.now += 1;
+        let addresses = self.spaces.entry(space).or_insert_with(|| {
+            self.bytes += SPACE;
+            Addresses { bytes: SPACE, ..Addresses::default() }
+        });
+        addresses.used = self.now;
+        addresses.by_address.entry(address).or_insert_with(|| {
+            addresses.bytes += ENTRY;
+            self.bytes += ENTRY;
+            None
+        });
+    }
+
+    /// Notes that a name will not be answered: it may be asked for again.
+    pub(crate) fn withdraw(&mut self, space: Space, asked: &[u64]) {
+        let Some(addresses) = self.spaces.get_mut(&space) else { return };
+        for address in asked {
+            if addresses.by_address.get(address).is_some_and(Option::is_none) {
+                addresses.by_address.remove(address);
+                addresses.bytes -= ENTRY;
+                self.bytes -= ENTRY;
+            }
+        }
+    }
+
+    /// Takes in what has been found.
+    pub(crate) fn insert(&mut self, found: Found) {
+        let Some(addresses) = self.spaces.get_mut(&found.space) else { return };
+        match found.names {
+            Ok(names) => {
+                addresses.failed = None;
+                for (address, name) in names {
+                    let bytes = bytes_of(&name);
+                    // Only what was asked for and is still waited for takes part in the count.
+                    if let Some(slot) = addresses.by_address.get_mut(&address)
+                        && slot.is_none()
+                    {
+                        *slot = Some(name);
+                        addresses.bytes += bytes;
+                        self.bytes += bytes;
+                    }
+                }
+            }
+            Err(why) => {
+                addresses.failed = Some((why, Instant::now() + RETRY));
+                let before = addresses.by_address.len();
+                addresses.by_address.retain(|_, name| name.is_some());
+                let dropped = ENTRY * (before - addresses.by_address.len());
+                addresses.bytes -= dropped;
+                self.bytes -= dropped;
+            }
+        }
+        self.shrink();
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes of all spaces, added up.
+    #[cfg(test)]
+    pub(crate) fn counted(&self) -> usize {
+        let of = |addresses: &Addresses| {
+            let names = addresses.by_address.values().flatten();
+            let texts: usize = names.map(bytes_of).sum();
+            assert_eq!(addresses.bytes, SPACE + ENTRY * addresses.by_address.len() + texts);
+            addresses.bytes
+        };
+        self.spaces.values().map(of).sum()
+    }
+
+    /// Drops the spaces used longest ago, until a quarter of the room is free.
+    fn shrink(&mut self) {
+        if self.bytes <= self.max_bytes {
+            return;
+        }
+        let mut by_use: Vec<_> = self.spaces.iter().map(|(space, names)| (names.used, *space)).collect();
+        by_use.sort_unstable_by_key(|(used, _)| *used);
+        for (_, space) in by_use {
+            if self.bytes <= self.max_bytes / 4 * 3 {
+                break;
+            }
+            if let Some(dropped) = self.spaces.remove(&space) {
+                self.bytes -= dropped.bytes;
+            }
+        }
+    }
+}
+
+/// Bytes that a name takes, which others may share.
+fn bytes_of(name: &Name) -> usize {
+    let bytes = |lines: &Arc<Lines>| {
+        lines.0.iter().map(|line| size_of_val(line) + line.function.name.len()).sum::<usize>()
+    };
+    name.as_ref().map_or(0, bytes)
+}

@@ -1,0 +1,104 @@
+//! What the stage asks of the thread that reads, and what it is answered.
+
+use std::sync::Arc;
+
+use pdata::{FileIdentity, Lines, MappedFile, Pc, ProcessKey};
+
+/// What an address to be named is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Space {
+    /// A file: the address is an offset in it.
+    File(FileIdentity),
+}
+
+/// Addresses to be named, all in one space.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) space: Space,
+    pub(crate) target: Target,
+    pub(crate) addresses: Vec<u64>,
+}
+
+/// Where names of a space are to be had.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A file that a process has mapped.
+    File {
+        file: Arc<MappedFile>,
+        /// Through whose eyes.
+        process: ProcessKey,
+        /// First address of the mapping and the one after it.
+        range: (Pc, Pc),
+    },
+}
+
+/// Lookups of one batch, answered as one.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) ticket: u64,
+    pub(crate) lookups: Vec<Lookup>,
+}
+
+/// What a request has found.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) ticket: u64,
+    pub(crate) found: Vec<Found>,
+}
+
+/// What is known of addresses in one space.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) space: Space,
+    pub(crate) names: Result<NamesByAddress, Unnamed>,
+}
+
+/// The name of an address, if it has one.
+pub(crate) type Name = Result<Arc<Lines>, Unnamed>;
+
+/// Addresses with their names.
+pub(crate) type NamesByAddress = Vec<(u64, Name)>;
+
+/// Why a frame has no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Unnamed {
+    /// No symbol of the file covers the address.
+    Stripped,
+    /// The file was gone before it was opened, with the process that had it mapped; or it is another by now.
+    Gone,
+    /// The file could not be read, or is not as its format says.
+    Unreadable,
+    /// The file was held open, has made room for others, and is gone.
+    Evicted,
+    /// The name was not there in time.
+    Late,
+    /// No mapping is known for the address.
+    Unmapped,
+    /// The code is in no file: compiled at run time, or of the kernel.
+    NoFile,
+}
+
+impl Unnamed {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Stripped,
+        Self::Gone,
+        Self::Unreadable,
+        Self::Evicted,
+        Self::Late,
+        Self::Unmapped,
+        Self::NoFile,
+    ];
+
+    /// The name of the reason, as label of a metric.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stripped => "stripped",
+            Self::Gone => "gone",
+            Self::Unreadable => "unreadable",
+            Self::Evicted => "evicted",
+            Self::Late => "late",
+            Self::Unmapped => "unmapped",
+            Self::NoFile => "no_file",
+        }
+    }
+}

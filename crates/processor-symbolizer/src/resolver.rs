@@ -1,0 +1,112 @@
+//! The thread that opens files and looks addresses up. Reading blocks, so it happens nowhere else.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use procfs::ProcSource;
+use tokio::sync::mpsc::{self, Sender};
+
+use crate::config::Config;
+use crate::files::{Files, Settings, Sight};
+use crate::request::{Answer, Found, Lookup, Request, Target};
+
+/// Requests that wait at most; of one more the frames stay without names, for now.
+const QUEUE: usize = 64;
+/// Time without a request after which the process that reads is ended until the next.
+const REST_AFTER: Duration = Duration::from_secs(60);
+/// Of the memory, what tables may take; names take the rest.
+const TABLES_SHARE: (usize, usize) = (3, 4);
+
+/// The thread's other end. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    requests: SyncSender<Request>,
+    asked: u64,
+}
+
+impl Resolver {
+    /// Starts the thread; its answers come in the order of the requests.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub(crate) fn start(config: &Config, source: ProcSource) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
+        let (requests, asked) = sync_channel(QUEUE);
+        let (answer, answers) = mpsc::channel(QUEUE);
+        let (part, whole) = TABLES_SHARE;
+        let settings = Settings {
+            max_bytes: config.max_memory.as_usize() / whole * part,
+            max_open: config.max_open_files.min(allowed_files() / 2).max(1),
+            demangle: config.demangle.into(),
+        };
+        let files = Files::new(source, settings);
+        thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(files, &asked, &answer))?;
+        Ok((Self { requests, asked: 0 }, answers))
+    }
+
+    /// A resolver whose requests go to the test.
+    #[cfg(test)]
+    pub(crate) fn without_thread() -> (Self, Receiver<Request>) {
+        let (requests, asked) = sync_channel(QUEUE);
+        (Self { requests, asked: 0 }, asked)
+    }
+
+    /// Passes lookups on; returns the ticket of their answer.
+    ///
+    /// # Errors
+    /// The lookups, if they cannot be taken now.
+    pub(crate) fn ask(&mut self, lookups: Vec<Lookup>) -> Result<u64, Vec<Lookup>> {
+        let ticket = self.asked + 1;
+        match self.requests.try_send(Request { ticket, lookups }) {
+            Ok(()) => {
+                self.asked = ticket;
+                Ok(ticket)
+            }
+            Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) => Err(request.lookups),
+        }
+    }
+
+    /// The ticket of the last lookups that were passed on.
+    pub(crate) fn last_asked(&self) -> u64 {
+        self.asked
+    }
+}
+
+/// Names' part of the memory.
+pub(crate) fn memory_of_names(config: &Config) -> usize {
+    let (part, whole) = TABLES_SHARE;
+    config.max_memory.as_usize() / whole * (whole - part)
+}
+
+/// Files that the system lets the agent have open.
+fn allowed_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+fn serve(mut files: Files, asked: &Receiver<Request>, answer: &Sender<Answer>) {
+    loop {
+        let Request { ticket, lookups } = match asked.recv_timeout(REST_AFTER) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                files.rest();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let found = lookups.into_iter().map(|lookup| find(&mut files, lookup)).collect();
+        if answer.blocking_send(Answer { ticket, found }).is_err() {
+            return;
+        }
+    }
+}
+
+fn find(files: &mut Files, Lookup { space, target, addresses }: Lookup) -> Found {
+    let names = match target {
+        Target::File { file, process, range } => {
+            files.names(Sight { file: &file, process, range }, &addresses)
+        }
+    };
+    Found { space, names }
+}

@@ -1,0 +1,6 @@
+//! The stage over files that are there, with a stage after it that keeps what it gets.
+
+mod files;
+mod layer;
+mod make;
+mod names;

@@ -1,0 +1,107 @@
+//! Files that are replaced, removed and crowded out.
+
+use std::path::PathBuf;
+
+use pdata::{MappedFile, Pc};
+use procfs::ProcSource;
+use symbolize::Demangle;
+
+use super::make::{ENDED, announced, first_offset, second_offset};
+use crate::files::{Files, Settings, Sight};
+use crate::request::{Name, Unnamed};
+
+const MIB: usize = 1 << 20;
+
+fn files(max_open: usize, max_bytes: usize) -> Files {
+    let settings = Settings { max_bytes, max_open, demangle: Demangle::Simplified };
+    Files::new(ProcSource::new("/proc"), settings)
+}
+
+/// A copy of this program.
+fn copy(dir: &tempfile::TempDir, name: &str) -> (PathBuf, MappedFile) {
+    let path = dir.path().join(name);
+    std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+    let file = announced(&path);
+    (path, file)
+}
+
+fn look(files: &mut Files, file: &MappedFile, offset: u64) -> Result<String, Unnamed> {
+    let sight = Sight { file, process: ENDED, range: (Pc(1), Pc(2)) };
+    let names: Vec<(u64, Name)> = files.names(sight, &[offset])?;
+    names[0].1.clone().map(|lines| lines.0[0].function.name.to_string())
+}
+
+#[test]
+fn a_file_is_named_after_its_name_and_its_process_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = copy(&dir, "program");
+    let mut files = files(8, 64 * MIB);
+    let first = look(&mut files, &file, first_offset()).unwrap();
+    assert!(first.contains("first_function_to_name"), "{first}");
+    std::fs::remove_file(path).unwrap();
+    let second = look(&mut files, &file, second_offset()).unwrap();
+    assert!(second.contains("second_function_to_name"), "{second}");
+}
+
+#[test]
+fn a_file_that_has_taken_the_place_of_another_names_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = copy(&dir, "program");
+    let (other, _) = copy(&dir, "other");
+    std::fs::rename(other, path).unwrap();
+    assert_eq!(look(&mut files(8, 64 * MIB), &file, first_offset()), Err(Unnamed::Gone));
+}
+
+#[test]
+fn a_file_that_is_written_to_while_it_is_held_names_nothing_any_more() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = copy(&dir, "program");
+    let mut files = files(8, 64 * MIB);
+    assert!(look(&mut files, &file, first_offset()).is_ok());
+    std::fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
+    assert_eq!(look(&mut files, &file, first_offset()), Err(Unnamed::Gone));
+}
+
+#[test]
+fn what_is_no_program_has_no_names_and_what_is_a_pipe_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text");
+    std::fs::write(&path, "no program").unwrap();
+    let mut files = files(8, 64 * MIB);
+    let text = announced(&path);
+    assert_eq!(look(&mut files, &text, 3), Err(Unnamed::Stripped));
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    assert_eq!(look(&mut files, &announced(&pipe), 3), Err(Unnamed::Gone));
+}
+
+#[test]
+fn no_more_files_are_held_than_may_be_and_what_made_room_is_opened_again_or_counts_as_evicted() {
+    let dir = tempfile::tempdir().unwrap();
+    let all: Vec<_> = ["a", "b", "c"].iter().map(|name| copy(&dir, name)).collect();
+    let mut files = files(2, 256 * MIB);
+    for (_, file) in &all {
+        assert!(look(&mut files, file, first_offset()).is_ok());
+        assert!(files.held().0 <= 2);
+    }
+    assert!(look(&mut files, &all[0].1, first_offset()).is_ok(), "opened again");
+    std::fs::remove_file(&all[1].0).unwrap();
+    assert_eq!(look(&mut files, &all[1].1, first_offset()), Err(Unnamed::Evicted));
+}
+
+#[test]
+fn tables_take_no_more_memory_than_they_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let all: Vec<_> = ["a", "b", "c"].iter().map(|name| copy(&dir, name)).collect();
+    let mut one = files(8, 256 * MIB);
+    look(&mut one, &all[0].1, first_offset()).unwrap();
+    let bytes = one.held().1;
+    let mut files = files(8, 2 * bytes + bytes / 2);
+    for (_, file) in &all {
+        look(&mut files, file, first_offset()).unwrap();
+        assert!(files.held().1 <= 2 * bytes + bytes / 2);
+    }
+    assert_eq!(files.held().0, 2);
+}

@@ -1,0 +1,68 @@
+//! The bound on what is remembered.
+
+use std::sync::Arc;
+
+use pdata::{FileIdentity, Function, Line, Lines};
+use proptest::prelude::*;
+
+use crate::names::{Known, Names};
+use crate::request::{Found, Space, Unnamed};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Ask(u64, u64),
+    Answer(u64, Vec<(u64, bool)>),
+    Fail(u64),
+    Withdraw(u64, Vec<u64>),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (space, address) = (0..6u64, 0..40u64);
+    prop_oneof![
+        4 => (space.clone(), address.clone()).prop_map(|(space, address)| Op::Ask(space, address)),
+        3 => (space.clone(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
+            .prop_map(|(space, names)| Op::Answer(space, names)),
+        1 => space.clone().prop_map(Op::Fail),
+        1 => (space, prop::collection::vec(address, 0..5)).prop_map(|(space, of)| Op::Withdraw(space, of)),
+    ]
+}
+
+fn space(inode: u64) -> Space {
+    Space::File(FileIdentity { inode, ..FileIdentity::default() })
+}
+
+fn lines(address: u64) -> Arc<Lines> {
+    let function = Arc::new(Function { name: format!("f{address}").into(), ..Function::default() });
+    Arc::new(Lines(Box::new([Line { function, line: 0 }])))
+}
+
+proptest! {
+    /// Whatever is asked and answered, an answer is that of its address, and the room taken stays within its bound.
+    #[test]
+    fn an_answer_is_of_its_address_and_room_is_bounded(ops in prop::collection::vec(op(), 0..200)) {
+        const ROOM: usize = 4000;
+        let mut names = Names::new(ROOM);
+        for op in ops {
+            match op {
+                Op::Ask(of, address) => names.ask(space(of), address),
+                Op::Answer(of, all) => {
+                    let all = all.into_iter().map(|(address, named)| {
+                        (address, if named { Ok(lines(address)) } else { Err(Unnamed::Stripped) })
+                    });
+                    names.insert(Found { space: space(of), names: Ok(all.collect()) });
+                    prop_assert!(names.bytes() <= ROOM);
+                }
+                Op::Fail(of) => names.insert(Found { space: space(of), names: Err(Unnamed::Gone) }),
+                Op::Withdraw(of, asked) => names.withdraw(space(of), &asked),
+            }
+            prop_assert_eq!(names.bytes(), names.counted());
+            for of in 0..6 {
+                for address in 0..40 {
+                    if let Known::Answered(Ok(found)) = names.get(space(of), address) {
+                        prop_assert_eq!(&*found.0[0].function.name, format!("f{address}"));
+                    }
+                }
+            }
+        }
+    }
+}
