@@ -16,20 +16,21 @@ use crate::metrics;
 use crate::reader::ReaderThreads;
 use crate::request::{ReadRequest, Reads};
 use crate::tracker::{Repairs, Tracker};
-use procfs::ProcSource;
+use procfs::{Identify, ProcSource};
 
 /// Makes services that attribute samples to what ran.
 #[derive(Clone, Debug)]
 pub struct ProcInfoLayer {
     config: Config,
     status: Arc<Status>,
+    source: ProcSource,
 }
 
 impl ProcInfoLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), status: Arc::default() }
+        Self { config: config.clone(), status: Arc::default(), source: ProcSource::new("/proc") }
     }
 
     /// Shows there what files cannot be read.
@@ -37,13 +38,19 @@ impl ProcInfoLayer {
     pub fn shows(self, status: Arc<Status>) -> Self {
         Self { status, ..self }
     }
+
+    /// Has the kernel verify the files that are read, by the identities that samples bring.
+    #[must_use]
+    pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
+        Self { source: self.source.verified_by(identify), ..self }
+    }
 }
 
 impl<S> Layer<S> for ProcInfoLayer {
     type Service = ProcInfo<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ProcInfo::new(&self.config, Arc::clone(&self.status), inner)
+        ProcInfo::new(self, inner)
     }
 }
 
@@ -63,16 +70,16 @@ pub struct ProcInfo<S> {
 }
 
 impl<S> ProcInfo<S> {
-    fn new(config: &Config, status: Arc<Status>, inner: S) -> Self {
+    fn new(layer: &ProcInfoLayer, inner: S) -> Self {
         metrics::describe();
         let reads = ReaderIfAny(
-            ReaderThreads::start(ProcSource::new("/proc"), status)
+            ReaderThreads::start(layer.source.clone(), Arc::clone(&layer.status))
                 .inspect_err(|error| {
                     tracing::warn!(%error, "No thread to read files with: samples will have no build IDs from files.");
                 })
                 .ok(),
         );
-        let (tracker, repairs) = (Tracker::new(config), Repairs::default());
+        let (tracker, repairs) = (Tracker::new(&layer.config), Repairs::default());
         Self { inner, tracker, repairs, reads, acked: Acked::default() }
     }
 }

@@ -22,6 +22,7 @@ pub use config::{
     MOST_EXITED_PROCESSES,
 };
 pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};
+pub use procfs::Identify;
 
 #[cfg(test)]
 mod tests;

@@ -16,4 +16,4 @@ pub mod text;
 pub use device::kernel_device;
 pub use elf::read_facts;
 pub use error::{ParseError, ProcError};
-pub use source::{ProcSource, Snapshot};
+pub use source::{Identify, ProcSource, Snapshot};

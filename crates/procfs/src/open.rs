@@ -35,7 +35,12 @@ impl ProcSource {
         let seen = [process].into_iter().chain(&threads).map(|process| Place::Seen { process, path });
         let own = Place::Own { path: &file.path, follows_links: false };
         let places = links.into_iter().chain(seen).chain([own]);
-        files.open_first(places, within, |found, place| is_file(found, file, place))
+        let opened = files.open_first(places, within, |found, place| is_file(found, file, place))?;
+        let identify = self.identify.as_ref().zip(opened.shared());
+        match identify.and_then(|(identify, shared)| identify.is_file(shared, file.identity)) {
+            Some(false) => Err(Refusal::Unwanted),
+            Some(true) | None => Ok(opened),
+        }
     }
 }
 

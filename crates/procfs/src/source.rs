@@ -1,13 +1,15 @@
 //! Alone in reading `/proc`.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fmt;
+use std::fs::{self, File};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foreignfile::{Files, Found, Place};
-use pdata::{Comm, Executable, FileState, Pc, ProcessKey, Tid};
+use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::device::kernel_device;
 use crate::error::ProcError;
@@ -27,16 +29,29 @@ pub struct Snapshot {
     pub comm: Comm,
 }
 
+/// Whoever can ask the kernel what it knows an open file by.
+pub trait Identify: fmt::Debug + Send + Sync {
+    /// True if the open file has that identity, its generation included; `None` if that cannot be found out.
+    fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool>;
+}
+
 /// A mounted proc filesystem.
 #[derive(Clone, Debug)]
 pub struct ProcSource {
     root: PathBuf,
+    pub(crate) identify: Option<Arc<dyn Identify>>,
 }
 
 impl ProcSource {
     /// The one at `root`, as a rule `/proc`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), identify: None }
+    }
+
+    /// Has the kernel verify the files that are opened. Without, what `stat` shows of them decides.
+    #[must_use]
+    pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
+        Self { identify: Some(identify), ..self }
     }
 
     /// What `/proc` shows of the process, seen through the thread: when the leader has exited before

@@ -25,6 +25,9 @@ impl ProcessorConfig for Config {
     }
 
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        Ok(stage(ProcInfoLayer::new(self).shows(Arc::clone(&settings.status)).layer(next)))
+        let layer = ProcInfoLayer::new(self)
+            .shows(Arc::clone(&settings.status))
+            .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>);
+        Ok(stage(layer.layer(next)))
     }
 }

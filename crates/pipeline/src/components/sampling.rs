@@ -1,9 +1,12 @@
 //! What samples, for those who may ask it for less, or to have everything delivered now.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pdata::FileIdentity;
 use processor_memory_limiter::Throttle;
+use processor_procinfo::Identify;
 use receiver_ebpf::Control;
 
 use super::id::ComponentId;
@@ -80,6 +83,14 @@ impl Sampling {
 impl State {
     fn divisor(&self) -> u32 {
         self.divisors.values().copied().max().unwrap_or(1)
+    }
+}
+
+impl Identify for Sampling {
+    /// By any receiver: what the kernel knows a file by is the same for all of them.
+    fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
+        controls.iter().find_map(|control| control.is_file(opened, identity))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Files read through the eyes of this very process, and through our own once a process has ended.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use pdata::{BootTime, BuildId, FileFacts, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Tid};
-use procfs::kernel_device;
+use procfs::{Identify, kernel_device};
 
 use super::files::{FileReader, Outcome};
 use super::*;
@@ -95,6 +95,33 @@ fn a_file_that_has_replaced_the_mapped_one_is_refused() {
         let (outcome, facts) = read(&mut reader(), ENDED, file);
         assert_eq!((outcome, facts), (Outcome::Replaced, None));
     }
+}
+
+/// A kernel that knows a file by its generation, or cannot be asked.
+#[derive(Debug)]
+struct Generation(Option<u32>);
+
+impl Identify for Generation {
+    fn is_file(&self, _opened: &File, identity: FileIdentity) -> Option<bool> {
+        self.0.map(|generation| generation == identity.generation)
+    }
+}
+
+/// What the kernel says of an open file goes before what `stat` shows, which is the same for a file that has taken another's name,
+/// inode number, size and time.
+#[test]
+fn a_file_that_differs_by_its_generation_alone_is_refused() {
+    let (path, expected) = library();
+    let read = |kernel| {
+        let file = Arc::new(announced(&path));
+        let (reading, range) = (Arc::default(), (Pc(1), Pc(2)));
+        let request = FileRequest { file: Arc::downgrade(&file), reading, process: ENDED, range };
+        let source = ProcSource::new("/proc").verified_by(Arc::new(Generation(kernel)));
+        (reader().read(&source, &request), file.facts.get().cloned())
+    };
+    assert_eq!(read(Some(1)), (Outcome::Replaced, None));
+    assert_eq!(read(Some(0)), (Outcome::Read, Some(expected.clone())));
+    assert_eq!(read(None), (Outcome::Read, Some(expected)));
 }
 
 #[test]
