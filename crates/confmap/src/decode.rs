@@ -9,7 +9,7 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
 
 use crate::decode_error::{DecodeError, Problem};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Advise, Fault, Faults};
 use crate::references::Originals;
 use crate::sources::Sources;
 
@@ -22,9 +22,17 @@ pub struct Context<'a> {
     pub root: &'a Dict,
     /// Who knows where its values came from.
     pub(crate) sources: &'a Sources,
+    /// See [`Context::advised_by`].
+    pub(crate) advise: Advise,
 }
 
 impl Context<'_> {
+    /// Lets faults about unknown keys say what `advise` knows of them.
+    #[must_use]
+    pub fn advised_by(self, advise: Advise) -> Self {
+        Self { advise, ..self }
+    }
+
     /// Reads `value`, which stands at `path`, as a `T`. Every fault is added to `faults`: a faulty key
     /// is noted, taken out, and the rest read again. `None` if nothing can be read for faults.
     pub(crate) fn decode<T: DeserializeOwned>(
@@ -49,7 +57,7 @@ impl Context<'_> {
                 sound = false;
                 if !repeats {
                     let source = self.place(&error.path);
-                    faults.push(Fault { source, ..error.into_fault() });
+                    faults.push(Fault { source, ..error.into_fault(self.advise) });
                 }
             }
             if !remove(&mut value, &within) {

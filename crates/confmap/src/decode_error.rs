@@ -5,7 +5,7 @@ use std::fmt;
 use figment::value::{Num, Value};
 use serde::de::{self, Expected, Unexpected};
 
-use crate::fault::{Fault, hint};
+use crate::fault::{Advise, Fault, hint};
 
 /// Why a value cannot be read, and where it stands.
 #[derive(Debug)]
@@ -43,11 +43,15 @@ impl DecodeError {
     }
 
     /// The error as the user sees it: an unknown key is a fault of the map that holds it.
-    pub(crate) fn into_fault(mut self) -> Fault {
-        if matches!(self.problem, Problem::UnknownKey(..)) {
+    pub(crate) fn into_fault(mut self, advise: Advise) -> Fault {
+        let mut message = self.problem.to_string();
+        if let Problem::UnknownKey(key, _) = &self.problem {
+            if let Some(advice) = advise(&self.path) {
+                message = format!("has invalid keys: {key}: {advice}");
+            }
             self.path.pop();
         }
-        Fault { path: self.path, message: self.problem.to_string(), source: None }
+        Fault { path: self.path, message, source: None }
     }
 
     /// `value` is not what is wanted.

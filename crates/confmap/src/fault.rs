@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Says of a key that is not known, by its path from the root, what to write instead; `None` if there is nothing to say.
+pub type Advise = fn(&[String]) -> Option<&'static str>;
+
 /// One thing wrong, at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -33,7 +33,7 @@ pub use decode::Context;
 pub use defaults::Defaults;
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use fault::{Fault, Faults, hint};
+pub use fault::{Advise, Fault, Faults, hint};
 pub use figment::value::{Dict, Value};
 pub use flag::SETTING_FLAG;
 pub use location::Location;

@@ -79,7 +79,7 @@ impl Tree {
     /// What reading parts of the tree takes.
     #[must_use]
     pub fn context(&self) -> Context<'_> {
-        Context { originals: &self.originals, root: &self.root, sources: &self.sources }
+        Context { originals: &self.originals, root: &self.root, sources: &self.sources, advise: |_path| None }
     }
 }
 

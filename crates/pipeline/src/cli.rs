@@ -113,12 +113,13 @@ impl Cli {
         configs.chain(settings).collect()
     }
 
-    /// Looks whether every gate is as the flags want it.
+    /// Looks whether every gate is as the flags want it. Returns the names of those that only a Collector has.
     ///
     /// # Errors
     /// For a gate that does not exist or cannot be switched.
-    pub fn check_gates(&self) -> Result<(), CliError> {
+    pub fn check_gates(&self) -> Result<Vec<&str>, CliError> {
         let gates = self.feature_gates.iter().map(|gate| gate.trim());
-        Ok(gates.filter(|gate| !gate.is_empty()).try_for_each(Gate::check)?)
+        let checked = gates.filter(|gate| !gate.is_empty()).map(Gate::check);
+        Ok(checked.filter_map(Result::transpose).collect::<Result<_, _>>()?)
     }
 }

@@ -45,25 +45,53 @@ impl Gate {
         GATES.iter().find(|gate| gate.id == id)
     }
 
-    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off.
+    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off. Returns the name of a Collector's gate,
+    /// `component.feature`, which switches nothing here.
     ///
     /// # Errors
-    /// For a gate that does not exist, or that would have to be switched.
-    pub fn check(flag: &str) -> Result<(), GateError> {
+    /// For a gate that neither has, or that would have to be switched.
+    pub fn check(flag: &str) -> Result<Option<&str>, GateError> {
         let (off, name) = match flag.strip_prefix('-') {
             Some(name) => (true, name),
             None => (false, flag.strip_prefix('+').unwrap_or(flag)),
         };
         let gate = name.to_owned();
         match Self::find(name) {
+            None if is_collectors(name) => Ok(Some(name)),
             None => Err(GateError::Unknown { gate }),
             Some(_) if off => Err(GateError::Stable { gate }),
-            Some(_) => Ok(()),
+            Some(_) => Ok(None),
         }
     }
+}
+
+/// True for names as a Collector's gates have: parts of letters, digits and underscores, with dots between them.
+fn is_collectors(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    name.contains('.') && name.split('.').all(is_part)
 }
 
 fn valid() -> String {
     let ids: Vec<_> = GATES.iter().map(|gate| gate.id).collect();
     format!("[{}]", ids.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collectors_gate_is_noticed_and_a_misspelt_one_refused() {
+        assert_eq!(Gate::check("service.profilesSupport"), Ok(None));
+        assert_eq!(Gate::check("+service.profilesSupport"), Ok(None));
+        for flag in ["telemetry.newPipelineTelemetry", "-telemetry.newPipelineTelemetry"] {
+            assert_eq!(Gate::check(flag), Ok(Some("telemetry.newPipelineTelemetry")));
+        }
+        assert!(matches!(Gate::check("-service.profilesSupport"), Err(GateError::Stable { .. })));
+        for flag in ["profilesSupport", "", ".", "a..b", "a.b c"] {
+            assert!(matches!(Gate::check(flag), Err(GateError::Unknown { .. })), "{flag}");
+        }
+    }
 }

@@ -58,7 +58,9 @@ fn print_error(line: String) {
 }
 
 fn act(cli: &Cli) -> anyhow::Result<()> {
-    cli.check_gates()?;
+    for gate in cli.check_gates()? {
+        print_error(format!("Notice: feature gate {gate:?} is a Collector's and switches nothing here"));
+    }
     let environment = |name: &str| env::var(name).ok();
     if let Some(command) = &cli.command {
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());

@@ -163,8 +163,8 @@ fn a_flag_that_makes_no_sense_is_named() {
         "Error: --config ftp:...: scheme is not supported (valid values: [file, env, yaml])\n"
     );
     assert_eq!(
-        refusal(&["--config", "agent.yaml", "--feature-gates", "a.b"]),
-        "Error: no such feature gate \"a.b\". valid gates: [service.profilesSupport]\n"
+        refusal(&["--config", "agent.yaml", "--feature-gates", "ab"]),
+        "Error: no such feature gate \"ab\". valid gates: [service.profilesSupport]\n"
     );
     assert_eq!(
         refusal(&["--config", "agent.yaml", "--feature-gates=-service.profilesSupport"]),

@@ -37,7 +37,12 @@ fn read_with(text: &str, variable: &str) -> String {
     let environment = |name: &str| (name == "V").then(|| variable.to_owned());
     let tree = Tree::load(&[Location::Yaml(text.to_owned())], &environment).unwrap();
     assert!(tree.faults.as_slice().is_empty(), "{}", tree.faults);
-    let context = Context { originals: &tree.originals, root: &tree.root, sources: &tree.sources };
+    let context = Context {
+        originals: &tree.originals,
+        root: &tree.root,
+        sources: &tree.sources,
+        advise: |_path| None,
+    };
     let mut faults = Faults::default();
     let typed: Option<Typed> = context.decode(&Value::from(tree.root.clone()), &[], &mut faults);
     if !faults.as_slice().is_empty() {

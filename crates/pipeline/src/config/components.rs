@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use confmap::{Context, Fault, Faults, Section, Value, hint};
 
+use super::counterparts;
 use crate::components::{ComponentId, Factory};
 
 /// Components of one class by id. Holds `None` for one that is configured, but cannot be read.
@@ -45,7 +46,10 @@ pub(super) fn components<C: ?Sized>(
         }
         let Some(factory) = Factory::find(factories, id.kind()) else {
             let names = factories.iter().flat_map(|factory| factory.names.iter().copied());
-            let hint = hint(id.kind(), names);
+            let hint = match counterparts::component(class, id.kind()) {
+                Some(advice) => format!(": {advice}"),
+                None => hint(id.kind(), names),
+            };
             refuse(format!("unknown type: {:?} for id: {:?}{hint}", id.kind(), id.to_string()));
             components.insert(id, None);
             continue;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use confmap::{Fault, Faults, hint};
 
 use super::components::Components;
+use super::counterparts;
 use super::service;
 use crate::components::{
     ComponentId, ExporterConfig, ExtensionConfig, ProcessorConfig, ProcessorPosition, ReceiverConfig,
@@ -222,7 +223,10 @@ fn resolve<C: ?Sized>(
             Some(None) => sound = false,
             None => {
                 let ids: Vec<_> = configured.keys().map(ToString::to_string).collect();
-                let hint = hint(reference, ids.iter().map(String::as_str));
+                let hint = match counterparts::component(&format!("{class}s"), id.kind()) {
+                    Some(advice) => format!(": {advice}"),
+                    None => hint(reference, ids.iter().map(String::as_str)),
+                };
                 faults.add(path, format!("references {class} {reference:?} which is not configured{hint}"));
                 sound = false;
             }

@@ -8,6 +8,7 @@
 //! Every fault is found, not only the first, and each names its place.
 
 mod components;
+mod counterparts;
 mod environment;
 mod graph;
 mod service;
@@ -107,7 +108,7 @@ impl Config {
     ) -> Result<(Self, Faults), ConfigError> {
         let mut tree = Tree::load(locations, environment)?;
         tree.fill(environment::defaults(&tree.root, environment))?;
-        let context = tree.context();
+        let context = tree.context().advised_by(counterparts::key);
         let (config, mut faults) = read(&context, tree.faults.clone());
         faults.locate(|path| context.place(path));
         Ok((Self { unset: tree.unset, ..config }, faults))
@@ -149,9 +150,16 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
     if root.is_empty() {
         faults.add(&[], "empty configuration file");
     }
-    for key in root.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
-        let message = format!("has invalid keys: {key}{}", hint(key, SECTIONS));
-        let source = context.place(std::slice::from_ref(key));
+    for (key, value) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+        let path = std::slice::from_ref(key);
+        let hint = match counterparts::key(path) {
+            // A section of the Collector's that is empty asks for nothing.
+            Some(_) if is_empty(value) => continue,
+            Some(advice) => format!(": {advice}"),
+            None => hint(key, SECTIONS),
+        };
+        let message = format!("has invalid keys: {key}{hint}");
+        let source = context.place(path);
         faults.push(Fault { path: Vec::new(), message, source });
     }
     let service = root.get("service").map_or_else(
@@ -191,6 +199,15 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
         service,
     };
     (config, faults)
+}
+
+/// True if nothing stands in a section.
+fn is_empty(section: &confmap::Value) -> bool {
+    match section {
+        confmap::Value::Empty(..) => true,
+        confmap::Value::Dict(_, entries) => entries.is_empty(),
+        _ => false,
+    }
 }
 
 /// The components that have an older name of their type in their id.

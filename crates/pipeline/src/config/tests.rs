@@ -201,11 +201,11 @@ fn faults_of_a_pipeline_are_in_the_collectors_words() {
         ),
         (
             "{ receivers: [otlp] }",
-            "references receiver \"otlp\" which is not configured (valid values: [ebpf])",
+            "references receiver \"otlp\" which is not configured: a Collector does this: send to one with the exporter `otlp_grpc`",
         ),
         (
-            "{ processors: [batch] }",
-            "references processor \"batch\" which is not configured (valid values: [procinfo])",
+            "{ processors: [nobatch] }",
+            "references processor \"nobatch\" which is not configured (valid values: [procinfo])",
         ),
         ("{ exporters: [debug, debug] }", "references exporter \"debug\" multiple times"),
         ("{ receivers: [] }", "must have at least one receiver"),
@@ -342,4 +342,46 @@ proptest! {
             prop_assert!(faults.as_slice().iter().all(|fault| !fault.message.contains('\n')));
         }
     }
+}
+
+/// As users of a Collector-based profiler have it: each name that is none here is met with what to write.
+#[test]
+fn a_collectors_configuration_is_told_how_to_be_written_here() {
+    let text = "
+receivers: { profiling: { samples_per_second: 19 } }
+processors: { batch: {}, resourcedetection: { detectors: [env] }, k8sattributes: {}, procinfo: {} }
+connectors:
+exporters:
+  logging: {}
+  pprof: {}
+  otlp: { endpoint: \"collector:4317\", insecure: true }
+service:
+  telemetry: { metrics: { address: \"localhost:8888\" } }
+  pipelines: { profiles: { receivers: [profiling], processors: [procinfo], exporters: [otlp, kafka] } }
+";
+    let faults = faults(text);
+    let expected = [
+        "receivers: unknown type: \"profiling\" for id: \"profiling\": write `ebpf`",
+        "processors: unknown type: \"batch\" for id: \"batch\": exporters batch: write `sending_queue::batch`",
+        "\"resourcedetection\": write `service::telemetry::resource`",
+        "\"k8sattributes\": a Collector does this",
+        "exporters: unknown type: \"logging\" for id: \"logging\": write `debug`",
+        "\"pprof\": write `file` with `format: pprof`",
+        "exporters::otlp: has invalid keys: insecure: write it below `tls`",
+        "service::telemetry::metrics: has invalid keys: address: write `readers: [{ pull:",
+        "references exporter \"kafka\" which is not configured: a Collector does this: send to one",
+    ];
+    for expected in expected {
+        assert!(faults.contains(expected), "{expected} is not in\n{faults}");
+    }
+    assert_eq!(faults.lines().count(), expected.len(), "{faults}");
+}
+
+#[test]
+fn an_empty_section_of_a_collector_is_no_fault_and_one_with_something_in_it_is_sent_there() {
+    for empty in ["connectors:", "connectors: {}"] {
+        load(&[SOUND, empty]).unwrap();
+    }
+    load(&[SOUND, "extensions:"]).unwrap();
+    assert!(faults("connectors: { count: {} }").contains("connectors: a Collector does this"));
 }

@@ -26,7 +26,7 @@ fn ids_of_components_are_those_of_the_collector() {
         ("debug/a b", Some("exporters: invalid character(s) in name \"a b\"")),
         ("debug/a$b", Some("exporters: invalid character(s) in name \"a$b\"")),
         ("Debug", Some("exporters: unknown type: \"Debug\" for id: \"Debug\" (did you mean \"debug\"?)")),
-        ("jaeger", Some("exporters: unknown type: \"jaeger\" for id: \"jaeger\" (valid values: [debug, ")),
+        ("nobody", Some("exporters: unknown type: \"nobody\" for id: \"nobody\" (valid values: [debug, ")),
         ("7", Some("exporters: invalid character(s) in type \"7\"")),
     ] {
         let text = format!("exporters: {{ ? {id} : {{}} }}");
