@@ -20,6 +20,7 @@ mod reload;
 mod shutdown;
 mod stuck;
 mod systemd;
+mod unit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -37,6 +37,7 @@ const CAP_SYS_PTRACE: u32 = 19;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
+const CAP_CHECKPOINT_RESTORE: u32 = 40;
 
 /// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age,
 /// its types, lockdown, privileges, the pid namespace, and how many descriptors this process may have. Touches nothing.

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use super::facts::Facts;
 use super::{
-    CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, OLDEST_KERNEL,
+    CAP_BPF, CAP_CHECKPOINT_RESTORE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN,
+    CAP_SYS_PTRACE, OLDEST_KERNEL,
 };
 use crate::config::UnwindConfig;
 use crate::error::StartError;
@@ -113,6 +114,13 @@ fn assess(facts: &Facts) -> Vec<Finding> {
             "CAP_DAC_READ_SEARCH",
             Limits,
             "executables that only their owner may read have no build IDs",
+        ),
+        privilege(
+            facts,
+            &[CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN],
+            "CAP_CHECKPOINT_RESTORE",
+            Limits,
+            "/proc/PID/map_files cannot be followed: libraries that have been deleted or replaced are not read",
         ),
         namespace(facts),
         lockdown(facts),
@@ -233,7 +241,14 @@ mod tests {
 
     /// A machine on which everything works, without being root.
     fn facts() -> Facts {
-        let capabilities = [CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN];
+        let capabilities = [
+            CAP_BPF,
+            CAP_PERFMON,
+            CAP_SYS_PTRACE,
+            CAP_DAC_READ_SEARCH,
+            CAP_CHECKPOINT_RESTORE,
+            CAP_SYS_ADMIN,
+        ];
         Facts {
             proc: true,
             mappings_tree: Some(true),
@@ -283,10 +298,15 @@ mod tests {
         }
         let none = Facts { capabilities: 0, ..facts() };
         let names: Vec<_> = troubles(&none).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(
-            names,
-            ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "BPF statistics"]
-        );
+        let expected = [
+            "CAP_BPF",
+            "CAP_PERFMON",
+            "CAP_SYS_PTRACE",
+            "CAP_DAC_READ_SEARCH",
+            "CAP_CHECKPOINT_RESTORE",
+            "BPF statistics",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! The agent as the shipped unit runs it: with the unit's capabilities and no others.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tests::agent::Setup;
+use tests::daemon::{Daemon, PATIENCE};
+use tests::otlp::OtlpFile;
+use tests::workspace;
+
+use crate::alone;
+
+/// A program that runs in a library of its own for as long as it is let.
+const LIBRARY: &str = "void burn(void) { volatile unsigned long n = 0; for (;;) n++; }";
+const PROGRAM: &str = "void burn(void); int main(void) { burn(); }";
+
+fn compile(dir: &Path, name: &str, text: &str, args: &[&str]) {
+    let source = dir.join(name).with_extension("c");
+    fs::write(&source, text).expect("a file can be written");
+    let mut command = Command::new("cc");
+    let status = command.arg("-O1").arg("-o").arg(dir.join(name)).arg(&source).args(args).status();
+    assert!(status.expect("a C compiler starts").success(), "{name} does not compile");
+}
+
+/// The capabilities of the shipped unit, as setpriv(1) has them.
+fn capabilities() -> String {
+    let unit = fs::read_to_string(workspace::file("../config/pipeline.service")).expect("the unit is there");
+    let set =
+        unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).expect("it has a set");
+    let names = set.split_whitespace().map(|name| {
+        // Which older versions of setpriv know by its number alone.
+        let number =
+            ["CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"].iter().position(|known| *known == name);
+        match number {
+            Some(number) => format!(",+cap_{}", 38 + number),
+            None => format!(",+{}", name.trim_start_matches("CAP_").to_lowercase()),
+        }
+    });
+    format!("-all{}", names.collect::<String>())
+}
+
+/// A library that was deleted before the agent started is read all the same: through the process that has it mapped.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_deleted_library_of_an_older_process_is_read_with_the_capabilities_of_the_unit() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = dir.path().canonicalize().expect("it is there");
+    let library = dir.join("libburn.so");
+    compile(&dir, "libburn.so", LIBRARY, &["-shared", "-fPIC"]);
+    let search = format!("-Wl,-rpath,{}", dir.display());
+    compile(&dir, "burner", PROGRAM, &["-L", &dir.to_string_lossy(), "-lburn", &search]);
+    let burner = Daemon::start("the burner", &mut Command::new(dir.join("burner")));
+    let maps = format!("/proc/{}/maps", burner.pid());
+    wait_until("the library is mapped", || {
+        fs::read_to_string(&maps).is_ok_and(|maps| maps.contains("libburn.so"))
+    });
+    fs::remove_file(&library).expect("it can be deleted");
+
+    let file = dir.join("profiles.jsonl");
+    let setup = Setup::new().file(&file).samples_per_second(97);
+    let agent = setup.command();
+    let mut command = Command::new("setpriv");
+    command.arg("--bounding-set").arg(capabilities()).arg(agent.get_program()).args(agent.get_args());
+    let agent = Daemon::start("the agent", &mut command);
+    agent.wait_for_log("Everything is ready.");
+    wait_until("the library has been read", || {
+        let file = OtlpFile::read_if_any(&file).expect("the agent has written OTLP profiles");
+        let resources = file.resources().expect("every index is good");
+        let samples =
+            resources.iter().flat_map(|resource| &resource.profiles).flat_map(|profile| &profile.samples);
+        let mut leaves = samples.filter_map(|sample| sample.stack.first()?.mapping.as_ref());
+        leaves.any(|mapping| {
+            mapping.filename.starts_with(&*library.to_string_lossy())
+                && mapping.attributes.contains_key("process.executable.build_id.htlhash")
+        })
+    });
+    agent.signal(Signal::TERM);
+    agent.wait().assert_code(0);
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
