@@ -98,9 +98,14 @@ static pid_t start_orphan(enum start start, struct slot *slot, const char *numbe
     if (first != 0)
         return first;
     slot->orphan_born = now_ns();
+    pid_t parent = getpid();
     pid_t second = fork();
-    if (second == 0)
+    if (second == 0) {
+        /* It will ask for a signal at its parent's death: that is to be the launcher. */
+        while (slot->wait_go && getppid() == parent)
+            usleep(1000);
         child(start, -1, slot, number);
+    }
     slot->orphan_pid = second;
     _exit(second < 0);
 }

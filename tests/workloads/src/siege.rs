@@ -13,9 +13,9 @@ pub const RIGHT: f64 = 99.9;
 /// Samples of other programs that are there or counted as lost, % of those that are due.
 pub const EXPLAINED: RangeInclusive<f64> = 95.0..=107.0;
 /// Most memory, bytes.
-pub const MEMORY: u64 = 512 << 20;
+pub const MEMORY: u64 = 256 << 20;
 /// Most CPU time, of one CPU's time.
-pub const CPU: f64 = 0.6;
+pub const CPU: f64 = 0.3;
 
 /// What came of a run of some tools.
 #[derive(Clone, Debug)]
@@ -151,7 +151,7 @@ mod tests {
             found: 9000,
             expected: 9010,
             lost: 10,
-            usage: Usage { cpu: Duration::from_secs(5), rss: 1, peak_rss: MEMORY },
+            usage: Usage { cpu: Duration::from_secs(3), rss: 1, peak_rss: MEMORY },
             seconds: 10.0,
         }
     }
@@ -176,7 +176,7 @@ mod tests {
             (|siege| siege.score.strays = 1, "not there"),
             (|siege| siege.score.duplicates = 1, "twice"),
             (|siege| siege.usage.peak_rss += 1, "memory"),
-            (|siege| siege.usage.cpu = Duration::from_secs(7), "of a CPU"),
+            (|siege| siege.usage.cpu = Duration::from_secs(4), "of a CPU"),
         ];
         for (worsen, text) in worse {
             let mut siege = stood();

@@ -18,6 +18,9 @@ use workloads::siege::{Head, Siege};
 use workloads::storm::{Prepared, StormSite};
 use workloads::toolbox::{Tool, Toolbox};
 
+/// How much longer the tools run than the storm, so that the agent is stopped while they do.
+const LONGER: Duration = Duration::from_secs(5);
+
 /// What the agent costs, and whose samples are right, while hostile programs run.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -50,6 +53,10 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
     for (tools, seconds) in rounds.filter(|(_, seconds)| *seconds > 0.0) {
         let siege = besiege(arguments, &tools, seconds, binary, stop)?;
         println!("{siege}");
+        if let [_, _, ..] = *siege.tools {
+            let did: Vec<_> = siege.tools.iter().map(|(tool, count)| format!("{tool} {count}")).collect();
+            println!("  {}", did.join(", "));
+        }
         for (reason, count) in siege.score.reasons.iter().filter(|(_, count)| **count > 0) {
             println!("  {reason}: {count}");
         }
@@ -92,15 +99,15 @@ fn besiege(
     };
     let agent = Agent::start(&settings)?;
     let (started, before) = (Instant::now(), agent.usage());
-    let toolbox = Toolbox::start(tools, span, arguments.programs)?;
+    let toolbox = Toolbox::start(tools, span + LONGER, arguments.programs)?;
     let truth = storm.run(stop)?;
-    let did = toolbox.finish()?;
     let (after, seconds) = (agent.usage(), started.elapsed().as_secs_f64());
     let usage = Usage { cpu: after.cpu.saturating_sub(before.cpu), ..after };
-    // It still answers, and ends well.
+    // It still answers, and ends well, whatever goes on.
     agent.metrics().context("the agent serves no metrics any more")?;
     let path = agent.profiles();
     agent.stop()?;
+    let did = toolbox.finish()?;
     let file = File::open(&path).with_context(|| path.display().to_string())?;
     let profiles = Profiles::read(BufReader::new(file))?;
     let score = score::score(&truth, &profiles, f64::from(arguments.hz));
