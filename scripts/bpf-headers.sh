@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../ebpf"
 # One version, since each formats a little differently.
 format=clang-format-19
-files=(*.c *.h include/*.h)
+files=(*.c *.h include/*.h tests/*.c tests/stubs/bpf/*.h)
 if [ "${1:-}" = --write ]; then
     exec "$format" -i "${files[@]}"
 fi
