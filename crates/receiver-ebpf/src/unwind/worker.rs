@@ -23,6 +23,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const MAX_TRIES: u32 = 16;
 /// How long walks do without a page that could not be built.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
+/// Pages of a file that is built as a whole when it is first met: most programs, but not the libraries that all share.
+const SMALL_FILE: u64 = 8;
 /// Failures remembered at most; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
 /// The longest rest, and the rest while something waits to be tried again.
@@ -151,6 +153,7 @@ impl<K: Kernel> Worker<K> {
                 self.failures.remove(&identity);
                 self.met.insert(identity, met);
                 self.forget_unknown();
+                self.build_if_small(identity);
             }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "There is no room for a file's unwind tables");
@@ -162,6 +165,15 @@ impl<K: Kernel> Worker<K> {
                 metrics::file(error.outcome());
                 self.failed(identity);
             }
+        }
+    }
+
+    /// Builds all pages of a small file at once: a walk would ask for one, and the next walk for the next.
+    fn build_if_small(&mut self, identity: FileIdentity) {
+        let pages = (0..=SMALL_FILE).map_while(|page| self.tables.number(identity, page));
+        let numbers: Vec<u32> = pages.collect();
+        if numbers.len() as u64 <= SMALL_FILE {
+            numbers.into_iter().for_each(|number| self.build(number));
         }
     }
 
@@ -184,6 +196,9 @@ impl<K: Kernel> Worker<K> {
 
     pub(super) fn build(&mut self, number: u32) {
         let Some((identity, page)) = self.tables.owner(number) else { return };
+        if self.tables.is_built(number) {
+            return;
+        }
         let Some(met) = self.met.get(&identity) else { return };
         let start = Instant::now();
         let rows = self.files.page(met, page, self.tables.rules());
