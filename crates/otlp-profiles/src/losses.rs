@@ -32,6 +32,25 @@ mod tests {
 
     use super::*;
 
+    /// Whatever was lost, the profile says how much of it and why: two numbers of samples, and one for the reason.
+    #[test]
+    fn every_reason_reaches_the_profile() {
+        for reason in LossReason::ALL {
+            let mut losses = Losses::default();
+            losses.add(&Loss { from: KTime::ZERO, until: KTime::ZERO, reason, count: 7 });
+            let mut dictionary = Dictionary::default();
+            let list = super::attributes(&losses, 9, &mut dictionary);
+            let lost = if reason.is_sample() { 7 } else { 0 };
+            let kind = if reason.is_sample() { "samples" } else { "records" };
+            let expected = [
+                count(&mut dictionary, "profile.window.samples.expected", 9 + lost),
+                count(&mut dictionary, "profile.window.samples.lost", lost),
+                count(&mut dictionary, &format!("profile.window.{kind}.lost.{}", reason.as_str()), 7),
+            ];
+            assert_eq!(dictionary.lists.get(list), expected);
+        }
+    }
+
     #[test]
     fn more_than_a_number_holds_is_as_much_as_it_holds() {
         let mut losses = Losses::default();

@@ -20,6 +20,7 @@ mod files;
 mod horizon;
 mod identify;
 mod loader;
+mod losses;
 mod metrics;
 mod order;
 mod pace;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use pdata::{Batch, Event, KTime, LossReason, Watermark};
 use procfs::clock;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
@@ -19,7 +19,8 @@ use crate::decode::{Record, decode};
 use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::{AnnouncedFiles, Programs};
-use crate::metrics::{self, Metrics};
+use crate::losses;
+use crate::metrics::Metrics;
 use crate::order::{Lateness, Orderer, Pending};
 use crate::pace::Pace;
 use crate::rest::{End, Waker, rest};
@@ -194,21 +195,10 @@ impl RingReader {
         self.metrics.stacks(self.counters.stacks());
         self.metrics.asks_lost(self.counters.asks_lost());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
-        for (reason, count) in self
-            .counters
-            .losses()
-            .into_iter()
-            .chain(self.skipped.losses(&self.programs))
-            .chain(malformed)
-            .chain([unattended])
-        {
-            if count > 0 {
-                metrics::lost(reason, count);
-                if !reason.is_sample() {
-                    self.censuses.records_lost();
-                }
-                self.orderer.push(Pending::Event(Event::Loss(Loss { from, until, reason, count })));
-            }
+        let counted = self.counters.losses().into_iter();
+        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended]);
+        if losses::account(losses, (from, until), &mut self.orderer) > 0 {
+            self.censuses.records_lost();
         }
     }
 
