@@ -19,7 +19,7 @@ objcopy --strip-debug "$bin/pipeline" "$work/agent"
 objcopy --strip-debug "$bin/storm-run" "$work/storm-run"
 
 failed=0
-echo "| kernel | doctor | CPU off and on | softirqs | late events | hooks skipped | storm at 99 Hz |"
+echo "| kernel | doctor | CPU off and on | softirqs | late events | hooks skipped | storms at 99 Hz: paths, coverage |"
 echo "| --- | --- | --- | --- | --- | --- | --- |"
 for pattern in "${patterns[@]}"; do
     kernel=$("$here/fetch.sh" "$work" "$pattern")
