@@ -71,6 +71,15 @@ pub(crate) fn name_waiting(
 
 /// What is known of a frame's name; asks for it if there is somebody to ask.
 fn name(frame: &Frame, names: &mut Names, ask: Option<(&mut Lookups, ProcessKey)>) -> Known {
+    if frame.code.is_kernel() {
+        let (space, address) = (Space::Kernel, frame.lookup_pc().0);
+        let known = names.get(space, address);
+        if let (Known::Not, Some((lookups, _process))) = (&known, ask) {
+            names.ask(space, address);
+            lookups.add(space, address, || Target::Kernel);
+        }
+        return known;
+    }
     let Code::Mapped(mapping) = &frame.code else {
         let why = if matches!(frame.code, Code::Unknown) { Unnamed::Unmapped } else { Unnamed::NoFile };
         return Known::Answered(Err(why));

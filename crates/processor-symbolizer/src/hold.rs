@@ -13,11 +13,13 @@ use tower::{Service, ServiceExt as _};
 use crate::frames::{FramePosition, name_known, name_waiting};
 use crate::metrics::{self, Tally};
 use crate::names::Names;
-use crate::request::Answer;
+use crate::request::{Answer, Lookup, Space, Target};
 use crate::resolver::Resolver;
 
 /// Batches held at most: one more makes the oldest leave with the names that it has.
 const MOST_HELD: usize = 64;
+/// Time between two looks whether names of the kernel still hold.
+const CHECK_KERNEL_EVERY: Duration = Duration::from_secs(5);
 
 /// A batch on its way in, and who waits for its answer.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub(crate) struct Hold<S> {
     pub(crate) names: Names,
     pub(crate) acked: Acked,
     pub(crate) timeout: Duration,
+    /// When it was last asked whether names of the kernel still hold.
+    pub(crate) kernel_checked: Instant,
 }
 
 /// A batch that waits.
@@ -118,22 +122,24 @@ where
     /// Names what is known and asks for the rest.
     fn take(&mut self, mut incoming: Incoming) -> Held {
         let (mut waiting, mut tally) = (Vec::new(), Tally::default());
-        let asked = name_known(&mut incoming.batch, &mut self.names, &mut waiting, &mut tally);
-        let mut ticket = 0;
-        match &mut self.lookups {
-            Some(Lookups { resolver, .. }) if asked.is_empty() => {
-                // What it waits for has been asked for already.
-                ticket = if waiting.is_empty() { 0 } else { resolver.last_asked() };
-            }
-            Some(Lookups { resolver, .. }) => match resolver.ask(asked) {
-                Ok(of) => ticket = of,
-                Err(refused) => {
-                    refused.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses));
-                    ticket = if waiting.is_empty() { 0 } else { resolver.last_asked() };
-                }
-            },
-            None => asked.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses)),
+        let mut asked = name_known(&mut incoming.batch, &mut self.names, &mut waiting, &mut tally);
+        if self.kernel_checked.elapsed() >= CHECK_KERNEL_EVERY {
+            self.kernel_checked = Instant::now();
+            asked.push(Lookup { space: Space::Kernel, target: Target::Kernel, addresses: Vec::new() });
         }
+        let last = match &mut self.lookups {
+            // What it waits for has been asked for already.
+            Some(Lookups { resolver, .. }) if asked.is_empty() => resolver.last_asked(),
+            Some(Lookups { resolver, .. }) => resolver.ask(asked).unwrap_or_else(|refused| {
+                refused.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses));
+                resolver.last_asked()
+            }),
+            None => {
+                asked.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses));
+                0
+            }
+        };
+        let ticket = if waiting.is_empty() { 0 } else { last };
         Held { incoming, deadline: Instant::now() + self.timeout, ticket, waiting, tally }
     }
 

@@ -96,8 +96,15 @@ impl Symbolizer {
         let (sender, incoming) = mpsc::channel(ON_THEIR_WAY);
         let (acked, failure) = (Acked::default(), Failure::default());
         let names = Names::new(memory_of_names(config));
-        let mut hold =
-            Hold { inner, incoming, lookups, names, acked: acked.clone(), timeout: config.timeout };
+        let mut hold = Hold {
+            inner,
+            incoming,
+            lookups,
+            names,
+            acked: acked.clone(),
+            timeout: config.timeout,
+            kernel_checked: tokio::time::Instant::now(),
+        };
         let failed = failure.clone();
         tokio::spawn(async move {
             if let Err(error) = hold.run().await {

@@ -10,6 +10,7 @@ mod config;
 mod files;
 mod frames;
 mod hold;
+mod kernel;
 mod layer;
 mod metrics;
 mod names;

@@ -70,6 +70,11 @@ pub(crate) fn tables(bytes: usize, open: usize) {
     gauge!(OPEN).set(open as f64);
 }
 
+/// Bytes of the kernel's symbols.
+pub(crate) fn kernel_symbols(bytes: usize) {
+    gauge!(CACHE, "of" => "kernel").set(bytes as f64);
+}
+
 /// Bytes of names.
 pub(crate) fn names(bytes: usize) {
     gauge!(CACHE, "of" => "names").set(bytes as f64);

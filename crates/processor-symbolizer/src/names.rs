@@ -95,6 +95,14 @@ impl Names {
     /// Takes in what has been found.
     pub(crate) fn insert(&mut self, found: Found) {
         let Some(addresses) = self.spaces.get_mut(&found.space) else { return };
+        if found.replaced {
+            // What is asked for is still to come; of the rest nothing holds.
+            let (mut names, mut kept) = (std::mem::take(&mut addresses.by_address), SPACE);
+            names.retain(|_, name| name.is_none());
+            kept += ENTRY * names.len();
+            self.bytes -= addresses.bytes - kept;
+            (addresses.by_address, addresses.bytes) = (names, kept);
+        }
         match found.names {
             Ok(names) => {
                 addresses.failed = None;

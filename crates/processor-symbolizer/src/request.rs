@@ -9,6 +9,8 @@ use pdata::{FileIdentity, Lines, MappedFile, Pc, ProcessKey};
 pub(crate) enum Space {
     /// A file: the address is an offset in it.
     File(FileIdentity),
+    /// The kernel: the address is what the CPU had.
+    Kernel,
 }
 
 /// Addresses to be named, all in one space.
@@ -30,6 +32,8 @@ pub(crate) enum Target {
         /// First address of the mapping and the one after it.
         range: (Pc, Pc),
     },
+    /// The running kernel.
+    Kernel,
 }
 
 /// Lookups of one batch, answered as one.
@@ -50,6 +54,8 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) space: Space,
+    /// True if names found in it before hold no longer.
+    pub(crate) replaced: bool,
     pub(crate) names: Result<NamesByAddress, Unnamed>,
 }
 
@@ -74,12 +80,14 @@ pub(crate) enum Unnamed {
     Late,
     /// No mapping is known for the address.
     Unmapped,
-    /// The code is in no file: compiled at run time, or of the kernel.
+    /// The code is in no file, such as what is compiled at run time.
     NoFile,
+    /// The kernel does not show where its functions are.
+    KernelHidden,
 }
 
 impl Unnamed {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Stripped,
         Self::Gone,
         Self::Unreadable,
@@ -87,6 +95,7 @@ impl Unnamed {
         Self::Late,
         Self::Unmapped,
         Self::NoFile,
+        Self::KernelHidden,
     ];
 
     /// The name of the reason, as label of a metric.
@@ -99,6 +108,7 @@ impl Unnamed {
             Self::Late => "late",
             Self::Unmapped => "unmapped",
             Self::NoFile => "no_file",
+            Self::KernelHidden => "kernel_hidden",
         }
     }
 }

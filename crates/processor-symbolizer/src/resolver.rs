@@ -1,6 +1,7 @@
 //! The thread that opens files and looks addresses up. Reading blocks, so it happens nowhere else.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::config::Config;
 use crate::files::{Files, Settings, Sight};
+use crate::kernel::Kernel;
 use crate::request::{Answer, Found, Lookup, Request, Target};
 
 /// Requests that wait at most; of one more the frames stay without names, for now.
@@ -41,7 +43,9 @@ impl Resolver {
             demangle: config.demangle.into(),
         };
         let files = Files::new(source, settings);
-        thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(files, &asked, &answer))?;
+        thread::Builder::new()
+            .name("symbolizer".to_owned())
+            .spawn(move || serve(files, Kernel::new(Path::new("/proc")), &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))
     }
 
@@ -85,7 +89,7 @@ fn allowed_files() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-fn serve(mut files: Files, asked: &Receiver<Request>, answer: &Sender<Answer>) {
+fn serve(mut files: Files, mut kernel: Kernel, asked: &Receiver<Request>, answer: &Sender<Answer>) {
     loop {
         let Request { ticket, lookups } = match asked.recv_timeout(REST_AFTER) {
             Ok(request) => request,
@@ -95,18 +99,19 @@ fn serve(mut files: Files, asked: &Receiver<Request>, answer: &Sender<Answer>) {
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let found = lookups.into_iter().map(|lookup| find(&mut files, lookup)).collect();
+        let found = lookups.into_iter().map(|lookup| find(&mut files, &mut kernel, lookup)).collect();
         if answer.blocking_send(Answer { ticket, found }).is_err() {
             return;
         }
     }
 }
 
-fn find(files: &mut Files, Lookup { space, target, addresses }: Lookup) -> Found {
-    let names = match target {
+fn find(files: &mut Files, kernel: &mut Kernel, Lookup { space, target, addresses }: Lookup) -> Found {
+    match target {
         Target::File { file, process, range } => {
-            files.names(Sight { file: &file, process, range }, &addresses)
+            let names = files.names(Sight { file: &file, process, range }, &addresses);
+            Found { space, replaced: false, names }
         }
-    };
-    Found { space, names }
+        Target::Kernel => kernel.names(&addresses),
+    }
 }

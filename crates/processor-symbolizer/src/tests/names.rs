@@ -11,7 +11,7 @@ use crate::request::{Found, Space, Unnamed};
 #[derive(Clone, Debug)]
 enum Op {
     Ask(u64, u64),
-    Answer(u64, Vec<(u64, bool)>),
+    Answer(u64, bool, Vec<(u64, bool)>),
     Fail(u64),
     Withdraw(u64, Vec<u64>),
 }
@@ -20,8 +20,8 @@ fn op() -> impl Strategy<Value = Op> {
     let (space, address) = (0..6u64, 0..40u64);
     prop_oneof![
         4 => (space.clone(), address.clone()).prop_map(|(space, address)| Op::Ask(space, address)),
-        3 => (space.clone(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
-            .prop_map(|(space, names)| Op::Answer(space, names)),
+        3 => (space.clone(), any::<bool>(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
+            .prop_map(|(space, replaced, names)| Op::Answer(space, replaced, names)),
         1 => space.clone().prop_map(Op::Fail),
         1 => (space, prop::collection::vec(address, 0..5)).prop_map(|(space, of)| Op::Withdraw(space, of)),
     ]
@@ -45,14 +45,14 @@ proptest! {
         for op in ops {
             match op {
                 Op::Ask(of, address) => names.ask(space(of), address),
-                Op::Answer(of, all) => {
+                Op::Answer(of, replaced, all) => {
                     let all = all.into_iter().map(|(address, named)| {
                         (address, if named { Ok(lines(address)) } else { Err(Unnamed::Stripped) })
                     });
-                    names.insert(Found { space: space(of), names: Ok(all.collect()) });
+                    names.insert(Found { space: space(of), replaced, names: Ok(all.collect()) });
                     prop_assert!(names.bytes() <= ROOM);
                 }
-                Op::Fail(of) => names.insert(Found { space: space(of), names: Err(Unnamed::Gone) }),
+                Op::Fail(of) => names.insert(Found { space: space(of), replaced: false, names: Err(Unnamed::Gone) }),
                 Op::Withdraw(of, asked) => names.withdraw(space(of), &asked),
             }
             prop_assert_eq!(names.bytes(), names.counted());
