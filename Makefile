@@ -63,3 +63,5 @@ fuzz:
 		-dict=config_load.dict -max_len=4096 -timeout=10 -max_total_time=$(FUZZ_SECONDS)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run unwind_rows corpus/unwind_rows seeds/unwind_rows -- \
 		-max_len=16384 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run symbols corpus/symbols seeds/symbols -- \
+		-max_len=16384 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)

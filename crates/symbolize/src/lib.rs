@@ -3,6 +3,7 @@
 //! Pure: nothing here opens a file. Parsers take a [`ByteSource`] or bytes, trust none of them, and are bounded in time
 //! and memory. Start reading at [`SymbolFile`].
 
+mod debug_data;
 mod demangle;
 mod elf;
 mod error;

@@ -8,7 +8,7 @@ use crate::flatten::{Candidate, flatten};
 use crate::names::{NameKind, NameRef, Strings};
 use crate::symbols::{SymbolSection, code_end};
 use crate::table::Table;
-use crate::{ByteSource, SymbolError, plt};
+use crate::{ByteSource, SymbolError, debug_data, plt};
 
 /// Bounds on what is read of a file.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,8 @@ pub struct SymbolFile {
     /// Of `.symtab`, `.dynsym`.
     strings: [Strings; 2],
     build_id: Option<Box<[u8]>>,
+    /// The file within the file that has more symbols, and its bytes.
+    more: Option<(Box<[u8]>, Box<SymbolFile>)>,
 }
 
 impl SymbolFile {
@@ -52,38 +54,51 @@ impl SymbolFile {
     /// damaged or larger than `limits`. A file without symbols is no error: no address of it has a name.
     pub fn open<S: ByteSource + ?Sized>(source: &S, limits: Limits) -> Result<Self, SymbolError> {
         let elf = Elf::read(source)?;
+        let mut file = Self::of(source, &elf, limits)?;
+        // Symbols that cannot be had are no reason to give up the others.
+        if let Ok(Some(bytes)) = debug_data::unpack(source, &elf, limits.memory.saturating_sub(file.memory()))
+            && let Ok(inner) = Elf::read(&*bytes)
+            && let Ok(more) = Self::of(&*bytes, &inner, limits)
+        {
+            file.more = Some((bytes, Box::new(more)));
+        }
+        Ok(file)
+    }
+
+    /// The file's own symbols.
+    fn of<S: ByteSource + ?Sized>(source: &S, elf: &Elf, limits: Limits) -> Result<Self, SymbolError> {
         // Addresses in objects that are not linked are relative to sections.
         if ![ET_EXEC, ET_DYN].contains(&elf.kind) {
             return Err(SymbolError::OtherFormat);
         }
         let most = limits.memory / Table::ENTRY;
-        let table =
-            |kind, section| Some(SymbolSection { elf: &elf, section: elf.section_of(section)?, kind });
+        let table = |kind, section| Some(SymbolSection { elf, section: elf.section_of(section)?, kind });
         let symtab = table(NameKind::Symtab, SHT_SYMTAB);
         let dynsym = table(NameKind::Dynsym, SHT_DYNSYM);
         let mut functions: Vec<Candidate<NameRef>> = Vec::new();
         for table in [symtab, dynsym].into_iter().flatten() {
             table.functions(source, most, &mut functions)?;
         }
-        plt::add_stubs(source, &elf, dynsym, &mut functions)?;
+        plt::add_stubs(source, elf, dynsym, &mut functions)?;
         let strings =
             |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
         let strings = [strings(symtab), strings(dynsym)];
         let build_id = elf.build_id(source);
-        let table = Table::new(flatten(functions, |at| code_end(&elf, at)));
-        Ok(Self { segments: elf.segments.into(), table, strings, build_id })
+        let table = Table::new(flatten(functions, |at| code_end(elf, at)));
+        Ok(Self { segments: elf.segments.clone().into(), table, strings, build_id, more: None })
     }
 
     /// How many ranges of addresses have a name.
     #[must_use]
     pub fn symbols(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.more.as_ref().map_or(0, |(_, more)| more.symbols())
     }
 
     /// The bytes that this holds in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.segments) + self.table.memory()
+        let more = self.more.as_ref().map_or(0, |(bytes, more)| bytes.len() + more.memory());
+        size_of::<Self>() + size_of_val(&*self.segments) + self.table.memory() + more
     }
 
     /// The GNU build ID.
@@ -114,7 +129,12 @@ impl SymbolFile {
         source: &S,
         address: u64,
     ) -> Result<Option<Resolved>, SymbolError> {
-        let Some(entry) = self.table.find(address) else { return Ok(None) };
+        let Some(entry) = self.table.find(address) else {
+            return match &self.more {
+                Some((bytes, more)) => more.resolve(&**bytes, address),
+                None => Ok(None),
+            };
+        };
         let mut best: Option<(usize, String)> = None;
         for name in self.table.names(&entry.name) {
             let Some(name) = self.name(source, name)? else { continue };

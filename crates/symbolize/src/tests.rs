@@ -183,3 +183,53 @@ fn a_file_with_more_symbols_than_there_is_room_for_is_refused() {
     assert!(SymbolFile::open(bytes.as_slice(), Limits { memory: 16 }).is_err());
     assert!(SymbolFile::open(b"#!/bin/sh".as_slice(), Limits::default()).is_err());
 }
+
+/// A file without a symbol table but with another file's, packed.
+fn with_debug_data(inner: &[u8], cut: usize) -> File {
+    use std::io::Write as _;
+    let mut writer = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(0)).unwrap();
+    writer.write_all(inner).unwrap();
+    let mut packed = writer.finish().unwrap();
+    packed.truncate(packed.len() - cut);
+    File { symtab: Vec::new(), more: vec![(".gnu_debugdata", packed)], ..File::default() }
+}
+
+#[test]
+fn symbols_that_are_packed_into_a_stripped_file_name_what_its_own_do_not() {
+    let inner =
+        File { symtab: vec![symbol("packed", TEXT, 0x80, LOCAL_FUNCTION)], ..File::default() }.build();
+    let file = with_debug_data(&inner, 0);
+    assert_eq!(name_in(&file, TEXT + 1).as_deref(), Some("packed"));
+    assert_eq!(name_in(&file, PLT).as_deref(), Some("malloc@plt"), "its own");
+    assert_eq!(name_in(&with_debug_data(&inner, 20), TEXT + 1), None, "cut short");
+    let bytes = file.build();
+    let tight = SymbolFile::open(bytes.as_slice(), Limits { memory: 4000 }).unwrap();
+    assert_eq!(tight.resolve(bytes.as_slice(), TEXT + 1).unwrap(), None, "no room");
+    // Neither is a file within the file within the file opened, nor does a bomb burst.
+    let nested = with_debug_data(&with_debug_data(&inner, 0).build(), 0);
+    assert_eq!(name_in(&nested, TEXT + 1), None);
+    let bomb = with_debug_data(&vec![0; 2 << 20], 0).build();
+    let file = SymbolFile::open(bomb.as_slice(), Limits { memory: 1 << 20 }).unwrap();
+    assert!(file.memory() < 1 << 20);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Packed symbols that are damaged anywhere are left out or read, in bounded room.
+    #[test]
+    fn no_damage_of_packed_symbols_panics(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        static WHOLE: std::sync::LazyLock<File> = std::sync::LazyLock::new(|| with_debug_data(&small(), 0));
+        let mut file = WHOLE.clone();
+        let packed = &mut file.more[0].1;
+        for (at, byte) in damage {
+            let at = at.index(packed.len());
+            packed[at] = byte;
+        }
+        let bytes = file.build();
+        if let Ok(file) = SymbolFile::open(bytes.as_slice(), Limits { memory: 1 << 20 }) {
+            prop_assert!(file.memory() < 2 << 20);
+            let _name = file.resolve(bytes.as_slice(), TEXT);
+        }
+    }
+}

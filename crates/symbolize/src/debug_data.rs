@@ -1,0 +1,40 @@
+//! `.gnu_debugdata`: symbols that distributions leave in files which are otherwise stripped, compressed by xz.
+
+use std::io::Read as _;
+
+use lzma_rust2::XzReader;
+
+use crate::elf::{Elf, Section};
+use crate::{ByteSource, SymbolError, read};
+
+/// The section's name.
+const NAME: &[u8] = b".gnu_debugdata";
+/// The most memory, in KiB, that decompressing may take beside its output: a dictionary of 8 MiB is xz's default.
+const DICTIONARY_KIB: u32 = 16 << 10;
+const PART: &str = "the compressed symbols";
+
+/// The ELF file within a file; `None` if there is none. It takes no more than `most` bytes.
+pub(crate) fn unpack<S: ByteSource + ?Sized>(
+    source: &S,
+    elf: &Elf,
+    most: usize,
+) -> Result<Option<Box<[u8]>>, SymbolError> {
+    let mut sections = elf.sections.iter();
+    let Some(section) = sections.find(|section| *section.name == *NAME && section.has_bytes()) else {
+        return Ok(None);
+    };
+    let &Section { offset, size, .. } = section;
+    if size > most as u64 {
+        return Err(SymbolError::TooLarge { part: PART });
+    }
+    let packed = read::bytes(source, offset, size, PART)?;
+    let mut out = Vec::new();
+    let reader = XzReader::new_mem_limit(packed.as_slice(), false, DICTIONARY_KIB);
+    // One byte more than may be: else what is cut off looks whole.
+    let taken = reader.take(most as u64 + 1).read_to_end(&mut out);
+    taken.map_err(|_damaged| SymbolError::Malformed { part: PART })?;
+    if out.len() > most {
+        return Err(SymbolError::TooLarge { part: PART });
+    }
+    Ok(Some(out.into()))
+}

@@ -1,0 +1,39 @@
+//! Any bytes are a file with symbols, the text of the kernel's symbols or a mangled name, or are refused: no panic, in bounded
+//! time and memory.
+//!
+//! The first byte chooses which.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use symbolize::{Demangle, KernelSymbols, Limits, SymbolFile, demangle};
+
+const MEMORY: usize = 4 << 20;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((choice, rest)) = bytes.split_first() else { return };
+    match choice % 3 {
+        0 => {
+            let Ok(file) = SymbolFile::open(rest, Limits { memory: MEMORY }) else { return };
+            assert!(file.memory() < 3 * MEMORY);
+            for at in (0..0x4000).step_by(64) {
+                let Some(address) = file.address_of(at) else { continue };
+                if let Ok(Some(found)) = file.resolve(rest, address) {
+                    assert!(found.start <= address && address < found.end && !found.name.is_empty());
+                }
+            }
+        }
+        1 => {
+            let symbols = KernelSymbols::parse(rest);
+            for at in (0xffff_ffff_8100_0000..0xffff_ffff_8101_0000).step_by(256) {
+                assert!(symbols.find(at).is_none_or(|found| found.start <= at && !found.name.is_empty()));
+            }
+        }
+        _ => {
+            let Ok(name) = std::str::from_utf8(rest) else { return };
+            for how in [Demangle::Simplified, Demangle::Full] {
+                assert!(demangle(name, how).is_none_or(|name| !name.is_empty()));
+            }
+        }
+    }
+});
