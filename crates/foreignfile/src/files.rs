@@ -18,7 +18,7 @@ use crate::process::{NoAnswer, Reader};
 use crate::quarantine::{Quarantine, Source};
 
 /// Longest to wait for one answer. A disk that has to spin up takes longer, and is asked again later.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The agent's own directory in `/proc`.
 const OWN: &str = "/proc/self";
 
@@ -88,13 +88,19 @@ pub struct Files {
     quarantine: Arc<Quarantine>,
     reader: Option<Reader>,
     answer: Vec<u8>,
+    answer_within: Duration,
 }
 
 impl Files {
     /// Opens files, and shares with others what is known of file systems that do not answer.
     #[must_use]
     pub fn new(quarantine: Arc<Quarantine>) -> Self {
-        Self { quarantine, reader: None, answer: Vec::new() }
+        Self { quarantine, reader: None, answer: Vec::new(), answer_within: ANSWER_WITHIN }
+    }
+
+    /// Waits that long for each answer: on a busy machine even memory may take its time.
+    pub fn wait_for_answers(&mut self, answer_within: Duration) {
+        self.answer_within = answer_within;
     }
 
     /// Opens the regular file at a place, if `is_wanted` says so of what is found. Nothing of it is read before.
@@ -167,7 +173,7 @@ impl Files {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn look(&mut self, place: Place<'_>) -> Result<Found, Refusal> {
-        Ok(self.find(place, Instant::now() + ANSWER_WITHIN)?.0)
+        Ok(self.find(place, Instant::now() + self.answer_within)?.0)
     }
 
     /// Ends the reader; another is started when it is needed.
@@ -212,7 +218,7 @@ impl Files {
     /// Asks the reader. One that does not answer is left, and what it was asked of is skipped for a while.
     fn ask(&mut self, request: &Request<'_>, origin: &Origin, until: Instant) -> Result<Answer<'_>, Refusal> {
         let Some(reader) = &mut self.reader else { return Err(Refusal::Silent) };
-        let until = until.min(Instant::now() + ANSWER_WITHIN);
+        let until = until.min(Instant::now() + self.answer_within);
         // Asked for in two steps, since what is borrowed for an answer cannot be given back for a failure.
         let failure = match reader.ask(request, &mut self.answer, until) {
             Ok(length) => match self.answer.get(..length).and_then(Answer::parse) {
@@ -417,7 +423,7 @@ impl ByteSource for Bytes<Opened<'_>> {
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
         // A file system may be asked at that, too.
-        let until = Instant::now() + ANSWER_WITHIN;
+        let until = Instant::now() + self.files.answer_within;
         let _closed = self.files.ask(&Request::Close, &self.origin, until).map(|_answer| ());
     }
 }

@@ -2,6 +2,7 @@
 
 mod facts;
 mod report;
+mod settings;
 
 use std::fs;
 use std::path::Path;
@@ -30,6 +31,9 @@ const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// The kernel's own types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The kernel's own limit of samples a second and CPU.
+const MAX_SAMPLE_RATE: &str = "kernel.perf_event_max_sample_rate";
 
 const CAP_DAC_OVERRIDE: u32 = 1;
 const CAP_DAC_READ_SEARCH: u32 = 2;
@@ -68,6 +72,18 @@ pub fn check() -> Result<(), StartError> {
     match getrlimit(Resource::Nofile).current {
         Some(allowed) if allowed < needed => Err(StartError::Descriptors { allowed, needed, cpus }),
         _ => Ok(()),
+    }
+}
+
+/// Warns if the kernel's own limit keeps a receiver from sampling at its rate.
+pub(crate) fn warn_of_rate(samples_per_second: u32) {
+    if let Some(limit) = settings::max_sample_rate().filter(|limit| *limit < samples_per_second.into()) {
+        tracing::warn!(
+            samples_per_second,
+            limit,
+            setting = MAX_SAMPLE_RATE,
+            "The kernel's limit is below the rate: it thins samples. Raise the setting, or lower the rate."
+        );
     }
 }
 

@@ -10,7 +10,9 @@ use super::*;
 const WITHIN: Duration = Duration::from_secs(60);
 
 fn files() -> Files {
-    Files::new(Arc::default())
+    let mut files = Files::new(Arc::default());
+    files.wait_for_answers(WITHIN);
+    files
 }
 
 fn own(path: &Path) -> Place<'_> {

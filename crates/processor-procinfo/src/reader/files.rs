@@ -15,7 +15,7 @@ use crate::request::FileRequest;
 /// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;
 /// Longest that reading one file may take: some kilobytes are read.
-const READ_WITHIN: Duration = Duration::from_secs(4);
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// How reading a file went. The names are the metric label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,8 @@ impl Remembered {
             self.order.push_back(identity);
         }
         if let Some(build_id) = facts.build_id {
-            self.by_build_id.insert(build_id, identity);
+            // Whoever builds a file chooses its build ID: the first that had it stays the one it stands for.
+            self.by_build_id.entry(build_id).or_insert(identity);
         }
         if self.order.len() > MAX_REMEMBERED
             && let Some(oldest) = self.order.pop_front()

@@ -1,6 +1,7 @@
 //! Files read through the eyes of this very process, and through our own once a process has ended.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -25,7 +26,9 @@ fn own_key() -> ProcessKey {
 const ENDED: ProcessKey = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
 
 fn reader() -> FileReader {
-    FileReader::new(Files::new(Arc::default()))
+    let mut files = Files::new(Arc::default());
+    files.wait_for_answers(Duration::from_secs(60));
+    FileReader::new(files)
 }
 
 /// The file at a path, as the kernel side announces it.
@@ -169,4 +172,20 @@ fn the_thread_answers_in_order() {
         assert!(matches!(answer.outcome, Err(ProcError::Ended)));
     }
     assert!(reader.answer().is_none());
+}
+
+#[test]
+fn a_file_with_the_build_id_of_another_does_not_take_its_place() {
+    let ((path, expected), reader) = (library(), &mut reader());
+    let dir = tempfile::tempdir().unwrap();
+    let forged = dir.path().join("forged");
+    // The same notes, and another hash.
+    fs::copy(&path, &forged).unwrap();
+    fs::OpenOptions::new().append(true).open(&forged).unwrap().write_all(b"forged").unwrap();
+    read(reader, ENDED, announced(&path));
+    let (_, facts) = read(reader, ENDED, announced(&forged));
+    let facts = facts.unwrap();
+    assert!(facts.build_id == expected.build_id && facts.htlhash != expected.htlhash);
+    let gone = MappedFile { build_id: expected.build_id, ..MappedFile::at(Path::new("/nowhere/copy")) };
+    assert_eq!(read(reader, ENDED, gone), (Outcome::Remembered, Some(expected)));
 }

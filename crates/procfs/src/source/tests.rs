@@ -45,7 +45,9 @@ impl Tree {
 }
 
 fn files() -> Files {
-    Files::new(Arc::default())
+    let mut files = Files::new(Arc::default());
+    files.wait_for_answers(std::time::Duration::from_secs(60));
+    files
 }
 
 #[test]

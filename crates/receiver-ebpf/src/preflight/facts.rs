@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
 use procfs::text::effective_capabilities;
 use rustix::process::{Resource, getrlimit};
 
+use super::settings::{max_sample_rate, setting};
 use super::{FIRST_PID_NAMESPACE, chosen, knows_mappings_tree};
 use crate::cpus;
 
@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) lockdown: Option<String>,
     pub(super) paranoid: Option<i64>,
     pub(super) max_stack: Option<u64>,
+    pub(super) max_sample_rate: Option<u64>,
     pub(super) unprivileged_bpf_disabled: Option<u64>,
     pub(super) bpf_stats: Option<u64>,
     /// Descriptors that this process may have, once it has raised its limit; `None` for any number.
@@ -52,6 +53,7 @@ impl Facts {
             lockdown: chosen(&text(super::LOCKDOWN)),
             paranoid: setting("kernel/perf_event_paranoid"),
             max_stack: setting("kernel/perf_event_max_stack"),
+            max_sample_rate: max_sample_rate(),
             unprivileged_bpf_disabled: setting("kernel/unprivileged_bpf_disabled"),
             bpf_stats: setting("kernel/bpf_stats_enabled"),
             descriptors: getrlimit(Resource::Nofile).maximum,
@@ -62,9 +64,4 @@ impl Facts {
     pub(super) fn has(&self, capability: u32) -> bool {
         self.capabilities & (1 << capability) != 0
     }
-}
-
-/// A number below `/proc/sys`.
-fn setting<T: FromStr>(name: &str) -> Option<T> {
-    fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
 }

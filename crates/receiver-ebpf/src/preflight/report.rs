@@ -5,7 +5,7 @@ use std::error::Error;
 use super::facts::Facts;
 use super::{
     CAP_BPF, CAP_CHECKPOINT_RESTORE, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_PERFMON, CAP_SYS_ADMIN,
-    CAP_SYS_PTRACE, OLDEST_KERNEL,
+    CAP_SYS_PTRACE, MAX_SAMPLE_RATE, OLDEST_KERNEL,
 };
 use crate::config::UnwindConfig;
 use crate::error::StartError;
@@ -13,6 +13,8 @@ use crate::loader::{Programs, ring_bytes};
 
 /// The deepest stack that a sample holds, and the kernel's default.
 const MAX_STACK: u64 = 127;
+/// The highest of the usual rates, in samples a second.
+const USUAL_RATE: u64 = 1000;
 
 /// The verdict on a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,7 @@ fn assess(facts: &Facts) -> Vec<Finding> {
         namespace(facts),
         lockdown(facts),
         stack(facts),
+        sample_rate(facts),
         informational("kernel.perf_event_paranoid", facts.paranoid, "CAP_PERFMON goes before it"),
         informational(
             "kernel.unprivileged_bpf_disabled",
@@ -189,6 +192,19 @@ fn stack(facts: &Facts) -> Finding {
         }
         Some(frames) => finding(name, Verdict::Works, &format!("{frames} frames")),
         None => finding(name, Verdict::Works, "is not told by /proc"),
+    }
+}
+
+fn sample_rate(facts: &Facts) -> Finding {
+    match facts.max_sample_rate {
+        Some(rate) if rate < USUAL_RATE => finding(
+            MAX_SAMPLE_RATE,
+            Verdict::Limits,
+            &format!("is {rate}: the kernel thins samples beyond that"),
+        )
+        .fix(&format!("sysctl {MAX_SAMPLE_RATE}=100000")),
+        Some(rate) => finding(MAX_SAMPLE_RATE, Verdict::Works, &format!("{rate} samples a second and CPU")),
+        None => finding(MAX_SAMPLE_RATE, Verdict::Works, "is not told by /proc"),
     }
 }
 
@@ -259,6 +275,7 @@ mod tests {
             lockdown: None,
             paranoid: Some(2),
             max_stack: Some(127),
+            max_sample_rate: Some(100_000),
             unprivileged_bpf_disabled: Some(2),
             bpf_stats: Some(0),
             descriptors: Some(1024),
@@ -289,6 +306,7 @@ mod tests {
             (Facts { descriptors: Some(512), cpus: 512, ..facts() }, "file descriptors", Fails),
             (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
             (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
+            (Facts { max_sample_rate: Some(250), ..facts() }, MAX_SAMPLE_RATE, Limits),
             (Facts { max_stack: Some(64), ..facts() }, "kernel.perf_event_max_stack", Limits),
             (Facts { capabilities: without(CAP_SYS_PTRACE), ..facts() }, "CAP_SYS_PTRACE", Limits),
             (Facts { capabilities: without(CAP_DAC_READ_SEARCH), ..facts() }, "CAP_DAC_READ_SEARCH", Limits),

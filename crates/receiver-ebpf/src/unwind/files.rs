@@ -17,7 +17,7 @@ const MAX_KNOWN: usize = 128;
 /// Bytes that this takes at most, in all: one file without a search table can take 16 MiB.
 const MAX_BYTES: usize = 32 << 20;
 /// Longest that reading a file's tables, or a page of them, may take: megabytes, for a file without a search table.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// A file that a walk has met, and where it was mapped.
 #[derive(Clone, Debug)]
