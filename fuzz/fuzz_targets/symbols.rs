@@ -1,5 +1,5 @@
-//! Any bytes are a file with symbols, the text of the kernel's symbols or a mangled name, or are refused: no panic, in bounded
-//! time and memory.
+//! Any bytes are a file with symbols, the text of the kernel's symbols or a mangled name, or are refused: no panic, in
+//! bounded time and memory.
 //!
 //! The first byte chooses which.
 

@@ -31,8 +31,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A program runs from a file system whose server takes requests and answers none. The agent names it in metric, health and log,
-/// reads the files of others on, and ends when it is to.
+/// A program runs from a file system whose server takes requests and answers none. The agent names it in metric, health
+/// and log, reads the files of others on, and ends when it is to.
 #[test]
 #[ignore = "needs root: loads BPF programs, and mounts FUSE"]
 fn a_file_system_that_does_not_answer_stops_nothing_but_itself() {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Says of a key that is not known, by its path from the root, what to write instead; `None` if there is nothing to say.
+/// Says of a key that is not known, by its path from the root, what to write instead; `None` if there is nothing to
+/// say.
 pub type Advise = fn(&[String]) -> Option<&'static str>;
 
 /// One thing wrong, at one place.

@@ -151,7 +151,8 @@ impl Files {
     ) -> Result<(Found, Origin, Option<File>), Refusal> {
         let (found, origin) = self.find(place, until)?;
         if !FileType::from_raw_mode(found.mode).is_file() || found.size == 0 {
-            // No code was mapped from an empty one, and what pretends to be empty, as the files of /proc do, may do anything.
+            // No code was mapped from an empty one, and what pretends to be empty, as the files of /proc do, may do
+            // anything.
             return Err(Refusal::Gone);
         }
         if !is_wanted(&found, place) {
@@ -258,7 +259,8 @@ fn unexpected(answer: &Answer<'_>) -> Refusal {
         Answer::Failed(errno) => io::Error::from_raw_os_error(*errno),
         _ => return Refusal::NoReader(io::ErrorKind::InvalidData.into()),
     };
-    // ENOENT from open; ESRCH from what is in /proc of a process that has ended; ENOTDIR and ELOOP of a path that has changed.
+    // ENOENT from open; ESRCH from what is in /proc of a process that has ended; ENOTDIR and ELOOP of a path that has
+    // changed.
     let gone =
         [Errno::NOENT, Errno::SRCH, Errno::NOTDIR, Errno::LOOP].map(|errno| Some(errno.raw_os_error()));
     if gone.contains(&error.raw_os_error()) { Refusal::Gone } else { Refusal::Open(error) }
@@ -340,7 +342,8 @@ impl Opened<'_> {
         &self.found
     }
 
-    /// The file itself, to be compared with others: only of file systems of this machine that ask nobody when it is closed.
+    /// The file itself, to be compared with others: only of file systems of this machine that ask nobody when it is
+    /// closed.
     #[must_use]
     pub fn shared(&self) -> Option<&File> {
         self.shared.as_ref()

@@ -1,7 +1,8 @@
 //! Which file systems hold files that may be read.
 
-/// File systems that the kernel makes up, by `f_type` of statfs(2): their files are no programs, and reading them may have effects
-/// or show what only root may see. Source: uapi/linux/magic.h, and the file system itself where it is not there.
+/// File systems that the kernel makes up, by `f_type` of statfs(2): their files are no programs, and reading them may
+/// have effects or show what only root may see. Source: uapi/linux/magic.h, and the file system itself where it is not
+/// there.
 const MADE_UP: [u32; 24] = [
     0x0000_9fa0, // proc
     0x6265_6572, // sysfs

@@ -1,16 +1,19 @@
-//! Reads files of others. The agent often runs as root, and whoever runs a program chooses what is found at its path: a file of a
-//! file system that never answers, a device, an entry of `/proc` or sysfs whose reading has effects, somebody else's secret.
+//! Reads files of others. The agent often runs as root, and whoever runs a program chooses what is found at its path: a
+//! file of a file system that never answers, a device, an entry of `/proc` or sysfs whose reading has effects, somebody
+//! else's secret.
 //!
 //! ```text
-//! Files::open(place, is_wanted) --find--> [reader: O_PATH, statx] --Found--> is_wanted? --open--> [reader: kind of file system, open]
+//! Files::open(place, is_wanted) --find--> [reader: O_PATH, statx] --Found--> is_wanted? --open--> [reader: kind of
+//! file system, open]
 //!             Opened: Read + Seek <--bytes, within the deadline-- [reader: pread]
 //! ```
 //!
-//! A file system may keep whoever asks it from going on, and from being killed, for as long as it likes (a FUSE server that has
-//! taken a request does). So all of it happens in a reader, a small process of its own: the agent's binary, started again by
-//! [`serve_if_asked`]. A reader that does not answer in time is killed and left, the file system that it asked is
-//! skipped for a while, and another reader takes its place; [`Quarantine`] bounds how many are left. The agent itself
-//! never waits for a file, not even when it ends. docs/decisions/foreign-files.md says what was not chosen.
+//! A file system may keep whoever asks it from going on, and from being killed, for as long as it likes (a FUSE server
+//! that has taken a request does). So all of it happens in a reader, a small process of its own: the agent's binary,
+//! started again by [`serve_if_asked`]. A reader that does not answer in time is killed and left, the file system that
+//! it asked is skipped for a while, and another reader takes its place; [`Quarantine`] bounds how many are left. The
+//! agent itself never waits for a file, not even when it ends. docs/decisions/foreign-files.md says what was not
+//! chosen.
 
 mod files;
 mod kind;

@@ -14,7 +14,8 @@ const MAX_MOUNTS: usize = 100_000;
 pub struct Mount {
     /// Its number, as [`Found::mount`](crate::Found::mount).
     pub id: u64,
-    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for an overlay or a subvolume, not what stat(2) shows.
+    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for an overlay or a subvolume, not
+    /// what stat(2) shows.
     pub device: (u32, u32),
     /// Where it is, to the process.
     pub point: PathBuf,

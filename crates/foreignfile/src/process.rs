@@ -30,8 +30,8 @@ const OWN_BINARY: &str = "/proc/self/exe";
 /// True if this binary begins with [`serve_if_asked`].
 static CAN_BE_READER: AtomicBool = AtomicBool::new(false);
 
-/// Makes this process a reader if it has been started as one, until the agent that did so has ended; true if that was so.
-/// For the first line of `main`: a binary that does not call it reads on a thread instead.
+/// Makes this process a reader if it has been started as one, until the agent that did so has ended; true if that was
+/// so. For the first line of `main`: a binary that does not call it reads on a thread instead.
 #[must_use]
 pub fn serve_if_asked() -> bool {
     if env::args_os().nth(1).is_none_or(|argument| argument != ARGUMENT) {

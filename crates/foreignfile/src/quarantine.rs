@@ -8,7 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::process::Life;
 
-/// Sources that do not answer, and readers left with some, at most: with so many, only sources that have answered before are asked.
+/// Sources that do not answer, and readers left with some, at most: with so many, only sources that have answered
+/// before are asked.
 const MAX_SILENT: usize = 8;
 /// Sources remembered at most to have answered, and not to have.
 const MAX_REMEMBERED: usize = 4096;
@@ -22,7 +23,8 @@ const LONGEST_SKIP: Duration = Duration::from_secs(3600);
 pub enum Source {
     /// A file system, by the device of its files.
     Device(u64),
-    /// The paths that lead to a file system, by its device, in a mount namespace: whoever owns that chooses what lies on the way.
+    /// The paths that lead to a file system, by its device, in a mount namespace: whoever owns that chooses what lies
+    /// on the way.
     Paths {
         /// Inode of the namespace.
         namespace: u64,

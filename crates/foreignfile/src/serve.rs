@@ -14,8 +14,8 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlag
 use crate::kind;
 use crate::message::{Answer, Found, MAX_MESSAGE, MAX_READ, Request};
 
-/// What is at a path may be a FIFO, whose open would wait, or a device, whose open may do anything: `/dev/watchdog` restarts the
-/// machine. So it is found first, which opens nothing.
+/// What is at a path may be a FIFO, whose open would wait, or a device, whose open may do anything: `/dev/watchdog`
+/// restarts the machine. So it is found first, which opens nothing.
 const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// NONBLOCK: an open waits for a lease on the file, too.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);

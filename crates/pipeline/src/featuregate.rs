@@ -45,7 +45,8 @@ impl Gate {
         GATES.iter().find(|gate| gate.id == id)
     }
 
-    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off. Returns the name of a Collector's gate,
+    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off. Returns the name of a Collector's
+    /// gate,
     /// `component.feature`, which switches nothing here.
     ///
     /// # Errors

@@ -59,7 +59,8 @@ struct Failure {
 /// A file that is held.
 #[derive(Debug)]
 struct Held {
-    /// The open file; `None` if its file system may ask others when it is read or closed: it is opened for each reading then.
+    /// The open file; `None` if its file system may ask others when it is read or closed: it is opened for each reading
+    /// then.
     file: Option<OpenFile>,
     symbols: Symbols,
     used: u64,

@@ -17,7 +17,8 @@ use crate::request::{Found, Name, Space, Unnamed};
 const MAX_TEXT: u64 = 512 << 20;
 /// Time between two looks at the list of modules.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time after which symbols are read again because an address was in none of them. Doubled each time, since some never are.
+/// Time after which symbols are read again because an address was in none of them. Doubled each time, since some never
+/// are.
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
 /// Longest that names of BPF programs are believed: nothing shows that one has gone and another has its place.

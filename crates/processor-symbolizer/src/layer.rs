@@ -65,8 +65,8 @@ where
 /// Names frames, and passes batches on in the order they came.
 ///
 /// A batch is held until its names are there, at most for [`Config::timeout`]. The answer to a batch is therefore the
-/// highest watermark that the inner service has answered so far; the answer to the end of the stream is the inner service's
-/// own. An error of the inner service ends the stage, and is returned by what is called next.
+/// highest watermark that the inner service has answered so far; the answer to the end of the stream is the inner
+/// service's own. An error of the inner service ends the stage, and is returned by what is called next.
 pub struct Symbolizer {
     incoming: PollSender<Incoming>,
     acked: Acked,

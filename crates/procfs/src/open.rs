@@ -13,8 +13,9 @@ use crate::source::ProcSource;
 const OWN: &str = "/proc/self";
 
 impl ProcSource {
-    /// Opens a file that a process had mapped at `range`, whether or not the process is still there: the mapped file itself, or
-    /// what has its name, to the process and to us, if the kernel knows it by the same. All is to be read `within` that time.
+    /// Opens a file that a process had mapped at `range`, whether or not the process is still there: the mapped file
+    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. All is to be read
+    /// `within` that time.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -44,7 +45,8 @@ impl ProcSource {
     }
 }
 
-/// True if what was found is the file that the kernel met in a mapping: by inode number, time of the last change, size and device.
+/// True if what was found is the file that the kernel met in a mapping: by inode number, time of the last change, size
+/// and device.
 fn is_file(found: &Found, file: &MappedFile, place: Place<'_>) -> bool {
     let (seconds, nanos) = found.modified;
     let seconds = u64::try_from(seconds).unwrap_or_default();
@@ -55,7 +57,8 @@ fn is_file(found: &Found, file: &MappedFile, place: Place<'_>) -> bool {
     if kernel_device(found.device) == file.identity.device {
         return true;
     }
-    // An overlay and a subvolume each show a device of their own; the list of mounts has the one that the kernel knows them by.
+    // An overlay and a subvolume each show a device of their own; the list of mounts has the one that the kernel knows
+    // them by.
     let process = match place {
         Place::Link { process, .. } | Place::Seen { process, .. } => process,
         Place::Own { .. } => Path::new(OWN),

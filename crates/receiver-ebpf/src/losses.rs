@@ -5,8 +5,8 @@ use pdata::{Event, KTime, Loss, LossReason};
 use crate::metrics;
 use crate::order::{Orderer, Pending};
 
-/// Counts what was lost between two instants, and puts it into the stream, so that the profile of that time says so. Returns
-/// how many of those records were not samples but facts about processes and files.
+/// Counts what was lost between two instants, and puts it into the stream, so that the profile of that time says so.
+/// Returns how many of those records were not samples but facts about processes and files.
 pub(crate) fn account(
     losses: impl IntoIterator<Item = (LossReason, u64)>,
     (from, until): (KTime, KTime),

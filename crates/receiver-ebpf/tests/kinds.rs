@@ -1,5 +1,5 @@
-//! Programs that change what they have mapped, and report what ran when and where: each sample in them must be in that file, at that
-//! byte.
+//! Programs that change what they have mapped, and report what ran when and where: each sample in them must be in that
+//! file, at that byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
@@ -88,7 +88,8 @@ fn watch<T: Send + 'static>(work: impl FnOnce(PathBuf) -> T + Send + 'static) ->
     (batches, result)
 }
 
-/// Text that a program has copied into anonymous memory is its executable's all the same, at the byte that it was copied from.
+/// Text that a program has copied into anonymous memory is its executable's all the same, at the byte that it was
+/// copied from.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn text_on_huge_pages_is_its_executable_s() {

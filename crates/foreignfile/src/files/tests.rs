@@ -1,4 +1,5 @@
-//! Files of this machine, read on a thread: the tests' binary cannot be a reader. What does not answer is in `tests/suite/stuck.rs`.
+//! Files of this machine, read on a thread: the tests' binary cannot be a reader. What does not answer is in
+//! `tests/suite/stuck.rs`.
 
 use std::os::unix::fs::symlink;
 

@@ -6,8 +6,8 @@ use processor_memory_limiter::allocator::release_free_memory;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-/// When free memory goes back to the kernel after a start: at once, since the kernel's types alone take some 20 MiB while
-/// the BPF object is loaded, and when the files of what ran before have been read.
+/// When free memory goes back to the kernel after a start: at once, since the kernel's types alone take some 20 MiB
+/// while the BPF object is loaded, and when the files of what ran before have been read.
 const AFTER: [Duration; 2] = [Duration::ZERO, Duration::from_secs(30)];
 
 /// Returns what a start has left free, on other threads than those that run the pipelines.

@@ -110,8 +110,8 @@ impl Identify for Generation {
     }
 }
 
-/// What the kernel says of an open file goes before what `stat` shows, which is the same for a file that has taken another's name,
-/// inode number, size and time.
+/// What the kernel says of an open file goes before what `stat` shows, which is the same for a file that has taken
+/// another's name, inode number, size and time.
 #[test]
 fn a_file_that_differs_by_its_generation_alone_is_refused() {
     let (path, expected) = library();
