@@ -1,9 +1,9 @@
-/* Works in one small function after another, and writes to standard output what ran when: begin, end (CLOCK_MONOTONIC, nanoseconds),
- * address, inode number and file offset of the function. What it does to its mappings meanwhile is its first argument.
+/* Works in one small function after another, and writes to standard output what ran when: begin, end (CLOCK_MONOTONIC,
+ * nanoseconds), address, inode number and file offset of the function. What it does to its mappings meanwhile is its
+ * first argument.
  *
- *   plain          nothing
- *   copied         puts its text into anonymous memory, as programs do that want it on huge pages
- *   dlopen A B     loads and unloads two libraries in turn, a file each of the code below (SHARED) */
+ * plain nothing copied puts its text into anonymous memory, as programs do that want it on huge pages dlopen A B loads
+ * and unloads two libraries in turn, a file each of the code below (SHARED) */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <link.h>
