@@ -59,6 +59,7 @@ mod fault;
 mod headers;
 pub mod secret;
 mod section;
+mod unseen;
 
 pub use byte_size::ByteSize;
 pub use duration::{GoDuration, GoDurationOption};
@@ -66,3 +67,4 @@ pub use fault::Fault;
 pub use headers::Headers;
 pub use secret::Secret;
 pub use section::section;
+pub use unseen::is_unseen;

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-/// The text with control characters escaped: a process chooses its own name and path, and must not
+use configtypes::is_unseen;
+
+/// The text with characters that do not show escaped: a process chooses its own name and path, and must not
 /// thereby steer the terminal of whoever looks.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| if is_unseen(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
 }
 
@@ -31,6 +33,11 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(printable("/bin/ü \u{1b}[31m\n"), "/bin/ü \\u{1b}[31m\\n");
+        assert_eq!(
+            printable("/bin/\u{202e}sl\u{200b}"),
+            "/bin/\\u{202e}sl\\u{200b}",
+            "neither turned nor hidden"
+        );
         assert_eq!(printable("/bin/ls"), "/bin/ls");
     }
 

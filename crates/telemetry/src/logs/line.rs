@@ -138,14 +138,15 @@ fn free(key: &str) -> String {
 }
 
 fn needs_quotes(text: &str) -> bool {
-    text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=')
+    text.is_empty()
+        || text.contains(|c: char| c.is_whitespace() || configtypes::is_unseen(c) || c == '"' || c == '=')
 }
 
 /// Appends `text`; what could end the line or steer a terminal is escaped.
 fn one_line(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
-            c if c.is_control() => line.extend(c.escape_default()),
+            c if configtypes::is_unseen(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
     }
