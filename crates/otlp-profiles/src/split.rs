@@ -26,13 +26,14 @@ impl Splitter {
     /// The contents as requests that each take at most `max_bytes` as protobuf before compression.
     ///
     /// Requests hold whole resources if possible, in order, each with a dictionary of only what it uses. A resource
-    /// that is too large alone is split by samples, and a sample by timestamps; the requests then repeat the resource
-    /// and the profile's times and attributes. What cannot be split is left too large: one timestamp of one sample; how
-    /// much that takes, [`MIN_REQUEST_BYTES`] says.
+    /// that is too large alone is split by samples, from the room beside the resources before it on, and a sample by
+    /// timestamps; the requests then repeat the resource and the profile's times and attributes. No two neighbours
+    /// would fit in one request. What cannot be split is left too large: one timestamp of one sample; how much that
+    /// takes, [`MIN_REQUEST_BYTES`] says.
     pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<ProfilesRequest> {
         self.order.sort(content);
-        let mut split =
-            Split { content, order: &self.order, part: &mut self.part, max_bytes, done: Vec::new() };
+        let (part, alone) = (&mut self.part, Part::default());
+        let mut split = Split { content, order: &self.order, part, alone, max_bytes, done: Vec::new() };
         for profile in 0..count(content.profiles.len()) {
             split.profile(profile);
         }
@@ -45,27 +46,41 @@ struct Split<'a> {
     content: &'a Content,
     order: &'a Order,
     part: &'a mut Part,
+    /// Where it is tried out whether a profile fits in a part of its own; else empty.
+    alone: Part,
     max_bytes: usize,
     done: Vec<ProfilesRequest>,
 }
 
 impl Split<'_> {
     fn profile(&mut self, profile: u32) {
-        if self.order.samples(profile).is_empty() || self.add_profile(profile) {
+        let Self { content, order, max_bytes, .. } = *self;
+        if order.samples(profile).is_empty() || self.part.add_profile(profile, content, order, max_bytes) {
             return;
         }
-        self.finish();
-        if self.add_profile(profile) {
+        if self.alone.add_profile(profile, content, order, max_bytes) {
+            self.finish();
+            std::mem::swap(self.part, &mut self.alone);
             return;
         }
-        self.part.begin(profile, self.content);
-        for &sample in self.order.samples(profile) {
-            self.sample(profile, sample);
-        }
+        self.split(profile);
     }
 
-    fn add_profile(&mut self, profile: u32) -> bool {
-        self.part.add_profile(profile, self.content, self.order, self.max_bytes)
+    /// Adds a profile that is too large for one part. It begins in the room that is left if its first sample fits
+    /// there: in a part of its own, that sample could be so small a beginning that both parts would fit in one.
+    fn split(&mut self, profile: u32) {
+        let mark = self.part.mark();
+        self.part.begin(profile, self.content);
+        let order = self.order;
+        let mut samples = order.samples(profile).iter().copied().peekable();
+        if samples.next_if(|&first| self.fits(first, order.range(first))).is_none() {
+            self.part.rewind(&mark);
+            self.finish();
+            self.part.begin(profile, self.content);
+        }
+        for sample in samples {
+            self.sample(profile, sample);
+        }
     }
 
     /// Adds a sample of a profile that is split.

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::profiles::v1development::ResourceProfiles;
-use pdata::{Batch, BuildId, Event, FileFacts, LossReason, MappedFile, Measure, Sample, Watermark};
+use pdata::{
+    Batch, BuildId, Event, FileFacts, Frame, LossReason, MappedFile, Mapping, Measure, Sample, Tid, Watermark,
+};
 use proptest::prelude::*;
 use prost::Message;
 
-use super::make::{PERIOD, batch, before, loss, mapped, mapping, sample, samples, segment};
+use super::make::{
+    PERIOD, World, batch, before, comm, loss, mapped, mapping, sample, samples, segment, world,
+};
 use super::model::{self, extract::extract};
 use super::read::{captures, check_tables};
 use crate::{ProfilesRequest, Windows};
@@ -143,35 +147,72 @@ proptest! {
         prop_assert_eq!(requests, model);
     }
 
-    /// Parts say together what the whole says, have clean tables, are within the bound unless they hold a single
-    /// timestamp, and are as few as taking things in order allows: no two neighbours would fit in one.
+    /// Parts are as they should be, whatever the events and the bound.
     #[test]
     fn parts_are_bounded_full_and_lose_nothing(batches in batches(), max_bytes in 0..6_000_usize) {
-        let run = |max_bytes| {
-            let mut windows = Windows::new(Duration::from_secs(1), max_bytes);
-            batches.iter().map(|batch| windows.push(batch).requests).collect::<Vec<_>>()
-        };
-        for (whole, parts) in run(usize::MAX).into_iter().zip(run(max_bytes)) {
-            let (whole, parts): (Vec<_>, Vec<_>) = (whole.iter().map(message).collect(), parts.iter().map(message).collect());
-            for part in &parts {
-                check_tables(part);
-                prop_assert!(part.encoded_len() <= max_bytes || captures(part).len() == 1);
-            }
-            let sorted = |requests: &[ExportProfilesServiceRequest]| {
-                let mut all: Vec<_> = requests.iter().flat_map(captures).collect();
-                all.sort();
-                all
-            };
-            prop_assert_eq!(sorted(&parts), sorted(&whole));
-            // A resource stays whole if it fits alone.
-            let fitting = whole.iter().flat_map(resources).filter(|one| one.encoded_len() <= max_bytes);
-            let kept: Vec<_> = parts.iter().flat_map(resources).collect();
-            for resource in fitting {
-                prop_assert!(kept.contains(&resource));
-            }
-            let joined: Vec<_> = parts.windows(2).map(join).collect();
-            prop_assert!(whole.len() > 1 || joined.iter().all(|request| request.encoded_len() > max_bytes));
+        check_parts(&batches, max_bytes);
+    }
+}
+
+/// A resource that is too large alone begins in what room the one before has left; parts are full at other
+/// bounds, too.
+#[test]
+fn a_resource_that_is_split_begins_beside_the_one_before() {
+    let World { images, mappings, lines, .. } = world();
+    let frame = |which: usize, into, named: Option<usize>| {
+        let mapping: &Arc<Mapping> = &mappings[which];
+        Frame { lines: named.map(|n| Arc::clone(&lines[n])), ..mapped(mapping.start.0 + into, mapping) }
+    };
+    let one = vec![frame(2, 0, None), frame(2, 0, Some(2)), frame(2, 1, None)];
+    let other = [frame(3, 0, None), frame(0, 0, Some(3)), frame(0, 0, None), frame(5, 0, None)];
+    let other = other.into_iter().chain([frame(0, 2, Some(3))]).collect();
+    let small = Sample { tid: Tid(1), comm: comm(""), ..sample(0, images[0].clone(), Vec::new()) };
+    let large = [(413, 1, "gc", one), (367, 2, "worker", other)].map(|(at, tid, name, stack)| Sample {
+        tid: Tid(tid),
+        comm: comm(name),
+        ..sample(at, images[4].clone(), stack)
+    });
+    let events = [small].into_iter().chain(large).map(Event::Sample);
+    let events = events.chain([loss(0, LossReason::SampleRingFull, 1)]).collect();
+    let whole = batch(events, Watermark::END);
+    let requests = |max_bytes| Windows::new(Duration::from_secs(1), max_bytes).push(&whole).requests;
+    let samples: Vec<_> = requests(1_085).iter().map(|request| request.samples).collect();
+    assert_eq!(samples, [2, 1], "samples in each request");
+    // Each fifth bound, since all of them take seconds.
+    for max_bytes in (0..=requests(usize::MAX)[0].bytes.len()).step_by(5) {
+        check_parts(std::slice::from_ref(&whole), max_bytes);
+    }
+}
+
+/// Asserts that parts say together what the whole says, have clean tables, are within the bound unless they hold a
+/// single timestamp, and are as few as taking things in order allows: no two neighbours would fit in one.
+fn check_parts(batches: &[Batch], max_bytes: usize) {
+    let run = |max_bytes| {
+        let mut windows = Windows::new(Duration::from_secs(1), max_bytes);
+        batches.iter().map(|batch| windows.push(batch).requests).collect::<Vec<_>>()
+    };
+    for (whole, parts) in run(usize::MAX).into_iter().zip(run(max_bytes)) {
+        let (whole, parts): (Vec<_>, Vec<_>) =
+            (whole.iter().map(message).collect(), parts.iter().map(message).collect());
+        for part in &parts {
+            check_tables(part);
+            assert!(part.encoded_len() <= max_bytes || captures(part).len() == 1, "bound of {max_bytes}");
         }
+        let sorted = |requests: &[ExportProfilesServiceRequest]| {
+            let mut all: Vec<_> = requests.iter().flat_map(captures).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(sorted(&parts), sorted(&whole));
+        // A resource stays whole if it fits alone.
+        let fitting = whole.iter().flat_map(resources).filter(|one| one.encoded_len() <= max_bytes);
+        let kept: Vec<_> = parts.iter().flat_map(resources).collect();
+        for resource in fitting {
+            assert!(kept.contains(&resource), "a resource that fits in {max_bytes} bytes is split");
+        }
+        let mut joined = parts.windows(2).map(join);
+        let full = whole.len() > 1 || joined.all(|request| request.encoded_len() > max_bytes);
+        assert!(full, "two neighbours fit in {max_bytes} bytes");
     }
 }
 
