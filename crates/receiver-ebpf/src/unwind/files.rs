@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foreignfile::{Bytes, Opened, Quarantine, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
@@ -70,6 +70,13 @@ impl From<UnwindError> for FileError {
     }
 }
 
+/// A page that has been read, and how long that took.
+#[derive(Debug)]
+pub(crate) struct BuiltPage {
+    pub(crate) rows: Result<PageRows, FileError>,
+    pub(crate) took: Duration,
+}
+
 /// What is kept of a file between pages.
 #[derive(Debug)]
 struct KnownFile {
@@ -99,17 +106,26 @@ impl Files {
         self.read(met, |tables, _bytes| Ok(tables.pages()))
     }
 
-    /// The rows of a page, whose rules are added to `rules`.
-    pub(crate) fn page(
+    /// The rows of some pages, whose rules are added to `rules`, and what each has taken. The file is opened once for
+    /// all: finding it again takes longer than a page of it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, and none of the pages is known.
+    pub(crate) fn rows(
         &mut self,
         met: &MetFile,
-        page: u64,
+        pages: &[u64],
         rules: &mut RuleTable,
-    ) -> Result<PageRows, FileError> {
+    ) -> Result<Vec<BuiltPage>, FileError> {
         self.read(met, |tables, bytes| {
-            let rows = tables.page(bytes, page, rules);
+            let built = pages.iter().map(|&page| {
+                let start = Instant::now();
+                let rows = tables.page(bytes, page, rules).map_err(FileError::from);
+                BuiltPage { rows, took: start.elapsed() }
+            });
+            let built = built.collect();
             tables.shrink();
-            rows
+            Ok(built)
         })
     }
 

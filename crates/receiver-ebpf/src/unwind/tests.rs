@@ -312,14 +312,14 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
     let (met, mut rules) = (met(&path), RuleTable::new());
     let mut files = Files::new(ProcSource::new("/proc"), None);
     let page = files.pages(&met).unwrap() - 1;
-    files.page(&met, page, &mut rules).unwrap();
+    files.rows(&met, &[page], &mut rules).unwrap();
     fs::rename(&path, path.with_extension("moved")).unwrap();
-    assert!(matches!(files.page(&met, page, &mut rules), Err(FileError::Gone)));
+    assert!(matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Gone)));
     fs::rename(path.with_extension("moved"), &path).unwrap();
-    files.page(&met, page, &mut rules).unwrap();
+    files.rows(&met, &[page], &mut rules).unwrap();
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
     assert!(
-        matches!(files.page(&met, page, &mut rules), Err(FileError::Replaced)),
+        matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Replaced)),
         "found again, and another"
     );
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pdata::{BuildId, FileIdentity};
 use rustc_hash::FxHashMap;
-use unwind::UnwindFile;
+use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
 use super::kernel::Kernel;
@@ -25,6 +25,8 @@ const MAX_TRIES: u32 = 16;
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// Pages of a file that is built as a whole when it is first met: most programs, but not the libraries that all share.
 const SMALL_FILE: u64 = 8;
+/// Pages that are built before any of them is published: a megabyte of rows at most.
+const MAX_BATCH: usize = 16;
 /// Failures remembered at most; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
 /// The longest rest, and the rest while something waits to be tried again.
@@ -75,7 +77,7 @@ impl<K: Kernel> Worker<K> {
             asks.drain(|record| numbers.extend(page_number(record)));
             self.read_files();
             // Ascending, so that what is read of one file is read in its order.
-            numbers.into_iter().for_each(|number| self.build(number));
+            self.build_all(numbers);
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
             let longest = if self.refused.is_empty() { IDLE } else { BUSY };
@@ -173,7 +175,7 @@ impl<K: Kernel> Worker<K> {
         let pages = (0..=SMALL_FILE).map_while(|page| self.tables.number(identity, page));
         let numbers: Vec<u32> = pages.collect();
         if numbers.len() as u64 <= SMALL_FILE {
-            numbers.into_iter().for_each(|number| self.build(number));
+            self.build_all(numbers);
         }
     }
 
@@ -194,26 +196,35 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    pub(super) fn build(&mut self, number: u32) {
-        let Some((identity, page)) = self.tables.owner(number) else { return };
-        if self.tables.is_built(number) {
-            return;
+    /// Builds pages, by their numbers in ascending order.
+    pub(super) fn build_all(&mut self, numbers: impl IntoIterator<Item = u32>) {
+        let mut pages = Vec::new();
+        for number in numbers {
+            if let Some((identity, page)) =
+                self.tables.owner(number).filter(|_| !self.tables.is_built(number))
+            {
+                pages.push((identity, number, page));
+            }
         }
+        for of_file in pages.chunk_by(|(a, ..), (b, ..)| a == b) {
+            of_file.chunks(MAX_BATCH).for_each(|batch| self.build_batch(batch));
+        }
+    }
+
+    /// Builds pages of one file: its identity, and the number of each and its place in the file.
+    fn build_batch(&mut self, batch: &[(FileIdentity, u32, u64)]) {
+        let Some(&(identity, ..)) = batch.first() else { return };
         let Some(met) = self.met.get(&identity) else { return };
-        let start = Instant::now();
-        let rows = self.files.page(met, page, self.tables.rules());
-        let read = start.elapsed();
-        match rows {
-            Ok(rows) => match self.tables.publish(number, &rows) {
-                Ok(()) => metrics::built(read),
-                Err(TableError::TooLarge) => self.gap(number),
-                Err(error) => {
-                    tracing::debug!(%error, "A page of unwind rows found no room");
-                    metrics::page("refused");
-                    self.refused.push((Instant::now() + REFUSED_FOR, number));
+        let pages: Vec<u64> = batch.iter().map(|(.., page)| *page).collect();
+        match self.files.rows(met, &pages, self.tables.rules()) {
+            Ok(built) => {
+                for (&(_, number, _), page) in batch.iter().zip(built) {
+                    match page.rows {
+                        Ok(rows) => self.publish(number, &rows, page.took),
+                        Err(error) => self.not_built(number, &error),
+                    }
                 }
-            },
-            Err(FileError::NoTables(_)) => self.gap(number),
+            }
             Err(error @ (FileError::Replaced | FileError::Gone)) => {
                 // Whoever still has it mapped can be seen by the next sample that meets it, as a file that is not
                 // known.
@@ -223,12 +234,29 @@ impl<K: Kernel> Worker<K> {
                 self.met.remove(&identity);
                 self.failed(identity);
             }
+            Err(error) => batch.iter().for_each(|&(_, number, _)| self.not_built(number, &error)),
+        }
+    }
+
+    fn publish(&mut self, number: u32, rows: &PageRows, took: Duration) {
+        match self.tables.publish(number, rows) {
+            Ok(()) => metrics::built(took),
+            Err(TableError::TooLarge) => self.gap(number),
             Err(error) => {
-                tracing::debug!(%error, "A page of unwind rows could not be built");
-                metrics::page(error.outcome());
+                tracing::debug!(%error, "A page of unwind rows found no room");
+                metrics::page("refused");
                 self.refused.push((Instant::now() + REFUSED_FOR, number));
             }
         }
+    }
+
+    fn not_built(&mut self, number: u32, error: &FileError) {
+        if matches!(error, FileError::NoTables(_)) {
+            return self.gap(number);
+        }
+        tracing::debug!(%error, "A page of unwind rows could not be built");
+        metrics::page(error.outcome());
+        self.refused.push((Instant::now() + REFUSED_FOR, number));
     }
 
     /// A page whose tables cannot be read is one without.
