@@ -16,6 +16,9 @@
 /* The most frames of a walk; user space sets it, up to MAX_USER_FRAMES. */
 const volatile __u32 max_user_frames = 256;
 
+/* Neither a frame's, since it is odd and below every stack, nor a root's: a stack that needs it ends there. */
+#define LOST_FRAME_POINTER 1
+
 static __always_inline int end_stack(struct walk *walk, enum stack_end end)
 {
 	walk->end = end;
@@ -191,6 +194,8 @@ __attribute__((noinline)) int apply_rule(struct walk *walk, __u32 index, __u64 l
 		if (bpf_probe_read_user(&walk->pair[0], sizeof(__u64), (void *)(at + rule->fp_offset)))
 			return end_guess(walk, END_UNREADABLE);
 		fp = walk->pair[0];
+	} else if (rule->fp == FP_LOST) {
+		fp = LOST_FRAME_POINTER;
 	}
 found:
 	if (!ra)

@@ -17,9 +17,11 @@ use crate::request::{Name, NamesByAddress, Unnamed};
 
 /// Files of which it is remembered that they could not be opened, or that they made room.
 const MAX_REMEMBERED: usize = 16_384;
-/// Time after which a file that could not be opened is tried again, and how often it is tried at most.
+/// Time after which a file that could not be opened is tried again, and the time once it has been tried that often:
+/// never for ever, since a file system that is skipped for now is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 const MAX_TRIES: u8 = 16;
+const LATE_RETRY: Duration = Duration::from_secs(600);
 /// Longest that reading the tables of a file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that a name takes beside its text.
@@ -54,6 +56,12 @@ struct Failure {
     why: Unnamed,
     at: Instant,
     tries: u8,
+}
+
+impl Failure {
+    fn left_alone_for(&self) -> Duration {
+        if self.tries >= MAX_TRIES { LATE_RETRY } else { RETRY }
+    }
 }
 
 /// A file that is held.
@@ -111,7 +119,7 @@ impl Files {
                 .map_err(|why| self.fail(identity, why));
         }
         if let Some(failure) = self.failed.get(&identity)
-            && (failure.tries >= MAX_TRIES || failure.at.elapsed() < RETRY)
+            && failure.at.elapsed() < failure.left_alone_for()
         {
             return Err(failure.why);
         }
@@ -244,7 +252,12 @@ impl Symbols {
         limits: Limits,
         file: &MappedFile,
     ) -> Result<(Self, &'static str), Unnamed> {
+        let is_other = |symbols: &SymbolFile| match (file.build_id, symbols.build_id()) {
+            (Some(met), Some(found)) => met.as_bytes() != found,
+            _ => false,
+        };
         let (tables, outcome) = match SymbolFile::open(source, limits) {
+            Ok(symbols) if is_other(&symbols) => return Err(Unnamed::Gone),
             Ok(symbols) if symbols.symbols() == 0 => (Some(symbols), "stripped"),
             Ok(symbols) => (Some(symbols), "read"),
             Err(SymbolError::Read(error)) => {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use pdata::{Batch, Watermark};
-use procfs::ProcSource;
+use procfs::{Identify, ProcSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
 use tower::{Layer, Service};
@@ -34,13 +34,20 @@ pub struct StoppedError;
 #[derive(Clone, Debug)]
 pub struct SymbolizerLayer {
     config: Config,
+    source: ProcSource,
 }
 
 impl SymbolizerLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone() }
+        Self { config: config.clone(), source: ProcSource::new("/proc") }
+    }
+
+    /// Has the kernel verify the files that are opened, by the identities that samples bring.
+    #[must_use]
+    pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
+        Self { source: self.source.verified_by(identify), ..self }
     }
 }
 
@@ -53,7 +60,7 @@ where
     /// Called within a Tokio runtime.
     fn layer(&self, inner: S) -> Symbolizer {
         metrics::describe();
-        let lookups = Resolver::start(&self.config, ProcSource::new("/proc"))
+        let lookups = Resolver::start(&self.config, self.source.clone())
             .inspect_err(|error| {
                 tracing::warn!(%error, "No thread to read files with: frames will have no names.");
             })

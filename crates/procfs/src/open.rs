@@ -1,5 +1,6 @@
 //! Opening files that processes have mapped, and that they may have put anything in the place of.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ impl ProcSource {
         let device = Some(device_numbers(file.identity.device));
         let (mapped, executable) = (self.mapped(key, range), process.join("exe"));
         let path = file.own_path.as_ref().unwrap_or(&file.path);
-        let threads = if process.join("root").exists() { Vec::new() } else { self.threads(key) };
+        // Read, not followed: the root may be on a file system that does not answer.
+        let seen_by_leader = fs::read_link(process.join("root")).is_ok();
+        let threads = if seen_by_leader { Vec::new() } else { self.threads(key) };
         // Following a link to a mapped file takes a capability; that to the executable does not.
         let links = [&mapped, &executable].map(|link| Place::Link { link, process, device });
         let seen = [process].into_iter().chain(&threads).map(|process| Place::Seen { process, path });

@@ -14,6 +14,8 @@ const MAX_SEGMENTS: u64 = 256;
 const MAX_SECTIONS: u64 = 1 << 16;
 /// The most bytes of section names that are read.
 const MAX_NAMES: u64 = 4 << 20;
+/// The most bytes of one section's name that are kept: of longer ones, nothing is looked for.
+const LONGEST_NAME: usize = 64;
 /// The most bytes of notes that are read.
 const MAX_NOTES: u64 = 64 << 10;
 /// Bytes of the longest file header.
@@ -186,6 +188,7 @@ impl Elf {
         let Ok(names) = read::bytes(source, at, size.min(MAX_NAMES), "section names") else { return };
         for (section, offset) in self.sections.iter_mut().zip(offsets) {
             let name = usize::try_from(*offset).ok().and_then(|at| names.get(at..)).unwrap_or_default();
+            let name = name.get(..LONGEST_NAME).unwrap_or(name);
             section.name = name.split(|byte| *byte == 0).next().unwrap_or_default().into();
         }
     }

@@ -1,5 +1,8 @@
 //! Symbols that overlap, made ranges that do not.
 
+/// The most other names that one range has: each part of a range that others interrupt has them all.
+const MAX_ALIASES: usize = 32;
+
 /// A symbol as a file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate<N> {
@@ -71,7 +74,9 @@ fn sweep<N: Copy>(symbols: &[Candidate<N>]) -> Vec<Named<N>> {
         match (before, sweep.open.last_mut()) {
             (Some(before), Some(top)) if (before.start, before.rank) == (start, rank) => {
                 // As good as the one before it: another name of the same, which is as long as the longer of both.
-                top.aliases.push(name);
+                if top.aliases.len() < MAX_ALIASES {
+                    top.aliases.push(name);
+                }
                 top.end = top.end.max(end);
             }
             _ => {
@@ -153,6 +158,15 @@ mod tests {
             [(0, 50, 0)],
             "inside another, outside code"
         );
+    }
+
+    /// Whoever makes a file chooses how many names one address has, and how often they are interrupted.
+    #[test]
+    fn a_range_has_few_of_its_names_in_each_of_its_parts() {
+        let aliases = (0..1000).map(|name| Candidate { start: 0, end: 1000, rank: 1, name });
+        let inner = (1..500).map(|at| Candidate { start: 2 * at, end: 2 * at + 1, rank: 1, name: 0 });
+        let ranges = flatten(aliases.chain(inner).collect(), |_| None);
+        assert!(ranges.len() > 900 && ranges.iter().all(|range| range.aliases.len() <= MAX_ALIASES));
     }
 
     /// What names an address, found the slow way.

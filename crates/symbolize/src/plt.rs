@@ -22,6 +22,8 @@ const STUBS: [&[u8]; 4] = [b".plt", b".plt.sec", b".plt.got", b".iplt"];
 /// The most bytes of stubs, and the most slots, that are read.
 const MAX_STUBS: u64 = 8 << 20;
 const MAX_SLOTS: usize = 1 << 18;
+/// The most sections of relocations that are read; sections may share their bytes.
+const MAX_RELOCATION_SECTIONS: usize = 256;
 /// The most bytes that a stub takes.
 const LONGEST_STUB: u64 = 16;
 
@@ -39,11 +41,13 @@ enum Target {
     Chooser(u64),
 }
 
-/// Adds the stubs of a file to its functions. `dynamic` is the dynamic linker's symbol table.
+/// Adds the stubs of a file to its functions, of which there may then be no more than `most`. `dynamic` is the dynamic
+/// linker's symbol table.
 pub(crate) fn add_stubs<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     dynamic: Option<SymbolSection<'_>>,
+    most: usize,
     functions: &mut Vec<Candidate<NameRef>>,
 ) -> Result<(), SymbolError> {
     if !elf.is_64 || elf.endian != Endianness::Little || ![EM_X86_64, EM_AARCH64].contains(&elf.machine) {
@@ -55,15 +59,23 @@ pub(crate) fn add_stubs<S: ByteSource + ?Sized>(
     }
     let (slots, lazy) = slots(source, elf)?;
     let names = names(source, dynamic, &slots, functions)?;
-    for section in stubs().filter(|section| section.has_bytes()) {
+    // A linker makes one of each.
+    for section in stubs().filter(|section| section.has_bytes()).take(STUBS.len()) {
         let code = read::bytes(source, section.offset, section.size.min(MAX_STUBS), "the linkage table")?;
         let found = match elf.machine {
             EM_X86_64 => x86_64(&code, section, &lazy),
             _ => aarch64(&code, section),
         };
-        let ends = found.iter().skip(1).map(|(start, _)| *start).chain([section.address + code.len() as u64]);
+        let ends = found
+            .iter()
+            .skip(1)
+            .map(|(start, _)| *start)
+            .chain([section.address.saturating_add(code.len() as u64)]);
         for (&(start, slot), next) in found.iter().zip(ends) {
             if let Some(&name) = names.get(&slot) {
+                if functions.len() >= most {
+                    return Err(SymbolError::TooLarge { part: "the linkage table" });
+                }
                 let end = next.min(start.saturating_add(LONGEST_STUB));
                 functions.push(Candidate { start, end, rank: 0, name });
             }
@@ -76,10 +88,8 @@ pub(crate) fn add_stubs<S: ByteSource + ?Sized>(
 fn slots<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Result<(Vec<Slot>, Vec<u64>), SymbolError> {
     let (mut slots, mut lazy) = (Vec::new(), Vec::new());
     let endian = elf.endian;
-    for section in &elf.sections {
-        if section.kind != SHT_RELA || !section.has_bytes() {
-            continue;
-        }
+    let relocations = elf.sections.iter().filter(|section| section.kind == SHT_RELA && section.has_bytes());
+    for section in relocations.take(MAX_RELOCATION_SECTIONS) {
         let by_number = *section.name == *b".rela.plt";
         read::entries(source, section.offset, section.size, "relocations", |entry: &Rela64<Endianness>| {
             let address = entry.r_offset.get(endian);

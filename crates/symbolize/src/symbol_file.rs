@@ -79,7 +79,7 @@ impl SymbolFile {
         for table in [symtab, dynsym].into_iter().flatten() {
             table.functions(source, most, &mut functions)?;
         }
-        plt::add_stubs(source, elf, dynsym, &mut functions)?;
+        plt::add_stubs(source, elf, dynsym, most, &mut functions)?;
         let strings =
             |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
         let strings = [strings(symtab), strings(dynsym)];

@@ -18,7 +18,8 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 };
 
 impl ProcessorConfig for Config {
-    fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        Ok(stage(SymbolizerLayer::new(self).layer(next)))
+    fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        let layer = SymbolizerLayer::new(self).verified_by(Arc::clone(&settings.host.sampling) as Arc<_>);
+        Ok(stage(layer.layer(next)))
     }
 }

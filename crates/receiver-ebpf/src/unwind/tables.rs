@@ -30,6 +30,10 @@ const FREED_AT_ONCE: u64 = 8;
 /// What a walk has used within about so many seconds stays, even if something else then finds no room.
 const FRESH: u32 = 8;
 
+/// The vDSO, which stays: nobody can read it again.
+pub(crate) const VDSO: FileIdentity =
+    FileIdentity { device: 0, inode: 0, generation: abi::VDSO_GENERATION, modified: 0, extra: 0 };
+
 /// What could not be taken in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TableError {
@@ -328,7 +332,7 @@ impl<K: Kernel> Tables<K> {
         let mut idle: Vec<(u32, u32)> =
             self.built.keys().map(|number| (self.used(*number), *number)).collect();
         // Stamps of another CPU may be a little ahead.
-        idle.retain(|(used, _)| now.saturating_sub(*used) > FRESH);
+        idle.retain(|(used, number)| now.saturating_sub(*used) > FRESH && !self.is_vdso(*number));
         idle.sort_unstable();
         let wanted = u64::from(rows).max(self.max_bytes / FREED_AT_ONCE / size_of::<u32>() as u64);
         let mut freed = 0;
@@ -401,11 +405,16 @@ impl<K: Kernel> Tables<K> {
 
     fn forget_older_half(&mut self) {
         let used = |file: &FileIdentity| self.kernel.file_used(&FileIdentityKey::of(*file)).unwrap_or(0);
-        let mut files: Vec<(u32, FileIdentity)> = self.files.keys().map(|file| (used(file), *file)).collect();
+        let files = self.files.keys().filter(|file| **file != VDSO);
+        let mut files: Vec<(u32, FileIdentity)> = files.map(|file| (used(file), *file)).collect();
         files.sort_unstable_by_key(|(used, _)| *used);
         files.truncate(files.len().div_ceil(2));
         let files: Vec<FileIdentity> = files.into_iter().map(|(_, file)| file).collect();
         self.forget(&files);
+    }
+
+    fn is_vdso(&self, number: u32) -> bool {
+        self.owner(number).is_some_and(|(file, _)| file == VDSO)
     }
 
     /// When a walk last used a page.

@@ -18,7 +18,7 @@ use unwind::{PageRows, Rule, RuleTable, UnwindFile};
 use super::files::{FileError, Files, MetFile};
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
 use super::sys::SharedMemory;
-use super::tables::{CHUNK_BYTES, FIXED_BYTES, MAX_PAGES, TableError, Tables};
+use super::tables::{CHUNK_BYTES, FIXED_BYTES, MAX_PAGES, TableError, Tables, VDSO};
 use crate::abi::{self, FileIdentityKey, RowFile};
 
 type RuleWords = [u32; 4];
@@ -208,6 +208,24 @@ fn what_no_walk_has_used_makes_room_and_what_one_uses_stays() {
     assert_eq!(world.walk(oldest, offset), None, "asked for again");
     assert_eq!(world.walk(full.0, offset), Some(world.program.rule(offset)));
     assert_eq!(world.walk(identity(2), offset), Some(world.program.rule(offset)));
+}
+
+/// Nobody could read it again.
+#[test]
+fn the_vdso_makes_no_room_for_others() {
+    let mut world = World::new(FIXED_BYTES + 1024 + CHUNK_BYTES);
+    let page = world.program.pages().start;
+    let offset = page * PageRows::SIZE + 64;
+    world.add(VDSO);
+    world.publish(VDSO, page).unwrap();
+    world.age(VDSO, page);
+    for file in (1..).map(identity) {
+        world.add(file);
+        if world.publish(file, page).is_err() {
+            break;
+        }
+    }
+    assert_eq!(world.walk(VDSO, offset), Some(world.program.rule(offset)));
 }
 
 #[test]

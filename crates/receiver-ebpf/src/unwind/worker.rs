@@ -11,16 +11,18 @@ use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
 use super::kernel::Kernel;
-use super::tables::{TableError, Tables};
+use super::tables::{TableError, Tables, VDSO};
 use super::vdso;
 use crate::abi;
 use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
 use crate::ring::Ring;
 
-/// How long a file that could not be read is left alone, and how often it is tried.
+/// How long a file that could not be read is left alone, and how long once it has been tried that often: never for
+/// ever, since a file system that is skipped for now is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 const MAX_TRIES: u32 = 16;
+const LATE_RETRY: Duration = Duration::from_secs(600);
 /// How long walks do without a page that could not be built.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// Pages of a file that is built as a whole when it is first met: most programs, but not the libraries that all share.
@@ -47,6 +49,12 @@ pub(crate) enum Request {
 struct Failure {
     tries: u32,
     last: Instant,
+}
+
+impl Failure {
+    fn left_alone_for(&self) -> Duration {
+        if self.tries >= MAX_TRIES { LATE_RETRY } else { RETRY }
+    }
 }
 
 /// All that the thread works with.
@@ -91,7 +99,6 @@ impl<K: Kernel> Worker<K> {
 
     /// The vDSO's rows are built at once: nobody can open its file later.
     pub(super) fn add_vdso(&mut self) {
-        let identity = FileIdentity { generation: abi::VDSO_GENERATION, ..FileIdentity::default() };
         let image = match vdso::image() {
             Ok(Some(image)) => image,
             Ok(None) => return,
@@ -101,11 +108,11 @@ impl<K: Kernel> Worker<K> {
             }
         };
         let Ok(mut file) = UnwindFile::open(&*image) else { return };
-        if self.tables.add_file(identity, None, file.pages()).is_err() {
+        if self.tables.add_file(VDSO, None, file.pages()).is_err() {
             return;
         }
         for page in 0..file.pages() {
-            let Some(number) = self.tables.number(identity, page) else { continue };
+            let Some(number) = self.tables.number(VDSO, page) else { continue };
             if let Ok(rows) = file.page(&*image, page, self.tables.rules()) {
                 let _published = self.tables.publish(number, &rows);
             }
@@ -134,7 +141,7 @@ impl<K: Kernel> Worker<K> {
         if self
             .failures
             .get(&identity)
-            .is_some_and(|failure| failure.tries >= MAX_TRIES || failure.last.elapsed() < RETRY)
+            .is_some_and(|failure| failure.last.elapsed() < failure.left_alone_for())
         {
             return;
         }
@@ -184,7 +191,7 @@ impl<K: Kernel> Worker<K> {
             self.failures.clear();
         }
         let failure = self.failures.entry(identity).or_insert(Failure { tries: 0, last: Instant::now() });
-        failure.tries += 1;
+        failure.tries = failure.tries.saturating_add(1);
         failure.last = Instant::now();
     }
 
