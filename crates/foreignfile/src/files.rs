@@ -71,6 +71,9 @@ pub enum Refusal {
     /// Its file system does not answer.
     #[error("its file system does not answer")]
     Silent,
+    /// Finding and reading it takes longer than it may, though each answer came in time.
+    #[error("it takes too long")]
+    TooLong,
     /// Its file system has not answered before, and is skipped for now.
     #[error("its file system has not answered before")]
     Skipped,
@@ -89,13 +92,21 @@ pub struct Files {
     reader: Option<Reader>,
     answer: Vec<u8>,
     answer_within: Duration,
+    /// How long the answers for one file have taken.
+    waited: Duration,
 }
 
 impl Files {
     /// Opens files, and shares with others what is known of file systems that do not answer.
     #[must_use]
     pub fn new(quarantine: Arc<Quarantine>) -> Self {
-        Self { quarantine, reader: None, answer: Vec::new(), answer_within: ANSWER_WITHIN }
+        Self {
+            quarantine,
+            reader: None,
+            answer: Vec::new(),
+            answer_within: ANSWER_WITHIN,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Waits that long for each answer: on a busy machine even memory may take its time.
@@ -127,6 +138,7 @@ impl Files {
         within: Duration,
         is_wanted: impl Fn(&Found, Place<'a>) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
+        self.waited = Duration::ZERO;
         let until = Instant::now() + within;
         let mut refused = Refusal::Gone;
         for place in places {
@@ -216,12 +228,20 @@ impl Files {
         Ok((found, Origin { source, mount: Some(found.mount), process: way.process }))
     }
 
-    /// Asks the reader. One that does not answer is left, and what it was asked of is skipped for a while.
+    /// Asks the reader, unless it is too late for the file. A reader that does not answer is left, and what it was
+    /// asked of is skipped for a while: if one answer does not come in time, or all together have taken as long as one
+    /// may. What the agent itself takes between two questions is not held against a file system.
     fn ask(&mut self, request: &Request<'_>, origin: &Origin, until: Instant) -> Result<Answer<'_>, Refusal> {
         let Some(reader) = &mut self.reader else { return Err(Refusal::Silent) };
-        let until = until.min(Instant::now() + self.answer_within);
+        let asked = Instant::now();
+        if asked >= until && self.waited < self.answer_within {
+            return Err(Refusal::TooLong);
+        }
+        let until = asked + if asked < until { self.answer_within } else { Duration::ZERO };
         // Asked for in two steps, since what is borrowed for an answer cannot be given back for a failure.
-        let failure = match reader.ask(request, &mut self.answer, until) {
+        let answered = reader.ask(request, &mut self.answer, until);
+        self.waited += asked.elapsed();
+        let failure = match answered {
             Ok(length) => match self.answer.get(..length).and_then(Answer::parse) {
                 Some(answer) => return Ok(answer),
                 None => NoAnswer::Gone,
@@ -369,7 +389,7 @@ impl Opened<'_> {
     /// Reads bytes at a position; fewer than there is room for at its end, or if it is a lot.
     ///
     /// # Errors
-    /// What the system says; `TimedOut` if the file system does not answer.
+    /// What the system says; `TimedOut` if the file system does not answer, or reading the file takes too long.
     pub fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let length = u32::try_from(buffer.len().min(MAX_READ)).unwrap_or_default();
         let answer = self.files.ask(&Request::Read { at, length }, &self.origin, self.until);
@@ -385,7 +405,7 @@ impl Opened<'_> {
 
 fn as_error(refusal: Refusal) -> io::Error {
     match refusal {
-        Refusal::Silent => io::ErrorKind::TimedOut.into(),
+        Refusal::Silent | Refusal::TooLong => io::ErrorKind::TimedOut.into(),
         Refusal::Gone => io::ErrorKind::NotFound.into(),
         Refusal::Open(error) | Refusal::NoReader(error) => error,
         refusal => io::Error::other(refusal),

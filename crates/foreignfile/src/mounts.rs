@@ -1,13 +1,14 @@
 //! `/proc/PID/mountinfo`, proc_pid_mountinfo(5): asking it asks no file system.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// Mounts looked at most; a machine full of containers has some thousands.
-const MAX_MOUNTS: usize = 100_000;
+/// Bytes of the list that are read at most. A machine full of containers has some thousands of mounts, with a line of
+/// some hundred bytes for each; whoever can mount can make as many as he likes.
+const MAX_LIST: u64 = 8 << 20;
 
 /// A mount that a process sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,13 +34,15 @@ impl Mounts {
     /// # Errors
     /// Whatever reading says.
     pub fn of(process: &Path) -> io::Result<Self> {
-        Ok(Self::parse(&fs::read(process.join("mountinfo"))?))
+        let mut list = Vec::new();
+        File::open(process.join("mountinfo"))?.take(MAX_LIST).read_to_end(&mut list)?;
+        Ok(Self::parse(&list))
     }
 
     /// What lines of that file say; those that are not as they are to be say nothing.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        Self(text.split(|&byte| byte == b'\n').filter_map(line).take(MAX_MOUNTS).collect())
+        Self(text.split(|&byte| byte == b'\n').filter_map(line).collect())
     }
 
     /// The mount of that number.

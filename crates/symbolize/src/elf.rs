@@ -65,6 +65,9 @@ pub(crate) struct Elf {
     pub(crate) kind: u16,
     pub(crate) segments: Vec<Segment>,
     pub(crate) sections: Vec<Section>,
+    /// Start and end of the code sections, or for want of sections the code segments, by address. None overlap, so that
+    /// one search finds an address, however many sections a file claims to have.
+    code: Vec<(u64, u64)>,
     notes: Vec<(u64, u64)>,
 }
 
@@ -92,12 +95,41 @@ impl Elf {
             kind: header.e_type(endian),
             segments: Vec::new(),
             sections: Vec::new(),
+            code: Vec::new(),
             notes: Vec::new(),
         };
         elf.read_segments(source, header)?;
         elf.read_sections(source, header)?;
         elf.segments.sort_by_key(|segment| segment.offset);
+        elf.code = elf.code_ranges();
         Ok(elf)
+    }
+
+    fn code_ranges(&self) -> Vec<(u64, u64)> {
+        let range = |address: u64, size: u64| (address, address.saturating_add(size));
+        let sections = self.sections.iter().filter(|section| section.is_code());
+        let mut ranges: Vec<_> = sections.map(|section| range(section.address, section.size)).collect();
+        if ranges.is_empty() {
+            let segments = self.segments.iter().filter(|segment| segment.executable);
+            ranges.extend(segments.map(|segment| range(segment.address, segment.size)));
+        }
+        ranges.retain(|(start, end)| start < end);
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, last| {
+            let overlap = next.0 < last.1;
+            if overlap {
+                last.1 = last.1.max(next.1);
+            }
+            overlap
+        });
+        ranges
+    }
+
+    /// The end of the code that holds an address; `None` if there is no code.
+    pub(crate) fn code_end(&self, at: u64) -> Option<u64> {
+        let after = self.code.partition_point(|(start, _)| *start <= at);
+        let (_, end) = self.code.get(after.checked_sub(1)?)?;
+        (at < *end).then_some(*end)
     }
 
     fn read_segments<H: FileHeader<Endian = Endianness>, S: ByteSource + ?Sized>(

@@ -6,7 +6,7 @@ use crate::demangle::{Demangle, demangle};
 use crate::elf::{Elf, Segment};
 use crate::flatten::{Candidate, flatten};
 use crate::names::{NameKind, NameRef, Strings};
-use crate::symbols::{SymbolSection, code_end};
+use crate::symbols::SymbolSection;
 use crate::table::Table;
 use crate::{ByteSource, SymbolError, debug_data, plt};
 
@@ -84,7 +84,7 @@ impl SymbolFile {
             |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
         let strings = [strings(symtab), strings(dynsym)];
         let build_id = elf.build_id(source);
-        let table = Table::new(flatten(functions, |at| code_end(elf, at)));
+        let table = Table::new(flatten(functions, |at| elf.code_end(at)));
         Ok(Self { segments: elf.segments.clone().into(), table, strings, build_id, more: None })
     }
 

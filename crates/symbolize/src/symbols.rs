@@ -119,7 +119,7 @@ impl SymbolSection<'_> {
             SHN_UNDEF | SHN_ABS | SHN_COMMON => None,
             // There are more sections than the symbol has room for: a table of its own says which. The address does,
             // too.
-            SHN_XINDEX => code_end(self.elf, at),
+            SHN_XINDEX => self.elf.code_end(at),
             index => {
                 let section = self.elf.section_at(index.into()).filter(|section| section.is_code())?;
                 at.checked_sub(section.address).filter(|into| *into < section.size)?;
@@ -157,18 +157,4 @@ impl SymbolSection<'_> {
         let table = u8::from(self.kind != NameKind::Dynsym);
         binding << 2 | u8::from(kind != STT_NOTYPE) << 1 | table
     }
-}
-
-/// The end of the code section, or for want of sections the code segment, that holds an address.
-pub(crate) fn code_end(elf: &Elf, at: u64) -> Option<u64> {
-    let end = |address: u64, size: u64| {
-        at.checked_sub(address).filter(|into| *into < size)?;
-        address.checked_add(size)
-    };
-    let mut code = elf.sections.iter().filter(|section| section.is_code()).peekable();
-    if code.peek().is_some() {
-        return code.find_map(|section| end(section.address, section.size));
-    }
-    let mut code = elf.segments.iter().filter(|segment| segment.executable);
-    code.find_map(|segment| end(segment.address, segment.size))
 }

@@ -136,7 +136,7 @@ impl FileReader {
             Refusal::MadeUp { .. } | Refusal::NoExec => Outcome::Refused,
             Refusal::Silent => Outcome::Silent,
             Refusal::Skipped => Outcome::Skipped,
-            refusal @ (Refusal::NoReader(_) | Refusal::Open(_)) => failed(&refusal),
+            refusal @ (Refusal::NoReader(_) | Refusal::Open(_) | Refusal::TooLong) => failed(&refusal),
         })?;
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::TimedOut => Outcome::Silent,

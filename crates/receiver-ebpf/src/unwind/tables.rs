@@ -104,6 +104,8 @@ pub(crate) struct Tables<K> {
     kernel: K,
     max_bytes: u64,
     rules: RuleTable,
+    /// True once it has been logged that the rules are full.
+    says_full: bool,
     rules_memory: SharedMemory,
     rules_published: usize,
     directory: SharedMemory,
@@ -131,6 +133,7 @@ impl<K: Kernel> Tables<K> {
             kernel,
             max_bytes,
             rules: RuleTable::new(),
+            says_full: false,
             rules_memory,
             rules_published: 0,
             directory,
@@ -282,6 +285,14 @@ impl<K: Kernel> Tables<K> {
     }
 
     fn publish_rules(&mut self) {
+        if self.rules.overflows() > 0 && !self.says_full {
+            self.says_full = true;
+            tracing::warn!(
+                rules = self.rules.rules().len(),
+                "The table of unwind rules is full: stacks are cut short in files that need others, until the agent is \
+                 started anew."
+            );
+        }
         const WORDS: usize = size_of::<unwind::Rule>() / size_of::<u32>();
         let new = self.rules.rules().get(self.rules_published..).unwrap_or_default();
         let words = new.iter().flat_map(|rule| -> [u32; WORDS] { zerocopy::transmute!(*rule) });
