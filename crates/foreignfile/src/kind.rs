@@ -30,8 +30,8 @@ const MADE_UP: [u32; 24] = [
     0x0765_5821, // resctrl
 ];
 
-/// File systems on this machine's own disks and memory: closing a file of theirs asks nobody. An overlay is none of
-/// them, since anything may lie below it.
+/// File systems on this machine's own disks and memory: reading or closing a file of theirs asks nobody. An overlay is
+/// none of them, since anything may lie below it.
 const LOCAL: [u32; 12] = [
     0x0000_ef53, // ext2, ext3, ext4
     0x5846_5342, // xfs

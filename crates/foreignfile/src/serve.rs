@@ -121,7 +121,8 @@ fn find(root: Option<&Path>, path: &Path, follows_links: bool) -> Result<OwnedFd
     rustix::fs::openat2(root, path, FIND, Mode::empty(), links | ResolveFlags::IN_ROOT)
 }
 
-fn facts(found: impl AsFd) -> Result<Found, Errno> {
+/// What the kernel has in memory of a file.
+pub(crate) fn facts(found: impl AsFd) -> Result<Found, Errno> {
     // What the kernel has in memory is what it knows the mapped file by, and asking for it asks no server.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = rustix::fs::statx(found, "", flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// Longer than any of this takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn on_disk() -> QueueConfig {
     QueueConfig { storage: Some("file_storage".to_owned()), ..QueueConfig::default() }
