@@ -5,26 +5,35 @@
 //! ```text
 //! Files::open(place, is_wanted) --find--> [reader: O_PATH, statx] --Found--> is_wanted? --open--> [reader: kind of
 //! file system, open]
-//!             Opened: Read + Seek <--bytes, within the deadline-- [reader: pread]
+//!             Opened: Read + Seek <--bytes, within the deadline-- [reader: pread], or the file itself where it is on
+//!             this machine's own disks or in its memory
 //! ```
 //!
 //! A file system may keep whoever asks it from going on, and from being killed, for as long as it likes (a FUSE server
-//! that has taken a request does). So all of it happens in a reader, a small process of its own: the agent's binary,
-//! started again by [`serve_if_asked`]. A reader that does not answer in time is killed and left, the file system that
-//! it asked is skipped for a while, and another reader takes its place; [`Quarantine`] bounds how many are left. The
-//! agent itself never waits for a file, not even when it ends. docs/decisions/foreign-files.md says what was not
-//! chosen.
+//! that has taken a request does). So whatever may ask one happens in a reader, a small process of its own: the agent's
+//! binary, started again by [`serve_if_asked`]. A reader that does not answer in time is killed and left, the file
+//! system that it asked is skipped for a while, and another reader takes its place; [`Quarantine`] bounds how many are
+//! left. The agent itself waits for no file system but those of its own disks, not even when it ends.
+//! docs/decisions/foreign-files.md says what was not chosen.
 
+mod asker;
 mod files;
 mod kind;
 mod message;
 mod mounts;
+mod opened;
+mod origin;
+mod place;
 mod process;
 mod quarantine;
+mod refusal;
 mod serve;
 
-pub use files::{Bytes, Files, Opened, Place, Refusal};
+pub use files::Files;
 pub use message::Found;
 pub use mounts::{Mount, Mounts};
+pub use opened::{Bytes, Opened};
+pub use place::Place;
 pub use process::serve_if_asked;
 pub use quarantine::{Quarantine, Source};
+pub use refusal::Refusal;

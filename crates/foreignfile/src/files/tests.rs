@@ -1,12 +1,18 @@
 //! Files of this machine, read on a thread: the tests' binary cannot be a reader. What does not answer is in
 //! `tests/suite/stuck.rs`.
 
-use std::os::unix::fs::symlink;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::*;
+use crate::message::MAX_READ;
+use crate::mounts::Mounts;
+use crate::place::OWN;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -106,7 +112,7 @@ fn a_reader_that_has_gone_is_replaced() {
     let (other, gone) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     drop(gone);
-    files.reader.as_mut().unwrap().disconnect(other);
+    files.0.reader().unwrap().disconnect(other);
     assert!(matches!(files.look(own(&path)), Err(Refusal::NoReader(_))));
     assert_eq!(files.look(own(&path)).unwrap().size, 4);
 }

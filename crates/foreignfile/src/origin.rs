@@ -1,0 +1,67 @@
+//! What may not answer, and its name.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::mounts::Mounts;
+use crate::place::{OWN, Place};
+use crate::quarantine::Source;
+
+/// What may not answer, and how to find its name then.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) source: Source,
+    /// The process that sees it, by its directory in `/proc`.
+    pub(crate) process: PathBuf,
+    /// The mount, if it is known.
+    pub(crate) mount: Option<u64>,
+}
+
+impl Origin {
+    /// What lies on the way to a place.
+    pub(crate) fn of_way(place: Place<'_>) -> Self {
+        let (process, path) = match place {
+            Place::Link { process, device, .. } => {
+                // Such a link is no path: nothing but the file itself is asked.
+                let source = match device {
+                    Some((major, minor)) => Source::Device(rustix::fs::makedev(major, minor)),
+                    None => Source::Process(inode(process)),
+                };
+                return Self { source, process: process.to_owned(), mount: None };
+            }
+            Place::Seen { process, path } => (process, path),
+            Place::Own { path, .. } => (Path::new(OWN), path),
+        };
+        let namespace = inode(&process.join("ns/mnt"));
+        let mounts = Mounts::of(process).unwrap_or_default();
+        let mount = mounts.by_path(path);
+        let device = mount.map_or((0, 0), |mount| mount.device);
+        let source = Source::Paths { namespace, device };
+        Self { source, process: process.to_owned(), mount: mount.map(|mount| mount.id) }
+    }
+
+    /// Its name in messages. Whoever mounts something chooses how the place is called.
+    pub(crate) fn name(&self) -> String {
+        let device = match self.source {
+            Source::Device(device) => (rustix::fs::major(device), rustix::fs::minor(device)),
+            Source::Paths { device, .. } => device,
+            Source::Process(_) => return format!("that of what {} leads to", self.process.display()),
+        };
+        let (major, minor) = device;
+        for process in [&*self.process, Path::new(OWN)] {
+            let mounts = Mounts::of(process).unwrap_or_default();
+            let by_id = self.mount.and_then(|id| mounts.by_id(id));
+            if let Some(mount) = by_id.or_else(|| mounts.by_device(device)) {
+                let (kind, point) = (mount.kind.escape_debug(), mount.point.as_os_str().to_string_lossy());
+                return format!("{kind} at {:?} (device {major}:{minor})", &*point);
+            }
+        }
+        format!("device {major}:{minor}")
+    }
+}
+
+/// The inode of an entry of `/proc`; 0 if it is gone.
+fn inode(entry: &Path) -> u64 {
+    fs::metadata(entry).map_or(0, |entry| entry.ino())
+}
