@@ -27,6 +27,7 @@ mod place;
 mod process;
 mod quarantine;
 mod refusal;
+mod retries;
 mod serve;
 
 pub use files::Files;
@@ -37,3 +38,4 @@ pub use place::Place;
 pub use process::serve_if_asked;
 pub use quarantine::{Quarantine, Source};
 pub use refusal::Refusal;
+pub use retries::Retries;

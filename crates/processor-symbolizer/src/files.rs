@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytesource::{ByteSource, OpenFile};
-use foreignfile::{Opened, Quarantine, Refusal};
+use foreignfile::{Opened, Quarantine, Refusal, Retries};
 use pdata::{FileIdentity, Function, Line, Lines, MappedFile, Pc, ProcessKey};
 use procfs::ProcSource;
 use rustc_hash::FxHashMap;
@@ -17,11 +17,8 @@ use crate::request::{Name, NamesByAddress, Unnamed};
 
 /// Files of which it is remembered that they could not be opened, or that they made room.
 const MAX_REMEMBERED: usize = 16_384;
-/// Time after which a file that could not be opened is tried again, and the time once it has been tried that often:
-/// never for ever, since a file system that is skipped for now is asked again.
+/// Time after which a file that could not be opened is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-const MAX_TRIES: u8 = 16;
-const LATE_RETRY: Duration = Duration::from_secs(600);
 /// Longest that reading the tables of a file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that a name takes beside its text.
@@ -46,22 +43,9 @@ pub(crate) struct Files {
     /// Counts uses.
     now: u64,
     /// Files that could not be opened.
-    failed: FxHashMap<FileIdentity, Failure>,
+    failed: Retries<FileIdentity, Unnamed>,
     /// Files that were held and have made room.
     evicted: FxHashMap<FileIdentity, ()>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Failure {
-    why: Unnamed,
-    at: Instant,
-    tries: u8,
-}
-
-impl Failure {
-    fn left_alone_for(&self) -> Duration {
-        if self.tries >= MAX_TRIES { LATE_RETRY } else { RETRY }
-    }
 }
 
 /// A file that is held.
@@ -101,7 +85,7 @@ impl Files {
             held: FxHashMap::default(),
             bytes: 0,
             now: 0,
-            failed: FxHashMap::default(),
+            failed: Retries::new(RETRY, MAX_REMEMBERED),
             evicted: FxHashMap::default(),
         }
     }
@@ -118,16 +102,14 @@ impl Files {
                 .inspect_err(|_why| self.drop_held(identity))
                 .map_err(|why| self.fail(identity, why));
         }
-        if let Some(failure) = self.failed.get(&identity)
-            && failure.at.elapsed() < failure.left_alone_for()
-        {
-            return Err(failure.why);
+        if let Some(why) = self.failed.too_early(&identity) {
+            return Err(*why);
         }
         let began = Instant::now();
         match self.open(sight, offsets) {
             Ok((held, names, outcome)) => {
                 metrics::table(outcome, began.elapsed());
-                self.failed.remove(&identity);
+                self.failed.succeeded(&identity);
                 self.evicted.remove(&identity);
                 self.bytes += held.symbols.bytes;
                 self.held.insert(identity, held);
@@ -203,11 +185,7 @@ impl Files {
     }
 
     fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
-        if self.failed.len() >= MAX_REMEMBERED {
-            self.failed.clear();
-        }
-        let tries = self.failed.get(&identity).map_or(1, |failure| failure.tries.saturating_add(1));
-        self.failed.insert(identity, Failure { why, at: Instant::now(), tries });
+        self.failed.failed(identity, why);
         why
     }
 

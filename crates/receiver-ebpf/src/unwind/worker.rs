@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use foreignfile::Retries;
 use pdata::{BuildId, FileIdentity};
 use rustc_hash::FxHashMap;
 use unwind::{PageRows, UnwindFile};
@@ -18,11 +19,8 @@ use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
 use crate::ring::Ring;
 
-/// How long a file that could not be read is left alone, and how long once it has been tried that often: never for
-/// ever, since a file system that is skipped for now is asked again.
+/// How long a file that could not be read is left alone.
 const RETRY: Duration = Duration::from_secs(1);
-const MAX_TRIES: u32 = 16;
-const LATE_RETRY: Duration = Duration::from_secs(600);
 /// How long walks do without a page that could not be built.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// Pages of a file that is built as a whole when it is first met: most programs, but not the libraries that all share.
@@ -44,19 +42,6 @@ pub(crate) enum Request {
     Compare(FileIdentity, Option<BuildId>),
 }
 
-/// A file that could not be read.
-#[derive(Debug)]
-struct Failure {
-    tries: u32,
-    last: Instant,
-}
-
-impl Failure {
-    fn left_alone_for(&self) -> Duration {
-        if self.tries >= MAX_TRIES { LATE_RETRY } else { RETRY }
-    }
-}
-
 /// All that the thread works with.
 #[derive(Debug)]
 pub(crate) struct Worker<K> {
@@ -65,7 +50,7 @@ pub(crate) struct Worker<K> {
     /// The files that the tables know, to open them again.
     pub(super) met: FxHashMap<FileIdentity, MetFile>,
     requests: Receiver<Request>,
-    failures: FxHashMap<FileIdentity, Failure>,
+    failures: Retries<FileIdentity, ()>,
     /// Pages to be asked for again, and when.
     refused: Vec<(Instant, u32)>,
 }
@@ -73,7 +58,7 @@ pub(crate) struct Worker<K> {
 impl<K: Kernel> Worker<K> {
     /// A worker with nothing to do yet.
     pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
-        let (met, failures) = (FxHashMap::default(), FxHashMap::default());
+        let (met, failures) = (FxHashMap::default(), Retries::new(RETRY, MAX_FAILURES));
         Self { tables, files, met, requests, failures, refused: Vec::new() }
     }
 
@@ -138,11 +123,7 @@ impl<K: Kernel> Worker<K> {
             self.met.insert(identity, met);
             return;
         }
-        if self
-            .failures
-            .get(&identity)
-            .is_some_and(|failure| failure.last.elapsed() < failure.left_alone_for())
-        {
+        if self.failures.too_early(&identity).is_some() {
             return;
         }
         self.files.forget(identity);
@@ -159,7 +140,7 @@ impl<K: Kernel> Worker<K> {
         match added {
             Ok(Ok(())) => {
                 metrics::file("read");
-                self.failures.remove(&identity);
+                self.failures.succeeded(&identity);
                 self.met.insert(identity, met);
                 self.forget_unknown();
                 self.build_if_small(identity);
@@ -167,12 +148,12 @@ impl<K: Kernel> Worker<K> {
             Ok(Err(error)) => {
                 tracing::debug!(%error, "There is no room for a file's unwind tables");
                 metrics::file("refused");
-                self.failed(identity);
+                self.failures.failed(identity, ());
             }
             Err(error) => {
                 tracing::debug!(%error, "A mapped file's unwind tables could not be read");
                 metrics::file(error.outcome());
-                self.failed(identity);
+                self.failures.failed(identity, ());
             }
         }
     }
@@ -184,15 +165,6 @@ impl<K: Kernel> Worker<K> {
         if numbers.len() as u64 <= SMALL_FILE {
             self.build_all(numbers);
         }
-    }
-
-    fn failed(&mut self, identity: FileIdentity) {
-        if self.failures.len() >= MAX_FAILURES {
-            self.failures.clear();
-        }
-        let failure = self.failures.entry(identity).or_insert(Failure { tries: 0, last: Instant::now() });
-        failure.tries = failure.tries.saturating_add(1);
-        failure.last = Instant::now();
     }
 
     /// What the tables have forgotten by themselves.
@@ -239,7 +211,7 @@ impl<K: Kernel> Worker<K> {
                 self.tables.forget(&[identity]);
                 self.files.forget(identity);
                 self.met.remove(&identity);
-                self.failed(identity);
+                self.failures.failed(identity, ());
             }
             Err(error) => batch.iter().for_each(|&(_, number, _)| self.not_built(number, &error)),
         }
