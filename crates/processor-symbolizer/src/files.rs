@@ -1,14 +1,13 @@
 //! Files held open by what the kernel knows them by, and their symbol tables.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytesource::{ByteSource, OpenFile};
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
 use pdata::{FileIdentity, Function, Line, Lines, MappedFile, Pc, ProcessKey};
-use procfs::ProcSource;
+use procfs::{ProcSource, identity_of};
 use rustc_hash::FxHashMap;
 use symbolize::{Demangle, Limits, SymbolError, SymbolFile, demangle};
 
@@ -300,9 +299,8 @@ fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
 /// True if an open file, which was checked when it was opened, has not been written to since the kernel met it.
 fn is_as_met(opened: &File, met: &MappedFile) -> bool {
     let Ok(found) = opened.metadata() else { return false };
-    let seconds = u64::try_from(found.mtime()).unwrap_or_default();
-    let modified = seconds.wrapping_mul(1_000_000_000).wrapping_add(found.mtime_nsec().cast_unsigned());
-    (found.ino(), modified, found.len()) == (met.identity.inode, met.identity.modified, met.size)
+    let seen = identity_of(&found);
+    (seen.inode, seen.modified, found.len()) == (met.identity.inode, met.identity.modified, met.size)
 }
 
 /// The only line of a function of which nothing but the name is known.

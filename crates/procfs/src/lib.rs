@@ -5,15 +5,15 @@
 
 pub mod cgroup;
 pub mod clock;
-mod device;
 mod elf;
 mod error;
+mod identity;
 mod open;
 mod source;
 mod stat;
 pub mod text;
 
-pub use device::kernel_device;
 pub use elf::read_facts;
 pub use error::{ParseError, ProcError};
+pub use identity::{identity_of, kernel_device};
 pub use source::{Identify, ProcSource, Snapshot};

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use foreignfile::{Files, Found, Mounts, Opened, Place, Refusal};
-use pdata::{MappedFile, Pc, ProcessKey};
+use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
 
-use crate::device::{device_numbers, kernel_device};
+use crate::identity::{device_numbers, kernel_device, kernel_time};
 use crate::source::ProcSource;
 
 /// The agent's own directory in `/proc`.
@@ -40,10 +40,20 @@ impl ProcSource {
         let own = Place::Own { path: &file.path, follows_links: false };
         let places = links.into_iter().chain(seen).chain([own]);
         let opened = files.open_first(places, within, |found, place| is_file(found, file, place))?;
+        self.verify(&opened, file.identity)?;
+        Ok(opened)
+    }
+
+    /// Has the kernel say whether it knows an open file by that identity. Passes where it cannot be asked: without
+    /// [`verified_by`](Self::verified_by), and for a file that is not at hand.
+    ///
+    /// # Errors
+    /// [`Refusal::Unwanted`] if it is another file, or has been written to.
+    pub fn verify(&self, opened: &Opened<'_>, identity: FileIdentity) -> Result<(), Refusal> {
         let identify = self.identify.as_ref().zip(opened.shared());
-        match identify.and_then(|(identify, shared)| identify.is_file(shared, file.identity)) {
+        match identify.and_then(|(identify, shared)| identify.is_file(shared, identity)) {
             Some(false) => Err(Refusal::Unwanted),
-            Some(true) | None => Ok(opened),
+            Some(true) | None => Ok(()),
         }
     }
 }
@@ -52,9 +62,9 @@ impl ProcSource {
 /// and device.
 fn is_file(found: &Found, file: &MappedFile, place: Place<'_>) -> bool {
     let (seconds, nanos) = found.modified;
-    let seconds = u64::try_from(seconds).unwrap_or_default();
-    let modified = seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos.into());
-    if (found.inode, modified, found.size) != (file.identity.inode, file.identity.modified, file.size) {
+    if (found.inode, kernel_time(seconds, nanos), found.size)
+        != (file.identity.inode, file.identity.modified, file.size)
+    {
         return false;
     }
     if kernel_device(found.device) == file.identity.device {

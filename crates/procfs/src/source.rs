@@ -11,8 +11,8 @@ use std::sync::Arc;
 use foreignfile::{Files, Found, Place};
 use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
-use crate::device::kernel_device;
 use crate::error::ProcError;
+use crate::identity::kernel_device;
 use crate::stat;
 
 /// What the kernel appends to a path that does not name the file any more.

@@ -7,6 +7,7 @@ use std::thread;
 use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
 use aya::{Btf, Ebpf, EbpfLoader};
 use pdata::FileIdentity;
+use procfs::Identify;
 
 use crate::abi;
 use crate::error::{StartError, attach};
@@ -68,6 +69,12 @@ impl Identifier {
         let arguments = [page.address(), inode, modified, extra, u64::from(device), u64::from(generation)];
         options.args.iter_mut().zip(arguments).for_each(|(slot, argument)| *slot = argument);
         Ok(program.test_run(options)?.return_value)
+    }
+}
+
+impl Identify for Identifier {
+    fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        self.is(opened, identity)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use pdata::{BootTime, BuildId, FileFacts, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Tid};
-use procfs::{Identify, kernel_device};
+use procfs::{Identify, identity_of};
 
 use super::files::{FileReader, Outcome};
 use super::*;
@@ -34,15 +33,7 @@ fn reader() -> FileReader {
 /// The file at a path, as the kernel side announces it.
 fn announced(path: &Path) -> MappedFile {
     let found = fs::metadata(path).unwrap();
-    let modified = u64::try_from(found.mtime() * 1_000_000_000 + found.mtime_nsec()).unwrap();
-    let identity = FileIdentity {
-        device: kernel_device(found.dev()),
-        inode: found.ino(),
-        generation: 0,
-        modified,
-        extra: found.len(),
-    };
-    MappedFile { identity, size: found.len(), ..MappedFile::at(path) }
+    MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(path) }
 }
 
 fn read(reader: &mut FileReader, process: ProcessKey, file: MappedFile) -> (Outcome, Option<FileFacts>) {

@@ -1,15 +1,14 @@
 //! Files as the kernel side announces them, and samples in them.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    Backing, Batch, ClockOffset, Code, Event, FileIdentity, FileOffset, Frame, ImageKey, KTime, MappedFile,
-    Mapping, Pc, ProcessKey, Sample, Stack, Watermark,
+    Backing, Batch, ClockOffset, Code, Event, FileOffset, Frame, ImageKey, KTime, MappedFile, Mapping, Pc,
+    ProcessKey, Sample, Stack, Watermark,
 };
-use procfs::kernel_device;
+use procfs::identity_of;
 
 /// A process that has never been.
 pub(super) const ENDED: ProcessKey =
@@ -18,15 +17,7 @@ pub(super) const ENDED: ProcessKey =
 /// The file at a path, as the kernel side announces it.
 pub(super) fn announced(path: &Path) -> MappedFile {
     let found = fs::metadata(path).unwrap();
-    let modified = u64::try_from(found.mtime() * 1_000_000_000 + found.mtime_nsec()).unwrap();
-    let identity = FileIdentity {
-        device: kernel_device(found.dev()),
-        inode: found.ino(),
-        generation: 0,
-        modified,
-        extra: found.len(),
-    };
-    MappedFile { identity, size: found.len(), ..MappedFile::at(path) }
+    MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(path) }
 }
 
 /// This program, and where in it the code at an address is.

@@ -10,8 +10,6 @@ use procfs::ProcSource;
 use rustc_hash::FxHashMap;
 use unwind::{PageRows, RuleTable, UnwindError, UnwindFile};
 
-use crate::identify::Identifier;
-
 /// Files of which something is kept at most.
 const MAX_KNOWN: usize = 128;
 /// Bytes that this takes at most, in all: one file without a search table can take 16 MiB.
@@ -38,7 +36,7 @@ pub(crate) enum FileError {
     /// It is not there any more, nor is who had it mapped.
     #[error("gone")]
     Gone,
-    /// What is there is another file.
+    /// Another file is in its place.
     #[error("replaced")]
     Replaced,
     /// It cannot be opened or read.
@@ -57,6 +55,16 @@ impl FileError {
             Self::Replaced => "replaced",
             Self::Unreadable(_) => "unreadable",
             Self::NoTables(_) => "no_tables",
+        }
+    }
+}
+
+impl From<Refusal> for FileError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Gone => Self::Gone,
+            Refusal::Unwanted => Self::Replaced,
+            refusal => Self::Unreadable(io::Error::other(refusal)),
         }
     }
 }
@@ -88,17 +96,15 @@ struct KnownFile {
 #[derive(Debug)]
 pub(crate) struct Files {
     source: ProcSource,
-    /// Knows files by what the kernel knows them by; without, what `stat` shows has to do.
-    identifier: Option<Arc<Identifier>>,
     reader: foreignfile::Files,
     known: KnownFiles,
 }
 
 impl Files {
     /// None known, to be found through this `/proc`.
-    pub(crate) fn new(source: ProcSource, identifier: Option<Arc<Identifier>>) -> Self {
+    pub(crate) fn new(source: ProcSource) -> Self {
         let reader = foreignfile::Files::new(Quarantine::of_this_process());
-        Self { source, identifier, reader, known: KnownFiles::default() }
+        Self { source, reader, known: KnownFiles::default() }
     }
 
     /// How many pages the file has.
@@ -146,26 +152,12 @@ impl Files {
     ) -> Result<T, FileError> {
         let Some(file) = &met.file else { return Err(FileError::Gone) };
         let opened = self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN);
-        let opened = opened.map_err(|refusal| match refusal {
-            Refusal::Gone => FileError::Gone,
-            Refusal::Unwanted => FileError::Replaced,
-            refusal => FileError::Unreadable(io::Error::other(refusal)),
-        })?;
-        let identifier = self.identifier.as_ref();
-        let is_other = |opened: &Opened<'_>| {
-            let is = identifier
-                .zip(opened.shared())
-                .and_then(|(identifier, file)| identifier.is(file, met.identity));
-            is == Some(false)
-        };
-        if is_other(&opened) {
-            return Err(FileError::Replaced);
-        }
-        let bytes = opened.into_bytes();
+        let bytes = opened?.into_bytes();
         let done = self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, &bytes)?));
         // Asked last: if it is the file now, what was read is what it has had since it was met.
         let mut opened = bytes.into_inner();
-        if is_other(&opened) || !opened.is_unchanged().map_err(FileError::Unreadable)? {
+        let is_met = self.source.verify(&opened, met.identity).is_ok();
+        if !is_met || !opened.is_unchanged().map_err(FileError::Unreadable)? {
             self.known.files.remove(&met.identity);
             return Err(FileError::Replaced);
         }

@@ -75,7 +75,8 @@ impl Unwinder {
         let waker = Waker::new().map_err(StartError::Waker)?;
         let stop = Arc::new(AtomicBool::new(false));
         let tables = Tables::new(rows, rules, pages, config.max_memory.bytes());
-        let worker = Worker::new(tables, Files::new(ProcSource::new("/proc"), Some(identifier)), asked);
+        let source = ProcSource::new("/proc").verified_by(identifier);
+        let worker = Worker::new(tables, Files::new(source), asked);
         metrics::register();
         let (resting, stopping) = (waker.clone(), Arc::clone(&stop));
         thread::Builder::new()

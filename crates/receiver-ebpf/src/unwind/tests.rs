@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey};
-use procfs::{ProcSource, kernel_device};
+use procfs::ProcSource;
 use proptest::prelude::*;
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -310,13 +309,7 @@ proptest! {
 /// A file, as a process that has ended met it.
 fn met(path: &Path) -> MetFile {
     let found = fs::metadata(path).unwrap();
-    let identity = FileIdentity {
-        device: kernel_device(found.dev()),
-        inode: found.ino(),
-        modified: u64::try_from(found.mtime() * 1_000_000_000 + found.mtime_nsec()).unwrap(),
-        extra: found.len(),
-        ..FileIdentity::default()
-    };
+    let identity = procfs::identity_of(&found);
     let file = MappedFile { identity, size: found.len(), ..MappedFile::at(path) };
     let process = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
     MetFile { identity, file: Some(Arc::new(file)), process, range: (Pc(1), Pc(2)) }
@@ -328,7 +321,7 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
     let path = directory.path().join("program");
     fs::copy("/proc/self/exe", &path).unwrap();
     let (met, mut rules) = (met(&path), RuleTable::new());
-    let mut files = Files::new(ProcSource::new("/proc"), None);
+    let mut files = Files::new(ProcSource::new("/proc"));
     let page = files.pages(&met).unwrap() - 1;
     files.rows(&met, &[page], &mut rules).unwrap();
     fs::rename(&path, path.with_extension("moved")).unwrap();
@@ -347,6 +340,6 @@ fn what_is_no_elf_file_has_no_tables() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("text");
     fs::write(&path, "text").unwrap();
-    let mut files = Files::new(ProcSource::new("/proc"), None);
+    let mut files = Files::new(ProcSource::new("/proc"));
     assert!(matches!(files.pages(&met(&path)), Err(FileError::NoTables(_))));
 }
