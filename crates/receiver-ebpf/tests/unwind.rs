@@ -74,19 +74,18 @@ fn watch(unwind: UnwindConfig, program: &Program, cpu: Duration) -> Vec<Sample> 
     let recorder = Recorder::default();
     let config = Config { samples_per_second: 499, unwind, ..Config::default() };
     let (pid, path, seen) = (program.child.id(), program.path.clone(), recorder.clone());
-    let is_ready = move || {
-        let batches = seen.0.lock().unwrap();
+    let has_rows = move |batches: &[Batch]| {
         batches.iter().flat_map(Batch::samples).any(|sample| {
             let leaf = user_frames(sample, &path).first().and_then(|(offset, _)| *offset);
             leaf.is_some() && sample.stack.end != StackEnd::Pending
         })
     };
     run(config, recorder.clone(), move |_control| {
-        let (begun, mut until) = (Instant::now(), None);
-        while until.is_none_or(|until| cpu_time(pid) < until) {
+        seen.wait_until("the rows of the program", has_rows);
+        let (begun, until) = (Instant::now(), cpu_time(pid) + cpu);
+        while cpu_time(pid) < until {
             assert!(begun.elapsed() < Duration::from_secs(120), "the program does not get on");
             std::thread::sleep(Duration::from_millis(50));
-            until = until.or_else(|| is_ready().then(|| cpu_time(pid) + cpu));
         }
     });
     let batches = recorder.0.lock().unwrap();

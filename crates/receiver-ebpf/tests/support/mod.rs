@@ -86,7 +86,6 @@ where
 }
 
 /// Uses so much CPU time, nearly all of it in this program's own code.
-#[allow(dead_code, reason = "some tests use CPU time by themselves")]
 pub(crate) fn burn(time: Duration) {
     let used = || clock_gettime(ClockId::ThreadCPUTime);
     let (start, mut x) = (used(), 1u64);
