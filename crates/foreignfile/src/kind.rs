@@ -73,7 +73,7 @@ mod tests {
         assert!(!is_readable(kind("/proc/self/stat").unwrap()));
         for path in ["/sys/kernel/notes", "/sys/fs/cgroup/unified", "/dev/pts", "/sys/kernel/tracing/README"]
         {
-            // What is not mounted here says nothing.
+            // A file system that is not mounted on this machine cannot be checked.
             let kind = kind(path).filter(|_| Path::new(path).exists());
             assert!(kind.is_none_or(|kind| !is_readable(kind) || kind == 0x0102_1994), "{path}: {kind:x?}");
         }

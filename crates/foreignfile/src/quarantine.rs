@@ -35,7 +35,7 @@ pub enum Source {
     Process(u64),
 }
 
-/// Which sources are skipped, and what is left of readers that are stuck in one. One for all who read.
+/// The sources that are skipped, and the readers that are stuck in them. All readers of a process share one.
 #[derive(Default)]
 pub struct Quarantine {
     state: Mutex<State>,

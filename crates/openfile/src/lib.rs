@@ -34,8 +34,8 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a file to write to in the place of what is there, of which nothing is kept: neither contents nor owner nor
-/// mode.
+/// Creates a file to write to, in the place of any that has the name: neither the contents nor the owner nor the
+/// mode of that one are kept.
 ///
 /// # Errors
 /// What the system says.

@@ -14,7 +14,8 @@ pub(crate) struct FramePosition {
     frame: u32,
 }
 
-/// Names the frames whose names are known; adds the others to `waiting`, and returns what is to be asked for.
+/// Names the frames whose functions are known already; adds the others to `waiting`, and returns the lookups that they
+/// need.
 pub(crate) fn name_known(
     batch: &mut Batch,
     names: &mut Names,

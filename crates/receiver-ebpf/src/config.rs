@@ -39,7 +39,8 @@ pub struct UnwindConfig {
 impl UnwindConfig {
     /// Default of `max_memory`.
     pub const MAX_MEMORY: ByteSize = ByteSize::from_mib(64);
-    /// Bounds of `max_memory`: what is there before any row, and as much as the kernel side can refer to.
+    /// Bounds of `max_memory`: room for the rules and the directory of pages, and the most that the kernel side can
+    /// refer to.
     pub const MAX_MEMORY_BOUNDS: RangeInclusive<ByteSize> = ByteSize::from_mib(4)..=ByteSize::from_mib(256);
     /// Default of `max_frames`.
     pub const MAX_FRAMES: u32 = 256;

@@ -30,7 +30,8 @@ impl Extensions {
         running.filter(|used| !wanted.iter().any(|other| same(used, other)))
     }
 
-    /// Makes `wanted` run, and nothing else: stops what is not wanted, or wanted otherwise, and starts what is missing.
+    /// Runs the extensions `wanted` and no others: stops each that is not among them, or is configured otherwise, and
+    /// starts those that are missing.
     /// If that fails, what ran before runs again.
     pub(super) async fn change(&mut self, wanted: &[Used<dyn ExtensionConfig>]) -> Result<(), AgentError> {
         let before: Vec<_> = self.running.iter().map(|(used, _)| used.clone()).collect();

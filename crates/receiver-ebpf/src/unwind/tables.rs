@@ -17,7 +17,7 @@ use crate::abi::{self, FileIdentityKey, RowFile};
 
 /// Bytes of one chunk.
 pub(crate) const CHUNK_BYTES: u64 = abi::CHUNK_ROWS as u64 * size_of::<u32>() as u64;
-/// What is there whatever is built: the rules and the directory.
+/// Bytes of the rules and the directory, which are allocated before any row is built.
 pub(crate) const FIXED_BYTES: u64 = (RULES_BYTES + PAGES_BYTES) as u64;
 /// A file in the kernel's map: element, key and value, as the kernel rounds them.
 const FILE_BYTES: u64 = 128;
