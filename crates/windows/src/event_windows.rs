@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pdata::{Batch, Event, KTime, Loss, Sample, Watermark};
+use pdata::{Batch, Event, KTime, Loss, ProcessEvent, Sample, Watermark};
 
 /// Length of a window unless the user says otherwise.
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(5);
@@ -21,10 +21,15 @@ pub fn window_fault(window: Duration) -> Option<String> {
 
 /// The collector of a window's events.
 pub trait Gather {
+    /// True if the collector takes what happens to processes, which then makes a window as a sample does.
+    const PROCESSES: bool = false;
+
     /// Takes a sample of the window, or a late one of an earlier window.
     fn sample(&mut self, sample: &Sample);
     /// Takes a loss of the window, or a late one.
     fn loss(&mut self, loss: &Loss);
+    /// Takes what happened to a process in the window, if [`Gather::PROCESSES`] says so.
+    fn process(&mut self, _event: &ProcessEvent) {}
 }
 
 /// A window to which no more events will come.
@@ -91,7 +96,7 @@ impl<G: Gather> EventWindows<G> {
     ///
     /// Gives the windows that have closed, in order, and the answer to the batch once they have been
     /// dealt with: up to the earliest sample still held, or to the batch's watermark if none is held.
-    /// It never goes back. Losses are numbers that nobody upstream keeps anything for, so a held one
+    /// It never goes back. Losses and events of processes carry all that is known of them, so a held one
     /// does not hold it back.
     pub fn push(&mut self, batch: &Batch, mut start: impl FnMut() -> G) -> (Vec<Closed<G>>, Watermark) {
         for event in batch.events.iter() {
@@ -105,6 +110,9 @@ impl<G: Gather> EventWindows<G> {
                     window.gathered.sample(sample);
                 }
                 Event::Loss(loss) => self.window(loss.until, &mut start).gathered.loss(loss),
+                Event::Process(event) if G::PROCESSES => {
+                    self.window(event.at, &mut start).gathered.process(event);
+                }
                 Event::Process(_) | Event::Census(_) => {}
             }
         }

@@ -1,0 +1,251 @@
+//! A profile from what flows through the pipeline.
+
+mod places;
+mod settle;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use otlp_profiles::attributes;
+use pdata::{Batch, ClockOffset, Event, KTime, Measure, OffCpuReason, ProcessEvent, Sample, UnixNanos};
+use rustc_hash::FxHashMap;
+use windows::Gather;
+
+use self::places::Places;
+use self::settle::settle;
+use self::tasks::Tasks;
+use crate::model::{
+    Amount, Attribute, Bounds, Capture, Loss, Marker, MarkerKind, Profile, SampleKey, Stack, Value, ValueType,
+};
+use crate::table::Id;
+
+/// What a profile is to hold beside samples, and how much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How much it may hold.
+    pub bounds: Bounds,
+    /// Whether it holds the instant of each sample.
+    pub captures: bool,
+    /// Whether it holds what happened to processes, and when samples were lost.
+    pub markers: bool,
+}
+
+/// Gathers samples, losses and what happens to processes into a [`Profile`].
+///
+/// Each sample counts, and in bounded memory: what does not fit is counted under one stack. Files that are read while
+/// samples are gathered hold as read for all of them.
+#[derive(Debug)]
+pub struct Gatherer {
+    settings: Settings,
+    /// One for all times, so that a step of the wall clock falls between profiles.
+    clock: ClockOffset,
+    /// Locations have provisional numbers in it, those of `places`, until it is finished.
+    profile: Profile,
+    places: Places,
+    tasks: Tasks,
+    value_types: FxHashMap<Option<Duration>, Id<ValueType>>,
+    reasons: FxHashMap<OffCpuReason, Id<Box<[Attribute]>>>,
+    /// First and last instant of a sample.
+    span: Option<(UnixNanos, UnixNanos)>,
+}
+
+impl Gatherer {
+    /// Gathers nothing yet. All times are converted by `clock`, that of the batch with the first event.
+    #[must_use]
+    pub fn new(clock: ClockOffset, settings: Settings) -> Self {
+        Self {
+            settings,
+            clock,
+            profile: Profile::default(),
+            places: Places::default(),
+            tasks: Tasks::new(clock, settings.bounds.processes),
+            value_types: FxHashMap::default(),
+            reasons: FxHashMap::default(),
+            span: None,
+        }
+    }
+
+    /// Takes all events of a batch, for whoever has no [windows](windows::EventWindows).
+    pub fn push(&mut self, batch: &Batch) {
+        for event in batch.events.iter() {
+            match event {
+                Event::Sample(sample) => self.sample(sample),
+                Event::Loss(loss) => self.loss(loss),
+                Event::Process(event) => self.process(event),
+                Event::Census(_) => {}
+            }
+        }
+    }
+
+    /// True if no sample has been gathered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.profile.samples.is_empty()
+    }
+
+    /// How often samples were captured so far.
+    #[must_use]
+    pub fn captured(&self) -> u64 {
+        self.profile.samples.captured()
+    }
+
+    /// The profile of the span from `from` until `until`, which is moved apart to hold late samples.
+    #[must_use]
+    pub fn finish(self, from: KTime, until: KTime) -> Profile {
+        let Self { mut profile, places, tasks, clock, span, .. } = self;
+        let (from, until) = (clock.unix(from), clock.unix(until));
+        let (first, last) = span.unwrap_or((from, from));
+        profile.start = from.min(first);
+        profile.end = until.max(UnixNanos::from_nanos(last.as_nanos().saturating_add(1)));
+        tasks.finish(&mut profile.tables.processes);
+        settle(&places, &mut profile);
+        profile
+    }
+
+    /// True if names that have not been met fit in.
+    fn has_room(&self) -> bool {
+        let (tables, bounds) = (&self.profile.tables, &self.settings.bounds);
+        tables.texts.bytes() < bounds.text_bytes && !self.places.is_full()
+    }
+
+    fn value_type(&mut self, measure: Measure) -> Id<ValueType> {
+        let period = match measure {
+            Measure::OnCpu { period } => Some(period),
+            Measure::OffCpu { .. } => None,
+        };
+        let texts = &mut self.profile.tables.texts;
+        let value_types = &mut self.profile.tables.value_types;
+        *self.value_types.entry(period).or_insert_with(|| {
+            let nanoseconds = texts.intern("nanoseconds");
+            value_types.intern(match period {
+                Some(period) => ValueType {
+                    kind: texts.intern("samples"),
+                    unit: texts.intern("count"),
+                    period_type: Some((texts.intern("cpu"), nanoseconds)),
+                    period: nanos(period),
+                },
+                // Every nanosecond is measured: the period is one of them.
+                None => {
+                    let kind = texts.intern("off_cpu");
+                    ValueType { kind, unit: nanoseconds, period_type: Some((kind, nanoseconds)), period: 1 }
+                }
+            })
+        })
+    }
+
+    fn reason(&mut self, measure: Measure) -> Option<Id<Box<[Attribute]>>> {
+        let Measure::OffCpu { reason, .. } = measure else { return None };
+        let tables = &mut self.profile.tables;
+        Some(*self.reasons.entry(reason).or_insert_with(|| {
+            let key = tables.texts.intern(attributes::OFF_CPU_REASON);
+            let value = Value::Text(tables.texts.intern(reason.as_str()));
+            tables.attributes.intern([Attribute { key, value, unit: None }].into())
+        }))
+    }
+
+    /// The stack of a sample; `None` if it does not fit in.
+    fn stack(&mut self, sample: &Sample, room: bool) -> Option<Id<Stack>> {
+        let tables = &mut self.profile.tables;
+        let room = room && tables.stacks.len() < self.settings.bounds.stacks;
+        let frames = &sample.stack.frames;
+        if frames.is_empty() {
+            let location = self.places.nowhere(sample.running.is_kernel(), tables, room)?;
+            return tables.stacks.intern_within(Stack { caller: None, location }, room);
+        }
+        let mut caller = None;
+        for frame in frames.iter().rev() {
+            let location = self.places.location(frame, tables, room)?;
+            caller = Some(tables.stacks.intern_within(Stack { caller, location }, room)?);
+        }
+        caller
+    }
+
+    /// Adds to the sample of this key; one that does not fit in is a sample of the stack of all others.
+    fn add(&mut self, key: SampleKey, amount: Amount, fits: bool) -> Id<SampleKey> {
+        let room = self.profile.samples.len() < self.settings.bounds.samples;
+        if fits && let Some(id) = self.profile.samples.add_within(key, amount, room) {
+            return id;
+        }
+        self.profile.beyond_bounds = self.profile.beyond_bounds.saturating_add(amount.count);
+        let location = self.places.other(&mut self.profile.tables);
+        let stack = self.profile.tables.stacks.intern(Stack { caller: None, location });
+        let key = SampleKey { stack: Some(stack), cut: None, ..key };
+        if let Some(id) = self.profile.samples.add_within(key, amount, room) {
+            return id;
+        }
+        let key = SampleKey { thread: None, cpu: None, ..key };
+        self.profile.samples.add(key, amount)
+    }
+
+    fn capture(&mut self, at: UnixNanos, sample: Id<SampleKey>, value: i64) {
+        if self.profile.captures.len() < self.settings.bounds.captures {
+            self.profile.captures.push(Capture { at, sample, value });
+        } else {
+            self.profile.untimed = self.profile.untimed.saturating_add(1);
+        }
+    }
+
+    fn mark(&mut self, marker: Marker) {
+        if !self.settings.markers {
+            return;
+        }
+        if self.profile.markers.len() < self.settings.bounds.markers {
+            self.profile.markers.push(marker);
+        } else {
+            self.profile.markers_dropped = self.profile.markers_dropped.saturating_add(1);
+        }
+    }
+}
+
+impl Gather for Gatherer {
+    const PROCESSES: bool = true;
+
+    fn sample(&mut self, sample: &Sample) {
+        let room = self.has_room();
+        let at = self.clock.unix(sample.at);
+        let value = match sample.measure {
+            Measure::OnCpu { .. } => 1,
+            Measure::OffCpu { blocked, .. } => nanos(blocked),
+        };
+        let threads_fit = room && self.profile.samples.len() < self.settings.bounds.samples;
+        let thread = self.tasks.thread(sample, &mut self.profile.tables, threads_fit);
+        let stack = self.stack(sample, room);
+        let cut = sample.stack.end.cut();
+        let key = SampleKey {
+            stack,
+            cut: cut.map(|cut| self.profile.tables.texts.intern(cut)),
+            thread,
+            cpu: Some(sample.cpu),
+            value_type: self.value_type(sample.measure),
+            attributes: self.reason(sample.measure),
+        };
+        let id = self.add(key, Amount { value, count: 1 }, stack.is_some() && thread.is_some());
+        if self.settings.captures {
+            self.capture(at, id, value);
+        }
+        let (first, last) = self.span.unwrap_or((at, at));
+        self.span = Some((first.min(at), last.max(at)));
+    }
+
+    fn loss(&mut self, loss: &pdata::Loss) {
+        let (reason, count) = (loss.reason.as_str(), loss.count);
+        self.profile.add_loss(reason, Loss { count, samples: loss.reason.is_sample() });
+        let reason = self.profile.tables.texts.intern(reason);
+        let (since, at) = (self.clock.unix(loss.from), self.clock.unix(loss.until));
+        self.mark(Marker { at, process: None, kind: MarkerKind::Loss { reason, count, since } });
+    }
+
+    fn process(&mut self, event: &ProcessEvent) {
+        let room = self.has_room();
+        if let Some(marker) = self.tasks.event(event, &mut self.profile.tables, room) {
+            self.mark(marker);
+        }
+    }
+}
+
+/// Nanoseconds, at most as many as fit.
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,185 @@
+//! Places in the code as samples have them: in files that may not have been read yet.
+
+use std::sync::Arc;
+
+use pdata::{Backing, Code, Frame, MappedFile, Mapping, Pc};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::model::{FrameKind, Function, Line, Lines, Location, OTHER, Tables};
+use crate::table::{Id, Table};
+
+/// Name of the kernel's page of user code, an ELF image linked at 0.
+const VDSO: &str = "[vdso]";
+/// Name of the kernel where its mappings are not known.
+const KERNEL: &str = "[kernel]";
+/// Entries of a look-up by address in memory, after which it begins anew: what it looks up may have been replaced by an
+/// equal one elsewhere in memory.
+const REMEMBERED: usize = 1 << 16;
+/// Files of which samples are held.
+const MAX_FILES: usize = 1 << 16;
+
+/// A place in the code, as sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) code: PlaceCode,
+    pub(super) lines: Option<Id<Lines>>,
+    pub(super) kind: FrameKind,
+}
+
+/// The code that a place is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum PlaceCode {
+    /// A mapped file.
+    File {
+        /// Number among the files.
+        file: usize,
+        /// Where in the file its mapping begins.
+        offset: u64,
+        /// Bytes of the mapping.
+        length: u64,
+        /// Where in the file the place is.
+        at: u64,
+    },
+    /// Memory that has a name and no file.
+    Named { name: Id<str>, address: u64 },
+    /// Memory of which nothing is known, and functions without an address.
+    Unmapped { address: u64 },
+}
+
+/// The places that samples have met, by provisional numbers.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) places: Table<Place>,
+    /// Files by their addresses in memory, which they keep from being used again.
+    files_by_address: FxHashMap<usize, usize>,
+    pub(super) files: Vec<Arc<MappedFile>>,
+    /// Names of memory, likewise.
+    names: FxHashMap<usize, (Arc<str>, Id<str>)>,
+    /// Lines, likewise.
+    lines: FxHashMap<usize, (Arc<pdata::Lines>, Id<Lines>)>,
+}
+
+impl Places {
+    /// True if files that have not been met do not fit in.
+    pub(super) fn is_full(&self) -> bool {
+        self.files.len() >= MAX_FILES
+    }
+
+    /// The place of a frame, by its provisional number; `None` if it is new and there is no `room`.
+    pub(super) fn location(
+        &mut self,
+        frame: &Frame,
+        tables: &mut Tables,
+        room: bool,
+    ) -> Option<Id<Location>> {
+        let pc = frame.lookup_pc();
+        let (code, of_code) = match &frame.code {
+            Code::Kernel => (self.kernel(pc.0, tables), None),
+            Code::Unknown => (PlaceCode::Unmapped { address: pc.0 }, None),
+            Code::Mapped(mapping) => (self.mapped(mapping, pc, tables), None),
+            Code::Interpreted(function, line) => {
+                let line = pdata::Line { function: Arc::clone(function), line: *line };
+                (PlaceCode::Unmapped { address: 0 }, Some(lines_of(&[line], tables)))
+            }
+        };
+        let lines = match &frame.lines {
+            Some(lines) if !lines.0.is_empty() => Some(self.lines(lines, tables)),
+            _ => of_code,
+        };
+        let kind = match &frame.code {
+            Code::Interpreted(..) => FrameKind::Interpreted,
+            code if code.is_kernel() => FrameKind::Kernel,
+            _ => FrameKind::User,
+        };
+        self.number(Place { code, lines, kind }, room)
+    }
+
+    /// The place of a sample without frames: readers of most formats drop what has none.
+    pub(super) fn nowhere(&mut self, kernel: bool, tables: &mut Tables, room: bool) -> Option<Id<Location>> {
+        let place = match kernel {
+            true => Place { code: self.kernel(0, tables), lines: None, kind: FrameKind::Kernel },
+            false => Place { code: PlaceCode::Unmapped { address: 0 }, lines: None, kind: FrameKind::User },
+        };
+        self.number(place, room)
+    }
+
+    /// The place that stands for all that do not fit in.
+    pub(super) fn other(&mut self, tables: &mut Tables) -> Id<Location> {
+        let name = tables.texts.intern(OTHER);
+        let function =
+            tables.functions.intern(Function { name, system_name: None, file: None, start_line: 0 });
+        let lines = SmallVec::from([Line { function, line: 0, column: 0 }]);
+        let lines = Some(tables.lines.intern(lines));
+        let place = Place { code: PlaceCode::Unmapped { address: 0 }, lines, kind: FrameKind::User };
+        Id::of_index(self.places.intern(place).index())
+    }
+
+    fn number(&mut self, place: Place, room: bool) -> Option<Id<Location>> {
+        let number = self.places.intern_within(place, room)?;
+        Some(Id::of_index(number.index()))
+    }
+
+    fn kernel(&mut self, address: u64, tables: &mut Tables) -> PlaceCode {
+        PlaceCode::Named { name: tables.texts.intern(KERNEL), address }
+    }
+
+    fn mapped(&mut self, mapping: &Arc<Mapping>, pc: Pc, tables: &mut Tables) -> PlaceCode {
+        match &mapping.backing {
+            Backing::File(file) => PlaceCode::File {
+                file: self.file(file),
+                offset: mapping.file_offset.0,
+                length: mapping.end.0.saturating_sub(mapping.start.0),
+                at: mapping.offset_of(pc).0,
+            },
+            Backing::Kernel(name) => PlaceCode::Named { name: self.name(name, tables), address: pc.0 },
+            Backing::Special(name) => {
+                let base = if **name == *VDSO { mapping.start.0 } else { 0 };
+                PlaceCode::Named { name: self.name(name, tables), address: pc.0.wrapping_sub(base) }
+            }
+            Backing::Anonymous(_) => {
+                PlaceCode::Named { name: tables.texts.intern(pdata::ANONYMOUS), address: pc.0 }
+            }
+        }
+    }
+
+    fn file(&mut self, file: &Arc<MappedFile>) -> usize {
+        let new = self.files.len();
+        let number = *self.files_by_address.entry(Arc::as_ptr(file).addr()).or_insert(new);
+        if number == new {
+            self.files.push(Arc::clone(file));
+        }
+        number
+    }
+
+    fn name(&mut self, name: &Arc<str>, tables: &mut Tables) -> Id<str> {
+        if self.names.len() >= REMEMBERED {
+            self.names.clear();
+        }
+        let known = self.names.entry(Arc::as_ptr(name).cast::<u8>().addr());
+        known.or_insert_with(|| (Arc::clone(name), tables.texts.intern(name))).1
+    }
+
+    fn lines(&mut self, lines: &Arc<pdata::Lines>, tables: &mut Tables) -> Id<Lines> {
+        if self.lines.len() >= REMEMBERED {
+            self.lines.clear();
+        }
+        let known = self.lines.entry(Arc::as_ptr(lines).addr());
+        known.or_insert_with(|| (Arc::clone(lines), lines_of(&lines.0, tables))).1
+    }
+}
+
+fn lines_of(lines: &[pdata::Line], tables: &mut Tables) -> Id<Lines> {
+    let lines = lines.iter().map(|pdata::Line { function, line }| {
+        let texts = &mut tables.texts;
+        let function = Function {
+            name: texts.intern(&function.name),
+            system_name: function.system_name.as_ref().map(|name| texts.intern(name)),
+            file: function.file.as_ref().map(|file| texts.intern(file)),
+            start_line: function.start_line,
+        };
+        Line { function: tables.functions.intern(function), line: *line, column: 0 }
+    });
+    let lines: Lines = lines.collect();
+    tables.lines.intern(lines)
+}

@@ -1,0 +1,252 @@
+//! Processes and threads as samples and events have them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pdata::{
+    ClockOffset, Comm, Executable, Image, ImageKey, ImageKind, ProcessEvent, ProcessKey, ProcessTransition,
+    Sample, UnixNanos,
+};
+use rustc_hash::FxHashMap;
+
+use crate::model::{
+    Marker, MarkerKind, Process, ProcessIdentity, ProcessRef, Processes, Script, Start, Tables, Texts, Thread,
+};
+use crate::table::Id;
+
+/// `service.name` of all kernel threads, as in OTLP.
+const KERNEL_SERVICE: &str = "[kernel]";
+/// Entries of a look-up, after which it begins anew.
+const REMEMBERED: usize = 1 << 14;
+
+/// Describes the tasks of a profile.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    clock: ClockOffset,
+    max: usize,
+    /// Images by their addresses in memory, which they keep from being used again.
+    images: FxHashMap<usize, (Arc<Image>, Id<Process>)>,
+    names: FxHashMap<Comm, Option<Id<str>>>,
+    /// Who started a process.
+    parents: FxHashMap<ProcessKey, ProcessRef>,
+    /// When a process ended.
+    ends: FxHashMap<ProcessKey, UnixNanos>,
+}
+
+impl Tasks {
+    /// Describes at most `max` processes, with times by `clock`.
+    pub(super) fn new(clock: ClockOffset, max: usize) -> Self {
+        Self {
+            clock,
+            max,
+            images: FxHashMap::default(),
+            names: FxHashMap::default(),
+            parents: FxHashMap::default(),
+            ends: FxHashMap::default(),
+        }
+    }
+
+    /// The thread of a sample; `None` if it is new and there is no `room`. A thread of a process that does not fit in
+    /// is of no process.
+    pub(super) fn thread(&mut self, sample: &Sample, tables: &mut Tables, room: bool) -> Option<Id<Thread>> {
+        let process = self.process(sample, tables, room);
+        if let Some(process) = process.and_then(|id| tables.processes.get_mut(id)) {
+            process.cgroup = sample.cgroup.0;
+        }
+        let name = self.name(sample.comm, &mut tables.texts);
+        let thread = Thread { process, tid: Some(sample.tid.0), name };
+        tables.threads.intern_within(thread, room)
+    }
+
+    /// What happened, if it is of note. What is learnt of processes is kept.
+    pub(super) fn event(&mut self, event: &ProcessEvent, tables: &mut Tables, room: bool) -> Option<Marker> {
+        let at = self.clock.unix(event.at);
+        let key = event.image.process;
+        let kind = match &event.transition {
+            ProcessTransition::Seen { executable, .. } => {
+                if let Some(executable) = executable {
+                    self.started(event.image, executable, None, tables, room);
+                }
+                return None;
+            }
+            ProcessTransition::Exec { executable, filename, interpreter, .. } => {
+                let script = interpreter.as_ref().map(|interpreter| (&**filename, &**interpreter));
+                self.started(event.image, executable, script, tables, room);
+                MarkerKind::Exec
+            }
+            ProcessTransition::Fork { parent } => {
+                let parent = self.forked(event.image, *parent, tables, room);
+                MarkerKind::Fork { parent }
+            }
+            ProcessTransition::Exit => {
+                if self.ends.len() < self.max {
+                    self.ends.entry(key).or_insert(at);
+                }
+                MarkerKind::Exit
+            }
+            ProcessTransition::Rename { .. } | ProcessTransition::Freed => return None,
+        };
+        let process = self.known(event.image, tables, room);
+        Some(Marker { at, process, kind })
+    }
+
+    /// Completes the processes by what was learnt of them: parents and ends.
+    pub(super) fn finish(self, processes: &mut Processes) {
+        for process in processes.iter_mut() {
+            let Some(ProcessRef { pid, start: Start::Boot(start_time) }) = process.process else { continue };
+            let key = ProcessKey { pid: pdata::Pid(pid), start_time };
+            process.parent = self.parents.get(&key).copied();
+            process.gone = self.ends.get(&key).copied();
+        }
+    }
+
+    fn process(&mut self, sample: &Sample, tables: &mut Tables, room: bool) -> Option<Id<Process>> {
+        let room = room && tables.processes.len() < self.max;
+        let Some(image) = &sample.image else {
+            let identity = identity(sample.key, false);
+            let (texts, clock) = (&mut tables.texts, self.clock);
+            return tables.processes.intern_within(identity, room, || unresolved(sample, clock, texts));
+        };
+        let address = Arc::as_ptr(image).addr();
+        if let Some(&(_, known)) = self.images.get(&address) {
+            return Some(known);
+        }
+        let id = tables.processes.intern_within(identity(image.key, true), room, Process::default)?;
+        // What is learnt later is more: an image first met inside execve has no script until the exec is complete.
+        let described = described(image, &mut tables.texts);
+        if let Some(process) = tables.processes.get_mut(id) {
+            *process = described;
+        }
+        if self.images.len() >= REMEMBERED {
+            self.images.clear();
+        }
+        self.images.insert(address, (Arc::clone(image), id));
+        Some(id)
+    }
+
+    /// An image that an event is of, with as little as is known of it.
+    fn known(&self, key: ImageKey, tables: &mut Tables, room: bool) -> Option<Id<Process>> {
+        let room = room && tables.processes.len() < self.max;
+        let clock = self.clock;
+        tables.processes.intern_within(identity(key, true), room, || bare(key, clock))
+    }
+
+    /// An image runs this file.
+    fn started(
+        &self,
+        key: ImageKey,
+        executable: &Executable,
+        script: Option<(&[u8], &[u8])>,
+        tables: &mut Tables,
+        room: bool,
+    ) {
+        let Some(id) = self.known(key, tables, room) else { return };
+        let Some(process) = tables.processes.get_mut(id).filter(|process| process.path.is_none()) else {
+            return;
+        };
+        let texts = &mut tables.texts;
+        describe(process, executable, texts);
+        process.script = script.map(|(path, interpreter)| Script {
+            path: texts.intern(&String::from_utf8_lossy(path)),
+            interpreter: Some(texts.intern(&String::from_utf8_lossy(interpreter))),
+        });
+    }
+
+    /// A process was made by another, whose image it runs.
+    fn forked(&mut self, child: ImageKey, parent: ImageKey, tables: &mut Tables, room: bool) -> ProcessRef {
+        let reference = reference(parent.process);
+        if self.parents.len() < self.max {
+            self.parents.insert(child.process, reference);
+        }
+        let runs = self.known(parent, tables, room).and_then(|id| tables.processes.get(id)).cloned();
+        let child_id = self.known(child, tables, room);
+        if let (Some(runs), Some(process)) = (runs, child_id.and_then(|id| tables.processes.get_mut(id)))
+            && process.name.is_none()
+        {
+            let Process { process: of, created, exec_count, .. } = bare(child, self.clock);
+            *process = Process { process: of, created, exec_count, ..runs };
+        }
+        reference
+    }
+
+    fn name(&mut self, comm: Comm, texts: &mut Texts) -> Option<Id<str>> {
+        if self.names.len() >= REMEMBERED {
+            self.names.clear();
+        }
+        *self.names.entry(comm).or_insert_with(|| {
+            let name = String::from_utf8_lossy(comm.as_bytes());
+            (!name.is_empty()).then(|| texts.intern(&name))
+        })
+    }
+}
+
+fn reference(key: ProcessKey) -> ProcessRef {
+    ProcessRef { pid: key.pid.0, start: Start::Boot(key.start_time) }
+}
+
+fn identity(key: ImageKey, resolved: bool) -> ProcessIdentity {
+    ProcessIdentity {
+        process: Some(reference(key.process)),
+        exec_count: key.exec_count.0,
+        resolved,
+        facts: Box::default(),
+    }
+}
+
+/// A process of which only the identity is known.
+fn bare(key: ImageKey, clock: ClockOffset) -> Process {
+    Process {
+        process: Some(reference(key.process)),
+        created: Some(clock.unix_from_boot(key.process.start_time)),
+        exec_count: Some(key.exec_count.0),
+        ..Process::default()
+    }
+}
+
+fn unresolved(sample: &Sample, clock: ClockOffset, texts: &mut Texts) -> Process {
+    let kernel = sample.running.is_kernel();
+    let name = texts.intern(&sample.thread_name());
+    let service = if kernel { texts.intern(KERNEL_SERVICE) } else { name };
+    let bare = bare(sample.key, clock);
+    Process { name: Some(name), service: Some(service), kernel, unresolved: true, ..bare }
+}
+
+fn described(image: &Image, texts: &mut Texts) -> Process {
+    let mut process = Process {
+        process: Some(reference(image.key.process)),
+        created: Some(image.created),
+        exec_count: Some(image.key.exec_count.0),
+        ..Process::default()
+    };
+    match &image.kind {
+        ImageKind::Kernel(_) => {
+            process.name = Some(texts.intern(&image.kind.name()));
+            process.service = Some(texts.intern(KERNEL_SERVICE));
+            process.kernel = true;
+        }
+        ImageKind::User { executable, script } => {
+            describe(&mut process, executable, texts);
+            process.script = script.as_ref().map(|script| Script {
+                path: intern_path(&script.path, texts),
+                interpreter: Some(intern_path(&script.interpreter, texts)),
+            });
+        }
+    }
+    process
+}
+
+/// Describes a process by the file it runs.
+fn describe(process: &mut Process, executable: &Executable, texts: &mut Texts) {
+    let path = &executable.path;
+    let name = texts.intern(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());
+    process.name = Some(name);
+    process.service = Some(name);
+    process.path = Some(intern_path(path, texts));
+    process.own_path = executable.own_path.as_ref().map(|path| intern_path(path, texts));
+    process.file = executable.state;
+    process.path_truncated = executable.truncated;
+}
+
+fn intern_path(path: &Path, texts: &mut Texts) -> Id<str> {
+    texts.intern(&path.to_string_lossy())
+}

@@ -1,0 +1,18 @@
+//! A profile in memory, gathered from samples or read from a file, and the formats that it can be written in.
+//!
+//! Pure: bytes are handed in and handed out, nothing is opened, and no clock is read. Begin at [`Profile`]: plain
+//! tables and samples that refer to them. A [`Gatherer`] fills one from what flows through the pipeline, exact to the
+//! sample and bounded whatever comes; [`Profile::merge`] adds one to another.
+
+mod gather;
+mod merge;
+mod model;
+mod table;
+
+pub use gather::{Gatherer, Settings};
+pub use model::{
+    Amount, Attribute, Bounds, Capture, FrameKind, FrameView, Function, Line, Lines, Location, Loss, Mapping,
+    Marker, MarkerKind, OTHER, Process, ProcessIdentity, ProcessRef, Processes, Profile, Quantity, SampleKey,
+    Samples, Script, Stack, Start, Summary, Tables, Texts, Thread, UNKNOWN, Value, ValueType,
+};
+pub use table::{Id, Table};

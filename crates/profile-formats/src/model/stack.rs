@@ -1,0 +1,15 @@
+//! Stacks, as a tree.
+
+use super::code::Location;
+use crate::table::Id;
+
+/// A stack: its leaf, and the stack of the leaf's caller.
+///
+/// Stacks share what they have in common at their root, so that a million of them take little memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stack {
+    /// The stack of the caller, which has a lower number; `None` at the root.
+    pub caller: Option<Id<Stack>>,
+    /// The leaf.
+    pub location: Id<Location>,
+}
