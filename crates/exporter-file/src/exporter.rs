@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
-use otlp_profiles::{DEFAULT_REQUEST_BYTES, ProfilesRequest, Windows};
 use pdata::{Batch, Watermark};
 use tokio::runtime::Handle;
 use tower::Service;
 
-use crate::config::{Config, Format};
+use crate::config::Config;
 use crate::error::OpenError;
+use crate::format::Content;
 use crate::output::Output;
+use crate::source::Source;
 use crate::template::Template;
 
 /// Gathers batches into windows and writes each to a file.
@@ -24,7 +25,7 @@ use crate::template::Template;
 /// exporter is not ready until the last one is written. A window that cannot be written is counted,
 /// logged once per outage, and given up on.
 pub struct FileExporter {
-    windows: Windows,
+    source: Source,
     writer: Arc<Mutex<Writer>>,
     delivery: Delivery,
 }
@@ -42,17 +43,12 @@ impl FileExporter {
         let path = config.path.clone();
         let failed = |source| OpenError::new(path.clone(), source);
         let template = Template::new(&path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
-        // Text is bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
-        let max_bytes = match config.format {
-            Format::Json | Format::Proto => DEFAULT_REQUEST_BYTES,
-            Format::Pprof | Format::Folded => usize::MAX,
-        };
-        let windows = Windows::new(config.window, max_bytes);
+        let source = Source::of(&config);
         let flush_interval = config.flush_interval;
         let output = Output::open(config, template).map_err(failed)?;
         let metrics = Metrics::of(settings);
         let writer = Writer { output, path, failing: false, metrics, flush_interval, sync_planned: false };
-        Ok(Self { windows, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
+        Ok(Self { source, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
     }
 
     /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
@@ -82,15 +78,15 @@ impl Service<Batch> for FileExporter {
     }
 
     fn call(&mut self, batch: Batch) -> AckFuture {
-        let finished = self.windows.push(&batch);
-        let at_end = finished.done == Watermark::END;
-        if finished.requests.is_empty() && !at_end {
-            return Delivery::nothing(finished.done);
+        let (finished, done) = self.source.push(&batch);
+        let at_end = done == Watermark::END;
+        if finished.is_empty() && !at_end {
+            return Delivery::nothing(done);
         }
         let writer = Arc::clone(&self.writer);
-        self.delivery.start_blocking(finished.done, move || {
+        self.delivery.start_blocking(done, move || {
             let mut locked = lock(&writer);
-            finished.requests.iter().for_each(|request| locked.write(request));
+            finished.contents().iter().for_each(|content| locked.write(content));
             if at_end {
                 locked.sync();
             } else {
@@ -111,11 +107,11 @@ fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The output, and saying what became of each request.
+/// The output, and saying what became of each record.
 struct Writer {
     output: Output,
     path: PathBuf,
-    /// The last request could not be written.
+    /// The last record could not be written.
     failing: bool,
     metrics: Metrics,
     flush_interval: Duration,
@@ -124,17 +120,17 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, request: &ProfilesRequest) {
+    fn write(&mut self, content: &Content) {
         let path = self.path.display();
-        match self.output.write(request) {
+        match self.output.write(content) {
             Ok(()) => {
-                self.metrics.sent(request.samples);
+                self.metrics.sent(content.samples());
                 if std::mem::take(&mut self.failing) {
                     tracing::info!(%path, "Writing profiles again.");
                 }
             }
             Err(error) => {
-                self.metrics.send_failed(request.samples, &error);
+                self.metrics.send_failed(content.samples(), &error);
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(%path, %error, "Cannot write profiles. Dropping them until it works.");
                 }

@@ -31,7 +31,7 @@ pub(crate) fn compress(message: &[u8], compression: Compression) -> io::Result<V
 }
 
 /// `bytes` as a gzip member.
-pub(crate) fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes)?;
     encoder.finish()

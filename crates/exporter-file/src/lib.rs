@@ -1,7 +1,8 @@
 //! Writes profiles to files: OTLP as JSON lines or protobuf, pprof, folded stacks.
 //!
-//! [`FileExporter`] is the stage. `output.rs` decides which file a request goes to (templates, rotation), `format/`
-//! what is written of it, `records.rs` and `tail.rs` see to it that a file holds whole records, whatever failed.
+//! [`FileExporter`] is the stage. `source.rs` gathers windows, `output.rs` decides which file each goes to (templates,
+//! rotation), `format.rs` what is written of it, `records.rs` and `tail.rs` see to it that a file holds whole records,
+//! whatever failed.
 //!
 //! The Collector's `otlp_json_file` receiver reads the JSON lines (raise its `max_log_size` to the
 //! longest line); each line is also a valid body for OTLP/HTTP. Length-prefixed messages are as the Collector's file
@@ -16,6 +17,7 @@ mod frame;
 mod open;
 mod output;
 mod records;
+mod source;
 mod tail;
 mod template;
 

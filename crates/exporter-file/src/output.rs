@@ -1,21 +1,20 @@
-//! From requests to files.
+//! From windows to files.
 
 use std::fs;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use otlp_profiles::ProfilesRequest;
 use pdata::UnixNanos;
 
 use crate::backups::{Backups, rename_to_new};
 use crate::config::{Config, Fsync};
-use crate::format::{Records as Format, start};
+use crate::format::{Content, Records as Format};
 use crate::open::{self, Opened};
 use crate::records::Records;
 use crate::template::Template;
 
-/// Writes each request to the file it belongs to.
+/// Writes each window to the file it belongs to.
 #[derive(Debug)]
 pub(crate) struct Output {
     config: Config,
@@ -24,7 +23,7 @@ pub(crate) struct Output {
     current: Option<Current>,
     /// The path has been opened before: what it holds is ours and stays.
     opened: bool,
-    /// Kept between requests for its memory.
+    /// Kept between windows for its memory.
     buffer: Vec<u8>,
 }
 
@@ -61,15 +60,15 @@ impl Output {
         }
     }
 
-    /// Writes a request whole or not at all.
-    pub(crate) fn write(&mut self, request: &ProfilesRequest) -> io::Result<()> {
+    /// Writes a record whole or not at all.
+    pub(crate) fn write(&mut self, content: &Content) -> io::Result<()> {
         let mut buffer = mem::take(&mut self.buffer);
         buffer.clear();
-        let result = self.format.write(request, &mut buffer).and_then(|()| {
+        let result = self.format.write(content, &mut buffer).and_then(|()| {
             if self.format == Format::Pprof {
-                self.write_file(request, &buffer)
+                self.write_file(content, &buffer)
             } else {
-                self.write_record(request, &buffer)
+                self.write_record(content, &buffer)
             }
         });
         self.buffer = buffer;
@@ -94,12 +93,13 @@ impl Output {
         }
     }
 
-    fn write_record(&mut self, request: &ProfilesRequest, record: &[u8]) -> io::Result<()> {
-        let path = if self.template.has_time() { self.template.path(start(request)?) } else { self.fixed()? };
+    fn write_record(&mut self, content: &Content, record: &[u8]) -> io::Result<()> {
+        let path =
+            if self.template.has_time() { self.template.path(content.start()?) } else { self.fixed()? };
         if self.current.as_ref().is_none_or(|file| file.path != path || file.opened.is_replaced(&path)) {
             self.switch_to(path.clone())?;
         }
-        self.rotate(request, record.len() as u64)?;
+        self.rotate(content, record.len() as u64)?;
         let Some(file) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
         file.records.write(record)?;
         file.length = file.length.saturating_add(record.len() as u64);
@@ -133,13 +133,13 @@ impl Output {
     }
 
     /// Starts a new file if the next record would make this one too large.
-    fn rotate(&mut self, request: &ProfilesRequest, next: u64) -> io::Result<()> {
+    fn rotate(&mut self, content: &Content, next: u64) -> io::Result<()> {
         let (Some(rotation), Some(file)) = (&self.config.rotation, &self.current) else { return Ok(()) };
         let full = file.length > 0 && file.length.saturating_add(next) > rotation.max_bytes();
         if !full || !file.opened.is_regular() {
             return Ok(());
         }
-        let (path, at) = (file.path.clone(), start(request)?);
+        let (path, at) = (file.path.clone(), content.start()?);
         let backups = Backups::of(&path, rotation.localtime);
         let old = backups.take(&path, at)?;
         tracing::debug!(path = %path.display(), old = %old.display(), "Started a new file.");
@@ -148,8 +148,8 @@ impl Output {
     }
 
     /// Writes a file of its own.
-    fn write_file(&mut self, request: &ProfilesRequest, bytes: &[u8]) -> io::Result<()> {
-        let at = start(request)?;
+    fn write_file(&mut self, content: &Content, bytes: &[u8]) -> io::Result<()> {
+        let at = content.start()?;
         let path = self.template.path(at);
         let part = open::part(&path);
         let sync = self.config.fsync != Fsync::Never;

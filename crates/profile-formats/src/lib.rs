@@ -4,11 +4,19 @@
 //! tables and samples that refer to them. A [`Gatherer`] fills one from what flows through the pipeline, exact to the
 //! sample and bounded whatever comes; [`Profile::merge`] adds one to another.
 
+mod escape;
+mod facts;
+#[cfg(test)]
+mod fixture;
+pub mod folded;
+mod format;
 mod gather;
 mod merge;
 mod model;
+pub mod pprof;
 mod table;
 
+pub use format::Format;
 pub use gather::{Gatherer, Settings};
 pub use model::{
     Amount, Attribute, Bounds, Capture, FrameKind, FrameView, Function, Line, Lines, Location, Loss, Mapping,

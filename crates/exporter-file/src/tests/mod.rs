@@ -3,7 +3,6 @@
 mod append;
 mod failing;
 mod formats;
-mod go_pprof;
 mod rotation;
 
 use std::fs;

@@ -6,6 +6,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use otlp_profiles::attributes;
@@ -89,6 +90,25 @@ impl Gatherer {
     #[must_use]
     pub fn captured(&self) -> u64 {
         self.profile.samples.captured()
+    }
+
+    /// An instant by the wall clock, as the profile has it.
+    #[must_use]
+    pub fn unix(&self, at: KTime) -> UnixNanos {
+        self.clock.unix(at)
+    }
+
+    /// What was lost so far, by reason.
+    #[must_use]
+    pub fn losses(&self) -> &BTreeMap<Box<str>, Loss> {
+        &self.profile.losses
+    }
+
+    /// Adds what was lost in a span before, in which nothing was gathered.
+    pub fn carry(&mut self, losses: &BTreeMap<Box<str>, Loss>) {
+        for (reason, &loss) in losses {
+            self.profile.add_loss(reason, loss);
+        }
     }
 
     /// The profile of the span from `from` until `until`, which is moved apart to hold late samples.

@@ -26,6 +26,9 @@ pub(crate) struct Profile {
     pub(crate) period_type: Option<ValueType>,
     #[prost(int64, tag = "12")]
     pub(crate) period: i64,
+    /// Strings.
+    #[prost(int64, repeated, tag = "13")]
+    pub(crate) comment: Vec<i64>,
     /// String.
     #[prost(int64, tag = "14")]
     pub(crate) default_sample_type: i64,

@@ -1,9 +1,13 @@
-//! A request as pprof.
+//! A profile as pprof.
+
+use std::process::Command;
 
 use proptest::prelude::*;
+use prost::Message as _;
 
+use super::write::message;
 use super::*;
-use crate::format::tests::{any_request, request};
+use crate::fixture::{Fixture, START, any_profile, hostile, profile};
 
 /// The string that an index stands for.
 fn string(profile: &proto::Profile, index: i64) -> &str {
@@ -11,8 +15,8 @@ fn string(profile: &proto::Profile, index: i64) -> &str {
 }
 
 #[test]
-fn two_processes_are_one_profile_told_apart_by_labels() {
-    let profile = profile(&request());
+fn two_processes_are_one_profile_distinguished_by_labels() {
+    let profile = message(&profile());
     let types: Vec<_> = profile
         .sample_type
         .iter()
@@ -21,7 +25,7 @@ fn two_processes_are_one_profile_told_apart_by_labels() {
     assert_eq!(types, [("samples", "count"), ("cpu", "nanoseconds")]);
     assert_eq!(string(&profile, profile.default_sample_type), "cpu");
     assert_eq!(profile.period, 50_000_000);
-    assert_eq!((profile.time_nanos, profile.duration_nanos), (1_700_000_000_000_000_000, 5_000_000_000));
+    assert_eq!((profile.time_nanos, profile.duration_nanos), (START.cast_signed(), 5_000_000_000));
     let values: Vec<_> = profile.sample.iter().map(|sample| sample.value.clone()).collect();
     assert_eq!(values, [[2, 100_000_000], [1, 50_000_000], [1, 50_000_000], [2, 100_000_000]]);
     let labels = |sample: &proto::Sample| {
@@ -33,14 +37,14 @@ fn two_processes_are_one_profile_told_apart_by_labels() {
     };
     assert_eq!(
         labels(&profile.sample[0]),
-        "process.pid=1 process.executable.path=/usr/bin/less process.executable.name=less thread.name=app thread.id=77"
+        "process.pid=1 process.executable.name=less process.executable.path=/usr/bin/less thread.id=77 thread.name=app"
     );
-    assert!(labels(&profile.sample[2]).starts_with("process.pid=2 process.executable.path=/opt/app "));
+    assert!(labels(&profile.sample[2]).starts_with("process.pid=2 process.executable.name=app "));
 }
 
 #[test]
 fn the_program_comes_first_with_its_build_id() {
-    let profile = profile(&request());
+    let profile = message(&profile());
     let files: Vec<_> = profile.mapping.iter().map(|mapping| string(&profile, mapping.filename)).collect();
     assert_eq!(files, ["/opt/app", "/opt/libx.so"]);
     let ids: Vec<_> = profile.mapping.iter().map(|mapping| string(&profile, mapping.build_id)).collect();
@@ -90,32 +94,88 @@ fn check(profile: &proto::Profile) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    /// Any request, however broken, becomes a profile that pprof's reader takes.
+    /// Any profile, however broken, becomes one that pprof's reader takes.
     #[test]
-    fn any_request_becomes_a_sound_profile(request in any_request()) {
-        let encoded = encode(&request);
-        let profile = proto::Profile::decode(encoded.as_slice()).unwrap();
-        check(&profile)?;
+    fn any_profile_becomes_a_sound_one(profile in any_profile()) {
+        let encoded = encode(&profile);
+        check(&proto::Profile::decode(encoded.as_slice()).unwrap())?;
     }
 
     /// No sample is lost or counted twice.
     #[test]
     fn values_add_up(times in prop::collection::vec(1..5_usize, 0..6)) {
-        let mut request = request();
-        let template = request.resource_profiles[0].clone();
-        request.resource_profiles.clear();
-        for &count in &times {
-            let mut resource = template.clone();
-            resource.scope_profiles[0].profiles[0].samples[0].timestamps_unix_nano = vec![1; count];
-            request.resource_profiles.push(resource);
+        let mut fixture = Fixture::new();
+        for (pid, &count) in (1..).zip(&times) {
+            let thread = fixture.thread(pid, "/opt/app", None, "app");
+            fixture.sample(1, thread, &vec![START; count]);
+            fixture.sample(3, thread, &[START]);
         }
-        let profile = profile(&request);
+        let profile = message(&fixture.profile);
         let sum = |column: usize| profile.sample.iter().map(|sample| sample.value[column]).sum::<i64>();
-        // Each resource has a second stack with one sample.
         let expected = i64::try_from(times.iter().sum::<usize>() + times.len()).unwrap();
         if !times.is_empty() {
             prop_assert_eq!(sum(0), expected);
             prop_assert_eq!(sum(1), expected * 50_000_000);
         }
     }
+}
+
+/// What `go tool pprof` says of a profile with these arguments.
+fn go_tool_pprof(profile: &crate::Profile, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cpu.pb.gz");
+    let mut bytes = Vec::new();
+    write(profile, &mut bytes).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let mut command = Command::new("go");
+    // It must not look for the program.
+    command.args(["tool", "pprof", "-symbolize=none"]).args(arguments).arg(&file);
+    let output = command.env("PPROF_TMPDIR", directory.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs Go, see tests/setup.sh"]
+fn go_tool_pprof_reads_what_was_sampled() {
+    let profile = profile();
+    let top = go_tool_pprof(&profile, &["-top"]);
+    assert!(
+        top.contains("File: app\n") && top.contains("Build ID: abcd\n") && top.contains("Type: cpu\n"),
+        "{top}"
+    );
+    // 3 + 2 + 1 samples of 50 ms.
+    assert!(top.contains("Showing nodes accounting for 300ms, 100% of 300ms total"), "{top}");
+    let counts = go_tool_pprof(&profile, &["-top", "-sample_index=samples"]);
+    assert!(counts.contains("Showing nodes accounting for 6, 100% of 6 total"), "{counts}");
+    let one = go_tool_pprof(&profile, &["-top", "-sample_index=samples", "-tagfocus=process.pid=2"]);
+    assert!(one.contains("Showing nodes accounting for 3, 50.00% of 6 total"), "{one}");
+}
+
+#[test]
+#[ignore = "needs Go, see tests/setup.sh"]
+fn go_tool_pprof_sees_every_part() {
+    let raw = go_tool_pprof(&profile(), &["-raw"]);
+    for part in [
+        "PeriodType: cpu nanoseconds\nPeriod: 50000000\n",
+        "samples/count cpu/nanoseconds[dflt]\n",
+        "process.executable.path:[/opt/app]",
+        "process.pid:[1]",
+        "thread.id:[77]",
+        "inlined;odd main.c:7",
+        "/opt/libx.so 1234",
+    ] {
+        assert!(raw.contains(part), "{part:?} in {raw}");
+    }
+}
+
+#[test]
+#[ignore = "needs Go, see tests/setup.sh"]
+fn go_tool_pprof_reads_hostile_names_and_losses() {
+    let top = go_tool_pprof(&hostile(), &["-top", "-sample_index=samples"]);
+    assert!(top.contains(" of 72 total"), "{top}");
+    let mut lossy = profile();
+    lossy.add_loss("sample_ring_full", crate::Loss { count: 3, samples: true });
+    let comments = go_tool_pprof(&lossy, &["-comments"]);
+    assert!(comments.contains("profile.window.samples.lost.sample_ring_full=3"), "{comments}");
 }

@@ -1,0 +1,118 @@
+//! Batches to the contents of records.
+
+use std::collections::BTreeMap;
+
+use otlp_profiles::{DEFAULT_REQUEST_BYTES, Windows};
+use pdata::{Batch, Loss, Sample, Watermark};
+use profile_formats::{Gatherer, Settings};
+use windows::{Closed, EventWindows, Gather};
+
+use crate::config::{Config, Format};
+use crate::format::Content;
+
+/// Gathers batches into windows, each in the form that its format is made of.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// For OTLP.
+    Requests(Windows),
+    /// For formats that know no OTLP.
+    Profiles(Profiles),
+}
+
+/// What a batch completed.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    Requests(Vec<otlp_profiles::ProfilesRequest>),
+    /// Still to be finished, which takes a while: not on the runtime's threads.
+    Profiles(Vec<Closed<Samples>>),
+}
+
+/// Windows for formats that know no OTLP.
+#[derive(Debug)]
+pub(crate) struct Profiles {
+    events: EventWindows<Samples>,
+    /// Losses of windows in which no sample arrived, reported with the next one's.
+    carried: BTreeMap<Box<str>, profile_formats::Loss>,
+}
+
+/// The samples and losses of a window; its files hold nothing else.
+#[derive(Debug)]
+pub(crate) struct Samples(Gatherer);
+
+impl Gather for Samples {
+    fn sample(&mut self, sample: &Sample) {
+        self.0.sample(sample);
+    }
+
+    fn loss(&mut self, loss: &Loss) {
+        self.0.loss(loss);
+    }
+}
+
+impl Source {
+    pub(crate) fn of(config: &Config) -> Self {
+        match config.format {
+            // Bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
+            Format::Json | Format::Proto => {
+                Self::Requests(Windows::new(config.window, DEFAULT_REQUEST_BYTES))
+            }
+            Format::Pprof | Format::Folded => Self::Profiles(Profiles {
+                events: EventWindows::new(config.window),
+                carried: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// Takes a batch. Gives what it completed, and the answer once that has been written or given up on.
+    pub(crate) fn push(&mut self, batch: &Batch) -> (Finished, Watermark) {
+        match self {
+            Self::Requests(windows) => {
+                let finished = windows.push(batch);
+                (Finished::Requests(finished.requests), finished.done)
+            }
+            Self::Profiles(profiles) => {
+                let (closed, done) = profiles.push(batch);
+                (Finished::Profiles(closed), done)
+            }
+        }
+    }
+}
+
+impl Profiles {
+    fn push(&mut self, batch: &Batch) -> (Vec<Closed<Samples>>, Watermark) {
+        let start = || Samples(Gatherer::new(batch.clock, Settings::default()));
+        let (mut closed, done) = self.events.push(batch, start);
+        closed.retain_mut(|window| {
+            let Samples(gatherer) = &mut window.gathered;
+            gatherer.carry(&std::mem::take(&mut self.carried));
+            let is_worth_a_record = !gatherer.is_empty();
+            if !is_worth_a_record {
+                self.carried = gatherer.losses().clone();
+            }
+            is_worth_a_record
+        });
+        (closed, done)
+    }
+}
+
+impl Finished {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Requests(requests) => requests.is_empty(),
+            Self::Profiles(closed) => closed.is_empty(),
+        }
+    }
+
+    /// What is to be written, in order.
+    pub(crate) fn contents(self) -> Vec<Content> {
+        match self {
+            Self::Requests(requests) => requests.into_iter().map(Content::Request).collect(),
+            Self::Profiles(closed) => closed.into_iter().map(content).collect(),
+        }
+    }
+}
+
+fn content(Closed { from, until, gathered: Samples(gatherer) }: Closed<Samples>) -> Content {
+    let start = gatherer.unix(from);
+    Content::Profile(Box::new(gatherer.finish(from, until)), start)
+}

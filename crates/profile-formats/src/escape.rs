@@ -1,0 +1,77 @@
+//! Names of others in text.
+
+use configtypes::is_unseen;
+
+/// Appends a name for a line of folded stacks: what would end the name or its line, and what a terminal would not show
+/// as it is, is written as `\xHH` or `\u{HHHH}`, and so is the backslash.
+pub(crate) fn folded(name: &str, line: &mut String) {
+    for character in name.chars() {
+        match character {
+            ';' | '\\' => line.push_str(&format!("\\x{:02x}", u32::from(character))),
+            character if character.is_ascii_control() => {
+                line.push_str(&format!("\\x{:02x}", u32::from(character)));
+            }
+            character if is_unseen(character) => {
+                line.push_str(&format!("\\u{{{:x}}}", u32::from(character)));
+            }
+            character => line.push(character),
+        }
+    }
+}
+
+/// The name that [`folded`] has written so; any other text as it is.
+pub(crate) fn unfolded(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        name.push_str(before);
+        match escaped(after) {
+            Some((character, after)) => {
+                name.push(character);
+                rest = after;
+            }
+            None => {
+                name.push('\\');
+                rest = after;
+            }
+        }
+    }
+    name.push_str(rest);
+    name
+}
+
+/// The character of an escape, and what follows it.
+fn escaped(text: &str) -> Option<(char, &str)> {
+    let (digits, rest) = match text.strip_prefix('x') {
+        Some(text) => text.split_at_checked(2)?,
+        None => text.strip_prefix("u{")?.split_once('}')?,
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some((char::from_u32(u32::from_str_radix(digits, 16).ok()?)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Any name becomes one frame of one line, and can be read back unambiguously.
+        #[test]
+        fn a_name_survives_escaping(name in "[ -~\\n\\r\\t\u{e9}\u{4e2d}\u{202e}\u{85};\\\\]{0,20}") {
+            let mut escaped = String::new();
+            folded(&name, &mut escaped);
+            prop_assert!(!escaped.contains(is_unseen) && !escaped.contains(';'), "{:?}", escaped);
+            prop_assert_eq!(unfolded(&escaped), name);
+        }
+
+        /// Text that was not written by us is taken as it is, as far as it is no escape.
+        #[test]
+        fn any_text_is_a_name(text in "[\\\\xu{}0-9a-f;\u{e9}]{0,20}") {
+            unfolded(&text);
+        }
+    }
+}

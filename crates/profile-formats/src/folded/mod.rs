@@ -1,0 +1,7 @@
+//! Folded stacks, for flame graphs: a line for each stack, `thread;outermost;...;innermost number`.
+
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use write::write;

@@ -1,0 +1,58 @@
+//! A profile to folded stacks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::escape;
+use crate::model::{Profile, Quantity, SampleKey, UNKNOWN};
+
+/// Frame in the place of outer frames that are missing.
+pub(super) const TRUNCATED: &str = "[truncated]";
+
+/// Appends the lines of a profile, sorted; equal stacks of one thread name are added up.
+///
+/// A frame without a name is its file's name and the address in it; `[truncated]` stands for outer frames that are
+/// missing.
+pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
+    let mut stacks = BTreeMap::<String, i64>::new();
+    // The frames of a stack are written once, however many threads and CPUs it was seen on.
+    let mut frames = HashMap::new();
+    for (key, amount) in profile.samples.iter() {
+        let value = profile.amount_of(quantity, key, amount);
+        if value == 0 {
+            continue;
+        }
+        let mut line = String::new();
+        escape::folded(task_name(profile, key), &mut line);
+        // In the place of what is missing.
+        if key.cut.is_some() {
+            line.push(';');
+            line.push_str(TRUNCATED);
+        }
+        line.push_str(frames.entry(key.stack).or_insert_with(|| folded_frames(profile, key)));
+        let sum = stacks.entry(line).or_default();
+        *sum = sum.saturating_add(value);
+    }
+    for (stack, value) in stacks {
+        out.extend_from_slice(format!("{stack} {value}\n").as_bytes());
+    }
+}
+
+/// The name of a sample's thread, else of its process. A thread may call itself nothing at all.
+pub(crate) fn task_name<'a>(profile: &'a Profile, key: &SampleKey) -> &'a str {
+    let tables = &profile.tables;
+    let thread = key.thread.and_then(|thread| tables.threads.get(thread));
+    let process = thread.and_then(|thread| tables.process_of(thread));
+    let names = [thread.and_then(|thread| thread.name), process.and_then(|process| process.name)];
+    let names = names.into_iter().flatten().map(|name| tables.text(name));
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or(UNKNOWN)
+}
+
+fn folded_frames(profile: &Profile, key: &SampleKey) -> String {
+    let names: Vec<_> = profile.tables.stack_frames(key.stack).map(|frame| frame.name).collect();
+    let mut line = String::new();
+    for name in names.iter().rev() {
+        line.push(';');
+        escape::folded(name, &mut line);
+    }
+    line
+}
