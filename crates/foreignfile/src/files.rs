@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FileType;
 
 use crate::asker::Asker;
-use crate::message::{Answer, Found, Request};
+use crate::message::{Answer, Content, Found, Request};
 use crate::opened::Opened;
 use crate::origin::Origin;
 use crate::place::Place;
@@ -44,6 +44,20 @@ impl Files {
         self.open_first([place], within, |found, _place| is_wanted(found))
     }
 
+    /// As [`open`](Self::open), for a file that no process executes: such as a list of functions that one has written.
+    /// It may be of a mount with `noexec`, as `/tmp` often is.
+    ///
+    /// # Errors
+    /// Why it is not to be read.
+    pub fn open_data(
+        &mut self,
+        place: Place<'_>,
+        within: Duration,
+        is_wanted: impl Fn(&Found) -> bool,
+    ) -> Result<Opened<'_>, Refusal> {
+        self.open_places([place], Content::Data, within, |found, _place| is_wanted(found))
+    }
+
     /// As [`open`](Self::open), at the first of several places where the wanted file is.
     ///
     /// # Errors
@@ -54,11 +68,21 @@ impl Files {
         within: Duration,
         is_wanted: impl Fn(&Found, Place<'a>) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
+        self.open_places(places, Content::Code, within, is_wanted)
+    }
+
+    fn open_places<'a>(
+        &mut self,
+        places: impl IntoIterator<Item = Place<'a>>,
+        content: Content,
+        within: Duration,
+        is_wanted: impl Fn(&Found, Place<'a>) -> bool,
+    ) -> Result<Opened<'_>, Refusal> {
         self.0.begin_file();
         let until = Instant::now() + within;
         let mut refused = Refusal::Gone;
         for place in places {
-            match self.open_at(place, until, &is_wanted) {
+            match self.open_at((place, content), until, &is_wanted) {
                 Ok((found, origin, shared)) => {
                     return Ok(Opened::new(&mut self.0, (found, origin), shared, until));
                 }
@@ -73,7 +97,7 @@ impl Files {
 
     fn open_at<'a>(
         &mut self,
-        place: Place<'a>,
+        (place, content): (Place<'a>, Content),
         until: Instant,
         is_wanted: &impl Fn(&Found, Place<'a>) -> bool,
     ) -> Result<(Found, Origin, Option<File>), Refusal> {
@@ -86,7 +110,7 @@ impl Files {
         if !is_wanted(&found, place) {
             return Err(Refusal::Unwanted);
         }
-        match self.0.ask(&Request::Open, &origin, until)? {
+        match self.0.ask(&Request::Open(content), &origin, until)? {
             Answer::Opened => {}
             Answer::MadeUp(kind) => return Err(Refusal::MadeUp { kind }),
             Answer::NoExec => return Err(Refusal::NoExec),

@@ -28,13 +28,22 @@ pub(crate) enum Request<'a> {
     /// Finds a file, and opens nothing.
     Find { root: Option<&'a Path>, path: &'a Path, follows_links: bool },
     /// Opens the file that has been found.
-    Open,
+    Open(Content),
     /// Reads the file that has been opened.
     Read { at: u64, length: u32 },
     /// Looks at it again.
     Look,
     /// Closes it.
     Close,
+}
+
+/// What a file is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Code that a process has mapped: it is in no file of a mount with `noexec`.
+    Code,
+    /// Anything else.
+    Data,
 }
 
 /// What came of it.
@@ -67,6 +76,8 @@ pub struct Found {
     pub mode: u32,
     /// The mount it was found on, as in `/proc/PID/mountinfo`.
     pub mount: u64,
+    /// Its owner, as the agent's user namespace has it.
+    pub uid: u32,
 }
 
 impl Request<'_> {
@@ -83,7 +94,7 @@ impl Request<'_> {
                 ]
                 .concat()
             }
-            Self::Open => vec![OPEN],
+            Self::Open(content) => vec![OPEN, u8::from(content == Content::Code)],
             Self::Look => vec![LOOK],
             Self::Close => vec![CLOSE],
             Self::Read { at, length } => [&[READ][..], &at.to_ne_bytes(), &length.to_ne_bytes()].concat(),
@@ -104,7 +115,10 @@ impl<'a> Request<'a> {
                 let path = Path::new(OsStr::from_bytes(path));
                 Some(Self::Find { root, path, follows_links: follows_links != 0 })
             }
-            OPEN => Some(Self::Open),
+            OPEN => {
+                let &[is_code] = take(&mut rest)?;
+                Some(Self::Open(if is_code == 0 { Content::Data } else { Content::Code }))
+            }
             LOOK => Some(Self::Look),
             CLOSE => Some(Self::Close),
             READ => {
@@ -120,7 +134,7 @@ impl<'a> Answer<'a> {
     pub(crate) fn encode(&self, request: &Request<'_>) -> Vec<u8> {
         let tag = match request {
             Request::Find { .. } => FIND,
-            Request::Open => OPEN,
+            Request::Open(_) => OPEN,
             Request::Read { .. } => READ,
             Request::Look => LOOK,
             Request::Close => CLOSE,
@@ -130,7 +144,7 @@ impl<'a> Answer<'a> {
                 let (seconds, nanos) = found.modified;
                 let numbers = [found.device, found.inode, found.size, found.mount, seconds.cast_unsigned()];
                 let numbers = numbers.iter().flat_map(|number| number.to_ne_bytes());
-                let halves = [nanos, found.mode].into_iter().flat_map(u32::to_ne_bytes);
+                let halves = [nanos, found.mode, found.uid].into_iter().flat_map(u32::to_ne_bytes);
                 [DONE, tag].into_iter().chain(numbers).chain(halves).collect()
             }
             Self::Opened | Self::Closed => vec![DONE, tag],
@@ -151,8 +165,8 @@ impl<'a> Answer<'a> {
                 let [device, inode, size, mount] = [number()?, number()?, number()?, number()?];
                 let seconds = number()?.cast_signed();
                 let mut half = || Some(u32::from_ne_bytes(*take(&mut rest)?));
-                let [nanos, mode] = [half()?, half()?];
-                Self::Found(Found { device, inode, size, modified: (seconds, nanos), mode, mount })
+                let [nanos, mode, uid] = [half()?, half()?, half()?];
+                Self::Found(Found { device, inode, size, modified: (seconds, nanos), mode, mount, uid })
             }
             (DONE, OPEN) => Self::Opened,
             (DONE, CLOSE) => Self::Closed,
@@ -190,7 +204,8 @@ mod tests {
         ) {
             let root = Some(Path::new(&root)).filter(|root| *root != Path::new(""));
             let find = Request::Find { root, path: Path::new(&path), follows_links };
-            for request in [find, Request::Open, Request::Read { at, length }, Request::Look, Request::Close] {
+            let opens = [Content::Code, Content::Data].map(Request::Open);
+            for request in [find, opens[0], opens[1], Request::Read { at, length }, Request::Look, Request::Close] {
                 let bytes = request.encode();
                 prop_assert_eq!(Request::parse(&bytes), Some(request));
             }
@@ -198,19 +213,20 @@ mod tests {
 
         #[test]
         fn an_answer_reads_as_it_was_written(
-            numbers: [u64; 4], modified: (i64, u32), mode: u32, bytes: Vec<u8>, errno: i32, kind: u32,
+            numbers: [u64; 4], modified: (i64, u32), mode: u32, uid: u32, bytes: Vec<u8>, errno: i32, kind: u32,
         ) {
             let [device, inode, size, mount] = numbers;
-            let found = Found { device, inode, size, modified, mode, mount };
+            let found = Found { device, inode, size, modified, mode, mount, uid };
             let find = Request::Find { root: None, path: Path::new("/"), follows_links: false };
             let read = Request::Read { at: 0, length: 0 };
+            let open = Request::Open(Content::Code);
             for (request, answer) in [
                 (find, Answer::Found(found)),
                 (Request::Look, Answer::Found(found)),
-                (Request::Open, Answer::Opened),
+                (open, Answer::Opened),
                 (Request::Close, Answer::Closed),
-                (Request::Open, Answer::MadeUp(kind)),
-                (Request::Open, Answer::NoExec),
+                (open, Answer::MadeUp(kind)),
+                (open, Answer::NoExec),
                 (read, Answer::Failed(errno)),
                 (read, Answer::Bytes(&bytes)),
             ] {

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 
 use crate::kind;
-use crate::message::{Answer, Found, MAX_MESSAGE, MAX_READ, Request};
+use crate::message::{Answer, Content, Found, MAX_MESSAGE, MAX_READ, Request};
 
 /// What is at a path may be a FIFO, whose open would wait, or a device, whose open may do anything: `/dev/watchdog`
 /// restarts the machine. So it is found first, which opens nothing.
@@ -79,14 +79,15 @@ impl Reader {
                 self.found = Some(found);
                 Ok(Answer::Found(facts))
             }
-            Request::Open => {
+            Request::Open(content) => {
                 let found = self.found.take().ok_or(Errno::BADF)?;
                 let system = rustix::fs::fstatfs(&found)?;
                 let kind = u32::try_from(system.f_type & 0xffff_ffff).unwrap_or_default();
                 if !kind::is_readable(kind) {
                     return Ok(Answer::MadeUp(kind));
                 }
-                if u64::try_from(system.f_flags).unwrap_or_default() & NO_EXEC != 0 {
+                let no_exec = u64::try_from(system.f_flags).unwrap_or_default() & NO_EXEC != 0;
+                if no_exec && content == Content::Code {
                     return Ok(Answer::NoExec);
                 }
                 let link = format!("/proc/self/fd/{}", found.as_raw_fd());
@@ -133,5 +134,6 @@ pub(crate) fn facts(found: impl AsFd) -> Result<Found, Errno> {
         modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
         mode: stat.stx_mode.into(),
         mount: stat.stx_mnt_id,
+        uid: stat.stx_uid,
     })
 }

@@ -1,18 +1,18 @@
 //! Files held open by what the kernel knows them by, and their symbol tables.
 
 use std::fs::File;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytesource::{ByteSource, OpenFile};
+use bytesource::OpenFile;
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
-use pdata::{FileIdentity, Function, Line, Lines, MappedFile, Pc, ProcessKey};
+use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
 use procfs::{ProcSource, identity_of};
 use rustc_hash::FxHashMap;
-use symbolize::{Demangle, Limits, SymbolError, SymbolFile, demangle};
+use symbolize::{Demangle, Limits};
 
-use crate::metrics;
-use crate::request::{Name, NamesByAddress, Unnamed};
+use crate::request::{NamesByAddress, Unnamed};
+use crate::symbols::Symbols;
+use crate::{debug_files, metrics};
 
 /// Files of which it is remembered that they could not be opened, or that they made room.
 const MAX_REMEMBERED: usize = 16_384;
@@ -20,8 +20,6 @@ const MAX_REMEMBERED: usize = 16_384;
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest that reading the tables of a file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes that a name takes beside its text.
-const NAME: usize = 160;
 
 /// How files are read and how many of them are held.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +55,11 @@ struct Held {
     used: u64,
 }
 
-/// What is known of the symbols of a file.
-#[derive(Debug)]
-struct Symbols {
-    /// `None` if the file is not one that has symbols.
-    tables: Option<SymbolFile>,
-    /// Names of functions by the address at which they begin.
-    functions: FxHashMap<u64, Arc<Lines>>,
-    bytes: usize,
+impl Held {
+    /// Files of this that are open.
+    fn open_files(&self) -> usize {
+        usize::from(self.file.is_some()) + usize::from(self.symbols.has_debug_file())
+    }
 }
 
 /// A file as a process has it mapped.
@@ -158,29 +153,63 @@ impl Files {
         sight: Sight<'_>,
         offsets: &[u64],
     ) -> Result<(Held, NamesByAddress, &'static str), Unnamed> {
-        let limits = Limits { memory: self.settings.max_bytes };
+        let (file, mut symbols, outcome) = self.read(sight)?;
+        let completed = self.complete(sight, &mut symbols);
         let demangle = self.settings.demangle;
-        let opened = open(&self.source, &mut self.reader, sight)?;
-        let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
-        let (symbols, outcome, names) = match shared {
-            Some(ref file) => {
-                let (mut symbols, outcome) = Symbols::read(file, limits, sight.file)?;
+        let names = match &file {
+            Some(file) => {
                 let names = symbols.names(file, offsets, demangle);
                 if !is_as_met(file.file(), sight.file) {
                     return Err(Unnamed::Gone);
                 }
-                (symbols, outcome, names)
+                names
             }
-            None => {
-                let source = opened.into_bytes();
-                let (mut symbols, outcome) = Symbols::read(&source, limits, sight.file)?;
-                let names = symbols.names(&source, offsets, demangle);
-                unchanged(source.into_inner())?;
-                (symbols, outcome, names)
-            }
+            None => self.reopened_names(sight, &mut symbols, offsets)?,
         };
         self.now += 1;
-        Ok((Held { file: shared, symbols, used: self.now }, names, outcome))
+        let outcome = if completed { "debug_file" } else { outcome };
+        Ok((Held { file, symbols, used: self.now }, names, outcome))
+    }
+
+    /// Opens a file and reads its tables. The file is at hand afterwards if it may be.
+    fn read(&mut self, sight: Sight<'_>) -> Result<(Option<OpenFile>, Symbols, &'static str), Unnamed> {
+        let limits = Limits { memory: self.settings.max_bytes };
+        let opened = open(&self.source, &mut self.reader, sight)?;
+        let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
+        let (symbols, outcome) = match &shared {
+            Some(file) => Symbols::read(file, limits, sight.file)?,
+            None => {
+                let source = opened.into_bytes();
+                let read = Symbols::read(&source, limits, sight.file)?;
+                unchanged(source.into_inner())?;
+                read
+            }
+        };
+        Ok((shared, symbols, outcome))
+    }
+
+    /// The names of bytes of a file that is opened for each reading.
+    fn reopened_names(
+        &mut self,
+        sight: Sight<'_>,
+        symbols: &mut Symbols,
+        offsets: &[u64],
+    ) -> Result<NamesByAddress, Unnamed> {
+        let opened = open(&self.source, &mut self.reader, sight)?.into_bytes();
+        let names = symbols.names(&opened, offsets, self.settings.demangle);
+        unchanged(opened.into_inner()).map(|()| names)
+    }
+
+    /// Has a stripped file's symbols found in another file; true if they were.
+    fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols) -> bool {
+        let limits = Limits { memory: self.settings.max_bytes };
+        let Some(tables) = symbols.tables.as_ref().filter(|tables| !tables.has_symtab()) else { return false };
+        let debug = debug_files::find(&self.source, &mut self.reader, sight, tables, limits);
+        let found = debug.is_some();
+        if let Some(debug) = debug {
+            symbols.complete(debug);
+        }
+        found
     }
 
     fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
@@ -196,10 +225,9 @@ impl Files {
 
     /// Drops the files used longest ago until the others are within bounds; `but` stays unless it is alone too large.
     fn make_room(&mut self, but: FileIdentity) {
-        let open = |held: &&Held| held.file.is_some();
         loop {
             let limit = match () {
-                () if self.held.values().filter(open).count() > self.settings.max_open => "max_open_files",
+                () if self.open_files() > self.settings.max_open => "max_open_files",
                 () if self.bytes > self.settings.max_bytes => "max_memory",
                 () => break,
             };
@@ -213,61 +241,16 @@ impl Files {
             }
             self.evicted.insert(oldest, ());
         }
-        metrics::tables(self.bytes, self.held.values().filter(open).count());
+        metrics::tables(self.bytes, self.open_files());
+    }
+
+    fn open_files(&self) -> usize {
+        self.held.values().map(Held::open_files).sum()
     }
 
     #[cfg(test)]
     pub(crate) fn held(&self) -> (usize, usize) {
         (self.held.len(), self.bytes)
-    }
-}
-
-impl Symbols {
-    /// Reads the tables of a file; also returns how that went.
-    fn read<S: ByteSource>(
-        source: &S,
-        limits: Limits,
-        file: &MappedFile,
-    ) -> Result<(Self, &'static str), Unnamed> {
-        let is_other = |symbols: &SymbolFile| match (file.build_id, symbols.build_id()) {
-            (Some(met), Some(found)) => met.as_bytes() != found,
-            _ => false,
-        };
-        let (tables, outcome) = match SymbolFile::open(source, limits) {
-            Ok(symbols) if is_other(&symbols) => return Err(Unnamed::Gone),
-            Ok(symbols) if symbols.symbols() == 0 => (Some(symbols), "stripped"),
-            Ok(symbols) => (Some(symbols), "read"),
-            Err(SymbolError::Read(error)) => {
-                tracing::debug!(path = %file.path.display(), %error, "Cannot read a file for its symbols.");
-                return Err(Unnamed::Unreadable);
-            }
-            Err(error @ (SymbolError::Malformed { .. } | SymbolError::TooLarge { .. })) => {
-                tracing::debug!(path = %file.path.display(), %error, "A file has no usable symbols.");
-                (None, "refused")
-            }
-            Err(SymbolError::OtherFormat) => (None, "not_elf"),
-        };
-        let bytes = size_of::<Held>() + tables.as_ref().map_or(0, SymbolFile::memory);
-        Ok((Self { tables, functions: FxHashMap::default(), bytes }, outcome))
-    }
-
-    fn names<S: ByteSource>(&mut self, source: &S, offsets: &[u64], how: Demangle) -> NamesByAddress {
-        offsets.iter().map(|&offset| (offset, self.name(source, offset, how))).collect()
-    }
-
-    /// The name of the code at an offset of the file.
-    fn name<S: ByteSource>(&mut self, source: &S, offset: u64, how: Demangle) -> Name {
-        let Some(tables) = &self.tables else { return Err(Unnamed::Stripped) };
-        let address = tables.address_of(offset).ok_or(Unnamed::Stripped)?;
-        let resolved = tables.resolve(source, address).map_err(|_error| Unnamed::Unreadable)?;
-        let resolved = resolved.ok_or(Unnamed::Stripped)?;
-        if let Some(known) = self.functions.get(&resolved.start) {
-            return Ok(Arc::clone(known));
-        }
-        let lines = lines(resolved.name, how);
-        self.bytes += NAME + lines.0.iter().map(|line| line.function.name.len()).sum::<usize>();
-        self.functions.insert(resolved.start, Arc::clone(&lines));
-        Ok(lines)
     }
 }
 
@@ -301,15 +284,4 @@ fn is_as_met(opened: &File, met: &MappedFile) -> bool {
     let Ok(found) = opened.metadata() else { return false };
     let seen = identity_of(&found);
     (seen.inode, seen.modified, found.len()) == (met.identity.inode, met.identity.modified, met.size)
-}
-
-/// The only line of a function of which nothing but the name is known.
-pub(crate) fn lines(name: String, how: Demangle) -> Arc<Lines> {
-    let function = match demangle(&name, how) {
-        Some(demangled) => {
-            Function { name: demangled.into(), system_name: Some(name.into()), ..Function::default() }
-        }
-        None => Function { name: name.into(), ..Function::default() },
-    };
-    Arc::new(Lines(Box::new([Line { function: Arc::new(function), line: 0 }])))
 }

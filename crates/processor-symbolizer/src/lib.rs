@@ -8,6 +8,7 @@
 //! `resolver.rs`.
 
 mod config;
+mod debug_files;
 mod files;
 mod frames;
 mod hold;
@@ -17,6 +18,7 @@ mod metrics;
 mod names;
 mod request;
 mod resolver;
+mod symbols;
 
 pub use config::{Config, Demangling};
 pub use layer::{StoppedError, Symbolizer, SymbolizerLayer};

@@ -10,6 +10,7 @@ const NAMED: &str = "otelcol_processor_symbolizer_named_frames_total";
 const UNNAMED: &str = "otelcol_processor_symbolizer_unnamed_frames_total";
 const TABLES: &str = "otelcol_processor_symbolizer_tables_total";
 const BUILD_TIME: &str = "otelcol_processor_symbolizer_table_build_seconds_total";
+const DEBUG_FILES: &str = "otelcol_processor_symbolizer_debug_files_total";
 const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
 const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
 const OPEN: &str = "otelcol_processor_symbolizer_open_files";
@@ -20,6 +21,7 @@ pub(crate) fn describe() {
         (NAMED, "Frames with a name."),
         (UNNAMED, "Frames without a name, by reason."),
         (TABLES, "Files opened for their symbols, by outcome."),
+        (DEBUG_FILES, "Files found that may have the symbols which others were stripped of, by outcome."),
         (EVICTED, "Files that have made room for others, by the limit that was hit."),
     ] {
         describe_counter!(name, Unit::Count, meaning);
@@ -57,6 +59,11 @@ pub(crate) fn table(outcome: &'static str, took: Duration) {
     counter!(TABLES, "outcome" => outcome).increment(1);
     // A counter of whole numbers only: a gauge that only rises, as for other times.
     gauge!(BUILD_TIME).increment(took.as_secs_f64());
+}
+
+/// A file that may have the symbols which another was stripped of.
+pub(crate) fn debug_file(outcome: &'static str) {
+    counter!(DEBUG_FILES, "outcome" => outcome).increment(1);
 }
 
 /// A file that has made room, by the limit that was hit.

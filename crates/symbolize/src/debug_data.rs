@@ -3,8 +3,12 @@
 use std::io::Read as _;
 
 use lzma_rust2::XzReader;
+use object::elf::SHT_SYMTAB;
 
 use crate::elf::{Elf, Section};
+use crate::flatten::Candidate;
+use crate::names::{NameKind, NameRef, Strings};
+use crate::symbols::SymbolSection;
 use crate::{ByteSource, SymbolError, read};
 
 /// The section's name.
@@ -13,12 +17,30 @@ const NAME: &[u8] = b".gnu_debugdata";
 const DICTIONARY_KIB: u32 = 16 << 10;
 const PART: &str = "the compressed symbols";
 
+/// Adds the functions of the file within a file to `out`, which may then hold no more than `most`. Returns the strings
+/// with their names: of the rest nothing is kept. All of it takes no more than `most_bytes`.
+pub(crate) fn functions<S: ByteSource + ?Sized>(
+    source: &S,
+    elf: &Elf,
+    (most, most_bytes): (usize, usize),
+    out: &mut Vec<Candidate<NameRef>>,
+) -> Result<Strings, SymbolError> {
+    let Some(bytes) = unpack(source, elf, most_bytes)? else { return Ok(Strings::Absent) };
+    let inner = Elf::read(bytes.as_slice())?;
+    let Some(section) = inner.section_of(SHT_SYMTAB) else { return Ok(Strings::Absent) };
+    let table = SymbolSection { elf: &inner, section, kind: NameKind::Packed };
+    table.functions(bytes.as_slice(), most, out)?;
+    let Strings::InFile { offset, size } = table.strings() else { return Ok(Strings::Absent) };
+    let size = size.min((bytes.len() as u64).saturating_sub(offset));
+    Ok(Strings::AtHand(read::bytes(bytes.as_slice(), offset, size, PART)?.into()))
+}
+
 /// The ELF file within a file; `None` if there is none. It takes no more than `most` bytes.
-pub(crate) fn unpack<S: ByteSource + ?Sized>(
+fn unpack<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
     most: usize,
-) -> Result<Option<Box<[u8]>>, SymbolError> {
+) -> Result<Option<Vec<u8>>, SymbolError> {
     let mut sections = elf.sections.iter();
     let Some(section) = sections.find(|section| *section.name == *NAME && section.has_bytes()) else {
         return Ok(None);
@@ -36,5 +58,5 @@ pub(crate) fn unpack<S: ByteSource + ?Sized>(
     if out.len() > most {
         return Err(SymbolError::TooLarge { part: PART });
     }
-    Ok(Some(out.into()))
+    Ok(Some(out))
 }

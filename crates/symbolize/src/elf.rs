@@ -1,7 +1,7 @@
 //! Where an ELF file keeps its code and its symbols: 32 and 64 bits, either byte order.
 
 use object::elf::{
-    FileHeader32, FileHeader64, PF_X, PT_LOAD, PT_NOTE, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHT_NOBITS,
+    FileHeader32, FileHeader64, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHT_NOBITS,
     SHT_NOTE,
 };
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
@@ -28,6 +28,14 @@ pub(crate) struct Segment {
     pub(crate) size: u64,
     pub(crate) address: u64,
     pub(crate) executable: bool,
+}
+
+impl Segment {
+    /// Where in the file the byte at an address is; `None` if it is not of the segment.
+    pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
+        let into = address.checked_sub(self.address).filter(|into| *into < self.size)?;
+        self.offset.checked_add(into)
+    }
 }
 
 /// A section.
@@ -69,6 +77,10 @@ pub(crate) struct Elf {
     /// one search finds an address, however many sections a file claims to have.
     code: Vec<(u64, u64)>,
     notes: Vec<(u64, u64)>,
+    /// Where the dynamic linker's table is, and its size.
+    pub(crate) dynamic: Option<(u64, u64)>,
+    /// False if the file has no section headers.
+    pub(crate) has_sections: bool,
 }
 
 impl Elf {
@@ -97,6 +109,8 @@ impl Elf {
             sections: Vec::new(),
             code: Vec::new(),
             notes: Vec::new(),
+            dynamic: None,
+            has_sections: header.e_shoff(endian).into() != 0,
         };
         elf.read_segments(source, header)?;
         elf.read_sections(source, header)?;
@@ -155,6 +169,7 @@ impl Elf {
                     executable: segment.p_flags(endian) & PF_X != 0,
                 }),
                 PT_NOTE => self.notes.push((offset, size)),
+                PT_DYNAMIC => self.dynamic = Some((offset, size)),
                 _ => {}
             }
             Ok(())

@@ -1,7 +1,9 @@
 //! Symbols that overlap, made ranges that do not.
 
-/// The most other names that one range has: each part of a range that others interrupt has them all.
-const MAX_ALIASES: usize = 32;
+use crate::SymbolError;
+
+/// The most names that one range has, so that whoever makes a file cannot have it take much memory.
+const MAX_NAMES: usize = 33;
 
 /// A symbol as a file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,114 +16,134 @@ pub(crate) struct Candidate<N> {
     pub(crate) name: N,
 }
 
-/// A range of addresses and the symbols that name it, all at one start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named<N> {
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    pub(crate) name: N,
-    /// Names that are as good.
-    pub(crate) aliases: Vec<N>,
+impl<N> Candidate<N> {
+    fn is_sizeless(&self) -> bool {
+        self.end <= self.start
+    }
 }
 
-/// The ranges that `symbols` name, in the order of addresses, none overlapping another.
+/// Whoever takes ranges, in the order of addresses.
+pub(crate) trait Ranges<N> {
+    /// One name for several that are as good as each other.
+    fn group(&mut self, first: N, others: impl Iterator<Item = N>) -> N;
+
+    /// Takes a range that a symbol names.
+    ///
+    /// # Errors
+    /// [`SymbolError::TooLarge`] if there is no room for another.
+    fn push(&mut self, start: u64, end: u64, name: N) -> Result<(), SymbolError>;
+}
+
+/// Passes the ranges that `symbols` name to `out`, in the order of addresses, none overlapping another.
 ///
 /// Of symbols that cover an address the one that starts last counts, and of those the one of the highest rank. A symbol
 /// without size counts where none with one does: up to the next symbol, and no further than `end_of` says that the code
-/// which it starts in goes.
-pub(crate) fn flatten<N: Copy>(
-    mut symbols: Vec<Candidate<N>>,
+/// which it starts in goes. Beside the symbols, which come into another order, this takes as much memory as symbols are
+/// nested.
+pub(crate) fn flatten<N: Copy + Ord>(
+    symbols: &mut [Candidate<N>],
     end_of: impl Fn(u64) -> Option<u64>,
-) -> Vec<Named<N>> {
-    // Names as good as each other stay in the order of the file.
-    symbols.sort_by_key(|symbol| (symbol.start, symbol.rank));
-    let sizeless: Vec<_> = symbols.extract_if(.., |symbol| symbol.end <= symbol.start).collect();
-    let sized = sweep(&symbols);
-    drop(symbols);
-    fill(sized, &sizeless, end_of)
+    out: &mut impl Ranges<N>,
+) -> Result<(), SymbolError> {
+    symbols.sort_unstable_by_key(|symbol| (symbol.is_sizeless(), symbol.start, symbol.rank, symbol.name));
+    let (sized, sizeless) = symbols.split_at(symbols.partition_point(|symbol| !symbol.is_sizeless()));
+    let mut gaps = Gaps { sizeless, covered: 0, end_of, out };
+    let mut sweep = Sweep { open: Vec::new(), at: 0 };
+    for same in sized.chunk_by(|a, b| (a.start, a.rank) == (b.start, b.rank)) {
+        let Some(first) = same.first() else { continue };
+        sweep.advance(first.start, &mut gaps)?;
+        // Other names of the same, which is as long as the longest of them.
+        let end = same.iter().map(|symbol| symbol.end).max().unwrap_or(first.end);
+        sweep.open.push(Open { end, same, name: None });
+    }
+    sweep.advance(u64::MAX, &mut gaps)?;
+    gaps.fill(u64::MAX)
+}
+
+/// A symbol that has begun and not ended.
+struct Open<'a, N> {
+    end: u64,
+    same: &'a [Candidate<N>],
+    /// Set once a part of it has been passed on: all its parts have one name.
+    name: Option<N>,
 }
 
 /// Symbols that have begun and not ended, the innermost last.
-struct Sweep<N> {
-    open: Vec<Named<N>>,
-    out: Vec<Named<N>>,
+struct Sweep<'a, N> {
+    open: Vec<Open<'a, N>>,
     at: u64,
 }
 
-impl<N: Copy> Sweep<N> {
-    /// Writes what the open symbols name up to `to`.
-    fn advance(&mut self, to: u64) {
+impl<N: Copy> Sweep<'_, N> {
+    /// Passes on what the open symbols name up to `to`.
+    fn advance<E: Fn(u64) -> Option<u64>, R: Ranges<N>>(
+        &mut self,
+        to: u64,
+        out: &mut Gaps<'_, N, E, R>,
+    ) -> Result<(), SymbolError> {
         while self.at < to
-            && let Some(top) = self.open.last()
+            && let Some(top) = self.open.last_mut()
         {
             if top.end <= self.at {
                 self.open.pop();
                 continue;
             }
             let end = top.end.min(to);
-            self.out.push(Named { start: self.at, end, ..top.clone() });
+            if let Some(name) = top.name.or_else(|| one_name(top.same, out.out)) {
+                top.name = Some(name);
+                out.sized(self.at, end, name)?;
+            }
             self.at = end;
         }
         self.at = to;
+        Ok(())
     }
 }
 
-fn sweep<N: Copy>(symbols: &[Candidate<N>]) -> Vec<Named<N>> {
-    let mut sweep = Sweep { open: Vec::new(), out: Vec::new(), at: 0 };
-    let mut before: Option<Candidate<N>> = None;
-    for &symbol in symbols {
-        let Candidate { start, end, rank, name } = symbol;
-        match (before, sweep.open.last_mut()) {
-            (Some(before), Some(top)) if (before.start, before.rank) == (start, rank) => {
-                // As good as the one before it: another name of the same, which is as long as the longer of both.
-                if top.aliases.len() < MAX_ALIASES {
-                    top.aliases.push(name);
-                }
-                top.end = top.end.max(end);
-            }
-            _ => {
-                sweep.advance(start);
-                sweep.open.push(Named { start, end, name, aliases: Vec::new() });
-            }
+fn one_name<N: Copy>(same: &[Candidate<N>], out: &mut impl Ranges<N>) -> Option<N> {
+    match same {
+        [] => None,
+        [only] => Some(only.name),
+        [first, others @ ..] => {
+            Some(out.group(first.name, others.iter().take(MAX_NAMES - 1).map(|symbol| symbol.name)))
         }
-        before = Some(symbol);
     }
-    sweep.advance(u64::MAX);
-    sweep.out
 }
 
-/// Puts symbols without a size into the gaps.
-fn fill<N: Copy>(
-    sized: Vec<Named<N>>,
-    sizeless: &[Candidate<N>],
-    end_of: impl Fn(u64) -> Option<u64>,
-) -> Vec<Named<N>> {
-    if sizeless.is_empty() {
-        return sized;
+/// Puts symbols without a size into the gaps between the others.
+struct Gaps<'a, N, E, R> {
+    /// Those that are left, by address.
+    sizeless: &'a [Candidate<N>],
+    /// The end of the last range with a size.
+    covered: u64,
+    end_of: E,
+    out: &'a mut R,
+}
+
+impl<N: Copy, E: Fn(u64) -> Option<u64>, R: Ranges<N>> Gaps<'_, N, E, R> {
+    fn sized(&mut self, start: u64, end: u64, name: N) -> Result<(), SymbolError> {
+        self.fill(start)?;
+        self.covered = end;
+        self.out.push(start, end, name)
     }
-    let mut out = Vec::with_capacity(sized.len() + sizeless.len());
-    let mut sized = sized.into_iter().peekable();
-    let mut groups = sizeless.chunk_by(|a, b| a.start == b.start).peekable();
-    let mut covered = 0;
-    while let Some(group) = groups.next() {
-        // The best stand last.
-        let Some(best) = group.last() else { continue };
-        let start = best.start;
-        while let Some(range) = sized.next_if(|range| range.start <= start) {
-            covered = range.end;
-            out.push(range);
+
+    /// Passes on the symbols that start before `limit`.
+    fn fill(&mut self, limit: u64) -> Result<(), SymbolError> {
+        while let Some(start) = self.sizeless.first().map(|symbol| symbol.start).filter(|start| *start < limit) {
+            let count = self.sizeless.partition_point(|symbol| symbol.start == start);
+            let Some((group, rest)) = self.sizeless.split_at_checked(count) else { break };
+            self.sizeless = rest;
+            let Some(end) = (self.end_of)(start).filter(|_| self.covered <= start) else { continue };
+            let end = rest.first().map_or(end, |next| end.min(next.start)).min(limit);
+            // The best stand last.
+            let best = group.last().map_or(0, |best| best.rank);
+            let group = group.split_at(group.partition_point(|symbol| symbol.rank < best)).1;
+            if let Some(name) = one_name(group, self.out).filter(|_| end > start) {
+                self.out.push(start, end, name)?;
+            }
         }
-        let Some(end) = end_of(start).filter(|_| covered <= start) else { continue };
-        let next = groups.peek().and_then(|next| next.first()).map_or(end, |next| next.start);
-        let end = end.min(next).min(sized.peek().map_or(end, |range| range.start));
-        if end > start {
-            let mut names = group.iter().filter(|symbol| symbol.rank == best.rank).map(|symbol| symbol.name);
-            let Some(name) = names.next() else { continue };
-            out.push(Named { start, end, name, aliases: names.collect() });
-        }
+        Ok(())
     }
-    out.extend(sized);
-    out
 }
 
 #[cfg(test)]
@@ -130,11 +152,32 @@ mod tests {
 
     use super::*;
 
+    /// Ranges, of several names with the first, and how many names the groups have.
+    #[derive(Debug, Default)]
+    struct Flat {
+        ranges: Vec<(u64, u64, usize)>,
+        grouped: Vec<usize>,
+    }
+
+    impl Ranges<usize> for Flat {
+        fn group(&mut self, first: usize, others: impl Iterator<Item = usize>) -> usize {
+            self.grouped.push(1 + others.count());
+            first
+        }
+
+        fn push(&mut self, start: u64, end: u64, name: usize) -> Result<(), SymbolError> {
+            self.ranges.push((start, end, name));
+            Ok(())
+        }
+    }
+
     fn flat(symbols: &[(u64, u64, u8)]) -> Vec<(u64, u64, usize)> {
         let symbols = symbols.iter().enumerate();
         let candidates = symbols.map(|(name, &(start, end, rank))| Candidate { start, end, rank, name });
-        let ranges = flatten(candidates.collect(), |start| (start < 1000).then_some(1000));
-        ranges.into_iter().map(|range| (range.start, range.end, range.name)).collect()
+        let mut flat = Flat::default();
+        let end_of = |start| (start < 1000).then_some(1000);
+        flatten(&mut candidates.collect::<Vec<_>>(), end_of, &mut flat).unwrap();
+        flat.ranges
     }
 
     #[test]
@@ -162,11 +205,13 @@ mod tests {
 
     /// Whoever makes a file chooses how many names one address has, and how often they are interrupted.
     #[test]
-    fn a_range_has_few_of_its_names_in_each_of_its_parts() {
+    fn a_range_has_few_names_and_its_parts_share_them() {
         let aliases = (0..1000).map(|name| Candidate { start: 0, end: 1000, rank: 1, name });
         let inner = (1..500).map(|at| Candidate { start: 2 * at, end: 2 * at + 1, rank: 1, name: 0 });
-        let ranges = flatten(aliases.chain(inner).collect(), |_| None);
-        assert!(ranges.len() > 900 && ranges.iter().all(|range| range.aliases.len() <= MAX_ALIASES));
+        let mut flat = Flat::default();
+        flatten(&mut aliases.chain(inner).collect::<Vec<_>>(), |_| None, &mut flat).unwrap();
+        assert!(flat.ranges.len() > 900);
+        assert_eq!(flat.grouped, [MAX_NAMES]);
     }
 
     /// What names an address, found the slow way.

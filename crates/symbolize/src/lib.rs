@@ -4,14 +4,18 @@
 //! and memory. Start reading at [`SymbolFile`].
 
 mod debug_data;
+mod debug_link;
 mod demangle;
+mod dynamic;
 mod elf;
 mod error;
 mod flatten;
+mod go;
 mod kernel;
 mod names;
 mod plt;
 mod read;
+mod source_line;
 mod symbol_file;
 mod symbols;
 mod table;
@@ -19,7 +23,9 @@ mod table;
 mod tests;
 
 pub use bytesource::ByteSource;
+pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
 pub use error::SymbolError;
 pub use kernel::{KernelFunction, KernelSymbols};
+pub use source_line::SourceLine;
 pub use symbol_file::{Limits, Resolved, SymbolFile};

@@ -21,14 +21,26 @@ pub(crate) enum NameKind {
     PltDynsym,
     /// Several names, one as good as the other: an index among the groups.
     Group,
+    /// In the strings of the file that is packed into the file.
+    Packed,
+    /// A function of Go: the place of its facts.
+    Go,
 }
 
 impl NameKind {
-    const ALL: [Self; 5] = [Self::Symtab, Self::Dynsym, Self::PltSymtab, Self::PltDynsym, Self::Group];
+    const ALL: [Self; 7] = [
+        Self::Symtab,
+        Self::Dynsym,
+        Self::PltSymtab,
+        Self::PltDynsym,
+        Self::Group,
+        Self::Packed,
+        Self::Go,
+    ];
 }
 
 /// A name, in four bytes: three bits of [`NameKind`] and an offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameRef(u32);
 
 const KIND_SHIFT: u32 = 29;
@@ -65,9 +77,19 @@ pub(crate) enum Strings {
     Absent,
     /// The table is in the file.
     InFile { offset: u64, size: u64 },
+    /// The table is at hand.
+    AtHand(Box<[u8]>),
 }
 
 impl Strings {
+    /// Bytes that this holds in memory.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Absent | Self::InFile { .. } => 0,
+            Self::AtHand(bytes) => bytes.len(),
+        }
+    }
+
     /// The name at an offset; `None` if there is none, or an endless one.
     pub(crate) fn name<S: ByteSource + ?Sized>(
         &self,
@@ -76,6 +98,10 @@ impl Strings {
     ) -> Result<Option<String>, SymbolError> {
         match self {
             Self::Absent => Ok(None),
+            Self::AtHand(bytes) => {
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                Ok(memchr::memchr(0, rest).and_then(|end| rest.get(..end)).and_then(text))
+            }
             Self::InFile { offset, size } => {
                 let Some(left) = size.checked_sub(at.into()) else { return Ok(None) };
                 let start = offset.saturating_add(at.into());

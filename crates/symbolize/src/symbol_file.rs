@@ -2,18 +2,22 @@
 
 use object::elf::{ET_DYN, ET_EXEC, SHT_DYNSYM, SHT_SYMTAB};
 
+use crate::debug_link::DebugLink;
 use crate::demangle::{Demangle, demangle};
 use crate::elf::{Elf, Segment};
 use crate::flatten::{Candidate, flatten};
+use crate::go::GoTables;
 use crate::names::{NameKind, NameRef, Strings};
+use crate::source_line::SourceLine;
 use crate::symbols::SymbolSection;
-use crate::table::Table;
-use crate::{ByteSource, SymbolError, debug_data, plt};
+use crate::table::{Entry, Table, TableBuilder};
+use crate::{ByteSource, SymbolError, debug_data, dynamic, plt};
 
 /// Bounds on what is read of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most bytes that the tables of a file may take in memory.
+    /// The most bytes that the tables of a file may take in memory, also while they are put together. A file whose
+    /// symbols are nested on purpose may take three times as much for that time.
     pub memory: usize,
 }
 
@@ -22,6 +26,9 @@ impl Default for Limits {
         Self { memory: 48 << 20 }
     }
 }
+
+/// Bytes that a symbol takes while a table is put together: as a file has it, and as the table has it.
+const SYMBOL: usize = size_of::<Candidate<NameRef>>() + size_of::<Entry>();
 
 /// The function that an address is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +39,9 @@ pub struct Resolved {
     pub end: u64,
     /// The function's name as the linker has it; of a stub that calls `f`, `f@plt`.
     pub name: String,
+    /// The lines that the address is at, the innermost inlined function first and the function itself last; empty if
+    /// nothing but its name is known.
+    pub lines: Vec<SourceLine>,
 }
 
 /// The symbol tables of one ELF file. Names stay in the file until they are asked for.
@@ -39,11 +49,19 @@ pub struct Resolved {
 pub struct SymbolFile {
     segments: Box<[Segment]>,
     table: Table,
-    /// Of `.symtab`, `.dynsym`.
-    strings: [Strings; 2],
+    strings: AllStrings,
+    go: Option<GoTables>,
     build_id: Option<Box<[u8]>>,
-    /// The file within the file that has more symbols, and its bytes.
-    more: Option<(Box<[u8]>, Box<SymbolFile>)>,
+    debug_link: Option<DebugLink>,
+    has_symtab: bool,
+}
+
+/// Where names are.
+#[derive(Debug, Default)]
+struct AllStrings {
+    symtab: Strings,
+    dynsym: Strings,
+    packed: Strings,
 }
 
 impl SymbolFile {
@@ -53,58 +71,78 @@ impl SymbolFile {
     /// [`SymbolError::OtherFormat`] for what is no program, library or debug file, and any other for one that is
     /// damaged or larger than `limits`. A file without symbols is no error: no address of it has a name.
     pub fn open<S: ByteSource + ?Sized>(source: &S, limits: Limits) -> Result<Self, SymbolError> {
-        let elf = Elf::read(source)?;
-        let mut file = Self::of(source, &elf, limits)?;
-        // Symbols that cannot be had are no reason to give up the others.
-        if let Ok(Some(bytes)) = debug_data::unpack(source, &elf, limits.memory.saturating_sub(file.memory()))
-            && let Ok(inner) = Elf::read(&*bytes)
-            && let Ok(more) = Self::of(&*bytes, &inner, limits)
-        {
-            file.more = Some((bytes, Box::new(more)));
-        }
-        Ok(file)
-    }
-
-    /// The file's own symbols.
-    fn of<S: ByteSource + ?Sized>(source: &S, elf: &Elf, limits: Limits) -> Result<Self, SymbolError> {
+        let mut elf = Elf::read(source)?;
+        dynamic::add_sections(source, &mut elf);
+        let elf = elf;
         // Addresses in objects that are not linked are relative to sections.
         if ![ET_EXEC, ET_DYN].contains(&elf.kind) {
             return Err(SymbolError::OtherFormat);
         }
-        let most = limits.memory / Table::ENTRY;
-        let table = |kind, section| Some(SymbolSection { elf, section: elf.section_of(section)?, kind });
-        let symtab = table(NameKind::Symtab, SHT_SYMTAB);
+        let most = limits.memory / SYMBOL;
+        let table = |kind, section| Some(SymbolSection { elf: &elf, section: elf.section_of(section)?, kind });
+        let symtab = table(NameKind::Symtab, SHT_SYMTAB).filter(|table| table.section.has_bytes());
         let dynsym = table(NameKind::Dynsym, SHT_DYNSYM);
         let mut functions: Vec<Candidate<NameRef>> = Vec::new();
         for table in [symtab, dynsym].into_iter().flatten() {
             table.functions(source, most, &mut functions)?;
         }
-        plt::add_stubs(source, elf, dynsym, most, &mut functions)?;
-        let strings =
-            |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
-        let strings = [strings(symtab), strings(dynsym)];
-        let build_id = elf.build_id(source);
-        let table = Table::new(flatten(functions, |at| elf.code_end(at)));
-        Ok(Self { segments: elf.segments.clone().into(), table, strings, build_id, more: None })
+        plt::add_stubs(source, &elf, dynsym, most, &mut functions)?;
+        let packed = add(&mut functions, |functions| {
+            debug_data::functions(source, &elf, (most, limits.memory), functions)
+        });
+        let go = add(&mut functions, |functions| {
+            let go = GoTables::find(source, &elf);
+            go.iter().try_for_each(|go| go.functions(source, most, functions)).map(|()| go)
+        });
+        let strings = |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
+        let strings = AllStrings {
+            symtab: strings(symtab),
+            dynsym: strings(dynsym),
+            packed: packed.unwrap_or_default(),
+        };
+        let mut table = TableBuilder::new(functions.len(), limits.memory / size_of::<Entry>());
+        flatten(&mut functions, |at| elf.code_end(at), &mut table)?;
+        drop(functions);
+        Ok(Self {
+            segments: elf.segments.clone().into(),
+            table: table.build(),
+            strings,
+            go: go.flatten(),
+            build_id: elf.build_id(source),
+            debug_link: DebugLink::of(source, &elf),
+            has_symtab: symtab.is_some(),
+        })
     }
 
     /// How many ranges of addresses have a name.
     #[must_use]
     pub fn symbols(&self) -> usize {
-        self.table.len() + self.more.as_ref().map_or(0, |(_, more)| more.symbols())
+        self.table.len()
     }
 
     /// The bytes that this holds in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let more = self.more.as_ref().map_or(0, |(bytes, more)| bytes.len() + more.memory());
-        size_of::<Self>() + size_of_val(&*self.segments) + self.table.memory() + more
+        let go = self.go.as_ref().map_or(0, GoTables::memory);
+        size_of::<Self>() + size_of_val(&*self.segments) + self.table.memory() + self.strings.packed.memory() + go
     }
 
     /// The GNU build ID.
     #[must_use]
     pub fn build_id(&self) -> Option<&[u8]> {
         self.build_id.as_deref()
+    }
+
+    /// The file that the file's debug information was moved to, if it names one.
+    #[must_use]
+    pub fn debug_link(&self) -> Option<&DebugLink> {
+        self.debug_link.as_ref()
+    }
+
+    /// False if the file has been stripped of its own symbols: another file may have them.
+    #[must_use]
+    pub fn has_symtab(&self) -> bool {
+        self.has_symtab
     }
 
     /// The address, as the file's own symbols have it, of a byte of the file; `None` if no segment holds it.
@@ -129,33 +167,41 @@ impl SymbolFile {
         source: &S,
         address: u64,
     ) -> Result<Option<Resolved>, SymbolError> {
-        let Some(entry) = self.table.find(address) else {
-            return match &self.more {
-                Some((bytes, more)) => more.resolve(&**bytes, address),
-                None => Ok(None),
-            };
-        };
+        let Some(Entry { start, length, name }) = self.table.find(address) else { return Ok(None) };
+        let end = start.saturating_add(length.into());
+        if let Some(go) = self.go.as_ref().filter(|_| name.kind() == Some(NameKind::Go)) {
+            let found = go.resolve(source, name.offset(), address)?;
+            return Ok(found.map(|(name, lines)| Resolved { start, end, name, lines }));
+        }
         let mut best: Option<(usize, String)> = None;
-        for name in self.table.names(&entry.name) {
+        for name in self.table.names(&name) {
             let Some(name) = self.name(source, name)? else { continue };
             let length = demangle(&name, Demangle::Full).map_or(name.len(), |name| name.len());
             if best.as_ref().is_none_or(|(shortest, _)| length < *shortest) {
                 best = Some((length, name));
             }
         }
-        let end = entry.start.saturating_add(entry.length.into());
-        Ok(best.map(|(_, name)| Resolved { start: entry.start, end, name }))
+        Ok(best.map(|(_, name)| Resolved { start, end, name, lines: Vec::new() }))
     }
 
     fn name<S: ByteSource + ?Sized>(&self, source: &S, name: NameRef) -> Result<Option<String>, SymbolError> {
-        let [symtab, dynsym] = &self.strings;
         let (strings, suffix) = match name.kind() {
-            Some(NameKind::Symtab) => (symtab, ""),
-            Some(NameKind::Dynsym) => (dynsym, ""),
-            Some(NameKind::PltSymtab) => (symtab, "@plt"),
-            Some(NameKind::PltDynsym) => (dynsym, "@plt"),
-            Some(NameKind::Group) | None => return Ok(None),
+            Some(NameKind::Symtab) => (&self.strings.symtab, ""),
+            Some(NameKind::Dynsym) => (&self.strings.dynsym, ""),
+            Some(NameKind::PltSymtab) => (&self.strings.symtab, "@plt"),
+            Some(NameKind::PltDynsym) => (&self.strings.dynsym, "@plt"),
+            Some(NameKind::Packed) => (&self.strings.packed, ""),
+            Some(NameKind::Group | NameKind::Go) | None => return Ok(None),
         };
         Ok(strings.name(source, name.offset())?.map(|name| name + suffix))
     }
+}
+
+/// Adds functions, or none if that fails: symbols that cannot be had are no reason to give up the others.
+fn add<T>(
+    functions: &mut Vec<Candidate<NameRef>>,
+    more: impl FnOnce(&mut Vec<Candidate<NameRef>>) -> Result<T, SymbolError>,
+) -> Option<T> {
+    let before = functions.len();
+    more(functions).inspect_err(|_error| functions.truncate(before)).ok()
 }

@@ -120,6 +120,7 @@ impl SymbolSection<'_> {
             // There are more sections than the symbol has room for: a table of its own says which. The address does,
             // too.
             SHN_XINDEX => self.elf.code_end(at),
+            _ if !self.elf.has_sections => self.elf.code_end(at),
             index => {
                 let section = self.elf.section_at(index.into()).filter(|section| section.is_code())?;
                 at.checked_sub(section.address).filter(|into| *into < section.size)?;

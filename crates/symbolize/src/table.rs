@@ -1,10 +1,8 @@
 //! Ranges of addresses with their names, small and quick to search.
 
-use crate::flatten::Named;
+use crate::SymbolError;
+use crate::flatten::Ranges;
 use crate::names::{NameKind, NameRef};
-
-/// The most names that one range has.
-const MAX_ALIASES: usize = 32;
 
 /// A range of addresses that one symbol names.
 #[derive(Clone, Copy, Debug)]
@@ -18,36 +16,12 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Box<[Entry]>,
-    /// Names of ranges that have several: how many, and then those.
+    /// Names of ranges that have several: where the names of each end among all.
     groups: Box<[u32]>,
     references: Box<[NameRef]>,
 }
 
 impl Table {
-    /// Bytes that a table takes for each of its symbols.
-    pub(crate) const ENTRY: usize = size_of::<Entry>();
-
-    pub(crate) fn new(ranges: Vec<Named<NameRef>>) -> Self {
-        let (mut groups, mut references) = (Vec::new(), Vec::new());
-        let mut entries = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let name = match range.aliases.as_slice() {
-                [] => Some(range.name),
-                aliases => {
-                    let aliases = aliases.get(..MAX_ALIASES).unwrap_or(aliases);
-                    references.push(range.name);
-                    references.extend(aliases);
-                    groups.push(u32::try_from(references.len()).unwrap_or(u32::MAX));
-                    let group = u32::try_from(groups.len() - 1).unwrap_or(u32::MAX);
-                    Some(NameRef::new(NameKind::Group, group).unwrap_or(range.name))
-                }
-            };
-            let length = u32::try_from(range.end - range.start).unwrap_or(u32::MAX);
-            entries.extend(name.map(|name| Entry { start: range.start, length, name }));
-        }
-        Self { entries: entries.into(), groups: groups.into(), references: references.into() }
-    }
-
     /// The range that holds an address.
     pub(crate) fn find(&self, address: u64) -> Option<Entry> {
         let after = self.entries.partition_point(|entry| entry.start <= address);
@@ -73,5 +47,50 @@ impl Table {
 
     pub(crate) fn memory(&self) -> usize {
         size_of_val(&*self.entries) + size_of_val(&*self.groups) + size_of_val(&*self.references)
+    }
+}
+
+/// A table that is being put together.
+#[derive(Debug)]
+pub(crate) struct TableBuilder {
+    entries: Vec<Entry>,
+    groups: Vec<u32>,
+    references: Vec<NameRef>,
+    most: usize,
+}
+
+impl TableBuilder {
+    /// A table of about `expected` ranges, and of `most` at the most.
+    pub(crate) fn new(expected: usize, most: usize) -> Self {
+        let entries = Vec::with_capacity(expected.min(most));
+        Self { entries, groups: Vec::new(), references: Vec::new(), most }
+    }
+
+    pub(crate) fn build(self) -> Table {
+        Table {
+            entries: self.entries.into(),
+            groups: self.groups.into(),
+            references: self.references.into(),
+        }
+    }
+}
+
+impl Ranges<NameRef> for TableBuilder {
+    fn group(&mut self, first: NameRef, others: impl Iterator<Item = NameRef>) -> NameRef {
+        let number = u32::try_from(self.groups.len()).ok();
+        let Some(group) = number.and_then(|number| NameRef::new(NameKind::Group, number)) else { return first };
+        self.references.push(first);
+        self.references.extend(others);
+        self.groups.push(u32::try_from(self.references.len()).unwrap_or(u32::MAX));
+        group
+    }
+
+    fn push(&mut self, start: u64, end: u64, name: NameRef) -> Result<(), SymbolError> {
+        if self.entries.len() >= self.most {
+            return Err(SymbolError::TooLarge { part: "a symbol table" });
+        }
+        let length = u32::try_from(end - start).unwrap_or(u32::MAX);
+        self.entries.push(Entry { start, length, name });
+        Ok(())
     }
 }

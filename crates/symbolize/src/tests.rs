@@ -1,5 +1,7 @@
 //! Whole files.
 
+mod dynamic;
+mod go;
 mod make;
 
 use proptest::prelude::*;
@@ -231,5 +233,32 @@ proptest! {
             prop_assert!(file.memory() < 2 << 20);
             let _name = file.resolve(bytes.as_slice(), TEXT);
         }
+    }
+}
+
+#[test]
+fn a_label_without_size_hides_no_function_of_the_packed_symbols() {
+    let inner =
+        File { symtab: vec![symbol("packed", TEXT + 0x100, 0x80, LOCAL_FUNCTION)], ..File::default() }.build();
+    let mut file = with_debug_data(&inner, 0);
+    file.dynsym.push(symbol("label", TEXT, 0, LOCAL_LABEL));
+    assert_eq!(name_in(&file, TEXT + 0xff).as_deref(), Some("label"));
+    assert_eq!(name_in(&file, TEXT + 0x100).as_deref(), Some("packed"));
+}
+
+#[test]
+fn the_file_that_has_the_symbols_is_known_by_its_name_and_its_sum_and_is_in_no_other_directory() {
+    let link = |name: &[u8]| {
+        let mut bytes = name.to_vec();
+        bytes.resize((name.len() + 1).next_multiple_of(4), 0);
+        bytes.extend(crc32fast::hash(b"debug").to_le_bytes());
+        let bytes = File { more: vec![(".gnu_debuglink", bytes)], ..File::default() }.build();
+        SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap().debug_link().cloned()
+    };
+    let found = link(b"program.debug").unwrap();
+    assert_eq!(found.name(), "program.debug");
+    assert!(found.is_of(b"debug".as_slice()).unwrap() && !found.is_of(b"other".as_slice()).unwrap());
+    for name in [b"../secret".as_slice(), b"", b"..", b"a/b"] {
+        assert_eq!(link(name), None, "{name:?}");
     }
 }

@@ -6,6 +6,8 @@ const TEXT_OFFSET: u64 = 0x200;
 /// Where stubs are.
 pub(crate) const PLT: u64 = TEXT + 0x1000;
 const SLOT: u64 = 0x8000;
+/// Where the record of a Go program is in memory.
+pub(crate) const MODULE: u64 = TEXT + 0x800;
 
 /// A symbol.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct File {
     pub(crate) dynsym: Vec<Symbol>,
     /// Sections by name, with their bytes.
     pub(crate) more: Vec<(&'static str, Vec<u8>)>,
+    /// Bytes in the place of others of `.text`, by their address.
+    pub(crate) patches: Vec<(u64, Vec<u8>)>,
 }
 
 impl Default for File {
@@ -49,6 +53,7 @@ impl Default for File {
             ],
             dynsym: vec![Symbol { name: "malloc", value: 0, size: 0, info: GLOBAL_FUNCTION, section: 0 }],
             more: Vec::new(),
+            patches: Vec::new(),
         }
     }
 }
@@ -75,8 +80,13 @@ impl File {
         relocation.extend(0u64.to_le_bytes());
         let section =
             |name, kind, flags, address, bytes, link| Header { name, kind, flags, address, bytes, link };
+        let mut text = vec![0x90; 0x1000];
+        for (address, bytes) in &self.patches {
+            let at = usize::try_from(address - TEXT).unwrap();
+            text[at..at + bytes.len()].copy_from_slice(bytes);
+        }
         let mut sections = vec![
-            section(".text", 1, 6, TEXT, vec![0x90; 0x1000], 0),
+            section(".text", 1, 6, TEXT, text, 0),
             section(".plt", 1, 6, PLT, stub, 0),
             section(".symtab", 2, 0, 0, symtab, 4),
             section(".strtab", 3, 0, 0, strtab, 0),
@@ -84,7 +94,11 @@ impl File {
             section(".dynstr", 3, 2, 0, dynstr, 0),
             section(".rela.plt", 4, 2, 0, relocation, 5),
         ];
-        let more = self.more.iter().map(|(name, bytes)| section(name, 1, 0, 0, bytes.clone(), 0));
+        let more = self.more.iter().map(|(name, bytes)| {
+            // The one section that is looked for by its name and read by its address.
+            let address = if *name == ".go.module" { MODULE } else { 0 };
+            section(name, 1, 0, address, bytes.clone(), 0)
+        });
         sections.extend(more);
         self.link(sections)
     }
@@ -142,7 +156,7 @@ impl File {
 }
 
 /// The bytes of a symbol table and of its strings.
-fn table(symbols: &[Symbol]) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn table(symbols: &[Symbol]) -> (Vec<u8>, Vec<u8>) {
     let (mut table, mut strings) = (vec![0u8; 24], vec![0u8]);
     for symbol in symbols {
         table.extend(u32::try_from(strings.len()).unwrap().to_le_bytes());

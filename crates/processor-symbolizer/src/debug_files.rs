@@ -1,0 +1,77 @@
+//! Files that have the symbols which others were stripped of, as distributions install them: below `/usr/lib/debug` and
+//! beside the file. Only those of root are read, since they are found by a name that the stripped file chooses.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytesource::OpenFile;
+use foreignfile::{Opened, Place};
+use procfs::ProcSource;
+use symbolize::{Limits, SymbolFile};
+
+use crate::files::Sight;
+use crate::metrics;
+use crate::symbols::DebugFile;
+
+/// Where distributions install them.
+const ROOT: &str = "/usr/lib/debug";
+/// Longest that finding and reading one may take.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// The file with the symbols that a file was stripped of; `None` if none is installed. It is the one that belongs to
+/// the file, by its build ID or else by the sum of its bytes.
+pub(crate) fn find(
+    source: &ProcSource,
+    reader: &mut foreignfile::Files,
+    sight: Sight<'_>,
+    stripped: &SymbolFile,
+    limits: Limits,
+) -> Option<DebugFile> {
+    let process = source.process(sight.process);
+    for (path, of_agent) in paths(sight, stripped) {
+        let place = match of_agent {
+            // Root has made the links there: packages of some distributions have one for each build ID.
+            true => Place::Own { path: &path, follows_links: true },
+            false => Place::Seen { process: &process, path: &path },
+        };
+        let Ok(opened) = reader.open_data(place, READ_WITHIN, |found| found.uid == 0) else { continue };
+        let debug = read(&opened, stripped, limits);
+        metrics::debug_file(if debug.is_some() { "read" } else { "refused" });
+        if debug.is_some() {
+            return debug;
+        }
+    }
+    None
+}
+
+/// The file itself, if it is one that asks nobody when it is read, and the one that is meant.
+fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<DebugFile> {
+    let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
+    let tables = SymbolFile::open(&file, limits).ok()?;
+    let is_it = match stripped.build_id() {
+        Some(id) => tables.build_id() == Some(id),
+        None => stripped.debug_link()?.is_of(&file).ok()?,
+    };
+    (is_it && tables.symbols() > 0).then_some(DebugFile { file, tables })
+}
+
+/// Where it may be, and whether as the agent sees it or as the process does.
+fn paths(sight: Sight<'_>, stripped: &SymbolFile) -> Vec<(PathBuf, bool)> {
+    let mut paths = Vec::new();
+    if let Some((first, rest)) = stripped.build_id().and_then(<[u8]>::split_first) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let path = Path::new(ROOT).join(".build-id").join(hex(&[*first])).join(hex(rest) + ".debug");
+        paths.extend([(path.clone(), true), (path, false)]);
+    }
+    let own_path = sight.file.own_path.as_ref().unwrap_or(&sight.file.path);
+    let directory = own_path.parent().filter(|directory| directory.is_absolute());
+    if let Some((link, directory)) = stripped.debug_link().zip(directory) {
+        let below_root = Path::new(ROOT).join(directory.strip_prefix("/").unwrap_or(directory));
+        for directory in [&below_root, &directory.to_owned(), &directory.join(".debug")] {
+            paths.push((directory.join(link.name()), false));
+        }
+        // The process may be gone.
+        paths.push((below_root.join(link.name()), true));
+    }
+    paths
+}
