@@ -203,7 +203,9 @@ impl Files {
     /// Has a stripped file's symbols found in another file; true if they were.
     fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols) -> bool {
         let limits = Limits { memory: self.settings.max_bytes };
-        let Some(tables) = symbols.tables.as_ref().filter(|tables| !tables.has_symtab()) else { return false };
+        let Some(tables) = symbols.tables.as_ref().filter(|tables| !tables.has_symtab()) else {
+            return false;
+        };
         let debug = debug_files::find(&self.source, &mut self.reader, sight, tables, limits);
         let found = debug.is_some();
         if let Some(debug) = debug {

@@ -77,7 +77,12 @@ impl Symbols {
     }
 
     /// The names of the code at offsets of the file, which is at hand as `source`.
-    pub(crate) fn names<S: ByteSource>(&mut self, source: &S, offsets: &[u64], how: Demangle) -> NamesByAddress {
+    pub(crate) fn names<S: ByteSource>(
+        &mut self,
+        source: &S,
+        offsets: &[u64],
+        how: Demangle,
+    ) -> NamesByAddress {
         offsets.iter().map(|&offset| (offset, self.name(source, offset, how))).collect()
     }
 

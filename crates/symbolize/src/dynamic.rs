@@ -1,7 +1,8 @@
 //! The dynamic linker's table, which leads to its symbols where a file has no section headers.
 
 use object::elf::{
-    DT_GNU_HASH, DT_HASH, DT_NULL, DT_STRSZ, DT_STRTAB, DT_SYMTAB, Dyn64, SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB, Sym64,
+    DT_GNU_HASH, DT_HASH, DT_NULL, DT_STRSZ, DT_STRTAB, DT_SYMTAB, Dyn64, SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB,
+    Sym64,
 };
 use object::endian::Endian as _;
 use object::read::elf::Dyn as _;
@@ -87,7 +88,8 @@ fn sections<S: ByteSource + ?Sized>(
 fn symbols_by_gnu_hash<S: ByteSource + ?Sized>(source: &S, elf: &Elf, hash: u64) -> Result<u64, SymbolError> {
     const FIXED: u64 = 16;
     let [buckets, first, filters] =
-        [word(source, elf, hash, 0)?, word(source, elf, hash, 1)?, word(source, elf, hash, 2)?].map(u64::from);
+        [word(source, elf, hash, 0)?, word(source, elf, hash, 1)?, word(source, elf, hash, 2)?]
+            .map(u64::from);
     let at = hash.saturating_add(FIXED + 8 * filters);
     let mut last = 0;
     read::entries(source, at, 4 * buckets.min(MAX_BUCKETS), PART, |bucket: &[u8; 4]| {

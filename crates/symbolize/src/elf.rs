@@ -1,8 +1,8 @@
 //! Where an ELF file keeps its code and its symbols: 32 and 64 bits, either byte order.
 
 use object::elf::{
-    FileHeader32, FileHeader64, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR, SHT_NOBITS,
-    SHT_NOTE,
+    FileHeader32, FileHeader64, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE, SHF_ALLOC, SHF_COMPRESSED, SHF_EXECINSTR,
+    SHT_NOBITS, SHT_NOTE,
 };
 use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _};
 use object::{Endianness, FileKind, pod};

@@ -129,7 +129,9 @@ impl<N: Copy, E: Fn(u64) -> Option<u64>, R: Ranges<N>> Gaps<'_, N, E, R> {
 
     /// Passes on the symbols that start before `limit`.
     fn fill(&mut self, limit: u64) -> Result<(), SymbolError> {
-        while let Some(start) = self.sizeless.first().map(|symbol| symbol.start).filter(|start| *start < limit) {
+        while let Some(start) =
+            self.sizeless.first().map(|symbol| symbol.start).filter(|start| *start < limit)
+        {
             let count = self.sizeless.partition_point(|symbol| symbol.start == start);
             let Some((group, rest)) = self.sizeless.split_at_checked(count) else { break };
             self.sizeless = rest;

@@ -28,15 +28,8 @@ pub(crate) enum NameKind {
 }
 
 impl NameKind {
-    const ALL: [Self; 7] = [
-        Self::Symtab,
-        Self::Dynsym,
-        Self::PltSymtab,
-        Self::PltDynsym,
-        Self::Group,
-        Self::Packed,
-        Self::Go,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Symtab, Self::Dynsym, Self::PltSymtab, Self::PltDynsym, Self::Group, Self::Packed, Self::Go];
 }
 
 /// A name, in four bytes: three bits of [`NameKind`] and an offset.

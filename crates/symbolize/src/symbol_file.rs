@@ -79,7 +79,8 @@ impl SymbolFile {
             return Err(SymbolError::OtherFormat);
         }
         let most = limits.memory / SYMBOL;
-        let table = |kind, section| Some(SymbolSection { elf: &elf, section: elf.section_of(section)?, kind });
+        let table =
+            |kind, section| Some(SymbolSection { elf: &elf, section: elf.section_of(section)?, kind });
         let symtab = table(NameKind::Symtab, SHT_SYMTAB).filter(|table| table.section.has_bytes());
         let dynsym = table(NameKind::Dynsym, SHT_DYNSYM);
         let mut functions: Vec<Candidate<NameRef>> = Vec::new();
@@ -94,7 +95,8 @@ impl SymbolFile {
             let go = GoTables::find(source, &elf);
             go.iter().try_for_each(|go| go.functions(source, most, functions)).map(|()| go)
         });
-        let strings = |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
+        let strings =
+            |table: Option<SymbolSection<'_>>| table.map(|table| table.strings()).unwrap_or_default();
         let strings = AllStrings {
             symtab: strings(symtab),
             dynsym: strings(dynsym),
@@ -124,7 +126,11 @@ impl SymbolFile {
     #[must_use]
     pub fn memory(&self) -> usize {
         let go = self.go.as_ref().map_or(0, GoTables::memory);
-        size_of::<Self>() + size_of_val(&*self.segments) + self.table.memory() + self.strings.packed.memory() + go
+        size_of::<Self>()
+            + size_of_val(&*self.segments)
+            + self.table.memory()
+            + self.strings.packed.memory()
+            + go
     }
 
     /// The GNU build ID.

@@ -67,18 +67,16 @@ impl TableBuilder {
     }
 
     pub(crate) fn build(self) -> Table {
-        Table {
-            entries: self.entries.into(),
-            groups: self.groups.into(),
-            references: self.references.into(),
-        }
+        Table { entries: self.entries.into(), groups: self.groups.into(), references: self.references.into() }
     }
 }
 
 impl Ranges<NameRef> for TableBuilder {
     fn group(&mut self, first: NameRef, others: impl Iterator<Item = NameRef>) -> NameRef {
         let number = u32::try_from(self.groups.len()).ok();
-        let Some(group) = number.and_then(|number| NameRef::new(NameKind::Group, number)) else { return first };
+        let Some(group) = number.and_then(|number| NameRef::new(NameKind::Group, number)) else {
+            return first;
+        };
         self.references.push(first);
         self.references.extend(others);
         self.groups.push(u32::try_from(self.references.len()).unwrap_or(u32::MAX));

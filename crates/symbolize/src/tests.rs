@@ -239,7 +239,8 @@ proptest! {
 #[test]
 fn a_label_without_size_hides_no_function_of_the_packed_symbols() {
     let inner =
-        File { symtab: vec![symbol("packed", TEXT + 0x100, 0x80, LOCAL_FUNCTION)], ..File::default() }.build();
+        File { symtab: vec![symbol("packed", TEXT + 0x100, 0x80, LOCAL_FUNCTION)], ..File::default() }
+            .build();
     let mut file = with_debug_data(&inner, 0);
     file.dynsym.push(symbol("label", TEXT, 0, LOCAL_LABEL));
     assert_eq!(name_in(&file, TEXT + 0xff).as_deref(), Some("label"));

@@ -50,7 +50,8 @@ impl Function {
         };
         // The fields are the same from here on.
         let fields = words.get(if header.layout == Layout::Go116 { 2 } else { 1 }..).unwrap_or_default();
-        let &[name, _arguments, _deferred, _stack, file_values, line_values, lists, unit, ref rest @ ..] = fields
+        let &[name, _arguments, _deferred, _stack, file_values, line_values, lists, unit, ref rest @ ..] =
+            fields
         else {
             return Err(malformed());
         };
@@ -79,7 +80,9 @@ impl Function {
         // Pointers are aligned in memory.
         let data = if is_wide { data + (header.address.wrapping_add(data - header.at)) % 8 } else { data };
         let read_words = |at, count: u64| read::bytes(source, at, 4 * count, PART);
-        let word = |bytes: &[u8], index: usize| bytes.as_chunks::<4>().0.get(index).map(|word| u32::from_le_bytes(*word));
+        let word = |bytes: &[u8], index: usize| {
+            bytes.as_chunks::<4>().0.get(index).map(|word| u32::from_le_bytes(*word))
+        };
         let Some(list) = word(&read_words(start, lists.into())?, INLINED).filter(|list| *list != 0) else {
             return Ok(None);
         };

@@ -49,7 +49,8 @@ impl Header {
     /// The head of tables at `at`; `None` if there are none.
     pub(super) fn read<S: ByteSource + ?Sized>(source: &S, at: u64, size: u64, address: u64) -> Option<Self> {
         let bytes = read::bytes(source, at, HEADER.min(size), PART).ok()?;
-        let (&[magic_0, magic_1, magic_2, magic_3, 0, 0, quantum, 8], rest) = bytes.split_first_chunk()? else {
+        let (&[magic_0, magic_1, magic_2, magic_3, 0, 0, quantum, 8], rest) = bytes.split_first_chunk()?
+        else {
             return None;
         };
         let layout = match u32::from_le_bytes([magic_0, magic_1, magic_2, magic_3]) {

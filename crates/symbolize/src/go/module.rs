@@ -59,8 +59,9 @@ fn data(elf: &Elf, header: &Header, words: &Words) -> Option<u64> {
     let fits = |read_only: u64, data: u64| (read_only <= data && is_mapped(data)).then_some(data);
     match header.layout {
         Layout::Go116 => None,
-        Layout::Go118 => fits(words[DATA - 1], words[DATA])
-            .or_else(|| fits(words[DATA_GO_118 - 1], words[DATA_GO_118])),
+        Layout::Go118 => {
+            fits(words[DATA - 1], words[DATA]).or_else(|| fits(words[DATA_GO_118 - 1], words[DATA_GO_118]))
+        }
         Layout::Go120 => fits(words[DATA - 1], words[DATA]),
     }
 }

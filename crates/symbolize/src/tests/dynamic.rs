@@ -13,8 +13,11 @@ const DYNAMIC: u64 = TEXT + 0x900;
 
 /// A file without section headers, its symbols counted by one table of hashes or the other.
 fn file(gnu: bool) -> Vec<u8> {
-    let symbols: Vec<Symbol> =
-        ["one", "two"].iter().zip(0..).map(|(name, at)| symbol(name, TEXT + at * 0x20, 0x10, GLOBAL_FUNCTION)).collect();
+    let symbols: Vec<Symbol> = ["one", "two"]
+        .iter()
+        .zip(0..)
+        .map(|(name, at)| symbol(name, TEXT + at * 0x20, 0x10, GLOBAL_FUNCTION))
+        .collect();
     let (table, strings) = super::make::table(&symbols);
     let hash: Vec<u32> = if gnu {
         // One bucket, symbols from the first on, a filter of eight bytes; the chain ends with an odd hash.
@@ -35,7 +38,13 @@ fn file(gnu: bool) -> Vec<u8> {
         (SYMBOLS, table),
         (STRINGS, strings),
         (HASH, hash.iter().flat_map(|word| word.to_le_bytes()).collect()),
-        (DYNAMIC, entries.iter().flat_map(|(tag, value)| [tag.to_le_bytes(), value.to_le_bytes()].concat()).collect()),
+        (
+            DYNAMIC,
+            entries
+                .iter()
+                .flat_map(|(tag, value)| [tag.to_le_bytes(), value.to_le_bytes()].concat())
+                .collect(),
+        ),
     ];
     let mut bytes = File { symtab: Vec::new(), dynsym: Vec::new(), patches, ..File::default() }.build();
     // A second program header, in the place of code that nothing needs; no section headers.

@@ -25,7 +25,8 @@ fn words(words: &[u32]) -> Vec<u8> {
 
 /// A list of values: how much each is more than the one before (the first: than -1), and for how many bytes of code.
 fn list(changes: &[(i32, u8)]) -> Vec<u8> {
-    let entry = |&(change, length): &(i32, u8)| [u8::try_from((change << 1) ^ (change >> 31)).unwrap(), length];
+    let entry =
+        |&(change, length): &(i32, u8)| [u8::try_from((change << 1) ^ (change >> 31)).unwrap(), length];
     changes.iter().flat_map(entry).chain([0]).collect()
 }
 
