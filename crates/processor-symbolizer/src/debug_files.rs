@@ -9,8 +9,8 @@ use foreignfile::{Opened, Place};
 use procfs::ProcSource;
 use symbolize::{Limits, SymbolFile};
 
-use crate::files::Sight;
 use crate::metrics;
+use crate::sight::Sight;
 use crate::symbols::DebugFile;
 
 /// Where distributions install them.

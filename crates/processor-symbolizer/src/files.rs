@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytesource::OpenFile;
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
-use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
+use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
 use rustc_hash::FxHashMap;
 use symbolize::{Demangle, Limits};
 
 use crate::request::{NamesByAddress, Unnamed};
+use crate::sight::Sight;
 use crate::symbols::Symbols;
 use crate::{debug_files, metrics};
 
@@ -60,14 +61,6 @@ impl Held {
     fn open_files(&self) -> usize {
         usize::from(self.file.is_some()) + usize::from(self.symbols.has_debug_file())
     }
-}
-
-/// A file as a process has it mapped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sight<'a> {
-    pub(crate) file: &'a MappedFile,
-    pub(crate) process: ProcessKey,
-    pub(crate) range: (Pc, Pc),
 }
 
 impl Files {

@@ -18,6 +18,7 @@ mod metrics;
 mod names;
 mod request;
 mod resolver;
+mod sight;
 mod symbols;
 
 pub use config::{Config, Demangling};

@@ -10,9 +10,10 @@ use procfs::ProcSource;
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::config::Config;
-use crate::files::{Files, Settings, Sight};
+use crate::files::{Files, Settings};
 use crate::kernel::Kernel;
 use crate::request::{Answer, Found, Lookup, Request, Target};
+use crate::sight::Sight;
 
 /// Requests that wait at most; of one more the frames stay without names, for now.
 const QUEUE: usize = 64;

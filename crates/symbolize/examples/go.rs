@@ -1,7 +1,7 @@
 //! Compares functions and lines of Go programs with those of `go tool addr2line`.
 //!
-//! `cargo run --release -p symbolize --example go FILE ...`. Of each file 1,000 addresses of its code are looked up, the
-//! same in each run. Exits with 1 if one differs. Not a test, since it depends on what is installed and takes minutes.
+//! `cargo run --release -p symbolize --example go FILE ...`. Of each file 1,000 addresses of its code are looked up,
+//! the same in each run. Exits with 1 if one differs. Not a test, since it depends on what is installed.
 //!
 //! `go tool` knows nothing of inlined functions: it names the function of the code, and the line of what is inlined
 //! there, which are our last and first line. Of the functions between, the directory of the file has to fit the package

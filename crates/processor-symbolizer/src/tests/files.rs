@@ -7,8 +7,9 @@ use procfs::ProcSource;
 use symbolize::Demangle;
 
 use super::make::{ENDED, announced, first_offset, second_offset};
-use crate::files::{Files, Settings, Sight};
+use crate::files::{Files, Settings};
 use crate::request::{Name, Unnamed};
+use crate::sight::Sight;
 
 const MIB: usize = 1 << 20;
 
