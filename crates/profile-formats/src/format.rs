@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::model::{Profile, Quantity};
-use crate::{folded, pprof};
+use crate::{firefox, folded, pprof, speedscope, svg};
 
 /// A format that profiles are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,11 +13,17 @@ pub enum Format {
     Pprof,
     /// Folded stacks, for `flamegraph.pl` and all that read its format.
     Folded,
+    /// Interactive flame graph.
+    Svg,
+    /// speedscope's own format.
+    Speedscope,
+    /// The Firefox Profiler's processed format.
+    Firefox,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Pprof, Self::Folded];
+    pub const ALL: [Self; 5] = [Self::Pprof, Self::Folded, Self::Svg, Self::Speedscope, Self::Firefox];
 
     /// The name by which people ask for it.
     #[must_use]
@@ -25,6 +31,9 @@ impl Format {
         match self {
             Self::Pprof => "pprof",
             Self::Folded => "folded",
+            Self::Svg => "svg",
+            Self::Speedscope => "speedscope",
+            Self::Firefox => "firefox",
         }
     }
 
@@ -32,8 +41,11 @@ impl Format {
     #[must_use]
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
-            Self::Pprof => &[".pb.gz", ".pprof"],
-            Self::Folded => &[".folded"],
+            Self::Pprof => &[".pb.gz", ".pprof", ".pb"],
+            Self::Folded => &[".folded", ".collapsed"],
+            Self::Svg => &[".svg"],
+            Self::Speedscope => &[".speedscope.json"],
+            Self::Firefox => &[".json"],
         }
     }
 
@@ -59,6 +71,9 @@ impl Format {
         match self {
             Self::Pprof => pprof::write(profile, out)?,
             Self::Folded => folded::write(profile, quantity, out),
+            Self::Svg => svg::write(profile, quantity, out),
+            Self::Speedscope => speedscope::write(profile, out)?,
+            Self::Firefox => firefox::write(profile, out)?,
         }
         Ok(())
     }

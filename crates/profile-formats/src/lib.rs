@@ -6,15 +6,21 @@
 
 mod escape;
 mod facts;
+pub mod firefox;
 #[cfg(test)]
 mod fixture;
 pub mod folded;
 mod format;
+mod frames;
 mod gather;
 mod merge;
 mod model;
 pub mod pprof;
+pub mod speedscope;
+pub mod svg;
 mod table;
+mod tree;
+mod xml;
 
 pub use format::Format;
 pub use gather::{Gatherer, Settings};

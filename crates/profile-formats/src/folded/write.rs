@@ -6,7 +6,7 @@ use crate::escape;
 use crate::model::{Profile, Quantity, SampleKey, UNKNOWN};
 
 /// Frame in the place of outer frames that are missing.
-pub(super) const TRUNCATED: &str = "[truncated]";
+pub(crate) const TRUNCATED: &str = "[truncated]";
 
 /// Appends the lines of a profile, sorted; equal stacks of one thread name are added up.
 ///
