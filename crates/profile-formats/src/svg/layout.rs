@@ -2,8 +2,10 @@
 
 use crate::tree::{Node, Tree};
 
+/// Width of the picture.
+pub(super) const WIDTH: f64 = 1200.0;
 /// The smallest share of the whole that is drawn: a tenth of a pixel.
-const SMALLEST: f64 = 0.1 / super::WIDTH;
+const SMALLEST: f64 = 0.1 / WIDTH;
 /// Frames deeper than this are not drawn.
 const DEEPEST: usize = 1000;
 

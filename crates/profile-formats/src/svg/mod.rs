@@ -8,13 +8,11 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
-use self::layout::{Placed, place};
+use self::layout::{Placed, WIDTH, place};
 use crate::model::{Profile, Quantity};
 use crate::tree::Tree;
 use crate::xml::escape;
 
-/// Width of the picture.
-const WIDTH: f64 = 1200.0;
 /// Height of a frame.
 const ROW: usize = 17;
 /// Room above the frames.
