@@ -173,12 +173,6 @@ static __always_inline int emit_file(struct walk *walk, struct path_scratch *scr
 	return 1;
 }
 
-/* Files must not push out execs and exits: they get the first half of the ring. */
-static __always_inline int file_within_budget(void)
-{
-	return bpf_ringbuf_query(&lifecycle, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&lifecycle, BPF_RB_RING_SIZE) / 2;
-}
-
 /* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions
  * return 32 bits, so the id is left in `mapping[count].file`. */
 __attribute__((noinline)) int reference_file(void)
@@ -203,7 +197,7 @@ __attribute__((noinline)) int reference_file(void)
 		walk->mapping[at].file = *known;
 		return 0;
 	}
-	if (walk->announced >= ANNOUNCEMENTS || !file_within_budget()) {
+	if (walk->announced >= ANNOUNCEMENTS || !within_budget()) {
 		count(COUNTER_FILE_OVER_BUDGET);
 		return 0;
 	}

@@ -7,6 +7,7 @@
 #include "counters.bpf.h"
 #include "identity.bpf.h"
 #include "path.bpf.h"
+#include "relatives.bpf.h"
 #include "rings.bpf.h"
 
 /* One scratch per context that can interrupt another on the same CPU. */
@@ -34,6 +35,7 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 	struct file_name name;
 
 	image->mount_namespace = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	describe_relatives(&image->relatives, task);
 	if (!file)
 		return PATH_BYTES;
 	image->inode = BPF_CORE_READ(file, f_inode, i_ino);

@@ -8,6 +8,7 @@
 #include "identity.bpf.h"
 #include "image.bpf.h"
 #include "path.bpf.h"
+#include "relatives.bpf.h"
 #include "rings.bpf.h"
 
 static __always_inline void emit_header(enum record_kind kind, struct task_struct *task, const char *comm)
@@ -87,6 +88,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	slot->parent_pid = parent->tgid;
 	slot->parent_start_boottime_ns = parent->group_leader->start_boottime;
 	slot->parent_exec_count = parent->self_exec_id;
+	describe_relatives(&slot->relatives, child);
 	bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);
 	/* The child is known by its parent's image; if nobody knows that, its own first sample announces it. */
 	image_key(&image, parent);

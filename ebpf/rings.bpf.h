@@ -47,4 +47,10 @@ static __always_inline void wake_reader_if_filling(void *ring)
 		wake_reader();
 }
 
+/* What is announced must not push out execs and exits: it gets the first half of the ring. */
+static __always_inline int within_budget(void)
+{
+	return bpf_ringbuf_query(&lifecycle, BPF_RB_AVAIL_DATA) < bpf_ringbuf_query(&lifecycle, BPF_RB_RING_SIZE) / 2;
+}
+
 #endif

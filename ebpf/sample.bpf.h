@@ -4,6 +4,7 @@
 #define PIPELINE_SAMPLE_BPF_H
 
 #include "include/prelude.h"
+#include "cgroup.bpf.h"
 #include "counters.bpf.h"
 #include "identity.bpf.h"
 #include "image.bpf.h"
@@ -44,7 +45,8 @@ struct shape {
 		slot->sample.header.flags |= shape.flags;                                \
 		if (shape.flags & FLAG_SOFTIRQ)                                          \
 			identify_softirq(&slot->sample.header);                          \
-		slot->sample.cgroup_id = bpf_get_current_cgroup_id();                    \
+		slot->sample.cgroup = cgroup;                                            \
+		slot->sample.user = BPF_CORE_READ(task, cred, euid.val);                 \
 		slot->sample.kernel_frames = shape.kernel_frames;                        \
 		slot->sample.user_frames = shape.user_frames;                            \
 		slot->sample.period_ns = context->sample_period;                         \
@@ -139,7 +141,7 @@ static __always_inline void capture_user_stack(struct bpf_perf_event_data *conte
 SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *context)
 {
-	__u32 zero = 0, kernel_bytes, words;
+	__u32 zero = 0, kernel_bytes, words, cgroup;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct stack_scratch *scratch;
 	struct shape shape = {};
@@ -162,6 +164,7 @@ int sample_cpu(struct bpf_perf_event_data *context)
 		shape.flags = FLAG_IN_EXECVE;
 	kernel_bytes = stack_bytes(bpf_get_stack(context, scratch->words, STACK_BYTES, 0));
 	shape.kernel_frames = kernel_bytes / sizeof(__u64);
+	cgroup = reference_cgroup();
 	/* A kernel thread has no other stack, and no image but its name. */
 	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
 		announce_image();

@@ -32,6 +32,7 @@ enum record_kind {
 	RECORD_FREED = 6,  /* record_header alone */
 	RECORD_RENAME = 7, /* record_header alone; comm is the new name of a kernel thread */
 	RECORD_FILE = 8,   /* file_record, ring `lifecycle` */
+	RECORD_CGROUP = 9, /* cgroup_record, ring `lifecycle` */
 };
 
 enum record_flags {
@@ -68,7 +69,8 @@ struct record_header {
 #define FRAME_INTERRUPTED_BIT 63
 struct sample_record {
 	struct record_header header;
-	__u64 cgroup_id;
+	__u32 cgroup;    /* number of a cgroup_record; 0: it could not be announced (counted); the next sample tries again */
+	__u32 user;      /* effective user id in the first user namespace */
 	__u64 period_ns; /* CPU time that the sample stands for */
 	__u16 kernel_frames;
 	__u16 user_frames;
@@ -133,6 +135,32 @@ struct file_record {
 	__u16 own_path_bytes; /* as in image_record */
 	__u8 build_id[BUILD_ID_BYTES];
 	__u32 build_id_bytes; /* 0: none, or its page was not in memory */
+};
+
+/* What the control groups of a thread are called in the kernel. Kernfs gives no number of a hierarchy again. */
+struct cgroup_key {
+	__u64 unified;    /* kernfs_node::id in the hierarchy of version 2; 1 is its root */
+	__u64 legacy;     /* the same in one of version 1; 0: the thread is in the root of all that are looked at */
+	__u64 controller; /* whose hierarchy that is: a legacy_controller */
+};
+
+/* Controllers that may have a hierarchy of version 1, in the order in which they are looked at. Container runtimes make
+ * the same groups in all hierarchies; systemd makes its units' in that of `pids` as a rule. */
+enum legacy_controller {
+	LEGACY_PIDS = 1,
+	LEGACY_MEMORY = 2,
+	LEGACY_CPU = 4,
+};
+
+/* Written before the first sample that refers to it. Followed by names, each ended by NUL: those of the path in the
+ * hierarchy of version 2 from the group itself up to below the root, then the same of version 1. The slot may be
+ * longer. */
+struct cgroup_record {
+	struct record_header header; /* of the task that met the groups */
+	struct cgroup_key key;
+	__u32 number;
+	__u16 unified_bytes;
+	__u16 legacy_bytes;
 };
 
 /* Rows: how to step from a frame to its caller, for each byte of a file's code. Built by user space from a file's
@@ -213,6 +241,17 @@ enum row_page_state {
 	PAGE_BUILT = 2, /* without rows: no table covers any byte of it */
 };
 
+/* Where a process stands among others. Numbers of processes are those of the first pid namespace. */
+struct relatives {
+	__u64 parent_start_boottime_ns;
+	__u32 parent_pid; /* real_parent's */
+	__u32 session;
+	__u32 process_group;
+	__u32 own_pid; /* in the pid namespace of the process */
+	__u32 pid_namespace;
+	__u32 network_namespace;
+};
+
 /* Followed by path, filename and interpreter, back to back. The slot may be longer. */
 struct image_record {
 	struct record_header header;
@@ -225,13 +264,15 @@ struct image_record {
 	__u16 filename_bytes;
 	__u16 interpreter_bytes;
 	__u32 reserved;
+	struct relatives relatives;
 };
 
 struct fork_record {
 	struct record_header header; /* the child's */
 	__u64 parent_start_boottime_ns;
-	__u32 parent_pid;
+	__u32 parent_pid; /* of the process that called clone, whose image the child runs */
 	__u32 parent_exec_count;
+	struct relatives relatives; /* the child's */
 };
 
 /* One process in a census. */
@@ -272,14 +313,15 @@ enum counter {
 	COUNTER_FRAMES_NOT_EXECUTABLE = 9, /* user frames in a mapping that holds no code */
 	COUNTER_FRAMES_OVER_MAPPINGS = 10, /* user frames in a mapping more than a sample can name */
 	COUNTER_ROW_ASK_RING_FULL = 11,    /* a page of rows could not be asked for: the next walk tries again */
-	COUNTER_STACKS = 12,               /* user stacks, by stack_end: so many slots */
-	COUNTERS = 23,
+	COUNTER_CGROUP_OVER_BUDGET = 12,   /* control groups could not be announced: as COUNTER_FILE_OVER_BUDGET */
+	COUNTER_STACKS = 13,               /* user stacks, by stack_end: so many slots */
+	COUNTERS = 24,
 };
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_record) == 80, "abi.rs mirrors this");
-_Static_assert(sizeof(struct image_record) == 88, "abi.rs mirrors this");
-_Static_assert(sizeof(struct fork_record) == 72, "abi.rs mirrors this");
+_Static_assert(sizeof(struct image_record) == 120, "abi.rs mirrors this");
+_Static_assert(sizeof(struct fork_record) == 104, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_mapping) == 32, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_key) == 64, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_record) == 168, "abi.rs mirrors this");
@@ -290,6 +332,9 @@ _Static_assert(sizeof(struct unwind_rule) == 16, "crates/unwind mirrors this");
 _Static_assert(sizeof(struct row_file) == 16, "abi.rs mirrors this");
 _Static_assert(sizeof(struct row_page) == 16, "abi.rs mirrors this");
 _Static_assert(__builtin_offsetof(struct file_key, dentry) == FILE_IDENTITY_BYTES, "identity comes first");
+_Static_assert(sizeof(struct cgroup_key) == 24, "abi.rs mirrors this");
+_Static_assert(sizeof(struct cgroup_record) == 88, "abi.rs mirrors this");
+_Static_assert(sizeof(struct relatives) == 32, "abi.rs mirrors this");
 _Static_assert(sizeof(struct census_record) == 16, "abi.rs mirrors this");
 
 #endif

@@ -15,13 +15,13 @@ use crate::{Config, DebugExporter, Verbosity};
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
-    Batch { events: Arc::new(events), watermark, clock, flush: false }
+    Batch { events: Arc::new(events), watermark, clock, ..Batch::default() }
 }
 
 fn image(pid: u32, kind: ImageKind) -> Arc<Image> {
     let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(pid.into()) };
     let key = ImageKey { process, exec_count: ExecCount(1) };
-    Arc::new(Image { key, created: UnixNanos::default(), kind })
+    Arc::new(Image::new(key, UnixNanos::default(), kind))
 }
 
 fn program(pid: u32, path: &str, state: FileState) -> Arc<Image> {
@@ -47,7 +47,6 @@ fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterato
             measure: Measure::OnCpu { period: Duration::from_millis(10) },
             cpu: 0,
             comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
-            cgroup: CgroupId(1),
             running: Running::Program,
             stack: Stack::new([frame.clone()]),
             image: image.clone(),

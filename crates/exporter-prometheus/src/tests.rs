@@ -27,7 +27,7 @@ fn start(config: Config) -> PrometheusExporter {
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
-    Batch { events: Arc::new(events), watermark, clock, flush: false }
+    Batch { events: Arc::new(events), watermark, clock, ..Batch::default() }
 }
 
 fn at(millis: u64) -> KTime {
@@ -37,7 +37,7 @@ fn at(millis: u64) -> KTime {
 fn image(pid: u32, kind: ImageKind) -> Arc<Image> {
     let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(pid.into()) };
     let key = ImageKey { process, exec_count: ExecCount(1) };
-    Arc::new(Image { key, created: UnixNanos::default(), kind })
+    Arc::new(Image::new(key, UnixNanos::default(), kind))
 }
 
 fn program(pid: u32, path: &str, state: FileState) -> Arc<Image> {

@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use otlp_profiles::ProfilesRequest;
-    use pdata::{ClockOffset, KTime, Sample, Tid};
+    use pdata::{KTime, Sample, Tid};
     use tokio::sync::mpsc;
     use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -71,7 +71,7 @@ mod tests {
         let at = |millis: u64| KTime::from_nanos(millis * 1_000_000);
         let sample = Sample { at: at(until - 1), tid: Tid(1), ..Sample::default() };
         let (events, watermark) = (Arc::new(vec![Event::Sample(sample)]), Watermark::before(at(until)));
-        Batch { events, watermark, clock: ClockOffset::default(), flush: true }
+        Batch { events, watermark, flush: true, ..Batch::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -109,7 +109,7 @@ mod tests {
 
     use metrics::{counter, histogram, with_local_recorder};
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-    use pdata::{ClockOffset, Watermark};
+    use pdata::Watermark;
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
@@ -138,8 +138,7 @@ mod tests {
                 let _answer = processor.call(Batch {
                     events: Arc::default(),
                     watermark: Watermark::NONE,
-                    clock: ClockOffset::default(),
-                    flush: false,
+                    ..Batch::default()
                 });
                 calls.push(began.elapsed());
             }

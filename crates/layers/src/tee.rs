@@ -99,7 +99,7 @@ impl<S> fmt::Debug for Tee<S> {
 mod tests {
     use std::time::Duration;
 
-    use pdata::{ClockOffset, KTime};
+    use pdata::KTime;
     use tokio::time::sleep;
     use tower::{BoxError, ServiceExt as _};
     use tower_test::mock::{self, Handle};
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn batch(watermark: Watermark) -> Batch {
-        Batch { events: Arc::default(), watermark, clock: ClockOffset::default(), flush: false }
+        Batch { events: Arc::default(), watermark, ..Batch::default() }
     }
 
     fn pair(name: &str) -> (Pair, Handle<Batch, Watermark>) {

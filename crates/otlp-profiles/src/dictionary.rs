@@ -1,5 +1,7 @@
 //! The seven tables of a request, each value in them once, and the lists their entries share.
 
+use std::sync::Arc;
+
 use crate::table::{Lists, Records};
 use crate::wire::{Writer, bytes_field, varint_len};
 
@@ -12,6 +14,8 @@ pub(crate) enum Value<'a> {
     Int(i64),
     /// Yes or no.
     Bool(bool),
+    /// Several texts: an `ArrayValue` of them.
+    Texts(&'a [Arc<str>]),
 }
 
 impl Value<'_> {
@@ -21,6 +25,7 @@ impl Value<'_> {
             Self::Str(text) => bytes_field(text.len()),
             Self::Bool(_) => 2,
             Self::Int(number) => 1 + varint_len(number.cast_unsigned()),
+            Self::Texts(texts) => bytes_field(texts_len(texts)),
         }
     }
 
@@ -31,8 +36,20 @@ impl Value<'_> {
             Self::Str(text) => out.bytes(1, text.as_bytes()),
             Self::Bool(value) => out.uint_always(2, value.into()),
             Self::Int(number) => out.uint_always(3, number.cast_unsigned()),
+            Self::Texts(texts) => {
+                out.header(5, texts_len(texts));
+                for text in texts {
+                    out.header(1, bytes_field(text.len()));
+                    out.bytes(1, text.as_bytes());
+                }
+            }
         }
     }
+}
+
+/// Bytes of an `ArrayValue` of texts.
+fn texts_len(texts: &[Arc<str>]) -> usize {
+    texts.iter().map(|text| bytes_field(bytes_field(text.len()))).sum()
 }
 
 /// An attribute, `KeyValueAndUnit`.

@@ -1,6 +1,9 @@
 //! Who a profile is of: resource attributes, inline, since not every reader follows references.
 
-use pdata::{Executable, FileState, Image, ImageKey, ImageKind, Sample, UnixNanos, rfc3339};
+use pdata::{
+    Attribute, AttributeValue, Executable, FileState, Image, ImageKey, ImageKind, Resource, Sample,
+    UnixNanos, rfc3339,
+};
 
 use crate::attributes;
 use crate::dictionary::Value;
@@ -9,12 +12,14 @@ use crate::wire::{Writer, bytes_field};
 /// `service.name` of all kernel threads.
 const KERNEL_SERVICE: &str = "[kernel]";
 
-/// Writes the `Resource` of an image.
-pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
-    let mut list = Attributes(out);
+/// Writes the `Resource` of an image, on a host that `host` describes.
+pub(crate) fn known(image: &Image, host: &Resource, out: &mut Vec<u8>) {
+    let mut list = Attributes::new(host, out);
     let name = image.kind.name();
     let kernel = matches!(image.kind, ImageKind::Kernel(_));
-    list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
+    // A service that has been learnt goes before the name of what runs.
+    let service = image.attributes.text(attributes::SERVICE_NAME);
+    list.text(attributes::SERVICE_NAME, service.unwrap_or(if kernel { KERNEL_SERVICE } else { &name }));
     list.process(image.key, image.created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     if let ImageKind::User { executable, script } = &image.kind {
@@ -24,23 +29,34 @@ pub(crate) fn known(image: &Image, out: &mut Vec<u8>) {
             list.text(attributes::SCRIPT_INTERPRETER, &script.interpreter.to_string_lossy());
         }
     }
+    image.attributes.iter().for_each(|attribute| list.attribute(attribute));
+    list.host();
 }
 
 /// Writes the `Resource` of an image of which nothing is known beyond its sample.
-pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, out: &mut Vec<u8>) {
-    let mut list = Attributes(out);
+pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, host: &Resource, out: &mut Vec<u8>) {
+    let mut list = Attributes::new(host, out);
     let kernel = sample.running.is_kernel();
     let name = sample.thread_name();
     list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
     list.process(sample.key, created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     list.value(attributes::UNRESOLVED, Value::Bool(true));
+    list.host();
 }
 
-/// Writes attributes of a `Resource`.
-struct Attributes<'a>(&'a mut Vec<u8>);
+/// Writes attributes of a `Resource`, each key once: the first that is written holds.
+struct Attributes<'a> {
+    host: &'a Resource,
+    out: &'a mut Vec<u8>,
+    written: Vec<&'a str>,
+}
 
-impl Attributes<'_> {
+impl<'a> Attributes<'a> {
+    fn new(host: &'a Resource, out: &'a mut Vec<u8>) -> Self {
+        Self { host, out, written: Vec::new() }
+    }
+
     fn process(&mut self, key: ImageKey, created: UnixNanos) {
         self.int(attributes::PROCESS_PID, key.process.pid.0);
         self.text(attributes::PROCESS_CREATION_TIME, &rfc3339::format(created));
@@ -62,20 +78,53 @@ impl Attributes<'_> {
         }
     }
 
-    fn text(&mut self, key: &str, text: &str) {
+    fn text(&mut self, key: &'a str, text: &str) {
         self.value(key, Value::Str(text));
     }
 
-    fn int(&mut self, key: &str, number: u32) {
+    fn int(&mut self, key: &'a str, number: u32) {
         self.value(key, Value::Int(number.into()));
     }
 
-    /// A `KeyValue`.
-    fn value(&mut self, key: &str, value: Value<'_>) {
-        let mut out = Writer(self.0);
+    /// An attribute of the image, unless the host's is to stand in its place.
+    fn value(&mut self, key: &'a str, value: Value<'_>) {
+        if self.host.keeps(key) {
+            self.write(key, value);
+        }
+    }
+
+    fn attribute(&mut self, Attribute { key, value }: &'a Attribute) {
+        if self.host.keeps(key) {
+            self.write_value(key, value);
+        }
+    }
+
+    /// What every resource has.
+    fn host(&mut self) {
+        for added in &self.host.attributes {
+            self.write_value(&added.attribute.key, &added.attribute.value);
+        }
+    }
+
+    fn write_value(&mut self, key: &'a str, value: &AttributeValue) {
+        match value {
+            AttributeValue::Text(text) => self.write(key, Value::Str(text)),
+            AttributeValue::Int(number) => self.write(key, Value::Int(*number)),
+            AttributeValue::Bool(truth) => self.write(key, Value::Bool(*truth)),
+            AttributeValue::Texts(texts) => self.write(key, Value::Texts(texts)),
+        }
+    }
+
+    /// A `KeyValue`, unless there is one of that key.
+    fn write(&mut self, key: &'a str, value: Value<'_>) {
+        if self.written.contains(&key) {
+            return;
+        }
+        self.written.push(key);
+        let mut out = Writer(self.out);
         out.header(1, bytes_field(key.len()) + bytes_field(value.len()));
         out.bytes(1, key.as_bytes());
         out.header(2, value.len());
-        value.write(self.0);
+        value.write(self.out);
     }
 }

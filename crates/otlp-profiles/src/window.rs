@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::windows::{Gather, Losses};
-use pdata::{ClockOffset, Comm, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Sample};
+use pdata::{
+    ClockOffset, Comm, ContextKey, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Resource, Sample,
+};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -24,14 +26,16 @@ const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     clock: ClockOffset,
+    /// What every resource has beside what is known of its process.
+    host: Arc<Resource>,
     content: Content,
     frames: Frames,
     /// First and last timestamp of each profile.
     spans: Vec<(u64, u64)>,
     /// Profile of what is measured of an image, by its address; the image is kept so that no other takes the address.
     by_pointer: FxHashMap<(usize, Measured), (Arc<Image>, u32)>,
-    /// Profile of what is measured of an image, by its key and whether it is resolved.
-    by_key: FxHashMap<(ImageKey, bool, Measured), u32>,
+    /// Profile of what is measured of an image in one context, by its identity and whether it is resolved.
+    by_key: FxHashMap<((ImageKey, ContextKey), bool, Measured), u32>,
     /// Samples by identity; the value is the number among the content's.
     samples: FxHashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
@@ -110,9 +114,10 @@ impl Window {
     /// Starts an empty window.
     ///
     /// All its times are converted by one `clock`, that of the batch with its first event, so that a
-    /// step of the wall clock falls between profiles and not into one.
-    pub(crate) fn start(self, clock: ClockOffset) -> Self {
-        Self { clock, ..self }
+    /// step of the wall clock falls between profiles and not into one. The same goes for what that batch's `host` adds
+    /// to every resource.
+    pub(crate) fn start(self, clock: ClockOffset, host: Arc<Resource>) -> Self {
+        Self { clock, host, ..self }
     }
 
     /// Empties the window, and lets go of the images and mappings in it.
@@ -188,9 +193,9 @@ impl Window {
             return profile;
         }
         let profile = self.profile_by_key(sample, measured, true);
-        // Another description of the same image: what is learnt later is more. An image first met inside
+        // Another description of the same image in that context: what is learnt later is more. An image first met inside
         // execve, say, has no script until the exec is complete.
-        let resource = self.resource(|out| resource::known(image, out));
+        let resource = self.resource(|host, out| resource::known(image, host, out));
         if let Some(profile) = usize::try_from(profile).ok().and_then(|n| self.content.profiles.get_mut(n)) {
             profile.resource = resource;
         }
@@ -200,15 +205,15 @@ impl Window {
 
     fn profile_by_key(&mut self, sample: &Sample, measured: Measured, resolved: bool) -> u32 {
         let image = sample.image.as_ref();
-        let key = image.map_or(sample.key, |image| image.key);
+        let key = image.map_or((sample.key, ContextKey::default()), |image| image.identity());
         if let Some(&profile) = self.by_key.get(&(key, resolved, measured)) {
             return profile;
         }
-        let created = self.clock.unix_from_boot(key.process.start_time);
+        let created = self.clock.unix_from_boot(sample.key.process.start_time);
         // Of a resolved image the caller adds more.
         let resource = match image {
             Some(_) => 0,
-            None => self.resource(|out| resource::unresolved(sample, created, out)),
+            None => self.resource(|host, out| resource::unresolved(sample, created, host, out)),
         };
         let profile = count(self.content.profiles.len());
         let (period, valued) = match measured {
@@ -221,9 +226,9 @@ impl Window {
         profile
     }
 
-    fn resource(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> i32 {
+    fn resource(&mut self, write: impl FnOnce(&Resource, &mut Vec<u8>)) -> i32 {
         self.scratch.clear();
-        write(&mut self.scratch);
+        write(&self.host, &mut self.scratch);
         self.content.dictionary.blobs.intern(&self.scratch)
     }
 

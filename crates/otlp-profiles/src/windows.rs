@@ -1,6 +1,7 @@
 //! Batches in, export requests out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::windows::{Closed, EventWindows, Losses};
@@ -54,7 +55,7 @@ impl Windows {
     /// sample; its losses are reported by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
         let Self { events, spare, .. } = self;
-        let start = || spare.pop_front().unwrap_or_default().start(batch.clock);
+        let start = || spare.pop_front().unwrap_or_default().start(batch.clock, Arc::clone(&batch.resource));
         let (closed, done) = events.push(batch, start);
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
         Finished { requests, done }

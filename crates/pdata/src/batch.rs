@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Census, ClockOffset, KTime, Loss, ProcessEvent, Sample, Watermark};
+use crate::{Census, ClockOffset, KTime, Loss, ProcessEvent, Resource, Sample, Watermark};
 
 /// Something the kernel saw.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Event {
 ///
 /// Cheap to clone: the events are shared, and copied only by a stage that changes them while
 /// another still holds them. A batch may be empty: it then only moves the watermark.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Ordered by [`Event::at`]: each before this batch's watermark, and at or after the previous
     /// batch's unless it is late.
@@ -45,6 +45,9 @@ pub struct Batch {
     pub clock: ClockOffset,
     /// A request not to wait for a window to fill: what is held up to the watermark is to be delivered now.
     pub flush: bool,
+    /// What every resource that leaves the agent has beside what is known of its process: which host it is of. Set by
+    /// processors on the way, the same in all batches of a pipeline.
+    pub resource: Arc<Resource>,
 }
 
 impl Batch {

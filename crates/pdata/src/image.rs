@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Comm, Executable, ImageKey, UnixNanos};
+use crate::{Attributes, Comm, Context, ContextKey, Executable, ImageKey, ProcessKey, UnixNanos};
 
 /// One program image of one process, with all that is known of it.
 ///
-/// Shared by every sample of the image: two samples are of one image exactly if their
-/// `Arc<Image>` point to the same place or their keys are equal.
+/// Shared by the samples of the image: two samples are of one image exactly if their `Arc<Image>` point to the same
+/// place or their keys are equal. What is learnt later comes with another `Arc<Image>` of the same key and context,
+/// which says more than those before it. A process may change its context (its control group, its user) without a new
+/// image; what is attributed to both belongs under [`Image::identity`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Which image of which process.
@@ -18,6 +20,45 @@ pub struct Image {
     pub created: UnixNanos,
     /// The program that the image runs.
     pub kind: ImageKind,
+    /// The process that forked this one, what forked that, and so on, as far as they are known: at most
+    /// [`Image::MAX_PARENTS`]. They stay the same when a parent ends and its children are given to another.
+    pub parents: Arc<[Parent]>,
+    /// What surrounded the samples that refer to this description; `None` before the first.
+    pub context: Option<Context>,
+    /// What else is known of it.
+    pub attributes: Attributes,
+}
+
+impl Image {
+    /// The most parents that are held of an image.
+    pub const MAX_PARENTS: usize = 8;
+
+    /// An image of which no more is known.
+    #[must_use]
+    pub fn new(key: ImageKey, created: UnixNanos, kind: ImageKind) -> Self {
+        Self { key, created, kind, parents: Arc::default(), context: None, attributes: Attributes::default() }
+    }
+
+    /// What may be shown as one: the image, in one context.
+    #[must_use]
+    pub fn identity(&self) -> (ImageKey, ContextKey) {
+        (self.key, self.context.as_ref().map(Context::key).unwrap_or_default())
+    }
+
+    /// The process that forked this one, if that is known.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parents.first()
+    }
+}
+
+/// A process that forked another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The process, exact even if its pid is used again.
+    pub process: ProcessKey,
+    /// What the process ran when it forked; `None` if that is not known.
+    pub kind: Option<ImageKind>,
 }
 
 /// What runs in a process.

@@ -4,7 +4,9 @@
 //! Plain values only: no I/O, no async, no unsafe. Every component depends on this crate and on
 //! no other component. Start reading at [`Batch`].
 
+mod attribute;
 mod batch;
+mod context;
 mod executable;
 mod frame;
 mod image;
@@ -17,10 +19,12 @@ mod sample;
 mod time;
 mod watermark;
 
+pub use attribute::{Attribute, AttributeValue, Attributes, Resource, ResourceAttribute};
 pub use batch::{Batch, Event};
+pub use context::{Cgroup, CgroupId, Context, ContextKey, Uid};
 pub use executable::{Executable, FileState};
 pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd};
-pub use image::{Image, ImageKind, Script};
+pub use image::{Image, ImageKind, Parent, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
     ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, MappedFile, Mapping, Pc,
@@ -28,8 +32,9 @@ pub use mapping::{
 };
 pub use measure::{Measure, OffCpuReason};
 pub use process::{
-    Census, CensusEntry, Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition, Tid,
+    Census, CensusEntry, Comm, ExecCount, ImageKey, Pid, ProcessEvent, ProcessKey, ProcessTransition,
+    Relatives, Tid,
 };
-pub use sample::{CgroupId, Running, Sample};
+pub use sample::{Running, Sample};
 pub use time::{BootTime, ClockOffset, KTime, UnixNanos};
 pub use watermark::Watermark;

@@ -50,11 +50,14 @@ pub enum LossReason {
     /// A mapped file was met for the first time, and its share of the lifecycle ring was full, or the sample had met
     /// too many new ones. The next sample tries again; frames of this one have a mapping without a file.
     FileOverBudget,
+    /// Control groups were met for the first time, and the share of the lifecycle ring for what is announced was full.
+    /// The next sample in them tries again; this one has none.
+    CgroupOverBudget,
 }
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleCpuUnattended,
@@ -68,6 +71,7 @@ impl LossReason {
         Self::LifecycleMalformed,
         Self::LifecycleNoScratch,
         Self::FileOverBudget,
+        Self::CgroupOverBudget,
     ];
 
     /// Name in metrics and attributes.
@@ -87,6 +91,7 @@ impl LossReason {
             Self::LifecycleMalformed => "lifecycle_malformed",
             Self::LifecycleNoScratch => "lifecycle_no_scratch",
             Self::FileOverBudget => "file_over_budget",
+            Self::CgroupOverBudget => "cgroup_over_budget",
         }
     }
 

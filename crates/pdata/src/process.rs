@@ -105,6 +105,25 @@ pub struct CensusEntry {
     pub exited: bool,
 }
 
+/// Where a process stands among others. Source: `ebpf/relatives.bpf.h`.
+///
+/// Numbers of 0 stand for what is not known, or outside what the kernel can name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relatives {
+    /// The parent, as the kernel had it then (`real_parent`). Exact for ever in the record of a fork.
+    pub parent: ProcessKey,
+    /// Leader of the session.
+    pub session: Pid,
+    /// Leader of the process group.
+    pub group: Pid,
+    /// The process's number in its own pid namespace.
+    pub own_pid: Pid,
+    /// Inode number of its pid namespace.
+    pub pid_namespace: u32,
+    /// Inode number of its network namespace.
+    pub network_namespace: u32,
+}
+
 /// Something that happened to a process, seen by the kernel as it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {
@@ -126,6 +145,9 @@ pub enum ProcessTransition {
         executable: Option<Box<Executable>>,
         /// Name of the thread seen.
         comm: Comm,
+        /// Where the process stands among others, as far as that can be seen by now: the parent of an orphan is the
+        /// process that it was given to.
+        relatives: Relatives,
     },
     /// An `execve` is complete: the image replaces every earlier one of the process.
     Exec {
@@ -139,11 +161,16 @@ pub enum ProcessTransition {
         /// Interpreter as the script's first line names it, unresolved; `None` if the file was no
         /// script. Source: `linux_binprm::interp` where it differs from `filename`.
         interpreter: Option<Box<[u8]>>,
+        /// Where the process stands among others.
+        relatives: Relatives,
     },
     /// A process was made; it runs its parent's image until it execs.
     Fork {
-        /// Image of the thread that called `clone`.
+        /// Image of the thread that called `clone`. The child runs it, even if it was given another parent
+        /// (`CLONE_PARENT`).
         parent: ImageKey,
+        /// Where the child stands among others.
+        relatives: Relatives,
     },
     /// A kernel thread took another name.
     Rename {

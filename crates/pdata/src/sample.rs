@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Comm, Image, ImageKey, KTime, Measure, Stack, Tid};
+use crate::{Comm, Context, Image, ImageKey, KTime, Measure, Stack, Tid};
 
 /// One stack, captured at one instant on one CPU.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +19,8 @@ pub struct Sample {
     pub cpu: u32,
     /// The thread's name at that instant.
     pub comm: Comm,
-    /// Control group in which the thread was.
-    pub cgroup: CgroupId,
+    /// What surrounded the thread: control groups, user.
+    pub context: Context,
     /// What ran on behalf of the process.
     pub running: Running,
     /// The stack of the thread at that instant.
@@ -44,13 +44,6 @@ impl Sample {
         format!("{} (unresolved)", self.thread_name())
     }
 }
-
-/// A control group of the hierarchy of version 2, by the number of its directory in kernfs; 1 is the root.
-///
-/// A number is not used again while the machine runs, so it names a group even after its end.
-/// Source: `bpf_get_current_cgroup_id`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CgroupId(pub u64);
 
 /// What ran on behalf of a sample's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -149,8 +149,8 @@ mod tests {
         Batch {
             events: Arc::new(events),
             watermark: Watermark::before(KTime::from_nanos(1000)),
-            clock: ClockOffset::default(),
             flush: true,
+            ..Batch::default()
         }
     }
 

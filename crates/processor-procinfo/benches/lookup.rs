@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
-    Backing, Batch, BootTime, CgroupId, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset,
-    FileState, Frame, ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey,
-    ProcessTransition, Running, Sample, Tid, Watermark,
+    Backing, Batch, BootTime, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState,
+    Frame, ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition,
+    Relatives, Running, Sample, Tid, Watermark,
 };
 use processor_procinfo::{Config, ProcInfoLayer};
 use tower::{Layer, Service};
@@ -48,7 +48,13 @@ fn exec() -> ProcessTransition {
         truncated: false,
     };
     let (filename, comm) = (Box::from(*b"program"), Comm::default());
-    ProcessTransition::Exec { executable: Box::new(executable), comm, filename, interpreter: None }
+    ProcessTransition::Exec {
+        executable: Box::new(executable),
+        comm,
+        filename,
+        interpreter: None,
+        relatives: Relatives::default(),
+    }
 }
 
 /// Mappings of files that have been read, as nearly all have.
@@ -70,7 +76,7 @@ fn mappings() -> Vec<Arc<Mapping>> {
 fn started(at: u64, index: u64, parent: u64) -> impl Iterator<Item = Event> {
     let (key, parent) = (image(index), ImageKey { exec_count: ExecCount(0), ..image(parent) });
     let forked = ImageKey { exec_count: ExecCount(0), ..key };
-    let fork = process_event(at, forked, ProcessTransition::Fork { parent });
+    let fork = process_event(at, forked, ProcessTransition::Fork { parent, relatives: Relatives::default() });
     [fork, process_event(at, key, exec())].into_iter()
 }
 
@@ -98,7 +104,7 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
             tid: Tid(key.process.pid.0),
             cpu: 0,
             comm: Comm::default(),
-            cgroup: CgroupId(1),
+            context: Context::default(),
             running: Running::Program,
             stack: frames.collect(),
             ..Sample::default()
@@ -115,8 +121,7 @@ impl<S: Service<Batch, Response = Watermark, Error = Infallible>> Agent<S> {
         let batch = Batch {
             events: Arc::new(events),
             watermark: Watermark::before(KTime::from_nanos(watermark)),
-            clock: ClockOffset::default(),
-            flush: false,
+            ..Batch::default()
         };
         let mut cx = Context::from_waker(Waker::noop());
         assert!(self.0.poll_ready(&mut cx).is_ready());

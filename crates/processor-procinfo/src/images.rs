@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use pdata::{ExecCount, Image, KTime};
+use pdata::{Context, ExecCount, Image, KTime};
 use smallvec::SmallVec;
+
+/// Contexts in which an image is remembered to have been described: threads of one process may be in different ones.
+const MAX_CONTEXTS: usize = 4;
 
 /// What a process runs, and what it ran before for as long as somebody may ask.
 ///
@@ -18,7 +21,10 @@ pub(crate) struct Images {
 #[derive(Debug)]
 struct Held {
     count: ExecCount,
+    /// The image without a context.
     image: Arc<Image>,
+    /// The same in each context in which it was sampled lately, the last one first described last.
+    described: SmallVec<[Arc<Image>; 1]>,
     /// When it began, if an exec or a fork reported it; for an image that was only seen running that is not known.
     since: Option<KTime>,
     /// When a newer image replaced it.
@@ -34,6 +40,26 @@ impl Images {
     pub(crate) fn get(&self, count: ExecCount) -> Option<&Arc<Image>> {
         // From the end: nearly every sample is of the newest image.
         self.by_count.iter().rev().find(|held| held.count == count).map(|held| &held.image)
+    }
+
+    /// The image as it was described in that context, if it was.
+    pub(crate) fn described(&self, count: ExecCount, context: &Context) -> Option<&Arc<Image>> {
+        let held = self.by_count.iter().rev().find(|held| held.count == count)?;
+        held.described.iter().find(|image| image.context.as_ref() == Some(context))
+    }
+
+    /// Remembers the description of an image in a context.
+    pub(crate) fn describe(&mut self, count: ExecCount, image: Arc<Image>) {
+        let Some(held) = self.by_count.iter_mut().rev().find(|held| held.count == count) else { return };
+        if held.described.len() >= MAX_CONTEXTS {
+            held.described.remove(0);
+        }
+        held.described.push(image);
+    }
+
+    /// The newest image, if any is known.
+    pub(crate) fn newest(&self) -> Option<&Arc<Image>> {
+        self.by_count.last().map(|held| &held.image)
     }
 
     /// True if nothing is known of what the process runs.
@@ -54,7 +80,10 @@ impl Images {
         let place = self.place(count);
         match self.by_count.get_mut(place).filter(|held| held.count == count) {
             Some(held) if held.since.is_some() => return None,
-            Some(held) => (held.image, held.since) = (image, Some(since)),
+            Some(held) => {
+                (held.image, held.since) = (image, Some(since));
+                held.described.clear();
+            }
             None => self.insert(place, count, Some(since), image),
         }
         for older in self.by_count.iter_mut().take(place) {
@@ -79,6 +108,7 @@ impl Images {
     pub(crate) fn redescribe(&mut self, count: ExecCount, image: Arc<Image>) {
         if let Some(held) = self.by_count.iter_mut().rev().find(|held| held.count == count) {
             held.image = image;
+            held.described.clear();
         }
     }
 
@@ -99,20 +129,20 @@ impl Images {
 
     fn insert(&mut self, place: usize, count: ExecCount, since: Option<KTime>, image: Arc<Image>) {
         let until = self.by_count.iter().skip(place).find_map(|newer| newer.since);
-        self.by_count.insert(place, Held { count, image, since, until });
+        self.by_count.insert(place, Held { count, image, described: SmallVec::new(), since, until });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, UnixNanos};
+    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, Uid, UnixNanos};
 
     use super::*;
 
     fn image(count: u32, name: u8) -> Arc<Image> {
         let key = ImageKey { process: ProcessKey::default(), exec_count: ExecCount(count) };
         let kind = ImageKind::Kernel(Comm([name; 16]));
-        Arc::new(Image { key, created: UnixNanos::default(), kind })
+        Arc::new(Image::new(key, UnixNanos::default(), kind))
     }
 
     fn at(nanos: u64) -> KTime {
@@ -154,6 +184,21 @@ mod tests {
         assert_eq!(images.get(ExecCount(1)), Some(&image(1, 1)));
         assert_eq!(images.begin(ExecCount(2), at(20), image(2, 7)), Some(at(20)));
         assert_eq!(images.get(ExecCount(2)), Some(&image(2, 7)), "the exec knows better");
+    }
+
+    #[test]
+    fn an_image_is_described_once_for_each_context_until_it_is_known_better() {
+        let mut images = Images::default();
+        let context = |user| Context { user: Some(Uid(user)), cgroup: None };
+        images.begin(ExecCount(1), at(10), image(1, 1));
+        for user in 0..10 {
+            let described = Image { context: Some(context(user)), ..(*image(1, 1)).clone() };
+            images.describe(ExecCount(1), Arc::new(described));
+        }
+        assert!(images.described(ExecCount(1), &context(9)).is_some());
+        assert!(images.described(ExecCount(1), &context(1)).is_none(), "the oldest made room");
+        images.redescribe(ExecCount(1), image(1, 2));
+        assert!(images.described(ExecCount(1), &context(9)).is_none());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What is held for a process.
 
-use pdata::{ExecCount, KTime, UnixNanos};
+use std::sync::Arc;
+
+use pdata::{ExecCount, KTime, Parent, Relatives, UnixNanos};
 
 use crate::images::Images;
 
@@ -14,6 +16,12 @@ pub(crate) struct Process {
     /// Its start by the wall clock, fixed at first sight.
     pub(crate) created: UnixNanos,
     pub(crate) images: Images,
+    /// Where it stands among others, as the last record that said so had it; its parent as the first had it.
+    pub(crate) relatives: Option<Relatives>,
+    /// Its parents, once somebody has asked.
+    pub(crate) parents: Option<Arc<[Parent]>>,
+    /// The parents of its children, made for the last one, and of which image: its next children have the same.
+    pub(crate) of_children: Option<(ExecCount, Arc<[Parent]>)>,
     repair: Repair,
 }
 
@@ -28,7 +36,21 @@ struct Repair {
 
 impl Process {
     pub(crate) fn new(created: UnixNanos) -> Self {
-        Self { created, images: Images::default(), repair: Repair::default() }
+        Self {
+            created,
+            images: Images::default(),
+            relatives: None,
+            parents: None,
+            of_children: None,
+            repair: Repair::default(),
+        }
+    }
+
+    /// Takes in where the process stands among others. Its parent is the one that was heard of first: one that comes
+    /// later was given an orphan.
+    pub(crate) fn relate(&mut self, relatives: &Relatives) {
+        let parent = self.relatives.map_or(relatives.parent, |known| known.parent);
+        self.relatives = Some(Relatives { parent, ..*relatives });
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being

@@ -1,6 +1,7 @@
 //! Applies events in order to the table of processes, and attributes samples to images.
 
 mod lifecycle;
+mod parents;
 mod repair;
 
 use std::sync::Arc;
@@ -129,10 +130,7 @@ impl Tracker {
         };
         match process.images.get(sample.key.exec_count) {
             Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
-            Some(image) => {
-                self.tally.hits += 1;
-                sample.image = Some(Arc::clone(image));
-            }
+            Some(_) => self.attribute(sample),
             None => {
                 self.sample_of_unknown_image(sample);
                 if !late {
@@ -172,11 +170,32 @@ impl Tracker {
     fn kernel_sample(&mut self, sample: &mut Sample) {
         let Some(process) = self.enter(sample.key, KTime::ZERO, sample.at) else { return };
         let (key, created, kind) = (sample.key, process.created, ImageKind::Kernel(sample.comm));
-        let image = Arc::new(Image { key, created, kind });
+        let image = Arc::new(Image::new(key, created, kind));
         process.images.see(key.exec_count, Arc::clone(&image));
-        process.images.redescribe(key.exec_count, Arc::clone(&image));
-        sample.image = Some(image);
+        process.images.redescribe(key.exec_count, image);
+        self.attribute(sample);
+    }
+
+    /// Attributes a sample to its image, which is known; describes that first if it is new in the sample's context.
+    fn attribute(&mut self, sample: &mut Sample) {
+        let key = sample.key;
+        let Some(images) = self.table.get(key.process).map(|process| &process.images) else { return };
         self.tally.hits += 1;
+        if let Some(image) = images.described(key.exec_count, &sample.context) {
+            sample.image = Some(Arc::clone(image));
+            return;
+        }
+        let Some(image) = images.get(key.exec_count).cloned() else { return };
+        let image = Image {
+            parents: self.parents_of(key.process),
+            context: Some(sample.context.clone()),
+            ..Arc::unwrap_or_clone(image)
+        };
+        let image = Arc::new(image);
+        if let Some(process) = self.table.get_mut(key.process) {
+            process.images.describe(key.exec_count, Arc::clone(&image));
+        }
+        sample.image = Some(image);
     }
 }
 

@@ -31,6 +31,15 @@ fn membership(line: &[u8]) -> Option<(Hierarchy, PathBuf)> {
     Some((hierarchy, PathBuf::from(OsStr::from_bytes(path))))
 }
 
+/// True if a controller is in use in a hierarchy of version 1. Source: `/proc/cgroups`, cgroups(7).
+#[must_use]
+pub fn has_legacy_hierarchy(cgroups: &[u8], controller: &str) -> bool {
+    let line = cgroups.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(controller.as_bytes()));
+    let fields = line.and_then(|line| line.strip_prefix(b"\t"));
+    // The number of the hierarchy comes next; that of version 2 is 0.
+    fields.is_some_and(|fields| fields.first().is_some_and(|first| (b'1'..=b'9').contains(first)))
+}
+
 /// A place where a hierarchy can be seen, or a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -114,6 +123,14 @@ mod tests {
             memberships(text),
             [(Hierarchy::Memory, "/a/b:c".into()), (Hierarchy::Unified, "/user.slice".into())]
         );
+    }
+
+    #[test]
+    fn a_controller_is_in_a_legacy_hierarchy_if_that_has_a_number() {
+        let text = b"#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t1\t1\ncpuset\t3\t1\t1\nmemory\t0\t9\t1\n";
+        let legacy = |name| has_legacy_hierarchy(text, name);
+        assert!(legacy("cpu") && legacy("cpuset"));
+        assert!(!legacy("memory") && !legacy("pids") && !legacy("cpus") && !has_legacy_hierarchy(b"", "cpu"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! ([`text`], [`cgroup`], [`read_facts`] of ELF files) parse bytes, any bytes, without panicking.
 
 pub mod cgroup;
+mod cgroup_path;
 pub mod clock;
 mod elf;
 mod error;
@@ -13,6 +14,7 @@ mod source;
 mod stat;
 pub mod text;
 
+pub use cgroup_path::{Container, Residence};
 pub use elf::read_facts;
 pub use error::{ParseError, ProcError};
 pub use identity::{identity_of, kernel_device};

@@ -11,6 +11,7 @@ pub(crate) const RECORD_EXIT: u32 = 5;
 pub(crate) const RECORD_FREED: u32 = 6;
 pub(crate) const RECORD_RENAME: u32 = 7;
 pub(crate) const RECORD_FILE: u32 = 8;
+pub(crate) const RECORD_CGROUP: u32 = 9;
 
 pub(crate) const FLAG_KERNEL_THREAD: u32 = 1 << 0;
 pub(crate) const FLAG_IN_EXECVE: u32 = 1 << 1;
@@ -29,6 +30,10 @@ pub(crate) const MAX_USER_FRAMES: u32 = 1024;
 pub(crate) const MAPPED_UNANNOUNCED: u64 = 0;
 pub(crate) const MAPPED_ANONYMOUS: u64 = 1;
 pub(crate) const MAPPED_VDSO: u64 = 2;
+
+pub(crate) const LEGACY_PIDS: u32 = 1;
+pub(crate) const LEGACY_MEMORY: u32 = 2;
+pub(crate) const LEGACY_CPU: u32 = 4;
 
 pub(crate) const IDENTIFY_SAME: u32 = 1;
 pub(crate) const IDENTIFY_OTHER: u32 = 2;
@@ -52,7 +57,8 @@ pub(crate) struct RecordHeader {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct SampleBody {
-    pub cgroup_id: u64,
+    pub cgroup: u32,
+    pub user: u32,
     pub period_ns: u64,
     pub kernel_frames: u16,
     pub user_frames: u16,
@@ -111,6 +117,38 @@ pub(crate) struct FileBody {
     pub build_id_bytes: u32,
 }
 
+/// What the control groups of a thread are called in the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct CgroupKey {
+    pub unified: u64,
+    pub legacy: u64,
+    pub controller: u64,
+}
+
+/// What follows the header of a thread's control groups; their names come after it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct CgroupBody {
+    pub key: CgroupKey,
+    pub number: u32,
+    pub unified_bytes: u16,
+    pub legacy_bytes: u16,
+}
+
+/// Where a process stands among others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct RelativesRecord {
+    pub parent_start_boottime_ns: u64,
+    pub parent_pid: u32,
+    pub session: u32,
+    pub process_group: u32,
+    pub own_pid: u32,
+    pub pid_namespace: u32,
+    pub network_namespace: u32,
+}
+
 /// What follows the header of an image; path, filename and interpreter come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -124,6 +162,7 @@ pub(crate) struct ImageBody {
     pub filename_bytes: u16,
     pub interpreter_bytes: u16,
     pub reserved: u32,
+    pub relatives: RelativesRecord,
 }
 
 /// What follows the child's header of a fork.
@@ -133,6 +172,7 @@ pub(crate) struct ForkBody {
     pub parent_start_boottime_ns: u64,
     pub parent_pid: u32,
     pub parent_exec_count: u32,
+    pub relatives: RelativesRecord,
 }
 
 /// One process in a census.
@@ -213,10 +253,11 @@ pub(crate) enum Counter {
     FramesNotExecutable = 9,
     FramesOverMappings = 10,
     RowAskRingFull = 11,
+    CgroupOverBudget = 12,
 }
 
 /// The first of the slots of `counters` that count user stacks by their end, in the order of [`STACK_ENDS`].
-pub(crate) const COUNTER_STACKS: u32 = 12;
+pub(crate) const COUNTER_STACKS: u32 = 13;
 
 /// `enum stack_end`: the name of each as the metric has it, and what it is downstream.
 pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [
@@ -239,11 +280,14 @@ pub(crate) const END_FILE_PENDING: u16 = 3;
 // As the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80);
-const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 88);
-const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 72);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 120);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 104);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
 const _: () = assert!(size_of::<SampleMapping>() == 32);
 const _: () = assert!(size_of::<FileKey>() == 64);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<CgroupBody>() == 88);
+const _: () = assert!(size_of::<CgroupKey>() == 24);
+const _: () = assert!(size_of::<RelativesRecord>() == 32);
 const _: () = assert!(size_of::<CensusRecord>() == 16);
 const _: () = assert!(size_of::<FileIdentityKey>() == 32);
 const _: () = assert!(size_of::<RowFile>() == 16);

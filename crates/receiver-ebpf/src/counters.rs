@@ -7,13 +7,14 @@ use crate::abi::{self, Counter};
 use crate::roster::CpuTicks;
 
 /// Counters that are losses as they stand.
-const LOSSES: [(Counter, LossReason); 6] = [
+const LOSSES: [(Counter, LossReason); 7] = [
     (Counter::SampleRingFull, LossReason::SampleRingFull),
     (Counter::SampleNoScratch, LossReason::SampleNoScratch),
     (Counter::TicksMissed, LossReason::SampleTimerMissed),
     (Counter::LifecycleRingFull, LossReason::LifecycleRingFull),
     (Counter::LifecycleNoScratch, LossReason::LifecycleNoScratch),
     (Counter::FileOverBudget, LossReason::FileOverBudget),
+    (Counter::CgroupOverBudget, LossReason::CgroupOverBudget),
 ];
 
 /// Counters of user frames that got no mapping, and the metric label of each.

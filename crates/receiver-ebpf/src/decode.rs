@@ -7,13 +7,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pdata::{
-    BootTime, BuildId, CgroupId, Comm, Event, ExecCount, Executable, FileState, ImageKey, KTime, MappedFile,
-    Measure, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid,
+    BootTime, BuildId, Cgroup, CgroupId, Comm, Context, Event, ExecCount, Executable, FileState, ImageKey,
+    KTime, MappedFile, Measure, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running,
+    Sample, Tid, Uid,
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
 
-use crate::abi::{self, FileBody, FileKey, ForkBody, ImageBody, RecordHeader, SampleBody, SampleMapping};
+use crate::abi::{
+    self, CgroupBody, CgroupKey, FileBody, FileKey, ForkBody, ImageBody, RecordHeader, RelativesRecord,
+    SampleBody, SampleMapping,
+};
 
 /// Why a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -43,6 +47,8 @@ pub enum Record {
     Sample(Box<RawSample>),
     /// A file, announced before any sample that refers to it.
     File(Box<AnnouncedFile>),
+    /// Control groups, announced before any sample that refers to them.
+    Cgroup(Box<AnnouncedCgroup>),
 }
 
 /// A sample as the kernel wrote it: mappings refer to files by number, frames to mappings.
@@ -55,6 +61,8 @@ pub struct RawSample {
     pub(crate) mappings: Box<[SampleMapping]>,
     /// A `stack_end`.
     pub(crate) end: u16,
+    /// Number of its control groups.
+    pub(crate) cgroup: u32,
 }
 
 /// A user frame.
@@ -77,6 +85,13 @@ pub struct AnnouncedFile {
     pub(crate) nowhere: bool,
 }
 
+/// Control groups under the number that samples know them by.
+#[derive(Debug)]
+pub struct AnnouncedCgroup {
+    pub(crate) key: CgroupKey,
+    pub(crate) cgroup: Cgroup,
+}
+
 /// One record.
 ///
 /// # Errors
@@ -86,6 +101,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let transition = match header.kind {
         abi::RECORD_SAMPLE => return sample(&header, body).map(|sample| Record::Sample(sample.into())),
         abi::RECORD_FILE => return file(&header, body).map(|file| Record::File(file.into())),
+        abi::RECORD_CGROUP => return cgroup(&header, body).map(|cgroup| Record::Cgroup(cgroup.into())),
         abi::RECORD_SEEN => seen(&header, body)?,
         abi::RECORD_EXEC => exec(&header, body)?,
         abi::RECORD_FORK => fork(body)?,
@@ -129,7 +145,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
             tid: Tid(header.tid),
             cpu: header.cpu,
             comm: comm(header),
-            cgroup: CgroupId(sample.cgroup_id),
+            context: Context { cgroup: None, user: Some(Uid(sample.user)) },
             running: running(header.flags),
             ..Sample::default()
         },
@@ -137,6 +153,7 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
         user: user.map(raw_frame).collect(),
         mappings: mappings.iter().filter_map(|bytes| SampleMapping::read_from_bytes(bytes).ok()).collect(),
         end: sample.user_stack_end,
+        cgroup: sample.cgroup,
     })
 }
 
@@ -185,6 +202,29 @@ fn file(header: &RecordHeader, body: &[u8]) -> Result<AnnouncedFile, DecodeError
     })
 }
 
+fn cgroup(header: &RecordHeader, body: &[u8]) -> Result<AnnouncedCgroup, DecodeError> {
+    let (body, rest) = split::<CgroupBody>(body, "control group")?;
+    let (unified, rest) = take(rest, body.unified_bytes.into(), "path")?;
+    let (legacy, _slack) = take(rest, body.legacy_bytes.into(), "path")?;
+    let cgroup = Cgroup {
+        id: CgroupId(body.number),
+        path: group_path(unified),
+        legacy_path: (body.key.legacy != 0).then(|| group_path(legacy)),
+        truncated: header.flags & abi::FLAG_PATH_TRUNCATED != 0,
+    };
+    Ok(AnnouncedCgroup { key: body.key, cgroup })
+}
+
+/// A path of its names, which come from the last to the first, each ended by NUL.
+fn group_path(names: &[u8]) -> Box<Path> {
+    let mut path = Vec::with_capacity(names.len() + 1);
+    for name in names.split(|&byte| byte == 0).rev().filter(|name| !name.is_empty()) {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
+    to_path(if path.is_empty() { b"/" } else { &path })
+}
+
 /// What a walk of dentries and mounts found.
 struct Named {
     path: Box<Path>,
@@ -214,8 +254,8 @@ impl Named {
 }
 
 fn seen(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {
-    let (executable, _rest, _image) = executable(header, body)?;
-    Ok(ProcessTransition::Seen { executable, comm: comm(header) })
+    let (executable, _rest, image) = executable(header, body)?;
+    Ok(ProcessTransition::Seen { executable, comm: comm(header), relatives: relatives(&image.relatives) })
 }
 
 fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {
@@ -228,6 +268,7 @@ fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
         comm: comm(header),
         filename: filename.into(),
         interpreter: (!interpreter.is_empty()).then(|| interpreter.into()),
+        relatives: relatives(&image.relatives),
     })
 }
 
@@ -261,7 +302,19 @@ fn fork(body: &[u8]) -> Result<ProcessTransition, DecodeError> {
     let (fork, _slack) = split::<ForkBody>(body, "fork")?;
     Ok(ProcessTransition::Fork {
         parent: key(fork.parent_pid, fork.parent_start_boottime_ns, fork.parent_exec_count),
+        relatives: relatives(&fork.relatives),
     })
+}
+
+fn relatives(record: &RelativesRecord) -> Relatives {
+    Relatives {
+        parent: key(record.parent_pid, record.parent_start_boottime_ns, 0).process,
+        session: Pid(record.session),
+        group: Pid(record.process_group),
+        own_pid: Pid(record.own_pid),
+        pid_namespace: record.pid_namespace,
+        network_namespace: record.network_namespace,
+    }
 }
 
 fn image_key(header: &RecordHeader) -> ImageKey {

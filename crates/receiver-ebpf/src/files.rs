@@ -82,7 +82,7 @@ impl Files {
 
     /// The sample, with its mappings in the place of their numbers.
     pub(crate) fn resolve(&mut self, raw: RawSample) -> Sample {
-        let RawSample { mut sample, kernel, user, mappings, end } = raw;
+        let RawSample { mut sample, kernel, user, mappings, end, cgroup: _ } = raw;
         self.now += 1;
         let mappings: SmallVec<[_; USUAL_MAPPINGS]> =
             mappings.iter().map(|mapping| self.mapping(mapping, sample.key.process)).collect();

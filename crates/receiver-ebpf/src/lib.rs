@@ -10,6 +10,7 @@
 
 mod abi;
 mod census;
+mod cgroups;
 mod config;
 mod control;
 mod counters;
@@ -46,6 +47,6 @@ pub use receiver::Receiver;
 /// Parts that benchmarks and property tests drive without a kernel; no stable interface.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::decode::{AnnouncedFile, DecodeError, RawSample, Record, decode};
+    pub use crate::decode::{AnnouncedCgroup, AnnouncedFile, DecodeError, RawSample, Record, decode};
     pub use crate::order::{Orderer, Pending};
 }

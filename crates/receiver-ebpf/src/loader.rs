@@ -16,7 +16,7 @@ use pdata::LossReason;
 
 use zerocopy::IntoBytes;
 
-use crate::abi::{self, FileKey};
+use crate::abi::{self, CgroupKey, FileKey};
 use crate::config::UnwindConfig;
 use crate::error::{StartError, attach};
 use crate::horizon::Barrier;
@@ -45,6 +45,8 @@ const WAKEUPS: &str = "wakeups";
 const BARRIER: &str = "barrier";
 const BARRIER_ELEMENT: &str = "barrier_element";
 const ANNOUNCED_FILES: &str = "announced_files";
+const ANNOUNCED_CGROUPS: &str = "announced_cgroups";
+const LEGACY_CONTROLLERS: &str = "legacy_controllers";
 const PAGE_SHIFT: &str = "page_shift";
 const ROW_FILES: &str = "row_files";
 const ROW_PAGES: &str = "row_pages";
@@ -76,6 +78,7 @@ pub(crate) struct Maps {
     pub wakeups: Ring,
     pub counters: PerCpuArray<MapData, u64>,
     pub announced_files: AnnouncedFiles,
+    pub announced_cgroups: AnnouncedCgroups,
     pub barrier: Barrier,
     /// `None` where stacks are followed by frame pointers alone.
     pub walk: Option<WalkMaps>,
@@ -92,6 +95,22 @@ impl AnnouncedFiles {
             let mut bytes = [0; size_of::<FileKey>()];
             bytes.copy_from_slice(key.as_bytes());
             // The kernel forgets files by itself too, so it may be gone already.
+            let _ = self.0.remove(&bytes);
+        }
+    }
+}
+
+/// Control groups that the kernel side has announced, and will not announce again.
+#[derive(Debug)]
+pub(crate) struct AnnouncedCgroups(HashMap<MapData, [u8; size_of::<CgroupKey>()], u32>);
+
+impl AnnouncedCgroups {
+    /// Has the kernel side announce these groups again when it next meets them.
+    pub(crate) fn forget(&mut self, cgroups: Vec<CgroupKey>) {
+        for key in cgroups {
+            let mut bytes = [0; size_of::<CgroupKey>()];
+            bytes.copy_from_slice(key.as_bytes());
+            // As for files.
             let _ = self.0.remove(&bytes);
         }
     }
@@ -135,6 +154,7 @@ impl Programs {
             .map_max_entries(ROW_PAGES, row_pages)
             .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
             .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
+            .override_global(LEGACY_CONTROLLERS, &legacy_controllers(), true)
             .override_global(MAX_USER_FRAMES, &unwind.max_frames, true)
             .load(OBJECT)
             .map_err(load)?;
@@ -171,6 +191,7 @@ impl Programs {
             wakeups: ring(take(WAKEUPS)?, wakeup_ring)?,
             counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(load)?,
             announced_files: AnnouncedFiles(HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(load)?),
+            announced_cgroups: AnnouncedCgroups(HashMap::try_from(take(ANNOUNCED_CGROUPS)?).map_err(load)?),
             walk,
             barrier: Barrier::new(
                 ArrayOfMaps::try_from(take(BARRIER)?).map_err(load)?,
@@ -271,6 +292,15 @@ impl Programs {
         let program = self.ebpf.program_mut(name).ok_or(StartError::Missing(name))?;
         program.try_into().map_err(attach(name))
     }
+}
+
+/// Controllers that have a hierarchy of version 1 now. One that gets its hierarchy later is not looked at.
+fn legacy_controllers() -> u32 {
+    // Not there without control groups.
+    let cgroups = fs::read("/proc/cgroups").unwrap_or_default();
+    let bits = [("pids", abi::LEGACY_PIDS), ("memory", abi::LEGACY_MEMORY), ("cpu", abi::LEGACY_CPU)];
+    let legacy = bits.into_iter().filter(|(name, _)| procfs::cgroup::has_legacy_hierarchy(&cgroups, name));
+    legacy.fold(0, |all, (_, bit)| all | bit)
 }
 
 /// `recursion_misses` of a program's fdinfo (since Linux 5.12).

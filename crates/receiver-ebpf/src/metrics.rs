@@ -40,6 +40,7 @@ impl Metrics {
         describe_gauge!(RATE, "Samples per second of each busy CPU, as last asked for.");
         describe_counter!(BATCHES, "Batches passed on.");
         describe_counter!(FRAMES, "User frames without a mapping, by reason.");
+        describe_counter!(UNKNOWN_CGROUPS, "Samples whose control groups are not known any more.");
         describe_counter!(STACKS, "User stacks, by what ended them.");
         describe_counter!(
             ASKS_LOST,
@@ -100,6 +101,11 @@ impl Metrics {
         self.frames([("unknown_file", count)]);
     }
 
+    /// Samples whose control groups are not known any more.
+    pub(crate) fn unknown_cgroups(&self, count: u64) {
+        counter!(UNKNOWN_CGROUPS).increment(count);
+    }
+
     pub(crate) fn late(&self, events: u64, most_ever: Duration) {
         self.late.increment(events);
         self.lateness.set(most_ever.as_secs_f64());
@@ -139,6 +145,7 @@ const LATENESS: &str = "otelcol_receiver_ebpf_lateness_max_seconds";
 const LAG: &str = "otelcol_receiver_ebpf_watermark_lag_seconds";
 const TICKS: &str = "otelcol_receiver_ebpf_ticks_total";
 const FRAMES: &str = "otelcol_receiver_ebpf_unmapped_frames_total";
+const UNKNOWN_CGROUPS: &str = "otelcol_receiver_ebpf_unknown_cgroups_total";
 const STACKS: &str = "otelcol_receiver_ebpf_stacks_total";
 const ASKS_LOST: &str = "otelcol_receiver_ebpf_unwind_asks_lost_total";
 const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";

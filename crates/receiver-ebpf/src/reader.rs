@@ -13,12 +13,13 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::abi;
 use crate::census::Censuses;
+use crate::cgroups::Cgroups;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
 use crate::files::Files;
 use crate::horizon::Horizon;
-use crate::loader::{AnnouncedFiles, Programs};
+use crate::loader::{AnnouncedCgroups, AnnouncedFiles, Programs};
 use crate::losses;
 use crate::metrics::Metrics;
 use crate::order::{Lateness, Orderer, Pending};
@@ -42,6 +43,8 @@ pub(crate) struct RingReader {
     pub lifecycle: Ring,
     pub files: Files,
     pub announced: AnnouncedFiles,
+    pub cgroups: Cgroups,
+    pub announced_cgroups: AnnouncedCgroups,
     /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
     pub unwinder: Option<Unwinder>,
     pub counters: Counters,
@@ -138,12 +141,14 @@ impl RingReader {
             (self.orderer.release(watermark), watermark)
         };
         let events: Vec<Event> =
-            events.into_iter().map(|pending| complete(pending, &mut self.files)).collect();
+            events.into_iter().map(|pending| complete(pending, &mut self.files, &mut self.cgroups)).collect();
         self.announced.forget(self.files.take_forgotten());
         self.metrics.unknown_files(self.files.take_unknown());
+        self.announced_cgroups.forget(self.cgroups.take_forgotten());
+        self.metrics.unknown_cgroups(self.cgroups.take_unknown());
         self.account_lateness();
         self.metrics.batch();
-        Batch { events: events.into(), watermark, clock: clock::offset(), flush }
+        Batch { events: events.into(), watermark, clock: clock::offset(), flush, ..Batch::default() }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.
@@ -151,7 +156,7 @@ impl RingReader {
     /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
-        let Self { orderer, files, metrics, unwinder, .. } = self;
+        let Self { orderer, files, cgroups, metrics, unwinder, .. } = self;
         let mut unread = FxHashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
@@ -176,6 +181,7 @@ impl RingReader {
                     }
                     files.announce(*file);
                 }
+                Ok(Record::Cgroup(cgroup)) => cgroups.announce(*cgroup),
                 Err(error) => {
                     *refused += 1;
                     tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side.");
@@ -216,9 +222,14 @@ impl RingReader {
     }
 }
 
-fn complete(pending: Pending, files: &mut Files) -> Event {
+fn complete(pending: Pending, files: &mut Files, cgroups: &mut Cgroups) -> Event {
     match pending {
         Pending::Event(event) => event,
-        Pending::Sample(raw) => Event::Sample(files.resolve(*raw)),
+        Pending::Sample(raw) => {
+            let cgroup = cgroups.resolve(raw.cgroup);
+            let mut sample = files.resolve(*raw);
+            sample.context.cgroup = cgroup;
+            Event::Sample(sample)
+        }
     }
 }

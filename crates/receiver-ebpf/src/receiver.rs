@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
 use crate::census::Censuses;
+use crate::cgroups::Cgroups;
 use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
@@ -84,6 +85,8 @@ impl Receiver {
             lifecycle: maps.lifecycle,
             files: Files::default(),
             announced: maps.announced_files,
+            cgroups: Cgroups::default(),
+            announced_cgroups: maps.announced_cgroups,
             unwinder,
             counters: Counters::new(maps.counters, cpus::possible()?),
             skipped: Skipped::default(),

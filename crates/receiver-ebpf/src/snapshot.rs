@@ -26,7 +26,7 @@ fn first(stream: &[u8]) -> Result<(Option<Event>, &[u8]), DecodeError> {
     let (record, rest) = decode::split_image(stream)?;
     match decode::decode(record)? {
         Record::Event(event) => Ok((Some(event), rest)),
-        Record::Sample(_) | Record::File(_) => Ok((None, rest)),
+        Record::Sample(_) | Record::File(_) | Record::Cgroup(_) => Ok((None, rest)),
     }
 }
 

@@ -31,7 +31,7 @@ fn second(second: u64, count: u64) -> Batch {
     let start = second * 1_000_000_000;
     let events = (0..count).map(|n| Event::Sample(sample(start + n))).collect();
     let watermark = Watermark::before(KTime::from_nanos(start + 1_000_000_000));
-    Batch { events: Arc::new(events), watermark, clock: ClockOffset::default(), flush: false }
+    Batch { events: Arc::new(events), watermark, ..Batch::default() }
 }
 
 fn end() -> Batch {
@@ -40,7 +40,7 @@ fn end() -> Batch {
 
 fn sample(at: u64) -> Sample {
     let measure = Measure::OnCpu { period: Duration::from_millis(50) };
-    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: CgroupId(1), measure, ..Sample::default() }
+    Sample { at: KTime::from_nanos(at), tid: Tid(1), measure, ..Sample::default() }
 }
 
 async fn send(exporter: &mut FileExporter, batch: Batch) -> Watermark {

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 pub(super) fn second(second: u64, count: u64) -> Batch {
     let start = second * 1_000_000_000;
     let events = (0..count).map(|n| Event::Sample(sample(start + n))).collect();
-    Batch { events: Arc::new(events), watermark: after(second), clock: ClockOffset::default(), flush: false }
+    Batch { events: Arc::new(events), watermark: after(second), ..Batch::default() }
 }
 
 /// The promise that second `second` has passed.
@@ -22,7 +22,7 @@ pub(super) fn after(second: u64) -> Watermark {
 }
 
 fn sample(at: u64) -> Sample {
-    Sample { at: KTime::from_nanos(at), tid: Tid(1), cgroup: CgroupId(1), ..Sample::default() }
+    Sample { at: KTime::from_nanos(at), tid: Tid(1), ..Sample::default() }
 }
 
 /// Timestamps in a request.

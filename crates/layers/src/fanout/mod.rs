@@ -134,7 +134,7 @@ impl Outlets {
 
 /// A batch that only ends the stream.
 fn last(clock: ClockOffset) -> Batch {
-    Batch { events: Arc::default(), watermark: Watermark::END, clock, flush: false }
+    Batch { events: Arc::default(), watermark: Watermark::END, clock, ..Batch::default() }
 }
 
 impl State {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use componentstatus::{Board, Kind};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use pdata::{CgroupId, ClockOffset, Event, KTime, Loss, LossReason, Sample, Tid};
+use pdata::{Event, KTime, Loss, LossReason, Sample, Tid};
 use proptest::prelude::*;
 use tokio::runtime;
 use tokio::time::{Instant, sleep};
@@ -52,13 +52,8 @@ fn before(nanos: u64) -> Watermark {
 }
 
 fn batch(watermark: Watermark, samples: usize) -> Batch {
-    let sample = Sample { at: KTime::ZERO, tid: Tid(1), cgroup: CgroupId(1), ..Sample::default() };
-    Batch {
-        events: Arc::new(vec![Event::Sample(sample); samples]),
-        watermark,
-        clock: ClockOffset::default(),
-        flush: false,
-    }
+    let sample = Sample { at: KTime::ZERO, tid: Tid(1), ..Sample::default() };
+    Batch { events: Arc::new(vec![Event::Sample(sample); samples]), watermark, ..Batch::default() }
 }
 
 /// A fan-out over two exporters, driven by hand.

@@ -67,7 +67,7 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use pdata::{ClockOffset, KTime, Sample};
+    use pdata::{KTime, Sample};
     use proptest::prelude::*;
 
     use super::*;
@@ -75,7 +75,7 @@ mod tests {
     fn batch(events: impl IntoIterator<Item = u64>, watermark: Watermark) -> Batch {
         let sample = |at| Event::Sample(Sample { at: KTime::from_nanos(at), ..Sample::default() });
         let events = Arc::new(events.into_iter().map(sample).collect());
-        Batch { events, watermark, clock: ClockOffset::default(), flush: false }
+        Batch { events, watermark, ..Batch::default() }
     }
 
     fn before(nanos: u64) -> Watermark {

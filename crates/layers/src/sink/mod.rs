@@ -22,7 +22,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use componentstatus::Stage;
-use pdata::{Batch, ClockOffset, Watermark};
+use pdata::{Batch, Watermark};
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
@@ -183,12 +183,7 @@ impl Inlet {
 impl Drop for Inlet {
     fn drop(&mut self) {
         // Does nothing if it has ended.
-        self.end(Batch {
-            events: Arc::default(),
-            watermark: Watermark::END,
-            clock: ClockOffset::default(),
-            flush: false,
-        });
+        self.end(Batch { events: Arc::default(), watermark: Watermark::END, ..Batch::default() });
     }
 }
 

@@ -71,7 +71,7 @@ impl Host {
             tid: Tid(image.key.process.pid.0 + u32::try_from(thread).unwrap()),
             cpu: u32::try_from(cpu).unwrap(),
             comm: Comm(if thread == 0 { *b"program\0\0\0\0\0\0\0\0\0" } else { *b"worker-pool\0\0\0\0\0" }),
-            cgroup: CgroupId(1),
+            context: Context::default(),
             running: Running::Program,
             stack: frames(mappings, process, stack),
             image: Some(Arc::clone(image)),
@@ -105,7 +105,12 @@ pub(crate) fn batch(events: &[Event]) -> Batch {
         BootTime::from_nanos(0),
         UnixNanos::from_nanos(1_785_578_400_000_000_000),
     );
-    Batch { events: Arc::new(events.to_vec()), watermark: Watermark::before(until), clock, flush: false }
+    Batch {
+        events: Arc::new(events.to_vec()),
+        watermark: Watermark::before(until),
+        clock,
+        ..Batch::default()
+    }
 }
 
 /// A batch that ends the stream.
@@ -166,10 +171,7 @@ fn program(number: u64, libraries: &[Arc<MappedFile>]) -> (Arc<Image>, Vec<Arc<M
     let pid = Pid(u32::try_from(1_000 + number * 16).unwrap());
     let process = ProcessKey { pid, start_time: BootTime::from_nanos(number) };
     let key = ImageKey { process, exec_count: ExecCount(1) };
-    (
-        Arc::new(Image { key, created: UnixNanos::from_nanos(1_785_570_000_000_000_000 + number), kind }),
-        mappings,
-    )
+    (Arc::new(Image::new(key, UnixNanos::from_nanos(1_785_570_000_000_000_000 + number), kind)), mappings)
 }
 
 fn file(number: u64, path: &str) -> Arc<MappedFile> {

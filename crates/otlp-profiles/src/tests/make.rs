@@ -15,7 +15,7 @@ pub(super) fn clock(unix: u64) -> ClockOffset {
 }
 
 pub(super) fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
-    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), flush: false }
+    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), ..Batch::default() }
 }
 
 pub(super) fn before(nanos: u64) -> Watermark {
@@ -47,7 +47,7 @@ pub(super) fn executable(path: &str) -> Executable {
 
 pub(super) fn image(pid: u32, path: &str) -> Arc<Image> {
     let kind = ImageKind::User { executable: Arc::new(executable(path)), script: None };
-    Arc::new(Image { key: key(pid), created: UnixNanos::from_nanos(7), kind })
+    Arc::new(Image::new(key(pid), UnixNanos::from_nanos(7), kind))
 }
 
 pub(super) fn sample(at: u64, image: Option<Arc<Image>>, stack: Vec<Frame>) -> Sample {
@@ -58,7 +58,7 @@ pub(super) fn sample(at: u64, image: Option<Arc<Image>>, stack: Vec<Frame>) -> S
         tid: Tid(5),
         cpu: 0,
         comm: comm("worker"),
-        cgroup: CgroupId(1),
+        context: Context::default(),
         running: Running::Program,
         stack: Stack::new(stack),
         image,
@@ -118,8 +118,7 @@ pub(super) fn world() -> World {
     let read =
         file("/usr/bin/a", Some(vec![segment(0x1000, 0x800, 0x40_1000), segment(0x1800, 0x800, 0x80_1800)]));
     let unread = file("/usr/lib/b.so", None);
-    let kernel =
-        Image { key: key(2), created: UnixNanos::from_nanos(3), kind: ImageKind::Kernel(comm("kthreadd")) };
+    let kernel = Image::new(key(2), UnixNanos::from_nanos(3), ImageKind::Kernel(comm("kthreadd")));
     World {
         images: vec![
             Some(image(10, "/usr/bin/a")),

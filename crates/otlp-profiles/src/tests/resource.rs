@@ -14,7 +14,7 @@ fn resource(sample: Sample) -> Vec<String> {
 
 fn of(kind: ImageKind) -> Vec<String> {
     let created = UnixNanos::from_nanos(1_700_000_000_123_456_789);
-    resource(sample(1, Some(Arc::new(Image { key: key(42), created, kind })), Vec::new()))
+    resource(sample(1, Some(Arc::new(Image::new(key(42), created, kind))), Vec::new()))
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
         let script = script
             .map(|path| Arc::new(Script { path: Path::new(path).into(), interpreter: file.path.clone() }));
         let kind = ImageKind::User { executable: Arc::clone(&file), script };
-        Some(Arc::new(Image { key: key(42), created: UnixNanos::from_nanos(7), kind }))
+        Some(Arc::new(Image::new(key(42), UnixNanos::from_nanos(7), kind)))
     };
     let samples = [sample(1, image(None), Vec::new()), sample(2, image(Some("./run")), Vec::new())];
     let events = samples.map(Event::Sample).to_vec();

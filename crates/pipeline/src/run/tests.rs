@@ -110,7 +110,7 @@ fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
         events.push(Event::Sample(Sample { at, ..Sample::default() }));
     }
     let watermark = watermark.unwrap_or(Watermark::before(KTime::from_nanos(number + 1)));
-    Batch { events: Arc::new(events), watermark, clock: ClockOffset::default(), flush: false }
+    Batch { events: Arc::new(events), watermark, ..Batch::default() }
 }
 
 impl Receiver for Ticking {

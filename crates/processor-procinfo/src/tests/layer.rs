@@ -5,8 +5,8 @@ use std::task::{Context, Waker};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use pdata::{
-    Batch, BootTime, ClockOffset, Comm, Event, ExecCount, ImageKey, KTime, Pid, ProcessEvent, ProcessKey,
-    ProcessTransition, Watermark,
+    Batch, BootTime, Comm, Event, ExecCount, ImageKey, KTime, Pid, ProcessEvent, ProcessKey,
+    ProcessTransition, Relatives, Watermark,
 };
 use tower::{Layer, Service};
 use tower_test::mock;
@@ -25,8 +25,7 @@ fn batch(watermark: u64, events: Vec<(u64, ProcessTransition)>) -> Batch {
     Batch {
         events: Arc::new(events.into_iter().map(event).collect()),
         watermark: before(watermark),
-        clock: ClockOffset::default(),
-        flush: false,
+        ..Batch::default()
     }
 }
 
@@ -35,7 +34,11 @@ fn before(at: u64) -> Watermark {
 }
 
 fn seen() -> ProcessTransition {
-    ProcessTransition::Seen { executable: Some(Box::new(executable("/bin/a"))), comm: Comm::default() }
+    ProcessTransition::Seen {
+        executable: Some(Box::new(executable("/bin/a"))),
+        comm: Comm::default(),
+        relatives: Relatives::default(),
+    }
 }
 
 fn gauge(snapshotter: &Snapshotter, name: &str) -> Option<f64> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Event, ExecCount, Image, ImageKey, ImageKind,
-    KTime, Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Running, Sample, Tid, UnixNanos,
-    Watermark,
+    Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Context, Event, ExecCount, Image, ImageKey,
+    ImageKind, KTime, Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample,
+    Tid, UnixNanos, Watermark,
 };
 
 use super::world::executable;
@@ -33,12 +33,26 @@ fn exec(at: u64, image: ImageKey, path: &str) -> Event {
     let executable = Box::new(executable(path));
     let filename = Box::default();
     let comm = Comm::default();
-    process(at, image, ProcessTransition::Exec { executable, comm, filename, interpreter: None })
+    process(
+        at,
+        image,
+        ProcessTransition::Exec {
+            executable,
+            comm,
+            filename,
+            interpreter: None,
+            relatives: Relatives::default(),
+        },
+    )
 }
 
 fn seen(at: u64, image: ImageKey, path: &str) -> Event {
     let executable = Some(Box::new(executable(path)));
-    process(at, image, ProcessTransition::Seen { executable, comm: Comm::default() })
+    process(
+        at,
+        image,
+        ProcessTransition::Seen { executable, comm: Comm::default(), relatives: Relatives::default() },
+    )
 }
 
 fn sample(at: u64, key: ImageKey) -> Sample {
@@ -63,7 +77,7 @@ impl Scene {
         let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(1_000));
         let clock = ClockOffset::from_readings(KTime::ZERO, boot, unix);
         let watermark = Watermark::before(AT(watermark));
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
+        let mut batch = Batch { events: Arc::new(events), watermark, clock, ..Batch::default() };
         self.tracker.apply(&mut batch, &mut self.requests);
         self.repairs.apply(watermark, &mut self.tracker);
         batch.samples().cloned().collect()
@@ -183,7 +197,8 @@ fn an_unknown_kernel_thread_is_its_name_and_follows_a_rename() {
     let told = scene.batch(30, [thread(10, b"kwok"), thread(20, b"knew")].map(Event::Sample).to_vec());
     assert_eq!(told.iter().map(path).collect::<Vec<_>>(), [some("[kwok]"), some("[knew]")]);
     let image = told[0].image.as_ref().unwrap();
-    let expected = Image { key, created: UnixNanos::from_nanos(1_001), kind: image.kind.clone() };
+    let expected = Image::new(key, UnixNanos::from_nanos(1_001), image.kind.clone());
+    let expected = Image { context: Some(Context::default()), ..expected };
     assert_eq!(**image, expected);
     assert_eq!((scene.tally().hits, scene.looked_up().len()), (2, 0));
 }
@@ -191,9 +206,10 @@ fn an_unknown_kernel_thread_is_its_name_and_follows_a_rename() {
 #[test]
 fn a_rename_of_a_forked_kernel_thread_names_its_image() {
     let (mut scene, parent, child) = (Scene::new(), image(2, 1, 0), image(5, 9, 0));
-    let seen = ProcessTransition::Seen { executable: None, comm: Comm(*b"kthreadd\0\0\0\0\0\0\0\0") };
+    let comm = Comm(*b"kthreadd\0\0\0\0\0\0\0\0");
+    let seen = ProcessTransition::Seen { executable: None, comm, relatives: Relatives::default() };
     let renamed = ProcessTransition::Rename { tid: Tid(5), comm: Comm(*b"kworker/0:1\0\0\0\0\0") };
-    let fork = ProcessTransition::Fork { parent };
+    let fork = ProcessTransition::Fork { parent, relatives: Relatives::default() };
     scene.batch(20, vec![process(1, parent, seen), process(10, child, fork), process(11, child, renamed)]);
     assert_eq!(scene.ask(21, child), some("[kworker/0:1]"));
     assert_eq!(scene.ask(22, parent), some("[kthreadd]"));
@@ -202,7 +218,14 @@ fn a_rename_of_a_forked_kernel_thread_names_its_image() {
 #[test]
 fn a_fork_of_an_unknown_parent_is_counted_and_its_exec_finds_it() {
     let (mut scene, child) = (Scene::new(), image(5, 9, 4));
-    scene.batch(11, vec![process(10, child, ProcessTransition::Fork { parent: image(2, 1, 4) })]);
+    scene.batch(
+        11,
+        vec![process(
+            10,
+            child,
+            ProcessTransition::Fork { parent: image(2, 1, 4), relatives: Relatives::default() },
+        )],
+    );
     assert_eq!(scene.tally().misses, Misses { parent: 1, ..Misses::default() });
     let next = image(5, 9, 5);
     scene.batch(20, vec![exec(14, next, "/bin/a")]);
@@ -218,8 +241,15 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
         comm: Comm::default(),
         filename: (*b"./run.sh").into(),
         interpreter: Some((*b"/bin/sh").into()),
+        relatives: Relatives::default(),
     };
-    scene.batch(20, vec![process(5, parent, exec), process(9, child, ProcessTransition::Fork { parent })]);
+    scene.batch(
+        20,
+        vec![
+            process(5, parent, exec),
+            process(9, child, ProcessTransition::Fork { parent, relatives: Relatives::default() }),
+        ],
+    );
     let told = scene.batch(30, vec![Event::Sample(sample(21, child))]);
     let image = told[0].image.as_ref().unwrap();
     let ImageKind::User { executable, script: Some(script) } = &image.kind else { panic!("{image:?}") };

@@ -88,7 +88,7 @@ impl Delivery {
         let (events, truths): (Vec<_>, Vec<_>) =
             delivered.into_iter().map(|delivered| (delivered.event, delivered.truth)).unzip();
         let clock = ClockOffset::default();
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
+        let mut batch = Batch { events: Arc::new(events), watermark, clock, ..Batch::default() };
         // The answer to an earlier batch: never to this one, which has not been passed on.
         let lag = (ack_lag + 1).min(self.watermarks.len() - 1);
         self.acked = self.acked.max(self.watermarks[self.watermarks.len() - 1 - lag]);
@@ -118,9 +118,19 @@ fn delivered(sample: &Sample) -> Option<String> {
     }
 }
 
+/// The parents of a sample's image, and what they ran.
+fn parents(sample: &Sample) -> Vec<(ProcessKey, String)> {
+    let image = sample.image.as_ref().unwrap();
+    let parents = image.parents.iter().map(|parent| match parent.kind.as_ref().unwrap() {
+        ImageKind::User { executable, .. } => (parent.process, executable.path.display().to_string()),
+        ImageKind::Kernel(comm) => panic!("{comm} is no kernel thread"),
+    });
+    parents.collect()
+}
+
 proptest! {
-    /// Every event in time: each sample is attributed to its own executable, whatever its process has become since, and
-    /// however often its pid is used again. Only those processes and images are held that the acknowledged watermark
+    /// Every event in time: each sample is attributed to its own executable and its own parents, whatever its process
+    /// has become since, and however often its pid is used again. Only those processes and images are held that the acknowledged watermark
     /// has not passed.
     #[test]
     fn every_sample_is_attributed_to_its_image(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
@@ -132,6 +142,7 @@ proptest! {
             let samples = delivery.deliver(&Round { ops: Vec::new(), ..round.clone() }, |_| false);
             for (sample, truth) in samples {
                 prop_assert_eq!(delivered(&sample), Some(truth.executable));
+                prop_assert_eq!(parents(&sample), truth.parents);
             }
             // An end reported in this batch, and acknowledged by then, is seen at the next acknowledgement.
             delivery.tracker.acknowledge(Watermark::before(delivery.acked));

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pdata::{
-    BootTime, Comm, Event, ExecCount, Executable, FileState, ImageKey, KTime, Measure, Pid, ProcessEvent,
-    ProcessKey, ProcessTransition, Running, Sample, Tid,
+    BootTime, Comm, Event, ExecCount, Executable, FileState, Image, ImageKey, KTime, Measure, Pid,
+    ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample, Tid,
 };
 use proptest::prelude::*;
 
@@ -41,6 +41,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) executable: String,
+    /// Each parent, nearest first, and what it ran when it forked.
+    pub(super) parents: Vec<(ProcessKey, String)>,
 }
 
 /// An event and, for a sample, its truth.
@@ -55,6 +57,14 @@ struct Process {
     image: ImageKey,
     executable: String,
     exited: bool,
+    parents: Vec<(ProcessKey, String)>,
+}
+
+impl Process {
+    fn relatives(&self) -> Relatives {
+        let parent = self.parents.first().map(|(process, _)| *process).unwrap_or_default();
+        Relatives { parent, ..Relatives::default() }
+    }
 }
 
 /// The processes, and all that happened so far.
@@ -147,22 +157,26 @@ impl World {
         let start_time = BootTime::from_nanos(self.now);
         let image = ImageKey { process: ProcessKey { pid, start_time }, exec_count: ExecCount(7) };
         let executable = self.name("bin");
-        self.processes.push(Process { image, executable, exited: false });
+        self.processes.push(Process { image, executable, exited: false, parents: Vec::new() });
         self.seen(self.processes.len() - 1);
     }
 
     fn seen(&mut self, index: usize) {
-        let executable = Some(Box::new(executable(&self.processes[index].executable)));
-        self.process_event(index, ProcessTransition::Seen { executable, comm: Comm::default() });
+        let process = &self.processes[index];
+        let (executable, relatives) = (Some(Box::new(executable(&process.executable))), process.relatives());
+        self.process_event(index, ProcessTransition::Seen { executable, comm: Comm::default(), relatives });
     }
 
     fn fork(&mut self, chosen: usize) {
         let (Some(parent), Some(pid)) = (self.choose(chosen, false), self.free_pid()) else { return };
         let mut child = self.processes[parent].clone();
         child.image.process = ProcessKey { pid, start_time: BootTime::from_nanos(self.now) };
-        let parent = self.processes[parent].image;
+        let parent = &self.processes[parent];
+        child.parents.insert(0, (parent.image.process, parent.executable.clone()));
+        child.parents.truncate(Image::MAX_PARENTS);
+        let (parent, relatives) = (parent.image, child.relatives());
         self.processes.push(child);
-        self.process_event(self.processes.len() - 1, ProcessTransition::Fork { parent });
+        self.process_event(self.processes.len() - 1, ProcessTransition::Fork { parent, relatives });
     }
 
     /// As the kernel does it: the count rises, and the exec's own record comes last.
@@ -176,10 +190,15 @@ impl World {
             self.seen(index);
             self.sample(index, true);
         }
-        let executable = Box::new(executable(&self.processes[index].executable));
-        let filename = Box::default();
-        let comm = Comm::default();
-        self.process_event(index, ProcessTransition::Exec { executable, comm, filename, interpreter: None });
+        let process = &self.processes[index];
+        let exec = ProcessTransition::Exec {
+            executable: Box::new(executable(&process.executable)),
+            comm: Comm::default(),
+            filename: Box::default(),
+            interpreter: None,
+            relatives: process.relatives(),
+        };
+        self.process_event(index, exec);
     }
 
     fn sample(&mut self, index: usize, in_execve: bool) {
@@ -193,7 +212,7 @@ impl World {
             running: if in_execve { Running::Execve } else { Running::Program },
             ..Sample::default()
         };
-        let truth = Truth { executable: process.executable.clone() };
+        let truth = Truth { executable: process.executable.clone(), parents: process.parents.clone() };
         self.delivered.push(Delivered { event: Event::Sample(sample), truth: Some(truth) });
     }
 }

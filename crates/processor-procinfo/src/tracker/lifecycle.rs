@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    Comm, Executable, Image, ImageKey, ImageKind, KTime, ProcessEvent, ProcessTransition, Script, Tid,
+    Comm, Executable, Image, ImageKey, ImageKind, KTime, ProcessEvent, ProcessTransition, Relatives, Script,
+    Tid,
 };
 
 use super::Tracker;
@@ -16,18 +17,25 @@ impl Tracker {
     pub(super) fn process_event(&mut self, event: &ProcessEvent) {
         let (key, at) = (event.image, event.at);
         match &event.transition {
-            ProcessTransition::Seen { executable, comm } => {
+            ProcessTransition::Seen { executable, comm, relatives } => {
                 let kind = match executable {
                     Some(executable) => user(executable, None),
                     None => ImageKind::Kernel(*comm),
                 };
                 self.seen(key, at, kind);
+                self.relate(key, relatives);
             }
-            ProcessTransition::Exec { executable, filename, interpreter, .. } => {
+            ProcessTransition::Exec { executable, filename, interpreter, relatives, .. } => {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
                 self.exec(key, at, user(executable, script));
+                self.relate(key, relatives);
             }
-            ProcessTransition::Fork { parent } => self.fork(key, at, *parent),
+            ProcessTransition::Fork { parent, relatives } => {
+                self.fork(key, at, *parent);
+                self.relate(key, relatives);
+                // At once, since the parent may be forgotten before anything is sampled of its child.
+                self.parents_of(key.process);
+            }
             ProcessTransition::Rename { tid, comm } => self.rename(key, *tid, *comm),
             ProcessTransition::Exit => {
                 // Entered even if not known, so that late events of it do not keep it for ever.
@@ -52,9 +60,15 @@ impl Tracker {
         Some(entered.held)
     }
 
+    fn relate(&mut self, key: ImageKey, relatives: &Relatives) {
+        if let Some(process) = self.table.get_mut(key.process) {
+            process.relate(relatives);
+        }
+    }
+
     pub(super) fn seen(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
-        let image = Arc::new(Image { key, created: process.created, kind });
+        let image = Arc::new(Image::new(key, process.created, kind));
         let replaced = process.images.see(key.exec_count, image);
         if let Some(at) = replaced {
             self.replaced.push(at, key.process);
@@ -63,7 +77,7 @@ impl Tracker {
 
     fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
-        let image = Arc::new(Image { key, created: process.created, kind });
+        let image = Arc::new(Image::new(key, process.created, kind));
         if let Some(at) = process.images.begin(key.exec_count, at, image) {
             self.replaced.push(at, key.process);
         }
@@ -77,7 +91,7 @@ impl Tracker {
         }
         let Some(child) = self.enter(key, at, at) else { return };
         if let Some(image) = image {
-            let image = Image { key, created: child.created, kind: image.kind.clone() };
+            let image = Image::new(key, child.created, image.kind.clone());
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {
                 self.replaced.push(at, key.process);
             }

@@ -76,8 +76,7 @@ pub(super) fn batch(events: Vec<Event>, watermark: u64) -> Batch {
     Batch {
         events: Arc::new(events),
         watermark: Watermark::before(KTime::from_nanos(watermark)),
-        clock: ClockOffset::default(),
-        flush: false,
+        ..Batch::default()
     }
 }
 

@@ -49,6 +49,10 @@ fn constants_are_those_of_the_header() {
         RECORD_FREED,
         RECORD_RENAME,
         RECORD_FILE,
+        RECORD_CGROUP,
+        LEGACY_PIDS,
+        LEGACY_MEMORY,
+        LEGACY_CPU,
         FLAG_KERNEL_THREAD,
         FLAG_IN_EXECVE,
         FLAG_PATH_TRUNCATED,
@@ -103,6 +107,7 @@ fn constants_are_those_of_the_header() {
         COUNTER_FRAMES_NOT_EXECUTABLE = FramesNotExecutable,
         COUNTER_FRAMES_OVER_MAPPINGS = FramesOverMappings,
         COUNTER_ROW_ASK_RING_FULL = RowAskRingFull,
+        COUNTER_CGROUP_OVER_BUDGET = CgroupOverBudget,
     ];
     let mut ours: BTreeMap<&str, u64> = constants.into_iter().chain(counters).chain(RULES).collect();
     ours.extend(sizes.map(|(name, size)| (name, size as u64)));
@@ -175,7 +180,7 @@ fn fields_are_where_the_header_has_them() {
             "sample_record",
             whole(fields!(
                 after,
-                SampleBody { cgroup_id, period_ns, kernel_frames, user_frames, mappings, user_stack_end }
+                SampleBody { cgroup, user, period_ns, kernel_frames, user_frames, mappings, user_stack_end }
             )),
         ),
         (
@@ -192,12 +197,16 @@ fn fields_are_where_the_header_has_them() {
                     filename_bytes,
                     interpreter_bytes,
                     reserved,
+                    relatives,
                 }
             )),
         ),
         (
             "fork_record",
-            whole(fields!(after, ForkBody { parent_start_boottime_ns, parent_pid, parent_exec_count })),
+            whole(fields!(
+                after,
+                ForkBody { parent_start_boottime_ns, parent_pid, parent_exec_count, relatives }
+            )),
         ),
         ("sample_mapping", fields!(0, SampleMapping { start, end, file_offset, file })),
         (
@@ -210,6 +219,23 @@ fn fields_are_where_the_header_has_them() {
                 after,
                 FileBody { id, key, size, link_count, path_bytes, own_path_bytes, build_id, build_id_bytes }
             )),
+        ),
+        ("cgroup_key", fields!(0, CgroupKey { unified, legacy, controller })),
+        ("cgroup_record", whole(fields!(after, CgroupBody { key, number, unified_bytes, legacy_bytes }))),
+        (
+            "relatives",
+            fields!(
+                0,
+                RelativesRecord {
+                    parent_start_boottime_ns,
+                    parent_pid,
+                    session,
+                    process_group,
+                    own_pid,
+                    pid_namespace,
+                    network_namespace,
+                }
+            ),
         ),
         ("census_record", fields!(0, CensusRecord { pid, exited, start_boottime_ns })),
         ("row_file", fields!(0, RowFile { first_page, pages, used, reserved })),

@@ -19,6 +19,16 @@ fn header(kind: u32) -> RecordHeader {
     }
 }
 
+const RELATIVES: RelativesRecord = RelativesRecord {
+    parent_start_boottime_ns: 15,
+    parent_pid: 16,
+    session: 17,
+    process_group: 18,
+    own_pid: 19,
+    pid_namespace: 20,
+    network_namespace: 21,
+};
+
 fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, interpreter: &str) -> Vec<u8> {
     let len = |text: &str| u16::try_from(text.len()).unwrap();
     let body = ImageBody {
@@ -31,6 +41,7 @@ fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, inte
         filename_bytes: len(filename),
         interpreter_bytes: len(interpreter),
         reserved: 0,
+        relatives: RELATIVES,
     };
     // A slot is longer than what it holds.
     [
@@ -54,7 +65,8 @@ fn transition(record: &[u8]) -> ProcessTransition {
 #[test]
 fn a_sample_keeps_identity_and_its_frames_refer_to_its_mappings() {
     let body = SampleBody {
-        cgroup_id: 44,
+        cgroup: 44,
+        user: 1000,
         period_ns: 5_000_000_000,
         kernel_frames: 1,
         user_frames: 2,
@@ -72,8 +84,8 @@ fn a_sample_keeps_identity_and_its_frames_refer_to_its_mappings() {
     let sample = &raw.sample;
     assert_eq!(sample.key, key(42, 77, 9));
     assert_eq!(
-        (sample.at, sample.tid, sample.cpu, sample.cgroup),
-        (KTime::from_nanos(1_000), Tid(43), 3, CgroupId(44))
+        (sample.at, sample.tid, sample.cpu, raw.cgroup, sample.context.user),
+        (KTime::from_nanos(1_000), Tid(43), 3, 44, Some(Uid(1000)))
     );
     assert_eq!(sample.comm.to_string(), "worker");
     // More than 32 bits hold: one sample a second and slower.
@@ -109,6 +121,25 @@ fn a_file_has_identity_path_and_build_id() {
     assert_eq!((file.identity, file.size, file.state), (identity, 7, FileState::Deleted));
     assert_eq!((&*file.path, file.own_path.as_deref()), (Path::new("/r/lib"), Some(Path::new("/lib"))));
     assert_eq!(file.build_id, BuildId::new(&[0xab, 0xcd]));
+}
+
+#[test]
+fn control_groups_have_their_paths_from_the_root_down() {
+    let key = CgroupKey { unified: 7, legacy: 8, controller: 1 };
+    let body = CgroupBody { key, number: 3, unified_bytes: 21, legacy_bytes: 2 };
+    let header = header(abi::RECORD_CGROUP);
+    let names = b"a.scope\0system.slice\0b\0";
+    let bytes = |body: CgroupBody| [header.as_bytes(), body.as_bytes(), &names[..], &[0xaa; 9]].concat();
+    let Record::Cgroup(announced) = decode(&bytes(body)).unwrap() else { panic!("no control group") };
+    let cgroup = &announced.cgroup;
+    assert_eq!((announced.key, cgroup.id, cgroup.truncated), (key, CgroupId(3), false));
+    assert_eq!(&*cgroup.path, Path::new("/system.slice/a.scope"));
+    assert_eq!(cgroup.legacy_path.as_deref(), Some(Path::new("/b")));
+    let root = CgroupBody { key: CgroupKey { unified: 1, ..CgroupKey::default() }, ..body };
+    let root = CgroupBody { unified_bytes: 0, legacy_bytes: 0, ..root };
+    let Record::Cgroup(announced) = decode(&bytes(root)).unwrap() else { panic!("no control group") };
+    assert_eq!((&*announced.cgroup.path, &announced.cgroup.legacy_path), (Path::new("/"), &None));
+    assert!(decode(&bytes(CgroupBody { unified_bytes: 60, ..body })).is_err());
 }
 
 #[test]
@@ -176,9 +207,18 @@ fn what_an_older_record_left_behind_a_name_is_no_part_of_it() {
 
 #[test]
 fn a_fork_names_its_parent() {
-    let body = ForkBody { parent_start_boottime_ns: 5, parent_pid: 6, parent_exec_count: 7 };
+    let body =
+        ForkBody { parent_start_boottime_ns: 5, parent_pid: 6, parent_exec_count: 7, relatives: RELATIVES };
     let record = [header(abi::RECORD_FORK).as_bytes(), body.as_bytes()].concat();
-    assert_eq!(transition(&record), ProcessTransition::Fork { parent: key(6, 5, 7) });
+    let relatives = Relatives {
+        parent: key(16, 15, 0).process,
+        session: Pid(17),
+        group: Pid(18),
+        own_pid: Pid(19),
+        pid_namespace: 20,
+        network_namespace: 21,
+    };
+    assert_eq!(transition(&record), ProcessTransition::Fork { parent: key(6, 5, 7), relatives });
 }
 
 #[test]
@@ -186,7 +226,7 @@ fn a_record_shorter_than_it_claims_is_refused_by_the_part_it_lacks() {
     let whole = image_bytes(&header(abi::RECORD_EXEC), "/bin/sh", 0, "sh", "");
     assert_eq!(decode(&whole[..20]).unwrap_err(), DecodeError::Truncated { len: 20, part: "header" });
     assert_eq!(decode(&whole[..60]).unwrap_err(), DecodeError::Truncated { len: 4, part: "image" });
-    assert_eq!(decode(&whole[..90]).unwrap_err(), DecodeError::Truncated { len: 2, part: "path" });
+    assert_eq!(decode(&whole[..122]).unwrap_err(), DecodeError::Truncated { len: 2, part: "path" });
 }
 
 proptest! {
@@ -201,7 +241,7 @@ proptest! {
 
     /// The same with a valid kind, so that the bodies are reached.
     #[test]
-    fn any_body_decodes_or_is_refused(kind in 0u32..10, body in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn any_body_decodes_or_is_refused(kind in 0u32..11, body in proptest::collection::vec(any::<u8>(), 0..400)) {
         let record = [header(kind).as_bytes(), &body].concat();
         let _ = decode(&record);
     }

@@ -32,6 +32,7 @@ fn sample(files: &[u64]) -> RawSample {
         user: user.chain([frame(3, None)]).collect(),
         mappings: files.iter().enumerate().map(mapping).collect(),
         end: abi::END_FILE_PENDING,
+        cgroup: 0,
     }
 }
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Where a process stands among others. */
+#ifndef PIPELINE_RELATIVES_BPF_H
+#define PIPELINE_RELATIVES_BPF_H
+
+#include "include/prelude.h"
+
+/* The number by which the first pid namespace has a group of processes: pid_nr(). */
+static __always_inline __u32 leader_of(struct signal_struct *signal, enum pid_type type)
+{
+	struct pid *pid = BPF_CORE_READ(signal, pids[type]);
+
+	return BPF_CORE_READ(pid, numbers[0].nr);
+}
+
+static __always_inline void describe_relatives(struct relatives *relatives, struct task_struct *task)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct pid *pid = BPF_CORE_READ(signal, pids[PIDTYPE_TGID]);
+	/* The last of a pid's numbers is that of the namespace it was made in. */
+	__u64 last = BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+	struct upid *own = (void *)pid + bpf_core_field_offset(pid->numbers) + last;
+
+	relatives->parent_pid = BPF_CORE_READ(parent, tgid);
+	relatives->parent_start_boottime_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	relatives->session = leader_of(signal, PIDTYPE_SID);
+	relatives->process_group = leader_of(signal, PIDTYPE_PGID);
+	relatives->own_pid = BPF_CORE_READ(own, nr);
+	relatives->pid_namespace = BPF_CORE_READ(own, ns, ns.inum);
+	relatives->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+}
+
+#endif
