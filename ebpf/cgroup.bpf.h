@@ -82,7 +82,8 @@ struct cgroup_walk {
 static long add_group_name(__u32 step, struct cgroup_walk *walk)
 {
 	struct path_scratch *scratch = walk->scratch;
-	struct kernfs_node *parent = parent_of(walk->node);
+	struct kernfs_node *node = walk->node;
+	struct kernfs_node *parent = parent_of(node);
 	__u32 end = scratch->start;
 	long got;
 
@@ -94,7 +95,7 @@ static long add_group_name(__u32 step, struct cgroup_walk *walk)
 	if (end >= scratch->own_start + PATH_BYTES - NAME_BYTES - 1)
 		return 1;
 	got = bpf_probe_read_kernel_str(&scratch->text[end & (2 * PATH_BYTES - 1)], NAME_BYTES + 1,
-					BPF_CORE_READ(walk->node, name));
+					BPF_CORE_READ(node, name));
 	if (got <= 0)
 		return 1;
 	scratch->start = end + got;

@@ -5,6 +5,7 @@
 
 #include "include/prelude.h"
 #include "counters.bpf.h"
+#include "environment.bpf.h"
 #include "identity.bpf.h"
 #include "image.bpf.h"
 #include "path.bpf.h"
@@ -38,7 +39,7 @@ static __always_inline __u32 append_string(struct path_scratch *scratch, __u32 *
 
 /* For a script the kernel changes `interp` to what the first line says; for any other file both are one pointer. */
 static __always_inline void describe_call(struct image_record *image, struct path_scratch *scratch,
-					  struct linux_binprm *binprm)
+					  struct linux_binprm *binprm, struct task_struct *task, __u32 *flags)
 {
 	const char *filename = BPF_CORE_READ(binprm, filename);
 	const char *interpreter = BPF_CORE_READ(binprm, interp);
@@ -47,6 +48,8 @@ static __always_inline void describe_call(struct image_record *image, struct pat
 	image->filename_bytes = append_string(scratch, &end, FILENAME_BYTES, filename);
 	if (interpreter != filename)
 		image->interpreter_bytes = append_string(scratch, &end, INTERPRETER_BYTES, interpreter);
+	image->environment_bytes = append_environment(scratch, end, ENVIRONMENT_BYTES, task);
+	*flags |= scratch->flags;
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -62,7 +65,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	}
 	start = describe_image(&image, scratch, task, &flags);
-	describe_call(&image, scratch, binprm);
+	describe_call(&image, scratch, binprm, task, &flags);
 	if (emit_image(&image, scratch, start, RECORD_EXEC, task, flags))
 		image_is_announced(task);
 	wake_reader_if_filling(&lifecycle);

@@ -23,6 +23,8 @@ struct path_scratch {
 	__u32 start;     /* first byte of the path so far; never 0, so that a length stays below PATH_BYTES */
 	__u32 own_start; /* the same when the walk came by the task's root; 0: not yet */
 	__u32 flags;
+	__u32 limit; /* of an environment: where it must end */
+	__u64 user;  /* the next variable */
 	char text[5 * PATH_BYTES];
 };
 

@@ -14,6 +14,8 @@
 #define FILENAME_BYTES PATH_BYTES
 /* BINPRM_BUF_SIZE: the kernel reads no longer interpreter line. */
 #define INTERPRETER_BYTES 256
+/* Variables of an environment that an exec passes on. */
+#define ENVIRONMENT_BYTES 2048
 /* kernel.perf_event_max_stack's default; bpf_get_stack takes no more. */
 #define STACK_FRAMES 127
 /* User frames that a sample can hold; user space asks for no more (receivers::ebpf::unwind::max_frames). */
@@ -41,6 +43,7 @@ enum record_flags {
 	FLAG_PATH_TRUNCATED = 1 << 2,      /* path is only its tail */
 	FLAG_NO_PARENT_DIRECTORY = 1 << 3, /* the file has never been in a directory: memfd */
 	FLAG_SOFTIRQ = 1 << 5,             /* a softirq on an otherwise idle CPU: pid 0, named "softirq" */
+	FLAG_ENVIRONMENT_READ = 1 << 6,    /* to its end: variables that are not there, are not set */
 	FLAG_NAME_GONE = 1 << 4,           /* the name that was opened has been removed; the file may have others */
 };
 
@@ -252,7 +255,7 @@ struct relatives {
 	__u32 network_namespace;
 };
 
-/* Followed by path, filename and interpreter, back to back. The slot may be longer. */
+/* Followed by path, filename, interpreter and variables of the environment, back to back. The slot may be longer. */
 struct image_record {
 	struct record_header header;
 	__u64 inode;
@@ -263,7 +266,8 @@ struct image_record {
 	__u16 own_path_bytes; /* so many of the last bytes of path are the path in the task's own root */
 	__u16 filename_bytes;
 	__u16 interpreter_bytes;
-	__u32 reserved;
+	__u16 environment_bytes;
+	__u16 reserved;
 	struct relatives relatives;
 };
 

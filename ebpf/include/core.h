@@ -111,6 +111,8 @@ struct mm_struct {
 	struct file *exe_file;
 	unsigned long start_code;
 	unsigned long end_code;
+	unsigned long env_start;
+	unsigned long env_end;
 	unsigned long saved_auxv[2];
 	struct {
 		void *vdso;

@@ -3,7 +3,8 @@
 //! Names of OpenTelemetry's semantic conventions (1.44) are used wherever one fits; names of our own
 //! begin with `procinfo.` (facts of a process), `profile.window.` (counts and losses of a window), `profile.off_cpu.`
 //! (facts of time off the CPU) or `profile.stack.` (facts of a stack): see
-//! `docs/decisions/attribute-names.md`.
+//! `docs/decisions/attribute-names.md`. A resource has further ones, which come with its image and its host: those are
+//! in `docs/metadata.md`.
 
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
 ///

@@ -161,6 +161,9 @@ pub enum ProcessTransition {
         /// Interpreter as the script's first line names it, unresolved; `None` if the file was no
         /// script. Source: `linux_binprm::interp` where it differs from `filename`.
         interpreter: Option<Box<[u8]>>,
+        /// Variables of its environment that OpenTelemetry has named, as `KEY=VALUE` each ended by NUL; `None` if the
+        /// environment could not be read to its end. Source: `ebpf/environment.bpf.h`.
+        environment: Option<Box<[u8]>>,
         /// Where the process stands among others.
         relatives: Relatives,
     },

@@ -53,6 +53,7 @@ fn exec() -> ProcessTransition {
         comm,
         filename,
         interpreter: None,
+        environment: None,
         relatives: Relatives::default(),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use configtypes::Fault;
+use pdata::Image;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +28,111 @@ pub struct Config {
     /// How long an exited process is held at most, in event time.
     #[serde(with = "configtypes::GoDuration")]
     pub max_exited_age: Duration,
+    /// What resources say of a process beside what it runs. `docs/metadata.md` lists what each of these adds.
+    pub metadata: Vec<Metadata>,
+    /// How many parents are named where `ancestors` is among the metadata.
+    pub ancestors: usize,
+    /// What every resource says: of which host it is, and what you add.
+    pub resource: ResourceConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_exited_processes: DEFAULT_MAX_EXITED_PROCESSES, max_exited_age: DEFAULT_MAX_EXITED_AGE }
+        let metadata =
+            vec![Metadata::Container, Metadata::Unit, Metadata::Service, Metadata::Parent, Metadata::Owner];
+        Self {
+            max_exited_processes: DEFAULT_MAX_EXITED_PROCESSES,
+            max_exited_age: DEFAULT_MAX_EXITED_AGE,
+            metadata,
+            ancestors: Image::MAX_PARENTS,
+            resource: ResourceConfig::default(),
+        }
+    }
+}
+
+/// Something that resources can say of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metadata {
+    /// Container and pod, by the control group.
+    Container,
+    /// The systemd unit, slice and session, by the control group.
+    Unit,
+    /// The path of the control group.
+    Cgroup,
+    /// The service, by OpenTelemetry's variables in the environment.
+    Service,
+    /// The process that forked this one.
+    Parent,
+    /// Names of what the parents ran.
+    Ancestors,
+    /// The effective user.
+    Owner,
+    /// Leaders of the session and of the process group.
+    Session,
+    /// The process's number in its own pid namespace, and its namespaces.
+    Namespaces,
+}
+
+/// What every resource says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResourceConfig {
+    /// What finds out which host this is. Of an attribute that two find, the first has the word.
+    pub detectors: Vec<Detector>,
+    /// Changes to every resource, in order, as the Collector's `resource` processor has them.
+    pub attributes: Vec<ResourceChange>,
+}
+
+impl Default for ResourceConfig {
+    fn default() -> Self {
+        Self { detectors: vec![Detector::Env, Detector::System], attributes: Vec::new() }
+    }
+}
+
+/// Whoever finds out which host this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// `OTEL_RESOURCE_ATTRIBUTES` of the agent, less what it says of the agent itself.
+    Env,
+    /// The host's name, ID, architecture and operating system.
+    System,
+}
+
+/// A change to every resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceChange {
+    /// The attribute's name.
+    pub key: String,
+    /// Its value; none to delete it.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What is done to an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is added where there is none.
+    Insert,
+    /// It is added, or replaces the one that is there.
+    Upsert,
+    /// It is removed.
+    Delete,
+}
+
+impl ResourceChange {
+    fn fault(&self) -> Option<&'static str> {
+        match (self.key.is_empty(), self.action, &self.value) {
+            (true, _, _) => Some("has no key"),
+            (_, Action::Insert | Action::Upsert, None) => Some("has no value"),
+            (_, Action::Delete, Some(_)) => Some("has a value, which is not needed to delete"),
+            _ => None,
+        }
     }
 }
 
@@ -54,6 +155,17 @@ impl Config {
                 format!("{age:?} is out of range, expected {LEAST_EXITED_AGE:?} to {MOST_EXITED_AGE:?}"),
             ));
         }
+        let ancestors = self.ancestors;
+        if !(1..=Image::MAX_PARENTS).contains(&ancestors) {
+            let most = Image::MAX_PARENTS;
+            faults
+                .push(Fault::at(["ancestors"], format!("{ancestors} is out of range, expected 1 to {most}")));
+        }
+        for (place, change) in self.resource.attributes.iter().enumerate() {
+            if let Some(fault) = change.fault() {
+                faults.push(Fault::at(["resource", "attributes"], format!("number {} {fault}", place + 1)));
+            }
+        }
         faults
     }
 }
@@ -69,10 +181,20 @@ mod tests {
 
     #[test]
     fn every_fault_is_reported_at_once_by_its_key() {
-        let config = Config { max_exited_processes: 0, max_exited_age: Duration::ZERO };
+        let change = ResourceChange { key: "a".to_owned(), value: None, action: Action::Insert };
+        let resource = ResourceConfig { attributes: vec![change], ..ResourceConfig::default() };
+        let config = Config {
+            max_exited_processes: 0,
+            max_exited_age: Duration::ZERO,
+            ancestors: 9,
+            resource,
+            ..Config::default()
+        };
         let faults = config.validate();
-        assert_eq!(faults.len(), 2);
+        assert_eq!(faults.len(), 4);
         assert!(faults[0].keys == ["max_exited_processes"]);
         assert!(faults[1].keys == ["max_exited_age"]);
+        assert!(faults[2].keys == ["ancestors"]);
+        assert!(faults[3].keys == ["resource", "attributes"]);
     }
 }

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use componentstatus::Status;
-use pdata::{Batch, KTime, Watermark};
+use pdata::{Batch, KTime, Resource, Watermark};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::config::Config;
-use crate::metrics;
 use crate::reader::ReaderThreads;
 use crate::request::{ReadRequest, Reads};
+use crate::sources::Users;
 use crate::tracker::{Repairs, Tracker};
+use crate::{host, metrics};
 use procfs::{Identify, ProcSource};
 
 /// Makes services that attribute samples to what ran.
@@ -64,6 +65,7 @@ impl<S> Layer<S> for ProcInfoLayer {
 pub struct ProcInfo<S> {
     inner: S,
     tracker: Tracker,
+    resource: Arc<Resource>,
     repairs: Repairs,
     reads: ReaderIfAny,
     acked: Acked,
@@ -79,8 +81,10 @@ impl<S> ProcInfo<S> {
                 })
                 .ok(),
         );
-        let (tracker, repairs) = (Tracker::new(&layer.config), Repairs::default());
-        Self { inner, tracker, repairs, reads, acked: Acked::default() }
+        let users = procfs::read_host_file("etc/passwd").map(|passwd| Users::parse(&passwd));
+        let tracker = Tracker::new(&layer.config, users.unwrap_or_default());
+        let resource = Arc::new(host::detect(&layer.config.resource));
+        Self { inner, tracker, resource, repairs: Repairs::default(), reads, acked: Acked::default() }
     }
 }
 
@@ -105,6 +109,7 @@ where
         self.repairs.apply(batch.watermark, &mut self.tracker);
         self.tracker.limit();
         self.tracker.publish();
+        batch.resource = Arc::clone(&self.resource);
         let watermark = batch.watermark;
         Acknowledging { answer: self.inner.call(batch), acked: self.acked.clone(), watermark }
     }

@@ -6,6 +6,7 @@
 //! then `tracker.rs` and `table.rs`.
 
 mod config;
+mod host;
 mod images;
 mod layer;
 mod metrics;
@@ -13,13 +14,15 @@ mod process;
 mod reader;
 mod replaced;
 mod request;
+mod resource_attributes;
+mod sources;
 mod table;
 mod tracker;
 mod unread_files;
 
 pub use config::{
-    Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, LEAST_EXITED_AGE, MOST_EXITED_AGE,
-    MOST_EXITED_PROCESSES,
+    Action, Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, Detector, LEAST_EXITED_AGE,
+    MOST_EXITED_AGE, MOST_EXITED_PROCESSES, Metadata, ResourceChange, ResourceConfig,
 };
 pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};
 pub use procfs::Identify;

@@ -13,6 +13,7 @@ const RECONCILED: &str = "otelcol_processor_procinfo_reconciled_total";
 const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
 const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
 const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
+const ENVIRONMENT_READS: &str = "otelcol_processor_procinfo_environment_reads_total";
 const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
@@ -28,6 +29,10 @@ pub(crate) fn describe() {
         (RECONCILED, "Processes whose end no record reported, but a look at the kernel's own list."),
         (EVICTED, "What was forgotten without being acknowledged, by the limit that was hit."),
         (FILE_READS, "Mapped files read, by outcome."),
+        (
+            ENVIRONMENT_READS,
+            "Environments read for OpenTelemetry's variables, by where and with what outcome.",
+        ),
         (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
     ];
     for (name, meaning) in counters {
@@ -116,6 +121,11 @@ pub(crate) fn skipped_file_systems(count: usize) {
 /// One file read.
 pub(crate) fn file_read(outcome: &'static str) {
     counter!(FILE_READS, "outcome" => outcome).increment(1);
+}
+
+/// One environment read from `/proc`.
+pub(crate) fn environment_read(outcome: &'static str) {
+    counter!(ENVIRONMENT_READS, "outcome" => outcome).increment(1);
 }
 
 /// One process looked up.

@@ -22,6 +22,10 @@ pub(crate) struct Process {
     pub(crate) parents: Option<Arc<[Parent]>>,
     /// The parents of its children, made for the last one, and of which image: its next children have the same.
     pub(crate) of_children: Option<(ExecCount, Arc<[Parent]>)>,
+    /// Variables of the environment of an image.
+    environment: Option<(ExecCount, Arc<[u8]>)>,
+    /// The image of which the environment was asked for last.
+    environment_asked: Option<ExecCount>,
     repair: Repair,
 }
 
@@ -42,6 +46,8 @@ impl Process {
             relatives: None,
             parents: None,
             of_children: None,
+            environment: None,
+            environment_asked: None,
             repair: Repair::default(),
         }
     }
@@ -51,6 +57,22 @@ impl Process {
     pub(crate) fn relate(&mut self, relatives: &Relatives) {
         let parent = self.relatives.map_or(relatives.parent, |known| known.parent);
         self.relatives = Some(Relatives { parent, ..*relatives });
+    }
+
+    /// The variables of an image's environment; `None` if nobody has read them.
+    pub(crate) fn environment(&self, image: ExecCount) -> Option<&Arc<[u8]>> {
+        self.environment.as_ref().filter(|(of, _)| *of == image).map(|(_, variables)| variables)
+    }
+
+    /// Remembers the variables of an image's environment.
+    pub(crate) fn set_environment(&mut self, image: ExecCount, variables: Arc<[u8]>) {
+        self.environment = Some((image, variables));
+    }
+
+    /// True if the environment of an image is to be asked for: nobody knows it, and it has not been yet. One that
+    /// cannot be read once cannot be read later either.
+    pub(crate) fn may_ask_environment(&mut self, image: ExecCount) -> bool {
+        self.environment(image).is_none() && self.environment_asked.replace(image) != Some(image)
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being

@@ -16,7 +16,7 @@ use procfs::{ProcError, ProcSource, Snapshot, clock};
 
 use self::files::FileReader;
 use crate::metrics;
-use crate::request::{FileRequest, ProcessRequest, ReadRequest, Reads};
+use crate::request::{FileRequest, ReadRequest, Reads};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
@@ -33,8 +33,20 @@ pub(crate) struct ProcessAnswer {
     pub(crate) image: ImageKey,
     /// The looking was over by then.
     pub(crate) before: KTime,
-    pub(crate) outcome: Result<Snapshot, ProcError>,
+    pub(crate) outcome: Looked,
 }
+
+/// What was looked at.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    /// The process, of which a record was lost.
+    Process(Result<Snapshot, ProcError>),
+    /// Variables of its environment.
+    Environment(Result<Vec<u8>, ProcError>),
+}
+
+/// How variables begin that are read: no other leaves the reader.
+pub(crate) const VARIABLES: [&str; 2] = ["OTEL_SERVICE_NAME=", "OTEL_RESOURCE_ATTRIBUTES="];
 
 /// The reading threads' other end. They end when this is dropped.
 ///
@@ -42,7 +54,7 @@ pub(crate) struct ProcessAnswer {
 #[derive(Debug)]
 pub(crate) struct ReaderThreads {
     files: SyncSender<FileRequest>,
-    processes: SyncSender<ProcessRequest>,
+    processes: SyncSender<ReadRequest>,
     answers: Receiver<ProcessAnswer>,
 }
 
@@ -79,10 +91,17 @@ impl Reads for ReaderThreads {
                 }
                 asked
             }
-            ReadRequest::Process(request) => {
+            request @ ReadRequest::Process(_) => {
                 let asked = self.processes.try_send(request).is_ok();
                 if !asked {
                     metrics::repair("queue_full");
+                }
+                asked
+            }
+            request @ ReadRequest::Environment(_) => {
+                let asked = self.processes.try_send(request).is_ok();
+                if !asked {
+                    metrics::environment_read("queue_full");
                 }
                 asked
             }
@@ -117,11 +136,7 @@ fn serve_files(source: &ProcSource, asked: &Receiver<FileRequest>, status: &Stat
     }
 }
 
-fn serve_processes(
-    source: &ProcSource,
-    asked: &Receiver<ProcessRequest>,
-    answer: &SyncSender<ProcessAnswer>,
-) {
+fn serve_processes(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &SyncSender<ProcessAnswer>) {
     let mut files = Files::new(Quarantine::of_this_process());
     loop {
         let request = match asked.recv_timeout(REST_AFTER) {
@@ -132,7 +147,18 @@ fn serve_processes(
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let outcome = source.snapshot(&mut files, request.image.process, request.tid);
+        let (request, outcome) = match request {
+            ReadRequest::Process(request) => {
+                let snapshot = source.snapshot(&mut files, request.image.process, request.tid);
+                (request, Looked::Process(snapshot))
+            }
+            ReadRequest::Environment(request) => {
+                let variables = source.variables(request.image.process, request.tid, &VARIABLES);
+                (request, Looked::Environment(variables))
+            }
+            // Read by the other thread.
+            ReadRequest::File(_) => continue,
+        };
         let answered = ProcessAnswer { image: request.image, before: clock::now(), outcome };
         if answer.send(answered).is_err() {
             return;

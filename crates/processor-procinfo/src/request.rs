@@ -16,6 +16,8 @@ pub(crate) enum ReadRequest {
     File(FileRequest),
     /// A process of which a record was lost.
     Process(ProcessRequest),
+    /// The environment of a process that began before anybody looked.
+    Environment(ProcessRequest),
 }
 
 /// A file to be read, as a process has it mapped.
@@ -33,7 +35,7 @@ pub(crate) struct FileRequest {
 /// A process to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessRequest {
-    /// The image that is not known.
+    /// The image that is not known, or not enough of it.
     pub(crate) image: ImageKey,
     /// A thread that ran it.
     pub(crate) tid: Tid,

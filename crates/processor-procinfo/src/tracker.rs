@@ -6,13 +6,14 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Sample, Watermark};
+use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
-use crate::config::Config;
+use crate::config::{Config, Metadata};
 use crate::metrics::{self, Tally};
 use crate::process::Process;
 use crate::replaced::Replaced;
 use crate::request::{ProcessRequest, Reads};
+use crate::sources::{Sources, Subject, Users};
 use crate::table::{Limits, Table};
 use crate::unread_files::UnreadFiles;
 
@@ -31,10 +32,13 @@ pub(crate) struct Tracker {
     /// Offset of the batch at hand.
     clock: ClockOffset,
     tally: Tally,
+    sources: Sources,
+    /// True if environments are to be read.
+    wants_environment: bool,
 }
 
 impl Tracker {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, users: Users) -> Self {
         let limits = Limits { processes: config.max_exited_processes, age: config.max_exited_age };
         Self {
             table: Table::new(limits),
@@ -44,6 +48,8 @@ impl Tracker {
             passed: Watermark::NONE,
             clock: ClockOffset::default(),
             tally: Tally::default(),
+            sources: Sources::new(config, users),
+            wants_environment: config.metadata.contains(&Metadata::Service),
         }
     }
 
@@ -130,7 +136,12 @@ impl Tracker {
         };
         match process.images.get(sample.key.exec_count) {
             Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
-            Some(_) => self.attribute(sample),
+            Some(_) => {
+                let is_new = self.attribute(sample);
+                if is_new && self.wants_environment && !late && sample.running == Running::Program {
+                    self.ask_environment(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
+                }
+            }
             None => {
                 self.sample_of_unknown_image(sample);
                 if !late {
@@ -177,25 +188,32 @@ impl Tracker {
     }
 
     /// Attributes a sample to its image, which is known; describes that first if it is new in the sample's context.
-    fn attribute(&mut self, sample: &mut Sample) {
+    /// Returns true if it was.
+    fn attribute(&mut self, sample: &mut Sample) -> bool {
         let key = sample.key;
-        let Some(images) = self.table.get(key.process).map(|process| &process.images) else { return };
+        let Some(images) = self.table.get(key.process).map(|process| &process.images) else { return false };
         self.tally.hits += 1;
         if let Some(image) = images.described(key.exec_count, &sample.context) {
             sample.image = Some(Arc::clone(image));
-            return;
+            return false;
         }
-        let Some(image) = images.get(key.exec_count).cloned() else { return };
-        let image = Image {
+        let Some(image) = images.get(key.exec_count).cloned() else { return false };
+        let mut image = Image {
             parents: self.parents_of(key.process),
             context: Some(sample.context.clone()),
             ..Arc::unwrap_or_clone(image)
         };
+        if let Some(process) = self.table.get(key.process) {
+            let environment = process.environment(key.exec_count).map_or(&[][..], |variables| variables);
+            let subject = Subject { image: &image, relatives: process.relatives.as_ref(), environment };
+            image.attributes = self.sources.describe(&subject);
+        }
         let image = Arc::new(image);
         if let Some(process) = self.table.get_mut(key.process) {
             process.images.describe(key.exec_count, Arc::clone(&image));
         }
         sample.image = Some(image);
+        true
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ use crate::stat;
 
 /// What the kernel appends to a path that does not name the file any more.
 const DELETED: &[u8] = b" (deleted)";
+/// Bytes of an environment that are looked through: users may make it as large as they like.
+const MAX_ENVIRONMENT: u64 = 1 << 20;
+/// Variables taken of one environment.
+const MAX_VARIABLES: usize = 16;
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
 
@@ -79,6 +84,26 @@ impl ProcSource {
         let executable = if kernel_thread { None } else { Some(executable(files, seen)?) };
         let comm = comm(&fs::read(seen.join("comm"))?);
         Ok(Snapshot { executable, comm })
+    }
+
+    /// Variables of a process's environment whose names begin with one of `prefixes`, as `KEY=VALUE` each ended by NUL:
+    /// those that its program was started with, unless it has written over them since.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn variables(&self, key: ProcessKey, tid: Tid, prefixes: &[&str]) -> Result<Vec<u8>, ProcError> {
+        let process = self.process(key);
+        let thread = process.join("task").join(tid.to_string());
+        let seen = if thread.is_dir() { &thread } else { &process };
+        let mut environment = Vec::new();
+        let read = File::open(seen.join("environ"))
+            .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
+        // Asked last: see above.
+        self.check(key)?;
+        read?;
+        let wanted = |variable: &&[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_bytes()));
+        let variables = environment.split(|&byte| byte == 0).filter(wanted);
+        Ok(variables.take(MAX_VARIABLES).flat_map(|variable| [variable, b"\0"].concat()).collect())
     }
 
     /// The directory of a process.

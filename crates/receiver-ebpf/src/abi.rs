@@ -19,6 +19,7 @@ pub(crate) const FLAG_PATH_TRUNCATED: u32 = 1 << 2;
 pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 3;
 pub(crate) const FLAG_NAME_GONE: u32 = 1 << 4;
 pub(crate) const FLAG_SOFTIRQ: u32 = 1 << 5;
+pub(crate) const FLAG_ENVIRONMENT_READ: u32 = 1 << 6;
 
 /// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
 pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;
@@ -161,7 +162,8 @@ pub(crate) struct ImageBody {
     pub own_path_bytes: u16,
     pub filename_bytes: u16,
     pub interpreter_bytes: u16,
-    pub reserved: u32,
+    pub environment_bytes: u16,
+    pub reserved: u16,
     pub relatives: RelativesRecord,
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn split_image(stream: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> 
     let (image, _) = split::<ImageBody>(body, "image")?;
     let whole = size_of::<RecordHeader>()
         + size_of::<ImageBody>()
-        + [image.path_bytes, image.filename_bytes, image.interpreter_bytes]
+        + [image.path_bytes, image.filename_bytes, image.interpreter_bytes, image.environment_bytes]
             .map(usize::from)
             .iter()
             .sum::<usize>();
@@ -261,13 +261,15 @@ fn seen(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
 fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeError> {
     let (executable, rest, image) = executable(header, body)?;
     let (filename, rest) = take(rest, image.filename_bytes.into(), "filename")?;
-    let (interpreter, _slack) = take(rest, image.interpreter_bytes.into(), "interpreter")?;
+    let (interpreter, rest) = take(rest, image.interpreter_bytes.into(), "interpreter")?;
+    let (environment, _slack) = take(rest, image.environment_bytes.into(), "environment")?;
     Ok(ProcessTransition::Exec {
         // An exec always has a file; one whose walk failed is still an exec, of an unknown one.
         executable: executable.unwrap_or_else(|| Box::new(unknown_executable(&image))),
         comm: comm(header),
         filename: filename.into(),
         interpreter: (!interpreter.is_empty()).then(|| interpreter.into()),
+        environment: (header.flags & abi::FLAG_ENVIRONMENT_READ != 0).then(|| environment.into()),
         relatives: relatives(&image.relatives),
     })
 }

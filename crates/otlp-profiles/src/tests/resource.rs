@@ -113,3 +113,63 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
         assert!(capture.resource.contains(&"procinfo.script.path=./run".to_owned()));
     }
 }
+
+/// Attributes that an image has from whoever knows more of it, and a host's, in one resource.
+fn with_host(host: Resource) -> Vec<String> {
+    let kind = ImageKind::Kernel(comm("kswapd0"));
+    let mut image = Image::new(key(42), UnixNanos::from_nanos(7), kind);
+    let names: Arc<[Arc<str>]> = ["make".into(), "sh".into()].into();
+    let ancestors = Attribute { key: "ancestors".into(), value: AttributeValue::Texts(names) };
+    let set = [Attribute::text("service.name", "cart"), Attribute::text("container.id", "a"), ancestors];
+    image.attributes.add(set.into());
+    let events = vec![Event::Sample(sample(1, Some(Arc::new(image)), Vec::new()))];
+    let batch = Batch { resource: Arc::new(host), ..batch(events, Watermark::END) };
+    captures(&only_request(&[batch])).remove(0).resource
+}
+
+#[test]
+fn what_is_known_of_an_image_and_of_the_host_is_there_once() {
+    let mut host = Resource::default();
+    host.set(Attribute::text("host.name", "web-1"), false);
+    host.set(Attribute::text("service.name", "no"), false);
+    host.set(Attribute::text("container.id", "b"), true);
+    host.delete("procinfo.exec_count");
+    let resource = with_host(host);
+    assert_eq!(resource[0], "service.name=cart");
+    let count = |key: &str| resource.iter().filter(|pair| pair.starts_with(key)).count();
+    assert_eq!((count("service.name="), count("container.id="), count("procinfo.exec_count")), (1, 1, 0));
+    assert!(resource.contains(&"host.name=web-1".to_owned()));
+    assert!(resource.contains(&"container.id=b".to_owned()));
+    assert!(
+        resource
+            .iter()
+            .any(|pair| pair.starts_with("ancestors=") && pair.contains("make") && pair.contains("sh"))
+    );
+}
+
+#[test]
+fn two_hosts_have_two_resources() {
+    let of = |name| {
+        let mut host = Resource::default();
+        host.set(Attribute::text("host.name", name), false);
+        with_host(host)
+    };
+    assert_ne!(of("a"), of("b"));
+}
+
+#[test]
+fn an_image_in_two_contexts_has_a_resource_for_each() {
+    let file = Arc::new(executable("/bin/sh"));
+    let image = |number: u32| {
+        let kind = ImageKind::User { executable: Arc::clone(&file), script: None };
+        let mut image = Image::new(key(42), UnixNanos::from_nanos(7), kind);
+        image.context = Some(Context { cgroup: None, user: Some(Uid(number)) });
+        image.attributes.add([Attribute::int("process.user.id", number.into())].into());
+        Some(Arc::new(image))
+    };
+    let samples = [sample(1, image(0), Vec::new()), sample(2, image(7), Vec::new())];
+    let request = only_request(&[batch(samples.map(Event::Sample).to_vec(), Watermark::END)]);
+    let captures = captures(&request);
+    let of = |at: usize, text: &str| captures[at].resource.contains(&text.to_owned());
+    assert!(of(0, "process.user.id=IntValue(0)") && of(1, "process.user.id=IntValue(7)"));
+}

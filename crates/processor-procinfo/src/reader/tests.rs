@@ -160,7 +160,7 @@ fn the_thread_answers_in_order() {
     for count in 0..10 {
         let answer = reader.answers.recv().unwrap();
         assert_eq!(answer.image, image(count));
-        assert!(matches!(answer.outcome, Err(ProcError::Ended)));
+        assert!(matches!(answer.outcome, Looked::Process(Err(ProcError::Ended))));
     }
     assert!(reader.answer().is_none());
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 use pdata::{
     Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Context, Event, ExecCount, Image, ImageKey,
     ImageKind, KTime, Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample,
-    Tid, UnixNanos, Watermark,
+    Tid, Uid, UnixNanos, Watermark,
 };
 
 use super::world::executable;
 use crate::config::Config;
 use crate::metrics::{Misses, Tally};
-use crate::reader::ProcessAnswer;
+use crate::reader::{Looked, ProcessAnswer};
 use crate::request::{ProcessRequest, ReadRequest};
+use crate::sources::Users;
 use crate::tracker::{Repairs, Tracker};
 use procfs::{ProcError, Snapshot};
 
@@ -41,6 +42,7 @@ fn exec(at: u64, image: ImageKey, path: &str) -> Event {
             comm,
             filename,
             interpreter: None,
+            environment: None,
             relatives: Relatives::default(),
         },
     )
@@ -69,8 +71,13 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let config = Config { max_exited_processes: 100, max_exited_age: Duration::from_secs(1) };
-        Self { tracker: Tracker::new(&config), repairs: Repairs::default(), requests: Vec::new() }
+        let limits = (100, Duration::from_secs(1));
+        let config = Config { max_exited_processes: limits.0, max_exited_age: limits.1, ..Config::default() };
+        Self {
+            tracker: Tracker::new(&config, Users::default()),
+            repairs: Repairs::default(),
+            requests: Vec::new(),
+        }
     }
 
     fn batch(&mut self, watermark: u64, events: Vec<Event>) -> Vec<Sample> {
@@ -92,13 +99,13 @@ impl Scene {
     fn looked_up(&mut self) -> Vec<ProcessRequest> {
         let requests = self.requests.drain(..).filter_map(|request| match request {
             ReadRequest::Process(request) => Some(request),
-            ReadRequest::File(_) => None,
+            ReadRequest::File(_) | ReadRequest::Environment(_) => None,
         });
         requests.collect()
     }
 
     fn answer(&mut self, image: ImageKey, before: u64, outcome: Result<Snapshot, ProcError>) {
-        self.repairs.push(ProcessAnswer { image, before: AT(before), outcome });
+        self.repairs.push(ProcessAnswer { image, before: AT(before), outcome: Looked::Process(outcome) });
     }
 
     fn tally(&mut self) -> Tally {
@@ -241,6 +248,7 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
         comm: Comm::default(),
         filename: (*b"./run.sh").into(),
         interpreter: Some((*b"/bin/sh").into()),
+        environment: None,
         relatives: Relatives::default(),
     };
     scene.batch(
@@ -270,4 +278,77 @@ fn processes_whose_exit_and_end_were_lost_are_forgotten_once_a_census_lacks_them
     assert_eq!((tally.hits, tally.reconciled, tally.lost_exits), (1, 1, 0));
     scene.tracker.acknowledge(Watermark::before(AT(50)));
     assert_eq!(scene.tracker.counts(), (1, 0));
+}
+
+/// The service that a sample is attributed to.
+fn service(sample: &Sample) -> Option<&str> {
+    sample.image.as_ref()?.attributes.text("service.name")
+}
+
+#[test]
+fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_anew() {
+    let (mut scene, key) = (Scene::new(), image(5, 9, 1));
+    scene.batch(10, vec![seen(1, key, "/bin/a")]);
+    let first = scene.batch(20, vec![Event::Sample(sample(11, key))]);
+    assert_eq!(service(&first[0]), None);
+    let asked = |scene: &mut Scene| {
+        let requests = std::mem::take(&mut scene.requests);
+        requests.iter().filter(|request| matches!(request, ReadRequest::Environment(_))).count()
+    };
+    assert_eq!(asked(&mut scene), 1);
+    let read = Looked::Environment(Ok(b"OTEL_SERVICE_NAME=cart\0".to_vec()));
+    scene.repairs.push(ProcessAnswer { image: key, before: AT(21), outcome: read });
+    scene.batch(30, Vec::new());
+    let then = scene.batch(40, vec![Event::Sample(sample(31, key))]);
+    assert_eq!((service(&then[0]), asked(&mut scene)), (Some("cart"), 0));
+    // A child has its parent's environment; another image has its own.
+    let child = image(6, 32, 1);
+    let fork = ProcessTransition::Fork { parent: key, relatives: Relatives::default() };
+    let of_child = scene.batch(50, vec![process(41, child, fork), Event::Sample(sample(42, child))]);
+    assert_eq!((service(&of_child[0]), asked(&mut scene)), (Some("cart"), 0));
+    let ProcessTransition::Exec { executable, comm, filename, interpreter, relatives, .. } =
+        transition(exec(51, child, "/b"))
+    else {
+        panic!("no exec")
+    };
+    let environment = Some(Box::default());
+    let exec = ProcessTransition::Exec { executable, comm, filename, interpreter, environment, relatives };
+    let next = ImageKey { exec_count: ExecCount(2), ..child };
+    let of_next = scene.batch(60, vec![process(51, next, exec), Event::Sample(sample(52, next))]);
+    assert_eq!((service(&of_next[0]), asked(&mut scene)), (None, 0), "it is known to have none");
+}
+
+#[test]
+fn an_environment_read_after_an_exec_may_be_of_the_next_image_and_is_not_used() {
+    let (mut scene, key, next) = (Scene::new(), image(5, 9, 1), image(5, 9, 2));
+    scene.batch(10, vec![seen(1, key, "/bin/a"), Event::Sample(sample(2, key))]);
+    let read = Looked::Environment(Ok(b"OTEL_SERVICE_NAME=cart\0".to_vec()));
+    scene.repairs.push(ProcessAnswer { image: key, before: AT(15), outcome: read });
+    scene.batch(20, vec![exec(12, next, "/bin/b")]);
+    let samples = scene.batch(30, vec![Event::Sample(sample(21, next)), Event::Sample(sample(22, key))]);
+    assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [None, None]);
+}
+
+#[test]
+fn a_process_that_changes_its_context_is_described_in_each() {
+    let (mut scene, key) = (Scene::new(), image(5, 9, 1));
+    let as_user = |at, user| {
+        let context = Context { user: Some(Uid(user)), cgroup: None };
+        Event::Sample(Sample { context, ..sample(at, key) })
+    };
+    let seen = vec![seen(1, key, "/bin/a"), as_user(2, 0), as_user(3, 1000), as_user(4, 0)];
+    let samples = scene.batch(10, seen);
+    let users: Vec<_> =
+        samples.iter().map(|sample| sample.image.as_ref().unwrap().context.as_ref().unwrap().user).collect();
+    assert_eq!(users, [Some(Uid(0)), Some(Uid(1000)), Some(Uid(0))]);
+    let images: Vec<_> = samples.iter().map(|sample| sample.image.as_ref().unwrap()).collect();
+    assert!(std::ptr::eq(&**images[0], &**images[2]), "one description serves all samples in a context");
+    assert_ne!(images[0].identity(), images[1].identity());
+}
+
+fn transition(event: Event) -> ProcessTransition {
+    match event {
+        Event::Process(event) => event.transition,
+        other => panic!("{other:?}"),
+    }
 }

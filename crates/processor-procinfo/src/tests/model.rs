@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::world::{Delivered, Op, Truth, World, op};
 use crate::config::Config;
 use crate::request::ReadRequest;
+use crate::sources::Users;
 use crate::tracker::Tracker;
 
 /// What happens between two batches, and how its events are delivered.
@@ -32,7 +33,8 @@ fn round(delays: impl Strategy<Value = usize>) -> impl Strategy<Value = Round> {
 }
 
 fn config(max_exited_processes: usize, age: u64) -> Config {
-    Config { max_exited_processes, max_exited_age: Duration::from_nanos(age) }
+    let max_exited_age = Duration::from_nanos(age);
+    Config { max_exited_processes, max_exited_age, ..Config::default() }
 }
 
 fn unlimited() -> Config {
@@ -55,7 +57,7 @@ impl Delivery {
     fn new(config: &Config) -> Self {
         Self {
             world: World::default(),
-            tracker: Tracker::new(config),
+            tracker: Tracker::new(config, Users::default()),
             requests: Vec::new(),
             delayed: BTreeMap::new(),
             watermarks: vec![KTime::ZERO],

@@ -196,6 +196,7 @@ impl World {
             comm: Comm::default(),
             filename: Box::default(),
             interpreter: None,
+            environment: None,
             relatives: process.relatives(),
         };
         self.process_event(index, exec);

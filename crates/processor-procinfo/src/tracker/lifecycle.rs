@@ -25,10 +25,13 @@ impl Tracker {
                 self.seen(key, at, kind);
                 self.relate(key, relatives);
             }
-            ProcessTransition::Exec { executable, filename, interpreter, relatives, .. } => {
+            ProcessTransition::Exec { executable, filename, interpreter, environment, relatives, .. } => {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
                 self.exec(key, at, user(executable, script));
                 self.relate(key, relatives);
+                if let (Some(process), Some(environment)) = (self.table.get_mut(key.process), environment) {
+                    process.set_environment(key.exec_count, Arc::from(&**environment));
+                }
             }
             ProcessTransition::Fork { parent, relatives } => {
                 self.fork(key, at, *parent);
@@ -89,7 +92,11 @@ impl Tracker {
         if image.is_none() {
             self.tally.misses.parent += 1;
         }
+        let environment = parents.and_then(|process| process.environment(parent.exec_count)).cloned();
         let Some(child) = self.enter(key, at, at) else { return };
+        if let Some(environment) = environment {
+            child.set_environment(key.exec_count, environment);
+        }
         if let Some(image) = image {
             let image = Image::new(key, child.created, image.kind.clone());
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {

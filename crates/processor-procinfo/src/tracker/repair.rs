@@ -7,7 +7,8 @@ use pdata::{ImageKey, ImageKind, KTime, Watermark};
 use super::Tracker;
 use super::lifecycle::user;
 use crate::metrics;
-use crate::reader::ProcessAnswer;
+use crate::process::Process;
+use crate::reader::{Looked, ProcessAnswer};
 use crate::request::{ProcessRequest, ReadRequest, Reads};
 use procfs::{ProcError, Snapshot};
 
@@ -32,12 +33,50 @@ impl Repairs {
         while self.waiting.front().is_some_and(|answer| watermark.covers(answer.before))
             && let Some(answer) = self.waiting.pop_front()
         {
-            metrics::repair(tracker.repair(&answer));
+            if let Some(outcome) = tracker.repair(&answer) {
+                metrics::repair(outcome);
+            }
         }
     }
 }
 
+/// Remembers the environment of an image, which is then described anew. Returns what came of it, the metric label
+/// `outcome`.
+fn learn(
+    process: &mut Process,
+    image: ImageKey,
+    execed: bool,
+    read: &Result<Vec<u8>, ProcError>,
+) -> &'static str {
+    match read {
+        // Whose it is cannot be known.
+        _ if execed => "execed",
+        Ok(variables) => {
+            process.set_environment(image.exec_count, variables.as_slice().into());
+            if !variables.is_empty()
+                && let Some(known) = process.images.get(image.exec_count).cloned()
+            {
+                process.images.redescribe(image.exec_count, known);
+            }
+            "read"
+        }
+        Err(ProcError::Ended | ProcError::Gone) => "ended",
+        Err(ProcError::Parse(_) | ProcError::Read(_)) => "unreadable",
+    }
+}
+
 impl Tracker {
+    /// Asks for the environment of an image of which no exec was seen.
+    pub(super) fn ask_environment(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
+        let (key, image) = (request.image.process, request.image.exec_count);
+        if self.table.is_running(key)
+            && let Some(process) = self.table.get_mut(key)
+            && process.may_ask_environment(image)
+        {
+            reads.ask(ReadRequest::Environment(request));
+        }
+    }
+
     /// Asks `/proc` about a process of which something is missing, unless that cannot help.
     pub(super) fn ask_repair(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
         let (key, image) = (request.image.process, request.image.exec_count);
@@ -50,15 +89,28 @@ impl Tracker {
         }
     }
 
-    /// Uses an answer. Returns what came of it, the metric label `outcome`.
-    fn repair(&mut self, answer: &ProcessAnswer) -> &'static str {
+    /// Uses an answer. Returns what came of it, the metric label `outcome`, if the process was repaired by it.
+    fn repair(&mut self, answer: &ProcessAnswer) -> Option<&'static str> {
         let image = answer.image;
         let running = self.table.is_running(image.process);
-        let Some(process) = self.table.get_mut(image.process) else { return "exited" };
-        process.repair_answered();
+        let Some(process) = self.table.get_mut(image.process) else {
+            match answer.outcome {
+                Looked::Process(_) => return Some("exited"),
+                Looked::Environment(_) => metrics::environment_read("exited"),
+            }
+            return None;
+        };
         let execed = process.images.has_newer(image.exec_count);
+        let outcome = match &answer.outcome {
+            Looked::Process(outcome) => outcome,
+            Looked::Environment(outcome) => {
+                metrics::environment_read(learn(process, image, execed, outcome));
+                return None;
+            }
+        };
+        process.repair_answered();
         let unknown = process.images.is_empty();
-        match &answer.outcome {
+        let became = match outcome {
             _ if !running => "exited",
             _ if execed => "execed",
             Ok(snapshot) => {
@@ -78,7 +130,8 @@ impl Tracker {
                 tracing::debug!(pid = image.process.pid.0, %error, "Cannot look up a process.");
                 "unreadable"
             }
-        }
+        };
+        Some(became)
     }
 
     /// Adds what `/proc` showed of an image, where nothing is known.

@@ -14,6 +14,7 @@ const KERNEL_ONLY: &[&str] = &[
     "PATH_BYTES",
     "FILENAME_BYTES",
     "INTERPRETER_BYTES",
+    "ENVIRONMENT_BYTES",
     "STACK_FRAMES",
     "COMM_BYTES",
     "SAMPLE_MAPPINGS",
@@ -58,6 +59,7 @@ fn constants_are_those_of_the_header() {
         FLAG_PATH_TRUNCATED,
         FLAG_NO_PARENT_DIRECTORY,
         FLAG_NAME_GONE,
+        FLAG_ENVIRONMENT_READ,
         FRAME_ADDRESS_BITS,
         MAPPED_UNANNOUNCED,
         MAPPED_ANONYMOUS,
@@ -196,6 +198,7 @@ fn fields_are_where_the_header_has_them() {
                     own_path_bytes,
                     filename_bytes,
                     interpreter_bytes,
+                    environment_bytes,
                     reserved,
                     relatives,
                 }

@@ -40,6 +40,7 @@ fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, inte
         own_path_bytes: own,
         filename_bytes: len(filename),
         interpreter_bytes: len(interpreter),
+        environment_bytes: 0,
         reserved: 0,
         relatives: RELATIVES,
     };

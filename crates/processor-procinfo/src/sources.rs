@@ -1,0 +1,81 @@
+//! What is known of an image beside what it runs, from whoever knows it: a small file for each source.
+//!
+//! A source is asked once for each image in each context, when the first sample of it is attributed, and again when
+//! more has been learnt. It reads nothing: what must be read while a process lives comes with the events.
+
+mod environment;
+pub(crate) mod names;
+mod owner;
+mod parents;
+mod residence;
+mod standing;
+
+use std::fmt;
+use std::sync::Arc;
+
+use pdata::{Attribute, Attributes, Image, Relatives};
+
+use self::environment::FromEnvironment;
+use self::owner::Owner;
+use self::parents::Parents;
+use self::residence::FromResidence;
+use self::standing::Standing;
+use crate::config::{Config, Metadata};
+
+pub(crate) use self::owner::Users;
+
+/// The image that a source is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The image, with its context and parents.
+    pub(crate) image: &'a Image,
+    /// Where its process stands among others, if that is known.
+    pub(crate) relatives: Option<&'a Relatives>,
+    /// Variables of its environment, as `KEY=VALUE` each ended by NUL.
+    pub(crate) environment: &'a [u8],
+}
+
+/// Whoever knows something of images.
+trait Source: fmt::Debug + Send {
+    /// What it knows of one.
+    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]>;
+}
+
+/// The sources that a configuration asks for.
+#[derive(Debug)]
+pub(crate) struct Sources(Vec<Box<dyn Source>>);
+
+impl Sources {
+    /// In the order of precedence: of a key that two know, the first has the word.
+    pub(crate) fn new(config: &Config, users: Users) -> Self {
+        let wants = |what| config.metadata.contains(&what);
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
+        let residence =
+            FromResidence::new(wants(Metadata::Container), wants(Metadata::Unit), wants(Metadata::Cgroup));
+        sources.extend(residence.map(|source| Box::new(source) as Box<_>));
+        if wants(Metadata::Service) {
+            sources.push(Box::new(FromEnvironment));
+        }
+        let parents =
+            Parents::new(wants(Metadata::Parent), wants(Metadata::Ancestors).then_some(config.ancestors));
+        sources.extend(parents.map(|source| Box::new(source) as Box<_>));
+        if wants(Metadata::Owner) {
+            sources.push(Box::new(Owner::new(users)));
+        }
+        let standing = Standing::new(wants(Metadata::Session), wants(Metadata::Namespaces));
+        sources.extend(standing.map(|source| Box::new(source) as Box<_>));
+        Self(sources)
+    }
+
+    /// What all of them know of an image.
+    pub(crate) fn describe(&mut self, subject: &Subject<'_>) -> Attributes {
+        let mut attributes = Attributes::default();
+        for source in &mut self.0 {
+            attributes.add(source.describe(subject));
+        }
+        attributes
+    }
+}
+
+#[cfg(test)]
+mod tests;

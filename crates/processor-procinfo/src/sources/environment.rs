@@ -1,0 +1,41 @@
+//! From the environment: which service, by OpenTelemetry's variables.
+
+use std::sync::Arc;
+
+use pdata::Attribute;
+
+use super::{Source, Subject, names};
+use crate::resource_attributes;
+
+/// Goes before `service.name` of the other variable.
+const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME";
+const RESOURCE_ATTRIBUTES: &[u8] = b"OTEL_RESOURCE_ATTRIBUTES";
+/// Keys that a program may not say of itself: what the kernel says of it is so.
+const NOT_ITS_OWN: [&str; 5] = ["process.", "procinfo.", "container.id", "host.", "os."];
+
+/// Attributes that a program was given for its telemetry, and so are its service's.
+#[derive(Debug)]
+pub(super) struct FromEnvironment;
+
+impl Source for FromEnvironment {
+    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]> {
+        if subject.environment.is_empty() {
+            return Arc::default();
+        }
+        let name = value(subject.environment, SERVICE_NAME);
+        let name = name.map(|name| String::from_utf8_lossy(name)).filter(|name| !name.is_empty());
+        let name = name.map(|name| Attribute::text(names::SERVICE_NAME, &*name));
+        let others = value(subject.environment, RESOURCE_ATTRIBUTES);
+        let others = others.map(resource_attributes::parse).unwrap_or_default();
+        let own = others.into_iter().filter(|attribute| {
+            let is_named = name.is_some() && attribute.key == names::SERVICE_NAME;
+            !is_named && !NOT_ITS_OWN.iter().any(|prefix| attribute.key.starts_with(prefix))
+        });
+        name.iter().cloned().chain(own).collect()
+    }
+}
+
+/// The value of a variable in an environment: the first counts, as for getenv(3).
+fn value<'a>(environment: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    environment.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(key)?.strip_prefix(b"="))
+}

@@ -1,0 +1,41 @@
+//! From where a process stands among others: session, process group, namespaces.
+
+use std::sync::Arc;
+
+use pdata::{Attribute, ImageKind};
+
+use super::{Source, Subject, names};
+
+/// Session and namespaces of a process.
+#[derive(Debug)]
+pub(super) struct Standing {
+    session: bool,
+    namespaces: bool,
+}
+
+impl Standing {
+    /// The source, with what is wanted of it; `None` if that is nothing.
+    pub(super) fn new(session: bool, namespaces: bool) -> Option<Self> {
+        (session || namespaces).then_some(Self { session, namespaces })
+    }
+}
+
+impl Source for Standing {
+    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]> {
+        let Some(relatives) = subject.relatives else { return Arc::default() };
+        let mount = match &subject.image.kind {
+            ImageKind::User { executable, .. } => executable.mount_namespace,
+            ImageKind::Kernel(_) => 0,
+        };
+        let all = [
+            (self.session, names::SESSION_LEADER, relatives.session.0),
+            (self.session, names::GROUP_LEADER, relatives.group.0),
+            (self.namespaces, names::OWN_PID, relatives.own_pid.0),
+            (self.namespaces, names::PID_NAMESPACE, relatives.pid_namespace),
+            (self.namespaces, names::MOUNT_NAMESPACE, mount),
+            (self.namespaces, names::NETWORK_NAMESPACE, relatives.network_namespace),
+        ];
+        let known = all.into_iter().filter(|(wanted, _, number)| *wanted && *number != 0);
+        known.map(|(_, key, number)| Attribute::int(key, number.into())).collect()
+    }
+}

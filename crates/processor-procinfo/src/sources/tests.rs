@@ -1,0 +1,126 @@
+use std::path::Path;
+
+use pdata::{
+    AttributeValue, Cgroup, CgroupId, Comm, Context, ImageKey, ImageKind, Parent, Pid, ProcessKey, Uid,
+    UnixNanos,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const ID: &str = "a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1";
+
+fn everything() -> Config {
+    let metadata = vec![
+        Metadata::Container,
+        Metadata::Unit,
+        Metadata::Cgroup,
+        Metadata::Service,
+        Metadata::Parent,
+        Metadata::Ancestors,
+        Metadata::Owner,
+        Metadata::Session,
+        Metadata::Namespaces,
+    ];
+    Config { metadata, ancestors: 2, ..Config::default() }
+}
+
+fn cgroup(path: &str, truncated: bool) -> Cgroup {
+    Cgroup { id: CgroupId(1), path: Path::new(path).into(), legacy_path: None, truncated }
+}
+
+fn image(cgroup: Cgroup) -> Image {
+    let named = |number, name: &[u8; 16]| Parent {
+        process: ProcessKey { pid: Pid(number), ..ProcessKey::default() },
+        kind: Some(ImageKind::Kernel(Comm(*name))),
+    };
+    let unknown = Parent { process: ProcessKey::default(), kind: None };
+    Image {
+        parents: [named(7, b"make\0\0\0\0\0\0\0\0\0\0\0\0"), unknown.clone(), unknown].into(),
+        context: Some(Context { cgroup: Some(Arc::new(cgroup)), user: Some(Uid(1000)) }),
+        ..Image::new(ImageKey::default(), UnixNanos::default(), ImageKind::Kernel(Comm::default()))
+    }
+}
+
+fn pairs(attributes: &Attributes) -> Vec<String> {
+    let pair = |attribute: &Attribute| {
+        let value = match &attribute.value {
+            AttributeValue::Text(text) => text.to_string(),
+            AttributeValue::Int(number) => number.to_string(),
+            AttributeValue::Texts(texts) => texts.join(","),
+            AttributeValue::Bool(value) => value.to_string(),
+        };
+        format!("{}={value}", attribute.key)
+    };
+    attributes.iter().map(pair).collect()
+}
+
+fn described(config: &Config, path: &str, environment: &[u8]) -> Vec<String> {
+    let mut sources = Sources::new(config, Users::parse(b"ada:x:1000:1000\n"));
+    let image = image(cgroup(path, false));
+    let relatives = Relatives { session: Pid(5), group: Pid(6), own_pid: Pid(1), ..Relatives::default() };
+    pairs(&sources.describe(&Subject { image: &image, relatives: Some(&relatives), environment }))
+}
+
+#[test]
+fn each_source_says_what_it_knows() {
+    let environment = b"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,process.pid=1,host.name=x\0OTEL_SERVICE_NAME=cart\0";
+    let path = format!("/system.slice/docker-{ID}.scope");
+    assert_eq!(
+        described(&everything(), &path, environment),
+        [
+            format!("container.id={ID}"),
+            "container.runtime.name=docker".to_owned(),
+            "procinfo.systemd.slice=system.slice".to_owned(),
+            format!("process.linux.cgroup={path}"),
+            "service.name=cart".to_owned(),
+            "service.namespace=shop".to_owned(),
+            "process.parent_pid=7".to_owned(),
+            "procinfo.ancestors=[make],?".to_owned(),
+            "process.owner=ada".to_owned(),
+            "process.user.id=1000".to_owned(),
+            "process.session_leader.pid=5".to_owned(),
+            "process.group_leader.pid=6".to_owned(),
+            "process.vpid=1".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_said_that_nobody_asked_for() {
+    let none = Config { metadata: Vec::new(), ..Config::default() };
+    assert_eq!(described(&none, &format!("/docker/{ID}"), b"OTEL_SERVICE_NAME=cart\0"), [""; 0]);
+    let unit = Config { metadata: vec![Metadata::Unit], ..Config::default() };
+    assert_eq!(described(&unit, "/init.scope", b""), ["procinfo.systemd.unit=init.scope"]);
+}
+
+#[test]
+fn a_path_without_its_beginning_says_nothing() {
+    let mut sources = Sources::new(&Config::default(), Users::default());
+    let image = image(cgroup(&format!("/docker/{ID}"), true));
+    let subject = Subject { image: &image, relatives: None, environment: &[] };
+    assert_eq!(sources.describe(&subject).get(names::CONTAINER_ID), None);
+}
+
+#[test]
+fn a_service_is_named_by_its_own_variable_before_the_other() {
+    let service = Config { metadata: vec![Metadata::Service], ..Config::default() };
+    let of = |environment: &[u8]| described(&service, "/", environment);
+    assert_eq!(of(b"OTEL_RESOURCE_ATTRIBUTES=service.name=a%20b\0"), ["service.name=a b"]);
+    assert_eq!(of(b"OTEL_SERVICE_NAME=\0OTEL_RESOURCE_ATTRIBUTES=service.name=b\0"), ["service.name=b"]);
+    assert_eq!(of(b"OTEL_SERVICE_NAME=a\0OTEL_SERVICE_NAME=b\0"), ["service.name=a"], "as getenv(3)");
+    assert_eq!(of(b"OTEL_SERVICE_NAME=\xff\n\0"), ["service.name=\u{fffd}\n"]);
+    assert_eq!(of(b"OTEL_SERVICE_NAMES=a\0"), [""; 0]);
+}
+
+proptest! {
+    /// Any environment is read: no panic, and a program cannot speak of what the kernel knows better.
+    #[test]
+    fn any_environment_is_read(bytes: Vec<u8>, key in "(process|host|procinfo|os|container)\\.(id|name|pid|x)") {
+        let _ = described(&everything(), "/", &bytes);
+        let service = Config { metadata: vec![Metadata::Service], ..Config::default() };
+        let environment = format!("OTEL_RESOURCE_ATTRIBUTES={key}=spoofed\0");
+        let allowed = key.starts_with("container.") && key != "container.id";
+        prop_assert_eq!(described(&service, "/", environment.as_bytes()).is_empty(), !allowed);
+    }
+}
