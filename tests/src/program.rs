@@ -57,8 +57,17 @@ impl Burner {
     /// If it does not start.
     #[must_use]
     pub fn start(path: &Path, steps: &[Step]) -> Self {
+        Self::start_with(path, steps, &[])
+    }
+
+    /// As [`start`](Self::start), with more variables in its environment.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_with(path: &Path, steps: &[Step], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(path);
-        command.stdin(Stdio::piped());
+        command.stdin(Stdio::piped()).envs(environment.iter().copied());
         for step in steps {
             match step {
                 Step::Wait => command.arg("wait"),

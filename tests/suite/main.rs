@@ -8,6 +8,7 @@ mod attribution;
 mod bad_start;
 mod config;
 mod conformance;
+mod containers;
 mod delivery;
 mod exporter_prometheus;
 mod files;

@@ -1,0 +1,133 @@
+//! Who ran it, as it leaves the agent: containers, services, hosts.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use tests::agent::Setup;
+use tests::otlp::Resource;
+use tests::program::{self, Burner, Step};
+use tests::validator;
+
+use crate::alone;
+
+const RATE: u32 = 997;
+const BUILD_ID: &str = "00000000000000000000000000000000c047a14e";
+/// What a container uses of a CPU.
+const CPU: Duration = Duration::from_millis(300);
+
+fn id(number: usize) -> String {
+    format!("{number:08x}").repeat(8)
+}
+
+/// Writes an OCI bundle whose program burns CPU time, in a container that docker might have made.
+fn bundle(dir: &Path, number: usize) {
+    let rootfs = dir.join("rootfs");
+    program::compile(&rootfs.join("bin/burn"), BUILD_ID);
+    let spec = Command::new("runc").args(["spec", "--bundle"]).arg(dir).status();
+    assert!(spec.expect("runc is installed (apt-get install runc)").success());
+    let file = dir.join("config.json");
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&fs::read(&file).expect("runc has written it")).expect("it is JSON");
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/bin/burn", "cpu", format!("{:.3}", CPU.as_secs_f64())]);
+    config["process"]["env"] = json!([
+        "PATH=/bin",
+        format!("OTEL_SERVICE_NAME=shop-{number}"),
+        format!("OTEL_RESOURCE_ATTRIBUTES=service.version={number},service.namespace=a%20b")
+    ]);
+    config["linux"]["cgroupsPath"] = json!(format!("/docker/{}", id(number)));
+    fs::write(&file, config.to_string()).expect("the bundle is ours");
+}
+
+/// Each of several containers of a real runtime, which are gone when their samples leave, has its own ID, its own
+/// service, its path inside and outside.
+#[test]
+#[ignore = "needs root: loads BPF programs, and runc"]
+fn containers_of_runc_are_known_by_id_and_service() {
+    let _alone = alone();
+    let agent = Setup::new().samples_per_second(RATE).start();
+    let bundles = tempfile::tempdir().expect("a temporary directory");
+    for number in 1..=3 {
+        let dir = bundles.path().join(number.to_string());
+        fs::create_dir(&dir).expect("the directory is new");
+        bundle(&dir, number);
+        let run = Command::new("runc")
+            .args(["run", "--bundle"])
+            .arg(&dir)
+            .arg(id(number))
+            .stdin(Stdio::null())
+            .status();
+        assert!(run.expect("runc starts").success());
+    }
+    let outcome = agent.stop();
+    validator::assert_valid(&outcome.file);
+    let resources = outcome.file.resources().expect("every index is good");
+    for number in 1..=3 {
+        let root =
+            bundles.path().canonicalize().expect("it is there").join(number.to_string()).join("rootfs");
+        let path = root.join("bin/burn");
+        let own = |of: &&Resource| Path::new(of.text("process.executable.path")) == path;
+        let own: Vec<_> = resources.iter().filter(own).collect();
+        let events: u64 = own.iter().map(|of| of.events()).sum();
+        // 299 ticks, and chance.
+        assert!(events > 200, "{events} samples of container {number}");
+        for of in own {
+            assert_eq!(of.text("container.id"), id(number));
+            assert_eq!(of.text("container.runtime.name"), "docker");
+            assert_eq!(of.text("service.name"), format!("shop-{number}"));
+            assert_eq!(of.text("service.version"), number.to_string());
+            assert_eq!(of.text("service.namespace"), "a b");
+            assert_eq!(of.text("procinfo.executable.own_path"), "/bin/burn");
+        }
+    }
+}
+
+/// Every resource says its host, and what is configured; a process that ran before the agent has its service too.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("older");
+    program::compile(&path, BUILD_ID);
+    let steps = [Step::Wait, Step::Cpu(Duration::from_secs(2)), Step::Wait];
+    let older = Burner::start_with(&path, &steps, &[("OTEL_SERVICE_NAME", "older service")]);
+    let resource = json!({ "attributes": [
+        { "key": "deployment.environment.name", "value": "test", "action": "insert" },
+        { "key": "os.description", "action": "delete" },
+        { "key": "host.id", "value": "of our own", "action": "upsert" },
+    ] });
+    let agent = Setup::new()
+        .samples_per_second(RATE)
+        .with(json!({ "processors": { "procinfo": { "resource": resource } } }))
+        .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=a%2Cb,service.name=agent")
+        .start();
+    let mut older = older;
+    older.go();
+    std::thread::sleep(Duration::from_secs(4));
+    older.go();
+    drop(older.finish());
+    let outcome = agent.stop();
+    validator::assert_valid(&outcome.file);
+    let resources = outcome.file.resources().expect("every index is good");
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").expect("there is one");
+    for of in &resources {
+        assert_eq!(of.text("host.name"), name.trim());
+        assert_eq!(of.text("host.id"), "of our own");
+        assert_eq!(of.text("os.type"), "linux");
+        assert_eq!(of.text("k8s.cluster.name"), "a,b");
+        assert_eq!(of.text("deployment.environment.name"), "test");
+        assert_eq!(of.text("os.description"), "");
+        assert_ne!(of.text("service.name"), "agent", "what the agent is called says nothing of others");
+    }
+    let own = |of: &&Resource| Path::new(of.text("process.executable.path")).ends_with("older");
+    let own: Vec<_> = resources.iter().filter(own).collect();
+    let named: u64 =
+        own.iter().filter(|of| of.text("service.name") == "older service").map(|of| of.events()).sum();
+    let all: u64 = own.iter().map(|of| of.events()).sum();
+    // The first windows may have left before its environment was read.
+    assert!(named * 2 > all && all > 500, "{named} of {all} samples with their service");
+}
