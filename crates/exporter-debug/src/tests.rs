@@ -47,6 +47,7 @@ fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterato
             measure: Measure::OnCpu { period: Duration::from_millis(10) },
             cpu: 0,
             comm: Comm(*b"gone\0\0\0\0\0\0\0\0\0\0\0\0"),
+            context: Context::default(),
             running: Running::Program,
             stack: Stack::new([frame.clone()]),
             image: image.clone(),

@@ -113,7 +113,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::{Ready, ready};
 
-    use pdata::{ClockOffset, ImageKey, ProcessEvent, ProcessTransition, Sample};
+    use pdata::{ImageKey, ProcessEvent, ProcessTransition, Sample};
     use proptest::prelude::*;
 
     use super::*;

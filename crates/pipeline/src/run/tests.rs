@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use componentstatus::Phase;
-use pdata::{Batch, ClockOffset, Event, KTime, Sample, Watermark};
+use pdata::{Batch, Event, KTime, Sample, Watermark};
 use receiver_ebpf::Control;
 use serde::Serialize;
 use tokio::time::sleep;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    Backing, Batch, ClockOffset, Code, Event, FileOffset, Frame, ImageKey, KTime, MappedFile, Mapping, Pc,
-    ProcessKey, Sample, Stack, Watermark,
+    Backing, Batch, Code, Event, FileOffset, Frame, ImageKey, KTime, MappedFile, Mapping, Pc, ProcessKey,
+    Sample, Stack, Watermark,
 };
 use procfs::identity_of;
 

@@ -51,7 +51,7 @@ impl Tasks {
     pub(super) fn thread(&mut self, sample: &Sample, tables: &mut Tables, room: bool) -> Option<Id<Thread>> {
         let process = self.process(sample, tables, room);
         if let Some(process) = process.and_then(|id| tables.processes.get_mut(id)) {
-            process.cgroup = sample.cgroup.0;
+            process.cgroup = sample.context.cgroup.as_ref().map_or(0, |cgroup| cgroup.id.0.into());
         }
         let name = self.name(sample.comm, &mut tables.texts);
         let thread = Thread { process, tid: Some(sample.tid.0), name };
@@ -74,7 +74,7 @@ impl Tasks {
                 self.started(event.image, executable, script, tables, room);
                 MarkerKind::Exec
             }
-            ProcessTransition::Fork { parent } => {
+            ProcessTransition::Fork { parent, .. } => {
                 let parent = self.forked(event.image, *parent, tables, room);
                 MarkerKind::Fork { parent }
             }

@@ -99,9 +99,17 @@ fn processes_have_their_parent_and_their_end_and_markers_say_when() {
         truncated: false,
     };
     let comm = Comm::default();
-    let seen = ProcessTransition::Seen { executable: Some(Box::new(executable)), comm };
+    let seen = ProcessTransition::Seen {
+        executable: Some(Box::new(executable)),
+        comm,
+        relatives: Relatives::default(),
+    };
     gatherer.process(&event(1, 1, seen));
-    gatherer.process(&event(2, 2, ProcessTransition::Fork { parent: key(1) }));
+    gatherer.process(&event(
+        2,
+        2,
+        ProcessTransition::Fork { parent: key(1), relatives: Relatives::default() },
+    ));
     gatherer.process(&event(3, 2, ProcessTransition::Exit));
     gatherer.loss(&pdata::Loss {
         from: KTime::ZERO,
