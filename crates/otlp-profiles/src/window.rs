@@ -193,8 +193,8 @@ impl Window {
             return profile;
         }
         let profile = self.profile_by_key(sample, measured, true);
-        // Another description of the same image in that context: what is learnt later is more. An image first met inside
-        // execve, say, has no script until the exec is complete.
+        // Another description of the same image in that context: what is learnt later is more. An image first met
+        // inside execve, say, has no script until the exec is complete.
         let resource = self.resource(|host, out| resource::known(image, host, out));
         if let Some(profile) = usize::try_from(profile).ok().and_then(|n| self.content.profiles.get_mut(n)) {
             profile.resource = resource;

@@ -132,8 +132,8 @@ fn parents(sample: &Sample) -> Vec<(ProcessKey, String)> {
 
 proptest! {
     /// Every event in time: each sample is attributed to its own executable and its own parents, whatever its process
-    /// has become since, and however often its pid is used again. Only those processes and images are held that the acknowledged watermark
-    /// has not passed.
+    /// has become since, and however often its pid is used again. Only those processes and images are held that the
+    /// acknowledged watermark has not passed.
     #[test]
     fn every_sample_is_attributed_to_its_image(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
         let mut delivery = Delivery::new(&unlimited());
