@@ -8,38 +8,21 @@ pub(crate) mod names;
 mod owner;
 mod parents;
 mod residence;
+mod source;
 mod standing;
 
-use std::fmt;
-use std::sync::Arc;
-
-use pdata::{Attribute, Attributes, Image, Relatives};
+use pdata::Attributes;
 
 use self::environment::FromEnvironment;
 use self::owner::Owner;
 use self::parents::Parents;
 use self::residence::FromResidence;
+use self::source::Source;
 use self::standing::Standing;
 use crate::config::{Config, Metadata};
 
 pub(crate) use self::owner::Users;
-
-/// The image that a source is asked about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
-    /// The image, with its context and parents.
-    pub(crate) image: &'a Image,
-    /// Where its process stands among others, if that is known.
-    pub(crate) relatives: Option<&'a Relatives>,
-    /// Variables of its environment, as `KEY=VALUE` each ended by NUL.
-    pub(crate) environment: &'a [u8],
-}
-
-/// Whoever knows something of images.
-trait Source: fmt::Debug + Send {
-    /// What it knows of one.
-    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]>;
-}
+pub(crate) use self::source::Subject;
 
 /// The sources that a configuration asks for.
 #[derive(Debug)]

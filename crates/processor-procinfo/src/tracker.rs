@@ -1,7 +1,7 @@
 //! Applies events in order to the table of processes, and attributes samples to images.
 
+mod ancestry;
 mod lifecycle;
-mod parents;
 mod repair;
 
 use std::sync::Arc;

@@ -5,11 +5,13 @@
 //! give them any name: what a path says below the first container, or below a user's own manager, is the word of those
 //! who run there. Of containers in containers the innermost counts, and the outermost is kept beside it.
 
+mod container;
 mod names;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+pub use self::container::Container;
 use self::names::Group;
 
 /// What a path says.
@@ -29,17 +31,6 @@ pub struct Residence {
     pub slice: Option<Box<str>>,
     /// The login session.
     pub session: Option<Box<str>>,
-}
-
-/// A container, as its group is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Container {
-    /// The ID that its runtime gave it; `None` for one that only has a name.
-    pub id: Option<Box<str>>,
-    /// Its name, where groups are named so (LXC, nspawn).
-    pub name: Option<Box<str>>,
-    /// What runs it, where the name says so.
-    pub runtime: Option<&'static str>,
 }
 
 impl Residence {

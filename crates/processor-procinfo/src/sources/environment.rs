@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pdata::Attribute;
 
-use super::{Source, Subject, names};
+use super::names;
+use super::source::{Source, Subject};
 use crate::resource_attributes;
 
 /// Goes before `service.name` of the other variable.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use pdata::{Attribute, Uid};
 use rustc_hash::FxHashMap;
 
-use super::{Source, Subject, names};
+use super::names;
+use super::source::{Source, Subject};
 
 /// Users whose attributes are remembered; past it all are forgotten, and made again as they are met.
 const MAX_REMEMBERED: usize = 4096;

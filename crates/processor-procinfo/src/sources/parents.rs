@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pdata::{Attribute, AttributeValue, Parent};
 
-use super::{Source, Subject, names};
+use super::names;
+use super::source::{Source, Subject};
 
 /// What the name of a parent is that nothing is known of.
 const UNKNOWN: &str = "?";

@@ -7,7 +7,8 @@ use pdata::{Attribute, Cgroup, CgroupId};
 use procfs::Residence;
 use rustc_hash::FxHashMap;
 
-use super::{Source, Subject, names};
+use super::names;
+use super::source::{Source, Subject};
 
 /// Control groups whose attributes are remembered; past it all are forgotten, and made again as they are met.
 const MAX_REMEMBERED: usize = 4096;

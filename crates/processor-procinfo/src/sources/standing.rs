@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pdata::{Attribute, ImageKind};
 
-use super::{Source, Subject, names};
+use super::names;
+use super::source::{Source, Subject};
 
 /// Session and namespaces of a process.
 #[derive(Debug)]

@@ -6,6 +6,10 @@ use pdata::{
 };
 use proptest::prelude::*;
 
+use std::sync::Arc;
+
+use pdata::{Attribute, Image, Relatives};
+
 use super::*;
 
 const ID: &str = "a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1";

@@ -1,6 +1,6 @@
 //! One name of a path.
 
-use super::Container;
+use super::container::Container;
 
 /// What a group is, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,23 @@
+//! What a source is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use pdata::{Attribute, Image, Relatives};
+
+/// The image that a source is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The image, with its context and parents.
+    pub(crate) image: &'a Image,
+    /// Where its process stands among others, if that is known.
+    pub(crate) relatives: Option<&'a Relatives>,
+    /// Variables of its environment, as `KEY=VALUE` each ended by NUL.
+    pub(crate) environment: &'a [u8],
+}
+
+/// Whoever knows something of images.
+pub(super) trait Source: fmt::Debug + Send {
+    /// What it knows of one.
+    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]>;
+}
