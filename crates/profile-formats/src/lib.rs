@@ -4,6 +4,7 @@
 //! tables and samples that refer to them. A [`Gatherer`] fills one from what flows through the pipeline, exact to the
 //! sample and bounded whatever comes; [`Profile::merge`] adds one to another.
 
+pub mod diff;
 mod escape;
 mod facts;
 pub mod firefox;
@@ -16,6 +17,7 @@ mod gather;
 mod merge;
 mod model;
 pub mod pprof;
+mod read;
 pub mod speedscope;
 pub mod svg;
 mod table;
@@ -29,4 +31,5 @@ pub use model::{
     Marker, MarkerKind, OTHER, Process, ProcessIdentity, ProcessRef, Processes, Profile, Quantity, SampleKey,
     Samples, Script, Stack, Start, Summary, Tables, Texts, Thread, UNKNOWN, Value, ValueType,
 };
+pub use read::{ReadError, read};
 pub use table::{Id, Table};

@@ -5,4 +5,4 @@ mod tests;
 mod write;
 
 pub use write::write;
-pub(crate) use write::{TRUNCATED, task_name};
+pub(crate) use write::{TRUNCATED, stacks, task_name};

@@ -13,6 +13,13 @@ pub(crate) const TRUNCATED: &str = "[truncated]";
 /// A frame without a name is its file's name and the address in it; `[truncated]` stands for outer frames that are
 /// missing.
 pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
+    for (stack, value) in stacks(profile, quantity) {
+        out.extend_from_slice(format!("{stack} {value}\n").as_bytes());
+    }
+}
+
+/// The value of each folded stack.
+pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, i64> {
     let mut stacks = BTreeMap::<String, i64>::new();
     // The frames of a stack are written once, however many threads and CPUs it was seen on.
     let mut frames = HashMap::new();
@@ -32,9 +39,7 @@ pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
         let sum = stacks.entry(line).or_default();
         *sum = sum.saturating_add(value);
     }
-    for (stack, value) in stacks {
-        out.extend_from_slice(format!("{stack} {value}\n").as_bytes());
-    }
+    stacks
 }
 
 /// The name of a sample's thread, else of its process. A thread may call itself nothing at all.

@@ -47,9 +47,9 @@ pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
 
 /// Appends the flame graph of two profiles: how wide a frame is is the mean of its shares in both, and its colour says
 /// in which the share is larger.
-pub(crate) fn write_difference(tree: &Tree, unit: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_difference(tree: &Tree, out: &mut Vec<u8>) {
     let notes = vec!["share of each profile; red has grown, blue has shrunk".to_owned()];
-    draw(tree, &Picture { title: "Differential flame graph", notes, unit, differs: true }, out);
+    draw(tree, &Picture { title: "Differential flame graph", notes, unit: "", differs: true }, out);
 }
 
 struct Picture<'a> {
