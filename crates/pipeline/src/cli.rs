@@ -1,5 +1,7 @@
 //! The command line, as close to the Collector's as it goes.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 use thiserror::Error;
@@ -56,6 +58,34 @@ pub enum Command {
     Schema,
     /// Says what this kernel and these privileges allow, what will be missing, and how to get it.
     Doctor,
+    /// Converts a profile (pprof or folded stacks, of any tool) to another format.
+    Convert {
+        /// The file to read; `-` is standard input.
+        input: PathBuf,
+        /// The file to write, whole or not at all. Its name says the format: .pb.gz, .folded, .svg, .speedscope.json,
+        /// .json (Firefox Profiler).
+        output: PathBuf,
+        /// The format to write, whatever the name: pprof, folded, svg, speedscope or firefox.
+        #[arg(long)]
+        format: Option<String>,
+        /// The kind of value to show, such as cpu; for formats that hold one. Samples if there are any, unless named.
+        #[arg(long)]
+        value: Option<String>,
+    },
+    /// Compares two profiles by their shares, in a flame graph (.svg: red has grown, blue has shrunk) or as folded
+    /// stacks with two numbers (.folded).
+    Diff {
+        /// The profile before.
+        before: PathBuf,
+        /// The profile after.
+        after: PathBuf,
+        /// The file to write, whole or not at all.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// The kind of value to compare, such as cpu. Samples if there are any, unless named.
+        #[arg(long)]
+        value: Option<String>,
+    },
     /// Prints a script that completes this command line in a shell.
     Completion {
         /// The shell that the completions are for.

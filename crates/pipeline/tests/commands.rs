@@ -250,3 +250,29 @@ fn this_machine_passes() {
     assert!(doctor.contains("ok       BPF programs: loaded and verified\n"), "{doctor}");
     assert!(doctor.contains("ok       CAP_BPF: granted\n"), "{doctor}");
 }
+
+#[test]
+fn profiles_are_converted_and_compared_or_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("a.folded"), "app;main;f 3\napp;main;g 1\n").unwrap();
+    fs::write(path("b.folded"), "app;main;f 1\napp;main;g 1\n").unwrap();
+    for name in ["a.pb.gz", "a.svg", "a.speedscope.json", "a.json"] {
+        printed(&["convert", &path("a.folded"), &path(name)]);
+        assert!(!fs::read(path(name)).unwrap().is_empty());
+    }
+    printed(&["convert", &path("a.pb.gz"), &path("back.folded")]);
+    assert_eq!(
+        fs::read_to_string(path("back.folded")).unwrap(),
+        fs::read_to_string(path("a.folded")).unwrap()
+    );
+    printed(&["diff", &path("a.folded"), &path("b.folded"), "-o", &path("diff.folded")]);
+    assert_eq!(fs::read_to_string(path("diff.folded")).unwrap(), "app;main;f 1 1\napp;main;g 1 1\n");
+    printed(&["diff", &path("a.folded"), &path("b.folded"), "-o", &path("diff.svg")]);
+    fs::write(path("torn.folded"), "app;main 1\napp\n").unwrap();
+    let (_, error) = refused(&["convert", &path("torn.folded"), &path("a.svg")]);
+    assert!(error.contains("torn.folded") && error.contains("line 2"), "{error}");
+    assert!(fs::read_to_string(path("a.svg")).unwrap().ends_with("</svg>\n"), "it is as it was");
+    let (_, error) = refused(&["convert", &path("a.folded"), &path("a.unknown")]);
+    assert!(error.contains("--format"), "{error}");
+}

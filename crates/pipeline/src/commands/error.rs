@@ -1,6 +1,7 @@
 //! Why a command has failed.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -17,6 +18,12 @@ pub enum CommandError {
     /// An argument that the command does not know.
     #[error("{0}")]
     Argument(String),
+    /// A file that cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    /// A file that is no profile.
+    #[error("{} is no profile that can be read", path.display())]
+    Profile { path: PathBuf, source: profile_formats::ReadError },
     /// Some checks have failed, which has been written.
     #[error("{failed} of {all} checks failed")]
     Checks {

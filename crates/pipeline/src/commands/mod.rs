@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod featuregate;
 mod print_config;
+mod profiles;
 mod reach;
 mod schema;
 mod warnings;
@@ -45,6 +46,12 @@ pub fn run(
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&schema()).map_err(io::Error::other)?;
             Ok(writeln!(out, "{schema}")?)
+        }
+        Command::Convert { input, output, format, value } => {
+            profiles::convert(input, output, format.as_deref(), value.as_deref())
+        }
+        Command::Diff { before, after, output, value } => {
+            profiles::diff(before, after, output, value.as_deref())
         }
         Command::Doctor => doctor::examine(out),
         Command::Completion { shell } => {
