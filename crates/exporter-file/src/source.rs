@@ -14,7 +14,7 @@ use crate::format::Content;
 #[derive(Debug)]
 pub(crate) enum Source {
     /// For OTLP.
-    Requests(Windows),
+    Requests(Box<Windows>),
     /// For formats that know no OTLP.
     Profiles(Profiles),
 }
@@ -54,7 +54,7 @@ impl Source {
         match config.format {
             // Bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
             Format::Json | Format::Proto => {
-                Self::Requests(Windows::new(config.window, DEFAULT_REQUEST_BYTES))
+                Self::Requests(Box::new(Windows::new(config.window, DEFAULT_REQUEST_BYTES)))
             }
             Format::Pprof | Format::Folded => Self::Profiles(Profiles {
                 events: EventWindows::new(config.window),

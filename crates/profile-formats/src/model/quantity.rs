@@ -7,6 +7,9 @@ use crate::table::Id;
 /// Unit of what is counted.
 const COUNT: &str = "count";
 
+/// A kind of value, and its unit.
+type Kind = (Id<str>, Id<str>);
+
 /// A quantity that samples have more or less of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantity {
@@ -78,7 +81,7 @@ impl Profile {
 
     /// The kinds that samples of a type have: their own and, where that counts events of a known period, the quantity
     /// that they stand for.
-    fn kinds_of(&self, value_type: &ValueType) -> ((Id<str>, Id<str>), Option<(Id<str>, Id<str>)>) {
+    fn kinds_of(&self, value_type: &ValueType) -> (Kind, Option<Kind>) {
         let counted = (value_type.kind, value_type.unit);
         let counts = value_type.period > 0 && self.tables.text(value_type.unit) == COUNT;
         (counted, value_type.period_type.filter(|period| counts && *period != counted))
