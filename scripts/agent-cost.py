@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the agent costs at rest and among short processes, next to `perf record` in the same run.
 
-scripts/agent-cost.py AGENT [AGENT ...] [--seconds 60] [--rounds 2]      needs root and perf
+scripts/agent-cost.py AGENT [AGENT ...] [--seconds 60] [--rounds 2] [--loads idle,storm] [--threads]
+                                                                         needs root and perf
 
 Each AGENT is a path of a `pipeline` binary, so that an older build can be compared with a newer one. Every profiler runs
 alone, in turn, and the whole turn is repeated for each round:
@@ -10,29 +11,42 @@ alone, in turn, and the whole turn is repeated for each round:
   quiet    19 samples a second, 3 short processes a second
   storm    99 samples a second, 40 short processes a second
 
-Printed for each: CPU seconds a minute (utime and stime of all threads, proc(5), after the first two seconds) and the
-resident set at the end. `perf record` writes its data to /dev/null.
+Printed for each: CPU seconds a minute (of all threads, ended ones included, and of child processes, by the kernel's
+CPU clocks in nanoseconds: the ticks of proc(5) are 10 ms, which is a third of what an idle agent takes in 20 s) and the
+resident set at the end, both after the first SETTLED seconds. With --threads, also what each thread took. `perf record`
+writes its data to /dev/null.
 """
 
 import argparse
+import collections
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 import tempfile
 import time
 
-SETTLED = 2.0
-TICKS = os.sysconf("SC_CLK_TCK")
+# By then the snapshot of what runs is read, and names and unwind rows of what runs are there.
+SETTLED = 10.0
 # Name, samples a second, short processes a second.
 LOADS = [("idle", 19, 0), ("quiet", 19, 3), ("storm", 99, 40)]
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Time that a process and its children have run so far."""
+    # The clock of another process: clock_getcpuclockid(3), which Python has only for threads.
+    own = time.clock_gettime((~pid << 3) | 2)
+    children = pathlib.Path(f"/proc/{pid}").glob("task/*/children")
+    return own + sum(cpu_seconds(int(child)) for of_thread in children for child in of_thread.read_text().split())
+
+
+def thread_seconds(pid: int) -> dict[str, float]:
+    """Time that the threads of a process have run so far, by name."""
+    seconds: dict[str, float] = collections.Counter()
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        run = int((task / "schedstat").read_text().split()[0])
+        seconds[(task / "comm").read_text().strip()] += run / 1e9
+    return seconds
 
 
 def resident_mib(pid: int) -> float:
@@ -44,14 +58,16 @@ def resident_mib(pid: int) -> float:
 
 
 def agent_command(agent: str, hertz: int, directory: str) -> list[str]:
-    """The default pipeline of config/agent.yaml, with its file in `directory` and no fixed port."""
+    """The default pipeline of config/agent.yaml, with its file in `directory` and another port."""
+    known = subprocess.run([agent, "components"], capture_output=True, text=True, check=True).stdout
+    processors = [name for name in ("procinfo", "symbolizer") if name in known]
     config = {
         "receivers": {"ebpf": {"samples_per_second": hertz}},
-        "processors": {"procinfo": {}},
+        "processors": {name: {} for name in processors},
         "exporters": {"debug": {}, "file": {"path": f"{directory}/profiles.jsonl"}},
         "service": {
             "pipelines": {
-                "profiles": {"receivers": ["ebpf"], "processors": ["procinfo"], "exporters": ["debug", "file"]}
+                "profiles": {"receivers": ["ebpf"], "processors": processors, "exporters": ["debug", "file"]}
             },
             "telemetry": {"metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "localhost", "port": 18888}}}}]}},
         },
@@ -74,18 +90,29 @@ def short_processes(rate: int, until: float) -> None:
             time.sleep(until - now)
 
 
-def measure(command: list[str], rate: int, seconds: float) -> tuple[float, float]:
-    """CPU seconds a minute, and MiB resident at the end."""
+def measure(command: list[str], rate: int, seconds: float) -> tuple[float, float, dict[str, float]]:
+    """CPU seconds a minute, MiB resident at the end, and CPU seconds a minute of each thread."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         short_processes(rate, time.monotonic() + SETTLED)
-        before, start = cpu_seconds(process.pid), time.monotonic()
+        threads, before, start = thread_seconds(process.pid), cpu_seconds(process.pid), time.monotonic()
         short_processes(rate, start + seconds)
         spent, took = cpu_seconds(process.pid) - before, time.monotonic() - start
-        return spent * 60 / took, resident_mib(process.pid)
+        after = thread_seconds(process.pid)
+        by_thread = {name: (after[name] - threads.get(name, 0.0)) * 60 / took for name in after}
+        return spent * 60 / took, resident_mib(process.pid), by_thread
     finally:
         process.terminate()
         process.wait()
+
+
+def print_threads(results: dict[tuple[str, str], list[tuple[float, float, dict[str, float]]]]) -> None:
+    """The median of each thread that takes more than nothing, the dearest first."""
+    for (load, profiler), measured in results.items():
+        names = {name for _, _, threads in measured for name in threads}
+        median = {name: statistics.median(threads.get(name, 0.0) for *_, threads in measured) for name in names}
+        dearest = sorted(median.items(), key=lambda item: -item[1])
+        print(f"{load}, {profiler}: " + ", ".join(f"{name} {cpu:.4f}" for name, cpu in dearest if cpu > 0.0005))
 
 
 def main() -> None:
@@ -93,11 +120,14 @@ def main() -> None:
     parser.add_argument("agents", nargs="+", metavar="AGENT")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--loads", default=",".join(name for name, _, _ in LOADS))
+    parser.add_argument("--threads", action="store_true")
     arguments = parser.parse_args()
-    results: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    results: dict[tuple[str, str], list[tuple[float, float, dict[str, float]]]] = {}
+    loads = [load for load in LOADS if load[0] in arguments.loads.split(",")]
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
-            for load, hertz, rate in LOADS:
+            for load, hertz, rate in loads:
                 for agent in arguments.agents:
                     measured = measure(agent_command(agent, hertz, directory), rate, arguments.seconds)
                     results.setdefault((load, agent), []).append(measured)
@@ -106,9 +136,11 @@ def main() -> None:
     print("| load | profiler | CPU s a minute: least / median | RSS MiB |")
     print("| --- | --- | ---: | ---: |")
     for (load, profiler), measured in results.items():
-        spent = [cpu for cpu, _ in measured]
-        resident = statistics.median(rss for _, rss in measured)
+        spent = [cpu for cpu, _, _ in measured]
+        resident = statistics.median(rss for _, rss, _ in measured)
         print(f"| {load} | {profiler} | {min(spent):.3f} / {statistics.median(spent):.3f} | {resident:.1f} |")
+    if arguments.threads:
+        print_threads(results)
 
 
 if __name__ == "__main__":

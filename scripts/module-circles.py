@@ -27,6 +27,8 @@ TOKEN = re.compile(
     r"""|(?P<life>'\w+)|(?P<word>(?:r\#)?[A-Za-z_]\w*)|(?P<num>\d[\w.]*?(?=\.\.|[^\w.]|$))|(?P<sign>::|.)""",
     re.S | re.X,
 )
+# Names passed on from module to module at most: more is a name that leads back to itself, ever longer.
+MOST_STEPS = 64
 DEFINES = {"struct", "enum", "union", "trait", "fn", "const", "static", "type"}
 
 
@@ -192,7 +194,7 @@ class Module:
 
     def lookup(self, path, seen=()):
         """The module that defines what `path` names as seen from here; None if it is none of this crate's."""
-        if (self, tuple(path)) in seen:
+        if (self, tuple(path)) in seen or len(seen) > MOST_STEPS:
             return None
         seen = (*seen, (self, tuple(path)))
         first, rest = path[0], path[1:]
@@ -205,7 +207,8 @@ class Module:
         if first in self.defined:
             return self
         for source, name, _line, _visible in self.imports:
-            if name == first and source != [first]:
+            # A name that is imported from one like it is a crate's: `use proptest::proptest`.
+            if name == first and source[0] != first:
                 found = self.lookup([*source, *rest], seen)
                 if found:
                     return found
@@ -323,6 +326,10 @@ class SelfTest(unittest.TestCase):
     def test_paths_in_bodies_and_signatures_count(self):
         b = "pub struct B; impl<'a> B { fn f(x: &'a crate::a::A) { use crate::a; } }"
         self.assertEqual(self.found(lib="mod a; mod b;", a="fn f() { super::b::B } pub struct A;", b=b), [["a", "b"]])
+
+    def test_names_imported_from_names_like_them_lead_nowhere(self):
+        a = "use x::x; use y::z; use z::y; pub struct A; fn f() { x::g(); y::g() }"
+        self.assertEqual(self.found(lib="mod a; use a::A;", a=a), [])
 
     def test_modules_in_directories(self):
         files = {"lib": "mod a;", "a__mod": "mod b; fn f() { b::g() } pub struct A;", "a__b": "use super::A; pub fn g() {}"}

@@ -1,4 +1,4 @@
-//! Keys of `exporters.debug`.
+//! Keys of `exporters::debug`.
 
 use std::time::Duration;
 

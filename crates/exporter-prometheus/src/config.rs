@@ -1,4 +1,4 @@
-//! Keys of `exporters.prometheus`.
+//! Keys of `exporters::prometheus`.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

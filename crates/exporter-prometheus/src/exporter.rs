@@ -57,9 +57,8 @@ impl PrometheusExporter {
         let last = batch.events.last().map(Event::at);
         let end = batch.watermark == Watermark::END;
         let now = if end { last } else { Some(batch.watermark.at()) };
-        let (samples, by_image) = by_image(batch);
         if let Some(now) = now {
-            for (sample, totals) in by_image {
+            for (sample, totals) in by_image(batch) {
                 table.count(ExecutableLabels::of(sample), totals, now);
             }
         }
@@ -72,18 +71,16 @@ impl PrometheusExporter {
             table.advance(now, batch.clock.unix(now));
         }
         self.executables.set(u32::try_from(table.len()).unwrap_or(u32::MAX));
-        self.metrics.sent(samples);
+        self.metrics.sent(batch.sample_count());
     }
 }
 
-/// How many samples there are, and what those of each image add up to, with one of them: so labels are made once for
-/// each image of a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever
+/// What the samples of each image add up to, with one of them: so labels are made once for each image of a batch, not
+/// for each sample. Threads of unknown processes are distinguished by their names. Whoever
 /// used most comes first: should there be room for one more series, it is his.
-fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
-    let mut samples = 0;
+fn by_image(batch: &Batch) -> Vec<(&Sample, Totals)> {
     let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
     for sample in batch.samples() {
-        samples += 1;
         // The counters are of CPU time, of which a thread that is off the CPU uses none.
         let Measure::OnCpu { period } = sample.measure else { continue };
         let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
@@ -93,7 +90,7 @@ fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     }
     let mut images: Vec<_> = images.into_values().collect();
     images.sort_by_key(|(_, totals)| Reverse(totals.cpu));
-    (samples, images)
+    images
 }
 
 impl Service<Batch> for PrometheusExporter {

@@ -27,7 +27,7 @@ fn start(config: Config) -> PrometheusExporter {
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
-    Batch { events: Arc::new(events), watermark, clock, ..Batch::default() }
+    Batch { events: Arc::new(events.into()), watermark, clock, ..Batch::default() }
 }
 
 fn at(millis: u64) -> KTime {

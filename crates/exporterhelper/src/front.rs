@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use otlp_profiles::Windows;
-use pdata::{Batch, Event, Loss, LossReason, Watermark};
+use pdata::{Batch, Loss, LossReason, Watermark};
 use tower::Service;
 
 use crate::{AckFuture, Queue, Stopped};
@@ -31,7 +31,7 @@ impl Front {
             // Not before the last batch's watermark, and not after this one's events.
             let at = self.seen.at();
             let lost = Loss { from: at, until: at, reason: LossReason::SampleQueueFull, count };
-            batch.events_mut().insert(0, Event::Loss(lost));
+            batch.report_losses([lost]);
         }
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use otlp_profiles::ProfilesRequest;
-    use pdata::{KTime, Sample, Tid};
+    use pdata::{Event, KTime, Sample, Tid};
     use tokio::sync::mpsc;
     use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -70,7 +70,8 @@ mod tests {
     fn batch(until: u64) -> Batch {
         let at = |millis: u64| KTime::from_nanos(millis * 1_000_000);
         let sample = Sample { at: at(until - 1), tid: Tid(1), ..Sample::default() };
-        let (events, watermark) = (Arc::new(vec![Event::Sample(sample)]), Watermark::before(at(until)));
+        let (events, watermark) =
+            (Arc::new(vec![Event::Sample(sample)].into()), Watermark::before(at(until)));
         Batch { events, watermark, flush: true, ..Batch::default() }
     }
 

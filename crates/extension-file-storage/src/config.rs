@@ -1,4 +1,4 @@
-//! Keys of `extensions.file_storage`.
+//! Keys of `extensions::file_storage`.
 
 use std::path::PathBuf;
 use std::time::Duration;

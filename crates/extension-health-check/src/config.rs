@@ -1,4 +1,4 @@
-//! Keys of `extensions.health_check`.
+//! Keys of `extensions::health_check`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

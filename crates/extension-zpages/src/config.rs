@@ -1,4 +1,4 @@
-//! Keys of `extensions.zpages`.
+//! Keys of `extensions::zpages`.
 
 use confighttp::Endpoint;
 use configtypes::Fault;

@@ -9,7 +9,6 @@ use metrics::Counter;
 use pdata::Batch;
 use tower::{Layer, Service};
 
-use crate::metrics::count;
 use crate::stopwatch::Stopwatch;
 
 /// Puts an [`Instrument`] around a service: between the stage before it and that service. Each does nothing unless
@@ -81,8 +80,7 @@ impl<S: Service<Batch>> Service<Batch> for Instrument<S> {
 
     fn call(&mut self, batch: Batch) -> S::Future {
         let InstrumentLayer { counters, forwarded_by, pauses, runs } = &self.notes;
-        // Once, however many want to know.
-        let samples = count(batch.samples());
+        let samples = batch.sample_count();
         counters.iter().for_each(|counter| counter.increment(samples));
         if let Some(stage) = forwarded_by {
             stage.forwarded(samples, batch.watermark);

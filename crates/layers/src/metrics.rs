@@ -52,11 +52,6 @@ pub fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Time that the processor works on a batch, in seconds.");
 }
 
-/// The number of items, as a counter takes it.
-pub(crate) fn count(items: impl Iterator) -> u64 {
-    items.fold(0, |count, _| count + 1)
-}
-
 /// Counter of samples at one side of a processor.
 pub fn processor_items(name: &'static str, processor: &str) -> Counter {
     counter!(name, "processor" => processor.to_owned(), "otel_signal" => "profiles")

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
+use pdata::{Backing, BuildId, FileOffset, KernelImage, MappedFile, Mapping, Pc};
 use smallvec::SmallVec;
 
 use crate::attributes;
@@ -11,12 +11,15 @@ use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
 
-/// A mapping of a process, and how addresses in it are encoded.
+/// A mapping of a process or of the kernel, and how addresses in it are encoded.
 ///
-/// Addresses are those of the file's own ELF headers, which do not depend on where a process has
+/// Addresses in files are those of the file's own ELF headers, which do not depend on where a process has
 /// mapped it: processes share locations and mappings. Of a file that has not been read they are file
 /// offsets, and so are those of a file that is no ELF file. A file that has not been read when the
 /// mapping is first met counts as such until the window closes, and is settled then.
+///
+/// Addresses in the kernel and in its modules count from the start of their text: the kernel is elsewhere after each
+/// boot, and a module wherever there was room.
 #[derive(Debug)]
 pub(crate) struct EncodedMapping {
     /// Also keeps the mapping's address from being used again while the window is open.
@@ -34,8 +37,10 @@ enum Target {
         /// that spans segments.
         indices: SmallVec<[(u64, i32); 1]>,
     },
-    Special {
-        /// The list of a line that names it.
+    Other {
+        /// The OTLP mapping, or 0 for what has no build ID.
+        mapping: i32,
+        /// The list of a line that names what has no mapping; else the empty list.
         name: i32,
         /// What is subtracted from an address.
         base: u64,
@@ -50,10 +55,20 @@ impl EncodedMapping {
                 read: file.facts.get().is_some(),
                 indices: SmallVec::new(),
             },
-            Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
+            Backing::Kernel(image) => {
+                let base = mapping.start.0;
+                match image.build_id {
+                    Some(id) => {
+                        let index = intern_kernel(mapping, image, id, dictionary);
+                        Target::Other { mapping: index, name: 0, base }
+                    }
+                    None => Target::Other { mapping: 0, name: dictionary.named(&image.name), base },
+                }
+            }
+            Backing::Anonymous(_) | Backing::Special(_) => {
                 let name = mapping.backing.name();
                 let base = if name == VDSO { mapping.start.0 } else { 0 };
-                Target::Special { name: dictionary.named(&name), base }
+                Target::Other { mapping: 0, name: dictionary.named(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }
@@ -85,8 +100,9 @@ impl EncodedMapping {
                 });
                 FrameLocation { mapping, address, ..FrameLocation::default() }
             }
-            Target::Special { name, base } => {
-                FrameLocation { address: pc.0.wrapping_sub(*base), lines: *name, ..FrameLocation::default() }
+            &mut Target::Other { mapping, name, base } => {
+                let address = pc.0.wrapping_sub(base);
+                FrameLocation { mapping, address, lines: name, ..FrameLocation::default() }
             }
         }
     }
@@ -102,6 +118,14 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     let attributes = build_ids(file, read, dictionary);
     let filename = dictionary.string(&file.path.to_string_lossy());
     dictionary.mappings.intern(FileMapping { start, limit, offset, filename, attributes })
+}
+
+/// The OTLP mapping of the kernel, or of a module.
+fn intern_kernel(mapping: &Mapping, image: &KernelImage, id: BuildId, dictionary: &mut Dictionary) -> i32 {
+    let (start, limit) = bounds(0, mapping.end.0.saturating_sub(mapping.start.0));
+    let id = dictionary.text_attribute(attributes::BUILD_ID_GNU, &id.to_string());
+    let (attributes, filename) = (dictionary.lists.intern(&[id]), dictionary.string(&image.name));
+    dictionary.mappings.intern(FileMapping { start, limit, offset: 0, filename, attributes })
 }
 
 /// Start and end of a range. An impossible range is encoded as unknown, for which OTLP has both 0.

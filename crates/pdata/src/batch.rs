@@ -2,33 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Census, ClockOffset, KTime, Loss, ProcessEvent, Resource, Sample, Watermark};
-
-/// Something the kernel saw.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A CPU was running this.
-    Sample(Sample),
-    /// A process began, changed or ended.
-    Process(ProcessEvent),
-    /// Records were lost.
-    Loss(Loss),
-    /// These processes there are.
-    Census(Arc<Census>),
-}
-
-impl Event {
-    /// Where the event stands in kernel order.
-    #[must_use]
-    pub fn at(&self) -> KTime {
-        match self {
-            Self::Sample(sample) => sample.at,
-            Self::Process(event) => event.at,
-            Self::Loss(loss) => loss.until,
-            Self::Census(census) => census.at,
-        }
-    }
-}
+use crate::{ClockOffset, Event, Events, Loss, Resource, Sample, Watermark};
 
 /// Events in kernel-time order, and the promise that no earlier one is still to come.
 ///
@@ -38,7 +12,7 @@ impl Event {
 pub struct Batch {
     /// Ordered by [`Event::at`]: each before this batch's watermark, and at or after the previous
     /// batch's unless it is late.
-    pub events: Arc<Vec<Event>>,
+    pub events: Arc<Events>,
     /// Every event stamped before it has been passed on, in this batch or an earlier one.
     pub watermark: Watermark,
     /// Wall clock against kernel clocks, measured when the batch was made.
@@ -51,9 +25,30 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The events, for a stage that fills something in. Copies them only if they are shared.
-    pub fn events_mut(&mut self) -> &mut Vec<Event> {
-        Arc::make_mut(&mut self.events)
+    /// A batch of these events that nobody has asked for.
+    #[must_use]
+    pub fn new(events: Vec<Event>, watermark: Watermark, clock: ClockOffset) -> Self {
+        Self { events: Arc::new(events.into()), watermark, clock, ..Self::default() }
+    }
+
+    /// The events, for a stage that fills something in; each must stay of its kind. Copies them only if they are
+    /// shared.
+    pub fn events_mut(&mut self) -> &mut [Event] {
+        Arc::make_mut(&mut self.events).as_mut_slice()
+    }
+
+    /// Takes the events out. Copies them only if they are shared.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Event> {
+        Arc::unwrap_or_clone(self.events).into()
+    }
+
+    /// Reports losses at the head of the batch: they must not be later than its first event.
+    pub fn report_losses(&mut self, losses: impl IntoIterator<Item = Loss>) {
+        let mut losses = losses.into_iter().peekable();
+        if losses.peek().is_some() {
+            Arc::make_mut(&mut self.events).insert_losses(losses);
+        }
     }
 
     /// The samples, in order.
@@ -62,5 +57,11 @@ impl Batch {
             Event::Sample(sample) => Some(sample),
             _ => None,
         })
+    }
+
+    /// How many samples there are. Nobody has to count them: the number is kept.
+    #[must_use]
+    pub fn sample_count(&self) -> u64 {
+        self.events.sample_count()
     }
 }

@@ -7,6 +7,7 @@
 mod attribute;
 mod batch;
 mod context;
+mod events;
 mod executable;
 mod frame;
 mod image;
@@ -20,15 +21,16 @@ mod time;
 mod watermark;
 
 pub use attribute::{Attribute, AttributeValue, Attributes, Resource, ResourceAttribute};
-pub use batch::{Batch, Event};
+pub use batch::Batch;
 pub use context::{Cgroup, CgroupId, Context, ContextKey, Uid};
+pub use events::{Event, Events};
 pub use executable::{Executable, FileState};
 pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd};
 pub use image::{Image, ImageKind, Parent, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
-    ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, MappedFile, Mapping, Pc,
-    Segment,
+    ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, KERNEL, KernelImage,
+    MappedFile, Mapping, Pc, Segment,
 };
 pub use measure::{Measure, OffCpuReason};
 pub use process::{

@@ -155,13 +155,26 @@ impl MappedFile {
     }
 }
 
+/// The kernel or one of its modules, as it was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelImage {
+    /// [`KERNEL`], or the name of a module in brackets, such as `[ext4]`.
+    pub name: Box<str>,
+    /// The build ID, by the notes that the kernel shows of itself and of its modules; `None` if there is none.
+    pub build_id: Option<BuildId>,
+}
+
+/// Name of the kernel itself.
+pub const KERNEL: &str = "[kernel]";
+
 /// What backs a mapping.
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// A file.
     File(Arc<MappedFile>),
-    /// The kernel itself, `[kernel]`, or one of its modules, by name.
-    Kernel(Arc<str>),
+    /// The kernel itself, or one of its modules. It has no file that could be read, so file offsets are bytes from the
+    /// first address.
+    Kernel(Arc<KernelImage>),
     /// Memory without a file or a name, such as that of a compiler at run time, and the process that mapped it: its
     /// children inherit the mapping.
     Anonymous(ProcessKey),
@@ -184,7 +197,8 @@ impl Backing {
     pub fn name(&self) -> Cow<'_, str> {
         match self {
             Self::File(file) => file.path.to_string_lossy(),
-            Self::Kernel(name) | Self::Special(name) => Cow::Borrowed(name),
+            Self::Kernel(image) => Cow::Borrowed(&image.name),
+            Self::Special(name) => Cow::Borrowed(name),
             Self::Anonymous(_) => Cow::Borrowed(ANONYMOUS),
         }
     }
@@ -197,7 +211,7 @@ pub struct Mapping {
     pub start: Pc,
     /// First address after the range.
     pub end: Pc,
-    /// Where in the file `start` is; meaningless if not backed by a file.
+    /// Where in the file `start` is; 0 in the kernel, and meaningless without a file.
     pub file_offset: FileOffset,
     /// The memory or file that is mapped.
     pub backing: Backing,

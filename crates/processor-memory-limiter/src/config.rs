@@ -1,4 +1,4 @@
-//! Keys of `processors.memory_limiter`.
+//! Keys of `processors::memory_limiter`.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
+use pdata::{Batch, Event, Events, KTime, Loss, LossReason, Watermark};
 use tower::{Layer, Service};
 
 use crate::config::Config;
@@ -74,25 +74,25 @@ where
 
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         if self.watch.dropping() {
-            self.samples.refused.increment(drop_samples(&mut batch.events));
+            self.samples.refused.increment(batch.sample_count());
+            drop_samples(&mut batch.events);
         } else {
-            self.samples.accepted.increment(u64::try_from(batch.samples().count()).unwrap_or(u64::MAX));
+            self.samples.accepted.increment(batch.sample_count());
         }
         self.inner.call(batch)
     }
 }
 
-/// Takes the samples out and puts one loss in, where the last of them was. Returns how many there were.
+/// Takes the samples out and puts one loss in, where the last of them was.
 ///
 /// What stays is copied, not what goes taken out: other pipelines may share the events, and there is no memory left for
 /// a copy of the samples.
-fn drop_samples(events: &mut Arc<Vec<Event>>) -> u64 {
-    let (mut count, mut kept) = (0, Vec::new());
+fn drop_samples(events: &mut Arc<Events>) {
+    let (count, mut kept) = (events.sample_count(), Vec::new());
     // Times of the first and of the last, and what stands before the last.
     let mut span: Option<(KTime, KTime, usize)> = None;
     for event in events.iter() {
         if let Event::Sample(sample) = event {
-            count += 1;
             let from = span.map_or(sample.at, |(from, ..)| from);
             span = Some((from, sample.at, kept.len()));
         } else {
@@ -103,9 +103,8 @@ fn drop_samples(events: &mut Arc<Vec<Event>>) -> u64 {
         let reason = LossReason::SampleMemoryLimit;
         // `place` is no more than what was kept.
         kept.insert(place, Event::Loss(Loss { from, until, reason, count }));
-        *events = Arc::new(kept);
+        *events = Arc::new(kept.into());
     }
-    count
 }
 
 #[cfg(test)]
@@ -147,7 +146,7 @@ mod tests {
 
     fn batch(events: Vec<Event>) -> Batch {
         Batch {
-            events: Arc::new(events),
+            events: Arc::new(events.into()),
             watermark: Watermark::before(KTime::from_nanos(1000)),
             flush: true,
             ..Batch::default()
@@ -195,9 +194,10 @@ mod tests {
                 .map(|(at, is_sample)| if is_sample { sample(at) } else { fact(at) })
                 .collect();
             let facts = all.len() as u64 - samples;
-            let shared = Arc::new(all);
+            let shared = Arc::new(Events::from(all));
             let mut events = Arc::clone(&shared);
-            prop_assert_eq!(drop_samples(&mut events), samples);
+            drop_samples(&mut events);
+            prop_assert_eq!(events.sample_count(), 0);
             prop_assert!(events.is_sorted_by_key(Event::at));
             let told: u64 = events.iter().map(|event| if let Event::Loss(loss) = event { loss.count } else { 0 }).sum();
             prop_assert_eq!(told, samples);

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
-    Backing, Batch, BootTime, ClockOffset, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState,
-    Frame, ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition,
-    Relatives, Running, Sample, Tid, Watermark,
+    Backing, Batch, BootTime, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame,
+    ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives,
+    Running, Sample, Tid, Watermark,
 };
 use processor_procinfo::{Config, ProcInfoLayer};
 use tower::{Layer, Service};
@@ -105,7 +105,7 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
             tid: Tid(key.process.pid.0),
             cpu: 0,
             comm: Comm::default(),
-            context: Context::default(),
+            context: pdata::Context::default(),
             running: Running::Program,
             stack: frames.collect(),
             ..Sample::default()
@@ -120,7 +120,7 @@ struct Agent<S>(S);
 impl<S: Service<Batch, Response = Watermark, Error = Infallible>> Agent<S> {
     fn send(&mut self, events: Vec<Event>, watermark: u64) {
         let batch = Batch {
-            events: Arc::new(events),
+            events: Arc::new(events.into()),
             watermark: Watermark::before(KTime::from_nanos(watermark)),
             ..Batch::default()
         };

@@ -18,7 +18,7 @@ pub const LEAST_EXITED_AGE: Duration = Duration::from_secs(1);
 /// Most that [`Config::max_exited_age`] may be.
 pub const MOST_EXITED_AGE: Duration = Duration::from_secs(3600);
 
-/// Configuration of the component, key `processors.procinfo`.
+/// Configuration of the component, key `processors::procinfo`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -1,4 +1,4 @@
-//! `processors.symbolizer`: what users may set.
+//! `processors::symbolizer`: what users may set.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use symbolize::Demangle;
 
-/// Configuration of the component, key `processors.symbolizer`.
+/// Configuration of the component, key `processors::symbolizer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -1,7 +1,7 @@
 //! What `/proc` says, for all who read it: bytes to facts, the files of processes, and the clocks they are stamped by.
 //!
 //! [`ProcSource`] reads what `/proc` shows of a process, and has the files found through it opened. The others
-//! ([`text`], [`cgroup`], [`read_facts`] of ELF files) parse bytes, any bytes, without panicking.
+//! ([`text`], [`cgroup`], [`kernel`], [`read_facts`] of ELF files) parse bytes, any bytes, without panicking.
 
 pub mod cgroup;
 mod cgroup_path;
@@ -10,6 +10,7 @@ mod elf;
 mod error;
 mod host;
 mod identity;
+pub mod kernel;
 mod open;
 mod source;
 mod stat;

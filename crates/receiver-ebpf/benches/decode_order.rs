@@ -51,6 +51,7 @@ fn benches(criterion: &mut Criterion) {
         Record::Event(event) => Pending::Event(event),
         Record::Sample(sample) => Pending::Sample(sample),
         Record::File(file) => panic!("{file:?} was not asked for"),
+        Record::Cgroup(group) => panic!("{group:?} was not asked for"),
     };
     let decoded = || records.iter().map(pending).collect::<Vec<_>>();
     group.bench_function("order", |bencher| {

@@ -1,4 +1,4 @@
-//! `receivers.ebpf`: what users may set.
+//! `receivers::ebpf`: what users may set.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::abi;
 
-/// Keys of `receivers.ebpf`.
+/// Keys of `receivers::ebpf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -23,7 +23,7 @@ pub struct Config {
     pub unwind: UnwindConfig,
 }
 
-/// Keys of `receivers.ebpf.unwind`.
+/// Keys of `receivers::ebpf::unwind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnwindConfig {

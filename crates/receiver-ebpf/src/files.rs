@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::abi::{self, FileKey, SampleMapping};
 use crate::decode::{AnnouncedFile, RawFrame, RawSample};
+use crate::kernel::KernelImages;
 use crate::unwind::MetFile;
 
 /// Files known at most, as many as the kernel side remembers to have announced.
@@ -30,6 +31,7 @@ pub(crate) struct Files {
     path_bytes: usize,
     mappings: Mappings,
     vdso: Backing,
+    kernel: KernelImages,
     /// Counts samples: when each file was last used.
     now: u64,
     forgotten: Vec<FileKey>,
@@ -44,22 +46,22 @@ struct Known {
     used: u64,
 }
 
-impl Default for Files {
-    fn default() -> Self {
+impl Files {
+    /// No file yet, and these images of the kernel.
+    pub(crate) fn new(kernel: KernelImages) -> Self {
         Self {
             by_id: FxHashMap::default(),
             by_key: FxHashMap::default(),
             path_bytes: 0,
             mappings: Mappings::default(),
             vdso: Backing::Special("[vdso]".into()),
+            kernel,
             now: 0,
             forgotten: Vec::new(),
             unknown: 0,
         }
     }
-}
 
-impl Files {
     /// Takes in a file. One that is known, announced again because the kernel side had to forget it, stays the same
     /// file.
     pub(crate) fn announce(&mut self, announced: AnnouncedFile) {
@@ -86,7 +88,8 @@ impl Files {
         self.now += 1;
         let mappings: SmallVec<[_; USUAL_MAPPINGS]> =
             mappings.iter().map(|mapping| self.mapping(mapping, sample.key.process)).collect();
-        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth == 0, pc, Code::Kernel));
+        let images = &mut self.kernel;
+        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth == 0, pc, images.code(pc)));
         let user = user.iter().enumerate().map(|(depth, &RawFrame { pc, mapping, interrupted })| {
             let mapping = mapping.and_then(|index| mappings.get(index)?.as_ref());
             frame(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs ----> files.rs ------> Batch { events, watermark }
-//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs   (numbers to files)
+//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs   (numbers to files; kernel.rs)
 //! files whose stacks could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h)
 //! ```
 //!
@@ -20,6 +20,7 @@ mod error;
 mod files;
 mod horizon;
 mod identify;
+mod kernel;
 mod loader;
 mod losses;
 mod metrics;

@@ -140,7 +140,7 @@ impl RingReader {
             let watermark = Watermark::before(horizon);
             (self.orderer.release(watermark), watermark)
         };
-        let events: Vec<Event> =
+        let events =
             events.into_iter().map(|pending| complete(pending, &mut self.files, &mut self.cgroups)).collect();
         self.announced.forget(self.files.take_forgotten());
         self.metrics.unknown_files(self.files.take_unknown());
@@ -148,7 +148,7 @@ impl RingReader {
         self.metrics.unknown_cgroups(self.cgroups.take_unknown());
         self.account_lateness();
         self.metrics.batch();
-        Batch { events: events.into(), watermark, clock: clock::offset(), flush, ..Batch::default() }
+        Batch { events: Arc::new(events), watermark, clock: clock::offset(), flush, ..Batch::default() }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.

@@ -24,6 +24,7 @@ use crate::cpus;
 use crate::error::{ReceiverError, StartError};
 use crate::files::Files;
 use crate::horizon::Horizon;
+use crate::kernel::KernelImages;
 use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
 use crate::order::{Orderer, Pending};
@@ -57,6 +58,7 @@ impl Receiver {
     pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
         preflight::warn_of_rate(config.samples_per_second);
+        let images = KernelImages::begin();
         let cpus = cpus::online()?;
         let (mut programs, maps, identifier) = Programs::load(cpus.len(), &config.unwind)?;
         let identifier = Arc::new(identifier);
@@ -83,7 +85,7 @@ impl Receiver {
             sampler,
             samples: maps.samples,
             lifecycle: maps.lifecycle,
-            files: Files::default(),
+            files: Files::new(images.finish()),
             announced: maps.announced_files,
             cgroups: Cgroups::default(),
             announced_cgroups: maps.announced_cgroups,

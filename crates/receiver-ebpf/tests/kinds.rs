@@ -61,7 +61,7 @@ fn files(batches: &[Batch], run: &Run) -> Vec<Arc<MappedFile>> {
         .filter(|sample| sample.key.process.pid == run.pid && (run.begin..=run.end).contains(&sample.at));
     let mut files = Vec::new();
     for sample in in_time {
-        let leaf = sample.stack.frames.iter().find(|frame| !matches!(frame.code, Code::Kernel));
+        let leaf = sample.stack.frames.iter().find(|frame| !frame.code.is_kernel());
         let Some(frame) = leaf.filter(|frame| (run.pc..run.pc + FUNCTION).contains(&frame.pc.0)) else {
             continue;
         };

@@ -102,7 +102,7 @@ fn own_samples(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
 
 /// The user frame where a sample was taken.
 fn leaf(sample: &Sample) -> Option<&Frame> {
-    sample.stack.frames.iter().find(|frame| !matches!(frame.code, Code::Kernel))
+    sample.stack.frames.iter().find(|frame| !frame.code.is_kernel())
 }
 
 fn file(mapping: &Mapping) -> &Arc<pdata::MappedFile> {

@@ -1,7 +1,7 @@
 //! How the agent reports on itself: log lines, and metrics for Prometheus.
 //!
 //! Start reading at [`install`]. Whatever the process records by the macros of `metrics` and says by those of
-//! `tracing` comes here; `config` is the section `service.telemetry`.
+//! `tracing` comes here; `config` is the section `service::telemetry`.
 
 pub mod config;
 

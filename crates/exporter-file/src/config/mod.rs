@@ -1,4 +1,4 @@
-//! Keys of `exporters.file`.
+//! Keys of `exporters::file`.
 
 mod rotation;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Keys of `exporters.file.rotation`.
+//! Keys of `exporters::file::rotation`.
 
 use configtypes::Fault;
 use schemars::JsonSchema;

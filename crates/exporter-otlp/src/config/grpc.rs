@@ -1,4 +1,4 @@
-//! Keys of `exporters.otlp_grpc`.
+//! Keys of `exporters::otlp_grpc`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Keys of `exporters.otlp_http`.
+//! Keys of `exporters::otlp_http`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Keys of `exporters.otlp_grpc` and `exporters.otlp_http`, by the Collector's names.
+//! Keys of `exporters::otlp_grpc` and `exporters::otlp_http`, by the Collector's names.
 
 mod common;
 mod grpc;

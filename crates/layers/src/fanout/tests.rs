@@ -53,7 +53,7 @@ fn before(nanos: u64) -> Watermark {
 
 fn batch(watermark: Watermark, samples: usize) -> Batch {
     let sample = Sample { at: KTime::ZERO, tid: Tid(1), ..Sample::default() };
-    Batch { events: Arc::new(vec![Event::Sample(sample); samples]), watermark, ..Batch::default() }
+    Batch { events: Arc::new(vec![Event::Sample(sample); samples].into()), watermark, ..Batch::default() }
 }
 
 /// A fan-out over two exporters, driven by hand.
@@ -222,7 +222,7 @@ async fn an_exporter_is_told_what_it_was_not_given_and_the_others_are_not() {
         let mut dropped = batch(before(at), 4);
         let (from, until) = (KTime::from_nanos(at - 5), KTime::from_nanos(at - 1));
         let loss = Loss { from, until, reason: LossReason::SampleRingFull, count: 3 };
-        dropped.events_mut().push(Event::Loss(loss));
+        dropped.report_losses([loss]);
         rig.call(dropped).await;
         assert_eq!(losses(&answer(&mut rig.a, before(at)).await), [(LossReason::SampleRingFull, 3)]);
     }

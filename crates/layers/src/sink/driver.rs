@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::ledger::Ledger;
 use super::unreported::Unreported;
-use crate::metrics::{SinkMetrics, count};
+use crate::metrics::SinkMetrics;
 
 /// What the task reports to the intake.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Driver {
         // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
         while let Some(Queued { batch, _room }) = queue.recv().await {
             let until = batch.watermark;
-            let samples = count(batch.samples());
+            let samples = batch.sample_count();
             self.ledger.forward(until, samples);
             let answer = self.call(&mut service, batch).await;
             self.stage.forwarded(samples, until);

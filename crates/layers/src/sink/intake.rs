@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::driver::{Driver, Queued, SinkProgress};
 use super::settings::SinkBounds;
 use super::unreported::Unreported;
-use crate::metrics::{SinkMetrics, count};
+use crate::metrics::SinkMetrics;
 
 /// The end of the queue that batches are put into.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Intake {
     pub(super) fn offer(&mut self, mut batch: Batch, weight: usize) {
         // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
         self.show_queue();
-        let (watermark, samples) = (batch.watermark, count(batch.samples()));
+        let (watermark, samples) = (batch.watermark, batch.sample_count());
         let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
         let room = self.room.clone().try_acquire_many_owned(bytes).ok().filter(|_| !self.is_dead());
         self.note_full(room.is_some());
@@ -140,7 +140,7 @@ impl Intake {
     /// Queues the last batch, which is never dropped.
     pub(super) fn end(&mut self, mut batch: Batch) {
         self.unreported.report_in(&mut batch);
-        let samples = count(batch.samples());
+        let samples = batch.sample_count();
         self.send(Queued { batch, _room: None }, samples);
     }
 

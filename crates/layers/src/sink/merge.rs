@@ -31,7 +31,7 @@ impl Merge {
 
     /// Takes a batch of `input`; one with [`Watermark::END`] closes it. Returns what can be passed on, which ends
     /// the stream if no input is left; `None` if there is nothing to pass on.
-    pub(super) fn push(&mut self, input: Input, mut batch: Batch) -> Option<Batch> {
+    pub(super) fn push(&mut self, input: Input, batch: Batch) -> Option<Batch> {
         let promised = self.inputs.get_mut(&input)?;
         *promised = batch.watermark.max(*promised);
         if batch.watermark == Watermark::END {
@@ -45,18 +45,20 @@ impl Merge {
             return Some(batch);
         }
         let mut events = mem::take(&mut self.held);
-        events.append(batch.events_mut());
+        let flush = batch.flush;
+        let rest = Batch { events: Arc::default(), ..batch.clone() };
+        events.append(&mut batch.into_events());
         // Stable, and quick: two runs that are in order.
         events.sort_by_key(Event::at);
         self.held = match until {
             Watermark::END => Vec::new(),
             until => events.split_off(events.partition_point(|event| until.covers(event.at()))),
         };
-        if events.is_empty() && until == self.forwarded && !batch.flush {
+        if events.is_empty() && until == self.forwarded && !flush {
             return None;
         }
         self.forwarded = until;
-        Some(Batch { events: Arc::new(events), watermark: until, ..batch })
+        Some(Batch { events: Arc::new(events.into()), watermark: until, ..rest })
     }
 
     /// Events that are held.

@@ -26,7 +26,6 @@ use pdata::{Batch, Watermark};
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
-use crate::metrics::count;
 use intake::Intake;
 use merge::{Input, Merge};
 pub use settings::SinkBounds;
@@ -189,7 +188,7 @@ impl Drop for Inlet {
 
 /// Puts the losses that `batch` stands for in place of its events, and counts them.
 fn drop_events(batch: &mut Batch, intake: &Intake) {
-    intake.count_dropped(count(batch.samples()));
+    intake.count_dropped(batch.sample_count());
     let mut unreported = Unreported::default();
     unreported
         .note(batch, Watermark::before(batch.events.first().map_or(batch.watermark.at(), pdata::Event::at)));

@@ -5,8 +5,6 @@ use std::mem;
 
 use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 
-use crate::metrics::count;
-
 /// Losses that the exporter has not received yet: they go with the next batch.
 #[derive(Debug, Default)]
 pub(super) struct Unreported {
@@ -25,7 +23,7 @@ impl Unreported {
             // Any instant will do that is not before `since` and not after the next batch's events.
             until: if batch.watermark == Watermark::END { since.at() } else { batch.watermark.at() },
             reason: LossReason::SampleQueueFull,
-            count: count(batch.samples()),
+            count: batch.sample_count(),
         };
         self.add(samples);
         for event in batch.events.iter() {
@@ -38,11 +36,9 @@ impl Unreported {
     /// Reports the losses at the head of a batch that the exporter will see.
     pub(super) fn report_in(&mut self, batch: &mut Batch) {
         batch.flush |= mem::take(&mut self.flush);
-        let mut unreported: Vec<Event> = mem::take(&mut self.losses).into_values().map(Event::Loss).collect();
-        if !unreported.is_empty() {
-            unreported.sort_by_key(Event::at);
-            batch.events_mut().splice(..0, unreported);
-        }
+        let mut unreported: Vec<_> = mem::take(&mut self.losses).into_values().collect();
+        unreported.sort_by_key(|loss| loss.until);
+        batch.report_losses(unreported);
     }
 
     fn add(&mut self, loss: Loss) {

@@ -106,7 +106,7 @@ pub(crate) fn batch(events: &[Event]) -> Batch {
         UnixNanos::from_nanos(1_785_578_400_000_000_000),
     );
     Batch {
-        events: Arc::new(events.to_vec()),
+        events: Arc::new(events.to_vec().into()),
         watermark: Watermark::before(until),
         clock,
         ..Batch::default()

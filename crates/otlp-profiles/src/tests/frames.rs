@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pdata::*;
 
-use super::make::{batch, file, lines, mapped, mapping, no_file, sample, segment, special};
+use super::make::{batch, file, kernel_image, lines, mapped, mapping, no_file, sample, segment, special};
 use super::read::{captures, check_tables, only_request};
 
 /// The frames of one sample with this stack.
@@ -103,6 +103,26 @@ fn a_file_that_was_not_read_is_told_in_file_offsets_with_the_build_id_the_kernel
     assert_eq!(
         frames(vec![mapped(0x7010, &mapping)]),
         [format!(r#"1010 /bin/a{{1000-2000@1000 ["process.executable.build_id.gnu=fe"]}} {NATIVE}"#)]
+    );
+}
+
+#[test]
+fn an_address_of_the_kernel_or_a_module_counts_from_the_start_of_its_text() {
+    let (kernel, module) =
+        (kernel_image(pdata::KERNEL, BuildId::new(&[0xfe])), kernel_image("[ext4]", BuildId::new(&[0xed])));
+    let caller = Frame::caller(Pc(0xffff_ffff_8000_2000), Code::Mapped(Arc::clone(&module)));
+    assert_eq!(
+        frames(vec![mapped(0xffff_ffff_8000_1000, &kernel), caller]),
+        [
+            format!(r#"1000 [kernel]{{0-10000000@0 ["process.executable.build_id.gnu=fe"]}} {KERNEL}"#),
+            format!(r#"1fff [ext4]{{0-10000000@0 ["process.executable.build_id.gnu=ed"]}} {KERNEL}"#),
+        ]
+    );
+    let unidentified = kernel_image("[ext4]", None);
+    assert_eq!(
+        frames(vec![mapped(0xffff_ffff_8000_1000, &unidentified)]),
+        [format!("1000 [ext4] {KERNEL}")],
+        "a mapping must have a build ID"
     );
 }
 

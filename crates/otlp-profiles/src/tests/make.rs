@@ -15,7 +15,7 @@ pub(super) fn clock(unix: u64) -> ClockOffset {
 }
 
 pub(super) fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
-    Batch { events: Arc::new(events), watermark, clock: clock(1_000_000), ..Batch::default() }
+    Batch { events: Arc::new(events.into()), watermark, clock: clock(1_000_000), ..Batch::default() }
 }
 
 pub(super) fn before(nanos: u64) -> Watermark {
@@ -135,7 +135,8 @@ pub(super) fn world() -> World {
             mapping(&unread, 0x6000_0000, 0x6000_1000, 0),
             special("[vdso]", 0x9000, 0xa000),
             no_file(Backing::Anonymous(key(10).process), 0xb000, 0xc000),
-            no_file(Backing::Kernel("[kernel]".into()), 0xffff_ffff_8000_0000, 0xffff_ffff_9000_0000),
+            kernel_image(KERNEL, BuildId::new(&[7; 20])),
+            kernel_image("[ext4]", None),
         ],
         // The same twice, but elsewhere in memory.
         functions: [3, 3, 0].map(function).into(),
@@ -154,6 +155,12 @@ pub(super) fn lines(of: &[(u32, u32)]) -> Arc<Lines> {
     Arc::new(Lines(of.iter().map(line).collect()))
 }
 
+/// A mapping of the kernel or of a module, of 256 MiB.
+pub(super) fn kernel_image(name: &str, build_id: Option<BuildId>) -> Arc<Mapping> {
+    let backing = Backing::Kernel(Arc::new(KernelImage { name: name.into(), build_id }));
+    no_file(backing, 0xffff_ffff_8000_0000, 0xffff_ffff_9000_0000)
+}
+
 pub(super) fn kernel(pc: u64) -> Frame {
     Frame::exact(Pc(pc), Code::Kernel)
 }
@@ -166,11 +173,11 @@ fn frame(world: World) -> impl Strategy<Value = Frame> {
     let World { mappings, functions, lines, .. } = world;
     let kind = prop::sample::select(vec![AddressKind::Exact, AddressKind::Return]);
     let named = prop::option::weighted(0.3, prop::sample::select(lines));
-    (0..9_usize, 0..0x1000_u64, kind, named).prop_map(move |(which, into, kind, lines)| {
+    (0..10_usize, 0..0x1000_u64, kind, named).prop_map(move |(which, into, kind, lines)| {
         let (base, code) = match (which, mappings.get(which)) {
             (_, Some(mapping)) => (mapping.start.0, Code::Mapped(Arc::clone(mapping))),
-            (6, None) => (0, Code::Unknown),
-            (7, None) => {
+            (7, None) => (0, Code::Unknown),
+            (8, None) => {
                 let number = usize::try_from(into).unwrap() % functions.len();
                 (0, Code::Interpreted(Arc::clone(&functions[number]), u32::try_from(into % 7).unwrap()))
             }

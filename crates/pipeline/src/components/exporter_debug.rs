@@ -1,4 +1,4 @@
-//! `exporters.debug`.
+//! `exporters::debug`.
 
 use std::io;
 use std::sync::Arc;

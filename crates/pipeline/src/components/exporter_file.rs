@@ -1,4 +1,4 @@
-//! `exporters.file`.
+//! `exporters::file`.
 
 use std::path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `exporters.otlp_grpc`.
+//! `exporters::otlp_grpc`.
 
 use std::sync::Arc;
 use std::time::Duration;

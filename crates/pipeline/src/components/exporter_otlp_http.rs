@@ -1,4 +1,4 @@
-//! `exporters.otlp_http`.
+//! `exporters::otlp_http`.
 
 use std::sync::Arc;
 use std::time::Duration;

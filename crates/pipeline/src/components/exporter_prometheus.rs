@@ -1,4 +1,4 @@
-//! `exporters.prometheus`.
+//! `exporters::prometheus`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `extensions.file_storage`.
+//! `extensions::file_storage`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `extensions.health_check`.
+//! `extensions::health_check`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `extensions.zpages`.
+//! `extensions::zpages`.
 
 use std::sync::Arc;
 

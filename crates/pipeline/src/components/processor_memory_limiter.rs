@@ -1,4 +1,4 @@
-//! `processors.memory_limiter`.
+//! `processors::memory_limiter`.
 
 use std::sync::Arc;
 

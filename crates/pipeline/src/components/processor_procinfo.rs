@@ -1,4 +1,4 @@
-//! `processors.procinfo`.
+//! `processors::procinfo`.
 
 use std::sync::Arc;
 

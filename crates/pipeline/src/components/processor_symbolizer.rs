@@ -1,4 +1,4 @@
-//! `processors.symbolizer`.
+//! `processors::symbolizer`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `receivers.ebpf`.
+//! `receivers::ebpf`.
 
 use std::sync::Arc;
 

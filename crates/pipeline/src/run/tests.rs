@@ -110,7 +110,7 @@ fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
         events.push(Event::Sample(Sample { at, ..Sample::default() }));
     }
     let watermark = watermark.unwrap_or(Watermark::before(KTime::from_nanos(number + 1)));
-    Batch { events: Arc::new(events), watermark, ..Batch::default() }
+    Batch { events: Arc::new(events.into()), watermark, ..Batch::default() }
 }
 
 impl Receiver for Ticking {

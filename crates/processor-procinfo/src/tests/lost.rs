@@ -84,7 +84,7 @@ impl Scene {
         let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(1_000));
         let clock = ClockOffset::from_readings(KTime::ZERO, boot, unix);
         let watermark = Watermark::before(AT(watermark));
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, ..Batch::default() };
+        let mut batch = Batch { events: Arc::new(events.into()), watermark, clock, ..Batch::default() };
         self.tracker.apply(&mut batch, &mut self.requests);
         self.repairs.apply(watermark, &mut self.tracker);
         batch.samples().cloned().collect()

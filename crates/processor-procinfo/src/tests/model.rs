@@ -90,7 +90,7 @@ impl Delivery {
         let (events, truths): (Vec<_>, Vec<_>) =
             delivered.into_iter().map(|delivered| (delivered.event, delivered.truth)).unzip();
         let clock = ClockOffset::default();
-        let mut batch = Batch { events: Arc::new(events), watermark, clock, ..Batch::default() };
+        let mut batch = Batch { events: Arc::new(events.into()), watermark, clock, ..Batch::default() };
         // The answer to an earlier batch: never to this one, which has not been passed on.
         let lag = (ack_lag + 1).min(self.watermarks.len() - 1);
         self.acked = self.acked.max(self.watermarks[self.watermarks.len() - 1 - lag]);

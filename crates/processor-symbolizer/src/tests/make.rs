@@ -74,7 +74,7 @@ pub(super) fn sample(at: u64, frames: Vec<Frame>) -> Event {
 
 pub(super) fn batch(events: Vec<Event>, watermark: u64) -> Batch {
     Batch {
-        events: Arc::new(events),
+        events: Arc::new(events.into()),
         watermark: Watermark::before(KTime::from_nanos(watermark)),
         ..Batch::default()
     }

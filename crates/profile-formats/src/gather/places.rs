@@ -41,6 +41,8 @@ pub(super) enum PlaceCode {
         /// Where in the file the place is.
         at: u64,
     },
+    /// The kernel or one of its modules: an address that counts from the start of its text.
+    Kernel { name: Id<str>, build_id: Option<Id<str>>, length: u64, address: u64 },
     /// Memory that has a name and no file.
     Named { name: Id<str>, address: u64 },
     /// Memory of which nothing is known, and functions without an address.
@@ -132,7 +134,12 @@ impl Places {
                 length: mapping.end.0.saturating_sub(mapping.start.0),
                 at: mapping.offset_of(pc).0,
             },
-            Backing::Kernel(name) => PlaceCode::Named { name: self.name(name, tables), address: pc.0 },
+            Backing::Kernel(image) => PlaceCode::Kernel {
+                name: tables.texts.intern(&image.name),
+                build_id: image.build_id.map(|id| tables.texts.intern(&id.to_string())),
+                length: mapping.end.0.saturating_sub(mapping.start.0),
+                address: pc.0.wrapping_sub(mapping.start.0),
+            },
             Backing::Special(name) => {
                 let base = if **name == *VDSO { mapping.start.0 } else { 0 };
                 PlaceCode::Named { name: self.name(name, tables), address: pc.0.wrapping_sub(base) }

@@ -76,6 +76,11 @@ fn locate(place: &Place, places: &Places, files: &mut FileNames, tables: &mut Ta
     let (mapping, address) = match place.code {
         PlaceCode::Unmapped { address } => (None, address),
         PlaceCode::Named { name, address } => (Some(named(name)), address),
+        PlaceCode::Kernel { name, build_id: None, address, .. } => (Some(named(name)), address),
+        PlaceCode::Kernel { name, build_id, length, address } => {
+            let mapping = Mapping { start: 0, limit: length, file_offset: 0, name, build_id, is_file: true };
+            (Some(mapping), address)
+        }
         PlaceCode::File { file: number, offset, length, at } => match places.files.get(number) {
             None => (None, at),
             Some(file) => {

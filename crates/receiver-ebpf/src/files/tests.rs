@@ -48,7 +48,7 @@ fn names(sample: &Sample) -> Vec<Option<String>> {
 
 #[test]
 fn frames_are_in_what_their_mappings_refer_to() {
-    let mut files = Files::default();
+    let mut files = Files::new(KernelImages::default());
     files.announce(announced(16, key(1), "/bin/a"));
     let told = files.resolve(sample(&[16, abi::MAPPED_ANONYMOUS, abi::MAPPED_VDSO, abi::MAPPED_UNANNOUNCED]));
     let expected = [Some("/bin/a"), Some("//anon"), Some("[vdso]"), None, None];
@@ -68,14 +68,14 @@ fn frames_are_in_what_their_mappings_refer_to() {
 
 #[test]
 fn a_number_that_is_not_known_is_counted_and_taken_for_nothing() {
-    let mut files = Files::default();
+    let mut files = Files::new(KernelImages::default());
     assert_eq!(names(&files.resolve(sample(&[99]))), [None, None]);
     assert_eq!((files.take_unknown(), files.take_unknown()), (1, 0));
 }
 
 #[test]
 fn a_file_announced_again_is_the_same_file_and_mappings_are_shared() {
-    let mut files = Files::default();
+    let mut files = Files::new(KernelImages::default());
     files.announce(announced(16, key(1), "/bin/a"));
     files.announce(announced(17, key(1), "/bin/a"));
     files.announce(announced(18, key(2), "/bin/a"));
@@ -100,7 +100,7 @@ fn a_file_announced_again_is_the_same_file_and_mappings_are_shared() {
 
 #[test]
 fn memory_that_only_has_the_form_of_a_file_is_none() {
-    let mut files = Files::default();
+    let mut files = Files::new(KernelImages::default());
     files.announce(AnnouncedFile { nowhere: true, ..announced(16, key(1), "/dev/zero") });
     files.announce(AnnouncedFile { nowhere: true, ..announced(17, key(2), "/memfd:jit") });
     let told = files.resolve(sample(&[16, 17]));
@@ -115,7 +115,7 @@ fn memory_that_only_has_the_form_of_a_file_is_none() {
 /// forgotten.
 #[test]
 fn what_is_longest_unused_is_forgotten_here_and_there() {
-    let mut files = Files::default();
+    let mut files = Files::new(KernelImages::default());
     files.announce(announced(16, key(1), "/bin/used"));
     let mut forgotten = 0;
     let long = "d".repeat(4000);

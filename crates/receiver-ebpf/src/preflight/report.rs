@@ -91,7 +91,7 @@ fn assess(facts: &Facts) -> Vec<Finding> {
     vec![
         kernel(facts),
         match facts.btf {
-            true => finding("BTF", Works, "the kernel tells its types"),
+            true => finding("BTF", Works, "the kernel describes its types"),
             false => finding("BTF", Fails, &format!("{} is missing", super::BTF))
                 .fix("use a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
         },

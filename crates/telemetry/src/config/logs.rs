@@ -1,4 +1,4 @@
-//! `service.telemetry.logs`.
+//! `service::telemetry::logs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

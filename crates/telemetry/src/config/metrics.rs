@@ -1,4 +1,4 @@
-//! `service.telemetry.metrics`.
+//! `service::telemetry::metrics`.
 
 use configtypes::Fault;
 use schemars::JsonSchema;

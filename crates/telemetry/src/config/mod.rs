@@ -1,4 +1,4 @@
-//! `service.telemetry`: how the agent reports on itself.
+//! `service::telemetry`: how the agent reports on itself.
 
 mod logs;
 mod metrics;

@@ -1,4 +1,4 @@
-//! `service.telemetry.resource`: what the agent says it is.
+//! `service::telemetry::resource`: what the agent says it is.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! `service.telemetry.traces`: accepted as far as it switches traces off.
+//! `service::telemetry::traces`: accepted as far as it switches traces off.
 
 use configtypes::Fault;
 use schemars::JsonSchema;

@@ -34,7 +34,8 @@ enum Target {
         /// that spans segments.
         indices: Vec<(u64, i32)>,
     },
-    Special {
+    Other {
+        mapping: i32,
         name: Vec<(i32, i64)>,
         /// What is subtracted from an address.
         base: u64,
@@ -47,10 +48,30 @@ impl EncodedMapping {
             Backing::File(file) => {
                 Target::File { file: Arc::clone(file), read: file.facts.get().is_some(), indices: Vec::new() }
             }
-            Backing::Kernel(_) | Backing::Anonymous(_) | Backing::Special(_) => {
+            Backing::Kernel(image) => {
+                let (base, length) = (mapping.start.0, mapping.end.0.saturating_sub(mapping.start.0));
+                let Some(id) = image.build_id else {
+                    let name = dictionary.named(&image.name);
+                    return Self {
+                        mapping: Arc::clone(mapping),
+                        target: Target::Other { mapping: 0, name, base },
+                    };
+                };
+                let id = dictionary.text_attribute(attributes::BUILD_ID_GNU, &id.to_string());
+                let filename_strindex = dictionary.string(&image.name);
+                let index = dictionary.mapping(&otlp::Mapping {
+                    memory_start: 0,
+                    memory_limit: length,
+                    file_offset: 0,
+                    filename_strindex,
+                    attribute_indices: vec![id],
+                });
+                Target::Other { mapping: index, name: Vec::new(), base }
+            }
+            Backing::Anonymous(_) | Backing::Special(_) => {
                 let name = mapping.backing.name();
                 let base = if name == VDSO { mapping.start.0 } else { 0 };
-                Target::Special { name: dictionary.named(&name), base }
+                Target::Other { mapping: 0, name: dictionary.named(&name), base }
             }
         };
         Self { mapping: Arc::clone(mapping), target }
@@ -82,7 +103,8 @@ impl EncodedMapping {
                 });
                 FrameLocation { mapping, address, ..FrameLocation::default() }
             }
-            Target::Special { name, base } => FrameLocation {
+            Target::Other { mapping, name, base } => FrameLocation {
+                mapping: *mapping,
                 address: pc.0.wrapping_sub(*base),
                 lines: name.clone(),
                 ..FrameLocation::default()
