@@ -1,7 +1,7 @@
 //! Which of the kernel's own images an address is in: the kernel itself, or one of its modules.
 //!
-//! An address that is in neither, such as that of a BPF program, has no mapping. None has one where the kernel hides its
-//! addresses from this process (`kptr_restrict`).
+//! An address that is in neither, such as that of a BPF program, has no mapping. None has one where the kernel hides
+//! its addresses from this process (`kptr_restrict`).
 
 use std::fs::{self, File};
 use std::io::BufReader;
