@@ -20,7 +20,7 @@ pub(crate) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 /// What an expansion costs beside its bytes: so that many small ones come to an end soon, too.
 const EXPANSION_COST: usize = 1024;
 
-/// Begins what stands for a character of a raw value until the whole value is expanded. No environment variable holds it.
+/// Begins what stands for a character of a raw value until all of it is expanded. No environment variable holds it.
 const RAW_MARK: char = '\0';
 /// The characters that references are made of, and what stands for them.
 const RAW: [(&str, &str); 2] = [("$", "\0d"), ("}", "\0b")];

@@ -28,7 +28,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// The clock of this boot, from the directory if it is there. If it cannot be kept there, it is that of this process
+    /// The clock of this boot, from the directory if it is there. If it cannot be kept there, it is of this process
     /// alone.
     pub(crate) fn open(directory: &Path) -> Self {
         let boot_id = fs::read_to_string(BOOT_ID).unwrap_or_default();

@@ -216,7 +216,7 @@ async fn no_link_of_another_user_is_written_through() {
     assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
 }
 
-/// Once its disk has failed for good, a file is neither written to again nor kept open: the next window goes to what the
+/// Once its disk has failed for good, a file is neither written to nor kept open: the next window goes to what the
 /// path names then, such as the file on the disk that has been put in its place.
 #[test]
 fn a_file_that_the_disk_does_not_keep_is_let_go_of() {

@@ -63,7 +63,7 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Environment variables that the configuration refers to without default, and that are not set.
     pub unset: Vec<String>,
-    /// Environment variables whose values the configuration takes otherwise than they are, for the dollar signs in them.
+    /// Environment variables whose values are taken otherwise than they are, for the dollar signs in them.
     pub changed: Vec<String>,
     /// Components that are configured by an older name of their type, which still works.
     pub aliases: Vec<Alias>,
