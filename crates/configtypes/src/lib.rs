@@ -67,4 +67,4 @@ pub use fault::Fault;
 pub use headers::Headers;
 pub use secret::Secret;
 pub use section::section;
-pub use unseen::is_unseen;
+pub use unseen::{is_unseen, printable};

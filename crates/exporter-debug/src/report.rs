@@ -3,12 +3,13 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use configtypes::printable;
 use pdata::rfc3339;
 use windows::Closed;
 
 use crate::config::{Config, Verbosity};
 use crate::tally::{ImageTally, KnownImage, Tally};
-use crate::text::{counted, printable};
+use crate::text::counted;
 
 /// Places listed for each process.
 const TOP_LEAVES: usize = 5;

@@ -13,6 +13,12 @@ pub fn now() -> KTime {
     KTime::from_nanos(read(ClockId::Monotonic))
 }
 
+/// Now, as the kernel stamps the start of processes (`CLOCK_BOOTTIME`).
+#[must_use]
+pub fn since_boot() -> BootTime {
+    BootTime::from_nanos(read(ClockId::Boottime))
+}
+
 /// Returns how far the wall clock is ahead now. Measured anew for each batch, it follows any clock step.
 #[must_use]
 pub fn offset() -> ClockOffset {

@@ -1,6 +1,8 @@
 //! proc_pid_stat(5).
 
-use pdata::BootTime;
+use std::time::Duration;
+
+use pdata::{BootTime, Pid};
 
 use crate::error::ParseError;
 
@@ -11,6 +13,8 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// Fields after the command's name, counted from the state, which is field 3 in proc(5).
 const FLAGS: usize = 9 - 3;
 const START_TIME: usize = 22 - 3;
+const PARENT: usize = 4 - 3;
+const CHILDREN_USER: usize = 16 - 3;
 
 /// What is needed of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +41,29 @@ pub(crate) fn parse(text: &[u8]) -> Result<Stat, ParseError> {
     parse_fields(text).ok_or_else(|| ParseError::new("stat", text))
 }
 
-fn parse_fields(text: &[u8]) -> Option<Stat> {
+/// The parent of the process that `/proc/PID/stat` is of; pid 0 for one that the kernel has made.
+#[must_use]
+pub fn parent(stat: &[u8]) -> Option<Pid> {
+    number(fields(stat)?.nth(PARENT)?).map(Pid)
+}
+
+/// CPU time of the children that the process has waited for, and of those that they have waited for. In steps of 10 ms.
+#[must_use]
+pub fn children_cpu_time(stat: &[u8]) -> Option<Duration> {
+    let mut fields = fields(stat)?;
+    let (user, system): (u64, u64) = (number(fields.nth(CHILDREN_USER)?)?, number(fields.next()?)?);
+    Some(Duration::from_nanos(user.saturating_add(system).saturating_mul(TICK_NANOS)))
+}
+
+/// The fields after the command's name.
+fn fields(text: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
     // The name is in parentheses, and may itself have parentheses and spaces.
     let end = text.iter().rposition(|&byte| byte == b')')?;
-    let rest = text.get(end + 1..)?.trim_ascii();
-    let mut fields = rest.split(|&byte| byte == b' ');
+    Some(text.get(end + 1..)?.trim_ascii().split(|&byte| byte == b' '))
+}
+
+fn parse_fields(text: &[u8]) -> Option<Stat> {
+    let mut fields = fields(text)?;
     let flags: u32 = number(fields.nth(FLAGS)?)?;
     let start_ticks = number(fields.nth(START_TIME - FLAGS - 1)?)?;
     Some(Stat { start_ticks, kernel_thread: flags & KERNEL_THREAD != 0 })
@@ -74,6 +96,9 @@ mod tests {
         assert!(!stat.is_start(BootTime::from_nanos(12_345_669_999_999)));
         assert!(!stat.is_start(BootTime::from_nanos(12_345_680_000_000)));
         assert!(parse(KERNEL).unwrap().kernel_thread);
+        assert_eq!((parent(USER), parent(KERNEL)), (Some(Pid(4000)), Some(Pid(0))));
+        let waited = b"7 (a) S 1 7 7 0 -1 0 0 0 0 0 5 6 120 34 20 0 1 0 1 0 0\n";
+        assert_eq!(children_cpu_time(waited), Some(Duration::from_millis(1_540)));
     }
 
     #[test]
@@ -86,7 +111,7 @@ mod tests {
         /// Any bytes parse or are refused.
         #[test]
         fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&text);
+            let _ = (parse(&text), parent(&text), children_cpu_time(&text));
         }
 
         /// Any damage to a real line parses or is refused.

@@ -30,6 +30,12 @@ pub fn effective_capabilities(status: &[u8]) -> Option<u64> {
     u64::from_str_radix(value_of("CapEff:", status)?.trim(), 16).ok()
 }
 
+/// `Tgid` of proc_pid_status(5): the process that a thread is of, as user space counts.
+#[must_use]
+pub fn process_of(status: &[u8]) -> Option<u32> {
+    value_of("Tgid:", status)?.trim().parse().ok()
+}
+
 /// Memory of a process, in pages, of proc_pid_statm(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
@@ -67,6 +73,7 @@ mod tests {
         assert_eq!(mem_total(b"MemTotal:        8123456 kB\nMemFree: 12 kB\n"), Some(8_123_456 * 1024));
         assert_eq!(effective_capabilities(b"Name:\t\xff\nCapEff:\t000000c000000000\n"), Some(0xc0_0000_0000));
         assert_eq!(effective_capabilities(b"garbage"), None);
+        assert_eq!((process_of(b"Name:\ta\nTgid:\t42\n"), process_of(b"Tgid:\n")), (Some(42), None));
         assert_eq!(pages(b"100 7 3 1 0 9 0\n"), Some(Pages { resident: 7, data: 9 }));
         assert_eq!(pages(b"100 7 3"), None);
         assert_eq!(limit(b"1048576\n"), Some(1_048_576));
@@ -78,7 +85,7 @@ mod tests {
         /// Any bytes are parsed or refused: no panic.
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100), number: u64) {
-            let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes), effective_capabilities(&bytes), pages(&bytes));
+            let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes), effective_capabilities(&bytes), pages(&bytes), process_of(&bytes));
             prop_assert_eq!(limit(number.to_string().as_bytes()), Some(number));
             let status = format!("RssAnon: {} kB", number >> 10);
             let capabilities = format!("CapEff:\t{number:016x}\n");

@@ -39,6 +39,11 @@ impl ComponentId {
         }
     }
 
+    /// The only component of a type that no configuration has.
+    pub(crate) fn of(kind: &'static str) -> Self {
+        Self { kind: kind.to_owned(), name: None }
+    }
+
     /// The part before the slash.
     #[must_use]
     pub fn kind(&self) -> &str {

@@ -1,0 +1,55 @@
+//! The end of a built-in pipeline.
+
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pdata::Batch;
+use serde::Serialize;
+use tower::service_fn;
+
+use crate::components::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, stage};
+
+/// Somebody who gathers what a pipeline passes on, in memory and at once.
+pub trait Collect: Send {
+    /// Takes a batch.
+    fn take(&mut self, batch: &Batch);
+}
+
+/// An exporter that hands each batch to a [`Collect`].
+#[derive(Clone, Serialize)]
+pub struct Collector(#[serde(skip)] Arc<Mutex<dyn Collect>>);
+
+impl Collector {
+    /// An exporter to `collect`.
+    pub fn new(collect: Arc<Mutex<dyn Collect>>) -> Self {
+        Self(collect)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, dyn Collect + 'static> {
+        // What a panic has left of a batch is there, and no more is to be had of it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ExporterConfig for Collector {
+    fn start(&self, _settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
+        let collector = self.clone();
+        Ok(stage(service_fn(move |batch: Batch| {
+            collector.lock().take(&batch);
+            ready(Ok::<_, BoxError>(batch.watermark))
+        })))
+    }
+}
+
+impl PartialEq for Collector {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector").finish_non_exhaustive()
+    }
+}

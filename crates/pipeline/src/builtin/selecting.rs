@@ -1,0 +1,30 @@
+//! The selection as a processor.
+
+use selection::SelectionLayer;
+use serde::Serialize;
+use tower::Layer as _;
+
+use crate::components::{
+    BoxError, BoxedStage, ProcessorConfig, ProcessorPosition, ProcessorSettings, stage,
+};
+
+/// Drops samples that a command did not ask for. Stands first: nothing is looked up for what is dropped.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Selecting(#[serde(skip)] pub(super) SelectionLayer);
+
+impl PartialEq for Selecting {
+    fn eq(&self, _other: &Self) -> bool {
+        // A command has one, which never changes.
+        true
+    }
+}
+
+impl ProcessorConfig for Selecting {
+    fn position(&self) -> ProcessorPosition {
+        ProcessorPosition::BeforeAttribution
+    }
+
+    fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        Ok(stage(self.0.layer(next)))
+    }
+}

@@ -1,0 +1,80 @@
+//! The command while it runs.
+
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+use super::held::Held;
+
+/// Added to the number of the signal that ended a command, as shells do.
+const SIGNALLED: i32 = 128;
+
+/// The command while it runs.
+#[derive(Debug)]
+pub(super) struct RunningCommand {
+    child: Child,
+    /// Readable once the command has ended; signals by it reach no other process.
+    pidfd: AsyncFd<OwnedFd>,
+    _waits: PipeReader,
+}
+
+impl RunningCommand {
+    /// Lets a held command run.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn start(held: Held) -> io::Result<Self> {
+        let pid = Pid::from_raw(held.pid().0.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+        let pidfd = AsyncFd::new(pidfd_open(pid, PidfdFlags::empty())?)?;
+        let (child, waits) = held.release()?;
+        Ok(Self { child, pidfd, _waits: waits })
+    }
+
+    /// Waits for the end of the command. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        let _readable = self.pidfd.readable().await?;
+        self.child.wait()
+    }
+
+    /// As [`ended`](Self::ended), for so long; `None` if it still runs then.
+    pub(super) async fn ended_within(&mut self, time: Duration) -> Option<ExitStatus> {
+        timeout(time, self.ended()).await.ok()?.ok()
+    }
+
+    /// Asks the command to end.
+    pub(super) fn terminate(&self) {
+        // It may have ended just now.
+        let _gone = pidfd_send_signal(self.pidfd.get_ref(), Signal::TERM);
+    }
+
+    /// Number of the command's process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// The exit code that passes on how a command has ended.
+pub(super) fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(SIGNALLED + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_is_passed_on_and_a_signal_as_shells_do() {
+        assert_eq!((code(ExitStatus::from_raw(3 << 8)), code(ExitStatus::from_raw(0))), (3, 0));
+        assert_eq!((code(ExitStatus::from_raw(9)), code(ExitStatus::from_raw(2 | 0x80))), (137, 130));
+    }
+}

@@ -1,0 +1,17 @@
+//! Which samples a recording is of: those of a process tree, of some processes, of a control group, or all.
+//!
+//! A [`Scope`] says what is wanted, and the stage that [`SelectionLayer`] makes drops all other samples, before anything
+//! is looked up for them. Events of processes pass, whosever they are: stages behind need them all. The kernel reports
+//! a fork before it can report anything of the child, so a set of [`ProcessKey`](pdata::ProcessKey)s is exact.
+
+mod groups;
+mod layer;
+mod members;
+mod observed;
+mod scope;
+
+pub use groups::GroupTree;
+pub use layer::{Selection, SelectionLayer};
+pub use members::Members;
+pub use observed::Observed;
+pub use scope::Scope;

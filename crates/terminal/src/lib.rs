@@ -1,0 +1,17 @@
+//! What people at a terminal see of samples: the summary of a recording, and the screens of `top`.
+//!
+//! Pure: no I/O, no clocks, no threads. Names are others' to choose: what is printed of them has passed
+//! [`configtypes::printable`].
+
+mod figures;
+mod names;
+mod summary;
+mod symbols;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use names::{NameId, Names};
+pub use summary::{Facts, summary};
+pub use symbols::executable;
+pub use tally::{FunctionId, Share, Tally};

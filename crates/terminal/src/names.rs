@@ -1,0 +1,70 @@
+//! Texts, each held once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most texts that are held: what comes later is one of [`NameId::OTHER`].
+const MOST: usize = 1 << 18;
+
+/// A text by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameId(u32);
+
+impl NameId {
+    /// The number of everything that there was no room for.
+    pub const OTHER: Self = Self(0);
+}
+
+/// Texts, each held once, and the numbers that stand for them.
+#[derive(Clone, Debug)]
+pub struct Names {
+    ids: HashMap<Arc<str>, NameId>,
+    texts: Vec<Arc<str>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { ids: HashMap::new(), texts: vec!["(too many names)".into()] }
+    }
+}
+
+impl Names {
+    /// The number of a text.
+    pub fn id(&mut self, text: &str) -> NameId {
+        if let Some(&id) = self.ids.get(text) {
+            return id;
+        }
+        match u32::try_from(self.texts.len()) {
+            Ok(next) if self.texts.len() < MOST => {
+                let text: Arc<str> = text.into();
+                self.texts.push(Arc::clone(&text));
+                self.ids.insert(text, NameId(next));
+                NameId(next)
+            }
+            _ => NameId::OTHER,
+        }
+    }
+
+    /// The text of a number that [`id`](Self::id) has returned.
+    #[must_use]
+    pub fn text(&self, id: NameId) -> &str {
+        usize::try_from(id.0).ok().and_then(|index| self.texts.get(index)).map_or("", |text| text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_its_number_and_what_has_no_room_is_one() {
+        let mut names = Names::default();
+        let (a, b) = (names.id("a"), names.id(""));
+        assert_eq!((names.id("a"), names.text(a), names.text(b)), (a, "a", ""));
+        for number in 0..MOST {
+            names.id(&number.to_string());
+        }
+        assert_eq!(names.id("one more"), NameId::OTHER);
+        assert_eq!((names.id("a"), names.text(NameId::OTHER)), (a, "(too many names)"));
+    }
+}
