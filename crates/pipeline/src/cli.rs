@@ -1,5 +1,7 @@
 //! The command line, as close to the Collector's as it goes.
 
+mod record;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -8,6 +10,8 @@ use thiserror::Error;
 
 use crate::config::{Config, ConfigError, Environment, Location};
 use crate::featuregate::{Gate, GateError};
+
+pub use record::RecordArguments;
 
 /// The text that follows the list of flags in the help.
 const EXIT_CODES: &str = "\
@@ -42,6 +46,8 @@ pub struct Cli {
 /// What to do instead of running.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
+    /// Records a command with all its descendants, processes, a control group or the machine, and writes a profile.
+    Record(RecordArguments),
     /// Checks the configuration without starting anything: silent if it is sound.
     Validate {
         /// Also checks this machine, and says of each thing that it works or what to do: the kernel, privileges, that

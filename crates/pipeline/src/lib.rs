@@ -3,11 +3,14 @@
 //! Start reading at [`run::Agent`] and `assemble.rs`.
 
 mod assemble;
+mod builtin;
 pub mod cli;
 pub mod commands;
 pub mod components;
 pub mod config;
 pub mod featuregate;
 pub mod inventory;
+pub mod record;
 pub mod run;
+pub mod runtime;
 pub mod signals;

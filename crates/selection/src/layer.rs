@@ -64,19 +64,19 @@ where
 /// The batch without the samples that are not wanted.
 fn select(scope: &mut Scope, observed: &Observed, batch: Batch) -> Batch {
     let (mut kept, mut others, mut lost) = (0, 0, 0);
-    let mut wanted = |event: &Event| match event {
-        Event::Sample(sample) => {
-            let wanted = scope.wants(sample);
-            *if wanted { &mut kept } else { &mut others } += 1;
-            wanted
-        }
-        Event::Loss(loss) => {
-            lost += if loss.reason.is_sample() { loss.count } else { 0 };
-            true
-        }
-        event => {
-            scope.observe(event);
-            true
+    let mut wanted = |event: &Event| {
+        let concerned = scope.concerns(event);
+        match event {
+            Event::Sample(_) => {
+                *if concerned { &mut kept } else { &mut others } += 1;
+                concerned
+            }
+            Event::Loss(loss) => {
+                lost += if loss.reason.is_sample() { loss.count } else { 0 };
+                true
+            }
+            // Stages behind this one need to know of all processes.
+            Event::Process(_) | Event::Census(_) => true,
         }
     };
     let events = match Arc::try_unwrap(batch.events) {
@@ -88,7 +88,7 @@ fn select(scope: &mut Scope, observed: &Observed, batch: Batch) -> Batch {
         Err(shared) => shared.iter().filter(|event| wanted(event)).cloned().collect(),
     };
     observed.add(kept, others, lost);
-    scope.end_of_batch();
+    scope.end_batch();
     observed.reached(batch.watermark.at(), scope.has_ended());
     Batch { events: Arc::new(events), ..batch }
 }

@@ -1,6 +1,8 @@
 //! What a recording is of.
 
-use pdata::{Event, Sample};
+use std::collections::HashSet;
+
+use pdata::{Event, ProcessEvent, ProcessKey, ProcessTransition, Sample};
 
 use crate::groups::GroupTree;
 use crate::members::Members;
@@ -12,36 +14,67 @@ pub enum Scope {
     Machine,
     /// Some processes, perhaps with their descendants.
     Members(Members),
-    /// A control group with those below it.
-    Group(GroupTree),
+    /// A control group with those below it, and the processes that were sampled in them.
+    Group(GroupTree, HashSet<ProcessKey>),
 }
 
 impl Scope {
-    /// Takes note of an event that is no sample.
-    pub(crate) fn observe(&mut self, event: &Event) {
-        if let (Self::Members(members), Event::Process(event)) = (self, event) {
-            members.observe(event);
+    /// A control group with those below it.
+    #[must_use]
+    pub fn group(groups: GroupTree) -> Self {
+        Self::Group(groups, HashSet::new())
+    }
+
+    /// Takes note of an event, and returns whether it is of the recording. A loss is always: it is of the whole machine.
+    /// Events come in the kernel's order.
+    pub fn concerns(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Sample(sample) => self.concerns_sample(sample),
+            Event::Process(event) => self.concerns_process(event),
+            Event::Loss(_) | Event::Census(_) => true,
         }
     }
 
-    /// True if the sample is wanted.
-    pub(crate) fn wants(&mut self, sample: &Sample) -> bool {
+    fn concerns_sample(&mut self, sample: &Sample) -> bool {
+        let process = sample.key.process;
         match self {
             Self::Machine => true,
-            Self::Members(members) => members.contains(sample.key.process),
-            Self::Group(groups) => groups.contains(sample.cgroup),
+            Self::Members(members) => members.contains(process),
+            Self::Group(groups, sampled) => {
+                let concerned = groups.contains(sample.cgroup);
+                if concerned {
+                    sampled.insert(process);
+                }
+                concerned
+            }
+        }
+    }
+
+    fn concerns_process(&mut self, event: &ProcessEvent) -> bool {
+        let process = event.image.process;
+        match self {
+            Self::Machine => true,
+            Self::Members(members) => {
+                members.observe(event);
+                members.contains(process)
+            }
+            // No event says which group a process is in.
+            Self::Group(_, sampled) => match event.transition {
+                ProcessTransition::Freed => sampled.remove(&process),
+                _ => sampled.contains(&process),
+            },
+        }
+    }
+
+    /// Takes note of the end of a batch.
+    pub fn end_batch(&mut self) {
+        if let Self::Members(members) = self {
+            members.forget();
         }
     }
 
     /// True once nothing of it is left that could be sampled.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::Members(members) if members.has_ended())
-    }
-
-    /// Takes note of the end of a batch.
-    pub(crate) fn end_of_batch(&mut self) {
-        if let Self::Members(members) = self {
-            members.forget();
-        }
     }
 }

@@ -18,17 +18,20 @@ pub trait Collect: Send {
 
 /// An exporter that hands each batch to a [`Collect`].
 #[derive(Clone, Serialize)]
-pub struct Collector(#[serde(skip)] Arc<Mutex<dyn Collect>>);
+pub struct Collector {
+    #[serde(skip)]
+    collect: Arc<Mutex<dyn Collect>>,
+}
 
 impl Collector {
     /// An exporter to `collect`.
     pub fn new(collect: Arc<Mutex<dyn Collect>>) -> Self {
-        Self(collect)
+        Self { collect }
     }
 
     fn lock(&self) -> MutexGuard<'_, dyn Collect + 'static> {
         // What a panic has left of a batch is there, and no more is to be had of it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.collect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,7 +47,7 @@ impl ExporterConfig for Collector {
 
 impl PartialEq for Collector {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.collect, &other.collect)
     }
 }
 

@@ -66,7 +66,7 @@ impl Builtin<'_> {
         let mut config = Config::load(&locations, &environment)?;
         for pipeline in &mut config.graph.pipelines {
             pipeline.exporters = vec![(ComponentId::of("collector"), Arc::new(self.collector.clone()))];
-            let selecting = Selecting(self.selection.clone());
+            let selecting = Selecting { layer: self.selection.clone() };
             pipeline.processors.insert(0, (ComponentId::of("selection"), Arc::new(selecting)));
         }
         Ok(config)

@@ -10,7 +10,10 @@ use crate::components::{
 
 /// Drops samples that a command did not ask for. Stands first: nothing is looked up for what is dropped.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Selecting(#[serde(skip)] pub(super) SelectionLayer);
+pub(super) struct Selecting {
+    #[serde(skip)]
+    pub(super) layer: SelectionLayer,
+}
 
 impl PartialEq for Selecting {
     fn eq(&self, _other: &Self) -> bool {
@@ -25,6 +28,6 @@ impl ProcessorConfig for Selecting {
     }
 
     fn start(&self, _settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        Ok(stage(self.0.layer(next)))
+        Ok(stage(self.layer.layer(next)))
     }
 }

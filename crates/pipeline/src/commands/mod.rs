@@ -59,6 +59,8 @@ pub fn run(
             clap_complete::generate(*shell, &mut Cli::command(), "pipeline", &mut script);
             Ok(out.write_all(&script)?)
         }
+        // Not done here: the binary runs an agent for it.
+        Command::Record(_) => Ok(()),
         Command::Featuregate { id } => featuregate::show(id.as_deref(), out),
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::time::timeout;
 
 use super::held::Held;
@@ -19,8 +19,10 @@ const SIGNALLED: i32 = 128;
 #[derive(Debug)]
 pub(super) struct RunningCommand {
     child: Child,
-    /// Readable once the command has ended; signals by it reach no other process.
-    pidfd: AsyncFd<OwnedFd>,
+    /// Signals by it reach no other process.
+    pidfd: OwnedFd,
+    /// Has an item soon after any child of this process has ended.
+    children: SignalStream,
     _waits: PipeReader,
 }
 
@@ -31,9 +33,11 @@ impl RunningCommand {
     /// What the system says.
     pub(super) fn start(held: Held) -> io::Result<Self> {
         let pid = Pid::from_raw(held.pid().0.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
-        let pidfd = AsyncFd::new(pidfd_open(pid, PidfdFlags::empty())?)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        // Before the command can end.
+        let children = signal(SignalKind::child())?;
         let (child, waits) = held.release()?;
-        Ok(Self { child, pidfd, _waits: waits })
+        Ok(Self { child, pidfd, children, _waits: waits })
     }
 
     /// Waits for the end of the command. May be cancelled and called again.
@@ -41,8 +45,12 @@ impl RunningCommand {
     /// # Errors
     /// What the system says.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let _readable = self.pidfd.readable().await?;
-        self.child.wait()
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            self.children.recv().await;
+        }
     }
 
     /// As [`ended`](Self::ended), for so long; `None` if it still runs then.
@@ -53,7 +61,7 @@ impl RunningCommand {
     /// Asks the command to end.
     pub(super) fn terminate(&self) {
         // It may have ended just now.
-        let _gone = pidfd_send_signal(self.pidfd.get_ref(), Signal::TERM);
+        let _gone = pidfd_send_signal(&self.pidfd, Signal::TERM);
     }
 
     /// Number of the command's process.

@@ -85,7 +85,7 @@ fn entry<'a>(passwd: &'a str, wanted: &str) -> Option<Entry<'a>> {
     let entries = || passwd.lines().filter_map(parse);
     let by_name = entries().find(|entry| entry.name == wanted);
     by_name.or_else(|| {
-        let uid = wanted.parse().ok()?;
+        let uid: u32 = wanted.parse().ok()?;
         entries().find(|entry| entry.uid == uid)
     })
 }

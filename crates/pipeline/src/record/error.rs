@@ -1,0 +1,60 @@
+//! Why a recording has failed.
+
+use std::io;
+
+use receiver_ebpf::StartError;
+use telemetry::TelemetryError;
+use thiserror::Error;
+
+use super::output::OutputError;
+use super::program::ProgramError;
+use super::scope::ScopeError;
+use super::user::UserError;
+use crate::cli::CliError;
+use crate::run::AgentError;
+
+/// Why a recording has failed. Each text says what to do, as far as that is known.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct RecordError(#[from] Cause);
+
+/// The causes that there are.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
+pub(super) enum Cause {
+    #[error(transparent)]
+    Cli(#[from] CliError),
+    #[error("cannot record")]
+    Machine(#[from] StartError),
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error("{0} says nothing of the format: name one by --format, or call the file .pb.gz or .folded")]
+    Format(String),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("cannot start the command")]
+    Command(#[source] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot handle signals")]
+    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+impl RecordError {
+    /// The exit code that says so.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match &self.0 {
+            Cause::Program(error) => error.code(),
+            _ => 1,
+        }
+    }
+}

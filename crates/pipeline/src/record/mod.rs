@@ -1,0 +1,179 @@
+//! `pipeline record`: a profile of a command, of processes, of a control group or of the machine, without a
+//! configuration.
+//!
+//! ```text
+//! arguments --> plan: who runs what, where to --> held command --> session: agent, command, signals --> file, summary
+//! ```
+//!
+//! All that can be found wrong is found before anything is started. [`session`] is the recording itself.
+
+mod command;
+mod error;
+mod format;
+mod held;
+mod output;
+mod program;
+mod progress;
+mod recording;
+mod scope;
+mod session;
+mod user;
+
+use std::env;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use profile_formats::Settings;
+use selection::{Observed, Scope, SelectionLayer};
+use terminal::{Facts, summary};
+
+use crate::builtin::{Builtin, Collector};
+use crate::cli::{Cli, RecordArguments};
+use crate::config::Environment;
+use crate::runtime;
+
+use error::Cause;
+pub use error::RecordError;
+pub use format::Format;
+pub use held::run_if_asked;
+use held::Held;
+use output::Output;
+use recording::Recording;
+use session::{End, Plan, Recorded, record};
+use user::User;
+
+/// File that is written if none is named.
+const DEFAULT_OUTPUT: &str = "profile.pb.gz";
+
+/// Records what the arguments say. Returns the exit code.
+///
+/// # Errors
+/// [`RecordError`], which the caller prints as one line.
+pub fn run(cli: &Cli, arguments: &RecordArguments, environment: Environment<'_>) -> Result<u8, RecordError> {
+    Ok(Session::new(cli, arguments, environment).and_then(Session::run)?)
+}
+
+/// A recording that is about to start.
+struct Session<'a> {
+    arguments: &'a RecordArguments,
+    output: Output,
+    format: Format,
+    /// Who the file belongs to.
+    owner: Option<User>,
+    observed: Arc<Observed>,
+    recording: Arc<Mutex<Recording>>,
+    plan: Plan,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        cli: &Cli,
+        arguments: &'a RecordArguments,
+        environment: Environment<'_>,
+    ) -> Result<Self, Cause> {
+        let path = arguments.output.as_deref().unwrap_or(Path::new(DEFAULT_OUTPUT));
+        let (output, format) = (Output::new(path), arguments.format.or_else(|| Format::of(path)));
+        let format = format.ok_or_else(|| Cause::Format(output.name()))?;
+        if let Some(program) = arguments.command.first() {
+            program::check(program, env::var_os("PATH").as_deref())?;
+        }
+        receiver_ebpf::preflight::check()?;
+        let (owner, user) =
+            (User::find(None, environment)?, User::find(arguments.user.as_deref(), environment)?);
+        output.check()?;
+        // Before this process takes more descriptors than the command is to have.
+        let command = Some(&*arguments.command).filter(|command| !command.is_empty());
+        let command = command.map(|command| Held::start(command, user.as_ref())).transpose();
+        let command = command.map_err(Cause::Command)?;
+        let scope = scope::scope(arguments, command.as_ref().map(Held::pid))?;
+        let observed = Arc::<Observed>::default();
+        let recording = Arc::new(Mutex::new(Recording::new(scope.clone(), format.settings())));
+        let config = config(cli, arguments, scope, &observed, &recording, environment)?;
+        let plan = Plan {
+            config,
+            command,
+            duration: arguments.duration,
+            observed: Arc::clone(&observed),
+            quiet: arguments.quiet,
+        };
+        Ok(Self { arguments, output, format, owner, observed, recording, plan })
+    }
+
+    fn run(self) -> Result<u8, Cause> {
+        let Self { arguments, output, format, owner, observed, recording, plan } = self;
+        let work = async {
+            let mut recorded = record(plan).await?;
+            let gathered = take(&recording);
+            let (profile, tally) = gathered.finish(recorded.from, recorded.until);
+            // Before the command is waited for: whoever loses patience then has the file.
+            let bytes = format.encode(&profile);
+            let written = output.write(&bytes, owner.as_ref());
+            if !arguments.quiet {
+                let facts = facts(arguments, &recorded, &observed);
+                let file = written.as_ref().ok().map(|()| (output.name(), bytes.len()));
+                print_summary(&summary(&tally, &facts), file);
+            }
+            let status = recorded.finish_command().await;
+            written?;
+            match recorded.end {
+                End::Failed(error) => Err(Cause::Agent(error)),
+                end => Ok(code(&end, status)),
+            }
+        };
+        runtime::run(work).map_err(Cause::Runtime)?
+    }
+}
+
+fn config(
+    cli: &Cli,
+    arguments: &RecordArguments,
+    scope: Scope,
+    observed: &Arc<Observed>,
+    recording: &Arc<Mutex<Recording>>,
+    environment: Environment<'_>,
+) -> Result<crate::config::Config, Cause> {
+    let builtin = Builtin {
+        samples_per_second: arguments.samples_per_second(),
+        log_level: "warn",
+        log_path: "stderr",
+        changes: cli.locations().map_err(crate::cli::CliError::from)?,
+        selection: SelectionLayer::new(scope, Arc::clone(observed)),
+        collector: Collector::new(Arc::clone(recording) as Arc<_>),
+    };
+    Ok(builtin.config(environment).map_err(crate::cli::CliError::from)?)
+}
+
+/// What has been gathered, in the place of which nothing is left.
+fn take(recording: &Mutex<Recording>) -> Recording {
+    let nothing = Recording::new(Scope::Machine, Settings::default());
+    std::mem::replace(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner), nothing)
+}
+
+fn facts(arguments: &RecordArguments, recorded: &Recorded, observed: &Observed) -> Facts {
+    Facts {
+        length: recorded.until.saturating_since(recorded.from),
+        samples_per_second: arguments.samples_per_second(),
+        command_cpu: recorded.command_cpu,
+        others: observed.others(),
+    }
+}
+
+fn print_summary(summary: &str, file: Option<(String, usize)>) {
+    let mut text = format!("\n{summary}");
+    if let Some((name, bytes)) = file {
+        text.push_str(&format!("Wrote {name} ({} KiB).\n", bytes.div_ceil(1024)));
+    }
+    // Nobody is left to complain to.
+    let _closed = io::stderr().write_all(text.as_bytes());
+}
+
+/// The exit code of a recording that ended so, its command with `status` if it had one.
+fn code(end: &End, status: Option<ExitStatus>) -> u8 {
+    match (end, status) {
+        // It was to end then.
+        (End::Time, _) | (_, None) => 0,
+        (_, Some(status)) => command::code(status),
+    }
+}

@@ -1,0 +1,51 @@
+//! What is recorded, while it is gathered.
+
+use pdata::{Batch, Event};
+use procfs::clock;
+use profile_formats::{Gatherer, Profile, Settings};
+use selection::Scope;
+use terminal::Tally;
+use windows::Gather as _;
+
+use crate::builtin::Collect;
+
+/// What is recorded, while it is gathered: the profile, and what of it is shown in the terminal.
+#[derive(Debug)]
+pub(super) struct Recording {
+    /// Of process events, all of the machine come this far.
+    scope: Scope,
+    profile: Gatherer,
+    tally: Tally,
+}
+
+impl Recording {
+    /// A recording of `scope`, which has seen nothing yet.
+    pub(super) fn new(scope: Scope, settings: Settings) -> Self {
+        Self { scope, profile: Gatherer::new(clock::offset(), settings), tally: Tally::default() }
+    }
+
+    /// The recording from `from` to `until`, and its figures.
+    pub(super) fn finish(self, from: pdata::KTime, until: pdata::KTime) -> (Profile, Tally) {
+        (self.profile.finish(from, until), self.tally)
+    }
+}
+
+impl Collect for Recording {
+    fn take(&mut self, batch: &Batch) {
+        for event in batch.events.iter().filter(|event| self.scope.concerns(event)) {
+            match event {
+                Event::Sample(sample) => {
+                    self.profile.sample(sample);
+                    self.tally.sample(sample);
+                }
+                Event::Loss(loss) => {
+                    self.profile.loss(loss);
+                    self.tally.loss(loss);
+                }
+                Event::Process(event) => self.profile.process(event),
+                Event::Census(_) => {}
+            }
+        }
+        self.scope.end_batch();
+    }
+}

@@ -1,0 +1,101 @@
+//! What the arguments say is to be recorded.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pdata::Pid;
+use procfs::cgroup::{Hierarchy, Mount};
+use procfs::{clock, parents, text, with_descendants};
+use selection::{GroupTree, Members, Scope};
+use thiserror::Error;
+
+use crate::cli::RecordArguments;
+
+const PROC: &str = "/proc";
+
+/// Why it is not known what to record.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
+pub(super) enum ScopeError {
+    #[error("nothing to record: name a command, or --pid, --cgroup or --all")]
+    Nothing,
+    #[error("there is no process {0}")]
+    NoProcess(u32),
+    #[error("cannot record the control group {}", path.display())]
+    Group { path: PathBuf, source: io::Error },
+}
+
+/// What is to be recorded; `command` is the process that is to become the command.
+pub(super) fn scope(arguments: &RecordArguments, command: Option<Pid>) -> Result<Scope, ScopeError> {
+    if arguments.all {
+        return Ok(Scope::Machine);
+    }
+    if let Some(path) = &arguments.cgroup {
+        let failed = |source| ScopeError::Group { path: path.clone(), source };
+        return GroupTree::open(&directory(path)).map(Scope::group).map_err(failed);
+    }
+    if arguments.pid.is_empty() {
+        let command = command.ok_or(ScopeError::Nothing)?;
+        return Ok(Scope::Members(Members::trees([command], clock::since_boot())));
+    }
+    let pids = arguments.pid.iter().map(|&pid| process_of(pid)).collect::<Result<Vec<_>, _>>()?;
+    let members = if arguments.children {
+        Members::trees(with_descendants(pids, &parents(Path::new(PROC))), clock::since_boot())
+    } else {
+        Members::processes(pids, clock::since_boot())
+    };
+    Ok(Scope::Members(members))
+}
+
+/// The process of a thread, by whose number people may know it.
+fn process_of(pid: u32) -> Result<Pid, ScopeError> {
+    let status = fs::read(Path::new(PROC).join(pid.to_string()).join("status"));
+    let process = status.ok().and_then(|status| text::process_of(&status));
+    process.map(Pid).ok_or(ScopeError::NoProcess(pid))
+}
+
+/// The directory of a control group: the path itself, or that path from the root of the hierarchy.
+fn directory(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    let mounts = Mount::parse_all(&fs::read(Path::new(PROC).join("self/mountinfo")).unwrap_or_default());
+    let group = Path::new("/").join(path);
+    let found = mounts.iter().filter(|mount| mount.hierarchy == Hierarchy::Unified);
+    let mut directories = found.filter_map(|mount| mount.directories(&group).into_iter().next());
+    directories.find(|directory| directory.is_dir()).unwrap_or_else(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments() -> RecordArguments {
+        RecordArguments {
+            frequency: None,
+            duration: None,
+            pid: Vec::new(),
+            children: false,
+            cgroup: None,
+            all: false,
+            output: None,
+            format: None,
+            user: None,
+            quiet: false,
+            command: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_recorded() {
+        assert!(matches!(scope(&arguments(), None), Err(ScopeError::Nothing)));
+        let own = RecordArguments { pid: vec![std::process::id()], ..arguments() };
+        assert!(matches!(scope(&own, None), Ok(Scope::Members(_))));
+        let gone = RecordArguments { pid: vec![u32::MAX], ..arguments() };
+        assert!(matches!(scope(&gone, None), Err(ScopeError::NoProcess(u32::MAX))));
+        let group = RecordArguments { cgroup: Some("/no/such/group".into()), ..arguments() };
+        assert!(matches!(scope(&group, None), Err(ScopeError::Group { .. })));
+        assert!(matches!(scope(&RecordArguments { all: true, ..arguments() }, None), Ok(Scope::Machine)));
+    }
+}
