@@ -17,6 +17,7 @@ mod out_of_the_box;
 mod prometheus;
 mod queue;
 mod reading;
+mod record;
 mod reload;
 mod shutdown;
 mod stuck;

@@ -1,4 +1,4 @@
-//! What people at a terminal see of samples: the summary of a recording, and the screens of `top`.
+//! What people at a terminal see of samples: the summary of a recording.
 //!
 //! Pure: no I/O, no clocks, no threads. Names are others' to choose: what is printed of them has passed
 //! [`configtypes::printable`].

@@ -11,21 +11,21 @@ use tower::service_fn;
 use crate::components::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, stage};
 
 /// Somebody who gathers what a pipeline passes on, in memory and at once.
-pub trait Collect: Send {
+pub(crate) trait Collect: Send {
     /// Takes a batch.
     fn take(&mut self, batch: &Batch);
 }
 
 /// An exporter that hands each batch to a [`Collect`].
 #[derive(Clone, Serialize)]
-pub struct Collector {
+pub(crate) struct Collector {
     #[serde(skip)]
     collect: Arc<Mutex<dyn Collect>>,
 }
 
 impl Collector {
     /// An exporter to `collect`.
-    pub fn new(collect: Arc<Mutex<dyn Collect>>) -> Self {
+    pub(crate) fn new(collect: Arc<Mutex<dyn Collect>>) -> Self {
         Self { collect }
     }
 

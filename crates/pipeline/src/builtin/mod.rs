@@ -17,7 +17,7 @@ use selection::SelectionLayer;
 use crate::components::ComponentId;
 use crate::config::{Config, ConfigError, Environment, Location};
 
-pub use collector::{Collect, Collector};
+pub(crate) use collector::{Collect, Collector};
 use selecting::Selecting;
 
 /// The pipeline, with an exporter to be replaced. What is held at the end may take its time: nothing of it is to be
@@ -33,19 +33,21 @@ service:
 
 /// A built-in agent, to be started.
 #[derive(Debug)]
-pub struct Builtin<'a> {
+pub(crate) struct Builtin<'a> {
     /// Samples per second of each CPU.
-    pub samples_per_second: u32,
+    pub(crate) samples_per_second: u32,
+    /// Longest that samples wait for names: as a number with a unit.
+    pub(crate) names_within: &'a str,
     /// The least severe level of lines of the log.
-    pub log_level: &'a str,
+    pub(crate) log_level: &'a str,
     /// Where the log goes.
-    pub log_path: &'a str,
+    pub(crate) log_path: &'a str,
     /// What the command line changes of all that.
-    pub changes: Vec<Location>,
+    pub(crate) changes: Vec<Location>,
     /// What is looked at.
-    pub selection: SelectionLayer,
+    pub(crate) selection: SelectionLayer,
     /// Who gets it.
-    pub collector: Collector,
+    pub(crate) collector: Collector,
 }
 
 impl Builtin<'_> {
@@ -53,11 +55,12 @@ impl Builtin<'_> {
     ///
     /// # Errors
     /// [`ConfigError`] if a change is not sound.
-    pub fn config(self, environment: Environment<'_>) -> Result<Config, ConfigError> {
-        let Self { samples_per_second, log_level, log_path, .. } = self;
+    pub(crate) fn config(self, environment: Environment<'_>) -> Result<Config, ConfigError> {
+        let Self { samples_per_second, names_within, log_level, log_path, .. } = self;
         let varying = format!(
-            "{{ receivers: {{ ebpf: {{ samples_per_second: {samples_per_second} }} }}, service: {{ telemetry: {{ \
-             logs: {{ level: {log_level}, output_paths: [{log_path}] }} }} }} }}"
+            "{{ receivers: {{ ebpf: {{ samples_per_second: {samples_per_second} }} }}, \
+             processors: {{ symbolizer: {{ timeout: {names_within} }} }}, \
+             service: {{ telemetry: {{ logs: {{ level: {log_level}, output_paths: [{log_path}] }} }} }} }}"
         );
         let locations = [PIPELINE.to_owned(), varying].map(Location::Yaml);
         let locations: Vec<_> = locations.into_iter().chain(self.changes).collect();
@@ -70,5 +73,55 @@ impl Builtin<'_> {
             pipeline.processors.insert(0, (ComponentId::of("selection"), Arc::new(selecting)));
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use pdata::Batch;
+    use selection::{Observed, Scope};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Collect for Nobody {
+        fn take(&mut self, _batch: &Batch) {}
+    }
+
+    fn builtin(changes: &[&str]) -> Builtin<'static> {
+        let setting = |text: &&str| Location::parse_setting(text).unwrap();
+        Builtin {
+            samples_per_second: 997,
+            names_within: "10s",
+            log_level: "warn",
+            log_path: "stderr",
+            changes: changes.iter().map(setting).collect(),
+            selection: SelectionLayer::new(Scope::Machine, Arc::<Observed>::default()),
+            collector: Collector::new(Arc::new(Mutex::new(Nobody))),
+        }
+    }
+
+    #[test]
+    fn the_selection_is_first_and_the_collector_alone_at_the_end() {
+        let exporters = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "http://x:1".to_owned());
+        let config = builtin(&[]).config(&exporters).unwrap();
+        let [pipeline] = &*config.graph.pipelines else { panic!("one pipeline") };
+        let processors: Vec<_> = pipeline.processors.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(processors, ["selection", "procinfo", "symbolizer"]);
+        let exporters: Vec<_> = pipeline.exporters.iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(exporters, ["collector"]);
+        assert_eq!(pipeline.receiver.1.control().samples_per_second(), 997);
+        assert_eq!(config.telemetry.endpoint(), None, "no port is taken");
+    }
+
+    #[test]
+    fn a_key_can_be_set_and_a_wrong_one_is_named() {
+        let config = builtin(&["receivers.ebpf.samples_per_second=5"]).config(&|_| None).unwrap();
+        assert_eq!(config.graph.pipelines[0].receiver.1.control().samples_per_second(), 5);
+        let error = builtin(&["receivers.ebpf.nonsense=5"]).config(&|_| None).unwrap_err();
+        assert!(error.to_string().contains("nonsense"), "{error}");
     }
 }

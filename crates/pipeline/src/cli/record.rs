@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::record::Format;
+use profile_formats::Format;
 
 /// Samples per second of each CPU, of a recording of a command, of processes or of a group.
 const FEW_CPUS: u32 = 997;
@@ -52,7 +52,7 @@ pub struct RecordArguments {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Format of the file [default: by its name].
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub format: Option<Format>,
     /// Runs the command as this user, a name or a number [default: who called sudo, else the same user].
     #[arg(long, value_name = "USER", requires = "command")]
@@ -83,9 +83,23 @@ fn time(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(time) }
 }
 
+/// A format by its name.
+fn format(name: &str) -> Result<Format, String> {
+    Format::named(name).ok_or_else(|| {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+        format!("there is no such format, but these: {}", names.join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_has_a_name_and_the_others_are_listed() {
+        assert_eq!(format("pprof"), Ok(Format::Pprof));
+        assert!(format("svgz").unwrap_err().contains("pprof, folded"));
+    }
 
     #[test]
     fn a_time_is_seconds_or_has_a_unit() {

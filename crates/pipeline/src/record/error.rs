@@ -32,8 +32,10 @@ pub(super) enum Cause {
     User(#[from] UserError),
     #[error(transparent)]
     Program(#[from] ProgramError),
-    #[error("{0} says nothing of the format: name one by --format, or call the file .pb.gz or .folded")]
+    #[error("{0} says nothing of the format: name one by --format, or call the file such as a.pb.gz")]
     Format(String),
+    #[error("cannot encode the profile")]
+    Encode(#[source] io::Error),
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error("cannot start the command")]

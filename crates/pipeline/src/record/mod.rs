@@ -9,7 +9,6 @@
 
 mod command;
 mod error;
-mod format;
 mod held;
 mod output;
 mod program;
@@ -21,11 +20,11 @@ mod user;
 
 use std::env;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use profile_formats::Settings;
+use profile_formats::{Format, Profile, Settings};
 use selection::{Observed, Scope, SelectionLayer};
 use terminal::{Facts, summary};
 
@@ -36,7 +35,6 @@ use crate::runtime;
 
 use error::Cause;
 pub use error::RecordError;
-pub use format::Format;
 pub use held::run_if_asked;
 use held::Held;
 use output::Output;
@@ -44,8 +42,11 @@ use recording::Recording;
 use session::{End, Plan, Recorded, record};
 use user::User;
 
-/// File that is written if none is named.
-const DEFAULT_OUTPUT: &str = "profile.pb.gz";
+/// Formats of the file that is written if none is named: the first of these that there is.
+const DEFAULT_FORMATS: [&str; 2] = ["html", "pprof"];
+
+/// Longest that samples wait for names: nobody waits for them.
+const NAMES_WITHIN: &str = "10s";
 
 /// Records what the arguments say. Returns the exit code.
 ///
@@ -73,9 +74,10 @@ impl<'a> Session<'a> {
         arguments: &'a RecordArguments,
         environment: Environment<'_>,
     ) -> Result<Self, Cause> {
-        let path = arguments.output.as_deref().unwrap_or(Path::new(DEFAULT_OUTPUT));
-        let (output, format) = (Output::new(path), arguments.format.or_else(|| Format::of(path)));
-        let format = format.ok_or_else(|| Cause::Format(output.name()))?;
+        let path = arguments.output.clone().unwrap_or_else(|| default_output(arguments.format));
+        let output = Output::new(&path);
+        let by_name = || path.file_name().and_then(|name| Format::of_file(&name.to_string_lossy()));
+        let format = arguments.format.or_else(by_name).ok_or_else(|| Cause::Format(output.name()))?;
         if let Some(program) = arguments.command.first() {
             program::check(program, env::var_os("PATH").as_deref())?;
         }
@@ -89,7 +91,7 @@ impl<'a> Session<'a> {
         let command = command.map_err(Cause::Command)?;
         let scope = scope::scope(arguments, command.as_ref().map(Held::pid))?;
         let observed = Arc::<Observed>::default();
-        let recording = Arc::new(Mutex::new(Recording::new(scope.clone(), format.settings())));
+        let recording = Arc::new(Mutex::new(Recording::new(scope.clone(), settings(format))));
         let config = config(cli, arguments, scope, &observed, &recording, environment)?;
         let plan = Plan {
             config,
@@ -108,11 +110,14 @@ impl<'a> Session<'a> {
             let gathered = take(&recording);
             let (profile, tally) = gathered.finish(recorded.from, recorded.until);
             // Before the command is waited for: whoever loses patience then has the file.
-            let bytes = format.encode(&profile);
-            let written = output.write(&bytes, owner.as_ref());
+            let bytes = encode(&profile, format).map_err(Cause::Encode);
+            let written = bytes.and_then(|bytes| {
+                output.write(&bytes, owner.as_ref())?;
+                Ok(bytes.len())
+            });
             if !arguments.quiet {
                 let facts = facts(arguments, &recorded, &observed);
-                let file = written.as_ref().ok().map(|()| (output.name(), bytes.len()));
+                let file = written.as_ref().ok().map(|&bytes| (output.name(), bytes));
                 print_summary(&summary(&tally, &facts), file);
             }
             let status = recorded.finish_command().await;
@@ -126,6 +131,25 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The file that is written if none is named.
+fn default_output(format: Option<Format>) -> PathBuf {
+    let preferred = DEFAULT_FORMATS.iter().find_map(|name| Format::named(name));
+    let format = format.or(preferred).unwrap_or(Format::Pprof);
+    PathBuf::from(format!("profile{}", format.extensions().first().unwrap_or(&"")))
+}
+
+/// What a profile is to hold for a format: instants and events take memory, and some formats have no place for them.
+fn settings(format: Format) -> Settings {
+    let is_timed = !matches!(format, Format::Pprof | Format::Folded);
+    Settings { captures: is_timed, markers: is_timed, ..Settings::default() }
+}
+
+fn encode(profile: &Profile, format: Format) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    format.write(profile, profile.main_quantity(), &mut bytes)?;
+    Ok(bytes)
+}
+
 fn config(
     cli: &Cli,
     arguments: &RecordArguments,
@@ -136,6 +160,7 @@ fn config(
 ) -> Result<crate::config::Config, Cause> {
     let builtin = Builtin {
         samples_per_second: arguments.samples_per_second(),
+        names_within: NAMES_WITHIN,
         log_level: "warn",
         log_path: "stderr",
         changes: cli.locations().map_err(crate::cli::CliError::from)?,

@@ -1,0 +1,188 @@
+//! `pipeline record`: a command's exit code and CPU time are kept, whatever its processes do.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tests::program::{self, Burner, Step};
+use tests::workspace;
+
+use crate::alone;
+
+const RATE: u32 = 997;
+/// Samples may differ from CPU time by this part. The sampler's error is at most about half a sample for each time that
+/// a process gets a CPU, with either sign: of 3,000 samples in slices of 3 ms that is 0.6 % for one standard deviation.
+const ALLOWED: f64 = 0.05;
+
+/// A recording into a directory of its own.
+struct Recorder {
+    dir: TempDir,
+}
+
+impl Recorder {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        // Commands run as others, too.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+        Self { dir }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("profile.folded")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(workspace::pipeline());
+        command.arg("record").arg("-o").arg(self.file()).args(["-F", &RATE.to_string()]).args(arguments);
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the agent starts")
+    }
+
+    /// Samples of threads of this name; of all for an empty one.
+    fn samples(&self, thread: &str) -> u64 {
+        let text = fs::read_to_string(self.file()).expect("a recording was written");
+        let lines = text.lines().filter(|line| thread.is_empty() || line.starts_with(&format!("{thread};")));
+        lines.map(|line| line.rsplit_once(' ').expect("a count").1.parse::<u64>().expect("a number")).sum()
+    }
+}
+
+/// Compiles the CPU burner to `dir`, by a name that no other program has.
+fn burner(dir: &Path) -> PathBuf {
+    let path = dir.join("recorded-burn");
+    program::compile(&path, "0123456789abcdef");
+    path
+}
+
+fn lost(log: &str) -> u64 {
+    let (_, rest) = log.split_once("Samples lost on this machine: ").expect("the summary says it");
+    let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    digits.parse().expect("a number")
+}
+
+fn assert_near(samples: u64, cpu: Duration, lost: u64) {
+    let expected = cpu.as_secs_f64() * f64::from(RATE);
+    let (least, most) = (expected * (1.0 - ALLOWED) - lost as f64, expected * (1.0 + ALLOWED));
+    let found = samples as f64;
+    assert!((least..=most).contains(&found), "{samples} samples, {expected:.0} expected, {lost} lost");
+}
+
+/// Children, grandchildren whose parents are gone, and those that become another user are all part of the recording;
+/// what else runs is not.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn the_samples_are_the_cpu_time_of_the_whole_tree() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let burn = burner(recorder.dir.path());
+    let other = burner(&recorder.dir.path().join("other"));
+    let stranger = thread::spawn(move || Burner::start(&other, &[Step::Cpu(Duration::from_secs(2))]).finish());
+    // The double fork is adopted by another, and the command waits for its line only.
+    let script = "
+        $0 cpu 0.7
+        (setsid sh -c '(\"$0\" cpu 0.8; echo done) &' $0 &) | grep -c done
+        setpriv --reuid 65534 --regid 65534 --clear-groups $0 cpu 0.5
+        for i in 1 2 3 4 5 6 7 8 9 10; do $0 cpu 0.1; done
+        exit 3";
+    let output = recorder.run(&["--", "sh", "-c", script, burn.to_str().expect("UTF-8")]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{log}");
+    let used = String::from_utf8_lossy(&output.stdout);
+    let used = used.lines().filter_map(|line| line.strip_prefix("used "));
+    let used: Vec<u64> = used.map(|nanos| nanos.parse().expect("nanoseconds")).collect();
+    // That of the double fork goes to grep.
+    assert_eq!(used.len(), 12, "{log}");
+    let cpu = Duration::from_nanos(used.iter().sum()) + Duration::from_millis(800);
+    assert_near(recorder.samples("recorded-burn"), cpu, lost(&log));
+    assert_eq!(stranger.join().expect("it burns").len(), 1);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn the_exit_code_is_the_commands_and_the_file_the_users() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    for (arguments, code) in [
+        (&["--", "true"][..], 0),
+        (&["--", "sh", "-c", "exit 7"], 7),
+        (&["sh", "-c", "kill -9 $$"], 137),
+        (&["--", "no-such-command"], 127),
+        (&["--", "/etc/passwd"], 126),
+        (&["-d", "300ms", "--", "sleep", "60"], 0),
+        (&["-a", "-d", "300ms"], 0),
+        (&["-p", "4294967295"], 1),
+        (&[], 1),
+        (&["--format", "nonsense", "true"], 1),
+    ] {
+        let _none = fs::remove_file(recorder.file());
+        let output = recorder.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        let wrote = recorder.file().exists();
+        assert_eq!(wrote, !matches!(code, 1 | 126 | 127), "{arguments:?}: {output:?}");
+    }
+    let mut command = recorder.command(&["--", "sh", "-c", "id -u; id -g; echo $HOME"]);
+    let output = command.env("SUDO_UID", "65534").env("SUDO_GID", "65534").output().expect("the agent starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "65534\n65534\n/nonexistent\n", "{output:?}");
+    let metadata = fs::metadata(recorder.file()).expect("a recording was written");
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (65534, 65534, 0o600));
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs, and becomes another user"]
+fn who_may_not_record_is_told_what_to_do_and_nothing_runs() {
+    let recorder = Recorder::new();
+    let marker = recorder.dir.path().join("it-ran");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(workspace::pipeline());
+    let output = command.args(["record", "--", "touch"]).arg(&marker).output().expect("setpriv starts");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), log.lines().count()), (Some(1), 1), "{log}");
+    assert!(log.contains("run as root"), "{log}");
+    assert!(!marker.exists());
+}
+
+/// Ctrl-C, as a terminal sends it: to the agent and to the command.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn ctrl_c_ends_a_recording_well() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let burn = burner(recorder.dir.path());
+    let mut command = recorder.command(&["--", burn.to_str().expect("UTF-8"), "cpu", "0.3", "wait"]);
+    let mut daemon = tests::daemon::Daemon::start("record", command.stdin(std::process::Stdio::piped()));
+    let _open = daemon.stdin();
+    daemon.out.wait_for("ready", tests::daemon::PATIENCE).expect("the command gets to its wait");
+    daemon.signal(Signal::INT);
+    let ended = daemon.wait();
+    // The command has had no signal but the one that it was asked to end by.
+    assert_eq!(ended.status.code(), Some(143), "{:?}", ended.log);
+    assert_near(recorder.samples("recorded-burn"), Duration::from_millis(300), lost(&ended.log.join("\n")) + 15);
+}
+
+/// A process that runs already, without its children; the recording ends with it.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_process_is_recorded_until_its_end() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let mut burner = Burner::start(&burner(recorder.dir.path()), &[Step::Wait, Step::Cpu(Duration::from_secs(1))]);
+    let pid = burner.pid().to_string();
+    let recording = recorder.command(&["-p", &pid]).spawn().expect("the agent starts");
+    let agent = Pid::from_child(&recording);
+    // It samples soon; what the process does before is not asked for.
+    thread::sleep(Duration::from_secs(5));
+    burner.go();
+    let used: Duration = burner.finish().iter().sum();
+    let output = recording.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{agent:?}");
+    assert_near(recorder.samples(""), used, RATE.into());
+    assert!(kill_process(agent, Signal::INT).is_err(), "it is gone");
+}
