@@ -64,7 +64,8 @@ fn burner(dir: &Path) -> PathBuf {
 
 fn lost(log: &str) -> u64 {
     let (_, rest) = log.split_once("Samples lost on this machine: ").expect("the summary says it");
-    let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    let digits: String =
+        rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
     digits.parse().expect("a number")
 }
 
@@ -84,7 +85,8 @@ fn the_samples_are_the_cpu_time_of_the_whole_tree() {
     let recorder = Recorder::new();
     let burn = burner(recorder.dir.path());
     let other = burner(&recorder.dir.path().join("other"));
-    let stranger = thread::spawn(move || Burner::start(&other, &[Step::Cpu(Duration::from_secs(2))]).finish());
+    let stranger =
+        thread::spawn(move || Burner::start(&other, &[Step::Cpu(Duration::from_secs(2))]).finish());
     // The double fork is adopted by another, and the command waits for its line only.
     let script = "
         $0 cpu 0.7
@@ -129,7 +131,8 @@ fn the_exit_code_is_the_commands_and_the_file_the_users() {
         assert_eq!(wrote, !matches!(code, 1 | 126 | 127), "{arguments:?}: {output:?}");
     }
     let mut command = recorder.command(&["--", "sh", "-c", "id -u; id -g; echo $HOME"]);
-    let output = command.env("SUDO_UID", "65534").env("SUDO_GID", "65534").output().expect("the agent starts");
+    let output =
+        command.env("SUDO_UID", "65534").env("SUDO_GID", "65534").output().expect("the agent starts");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "65534\n65534\n/nonexistent\n", "{output:?}");
     let metadata = fs::metadata(recorder.file()).expect("a recording was written");
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (65534, 65534, 0o600));
@@ -164,7 +167,11 @@ fn ctrl_c_ends_a_recording_well() {
     let ended = daemon.wait();
     // The command has had no signal but the one that it was asked to end by.
     assert_eq!(ended.status.code(), Some(143), "{:?}", ended.log);
-    assert_near(recorder.samples("recorded-burn"), Duration::from_millis(300), lost(&ended.log.join("\n")) + 15);
+    assert_near(
+        recorder.samples("recorded-burn"),
+        Duration::from_millis(300),
+        lost(&ended.log.join("\n")) + 15,
+    );
 }
 
 /// A process that runs already, without its children; the recording ends with it.
@@ -173,7 +180,8 @@ fn ctrl_c_ends_a_recording_well() {
 fn a_process_is_recorded_until_its_end() {
     let _alone = alone();
     let recorder = Recorder::new();
-    let mut burner = Burner::start(&burner(recorder.dir.path()), &[Step::Wait, Step::Cpu(Duration::from_secs(1))]);
+    let mut burner =
+        Burner::start(&burner(recorder.dir.path()), &[Step::Wait, Step::Cpu(Duration::from_secs(1))]);
     let pid = burner.pid().to_string();
     let recording = recorder.command(&["-p", &pid]).spawn().expect("the agent starts");
     let agent = Pid::from_child(&recording);

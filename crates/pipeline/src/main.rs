@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             print_error(format!("Error: {error:#}"));
-            error.downcast_ref::<RecordError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.code()))
+            error
+                .downcast_ref::<RecordError>()
+                .map_or(ExitCode::FAILURE, |error| ExitCode::from(error.code()))
         }
     }
 }

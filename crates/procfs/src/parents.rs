@@ -8,8 +8,8 @@ use pdata::Pid;
 
 use crate::stat;
 
-/// The parent of each process in `proc`, which is `/proc` unless a test has another. Processes that come and go meanwhile
-/// may be missing.
+/// The parent of each process in `proc`, which is `/proc` unless a test has another. Processes that come and go
+/// meanwhile may be missing.
 #[must_use]
 pub fn parents(proc: &Path) -> BTreeMap<Pid, Pid> {
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn a_circle_that_processes_coming_and_going_have_made_has_an_end() {
-        let parents = [(1, 2), (2, 1), (3, 2), (9, 8)].map(|(child, parent)| (Pid(child), Pid(parent))).into();
+        let parents =
+            [(1, 2), (2, 1), (3, 2), (9, 8)].map(|(child, parent)| (Pid(child), Pid(parent))).into();
         assert_eq!(with_descendants([Pid(1)], &parents), [Pid(1), Pid(2), Pid(3)].into());
     }
 }

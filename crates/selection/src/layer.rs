@@ -64,7 +64,7 @@ where
 /// The batch without the samples that are not wanted.
 fn select(scope: &mut Scope, observed: &Observed, batch: Batch) -> Batch {
     let (mut kept, mut others, mut lost) = (0, 0, 0);
-    let mut wanted = |event: &Event| {
+    let mut wanted = |event: &Event| -> bool {
         let concerned = scope.concerns(event);
         match event {
             Event::Sample(_) => {
@@ -79,25 +79,18 @@ fn select(scope: &mut Scope, observed: &Observed, batch: Batch) -> Batch {
             Event::Process(_) | Event::Census(_) => true,
         }
     };
-    let events = match Arc::try_unwrap(batch.events) {
-        Ok(mut events) => {
-            events.retain(&mut wanted);
-            events
-        }
-        // Most of a batch that others hold too is not copied.
-        Err(shared) => shared.iter().filter(|event| wanted(event)).cloned().collect(),
-    };
+    let events: Vec<_> = batch.events.iter().filter(|event| wanted(event)).cloned().collect();
     observed.add(kept, others, lost);
     scope.end_batch();
     observed.reached(batch.watermark.at(), scope.has_ended());
-    Batch { events: Arc::new(events), ..batch }
+    Batch { events: Arc::new(events.into()), ..batch }
 }
 
 #[cfg(test)]
 mod tests {
     use pdata::{
         BootTime, ClockOffset, ImageKey, KTime, Loss, LossReason, Pid, ProcessEvent, ProcessKey,
-        ProcessTransition, Sample,
+        ProcessTransition, Relatives, Sample,
     };
 
     use super::*;
@@ -118,7 +111,7 @@ mod tests {
 
     fn batch(events: Vec<Event>) -> Batch {
         let watermark = Watermark::before(KTime::from_nanos(100));
-        Batch { events: Arc::new(events), watermark, clock: ClockOffset::default(), flush: false }
+        Batch::new(events, watermark, ClockOffset::default())
     }
 
     #[test]
@@ -127,9 +120,9 @@ mod tests {
         let events = vec![
             sample(1, 1),
             sample(2, 2),
-            process(3, 2, ProcessTransition::Fork { parent: image(1) }),
+            process(3, 2, ProcessTransition::Fork { parent: image(1), relatives: Relatives::default() }),
             sample(4, 2),
-            process(5, 3, ProcessTransition::Fork { parent: image(9) }),
+            process(5, 3, ProcessTransition::Fork { parent: image(9), relatives: Relatives::default() }),
             sample(6, 3),
             Event::Loss(Loss { from, until, reason: LossReason::SampleRingFull, count: 7 }),
             Event::Loss(Loss { from, until, reason: LossReason::LifecycleRingFull, count: 8 }),

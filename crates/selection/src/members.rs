@@ -48,7 +48,7 @@ impl Members {
         let process = event.image.process;
         self.recognize(process);
         match event.transition {
-            ProcessTransition::Fork { parent } => {
+            ProcessTransition::Fork { parent, .. } => {
                 if self.follows_forks && self.alive.contains_key(&parent.process) {
                     self.add(process);
                 }
@@ -117,7 +117,7 @@ impl Members {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use pdata::{Comm, ExecCount, ImageKey, KTime};
+    use pdata::{Comm, ExecCount, ImageKey, KTime, Relatives};
     use proptest::prelude::*;
 
     use super::*;
@@ -137,11 +137,18 @@ mod tests {
     }
 
     fn seen(process: ProcessKey) -> ProcessEvent {
-        event(process, ProcessTransition::Seen { executable: None, comm: Comm::default() })
+        event(
+            process,
+            ProcessTransition::Seen {
+                executable: None,
+                comm: Comm::default(),
+                relatives: Relatives::default(),
+            },
+        )
     }
 
     fn fork(parent: ProcessKey, child: ProcessKey) -> ProcessEvent {
-        event(child, ProcessTransition::Fork { parent: image(parent) })
+        event(child, ProcessTransition::Fork { parent: image(parent), relatives: Relatives::default() })
     }
 
     #[test]

@@ -25,8 +25,8 @@ impl Scope {
         Self::Group(groups, HashSet::new())
     }
 
-    /// Takes note of an event, and returns whether it is of the recording. A loss is always: it is of the whole machine.
-    /// Events come in the kernel's order.
+    /// Takes note of an event, and returns whether it is of the recording. A loss always is: it is of the whole
+    /// machine. Events come in the kernel's order.
     pub fn concerns(&mut self, event: &Event) -> bool {
         match event {
             Event::Sample(sample) => self.concerns_sample(sample),
@@ -41,7 +41,7 @@ impl Scope {
             Self::Machine => true,
             Self::Members(members) => members.contains(process),
             Self::Group(groups, sampled) => {
-                let concerned = groups.contains(sample.cgroup);
+                let concerned = sample.context.cgroup.as_deref().is_some_and(|group| groups.contains(group));
                 if concerned {
                     sampled.insert(process);
                 }

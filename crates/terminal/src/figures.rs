@@ -42,6 +42,9 @@ mod tests {
         assert_eq!((percent(1, 8), percent(1, 0)), (12.5, 0.0));
         assert_eq!(shortened("abcdefgh", 8), "abcdefgh");
         assert_eq!(shortened("abcdefgh", 5), "ab…gh");
-        assert_eq!((shortened("äöüß", 2), shortened("ab", 1), shortened("ab", 0)), ("ä…".into(), "…".into(), String::new()));
+        assert_eq!(
+            (shortened("äöüß", 2), shortened("ab", 1), shortened("ab", 0)),
+            ("ä…".into(), "…".into(), String::new())
+        );
     }
 }

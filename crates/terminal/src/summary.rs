@@ -94,7 +94,10 @@ impl Summary<'_> {
     fn lost(&self, out: &mut String) -> fmt::Result {
         let Self { tally, facts } = self;
         let (truncated, unnamed) = (self.percent(tally.truncated), self.percent(tally.unnamed));
-        writeln!(out, "\nStacks cut short: {truncated:.1} %. Samples in code without a name: {unnamed:.1} %.")?;
+        writeln!(
+            out,
+            "\nStacks cut short: {truncated:.1} %. Samples in code without a name: {unnamed:.1} %."
+        )?;
         write!(out, "Samples lost on this machine: {}", grouped(tally.losses.samples()))?;
         let mut separator = " (";
         for (reason, count) in tally.losses.iter() {

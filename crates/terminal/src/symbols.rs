@@ -40,9 +40,7 @@ fn module(code: &Code) -> Cow<'_, str> {
         Code::Unknown => Cow::Borrowed("[unknown]"),
         Code::Interpreted(function, _) => function.file.as_deref().map_or(Cow::Borrowed(""), last_part),
         Code::Mapped(mapping) => match &mapping.backing {
-            Backing::File(file) => {
-                file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy()
-            }
+            Backing::File(file) => file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy(),
             other => other.name(),
         },
     }

@@ -4,9 +4,7 @@ use selection::SelectionLayer;
 use serde::Serialize;
 use tower::Layer as _;
 
-use crate::components::{
-    BoxError, BoxedStage, ProcessorConfig, ProcessorPosition, ProcessorSettings, stage,
-};
+use crate::components::{BoxError, BoxedStage, ProcessorConfig, ProcessorPosition, ProcessorSettings, stage};
 
 /// Drops samples that a command did not ask for. Stands first: nothing is looked up for what is dropped.
 #[derive(Clone, Debug, Serialize)]

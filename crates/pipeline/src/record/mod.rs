@@ -35,8 +35,8 @@ use crate::runtime;
 
 use error::Cause;
 pub use error::RecordError;
-pub use held::run_if_asked;
 use held::Held;
+pub use held::run_if_asked;
 use output::Output;
 use recording::Recording;
 use session::{End, Plan, Recorded, record};
@@ -69,11 +69,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(
-        cli: &Cli,
-        arguments: &'a RecordArguments,
-        environment: Environment<'_>,
-    ) -> Result<Self, Cause> {
+    fn new(cli: &Cli, arguments: &'a RecordArguments, environment: Environment<'_>) -> Result<Self, Cause> {
         let path = arguments.output.clone().unwrap_or_else(|| default_output(arguments.format));
         let output = Output::new(&path);
         let by_name = || path.file_name().and_then(|name| Format::of_file(&name.to_string_lossy()));

@@ -113,7 +113,10 @@ mod tests {
         fs::create_dir(second.join("folder")).unwrap();
         let path = std::env::join_paths([&first, &second]).unwrap();
         let code = |name: &str| check(name.as_ref(), Some(&path)).map_err(|error| error.code());
-        assert_eq!((code("none"), code("tool"), code("folder"), code("")), (Err(127), Err(126), Err(126), Err(127)));
+        assert_eq!(
+            (code("none"), code("tool"), code("folder"), code("")),
+            (Err(127), Err(126), Err(126), Err(127))
+        );
         fs::set_permissions(second.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(code("tool"), Ok(()), "the first that can be executed");
         let by_path = |name: &str| code(&first.join(name).display().to_string());

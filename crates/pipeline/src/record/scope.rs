@@ -1,11 +1,9 @@
 //! What the arguments say is to be recorded.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use pdata::Pid;
-use procfs::cgroup::{Hierarchy, Mount};
 use procfs::{clock, parents, text, with_descendants};
 use selection::{GroupTree, Members, Scope};
 use thiserror::Error;
@@ -22,8 +20,6 @@ pub(super) enum ScopeError {
     Nothing,
     #[error("there is no process {0}")]
     NoProcess(u32),
-    #[error("cannot record the control group {}", path.display())]
-    Group { path: PathBuf, source: io::Error },
 }
 
 /// What is to be recorded; `command` is the process that is to become the command.
@@ -32,8 +28,7 @@ pub(super) fn scope(arguments: &RecordArguments, command: Option<Pid>) -> Result
         return Ok(Scope::Machine);
     }
     if let Some(path) = &arguments.cgroup {
-        let failed = |source| ScopeError::Group { path: path.clone(), source };
-        return GroupTree::open(&directory(path)).map(Scope::group).map_err(failed);
+        return Ok(Scope::group(GroupTree::new(&group(path))));
     }
     if arguments.pid.is_empty() {
         let command = command.ok_or(ScopeError::Nothing)?;
@@ -55,16 +50,11 @@ fn process_of(pid: u32) -> Result<Pid, ScopeError> {
     process.map(Pid).ok_or(ScopeError::NoProcess(pid))
 }
 
-/// The directory of a control group: the path itself, or that path from the root of the hierarchy.
-fn directory(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        return path.to_owned();
-    }
-    let mounts = Mount::parse_all(&fs::read(Path::new(PROC).join("self/mountinfo")).unwrap_or_default());
-    let group = Path::new("/").join(path);
-    let found = mounts.iter().filter(|mount| mount.hierarchy == Hierarchy::Unified);
-    let mut directories = found.filter_map(|mount| mount.directories(&group).into_iter().next());
-    directories.find(|directory| directory.is_dir()).unwrap_or_else(|| path.to_owned())
+/// The path of a control group from the root of its hierarchy; people may name its directory.
+fn group(path: &Path) -> PathBuf {
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let found = roots.iter().find_map(|root| path.strip_prefix(root).ok());
+    Path::new("/").join(found.unwrap_or(path))
 }
 
 #[cfg(test)]
@@ -94,8 +84,8 @@ mod tests {
         assert!(matches!(scope(&own, None), Ok(Scope::Members(_))));
         let gone = RecordArguments { pid: vec![u32::MAX], ..arguments() };
         assert!(matches!(scope(&gone, None), Err(ScopeError::NoProcess(u32::MAX))));
-        let group = RecordArguments { cgroup: Some("/no/such/group".into()), ..arguments() };
-        assert!(matches!(scope(&group, None), Err(ScopeError::Group { .. })));
+        assert_eq!(group(Path::new("/sys/fs/cgroup/a/b")), Path::new("/a/b"));
+        assert_eq!(group(Path::new("a")), Path::new("/a"));
         assert!(matches!(scope(&RecordArguments { all: true, ..arguments() }, None), Ok(Scope::Machine)));
     }
 }

@@ -168,5 +168,8 @@ impl Watch<'_> {
 
 /// CPU time of children that this process has waited for, and of theirs.
 fn waited_for() -> Duration {
-    std::fs::read(Path::new("/proc/self/stat")).ok().and_then(|stat| children_cpu_time(&stat)).unwrap_or_default()
+    std::fs::read(Path::new("/proc/self/stat"))
+        .ok()
+        .and_then(|stat| children_cpu_time(&stat))
+        .unwrap_or_default()
 }

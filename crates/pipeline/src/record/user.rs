@@ -50,10 +50,11 @@ impl User {
             None if !is_root => Ok(None),
             None => {
                 let number = |name| environment(name)?.parse().ok();
-                let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) else { return Ok(None) };
+                let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) else {
+                    return Ok(None);
+                };
                 // One that a directory service knows is not in the file.
-                let unknown =
-                    Self { uid, gid, groups: vec![gid], environment: Vec::new() };
+                let unknown = Self { uid, gid, groups: vec![gid], environment: Vec::new() };
                 let user = entry(&passwd, &uid.to_string()).map_or(unknown, |entry| Self::of(&entry, &group));
                 Ok(Some(user).filter(|user| user.uid != 0))
             }
@@ -116,7 +117,8 @@ mod tests {
 
     const USERS: &str = "root:x:0:0:root:/root:/bin/bash\n# a comment\nbad:x:nine:9:::\n\
         ann:x:1000:1000:Ann,,,:/home/ann:/bin/zsh\n1000:x:1001:1001::/home/n:\n";
-    const GROUPS: &str = "root:x:0:\nadm:x:4:syslog,ann\nann:x:1000:\nbroken\ndocker:x:998: ann \nanna:x:5:anna\n";
+    const GROUPS: &str =
+        "root:x:0:\nadm:x:4:syslog,ann\nann:x:1000:\nbroken\ndocker:x:998: ann \nanna:x:5:anna\n";
 
     #[test]
     fn a_user_is_found_by_name_before_number_with_all_groups() {
@@ -126,7 +128,10 @@ mod tests {
         assert_eq!(entry(USERS, "bad"), None);
         let ann = User::of(&entry(USERS, "ann").unwrap(), GROUPS);
         assert_eq!((ann.uid, ann.gid, ann.groups), (1000, 1000, vec![1000, 4, 998]));
-        assert_eq!(ann.environment.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["USER", "LOGNAME", "HOME", "SHELL"]);
+        assert_eq!(
+            ann.environment.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+            ["USER", "LOGNAME", "HOME", "SHELL"]
+        );
     }
 
     proptest! {
