@@ -1,7 +1,8 @@
 //! Which samples a recording is of: those of a process tree, of some processes, of a control group, or all.
 //!
 //! A [`Scope`] says what is wanted, and the stage that [`SelectionLayer`] makes drops all other samples, before
-//! anything is looked up for them. Events of processes pass, whosever they are: stages behind need them all. The kernel reports
+//! anything is looked up for them.
+//! Events of processes pass, whosever they are: stages behind need them all. The kernel reports
 //! a fork before it can report anything of the child, so a set of [`ProcessKey`](pdata::ProcessKey)s is exact.
 
 mod groups;

@@ -4,8 +4,8 @@
 //! receiver ebpf --> selection --> procinfo --> symbolizer --> fan-out --> collector (of the command)
 //! ```
 //!
-//! A configuration is made for it as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent). Only the
-//! selection and the collector have no section that could be written down: they belong to the command.
+//! A configuration is made for it as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent). Only
+//! the selection and the collector have no section that could be written down: they belong to the command.
 
 mod collector;
 mod selecting;

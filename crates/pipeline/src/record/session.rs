@@ -92,8 +92,8 @@ pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
 }
 
 impl Recorded {
-    /// Sees to it that the command ends, which may run longer than the recording; returns how it has. `None` if there is
-    /// none, or if it goes on all the same.
+    /// Sees to it that the command ends, which may run longer than the recording; returns how it has. `None` if there
+    /// is none, or if it goes on all the same.
     pub(super) async fn finish_command(&mut self) -> Option<ExitStatus> {
         if let End::Command(status) = self.end {
             return Some(status);
