@@ -44,7 +44,14 @@ pub(crate) fn sample(second: u64, pid: u32, path: &str, frames: Vec<Frame>) -> S
         truncated: false,
     });
     let kind = ImageKind::User { executable, script: None };
-    let image = Image { key: process(pid), created: UnixNanos::default(), kind };
+    let image = Image {
+        key: process(pid),
+        created: UnixNanos::default(),
+        kind,
+        attributes: Default::default(),
+        context: Default::default(),
+        parents: Default::default(),
+    };
     Sample {
         at: KTime::from_nanos(second * 1_000_000_000),
         key: process(pid),
