@@ -22,7 +22,7 @@ Exit codes:
   1  something cannot start, has failed, or cannot be written: standard error says what
 
 Examples:
-  sudo pipeline record -- make -j8               the compilers too; writes profile.html
+  sudo pipeline record -- make -j8               the compilers too; writes profile.pb.gz
   sudo pipeline record -d 10 -p 1234 -o a.pb.gz  a process for ten seconds, for `go tool pprof`
   sudo pipeline record -a -F 199 -- sleep 5      the machine, while a command runs";
 
