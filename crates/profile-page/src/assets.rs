@@ -1,0 +1,74 @@
+//! The page's own files, inside the binary.
+
+use std::sync::LazyLock;
+
+/// The page; marks in it stand for what is put into its head and at its end.
+const HTML: &str = include_str!("../page/index.html");
+/// How it looks.
+pub(crate) const CSS: &str = include_str!("../page/page.css");
+
+/// The scripts, each after those that it imports.
+const SCRIPTS: [&str; 15] = [
+    include_str!("../page/js/format.js"),
+    include_str!("../page/js/dom.js"),
+    include_str!("../page/js/colors.js"),
+    include_str!("../page/js/state.js"),
+    include_str!("../page/js/source.js"),
+    include_str!("../page/js/model_tree.js"),
+    include_str!("../page/js/model.js"),
+    include_str!("../page/js/start.js"),
+    include_str!("../page/js/tree.js"),
+    include_str!("../page/js/flame.js"),
+    include_str!("../page/js/timeline.js"),
+    include_str!("../page/js/tables.js"),
+    include_str!("../page/js/strip.js"),
+    concat!(include_str!("../page/js/filters.js"), "\n", include_str!("../page/js/details.js")),
+    include_str!("../page/js/main.js"),
+];
+
+/// All scripts as one, which needs no modules: a page in a file cannot load any, and one request is quicker than many.
+pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let lines = SCRIPTS.iter().flat_map(|script| script.lines());
+    // Each import is a line of its own, and all names are different.
+    let kept = lines.filter(|line| !line.starts_with("import "));
+    let body: String = kept.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
+    format!("\"use strict\";\n(() => {{\n{body}}})();\n")
+});
+
+/// The page with this in its head and this at its end.
+pub(crate) fn page(head: &str, tail: &str) -> String {
+    HTML.replace("<!-- head -->", head).replace("<!-- tail -->", tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What is put together in one scope, and into one page, has no name twice and no end of an element in it.
+    #[test]
+    fn scripts_can_be_put_together() {
+        let mut names = BTreeSet::new();
+        for line in SCRIPT.lines() {
+            let declared = ["const ", "let ", "class ", "function "].iter().find_map(|kind| line.strip_prefix(kind));
+            if let Some(name) = declared.and_then(|rest| rest.split([' ', '(']).next()) {
+                assert!(names.insert(name.to_owned()), "{name} is declared twice");
+            }
+        }
+        assert!(names.len() > 30, "{names:?}");
+        assert!(!SCRIPT.contains("import ") && !SCRIPT.contains("export "));
+        assert!(!SCRIPT.to_ascii_lowercase().contains("</script") && !SCRIPT.contains("<!--"));
+        assert!(!CSS.contains("</"));
+        assert!(SCRIPT.is_ascii() || SCRIPT.chars().all(|c| !c.is_control() || c == '\n'));
+    }
+
+    /// Text from a profile is hostile: no script makes elements of text, or code.
+    #[test]
+    fn scripts_never_make_elements_or_code_of_text() {
+        for banned in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"] {
+            assert!(!SCRIPT.contains(banned), "{banned}");
+        }
+        assert!(!HTML.contains(" style=") && !HTML.contains(" onclick="));
+    }
+}

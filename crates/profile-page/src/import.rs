@@ -1,0 +1,265 @@
+//! A profile to a store.
+
+use pdata::{BootTime, Pid, ProcessKey};
+use profile_formats::{Amount, FrameKind, FrameView, Id, Process, Profile, ProcessRef, Quantity, SampleKey, Stack, Start, Value};
+use profile_store::{FrameFlags, FrameText, Kind, Limits, ProcessText, Store, TaskText, Tick, Weight};
+
+/// Most bytes that a profile takes as a store: several times what the largest takes that is read.
+const MOST_BYTES: usize = 2 << 30;
+/// The kind of values that are of time off the CPU.
+const OFF_CPU: &str = "off_cpu";
+/// What time on a CPU is measured in.
+const CPU: &str = "cpu";
+
+/// A store of all that a profile has. Captures of which no instant is known are at its start.
+#[must_use]
+pub fn store(profile: &Profile) -> Store {
+    let limits = Limits { max_bytes: MOST_BYTES, retention: Tick::MAX };
+    let start = profile.start.as_nanos();
+    let mut import = Import {
+        profile,
+        store: Store::new(limits, start - start % 1_000_000_000),
+        main: profile.main_quantity(),
+        measured: profile.quantity(CPU),
+        stacks: [vec![None; profile.tables.stacks.len()], vec![None; profile.tables.stacks.len()]],
+        executables: Vec::new(),
+    };
+    import.run();
+    import.store.finish();
+    let end = import.store.tick(profile.end.as_nanos());
+    import.store.advance(end);
+    import.store
+}
+
+struct Import<'a> {
+    profile: &'a Profile,
+    store: Store,
+    /// What is counted.
+    main: Quantity,
+    /// What that stands for, if it is CPU time.
+    measured: Option<Quantity>,
+    /// Numbers of stacks in the store: of whole ones, and of those that are cut.
+    stacks: [Vec<Option<u32>>; 2],
+    /// The name of what each process runs.
+    executables: Vec<String>,
+}
+
+/// What a sample is in the store, but when and how much.
+struct Known {
+    task: usize,
+    cpu: u16,
+    stack: u32,
+    kind: Kind,
+    truncated: bool,
+}
+
+impl Import<'_> {
+    fn run(&mut self) {
+        let profile = self.profile;
+        if self.measured.is_none() {
+            let (_, unit) = profile.quantity_name(self.main);
+            let is_time = profile.quantity(OFF_CPU).is_some_and(|off| off == self.main);
+            self.store.set_unit(if is_time { "nanoseconds" } else { unit });
+        }
+        self.processes();
+        // What is left of each sample once the captures with an instant are taken out.
+        let mut left: Vec<Amount> = profile.samples.iter().map(|(_, amount)| amount).collect();
+        let mut known: Vec<Option<Option<Known>>> = (0..left.len()).map(|_| None).collect();
+        for capture in &profile.captures {
+            let at = capture.sample.index();
+            let Some((key, _)) = profile.samples.get(capture.sample) else { continue };
+            let Some(rest) = left.get_mut(at) else { continue };
+            rest.count = rest.count.saturating_sub(1);
+            rest.value = rest.value.saturating_sub(capture.value);
+            let tick = self.store.tick(capture.at.as_nanos());
+            self.add(at, key, Amount { value: capture.value, count: 1 }, tick, &mut known);
+        }
+        let start = self.store.tick(profile.start.as_nanos());
+        for (at, ((key, _), rest)) in profile.samples.iter().zip(left).enumerate() {
+            if rest.count > 0 {
+                self.add(at, key, rest, start, &mut known);
+            }
+        }
+        for (reason, loss) in &profile.losses {
+            self.store.lose(start, reason, loss.samples, loss.count);
+        }
+        if profile.beyond_bounds > 0 {
+            self.store.lose(start, "beyond_bounds_of_the_file", false, profile.beyond_bounds);
+        }
+    }
+
+    fn add(&mut self, at: usize, key: &SampleKey, amount: Amount, tick: Tick, known: &mut [Option<Option<Known>>]) {
+        let Some(slot) = known.get_mut(at) else { return };
+        if slot.is_none() {
+            *slot = Some(self.know(key));
+        }
+        let Some(Some(found)) = slot else { return };
+        let measured = match found.kind {
+            Kind::OffCpu => amount.value,
+            Kind::OnCpu => self.value(key, amount),
+        };
+        let weight = Weight {
+            kind: found.kind,
+            truncated: found.truncated,
+            samples: amount.count,
+            value: u64::try_from(measured).unwrap_or_default(),
+        };
+        let thread = self.thread(found.task);
+        self.store.record(tick, found.cpu, &thread.text(self.profile, &self.executables), found.stack, weight);
+    }
+
+    /// What a sample stands for: CPU time, else what it counts unless that is itself.
+    fn value(&self, key: &SampleKey, amount: Amount) -> i64 {
+        if let Some(measured) = self.measured {
+            return self.profile.amount_of(measured, key, amount);
+        }
+        let (_, unit) = self.profile.quantity_name(self.main);
+        if unit == "count" { 0 } else { self.profile.amount_of(self.main, key, amount) }
+    }
+
+    /// `None` of a sample of another kind of value: a file may have several of the same stacks.
+    fn know(&mut self, key: &SampleKey) -> Option<Known> {
+        let value_type = self.profile.tables.value_types.get(key.value_type)?;
+        let is_off = self.profile.tables.text(value_type.kind) == OFF_CPU;
+        let one = Amount { value: 1, count: 1 };
+        if !is_off && self.profile.amount_of(self.main, key, one) == 0 {
+            return None;
+        }
+        Some(Known {
+            task: key.thread.map_or(usize::MAX, Id::index),
+            cpu: key.cpu.and_then(|cpu| u16::try_from(cpu).ok()).unwrap_or_default(),
+            stack: self.stack(key.stack, key.cut.is_some(), key),
+            kind: if is_off { Kind::OffCpu } else { Kind::OnCpu },
+            truncated: key.cut.is_some(),
+        })
+    }
+
+    fn stack(&mut self, leaf: Option<Id<Stack>>, is_cut: bool, key: &SampleKey) -> u32 {
+        let tables = &self.profile.tables;
+        let module = key.thread.and_then(|thread| tables.threads.get(thread)).and_then(|thread| tables.process_of(thread));
+        let module = tables.text_or_empty(module.and_then(|process| process.path));
+        let mut root = 0;
+        if is_cut {
+            let frame = self.store.frame(&FrameText::TRUNCATED);
+            root = self.store.push(root, frame);
+        }
+        let (mut path, mut next) = (Vec::new(), leaf);
+        let known = self.stacks.get_mut(usize::from(is_cut));
+        let Some(known) = known else { return root };
+        let mut stack = loop {
+            let Some(id) = next else { break root };
+            if let Some(stack) = known.get(id.index()).copied().flatten() {
+                break stack;
+            }
+            let Some(row) = tables.stacks.get(id) else { break root };
+            path.push((id, row.location));
+            // A caller is older, so the walk ends whatever the numbers are.
+            next = row.caller.filter(|caller| *caller < id);
+        };
+        for (id, location) in path.into_iter().rev() {
+            let Some(location) = tables.locations.get(location) else { continue };
+            for frame in tables.frames(location).rev() {
+                let frame = frame_of(tables, &frame, module, &mut self.store);
+                stack = self.store.push(stack, frame);
+            }
+            if let Some(slot) = known.get_mut(id.index()) {
+                *slot = Some(stack);
+            }
+        }
+        stack
+    }
+
+    fn thread(&self, at: usize) -> ThreadOf {
+        ThreadOf(self.profile.tables.threads.iter().nth(at).map(|(_, thread)| *thread))
+    }
+
+    fn processes(&mut self) {
+        let tables = &self.profile.tables;
+        let follows = tables.processes.iter().any(|(_, process)| process.gone.is_some() || process.parent.is_some());
+        for (_, process) in tables.processes.iter() {
+            let name = process.path.or(process.name).or(process.service);
+            self.executables.push(name.map_or("[unknown]", |name| tables.text(name)).to_owned());
+        }
+        if !follows {
+            return;
+        }
+        self.store.follow_processes();
+        for ((_, process), executable) in tables.processes.iter().zip(&self.executables) {
+            let Some(identity) = process.process else { continue };
+            let parent = process.parent.map(key_of);
+            let gone = process.gone.map(|gone| self.store.tick(gone.as_nanos()));
+            self.store.know_process(key_of(identity), executable, parent, gone);
+        }
+    }
+}
+
+/// A thread of the profile.
+struct ThreadOf(Option<profile_formats::Thread>);
+
+impl ThreadOf {
+    fn text<'a>(&self, profile: &'a Profile, executables: &'a [String]) -> TaskText<'a> {
+        let Some(thread) = self.0 else {
+            let process = ProcessText { executable: "[unknown]", ..ProcessText::default() };
+            return TaskText { process, ..TaskText::default() };
+        };
+        let tables = &profile.tables;
+        let executable = thread.process.and_then(|process| executables.get(process.index()));
+        let process = tables.process_of(&thread);
+        let key = process.and_then(|process| process.process).map(key_of).unwrap_or_default();
+        TaskText {
+            process: ProcessText { key, executable: executable.map_or("[unknown]", String::as_str) },
+            tid: thread.tid.unwrap_or_default(),
+            thread: tables.text_or_empty(thread.name),
+            container: process.map_or("", |process| container(profile, process)),
+        }
+    }
+}
+
+/// The container that a process is in, by the name that people know it by.
+fn container<'a>(profile: &'a Profile, process: &Process) -> &'a str {
+    let tables = &profile.tables;
+    let find = |wanted: &str| {
+        let found = process.attributes.iter().find(|attribute| tables.text(attribute.key) == wanted)?;
+        if let Value::Text(text) = found.value { Some(tables.text(text)) } else { None }
+    };
+    ["container.name", "container.id", "k8s.pod.name"].into_iter().find_map(find).unwrap_or_default()
+}
+
+fn key_of(process: ProcessRef) -> ProcessKey {
+    let start = match process.start {
+        Start::Unknown => 0,
+        Start::Boot(at) => at.as_nanos(),
+        Start::Unix(at) => at.as_nanos(),
+    };
+    ProcessKey { pid: Pid(process.pid), start_time: BootTime::from_nanos(start) }
+}
+
+fn frame_of(tables: &profile_formats::Tables, frame: &FrameView<'_>, executable: &str, store: &mut Store) -> u32 {
+    let module = frame.mapping.map_or("", |mapping| tables.text(mapping.name));
+    let mut flags = FrameFlags::NONE;
+    if frame.kind == FrameKind::Kernel {
+        flags = flags.and(FrameFlags::KERNEL);
+    } else if !module.is_empty() && module == executable {
+        flags = flags.and(FrameFlags::PROGRAM);
+    }
+    if frame.inlined {
+        flags = flags.and(FrameFlags::INLINE);
+    }
+    let module = match frame.kind {
+        FrameKind::Kernel if module.is_empty() => "[kernel]",
+        FrameKind::Interpreted if module.is_empty() => "[interpreted]",
+        _ => module,
+    };
+    let build_id = tables.text_or_empty(frame.mapping.and_then(|mapping| mapping.build_id));
+    // A line is where the sample was, not where the function starts: lines of one function are one frame.
+    store.frame(&FrameText {
+        name: if frame.named { &frame.name } else { "" },
+        module,
+        build_id,
+        file: frame.file,
+        line: 0,
+        address: if frame.named { 0 } else { frame.address },
+        flags,
+    })
+}
+

@@ -1,0 +1,85 @@
+//! What a running page has.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use profile_store::Store;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::cache::Cache;
+use crate::security::Token;
+
+/// Questions that are worked on at once: others wait their turn, so that pages never take more than this much CPU.
+const AT_ONCE: usize = 1;
+
+/// A page over a store that may grow while it is shown.
+pub struct Page {
+    store: Arc<RwLock<Store>>,
+    agent: Option<Agent>,
+    pub(crate) cache: Mutex<Cache>,
+    pub(crate) turns: Semaphore,
+    pub(crate) token: Option<Token>,
+    /// Distinguishes answers of this page from those of one before it at the same address.
+    pub(crate) born: u128,
+}
+
+type Agent = Box<dyn Fn() -> AgentView + Send + Sync>;
+
+/// What the agent itself costs, and how far behind it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct AgentView {
+    /// Share of one CPU since the page asked last, in percent.
+    pub cpu_percent: f64,
+    /// Memory that it has (resident).
+    pub memory_bytes: u64,
+    /// How far the newest complete data is behind now; `None` before the first.
+    pub lag_ms: Option<u64>,
+}
+
+impl Page {
+    /// A page over a store that does not change.
+    #[must_use]
+    pub fn of(store: Store) -> Self {
+        Self::over(Arc::new(RwLock::new(store)))
+    }
+
+    /// A page over a store that is being fed.
+    #[must_use]
+    pub fn over(store: Arc<RwLock<Store>>) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "a number that no page before had, not an instant")]
+        let born = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let (cache, turns) = (Mutex::default(), Semaphore::new(AT_ONCE));
+        Self { store, agent: None, cache, turns, token: None, born }
+    }
+
+    /// Shows what the agent costs, too.
+    #[must_use]
+    pub fn with_agent(mut self, agent: impl Fn() -> AgentView + Send + Sync + 'static) -> Self {
+        self.agent = Some(Box::new(agent));
+        self
+    }
+
+    /// Answers those alone who have this token.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<Token>) -> Self {
+        self.token = token;
+        self
+    }
+
+    pub(crate) fn agent(&self) -> Option<AgentView> {
+        self.agent.as_ref().map(|agent| agent())
+    }
+
+    pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
+        // Tables that a panic has left half made answer with less, not with wrong places.
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! Batches of the pipeline to rows of the store.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use pdata::{
+    Batch, Code, Event, Frame, ImageKind, KTime, Mapping, Measure, ProcessEvent, ProcessTransition, Sample, Watermark,
+};
+use rustc_hash::FxHashMap;
+
+use crate::frame::{FrameFlags, FrameText};
+use crate::lineage::Lineage;
+use crate::records::{Kind, Weight};
+use crate::store::{Limits, Store};
+use crate::task::{ProcessText, TaskText};
+use crate::time::{TICK_NANOS, Tick};
+
+/// Feeds a store with batches.
+#[derive(Debug, Default)]
+pub struct Feed {
+    /// The kernel's instant of the store's first step, once there is one.
+    epoch: Option<KTime>,
+    /// Highest watermark but the end.
+    seen: KTime,
+}
+
+/// Numbers of frames that were met before, in one batch: by where in memory what they share is.
+type Met = FxHashMap<(usize, usize, u64), Vec<u32>>;
+
+impl Feed {
+    /// A store that follows processes, and what feeds it.
+    #[must_use]
+    pub fn start(limits: Limits) -> (Self, Store) {
+        let mut store = Store::new(limits, 0);
+        store.lineage = Some(Lineage::default());
+        (Self::default(), store)
+    }
+
+    /// How far everything has come; `None` before the first batch.
+    #[must_use]
+    pub fn seen(&self) -> Option<KTime> {
+        self.epoch.map(|_| self.seen)
+    }
+
+    /// Adds what a batch brings.
+    pub fn take(&mut self, batch: &Batch, store: &mut Store) {
+        self.begin(batch, store);
+        let (mut met, mut number) = (Met::default(), store.number());
+        for event in batch.events.iter() {
+            if number != store.number() {
+                (met, number) = (Met::default(), store.number());
+            }
+            match event {
+                Event::Sample(sample) => self.sample(sample, store, &mut met),
+                Event::Loss(loss) => {
+                    store.lose(self.tick(loss.until), loss.reason.as_str(), loss.reason.is_sample(), loss.count);
+                }
+                Event::Process(event) => self.process(event, store),
+                Event::Census(census) => {
+                    let at = self.tick(census.at);
+                    if let Some(lineage) = &mut store.lineage {
+                        lineage.census(census, at);
+                    }
+                }
+            }
+        }
+        if batch.watermark == Watermark::END {
+            store.finish();
+        } else if self.epoch.is_some() {
+            self.seen = self.seen.max(batch.watermark.at());
+            store.advance(self.tick(batch.watermark.at()));
+        }
+    }
+
+    /// The first step is the start of a second of the wall clock, as it was when the first batch was made: a clock that
+    /// is set later moves nothing.
+    fn begin(&mut self, batch: &Batch, store: &mut Store) {
+        if self.epoch.is_some() {
+            return;
+        }
+        let first = batch.events.first().map(Event::at);
+        let Some(first) = first.or_else(|| Some(batch.watermark.at()).filter(|&at| at != KTime::MAX)) else { return };
+        let unix = batch.clock.unix(first).as_nanos();
+        let into_second = (unix % 1_000_000_000).min(first.as_nanos());
+        self.epoch = Some(KTime::from_nanos(first.as_nanos() - into_second));
+        store.set_epoch(unix - into_second);
+    }
+
+    fn tick(&self, at: KTime) -> Tick {
+        let since = at.saturating_since(self.epoch.unwrap_or_default()).as_nanos();
+        Tick::try_from(since / u128::from(TICK_NANOS)).unwrap_or(Tick::MAX)
+    }
+
+    fn sample(&self, sample: &Sample, store: &mut Store, met: &mut Met) {
+        let executable = executable(sample);
+        let cgroup = container(sample);
+        let thread = sample.comm.to_string();
+        let process = ProcessText { key: sample.key.process, executable: &executable };
+        let task = TaskText { process, tid: sample.tid.0, thread: &thread, container: &cgroup };
+        let truncated = sample.stack.end.cut().is_some();
+        let mut stack = crate::generation::ROOT;
+        if truncated {
+            let frame = store.frame(&FrameText::TRUNCATED);
+            stack = store.push(stack, frame);
+        }
+        for frame in sample.stack.frames.iter().rev() {
+            // What a frame shares with others stays where it is as long as the batch does.
+            let shared = frame.lines.as_ref().map_or(0, |lines| Arc::as_ptr(lines).addr());
+            let module = if let Code::Mapped(mapping) = &frame.code { Arc::as_ptr(mapping).addr() } else { 0 };
+            let key = (shared, module, frame.lookup_pc().0);
+            let ids = met.entry(key).or_insert_with(|| rows(frame, &executable, store));
+            for &id in ids.iter() {
+                stack = store.push(stack, id);
+            }
+        }
+        let (kind, value) = match sample.measure {
+            Measure::OnCpu { period } => (Kind::OnCpu, period),
+            Measure::OffCpu { blocked, .. } => (Kind::OffCpu, blocked),
+        };
+        let value = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
+        let cpu = u16::try_from(sample.cpu).unwrap_or(u16::MAX);
+        store.record(self.tick(sample.at), cpu, &task, stack, Weight { kind, truncated, samples: 1, value });
+    }
+
+    fn process(&self, event: &ProcessEvent, store: &mut Store) {
+        let (process, at) = (event.image.process, event.at);
+        let tick = self.tick(at);
+        let Some(lineage) = &mut store.lineage else { return };
+        match &event.transition {
+            ProcessTransition::Fork { parent } => lineage.fork(process, parent.process, at),
+            ProcessTransition::Exec { executable, .. } => lineage.runs(process, &executable.path.to_string_lossy(), at),
+            ProcessTransition::Seen { executable: Some(executable), .. } => {
+                lineage.runs(process, &executable.path.to_string_lossy(), at);
+            }
+            ProcessTransition::Seen { executable: None, comm } => lineage.runs(process, &comm.in_brackets(), at),
+            ProcessTransition::Exit | ProcessTransition::Freed => lineage.end(process, tick),
+            ProcessTransition::Rename { .. } => {}
+        }
+    }
+}
+
+/// The numbers of what a frame consists of, outermost first: functions that were inlined come after what they are in.
+fn rows(frame: &Frame, executable: &str, store: &mut Store) -> Vec<u32> {
+    let module = module(frame);
+    let (build_id, address) = match &frame.code {
+        Code::Mapped(mapping) => build_id_and_address(frame, mapping),
+        _ => (String::new(), frame.lookup_pc().0),
+    };
+    let mut flags = FrameFlags::NONE;
+    if frame.code.is_kernel() {
+        flags = flags.and(FrameFlags::KERNEL);
+    } else if *module == *executable {
+        flags = flags.and(FrameFlags::PROGRAM);
+    }
+    let text = FrameText { module: &module, build_id: &build_id, flags, ..FrameText::default() };
+    if let Code::Interpreted(function, _) = &frame.code {
+        return vec![store.frame(&named(text, function))];
+    }
+    let lines = frame.lines.as_deref().map(|lines| &*lines.0).unwrap_or_default();
+    if lines.iter().all(|line| line.function.name.is_empty()) {
+        return vec![store.frame(&FrameText { address, ..text })];
+    }
+    let outermost = lines.len() - 1;
+    let rows = lines.iter().enumerate().rev().map(|(depth, line)| {
+        let inline = if depth < outermost { FrameFlags::INLINE } else { FrameFlags::NONE };
+        store.frame(&named(FrameText { flags: flags.and(inline), ..text }, &line.function))
+    });
+    rows.collect()
+}
+
+fn named<'a>(text: FrameText<'a>, function: &'a pdata::Function) -> FrameText<'a> {
+    let file = function.file.as_deref().unwrap_or_default();
+    FrameText { name: &function.name, file, line: function.start_line, ..text }
+}
+
+fn module(frame: &Frame) -> Cow<'_, str> {
+    match &frame.code {
+        Code::Kernel => Cow::Borrowed("[kernel]"),
+        Code::Unknown => Cow::Borrowed("[unknown]"),
+        Code::Mapped(mapping) => mapping.backing.name(),
+        Code::Interpreted(..) => Cow::Borrowed("[interpreted]"),
+    }
+}
+
+fn build_id_and_address(frame: &Frame, mapping: &Mapping) -> (String, u64) {
+    let pc = frame.lookup_pc();
+    let pdata::Backing::File(file) = &mapping.backing else { return (String::new(), pc.0) };
+    let offset = mapping.offset_of(pc);
+    let address = file.elf_address(offset).map_or(offset.0, |address| address.0);
+    (file.any_build_id().map(|id| id.to_string()).unwrap_or_default(), address)
+}
+
+/// The path of what runs, or the name of what has no file.
+fn executable(sample: &Sample) -> Cow<'_, str> {
+    match sample.image.as_deref().map(|image| &image.kind) {
+        Some(ImageKind::User { executable, .. }) => executable.path.to_string_lossy(),
+        Some(kind @ ImageKind::Kernel(_)) => kind.name(),
+        None => Cow::Owned(sample.unresolved_name()),
+    }
+}
+
+/// The control group, by its number; the root's is none.
+fn container(sample: &Sample) -> String {
+    if sample.cgroup.0 <= 1 { String::new() } else { format!("cgroup {}", sample.cgroup.0) }
+}

@@ -1,0 +1,33 @@
+//! The last minutes of samples in bounded memory, and the answers that a page asks of them. Pure: no I/O, no clocks.
+//!
+//! ```text
+//! Batch --> feed.rs --rows--> Store: generation (open) | generation (sealed) | ... | the oldest, dropped as a whole
+//!                               |
+//!                               +--> query/: filter --> scan --> views of stacks --> tree, top, sandwich, timeline, ...
+//! ```
+//!
+//! Start reading at [`Store`]; `generation.rs` says what is held, and why whole generations are dropped.
+
+mod feed;
+mod frame;
+mod generation;
+mod lineage;
+mod query;
+mod records;
+mod store;
+mod table;
+mod task;
+mod time;
+
+pub use feed::Feed;
+pub use frame::{FrameFlags, FrameText};
+pub use generation::Generation;
+pub use query::{
+    Amount, Filter, FrameView, Grouping, Heat, Lost, Mode, Model, Node, Pair, ProcessEntry, ProcessSet, Processes, Query,
+    Row, Rule, Rules, Sandwich, Series, Status, Timeline, Top, TopBy, TopRow, Tree, heat, model, processes, rows, sandwich, status,
+    timeline, top, tree,
+};
+pub use records::{Kind, Record, Weight};
+pub use store::{Limits, SampleText, Store};
+pub use task::{ProcessText, TaskText};
+pub use time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};

@@ -1,0 +1,78 @@
+//! How much: of what is asked for, and of what it is compared with.
+
+use serde::Serialize;
+
+use crate::query::Query;
+use crate::records::Weight;
+use crate::time::Tick;
+
+/// Samples, and what they stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Number of samples.
+    pub samples: u64,
+    /// Nanoseconds, or whatever the store's unit is.
+    pub value: u64,
+}
+
+impl Amount {
+    /// Adds so much.
+    pub fn add(&mut self, more: Self) {
+        self.samples = self.samples.saturating_add(more.samples);
+        self.value = self.value.saturating_add(more.value);
+    }
+
+    /// What is left without so much.
+    #[must_use]
+    pub fn minus(self, less: Self) -> Self {
+        Self {
+            samples: self.samples.saturating_sub(less.samples),
+            value: self.value.saturating_sub(less.value),
+        }
+    }
+}
+
+/// What is asked for, and what it is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pair {
+    /// In the span.
+    pub now: Amount,
+    /// In the baseline.
+    pub then: Amount,
+}
+
+impl Pair {
+    /// What a sample adds: to either or both.
+    pub(crate) fn of(query: &Query, tick: Tick, weight: Weight) -> Self {
+        let amount = Amount { samples: weight.samples, value: weight.value };
+        let part = |is_in: bool| if is_in { amount } else { Amount::default() };
+        Self {
+            now: part(query.span.contains(tick)),
+            then: part(query.baseline.is_some_and(|span| span.contains(tick))),
+        }
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.now.add(more.now);
+        self.then.add(more.then);
+    }
+
+    pub(crate) fn minus(self, less: Self) -> Self {
+        Self { now: self.now.minus(less.now), then: self.then.minus(less.then) }
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// True if it is at least one of `parts` of `whole`, in the span or in the baseline.
+    pub(crate) fn is_part(self, whole: Self, parts: u64) -> bool {
+        let is_part = |part: Amount, whole: Amount| {
+            // Samples of a file may have no value.
+            let (part, whole) =
+                if whole.value > 0 { (part.value, whole.value) } else { (part.samples, whole.samples) };
+            part > 0 && u128::from(part) * u128::from(parts) >= u128::from(whole)
+        };
+        is_part(self.now, whole.now) || is_part(self.then, whole.then)
+    }
+}

@@ -1,0 +1,57 @@
+//! Answers: what a page asks, and what it gets.
+//!
+//! ```text
+//! Query --> filter.rs: which threads, weights, stacks of a generation --> scan.rs: its samples --> view.rs: their stacks
+//!       --> frames.rs: one number for a frame of all generations, and what rules make of it
+//!       --> tree.rs, top.rs, sandwich.rs; timeline.rs, heat.rs and processes.rs need no stacks
+//! ```
+
+mod amount;
+mod filter;
+mod frames;
+mod heat;
+mod model;
+mod processes;
+mod rows;
+mod rules;
+mod sandwich;
+mod scan;
+mod status;
+mod timeline;
+mod top;
+mod tree;
+mod view;
+
+pub use amount::{Amount, Pair};
+pub use filter::{Filter, Grouping, Mode, ProcessSet};
+pub use frames::FrameView;
+pub use heat::{Heat, heat};
+pub use model::{Model, model};
+pub use processes::{ProcessEntry, Processes, processes};
+pub use rows::{Row, rows};
+pub use rules::{Rule, Rules};
+pub use sandwich::{Sandwich, sandwich};
+pub use status::{Lost, Status, status};
+pub use timeline::{Series, Timeline, timeline};
+pub use top::{Top, TopBy, TopRow, top};
+pub use tree::{Node, Tree, tree};
+
+use crate::time::Span;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Query {
+    /// When.
+    pub span: Span,
+    /// What it is compared with.
+    pub baseline: Option<Span>,
+    /// Whose samples, and which.
+    pub filter: Filter,
+    /// What the first level of a tree is.
+    pub grouping: Grouping,
+    /// Which frames are left out or put together.
+    pub rules: Rules,
+}
+
+/// Parts of the whole that are too small to be shown: what is less than one of so many goes to "other".
+pub(crate) const SMALLEST_PART: u64 = 1_000;

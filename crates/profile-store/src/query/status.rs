@@ -1,0 +1,90 @@
+//! What is missing and what is held: what a reader must know to trust the rest.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::generation::ROOT;
+use crate::query::filter::Groups;
+use crate::query::scan::scan;
+use crate::query::{Amount, Query};
+use crate::store::Store;
+
+/// What is missing and what is held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What the samples that are asked for add up to.
+    pub total: Amount,
+    /// Of them, with stacks that lack their outer frames.
+    pub truncated: u64,
+    /// Of them, with a leaf that nothing has named, or without any frame.
+    pub unnamed: u64,
+    /// Records lost in the time that is asked for, by reason, whatever the filter.
+    pub lost: Vec<Lost>,
+    /// Bytes that are held.
+    pub bytes: usize,
+    /// Most bytes that may be.
+    pub max_bytes: usize,
+    /// Longest time that is held, in milliseconds.
+    pub retention: u64,
+    /// The time that is held, in Unix milliseconds.
+    pub held_from: u64,
+    /// See `held_from`.
+    pub held_until: u64,
+    /// True if memory, not time, has made older samples go.
+    pub short: bool,
+    /// Samples that have come since the start.
+    pub taken: u64,
+    /// What values are.
+    pub unit: String,
+    /// True if samples have values.
+    pub has_values: bool,
+}
+
+/// Records lost for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// The reason's name.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// True if they were samples.
+    pub samples: bool,
+}
+
+/// What is missing and what is held, of what is asked for.
+#[must_use]
+pub fn status(store: &Store, query: &Query) -> Status {
+    let mut status = Status::default();
+    let mut lost: BTreeMap<(&str, bool), u64> = BTreeMap::new();
+    let query = Query { baseline: None, ..query.clone() };
+    for generation in store.generations() {
+        let is_named: Vec<bool> = generation.frames.items().iter().map(|row| row.name != 0).collect();
+        let stacks = generation.stacks.items();
+        scan(generation, &query, &mut Groups::default(), |_, record, weight| {
+            status.total.add(Amount { samples: weight.samples, value: weight.value });
+            status.truncated += if weight.truncated { weight.samples } else { 0 };
+            let leaf = stacks.get(record.stack as usize).filter(|_| record.stack != ROOT);
+            let named = leaf.is_some_and(|leaf| is_named.get(leaf.frame as usize).copied().unwrap_or_default());
+            status.unnamed += if named { 0 } else { weight.samples };
+        });
+        for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
+            *lost.entry((generation.texts.get(row.reason), row.is_sample)).or_default() += row.count;
+        }
+    }
+    let lost = lost.into_iter().map(|((reason, samples), count)| Lost { reason: reason.to_owned(), count, samples });
+    let (limits, held) = (store.limits(), store.held());
+    Status {
+        lost: lost.collect(),
+        bytes: store.bytes(),
+        max_bytes: limits.max_bytes,
+        retention: u64::from(limits.retention) * 1_000 / u64::from(crate::time::TICKS_PER_SECOND),
+        held_from: store.unix_millis(held.from),
+        held_until: store.unix_millis(held.until),
+        short: store.is_short(),
+        taken: store.taken(),
+        unit: store.unit().to_owned(),
+        has_values: status.total.value > 0,
+        ..status
+    }
+}

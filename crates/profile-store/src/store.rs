@@ -1,0 +1,297 @@
+//! What is held, and within which bounds.
+
+use std::collections::VecDeque;
+
+use pdata::{KTime, ProcessKey};
+
+use crate::frame::FrameText;
+use crate::generation::{Generation, ROOT};
+use crate::lineage::Lineage;
+use crate::records::Weight;
+use crate::task::{ProcessText, TaskText};
+use crate::time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};
+
+/// Parts of the whole, of time and of memory, that a generation is: so much more than the newest may be missing.
+const PARTS: u32 = 8;
+/// Longest line of ancestors that is followed.
+pub(crate) const MOST_ANCESTORS: usize = 64;
+
+/// How much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes.
+    pub max_bytes: usize,
+    /// Longest time, in steps.
+    pub retention: Tick,
+}
+
+/// A sample as it comes, with its frames from the outermost to the leaf.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SampleText<'a> {
+    /// When.
+    pub tick: Tick,
+    /// On which CPU.
+    pub cpu: u16,
+    /// Who ran.
+    pub task: TaskText<'a>,
+    /// What it measures, and how much.
+    pub weight: Weight,
+    /// Frames, outermost first.
+    pub frames: &'a [FrameText<'a>],
+}
+
+/// The last minutes of samples, never more than so many bytes: the oldest go first.
+///
+/// Samples go to the open generation. Once that has an eighth of the memory or of the time, it is sealed (its tables
+/// shrink, and what is only needed to find values again is freed) and another begins. While there is more than allowed,
+/// the oldest generation is dropped as a whole. Whoever makes stacks, names or processes that nobody has seen before
+/// thus shortens the time that is held, which [`held`](Self::held) reports, and never raises the memory.
+#[derive(Debug)]
+pub struct Store {
+    limits: Limits,
+    /// Oldest first, with the bytes of each.
+    sealed: VecDeque<(Generation, usize)>,
+    sealed_bytes: usize,
+    open: Generation,
+    /// Rises when numbers of frames and stacks that were handed out are no longer good.
+    number: u64,
+    pub(crate) lineage: Option<Lineage>,
+    /// Up to where everything has come, in whole seconds.
+    complete: Tick,
+    /// Up to where generations were dropped for want of memory.
+    dropped_until: Tick,
+    /// Unix time of the first step, nanoseconds.
+    epoch: u64,
+    /// What values are: `nanoseconds`, unless samples were read from a file that measures something else.
+    unit: String,
+    /// Samples that have come, since the start.
+    taken: u64,
+}
+
+impl Store {
+    /// An empty store whose first step is at `epoch`, in Unix nanoseconds.
+    #[must_use]
+    pub fn new(limits: Limits, epoch: u64) -> Self {
+        Self {
+            limits,
+            sealed: VecDeque::new(),
+            sealed_bytes: 0,
+            open: Generation::new(),
+            number: 0,
+            lineage: None,
+            complete: 0,
+            dropped_until: 0,
+            epoch,
+            unit: "nanoseconds".to_owned(),
+            taken: 0,
+        }
+    }
+
+    /// Sets what values are.
+    pub fn set_unit(&mut self, unit: &str) {
+        unit.clone_into(&mut self.unit);
+    }
+
+    /// What values are.
+    #[must_use]
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    /// Unix time of the first step, nanoseconds.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// Adds a sample.
+    pub fn add(&mut self, sample: &SampleText<'_>) {
+        let mut stack = ROOT;
+        for frame in sample.frames {
+            let frame = self.open.frame(frame);
+            stack = self.open.push(stack, frame);
+        }
+        self.record(sample.tick, sample.cpu, &sample.task, stack, sample.weight);
+    }
+
+    /// The number of a frame, good until [`number`](Self::number) rises.
+    pub fn frame(&mut self, frame: &FrameText<'_>) -> u32 {
+        self.open.frame(frame)
+    }
+
+    /// The number of the stack that `stack` (0 for none) is with one more frame, good as long as a frame's.
+    pub fn push(&mut self, stack: u32, frame: u32) -> u32 {
+        self.open.push(stack, frame)
+    }
+
+    /// Rises when numbers of frames and stacks that were handed out are no longer good.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Adds a sample with a stack whose number is known.
+    pub fn record(&mut self, tick: Tick, cpu: u16, task: &TaskText<'_>, stack: u32, weight: Weight) {
+        let process = self.process(&task.process);
+        let task = self.open.task(process, task);
+        self.open.record(tick, cpu, task, stack, weight);
+        self.taken = self.taken.saturating_add(weight.samples);
+        self.bound();
+    }
+
+    /// Adds lost records.
+    pub fn lose(&mut self, tick: Tick, reason: &str, is_sample: bool, count: u64) {
+        self.open.loss(tick, reason, is_sample, count);
+        self.bound();
+    }
+
+    /// The number of a process in the open generation, with its ancestors as far as they are known.
+    fn process(&mut self, process: &ProcessText<'_>) -> u32 {
+        let (id, mut is_new) = self.open.process(process);
+        let (mut child, mut key) = (id, process.key);
+        for _ in 0..MOST_ANCESTORS {
+            let Some(lineage) = self.lineage.as_ref().filter(|_| is_new) else { break };
+            let Some(parent) = lineage.get(key).and_then(|descent| descent.parent) else { break };
+            let executable = lineage.get(parent).map_or("", |descent| &descent.executable);
+            let known = self.open.process(&ProcessText { key: parent, executable });
+            self.open.set_parent(child, known.0);
+            (child, is_new, key) = (known.0, known.1, parent);
+        }
+        id
+    }
+
+    /// From now on it is known whose child a process is, and whether it has ended.
+    pub fn follow_processes(&mut self) {
+        self.lineage.get_or_insert_default();
+    }
+
+    /// Notes whose child a process is and when it ended, where no [`Feed`](crate::Feed) does.
+    pub fn know_process(&mut self, key: ProcessKey, executable: &str, parent: Option<ProcessKey>, gone: Option<Tick>) {
+        let Some(lineage) = &mut self.lineage else { return };
+        if let Some(parent) = parent {
+            lineage.fork(key, parent, KTime::ZERO);
+        }
+        lineage.runs(key, executable, KTime::ZERO);
+        if let Some(at) = gone {
+            lineage.end(key, at);
+        }
+    }
+
+    /// Everything before `tick` has come. Time that has passed makes the oldest go.
+    pub fn advance(&mut self, tick: Tick) {
+        self.complete = self.complete.max(tick - tick % TICKS_PER_SECOND);
+        let oldest = self.window().from;
+        while self.sealed.front().is_some_and(|(generation, _)| generation.records.span.until <= oldest) {
+            self.drop_oldest();
+        }
+        if let Some(lineage) = &mut self.lineage {
+            lineage.forget(oldest);
+        }
+        let part = (self.limits.retention / PARTS).max(TICKS_PER_SECOND);
+        if self.open.records.span.len() >= part && !self.open.is_empty() {
+            self.seal();
+        }
+    }
+
+    /// No more samples will come.
+    pub fn finish(&mut self) {
+        let last = self.generations().map(|generation| generation.records.span.until).max().unwrap_or_default();
+        self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
+        self.open.seal();
+    }
+
+    fn bound(&mut self) {
+        let most = self.limits.max_bytes;
+        if self.open.bytes() > most / PARTS as usize {
+            self.seal();
+        }
+        while self.bytes() > most && !self.sealed.is_empty() {
+            if let Some((generation, _)) = self.sealed.front() {
+                self.dropped_until = self.dropped_until.max(generation.records.span.until);
+            }
+            self.drop_oldest();
+        }
+    }
+
+    fn seal(&mut self) {
+        let mut generation = std::mem::replace(&mut self.open, Generation::new());
+        generation.seal();
+        let bytes = generation.bytes();
+        self.sealed_bytes += bytes;
+        self.sealed.push_back((generation, bytes));
+        self.number += 1;
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, bytes)) = self.sealed.pop_front() {
+            self.sealed_bytes = self.sealed_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Bytes that are held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.sealed_bytes + self.open.bytes() + self.lineage.as_ref().map_or(0, Lineage::bytes)
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Samples that have come since the start, those that are not held any more included.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// The time that may be asked for: whole seconds, not older than the retention.
+    #[must_use]
+    pub fn window(&self) -> Span {
+        Span { from: self.complete.saturating_sub(self.limits.retention), until: self.complete }
+    }
+
+    /// The part of the [window](Self::window) of which samples are held, in whole seconds.
+    #[must_use]
+    pub fn held(&self) -> Span {
+        let window = self.window();
+        let spans = self.generations().map(|generation| generation.records.span).filter(|span| !span.is_empty());
+        let first = spans.map(|span| span.from).min().unwrap_or(window.until);
+        let first = first.max(self.dropped_until.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
+        Span { from: first - first % TICKS_PER_SECOND, until: window.until }.within(window)
+    }
+
+    /// True if memory, not time, has made the oldest go that would be in the window.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.dropped_until > self.window().from
+    }
+
+    /// Every generation, oldest first.
+    pub fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.sealed.iter().map(|(generation, _)| generation).chain([&self.open])
+    }
+
+    /// Whether a process has ended; `None` if nobody follows processes here.
+    #[must_use]
+    pub fn is_gone(&self, process: ProcessKey) -> Option<bool> {
+        self.lineage.as_ref().map(|lineage| lineage.is_gone(process))
+    }
+
+    /// The step of an instant, in Unix nanoseconds.
+    #[must_use]
+    pub fn tick(&self, unix: u64) -> Tick {
+        Tick::try_from(unix.saturating_sub(self.epoch) / TICK_NANOS).unwrap_or(Tick::MAX)
+    }
+
+    /// When a step begins, in Unix milliseconds.
+    #[must_use]
+    pub fn unix_millis(&self, tick: Tick) -> u64 {
+        (self.epoch.saturating_add(u64::from(tick).saturating_mul(TICK_NANOS))) / 1_000_000
+    }
+}
