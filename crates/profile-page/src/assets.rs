@@ -31,7 +31,8 @@ pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     let lines = SCRIPTS.iter().flat_map(|script| script.lines());
     // Each import is a line of its own, and all names are different.
     let kept = lines.filter(|line| !line.starts_with("import "));
-    let body: String = kept.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
+    let body: String =
+        kept.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
     format!("\"use strict\";\n(() => {{\n{body}}})();\n")
 });
 
@@ -51,7 +52,8 @@ mod tests {
     fn scripts_can_be_put_together() {
         let mut names = BTreeSet::new();
         for line in SCRIPT.lines() {
-            let declared = ["const ", "let ", "class ", "function "].iter().find_map(|kind| line.strip_prefix(kind));
+            let declared =
+                ["const ", "let ", "class ", "function "].iter().find_map(|kind| line.strip_prefix(kind));
             if let Some(name) = declared.and_then(|rest| rest.split([' ', '(']).next()) {
                 assert!(names.insert(name.to_owned()), "{name} is declared twice");
             }
@@ -66,7 +68,15 @@ mod tests {
     /// Text from a profile is hostile: no script makes elements of text, or code.
     #[test]
     fn scripts_never_make_elements_or_code_of_text() {
-        for banned in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc"] {
+        for banned in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "srcdoc",
+        ] {
             assert!(!SCRIPT.contains(banned), "{banned}");
         }
         assert!(!HTML.contains(" style=") && !HTML.contains(" onclick="));

@@ -2,8 +2,8 @@
 
 use pdata::UnixNanos;
 use profile_formats::{
-    Amount, Capture, FrameKind, Function, Id, Line, Location, Loss, Mapping, Process, ProcessIdentity, ProcessRef,
-    Profile, SampleKey, Stack, Start, Thread, ValueType,
+    Amount, Capture, FrameKind, Function, Id, Line, Location, Loss, Mapping, Process, ProcessIdentity,
+    ProcessRef, Profile, SampleKey, Stack, Start, Thread, ValueType,
 };
 use profile_store::{FrameFlags, FrameText, Kind, Query, Row, SampleText, Store, TICK_NANOS, rows};
 
@@ -13,7 +13,9 @@ pub fn profile(store: &Store, query: &Query) -> Profile {
     let mut export = Export::new(store, query);
     rows(store, query, |row| match row {
         Row::Sample(sample) => export.sample(sample),
-        Row::Loss { reason, is_sample, count } => export.profile.add_loss(reason, Loss { count, samples: is_sample }),
+        Row::Loss { reason, is_sample, count } => {
+            export.profile.add_loss(reason, Loss { count, samples: is_sample })
+        }
     });
     export.profile
 }
@@ -34,8 +36,10 @@ struct ValueTypeTexts {
 
 impl<'a> Export<'a> {
     fn new(store: &'a Store, query: &Query) -> Self {
-        let at = |tick: u32| UnixNanos::from_nanos(store.epoch().saturating_add(u64::from(tick) * TICK_NANOS));
-        let mut profile = Profile { start: at(query.span.from), end: at(query.span.until), ..Profile::default() };
+        let at =
+            |tick: u32| UnixNanos::from_nanos(store.epoch().saturating_add(u64::from(tick) * TICK_NANOS));
+        let mut profile =
+            Profile { start: at(query.span.from), end: at(query.span.until), ..Profile::default() };
         let texts = &mut profile.tables.texts;
         let (samples, count, cpu) = (texts.intern("samples"), texts.intern("count"), texts.intern("cpu"));
         let (off_cpu, nanos) = (texts.intern("off_cpu"), texts.intern("nanoseconds"));
@@ -57,15 +61,25 @@ impl<'a> Export<'a> {
         let (texts, period, value) = match weight.kind {
             Kind::OffCpu => (&self.off_cpu, 0, value),
             // Each sample stands for as much as any other of the same number.
-            Kind::OnCpu if is_counted => (&self.on_cpu, value.checked_div(samples).unwrap_or_default(), samples),
+            Kind::OnCpu if is_counted => {
+                (&self.on_cpu, value.checked_div(samples).unwrap_or_default(), samples)
+            }
             Kind::OnCpu => (&self.on_cpu, 0, value),
         };
-        let value_type = ValueType { kind: texts.kind, unit: texts.unit, period_type: texts.period_type, period };
+        let value_type =
+            ValueType { kind: texts.kind, unit: texts.unit, period_type: texts.period_type, period };
         let value_type = self.profile.tables.value_types.intern(value_type);
         let thread = self.thread(sample);
         let stack = self.stack(sample.frames);
         let cut = weight.truncated.then(|| self.profile.tables.texts.intern("truncated"));
-        let key = SampleKey { stack, cut, thread: Some(thread), cpu: Some(sample.cpu.into()), value_type, attributes: None };
+        let key = SampleKey {
+            stack,
+            cut,
+            thread: Some(thread),
+            cpu: Some(sample.cpu.into()),
+            value_type,
+            attributes: None,
+        };
         let id = self.profile.samples.add(key, Amount { value, count: weight.samples });
         if weight.samples == 1 {
             let at = self.store.epoch().saturating_add(u64::from(sample.tick) * TICK_NANOS);
@@ -76,13 +90,15 @@ impl<'a> Export<'a> {
     fn thread(&mut self, sample: &SampleText<'_>) -> Id<Thread> {
         let tables = &mut self.profile.tables;
         let task = &sample.task;
-        let process = ProcessRef { pid: task.process.key.pid.0, start: Start::Boot(task.process.key.start_time) };
+        let process =
+            ProcessRef { pid: task.process.key.pid.0, start: Start::Boot(task.process.key.start_time) };
         let path = tables.texts.intern(task.process.executable);
         let name = tables.texts.intern(task.process.executable.rsplit('/').next().unwrap_or_default());
         let is_file = task.process.executable.starts_with('/');
         // An image is known by what it runs alone: samples do not keep its number.
         let exec_count = u32::try_from(path.index()).unwrap_or(u32::MAX);
-        let identity = ProcessIdentity { process: Some(process), exec_count, resolved: is_file, facts: Box::default() };
+        let identity =
+            ProcessIdentity { process: Some(process), exec_count, resolved: is_file, facts: Box::default() };
         let process = tables.processes.intern(identity, || Process {
             process: Some(process),
             name: Some(name),

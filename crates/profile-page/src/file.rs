@@ -33,9 +33,12 @@ pub fn html_of_store(store: &Store, query: &Query) -> Result<Vec<u8>, serde_json
     let policy = format!(
         "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; base-uri 'none'; form-action 'none'"
     );
-    let head = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n<style>{CSS}</style>");
+    let head =
+        format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n<style>{CSS}</style>");
     let script = &*SCRIPT;
-    let tail = format!("<script type=\"application/octet-stream\" id=\"model\">{data}</script>\n<script>{script}</script>");
+    let tail = format!(
+        "<script type=\"application/octet-stream\" id=\"model\">{data}</script>\n<script>{script}</script>"
+    );
     Ok(page(&head, &tail).into_bytes())
 }
 

@@ -1,7 +1,9 @@
 //! A profile to a store.
 
 use pdata::{BootTime, Pid, ProcessKey};
-use profile_formats::{Amount, FrameKind, FrameView, Id, Process, Profile, ProcessRef, Quantity, SampleKey, Stack, Start, Value};
+use profile_formats::{
+    Amount, FrameKind, FrameView, Id, Process, ProcessRef, Profile, Quantity, SampleKey, Stack, Start, Value,
+};
 use profile_store::{FrameFlags, FrameText, Kind, Limits, ProcessText, Store, TaskText, Tick, Weight};
 
 /// Most bytes that a profile takes as a store: several times what the largest takes that is read.
@@ -88,7 +90,14 @@ impl Import<'_> {
         }
     }
 
-    fn add(&mut self, at: usize, key: &SampleKey, amount: Amount, tick: Tick, known: &mut [Option<Option<Known>>]) {
+    fn add(
+        &mut self,
+        at: usize,
+        key: &SampleKey,
+        amount: Amount,
+        tick: Tick,
+        known: &mut [Option<Option<Known>>],
+    ) {
         let Some(slot) = known.get_mut(at) else { return };
         if slot.is_none() {
             *slot = Some(self.know(key));
@@ -105,7 +114,13 @@ impl Import<'_> {
             value: u64::try_from(measured).unwrap_or_default(),
         };
         let thread = self.thread(found.task);
-        self.store.record(tick, found.cpu, &thread.text(self.profile, &self.executables), found.stack, weight);
+        self.store.record(
+            tick,
+            found.cpu,
+            &thread.text(self.profile, &self.executables),
+            found.stack,
+            weight,
+        );
     }
 
     /// What a sample stands for: CPU time, else what it counts unless that is itself.
@@ -136,7 +151,10 @@ impl Import<'_> {
 
     fn stack(&mut self, leaf: Option<Id<Stack>>, is_cut: bool, key: &SampleKey) -> u32 {
         let tables = &self.profile.tables;
-        let module = key.thread.and_then(|thread| tables.threads.get(thread)).and_then(|thread| tables.process_of(thread));
+        let module = key
+            .thread
+            .and_then(|thread| tables.threads.get(thread))
+            .and_then(|thread| tables.process_of(thread));
         let module = tables.text_or_empty(module.and_then(|process| process.path));
         let mut root = 0;
         if is_cut {
@@ -175,7 +193,8 @@ impl Import<'_> {
 
     fn processes(&mut self) {
         let tables = &self.profile.tables;
-        let follows = tables.processes.iter().any(|(_, process)| process.gone.is_some() || process.parent.is_some());
+        let follows =
+            tables.processes.iter().any(|(_, process)| process.gone.is_some() || process.parent.is_some());
         for (_, process) in tables.processes.iter() {
             let name = process.path.or(process.name).or(process.service);
             self.executables.push(name.map_or("[unknown]", |name| tables.text(name)).to_owned());
@@ -234,7 +253,12 @@ fn key_of(process: ProcessRef) -> ProcessKey {
     ProcessKey { pid: Pid(process.pid), start_time: BootTime::from_nanos(start) }
 }
 
-fn frame_of(tables: &profile_formats::Tables, frame: &FrameView<'_>, executable: &str, store: &mut Store) -> u32 {
+fn frame_of(
+    tables: &profile_formats::Tables,
+    frame: &FrameView<'_>,
+    executable: &str,
+    store: &mut Store,
+) -> u32 {
     let module = frame.mapping.map_or("", |mapping| tables.text(mapping.name));
     let mut flags = FrameFlags::NONE;
     if frame.kind == FrameKind::Kernel {
@@ -262,4 +286,3 @@ fn frame_of(tables: &profile_formats::Tables, frame: &FrameView<'_>, executable:
         flags,
     })
 }
-

@@ -9,7 +9,10 @@ pub(crate) fn parse(query: &str) -> Option<Vec<(String, String)>> {
         return None;
     }
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| Some((decode(key)?, decode(value)?))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(key, value)| Some((decode(key)?, decode(value)?)))
+        .collect()
 }
 
 /// A text with `%HH` for bytes and `+` for a space.

@@ -1,6 +1,8 @@
 //! What a request asks for.
 
-use profile_store::{Filter, Grouping, Kind, Mode, ProcessSet, Query, Rule, Span, Store, TICKS_PER_SECOND, TopBy};
+use profile_store::{
+    Filter, Grouping, Kind, Mode, ProcessSet, Query, Rule, Span, Store, TICKS_PER_SECOND, TopBy,
+};
 
 use crate::params::{decode, parse};
 
@@ -77,7 +79,8 @@ impl Question {
     }
 
     fn read(topic: Topic, query: &str) -> Result<Self, Refusal> {
-        let pairs = parse(query).ok_or_else(|| Refusal("the part after ? is no encoded text, or too long".to_owned()))?;
+        let pairs = parse(query)
+            .ok_or_else(|| Refusal("the part after ? is no encoded text, or too long".to_owned()))?;
         let mut question = Self::last(topic, 0);
         question.range = Range::All;
         let (mut from, mut until, mut base_from, mut base_until) = (None, None, None, None);
@@ -96,7 +99,9 @@ impl Question {
         }
         question.baseline = base_from.zip(base_until);
         match &question.topic {
-            Topic::Sandwich { function, .. } if function.is_empty() => Err(Refusal("expected function=NAME".to_owned())),
+            Topic::Sandwich { function, .. } if function.is_empty() => {
+                Err(Refusal("expected function=NAME".to_owned()))
+            }
             _ => Ok(question),
         }
     }
@@ -110,8 +115,13 @@ impl Question {
             ("pid", _) => self.filter.process = Some(process(key, value)?),
             ("ancestor", _) => self.filter.ancestor = Some(process(key, value)?),
             ("cpu", _) => self.filter.cpu = Some(number(key, value)?),
-            ("mode", _) => self.filter.mode = one_of(key, value, &[("any", Mode::Any), ("user", Mode::User), ("kernel", Mode::Kernel)])?,
-            ("kind", _) => self.filter.kind = one_of(key, value, &[("cpu", Kind::OnCpu), ("off", Kind::OffCpu)])?,
+            ("mode", _) => {
+                self.filter.mode =
+                    one_of(key, value, &[("any", Mode::Any), ("user", Mode::User), ("kernel", Mode::Kernel)])?
+            }
+            ("kind", _) => {
+                self.filter.kind = one_of(key, value, &[("cpu", Kind::OnCpu), ("off", Kind::OffCpu)])?
+            }
             ("group", _) => self.grouping = one_of(key, value, GROUPINGS)?,
             ("by", _) => self.rules.by_module = one_of(key, value, &[("function", false), ("module", true)])?,
             ("hide", _) => self.rules.hide = rules(key, value)?,
@@ -149,7 +159,11 @@ impl Question {
             baseline: self.baseline.map(between),
             filter: self.filter.clone(),
             // A table of groups has its own, and nothing else looks at it.
-            grouping: if matches!(self.topic, Topic::Tree | Topic::Top(TopBy::Group)) { self.grouping } else { Grouping::None },
+            grouping: if matches!(self.topic, Topic::Tree | Topic::Top(TopBy::Group)) {
+                self.grouping
+            } else {
+                Grouping::None
+            },
             rules: self.rules.clone(),
         }
     }
@@ -218,18 +232,27 @@ mod tests {
     #[test]
     fn what_is_asked_is_read_and_what_is_wrong_is_named() {
         let read = |name: &str, query: &str| Question::parse(name, query).unwrap();
-        let question = read("tree", "exe=%2Fbin%2Fa&hide=kernel,text%3Aa%252Cb&pid=7:9&group=thread&last=60").unwrap();
+        let question =
+            read("tree", "exe=%2Fbin%2Fa&hide=kernel,text%3Aa%252Cb&pid=7:9&group=thread&last=60").unwrap();
         assert_eq!(question.filter.executable.as_deref(), Some("/bin/a"));
         assert_eq!(question.rules.hide, [Rule::Kernel, Rule::Text("a,b".to_owned())]);
         assert_eq!(question.filter.process, Some(ProcessSet { pid: 7, start: Some(9) }));
         assert_eq!(read("top", "rows=thread").unwrap().topic, Topic::Top(TopBy::Group));
         assert!(Question::parse("secrets", "").is_none());
         for (name, query, fault) in [
-            ("tree", "group=x", "group is \"x\", expected one of none, executable, process, thread, container"),
+            (
+                "tree",
+                "group=x",
+                "group is \"x\", expected one of none, executable, process, thread, container",
+            ),
             ("tree", "function=x", "there is no parameter \"function\" here"),
             ("tree", "cpu=-1", "cpu is \"-1\", expected a number"),
             ("sandwich", "", "expected function=NAME"),
-            ("tree", "hide=everything", "hide has \"everything\", expected kernel, inlines, libraries, runtime or text:TEXT"),
+            (
+                "tree",
+                "hide=everything",
+                "hide has \"everything\", expected kernel, inlines, libraries, runtime or text:TEXT",
+            ),
         ] {
             assert_eq!(read(name, query), Err(Refusal(fault.to_owned())));
         }

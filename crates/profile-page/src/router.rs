@@ -65,7 +65,12 @@ fn asset(headers: &HeaderMap, kind: &'static str, text: &str) -> Response {
     send(headers, kind, tag, gzip(text.as_bytes(), Compression::default()).into())
 }
 
-async fn api(State(page): State<Arc<Page>>, Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+async fn api(
+    State(page): State<Arc<Page>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let question = match Question::parse(&name, uri.query().unwrap_or_default()) {
         None => return (StatusCode::NOT_FOUND, "There is no such answer.\n").into_response(),
         Some(Err(Refusal(text))) => return (StatusCode::BAD_REQUEST, format!("{text}\n")).into_response(),
@@ -96,7 +101,8 @@ async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &Header
         return send(headers, "application/json", tag, known);
     }
     let worker = Arc::clone(&page);
-    let work = move || json(&worker.store(), &question).map(|json| Bytes::from(gzip(&json, Compression::fast())));
+    let work =
+        move || json(&worker.store(), &question).map(|json| Bytes::from(gzip(&json, Compression::fast())));
     let Ok(Ok(body)) = tokio::task::spawn_blocking(work).await else { return gone() };
     drop(turn);
     page.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tag.clone(), body.clone());
@@ -132,7 +138,8 @@ async fn download(page: Arc<Page>, question: Question, format: Format) -> Respon
     match made {
         Ok(Ok(Download { body, kind, name })) => {
             let disposition = format!("attachment; filename=\"{name}\"");
-            ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body).into_response()
+            ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body)
+                .into_response()
         }
         Ok(Err(fault)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response(),
         Err(_panicked) => gone(),
@@ -142,9 +149,12 @@ async fn download(page: Arc<Page>, question: Question, format: Format) -> Respon
 /// What `go tool pprof http://localhost:4040/debug/pprof/profile` reads: the last seconds that are held, at once.
 async fn pprof(State(page): State<Arc<Page>>, uri: Uri) -> Response {
     let pairs = crate::params::parse(uri.query().unwrap_or_default()).unwrap_or_default();
-    let seconds = pairs.iter().find(|(key, _)| key == "seconds").map_or(Ok(PPROF_SECONDS), |(_, value)| value.parse());
+    let seconds =
+        pairs.iter().find(|(key, _)| key == "seconds").map_or(Ok(PPROF_SECONDS), |(_, value)| value.parse());
     match seconds {
-        Ok(seconds) => download(page, Question::last(Topic::Download(Format::Pprof), seconds), Format::Pprof).await,
+        Ok(seconds) => {
+            download(page, Question::last(Topic::Download(Format::Pprof), seconds), Format::Pprof).await
+        }
         Err(_no_number) => (StatusCode::BAD_REQUEST, "expected seconds=NUMBER\n").into_response(),
     }
 }
@@ -156,7 +166,11 @@ fn send(headers: &HeaderMap, kind: &'static str, tag: String, gzipped: Bytes) ->
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
         name.trim() == "gzip" && weight.trim() != "q=0"
     });
-    let common = [(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, tag), (header::VARY, "accept-encoding".to_owned())];
+    let common = [
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::ETAG, tag),
+        (header::VARY, "accept-encoding".to_owned()),
+    ];
     if takes_gzip {
         return (common, [(header::CONTENT_ENCODING, "gzip")], gzipped).into_response();
     }
@@ -182,5 +196,7 @@ fn gone() -> Response {
 
 /// A short sum; whoever makes two texts with the same one only gets an answer of the same page again.
 fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -50,7 +50,10 @@ pub(crate) fn refusal(headers: &HeaderMap, token: Option<&Token>) -> Option<(Sta
         return Some((StatusCode::FORBIDDEN, "The request comes from a page of another origin.\n"));
     }
     let known = token.is_none_or(|token| presented(headers).is_some_and(|presented| presented == *token));
-    (!known).then_some((StatusCode::UNAUTHORIZED, "Expected the token: as a bearer token, or as the password of any user.\n"))
+    (!known).then_some((
+        StatusCode::UNAUTHORIZED,
+        "Expected the token: as a bearer token, or as the password of any user.\n",
+    ))
 }
 
 /// True unless a browser says that a page from elsewhere asks. That somebody has followed a link is no such request.
@@ -84,7 +87,8 @@ mod tests {
     use super::*;
 
     fn status(pairs: &[(&'static str, &str)], token: Option<&Token>) -> u16 {
-        let headers = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let headers =
+            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         refusal(&headers.collect(), token).map_or(200, |(status, _)| status.as_u16())
     }
 
@@ -92,13 +96,49 @@ mod tests {
     fn pages_of_other_origins_are_refused() {
         let host = ("host", "localhost:4040");
         assert_eq!(status(&[host], None), 200, "curl");
-        assert_eq!(status(&[host, ("origin", "http://localhost:4040"), ("sec-fetch-site", "same-origin")], None), 200);
+        assert_eq!(
+            status(&[host, ("origin", "http://localhost:4040"), ("sec-fetch-site", "same-origin")], None),
+            200
+        );
         assert_eq!(status(&[host, ("origin", "http://localhost:3000")], None), 403);
         assert_eq!(status(&[host, ("origin", "null")], None), 403);
         assert_eq!(status(&[host, ("origin", "https://evil.example")], None), 403);
-        assert_eq!(status(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")], None), 403);
-        assert_eq!(status(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], None), 200);
-        assert_eq!(status(&[host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], None), 403);
+        assert_eq!(
+            status(
+                &[
+                    host,
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-mode", "no-cors"),
+                    ("sec-fetch-dest", "script")
+                ],
+                None
+            ),
+            403
+        );
+        assert_eq!(
+            status(
+                &[
+                    host,
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "document")
+                ],
+                None
+            ),
+            200
+        );
+        assert_eq!(
+            status(
+                &[
+                    host,
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-fetch-dest", "iframe")
+                ],
+                None
+            ),
+            403
+        );
     }
 
     #[test]

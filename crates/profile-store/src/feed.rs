@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use pdata::{
-    Batch, Code, Event, Frame, ImageKind, KTime, Mapping, Measure, ProcessEvent, ProcessTransition, Sample, Watermark,
+    Batch, Code, Event, Frame, ImageKind, KTime, Mapping, Measure, ProcessEvent, ProcessTransition, Sample,
+    Watermark,
 };
 use rustc_hash::FxHashMap;
 
@@ -53,7 +54,12 @@ impl Feed {
             match event {
                 Event::Sample(sample) => self.sample(sample, store, &mut met),
                 Event::Loss(loss) => {
-                    store.lose(self.tick(loss.until), loss.reason.as_str(), loss.reason.is_sample(), loss.count);
+                    store.lose(
+                        self.tick(loss.until),
+                        loss.reason.as_str(),
+                        loss.reason.is_sample(),
+                        loss.count,
+                    );
                 }
                 Event::Process(event) => self.process(event, store),
                 Event::Census(census) => {
@@ -79,7 +85,9 @@ impl Feed {
             return;
         }
         let first = batch.events.first().map(Event::at);
-        let Some(first) = first.or_else(|| Some(batch.watermark.at()).filter(|&at| at != KTime::MAX)) else { return };
+        let Some(first) = first.or_else(|| Some(batch.watermark.at()).filter(|&at| at != KTime::MAX)) else {
+            return;
+        };
         let unix = batch.clock.unix(first).as_nanos();
         let into_second = (unix % 1_000_000_000).min(first.as_nanos());
         self.epoch = Some(KTime::from_nanos(first.as_nanos() - into_second));
@@ -106,7 +114,8 @@ impl Feed {
         for frame in sample.stack.frames.iter().rev() {
             // What a frame shares with others stays where it is as long as the batch does.
             let shared = frame.lines.as_ref().map_or(0, |lines| Arc::as_ptr(lines).addr());
-            let module = if let Code::Mapped(mapping) = &frame.code { Arc::as_ptr(mapping).addr() } else { 0 };
+            let module =
+                if let Code::Mapped(mapping) = &frame.code { Arc::as_ptr(mapping).addr() } else { 0 };
             let key = (shared, module, frame.lookup_pc().0);
             let ids = met.entry(key).or_insert_with(|| rows(frame, &executable, store));
             for &id in ids.iter() {
@@ -128,11 +137,15 @@ impl Feed {
         let Some(lineage) = &mut store.lineage else { return };
         match &event.transition {
             ProcessTransition::Fork { parent } => lineage.fork(process, parent.process, at),
-            ProcessTransition::Exec { executable, .. } => lineage.runs(process, &executable.path.to_string_lossy(), at),
+            ProcessTransition::Exec { executable, .. } => {
+                lineage.runs(process, &executable.path.to_string_lossy(), at)
+            }
             ProcessTransition::Seen { executable: Some(executable), .. } => {
                 lineage.runs(process, &executable.path.to_string_lossy(), at);
             }
-            ProcessTransition::Seen { executable: None, comm } => lineage.runs(process, &comm.in_brackets(), at),
+            ProcessTransition::Seen { executable: None, comm } => {
+                lineage.runs(process, &comm.in_brackets(), at)
+            }
             ProcessTransition::Exit | ProcessTransition::Freed => lineage.end(process, tick),
             ProcessTransition::Rename { .. } => {}
         }

@@ -9,7 +9,7 @@ use pdata::ProcessKey;
 
 use crate::frame::{FrameRow, FrameText};
 use crate::records::{Record, Records, Weight};
-use crate::table::{Table, Texts, number};
+use crate::table::{Table, Texts};
 use crate::task::{ProcessRow, ProcessText, TaskRow, TaskText};
 use crate::time::Tick;
 
@@ -116,7 +116,9 @@ impl Generation {
     pub(crate) fn loss(&mut self, tick: Tick, reason: &str, is_sample: bool, count: u64) {
         let reason = self.texts.add(reason);
         // A machine in trouble reports the same loss again and again.
-        if let Some(last) = self.losses.iter_mut().rev().take(32).find(|row| row.tick == tick && row.reason == reason) {
+        if let Some(last) =
+            self.losses.iter_mut().rev().take(32).find(|row| row.tick == tick && row.reason == reason)
+        {
             last.count = last.count.saturating_add(count);
             return;
         }
@@ -152,8 +154,14 @@ impl Generation {
     }
 
     /// Takes what `other` holds: the samples for which `keep` holds and their processes, and the losses of some steps.
-    pub(crate) fn absorb(&mut self, other: &Self, keep: impl Fn(&Record) -> bool, losses: impl Fn(Tick) -> bool) {
-        let frames: Vec<u32> = other.frames.items().iter().map(|row| self.frame(&other.frame_text(row))).collect();
+    pub(crate) fn absorb(
+        &mut self,
+        other: &Self,
+        keep: impl Fn(&Record) -> bool,
+        losses: impl Fn(Tick) -> bool,
+    ) {
+        let frames: Vec<u32> =
+            other.frames.items().iter().map(|row| self.frame(&other.frame_text(row))).collect();
         let mut stacks: Vec<Option<u32>> = vec![None; other.stacks.items().len()];
         let mut tasks: Vec<Option<u32>> = vec![None; other.tasks.items().len()];
         let processes = self.absorb_processes(other);
@@ -179,7 +187,8 @@ impl Generation {
 
     fn absorb_processes(&mut self, other: &Self) -> Vec<u32> {
         let rows = other.processes.items();
-        let text = |row: &ProcessRow| ProcessText { key: row.key, executable: other.texts.get(row.executable) };
+        let text =
+            |row: &ProcessRow| ProcessText { key: row.key, executable: other.texts.get(row.executable) };
         let ids: Vec<u32> = rows.iter().map(|row| self.process(&text(row)).0).collect();
         for (row, &id) in rows.iter().zip(&ids) {
             if let Some(&parent) = row.parent.and_then(|parent| ids.get(parent as usize)) {
@@ -225,7 +234,8 @@ impl Generation {
     }
 
     pub(crate) fn task_text(&self, row: &TaskRow) -> TaskText<'_> {
-        let key = self.processes.items().get(row.process as usize).map_or_else(ProcessKey::default, |row| row.key);
+        let key =
+            self.processes.items().get(row.process as usize).map_or_else(ProcessKey::default, |row| row.key);
         TaskText {
             process: ProcessText { key, executable: self.texts.get(row.executable) },
             tid: row.tid,

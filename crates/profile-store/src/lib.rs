@@ -23,9 +23,9 @@ pub use feed::Feed;
 pub use frame::{FrameFlags, FrameText};
 pub use generation::Generation;
 pub use query::{
-    Amount, Filter, FrameView, Grouping, Heat, Lost, Mode, Model, Node, Pair, ProcessEntry, ProcessSet, Processes, Query,
-    Row, Rule, Rules, Sandwich, Series, Status, Timeline, Top, TopBy, TopRow, Tree, heat, model, processes, rows, sandwich, status,
-    timeline, top, tree,
+    Amount, Filter, FrameView, Grouping, Heat, Lost, Mode, Model, Node, Pair, ProcessEntry, ProcessSet,
+    Processes, Query, Row, Rule, Rules, Sandwich, Series, Status, Timeline, Top, TopBy, TopRow, Tree, heat,
+    model, processes, rows, sandwich, status, timeline, top, tree,
 };
 pub use records::{Kind, Record, Weight};
 pub use store::{Limits, SampleText, Store};

@@ -34,7 +34,8 @@ pub(crate) struct Descent {
 impl Lineage {
     /// A process was made: it runs what its parent runs.
     pub(crate) fn fork(&mut self, child: ProcessKey, parent: ProcessKey, at: KTime) {
-        let executable = self.known.get(&parent).map(|descent| Arc::clone(&descent.executable)).unwrap_or_default();
+        let executable =
+            self.known.get(&parent).map(|descent| Arc::clone(&descent.executable)).unwrap_or_default();
         // A thread that makes a process of a process: never its own parent.
         let parent = Some(parent).filter(|&parent| parent != child);
         self.insert(child, Descent { parent, executable, first_heard: at, ended: false });
@@ -62,7 +63,8 @@ impl Lineage {
 
     /// These processes there are: any other that was known before the look began has ended.
     pub(crate) fn census(&mut self, census: &Census, at: Tick) {
-        let found: HashSet<ProcessKey> = census.processes.iter().filter(|entry| !entry.exited).map(|entry| entry.process).collect();
+        let found: HashSet<ProcessKey> =
+            census.processes.iter().filter(|entry| !entry.exited).map(|entry| entry.process).collect();
         let unidentified: HashSet<_> = census.unidentified.iter().collect();
         let is_missing = |(key, descent): &(&ProcessKey, &Descent)| {
             !descent.ended
@@ -159,7 +161,8 @@ mod tests {
             unidentified: [Pid(3)].into(),
         };
         lineage.census(&census, 7);
-        let gone: Vec<_> = [1, 2, 3, 4, 9].into_iter().filter(|&number| lineage.is_gone(key(number))).collect();
+        let gone: Vec<_> =
+            [1, 2, 3, 4, 9].into_iter().filter(|&number| lineage.is_gone(key(number))).collect();
         assert_eq!(gone, [2], "3 has not been looked at, 4 came after, 9 is there");
     }
 }

@@ -59,7 +59,15 @@ pub(crate) struct Records {
 impl Records {
     pub(crate) fn new() -> Self {
         let (ticks, tasks, stacks, weights, cpus) = Default::default();
-        Self { ticks, tasks, stacks, weights, cpus, weight_table: Table::new(), span: Span { from: Tick::MAX, until: 0 } }
+        Self {
+            ticks,
+            tasks,
+            stacks,
+            weights,
+            cpus,
+            weight_table: Table::new(),
+            span: Span { from: Tick::MAX, until: 0 },
+        }
     }
 
     pub(crate) fn push(&mut self, record: Record) {
@@ -91,7 +99,8 @@ impl Records {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let words = self.ticks.capacity() + self.tasks.capacity() + self.stacks.capacity() + self.weights.capacity();
+        let words =
+            self.ticks.capacity() + self.tasks.capacity() + self.stacks.capacity() + self.weights.capacity();
         words * size_of::<u32>() + self.cpus.capacity() * size_of::<u16>() + self.weight_table.bytes()
     }
 }

@@ -170,7 +170,13 @@ impl Store {
     }
 
     /// Notes whose child a process is and when it ended, where no [`Feed`](crate::Feed) does.
-    pub fn know_process(&mut self, key: ProcessKey, executable: &str, parent: Option<ProcessKey>, gone: Option<Tick>) {
+    pub fn know_process(
+        &mut self,
+        key: ProcessKey,
+        executable: &str,
+        parent: Option<ProcessKey>,
+        gone: Option<Tick>,
+    ) {
         let Some(lineage) = &mut self.lineage else { return };
         if let Some(parent) = parent {
             lineage.fork(key, parent, KTime::ZERO);
@@ -199,7 +205,8 @@ impl Store {
 
     /// No more samples will come.
     pub fn finish(&mut self) {
-        let last = self.generations().map(|generation| generation.records.span.until).max().unwrap_or_default();
+        let last =
+            self.generations().map(|generation| generation.records.span.until).max().unwrap_or_default();
         self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
         self.open.seal();
     }
@@ -260,7 +267,8 @@ impl Store {
     #[must_use]
     pub fn held(&self) -> Span {
         let window = self.window();
-        let spans = self.generations().map(|generation| generation.records.span).filter(|span| !span.is_empty());
+        let spans =
+            self.generations().map(|generation| generation.records.span).filter(|span| !span.is_empty());
         let first = spans.map(|span| span.from).min().unwrap_or(window.until);
         let first = first.max(self.dropped_until.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
         Span { from: first - first % TICKS_PER_SECOND, until: window.until }.within(window)

@@ -21,15 +21,6 @@ impl Amount {
         self.samples = self.samples.saturating_add(more.samples);
         self.value = self.value.saturating_add(more.value);
     }
-
-    /// What is left without so much.
-    #[must_use]
-    pub fn minus(self, less: Self) -> Self {
-        Self {
-            samples: self.samples.saturating_sub(less.samples),
-            value: self.value.saturating_sub(less.value),
-        }
-    }
 }
 
 /// What is asked for, and what it is compared with.
@@ -55,10 +46,6 @@ impl Pair {
     pub(crate) fn add(&mut self, more: Self) {
         self.now.add(more.now);
         self.then.add(more.then);
-    }
-
-    pub(crate) fn minus(self, less: Self) -> Self {
-        Self { now: self.now.minus(less.now), then: self.then.minus(less.then) }
     }
 
     pub(crate) fn is_none(self) -> bool {

@@ -113,21 +113,30 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
-    pub(crate) fn of(generation: &Generation, filter: &Filter, grouping: Grouping, groups: &mut Groups) -> Self {
+    pub(crate) fn of(
+        generation: &Generation,
+        filter: &Filter,
+        grouping: Grouping,
+        groups: &mut Groups,
+    ) -> Self {
         let descends: Option<Vec<bool>> = filter.ancestor.map(|ancestor| descendants(generation, ancestor));
         let text = |id: u32| generation.texts.get(id);
         let is_allowed = |task: &TaskRow| {
             let process = generation.processes.items().get(task.process as usize);
             let executable = text(task.executable);
-            let equals = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+            let equals =
+                |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
             (equals(&filter.executable, executable) || equals(&filter.executable, base(executable)))
                 && equals(&filter.thread, text(task.thread))
                 && equals(&filter.container, text(task.container))
                 && filter.process.is_none_or(|wanted| process.is_some_and(|process| wanted.has(process.key)))
-                && descends.as_ref().is_none_or(|rows| rows.get(task.process as usize).copied().unwrap_or_default())
+                && descends
+                    .as_ref()
+                    .is_none_or(|rows| rows.get(task.process as usize).copied().unwrap_or_default())
         };
         let tasks = generation.tasks.items().iter();
-        let tasks = tasks.map(|task| is_allowed(task).then(|| groups.number(group(generation, task, grouping))));
+        let tasks =
+            tasks.map(|task| is_allowed(task).then(|| groups.number(group(generation, task, grouping))));
         let weights = generation.records.weight_table.items().iter().map(|weight| weight.kind == filter.kind);
         Self {
             tasks: tasks.collect(),
@@ -142,7 +151,10 @@ impl Allowed {
         self.tasks.get(record.task as usize).is_some_and(Option::is_some)
             && self.weights.get(record.weight as usize).copied().unwrap_or_default()
             && self.cpu.is_none_or(|cpu| cpu == record.cpu)
-            && self.stacks.as_ref().is_none_or(|rows| rows.get(record.stack as usize).copied().unwrap_or_default())
+            && self
+                .stacks
+                .as_ref()
+                .is_none_or(|rows| rows.get(record.stack as usize).copied().unwrap_or_default())
     }
 }
 

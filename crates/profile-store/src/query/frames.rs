@@ -50,7 +50,11 @@ impl FrameView {
         let FrameFlags(flags) = frame.flags;
         let kept = flags & (FrameFlags::KERNEL.0 | FrameFlags::PROGRAM.0);
         let name = if frame.module.is_empty() { frame.name } else { base(frame.module) };
-        Self { flags: kept | SUMMARY, build_id: frame.build_id.to_owned(), ..Self::summary(name, frame.module) }
+        Self {
+            flags: kept | SUMMARY,
+            build_id: frame.build_id.to_owned(),
+            ..Self::summary(name, frame.module)
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::query::Query;
 use crate::query::filter::{Grouping, Groups};
 use crate::query::scan::scan;
-use crate::query::Query;
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
 

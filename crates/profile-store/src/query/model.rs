@@ -55,7 +55,11 @@ pub fn model(store: &Store, query: &Query) -> Model {
             let filter = crate::query::Filter { kind, ..query.filter.clone() };
             Allowed::of(generation, &filter, query.grouping, &mut groups)
         });
-        whole.absorb(generation, |record| both.iter().any(|allowed| allowed.lets(record)), |tick| query.span.contains(tick));
+        whole.absorb(
+            generation,
+            |record| both.iter().any(|allowed| allowed.lets(record)),
+            |tick| query.span.contains(tick),
+        );
     }
     tables(store, query, &whole)
 }
@@ -69,20 +73,63 @@ fn tables(store: &Store, query: &Query, whole: &Generation) -> Model {
         from: query.span.from,
         until: query.span.until,
         unit: store.unit().to_owned(),
-        texts: (0..crate::table::number(whole.texts.len())).map(|id| whole.texts.get(id).to_owned()).collect(),
-        frames: whole.frames.items().iter().map(|row| {
-            (row.name, row.module, row.build_id, row.file, row.line, hex(row.address), row.flags.0)
-        }).collect(),
-        stacks: whole.stacks.items().iter().map(|row| (row.parent, if row.frame == u32::MAX { 0 } else { row.frame })).collect(),
-        processes: whole.processes.items().iter().map(|row| {
-            let start = row.key.start_time.as_nanos().to_string();
-            (row.key.pid.0, start, row.executable, row.parent.map_or(0, |parent| parent + 1), gone(row.key))
-        }).collect(),
-        tasks: whole.tasks.items().iter().map(|row| (row.process, row.executable, row.tid, row.thread, row.container)).collect(),
-        weights: whole.records.weight_table.items().iter().map(|weight| {
-            (u8::from(weight.kind == Kind::OffCpu), u8::from(weight.truncated), weight.samples, weight.value)
-        }).collect(),
-        losses: whole.losses.iter().map(|row| (row.tick, row.reason, u8::from(row.is_sample), row.count)).collect(),
+        texts: (0..crate::table::number(whole.texts.len()))
+            .map(|id| whole.texts.get(id).to_owned())
+            .collect(),
+        frames: whole
+            .frames
+            .items()
+            .iter()
+            .map(|row| {
+                (row.name, row.module, row.build_id, row.file, row.line, hex(row.address), row.flags.0)
+            })
+            .collect(),
+        stacks: whole
+            .stacks
+            .items()
+            .iter()
+            .map(|row| (row.parent, if row.frame == u32::MAX { 0 } else { row.frame }))
+            .collect(),
+        processes: whole
+            .processes
+            .items()
+            .iter()
+            .map(|row| {
+                let start = row.key.start_time.as_nanos().to_string();
+                (
+                    row.key.pid.0,
+                    start,
+                    row.executable,
+                    row.parent.map_or(0, |parent| parent + 1),
+                    gone(row.key),
+                )
+            })
+            .collect(),
+        tasks: whole
+            .tasks
+            .items()
+            .iter()
+            .map(|row| (row.process, row.executable, row.tid, row.thread, row.container))
+            .collect(),
+        weights: whole
+            .records
+            .weight_table
+            .items()
+            .iter()
+            .map(|weight| {
+                (
+                    u8::from(weight.kind == Kind::OffCpu),
+                    u8::from(weight.truncated),
+                    weight.samples,
+                    weight.value,
+                )
+            })
+            .collect(),
+        losses: whole
+            .losses
+            .iter()
+            .map(|row| (row.tick, row.reason, u8::from(row.is_sample), row.count))
+            .collect(),
         ..Model::default()
     };
     for record in whole.records.iter() {

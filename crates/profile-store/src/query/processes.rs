@@ -88,7 +88,9 @@ fn collect(store: &Store, query: &Query) -> BTreeMap<ProcessKey, ProcessSums> {
             for _ in 0..MOST_ANCESTORS {
                 let entry = sums.entry(process.key).or_default();
                 generation.texts.get(process.executable).clone_into(&mut entry.executable);
-                let Some(parent) = process.parent.and_then(|parent| processes.get(parent as usize)) else { break };
+                let Some(parent) = process.parent.and_then(|parent| processes.get(parent as usize)) else {
+                    break;
+                };
                 entry.parent = Some(parent.key);
                 process = parent;
             }
@@ -121,7 +123,8 @@ fn link(sums: &mut BTreeMap<ProcessKey, ProcessSums>) {
 fn rows(store: &Store, sums: &BTreeMap<ProcessKey, ProcessSums>, whole: Amount) -> Vec<ProcessEntry> {
     let total = |key: &ProcessKey| sums.get(key).map(|process| process.total).unwrap_or_default();
     let is_shown = |key: &ProcessKey| {
-        Pair { now: total(key), ..Pair::default() }.is_part(Pair { now: whole, ..Pair::default() }, SMALLEST_PART)
+        Pair { now: total(key), ..Pair::default() }
+            .is_part(Pair { now: whole, ..Pair::default() }, SMALLEST_PART)
     };
     let roots = sums.iter().filter(|(_, process)| process.parent.is_none()).map(|(key, _)| *key);
     let mut rows = Vec::new();
@@ -156,7 +159,14 @@ fn siblings(
         let mut sum = Amount::default();
         rest.iter().for_each(|key| sum.add(total(key)));
         let executable = format!("other ({})", rest.len());
-        rows.push(ProcessEntry { depth, executable, count: rest.len(), own: sum, total: sum, ..ProcessEntry::default() });
+        rows.push(ProcessEntry {
+            depth,
+            executable,
+            count: rest.len(),
+            own: sum,
+            total: sum,
+            ..ProcessEntry::default()
+        });
     }
     shown.sort_by_key(|key| (total(key).value, total(key).samples));
     shown.into_iter().map(|key| (key, depth)).collect()

@@ -2,9 +2,9 @@
 
 use crate::frame::FrameText;
 use crate::generation::{Generation, ROOT};
+use crate::query::Query;
 use crate::query::filter::{Grouping, Groups};
 use crate::query::scan::scan;
-use crate::query::Query;
 use crate::records::Record;
 use crate::store::{SampleText, Store};
 
@@ -34,7 +34,11 @@ pub fn rows(store: &Store, query: &Query, mut each: impl FnMut(Row<'_>)) {
             sample(generation, record, &mut each);
         }
         for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
-            each(Row::Loss { reason: generation.texts.get(row.reason), is_sample: row.is_sample, count: row.count });
+            each(Row::Loss {
+                reason: generation.texts.get(row.reason),
+                is_sample: row.is_sample,
+                count: row.count,
+            });
         }
     }
 }

@@ -30,9 +30,28 @@ pub struct Rules {
 
 /// Beginnings of names that belong to the run time of a language.
 const RUNTIME: [&str; 22] = [
-    "_start", "__libc_start", "start_thread", "clone3", "__clone", "thread_start", "runtime.", "std::rt::", "std::sys::",
-    "std::thread::", "std::panicking::", "core::ops::function::", "__rust_", "tokio::runtime::", "_PyEval_", "PyEval_",
-    "_PyFunction_", "Interpreter", "call_stub", "JavaCalls::", "Thread::call_run", "v8::internal::",
+    "_start",
+    "__libc_start",
+    "start_thread",
+    "clone3",
+    "__clone",
+    "thread_start",
+    "runtime.",
+    "std::rt::",
+    "std::sys::",
+    "std::thread::",
+    "std::panicking::",
+    "core::ops::function::",
+    "__rust_",
+    "tokio::runtime::",
+    "_PyEval_",
+    "PyEval_",
+    "_PyFunction_",
+    "Interpreter",
+    "call_stub",
+    "JavaCalls::",
+    "Thread::call_run",
+    "v8::internal::",
 ];
 
 impl Rule {
@@ -43,7 +62,11 @@ impl Rule {
             Self::Kernel => frame.flags.has(FrameFlags::KERNEL),
             Self::Inlines => frame.flags.has(FrameFlags::INLINE),
             // What has no module is a mark, such as [truncated].
-            Self::Libraries => !frame.flags.has(FrameFlags::KERNEL) && !frame.flags.has(FrameFlags::PROGRAM) && !frame.module.is_empty(),
+            Self::Libraries => {
+                !frame.flags.has(FrameFlags::KERNEL)
+                    && !frame.flags.has(FrameFlags::PROGRAM)
+                    && !frame.module.is_empty()
+            }
             Self::Runtime => RUNTIME.iter().any(|prefix| frame.name.starts_with(prefix)),
             Self::Text(text) => frame.name.contains(text.as_str()) || frame.module.contains(text.as_str()),
         }

@@ -25,7 +25,8 @@ pub struct Sandwich {
 #[must_use]
 pub fn sandwich(store: &Store, query: &Query, name: &str, module: Option<&str>) -> Sandwich {
     let mut views = Views::of(store, query);
-    let is_meant = |frame: &FrameView| frame.name == name && module.is_none_or(|module| frame.module == module);
+    let is_meant =
+        |frame: &FrameView| frame.name == name && module.is_none_or(|module| frame.module == module);
     let frames = 0..crate::table::number(views.frames.len());
     let wanted: Vec<bool> = frames.map(|frame| views.frames.get(frame).is_some_and(is_meant)).collect();
     let outermost = outermost(&views, &wanted);
@@ -40,7 +41,8 @@ fn outermost(views: &Views, wanted: &[bool]) -> Vec<(u32, u32)> {
         let mut is_inside = vec![false; of.nodes.len()];
         for (at, node) in (0_u32..).zip(&of.nodes) {
             let is_below = at > 0 && is_inside.get(node.parent as usize).copied().unwrap_or_default();
-            let is_wanted = node.shown.is_some_and(|frame| wanted.get(frame as usize).copied().unwrap_or_default());
+            let is_wanted =
+                node.shown.is_some_and(|frame| wanted.get(frame as usize).copied().unwrap_or_default());
             if is_wanted && !is_below {
                 found.push((view, at));
             }
@@ -112,7 +114,9 @@ fn write(views: &mut Views, nodes: &[Caller]) -> Tree {
             let frame = views.frames.number(FrameView::summary(&format!("other ({})", rest.len()), ""));
             builder.push(views, depth + 1, frame, sum, sum);
         }
-        let name = |child: &u32| nodes.get(*child as usize).and_then(|node| views.frames.get(node.frame)).map(|frame| &frame.name);
+        let name = |child: &u32| {
+            nodes.get(*child as usize).and_then(|node| views.frames.get(node.frame)).map(|frame| &frame.name)
+        };
         kept.sort_by(|a, b| name(b).cmp(&name(a)));
         pending.extend(kept.into_iter().map(|child| (child, depth + 1)));
     }

@@ -6,7 +6,12 @@ use crate::query::{Amount, Pair, Query};
 use crate::records::{Record, Weight};
 
 /// Calls `each` with the group, the record and the weight of every sample that the query asks for.
-pub(crate) fn scan(generation: &Generation, query: &Query, groups: &mut Groups, mut each: impl FnMut(u32, Record, Weight)) {
+pub(crate) fn scan(
+    generation: &Generation,
+    query: &Query,
+    groups: &mut Groups,
+    mut each: impl FnMut(u32, Record, Weight),
+) {
     let span = generation.records.span;
     let overlaps = |asked: crate::time::Span| !asked.within(span).is_empty();
     if !overlaps(query.span) && !query.baseline.is_some_and(overlaps) {
@@ -14,7 +19,8 @@ pub(crate) fn scan(generation: &Generation, query: &Query, groups: &mut Groups, 
     }
     let allowed = Allowed::of(generation, &query.filter, query.grouping, groups);
     for record in generation.records.iter() {
-        if !query.span.contains(record.tick) && !query.baseline.is_some_and(|span| span.contains(record.tick)) {
+        if !query.span.contains(record.tick) && !query.baseline.is_some_and(|span| span.contains(record.tick))
+        {
             continue;
         }
         if allowed.lets(&record)
@@ -57,7 +63,10 @@ pub(crate) fn sums(generation: &Generation, query: &Query, groups: &mut Groups) 
     keys.sort_unstable_by_key(|key| key.0);
     let mut all: Vec<StackSums> = Vec::new();
     for (key, weight, now, then) in keys {
-        let (group, stack) = (u32::try_from(key >> 32).unwrap_or_default(), u32::try_from(key & 0xffff_ffff).unwrap_or_default());
+        let (group, stack) = (
+            u32::try_from(key >> 32).unwrap_or_default(),
+            u32::try_from(key & 0xffff_ffff).unwrap_or_default(),
+        );
         if all.last().is_none_or(|last| last.group != group) {
             all.push(StackSums { group, sums: Vec::new() });
         }

@@ -65,14 +65,16 @@ pub fn status(store: &Store, query: &Query) -> Status {
             status.total.add(Amount { samples: weight.samples, value: weight.value });
             status.truncated += if weight.truncated { weight.samples } else { 0 };
             let leaf = stacks.get(record.stack as usize).filter(|_| record.stack != ROOT);
-            let named = leaf.is_some_and(|leaf| is_named.get(leaf.frame as usize).copied().unwrap_or_default());
+            let named =
+                leaf.is_some_and(|leaf| is_named.get(leaf.frame as usize).copied().unwrap_or_default());
             status.unnamed += if named { 0 } else { weight.samples };
         });
         for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
             *lost.entry((generation.texts.get(row.reason), row.is_sample)).or_default() += row.count;
         }
     }
-    let lost = lost.into_iter().map(|((reason, samples), count)| Lost { reason: reason.to_owned(), count, samples });
+    let lost =
+        lost.into_iter().map(|((reason, samples), count)| Lost { reason: reason.to_owned(), count, samples });
     let (limits, held) = (store.limits(), store.held());
     Status {
         lost: lost.collect(),

@@ -66,7 +66,8 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
         });
     }
     let lost = lost(store, query.span, steps, place);
-    let named = (0..).zip(series).map(|(group, values)| Series { name: groups.name(group).to_owned(), values });
+    let named =
+        (0..).zip(series).map(|(group, values)| Series { name: groups.name(group).to_owned(), values });
     let series = most_first(named.filter(|series| !series.values.is_empty()).collect(), steps);
     let from = store.unix_millis(query.span.from);
     Timeline { from, step: u64::from(step) * 1_000 / u64::from(TICKS_PER_SECOND), steps, series, lost, total }
@@ -84,7 +85,9 @@ fn lost(store: &Store, span: Span, steps: usize, place: impl Fn(u32) -> usize) -
 }
 
 fn most_first(mut series: Vec<Series>, steps: usize) -> Vec<Series> {
-    series.sort_by_cached_key(|series| (std::cmp::Reverse(series.values.iter().sum::<u64>()), series.name.clone()));
+    series.sort_by_cached_key(|series| {
+        (std::cmp::Reverse(series.values.iter().sum::<u64>()), series.name.clone())
+    });
     let rest = series.split_off(series.len().min(MOST_SERIES));
     if !rest.is_empty() {
         let mut values = vec![0; steps];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::query::filter::{Groups, Grouping};
+use crate::query::filter::{Grouping, Groups};
 use crate::query::frames::FrameView;
 use crate::query::scan::scan;
 use crate::query::view::Views;
@@ -102,7 +102,8 @@ fn by_frame(store: &Store, query: &Query) -> Top {
 fn table(whole: Pair, rows: impl Iterator<Item = (FrameView, (Pair, Pair))>) -> Top {
     let mut rows: Vec<_> = rows.filter(|(_, (_, total))| !total.is_none()).collect();
     let key = |(frame, (own, total)): &(FrameView, (Pair, Pair))| {
-        let most = |pair: &Pair| (pair.now.value.max(pair.then.value), pair.now.samples.max(pair.then.samples));
+        let most =
+            |pair: &Pair| (pair.now.value.max(pair.then.value), pair.now.samples.max(pair.then.samples));
         (std::cmp::Reverse((most(own), most(total))), frame.name.clone())
     };
     // Those with the largest totals, too: a reader may sort by either.

@@ -77,7 +77,9 @@ pub(crate) fn grow(views: &mut Views, of: Vec<(u32, u32)>, name: &str, is_groupe
             builder.push(views, next.depth + 1, frame, rest, rest);
         }
         // By name, so that what is shown stays in its place when more comes; the last is taken first.
-        children.sort_by(|a, b| views.frames.get(b.frame).map(name_of).cmp(&views.frames.get(a.frame).map(name_of)));
+        children.sort_by(|a, b| {
+            views.frames.get(b.frame).map(name_of).cmp(&views.frames.get(a.frame).map(name_of))
+        });
         pending.extend(children);
     }
     builder.tree
@@ -105,7 +107,13 @@ fn children(views: &Views, of: &Pending) -> (Pair, Vec<Pending>) {
             };
             let place = *places.entry(frame).or_insert_with(|| {
                 let depth = of.depth + 1;
-                children.push(Pending { depth, frame, total: Pair::default(), of: Vec::new(), is_grouped: false });
+                children.push(Pending {
+                    depth,
+                    frame,
+                    total: Pair::default(),
+                    of: Vec::new(),
+                    is_grouped: false,
+                });
                 children.len() - 1
             });
             if let Some(pending) = children.get_mut(place) {
@@ -123,7 +131,13 @@ fn groups(views: &mut Views, of: &Pending) -> (Pair, Vec<Pending>) {
     for group in 0..views.groups.len() {
         let name = views.groups.name(crate::table::number(group)).to_owned();
         let frame = views.frames.number(FrameView::summary(crate::frame::base(&name), &name));
-        children.push(Pending { depth: of.depth + 1, frame, total: Pair::default(), of: Vec::new(), is_grouped: false });
+        children.push(Pending {
+            depth: of.depth + 1,
+            frame,
+            total: Pair::default(),
+            of: Vec::new(),
+            is_grouped: false,
+        });
     }
     for &(view, node) in &of.of {
         let group = views.views.get(view as usize).map_or(0, |view| view.group);
@@ -188,7 +202,8 @@ struct FrameColumns<'a> {
 
 impl Serialize for Tree {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let has_baseline = self.nodes.first().is_some_and(|root| root.total.then != crate::query::Amount::default());
+        let has_baseline =
+            self.nodes.first().is_some_and(|root| root.total.then != crate::query::Amount::default());
         let column = |of: fn(&Node) -> u64| self.nodes.iter().map(of).collect::<Vec<_>>();
         let then = |of: fn(&Node) -> u64| if has_baseline { column(of) } else { Vec::new() };
         let frames = &self.frames;

@@ -49,7 +49,9 @@ impl Views {
             let mut used = vec![false; generation.frames.items().len()];
             let shapes: Vec<_> = sums.iter().map(|sums| Shape::of(generation, sums, &mut used)).collect();
             let shown = views.frames.of(generation, &query.rules, &used);
-            views.views.extend(sums.iter().zip(shapes).map(|(sums, shape)| shape.view(generation, sums, &shown)));
+            views
+                .views
+                .extend(sums.iter().zip(shapes).map(|(sums, shape)| shape.view(generation, sums, &shown)));
         }
         views
     }
@@ -70,8 +72,11 @@ impl Views {
     /// The children of a node.
     pub(crate) fn children(&self, (view, node): (u32, u32)) -> impl Iterator<Item = (u32, u32)> + '_ {
         let first = self.node((view, node)).map_or(NONE, |node| node.first_child);
-        let next = move |&child: &u32| self.node((view, child)).map(|node| node.next_sibling).filter(|&next| next != NONE);
-        std::iter::successors(Some(first).filter(|&first| first != NONE), next).map(move |child| (view, child))
+        let next = move |&child: &u32| {
+            self.node((view, child)).map(|node| node.next_sibling).filter(|&next| next != NONE)
+        };
+        std::iter::successors(Some(first).filter(|&first| first != NONE), next)
+            .map(move |child| (view, child))
     }
 }
 
@@ -85,13 +90,16 @@ impl Shape {
     fn of(generation: &Generation, sums: &StackSums, used: &mut [bool]) -> Self {
         let rows = generation.stacks.items();
         let mut seen = rustc_hash::FxHashSet::default();
-        let mut marks: Option<Vec<bool>> = (sums.sums.len() > rows.len() / 16).then(|| vec![false; rows.len()]);
+        let mut marks: Option<Vec<bool>> =
+            (sums.sums.len() > rows.len() / 16).then(|| vec![false; rows.len()]);
         let mut stacks = vec![ROOT];
         for &(leaf, _) in &sums.sums {
             let mut at = leaf;
             while at != ROOT {
                 let is_new = match &mut marks {
-                    Some(marks) => marks.get_mut(at as usize).is_some_and(|mark| !std::mem::replace(mark, true)),
+                    Some(marks) => {
+                        marks.get_mut(at as usize).is_some_and(|mark| !std::mem::replace(mark, true))
+                    }
                     None => seen.insert(at),
                 };
                 let Some(row) = rows.get(at as usize).filter(|_| is_new) else { break };
@@ -109,7 +117,8 @@ impl Shape {
     fn view(self, generation: &Generation, sums: &StackSums, shown: &[Shown]) -> View {
         let place = |stack: u32| self.stacks.binary_search(&stack).map_or(0, number);
         let rows = generation.stacks.items();
-        let mut nodes: Vec<ViewNode> = self.stacks.iter().map(|&stack| node(rows.get(stack as usize), stack, place, shown)).collect();
+        let mut nodes: Vec<ViewNode> =
+            self.stacks.iter().map(|&stack| node(rows.get(stack as usize), stack, place, shown)).collect();
         for (stack, sum) in &sums.sums {
             if let Some(node) = nodes.get_mut(place(*stack) as usize) {
                 node.own.add(*sum);
@@ -134,7 +143,12 @@ impl Shape {
     }
 }
 
-fn node(row: Option<&crate::generation::StackRow>, stack: u32, place: impl Fn(u32) -> u32, shown: &[Shown]) -> ViewNode {
+fn node(
+    row: Option<&crate::generation::StackRow>,
+    stack: u32,
+    place: impl Fn(u32) -> u32,
+    shown: &[Shown],
+) -> ViewNode {
     let row = row.filter(|_| stack != ROOT);
     ViewNode {
         parent: row.map_or(0, |row| place(row.parent)),
