@@ -12,4 +12,4 @@ mod server;
 
 pub use endpoint::{Endpoint, ParseError};
 pub use format::Format;
-pub use server::{ListenError, Server};
+pub use server::{Bounds, ListenError, Server};

@@ -25,7 +25,20 @@ use crate::Endpoint;
 use crate::clients::{Clients, Watched};
 use crate::host;
 
-/// Connections served at once; one more, and the one that has stood still for the longest is closed.
+/// What clients may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections served at once; one more, and the one that has stood still for the longest is closed.
+    pub connections: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: CONNECTIONS }
+    }
+}
+
+/// Connections served at once unless more are needed.
 const CONNECTIONS: usize = 32;
 /// Longest that a client may take to send the head of its request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -74,6 +87,14 @@ impl Server {
     /// # Errors
     /// [`ListenError`] if the host has no address, or the port is in use or not allowed.
     pub fn start(endpoint: &Endpoint, router: Router) -> Result<Self, ListenError> {
+        Self::start_within(endpoint, router, Bounds::default())
+    }
+
+    /// As [`start`](Self::start), with bounds of its own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_within(endpoint: &Endpoint, router: Router, bounds: Bounds) -> Result<Self, ListenError> {
         let refuse =
             |error: io::Error| ListenError::Listen { endpoint: endpoint.clone(), reason: error.to_string() };
         let listener = std::net::TcpListener::bind(resolve(endpoint)?).map_err(refuse)?;
@@ -82,7 +103,7 @@ impl Server {
         let address = listener.local_addr().map_err(refuse)?;
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         let ended = over.clone().drop_guard();
-        let serving = serve(listener, router, endpoint.host.clone(), stop.clone());
+        let serving = serve(listener, router, endpoint.host.clone(), bounds, stop.clone());
         tokio::spawn(async move {
             serving.await;
             drop(ended);
@@ -131,9 +152,15 @@ fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, ListenError> {
     first.copied().ok_or_else(|| refuse("it has no address".to_owned()))
 }
 
-async fn serve(listener: TcpListener, router: Router, own_name: String, stop: CancellationToken) {
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    own_name: String,
+    bounds: Bounds,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
-    let clients = Clients::new(CONNECTIONS);
+    let clients = Clients::new(bounds.connections);
     let cut = CancellationToken::new();
     let _cut_off_at_the_end = cut.clone().drop_guard();
     let local = router.clone().layer(middleware::from_fn_with_state(own_name.into(), host::refuse_others));

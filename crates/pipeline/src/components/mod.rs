@@ -6,6 +6,7 @@
 mod class;
 mod exporter_debug;
 mod exporter_file;
+mod exporter_flamegraph;
 mod exporter_otlp_grpc;
 mod exporter_otlp_http;
 mod exporter_prometheus;
@@ -43,6 +44,7 @@ pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] =
 pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
     exporter_debug::FACTORY,
     exporter_file::FACTORY,
+    exporter_flamegraph::FACTORY,
     exporter_otlp_grpc::FACTORY,
     exporter_otlp_http::FACTORY,
     exporter_prometheus::FACTORY,

@@ -1,0 +1,21 @@
+//! The last minutes of profiles as a live page with flame graphs, at `localhost:4040`.
+//!
+//! ```text
+//! Batch --> exporter.rs --on a thread of its own--> profile_store::Feed --> Store <-- profile_page::router <-- browser
+//! ```
+//!
+//! Start reading at [`FlamegraphExporter`]. What is held and how it is bounded: `profile-store`; what is served, and to
+//! whom: `profile-page`.
+
+mod agent;
+mod config;
+mod error;
+mod exporter;
+mod metrics;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use error::StartError;
+pub use exporter::FlamegraphExporter;
