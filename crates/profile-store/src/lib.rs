@@ -19,6 +19,9 @@ mod table;
 mod task;
 mod time;
 
+#[cfg(test)]
+mod tests;
+
 pub use feed::Feed;
 pub use frame::{FrameFlags, FrameText};
 pub use generation::Generation;
