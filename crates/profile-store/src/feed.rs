@@ -136,14 +136,14 @@ impl Feed {
         let tick = self.tick(at);
         let Some(lineage) = &mut store.lineage else { return };
         match &event.transition {
-            ProcessTransition::Fork { parent } => lineage.fork(process, parent.process, at),
+            ProcessTransition::Fork { parent, .. } => lineage.fork(process, parent.process, at),
             ProcessTransition::Exec { executable, .. } => {
                 lineage.runs(process, &executable.path.to_string_lossy(), at)
             }
             ProcessTransition::Seen { executable: Some(executable), .. } => {
                 lineage.runs(process, &executable.path.to_string_lossy(), at);
             }
-            ProcessTransition::Seen { executable: None, comm } => {
+            ProcessTransition::Seen { executable: None, comm, .. } => {
                 lineage.runs(process, &comm.in_brackets(), at)
             }
             ProcessTransition::Exit | ProcessTransition::Freed => lineage.end(process, tick),
@@ -212,7 +212,8 @@ fn executable(sample: &Sample) -> Cow<'_, str> {
     }
 }
 
-/// The control group, by its number; the root's is none.
+/// The path of the control group; the root's is none.
 fn container(sample: &Sample) -> String {
-    if sample.cgroup.0 <= 1 { String::new() } else { format!("cgroup {}", sample.cgroup.0) }
+    let path = sample.context.cgroup.as_ref().map(|cgroup| cgroup.path.to_string_lossy());
+    path.filter(|path| path != "/").map(Cow::into_owned).unwrap_or_default()
 }

@@ -25,9 +25,21 @@ struct Plain {
 
 fn frame(number: u8) -> FrameText<'static> {
     const NAMES: [&str; 8] = ["main", "read", "", "do_syscall", "inner", "malloc", "", "poll"];
-    let flags = if number == 3 { FrameFlags::KERNEL } else if number == 4 { FrameFlags::INLINE } else { FrameFlags::NONE };
+    let flags = if number == 3 {
+        FrameFlags::KERNEL
+    } else if number == 4 {
+        FrameFlags::INLINE
+    } else {
+        FrameFlags::NONE
+    };
     let module = ["/bin/a", "/lib/libc.so"][usize::from(number % 2)];
-    FrameText { name: NAMES[usize::from(number)], module, address: u64::from(number), flags, ..FrameText::default() }
+    FrameText {
+        name: NAMES[usize::from(number)],
+        module,
+        address: u64::from(number),
+        flags,
+        ..FrameText::default()
+    }
 }
 
 const EXECUTABLES: [&str; 3] = ["/bin/a", "/bin/b", "[kworker]"];
@@ -39,8 +51,10 @@ fn key(pid: u32) -> ProcessKey {
 
 fn add(store: &mut Store, sample: &Plain) {
     let frames: Vec<_> = sample.frames.iter().map(|&number| frame(number)).collect();
-    let process = ProcessText { key: key(sample.pid), executable: EXECUTABLES[usize::from(sample.executable)] };
-    let task = TaskText { process, tid: sample.pid, thread: THREADS[usize::from(sample.thread)], container: "" };
+    let process =
+        ProcessText { key: key(sample.pid), executable: EXECUTABLES[usize::from(sample.executable)] };
+    let task =
+        TaskText { process, tid: sample.pid, thread: THREADS[usize::from(sample.thread)], container: "" };
     let weight = Weight { kind: Kind::OnCpu, truncated: false, samples: 1, value: sample.value };
     store.add(&SampleText { tick: sample.tick, cpu: sample.cpu, task, weight, frames: &frames });
 }
@@ -48,7 +62,15 @@ fn add(store: &mut Store, sample: &Plain) {
 fn plain() -> impl Strategy<Value = Plain> {
     let frames = prop::collection::vec(0u8..8, 0..6);
     (0u32..3_000, 1u32..6, 0u8..3, 0u8..3, 0u16..3, 1u64..1_000, frames).prop_map(
-        |(tick, pid, executable, thread, cpu, value, frames)| Plain { tick, pid, executable, thread, cpu, value, frames },
+        |(tick, pid, executable, thread, cpu, value, frames)| Plain {
+            tick,
+            pid,
+            executable,
+            thread,
+            cpu,
+            value,
+            frames,
+        },
     )
 }
 
@@ -65,7 +87,8 @@ fn name(number: u8) -> String {
 }
 
 fn sum<'a>(samples: impl Iterator<Item = &'a Plain>) -> Amount {
-    samples.fold(Amount::default(), |sum, one| Amount { samples: sum.samples + 1, value: sum.value + one.value })
+    samples
+        .fold(Amount::default(), |sum, one| Amount { samples: sum.samples + 1, value: sum.value + one.value })
 }
 
 /// What ends in each path of names of a tree.
@@ -213,7 +236,15 @@ proptest! {
 #[test]
 fn what_is_older_than_the_retention_is_not_shown_and_goes() {
     let mut store = Store::new(Limits { max_bytes: 64 << 20, retention: 100 * TICKS_PER_SECOND }, 0);
-    let sample = |second: u32| Plain { tick: second * 50, pid: 1, executable: 0, thread: 0, cpu: 0, value: 1, frames: vec![0, 1] };
+    let sample = |second: u32| Plain {
+        tick: second * 50,
+        pid: 1,
+        executable: 0,
+        thread: 0,
+        cpu: 0,
+        value: 1,
+        frames: vec![0, 1],
+    };
     let mut most = 0;
     for second in 0..1_000 {
         add(&mut store, &sample(second));
@@ -221,7 +252,10 @@ fn what_is_older_than_the_retention_is_not_shown_and_goes() {
         most = most.max(store.bytes());
         let held = store.held();
         assert_eq!(held.until, (second + 1) * 50);
-        assert_eq!(status(&store, &Query { span: held, ..Query::default() }).total.samples, u64::from(second + 1).min(100));
+        assert_eq!(
+            status(&store, &Query { span: held, ..Query::default() }).total.samples,
+            u64::from(second + 1).min(100)
+        );
     }
     assert!(most < 200 << 10, "{most}");
     assert!(!store.is_short());
@@ -229,13 +263,28 @@ fn what_is_older_than_the_retention_is_not_shown_and_goes() {
 
 #[test]
 fn two_ranges_are_compared_in_one_tree() {
-    let at = |second: u32, leaf: u8| Plain { tick: second * 50, pid: 1, executable: 0, thread: 0, cpu: 0, value: 7, frames: vec![0, leaf] };
-    let samples: Vec<_> = (0..10).map(|second| at(second, 1)).chain((10..20).map(|second| at(second, 5))).collect();
+    let at = |second: u32, leaf: u8| Plain {
+        tick: second * 50,
+        pid: 1,
+        executable: 0,
+        thread: 0,
+        cpu: 0,
+        value: 7,
+        frames: vec![0, leaf],
+    };
+    let samples: Vec<_> =
+        (0..10).map(|second| at(second, 1)).chain((10..20).map(|second| at(second, 5))).collect();
     let store = filled(&samples);
     let span = |from: u32, until: u32| Span { from: from * 50, until: until * 50 };
     let query = Query { span: span(10, 20), baseline: Some(span(0, 10)), ..Query::default() };
     let tree = tree(&store, &query);
-    let values: Vec<_> = tree.nodes.iter().map(|node| (tree.frames[node.frame as usize].name.as_str(), node.total.now.samples, node.total.then.samples)).collect();
+    let values: Vec<_> = tree
+        .nodes
+        .iter()
+        .map(|node| {
+            (tree.frames[node.frame as usize].name.as_str(), node.total.now.samples, node.total.then.samples)
+        })
+        .collect();
     assert_eq!(values, [("all", 10, 10), ("main", 10, 10), ("malloc", 10, 0), ("read", 0, 10)]);
     let json = serde_json::to_value(&tree).unwrap();
     assert_eq!(json["then_samples"], serde_json::json!([10, 10, 0, 10]));
@@ -257,12 +306,19 @@ fn a_family_of_ten_thousand_reads_as_one() {
     store.finish();
     let query = Query { span: store.held(), ..Query::default() };
     let found = processes(&store, &query);
-    let rows: Vec<_> = found.rows.iter().map(|row| (row.depth, row.executable.as_str(), row.count, row.total.samples, row.gone)).collect();
-    assert_eq!(rows, [
-        (0, "/bin/init", 10_002, 10_000, Some(false)),
-        (1, "/usr/bin/make", 10_001, 10_000, Some(false)),
-        (2, "other (10000)", 10_000, 10_000, None),
-    ]);
+    let rows: Vec<_> = found
+        .rows
+        .iter()
+        .map(|row| (row.depth, row.executable.as_str(), row.count, row.total.samples, row.gone))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (0, "/bin/init", 10_002, 10_000, Some(false)),
+            (1, "/usr/bin/make", 10_001, 10_000, Some(false)),
+            (2, "other (10000)", 10_000, 10_000, None),
+        ]
+    );
     assert_eq!((found.sampled, found.gone), (10_000, 10_000));
     let family = Filter { ancestor: Some(ProcessSet { pid: 2, start: Some(2) }), ..Filter::default() };
     let query = Query { filter: family, ..query };
@@ -280,6 +336,10 @@ fn what_is_small_becomes_other_and_the_sum_stays() {
     }
     store.finish();
     let tree = tree(&store, &Query { span: store.held(), ..Query::default() });
-    let names: Vec<_> = tree.nodes.iter().map(|node| (tree.frames[node.frame as usize].name.as_str(), node.total.now.samples)).collect();
+    let names: Vec<_> = tree
+        .nodes
+        .iter()
+        .map(|node| (tree.frames[node.frame as usize].name.as_str(), node.total.now.samples))
+        .collect();
     assert_eq!(names, [("all", 5_000), ("other (2500)", 2_500), ("f0", 2_500)]);
 }
