@@ -124,7 +124,7 @@ proptest! {
         let tree = tree(&store, &query);
         let whole = sum(asked.iter().copied());
         prop_assert_eq!(tree.nodes.first().map(|root| root.total.now), Some(whole));
-        // Less than a part of a thousand goes to "other", of which there is none with so few samples unless values differ much.
+        // With so few samples nothing is too small to be shown unless values differ much.
         let found = paths(&tree);
         let others = found.keys().any(|path| path.last().is_some_and(|name| name.starts_with("other (")));
         if !others {
@@ -209,7 +209,7 @@ proptest! {
         prop_assert_eq!(own, whole, "each call comes from somewhere");
     }
 
-    /// Whatever comes, in whatever order, memory stays within its bound, and what is left are the samples that came last.
+    /// Whatever comes, memory stays within its bound, and what is left are the samples that came last.
     #[test]
     fn memory_is_bounded(seeds in prop::collection::vec(any::<u64>(), 1..40)) {
         let limits = Limits { max_bytes: 256 << 10, retention: 600 * TICKS_PER_SECOND };

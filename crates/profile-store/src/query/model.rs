@@ -25,7 +25,7 @@ pub struct Model {
     pub frames: Vec<(u32, u32, u32, u32, u32, String, u8)>,
     /// Stacks: the parent, which comes before, and the frame. The first is the root.
     pub stacks: Vec<(u32, u32)>,
-    /// Processes: pid, start, executable, parent's place plus one or 0, whether it is gone (1) or not (0) or unknown (2).
+    /// Processes: pid, start, executable, parent's place plus one or 0, whether it is gone (1), not (0) or unknown (2).
     pub processes: Vec<(u32, String, u32, u32, u8)>,
     /// Threads: process, executable, tid, name, container.
     pub tasks: Vec<(u32, u32, u32, u32, u32)>,
