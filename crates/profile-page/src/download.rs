@@ -2,8 +2,8 @@
 
 use std::io;
 
-use profile_formats::Profile;
-use profile_store::Store;
+use profile_formats::Format as FileFormat;
+use profile_store::{Query, Store};
 
 use crate::export::profile;
 use crate::file::html_of_store;
@@ -19,29 +19,20 @@ pub(crate) struct Download {
 /// What a question asks for as a file.
 pub(crate) fn make(store: &Store, question: &Question, format: Format) -> io::Result<Download> {
     let query = question.query(store);
-    let gathered = || profile(store, &query);
+    let written = |format| write(store, &query, format);
     let (body, kind, name) = match format {
-        Format::Pprof => (pprof(&gathered())?, "application/octet-stream", "profile.pb.gz"),
-        Format::Folded => (folded(&gathered()), "text/plain; charset=utf-8", "profile.folded"),
-        Format::Svg => (svg(&gathered())?, "image/svg+xml", "profile.svg"),
-        Format::Firefox => (firefox(&gathered())?, "application/json", "profile.json"),
+        Format::Pprof => (written(FileFormat::Pprof)?, "application/octet-stream", "profile.pb.gz"),
+        Format::Folded => (written(FileFormat::Folded)?, "text/plain; charset=utf-8", "profile.folded"),
+        Format::Svg => (written(FileFormat::Svg)?, "image/svg+xml", "profile.svg"),
+        Format::Firefox => (written(FileFormat::Firefox)?, "application/json", "profile.json"),
         Format::Html => (html_of_store(store, &query)?, "text/html; charset=utf-8", "profile.html"),
     };
     Ok(Download { body, kind, name })
 }
 
-fn pprof(_profile: &Profile) -> io::Result<Vec<u8>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "pprof is not there yet"))
-}
-
-fn folded(_profile: &Profile) -> Vec<u8> {
-    Vec::new()
-}
-
-fn svg(_profile: &Profile) -> io::Result<Vec<u8>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "SVG is not there yet"))
-}
-
-fn firefox(_profile: &Profile) -> io::Result<Vec<u8>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "Firefox's format is not there yet"))
+/// All that is asked for, in a format of another tool.
+fn write(store: &Store, query: &Query, format: FileFormat) -> io::Result<Vec<u8>> {
+    let (profile, mut body) = (profile(store, query), Vec::new());
+    format.write(&profile, profile.main_quantity(), &mut body)?;
+    Ok(body)
 }

@@ -2,7 +2,8 @@
 
 use pdata::{BootTime, Pid, ProcessKey};
 use profile_formats::{
-    Amount, FrameKind, FrameView, Id, Process, ProcessRef, Profile, Quantity, SampleKey, Stack, Start, Value,
+    Amount, FrameKind, FrameView, Id, Process, ProcessRef, Profile, Quantity, SampleKey, Stack, Start,
+    Thread, Value,
 };
 use profile_store::{FrameFlags, FrameText, Kind, Limits, ProcessText, Store, TaskText, Tick, Weight};
 
@@ -48,7 +49,7 @@ struct Import<'a> {
 
 /// What a sample is in the store, but when and how much.
 struct Known {
-    task: usize,
+    thread: Option<Id<Thread>>,
     cpu: u16,
     stack: u32,
     kind: Kind,
@@ -113,7 +114,8 @@ impl Import<'_> {
             samples: amount.count,
             value: u64::try_from(measured).unwrap_or_default(),
         };
-        let thread = self.thread(found.task);
+        let thread =
+            ThreadOf(found.thread.and_then(|thread| self.profile.tables.threads.get(thread)).copied());
         self.store.record(
             tick,
             found.cpu,
@@ -141,7 +143,7 @@ impl Import<'_> {
             return None;
         }
         Some(Known {
-            task: key.thread.map_or(usize::MAX, Id::index),
+            thread: key.thread,
             cpu: key.cpu.and_then(|cpu| u16::try_from(cpu).ok()).unwrap_or_default(),
             stack: self.stack(key.stack, key.cut.is_some(), key),
             kind: if is_off { Kind::OffCpu } else { Kind::OnCpu },
@@ -187,10 +189,6 @@ impl Import<'_> {
         stack
     }
 
-    fn thread(&self, at: usize) -> ThreadOf {
-        ThreadOf(self.profile.tables.threads.iter().nth(at).map(|(_, thread)| *thread))
-    }
-
     fn processes(&mut self) {
         let tables = &self.profile.tables;
         let follows =
@@ -213,7 +211,7 @@ impl Import<'_> {
 }
 
 /// A thread of the profile.
-struct ThreadOf(Option<profile_formats::Thread>);
+struct ThreadOf(Option<Thread>);
 
 impl ThreadOf {
     fn text<'a>(&self, profile: &'a Profile, executables: &'a [String]) -> TaskText<'a> {
