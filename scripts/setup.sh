@@ -32,6 +32,7 @@ if [ "$what" = lint ]; then
 fi
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+    command -v runc >/dev/null || packages="$packages runc"
 fi
 if [ "$what" = kernels ]; then
     command -v qemu-system-x86_64 >/dev/null || packages="$packages qemu-system-x86 seabios ipxe-qemu"

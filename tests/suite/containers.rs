@@ -31,14 +31,19 @@ fn bundle(dir: &Path, number: usize) {
     let file = dir.join("config.json");
     let mut config: serde_json::Value =
         serde_json::from_slice(&fs::read(&file).expect("runc has written it")).expect("it is JSON");
-    config["process"]["terminal"] = json!(false);
-    config["process"]["args"] = json!(["/bin/burn", "cpu", format!("{:.3}", CPU.as_secs_f64())]);
-    config["process"]["env"] = json!([
+    let environment = json!([
         "PATH=/bin",
         format!("OTEL_SERVICE_NAME=shop-{number}"),
         format!("OTEL_RESOURCE_ATTRIBUTES=service.version={number},service.namespace=a%20b")
     ]);
-    config["linux"]["cgroupsPath"] = json!(format!("/docker/{}", id(number)));
+    let arguments = json!(["/bin/burn", "cpu", format!("{:.3}", CPU.as_secs_f64())]);
+    for (place, value) in
+        [("/process/terminal", json!(false)), ("/process/args", arguments), ("/process/env", environment)]
+    {
+        *config.pointer_mut(place).expect("runc writes it") = value;
+    }
+    let linux = config.get_mut("linux").and_then(serde_json::Value::as_object_mut).expect("runc writes it");
+    linux.insert("cgroupsPath".to_owned(), json!(format!("/docker/{}", id(number))));
     fs::write(&file, config.to_string()).expect("the bundle is ours");
 }
 

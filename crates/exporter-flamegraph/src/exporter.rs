@@ -53,7 +53,7 @@ impl FlamegraphExporter {
         let (store, agent) = (Arc::new(RwLock::new(store)), Arc::new(Agent::new()));
         let measured = Arc::clone(&agent);
         let page = Page::over(Arc::clone(&store)).with_agent(move || measured.view()).with_token(token);
-        let bounds = Bounds { connections: CONNECTIONS, ..Bounds::default() };
+        let bounds = Bounds { connections: CONNECTIONS };
         let server = Server::start_within(&config.endpoint, router(page), bounds)?;
         let address = server.address();
         tracing::info!(exporter = &*settings.id, page = %format_args!("http://{address}/"), "Serving the live page.");

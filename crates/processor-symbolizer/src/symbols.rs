@@ -14,6 +14,9 @@ const NAME: usize = 160;
 /// The most inlined functions of a file that are kept to be shared by lines.
 const MAX_INLINED: usize = 16_384;
 
+/// A function's name, and the file and line at which it begins.
+type FunctionPlace = (Box<str>, Option<Box<str>>, u32);
+
 /// What is known of the symbols of a file.
 #[derive(Debug)]
 pub(crate) struct Symbols {
@@ -24,7 +27,7 @@ pub(crate) struct Symbols {
     /// Names of functions by the address at which they begin, and whether the debug file has them.
     functions: FxHashMap<(bool, u64), Arc<Lines>>,
     /// Functions by name, file and line.
-    by_line: FxHashMap<(Box<str>, Option<Box<str>>, u32), Arc<Function>>,
+    by_line: FxHashMap<FunctionPlace, Arc<Function>>,
     pub(crate) bytes: usize,
 }
 
