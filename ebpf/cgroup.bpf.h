@@ -50,13 +50,13 @@ static __always_inline struct kernfs_node *group_of(struct css_set *set, __u32 s
 	return parent_of(node) ? node : NULL;
 }
 
-#define LOOK_AT(controller_bit, subsystem)                                                                        \
-	({                                                                                                        \
-		if (!node && (legacy_controllers & controller_bit) &&                                             \
-		    bpf_core_enum_value_exists(enum cgroup_subsys_id, subsystem)) {                               \
-			node = group_of(set, bpf_core_enum_value(enum cgroup_subsys_id, subsystem));              \
-			key->controller = node ? controller_bit : 0;                                              \
-		}                                                                                                 \
+#define LOOK_AT(controller_bit, subsystem)                                                           \
+	({                                                                                           \
+		if (!node && (legacy_controllers & controller_bit) &&                                \
+		    bpf_core_enum_value_exists(enum cgroup_subsys_id, subsystem)) {                  \
+			node = group_of(set, bpf_core_enum_value(enum cgroup_subsys_id, subsystem)); \
+			key->controller = node ? controller_bit : 0;                                 \
+		}                                                                                    \
 	})
 
 /* The task's group in the first hierarchy of version 1 that has one for it. */
@@ -116,24 +116,24 @@ static __always_inline __u32 add_group_names(struct path_scratch *scratch, struc
 	return scratch->start - scratch->own_start;
 }
 
-#define EMIT_CGROUP(text_capacity)                                                         \
-	({                                                                                 \
-		struct {                                                                   \
-			struct cgroup_record cgroup;                                       \
-			char text[text_capacity];                                          \
-		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);               \
-		if (!slot) {                                                               \
-			count(COUNTER_LIFECYCLE_RING_FULL);                                \
-			return 0;                                                          \
-		}                                                                          \
-		identify(&slot->cgroup.header, RECORD_CGROUP, task);                       \
-		slot->cgroup.header.flags |= scratch->flags;                               \
-		slot->cgroup.key = *key;                                                   \
-		slot->cgroup.number = number;                                              \
-		slot->cgroup.unified_bytes = unified;                                      \
-		slot->cgroup.legacy_bytes = legacy;                                        \
-		bpf_probe_read_kernel(slot->text, text_capacity, scratch->text);           \
-		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                                \
+#define EMIT_CGROUP(text_capacity)                                               \
+	({                                                                       \
+		struct {                                                         \
+			struct cgroup_record cgroup;                             \
+			char text[text_capacity];                                \
+		} *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);     \
+		if (!slot) {                                                     \
+			count(COUNTER_LIFECYCLE_RING_FULL);                      \
+			return 0;                                                \
+		}                                                                \
+		identify(&slot->cgroup.header, RECORD_CGROUP, task);             \
+		slot->cgroup.header.flags |= scratch->flags;                     \
+		slot->cgroup.key = *key;                                         \
+		slot->cgroup.number = number;                                    \
+		slot->cgroup.unified_bytes = unified;                            \
+		slot->cgroup.legacy_bytes = legacy;                              \
+		bpf_probe_read_kernel(slot->text, text_capacity, scratch->text); \
+		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                      \
 	})
 
 /* Announces the groups called `key` under a number. False if that could not be written. */

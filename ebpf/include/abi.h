@@ -72,8 +72,8 @@ struct record_header {
 #define FRAME_INTERRUPTED_BIT 63
 struct sample_record {
 	struct record_header header;
-	__u32 cgroup;    /* number of a cgroup_record; 0: it could not be announced (counted); the next sample tries again */
-	__u32 user;      /* effective user id in the first user namespace */
+	__u32 cgroup; /* number of a cgroup_record; 0: it could not be announced (counted); the next sample tries again */
+	__u32 user;   /* effective user id in the first user namespace */
 	__u64 period_ns; /* CPU time that the sample stands for */
 	__u16 kernel_frames;
 	__u16 user_frames;
