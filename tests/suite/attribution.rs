@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tests::agent::Setup;
 use tests::due;
-use tests::otlp::{Resource, Sample};
+use tests::otlp::{Frame, Mapping, Resource, Sample};
 use tests::program::{self, Burner, Step};
 use tests::validator;
 
@@ -131,7 +131,7 @@ fn assert_frames(resources: &[Resource], image: &Truth) {
     for sample in resources.iter().filter(own).flat_map(Resource::samples) {
         events += sample.events();
         mapped += if leaf_is_mapped(sample) { sample.events() } else { 0 };
-        for mapping in sample.stack.iter().filter_map(|frame| frame.mapping.as_ref()) {
+        for mapping in sample.stack.iter().filter_map(|frame| user_mapping(frame)) {
             assert_eq!(Path::new(&mapping.filename), image.path, "a static program maps one file");
             let build_id = mapping.attributes.get("process.executable.build_id.gnu");
             assert_eq!(build_id.and_then(|id| id.as_text()), Some(image.build_id.as_str()));
@@ -141,6 +141,11 @@ fn assert_frames(resources: &[Resource], image: &Truth) {
     assert!(mapped * 10 >= events * 9, "{}: {mapped} of {events} leaves are mapped", image.path.display());
 }
 
+/// The mapping of a frame of the program's own; the kernel and its modules are named in brackets.
+fn user_mapping(frame: &Frame) -> Option<&Mapping> {
+    frame.mapping.as_ref().filter(|mapping| !mapping.filename.starts_with('['))
+}
+
 fn leaf_is_mapped(sample: &Sample) -> bool {
-    sample.stack.first().is_some_and(|leaf| leaf.mapping.is_some())
+    sample.stack.first().is_some_and(|leaf| user_mapping(leaf).is_some())
 }
