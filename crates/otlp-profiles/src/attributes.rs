@@ -5,6 +5,8 @@
 //! (facts of time off the CPU) or `profile.stack.` (facts of a stack): see
 //! `docs/decisions/attribute-names.md`.
 
+use pdata::{Code, Frame, Runtime};
+
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
 ///
 /// A profiler cannot find out the name of a process's service, but some readers group by it and fall back to
@@ -70,7 +72,8 @@ pub const OFF_CPU_REASON: &str = "profile.off_cpu.reason";
 /// source does not report that.
 pub const STACK_TRUNCATED: &str = "profile.stack.truncated";
 
-/// Location, string: [`FRAME_TYPE_NATIVE`] or [`FRAME_TYPE_KERNEL`].
+/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or what runs the function: `beam`, `cpython`, `dotnet`,
+/// `jvm`, `php`, `ruby`, `v8js` or `wasm`.
 pub const FRAME_TYPE: &str = "profile.frame.type";
 
 /// Value of [`FRAME_TYPE`]: user code, of whatever kind until it has been looked at.
@@ -78,6 +81,29 @@ pub const FRAME_TYPE_NATIVE: &str = "native";
 
 /// Value of [`FRAME_TYPE`]: kernel code.
 pub const FRAME_TYPE_KERNEL: &str = "kernel";
+
+/// Value of [`FRAME_TYPE`] for a frame: of its innermost function, where that is known.
+pub(crate) fn frame_type(frame: &Frame) -> &'static str {
+    if frame.code.is_kernel() {
+        return FRAME_TYPE_KERNEL;
+    }
+    let named = frame.lines.as_ref().and_then(|lines| lines.0.first()).map(|line| &line.function);
+    let function = match &frame.code {
+        Code::Interpreted(function, _) => named.or(Some(function)),
+        _ => named,
+    };
+    match function.map_or(Runtime::Native, |function| function.runtime) {
+        Runtime::Native => FRAME_TYPE_NATIVE,
+        Runtime::Beam => "beam",
+        Runtime::CPython => "cpython",
+        Runtime::DotNet => "dotnet",
+        Runtime::Jvm => "jvm",
+        Runtime::Php => "php",
+        Runtime::Ruby => "ruby",
+        Runtime::V8 => "v8js",
+        Runtime::Wasm => "wasm",
+    }
+}
 
 /// Mapping, string: GNU build ID, lower-case hex.
 pub const BUILD_ID_GNU: &str = "process.executable.build_id.gnu";

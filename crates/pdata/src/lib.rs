@@ -19,12 +19,12 @@ mod watermark;
 
 pub use batch::{Batch, Event};
 pub use executable::{Executable, FileState};
-pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd};
+pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Runtime, Stack, StackEnd};
 pub use image::{Image, ImageKind, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
     ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, MappedFile, Mapping, Pc,
-    Segment,
+    Segment, VDSO,
 };
 pub use measure::{Measure, OffCpuReason};
 pub use process::{

@@ -112,6 +112,11 @@ impl Files {
         }
     }
 
+    /// The way to the process that reads.
+    pub(crate) fn reader(&mut self) -> &mut foreignfile::Files {
+        &mut self.reader
+    }
+
     /// Ends the process that reads, until it is needed again.
     pub(crate) fn rest(&mut self) {
         self.reader.rest();

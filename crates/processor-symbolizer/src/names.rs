@@ -43,6 +43,15 @@ struct Addresses {
     used: u64,
     /// Why none of the space can be named, and until when that is believed.
     failed: Option<(Unnamed, Instant)>,
+    /// Until when it is believed that an address has no name, where it may get one: what is compiled at run time.
+    nameless_until: Option<Instant>,
+}
+
+impl Addresses {
+    /// True if an address that had no name is to be asked for again.
+    fn may_have_got_names(&self, space: Space) -> bool {
+        matches!(space, Space::Jit(_)) && self.nameless_until.is_none_or(|until| until <= Instant::now())
+    }
 }
 
 impl Names {
@@ -56,6 +65,7 @@ impl Names {
         let Some(addresses) = self.spaces.get_mut(&space) else { return Known::Not };
         addresses.used = self.now;
         match addresses.by_address.get(&address) {
+            Some(Some(Err(_))) if addresses.may_have_got_names(space) => Known::Not,
             Some(Some(name)) => Known::Answered(name.clone()),
             Some(None) => Known::Asked,
             None => match addresses.failed {
@@ -73,11 +83,13 @@ impl Names {
             Addresses { bytes: SPACE, ..Addresses::default() }
         });
         addresses.used = self.now;
-        addresses.by_address.entry(address).or_insert_with(|| {
+        let name = addresses.by_address.entry(address).or_insert_with(|| {
             addresses.bytes += ENTRY;
             self.bytes += ENTRY;
             None
         });
+        // Having no name takes no room.
+        name.take_if(|name| name.is_err());
     }
 
     /// Notes that a name will not be answered: it may be asked for again.
@@ -106,6 +118,7 @@ impl Names {
         match found.names {
             Ok(names) => {
                 addresses.failed = None;
+                addresses.nameless_until = Some(Instant::now() + RETRY);
                 for (address, name) in names {
                     let bytes = bytes_of(&name);
                     // Only what was asked for and is still waited for takes part in the count.

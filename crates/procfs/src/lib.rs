@@ -12,8 +12,10 @@ mod open;
 mod source;
 mod stat;
 pub mod text;
+mod vdso;
 
 pub use elf::read_facts;
 pub use error::{ParseError, ProcError};
 pub use identity::{identity_of, kernel_device};
 pub use source::{Identify, ProcSource, Snapshot};
+pub use vdso::own_vdso;

@@ -51,7 +51,7 @@ impl Default for Files {
             by_key: FxHashMap::default(),
             path_bytes: 0,
             mappings: Mappings::default(),
-            vdso: Backing::Special("[vdso]".into()),
+            vdso: Backing::Special(pdata::VDSO.into()),
             now: 0,
             forgotten: Vec::new(),
             unknown: 0,
