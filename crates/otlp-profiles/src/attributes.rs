@@ -72,8 +72,8 @@ pub const OFF_CPU_REASON: &str = "profile.off_cpu.reason";
 /// source does not report that.
 pub const STACK_TRUNCATED: &str = "profile.stack.truncated";
 
-/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or what runs the function: `beam`, `cpython`, `dotnet`,
-/// `jvm`, `php`, `ruby`, `v8js` or `wasm`.
+/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or what runs the function: `beam`, `cpython`,
+/// `dotnet`, `jvm`, `php`, `ruby`, `v8js` or `wasm`.
 pub const FRAME_TYPE: &str = "profile.frame.type";
 
 /// Value of [`FRAME_TYPE`]: user code, of whatever kind until it has been looked at.

@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(name(&map, 0x1020), None);
         assert_eq!(name(&map, 0x2000), Some("Lcom/foo;::bar"));
         assert_eq!(name(&map, 0x3000), None, "the line has not ended");
-        assert_eq!((lines.taken, lines.refused, lines.consumed), (2, 0, 50));
+        assert_eq!((lines.taken, lines.refused, lines.consumed), (2, 0, 54));
     }
 
     #[test]
