@@ -180,7 +180,7 @@ static __always_inline int file_within_budget(void)
 }
 
 /* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions
- * return 32 bits, so the id is left in `mapping[count].file`. */
+ * return 32 bits, so the id is left in `file_id`. */
 __attribute__((noinline)) int reference_file(void)
 {
 	__u32 slot = SCRATCH_SAMPLE;
@@ -189,18 +189,16 @@ __attribute__((noinline)) int reference_file(void)
 	struct file_name name;
 	struct file *file;
 	__u64 *known, id;
-	__u32 at;
 
 	if (!walk)
 		return 0;
-	at = walk->count & (SAMPLE_MAPPINGS - 1);
-	walk->mapping[at].file = MAPPED_UNANNOUNCED;
+	walk->file_id = MAPPED_UNANNOUNCED;
 	file = (void *)walk->target.file;
 	name_of(&name, file);
 	key_of(&walk->key, &name, file, walk->root);
 	known = bpf_map_lookup_elem(&announced_files, &walk->key);
 	if (known) {
-		walk->mapping[at].file = *known;
+		walk->file_id = *known;
 		return 0;
 	}
 	if (walk->announced >= ANNOUNCEMENTS || !file_within_budget()) {
@@ -220,7 +218,7 @@ __attribute__((noinline)) int reference_file(void)
 	/* Only now: whoever finds it here stamps its sample after the record. Should the update fail, the next sample
 	 * announces it again, under another id. */
 	bpf_map_update_elem(&announced_files, &walk->key, &id, BPF_ANY);
-	walk->mapping[at].file = id;
+	walk->file_id = id;
 	/* User space opens a new file while the process lives. */
 	wake_reader();
 	return 0;

@@ -33,6 +33,7 @@ pub(crate) struct Counters {
     frames: [u64; UNMAPPED.len()],
     stacks: [u64; abi::STACK_ENDS.len()],
     asks_lost: u64,
+    raw_over_budget: u64,
     unreadable: bool,
 }
 
@@ -56,6 +57,7 @@ impl Counters {
             frames: [0; UNMAPPED.len()],
             stacks: [0; abi::STACK_ENDS.len()],
             asks_lost: 0,
+            raw_over_budget: 0,
             unreadable: false,
         }
     }
@@ -119,6 +121,12 @@ impl Counters {
     pub(crate) fn asks_lost(&mut self) -> u64 {
         let total = self.total(Counter::RowAskRingFull);
         grown(&mut self.asks_lost, total)
+    }
+
+    /// Walks since the last call that wanted rows, and whose samples could not leave with the stack.
+    pub(crate) fn raw_over_budget(&mut self) -> u64 {
+        let total = self.total(Counter::RawOverBudget);
+        grown(&mut self.raw_over_budget, total)
     }
 
     /// One counter, of all CPUs.

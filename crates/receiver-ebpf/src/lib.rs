@@ -1,15 +1,16 @@
 //! Samples and process lifecycle from the kernel, in kernel-time order, with an exact low watermark.
 //!
 //! ```text
-//! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs ----> files.rs ------> Batch { events, watermark }
-//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs   (numbers to files)
-//! files whose stacks could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h)
+//! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs --> completion.rs --> Batch { events, watermark }
+//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs  (files.rs: numbers to files, hold.rs)
+//! files and stacks that could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h, and the rest of those stacks)
 //! ```
 //!
 //! Start reading at [`Receiver`]; `reader.rs` holds the loop, `horizon.rs` why the watermark is exact.
 
 mod abi;
 mod census;
+mod completion;
 mod config;
 mod control;
 mod counters;
@@ -17,6 +18,7 @@ mod cpus;
 mod decode;
 mod error;
 mod files;
+mod hold;
 mod horizon;
 mod identify;
 mod loader;
@@ -33,6 +35,7 @@ mod roster;
 mod sampler;
 mod skipped;
 mod snapshot;
+mod stack_budget;
 mod statistics;
 mod sys;
 mod unwind;

@@ -53,6 +53,7 @@ const ROW_ASKS: &str = "row_asks";
 const RULES: &str = "unwind_rules";
 const UNWIND_ROWS: &str = "unwind_rows";
 const MAX_USER_FRAMES: &str = "max_user_frames";
+const RAW_PER_SECOND: &str = "raw_per_second";
 
 /// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
 const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
@@ -136,6 +137,7 @@ impl Programs {
             .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
             .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
             .override_global(MAX_USER_FRAMES, &unwind.max_frames, true)
+            .override_global(RAW_PER_SECOND, &unwind.raw_samples_per_second, true)
             .load(OBJECT)
             .map_err(load)?;
         let mut programs = Self { ebpf };

@@ -11,16 +11,15 @@ use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::abi;
 use crate::census::Censuses;
+use crate::completion::Completion;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
-use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::{AnnouncedFiles, Programs};
 use crate::losses;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, unwind};
 use crate::order::{Lateness, Orderer, Pending};
 use crate::pace::Pace;
 use crate::rest::{End, Waker, rest};
@@ -28,7 +27,6 @@ use crate::ring::Ring;
 use crate::sampler::{self, Sampler};
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
-use crate::unwind::Unwinder;
 
 /// How often a batch is offered to a pipeline that is behind.
 const SEND_EVERY: Duration = Duration::from_millis(5);
@@ -40,10 +38,9 @@ pub(crate) struct RingReader {
     pub sampler: Sampler,
     pub samples: Ring,
     pub lifecycle: Ring,
-    pub files: Files,
     pub announced: AnnouncedFiles,
-    /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
-    pub unwinder: Option<Unwinder>,
+    /// Gives samples their files, and the rest of their stacks.
+    pub completion: Completion,
     pub counters: Counters,
     pub skipped: Skipped,
     pub censuses: Censuses,
@@ -102,6 +99,9 @@ impl RingReader {
     /// Waits for the next poll, or until somebody wakes the thread, and looks after the CPUs meanwhile.
     fn rest(&mut self, events: usize) {
         let (mut shortest, mut left) = (self.pace.shortest(), self.pace.after(events));
+        if self.completion.is_waiting() {
+            left = shortest;
+        }
         loop {
             let step = left.min(sampler::LOOK_EVERY);
             let end = rest(&self.waker, &self.wakeups, shortest.min(step), step);
@@ -137,13 +137,12 @@ impl RingReader {
             let watermark = Watermark::before(horizon);
             (self.orderer.release(watermark), watermark)
         };
-        let events: Vec<Event> =
-            events.into_iter().map(|pending| complete(pending, &mut self.files)).collect();
-        self.announced.forget(self.files.take_forgotten());
-        self.metrics.unknown_files(self.files.take_unknown());
+        let released = self.completion.take(events, watermark, flush || last, &self.metrics);
+        self.announced.forget(self.completion.files.take_forgotten());
+        self.metrics.unknown_files(self.completion.files.take_unknown());
         self.account_lateness();
         self.metrics.batch();
-        Batch { events: events.into(), watermark, clock: clock::offset(), flush }
+        Batch { events: released.events.into(), watermark: released.watermark, clock: clock::offset(), flush }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.
@@ -151,7 +150,7 @@ impl RingReader {
     /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
-        let Self { orderer, files, metrics, unwinder, .. } = self;
+        let Self { orderer, completion, metrics, .. } = self;
         let mut unread = FxHashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
@@ -160,21 +159,13 @@ impl RingReader {
         {
             ring.drain(|record| match decode(record) {
                 Ok(Record::Event(event)) => orderer.push(Pending::Event(event)),
-                Ok(Record::Sample(sample)) => {
+                Ok(Record::Sample(mut sample)) => {
                     samples += 1;
-                    if let Some(unwinder) = unwinder
-                        && sample.end == abi::END_FILE_PENDING
-                    {
-                        let met = files.met(&sample).filter(|met| unread.insert(met.identity));
-                        met.for_each(|met| unwinder.read(met));
-                    }
+                    completion.prepare(&mut sample, &mut unread, metrics);
                     orderer.push(Pending::Sample(sample));
                 }
                 Ok(Record::File(file)) => {
-                    if let Some(unwinder) = unwinder {
-                        unwinder.announced(file.key.identity(), file.file.build_id);
-                    }
-                    files.announce(*file);
+                    completion.announce(*file);
                 }
                 Err(error) => {
                     *refused += 1;
@@ -194,6 +185,7 @@ impl RingReader {
         self.metrics.frames(self.counters.frames());
         self.metrics.stacks(self.counters.stacks());
         self.metrics.asks_lost(self.counters.asks_lost());
+        unwind::stacks("over_budget", self.counters.raw_over_budget());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         let counted = self.counters.losses().into_iter();
         let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended]);
@@ -213,12 +205,5 @@ impl RingReader {
         let Lateness { events, most_nanos } = self.orderer.take_lateness();
         self.most_late = self.most_late.max(Duration::from_nanos(most_nanos));
         self.metrics.late(events, self.most_late);
-    }
-}
-
-fn complete(pending: Pending, files: &mut Files) -> Event {
-    match pending {
-        Pending::Event(event) => event,
-        Pending::Sample(raw) => Event::Sample(files.resolve(*raw)),
     }
 }

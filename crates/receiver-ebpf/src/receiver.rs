@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
 use crate::census::Censuses;
+use crate::completion::Completion;
 use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::cpus;
 use crate::error::{ReceiverError, StartError};
-use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::Programs;
 use crate::metrics::{self, Metrics};
@@ -82,9 +82,8 @@ impl Receiver {
             sampler,
             samples: maps.samples,
             lifecycle: maps.lifecycle,
-            files: Files::default(),
             announced: maps.announced_files,
-            unwinder,
+            completion: Completion::new(unwinder),
             counters: Counters::new(maps.counters, cpus::possible()?),
             skipped: Skipped::default(),
             censuses: Censuses::new(now),

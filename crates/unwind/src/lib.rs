@@ -24,8 +24,10 @@ mod row;
 mod rule;
 mod state;
 mod synthetic;
+mod table;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod window;
 
 pub use bytesource::ByteSource;
@@ -33,4 +35,6 @@ pub use elf::{CodeSegment, Machine};
 pub use error::UnwindError;
 pub use file::UnwindFile;
 pub use row::{PageRows, Row};
-pub use rule::{Cfa, ReturnAddress, Rule, RuleId, RuleTable, SavedFp};
+pub use rule::{Cfa, ReturnAddress, Rule, RuleId, SavedFp};
+pub use table::RuleTable;
+pub use walk::{REGISTERS, StackCopy, Walk, WalkEnd};

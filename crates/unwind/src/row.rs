@@ -14,6 +14,12 @@ impl Row {
         Self(u32::from(low) | u32::from(rule.bits()) << 16)
     }
 
+    /// The row that a word of shared memory holds.
+    #[must_use]
+    pub fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
     /// The lower 16 bits of the file offset from which the rule holds.
     #[must_use]
     pub fn low(self) -> u16 {

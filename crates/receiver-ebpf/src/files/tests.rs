@@ -18,6 +18,12 @@ fn announced(id: u64, key: FileKey, path: &str) -> AnnouncedFile {
     }
 }
 
+impl Files {
+    fn resolve(&mut self, raw: RawSample) -> Sample {
+        self.open(raw).close()
+    }
+}
+
 /// A sample with a frame in a mapping of each file.
 fn sample(files: &[u64]) -> RawSample {
     let mapping = |(index, &file): (usize, &u64)| {
@@ -32,6 +38,7 @@ fn sample(files: &[u64]) -> RawSample {
         user: user.chain([frame(3, None)]).collect(),
         mappings: files.iter().enumerate().map(mapping).collect(),
         end: abi::END_FILE_PENDING,
+        rest: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use foreignfile::Retries;
@@ -11,10 +11,12 @@ use rustc_hash::FxHashMap;
 use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
+use super::follow::{Follow, Followed, Ticket};
 use super::kernel::Kernel;
 use super::tables::{TableError, Tables, VDSO};
 use super::vdso;
 use crate::abi;
+use crate::hold::PATIENCE;
 use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
 use crate::ring::Ring;
@@ -27,6 +29,11 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 const SMALL_FILE: u64 = 8;
 /// Pages that are built before any of them is published: a megabyte of rows at most.
 const MAX_BATCH: usize = 16;
+/// What one turn does at most of each kind of work, so that none waits for all of another: stacks, which the watermark
+/// waits for; files; pages.
+const STACKS_A_TURN: usize = 32;
+const FILES_A_TURN: usize = 4;
+const PAGES_A_TURN: usize = MAX_BATCH;
 /// Failures remembered at most; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
 /// The longest rest, and the rest while something waits to be tried again.
@@ -42,6 +49,14 @@ pub(crate) enum Request {
     Compare(FileIdentity, Option<BuildId>),
 }
 
+/// Where the reader's requests come in, and answers leave.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) files: Receiver<Request>,
+    pub(crate) stacks: Receiver<Follow>,
+    pub(crate) followed: Sender<(Ticket, Followed)>,
+}
+
 /// All that the thread works with.
 #[derive(Debug)]
 pub(crate) struct Worker<K> {
@@ -49,7 +64,9 @@ pub(crate) struct Worker<K> {
     pub(super) files: Files,
     /// The files that the tables know, to open them again.
     pub(super) met: FxHashMap<FileIdentity, MetFile>,
-    requests: Receiver<Request>,
+    requests: Requests,
+    /// Pages that walks have asked for. Ascending, so that what is read of one file is read in its order.
+    asked: BTreeSet<u32>,
     failures: Retries<FileIdentity, ()>,
     /// Pages to be asked for again, and when.
     refused: Vec<(Instant, u32)>,
@@ -57,22 +74,22 @@ pub(crate) struct Worker<K> {
 
 impl<K: Kernel> Worker<K> {
     /// A worker with nothing to do yet.
-    pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
+    pub(crate) fn new(tables: Tables<K>, files: Files, requests: Requests) -> Self {
         let (met, failures) = (FxHashMap::default(), Retries::new(RETRY, MAX_FAILURES));
-        Self { tables, files, met, requests, failures, refused: Vec::new() }
+        Self { tables, files, met, requests, asked: BTreeSet::new(), failures, refused: Vec::new() }
     }
 
     /// Builds what walks ask for until asked to stop.
     pub(crate) fn run(mut self, asks: &mut Ring, waker: &Waker, stop: &AtomicBool) {
         self.add_vdso();
         while !stop.load(Ordering::Relaxed) {
-            let mut numbers = BTreeSet::new();
-            asks.drain(|record| numbers.extend(page_number(record)));
-            self.read_files();
-            // Ascending, so that what is read of one file is read in its order.
-            self.build_all(numbers);
+            asks.drain(|record| self.asked.extend(page_number(record)));
+            let more = self.take_turn();
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
+            if more {
+                continue;
+            }
             let longest = if self.refused.is_empty() { IDLE } else { BUSY };
             let began = Instant::now();
             rest(waker, asks, Duration::ZERO, longest);
@@ -104,18 +121,47 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    pub(super) fn read_files(&mut self) {
-        while let Ok(request) = self.requests.try_recv() {
-            match request {
-                Request::Read(met) => self.read_file(met),
-                Request::Compare(file, build_id) => {
-                    let _known = self.tables.knows(file, build_id);
-                }
-            }
-        }
+    /// Does a part of what is to be done; true if there may be more.
+    pub(super) fn take_turn(&mut self) -> bool {
+        let stacks = self.follow_stacks();
+        let files = self.read_files();
+        let now: Vec<u32> = self.asked.iter().copied().take(PAGES_A_TURN).collect();
+        now.iter().for_each(|number| {
+            self.asked.remove(number);
+        });
+        self.build_all(now);
+        stacks || files || !self.asked.is_empty()
     }
 
-    fn read_file(&mut self, met: MetFile) {
+    fn follow_stacks(&mut self) -> bool {
+        for _ in 0..STACKS_A_TURN {
+            let Ok(stack) = self.requests.stacks.try_recv() else { return false };
+            let Some(followed) = self.follow(&stack, PATIENCE) else { continue };
+            // Where nobody takes it, the agent is about to end.
+            let _gone = self.requests.followed.send((stack.ticket, followed));
+        }
+        true
+    }
+
+    fn read_files(&mut self) -> bool {
+        for _ in 0..FILES_A_TURN {
+            match self.requests.files.try_recv() {
+                Ok(Request::Read(met)) => self.read_file(met),
+                Ok(Request::Compare(file, build_id)) => {
+                    let _known = self.tables.knows(file, build_id);
+                }
+                Err(_none) => return false,
+            }
+        }
+        true
+    }
+
+    /// True if a page could not be built lately.
+    pub(super) fn is_refused(&self, number: u32) -> bool {
+        self.refused.iter().any(|(_, refused)| *refused == number)
+    }
+
+    pub(super) fn read_file(&mut self, met: MetFile) {
         let identity = met.identity;
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
         if self.tables.knows(identity, build_id) {
@@ -193,6 +239,9 @@ impl<K: Kernel> Worker<K> {
     /// Builds pages of one file: its identity, and the number of each and its place in the file.
     fn build_batch(&mut self, batch: &[(FileIdentity, u32, u64)]) {
         let Some(&(identity, ..)) = batch.first() else { return };
+        for file in self.tables.make_room_for_rules() {
+            self.log_cut_off(file);
+        }
         let Some(met) = self.met.get(&identity) else { return };
         let pages: Vec<u64> = batch.iter().map(|(.., page)| *page).collect();
         match self.files.rows(met, &pages, self.tables.rules()) {
@@ -242,6 +291,16 @@ impl<K: Kernel> Worker<K> {
     fn gap(&mut self, number: u32) {
         metrics::page("no_tables");
         self.tables.publish_gap(number);
+    }
+
+    fn log_cut_off(&self, file: FileIdentity) {
+        let path = self.met.get(&file).and_then(|met| met.file.as_ref()).map(|file| file.path.display());
+        metrics::file("too_many_rules");
+        tracing::warn!(
+            path = path.map(tracing::field::display),
+            "A file's unwind tables need so many rules that there is no room for others: stacks in it follow frame \
+             pointers."
+        );
     }
 
     fn ask_again(&mut self, now: Instant) {
