@@ -18,6 +18,7 @@ mod queue;
 mod reading;
 mod reload;
 mod shutdown;
+mod started;
 mod stuck;
 mod systemd;
 mod unit;

@@ -3,6 +3,8 @@
 //! The Collector's rules (confmap `expand.go`): `${VAR}` is short for `${env:VAR}`; the innermost reference
 //! is expanded first, and what it gives may hold more; an odd number of `$` before a `${` escapes it; a bare
 //! `$VAR` stays as it is. What is left of `$$` becomes `$` at the very end, see [`unescape`].
+//!
+//! Not the Collector's: `${raw:env:VAR}` and `${raw:file:PATH}` are text, byte for byte, and nothing in it is expanded.
 
 use thiserror::Error;
 
@@ -18,6 +20,13 @@ pub(crate) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 /// What an expansion costs beside its bytes: so that many small ones come to an end soon, too.
 const EXPANSION_COST: usize = 1024;
 
+/// Begins what stands for a character of a raw value until the whole value is expanded. No environment variable holds it.
+const RAW_MARK: char = '\0';
+/// The characters that references are made of, and what stands for them.
+const RAW: [(&str, &str); 2] = [("$", "\0d"), ("}", "\0b")];
+/// What errors show of a reference that came with the value of another: it may be a piece of a secret.
+const HIDDEN: &str = "[REDACTED]";
+
 /// Why a reference cannot be expanded.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
@@ -26,13 +35,22 @@ pub(crate) enum ExpandError {
     #[error("environment variable {name:?} has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$")]
     Name { name: String },
     /// A scheme other than `env`, `file` and `yaml`.
-    #[error("scheme {scheme:?} is not supported for uri {uri:?} (valid values: [env, file, yaml])")]
+    #[error("scheme {scheme:?} is not supported for uri {uri:?} (valid values: [env, file, yaml, raw])")]
     Scheme {
         /// What was given as the scheme.
         scheme: String,
         /// The whole reference without its braces.
         uri: String,
     },
+    /// A `raw:` before something else than `env:NAME` and `file:PATH`.
+    #[error("invalid uri: {uri:?}: expected raw:env:NAME or raw:file:PATH")]
+    Raw {
+        /// The whole reference without its braces.
+        uri: String,
+    },
+    /// A file that is no text, for a value that must be one.
+    #[error("the file {path:?} holds a NUL byte, so it is no text")]
+    Nul { path: String },
     /// A colon, and no scheme before it.
     #[error("invalid uri: {uri:?}")]
     Uri {
@@ -77,18 +95,43 @@ pub(crate) struct Expander<'a> {
     turns: usize,
     /// Bytes that all values may still take.
     bytes: usize,
+    /// The value at hand as the configuration has it. References that are not in it came with the value of another, and
+    /// are not shown.
+    written: String,
+    /// True if the value at hand has taken in a raw value.
+    raw: bool,
     /// Variables that were referred to, are not set and have no default.
     pub(crate) unset: Vec<String>,
+    /// Variables whose values are not what they were: dollar signs in them were references, or escaped each other.
+    pub(crate) changed: Vec<String>,
 }
 
 impl<'a> Expander<'a> {
     pub(crate) fn new(environment: Environment<'a>) -> Self {
-        Self { environment, turns: MAX_EXPANSIONS, bytes: MAX_EXPANDED_BYTES, unset: Vec::new() }
+        Self {
+            environment,
+            turns: MAX_EXPANSIONS,
+            bytes: MAX_EXPANDED_BYTES,
+            written: String::new(),
+            raw: false,
+            unset: Vec::new(),
+            changed: Vec::new(),
+        }
     }
 
-    /// Begins another value: it has the whole number of references for itself.
-    pub(crate) fn next_value(&mut self) {
+    /// Begins another value, which the configuration has in these words: it has the whole number of references for
+    /// itself.
+    pub(crate) fn next_value(&mut self, written: &str) {
         self.turns = MAX_EXPANSIONS;
+        self.raw = false;
+        self.written.clear();
+        self.written.push_str(written);
+    }
+
+    /// The value of an expanded text: what is left of dollar signs that escape one another.
+    pub(crate) fn finish(&self, text: &str) -> String {
+        let text = unescape(text);
+        if self.raw { RAW.iter().fold(text, |text, (plain, mark)| text.replace(mark, plain)) } else { text }
     }
 
     /// Counts what an expansion made: that many bytes, and its own cost. Once the budget is overdrawn it is gone.
@@ -103,10 +146,12 @@ impl<'a> Expander<'a> {
         let mut text = text.to_owned();
         while let Some(reference) = find(&text) {
             self.turns = self.turns.checked_sub(1).ok_or(ExpandError::TooMany)?;
-            let found = self.retrieve(reference)?;
+            let is_written = self.written.contains(reference);
+            let found = self.retrieve(reference).map_err(|error| error.hide_unless(is_written))?;
             if reference.len() == text.len() {
                 self.charge(found.len())?;
-                return Ok(Expanded::Reference(found));
+                // A raw value is text, whatever it looks like.
+                return Ok(if is_raw(reference) { Expanded::Text(found) } else { Expanded::Reference(found) });
             }
             // Weighed before it is made, since every occurrence is replaced.
             let times = text.matches(reference).count();
@@ -134,6 +179,7 @@ impl<'a> Expander<'a> {
         }
         match scheme {
             "env" => self.variable(value),
+            "raw" => self.raw_value(value),
             "yaml" => Ok(value.to_owned()),
             "file" => read_file(value.as_ref())
                 .map_err(|reason| ExpandError::Read { path: value.to_owned(), reason }),
@@ -149,12 +195,69 @@ impl<'a> Expander<'a> {
         if !is_variable_name(name) {
             return Err(ExpandError::Name { name: name.to_owned() });
         }
-        let value = (self.environment)(name).or_else(|| default.map(str::to_owned));
-        Ok(value.unwrap_or_else(|| {
+        // A name that is part of another value may be a piece of a secret.
+        let is_shown = self.written.contains(reference);
+        if let Some(value) = (self.environment)(name) {
+            if is_shown && (value.contains("$$") || find(&value).is_some()) {
+                self.changed.push(name.to_owned());
+            }
+            return Ok(value);
+        }
+        if default.is_none() && is_shown {
             self.unset.push(name.to_owned());
-            String::new()
-        }))
+        }
+        Ok(default.unwrap_or_default().to_owned())
     }
+
+    /// The value of `raw:env:NAME` or `raw:file:PATH`, with its dollar signs out of reach.
+    fn raw_value(&mut self, value: &str) -> Result<String, ExpandError> {
+        let found = match value.split_once(':') {
+            Some(("env", name)) if is_variable_name(name) => {
+                let found = (self.environment)(name);
+                if found.is_none() && self.written.contains(name) {
+                    self.unset.push(name.to_owned());
+                }
+                found.unwrap_or_default()
+            }
+            Some(("env", name)) => return Err(ExpandError::Name { name: name.to_owned() }),
+            Some(("file", path)) => {
+                let path = || path.to_owned();
+                let text = read_file(path().as_ref())
+                    .map_err(|reason| ExpandError::Read { path: path(), reason })?;
+                if text.contains(RAW_MARK) {
+                    return Err(ExpandError::Nul { path: path() });
+                }
+                text
+            }
+            _ => return Err(ExpandError::Raw { uri: format!("raw:{value}") }),
+        };
+        self.raw = true;
+        Ok(RAW.iter().fold(found, |text, (plain, mark)| text.replace(plain, mark)))
+    }
+}
+
+impl ExpandError {
+    /// The same error without the reference's text, unless the configuration itself has that.
+    fn hide_unless(self, is_written: bool) -> Self {
+        if is_written {
+            return self;
+        }
+        let hidden = || HIDDEN.to_owned();
+        match self {
+            Self::Name { .. } => Self::Name { name: hidden() },
+            Self::Scheme { .. } => Self::Scheme { scheme: hidden(), uri: hidden() },
+            Self::Raw { .. } => Self::Raw { uri: hidden() },
+            Self::Nul { .. } => Self::Nul { path: hidden() },
+            Self::Uri { .. } => Self::Uri { uri: hidden() },
+            Self::Dollar { .. } => Self::Dollar { uri: hidden() },
+            Self::Read { reason, .. } => Self::Read { path: hidden(), reason },
+            Self::TooMany | Self::TooLarge => self,
+        }
+    }
+}
+
+fn is_raw(reference: &str) -> bool {
+    reference.starts_with("${raw:")
 }
 
 /// The first reference that can be expanded: from the first `}` that has a `${` before it back to the last

@@ -1,11 +1,11 @@
 //! Expands the references in a merged tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use figment::value::{Dict, Empty, Value};
 
 use crate::environment::Environment;
-use crate::expand::{ExpandError, Expanded, Expander, unescape};
+use crate::expand::{ExpandError, Expanded, Expander};
 use crate::fault::Fault;
 use crate::provider::untracked;
 use crate::yaml::{self, MAX_DEPTH, Scalar, Yaml};
@@ -23,6 +23,8 @@ pub(crate) struct References {
     pub(crate) originals: Originals,
     /// Environment variables referred to that are not set and have no default; each once.
     pub(crate) unset: Vec<String>,
+    /// Environment variables whose values expansion has changed; each once.
+    pub(crate) changed: Vec<String>,
     /// References that cannot be expanded. Null stands in their place.
     pub(crate) faults: Vec<Fault>,
 }
@@ -35,15 +37,17 @@ pub(crate) fn expand(root: &mut Dict, environment: Environment<'_>) -> Reference
         faults: Vec::new(),
         path: Vec::new(),
         too_large: false,
+        referred: false,
     };
     walker.dict(root);
-    let mut unset: Vec<String> = Vec::new();
-    for name in walker.expander.unset {
-        if !unset.contains(&name) {
-            unset.push(name);
-        }
-    }
-    References { originals: walker.originals, unset, faults: walker.faults }
+    let Walker { expander: Expander { unset, changed, .. }, originals, faults, .. } = walker;
+    References { originals, unset: once(unset), changed: once(changed), faults }
+}
+
+/// Each name once, in the order in which they came.
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    names.into_iter().filter(|name| known.insert(name.clone())).collect()
 }
 
 struct Walker<'a> {
@@ -52,6 +56,8 @@ struct Walker<'a> {
     faults: Vec<Fault>,
     path: Vec<String>,
     too_large: bool,
+    /// True inside a value that a reference gave: nothing there is in the configuration's own words.
+    referred: bool,
 }
 
 impl Walker<'_> {
@@ -75,8 +81,8 @@ impl Walker<'_> {
                 }
             }
             Value::String(_, text) => {
-                self.expander.next_value();
                 let text = std::mem::take(text);
+                self.expander.next_value(if self.referred { "" } else { &text });
                 match self.string(value, text) {
                     Ok(()) => {}
                     // The budget is that of the whole configuration: once is enough to say so.
@@ -98,7 +104,7 @@ impl Walker<'_> {
         loop {
             let original = match self.expander.expand(&text)? {
                 Expanded::Text(text) => {
-                    *value = Value::String(tag, unescape(&text));
+                    *value = Value::String(tag, self.expander.finish(&text));
                     return Ok(());
                 }
                 Expanded::Reference(original) => original,
@@ -110,10 +116,11 @@ impl Walker<'_> {
                     self.expander.charge(node.size())?;
                     *value = untracked(node, tag);
                     let original = match self.expander.expand(&original) {
-                        Ok(Expanded::Text(text)) => unescape(&text),
+                        Ok(Expanded::Text(text)) => self.expander.finish(&text),
                         _ => original,
                     };
                     self.originals.insert(self.path.clone(), original);
+                    let referred = std::mem::replace(&mut self.referred, true);
                     match value {
                         Value::Dict(_, dict) => self.dict(dict),
                         Value::Array(_, items) => {
@@ -123,6 +130,7 @@ impl Walker<'_> {
                         }
                         _ => {}
                     }
+                    self.referred = referred;
                     return Ok(());
                 }
                 // Of a string, and of what is no YAML, the text itself: quotes and blanks are part of it.

@@ -22,6 +22,8 @@ pub struct Tree {
     pub(crate) sources: Sources,
     /// Environment variables that are referred to without default, and not set.
     pub unset: Vec<String>,
+    /// Environment variables whose values are not what they were, since they hold references or doubled dollar signs.
+    pub changed: Vec<String>,
     /// What is wrong already, though the tree can be read.
     pub faults: Faults,
 }
@@ -57,7 +59,8 @@ impl Tree {
         let mut root = sources.values(figment).map_err(|error| broken(&error))?;
         let references = expand(&mut root, environment);
         references.faults.into_iter().for_each(|fault| faults.push(fault));
-        Ok(Self { root, originals: references.originals, sources, unset: references.unset, faults })
+        let (unset, changed) = (references.unset, references.changed);
+        Ok(Self { root, originals: references.originals, sources, unset, changed, faults })
     }
 
     /// Puts `defaults` below what is configured: each where the tree has nothing, or null.

@@ -30,6 +30,15 @@ impl Opened {
         self.regular
     }
 
+    /// Asks the disk to keep what has been written.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(fault) = sync_fault::get() {
+            return Err(fault.into());
+        }
+        self.file.sync_data()
+    }
+
     /// True if the path names another file by now, or none: somebody has moved or deleted ours.
     pub(crate) fn is_replaced(&self, path: &Path) -> bool {
         fs::metadata(path).map_or(true, |found| (found.dev(), found.ino()) != self.identity)
@@ -145,4 +154,23 @@ pub(crate) fn create_directory(path: &Path, config: &Config) -> io::Result<()> {
     // Validated before the exporter is made.
     let mode = config.directory_mode().unwrap_or(0o755);
     DirBuilder::new().recursive(true).mode(mode).create(parent(path))
+}
+
+/// A disk that keeps nothing, for the tests of one thread.
+#[cfg(test)]
+pub(crate) mod sync_fault {
+    use std::cell::Cell;
+    use std::io::ErrorKind;
+
+    thread_local! {
+        static FAULT: Cell<Option<ErrorKind>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn get() -> Option<ErrorKind> {
+        FAULT.get()
+    }
+
+    pub(crate) fn set(fault: Option<ErrorKind>) {
+        FAULT.set(fault);
+    }
 }

@@ -81,16 +81,20 @@ impl Output {
     }
 
     /// Asks the disk to keep what is written, if it is to be asked at all.
+    ///
+    /// A file that the disk does not keep is let go of: it may be on a disk that is gone for good, and the next window
+    /// opens whatever its path names by then.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         let wanted = self.config.fsync != Fsync::Never;
-        match &mut self.current {
-            Some(file) if wanted && file.unsynced => {
-                file.opened.file.sync_data()?;
-                file.unsynced = false;
-                Ok(())
+        let Some(file) = self.current.as_mut().filter(|file| wanted && file.unsynced) else { return Ok(()) };
+        match file.opened.sync() {
+            Ok(()) => file.unsynced = false,
+            Err(error) => {
+                self.current = None;
+                return Err(error);
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn write_record(&mut self, content: &Content, record: &[u8]) -> io::Result<()> {
@@ -117,7 +121,10 @@ impl Output {
 
     /// Opens another file, or the same anew.
     fn switch_to(&mut self, path: PathBuf) -> io::Result<()> {
-        self.sync()?;
+        if let Err(error) = self.sync() {
+            // Nothing that could be done for the old file is worth the next window.
+            tracing::error!(path = %path.display(), %error, "Cannot put profiles on disk.");
+        }
         self.current = None;
         let config = &self.config;
         let keep = config.append || config.rotation.is_some() || self.template.has_time() || self.opened;

@@ -5,8 +5,11 @@
 //!                ^  at once to another     +--> server
 //!                +---- has failed ---------+
 //! ```
+//!
+//! A name that stands for several servers (`dns:///`) is [`Followed`]: all this, over the addresses that it has now.
 
 mod failover;
+mod followed;
 mod server;
 
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use tower::discover::ServiceList;
 use tower::util::BoxCloneService;
 
 use self::failover::Failover;
+pub(crate) use self::followed::{Dial, Followed, Lookup, Resolve};
 use self::server::{Server, Servers};
 
 /// Requests on their way to be given to a server: no more than there are consumers of a queue, in practice.

@@ -13,7 +13,7 @@ use crate::answers::Answers;
 use crate::balance::{Transport, balance};
 use crate::config::{GrpcConfig, HttpConfig};
 use crate::error::ConnectError;
-use crate::grpc::Grpc;
+use crate::grpc::transports;
 use crate::http::Http;
 
 /// The whole stage of an OTLP exporter.
@@ -27,7 +27,7 @@ pub type Exporter = Front;
 /// no error.
 pub fn grpc(settings: &DeliverySettings, config: &GrpcConfig) -> Result<Exporter, ConnectError> {
     warn_if_unverified(settings, config.tls.insecure_skip_verify);
-    let transports = Grpc::all(config, &Answers::new(settings))?;
+    let transports = transports(config, &Answers::new(settings))?;
     Ok(Stack::from(config).over(settings, balance(transports)))
 }
 

@@ -2,6 +2,7 @@
 
 mod balance;
 mod config;
+mod followed;
 mod grpc;
 mod http;
 mod make;

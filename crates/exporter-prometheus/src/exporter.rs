@@ -10,7 +10,7 @@ use confighttp::{ListenError, Server};
 use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
 use metrics::Gauge;
 use pdata::{Batch, Comm, Event, ImageKey, Measure, Sample, Watermark};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use tower::Service;
 
 use crate::config::Config;
@@ -81,7 +81,7 @@ impl PrometheusExporter {
 /// used most comes first: should there be room for one more series, it is his.
 fn by_image(batch: &Batch) -> (u64, Vec<(&Sample, Totals)>) {
     let mut samples = 0;
-    let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
+    let mut images: HashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = HashMap::default();
     for sample in batch.samples() {
         samples += 1;
         // The counters are of CPU time, of which a thread that is off the CPU uses none.

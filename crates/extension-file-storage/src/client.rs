@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::clock::unix_seconds;
+use crate::clock::Clock;
 use crate::inbox::{Append, Inbox};
 use crate::record::Record;
 use crate::stored::{Appended, Handle, Unavailable};
@@ -17,11 +17,12 @@ use crate::stored::{Appended, Handle, Unavailable};
 #[derive(Debug)]
 pub struct Client {
     inbox: Arc<Inbox>,
+    clock: Clock,
 }
 
 impl Client {
-    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox }
+    pub(crate) fn new(inbox: Arc<Inbox>, clock: Clock) -> Self {
+        Self { inbox, clock }
     }
 
     /// Adds a request of so many samples. The thread calls `then` when it knows what has come of it.
@@ -31,7 +32,7 @@ impl Client {
         samples: u64,
         then: impl FnOnce(Appended) + Send + 'static,
     ) -> Handle {
-        let record = Record { samples, created: unix_seconds(), request };
+        let record = Record { samples, created: self.clock.now(), request };
         let then = Box::new(|is_there| then(if is_there { Appended::Durably } else { Appended::Not }));
         self.inbox.ask(|asked| {
             let handle = asked.handle();

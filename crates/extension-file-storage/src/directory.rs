@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::OpenError;
 
@@ -26,6 +27,7 @@ static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Directory>>>> = Mutex::new(None)
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    clock: Clock,
     /// Holds the lock until it is dropped.
     _lock: File,
     /// Names of files in use.
@@ -48,6 +50,7 @@ impl Directory {
         }
         let lock = lock(&path, config.timeout)?;
         let directory = Arc::new(Self {
+            clock: Clock::open(&path),
             path: path.clone(),
             _lock: lock,
             taken: Mutex::default(),
@@ -64,6 +67,11 @@ impl Directory {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         Taken { directory: self.clone(), name: name.to_owned() }
+    }
+
+    /// What time it is for what is stored here.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     fn taken(&self) -> MutexGuard<'_, BTreeSet<String>> {

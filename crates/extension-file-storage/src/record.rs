@@ -23,7 +23,7 @@ pub const MAX_REQUEST: usize = 256 << 20;
 pub struct Record {
     /// Samples in it.
     pub samples: u64,
-    /// When it was made: wall clock, seconds since 1970.
+    /// When it was made, by the storage's clock: seconds since 1970, as far as that was known.
     pub created: u64,
     /// The request, encoded.
     pub request: Bytes,

@@ -55,13 +55,14 @@ impl FileStorage {
         recovered: impl FnOnce(Vec<Stored>) + Send + 'static,
     ) -> io::Result<Client> {
         let inbox = Arc::new(Inbox::default());
-        let client = Client::new(inbox.clone());
+        let clock = self.directory.clock();
+        let client = Client::new(inbox.clone(), clock);
         let (directory, config, exporter) =
             (self.directory.clone(), self.config.clone(), exporter.to_owned());
         thread::Builder::new().name("file-storage".to_owned()).spawn(move || {
             let file = directory.take(&file_name(&exporter));
             drop(directory);
-            Worker::new(inbox, file, &config, &exporter, Box::new(recovered)).run();
+            Worker::new(inbox, file, &config, &exporter, clock, Box::new(recovered)).run();
         })?;
         Ok(client)
     }

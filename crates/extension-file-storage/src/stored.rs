@@ -17,7 +17,7 @@ pub struct Stored {
     pub samples: u64,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Time since it was made, by the wall clock.
+    /// Time since it was made, by a clock that does not jump; zero if that cannot be known.
     pub age: Duration,
 }
 

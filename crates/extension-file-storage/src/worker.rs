@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{info, trace, warn};
 
-use crate::clock::{first_key, unix_seconds};
+use crate::clock::{Clock, first_key};
 use crate::config::Config;
 use crate::directory::Taken;
 use crate::inbox::{Append, Asked, Inbox, ReadResult};
@@ -31,6 +31,7 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     file: Taken,
     exporter: String,
+    clock: Clock,
     fsync: bool,
     interval: Duration,
     metrics: Metrics,
@@ -57,12 +58,14 @@ impl Worker {
         file: Taken,
         config: &Config,
         exporter: &str,
+        clock: Clock,
         recovered: Recovered,
     ) -> Self {
         Self {
             inbox,
             file,
             exporter: exporter.to_owned(),
+            clock,
             fsync: config.fsync,
             interval: config.fsync_interval,
             metrics: Metrics::of(exporter),
@@ -152,12 +155,11 @@ impl Worker {
 
     /// Hands over the requests that an earlier run has left.
     fn recover(&mut self, records: &[Found], recovered: Recovered) {
-        let now = unix_seconds();
         let mut stored = Vec::with_capacity(records.len());
         for &Found { key, samples, created, bytes } in records {
             let handle = self.inbox.ask(Asked::handle);
             self.live.insert(handle, key);
-            let age = Duration::from_secs(now.saturating_sub(created));
+            let age = self.clock.age(created);
             stored.push(Stored { handle, samples, bytes, age });
         }
         self.metrics.recovered.increment(stored.len() as u64);

@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use foldhash::{HashMap, HashSet};
 
 use crate::process::Life;
 
 /// Sources that do not answer, and readers left with some, at most: with so many, only sources that have answered
 /// before are asked.
 const MAX_SILENT: usize = 8;
+/// Readers that are left at most, also with sources that have answered before: whoever has many file systems can have
+/// each answer once.
+const MAX_LEFT: usize = 32;
 /// Sources remembered at most to have answered, and not to have.
 const MAX_REMEMBERED: usize = 4096;
 /// How long a source is skipped at first; each time after, twice as long.
@@ -43,11 +46,11 @@ pub struct Quarantine {
 
 #[derive(Default)]
 struct State {
-    silent: FxHashMap<Source, Silent>,
+    silent: HashMap<Source, Silent>,
     left: Vec<(Source, Life)>,
     /// Readers that nobody needs any more.
     ending: Vec<Life>,
-    answering: FxHashSet<Source>,
+    answering: HashSet<Source>,
 }
 
 struct Silent {
@@ -118,6 +121,9 @@ impl State {
             return false;
         }
         if self.silent.get(&source).is_some_and(|silent| silent.until > now) {
+            return false;
+        }
+        if self.left.len() >= MAX_LEFT {
             return false;
         }
         let silent = self.silent.values().filter(|silent| silent.until > now).count();
@@ -218,6 +224,26 @@ mod tests {
             "it was trusted once"
         );
         assert!(quarantine.state().may_ask(Source::Device(99), now + 2 * FIRST_SKIP));
+    }
+
+    /// As with thousands of file systems of one user, each of which answers until it has been asked once.
+    #[test]
+    fn no_more_readers_are_left_with_sources_that_have_answered_than_there_may_be() {
+        let quarantine = Quarantine::default();
+        let mut free = Vec::new();
+        for device in 0..1000 {
+            quarantine.answered(Source::Device(device));
+            if quarantine.may_ask(Source::Device(device)) {
+                let (other_end, reader) = stuck();
+                free.push(other_end);
+                quarantine.silent(Source::Device(device), device.to_string(), reader);
+            }
+        }
+        assert_eq!(free.len(), MAX_LEFT);
+        free.clear();
+        while !quarantine.may_ask(Source::Device(999)) {
+            thread::yield_now();
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{Comm, Executable, ImageKey, UnixNanos};
 pub struct Image {
     /// Which image of which process.
     pub key: ImageKey,
-    /// Start of the process, fixed at first sight so that a clock step does not rename it.
+    /// Start of the process by the wall clock. It stays as it is while the clock drifts, and follows it when it is set.
     pub created: UnixNanos,
     /// The program that the image runs.
     pub kind: ImageKind,
@@ -31,6 +31,10 @@ pub enum ImageKind {
         executable: Arc<Executable>,
         /// The script, if the executable is the interpreter of one.
         script: Option<Arc<Script>>,
+        /// The dynamic loader, if the program was started through it: what the kernel has as the executable.
+        ///
+        /// The same `Arc` as `executable` while the program has not been found.
+        loader: Option<Arc<Executable>>,
     },
 }
 

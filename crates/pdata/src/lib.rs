@@ -6,6 +6,7 @@
 
 mod batch;
 mod executable;
+mod footprint;
 mod frame;
 mod image;
 mod loss;

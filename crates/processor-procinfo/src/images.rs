@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{ExecCount, Image, KTime};
+use pdata::{ExecCount, Image, KTime, UnixNanos};
 use smallvec::SmallVec;
 
 /// What a process runs, and what it ran before for as long as somebody may ask.
@@ -82,6 +82,25 @@ impl Images {
         }
     }
 
+    /// Bytes that all of them hold.
+    pub(crate) fn footprint(&self) -> usize {
+        self.by_count.iter().map(|held| Image::share(&held.image)).sum()
+    }
+
+    /// Bytes that the newest of them holds.
+    pub(crate) fn newest_footprint(&self) -> usize {
+        self.by_count.last().map_or(0, |held| Image::share(&held.image))
+    }
+
+    /// Describes each image as one of a process that was created then.
+    pub(crate) fn created_at(&mut self, created: UnixNanos) {
+        for held in &mut self.by_count {
+            if held.image.created != created {
+                held.image = Arc::new(Image { created, ..(*held.image).clone() });
+            }
+        }
+    }
+
     /// Forgets the images that were replaced at or before `acked`.
     pub(crate) fn forget(&mut self, acked: KTime) {
         self.by_count.retain(|held| held.until.is_none_or(|until| until > acked));
@@ -105,7 +124,7 @@ impl Images {
 
 #[cfg(test)]
 mod tests {
-    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, UnixNanos};
+    use pdata::{Comm, ImageKey, ImageKind, ProcessKey};
 
     use super::*;
 

@@ -8,6 +8,7 @@
 mod config;
 mod images;
 mod layer;
+mod loader;
 mod metrics;
 mod process;
 mod reader;

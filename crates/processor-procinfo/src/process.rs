@@ -3,6 +3,7 @@
 use pdata::{ExecCount, KTime, UnixNanos};
 
 use crate::images::Images;
+use crate::table::Footprint;
 
 /// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
 /// sample, not tried for every sample.
@@ -11,7 +12,7 @@ const MAX_REPAIRS: u8 = 4;
 /// All that is known of a process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// Its start by the wall clock, fixed at first sight.
+    /// Its start by the wall clock, as that was last set.
     pub(crate) created: UnixNanos,
     pub(crate) images: Images,
     repair: Repair,
@@ -26,9 +27,21 @@ struct Repair {
     tries: u8,
 }
 
+impl Footprint for Process {
+    fn footprint(&self) -> usize {
+        self.images.footprint()
+    }
+}
+
 impl Process {
     pub(crate) fn new(created: UnixNanos) -> Self {
         Self { created, images: Images::default(), repair: Repair::default() }
+    }
+
+    /// The wall clock has been set: the process was created at another time than was thought.
+    pub(crate) fn created_at(&mut self, created: UnixNanos) {
+        self.created = created;
+        self.images.created_at(created);
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being

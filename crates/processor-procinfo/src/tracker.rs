@@ -5,9 +5,10 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Sample, Watermark};
+use pdata::{Batch, BootTime, ClockOffset, Event, Image, ImageKind, KTime, Sample, Watermark};
 
 use crate::config::Config;
+use crate::loader;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
 use crate::replaced::Replaced;
@@ -15,7 +16,12 @@ use crate::request::{ProcessRequest, Reads};
 use crate::table::{Limits, Table};
 use crate::unread_files::UnreadFiles;
 
+#[cfg(test)]
+pub(crate) use self::lifecycle::user;
 pub(crate) use self::repair::Repairs;
+
+/// How far the wall clock has to be set at once, or to have drifted, to change when processes were created.
+const CLOCK_STEP_NANOS: u64 = 2_000_000_000;
 
 /// All that the component knows. Pure: what is to be read is asked of a [`Reads`], and time is that
 /// of the events.
@@ -27,8 +33,8 @@ pub(crate) struct Tracker {
     acked: Watermark,
     /// Watermark of the batch before.
     passed: Watermark,
-    /// Offset of the batch at hand.
-    clock: ClockOffset,
+    /// Offset by which processes were created when they were; it follows that of the batch once the clock has been set.
+    clock: Option<ClockOffset>,
     tally: Tally,
 }
 
@@ -41,7 +47,7 @@ impl Tracker {
             replaced: Replaced::new(limits),
             acked: Watermark::NONE,
             passed: Watermark::NONE,
-            clock: ClockOffset::default(),
+            clock: None,
             tally: Tally::default(),
         }
     }
@@ -59,7 +65,7 @@ impl Tracker {
 
     /// Applies a batch: each sample is attributed to its image, as the events before it describe it.
     pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
-        self.clock = batch.clock;
+        self.follow(batch.clock);
         for event in batch.events_mut() {
             let late = self.passed.covers(event.at());
             self.tally.late += u64::from(late);
@@ -122,6 +128,19 @@ impl Tracker {
         self.counts() == (0, 0) && self.replaced.len() == 0
     }
 
+    /// Describes every process anew once the wall clock has been set: on a machine that boots in 1970, all that was
+    /// started before would be of 1970 for ever. What the clock drifts meanwhile is no reason: the time of creation is
+    /// what readers know a process by.
+    fn follow(&mut self, clock: ClockOffset) {
+        let booted = |clock: ClockOffset| clock.unix_from_boot(BootTime::default()).as_nanos();
+        let is_same = |before| booted(clock).abs_diff(booted(before)) < CLOCK_STEP_NANOS;
+        if self.clock.is_some_and(is_same) {
+            return;
+        }
+        self.clock = Some(clock);
+        self.table.for_each(|key, process| process.created_at(clock.unix_from_boot(key.start_time)));
+    }
+
     fn sample(&mut self, sample: &mut Sample, late: bool, reads: &mut impl Reads) {
         self.tally.unmapped += self.files.read_unread(sample, reads);
         let Some(process) = self.table.get_mut(sample.key.process) else {
@@ -131,7 +150,15 @@ impl Tracker {
             Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
             Some(image) => {
                 self.tally.hits += 1;
-                sample.image = Some(Arc::clone(image));
+                let image = match loader::find_program(image, sample) {
+                    None => Arc::clone(image),
+                    Some(found) => {
+                        let found = Arc::new(found);
+                        process.images.redescribe(sample.key.exec_count, Arc::clone(&found));
+                        found
+                    }
+                };
+                sample.image = Some(image);
             }
             None => {
                 self.sample_of_unknown_image(sample);

@@ -35,6 +35,7 @@ mod skipped;
 mod snapshot;
 mod statistics;
 mod sys;
+mod thinning;
 mod unwind;
 
 pub use config::{Config, UnwindConfig};

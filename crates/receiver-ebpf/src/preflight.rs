@@ -6,6 +6,7 @@ mod settings;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -85,6 +86,13 @@ pub(crate) fn warn_of_rate(samples_per_second: u32) {
             "The kernel's limit is below the rate: it thins samples. Raise the setting, or lower the rate."
         );
     }
+}
+
+/// True if the kernel's own limit is below the rate of a timer of this period. The kernel may lower it by itself, when
+/// samples take long.
+pub(crate) fn is_thinned(period: Duration) -> bool {
+    let per_second = 1_000_000_000 / period.as_nanos().max(1);
+    settings::max_sample_rate().is_some_and(|limit| u128::from(limit) < per_second)
 }
 
 /// Descriptors that the agent needs on so many CPUs.

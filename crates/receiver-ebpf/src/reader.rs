@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, LossReason, Watermark};
 use procfs::clock;
-use rustc_hash::FxHashSet;
+use foldhash::HashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -67,6 +67,7 @@ impl RingReader {
             let last = stop.load(Ordering::Relaxed);
             if last {
                 self.follow_cpus();
+                self.sampler.settle_last(&self.counters.ticks_by_cpu());
                 self.sampler.detach(&mut self.programs);
             } else {
                 self.sampler.apply(&mut self.programs, self.control.period());
@@ -152,7 +153,7 @@ impl RingReader {
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
         let Self { orderer, files, metrics, unwinder, .. } = self;
-        let mut unread = FxHashSet::default();
+        let mut unread = HashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
         for (ring, (reason, refused)) in
@@ -195,8 +196,9 @@ impl RingReader {
         self.metrics.stacks(self.counters.stacks());
         self.metrics.asks_lost(self.counters.asks_lost());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
+        let thinned = (LossReason::SampleThinned, self.sampler.take_thinned());
         let counted = self.counters.losses().into_iter();
-        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended]);
+        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended, thinned]);
         if losses::account(losses, (from, until), &mut self.orderer) > 0 {
             self.censuses.records_lost();
         }

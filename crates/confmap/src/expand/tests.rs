@@ -21,6 +21,8 @@ fn environment(name: &str) -> Option<String> {
         "LOOP" => "x${env:LOOP}",
         "TURN" => "${env:TURN}",
         "MONEY" => "a$$b",
+        "SECRET" => "a$$b${c}d",
+        "HOSTILE" => "${env:hunter-2}",
         "DOUBLE" => "${env:DOUBLE}${env:DOUBLE}x",
         _ => return None,
     };
@@ -29,8 +31,10 @@ fn environment(name: &str) -> Option<String> {
 
 /// The text, or what it refers to, with dollar signs unescaped.
 fn expand(text: &str) -> Result<String, String> {
-    match Expander::new(&environment).expand(text) {
-        Ok(Expanded::Text(text) | Expanded::Reference(text)) => Ok(unescape(&text)),
+    let mut expander = Expander::new(&environment);
+    expander.next_value(text);
+    match expander.expand(text) {
+        Ok(Expanded::Text(text) | Expanded::Reference(text)) => Ok(expander.finish(&text)),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -152,7 +156,9 @@ fn a_value_that_is_one_reference_keeps_what_it_refers_to_whole() {
 #[test]
 fn an_unset_variable_without_default_is_noted() {
     let mut expander = Expander::new(&environment);
-    expander.expand("${UNSET} ${HOST} ${UNSET:-x} ${EMPTY} ${OTHER}").unwrap();
+    let text = "${UNSET} ${HOST} ${UNSET:-x} ${EMPTY} ${OTHER}";
+    expander.next_value(text);
+    expander.expand(text).unwrap();
     assert_eq!(expander.unset, ["UNSET", "OTHER"]);
 }
 
@@ -178,6 +184,57 @@ fn what_cannot_be_expanded_is_refused_in_the_collectors_words() {
     }
 }
 
+/// A secret's value byte for byte, wherever in a value it stands, and what comes after it is expanded all the same.
+#[test]
+fn a_raw_value_is_taken_as_it_is() {
+    for (text, expected) in [
+        ("${raw:env:SECRET}", "a$$b${c}d"),
+        ("Bearer ${raw:env:SECRET}-${env:HOST}-$$", "Bearer a$$b${c}d-localhost-$"),
+        ("${env:UNSET:-${raw:env:SECRET}}", "a$$b${c}d"),
+        ("${raw:env:HOST}", "localhost"),
+        ("${raw:env:UNSET}", ""),
+        ("$${raw:env:HOST}", "${raw:env:HOST}"),
+        ("${env:SECRET}", "a$bd"),
+    ] {
+        assert_eq!(expand(text).as_deref(), Ok(expected), "{text}");
+    }
+    for (text, message) in [
+        ("${raw:SECRET}", "invalid uri: \"raw:SECRET\": expected raw:env:NAME or raw:file:PATH"),
+        ("${raw:yaml:1}", "invalid uri: \"raw:yaml:1\""),
+        ("${raw:env:a-b}", "environment variable \"a-b\" has invalid name"),
+        ("${raw:file:/does/not/exist}", "unable to read the file \"/does/not/exist\""),
+    ] {
+        let error = expand(text).unwrap_err();
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_raw_file_is_taken_with_its_dollar_signs_and_its_last_newline() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "pa$$${x}\n").unwrap();
+    let text = format!("<${{raw:file:{}}}>", file.path().display());
+    assert_eq!(expand(&text).as_deref(), Ok("<pa$$${x}\n>"));
+    std::fs::write(file.path(), "pa\0").unwrap();
+    assert!(expand(&text).unwrap_err().contains("holds a NUL byte"));
+}
+
+/// The variable is named, and no piece of its value: neither as one that is not set nor in an error.
+#[test]
+fn a_value_that_expansion_changes_is_noted_and_never_shown() {
+    let mut expander = Expander::new(&environment);
+    for text in ["x${env:SECRET}", "${env:HOST} ${env:MONEY}", "${raw:env:SECRET}", "${env:UNSET:-x}"] {
+        expander.next_value(text);
+        expander.expand(text).unwrap();
+    }
+    assert_eq!(expander.changed, ["SECRET", "MONEY"]);
+    assert_eq!(expander.unset, Vec::<String>::new(), "c is part of a secret");
+    for text in ["${env:HOSTILE}x", "x${env:HOSTILE}"] {
+        let error = expand(text).unwrap_err();
+        assert!(!error.contains("hunter"), "{error}");
+    }
+}
+
 /// References inside references.
 fn nested(depth: usize) -> String {
     "${yaml:a".repeat(depth) + &"}".repeat(depth)
@@ -195,7 +252,7 @@ fn every_value_has_the_whole_number_of_references_and_all_share_the_bytes() {
     let mut expander = Expander::new(&environment);
     let full = "${env:INT}x".repeat(3);
     for _ in 0..MAX_EXPANSIONS {
-        expander.next_value();
+        expander.next_value(&full);
         expander.expand(&full).unwrap();
     }
     let bounded = (0..).take_while(|_| expander.charge(1 << 20).is_ok()).count();
@@ -221,6 +278,18 @@ proptest! {
             panic!("{escaped} is a reference")
         };
         prop_assert_eq!(unescape(&expanded), text);
+    }
+
+    /// Any text that a variable can hold comes out of a raw reference as it is.
+    #[test]
+    fn raw_is_byte_for_byte(text in "[a${}:\\-]{0,20}|[^\\x00]{0,40}", around: bool) {
+        let environment = |_: &str| Some(text.clone());
+        let mut expander = Expander::new(&environment);
+        let (before, after) = if around { ("<", ">") } else { ("", "") };
+        let written = format!("{before}${{raw:env:X}}{after}");
+        expander.next_value(&written);
+        let Expanded::Text(expanded) = expander.expand(&written).unwrap() else { panic!("not text") };
+        prop_assert_eq!(expander.finish(&expanded), format!("{before}{text}{after}"));
     }
 
     /// However deep references nest, the innermost is expanded first and nothing is left of them.

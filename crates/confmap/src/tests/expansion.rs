@@ -34,6 +34,8 @@ fn references_in_values_become_what_they_refer_to() {
         ("two before a brace escape", "a: $${env:NUMBER}", "{a: \"${env:NUMBER}\"}"),
         ("three do not", "a: $$${env:NUMBER}", "{a: \"$42\"}"),
         ("in what a reference gives, too", "a: ${env:MONEY}", "{a: \"pa$word\"}"),
+        ("raw is text, whatever it looks like", "a: ${raw:env:DIGITS}", "{a: \"0123\"}"),
+        ("raw keeps its dollar signs", "a: ${raw:env:MONEY}", "{a: \"pa$$word\"}"),
         ("keys keep their dollar signs", "$$: $$", "{$$: \"$\"}"),
     ] {
         assert_eq!(merged(&[text]), expected, "{name}: {text}");
@@ -48,11 +50,18 @@ fn variables_that_are_not_set_are_named_once() {
 }
 
 #[test]
+fn variables_whose_values_are_changed_are_named_once() {
+    let changed = |text: &str| tree(&[text]).unwrap().changed;
+    assert_eq!(changed("a: ${env:MONEY}\nb: [\"${MONEY}\", \"${env:CHAIN}\"]"), ["MONEY", "CHAIN"]);
+    assert_eq!(changed("a: ${raw:env:MONEY}\nb: ${env:TEXT}"), Vec::<String>::new());
+}
+
+#[test]
 fn what_cannot_be_expanded_is_a_fault_at_its_place_and_the_rest_is_read() {
     assert_eq!(
         merged(&["{ a: { b: '${env:NOT-A-NAME}' }, c: ['${http://x}'] }"]),
         "a::b: environment variable \"NOT-A-NAME\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$\n       \
-         c::0: scheme \"http\" is not supported for uri \"http://x\" (valid values: [env, file, yaml])"
+         c::0: scheme \"http\" is not supported for uri \"http://x\" (valid values: [env, file, yaml, raw])"
     );
 }
 

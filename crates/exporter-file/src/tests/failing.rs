@@ -5,6 +5,9 @@ use std::process::Command;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 use super::*;
+use crate::open::sync_fault;
+use crate::output::Output;
+use crate::template::Template;
 use crate::{Format, Fsync};
 
 #[test]
@@ -210,4 +213,27 @@ async fn no_link_of_another_user_is_written_through() {
     let mut exporter = open(Config { format: Format::Pprof, ..config(&shared.join("p.pb.gz")) });
     send(&mut exporter, second(0, 3)).await;
     assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+}
+
+/// Once its disk has failed for good, a file is neither written to again nor kept open: the next window goes to what the
+/// path names then, such as the file on the disk that has been put in its place.
+#[test]
+fn a_file_that_the_disk_does_not_keep_is_let_go_of() {
+    let (directory, path) = place("p.jsonl");
+    let mut windows = otlp_profiles::Windows::new(Duration::from_secs(1), usize::MAX);
+    let mut request = |n| windows.push(&second(n, n + 1)).requests.remove(0);
+    let config = Config { fsync: Fsync::Interval, append: true, ..config(&path) };
+    let mut output = Output::open(config, Template::new(&path).unwrap()).unwrap();
+    output.write(&request(0)).unwrap();
+    sync_fault::set(Some(std::io::ErrorKind::Other));
+    output.sync().unwrap_err();
+    assert!(!output.wants_sync(), "it is not asked for again");
+    // Somebody moves the broken file away while the disk still fails.
+    output.write(&request(1)).unwrap();
+    let old = directory.path().join("old.jsonl");
+    fs::rename(&path, &old).unwrap();
+    output.write(&request(2)).unwrap();
+    sync_fault::set(None);
+    output.sync().unwrap();
+    assert_eq!((samples(&old), samples(&path)), (vec![1, 2], vec![3]));
 }

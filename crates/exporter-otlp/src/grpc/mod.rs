@@ -17,11 +17,14 @@ use tonic::codec::CompressionEncoding;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
+use tower::util::BoxCloneService;
 
 use self::codec::Encoded;
 use self::target::Target;
 use crate::USER_AGENT;
+use crate::address::SocketAddress;
 use crate::answers::Answers;
+use crate::balance::{Dial, Followed, Lookup, Resolve, Transport};
 use crate::config::{GrpcCompression, GrpcConfig};
 use crate::connect::Connector;
 use crate::error::ConnectError;
@@ -45,29 +48,70 @@ pub(crate) struct Grpc {
     answers: Arc<Answers>,
 }
 
-impl Grpc {
-    /// One for each server. Must be called within a Tokio runtime, and reads files.
-    ///
-    /// # Errors
-    /// If the configuration makes no sense or files of it cannot be used. An unreachable server is no error.
-    pub(crate) fn all(config: &GrpcConfig, answers: &Arc<Answers>) -> Result<Vec<Self>, ConnectError> {
-        let targets = std::iter::once(&config.endpoint).chain(&config.endpoints);
-        let targets =
-            targets.map(|text| target::parse(text, config.tls.insecure)).collect::<Result<Vec<_>, _>>();
-        let targets = targets.map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
-        let tls = Tls::if_needed(targets.iter().any(|target| target.tls), &config.tls, ALPN)?;
-        targets.into_iter().map(|target| Self::new(config, target, tls.as_ref(), answers)).collect()
-    }
+/// A transport to each server, or to all the servers of a name. Must be called within a Tokio runtime, and reads files.
+///
+/// # Errors
+/// If the configuration makes no sense or files of it cannot be used. An unreachable server is no error.
+pub(crate) fn transports(
+    config: &GrpcConfig,
+    answers: &Arc<Answers>,
+) -> Result<Vec<Transport>, ConnectError> {
+    let targets = std::iter::once(&config.endpoint).chain(&config.endpoints);
+    let targets = targets.map(|text| target::parse(text, config.tls.insecure)).collect::<Result<Vec<_>, _>>();
+    let targets = targets.map_err(|fault| ConnectError::Config(format!("endpoint: {fault}")))?;
+    let tls = Tls::if_needed(targets.iter().any(|target| target.tls), &config.tls, ALPN)?;
+    let transport = |target: Target| {
+        let grpc = Grpc::new(config, &target, target.address.clone(), tls.as_ref(), answers)?;
+        match &target.address {
+            SocketAddress::Tcp(host, port) if target.follow => {
+                let resolve = resolve(host, *port);
+                Ok(BoxCloneService::new(followed(config, target, resolve, tls.clone(), answers)))
+            }
+            SocketAddress::Tcp(..) | SocketAddress::Unix(_) => Ok(BoxCloneService::new(grpc)),
+        }
+    };
+    targets.into_iter().map(transport).collect()
+}
 
+/// A transport to all the servers of a name.
+pub(crate) fn followed(
+    config: &GrpcConfig,
+    target: Target,
+    resolve: Resolve,
+    tls: Option<Arc<Tls>>,
+    answers: &Arc<Answers>,
+) -> Followed {
+    let (config, answers, name) = (config.clone(), Arc::clone(answers), target.authority.clone());
+    let dial: Dial = Arc::new(move |address| {
+        // Requests and certificates name the server as the user does.
+        let address = SocketAddress::Tcp(address.ip().to_string(), address.port());
+        let grpc = Grpc::new(&config, &target, address, tls.as_ref(), &answers)?;
+        Ok(BoxCloneService::new(grpc))
+    });
+    Followed::new(name.as_str(), resolve, dial)
+}
+
+/// Asks the system, on a thread of its own, as the C library does it.
+fn resolve(host: &str, port: u16) -> Resolve {
+    let host = host.to_owned();
+    Arc::new(move || -> Lookup {
+        let host = host.clone();
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    })
+}
+
+impl Grpc {
+    /// One to the target, at this address of it.
     fn new(
         config: &GrpcConfig,
-        target: Target,
+        target: &Target,
+        address: SocketAddress,
         tls: Option<&Arc<Tls>>,
         answers: &Arc<Answers>,
     ) -> Result<Self, ConnectError> {
-        let endpoint = endpoint(config, &target)?;
+        let endpoint = endpoint(config, target)?;
         let tls = tls.filter(|_| target.tls).map(|tls| tls.for_host(target.address.host())).transpose()?;
-        let connector = Connector { address: target.address, tls, proxy: None, timeout: config.timeout };
+        let connector = Connector { address, tls, proxy: None, timeout: config.timeout };
         let client = tonic::client::Grpc::new(endpoint.connect_with_connector_lazy(connector))
             .max_decoding_message_size(codec::MAX_ANSWER_BYTES)
             // grpc-go answers in the encoding of the request, whether it is asked to or not.

@@ -16,6 +16,8 @@ pub(crate) struct Target {
     pub(crate) tls: bool,
     /// The server's name in requests.
     pub(crate) authority: Authority,
+    /// True for `dns:///`: each address of the name is a server.
+    pub(crate) follow: bool,
 }
 
 /// Reads `host:port`, `dns:///host:port`, `http://host:port`, `https://host[:port]`, `unix:///path` or `unix:path`.
@@ -72,7 +74,8 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
         None if bare && scheme == Some("https") => 443,
         None => return refuse("has no valid port"),
     };
-    Ok(Target { address: SocketAddress::tcp(authority.host(), port), tls, authority })
+    let follow = scheme == Some("dns");
+    Ok(Target { address: SocketAddress::tcp(authority.host(), port), tls, authority, follow })
 }
 
 fn unix(path: &str, insecure: bool) -> Option<Target> {
@@ -86,6 +89,7 @@ fn unix(path: &str, insecure: bool) -> Option<Target> {
         address: SocketAddress::Unix(PathBuf::from(path)),
         tls: !insecure,
         authority: Authority::from_static(UNIX_AUTHORITY),
+        follow: false,
     })
 }
 
@@ -115,7 +119,8 @@ mod tests {
             ("unix:///run/otel.sock", true, SocketAddress::Unix("/run/otel.sock".into()), "localhost", false),
             ("unix:otel.sock", true, SocketAddress::Unix("otel.sock".into()), "localhost", false),
         ] {
-            let expected = Target { address, tls, authority: Authority::from_static(authority) };
+            let follow = text.starts_with("dns:");
+            let expected = Target { address, tls, authority: Authority::from_static(authority), follow };
             assert_eq!(parse(text, insecure), Ok(expected), "{text}");
         }
     }

@@ -24,7 +24,7 @@ use tower::{Service as _, ServiceExt as _};
 
 use super::make::Log;
 use crate::answers::Answers;
-use crate::grpc::Grpc;
+use crate::balance::Transport;
 use crate::{GrpcCompression, GrpcConfig, Keepalive, TlsConfig};
 
 /// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
@@ -76,7 +76,16 @@ impl Fake {
         &self,
         tls: Option<ServerTlsConfig>,
     ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.serve_at("127.0.0.1:0".parse().unwrap(), tls).await
+    }
+
+    /// The same at an address of the caller's choice.
+    pub(super) async fn serve_at(
+        &self,
+        address: SocketAddr,
+        tls: Option<ServerTlsConfig>,
+    ) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = Server::builder();
         if let Some(tls) = tls {
@@ -120,8 +129,9 @@ pub(super) fn request(bytes: usize) -> otlp_profiles::ProfilesRequest {
 }
 
 /// One transport, for this server.
-pub(super) fn transport(config: &GrpcConfig) -> Grpc {
-    Grpc::all(config, &Answers::new(&DeliverySettings::new("otlp_grpc"))).unwrap().pop().unwrap()
+pub(super) fn transport(config: &GrpcConfig) -> Transport {
+    let answers = Answers::new(&DeliverySettings::new("otlp_grpc"));
+    crate::grpc::transports(config, &answers).unwrap().pop().unwrap()
 }
 
 pub(super) async fn send(config: &GrpcConfig) -> Result<Delivered, SendError> {

@@ -63,6 +63,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Environment variables that the configuration refers to without default, and that are not set.
     pub unset: Vec<String>,
+    /// Environment variables whose values the configuration takes otherwise than they are, for the dollar signs in them.
+    pub changed: Vec<String>,
     /// Components that are configured by an older name of their type, which still works.
     pub aliases: Vec<Alias>,
     /// The section as it was read, to be shown.
@@ -111,16 +113,23 @@ impl Config {
         let context = tree.context().advised_by(counterparts::key);
         let (config, mut faults) = read(&context, tree.faults.clone());
         faults.locate(|path| context.place(path));
-        Ok((Self { unset: tree.unset, ..config }, faults))
+        Ok((Self { unset: tree.unset, changed: tree.changed, ..config }, faults))
     }
 
-    /// What of the exporters that run is sound but probably not meant.
+    /// What of the variables that are referred to, and of the exporters that run, is sound but probably not meant.
     #[must_use]
     pub fn doubts(&self) -> Vec<String> {
         let doubts = |(id, config): (ComponentId, Arc<dyn ExporterConfig>)| {
             config.doubts().into_iter().map(move |doubt| format!("exporters::{id}::{doubt}"))
         };
-        self.graph.exporters().into_iter().flat_map(doubts).collect()
+        // The variable's name and nothing of its value, which may be a secret.
+        let changed = self.changed.iter().map(|name| {
+            format!(
+                "${{env:{name}}}: dollar signs in the variable's value are taken as references or escapes, so it is not \
+                 used as it is: write ${{raw:env:{name}}} if it is to be taken byte for byte"
+            )
+        });
+        changed.chain(self.graph.exporters().into_iter().flat_map(doubts)).collect()
     }
 
     /// Every key of all that is configured, with its value; secrets as `[REDACTED]` unless inside
@@ -195,6 +204,7 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
         telemetry: service.telemetry.clone(),
         shutdown_timeout: service.shutdown_timeout,
         unset: Vec::new(),
+        changed: Vec::new(),
         aliases,
         service,
     };

@@ -137,6 +137,15 @@ fn an_unset_variable_is_empty_and_reported() {
 }
 
 #[test]
+fn a_variable_that_is_not_taken_as_it_is_is_a_doubt_which_shows_nothing_of_its_value() {
+    let config = load(&[SOUND, "exporters::file::path: ${env:MONEY}"]).unwrap();
+    let [doubt] = &config.doubts()[..] else { panic!("{:?}", config.doubts()) };
+    assert!(doubt.contains("${raw:env:MONEY}") && !doubt.contains("pa"), "{doubt}");
+    let config = load(&[SOUND, "exporters::file::path: ${raw:env:MONEY}"]).unwrap();
+    assert_eq!(config.doubts(), Vec::<String>::new());
+}
+
+#[test]
 fn every_fault_is_reported_with_its_place() {
     for (text, expected) in [
         (

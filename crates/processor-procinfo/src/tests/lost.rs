@@ -51,16 +51,18 @@ struct Scene {
     tracker: Tracker,
     repairs: Repairs,
     requests: Vec<ReadRequest>,
+    /// What the wall clock shows at boot.
+    booted: u64,
 }
 
 impl Scene {
     fn new() -> Self {
         let config = Config { max_exited_processes: 100, max_exited_age: Duration::from_secs(1) };
-        Self { tracker: Tracker::new(&config), repairs: Repairs::default(), requests: Vec::new() }
+        Self { tracker: Tracker::new(&config), repairs: Repairs::default(), requests: Vec::new(), booted: 1_000 }
     }
 
     fn batch(&mut self, watermark: u64, events: Vec<Event>) -> Vec<Sample> {
-        let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(1_000));
+        let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(self.booted));
         let clock = ClockOffset::from_readings(KTime::ZERO, boot, unix);
         let watermark = Watermark::before(AT(watermark));
         let mut batch = Batch { events: Arc::new(events), watermark, clock, flush: false };
@@ -222,7 +224,7 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
     scene.batch(20, vec![process(5, parent, exec), process(9, child, ProcessTransition::Fork { parent })]);
     let told = scene.batch(30, vec![Event::Sample(sample(21, child))]);
     let image = told[0].image.as_ref().unwrap();
-    let ImageKind::User { executable, script: Some(script) } = &image.kind else { panic!("{image:?}") };
+    let ImageKind::User { executable, script: Some(script), .. } = &image.kind else { panic!("{image:?}") };
     assert_eq!(&*executable.path, Path::new("/bin/dash"));
     assert_eq!((&*script.path, &*script.interpreter), (Path::new("./run.sh"), Path::new("/bin/sh")));
     assert_eq!((image.key, image.created), (child, UnixNanos::from_nanos(1_009)));
@@ -240,4 +242,22 @@ fn processes_whose_exit_and_end_were_lost_are_forgotten_once_a_census_lacks_them
     assert_eq!((tally.hits, tally.reconciled, tally.lost_exits), (1, 1, 0));
     scene.tracker.acknowledge(Watermark::before(AT(50)));
     assert_eq!(scene.tracker.counts(), (1, 0));
+}
+
+/// As on a board that boots in 1970: once the clock is set, what was started before has the right time too.
+#[test]
+fn the_time_of_creation_follows_a_clock_that_is_set_and_not_one_that_drifts() {
+    let (mut scene, key) = (Scene::new(), image(5, 7, 1));
+    let created = |scene: &mut Scene, at| {
+        let sampled = scene.batch(at + 1, vec![Event::Sample(sample(at, key))]);
+        sampled[0].image.as_ref().unwrap().created.as_nanos()
+    };
+    scene.batch(20, vec![exec(10, key, "/bin/daemon")]);
+    assert_eq!(created(&mut scene, 21), 1_007);
+    scene.booted += 1_999_999_999;
+    assert_eq!(created(&mut scene, 30), 1_007, "it has drifted");
+    scene.booted = 1_700_000_000_000_000_000;
+    assert_eq!(created(&mut scene, 40), 1_700_000_000_000_000_007);
+    scene.booted = 9;
+    assert_eq!(created(&mut scene, 50), 16, "or is set back");
 }

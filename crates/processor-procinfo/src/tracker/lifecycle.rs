@@ -10,6 +10,7 @@ use pdata::{
 };
 
 use super::Tracker;
+use crate::loader;
 use crate::process::Process;
 
 impl Tracker {
@@ -45,7 +46,7 @@ impl Tracker {
 
     /// The process, which may be new; `None` if it has been forgotten.
     pub(super) fn enter(&mut self, key: ImageKey, began: KTime, at: KTime) -> Option<&mut Process> {
-        let clock = self.clock;
+        let clock = self.clock.unwrap_or_default();
         let make = || Process::new(clock.unix_from_boot(key.process.start_time));
         let entered = self.table.enter(key.process, began, at, make)?;
         self.tally.lost_exits += u64::from(entered.lost_exit);
@@ -56,16 +57,18 @@ impl Tracker {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image { key, created: process.created, kind });
         let replaced = process.images.see(key.exec_count, image);
+        let bytes = process.images.newest_footprint();
         if let Some(at) = replaced {
-            self.replaced.push(at, key.process);
+            self.replaced.push(at, key.process, bytes);
         }
     }
 
     fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image { key, created: process.created, kind });
+        let before = process.images.newest_footprint();
         if let Some(at) = process.images.begin(key.exec_count, at, image) {
-            self.replaced.push(at, key.process);
+            self.replaced.push(at, key.process, before);
         }
     }
 
@@ -78,8 +81,9 @@ impl Tracker {
         let Some(child) = self.enter(key, at, at) else { return };
         if let Some(image) = image {
             let image = Image { key, created: child.created, kind: image.kind.clone() };
+            let before = child.images.newest_footprint();
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {
-                self.replaced.push(at, key.process);
+                self.replaced.push(at, key.process, before);
             }
         }
     }
@@ -97,8 +101,10 @@ impl Tracker {
     }
 }
 
-pub(super) fn user(executable: &Executable, script: Option<Script>) -> ImageKind {
-    ImageKind::User { executable: Arc::new(executable.clone()), script: script.map(Arc::new) }
+pub(crate) fn user(executable: &Executable, script: Option<Script>) -> ImageKind {
+    let executable = Arc::new(executable.clone());
+    let loader = loader::is_loader(&executable.path).then(|| Arc::clone(&executable));
+    ImageKind::User { executable, script: script.map(Arc::new), loader }
 }
 
 fn script(path: &[u8], interpreter: &[u8]) -> Script {

@@ -224,7 +224,7 @@ fn described(image: &Image, texts: &mut Texts) -> Process {
             process.service = Some(texts.intern(KERNEL_SERVICE));
             process.kernel = true;
         }
-        ImageKind::User { executable, script } => {
+        ImageKind::User { executable, script, .. } => {
             describe(&mut process, executable, texts);
             process.script = script.as_ref().map(|script| Script {
                 path: intern_path(&script.path, texts),
