@@ -29,7 +29,7 @@ pub(super) enum ProgramError {
     NotExecutable {
         /// The command.
         name: OsString,
-        /// Why.
+        /// The reason why the file is no program that can run.
         fault: &'static str,
     },
     /// The kernel refuses it.

@@ -30,7 +30,7 @@ pub enum MarkerKind {
     Exit,
     /// Records were lost.
     Loss {
-        /// Why.
+        /// The reason why the records were lost.
         reason: Id<str>,
         /// How many.
         count: u64,
