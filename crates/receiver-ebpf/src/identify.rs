@@ -12,6 +12,7 @@ use procfs::Identify;
 use crate::abi;
 use crate::error::{StartError, attach};
 use crate::sys::Page;
+use crate::verifier;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/identify.bpf.o"));
 const PROGRAM: &str = "identify_mapping";
@@ -33,7 +34,7 @@ impl Identifier {
         let mut ebpf = EbpfLoader::new().btf(Some(btf)).load(OBJECT).map_err(load)?;
         let program = ebpf.program_mut(PROGRAM).ok_or(StartError::Missing(PROGRAM))?;
         let program: &mut RawTracePoint = program.try_into().map_err(attach(PROGRAM))?;
-        program.load().map_err(attach(PROGRAM))?;
+        verifier::load(PROGRAM, || program.load())?;
         Ok(Self { ebpf })
     }
 

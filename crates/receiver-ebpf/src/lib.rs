@@ -38,6 +38,7 @@ mod snapshot;
 mod statistics;
 mod sys;
 mod unwind;
+mod verifier;
 
 pub use config::{Config, UnwindConfig};
 pub use control::Control;

@@ -23,6 +23,7 @@ use crate::horizon::Barrier;
 use crate::identify::Identifier;
 use crate::ring::Ring;
 use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps, share};
+use crate::verifier;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
 
@@ -204,12 +205,15 @@ impl Programs {
     /// needed here.
     fn verify(&mut self, btf: &Btf) -> Result<(), StartError> {
         for (name, tracepoint) in LIFECYCLE {
-            self.program::<BtfTracePoint>(name)?.load(tracepoint, btf).map_err(attach(name))?;
+            let program = self.program::<BtfTracePoint>(name)?;
+            verifier::load(name, || program.load(tracepoint, btf))?;
         }
         for (name, target) in [TASKS, CENSUS] {
-            self.program::<Iter>(name)?.load(target, btf).map_err(attach(name))?;
+            let program = self.program::<Iter>(name)?;
+            verifier::load(name, || program.load(target, btf))?;
         }
-        self.program::<PerfEvent>(SAMPLER)?.load().map_err(attach(SAMPLER))
+        let sampler = self.program::<PerfEvent>(SAMPLER)?;
+        verifier::load(SAMPLER, || sampler.load())
     }
 
     /// From here on the kernel reports what happens to processes.
