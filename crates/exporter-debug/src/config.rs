@@ -5,7 +5,7 @@ use std::time::Duration;
 use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use windows::{DEFAULT_WINDOW, window_fault};
+use windows::{DEFAULT_WINDOW, GroupBy, group_faults, window_fault};
 
 /// Rows of a table unless the user says otherwise.
 pub(crate) const DEFAULT_TOP: usize = 20;
@@ -21,8 +21,10 @@ pub struct Config {
     /// Time that one report covers.
     #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
-    /// Executables, and in detail processes, listed in a report; the rest is summed up.
+    /// Rows of the table, and in detail processes, listed in a report; the rest is summed up.
     pub top: usize,
+    /// What has a row of its own: images that are alike in all of it share one.
+    pub group_by: Vec<GroupBy>,
 }
 
 /// How much to print for each window.
@@ -40,7 +42,12 @@ pub enum Verbosity {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { verbosity: Verbosity::default(), window: DEFAULT_WINDOW, top: DEFAULT_TOP }
+        Self {
+            verbosity: Verbosity::default(),
+            window: DEFAULT_WINDOW,
+            top: DEFAULT_TOP,
+            group_by: vec![GroupBy::Executable],
+        }
     }
 }
 
@@ -50,7 +57,12 @@ impl Config {
     pub fn validate(&self) -> Vec<Fault> {
         let top = !(1..=MAX_TOP).contains(&self.top);
         let top = top.then(|| Fault::at(["top"], format!("is {}, expected 1 to {MAX_TOP}", self.top)));
-        window_fault(self.window).map(|fault| Fault::at(["window"], fault)).into_iter().chain(top).collect()
+        let none = self.group_by.is_empty();
+        let none =
+            none.then(|| Fault::at(["group_by"], "is empty, expected at least one, such as executable"));
+        let window = window_fault(self.window).map(|fault| Fault::at(["window"], fault));
+        let unknown = group_faults(&self.group_by, Duration::ZERO);
+        window.into_iter().chain(top).chain(none).chain(unknown).collect()
     }
 }
 
@@ -60,18 +72,25 @@ mod tests {
 
     #[test]
     fn faults_are_reported_together() {
-        let config = Config { window: Duration::from_secs(3_600), top: 0, ..Config::default() };
+        let group_by = Vec::new();
+        let config = Config { window: Duration::from_secs(3_600), top: 0, group_by, ..Config::default() };
         assert_eq!(
             config.validate(),
-            ["window: is 3600s, expected 100ms to 600s", "top: is 0, expected 1 to 10000"]
+            [
+                "window: is 3600s, expected 100ms to 600s",
+                "top: is 0, expected 1 to 10000",
+                "group_by: is empty, expected at least one, such as executable"
+            ]
         );
         assert!(Config::default().validate().is_empty());
     }
 
     #[test]
     fn keys_are_as_documented_and_others_are_refused() {
-        let text = r#"{"verbosity": "detailed", "window": "10s", "top": 3}"#;
-        let expected = Config { verbosity: Verbosity::Detailed, window: Duration::from_secs(10), top: 3 };
+        let text = r#"{"verbosity": "detailed", "window": "10s", "top": 3, "group_by": ["unit"]}"#;
+        let group_by = vec![GroupBy::Unit];
+        let expected =
+            Config { verbosity: Verbosity::Detailed, window: Duration::from_secs(10), top: 3, group_by };
         assert_eq!(serde_json::from_str::<Config>(text).unwrap(), expected);
         assert!(serde_json::from_str::<Config>(r#"{"verbosity": "loud"}"#).is_err());
         assert!(serde_json::from_str::<Config>(r#"{"sampling_initial": 2}"#).is_err());

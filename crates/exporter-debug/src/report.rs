@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use configtypes::printable;
 use pdata::rfc3339;
-use windows::Closed;
+use windows::{Closed, GroupBy, Grouping};
 
 use crate::config::{Config, Verbosity};
 use crate::tally::{ImageTally, KnownImage, Tally};
@@ -52,27 +52,29 @@ impl Report<'_> {
             );
         }
         writeln!(out, "{start}, {seconds:.1} s: {}", counted(self.tally.samples, "sample"))?;
-        self.executables(out)?;
+        self.rows(out)?;
         if self.config.verbosity == Verbosity::Detailed {
             self.processes(out)?;
         }
         writeln!(out)
     }
 
-    fn executables(&self, out: &mut String) -> fmt::Result {
-        let executables = self.tally.executables();
-        writeln!(out, "{:>8} {:>8} {:>6}  EXECUTABLE", "CPU %", "SAMPLES", "PIDS")?;
-        let (listed, rest) = executables.split_at(executables.len().min(self.config.top));
-        for (name, tally) in listed {
-            self.row(tally.samples, tally.cpu, tally.pids.len(), &printable(name), out)?;
+    fn rows(&self, out: &mut String) -> fmt::Result {
+        let rows = self.tally.rows(&Grouping::new(&self.config.group_by, Duration::ZERO));
+        let titles: Vec<_> = self.config.group_by.iter().map(|by| by.title().to_uppercase()).collect();
+        let titles = printable(&titles.join("  ")).into_owned();
+        writeln!(out, "{:>8} {:>8} {:>6}  {titles}", "CPU %", "SAMPLES", "PIDS")?;
+        let (listed, rest) = rows.split_at(rows.len().min(self.config.top));
+        for row in listed {
+            self.row(row.samples, row.cpu, row.processes, &printable(&row.label), out)?;
         }
         if !rest.is_empty() {
-            let samples = rest.iter().map(|(_, tally)| tally.samples).sum();
-            let cpu = rest.iter().map(|(_, tally)| tally.cpu).sum();
-            let pids = rest.iter().map(|(_, tally)| tally.pids.len()).sum();
+            let samples = rest.iter().map(|row| row.samples).sum();
+            let cpu = rest.iter().map(|row| row.cpu).sum();
+            let pids = rest.iter().map(|row| row.processes).sum();
             self.row(samples, cpu, pids, &format!("({} more)", rest.len()), out)?;
         }
-        let pids = executables.iter().map(|(_, tally)| tally.pids.len()).sum();
+        let pids = rows.iter().map(|row| row.processes).sum();
         self.row(self.tally.samples, self.tally.cpu, pids, "total", out)?;
         self.lost(out)
     }
@@ -118,9 +120,11 @@ impl Report<'_> {
     }
 }
 
-fn process((key, _): &KnownImage, tally: &ImageTally, out: &mut String) -> fmt::Result {
-    let (name, samples) = (printable(&tally.name), counted(tally.samples, "sample"));
-    writeln!(out, "pid {} {name}, {samples}", key.process.pid)?;
+fn process(who: &KnownImage, tally: &ImageTally, out: &mut String) -> fmt::Result {
+    let ((key, _), _) = who;
+    let name = GroupBy::Executable.label(&tally.as_member(who));
+    let samples = counted(tally.samples, "sample");
+    writeln!(out, "pid {} {}, {samples}", key.process.pid, printable(&name))?;
     let mut leaves: Vec<_> = tally.leaves.iter().collect();
     leaves.sort_by_key(|(_, samples)| std::cmp::Reverse(**samples));
     let (listed, rest) = leaves.split_at(leaves.len().min(TOP_LEAVES));

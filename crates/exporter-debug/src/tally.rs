@@ -1,14 +1,14 @@
 //! Samples of a window, counted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Backing, ClockOffset, Code, Comm, FileState, Frame, Image, ImageKey, ImageKind, Line, Loss, Measure, Pc,
-    Pid, Sample, Tid,
+    Backing, ClockOffset, Code, Comm, ContextKey, Frame, Image, ImageKey, Line, Loss, Measure, Pc, Sample,
+    Tid,
 };
-use windows::{Gather, Losses};
+use windows::{Gather, Group, Grouping, Losses, Member};
 
 use crate::config::Verbosity;
 
@@ -26,26 +26,30 @@ pub(crate) struct Tally {
     verbosity: Verbosity,
 }
 
-/// An image, and whether it is known what it ran.
-pub(crate) type KnownImage = (ImageKey, bool);
+/// An image in a context, and whether it is known what it ran.
+pub(crate) type KnownImage = ((ImageKey, ContextKey), bool);
 
 /// Counts of one image.
 #[derive(Debug)]
 pub(crate) struct ImageTally {
-    /// What it ran, to print.
-    pub(crate) name: String,
+    /// The image as it was described last; `None` if it is not known what it ran.
+    image: Option<Arc<Image>>,
+    /// The name of the thread sampled first.
+    thread_name: String,
     pub(crate) samples: u64,
     pub(crate) cpu: Duration,
     /// Samples by where the CPU was.
     pub(crate) leaves: BTreeMap<String, u64>,
 }
 
-/// Counts of one executable.
-#[derive(Debug, Default)]
-pub(crate) struct ExecutableTally {
+/// Counts of what shares a row.
+#[derive(Debug)]
+pub(crate) struct RowTally {
+    /// What it has in common, to print.
+    pub(crate) label: String,
     pub(crate) samples: u64,
     pub(crate) cpu: Duration,
-    pub(crate) pids: BTreeSet<Pid>,
+    pub(crate) processes: usize,
 }
 
 /// Image, thread, its name, CPU, and addresses.
@@ -69,19 +73,27 @@ impl Tally {
         self.records.len()
     }
 
-    /// Counts by executable, most samples first.
-    pub(crate) fn executables(&self) -> Vec<(&str, ExecutableTally)> {
-        let mut by_name: BTreeMap<&str, ExecutableTally> = BTreeMap::new();
-        for ((key, _), image) in &self.images {
-            let entry = by_name.entry(&image.name).or_default();
-            entry.samples += image.samples;
-            entry.cpu += image.cpu;
-            entry.pids.insert(key.process.pid);
+    /// Counts by what shares a row, most samples first.
+    pub(crate) fn rows(&self, grouping: &Grouping) -> Vec<RowTally> {
+        let mut groups = grouping.groups();
+        let mut sums: Vec<(u64, Duration)> = Vec::new();
+        for (who, image) in self.images() {
+            let number = groups.add(&image.as_member(who));
+            sums.resize(groups.all().len(), Default::default());
+            if let Some((samples, cpu)) = sums.get_mut(number) {
+                *samples += image.samples;
+                *cpu += image.cpu;
+            }
         }
-        let mut executables: Vec<_> = by_name.into_iter().collect();
-        // Stable: names in order among equals, so that a report depends on the samples alone.
-        executables.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.samples));
-        executables
+        let row = |(group, (samples, cpu)): (&Group, _)| RowTally {
+            label: group.label().to_owned(),
+            samples,
+            cpu,
+            processes: group.processes(),
+        };
+        let mut rows: Vec<_> = groups.all().iter().zip(sums).map(row).collect();
+        rows.sort_by(|a, b| (b.samples, &a.label).cmp(&(a.samples, &b.label)));
+        rows
     }
 
     /// Counts by image, most samples first.
@@ -98,13 +110,16 @@ impl Gather for Tally {
         let Measure::OnCpu { period } = sample.measure else { return };
         self.samples += 1;
         self.cpu += period;
-        let who = (sample.image.as_ref().map_or(sample.key, |image| image.key), sample.image.is_some());
-        let tally = self.images.entry(who).or_insert_with(|| ImageTally {
-            name: name(sample),
-            samples: 0,
-            cpu: Duration::ZERO,
-            leaves: BTreeMap::new(),
-        });
+        let image = sample.image.as_ref();
+        let identity = image.map_or((sample.key, ContextKey::default()), |image| image.identity());
+        let who = (identity, image.is_some());
+        let tally = self.images.entry(who).or_insert_with(|| ImageTally::new(sample));
+        // What is learnt later is more.
+        if let (Some(known), Some(image)) = (&mut tally.image, image)
+            && !Arc::ptr_eq(known, image)
+        {
+            *known = Arc::clone(image);
+        }
         tally.samples += 1;
         tally.cpu += period;
         match self.verbosity {
@@ -122,18 +137,14 @@ impl Gather for Tally {
     }
 }
 
-/// What a sample's image runs: a path with what is special about it, or a name in brackets.
-fn name(sample: &Sample) -> String {
-    match sample.image.as_ref().map(Arc::as_ref) {
-        None => sample.unresolved_name(),
-        Some(Image { kind: kind @ ImageKind::Kernel(_), .. }) => kind.name().into_owned(),
-        Some(Image { kind: ImageKind::User { executable, .. }, .. }) => {
-            let path = executable.path.display();
-            match executable.state {
-                FileState::Deleted => format!("{path} (deleted)"),
-                FileState::Linked | FileState::Memfd => path.to_string(),
-            }
-        }
+impl ImageTally {
+    fn new(sample: &Sample) -> Self {
+        let (image, thread_name) = (sample.image.clone(), sample.thread_name());
+        Self { image, thread_name, samples: 0, cpu: Duration::ZERO, leaves: BTreeMap::new() }
+    }
+
+    pub(crate) fn as_member(&self, &((key, _), _): &KnownImage) -> Member<'_> {
+        Member { key, image: self.image.as_deref(), thread_name: &self.thread_name }
     }
 }
 

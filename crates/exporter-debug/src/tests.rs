@@ -8,6 +8,7 @@ use std::time::Duration;
 use exporterhelper::DeliverySettings;
 use pdata::*;
 use tower::{Service, ServiceExt};
+use windows::GroupBy;
 
 use crate::{Config, DebugExporter, Verbosity};
 
@@ -99,8 +100,11 @@ impl Write for SharedOutput {
 }
 
 async fn printed(verbosity: Verbosity, top: usize, events: Vec<Event>) -> String {
+    printed_by(Config { verbosity, top, ..Config::default() }, events).await
+}
+
+async fn printed_by(config: Config, events: Vec<Event>) -> String {
     let out = SharedOutput::default();
-    let config = Config { verbosity, top, ..Config::default() };
     let mut exporter = DebugExporter::new(&DeliverySettings::new("debug"), config, out.clone());
     let watermark = Watermark::before(KTime::from_nanos(5_000_000_000));
     let answer = exporter.ready().await.unwrap().call(batch(events, watermark)).await.unwrap();
@@ -131,6 +135,33 @@ async fn normal_is_a_table_of_executables_in_percent_of_one_cpu() {
      1.8        9         lost: sample_ring_full 9, lifecycle_ring_full 2
 
 "
+    );
+}
+
+/// An image that is in two containers one after the other has a row in each; a row says what it is of in order.
+#[tokio::test]
+async fn rows_are_what_users_group_by() {
+    let in_container = |number: u32, id: Option<&'static str>| {
+        let mut image = (*program(10, "/usr/bin/cc", FileState::Linked)).clone();
+        let cgroup =
+            Cgroup { id: CgroupId(number), path: Path::new("/").into(), legacy_path: None, truncated: false };
+        image.context = Some(Context { cgroup: Some(Arc::new(cgroup)), user: None });
+        image.attributes.add(id.iter().map(|id| Attribute::text("container.id", *id)).collect());
+        Arc::new(image)
+    };
+    let frame = Frame::exact(Pc(1), Code::Unknown);
+    let mut events: Vec<_> = samples(Some(&in_container(1, Some("aa\n"))), 3, frame.clone()).collect();
+    events.extend(samples(Some(&in_container(2, None)), 2, frame));
+    let group_by = vec![GroupBy::Container, GroupBy::Executable];
+    let text = printed_by(Config { group_by, ..Config::default() }, events).await;
+    assert_eq!(
+        text.lines().skip(1).take(4).collect::<Vec<_>>(),
+        [
+            "   CPU %  SAMPLES   PIDS  CONTAINER  EXECUTABLE",
+            "     0.6        3      1  aa\\n  /usr/bin/cc",
+            "     0.4        2      1  -  /usr/bin/cc",
+            "     1.0        5      2  total",
+        ]
     );
 }
 

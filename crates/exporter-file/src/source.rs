@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Windows};
 use pdata::{Batch, Loss, Sample, Watermark};
 use profile_formats::{Gatherer, Settings};
-use windows::{Closed, EventWindows, Gather};
+use windows::{Closed, EventWindows, Gather, Grouping};
 
 use crate::config::{Config, Format};
 use crate::format::Content;
@@ -54,7 +54,9 @@ impl Source {
         match config.format {
             // Bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
             Format::Json | Format::Proto => {
-                Self::Requests(Box::new(Windows::new(config.window, DEFAULT_REQUEST_BYTES)))
+                let grouping = Grouping::new(&config.group_by, config.fold_shorter_than);
+                let windows = Windows::new(config.window, DEFAULT_REQUEST_BYTES).rolled_up(grouping);
+                Self::Requests(Box::new(windows))
             }
             Format::Pprof | Format::Folded => Self::Profiles(Profiles {
                 events: EventWindows::new(config.window),

@@ -8,6 +8,7 @@ use exporterhelper::config::{QueueConfig, RetryConfig};
 use exporterhelper::{BatchLayer, DeliverySettings, Front, QueueLayer, Stop, TimeoutLayer, retry_layer};
 use otlp_profiles::Windows;
 use tower::ServiceBuilder;
+use windows::Grouping;
 
 use crate::answers::Answers;
 use crate::balance::{Transport, balance};
@@ -45,6 +46,7 @@ pub fn http(settings: &DeliverySettings, config: &HttpConfig) -> Result<Exporter
 #[derive(Debug)]
 struct Stack<'a> {
     window: Duration,
+    grouping: Grouping,
     max_request_size: ByteSize,
     queue: &'a QueueConfig,
     retry: &'a RetryConfig,
@@ -65,7 +67,8 @@ impl Stack<'_> {
             // Each attempt has its own time, connecting and another server included.
             .layer(TimeoutLayer::new(self.timeout))
             .service(transport);
-        Front::new(Windows::new(self.window, max_bytes), queue)
+        let windows = Windows::new(self.window, max_bytes).rolled_up(self.grouping.clone());
+        Front::new(windows, queue)
     }
 }
 
@@ -73,6 +76,7 @@ impl<'a> From<&'a GrpcConfig> for Stack<'a> {
     fn from(config: &'a GrpcConfig) -> Self {
         Self {
             window: config.window,
+            grouping: Grouping::new(&config.group_by, config.fold_shorter_than),
             max_request_size: config.max_request_size,
             queue: &config.sending_queue,
             retry: &config.retry_on_failure,
@@ -85,6 +89,7 @@ impl<'a> From<&'a HttpConfig> for Stack<'a> {
     fn from(config: &'a HttpConfig) -> Self {
         Self {
             window: config.window,
+            grouping: Grouping::new(&config.group_by, config.fold_shorter_than),
             max_request_size: config.max_request_size,
             queue: &config.sending_queue,
             retry: &config.retry_on_failure,

@@ -9,7 +9,7 @@ use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::labels::OWN_LABELS;
+use crate::labels::{Label, OWN_LABELS};
 
 /// Configuration of the Prometheus exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -28,7 +28,9 @@ pub struct Config {
     pub metric_expiration: Duration,
     /// Whether scrapers that ask for OpenMetrics get it; else they get Prometheus' older text format.
     pub enable_open_metrics: bool,
-    /// Executables with series of their own; all others are summed up in one named `other`.
+    /// What series are distinguished by.
+    pub labels: Vec<Label>,
+    /// Series at most; all that have none are summed up in one whose executable is named `other`.
     pub max_series: usize,
 }
 
@@ -67,6 +69,14 @@ impl Config {
         if self.metric_expiration.is_zero() {
             faults.push(Fault::at(["metric_expiration"], "is 0, expected more"));
         }
+        if self.labels.is_empty() {
+            faults.push(Fault::at(["labels"], "is empty, expected at least one, such as executable"));
+        }
+        for (place, label) in self.labels.iter().enumerate() {
+            if self.labels.iter().take(place).any(|before| before == label) {
+                faults.push(Fault::at(["labels"], format!("has the same twice: number {}", place + 1)));
+            }
+        }
         if !Self::MAX_SERIES_BOUNDS.contains(&self.max_series) {
             let (least, most) = Self::MAX_SERIES_BOUNDS.into_inner();
             faults.push(Fault::at(
@@ -88,6 +98,7 @@ impl Default for Config {
             send_timestamps: false,
             metric_expiration: Self::METRIC_EXPIRATION,
             enable_open_metrics: false,
+            labels: vec![Label::Executable],
             max_series: Self::MAX_SERIES,
         }
     }
@@ -106,10 +117,12 @@ mod tests {
     #[test]
     fn the_collectors_keys_are_read_and_others_refused() {
         let text = r#"{"endpoint": "0.0.0.0:1234", "namespace": "ns", "const_labels": {"zone": "a"}, "send_timestamps": true,
-            "metric_expiration": "180m", "enable_open_metrics": true}"#;
+            "metric_expiration": "180m", "enable_open_metrics": true,
+            "labels": ["container_id", "unit"]}"#;
         let config: Config = serde_json::from_str(text).unwrap();
         assert_eq!(config.endpoint, Endpoint::new("0.0.0.0", 1234));
         assert_eq!(config.metric_expiration, Duration::from_secs(180 * 60));
+        assert_eq!(config.labels, [Label::ContainerId, Label::Unit]);
         assert!(config.validate().is_empty());
         assert!(Config::default().validate().is_empty());
         assert!(serde_json::from_str::<Config>(r#"{"max_serie": 1}"#).is_err());
@@ -122,11 +135,12 @@ mod tests {
             namespace: "9x".to_owned(),
             const_labels: labels.map(|name| (name.to_owned(), String::new())).into(),
             metric_expiration: Duration::ZERO,
+            labels: vec![Label::Unit, Label::Unit],
             max_series: 0,
             ..Config::default()
         };
         let faults = config.validate();
-        assert_eq!(faults.len(), 8, "{faults:#?}");
+        assert_eq!(faults.len(), 9, "{faults:#?}");
         assert!(faults.iter().any(|fault| fault.message.contains("reason is a label of the exporter's own")));
         assert!(!faults.iter().any(|fault| fault.message.contains("fine")));
     }

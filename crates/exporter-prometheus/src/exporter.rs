@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 use confighttp::{ListenError, Server};
 use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
 use metrics::Gauge;
-use pdata::{Batch, Comm, Event, ImageKey, Measure, Sample, Watermark};
+use pdata::{Batch, Comm, ContextKey, Event, ImageKey, Measure, Sample, Watermark};
 use rustc_hash::FxHashMap;
 use tower::Service;
 
 use crate::config::Config;
-use crate::executable_labels::ExecutableLabels;
+use crate::labels::Label;
+use crate::series_labels::SeriesLabels;
 use crate::serve::{Page, router};
 use crate::table::{Table, Totals};
 
@@ -26,7 +27,8 @@ pub struct PrometheusExporter {
     table: Arc<Mutex<Table>>,
     server: Server,
     metrics: Metrics,
-    executables: Gauge,
+    series: Gauge,
+    labels: Vec<Label>,
 }
 
 impl PrometheusExporter {
@@ -36,13 +38,14 @@ impl PrometheusExporter {
     /// [`ListenError`] if the endpoint cannot be listened on.
     pub fn start(settings: &DeliverySettings, config: Config) -> Result<Self, ListenError> {
         let table = Arc::new(Mutex::new(Table::new(config.max_series, config.metric_expiration)));
+        let labels = config.labels.clone();
         let config = Arc::new(config);
         let page = Page { config: Arc::clone(&config), table: Arc::clone(&table) };
         let server = Server::start(&config.endpoint, router(page))?;
         let address = server.address();
         tracing::info!(exporter = &*settings.id, %address, "Serving profiles as metrics.");
-        let executables = crate::metrics::executables(&settings.id);
-        Ok(Self { table, server, metrics: Metrics::of(settings), executables })
+        let series = crate::metrics::series(&settings.id);
+        Ok(Self { table, server, metrics: Metrics::of(settings), series, labels })
     }
 
     /// Where it listens: the port that was free if 0 was asked for.
@@ -59,7 +62,7 @@ impl PrometheusExporter {
         let now = if end { last } else { Some(batch.watermark.at()) };
         if let Some(now) = now {
             for (sample, totals) in by_image(batch) {
-                table.count(ExecutableLabels::of(sample), totals, now);
+                table.count(SeriesLabels::of(sample, &self.labels), totals, now);
             }
         }
         for event in batch.events.iter() {
@@ -70,20 +73,22 @@ impl PrometheusExporter {
         if let Some(now) = now {
             table.advance(now, batch.clock.unix(now));
         }
-        self.executables.set(u32::try_from(table.len()).unwrap_or(u32::MAX));
+        self.series.set(u32::try_from(table.len()).unwrap_or(u32::MAX));
         self.metrics.sent(batch.sample_count());
     }
 }
 
-/// What the samples of each image add up to, with one of them: so labels are made once for each image of a batch, not
-/// for each sample. Threads of unknown processes are distinguished by their names. Whoever
+/// What the samples of each image in each context add up to, with one of them: so labels are made once for each of
+/// them in a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever
 /// used most comes first: should there be room for one more series, it is his.
 fn by_image(batch: &Batch) -> Vec<(&Sample, Totals)> {
-    let mut images: FxHashMap<(ImageKey, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
+    type InContext = (ImageKey, ContextKey);
+    let mut images: FxHashMap<(InContext, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
     for sample in batch.samples() {
         // The counters are of CPU time, of which a thread that is off the CPU uses none.
         let Measure::OnCpu { period } = sample.measure else { continue };
-        let key = sample.image.as_ref().map_or(sample.key, |image| image.key);
+        let image = sample.image.as_ref();
+        let key = image.map_or((sample.key, ContextKey::default()), |image| image.identity());
         let name = sample.image.is_none().then_some(sample.comm);
         let (_, totals) = images.entry((key, name)).or_insert((sample, Totals::default()));
         totals.add(Totals { samples: 1, cpu: period });

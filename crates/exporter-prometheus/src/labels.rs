@@ -1,4 +1,7 @@
-//! Names of the labels that the exporter itself gives to series.
+//! The labels that the exporter itself gives to series, and what users can choose of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The executable's path.
 pub(crate) const PATH: &str = "process_executable_path";
@@ -6,5 +9,52 @@ pub(crate) const PATH: &str = "process_executable_path";
 pub(crate) const NAME: &str = "process_executable_name";
 /// The reason why records were lost.
 pub(crate) const REASON: &str = "reason";
-/// All of them: no constant label may have one of these names.
-pub(crate) const OWN_LABELS: [&str; 3] = [PATH, NAME, REASON];
+/// All that are not users' to give: no constant label may have one of these names, whatever is chosen.
+pub(crate) const OWN_LABELS: [&str; 10] =
+    [PATH, NAME, REASON, CONTAINER_ID, CONTAINER_NAME, POD_UID, SERVICE_NAME, SERVICE_NAMESPACE, UNIT, OWNER];
+
+const CONTAINER_ID: &str = "container_id";
+const CONTAINER_NAME: &str = "container_name";
+const POD_UID: &str = "k8s_pod_uid";
+const SERVICE_NAME: &str = "service_name";
+const SERVICE_NAMESPACE: &str = "service_namespace";
+const UNIT: &str = "procinfo_systemd_unit";
+const OWNER: &str = "process_owner";
+
+/// A fact that series are distinguished by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Label {
+    /// The executable: `process_executable_name` and `process_executable_path`.
+    Executable,
+    /// The container: `container_id`.
+    ContainerId,
+    /// The container's name, where its control group has it: `container_name`.
+    ContainerName,
+    /// The pod: `k8s_pod_uid`.
+    PodUid,
+    /// The service: `service_name`, without one the name of what runs; and `service_namespace`.
+    ServiceName,
+    /// The systemd unit: `procinfo_systemd_unit`.
+    Unit,
+    /// The effective user: `process_owner`.
+    Owner,
+}
+
+impl Label {
+    /// The labels that it gives from attributes of an image, by their names, each with the attribute's.
+    pub(crate) const fn attributes(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Executable => &[],
+            Self::ContainerId => &[(CONTAINER_ID, pdata::names::CONTAINER_ID)],
+            Self::ContainerName => &[(CONTAINER_NAME, pdata::names::CONTAINER_NAME)],
+            Self::PodUid => &[(POD_UID, pdata::names::POD_UID)],
+            Self::ServiceName => &[
+                (SERVICE_NAME, pdata::names::SERVICE_NAME),
+                (SERVICE_NAMESPACE, pdata::names::SERVICE_NAMESPACE),
+            ],
+            Self::Unit => &[(UNIT, pdata::names::UNIT)],
+            Self::Owner => &[(OWNER, pdata::names::OWNER)],
+        }
+    }
+}

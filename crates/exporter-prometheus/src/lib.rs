@@ -1,17 +1,17 @@
-//! CPU time and samples of each executable, as counters for Prometheus to scrape: the Collector's `prometheus`
-//! exporter for profiles.
+//! CPU time and samples of each executable, container, service or unit, as counters for Prometheus to scrape: the
+//! Collector's `prometheus` exporter for profiles.
 //!
 //! ```text
-//! Batch --> exporter.rs --by image--> executable_labels.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
+//! Batch --> exporter.rs --by image--> series_labels.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
 //! ```
 //!
 //! Start reading at [`PrometheusExporter`]; `table.rs` says how many series there can be and when one ends.
 
 mod config;
-mod executable_labels;
 mod exporter;
 mod labels;
 mod metrics;
+mod series_labels;
 mod serve;
 mod table;
 mod text;
@@ -21,3 +21,4 @@ mod tests;
 
 pub use config::Config;
 pub use exporter::PrometheusExporter;
+pub use labels::Label;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pdata::{KTime, LossReason, UnixNanos};
 
-use crate::executable_labels::ExecutableLabels;
+use crate::series_labels::SeriesLabels;
 
 /// How often ended series are looked for, which takes a pass over all: series expire after minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,10 +50,10 @@ pub(crate) struct Table {
     max_series: usize,
     expiration: Duration,
     /// Seeded: users choose paths and names.
-    series: HashMap<Arc<ExecutableLabels>, Series>,
+    series: HashMap<Arc<SeriesLabels>, Series>,
     other: Totals,
     /// What those in `other` have used since the last comparison.
-    candidates: HashMap<ExecutableLabels, Duration>,
+    candidates: HashMap<SeriesLabels, Duration>,
     losses: BTreeMap<LossReason, u64>,
     looked: KTime,
     compared: KTime,
@@ -86,7 +86,7 @@ impl Series {
 /// The table at one instant, in the order of labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    pub series: Vec<(Arc<ExecutableLabels>, Totals)>,
+    pub series: Vec<(Arc<SeriesLabels>, Totals)>,
     pub other: Totals,
     /// Every reason there is.
     pub losses: BTreeMap<LossReason, u64>,
@@ -110,7 +110,7 @@ impl Table {
     }
 
     /// An executable has used so much more, as of `now`.
-    pub(crate) fn count(&mut self, who: ExecutableLabels, more: Totals, now: KTime) {
+    pub(crate) fn count(&mut self, who: SeriesLabels, more: Totals, now: KTime) {
         if let Some(series) = self.series.get_mut(&who) {
             series.totals.add(more);
             series.recent += more.cpu;
@@ -198,8 +198,8 @@ mod tests {
 
     const EXPIRATION: Duration = Duration::from_secs(300);
 
-    fn who(number: u32) -> ExecutableLabels {
-        ExecutableLabels { path: Some(format!("/bin/{number}").into()), name: number.to_string().into() }
+    fn who(number: u32) -> SeriesLabels {
+        SeriesLabels(Box::new([("process_executable_name", number.to_string().into())]))
     }
 
     fn one(cpu: Duration) -> Totals {
@@ -220,9 +220,9 @@ mod tests {
     /// is new has not grown; one that is less than before was reset, and has grown from 0.
     #[derive(Default)]
     struct Prometheus {
-        last: BTreeMap<Arc<ExecutableLabels>, Totals>,
+        last: BTreeMap<Arc<SeriesLabels>, Totals>,
         increase: Totals,
-        of: BTreeMap<Arc<ExecutableLabels>, Duration>,
+        of: BTreeMap<Arc<SeriesLabels>, Duration>,
         other: Totals,
     }
 
@@ -299,7 +299,7 @@ mod tests {
             (0..4).for_each(|number| table.count(who(number), one(Duration::from_millis(10)), at(second)));
             table.advance(at(second), UnixNanos::default());
         }
-        let kept: Vec<_> = table.scrape().series.into_iter().map(|(who, _)| who.name.to_string()).collect();
+        let kept: Vec<_> = table.scrape().series.into_iter().map(|(who, _)| who.0[0].1.to_string()).collect();
         assert_eq!(kept, ["0", "1"]);
     }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tower::Service as _;
 
-use crate::{Config, PrometheusExporter};
+use crate::{Config, Label, PrometheusExporter};
 
 fn config() -> Config {
     Config { endpoint: Endpoint::new("localhost", 0), ..Config::default() }
@@ -149,6 +149,44 @@ async fn threads_of_a_process_that_is_not_known_are_told_apart() {
             format!(r#"profile_samples_total{{process_executable_name="{name} (unresolved)"}} {count}"#);
         assert!(body.lines().any(|found| found == line), "no {line} in:\n{body}");
     }
+}
+
+/// An image that changes its container has a series in each; whoever is in none has that label not at all.
+#[tokio::test]
+async fn series_are_of_whatever_labels_are_chosen() {
+    let contained = |number: u32, facts: &[(&'static str, &'static str)]| {
+        let mut image = (*program(10, "/usr/bin/cc", FileState::Linked)).clone();
+        image.context = Some(Context { user: Some(Uid(number)), cgroup: None });
+        image.attributes.add(facts.iter().map(|(key, text)| Attribute::text(key, *text)).collect());
+        Arc::new(image)
+    };
+    let web = contained(1, &[("container.id", "aa"), ("service.name", "web")]);
+    let none = contained(2, &[]);
+    let unit = contained(3, &[("procinfo.systemd.unit", "a.service"), ("container.id", "")]);
+    let events = || {
+        let of = |image, count| samples(Some(image), count, Duration::from_millis(10));
+        of(&web, 1).chain(of(&none, 2)).chain(of(&unit, 4)).collect::<Vec<_>>()
+    };
+    let scraped = async |labels: &[Label]| {
+        let mut exporter = start(Config { labels: labels.into(), ..config() });
+        push(&mut exporter, events(), Watermark::before(at(2))).await;
+        let (_, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+        let mut lines: Vec<_> =
+            body.lines().filter(|line| line.starts_with("profile_samples_total")).collect();
+        lines.sort_unstable();
+        lines.iter().map(|line| line.replace("profile_samples_total", "")).collect::<Vec<_>>()
+    };
+    let other = r#"{process_executable_name="other"} 0"#;
+    assert_eq!(scraped(&[Label::ContainerId]).await, [" 6", r#"{container_id="aa"} 1"#, other]);
+    assert_eq!(
+        scraped(&[Label::ServiceName, Label::Unit]).await,
+        [
+            other,
+            r#"{service_name="cc",procinfo_systemd_unit="a.service"} 4"#,
+            r#"{service_name="cc"} 2"#,
+            r#"{service_name="web"} 1"#,
+        ]
+    );
 }
 
 #[tokio::test]

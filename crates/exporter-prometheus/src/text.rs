@@ -6,8 +6,8 @@ use std::time::Duration;
 use confighttp::Format;
 
 use crate::config::Config;
-use crate::executable_labels::ExecutableLabels;
-use crate::labels::{NAME, PATH, REASON};
+use crate::labels::REASON;
+use crate::series_labels::SeriesLabels;
 use crate::table::{Snapshot, Totals};
 
 /// The text of a snapshot.
@@ -39,9 +39,19 @@ struct Page<'a> {
 impl Page<'_> {
     fn write(&mut self, snapshot: &Snapshot) -> fmt::Result {
         let cpu = |totals: &Totals| Seconds(totals.cpu);
-        self.by_executable(snapshot, "profile_cpu_seconds", "CPU time used by each executable.", cpu)?;
+        self.by_series(
+            snapshot,
+            "profile_cpu_seconds",
+            "CPU time used by each executable, or whatever the labels name.",
+            cpu,
+        )?;
         let samples = |totals: &Totals| totals.samples;
-        self.by_executable(snapshot, "profile_samples", "Samples taken of each executable.", samples)?;
+        self.by_series(
+            snapshot,
+            "profile_samples",
+            "Samples taken of each executable, or whatever the labels name.",
+            samples,
+        )?;
         let help =
             "Records that were due and will never come, by reason; where it begins with sample_, samples.";
         self.head("profile_lost_records", help)?;
@@ -54,7 +64,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn by_executable<V: fmt::Display>(
+    fn by_series<V: fmt::Display>(
         &mut self,
         snapshot: &Snapshot,
         family: &str,
@@ -65,14 +75,12 @@ impl Page<'_> {
         for (who, totals) in &snapshot.series {
             self.of(family, who, &value(totals))?;
         }
-        self.of(family, &ExecutableLabels::other(), &value(&snapshot.other))
+        self.of(family, &SeriesLabels::other(), &value(&snapshot.other))
     }
 
-    fn of(&mut self, family: &str, who: &ExecutableLabels, value: &dyn fmt::Display) -> fmt::Result {
-        match &who.path {
-            Some(path) => self.line(family, &[(NAME, &who.name), (PATH, path)], value),
-            None => self.line(family, &[(NAME, &who.name)], value),
-        }
+    fn of(&mut self, family: &str, who: &SeriesLabels, value: &dyn fmt::Display) -> fmt::Result {
+        let labels: Vec<_> = who.0.iter().map(|(name, value)| (*name, &**value)).collect();
+        self.line(family, &labels, value)
     }
 
     /// A counter's description. OpenMetrics names the family, the text format what its lines begin with.
@@ -92,12 +100,14 @@ impl Page<'_> {
         let text = &mut self.text;
         write!(text, "{}{family}_total", Namespace(&self.config.namespace))?;
         let constant = self.config.const_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // Series without a label have no braces.
         let mut before = '{';
         for (name, value) in constant.chain(labels.iter().copied()) {
             write!(text, "{before}{name}=\"{}\"", Escaped(value))?;
             before = ',';
         }
-        writeln!(text, "}} {value}{}", self.timestamp)
+        let end = if before == '{' { "" } else { "}" };
+        writeln!(text, "{end} {value}{}", self.timestamp)
     }
 }
 

@@ -11,31 +11,31 @@
 /// A profiler cannot find out the name of a process's service, but some readers group by it and fall back to
 /// `unknown_service:NAME`. The plain name reads better, and kernel threads share one so that hundreds
 /// of short-lived workers do not become as many services.
-pub const SERVICE_NAME: &str = "service.name";
+pub const SERVICE_NAME: &str = pdata::names::SERVICE_NAME;
 
 /// Resource, int: the process, in the initial pid namespace.
-pub const PROCESS_PID: &str = "process.pid";
+pub const PROCESS_PID: &str = pdata::names::PID;
 
 /// Resource, string: path of the executable, as `readlink /proc/PID/exe` shows it outside a chroot,
 /// without a mark such as ` (deleted)`. Absent for a kernel thread and an unresolved process. Bytes
 /// that are not UTF-8 are replaced.
-pub const PROCESS_EXECUTABLE_PATH: &str = "process.executable.path";
+pub const PROCESS_EXECUTABLE_PATH: &str = pdata::names::EXECUTABLE_PATH;
 
 /// Resource, string, always present: last part of the path; `[NAME]` for a kernel thread; for an
 /// unresolved process the name of the thread first sampled.
-pub const PROCESS_EXECUTABLE_NAME: &str = "process.executable.name";
+pub const PROCESS_EXECUTABLE_NAME: &str = pdata::names::EXECUTABLE_NAME;
 
 /// Resource, string: start of the process, RFC 3339 in UTC with nanoseconds. With
 /// [`PROCESS_PID`] it names a process even if the pid is used again.
-pub const PROCESS_CREATION_TIME: &str = "process.creation.time";
+pub const PROCESS_CREATION_TIME: &str = pdata::names::CREATION_TIME;
 
 /// Resource, string: path of the executable as the process itself sees it, where its root differs
 /// (chroot).
-pub const EXECUTABLE_OWN_PATH: &str = "procinfo.executable.own_path";
+pub const EXECUTABLE_OWN_PATH: &str = pdata::names::EXECUTABLE_OWN_PATH;
 
 /// Resource, string: `deleted` if that name of the file was gone, `memfd` if it never had one.
 /// Absent while the path names the file.
-pub const EXECUTABLE_STATE: &str = "procinfo.executable.state";
+pub const EXECUTABLE_STATE: &str = pdata::names::EXECUTABLE_STATE;
 
 /// Resource, bool, only ever true: the path was too long for the kernel side, and is its tail.
 pub const EXECUTABLE_PATH_TRUNCATED: &str = "procinfo.executable.path_truncated";
@@ -51,7 +51,7 @@ pub const SCRIPT_INTERPRETER: &str = "procinfo.script.interpreter";
 pub const EXEC_COUNT: &str = "procinfo.exec_count";
 
 /// Resource, bool, only ever true: what the process ran is not known.
-pub const UNRESOLVED: &str = "procinfo.unresolved";
+pub const UNRESOLVED: &str = pdata::names::UNRESOLVED;
 
 /// Sample, int: the thread, by its operating-system number.
 pub const THREAD_ID: &str = "thread.id";
@@ -107,3 +107,6 @@ pub const WINDOW_SAMPLES_LOST_BY: &str = "profile.window.samples.lost.";
 /// Profile, int: prefix of how many other records were lost by one reason: facts of processes that they
 /// carried may be missing. Present if not zero.
 pub const WINDOW_RECORDS_LOST_BY: &str = "profile.window.records.lost.";
+
+/// Profile, int: how many processes its samples are of. In profiles of a group of images alone.
+pub const GROUP_PROCESSES: &str = "profile.group.processes";

@@ -122,12 +122,19 @@ impl Content {
 
     /// Gives each sample the new number of its stack, and makes one of those that then are the same.
     pub(crate) fn restack(&mut self, stacks: &[i32]) {
+        self.change_samples(|sample, _| {
+            let stack = crate::table::entry(stacks, sample.stack).copied().unwrap_or_default();
+            Sample { stack, ..sample }
+        });
+    }
+
+    /// Changes each sample, and makes one of those that then are the same.
+    pub(crate) fn change_samples(&mut self, mut change: impl FnMut(Sample, &mut Dictionary) -> Sample) {
         let old = std::mem::take(&mut self.samples);
         let mut numbers = rustc_hash::FxHashMap::default();
         let mut renumbered = Vec::with_capacity(old.len());
         for sample in old {
-            let stack = crate::table::entry(stacks, sample.stack).copied().unwrap_or_default();
-            let sample = Sample { stack, ..sample };
+            let sample = change(sample, &mut self.dictionary);
             renumbered.push(*numbers.entry(sample).or_insert_with(|| self.push(sample)));
         }
         for sample in &mut self.captured {

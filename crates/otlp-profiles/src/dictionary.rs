@@ -184,6 +184,12 @@ impl Dictionary {
         self.attribute(key, Value::Str(text))
     }
 
+    /// A list of attributes followed by another.
+    pub(crate) fn join_lists(&mut self, first: i32, second: i32) -> i32 {
+        let joined = [self.lists.get(first), self.lists.get(second)].concat();
+        self.lists.intern(&joined)
+    }
+
     /// The list of one line of a function of which no more than a name is known.
     pub(crate) fn named(&mut self, name: &str) -> i32 {
         let name = self.string(name);

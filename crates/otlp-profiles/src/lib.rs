@@ -10,6 +10,8 @@
 //! `off_cpu`/`nanoseconds`, and samples with a value beside each timestamp. What each attribute says is in
 //! [`attributes`].
 //!
+//! Images may be rolled up ([`Windows::rolled_up`]): those of a group then have one `ResourceProfiles`.
+//!
 //! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it
 //! together as one `part` or more, each with `columns` that number what it uses; `encode` writes a part by the rules of
 //! `wire`. Requests that were held somewhere become fewer by [`merge()`], on the same road from the content on. Why
@@ -28,6 +30,7 @@ mod merge;
 mod part;
 mod request;
 mod resource;
+mod rollup;
 mod settle;
 mod split;
 mod table;

@@ -1,25 +1,19 @@
 //! Who a profile is of: resource attributes, inline, since not every reader follows references.
 
+use ::windows::Group;
 use pdata::{
-    Attribute, AttributeValue, Executable, FileState, Image, ImageKey, ImageKind, Resource, Sample,
-    UnixNanos, rfc3339,
+    Attribute, AttributeValue, Executable, Image, ImageKey, ImageKind, Resource, UnixNanos, rfc3339,
 };
 
 use crate::attributes;
 use crate::dictionary::Value;
 use crate::wire::{Writer, bytes_field};
 
-/// `service.name` of all kernel threads.
-const KERNEL_SERVICE: &str = "[kernel]";
-
 /// Writes the `Resource` of an image, on a host that `host` describes.
 pub(crate) fn known(image: &Image, host: &Resource, out: &mut Vec<u8>) {
     let mut list = Attributes::new(host, out);
     let name = image.kind.name();
-    let kernel = matches!(image.kind, ImageKind::Kernel(_));
-    // A service that has been learnt goes before the name of what runs.
-    let service = image.attributes.text(attributes::SERVICE_NAME);
-    list.text(attributes::SERVICE_NAME, service.unwrap_or(if kernel { KERNEL_SERVICE } else { &name }));
+    list.text(attributes::SERVICE_NAME, &image.service());
     list.process(image.key, image.created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
     if let ImageKind::User { executable, script } = &image.kind {
@@ -33,15 +27,34 @@ pub(crate) fn known(image: &Image, host: &Resource, out: &mut Vec<u8>) {
     list.host();
 }
 
-/// Writes the `Resource` of an image of which nothing is known beyond its sample.
-pub(crate) fn unresolved(sample: &Sample, created: UnixNanos, host: &Resource, out: &mut Vec<u8>) {
+/// An image of which nothing is known beyond its first sample.
+#[derive(Clone, Debug)]
+pub(crate) struct Unresolved {
+    /// Which image it is.
+    pub(crate) key: ImageKey,
+    /// Start of its process.
+    pub(crate) created: UnixNanos,
+    /// The name of the thread, which is all there is to call it by.
+    pub(crate) name: String,
+    /// True if no program ran.
+    pub(crate) kernel: bool,
+}
+
+/// Writes the `Resource` of an image of which nothing is known.
+pub(crate) fn unresolved(image: &Unresolved, host: &Resource, out: &mut Vec<u8>) {
     let mut list = Attributes::new(host, out);
-    let kernel = sample.running.is_kernel();
-    let name = sample.thread_name();
-    list.text(attributes::SERVICE_NAME, if kernel { KERNEL_SERVICE } else { &name });
-    list.process(sample.key, created);
-    list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
+    list.text(attributes::SERVICE_NAME, if image.kernel { Image::KERNEL_SERVICE } else { &image.name });
+    list.process(image.key, image.created);
+    list.text(attributes::PROCESS_EXECUTABLE_NAME, &image.name);
     list.value(attributes::UNRESOLVED, Value::Bool(true));
+    list.host();
+}
+
+/// Writes the `Resource` of several images: what they have in common.
+pub(crate) fn group(group: &Group, host: &Resource, out: &mut Vec<u8>) {
+    let mut list = Attributes::new(host, out);
+    list.text(attributes::SERVICE_NAME, group.service());
+    group.facts().iter().for_each(|fact| list.attribute(fact));
     list.host();
 }
 
@@ -68,10 +81,8 @@ impl<'a> Attributes<'a> {
         if let Some(path) = &executable.own_path {
             self.text(attributes::EXECUTABLE_OWN_PATH, &path.to_string_lossy());
         }
-        match executable.state {
-            FileState::Linked => {}
-            FileState::Deleted => self.text(attributes::EXECUTABLE_STATE, "deleted"),
-            FileState::Memfd => self.text(attributes::EXECUTABLE_STATE, "memfd"),
+        if let Some(state) = executable.state.as_str() {
+            self.text(attributes::EXECUTABLE_STATE, state);
         }
         if executable.truncated {
             self.value(attributes::EXECUTABLE_PATH_TRUNCATED, Value::Bool(true));

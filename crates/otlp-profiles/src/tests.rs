@@ -8,6 +8,7 @@ mod merge;
 mod model;
 mod read;
 mod resource;
+mod rollup;
 mod split;
 mod windows;
 mod wire_form;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::windows::{Gather, Losses};
+use ::windows::{Gather, Grouping, Lives, Losses};
 use pdata::{
-    ClockOffset, Comm, ContextKey, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, Resource, Sample,
+    ClockOffset, Comm, ContextKey, Image, ImageKey, KTime, Loss, Measure, OffCpuReason, ProcessEvent,
+    Resource, Sample,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -13,9 +14,11 @@ use smallvec::SmallVec;
 use crate::content::{self, Content, Profile, count};
 use crate::dictionary::Value;
 use crate::frames::Frames;
+use crate::resource::Unresolved;
+use crate::rollup::{Identities, ProfileSource, Who};
 use crate::table::{clear, recycle};
 use crate::wire::Writer;
-use crate::{attributes, losses, resource};
+use crate::{attributes, losses};
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "pipeline";
@@ -30,8 +33,10 @@ pub(crate) struct Window {
     host: Arc<Resource>,
     content: Content,
     frames: Frames,
-    /// First and last timestamp of each profile.
-    spans: Vec<(u64, u64)>,
+    /// Where each profile comes from.
+    sources: Vec<ProfileSource>,
+    grouping: Grouping,
+    lives: Lives,
     /// Profile of what is measured of an image, by its address; the image is kept so that no other takes the address.
     by_pointer: FxHashMap<(usize, Measured), (Arc<Image>, u32)>,
     /// Profile of what is measured of an image in one context, by its identity and whether it is resolved.
@@ -99,14 +104,18 @@ impl Gather for Window {
             Measure::OnCpu { .. } => self.content.capture(number, at),
             Measure::OffCpu { blocked, .. } => self.content.capture_value(number, at, nanos(blocked)),
         }
-        if let Some((first, last)) = usize::try_from(profile).ok().and_then(|n| self.spans.get_mut(n)) {
-            *first = at.min(*first);
-            *last = at.max(*last);
+        if let Some(source) = self.source(profile) {
+            let (first, last) = source.span;
+            source.span = (at.min(first), at.max(last));
         }
     }
 
     fn loss(&mut self, loss: &Loss) {
         self.losses.add(loss);
+    }
+
+    fn process(&mut self, event: &ProcessEvent) {
+        self.lives.process(event);
     }
 }
 
@@ -116,15 +125,16 @@ impl Window {
     /// All its times are converted by one `clock`, that of the batch with its first event, so that a
     /// step of the wall clock falls between profiles and not into one. The same goes for what that batch's `host` adds
     /// to every resource.
-    pub(crate) fn start(self, clock: ClockOffset, host: Arc<Resource>) -> Self {
-        Self { clock, host, ..self }
+    pub(crate) fn start(self, clock: ClockOffset, host: Arc<Resource>, grouping: Grouping) -> Self {
+        Self { clock, host, grouping, ..self }
     }
 
     /// Empties the window, and lets go of the images and mappings in it.
     pub(crate) fn clear(&mut self) {
         self.content.clear();
         self.frames.clear();
-        recycle(&mut self.spans);
+        recycle(&mut self.sources);
+        self.lives.clear();
         clear(&mut self.by_pointer);
         clear(&mut self.by_key);
         clear(&mut self.samples);
@@ -152,6 +162,9 @@ impl Window {
         if let Some(stacks) = self.frames.settle(&mut content.dictionary) {
             content.restack(&stacks);
         }
+        let (grouping, lives, clock) = (&self.grouping, &self.lives, self.clock);
+        let identities = Identities { grouping, lives, clock, host: &self.host };
+        let spans = identities.settle(content, &self.sources);
         let delivered = content.captures().len() as u64;
         let tables = &mut content.dictionary;
         let attributes = losses::attributes(&self.losses, delivered, tables);
@@ -164,11 +177,16 @@ impl Window {
         let scope = tables.blobs.intern(scope);
         let schema = tables.blobs.intern(SCHEMA_URL.as_bytes());
         let (from, until) = (self.clock.unix(from).as_nanos(), self.clock.unix(until).as_nanos());
-        for (profile, &(first, last)) in content.profiles.iter_mut().zip(&self.spans) {
+        for (profile, (first, last)) in content.profiles.iter_mut().zip(spans) {
             // Moved apart to hold late samples. Half open: the end is after the last sample.
             let time = from.min(first);
             let end = until.max(last.saturating_add(1));
             let (sample_type, period_type) = if profile.valued { (off_cpu, off_cpu) } else { on_cpu };
+            // What is said of a group alone goes after what is said of all.
+            let attributes = match profile.attributes {
+                0 => attributes,
+                own => tables.join_lists(attributes, own),
+            };
             *profile = Profile {
                 resource_schema: schema,
                 scope,
@@ -195,9 +213,8 @@ impl Window {
         let profile = self.profile_by_key(sample, measured, true);
         // Another description of the same image in that context: what is learnt later is more. An image first met
         // inside execve, say, has no script until the exec is complete.
-        let resource = self.resource(|host, out| resource::known(image, host, out));
-        if let Some(profile) = usize::try_from(profile).ok().and_then(|n| self.content.profiles.get_mut(n)) {
-            profile.resource = resource;
+        if let Some(source) = self.source(profile) {
+            source.who = Who::Known(Arc::clone(image));
         }
         self.by_pointer.insert(pointer, (Arc::clone(image), profile));
         profile
@@ -209,27 +226,28 @@ impl Window {
         if let Some(&profile) = self.by_key.get(&(key, resolved, measured)) {
             return profile;
         }
-        let created = self.clock.unix_from_boot(sample.key.process.start_time);
-        // Of a resolved image the caller adds more.
-        let resource = match image {
-            Some(_) => 0,
-            None => self.resource(|host, out| resource::unresolved(sample, created, host, out)),
+        let who = match image {
+            Some(image) => Who::Known(Arc::clone(image)),
+            None => Who::Unresolved(Box::new(Unresolved {
+                key: sample.key,
+                created: self.clock.unix_from_boot(sample.key.process.start_time),
+                name: sample.thread_name(),
+                kernel: sample.running.is_kernel(),
+            })),
         };
         let profile = count(self.content.profiles.len());
         let (period, valued) = match measured {
             Measured::OnCpu(period) => (nanos(period), false),
             Measured::OffCpu => (1, true),
         };
-        self.content.profiles.push(Profile { resource, period, valued, ..Profile::default() });
-        self.spans.push((u64::MAX, 0));
+        self.content.profiles.push(Profile { period, valued, ..Profile::default() });
+        self.sources.push(ProfileSource { span: (u64::MAX, 0), who });
         self.by_key.insert((key, resolved, measured), profile);
         profile
     }
 
-    fn resource(&mut self, write: impl FnOnce(&Resource, &mut Vec<u8>)) -> i32 {
-        self.scratch.clear();
-        write(&self.host, &mut self.scratch);
-        self.content.dictionary.blobs.intern(&self.scratch)
+    fn source(&mut self, profile: u32) -> Option<&mut ProfileSource> {
+        self.sources.get_mut(usize::try_from(profile).ok()?)
     }
 
     fn name_of(&mut self, comm: Comm) -> Option<i32> {

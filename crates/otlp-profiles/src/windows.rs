@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::windows::{Closed, EventWindows, Losses};
+use ::windows::{Closed, EventWindows, Grouping, Losses};
 use pdata::{Batch, Watermark};
 
 use crate::request::ProfilesRequest;
@@ -19,6 +19,7 @@ const SPARE: usize = 2;
 pub struct Windows {
     events: EventWindows<Window>,
     max_request_bytes: usize,
+    grouping: Grouping,
     /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: Losses,
     /// Windows encoded before, emptied and kept for their memory. They take turns, so that each gives back what a rush
@@ -43,10 +44,19 @@ impl Windows {
         Self {
             events: EventWindows::new(length),
             max_request_bytes,
+            grouping: Grouping::default(),
             carried: Losses::default(),
             spare: VecDeque::new(),
             splitter: Splitter::default(),
         }
+    }
+
+    /// The same windows, in which images leave as `grouping` puts them together. Samples, times and losses stay the
+    /// same; threads of a group have no numbers, unless the group is of one process.
+    #[must_use]
+    pub fn rolled_up(self, grouping: Grouping) -> Self {
+        let events = self.events.taking_processes(grouping.needs_lives());
+        Self { events, grouping, ..self }
     }
 
     /// Takes a batch. See [`EventWindows`] for when a window closes and what the answer is.
@@ -54,8 +64,11 @@ impl Windows {
     /// A window in which samples were lost and none arrived yields no request, since a profile needs a
     /// sample; its losses are reported by the next window that has one, or by nobody if there is none.
     pub fn push(&mut self, batch: &Batch) -> Finished {
-        let Self { events, spare, .. } = self;
-        let start = || spare.pop_front().unwrap_or_default().start(batch.clock, Arc::clone(&batch.resource));
+        let Self { events, spare, grouping, .. } = self;
+        let start = || {
+            let window = spare.pop_front().unwrap_or_default();
+            window.start(batch.clock, Arc::clone(&batch.resource), grouping.clone())
+        };
         let (closed, done) = events.push(batch, start);
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
         Finished { requests, done }

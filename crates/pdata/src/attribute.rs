@@ -26,7 +26,7 @@ impl Attribute {
 }
 
 /// The value of an attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttributeValue {
     /// A text, in UTF-8: whoever reads bytes replaces what is not.
     Text(Arc<str>),

@@ -38,7 +38,7 @@ pub struct Context {
 }
 
 /// Identity of a [`Context`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextKey {
     cgroup: Option<CgroupId>,
     user: Option<Uid>,

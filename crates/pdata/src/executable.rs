@@ -35,3 +35,15 @@ pub enum FileState {
     /// The file never had a name: `memfd_create(2)`. `path` is `/memfd:NAME`.
     Memfd,
 }
+
+impl FileState {
+    /// The state's name in outputs; `None` while the path names the file.
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Linked => None,
+            Self::Deleted => Some("deleted"),
+            Self::Memfd => Some("memfd"),
+        }
+    }
+}

@@ -45,6 +45,19 @@ impl Image {
         (self.key, self.context.as_ref().map(Context::key).unwrap_or_default())
     }
 
+    /// The service of all kernel threads: they share one so that hundreds of short-lived workers are not as many.
+    pub const KERNEL_SERVICE: &str = "[kernel]";
+
+    /// The service that the image is part of; if nobody has named one, what it runs.
+    #[must_use]
+    pub fn service(&self) -> Cow<'_, str> {
+        match (self.attributes.text(crate::names::SERVICE_NAME), &self.kind) {
+            (Some(service), _) => Cow::Borrowed(service),
+            (None, ImageKind::Kernel(_)) => Cow::Borrowed(Self::KERNEL_SERVICE),
+            (None, kind) => kind.name(),
+        }
+    }
+
     /// The process that forked this one, if that is known.
     #[must_use]
     pub fn parent(&self) -> Option<&Parent> {
@@ -57,6 +70,8 @@ impl Image {
 pub struct Parent {
     /// The process, exact even if its pid is used again.
     pub process: ProcessKey,
+    /// Start of the process, as of [`Image::created`].
+    pub created: UnixNanos,
     /// What the process ran when it forked; `None` if that is not known.
     pub kind: Option<ImageKind>,
 }

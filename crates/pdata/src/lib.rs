@@ -14,6 +14,7 @@ mod image;
 mod loss;
 mod mapping;
 mod measure;
+pub mod names;
 mod process;
 pub mod rfc3339;
 mod sample;

@@ -28,7 +28,8 @@ pub trait Gather {
     fn sample(&mut self, sample: &Sample);
     /// Takes a loss of the window, or a late one.
     fn loss(&mut self, loss: &Loss);
-    /// Takes what happened to a process in the window, if [`Gather::PROCESSES`] says so.
+    /// Takes what happened to a process in the window, if [`Gather::PROCESSES`] or
+    /// [`EventWindows::taking_processes`] says so.
     fn process(&mut self, _event: &ProcessEvent) {}
 }
 
@@ -62,6 +63,8 @@ pub struct EventWindows<G> {
     open: VecDeque<Open<G>>,
     /// Number of the first window that has not been closed.
     first_open: u64,
+    /// True if what happens to processes is taken.
+    processes: bool,
     /// Up to where events are known: the highest watermark but END, or just after the latest event.
     seen: KTime,
     /// Last answer.
@@ -87,9 +90,16 @@ impl<G: Gather> EventWindows<G> {
             origin: None,
             open: VecDeque::new(),
             first_open: 0,
+            processes: G::PROCESSES,
             seen: KTime::ZERO,
             done: Watermark::NONE,
         }
+    }
+
+    /// The same windows, which also take what happens to processes if that is `wanted`.
+    #[must_use]
+    pub fn taking_processes(self, wanted: bool) -> Self {
+        Self { processes: G::PROCESSES || wanted, ..self }
     }
 
     /// Takes a batch; `start` makes the contents of a new window.
@@ -110,7 +120,7 @@ impl<G: Gather> EventWindows<G> {
                     window.gathered.sample(sample);
                 }
                 Event::Loss(loss) => self.window(loss.until, &mut start).gathered.loss(loss),
-                Event::Process(event) if G::PROCESSES => {
+                Event::Process(event) if self.processes => {
                     self.window(event.at, &mut start).gathered.process(event);
                 }
                 Event::Process(_) | Event::Census(_) => {}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use configtypes::{Fault, GoDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use windows::{DEFAULT_WINDOW, window_fault};
+use windows::{DEFAULT_WINDOW, GroupBy, group_faults, window_fault};
 
 pub use rotation::Rotation;
 
@@ -37,6 +37,12 @@ pub struct Config {
     /// Length of a profile. Each window becomes a record, or several if it is large.
     #[serde(with = "GoDuration")]
     pub window: Duration,
+    /// What images leave as one by: those that are alike in all of it. Empty for each by itself. For `json` and
+    /// `proto`.
+    pub group_by: Vec<GroupBy>,
+    /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
+    #[serde(with = "GoDuration")]
+    pub fold_shorter_than: Duration,
     /// When the disk is asked to keep what is written. It is always given to the kernel at once.
     pub fsync: Fsync,
     /// How long what is written may wait for the disk if `fsync` is `interval`.
@@ -120,6 +126,13 @@ impl Config {
             faults.extend(rotation.validate().into_iter().map(|fault| fault.within(["rotation"])));
         }
         faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
+        faults.extend(group_faults(&self.group_by, self.fold_shorter_than));
+        if !self.group_by.is_empty() && matches!(self.format, Format::Pprof | Format::Folded) {
+            faults.push(Fault::at(
+                ["group_by"],
+                "is for the formats json and proto: pprof has labels to group by, folded knows no processes",
+            ));
+        }
         if self.flush_interval.is_zero() {
             faults.push(Fault::at(["flush_interval"], "is 0s, expected more, or fsync: always"));
         }
@@ -148,6 +161,8 @@ impl Default for Config {
             append: false,
             rotation: None,
             window: DEFAULT_WINDOW,
+            group_by: Vec::new(),
+            fold_shorter_than: Duration::ZERO,
             fsync: Fsync::default(),
             flush_interval: Self::FLUSH_INTERVAL,
             create_directory: false,

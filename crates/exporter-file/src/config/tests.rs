@@ -45,7 +45,7 @@ fn a_path_with_the_time_is_not_rotated_and_must_be_one_of_time() {
 fn keys_are_as_documented_and_others_are_refused() {
     let text = r#"{"path": "p.jsonl", "format": "proto", "compression": "zstd", "append": true, "window": "1m",
         "rotation": {"max_megabytes": 10, "max_days": 3, "max_backups": 3, "localtime": true}, "fsync": "always",
-        "flush_interval": "5s", "create_directory": true, "directory_permissions": "0700"}"#;
+        "flush_interval": "5s", "group_by": ["parent"], "fold_shorter_than": "2s", "create_directory": true, "directory_permissions": "0700"}"#;
     let rotation = Rotation { max_megabytes: 10, max_days: 3, max_backups: 3, localtime: true };
     let config = Config {
         path: "p.jsonl".into(),
@@ -54,6 +54,8 @@ fn keys_are_as_documented_and_others_are_refused() {
         append: true,
         rotation: Some(rotation),
         window: Duration::from_secs(60),
+        group_by: vec![GroupBy::Parent],
+        fold_shorter_than: Duration::from_secs(2),
         fsync: Fsync::Always,
         flush_interval: Duration::from_secs(5),
         create_directory: true,
@@ -61,6 +63,9 @@ fn keys_are_as_documented_and_others_are_refused() {
     };
     assert_eq!(serde_json::from_str::<Config>(text).unwrap(), config);
     assert_eq!(config.directory_mode(), Some(0o700));
+    assert!(config.validate().is_empty());
+    let folded = Config { format: Format::Folded, compression: Compression::None, ..config };
+    assert_eq!(folded.validate()[0].keys, ["group_by"]);
     assert!(serde_json::from_str::<Config>(r#"{"rotate": {}}"#).is_err());
     assert!(serde_json::from_str::<Config>(r#"{"rotation": {"max_size": 1}}"#).is_err());
 }

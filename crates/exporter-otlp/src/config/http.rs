@@ -6,7 +6,7 @@ use configtypes::{ByteSize, Fault, Headers, Secret};
 use exporterhelper::config::{QueueConfig, RetryConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use windows::{DEFAULT_WINDOW, window_fault};
+use windows::{DEFAULT_WINDOW, GroupBy, group_faults, window_fault};
 
 use super::{TlsConfig, Unsupported, common, unsupported};
 use crate::http::target;
@@ -51,6 +51,11 @@ pub struct HttpConfig {
     /// Length of a profile. Each window is sent when it is over.
     #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
+    /// What images leave as one by: those that are alike in all of it. Empty for each by itself.
+    pub group_by: Vec<GroupBy>,
+    /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
+    #[serde(with = "configtypes::GoDuration")]
+    pub fold_shorter_than: Duration,
     /// Bytes of a request as protobuf before compression; a window that needs more is sent in several.
     pub max_request_size: ByteSize,
     /// Holds requests until they are sent.
@@ -119,6 +124,8 @@ impl Default for HttpConfig {
             idle_conn_timeout: IDLE_CONN_TIMEOUT,
             force_attempt_http2: true,
             window: DEFAULT_WINDOW,
+            group_by: Vec::new(),
+            fold_shorter_than: Duration::ZERO,
             max_request_size: common::default_request_size(),
             sending_queue: QueueConfig::default(),
             retry_on_failure: RetryConfig::default(),
@@ -141,6 +148,7 @@ impl HttpConfig {
         let proxy = self.proxy_url.as_ref().and_then(|url| proxy::parse(url.expose()).err());
         faults.extend(proxy.map(|fault| Fault::at(["proxy_url"], fault)));
         faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
+        faults.extend(group_faults(&self.group_by, self.fold_shorter_than));
         faults.extend(common::request_size_fault(self.max_request_size));
         faults.extend(self.sending_queue.validate());
         faults.extend(self.retry_on_failure.validate());

@@ -192,7 +192,11 @@ fn a_window_that_has_been_told_lets_go_of_what_it_knew() {
     let mut windows = windows();
     let event = Event::Sample(sample(1, Some(Arc::clone(&image)), vec![frame]));
     windows.push(&batch(vec![event], before(50)));
-    assert_eq!(held(&image, &mapping), (2, 2), "so that nothing else takes their addresses");
+    assert_eq!(
+        held(&image, &mapping),
+        (3, 2),
+        "so that nothing else takes their addresses, and to be described"
+    );
     assert_eq!(windows.push(&batch(vec![], before(200))).requests.len(), 1);
     assert_eq!(held(&image, &mapping), (1, 1));
 }

@@ -36,9 +36,10 @@ fn cgroup(path: &str, truncated: bool) -> Cgroup {
 fn image(cgroup: Cgroup) -> Image {
     let named = |number, name: &[u8; 16]| Parent {
         process: ProcessKey { pid: Pid(number), ..ProcessKey::default() },
+        created: UnixNanos::default(),
         kind: Some(ImageKind::Kernel(Comm(*name))),
     };
-    let unknown = Parent { process: ProcessKey::default(), kind: None };
+    let unknown = Parent { process: ProcessKey::default(), created: UnixNanos::default(), kind: None };
     Image {
         parents: [named(7, b"make\0\0\0\0\0\0\0\0\0\0\0\0"), unknown.clone(), unknown].into(),
         context: Some(Context { cgroup: Some(Arc::new(cgroup)), user: Some(Uid(1000)) }),

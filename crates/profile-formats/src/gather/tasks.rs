@@ -4,18 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    ClockOffset, Comm, Executable, Image, ImageKey, ImageKind, ProcessEvent, ProcessKey, ProcessTransition,
-    Sample, UnixNanos,
+    AttributeValue, ClockOffset, Comm, Executable, Image, ImageKey, ImageKind, ProcessEvent, ProcessKey,
+    ProcessTransition, Sample, UnixNanos, names,
 };
 use rustc_hash::FxHashMap;
 
 use crate::model::{
-    Marker, MarkerKind, Process, ProcessIdentity, ProcessRef, Processes, Script, Start, Tables, Texts, Thread,
+    Attribute, Marker, MarkerKind, Process, ProcessIdentity, ProcessRef, Processes, Script, Start, Tables,
+    Texts, Thread, Value,
 };
 use crate::table::Id;
 
-/// `service.name` of all kernel threads, as in OTLP.
-const KERNEL_SERVICE: &str = "[kernel]";
 /// Entries of a look-up, after which it begins anew.
 const REMEMBERED: usize = 1 << 14;
 
@@ -206,7 +205,7 @@ fn bare(key: ImageKey, clock: ClockOffset) -> Process {
 fn unresolved(sample: &Sample, clock: ClockOffset, texts: &mut Texts) -> Process {
     let kernel = sample.running.is_kernel();
     let name = texts.intern(&sample.thread_name());
-    let service = if kernel { texts.intern(KERNEL_SERVICE) } else { name };
+    let service = if kernel { texts.intern(Image::KERNEL_SERVICE) } else { name };
     let bare = bare(sample.key, clock);
     Process { name: Some(name), service: Some(service), kernel, unresolved: true, ..bare }
 }
@@ -221,7 +220,6 @@ fn described(image: &Image, texts: &mut Texts) -> Process {
     match &image.kind {
         ImageKind::Kernel(_) => {
             process.name = Some(texts.intern(&image.kind.name()));
-            process.service = Some(texts.intern(KERNEL_SERVICE));
             process.kernel = true;
         }
         ImageKind::User { executable, script } => {
@@ -232,7 +230,25 @@ fn described(image: &Image, texts: &mut Texts) -> Process {
             });
         }
     }
+    process.service = Some(texts.intern(&image.service()));
+    process.attributes = attributes(image, texts);
     process
+}
+
+/// What else is known of an image, beside its service.
+fn attributes(image: &Image, texts: &mut Texts) -> Box<[Attribute]> {
+    let others = image.attributes.iter().filter(|attribute| attribute.key != names::SERVICE_NAME);
+    let attribute = |attribute: &pdata::Attribute| {
+        let key = texts.intern(&attribute.key);
+        let value = match &attribute.value {
+            AttributeValue::Text(text) => Value::Text(texts.intern(text)),
+            AttributeValue::Int(number) => Value::Int(*number),
+            AttributeValue::Bool(truth) => Value::Bool(*truth),
+            AttributeValue::Texts(several) => Value::Text(texts.intern(&several.join(","))),
+        };
+        Attribute { key, value, unit: None }
+    };
+    others.map(attribute).collect()
 }
 
 /// Describes a process by the file it runs.

@@ -1,0 +1,105 @@
+//! The groups of a window.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use pdata::{Attribute, ProcessKey};
+
+use super::group_by::GroupBy;
+use super::member::Member;
+use super::part::{self, Part};
+
+/// The service of members of several that have nothing in common which has a name.
+const SEVERAL: &str = "(several)";
+
+/// The groups that members have been put in.
+#[derive(Debug)]
+pub struct Groups {
+    by: Arc<[GroupBy]>,
+    /// Seeded: users choose paths and names.
+    numbers: HashMap<Box<[Part]>, usize>,
+    groups: Vec<Group>,
+}
+
+/// Members that are alike.
+#[derive(Debug)]
+pub struct Group {
+    facts: Vec<Attribute>,
+    label: String,
+    /// The service of all of them; `None` once two differ.
+    service: Option<String>,
+    /// What goes by the name of a service then.
+    name: String,
+    processes: HashSet<ProcessKey>,
+}
+
+impl Groups {
+    pub(super) fn new(by: Arc<[GroupBy]>) -> Self {
+        Self { by, numbers: HashMap::new(), groups: Vec::new() }
+    }
+
+    /// Puts a member in its group. Returns the number of the group, counted from 0 in the order in which groups were
+    /// first met.
+    pub fn add(&mut self, member: &Member<'_>) -> usize {
+        let key = self.by.iter().map(|by| Part::of(by, member)).collect();
+        let next = self.groups.len();
+        let number = *self.numbers.entry(key).or_insert(next);
+        if number == next {
+            self.groups.push(Group::new(&self.by, member));
+        }
+        if let Some(group) = self.groups.get_mut(number) {
+            group.take(member);
+        }
+        number
+    }
+
+    /// The groups, by number.
+    #[must_use]
+    pub fn all(&self) -> &[Group] {
+        &self.groups
+    }
+}
+
+impl Group {
+    fn new(by: &[GroupBy], member: &Member<'_>) -> Self {
+        let mut facts = Vec::new();
+        by.iter().for_each(|by| part::facts(by, member, &mut facts));
+        let labels: Vec<_> = by.iter().map(|by| part::label(by, member)).collect();
+        let service = Some(part::service(member).into_owned());
+        let name = by.iter().find_map(|by| part::name(by, member));
+        let name = name.unwrap_or_else(|| SEVERAL.to_owned());
+        Self { facts, label: labels.join("  "), service, name, processes: HashSet::new() }
+    }
+
+    fn take(&mut self, member: &Member<'_>) {
+        self.processes.insert(member.key.process);
+        if self.service.as_deref().is_some_and(|service| service != part::service(member)) {
+            self.service = None;
+        }
+    }
+
+    /// What the members have in common, as far as it is known, in the order of what they were put together by. A name
+    /// may be there twice; the first has the word.
+    #[must_use]
+    pub fn facts(&self) -> &[Attribute] {
+        &self.facts
+    }
+
+    /// The same for people to read: the facts in order, with `-` for what is not known.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The service of all members; if they are of several, the name of what they have in common, without numbers.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.service.as_deref().unwrap_or(&self.name)
+    }
+
+    /// How many processes the members are of.
+    #[must_use]
+    pub fn processes(&self) -> usize {
+        self.processes.len()
+    }
+}
