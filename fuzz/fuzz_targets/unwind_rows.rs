@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
         for pair in page.rows().windows(2) {
             assert!(pair[0].low() < pair[1].low() && pair[0].rule() != pair[1].rule());
         }
-        assert!(page.rows().iter().all(|row| row.rule().index() < rules.rules().len()));
+        assert!(page.rows().iter().all(|row| row.rule().index() < rules.used()));
     }
     assert!(unwind.memory() < 64 << 20);
 });

@@ -24,6 +24,7 @@ mod row;
 mod rule;
 mod state;
 mod synthetic;
+mod table;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -33,4 +34,5 @@ pub use elf::{CodeSegment, Machine};
 pub use error::UnwindError;
 pub use file::UnwindFile;
 pub use row::{PageRows, Row};
-pub use rule::{Cfa, ReturnAddress, Rule, RuleId, RuleTable, SavedFp};
+pub use rule::{Cfa, ReturnAddress, Rule, RuleId, SavedFp};
+pub use table::RuleTable;

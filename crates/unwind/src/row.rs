@@ -10,8 +10,16 @@ use crate::RuleId;
 pub struct Row(u32);
 
 impl Row {
-    pub(crate) fn new(low: u16, rule: RuleId) -> Self {
+    /// A row, of the lower 16 bits of the file offset from which the rule holds.
+    #[must_use]
+    pub fn new(low: u16, rule: RuleId) -> Self {
         Self(u32::from(low) | u32::from(rule.bits()) << 16)
+    }
+
+    /// The row that a word of shared memory holds.
+    #[must_use]
+    pub fn from_word(word: u32) -> Self {
+        Self(word)
     }
 
     /// The lower 16 bits of the file offset from which the rule holds.
@@ -42,6 +50,19 @@ impl PageRows {
 
     pub(crate) fn new() -> Self {
         Self { rows: Vec::new() }
+    }
+
+    /// Rows of other places put together to a page, behind a gap. Those that do not ascend are left out.
+    #[must_use]
+    pub fn from_rows(rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut page = Self::new();
+        page.push(0, RuleId::GAP);
+        for row in rows {
+            if page.rows.last().is_none_or(|last| last.low() <= row.low()) {
+                page.push(row.low(), row.rule());
+            }
+        }
+        page
     }
 
     /// Says that `rule` holds from byte `low` on. Calls come in ascending order of `low`; the last one for a byte wins.

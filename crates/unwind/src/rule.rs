@@ -1,6 +1,5 @@
-//! How one step from a frame to its caller goes, and the table of all such steps.
+//! How one step from a frame to its caller goes.
 
-use rustc_hash::FxHashMap;
 use zerocopy::{Immutable, IntoBytes};
 
 /// How the canonical frame address is found: the stack pointer of the caller after the call returned.
@@ -137,7 +136,7 @@ impl RuleId {
         Self(bits)
     }
 
-    /// The index in the table, below [`RuleTable::CAPACITY`].
+    /// The index in the table, below [`RuleTable::CAPACITY`](crate::RuleTable::CAPACITY).
     #[must_use]
     pub fn index(self) -> usize {
         self.0.into()
@@ -145,66 +144,5 @@ impl RuleId {
 
     pub(crate) fn bits(self) -> u16 {
         self.0
-    }
-}
-
-/// All rules of all files. Rules are only ever added, so that a reader of the shared table needs no lock.
-#[derive(Debug)]
-pub struct RuleTable {
-    rules: Vec<Rule>,
-    ids: FxHashMap<Rule, RuleId>,
-    overflows: u64,
-}
-
-impl RuleTable {
-    /// The most rules there can be: a row has 14 bits for them. All files of a Debian image need 4,447.
-    pub const CAPACITY: usize = 1 << 14;
-
-    /// A table of the rules that have fixed ids.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut table = Self { rules: Vec::new(), ids: FxHashMap::default(), overflows: 0 };
-        table.id(Rule::GAP);
-        table.id(Rule::UNSUPPORTED);
-        table
-    }
-
-    /// The id of `rule`, which is added if it is new. A full table answers [`RuleId::UNSUPPORTED`] and counts it.
-    pub fn id(&mut self, rule: Rule) -> RuleId {
-        if let Some(id) = self.ids.get(&rule) {
-            return *id;
-        }
-        let Some(id) = u16::try_from(self.rules.len()).ok().filter(|_| self.rules.len() < Self::CAPACITY)
-        else {
-            self.overflows += 1;
-            return RuleId::UNSUPPORTED;
-        };
-        self.rules.push(rule);
-        self.ids.insert(rule, RuleId(id));
-        RuleId(id)
-    }
-
-    /// The rule of an id of this table.
-    #[must_use]
-    pub fn rule(&self, id: RuleId) -> Rule {
-        self.rules.get(id.index()).copied().unwrap_or(Rule::UNSUPPORTED)
-    }
-
-    /// All rules, by id.
-    #[must_use]
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    /// How often a new rule found the table full.
-    #[must_use]
-    pub fn overflows(&self) -> u64 {
-        self.overflows
-    }
-}
-
-impl Default for RuleTable {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -345,7 +345,7 @@ fn read_all(bytes: &[u8]) {
             if let Ok(rows) = file.page(bytes, page, &mut rules) {
                 assert_eq!(rows.rows().first().map(|row| row.low()), Some(0));
                 assert!(rows.rows().windows(2).all(|pair| pair[0].low() < pair[1].low()));
-                assert!(rows.rows().iter().all(|row| row.rule().index() < rules.rules().len()));
+                assert!(rows.rows().iter().all(|row| row.rule().index() < rules.used()));
             }
         }
         file.shrink();

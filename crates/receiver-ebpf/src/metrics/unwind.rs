@@ -7,7 +7,8 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 use crate::unwind::TableSize;
 
 /// What can become of a file.
-const FILES: [&str; 7] = ["read", "no_tables", "gone", "replaced", "unreadable", "refused", "queue_full"];
+const FILES: [&str; 8] =
+    ["read", "no_tables", "gone", "replaced", "unreadable", "refused", "queue_full", "too_many_rules"];
 /// What can become of a page that a walk asks for.
 const PAGES: [&str; 7] = ["built", "no_tables", "gone", "replaced", "unreadable", "refused", "evicted"];
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foreignfile::{Bytes, Opened, Quarantine, Refusal};
-use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
+use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
 use rustc_hash::FxHashMap;
 use unwind::{PageRows, RuleTable, UnwindError, UnwindFile};
+
+use super::tables::FileFacts;
 
 /// Files of which something is kept at most.
 const MAX_KNOWN: usize = 128;
@@ -107,9 +109,10 @@ impl Files {
         Self { source, reader, known: KnownFiles::default() }
     }
 
-    /// How many pages the file has.
-    pub(crate) fn pages(&mut self, met: &MetFile) -> Result<u64, FileError> {
-        self.read(met, |tables, _bytes| Ok(tables.pages()))
+    /// How many pages the file has, and whose it is.
+    pub(crate) fn facts(&mut self, met: &MetFile) -> Result<FileFacts, FileError> {
+        let build_id = met.file.as_ref().and_then(|file| file.build_id);
+        self.read(met, |tables, owner, _bytes| Ok(FileFacts { build_id, owner, pages: tables.pages() }))
     }
 
     /// The rows of some pages, whose rules are added to `rules`, and what each has taken. The file is opened once for
@@ -123,7 +126,7 @@ impl Files {
         pages: &[u64],
         rules: &mut RuleTable,
     ) -> Result<Vec<BuiltPage>, FileError> {
-        self.read(met, |tables, bytes| {
+        self.read(met, |tables, _owner, bytes| {
             let built = pages.iter().map(|&page| {
                 let start = Instant::now();
                 let rows = tables.page(bytes, page, rules).map_err(FileError::from);
@@ -148,12 +151,14 @@ impl Files {
     fn read<T>(
         &mut self,
         met: &MetFile,
-        read: impl FnOnce(&mut UnwindFile, &Bytes<Opened<'_>>) -> Result<T, UnwindError>,
+        read: impl FnOnce(&mut UnwindFile, Option<Uid>, &Bytes<Opened<'_>>) -> Result<T, UnwindError>,
     ) -> Result<T, FileError> {
         let Some(file) = &met.file else { return Err(FileError::Gone) };
         let opened = self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN);
-        let bytes = opened?.into_bytes();
-        let done = self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, &bytes)?));
+        let opened = opened?;
+        // What asks a server shows whatever owner that server likes.
+        let (owner, bytes) = (opened.shared().map(|_file| Uid(opened.found().uid)), opened.into_bytes());
+        let done = self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, owner, &bytes)?));
         // Asked last: if it is the file now, what was read is what it has had since it was met.
         let mut opened = bytes.into_inner();
         let is_met = self.source.verify(&opened, met.identity).is_ok();

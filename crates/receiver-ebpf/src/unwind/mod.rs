@@ -10,6 +10,9 @@
 
 mod files;
 mod kernel;
+mod lookup;
+mod room;
+mod rules;
 mod spans;
 mod sys;
 mod tables;

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use pdata::{BuildId, FileIdentity};
+use pdata::{BuildId, FileIdentity, Uid};
 use rustc_hash::FxHashMap;
 use unwind::{PageRows, RuleTable};
 
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
+use super::rules::Rules;
 use super::spans::Spans;
 use super::sys::SharedMemory;
 use crate::abi::{self, FileIdentityKey, RowFile};
@@ -25,10 +26,6 @@ const FILE_BYTES: u64 = 128;
 pub(crate) const MAX_PAGES: u64 = 16_384;
 /// Rows are placed in steps of so many, so that fewer spans are too short for anything.
 const STEP: u32 = 8;
-/// Of the memory that may be taken, the part that is freed at once: waiting for walks takes up to 50 ms.
-const FREED_AT_ONCE: u64 = 8;
-/// What a walk has used within about so many seconds stays, even if something else then finds no room.
-const FRESH: u32 = 8;
 
 /// The vDSO, which stays: nobody can read it again.
 pub(crate) const VDSO: FileIdentity =
@@ -53,10 +50,10 @@ pub(crate) enum TableError {
 
 /// Where the rows of a page are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    chunk: u32,
-    first: u32,
-    rows: u32,
+pub(super) struct Place {
+    pub(super) chunk: u32,
+    pub(super) first: u32,
+    pub(super) rows: u32,
 }
 
 impl Place {
@@ -74,16 +71,26 @@ impl Place {
     }
 }
 
-#[derive(Debug)]
-struct KnownFile {
-    first_page: u32,
-    pages: u32,
-    build_id: Option<BuildId>,
+/// What the tables take in of a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileFacts {
+    pub(crate) build_id: Option<BuildId>,
+    /// The user whose file it is, who answers for the rules that it needs; `None` if nobody vouches for that.
+    pub(crate) owner: Option<Uid>,
+    pub(crate) pages: u64,
 }
 
 #[derive(Debug)]
-struct Chunk {
-    memory: SharedMemory,
+pub(super) struct KnownFile {
+    first_page: u32,
+    pages: u32,
+    pub(super) build_id: Option<BuildId>,
+    pub(super) owner: Option<Uid>,
+}
+
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) memory: SharedMemory,
     rows: Spans,
 }
 
@@ -101,24 +108,20 @@ pub(crate) struct TableSize {
 /// All files that walks can step in.
 #[derive(Debug)]
 pub(crate) struct Tables<K> {
-    kernel: K,
-    max_bytes: u64,
-    rules: RuleTable,
-    /// True once it has been logged that the rules are full.
-    says_full: bool,
-    rules_memory: SharedMemory,
-    rules_published: usize,
+    pub(super) kernel: K,
+    pub(super) max_bytes: u64,
+    pub(super) rules: Rules,
     directory: SharedMemory,
     directory_spans: Spans,
     /// By index; `None` where one was given back.
-    chunks: Vec<Option<Chunk>>,
-    files: FxHashMap<FileIdentity, KnownFile>,
+    pub(super) chunks: Vec<Option<Chunk>>,
+    pub(super) files: FxHashMap<FileIdentity, KnownFile>,
     /// Files that have pages, by their first one.
     owners: BTreeMap<u32, FileIdentity>,
     /// Pages that have rows, by number.
-    built: BTreeMap<u32, Place>,
+    pub(super) built: BTreeMap<u32, Place>,
     rows: u64,
-    evicted: u64,
+    pub(super) evicted: u64,
 }
 
 impl<K: Kernel> Tables<K> {
@@ -132,10 +135,7 @@ impl<K: Kernel> Tables<K> {
         Self {
             kernel,
             max_bytes,
-            rules: RuleTable::new(),
-            says_full: false,
-            rules_memory,
-            rules_published: 0,
+            rules: Rules::new(rules_memory),
             directory,
             directory_spans: Spans::new(abi::MAX_ROW_PAGES),
             chunks: Vec::new(),
@@ -153,7 +153,7 @@ impl<K: Kernel> Tables<K> {
             files: self.files.len() as u64,
             pages: self.built.len() as u64,
             rows: self.rows,
-            rules: self.rules.rules().len() as u64,
+            rules: self.rules.table.used() as u64,
             bytes: self.bytes(),
             evicted: self.evicted,
         }
@@ -166,7 +166,7 @@ impl<K: Kernel> Tables<K> {
 
     /// The rules of all pages, to which those of a page being built are added.
     pub(crate) fn rules(&mut self) -> &mut RuleTable {
-        &mut self.rules
+        &mut self.rules.table
     }
 
     /// True if walks find the file. One of another build ID is another file, and the known one is forgotten.
@@ -181,17 +181,12 @@ impl<K: Kernel> Tables<K> {
         true
     }
 
-    /// Lets walks find a file of so many pages, none of them built.
-    pub(crate) fn add_file(
-        &mut self,
-        file: FileIdentity,
-        build_id: Option<BuildId>,
-        pages: u64,
-    ) -> Result<(), TableError> {
-        if pages > MAX_PAGES {
+    /// Lets walks find a file, none of whose pages is built.
+    pub(crate) fn add_file(&mut self, file: FileIdentity, facts: FileFacts) -> Result<(), TableError> {
+        if facts.pages > MAX_PAGES {
             return Err(TableError::TooLarge);
         }
-        let pages = u32::try_from(pages).map_err(|_wide| TableError::TooLarge)?;
+        let pages = u32::try_from(facts.pages).map_err(|_wide| TableError::TooLarge)?;
         if self.files.len() >= abi::MAX_ROW_FILES || self.directory_spans.left() < pages {
             self.forget_older_half();
         }
@@ -218,7 +213,8 @@ impl<K: Kernel> Tables<K> {
         if pages > 0 {
             self.owners.insert(first_page, file);
         }
-        self.files.insert(file, KnownFile { first_page, pages, build_id });
+        let FileFacts { build_id, owner, pages: _ } = facts;
+        self.files.insert(file, KnownFile { first_page, pages, build_id, owner });
         Ok(())
     }
 
@@ -256,7 +252,7 @@ impl<K: Kernel> Tables<K> {
         if self.is_built(number) {
             return Ok(());
         }
-        self.publish_rules();
+        self.rules.publish();
         if page.is_gap() {
             self.publish_gap(number);
             return Ok(());
@@ -273,6 +269,7 @@ impl<K: Kernel> Tables<K> {
         self.directory.write(stamp_of(number), std::iter::once(now()));
         self.directory.publish(word_of(number), place.word());
         self.built.insert(number, place);
+        self.rules.table.count_page(page.rows().iter().copied());
         self.rows += u64::from(place.rows);
         Ok(())
     }
@@ -282,22 +279,6 @@ impl<K: Kernel> Tables<K> {
         if !self.is_built(number) {
             self.directory.publish(word_of(number), abi::PAGE_BUILT << 48);
         }
-    }
-
-    fn publish_rules(&mut self) {
-        if self.rules.overflows() > 0 && !self.says_full {
-            self.says_full = true;
-            tracing::warn!(
-                rules = self.rules.rules().len(),
-                "The table of unwind rules is full: stacks are cut short in files that need others, until the agent is \
-                 started anew."
-            );
-        }
-        const WORDS: usize = size_of::<unwind::Rule>() / size_of::<u32>();
-        let new = self.rules.rules().get(self.rules_published..).unwrap_or_default();
-        let words = new.iter().flat_map(|rule| -> [u32; WORDS] { zerocopy::transmute!(*rule) });
-        self.rules_memory.write(self.rules_published * WORDS, words);
-        self.rules_published = self.rules.rules().len();
     }
 
     fn take_rows(&mut self, rows: u32) -> Result<Place, TableError> {
@@ -337,28 +318,6 @@ impl<K: Kernel> Tables<K> {
         Ok(())
     }
 
-    /// Frees the pages that no walk has used for the longest, but none that one has used lately.
-    fn evict(&mut self, rows: u32) {
-        let now = now();
-        let mut idle: Vec<(u32, u32)> =
-            self.built.keys().map(|number| (self.used(*number), *number)).collect();
-        // Stamps of another CPU may be a little ahead.
-        idle.retain(|(used, number)| now.saturating_sub(*used) > FRESH && !self.is_vdso(*number));
-        idle.sort_unstable();
-        let wanted = u64::from(rows).max(self.max_bytes / FREED_AT_ONCE / size_of::<u32>() as u64);
-        let mut freed = 0;
-        let mut numbers = Vec::new();
-        for (_, number) in idle {
-            if freed >= wanted {
-                break;
-            }
-            freed += self.built.get(&number).map_or(0, |place| u64::from(place.rows));
-            numbers.push(number);
-        }
-        self.evicted += numbers.len() as u64;
-        self.take_away(&numbers, 0);
-    }
-
     /// Forgets files, all their pages included.
     pub(crate) fn forget(&mut self, files: &[FileIdentity]) {
         let mut numbers = Vec::new();
@@ -385,13 +344,14 @@ impl<K: Kernel> Tables<K> {
     }
 
     /// Takes pages away from walks, then their rows for others.
-    fn take_away(&mut self, numbers: &[u32], word: u64) {
+    pub(super) fn take_away(&mut self, numbers: &[u32], word: u64) {
         for number in numbers {
             self.directory.publish(word_of(*number), word);
         }
         self.kernel.wait_for_walks();
         for number in numbers {
             let Some(place) = self.built.remove(number) else { continue };
+            self.rules.table.discount_page(self.rows(place));
             self.rows -= u64::from(place.rows);
             if let Some(Some(chunk)) = self.chunks.get_mut(place.chunk as usize) {
                 chunk.rows.give(place.first, Place::taken(place.rows));
@@ -414,22 +374,8 @@ impl<K: Kernel> Tables<K> {
         }
     }
 
-    fn forget_older_half(&mut self) {
-        let used = |file: &FileIdentity| self.kernel.file_used(&FileIdentityKey::of(*file)).unwrap_or(0);
-        let files = self.files.keys().filter(|file| **file != VDSO);
-        let mut files: Vec<(u32, FileIdentity)> = files.map(|file| (used(file), *file)).collect();
-        files.sort_unstable_by_key(|(used, _)| *used);
-        files.truncate(files.len().div_ceil(2));
-        let files: Vec<FileIdentity> = files.into_iter().map(|(_, file)| file).collect();
-        self.forget(&files);
-    }
-
-    fn is_vdso(&self, number: u32) -> bool {
-        self.owner(number).is_some_and(|(file, _)| file == VDSO)
-    }
-
     /// When a walk last used a page.
-    fn used(&self, number: u32) -> u32 {
+    pub(super) fn used(&self, number: u32) -> u32 {
         self.directory.word_32(stamp_of(number))
     }
 }
@@ -445,6 +391,6 @@ fn word_of(number: u32) -> usize {
 }
 
 /// The time as walks stamp it.
-fn now() -> u32 {
+pub(super) fn now() -> u32 {
     u32::try_from(procfs::clock::now().as_nanos() >> abi::ROW_TIME_SHIFT).unwrap_or(u32::MAX)
 }

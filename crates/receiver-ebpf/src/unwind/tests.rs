@@ -7,17 +7,17 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey};
+use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Uid};
 use procfs::ProcSource;
 use proptest::prelude::*;
 use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
-use unwind::{PageRows, Rule, RuleTable, UnwindFile};
+use unwind::{Cfa, PageRows, Row, Rule, RuleTable, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
 use super::sys::SharedMemory;
-use super::tables::{CHUNK_BYTES, FIXED_BYTES, MAX_PAGES, TableError, Tables, VDSO};
+use super::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, MAX_PAGES, TableError, Tables, VDSO};
 use crate::abi::{self, FileIdentityKey, RowFile};
 
 type RuleWords = [u32; 4];
@@ -130,7 +130,7 @@ impl World {
 
     /// A file with the contents of this program.
     fn add(&mut self, file: FileIdentity) {
-        self.tables.add_file(file, None, self.program.file.pages()).unwrap();
+        self.tables.add_file(file, facts(None, self.program.file.pages())).unwrap();
     }
 
     fn publish(&mut self, file: FileIdentity, page: u64) -> Result<(), TableError> {
@@ -164,6 +164,10 @@ impl World {
         let number = self.tables.number(file, page).unwrap();
         self.directory.write(number as usize * 4 + 2, std::iter::once(0));
     }
+}
+
+fn facts(build_id: Option<BuildId>, pages: u64) -> FileFacts {
+    FileFacts { build_id, pages, ..FileFacts::default() }
 }
 
 fn identity(inode: u64) -> FileIdentity {
@@ -250,7 +254,7 @@ fn memory_that_is_not_used_any_more_is_given_back() {
 fn a_file_of_another_build_id_is_another_file() {
     let mut world = World::new(FIXED_BYTES + CHUNK_BYTES);
     let [a, b] = [1, 2].map(|byte| BuildId::new(&[byte; 20]));
-    world.tables.add_file(identity(1), a, 4).unwrap();
+    world.tables.add_file(identity(1), facts(a, 4)).unwrap();
     assert!(world.tables.knows(identity(1), a) && world.tables.knows(identity(1), None));
     assert!(!world.tables.knows(identity(1), b));
     assert_eq!(world.walk(identity(1), 0), None);
@@ -260,9 +264,9 @@ fn a_file_of_another_build_id_is_another_file() {
 #[test]
 fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
     let mut world = World::new(FIXED_BYTES + 2 * CHUNK_BYTES);
-    assert!(matches!(world.tables.add_file(identity(0), None, MAX_PAGES + 1), Err(TableError::TooLarge)));
+    assert!(matches!(world.tables.add_file(identity(0), facts(None, MAX_PAGES + 1)), Err(TableError::TooLarge)));
     for inode in 1..=9 {
-        world.tables.add_file(identity(inode), None, MAX_PAGES).unwrap();
+        world.tables.add_file(identity(inode), facts(None, MAX_PAGES)).unwrap();
         if let Some(rows) = world.maps.0.borrow_mut().files.get_mut(&identity(inode)) {
             rows.used = u32::try_from(inode).unwrap();
         }
@@ -271,9 +275,58 @@ fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
     known.sort_unstable();
     assert_eq!(known, [5, 6, 7, 8, 9], "half of eight were forgotten for the ninth");
     for inode in 100..100 + abi::MAX_ROW_FILES as u64 {
-        world.tables.add_file(identity(inode), None, 0).unwrap();
+        world.tables.add_file(identity(inode), facts(None, 0)).unwrap();
     }
     assert!(world.tables.size().files <= abi::MAX_ROW_FILES as u64);
+}
+
+/// Gives a file of one page of a user's rules that no other file has.
+fn add_odd(tables: &mut Tables<FakeKernel>, file: FileIdentity, owner: Option<u32>, rules: std::ops::Range<i32>) {
+    tables.add_file(file, FileFacts { owner: owner.map(Uid), pages: 1, ..FileFacts::default() }).unwrap();
+    let rows: Vec<Row> = (0..)
+        .zip(rules)
+        .map(|(low, depth)| {
+            let rule = Rule { cfa: Cfa::Sp, cfa_offset: depth, ra_offset: -8, ..Rule::GAP };
+            Row::new(low, tables.rules().id(rule))
+        })
+        .collect();
+    let number = tables.number(file, 0).unwrap();
+    tables.publish(number, &PageRows::from_rows(rows)).unwrap();
+}
+
+/// Who fills the table of rules with odd ones loses them, the greediest user first, and nobody else any.
+#[test]
+fn a_user_who_fills_the_table_of_rules_makes_room_for_others() {
+    let mut world = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
+    let tables = &mut world.tables;
+    add_odd(tables, identity(1), Some(0), 0..700);
+    add_odd(tables, identity(2), Some(1000), 1000..1900);
+    let greedy: Vec<FileIdentity> = (0..18).map(|number| identity(100 + number)).collect();
+    let mut cut_off = Vec::new();
+    for (file, first) in greedy.iter().zip((10_000..).step_by(1000)) {
+        cut_off.extend(tables.make_room_for_rules());
+        // None of them needs as many as the other user's.
+        add_odd(tables, *file, Some(1001), first..first + 850);
+    }
+    cut_off.extend(tables.make_room_for_rules());
+    assert!(cut_off.len() >= 4 && cut_off.iter().all(|file| greedy.contains(file)), "{cut_off:?}");
+    assert!(tables.rules().left() >= RuleTable::CAPACITY / 8 && tables.rules().overflows() == 0);
+    let rule = Rule { cfa: Cfa::Sp, cfa_offset: 1899, ra_offset: -8, ..Rule::GAP };
+    assert_eq!(world.walk(identity(2), 0xffff), Some(zerocopy::transmute!(rule)));
+    assert!(world.maps.0.borrow().files.get(&cut_off[0]).is_some_and(|rows| rows.pages == 0), "not read again");
+}
+
+/// Pages that no walk uses go before any file is cut off.
+#[test]
+fn rules_of_pages_that_no_walk_uses_make_room_first() {
+    let mut world = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
+    for (number, first) in (0..18).zip((0..).step_by(1000)) {
+        add_odd(&mut world.tables, identity(number), None, first..first + 850);
+        world.age(identity(number), 0);
+        assert!(world.tables.make_room_for_rules().is_empty());
+    }
+    let size = world.tables.size();
+    assert!(size.evicted > 4 && size.files == 18 && size.rules < 15_000, "{size:?}");
 }
 
 proptest! {
@@ -322,7 +375,7 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
     fs::copy("/proc/self/exe", &path).unwrap();
     let (met, mut rules) = (met(&path), RuleTable::new());
     let mut files = Files::new(ProcSource::new("/proc"));
-    let page = files.pages(&met).unwrap() - 1;
+    let page = files.facts(&met).unwrap().pages - 1;
     files.rows(&met, &[page], &mut rules).unwrap();
     fs::rename(&path, path.with_extension("moved")).unwrap();
     assert!(matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Gone)));
@@ -341,5 +394,5 @@ fn what_is_no_elf_file_has_no_tables() {
     let path = directory.path().join("text");
     fs::write(&path, "text").unwrap();
     let mut files = Files::new(ProcSource::new("/proc"));
-    assert!(matches!(files.pages(&met(&path)), Err(FileError::NoTables(_))));
+    assert!(matches!(files.facts(&met(&path)), Err(FileError::NoTables(_))));
 }

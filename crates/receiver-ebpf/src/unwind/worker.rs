@@ -12,7 +12,7 @@ use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
 use super::kernel::Kernel;
-use super::tables::{TableError, Tables, VDSO};
+use super::tables::{FileFacts, TableError, Tables, VDSO};
 use super::vdso;
 use crate::abi;
 use crate::metrics::unwind as metrics;
@@ -93,7 +93,8 @@ impl<K: Kernel> Worker<K> {
             }
         };
         let Ok(mut file) = UnwindFile::open(&*image) else { return };
-        if self.tables.add_file(VDSO, None, file.pages()).is_err() {
+        let facts = FileFacts { pages: file.pages(), ..FileFacts::default() };
+        if self.tables.add_file(VDSO, facts).is_err() {
             return;
         }
         for page in 0..file.pages() {
@@ -127,16 +128,17 @@ impl<K: Kernel> Worker<K> {
             return;
         }
         self.files.forget(identity);
-        let pages = match self.files.pages(&met) {
-            _ if met.file.is_none() => Ok(0),
+        let without = FileFacts { build_id, ..FileFacts::default() };
+        let facts = match self.files.facts(&met) {
+            _ if met.file.is_none() => Ok(without),
             Err(FileError::NoTables(error)) => {
                 tracing::debug!(%error, "A mapped file has no unwind tables");
                 metrics::file("no_tables");
-                Ok(0)
+                Ok(without)
             }
             other => other,
         };
-        let added = pages.map(|pages| self.tables.add_file(identity, build_id, pages));
+        let added = facts.map(|facts| self.tables.add_file(identity, facts));
         match added {
             Ok(Ok(())) => {
                 metrics::file("read");
@@ -193,6 +195,9 @@ impl<K: Kernel> Worker<K> {
     /// Builds pages of one file: its identity, and the number of each and its place in the file.
     fn build_batch(&mut self, batch: &[(FileIdentity, u32, u64)]) {
         let Some(&(identity, ..)) = batch.first() else { return };
+        for file in self.tables.make_room_for_rules() {
+            self.log_cut_off(file);
+        }
         let Some(met) = self.met.get(&identity) else { return };
         let pages: Vec<u64> = batch.iter().map(|(.., page)| *page).collect();
         match self.files.rows(met, &pages, self.tables.rules()) {
@@ -242,6 +247,16 @@ impl<K: Kernel> Worker<K> {
     fn gap(&mut self, number: u32) {
         metrics::page("no_tables");
         self.tables.publish_gap(number);
+    }
+
+    fn log_cut_off(&self, file: FileIdentity) {
+        let path = self.met.get(&file).and_then(|met| met.file.as_ref()).map(|file| file.path.display());
+        metrics::file("too_many_rules");
+        tracing::warn!(
+            path = path.map(tracing::field::display),
+            "A file's unwind tables need so many rules that there is no room for others: stacks in it follow frame \
+             pointers."
+        );
     }
 
     fn ask_again(&mut self, now: Instant) {

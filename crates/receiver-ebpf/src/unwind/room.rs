@@ -1,0 +1,107 @@
+//! What makes room for more: pages, files and rules that walks need least.
+
+use pdata::{FileIdentity, Uid};
+use rustc_hash::{FxHashMap, FxHashSet};
+use unwind::RuleId;
+
+use super::kernel::Kernel;
+use super::tables::{FileFacts, Tables, VDSO, now};
+use crate::abi::FileIdentityKey;
+
+/// Of the memory that may be taken, the part that is freed at once: waiting for walks takes up to 50 ms.
+const FREED_AT_ONCE: u64 = 8;
+/// What a walk has used within about so many seconds stays, even if something else then finds no room.
+const FRESH: u32 = 8;
+
+impl<K: Kernel> Tables<K> {
+    /// Frees the pages that no walk has used for the longest, but none that one has used lately.
+    pub(super) fn evict(&mut self, rows: u32) {
+        let wanted = u64::from(rows).max(self.max_bytes / FREED_AT_ONCE / size_of::<u32>() as u64);
+        let mut freed = 0;
+        let mut numbers = self.idle_pages();
+        numbers.retain(|number| {
+            let more = freed < wanted;
+            if more {
+                freed += self.built.get(number).map_or(0, |place| u64::from(place.rows));
+            }
+            more
+        });
+        self.evict_pages(&numbers);
+    }
+
+    /// Pages that no walk has used lately, the longest unused first.
+    fn idle_pages(&self) -> Vec<u32> {
+        let now = now();
+        let pages = self.built.keys().map(|number| (self.used(*number), *number));
+        // Stamps of another CPU may be a little ahead.
+        let is_idle = |(used, number): &(u32, u32)| now.saturating_sub(*used) > FRESH && !self.is_vdso(*number);
+        let mut idle: Vec<(u32, u32)> = pages.filter(is_idle).collect();
+        idle.sort_unstable();
+        idle.into_iter().map(|(_, number)| number).collect()
+    }
+
+    fn evict_pages(&mut self, numbers: &[u32]) {
+        self.evicted += numbers.len() as u64;
+        self.take_away(numbers, 0);
+    }
+
+    pub(super) fn forget_older_half(&mut self) {
+        let used = |file: &FileIdentity| self.kernel.file_used(&FileIdentityKey::of(*file)).unwrap_or(0);
+        let files = self.files.keys().filter(|file| **file != VDSO);
+        let mut files: Vec<(u32, FileIdentity)> = files.map(|file| (used(file), *file)).collect();
+        files.sort_unstable_by_key(|(used, _)| *used);
+        files.truncate(files.len().div_ceil(2));
+        let files: Vec<FileIdentity> = files.into_iter().map(|(_, file)| file).collect();
+        self.forget(&files);
+    }
+
+    /// Sees to it that there is room for the rules of more pages, of which none is being built now. First the rules of
+    /// no page go, then pages that no walk has used lately, then the rows of files one by one: whoever owns files that
+    /// need most rules in all loses the one that needs most. Those of root and of the distribution stay as long as there
+    /// are others. Returns files that were cut off so.
+    pub(crate) fn make_room_for_rules(&mut self) -> Vec<FileIdentity> {
+        let mut cut_off = Vec::new();
+        if !self.rules.are_scarce() {
+            return cut_off;
+        }
+        let idle = self.idle_pages();
+        self.evict_pages(&idle);
+        while self.rules.are_scarce() {
+            let Some(file) = self.file_of_most_rules() else { break };
+            self.cut_off(file);
+            cut_off.push(file);
+        }
+        cut_off
+    }
+
+    /// Of the user whose files need most rules in all, root last, the file that needs most.
+    fn file_of_most_rules(&self) -> Option<FileIdentity> {
+        let mut of_files: FxHashMap<FileIdentity, FxHashSet<RuleId>> = FxHashMap::default();
+        for (number, place) in &self.built {
+            let Some((file, _)) = self.owner(*number).filter(|(file, _)| *file != VDSO) else { continue };
+            of_files.entry(file).or_default().extend(self.rows(*place).into_iter().map(|row| row.rule()));
+        }
+        let owner = |file: &FileIdentity| self.files.get(file).and_then(|known| known.owner);
+        let mut of_owners: FxHashMap<Option<Uid>, FxHashSet<RuleId>> = FxHashMap::default();
+        for (file, rules) in &of_files {
+            of_owners.entry(owner(file)).or_default().extend(rules);
+        }
+        let (most, _) = of_owners.into_iter().max_by_key(|(owner, rules)| (*owner != Some(Uid(0)), rules.len()))?;
+        let theirs = of_files.into_iter().filter(|(file, _)| owner(file) == most);
+        theirs.max_by_key(|(_, rules)| rules.len()).map(|(file, _)| file)
+    }
+
+    /// Lets walks know a file as one without tables, until it is forgotten.
+    fn cut_off(&mut self, file: FileIdentity) {
+        let Some(known) = self.files.get(&file) else { return };
+        let facts = FileFacts { build_id: known.build_id, owner: known.owner, pages: 0 };
+        self.forget(&[file]);
+        if let Err(error) = self.add_file(file, facts) {
+            tracing::debug!(%error, "A file cannot be marked as one without unwind tables");
+        }
+    }
+
+    fn is_vdso(&self, number: u32) -> bool {
+        self.owner(number).is_some_and(|(file, _)| file == VDSO)
+    }
+}
