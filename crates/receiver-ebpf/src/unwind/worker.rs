@@ -27,6 +27,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 const SMALL_FILE: u64 = 8;
 /// Pages that are built before any of them is published: a megabyte of rows at most.
 const MAX_BATCH: usize = 16;
+/// What one turn does at most of each kind of work, so that none waits for all of another.
+const FILES_A_TURN: usize = 4;
+const PAGES_A_TURN: usize = MAX_BATCH;
 /// Failures remembered at most; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
 /// The longest rest, and the rest while something waits to be tried again.
@@ -50,6 +53,8 @@ pub(crate) struct Worker<K> {
     /// The files that the tables know, to open them again.
     pub(super) met: FxHashMap<FileIdentity, MetFile>,
     requests: Receiver<Request>,
+    /// Pages that walks have asked for. Ascending, so that what is read of one file is read in its order.
+    asked: BTreeSet<u32>,
     failures: Retries<FileIdentity, ()>,
     /// Pages to be asked for again, and when.
     refused: Vec<(Instant, u32)>,
@@ -59,20 +64,20 @@ impl<K: Kernel> Worker<K> {
     /// A worker with nothing to do yet.
     pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
         let (met, failures) = (FxHashMap::default(), Retries::new(RETRY, MAX_FAILURES));
-        Self { tables, files, met, requests, failures, refused: Vec::new() }
+        Self { tables, files, met, requests, asked: BTreeSet::new(), failures, refused: Vec::new() }
     }
 
     /// Builds what walks ask for until asked to stop.
     pub(crate) fn run(mut self, asks: &mut Ring, waker: &Waker, stop: &AtomicBool) {
         self.add_vdso();
         while !stop.load(Ordering::Relaxed) {
-            let mut numbers = BTreeSet::new();
-            asks.drain(|record| numbers.extend(page_number(record)));
-            self.read_files();
-            // Ascending, so that what is read of one file is read in its order.
-            self.build_all(numbers);
+            asks.drain(|record| self.asked.extend(page_number(record)));
+            let more = self.take_turn();
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
+            if more {
+                continue;
+            }
             let longest = if self.refused.is_empty() { IDLE } else { BUSY };
             let began = Instant::now();
             rest(waker, asks, Duration::ZERO, longest);
@@ -105,15 +110,29 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    pub(super) fn read_files(&mut self) {
-        while let Ok(request) = self.requests.try_recv() {
-            match request {
-                Request::Read(met) => self.read_file(met),
-                Request::Compare(file, build_id) => {
+    /// Does a part of what is to be done; true if there may be more.
+    fn take_turn(&mut self) -> bool {
+        let more_files = self.read_files();
+        let now: Vec<u32> = self.asked.iter().copied().take(PAGES_A_TURN).collect();
+        now.iter().for_each(|number| {
+            self.asked.remove(number);
+        });
+        self.build_all(now);
+        more_files || !self.asked.is_empty()
+    }
+
+    /// Reads some files; true if there may be more.
+    fn read_files(&mut self) -> bool {
+        for _ in 0..FILES_A_TURN {
+            match self.requests.try_recv() {
+                Ok(Request::Read(met)) => self.read_file(met),
+                Ok(Request::Compare(file, build_id)) => {
                     let _known = self.tables.knows(file, build_id);
                 }
+                Err(_none) => return false,
             }
         }
+        true
     }
 
     fn read_file(&mut self, met: MetFile) {
