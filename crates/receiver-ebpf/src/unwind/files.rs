@@ -158,7 +158,8 @@ impl Files {
         let opened = opened?;
         // What asks a server shows whatever owner that server likes.
         let (owner, bytes) = (opened.shared().map(|_file| Uid(opened.found().uid)), opened.into_bytes());
-        let done = self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, owner, &bytes)?));
+        let done =
+            self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, owner, &bytes)?));
         // Asked last: if it is the file now, what was read is what it has had since it was met.
         let mut opened = bytes.into_inner();
         let is_met = self.source.verify(&opened, met.identity).is_ok();

@@ -34,7 +34,8 @@ impl<K: Kernel> Tables<K> {
         let now = now();
         let pages = self.built.keys().map(|number| (self.used(*number), *number));
         // Stamps of another CPU may be a little ahead.
-        let is_idle = |(used, number): &(u32, u32)| now.saturating_sub(*used) > FRESH && !self.is_vdso(*number);
+        let is_idle =
+            |(used, number): &(u32, u32)| now.saturating_sub(*used) > FRESH && !self.is_vdso(*number);
         let mut idle: Vec<(u32, u32)> = pages.filter(is_idle).collect();
         idle.sort_unstable();
         idle.into_iter().map(|(_, number)| number).collect()
@@ -86,7 +87,8 @@ impl<K: Kernel> Tables<K> {
         for (file, rules) in &of_files {
             of_owners.entry(owner(file)).or_default().extend(rules);
         }
-        let (most, _) = of_owners.into_iter().max_by_key(|(owner, rules)| (*owner != Some(Uid(0)), rules.len()))?;
+        let (most, _) =
+            of_owners.into_iter().max_by_key(|(owner, rules)| (*owner != Some(Uid(0)), rules.len()))?;
         let theirs = of_files.into_iter().filter(|(file, _)| owner(file) == most);
         theirs.max_by_key(|(_, rules)| rules.len()).map(|(file, _)| file)
     }

@@ -264,7 +264,10 @@ fn a_file_of_another_build_id_is_another_file() {
 #[test]
 fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
     let mut world = World::new(FIXED_BYTES + 2 * CHUNK_BYTES);
-    assert!(matches!(world.tables.add_file(identity(0), facts(None, MAX_PAGES + 1)), Err(TableError::TooLarge)));
+    assert!(matches!(
+        world.tables.add_file(identity(0), facts(None, MAX_PAGES + 1)),
+        Err(TableError::TooLarge)
+    ));
     for inode in 1..=9 {
         world.tables.add_file(identity(inode), facts(None, MAX_PAGES)).unwrap();
         if let Some(rows) = world.maps.0.borrow_mut().files.get_mut(&identity(inode)) {
@@ -281,7 +284,12 @@ fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
 }
 
 /// Gives a file of one page of a user's rules that no other file has.
-fn add_odd(tables: &mut Tables<FakeKernel>, file: FileIdentity, owner: Option<u32>, rules: std::ops::Range<i32>) {
+fn add_odd(
+    tables: &mut Tables<FakeKernel>,
+    file: FileIdentity,
+    owner: Option<u32>,
+    rules: std::ops::Range<i32>,
+) {
     tables.add_file(file, FileFacts { owner: owner.map(Uid), pages: 1, ..FileFacts::default() }).unwrap();
     let rows: Vec<Row> = (0..)
         .zip(rules)
@@ -313,7 +321,10 @@ fn a_user_who_fills_the_table_of_rules_makes_room_for_others() {
     assert!(tables.rules().left() >= RuleTable::CAPACITY / 8 && tables.rules().overflows() == 0);
     let rule = Rule { cfa: Cfa::Sp, cfa_offset: 1899, ra_offset: -8, ..Rule::GAP };
     assert_eq!(world.walk(identity(2), 0xffff), Some(zerocopy::transmute!(rule)));
-    assert!(world.maps.0.borrow().files.get(&cut_off[0]).is_some_and(|rows| rows.pages == 0), "not read again");
+    assert!(
+        world.maps.0.borrow().files.get(&cut_off[0]).is_some_and(|rows| rows.pages == 0),
+        "not read again"
+    );
 }
 
 /// Pages that no walk uses go before any file is cut off.
