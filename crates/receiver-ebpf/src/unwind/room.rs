@@ -58,8 +58,9 @@ impl<K: Kernel> Tables<K> {
 
     /// Sees to it that there is room for the rules of more pages, of which none is being built now. First the rules of
     /// no page go, then pages that no walk has used lately, then the rows of files one by one: whoever owns files that
-    /// need most rules in all loses the one that needs most. Those of root and of the distribution stay as long as there
-    /// are others. Returns files that were cut off so.
+    /// need most rules in all loses the one that needs most. Those of root stay as long as there are others.
+    ///
+    /// Returns the files that were cut off so.
     pub(crate) fn make_room_for_rules(&mut self) -> Vec<FileIdentity> {
         let mut cut_off = Vec::new();
         if !self.rules.are_scarce() {
