@@ -16,8 +16,8 @@ use crate::alone;
 /// Prime, so as not to beat with the scheduler's tick.
 const RATE: u32 = 997;
 
-/// What each image uses. At [`RATE`] 3988 samples are due, and chance moves them by 6.3 % at most (`due`
-/// says how it is meant), so that it has no part in a difference of a tenth.
+/// CPU time that each image uses. At [`RATE`] 3988 samples are expected, and chance moves them by 6.3 % at most (see
+/// `due` for the margin), so that a difference of a tenth is not chance.
 const CPU: Duration = Duration::from_secs(4);
 
 /// An image that a process was: what should be known of it.

@@ -94,7 +94,8 @@ impl Service<Batch> for Judge {
 #[ignore = "needs root: loads BPF programs"]
 fn no_event_of_a_million_comes_behind_the_watermark() {
     const EVENTS: u64 = 1_000_000;
-    const AT_MOST: Duration = Duration::from_secs(120);
+    /// An idle machine takes ten seconds.
+    const AT_MOST: Duration = Duration::from_secs(600);
     let judge = Judge::default();
     let seen = judge.clone();
     let samples_per_second = *Config::SAMPLES_PER_SECOND_BOUNDS.end();

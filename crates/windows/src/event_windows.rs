@@ -21,7 +21,8 @@ pub fn window_fault(window: Duration) -> Option<String> {
 
 /// The collector of a window's events.
 pub trait Gather {
-    /// True if the collector takes what happens to processes, which then makes a window as a sample does.
+    /// True if the collector takes process events (fork, exec, exit). Such an event then opens a window, as a sample
+    /// does.
     const PROCESSES: bool = false;
 
     /// Takes a sample of the window, or a late one of an earlier window.

@@ -87,7 +87,8 @@ impl State {
 }
 
 impl Identify for Sampling {
-    /// By any receiver: what the kernel knows a file by is the same for all of them.
+    /// Asks one receiver after another until one can answer: the kernel's identity of a file is the same for all of
+    /// them.
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
         controls.iter().find_map(|control| control.is_file(opened, identity))

@@ -14,7 +14,7 @@ use crate::request::FileRequest;
 
 /// Files whose facts are remembered at most.
 const MAX_REMEMBERED: usize = 4096;
-/// Longest that reading one file may take: some kilobytes are read.
+/// The time limit for reading one file. Some kilobytes are read, so that only a file system that hangs reaches it.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// How reading a file went. The names are the metric label `outcome`.

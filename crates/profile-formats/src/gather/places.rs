@@ -68,7 +68,8 @@ impl Places {
         self.files.len() >= MAX_FILES
     }
 
-    /// The place of a frame, by its provisional number; `None` if it is new and there is no `room`.
+    /// Returns the number of a frame's location, which is added if it is new; `None` if it is new and there is no
+    /// `room` for another.
     pub(super) fn location(
         &mut self,
         frame: &Frame,

@@ -20,7 +20,7 @@ use crate::abi::{self, FileIdentityKey, RowFile};
 pub(crate) const CHUNK_BYTES: u64 = abi::CHUNK_ROWS as u64 * size_of::<u32>() as u64;
 /// Bytes of the rules and the directory, which are allocated before any row is built.
 pub(crate) const FIXED_BYTES: u64 = (RULES_BYTES + PAGES_BYTES) as u64;
-/// A file in the kernel's map: element, key and value, as the kernel rounds them.
+/// Bytes that one file takes in the kernel's map: element, key and value, each rounded up as the kernel does.
 const FILE_BYTES: u64 = 128;
 /// Pages of one file at most: 1 GiB of it.
 pub(crate) const MAX_PAGES: u64 = 16_384;
