@@ -22,6 +22,7 @@ mod reload;
 mod shutdown;
 mod stuck;
 mod systemd;
+mod tree;
 mod unit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
