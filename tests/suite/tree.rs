@@ -166,8 +166,11 @@ fn workspace_of_crates(dir: &Path) {
         fs::write(dir.join(name).join("Cargo.toml"), manifest).expect("the directory is ours");
         let mut source = String::new();
         for number in 0..200 {
-            writeln!(source, "pub fn f{number}(x: u64) -> String {{ format!(\"{{:?}}\", vec![x; {number}]) }}")
-                .expect("a string takes all");
+            writeln!(
+                source,
+                "pub fn f{number}(x: u64) -> String {{ format!(\"{{:?}}\", vec![x; {number}]) }}"
+            )
+            .expect("a string takes all");
         }
         fs::write(dir.join(name).join("src/lib.rs"), &source).expect("the directory is ours");
         fs::write(dir.join(name).join("src/main.rs"), "fn main() {}\n").expect("the directory is ours");
@@ -196,17 +199,15 @@ fn a_build_rolled_up_is_the_sum_of_its_processes() {
     let setup = Setup::new().samples_per_second(BUILD_RATE);
     let rolled_up = ["parent", "executable"].map(|by| (by, setup.dir().join(format!("{by}.jsonl"))));
     let agent = rolled_up.iter().fold(setup, |setup, (by, path)| {
-        setup.exporter(
-            &format!("file/{by}"),
-            json!({ "path": path, "window": "1000ms", "group_by": [by] }),
-        )
+        setup.exporter(&format!("file/{by}"), json!({ "path": path, "window": "1000ms", "group_by": [by] }))
     });
     let agent = agent.start();
     run(&agent, scratch.path(), "cargo", &["build", "--offline", "--quiet", "--target-dir", "target"]);
     let outcome = agent.stop();
     let plain = outcome.file.resources().expect("every index is good");
-    let [parent, executable] = rolled_up
-        .map(|(_, path)| OtlpFile::read(&path).expect("it was written").resources().expect("every index is good"));
+    let [parent, executable] = rolled_up.map(|(_, path)| {
+        OtlpFile::read(&path).expect("it was written").resources().expect("every index is good")
+    });
     let expected = by_parent(&plain);
     assert_eq!(by_parent(&parent), expected, "{:#?}", outcome.log);
     assert!(expected.len() > 5 && expected.values().sum::<u64>() > 300, "{expected:?}");
