@@ -27,6 +27,9 @@ pub enum LossReason {
     /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the
     /// working time that the kernel reports of that CPU.
     SampleCpuUnattended,
+    /// The rate is above the kernel's own limit, `kernel.perf_event_max_sample_rate`, and the kernel stopped the timer
+    /// for a while. By the working time that the kernel reports of that CPU.
+    SampleThinned,
     /// The kernel skipped the sampler's program because it was at work in one on that CPU (`recursion_misses`).
     SampleHookSkipped,
     /// A sample's record could not be decoded.
@@ -57,10 +60,11 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SampleRingFull,
         Self::SampleTimerMissed,
         Self::SampleCpuUnattended,
+        Self::SampleThinned,
         Self::SampleHookSkipped,
         Self::SampleMalformed,
         Self::SampleNoScratch,
@@ -81,6 +85,7 @@ impl LossReason {
             Self::SampleRingFull => "sample_ring_full",
             Self::SampleTimerMissed => "sample_timer_missed",
             Self::SampleCpuUnattended => "sample_cpu_unattended",
+            Self::SampleThinned => "sample_thinned",
             Self::SampleHookSkipped => "sample_hook_skipped",
             Self::SampleMalformed => "sample_malformed",
             Self::SampleNoScratch => "sample_no_scratch",
@@ -103,6 +108,7 @@ impl LossReason {
             Self::SampleRingFull
                 | Self::SampleTimerMissed
                 | Self::SampleCpuUnattended
+                | Self::SampleThinned
                 | Self::SampleHookSkipped
                 | Self::SampleMalformed
                 | Self::SampleNoScratch

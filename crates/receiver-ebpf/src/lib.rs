@@ -37,6 +37,7 @@ mod skipped;
 mod snapshot;
 mod statistics;
 mod sys;
+mod thinning;
 mod unwind;
 mod verifier;
 

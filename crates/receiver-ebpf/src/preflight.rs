@@ -6,6 +6,7 @@ mod settings;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -33,7 +34,7 @@ const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// The kernel's own limit of samples a second and CPU.
-const MAX_SAMPLE_RATE: &str = "kernel.perf_event_max_sample_rate";
+pub(crate) const MAX_SAMPLE_RATE: &str = "kernel.perf_event_max_sample_rate";
 
 const CAP_DAC_OVERRIDE: u32 = 1;
 const CAP_DAC_READ_SEARCH: u32 = 2;
@@ -75,16 +76,11 @@ pub fn check() -> Result<(), StartError> {
     }
 }
 
-/// Warns if the kernel's own limit keeps a receiver from sampling at its rate.
-pub(crate) fn warn_of_rate(samples_per_second: u32) {
-    if let Some(limit) = settings::max_sample_rate().filter(|limit| *limit < samples_per_second.into()) {
-        tracing::warn!(
-            samples_per_second,
-            limit,
-            setting = MAX_SAMPLE_RATE,
-            "The kernel's limit is below the rate: it thins samples. Raise the setting, or lower the rate."
-        );
-    }
+/// The kernel's own limit, in samples a second and CPU, if it is below the rate of a timer of this period. The kernel may
+/// lower it by itself, when samples take long.
+pub(crate) fn limit_below(period: Duration) -> Option<u64> {
+    let per_second = 1_000_000_000 / period.as_nanos().max(1);
+    settings::max_sample_rate().filter(|limit| u128::from(*limit) < per_second)
 }
 
 /// Descriptors that the agent needs on so many CPUs.

@@ -70,9 +70,12 @@ impl RingReader {
             let last = stop.load(Ordering::Relaxed);
             if last {
                 self.follow_cpus();
+                self.sampler.settle_last(&self.counters.ticks_by_cpu());
                 self.sampler.detach(&mut self.programs);
             } else {
-                self.sampler.apply(&mut self.programs, self.control.period());
+                let counters = &mut self.counters;
+                let ticks = || counters.ticks_by_cpu();
+                self.sampler.apply(&mut self.programs, self.control.period(), ticks);
                 self.metrics.rate(self.control.samples_per_second());
                 self.statistics.apply(self.control.program_statistics(), &self.programs);
             }
@@ -201,8 +204,9 @@ impl RingReader {
         self.metrics.stacks(self.counters.stacks());
         self.metrics.asks_lost(self.counters.asks_lost());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
+        let thinned = (LossReason::SampleThinned, self.sampler.take_thinned());
         let counted = self.counters.losses().into_iter();
-        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended]);
+        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended, thinned]);
         if losses::account(losses, (from, until), &mut self.orderer) > 0 {
             self.censuses.records_lost();
         }

@@ -57,7 +57,6 @@ impl Receiver {
     /// [`StartError`], which names what the machine lacks and the remedy. Nothing stays attached.
     pub fn start(config: &Config, control: Control) -> Result<Self, StartError> {
         preflight::check()?;
-        preflight::warn_of_rate(config.samples_per_second);
         let images = KernelImages::begin();
         let cpus = cpus::online()?;
         let (mut programs, maps, identifier) = Programs::load(cpus.len(), &config.unwind)?;

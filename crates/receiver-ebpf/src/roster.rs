@@ -130,6 +130,11 @@ impl Roster {
         missing
     }
 
+    /// True if the CPU has had a timer all the while since the last settlement.
+    pub(crate) fn is_attended(&self, cpu: u32) -> bool {
+        self.cpus.get(&cpu).is_some_and(|cpu| cpu.timer.is_some() && !cpu.unattended)
+    }
+
     /// How many samples are missing of CPUs that had no timer for a while: what their working time since the last call
     /// asks for, less the ticks that there were.
     ///

@@ -10,7 +10,9 @@ use procfs::clock;
 use crate::cpus;
 use crate::error::StartError;
 use crate::loader::Programs;
+use crate::preflight;
 use crate::roster::{CpuTicks, Roster};
+use crate::thinning::Thinning;
 
 /// How often to look for CPUs that have come or gone, at most.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -27,6 +29,7 @@ pub(crate) struct Sampler {
     /// What the last change asked for, even if the kernel refused.
     wanted: Duration,
     roster: Roster,
+    thinning: Thinning,
     looked: KTime,
     settled: KTime,
     /// CPUs whose timer the kernel has refused, which is logged once for each.
@@ -35,6 +38,10 @@ pub(crate) struct Sampler {
     blind: bool,
     /// Samples that CPUs without a timer should have taken, not yet reported.
     missing: u64,
+    /// Samples that the kernel's own limit has kept from being taken, not yet reported.
+    thinned: u64,
+    /// The kernel's own limit, samples a second and CPU, that was last warned of.
+    warned_of: Option<u64>,
 }
 
 impl Sampler {
@@ -45,11 +52,14 @@ impl Sampler {
             timers: BTreeMap::new(),
             wanted: period,
             roster: Roster::new(now),
+            thinning: Thinning::default(),
             looked: now,
             settled: now,
             refused: Vec::new(),
             blind: false,
             missing: 0,
+            thinned: 0,
+            warned_of: None,
         };
         for cpu in sampler.roster.plan(&cpus::online()?, &[], period, now).start {
             match programs.attach_sampler(cpu, period) {
@@ -59,7 +69,9 @@ impl Sampler {
                 Err(error) => return Err(error),
             }
         }
-        sampler.settle(now);
+        // No timer has ticked yet.
+        let ticks: Vec<_> = sampler.timers.keys().map(|&cpu| CpuTicks { cpu, all: 0, due: 0 }).collect();
+        sampler.settle(&ticks, now);
         Ok(sampler)
     }
 
@@ -68,14 +80,26 @@ impl Sampler {
     /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the
     /// first time a whole period after, so no instant is counted by both, but for the microseconds between the two
     /// steps.
-    pub(crate) fn apply(&mut self, programs: &mut Programs, period: Duration) {
+    ///
+    /// `ticks` reads how often each CPU's timers have ticked.
+    pub(crate) fn apply(
+        &mut self,
+        programs: &mut Programs,
+        period: Duration,
+        ticks: impl FnOnce() -> Vec<CpuTicks>,
+    ) {
         if self.wanted == period {
             return;
         }
+        let (ticks, now) = (ticks(), clock::now());
+        self.settle(&ticks, now);
         if let Ok(busy) = cpus::busy() {
-            self.missing += self.roster.renew(&busy, self.wanted, clock::now());
+            self.missing += self.roster.renew(&busy, self.wanted, now);
         }
         self.wanted = period;
+        // What the new timers are due is counted from here on.
+        self.thinning = Thinning::default();
+        self.settle(&ticks, now);
         for (&cpu, timer) in &mut self.timers {
             match programs.attach_sampler(cpu, period) {
                 Ok(link) => programs.detach_sampler(std::mem::replace(timer, link)),
@@ -98,8 +122,9 @@ impl Sampler {
             return;
         }
         self.looked = now;
+        let ticks = ticks();
         match cpus::online() {
-            Ok(online) => self.adapt(programs, &online, &ticks(), now),
+            Ok(online) => self.adapt(programs, &online, &ticks, now),
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
                     let error: &dyn std::error::Error = &error;
@@ -108,7 +133,7 @@ impl Sampler {
             }
         }
         if now.saturating_since(self.settled) >= SETTLE_EVERY {
-            self.settle(now);
+            self.settle(&ticks, now);
         }
     }
 
@@ -150,12 +175,41 @@ impl Sampler {
         self.refused.retain(|&refused| refused != cpu);
     }
 
-    fn settle(&mut self, now: KTime) {
+    /// Adds up what is missing, once more before the end.
+    pub(crate) fn settle_last(&mut self, ticks: &[CpuTicks]) {
+        self.settle(ticks, clock::now());
+    }
+
+    fn settle(&mut self, ticks: &[CpuTicks], now: KTime) {
         // Without figures nothing is counted now, and all of it once there are some.
         if let Ok(busy) = cpus::busy() {
             self.settled = now;
             self.missing += self.roster.settle(&busy, self.wanted, now);
+            let attended: Vec<_> =
+                ticks.iter().copied().filter(|ticks| self.roster.is_attended(ticks.cpu)).collect();
+            let is_thinned = self.is_above_limit();
+            self.thinned += self.thinning.look(is_thinned, &busy, &attended, self.wanted);
         }
+    }
+
+    /// True if the rate is above the kernel's own limit, which is warned of once for each limit that there is.
+    fn is_above_limit(&mut self) -> bool {
+        let Some(limit) = preflight::limit_below(self.wanted) else { return false };
+        if self.warned_of.replace(limit) != Some(limit) {
+            tracing::warn!(
+                period = ?self.wanted,
+                limit,
+                setting = preflight::MAX_SAMPLE_RATE,
+                "The kernel's limit is below the rate: it thins samples, which are counted as lost. Raise the setting, \
+                 or lower the rate."
+            );
+        }
+        true
+    }
+
+    /// How many samples the kernel's own limit has kept from being taken, since this was last asked.
+    pub(crate) fn take_thinned(&mut self) -> u64 {
+        std::mem::take(&mut self.thinned)
     }
 
     /// How many samples CPUs that had no timer should have taken, since this was last asked.
