@@ -16,7 +16,7 @@ use crate::{Attributes, Comm, Context, ContextKey, Executable, ImageKey, Process
 pub struct Image {
     /// Which image of which process.
     pub key: ImageKey,
-    /// Start of the process, fixed at first sight so that a clock step does not rename it.
+    /// Start of the process by the wall clock. It changes only if that clock is set.
     pub created: UnixNanos,
     /// The program that the image runs.
     pub kind: ImageKind,

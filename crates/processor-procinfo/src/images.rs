@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{Context, ExecCount, Image, KTime};
+use pdata::{Context, ExecCount, Image, KTime, UnixNanos};
 use smallvec::SmallVec;
 
 /// Contexts in which an image is remembered to have been described: threads of one process may be in different ones.
@@ -112,6 +112,14 @@ impl Images {
         }
     }
 
+    /// Describes each image anew, as one of a process that was created then.
+    pub(crate) fn created_at(&mut self, created: UnixNanos) {
+        for held in self.by_count.iter_mut().filter(|held| held.image.created != created) {
+            held.image = Arc::new(Image { created, ..(*held.image).clone() });
+            held.described.clear();
+        }
+    }
+
     /// Forgets the images that were replaced at or before `acked`.
     pub(crate) fn forget(&mut self, acked: KTime) {
         self.by_count.retain(|held| held.until.is_none_or(|until| until > acked));
@@ -135,7 +143,7 @@ impl Images {
 
 #[cfg(test)]
 mod tests {
-    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, Uid, UnixNanos};
+    use pdata::{Comm, ImageKey, ImageKind, ProcessKey, Uid};
 
     use super::*;
 

@@ -19,6 +19,7 @@ mod sources;
 mod table;
 mod tracker;
 mod unread_files;
+mod wall_clock;
 
 pub use config::{
     Action, Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, Detector, LEAST_EXITED_AGE,

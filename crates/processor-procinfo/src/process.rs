@@ -13,7 +13,7 @@ const MAX_REPAIRS: u8 = 4;
 /// All that is known of a process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// Its start by the wall clock, fixed at first sight.
+    /// Its start by the wall clock as that was last set.
     pub(crate) created: UnixNanos,
     pub(crate) images: Images,
     /// Where it stands among others, as the last record that said so had it; its parent as the first had it.
@@ -73,6 +73,12 @@ impl Process {
     /// cannot be read once cannot be read later either.
     pub(crate) fn may_ask_environment(&mut self, image: ExecCount) -> bool {
         self.environment(image).is_none() && self.environment_asked.replace(image) != Some(image)
+    }
+
+    /// The wall clock has been set: the process was created at another time than was thought.
+    pub(crate) fn created_at(&mut self, created: UnixNanos) {
+        self.created = created;
+        self.images.created_at(created);
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being

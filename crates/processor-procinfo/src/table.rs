@@ -164,6 +164,11 @@ impl<T> Table<T> {
         self.entries.get_mut(&key).map(|entry| &mut entry.held)
     }
 
+    /// Changes what is held of every process.
+    pub(crate) fn for_each(&mut self, mut change: impl FnMut(ProcessKey, &mut T)) {
+        self.entries.iter_mut().for_each(|(&key, entry)| change(key, &mut entry.held));
+    }
+
     /// True if the process is known and has not begun to exit.
     pub(crate) fn is_running(&self, key: ProcessKey) -> bool {
         self.entries.get(&key).is_some_and(|entry| entry.life == Life::Running)

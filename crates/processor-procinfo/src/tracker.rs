@@ -6,7 +6,7 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{Batch, ClockOffset, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
+use pdata::{Batch, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
 use crate::config::{Config, Metadata};
 use crate::metrics::{self, Tally};
@@ -16,6 +16,7 @@ use crate::request::{ProcessRequest, Reads};
 use crate::sources::{Sources, Subject, Users};
 use crate::table::{Limits, Table};
 use crate::unread_files::UnreadFiles;
+use crate::wall_clock::WallClock;
 
 pub(crate) use self::repair::Repairs;
 
@@ -29,8 +30,7 @@ pub(crate) struct Tracker {
     acked: Watermark,
     /// Watermark of the batch before.
     passed: Watermark,
-    /// Offset of the batch at hand.
-    clock: ClockOffset,
+    clock: WallClock,
     tally: Tally,
     sources: Sources,
     /// True if environments are to be read.
@@ -46,7 +46,7 @@ impl Tracker {
             replaced: Replaced::new(limits),
             acked: Watermark::NONE,
             passed: Watermark::NONE,
-            clock: ClockOffset::default(),
+            clock: WallClock::default(),
             tally: Tally::default(),
             sources: Sources::new(config, users),
             wants_environment: config.metadata.contains(&Metadata::Service),
@@ -66,7 +66,10 @@ impl Tracker {
 
     /// Applies a batch: each sample is attributed to its image, as the events before it describe it.
     pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
-        self.clock = batch.clock;
+        if self.clock.follow(batch.clock) {
+            let clock = &self.clock;
+            self.table.for_each(|key, process| process.created_at(clock.created(key.start_time)));
+        }
         for event in batch.events_mut() {
             let late = self.passed.covers(event.at());
             self.tally.late += u64::from(late);

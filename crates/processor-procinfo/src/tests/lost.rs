@@ -67,6 +67,8 @@ struct Scene {
     tracker: Tracker,
     repairs: Repairs,
     requests: Vec<ReadRequest>,
+    /// Nanoseconds that the wall clock showed at boot.
+    booted: u64,
 }
 
 impl Scene {
@@ -77,11 +79,12 @@ impl Scene {
             tracker: Tracker::new(&config, Users::default()),
             repairs: Repairs::default(),
             requests: Vec::new(),
+            booted: 1_000,
         }
     }
 
     fn batch(&mut self, watermark: u64, events: Vec<Event>) -> Vec<Sample> {
-        let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(1_000));
+        let (boot, unix) = (BootTime::from_nanos(0), UnixNanos::from_nanos(self.booted));
         let clock = ClockOffset::from_readings(KTime::ZERO, boot, unix);
         let watermark = Watermark::before(AT(watermark));
         let mut batch = Batch { events: Arc::new(events.into()), watermark, clock, ..Batch::default() };
@@ -351,4 +354,22 @@ fn transition(event: Event) -> ProcessTransition {
         Event::Process(event) => event.transition,
         other => panic!("{other:?}"),
     }
+}
+
+/// As on a board that boots in 1970: once the clock is set, what was started before has the right time too.
+#[test]
+fn the_time_of_creation_follows_a_clock_that_is_set_and_not_one_that_is_corrected() {
+    let (mut scene, key) = (Scene::new(), image(5, 7, 1));
+    let created = |scene: &mut Scene, at| {
+        let sampled = scene.batch(at + 1, vec![Event::Sample(sample(at, key))]);
+        sampled[0].image.as_ref().unwrap().created.as_nanos()
+    };
+    scene.batch(20, vec![exec(10, key, "/bin/daemon")]);
+    assert_eq!(created(&mut scene, 21), 1_007);
+    scene.booted += 1_999_999_999;
+    assert_eq!(created(&mut scene, 30), 1_007, "it has been corrected");
+    scene.booted = 1_700_000_000_000_000_000;
+    assert_eq!(created(&mut scene, 40), 1_700_000_000_000_000_007);
+    scene.booted = 9;
+    assert_eq!(created(&mut scene, 50), 16, "or is set back");
 }

@@ -56,8 +56,8 @@ impl Tracker {
 
     /// The process, which may be new; `None` if it has been forgotten.
     pub(super) fn enter(&mut self, key: ImageKey, began: KTime, at: KTime) -> Option<&mut Process> {
-        let clock = self.clock;
-        let make = || Process::new(clock.unix_from_boot(key.process.start_time));
+        let clock = &self.clock;
+        let make = || Process::new(clock.created(key.process.start_time));
         let entered = self.table.enter(key.process, began, at, make)?;
         self.tally.lost_exits += u64::from(entered.lost_exit);
         Some(entered.held)
