@@ -20,6 +20,7 @@ mod reading;
 mod record;
 mod reload;
 mod shutdown;
+mod started;
 mod stuck;
 mod systemd;
 mod tree;

@@ -35,7 +35,7 @@ fn program(pid: u32, path: &str, state: FileState) -> Arc<Image> {
         mount_namespace: 3,
         truncated: false,
     };
-    image(pid, ImageKind::User { executable: Arc::new(executable), script: None })
+    image(pid, ImageKind::User { executable: Arc::new(executable), script: None, loader: None })
 }
 
 fn samples(image: Option<&Arc<Image>>, count: u64, frame: Frame) -> impl Iterator<Item = Event> {

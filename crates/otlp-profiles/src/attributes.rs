@@ -46,6 +46,10 @@ pub const SCRIPT_PATH: &str = "procinfo.script.path";
 /// Resource, string: interpreter as the script's first line names it.
 pub const SCRIPT_INTERPRETER: &str = "procinfo.script.interpreter";
 
+/// Resource, string: path of the dynamic loader, if the program was started through it
+/// (`ld-linux-x86-64.so.2 PROGRAM`). While the program has not been met, the executable is the loader.
+pub const LOADER_PATH: &str = "procinfo.loader.path";
+
 /// Resource, int: which image of the process: how often the process and its ancestors had called
 /// `execve`, modulo 2^32.
 pub const EXEC_COUNT: &str = "procinfo.exec_count";

@@ -16,11 +16,14 @@ pub(crate) fn known(image: &Image, host: &Resource, out: &mut Vec<u8>) {
     list.text(attributes::SERVICE_NAME, &image.service());
     list.process(image.key, image.created);
     list.text(attributes::PROCESS_EXECUTABLE_NAME, &name);
-    if let ImageKind::User { executable, script } = &image.kind {
+    if let ImageKind::User { executable, script, loader } = &image.kind {
         list.executable(executable);
         if let Some(script) = script {
             list.text(attributes::SCRIPT_PATH, &script.path.to_string_lossy());
             list.text(attributes::SCRIPT_INTERPRETER, &script.interpreter.to_string_lossy());
+        }
+        if let Some(loader) = loader {
+            list.text(attributes::LOADER_PATH, &loader.path.to_string_lossy());
         }
     }
     image.attributes.iter().for_each(|attribute| list.attribute(attribute));

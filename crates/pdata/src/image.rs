@@ -87,6 +87,10 @@ pub enum ImageKind {
         executable: Arc<Executable>,
         /// The script, if the executable is the interpreter of one.
         script: Option<Arc<Script>>,
+        /// The dynamic loader, if the program was started through it: what the kernel has as the executable.
+        ///
+        /// The same `Arc` as `executable` while the program has not been found.
+        loader: Option<Arc<Executable>>,
     },
 }
 

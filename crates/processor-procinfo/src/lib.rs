@@ -9,6 +9,7 @@ mod config;
 mod host;
 mod images;
 mod layer;
+mod loader;
 mod metrics;
 mod process;
 mod reader;

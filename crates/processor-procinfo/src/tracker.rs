@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pdata::{Batch, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
 use crate::config::{Config, Metadata};
+use crate::loader;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
 use crate::replaced::Replaced;
@@ -18,6 +19,8 @@ use crate::table::{Limits, Table};
 use crate::unread_files::UnreadFiles;
 use crate::wall_clock::WallClock;
 
+#[cfg(test)]
+pub(crate) use self::lifecycle::user;
 pub(crate) use self::repair::Repairs;
 
 /// All that the component knows. Pure: what is to be read is asked of a [`Reads`], and time is that
@@ -139,7 +142,10 @@ impl Tracker {
         };
         match process.images.get(sample.key.exec_count) {
             Some(image) if is_renamed(image, sample) => self.kernel_sample(sample),
-            Some(_) => {
+            Some(image) => {
+                if let Some(found) = loader::find_program(image, sample) {
+                    process.images.redescribe(sample.key.exec_count, Arc::new(found));
+                }
                 let is_new = self.attribute(sample);
                 if is_new && self.wants_environment && !late && sample.running == Running::Program {
                     self.ask_environment(ProcessRequest { image: sample.key, tid: sample.tid }, reads);

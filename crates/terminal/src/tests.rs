@@ -43,7 +43,7 @@ pub(crate) fn sample(second: u64, pid: u32, path: &str, frames: Vec<Frame>) -> S
         mount_namespace: 0,
         truncated: false,
     });
-    let kind = ImageKind::User { executable, script: None };
+    let kind = ImageKind::User { executable, script: None, loader: None };
     let image = Image {
         key: process(pid),
         created: UnixNanos::default(),

@@ -167,7 +167,7 @@ fn program(number: u64, libraries: &[Arc<MappedFile>]) -> (Arc<Image>, Vec<Arc<M
         mount_namespace: 1,
         truncated: false,
     };
-    let kind = ImageKind::User { executable: Arc::new(executable), script: None };
+    let kind = ImageKind::User { executable: Arc::new(executable), script: None, loader: None };
     let pid = Pid(u32::try_from(1_000 + number * 16).unwrap());
     let process = ProcessKey { pid, start_time: BootTime::from_nanos(number) };
     let key = ImageKey { process, exec_count: ExecCount(1) };

@@ -46,7 +46,7 @@ pub(super) fn executable(path: &str) -> Executable {
 }
 
 pub(super) fn image(pid: u32, path: &str) -> Arc<Image> {
-    let kind = ImageKind::User { executable: Arc::new(executable(path)), script: None };
+    let kind = ImageKind::User { executable: Arc::new(executable(path)), script: None, loader: None };
     Arc::new(Image::new(key(pid), UnixNanos::from_nanos(7), kind))
 }
 

@@ -19,7 +19,7 @@ fn of(kind: ImageKind) -> Vec<String> {
 
 #[test]
 fn a_program_is_told_by_path_name_and_start() {
-    let kind = ImageKind::User { executable: Arc::new(executable("/usr/bin/make")), script: None };
+    let kind = ImageKind::User { executable: Arc::new(executable("/usr/bin/make")), script: None, loader: None };
     assert_eq!(
         of(kind),
         [
@@ -40,7 +40,7 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
     file.state = FileState::Deleted;
     file.truncated = true;
     let script = Script { path: Path::new("./run").into(), interpreter: Path::new("/bin/sh").into() };
-    let captures = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)) });
+    let captures = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)), loader: None });
     assert_eq!(
         captures[4..],
         [
@@ -56,9 +56,24 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
 }
 
 #[test]
+fn a_loader_stands_beside_the_program_that_it_started() {
+    let loader = Some(Arc::new(executable("/lib64/ld-linux-x86-64.so.2")));
+    let captures = of(ImageKind::User { executable: Arc::new(executable("/opt/job")), script: None, loader });
+    assert_eq!(captures[0], "service.name=job");
+    assert_eq!(
+        captures[4..],
+        [
+            "process.executable.name=job",
+            "process.executable.path=/opt/job",
+            "procinfo.loader.path=/lib64/ld-linux-x86-64.so.2",
+        ]
+    );
+}
+
+#[test]
 fn a_memfd_is_marked() {
     let file = Executable { state: FileState::Memfd, ..executable("/memfd:jit") };
-    let captures = of(ImageKind::User { executable: Arc::new(file), script: None });
+    let captures = of(ImageKind::User { executable: Arc::new(file), script: None, loader: None });
     assert!(captures.contains(&"procinfo.executable.state=memfd".to_owned()));
     assert!(captures.contains(&"process.executable.name=memfd:jit".to_owned()));
 }
@@ -92,7 +107,7 @@ fn a_sample_of_an_unknown_process_is_kept_and_marked() {
 fn a_path_that_is_not_utf8_is_told_with_replacements() {
     use std::os::unix::ffi::OsStrExt;
     let path = Path::new(std::ffi::OsStr::from_bytes(b"/bin/\xff")).into();
-    let kind = ImageKind::User { executable: Arc::new(Executable { path, ..executable("") }), script: None };
+    let kind = ImageKind::User { executable: Arc::new(Executable { path, ..executable("") }), script: None, loader: None };
     assert!(of(kind).contains(&"process.executable.path=/bin/\u{fffd}".to_owned()));
 }
 
@@ -102,7 +117,7 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
     let image = |script: Option<&str>| {
         let script = script
             .map(|path| Arc::new(Script { path: Path::new(path).into(), interpreter: file.path.clone() }));
-        let kind = ImageKind::User { executable: Arc::clone(&file), script };
+        let kind = ImageKind::User { executable: Arc::clone(&file), script, loader: None };
         Some(Arc::new(Image::new(key(42), UnixNanos::from_nanos(7), kind)))
     };
     let samples = [sample(1, image(None), Vec::new()), sample(2, image(Some("./run")), Vec::new())];
@@ -161,7 +176,7 @@ fn two_hosts_have_two_resources() {
 fn an_image_in_two_contexts_has_a_resource_for_each() {
     let file = Arc::new(executable("/bin/sh"));
     let image = |number: u32| {
-        let kind = ImageKind::User { executable: Arc::clone(&file), script: None };
+        let kind = ImageKind::User { executable: Arc::clone(&file), script: None, loader: None };
         let mut image = Image::new(key(42), UnixNanos::from_nanos(7), kind);
         image.context = Some(Context { cgroup: None, user: Some(Uid(number)) });
         image.attributes.add([Attribute::int("process.user.id", number.into())].into());

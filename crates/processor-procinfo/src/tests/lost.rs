@@ -263,7 +263,7 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
     );
     let told = scene.batch(30, vec![Event::Sample(sample(21, child))]);
     let image = told[0].image.as_ref().unwrap();
-    let ImageKind::User { executable, script: Some(script) } = &image.kind else { panic!("{image:?}") };
+    let ImageKind::User { executable, script: Some(script), .. } = &image.kind else { panic!("{image:?}") };
     assert_eq!(&*executable.path, Path::new("/bin/dash"));
     assert_eq!((&*script.path, &*script.interpreter), (Path::new("./run.sh"), Path::new("/bin/sh")));
     assert_eq!((image.key, image.created), (child, UnixNanos::from_nanos(1_009)));

@@ -11,6 +11,7 @@ use pdata::{
 };
 
 use super::Tracker;
+use crate::loader;
 use crate::process::Process;
 
 impl Tracker {
@@ -118,8 +119,10 @@ impl Tracker {
     }
 }
 
-pub(super) fn user(executable: &Executable, script: Option<Script>) -> ImageKind {
-    ImageKind::User { executable: Arc::new(executable.clone()), script: script.map(Arc::new) }
+pub(crate) fn user(executable: &Executable, script: Option<Script>) -> ImageKind {
+    let executable = Arc::new(executable.clone());
+    let loader = loader::is_loader(&executable.path).then(|| Arc::clone(&executable));
+    ImageKind::User { executable, script: script.map(Arc::new), loader }
 }
 
 fn script(path: &[u8], interpreter: &[u8]) -> Script {

@@ -222,7 +222,7 @@ fn described(image: &Image, texts: &mut Texts) -> Process {
             process.name = Some(texts.intern(&image.kind.name()));
             process.kernel = true;
         }
-        ImageKind::User { executable, script } => {
+        ImageKind::User { executable, script, .. } => {
             describe(&mut process, executable, texts);
             process.script = script.as_ref().map(|script| Script {
                 path: intern_path(&script.path, texts),

@@ -1,0 +1,108 @@
+//! Programs that were started in a roundabout way are named all the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use tests::agent::Setup;
+use tests::otlp::Resource;
+
+use crate::alone;
+
+/// The loader of this machine's dynamic programs.
+#[cfg(target_arch = "x86_64")]
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+#[cfg(target_arch = "aarch64")]
+const LOADER: &str = "/lib/ld-linux-aarch64.so.1";
+
+const RATE: u32 = 997;
+
+/// Computes for a second and a half of CPU time, a third of it in a library of the system.
+const PROGRAM: &str = r"
+    #include <stdlib.h>
+    #include <time.h>
+    static int order(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+    int main(void)
+    {
+        static int numbers[4096];
+        while (clock() < 3 * CLOCKS_PER_SEC / 2) {
+            for (int round = 0; round < 64; round++)
+                for (unsigned i = 0; i < 4096; i++)
+                    numbers[i] = (int)(numbers[i] * 1103515245u + i);
+            qsort(numbers, 4096, sizeof(int), order);
+        }
+        return numbers[0] == 1;
+    }
+";
+
+/// Compiles the program, linked dynamically, to `directory/name`.
+fn compile(directory: &Path, name: &str) -> PathBuf {
+    let (source, path) = (directory.join("program.c"), directory.join(name));
+    fs::write(&source, PROGRAM).expect("the directory takes files");
+    let status = Command::new("cc").args(["-O2", "-o"]).arg(&path).arg(&source).status().expect("cc starts");
+    assert!(status.success(), "the program compiles");
+    path
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().expect("the program starts");
+    assert!(status.success(), "{command:?} ended with {status}");
+}
+
+/// Events of each resource of the executable at `path`.
+fn of<'a>(resources: &'a [Resource], path: &str) -> Vec<&'a Resource> {
+    resources.iter().filter(|of| of.text("process.executable.path") == path).collect()
+}
+
+fn events(of: &[&Resource]) -> i64 {
+    of.iter().map(|resource| i64::try_from(resource.events()).expect("a count")).sum()
+}
+
+/// `ld-linux-x86-64.so.2 PROGRAM`, `env nice PROGRAM` and a program whose file is really called `NAME (deleted)`: each
+/// is named in OTLP and, where it ran most, is pprof's main binary.
+#[test]
+#[ignore = "needs root: loads BPF programs, and Go, see tests/setup.sh"]
+fn programs_are_named_however_they_were_started() {
+    let _alone = alone();
+    let setup = Setup::new().samples_per_second(RATE);
+    let dir = setup.dir().canonicalize().expect("it is there");
+    let pprof = dir.join("cpu.pb.gz");
+    let setup = setup.exporter("file/pprof", json!({ "path": pprof, "format": "pprof", "window": "1h" }));
+    let loaded = compile(&dir, "loaded");
+    let nice = compile(&dir, "nice job");
+    let deleted = compile(&dir, "job (deleted)");
+    let agent = setup.start();
+    // Twice, and so what ran most.
+    for _run in 0..2 {
+        run(Command::new(LOADER).args(["--inhibit-cache", "--argv0", "other"]).arg(&loaded));
+    }
+    run(Command::new("env").args(["A=1", "nice", "-n", "1"]).arg(&nice));
+    run(&mut Command::new(&deleted));
+    let outcome = agent.stop();
+    let resources = outcome.file.resources().expect("every index is good");
+
+    let text = |path: &Path| path.to_str().expect("a path of ours is text").to_owned();
+    let named = of(&resources, &text(&loaded));
+    assert!(events(&named) > 2000, "{} samples of the program", events(&named));
+    for resource in &named {
+        assert_eq!(resource.text("service.name"), "loaded");
+        assert!(resource.text("procinfo.loader.path").contains("/ld-"), "the loader stays visible");
+    }
+    let loader = fs::canonicalize(LOADER).expect("the loader is there");
+    let left = events(&of(&resources, &text(&loader)));
+    assert!(left < 20, "{left} samples are named after the loader");
+
+    for (path, name) in [(&nice, "nice job"), (&deleted, "job (deleted)")] {
+        let named = of(&resources, &text(path));
+        assert!(events(&named) > 1000, "{} samples of {name}", events(&named));
+        for resource in named {
+            assert_eq!(resource.text("service.name"), name);
+            assert_eq!(resource.text("procinfo.executable.state"), "", "the file is there");
+        }
+    }
+    let mut go = Command::new("go");
+    let output = go.args(["tool", "pprof", "-symbolize=none", "-top"]).arg(&pprof).output().expect("go runs");
+    let listing = String::from_utf8_lossy(&output.stdout);
+    assert!(listing.starts_with("File: loaded\n"), "the main binary: {listing}");
+}
