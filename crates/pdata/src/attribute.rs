@@ -52,6 +52,11 @@ impl Attributes {
         }
     }
 
+    /// The sets, in the order in which they were added.
+    pub(crate) fn sets(&self) -> &[Arc<[Attribute]>] {
+        &self.0
+    }
+
     /// Every attribute, each key once.
     pub fn iter(&self) -> impl Iterator<Item = &Attribute> {
         self.0.iter().enumerate().flat_map(move |(place, set)| {

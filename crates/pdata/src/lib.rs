@@ -9,6 +9,7 @@ mod batch;
 mod context;
 mod events;
 mod executable;
+mod footprint;
 mod frame;
 mod image;
 mod loss;

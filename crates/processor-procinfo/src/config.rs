@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Default of [`Config::max_exited_processes`].
 pub const DEFAULT_MAX_EXITED_PROCESSES: usize = 65_536;
-/// Most that [`Config::max_exited_processes`] may be: about a gigabyte of held processes.
+/// Most that [`Config::max_exited_processes`] may be: two gigabytes of held processes.
 pub const MOST_EXITED_PROCESSES: usize = 1 << 20;
 /// Default of [`Config::max_exited_age`].
 pub const DEFAULT_MAX_EXITED_AGE: Duration = Duration::from_secs(60);
@@ -23,7 +23,8 @@ pub const MOST_EXITED_AGE: Duration = Duration::from_secs(3600);
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Exited processes held at most for exporters that have not acknowledged them; past it the
-    /// oldest exit is forgotten first. Bounds replaced images of live processes too.
+    /// oldest exit is forgotten first. Bounds replaced images of live processes too. Whatever holds more
+    /// than 2 KiB, as with long paths, counts as several.
     pub max_exited_processes: usize,
     /// How long an exited process is held at most, in event time.
     #[serde(with = "configtypes::GoDuration")]

@@ -120,6 +120,16 @@ impl Images {
         }
     }
 
+    /// Bytes that all images hold.
+    pub(crate) fn footprint(&self) -> usize {
+        self.by_count.iter().map(Held::footprint).sum()
+    }
+
+    /// Bytes that the newest image holds.
+    pub(crate) fn newest_footprint(&self) -> usize {
+        self.by_count.last().map_or(0, Held::footprint)
+    }
+
     /// Forgets the images that were replaced at or before `acked`.
     pub(crate) fn forget(&mut self, acked: KTime) {
         self.by_count.retain(|held| held.until.is_none_or(|until| until > acked));
@@ -138,6 +148,13 @@ impl Images {
     fn insert(&mut self, place: usize, count: ExecCount, since: Option<KTime>, image: Arc<Image>) {
         let until = self.by_count.iter().skip(place).find_map(|newer| newer.since);
         self.by_count.insert(place, Held { count, image, described: SmallVec::new(), since, until });
+    }
+}
+
+impl Held {
+    /// Bytes that the image holds. Its descriptions share its files, so those count once.
+    fn footprint(&self) -> usize {
+        self.image.footprint() + self.described.iter().map(Image::share).sum::<usize>()
     }
 }
 

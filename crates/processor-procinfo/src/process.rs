@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pdata::{ExecCount, KTime, Parent, Relatives, UnixNanos};
 
 use crate::images::Images;
+use crate::table::Footprint;
 
 /// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
 /// sample, not tried for every sample.
@@ -36,6 +37,13 @@ struct Repair {
     /// Image last asked about, and how often.
     image: ExecCount,
     tries: u8,
+}
+
+impl Footprint for Process {
+    fn footprint(&self) -> usize {
+        let environment = self.environment.as_ref().map_or(0, |(_, variables)| variables.len());
+        self.images.footprint() + environment
+    }
 }
 
 impl Process {

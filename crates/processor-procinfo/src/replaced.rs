@@ -5,24 +5,28 @@ use std::collections::BinaryHeap;
 
 use pdata::{KTime, ProcessKey, Watermark};
 
-use crate::table::Limits;
+use crate::table::{Limits, units};
 
 /// Replaced images of live processes, by the instant at which they may be forgotten. Bounded like exited processes are,
 /// since an exporter may stall while a process execs again and again.
 #[derive(Debug)]
 pub(crate) struct Replaced {
-    due: BinaryHeap<Reverse<(KTime, ProcessKey)>>,
+    due: BinaryHeap<Reverse<(KTime, ProcessKey, usize)>>,
+    /// As how many they count together.
+    units: usize,
     limits: Limits,
 }
 
 impl Replaced {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { due: BinaryHeap::new(), limits }
+        Self { due: BinaryHeap::new(), units: 0, limits }
     }
 
-    /// Something of the process was replaced at `at`.
-    pub(crate) fn push(&mut self, at: KTime, key: ProcessKey) {
-        self.due.push(Reverse((at, key)));
+    /// Something of the process was replaced at `at`, which holds so many bytes.
+    pub(crate) fn push(&mut self, at: KTime, key: ProcessKey, bytes: usize) {
+        let units = units(bytes);
+        self.units += units;
+        self.due.push(Reverse((at, key, units)));
     }
 
     /// The next process of which the acknowledged watermark has reached a replacement, and when
@@ -34,13 +38,15 @@ impl Replaced {
     /// The next process whose oldest replacement hits a limit at `now`, and when that was.
     pub(crate) fn pop_over_limit(&mut self, now: KTime) -> Option<(KTime, ProcessKey)> {
         let Limits { processes, age } = self.limits;
-        let too_many = self.due.len() > processes;
+        let too_many = self.units > processes;
         self.pop_if(|at| too_many || at.saturating_add(age) <= now)
     }
 
     fn pop_if(&mut self, due: impl FnOnce(KTime) -> bool) -> Option<(KTime, ProcessKey)> {
-        let &Reverse((at, _)) = self.due.peek()?;
-        if due(at) { self.due.pop().map(|Reverse(oldest)| oldest) } else { None }
+        let &Reverse((at, key, units)) = self.due.peek().filter(|Reverse((at, ..))| due(*at))?;
+        self.due.pop();
+        self.units = self.units.saturating_sub(units);
+        Some((at, key))
     }
 
     #[cfg(test)]

@@ -11,10 +11,25 @@ use std::time::Duration;
 use pdata::{Census, KTime, Pid, ProcessKey, Watermark};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+/// Bytes that one process may hold of [`Limits::processes`]: whoever holds more counts as several. Users choose how long
+/// paths are.
+const BYTES_EACH: usize = 2048;
+
+/// What knows how much memory it holds.
+pub(crate) trait Footprint {
+    /// Bytes that go with it.
+    fn footprint(&self) -> usize;
+}
+
+/// As how many of [`Limits::processes`] something of so many bytes counts.
+pub(crate) fn units(bytes: usize) -> usize {
+    bytes.div_ceil(BYTES_EACH).max(1)
+}
+
 /// How much may be held for whoever does not acknowledge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Exited processes.
+    /// Exited processes, of [`BYTES_EACH`].
     pub(crate) processes: usize,
     /// Event time since the exit.
     pub(crate) age: Duration,
@@ -34,6 +49,8 @@ pub(crate) struct Table<T> {
     exits: BTreeSet<(KTime, ProcessKey)>,
     /// Freed processes by the instant at which they may be forgotten.
     releases: BTreeSet<(KTime, ProcessKey)>,
+    /// As how many the exited processes count.
+    exited_units: usize,
     forgotten: Forgotten,
     limits: Limits,
 }
@@ -45,6 +62,8 @@ struct Entry<T> {
     /// When it was first heard of.
     heard: KTime,
     life: Life,
+    /// As how many it counts among the exited.
+    units: usize,
     held: T,
 }
 
@@ -101,13 +120,14 @@ enum Claim {
     Stale(KTime),
 }
 
-impl<T> Table<T> {
+impl<T: Footprint> Table<T> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             entries: FxHashMap::default(),
             newest: FxHashMap::default(),
             exits: BTreeSet::new(),
             releases: BTreeSet::new(),
+            exited_units: 0,
             forgotten: Forgotten::new(limits.processes),
             limits,
         }
@@ -129,7 +149,7 @@ impl<T> Table<T> {
                 return None;
             }
             let claim = self.claim_pid(key, at);
-            self.entries.insert(key, Entry { began, heard: at, life: Life::Running, held: make() });
+            self.entries.insert(key, Entry { began, heard: at, life: Life::Running, units: 0, held: make() });
             if let Claim::Stale(end) = claim {
                 self.freed(key, end);
             }
@@ -185,6 +205,8 @@ impl<T> Table<T> {
             && entry.life == Life::Running
         {
             entry.life = Life::Exited(at);
+            entry.units = units(entry.held.footprint());
+            self.exited_units += entry.units;
             self.exits.insert((at, key));
         }
     }
@@ -244,7 +266,7 @@ impl<T> Table<T> {
                 let life = self.entries.get(&key).map(|entry| entry.life);
                 let unreaped = life == Some(Life::Exited(exit)) && exit <= acked.at();
                 *(if unreaped { &mut evicted.unreaped } else { &mut evicted.age }) += 1;
-            } else if self.exits.len() > self.limits.processes {
+            } else if self.exited_units > self.limits.processes {
                 evicted.processes += 1;
             } else {
                 break;
@@ -258,6 +280,7 @@ impl<T> Table<T> {
         if let Some(entry) = self.entries.remove(&key) {
             if let Some(exit) = entry.life.exit() {
                 self.exits.remove(&(exit, key));
+                self.exited_units = self.exited_units.saturating_sub(entry.units);
             }
             if let Life::Freed { until, .. } = entry.life {
                 self.releases.remove(&(until, key));

@@ -30,6 +30,18 @@ struct Model {
     acked: u64,
 }
 
+impl Footprint for () {
+    fn footprint(&self) -> usize {
+        0
+    }
+}
+
+impl Footprint for &str {
+    fn footprint(&self) -> usize {
+        self.len()
+    }
+}
+
 impl Model {
     fn find(&mut self, key: ProcessKey) -> Option<&mut Plain> {
         self.known.iter_mut().find(|process| process.key == key)
@@ -235,4 +247,19 @@ fn a_look_at_the_processes_ends_those_that_are_not_there_and_no_others() {
     assert!(table.has_forgotten(gone) && table.has_forgotten(exited));
     assert!(table.get(zombie).is_some(), "its parent may reap it yet");
     assert_eq!(table.reconcile(&look), 0, "nothing is found twice");
+}
+
+/// A process with long paths takes the room of several: the bound is one of memory.
+#[test]
+fn what_a_process_holds_counts() {
+    let mut table = table(4);
+    let long: &'static str = Box::leak("x".repeat(6000).into_boxed_str());
+    let at = KTime::from_nanos;
+    for (pid, held) in [(1, long), (2, "short"), (3, "short")] {
+        let key = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(1) };
+        table.enter(key, KTime::ZERO, at(1), || held);
+        table.exited(key, at(u64::from(pid)));
+    }
+    let evicted = table.evict(at(5), Watermark::NONE);
+    assert_eq!((evicted.processes, table.held()), (1, 2), "3 + 1 + 1 are more than 4");
 }

@@ -73,17 +73,19 @@ impl Tracker {
     pub(super) fn seen(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image::new(key, process.created, kind));
-        let replaced = process.images.see(key.exec_count, image);
-        if let Some(at) = replaced {
-            self.replaced.push(at, key.process);
+        let bytes = image.footprint();
+        if let Some(at) = process.images.see(key.exec_count, image) {
+            self.replaced.push(at, key.process, bytes);
         }
     }
 
     fn exec(&mut self, key: ImageKey, at: KTime, kind: ImageKind) {
         let Some(process) = self.enter(key, KTime::ZERO, at) else { return };
         let image = Arc::new(Image::new(key, process.created, kind));
+        // Whichever of the two is the older one is held for those who lag behind.
+        let bytes = process.images.newest_footprint().max(image.footprint());
         if let Some(at) = process.images.begin(key.exec_count, at, image) {
-            self.replaced.push(at, key.process);
+            self.replaced.push(at, key.process, bytes);
         }
     }
 
@@ -100,8 +102,9 @@ impl Tracker {
         }
         if let Some(image) = image {
             let image = Image::new(key, child.created, image.kind.clone());
+            let bytes = image.footprint();
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {
-                self.replaced.push(at, key.process);
+                self.replaced.push(at, key.process, bytes);
             }
         }
     }
