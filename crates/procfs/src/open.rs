@@ -1,7 +1,8 @@
 //! Opening files that processes have mapped, and that they may have put anything in the place of.
 
+use std::cell::RefCell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use foreignfile::{Files, Found, Mounts, Opened, Place, Refusal};
@@ -39,7 +40,8 @@ impl ProcSource {
         let seen = [process].into_iter().chain(&threads).map(|process| Place::Seen { process, path });
         let own = Place::Own { path: &file.path, follows_links: false };
         let places = links.into_iter().chain(seen).chain([own]);
-        let opened = files.open_first(places, within, |found, place| is_file(found, file, place))?;
+        let seen = MountsSeen::default();
+        let opened = files.open_first(places, within, |found, place| is_file(found, file, place, &seen))?;
         self.verify(&opened, file.identity)?;
         Ok(opened)
     }
@@ -60,7 +62,7 @@ impl ProcSource {
 
 /// True if what was found is the file that the kernel met in a mapping: by inode number, time of the last change, size
 /// and device.
-fn is_file(found: &Found, file: &MappedFile, place: Place<'_>) -> bool {
+fn is_file(found: &Found, file: &MappedFile, place: Place<'_>, mounts: &MountsSeen) -> bool {
     let (seconds, nanos) = found.modified;
     if (found.inode, kernel_time(seconds, nanos), found.size)
         != (file.identity.inode, file.identity.modified, file.size)
@@ -76,10 +78,26 @@ fn is_file(found: &Found, file: &MappedFile, place: Place<'_>) -> bool {
         Place::Link { process, .. } | Place::Seen { process, .. } => process,
         Place::Own { .. } => Path::new(OWN),
     };
-    let mounts = [process, Path::new(OWN)].map(|process| Mounts::of(process).unwrap_or_default());
-    match mounts.iter().find_map(|mounts| mounts.by_id(found.mount)) {
-        Some(mount) => mount.device == device_numbers(file.identity.device),
+    let device = [process, Path::new(OWN)].iter().find_map(|process| mounts.device(process, found.mount));
+    match device {
+        Some(device) => device == device_numbers(file.identity.device),
         // Of a mount that has been detached since, the process itself has mapped it.
         None => matches!(place, Place::Link { .. }),
+    }
+}
+
+/// Lists of mounts that have been read for one file: they can be long, and several places are looked at.
+#[derive(Debug, Default)]
+struct MountsSeen(RefCell<Vec<(PathBuf, Mounts)>>);
+
+impl MountsSeen {
+    /// The device of a mount of the process, as the kernel knows it; `None` if there is no such mount.
+    fn device(&self, process: &Path, mount: u64) -> Option<(u32, u32)> {
+        let mut seen = self.0.borrow_mut();
+        let at = seen.iter().position(|(of, _)| of == process).unwrap_or_else(|| {
+            seen.push((process.to_owned(), Mounts::of(process).unwrap_or_default()));
+            seen.len() - 1
+        });
+        seen.get(at)?.1.by_id(mount).map(|mount| mount.device)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::thread;
+use std::time::Duration;
 
 use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun};
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -18,7 +19,11 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/id
 const PROGRAM: &str = "identify_mapping";
 
 /// How often the kernel is asked while other threads of this process change its mappings.
-const TRIES: u32 = 20;
+const TRIES: u32 = 200;
+/// Of these, how often at once.
+const TRIES_AT_ONCE: u32 = 20;
+/// Time between the others.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once it
 /// is loaded.
@@ -44,13 +49,22 @@ impl Identifier {
     /// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
     #[must_use]
     pub fn is(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
+        let same = self.compare(opened, identity);
+        if same.is_none() {
+            crate::metrics::unverified_file();
+        }
+        same
+    }
+
+    fn compare(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let page = Page::map(opened).ok()?;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             match self.ask(&page, identity) {
                 Ok(abi::IDENTIFY_SAME) => return Some(true),
                 Ok(abi::IDENTIFY_OTHER) => return Some(false),
                 // Another thread is changing this process's mappings.
-                Ok(_unknown) => thread::yield_now(),
+                Ok(_unknown) if tries < TRIES_AT_ONCE => thread::yield_now(),
+                Ok(_unknown) => thread::sleep(PAUSE),
                 Err(error) => {
                     tracing::debug!(%error, "The kernel does not identify a file.");
                     return None;

@@ -38,6 +38,11 @@ impl Metrics {
             "Ticks of the sampling timers; each busy one is a sample, or counted as lost."
         );
         describe_gauge!(RATE, "Samples per second of each busy CPU, as last asked for.");
+        describe_counter!(
+            UNVERIFIED,
+            "Files read of which the kernel did not say whether they are the ones that were met: their names, times and sizes \
+             decided."
+        );
         describe_counter!(BATCHES, "Batches passed on.");
         describe_counter!(FRAMES, "User frames without a mapping, by reason.");
         describe_counter!(UNKNOWN_CGROUPS, "Samples whose control groups are not known any more.");
@@ -138,6 +143,11 @@ pub(crate) fn runs(program: &'static str, count: u64, time: Duration) {
     gauge!(RUN_SECONDS, "program" => program).increment(time.as_secs_f64());
 }
 
+/// A file was read of which the kernel has not said whether it is the one that was met.
+pub(crate) fn unverified_file() {
+    counter!(UNVERIFIED).increment(1);
+}
+
 const ACCEPTED: &str = "otelcol_receiver_accepted_profile_samples";
 const LOST: &str = "otelcol_receiver_ebpf_records_lost_total";
 const LATE: &str = "otelcol_receiver_ebpf_late_events_total";
@@ -148,6 +158,7 @@ const FRAMES: &str = "otelcol_receiver_ebpf_unmapped_frames_total";
 const UNKNOWN_CGROUPS: &str = "otelcol_receiver_ebpf_unknown_cgroups_total";
 const STACKS: &str = "otelcol_receiver_ebpf_stacks_total";
 const ASKS_LOST: &str = "otelcol_receiver_ebpf_unwind_asks_lost_total";
+const UNVERIFIED: &str = "otelcol_receiver_ebpf_unverified_files_total";
 const RATE: &str = "otelcol_receiver_ebpf_samples_per_second";
 const RUNS: &str = "otelcol_receiver_ebpf_program_runs_total";
 const RUN_SECONDS: &str = "otelcol_receiver_ebpf_program_run_seconds_total";
