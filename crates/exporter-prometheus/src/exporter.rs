@@ -10,7 +10,7 @@ use confighttp::{ListenError, Server};
 use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
 use metrics::Gauge;
 use pdata::{Batch, Comm, ContextKey, Event, ImageKey, Measure, Sample, Watermark};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use tower::Service;
 
 use crate::config::Config;
@@ -83,7 +83,7 @@ impl PrometheusExporter {
 /// used most comes first: should there be room for one more series, it is his.
 fn by_image(batch: &Batch) -> Vec<(&Sample, Totals)> {
     type InContext = (ImageKey, ContextKey);
-    let mut images: FxHashMap<(InContext, Option<Comm>), (&Sample, Totals)> = FxHashMap::default();
+    let mut images: HashMap<(InContext, Option<Comm>), (&Sample, Totals)> = HashMap::default();
     for sample in batch.samples() {
         // The counters are of CPU time, of which a thread that is off the CPU uses none.
         let Measure::OnCpu { period } = sample.measure else { continue };

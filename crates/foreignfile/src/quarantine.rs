@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use foldhash::{HashMap, HashSet};
 
 use crate::process::Life;
 
@@ -46,11 +46,11 @@ pub struct Quarantine {
 
 #[derive(Default)]
 struct State {
-    silent: FxHashMap<Source, Silent>,
+    silent: HashMap<Source, Silent>,
     left: Vec<(Source, Life)>,
     /// Readers that nobody needs any more.
     ending: Vec<Life>,
-    answering: FxHashSet<Source>,
+    answering: HashSet<Source>,
 }
 
 struct Silent {

@@ -29,7 +29,7 @@ pub(crate) struct Frames {
     /// Lines of frames, likewise, and the numbers of their lists.
     lines: FxHashMap<usize, (Arc<Lines>, i32)>,
     /// By space, address and lines.
-    locations: FxHashMap<(usize, Pc, usize), i32>,
+    locations: foldhash::HashMap<(usize, Pc, usize), i32>,
     /// Stacks as sampled, as [`write_key`] has them.
     sampled: Lists<u64>,
     /// Index of each of those.

@@ -1,9 +1,12 @@
 //! Values numbered from 0 in the order they were first met, each once. Cleared, a table keeps its memory.
+//!
+//! Users choose what is in them (names, paths, addresses), so hashes are seeded: nobody can choose values that collide.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// Entries that a table keeps room for however few it held.
 const ALWAYS_KEPT: usize = 1024;
@@ -23,7 +26,7 @@ pub(crate) fn recycle<T>(buffer: &mut Vec<T>) {
 }
 
 /// Empties a map and keeps its memory, in reason.
-pub(crate) fn clear<K: Eq + Hash, V>(map: &mut FxHashMap<K, V>) {
+pub(crate) fn clear<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     let room = room(map.len(), map.capacity());
     map.clear();
     map.shrink_to(room);
@@ -44,11 +47,12 @@ pub(crate) fn number(len: usize) -> i32 {
 pub(crate) struct Records<T> {
     entries: Vec<T>,
     index: HashTable<i32>,
+    seed: RandomState,
 }
 
 impl<T: Copy + Default + Eq + Hash> Default for Records<T> {
     fn default() -> Self {
-        let mut table = Self { entries: Vec::new(), index: HashTable::new() };
+        let mut table = Self { entries: Vec::new(), index: HashTable::new(), seed: RandomState::default() };
         table.intern(T::default());
         table
     }
@@ -57,14 +61,14 @@ impl<T: Copy + Default + Eq + Hash> Default for Records<T> {
 impl<T: Copy + Default + Eq + Hash> Records<T> {
     /// Number of a value; 0 for its type's default.
     pub(crate) fn intern(&mut self, value: T) -> i32 {
-        let Self { entries, index } = self;
-        let hash = FxBuildHasher.hash_one(value);
+        let Self { entries, index, seed } = self;
+        let hash = seed.hash_one(value);
         if let Some(&found) = index.find(hash, |&at| entry(entries, at) == Some(&value)) {
             return found;
         }
         let new = number(entries.len());
         entries.push(value);
-        index.insert_unique(hash, new, |&at| entry(entries, at).map_or(0, |e| FxBuildHasher.hash_one(e)));
+        index.insert_unique(hash, new, |&at| entry(entries, at).map_or(0, |e| seed.hash_one(e)));
         new
     }
 
@@ -95,11 +99,17 @@ pub(crate) struct Lists<T> {
     /// Where each list ends, and so where the next one starts.
     ends: Vec<usize>,
     index: HashTable<i32>,
+    seed: RandomState,
 }
 
 impl<T: Copy + Eq + Hash> Default for Lists<T> {
     fn default() -> Self {
-        let mut table = Self { values: Vec::new(), ends: Vec::new(), index: HashTable::new() };
+        let mut table = Self {
+            values: Vec::new(),
+            ends: Vec::new(),
+            index: HashTable::new(),
+            seed: RandomState::default(),
+        };
         table.intern(&[]);
         table
     }
@@ -108,15 +118,15 @@ impl<T: Copy + Eq + Hash> Default for Lists<T> {
 impl<T: Copy + Eq + Hash> Lists<T> {
     /// Number of a list; 0 for the empty one.
     pub(crate) fn intern(&mut self, list: &[T]) -> i32 {
-        let Self { values, ends, index } = self;
-        let hash = FxBuildHasher.hash_one(list);
+        let Self { values, ends, index, seed } = self;
+        let hash = seed.hash_one(list);
         if let Some(&found) = index.find(hash, |&at| slice(values, ends, at) == list) {
             return found;
         }
         let new = number(ends.len());
         values.extend_from_slice(list);
         ends.push(values.len());
-        index.insert_unique(hash, new, |&at| FxBuildHasher.hash_one(slice(values, ends, at)));
+        index.insert_unique(hash, new, |&at| seed.hash_one(slice(values, ends, at)));
         new
     }
 
@@ -149,6 +159,8 @@ fn slice<'a, T>(values: &'a [T], ends: &[usize], at: i32) -> &'a [T] {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -180,5 +192,37 @@ mod tests {
         lists.clear();
         assert!(lists.values.capacity() <= 2 * ALWAYS_KEPT, "little use is not");
         assert_eq!((lists.len(), lists.intern(&[5])), (1, 1));
+    }
+
+    thread_local! {
+        static COMPARED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// An address that counts how often it is compared.
+    #[derive(Clone, Copy, Default, Hash, Eq)]
+    struct Compared(u64);
+
+    impl PartialEq for Compared {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    /// Addresses that a hash without a seed puts into one place, so that each has to be compared with all before it. A
+    /// program that jumps to such addresses would have had the exporter at work for hours.
+    #[test]
+    fn nobody_can_choose_values_that_collide() {
+        const COUNT: u64 = 10_000;
+        // FxHasher multiplies by this, and what is left of a product below 2^38 is in none of the bits that are used.
+        const FACTOR: u64 = 0xf135_7aea_2e62_a9c5;
+        let inverse = (0..6).fold(FACTOR, |x, _| x.wrapping_mul(2_u64.wrapping_sub(FACTOR.wrapping_mul(x))));
+        assert_eq!(inverse.wrapping_mul(FACTOR), 1);
+        let mut records = Records::default();
+        for value in (1..=COUNT).map(|n| Compared(n.wrapping_mul(inverse))) {
+            assert!(records.intern(value) > 0);
+        }
+        let compared = COMPARED.get();
+        assert!(compared < 2 * COUNT, "{compared} comparisons for {COUNT} values");
     }
 }

@@ -42,9 +42,9 @@ pub(crate) struct Window {
     /// Profile of what is measured of an image in one context, by its identity and whether it is resolved.
     by_key: FxHashMap<((ImageKey, ContextKey), bool, Measured), u32>,
     /// Samples by identity; the value is the number among the content's.
-    samples: FxHashMap<Identity, u32>,
+    samples: foldhash::HashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
-    names: FxHashMap<Comm, Option<i32>>,
+    names: foldhash::HashMap<Comm, Option<i32>>,
     /// Attribute of a thread's number.
     tids: FxHashMap<u32, i32>,
     /// Attribute of a CPU's number.

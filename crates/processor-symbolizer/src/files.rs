@@ -7,7 +7,7 @@ use bytesource::OpenFile;
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
 use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use symbolize::{Demangle, Limits};
 
 use crate::request::{NamesByAddress, Unnamed};
@@ -36,14 +36,14 @@ pub(crate) struct Files {
     source: ProcSource,
     reader: foreignfile::Files,
     settings: Settings,
-    held: FxHashMap<FileIdentity, Held>,
+    held: HashMap<FileIdentity, Held>,
     bytes: usize,
     /// Counts uses.
     now: u64,
     /// Files that could not be opened.
     failed: Retries<FileIdentity, Unnamed>,
     /// Files that were held and have made room.
-    evicted: FxHashMap<FileIdentity, ()>,
+    evicted: HashMap<FileIdentity, ()>,
 }
 
 /// A file that is held.
@@ -69,11 +69,11 @@ impl Files {
             source,
             reader: foreignfile::Files::new(Quarantine::of_this_process()),
             settings,
-            held: FxHashMap::default(),
+            held: HashMap::default(),
             bytes: 0,
             now: 0,
             failed: Retries::new(RETRY, MAX_REMEMBERED),
-            evicted: FxHashMap::default(),
+            evicted: HashMap::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The frames of a batch: which are to be named, and naming them.
 
 use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::metrics::Tally;
 use crate::names::{Known, Names};
@@ -104,7 +104,7 @@ fn name(frame: &Frame, names: &mut Names, ask: Option<(&mut Lookups, ProcessKey)
 #[derive(Debug, Default)]
 struct Lookups {
     all: Vec<Lookup>,
-    by_space: FxHashMap<Space, usize>,
+    by_space: HashMap<Space, usize>,
 }
 
 impl Lookups {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pdata::{Function, Line, Lines};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use symbolize::KernelSymbols;
 
 use crate::metrics;
@@ -32,7 +32,7 @@ pub(crate) struct Kernel {
     proc: PathBuf,
     symbols: KernelSymbols,
     /// Names by the first address of their functions.
-    functions: FxHashMap<u64, Arc<Lines>>,
+    functions: HashMap<u64, Arc<Lines>>,
     /// When the symbols were read; `None` before the first time.
     read: Option<Instant>,
     modules: Vec<u8>,
@@ -49,7 +49,7 @@ impl Kernel {
         Self {
             proc: proc.to_owned(),
             symbols: KernelSymbols::default(),
-            functions: FxHashMap::default(),
+            functions: HashMap::default(),
             read: None,
             modules: Vec::new(),
             looked: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pdata::Lines;
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::request::{Found, Name, Space, Unnamed};
 
@@ -29,7 +29,7 @@ pub(crate) enum Known {
 /// Names by space and address, bounded in bytes: the spaces used longest ago make room.
 #[derive(Debug)]
 pub(crate) struct Names {
-    spaces: FxHashMap<Space, Addresses>,
+    spaces: HashMap<Space, Addresses>,
     max_bytes: usize,
     bytes: usize,
     /// Counts uses.
@@ -38,7 +38,7 @@ pub(crate) struct Names {
 
 #[derive(Debug, Default)]
 struct Addresses {
-    by_address: FxHashMap<u64, Option<Name>>,
+    by_address: HashMap<u64, Option<Name>>,
     bytes: usize,
     used: u64,
     /// Why none of the space can be named, and until when that is believed.
@@ -47,7 +47,7 @@ struct Addresses {
 
 impl Names {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { spaces: FxHashMap::default(), max_bytes, bytes: 0, now: 0 }
+        Self { spaces: HashMap::default(), max_bytes, bytes: 0, now: 0 }
     }
 
     /// What is known of an address.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytesource::{ByteSource, OpenFile};
 use pdata::{Function, Line, Lines, MappedFile};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use symbolize::{Demangle, Limits, Resolved, SourceLine, SymbolError, SymbolFile, demangle};
 
 use crate::request::{Name, NamesByAddress, Unnamed};
@@ -25,9 +25,9 @@ pub(crate) struct Symbols {
     /// The file that has the symbols which this one was stripped of.
     debug: Option<DebugFile>,
     /// Names of functions by the address at which they begin, and whether the debug file has them.
-    functions: FxHashMap<(bool, u64), Arc<Lines>>,
+    functions: HashMap<(bool, u64), Arc<Lines>>,
     /// Functions by name, file and line.
-    by_line: FxHashMap<FunctionPlace, Arc<Function>>,
+    by_line: HashMap<FunctionPlace, Arc<Function>>,
     pub(crate) bytes: usize,
 }
 
@@ -64,7 +64,7 @@ impl Symbols {
             Err(SymbolError::OtherFormat) => (None, "not_elf"),
         };
         let bytes = size_of::<Self>() + tables.as_ref().map_or(0, SymbolFile::memory);
-        let (functions, by_line) = (FxHashMap::default(), FxHashMap::default());
+        let (functions, by_line) = (HashMap::default(), HashMap::default());
         Ok((Self { tables, debug: None, functions, by_line, bytes }, outcome))
     }
 

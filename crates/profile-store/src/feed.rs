@@ -7,7 +7,7 @@ use pdata::{
     Batch, Code, Event, Frame, ImageKind, KTime, Mapping, Measure, ProcessEvent, ProcessTransition, Sample,
     Watermark,
 };
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::frame::{FrameFlags, FrameText};
 use crate::lineage::Lineage;
@@ -26,7 +26,7 @@ pub struct Feed {
 }
 
 /// Numbers of frames that were met before, in one batch: by where in memory what they share is.
-type Met = FxHashMap<(usize, usize, u64), Vec<u32>>;
+type Met = HashMap<(usize, usize, u64), Vec<u32>>;
 
 impl Feed {
     /// A store that follows processes, and what feeds it.

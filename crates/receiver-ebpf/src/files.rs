@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pdata::{AddressKind, Backing, Code, FileOffset, Frame, MappedFile, Mapping, Pc, ProcessKey, Sample};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use crate::abi::{self, FileKey, SampleMapping};
@@ -26,8 +26,8 @@ const USUAL_MAPPINGS: usize = 8;
 /// that it announces them again should they come back.
 #[derive(Debug)]
 pub(crate) struct Files {
-    by_id: FxHashMap<u64, Known>,
-    by_key: FxHashMap<FileKey, u64>,
+    by_id: HashMap<u64, Known>,
+    by_key: HashMap<FileKey, u64>,
     path_bytes: usize,
     mappings: Mappings,
     vdso: Backing,
@@ -50,8 +50,8 @@ impl Files {
     /// No file yet, and these images of the kernel.
     pub(crate) fn new(kernel: KernelImages) -> Self {
         Self {
-            by_id: FxHashMap::default(),
-            by_key: FxHashMap::default(),
+            by_id: HashMap::default(),
+            by_key: HashMap::default(),
             path_bytes: 0,
             mappings: Mappings::default(),
             vdso: Backing::Special("[vdso]".into()),
@@ -183,8 +183,8 @@ fn backing(file: MappedFile, nowhere: bool) -> Backing {
 /// is dropped.
 #[derive(Debug, Default)]
 struct Mappings {
-    younger: FxHashMap<MappingKey, Arc<Mapping>>,
-    older: FxHashMap<MappingKey, Arc<Mapping>>,
+    younger: HashMap<MappingKey, Arc<Mapping>>,
+    older: HashMap<MappingKey, Arc<Mapping>>,
 }
 
 /// A mapping, and for anonymous memory whose it is.

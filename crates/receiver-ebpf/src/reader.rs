@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, LossReason, Watermark};
 use procfs::clock;
-use rustc_hash::FxHashSet;
+use foldhash::HashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -160,7 +160,7 @@ impl RingReader {
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
         let Self { orderer, files, cgroups, metrics, unwinder, .. } = self;
-        let mut unread = FxHashSet::default();
+        let mut unread = HashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
         for (ring, (reason, refused)) in

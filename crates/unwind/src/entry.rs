@@ -1,6 +1,6 @@
 //! The entries of `.eh_frame` and `.debug_frame`: what functions share (CIE) and what each has of its own (FDE).
 
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::cie::Cie;
 use crate::cursor::{ABSOLUTE, Cursor};
@@ -56,7 +56,7 @@ pub(crate) struct Entries {
     pub(crate) section: Section,
     dialect: Dialect,
     machine: Machine,
-    cies: FxHashMap<u64, Option<Cie>>,
+    cies: HashMap<u64, Option<Cie>>,
     shared: Window,
     own: Window,
 }
@@ -67,7 +67,7 @@ impl Entries {
             section,
             dialect,
             machine,
-            cies: FxHashMap::default(),
+            cies: HashMap::default(),
             shared: Window::default(),
             own: Window::default(),
         }
@@ -80,7 +80,7 @@ impl Entries {
 
     /// Gives back what only makes the next page faster.
     pub(crate) fn shrink(&mut self) {
-        self.cies = FxHashMap::default();
+        self.cies = HashMap::default();
         self.shared = Window::default();
         self.own = Window::default();
     }

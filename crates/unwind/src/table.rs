@@ -1,6 +1,6 @@
 //! The rules that pages refer to, each once.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use foldhash::{HashMap, HashSet};
 
 use crate::{Row, Rule, RuleId};
 
@@ -11,7 +11,7 @@ use crate::{Row, Rule, RuleId};
 #[derive(Debug)]
 pub struct RuleTable {
     rules: Vec<Rule>,
-    ids: FxHashMap<Rule, RuleId>,
+    ids: HashMap<Rule, RuleId>,
     /// Counted pages that have a row of each rule.
     pages: Vec<u32>,
     /// Numbers below the highest that are free again.
@@ -29,7 +29,7 @@ impl RuleTable {
     #[must_use]
     pub fn new() -> Self {
         let (rules, pages, free, new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut table = Self { rules, ids: FxHashMap::default(), pages, free, new, overflows: 0 };
+        let mut table = Self { rules, ids: HashMap::default(), pages, free, new, overflows: 0 };
         table.id(Rule::GAP);
         table.id(Rule::UNSUPPORTED);
         table
@@ -123,7 +123,7 @@ impl RuleTable {
 }
 
 /// The rules of some rows.
-fn distinct(rows: impl IntoIterator<Item = Row>) -> FxHashSet<RuleId> {
+fn distinct(rows: impl IntoIterator<Item = Row>) -> HashSet<RuleId> {
     rows.into_iter().map(Row::rule).collect()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use foreignfile::{Files, Refusal};
 use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
 use procfs::ProcSource;
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::request::FileRequest;
 
@@ -155,8 +155,8 @@ impl FileReader {
 /// Facts by what the kernel knows files by, and by build ID; the oldest make room.
 #[derive(Debug, Default)]
 struct Remembered {
-    facts: FxHashMap<FileIdentity, FileFacts>,
-    by_build_id: FxHashMap<BuildId, FileIdentity>,
+    facts: HashMap<FileIdentity, FileFacts>,
+    by_build_id: HashMap<BuildId, FileIdentity>,
     order: VecDeque<FileIdentity>,
 }
 

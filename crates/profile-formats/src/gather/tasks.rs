@@ -7,7 +7,7 @@ use pdata::{
     AttributeValue, ClockOffset, Comm, Executable, Image, ImageKey, ImageKind, ProcessEvent, ProcessKey,
     ProcessTransition, Sample, UnixNanos, names,
 };
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 
 use crate::model::{
     Attribute, Marker, MarkerKind, Process, ProcessIdentity, ProcessRef, Processes, Script, Start, Tables,
@@ -24,12 +24,12 @@ pub(super) struct Tasks {
     clock: ClockOffset,
     max: usize,
     /// Images by their addresses in memory, which they keep from being used again.
-    images: FxHashMap<usize, (Arc<Image>, Id<Process>)>,
-    names: FxHashMap<Comm, Option<Id<str>>>,
+    images: HashMap<usize, (Arc<Image>, Id<Process>)>,
+    names: HashMap<Comm, Option<Id<str>>>,
     /// Who started a process.
-    parents: FxHashMap<ProcessKey, ProcessRef>,
+    parents: HashMap<ProcessKey, ProcessRef>,
     /// When a process ended.
-    ends: FxHashMap<ProcessKey, UnixNanos>,
+    ends: HashMap<ProcessKey, UnixNanos>,
 }
 
 impl Tasks {
@@ -38,10 +38,10 @@ impl Tasks {
         Self {
             clock,
             max,
-            images: FxHashMap::default(),
-            names: FxHashMap::default(),
-            parents: FxHashMap::default(),
-            ends: FxHashMap::default(),
+            images: HashMap::default(),
+            names: HashMap::default(),
+            parents: HashMap::default(),
+            ends: HashMap::default(),
         }
     }
 

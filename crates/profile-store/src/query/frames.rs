@@ -1,6 +1,6 @@
 //! The frames of all generations under one number each, and what the rules make of them.
 
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::frame::{FrameFlags, FrameText, base, label};
@@ -61,7 +61,7 @@ impl FrameView {
 /// Frames of all generations, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    numbers: FxHashMap<FrameView, u32>,
+    numbers: HashMap<FrameView, u32>,
     views: Vec<FrameView>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pdata::ProcessKey;
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::query::filter::{Grouping, Groups};
@@ -76,7 +76,7 @@ pub fn processes(store: &Store, query: &Query) -> Processes {
 fn collect(store: &Store, query: &Query) -> BTreeMap<ProcessKey, ProcessSums> {
     let mut sums: BTreeMap<ProcessKey, ProcessSums> = BTreeMap::new();
     for generation in store.generations() {
-        let mut own: FxHashMap<u32, Amount> = FxHashMap::default();
+        let mut own: HashMap<u32, Amount> = HashMap::default();
         scan(generation, query, &mut Groups::default(), |_, record, weight| {
             own.entry(record.task).or_default().add(Pair::of(query, record.tick, weight).now);
         });

@@ -1,6 +1,6 @@
 //! One function: who calls it, and what it calls.
 
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::query::frames::FrameView;
@@ -67,7 +67,7 @@ struct Caller {
 fn callers(views: &mut Views, of: &[(u32, u32)], name: &str) -> Tree {
     let root = views.frames.number(FrameView::summary(name, ""));
     let mut nodes = vec![Caller { frame: root, ..Caller::default() }];
-    let mut places: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    let mut places: HashMap<(u32, u32), u32> = HashMap::default();
     for &(view, start) in of {
         let Some(first) = views.node((view, start)) else { continue };
         let (total, mut at, mut place) = (first.total, first.parent, 0_u32);

@@ -1,6 +1,6 @@
 //! The flame graph: stacks of all generations as one tree, without what is too small to be seen.
 
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::query::frames::{FrameView, SUMMARY};
@@ -94,7 +94,7 @@ fn name_of(frame: &FrameView) -> (&str, &str, u32) {
 fn children(views: &Views, of: &Pending) -> (Pair, Vec<Pending>) {
     let is_summary = views.frames.get(of.frame).is_some_and(|frame| frame.flags & SUMMARY != 0);
     let mut own = Pair::default();
-    let mut places: FxHashMap<u32, usize> = FxHashMap::default();
+    let mut places: HashMap<u32, usize> = HashMap::default();
     let mut children: Vec<Pending> = Vec::new();
     let mut look: Vec<_> = of.of.clone();
     while let Some(at) = look.pop() {
@@ -155,7 +155,7 @@ fn groups(views: &mut Views, of: &Pending) -> (Pair, Vec<Pending>) {
 #[derive(Default)]
 pub(crate) struct TreeBuilder {
     pub(crate) tree: Tree,
-    places: FxHashMap<u32, u32>,
+    places: HashMap<u32, u32>,
 }
 
 impl TreeBuilder {

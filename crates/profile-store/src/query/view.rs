@@ -89,7 +89,7 @@ struct Shape {
 impl Shape {
     fn of(generation: &Generation, sums: &StackSums, used: &mut [bool]) -> Self {
         let rows = generation.stacks.items();
-        let mut seen = rustc_hash::FxHashSet::default();
+        let mut seen = foldhash::HashSet::default();
         let mut marks: Option<Vec<bool>> =
             (sums.sums.len() > rows.len() / 16).then(|| vec![false; rows.len()]);
         let mut stacks = vec![ROOT];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foreignfile::{Bytes, Opened, Quarantine, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use unwind::{PageRows, RuleTable, UnwindError, UnwindFile};
 
 use super::tables::FileFacts;
@@ -174,7 +174,7 @@ impl Files {
 /// What is kept of files, by what identifies them.
 #[derive(Debug, Default)]
 struct KnownFiles {
-    files: FxHashMap<FileIdentity, KnownFile>,
+    files: HashMap<FileIdentity, KnownFile>,
     /// Counts uses.
     now: u64,
 }
@@ -196,7 +196,7 @@ impl KnownFiles {
     }
 
     fn make_room(&mut self) {
-        let bytes = |known: &FxHashMap<_, KnownFile>| {
+        let bytes = |known: &HashMap<_, KnownFile>| {
             known.values().map(|known| known.tables.memory()).sum::<usize>()
         };
         while self.files.len() >= MAX_KNOWN || bytes(&self.files) > MAX_BYTES {

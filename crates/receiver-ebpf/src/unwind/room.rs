@@ -1,7 +1,7 @@
 //! What makes room for more: pages, files and rules that walks need least.
 
 use pdata::{FileIdentity, Uid};
-use rustc_hash::{FxHashMap, FxHashSet};
+use foldhash::{HashMap, HashSet};
 use unwind::RuleId;
 
 use super::kernel::Kernel;
@@ -78,13 +78,13 @@ impl<K: Kernel> Tables<K> {
 
     /// Of the user whose files need most rules in all, root last, the file that needs most.
     fn file_of_most_rules(&self) -> Option<FileIdentity> {
-        let mut of_files: FxHashMap<FileIdentity, FxHashSet<RuleId>> = FxHashMap::default();
+        let mut of_files: HashMap<FileIdentity, HashSet<RuleId>> = HashMap::default();
         for (number, place) in &self.built {
             let Some((file, _)) = self.owner(*number).filter(|(file, _)| *file != VDSO) else { continue };
             of_files.entry(file).or_default().extend(self.rows(*place).into_iter().map(|row| row.rule()));
         }
         let owner = |file: &FileIdentity| self.files.get(file).and_then(|known| known.owner);
-        let mut of_owners: FxHashMap<Option<Uid>, FxHashSet<RuleId>> = FxHashMap::default();
+        let mut of_owners: HashMap<Option<Uid>, HashSet<RuleId>> = HashMap::default();
         for (file, rules) in &of_files {
             of_owners.entry(owner(file)).or_default().extend(rules);
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use pdata::{BuildId, FileIdentity, Uid};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use unwind::{PageRows, RuleTable};
 
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
@@ -115,7 +115,7 @@ pub(crate) struct Tables<K> {
     directory_spans: Spans,
     /// By index; `None` where one was given back.
     pub(super) chunks: Vec<Option<Chunk>>,
-    pub(super) files: FxHashMap<FileIdentity, KnownFile>,
+    pub(super) files: HashMap<FileIdentity, KnownFile>,
     /// Files that have pages, by their first one.
     owners: BTreeMap<u32, FileIdentity>,
     /// Pages that have rows, by number.
@@ -139,7 +139,7 @@ impl<K: Kernel> Tables<K> {
             directory,
             directory_spans: Spans::new(abi::MAX_ROW_PAGES),
             chunks: Vec::new(),
-            files: FxHashMap::default(),
+            files: HashMap::default(),
             owners: BTreeMap::new(),
             built: BTreeMap::new(),
             rows: 0,

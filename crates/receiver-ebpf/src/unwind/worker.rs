@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use foreignfile::Retries;
 use pdata::{BuildId, FileIdentity};
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
@@ -51,7 +51,7 @@ pub(crate) struct Worker<K> {
     pub(super) tables: Tables<K>,
     pub(super) files: Files,
     /// The files that the tables know, to open them again.
-    pub(super) met: FxHashMap<FileIdentity, MetFile>,
+    pub(super) met: HashMap<FileIdentity, MetFile>,
     requests: Receiver<Request>,
     /// Pages that walks have asked for. Ascending, so that what is read of one file is read in its order.
     asked: BTreeSet<u32>,
@@ -63,7 +63,7 @@ pub(crate) struct Worker<K> {
 impl<K: Kernel> Worker<K> {
     /// A worker with nothing to do yet.
     pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
-        let (met, failures) = (FxHashMap::default(), Retries::new(RETRY, MAX_FAILURES));
+        let (met, failures) = (HashMap::default(), Retries::new(RETRY, MAX_FAILURES));
         Self { tables, files, met, requests, asked: BTreeSet::new(), failures, refused: Vec::new() }
     }
 
