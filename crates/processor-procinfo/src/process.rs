@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use pdata::{ExecCount, KTime, Parent, Relatives, UnixNanos};
+use pdata::{ExecCount, KTime, Parent, ProcessKey, Relatives, UnixNanos};
 
 use crate::images::Images;
 use crate::table::Footprint;
+use crate::wall_clock::WallClock;
 
 /// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
 /// sample, not tried for every sample.
@@ -83,10 +84,17 @@ impl Process {
         self.environment(image).is_none() && self.environment_asked.replace(image) != Some(image)
     }
 
-    /// The wall clock has been set: the process was created at another time than was thought.
-    pub(crate) fn created_at(&mut self, created: UnixNanos) {
-        self.created = created;
-        self.images.created_at(created);
+    /// The wall clock has been set: the process of that key, and those before it, were created at other times than was
+    /// thought.
+    pub(crate) fn follow(&mut self, clock: &WallClock, key: ProcessKey) {
+        self.created = clock.created(key.start_time);
+        self.images.created_at(self.created);
+        let moved = |parents: &Arc<[Parent]>| -> Arc<[Parent]> {
+            let created = |parent: &Parent| clock.created(parent.process.start_time);
+            parents.iter().map(|parent| Parent { created: created(parent), ..parent.clone() }).collect()
+        };
+        self.parents = self.parents.as_ref().map(moved);
+        self.of_children = self.of_children.as_ref().map(|(image, parents)| (*image, moved(parents)));
     }
 
     /// True if `/proc` is to be asked about an image: it has not been too often, and is not being

@@ -71,7 +71,7 @@ impl Tracker {
     pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
         if self.clock.follow(batch.clock) {
             let clock = &self.clock;
-            self.table.for_each(|key, process| process.created_at(clock.created(key.start_time)));
+            self.table.for_each(|key, process| process.follow(clock, key));
         }
         for event in batch.events_mut() {
             let late = self.passed.covers(event.at());

@@ -356,20 +356,24 @@ fn transition(event: Event) -> ProcessTransition {
     }
 }
 
-/// As on a board that boots in 1970: once the clock is set, what was started before has the right time too.
+/// As on a board that boots in 1970: once the clock is set, what was started before has the right time too, and so has
+/// its parent.
 #[test]
 fn the_time_of_creation_follows_a_clock_that_is_set_and_not_one_that_is_corrected() {
-    let (mut scene, key) = (Scene::new(), image(5, 7, 1));
+    let (mut scene, parent, key) = (Scene::new(), image(4, 3, 1), image(5, 7, 1));
     let created = |scene: &mut Scene, at| {
         let sampled = scene.batch(at + 1, vec![Event::Sample(sample(at, key))]);
-        sampled[0].image.as_ref().unwrap().created.as_nanos()
+        let image = sampled[0].image.as_ref().unwrap();
+        (image.created.as_nanos(), image.parent().unwrap().created.as_nanos())
     };
-    scene.batch(20, vec![exec(10, key, "/bin/daemon")]);
-    assert_eq!(created(&mut scene, 21), 1_007);
+    let relatives = Relatives { parent: parent.process, ..Relatives::default() };
+    let fork = process(11, key, ProcessTransition::Fork { parent, relatives });
+    scene.batch(20, vec![exec(10, parent, "/bin/init"), fork, exec(12, key, "/bin/daemon")]);
+    assert_eq!(created(&mut scene, 21), (1_007, 1_003));
     scene.booted += 1_999_999_999;
-    assert_eq!(created(&mut scene, 30), 1_007, "it has been corrected");
+    assert_eq!(created(&mut scene, 30), (1_007, 1_003), "it has been corrected");
     scene.booted = 1_700_000_000_000_000_000;
-    assert_eq!(created(&mut scene, 40), 1_700_000_000_000_000_007);
+    assert_eq!(created(&mut scene, 40), (1_700_000_000_000_000_007, 1_700_000_000_000_000_003));
     scene.booted = 9;
-    assert_eq!(created(&mut scene, 50), 16, "or is set back");
+    assert_eq!(created(&mut scene, 50), (16, 12), "or is set back");
 }

@@ -59,7 +59,7 @@ impl Tracker {
             let process = self.table.get(key);
             let kind = process.and_then(|process| process.images.newest()).map(|image| image.kind.clone());
             let created = process.map(|process| process.created);
-            let created = created.unwrap_or_else(|| self.clock.unix_from_boot(key.start_time));
+            let created = created.unwrap_or_else(|| self.clock.created(key.start_time));
             parents.push(Parent { process: key, created, kind });
             if let Some(known) = process.and_then(|process| process.parents.as_ref()) {
                 let room = Image::MAX_PARENTS - parents.len();

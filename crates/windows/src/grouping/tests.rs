@@ -21,7 +21,7 @@ fn program(path: &str) -> ImageKind {
         mount_namespace: 3,
         truncated: false,
     };
-    ImageKind::User { executable: Arc::new(executable), script: None }
+    ImageKind::User { executable: Arc::new(executable), script: None, loader: None }
 }
 
 fn image(
