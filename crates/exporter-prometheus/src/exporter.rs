@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use confighttp::{ListenError, Server};
 use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use foldhash::HashMap;
 use metrics::Gauge;
 use pdata::{Batch, Comm, ContextKey, Event, ImageKey, Measure, Sample, Watermark};
-use foldhash::HashMap;
 use tower::Service;
 
 use crate::config::Config;

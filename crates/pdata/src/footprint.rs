@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
-    Attribute, AttributeValue, Attributes, Backing, Cgroup, Code, Context, Executable, Frame, Function, Image,
-    ImageKind, Lines, MappedFile, Mapping, Parent, Sample, Script,
+    Attribute, AttributeValue, Attributes, Backing, Cgroup, Code, Context, Executable, Frame, Function,
+    Image, ImageKind, Lines, MappedFile, Mapping, Parent, Sample, Script,
 };
 
 /// The share that one holder has of something shared.
@@ -170,9 +170,8 @@ impl Frame {
             Code::Kernel | Code::Unknown => 0,
         };
         let of_lines = |lines: &Arc<Lines>| {
-            let of_line = |line: &crate::Line| {
-                size_of_val(line) + share(&line.function, line.function.footprint())
-            };
+            let of_line =
+                |line: &crate::Line| size_of_val(line) + share(&line.function, line.function.footprint());
             share(lines, size_of::<Lines>() + lines.0.iter().map(of_line).sum::<usize>())
         };
         size_of::<Self>() + code + self.lines.as_ref().map_or(0, of_lines)

@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn loaders_are_known_by_their_names() {
-        for path in [LOADER, "/lib/ld-2.31.so", "/lib64/ld64.so.2", "/lib/ld-musl-x86_64.so.1", "/lib/ld.so.1"] {
+        for path in
+            [LOADER, "/lib/ld-2.31.so", "/lib64/ld64.so.2", "/lib/ld-musl-x86_64.so.1", "/lib/ld.so.1"]
+        {
             assert!(is_loader(Path::new(path)), "{path}");
         }
         for path in ["/bin/ld", "/bin/ld.bfd", "/usr/lib/libc.so.6", "/bin/ld-wrapper", "/", "/a/ld-x.sox"] {
@@ -125,7 +127,11 @@ mod tests {
     fn while_the_program_has_not_been_seen_the_loader_is_named() {
         let name = |frames| name(frames, StackEnd::Root, 0);
         assert_eq!(name(&[LOADER]), "ld-linux-x86-64.so.2");
-        assert_eq!(name(&["/usr/lib/libc.so.6", LOADER]), "ld-linux-x86-64.so.2", "a constructor of a library");
+        assert_eq!(
+            name(&["/usr/lib/libc.so.6", LOADER]),
+            "ld-linux-x86-64.so.2",
+            "a constructor of a library"
+        );
         assert_eq!(name(&[]), "ld-linux-x86-64.so.2");
     }
 

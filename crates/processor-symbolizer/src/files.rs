@@ -4,10 +4,10 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use bytesource::OpenFile;
+use foldhash::HashMap;
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
 use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
-use foldhash::HashMap;
 use symbolize::{Demangle, Limits};
 
 use crate::request::{NamesByAddress, Unnamed};

@@ -1,7 +1,7 @@
 //! The frames of a batch: which are to be named, and naming them.
 
-use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey};
 use foldhash::HashMap;
+use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey};
 
 use crate::metrics::Tally;
 use crate::names::{Known, Names};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pdata::{Function, Line, Lines};
 use foldhash::HashMap;
+use pdata::{Function, Line, Lines};
 use symbolize::KernelSymbols;
 
 use crate::metrics;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pdata::Lines;
 use foldhash::HashMap;
+use pdata::Lines;
 
 use crate::request::{Found, Name, Space, Unnamed};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytesource::{ByteSource, OpenFile};
-use pdata::{Function, Line, Lines, MappedFile};
 use foldhash::HashMap;
+use pdata::{Function, Line, Lines, MappedFile};
 use symbolize::{Demangle, Limits, Resolved, SourceLine, SymbolError, SymbolFile, demangle};
 
 use crate::request::{Name, NamesByAddress, Unnamed};

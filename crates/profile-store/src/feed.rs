@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use pdata::{
     Batch, Code, Event, Frame, ImageKind, KTime, Mapping, Measure, ProcessEvent, ProcessTransition, Sample,
     Watermark,
 };
-use foldhash::HashMap;
 
 use crate::frame::{FrameFlags, FrameText};
 use crate::lineage::Lineage;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pdata::{AddressKind, Backing, Code, FileOffset, Frame, MappedFile, Mapping, Pc, ProcessKey, Sample};
 use foldhash::HashMap;
+use pdata::{AddressKind, Backing, Code, FileOffset, Frame, MappedFile, Mapping, Pc, ProcessKey, Sample};
 use smallvec::SmallVec;
 
 use crate::abi::{self, FileKey, SampleMapping};

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use foldhash::HashSet;
 use pdata::{Batch, Event, KTime, LossReason, Watermark};
 use procfs::clock;
-use foldhash::HashSet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -206,7 +206,8 @@ impl RingReader {
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         let thinned = (LossReason::SampleThinned, self.sampler.take_thinned());
         let counted = self.counters.losses().into_iter();
-        let losses = counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended, thinned]);
+        let losses =
+            counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended, thinned]);
         if losses::account(losses, (from, until), &mut self.orderer) > 0 {
             self.censuses.records_lost();
         }

@@ -60,7 +60,8 @@ impl Account {
         let nanos = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
         let period = nanos(period).max(1);
         let due = i128::from(self.due.saturating_sub(before.due)).saturating_mul(period);
-        let owed = before.owed.saturating_add(nanos(self.busy.saturating_sub(before.busy))).saturating_sub(due);
+        let owed =
+            before.owed.saturating_add(nanos(self.busy.saturating_sub(before.busy))).saturating_sub(due);
         let missing = u64::try_from(owed.max(0) / period).unwrap_or(u64::MAX);
         self.owed = owed - i128::from(missing).saturating_mul(period);
         missing

@@ -84,7 +84,9 @@ fn samples_that_the_kernels_own_limit_thins_are_counted_as_lost() {
         losses.sum()
     };
     let (lost, thinned) = (lost(LossReason::is_sample), lost(|reason| reason == LossReason::SampleThinned));
-    println!("{due:.0} samples were due, {taken} were taken, {lost} counted as lost, {thinned} of them as thinned");
+    println!(
+        "{due:.0} samples were due, {taken} were taken, {lost} counted as lost, {thinned} of them as thinned"
+    );
     let (taken, lost) = (f64::from(u32::try_from(taken).unwrap()), f64::from(u32::try_from(lost).unwrap()));
     assert!(taken < 0.7 * due, "the limit has had no effect");
     // What happens at both ends of the run is in the count and not in what was due.

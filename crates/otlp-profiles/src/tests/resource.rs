@@ -19,7 +19,8 @@ fn of(kind: ImageKind) -> Vec<String> {
 
 #[test]
 fn a_program_is_told_by_path_name_and_start() {
-    let kind = ImageKind::User { executable: Arc::new(executable("/usr/bin/make")), script: None, loader: None };
+    let kind =
+        ImageKind::User { executable: Arc::new(executable("/usr/bin/make")), script: None, loader: None };
     assert_eq!(
         of(kind),
         [
@@ -40,7 +41,8 @@ fn what_is_special_about_a_file_stands_beside_its_path() {
     file.state = FileState::Deleted;
     file.truncated = true;
     let script = Script { path: Path::new("./run").into(), interpreter: Path::new("/bin/sh").into() };
-    let captures = of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)), loader: None });
+    let captures =
+        of(ImageKind::User { executable: Arc::new(file), script: Some(Arc::new(script)), loader: None });
     assert_eq!(
         captures[4..],
         [
@@ -107,7 +109,11 @@ fn a_sample_of_an_unknown_process_is_kept_and_marked() {
 fn a_path_that_is_not_utf8_is_told_with_replacements() {
     use std::os::unix::ffi::OsStrExt;
     let path = Path::new(std::ffi::OsStr::from_bytes(b"/bin/\xff")).into();
-    let kind = ImageKind::User { executable: Arc::new(Executable { path, ..executable("") }), script: None, loader: None };
+    let kind = ImageKind::User {
+        executable: Arc::new(Executable { path, ..executable("") }),
+        script: None,
+        loader: None,
+    };
     assert!(of(kind).contains(&"process.executable.path=/bin/\u{fffd}".to_owned()));
 }
 

@@ -5,10 +5,10 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use foreignfile::{Files, Refusal};
 use pdata::{BuildId, FileFacts, FileIdentity, MappedFile};
 use procfs::ProcSource;
-use foldhash::HashMap;
 
 use crate::request::FileRequest;
 

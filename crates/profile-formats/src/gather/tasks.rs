@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use pdata::{
     AttributeValue, ClockOffset, Comm, Executable, Image, ImageKey, ImageKind, ProcessEvent, ProcessKey,
     ProcessTransition, Sample, UnixNanos, names,
 };
-use foldhash::HashMap;
 
 use crate::model::{
     Attribute, Marker, MarkerKind, Process, ProcessIdentity, ProcessRef, Processes, Script, Start, Tables,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pdata::ProcessKey;
 use foldhash::HashMap;
+use pdata::ProcessKey;
 use serde::Serialize;
 
 use crate::query::filter::{Grouping, Groups};

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use foreignfile::{Bytes, Opened, Quarantine, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
-use foldhash::HashMap;
 use unwind::{PageRows, RuleTable, UnwindError, UnwindFile};
 
 use super::tables::FileFacts;
@@ -196,9 +196,8 @@ impl KnownFiles {
     }
 
     fn make_room(&mut self) {
-        let bytes = |known: &HashMap<_, KnownFile>| {
-            known.values().map(|known| known.tables.memory()).sum::<usize>()
-        };
+        let bytes =
+            |known: &HashMap<_, KnownFile>| known.values().map(|known| known.tables.memory()).sum::<usize>();
         while self.files.len() >= MAX_KNOWN || bytes(&self.files) > MAX_BYTES {
             let oldest = self.files.iter().min_by_key(|(_, known)| known.used).map(|(file, _)| *file);
             let Some(oldest) = oldest else { return };

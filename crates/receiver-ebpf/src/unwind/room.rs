@@ -1,7 +1,7 @@
 //! What makes room for more: pages, files and rules that walks need least.
 
-use pdata::{FileIdentity, Uid};
 use foldhash::{HashMap, HashSet};
+use pdata::{FileIdentity, Uid};
 use unwind::RuleId;
 
 use super::kernel::Kernel;

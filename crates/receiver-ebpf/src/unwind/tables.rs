@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use pdata::{BuildId, FileIdentity, Uid};
 use foldhash::HashMap;
+use pdata::{BuildId, FileIdentity, Uid};
 use unwind::{PageRows, RuleTable};
 
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};

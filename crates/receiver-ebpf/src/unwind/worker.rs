@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use foreignfile::Retries;
 use pdata::{BuildId, FileIdentity};
-use foldhash::HashMap;
 use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
