@@ -11,8 +11,8 @@ use std::time::Duration;
 use pdata::{Census, KTime, Pid, ProcessKey, Watermark};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Bytes that one process may hold of [`Limits::processes`]: whoever holds more counts as several. Users choose how long
-/// paths are.
+/// Bytes that one process may hold of [`Limits::processes`]: whoever holds more counts as several. Users choose how
+/// long paths are.
 const BYTES_EACH: usize = 2048;
 
 /// What knows how much memory it holds.

@@ -7,8 +7,8 @@ const STEP_NANOS: u64 = 2_000_000_000;
 
 /// The wall clock as it was last set.
 ///
-/// On a machine that boots in 1970, whatever starts before the clock is set would be of 1970 for ever. Small corrections
-/// are no reason: readers distinguish processes by their time of creation.
+/// On a machine that boots in 1970, whatever starts before the clock is set would be of 1970 for ever. Small
+/// corrections are no reason: readers distinguish processes by their time of creation.
 #[derive(Debug, Default)]
 pub(crate) struct WallClock(Option<ClockOffset>);
 

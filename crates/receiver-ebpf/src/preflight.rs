@@ -76,8 +76,8 @@ pub fn check() -> Result<(), StartError> {
     }
 }
 
-/// The kernel's own limit, in samples a second and CPU, if it is below the rate of a timer of this period. The kernel may
-/// lower it by itself, when samples take long.
+/// The kernel's own limit, in samples a second and CPU, if it is below the rate of a timer of this period. The kernel
+/// may lower it by itself, when samples take long.
 pub(crate) fn limit_below(period: Duration) -> Option<u64> {
     let per_second = 1_000_000_000 / period.as_nanos().max(1);
     settings::max_sample_rate().filter(|limit| u128::from(*limit) < per_second)

@@ -21,7 +21,8 @@ pub(super) fn weight_of(events: &[Event]) -> usize {
     events.iter().map(|event| size_of::<Event>() + beside(event)).sum()
 }
 
-/// Bytes that a transition holds beside itself. Users choose the lengths of paths: up to 12 KiB of them come with an exec.
+/// Bytes that a transition holds beside itself. Users choose the lengths of paths: up to 12 KiB of them come with an
+/// exec.
 fn of_transition(transition: &ProcessTransition) -> usize {
     match transition {
         ProcessTransition::Seen { executable, .. } => executable.as_deref().map_or(0, Executable::footprint),
