@@ -23,6 +23,7 @@ mod shutdown;
 mod started;
 mod stuck;
 mod systemd;
+mod top;
 mod tree;
 mod unit;
 

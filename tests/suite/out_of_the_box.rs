@@ -23,7 +23,7 @@ fn the_default_configuration_names_what_uses_the_cpu() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().canonicalize().expect("it is there").join("hungry");
     program::compile(&path, "0123456789abcdef");
-    // Only the port differs: the default one may be another agent's.
+    // Only the port and the socket differ: the default ones may be another agent's.
     let reader = serde_json::json!([{ "pull": { "exporter": { "prometheus": {
         "host": "localhost",
         "port": workspace::free_port(),
@@ -31,6 +31,8 @@ fn the_default_configuration_names_what_uses_the_cpu() {
     let mut command = Command::new(workspace::pipeline());
     command.arg("--config").arg(workspace::file("../config/agent.yaml")).current_dir(dir.path());
     command.arg("--config").arg(format!("yaml:service::telemetry::metrics::readers: {reader}"));
+    let socket = dir.path().join("top.sock");
+    command.arg("--config").arg(format!("yaml:exporters::top::endpoint: {}", socket.display()));
     let agent = Daemon::start("the agent", &mut command);
     agent.wait_for_log("Everything is ready.");
     let used = Burner::start(&path, &[Step::Cpu(Duration::from_secs(4))]).finish();

@@ -1,7 +1,7 @@
 //! One stage.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,10 @@ pub struct Stage {
     queue_used: AtomicU64,
     /// 0 if the stage has no queue.
     queue_capacity: AtomicU64,
+    /// Nanoseconds that the stage has worked.
+    worked: AtomicU64,
+    /// True once somebody has measured that.
+    is_measured: AtomicBool,
     rate: Mutex<Rate>,
     status: Arc<Status>,
 }
@@ -83,6 +87,9 @@ pub struct StageView {
     pub dropped: u64,
     /// Its queue, if it has one.
     pub queue: Option<Queue>,
+    /// Time that the stage has worked on batches since it was made, without the stages after it; `None` if nobody
+    /// measures that.
+    pub worked: Option<Duration>,
     /// Time since a batch last passed; since the stage was made, if none has.
     pub idle: Duration,
     /// How far the watermark of the last batch that passed is behind now; before the first, the age of the stage.
@@ -116,6 +123,8 @@ impl Stage {
             acked: AtomicU64::new(0),
             queue_used: AtomicU64::new(0),
             queue_capacity: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+            is_measured: AtomicBool::new(false),
             rate: Mutex::default(),
             status: Arc::default(),
         }
@@ -148,6 +157,12 @@ impl Stage {
     /// So many samples did not fit into the stage's queue.
     pub fn dropped(&self, samples: u64) {
         self.dropped.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// The stage has worked for so long on a batch.
+    pub fn worked(&self, time: Duration) {
+        self.is_measured.store(true, Ordering::Relaxed);
+        self.worked.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Where the stage says what goes wrong; for the settings of an exporter.
@@ -186,6 +201,10 @@ impl Stage {
             samples: load(&self.samples),
             samples_per_second: self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second(now),
             dropped: load(&self.dropped),
+            worked: self
+                .is_measured
+                .load(Ordering::Relaxed)
+                .then(|| Duration::from_nanos(load(&self.worked))),
             queue: (queue.capacity_bytes > 0).then_some(queue),
             idle: now.saturating_since(last),
             watermark_lag: lag(forwarded.unwrap_or(Watermark::before(self.since))),

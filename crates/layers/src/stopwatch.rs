@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use componentstatus::Stage;
 use metrics::Histogram;
 
 /// Takes the time that a processor works on a batch itself, without what comes after it. A processor does its work
@@ -11,6 +12,7 @@ use metrics::Histogram;
 #[derive(Clone, Debug)]
 pub struct Stopwatch {
     taken: Histogram,
+    shown: Option<Arc<Stage>>,
     /// Nanoseconds spent in the stages after it, since the batch came.
     elsewhere: Arc<AtomicU64>,
 }
@@ -19,13 +21,23 @@ impl Stopwatch {
     /// Records times, in seconds, to `taken`.
     #[must_use]
     pub fn new(taken: Histogram) -> Self {
-        Self { taken, elsewhere: Arc::default() }
+        Self { taken, shown: None, elsewhere: Arc::default() }
+    }
+
+    /// Adds the times to those of `stage` on the board, too.
+    #[must_use]
+    pub fn shows(self, stage: &Arc<Stage>) -> Self {
+        Self { shown: Some(Arc::clone(stage)), ..self }
     }
 
     /// Records the time of the processor, whose `call` has taken `taken` with what comes after it.
     pub(crate) fn record(&self, taken: Duration) {
         let elsewhere = Duration::from_nanos(self.elsewhere.swap(0, Ordering::Relaxed));
-        self.taken.record(taken.saturating_sub(elsewhere));
+        let worked = taken.saturating_sub(elsewhere);
+        self.taken.record(worked);
+        if let Some(stage) = &self.shown {
+            stage.worked(worked);
+        }
     }
 
     /// Leaves out `taken`, which the stage after the processor took.

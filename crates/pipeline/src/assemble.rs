@@ -45,7 +45,7 @@ pub(crate) fn head(
         let name = id.to_string();
         let shown = host.board.stage(Kind::Processor, &name, &[pipeline.id.to_string()]);
         let status = Arc::clone(shown.status());
-        let watch = Stopwatch::new(processor_duration(&name));
+        let watch = Stopwatch::new(processor_duration(&name)).shows(&shown);
         let passed_on =
             between.counts(processor_items(OUTGOING, &name)).shows(shown).pauses(&watch).layer(next);
         let settings = ProcessorSettings {

@@ -1,6 +1,7 @@
 //! The command line, as close to the Collector's as it goes.
 
 mod record;
+mod top;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::config::{Config, ConfigError, Environment, Location};
 use crate::featuregate::{Gate, GateError};
 
 pub use record::RecordArguments;
+pub use top::TopArguments;
 
 /// The text that follows the list of flags in the help.
 const EXIT_CODES: &str = "\
@@ -48,6 +50,8 @@ pub struct Cli {
 pub enum Command {
     /// Records a command with all its descendants, processes, a control group or the machine, and writes a profile.
     Record(RecordArguments),
+    /// Shows what the CPUs do, second by second: of the agent that runs here, or else by an agent of its own.
+    Top(TopArguments),
     /// Checks the configuration without starting anything: silent if it is sound.
     Validate {
         /// Also checks this machine, and says of each thing that it works or what to do: the kernel, privileges, that

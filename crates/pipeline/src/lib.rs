@@ -14,3 +14,4 @@ pub mod record;
 pub mod run;
 pub mod runtime;
 pub mod signals;
+pub mod top;

@@ -13,6 +13,7 @@ use pipeline::commands::{self, CommandError};
 use pipeline::record::{self, RecordError};
 use pipeline::run::supervise;
 use pipeline::runtime::{self, EXIT_WITHIN};
+use pipeline::top;
 
 fn main() -> ExitCode {
     if foreignfile::serve_if_asked() {
@@ -61,6 +62,9 @@ fn act(cli: &Cli) -> anyhow::Result<u8> {
     let environment = |name: &str| env::var(name).ok();
     if let Some(Command::Record(arguments)) = &cli.command {
         return Ok(record::run(cli, arguments, &environment)?);
+    }
+    if let Some(Command::Top(arguments)) = &cli.command {
+        return Ok(top::run(cli, arguments, &environment).map(|()| 0)?);
     }
     if let Some(command) = &cli.command {
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());

@@ -36,6 +36,19 @@ pub fn process_of(status: &[u8]) -> Option<u32> {
     value_of("Tgid:", status)?.trim().parse().ok()
 }
 
+/// `Groups` of proc_pid_status(5): the supplementary groups.
+#[must_use]
+pub fn groups(status: &[u8]) -> Option<Vec<u32>> {
+    value_of("Groups:", status)?.split_ascii_whitespace().map(|group| group.parse().ok()).collect()
+}
+
+/// Nanoseconds that a thread has been on a CPU, of `/proc/PID/task/TID/schedstat`. Source:
+/// `Documentation/scheduler/sched-stats.rst`.
+#[must_use]
+pub fn on_cpu(schedstat: &[u8]) -> Option<u64> {
+    std::str::from_utf8(schedstat).ok()?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Memory of a process, in pages, of proc_pid_statm(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {

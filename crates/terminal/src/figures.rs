@@ -1,7 +1,8 @@
 //! Numbers as people read them.
 
 /// A count with its thousands apart: `1,234,567`.
-pub(crate) fn grouped(count: u64) -> String {
+#[must_use]
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -14,12 +15,14 @@ pub(crate) fn grouped(count: u64) -> String {
 }
 
 /// Percent that a part is of a whole; zero of nothing.
-pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
 /// A text of at most `width` characters: the middle of a longer one is left out, since both ends of a name say most.
-pub(crate) fn shortened(text: &str, width: usize) -> String {
+#[must_use]
+pub fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return text.to_owned();

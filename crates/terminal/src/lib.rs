@@ -11,7 +11,8 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use figures::{grouped, percent, shortened};
 pub use names::{NameId, Names};
 pub use summary::{Facts, summary};
-pub use symbols::executable;
+pub use symbols::{Symbol, executable, symbols};
 pub use tally::{FunctionId, Share, Tally};

@@ -45,6 +45,13 @@ impl Names {
         }
     }
 
+    /// How many texts are held.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "one text is always there")]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
     /// The text of a number that [`id`](Self::id) has returned.
     #[must_use]
     pub fn text(&self, id: NameId) -> &str {

@@ -10,17 +10,17 @@ const UNNAMED: &str = "[unnamed]";
 
 /// A function that a frame is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Symbol<'a> {
+pub struct Symbol<'a> {
     /// Its name, or [`UNNAMED`].
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// The file that holds its code, without its directory.
-    pub(crate) module: Cow<'a, str>,
+    pub module: Cow<'a, str>,
     /// False if nothing has named it.
-    pub(crate) is_named: bool,
+    pub is_named: bool,
 }
 
 /// The functions that a frame is in, the innermost first: more than one where some were inlined.
-pub(crate) fn symbols(frame: &Frame) -> impl DoubleEndedIterator<Item = Symbol<'_>> {
+pub fn symbols(frame: &Frame) -> impl DoubleEndedIterator<Item = Symbol<'_>> {
     let lines = frame.lines.as_ref().map(|lines| &*lines.0).unwrap_or_default();
     let named = lines.iter().map(|line| &*line.function.name);
     let interpreted = match &frame.code {

@@ -60,7 +60,7 @@ pub fn run(
             Ok(out.write_all(&script)?)
         }
         // Not done here: the binary runs an agent for it.
-        Command::Record(_) => Ok(()),
+        Command::Record(_) | Command::Top(_) => Ok(()),
         Command::Featuregate { id } => featuregate::show(id.as_deref(), out),
     }
 }

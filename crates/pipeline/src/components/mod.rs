@@ -10,6 +10,7 @@ mod exporter_flamegraph;
 mod exporter_otlp_grpc;
 mod exporter_otlp_http;
 mod exporter_prometheus;
+mod exporter_top;
 mod extension;
 mod extension_file_storage;
 mod extension_health_check;
@@ -48,6 +49,7 @@ pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
     exporter_otlp_grpc::FACTORY,
     exporter_otlp_http::FACTORY,
     exporter_prometheus::FACTORY,
+    exporter_top::FACTORY,
 ];
 
 /// Extensions: what runs beside the pipelines.

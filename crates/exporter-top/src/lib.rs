@@ -1,0 +1,28 @@
+//! Seconds for `pipeline top`, sent to whoever is attached to a unix socket.
+//!
+//! ```text
+//! Batch --> exporter.rs --on a thread of its own--> Reporter: Report --line--> audience.rs --socket--> pipeline top
+//!                |                                     ^ stages, cost              ^ peers.rs: who may watch
+//!                +--> nothing at all while nobody is attached                      ^ socket.rs: where
+//! ```
+//!
+//! Start reading at [`TopExporter`]. What is sent and how it is bounded: `profile-seconds`.
+
+mod audience;
+mod config;
+mod cost;
+mod error;
+mod exporter;
+mod group;
+mod metrics;
+mod peers;
+mod reporter;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use error::{SocketError, StartError};
+pub use exporter::TopExporter;
+pub use peers::is_trusted;
+pub use reporter::Reporter;

@@ -1,0 +1,90 @@
+//! Batches to reports.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use componentstatus::{Board, StageView};
+use pdata::Batch;
+use procfs::clock;
+use profile_seconds::{QueueUse, Report, StageUse, Summarizer};
+
+use crate::cost::{Cost, permille};
+
+/// Makes reports of batches: the seconds that are complete, and how the agent fares.
+#[derive(Debug)]
+pub struct Reporter {
+    summarizer: Summarizer,
+    board: Arc<Board>,
+    cost: Cost,
+    /// Nanoseconds that each stage has worked until the last report.
+    worked: HashMap<Arc<str>, u64>,
+}
+
+impl Reporter {
+    /// A reporter that has seen nothing yet, of an agent whose stages are on `board`.
+    #[must_use]
+    pub fn new(board: Arc<Board>) -> Self {
+        Self { summarizer: Summarizer::default(), board, cost: Cost::new(), worked: HashMap::new() }
+    }
+
+    /// Takes a batch; returns the seconds that are complete, in order. Reads `/proc`.
+    pub fn take(&mut self, batch: &Batch) -> Vec<Report> {
+        let seconds = self.summarizer.take(batch);
+        if seconds.is_empty() {
+            return Vec::new();
+        }
+        let (agent, passed) = self.cost.measure();
+        let now = clock::now();
+        let lag = self.summarizer.seen().map(|seen| now.saturating_since(seen)).unwrap_or_default();
+        let mut views = self.board.snapshot_at(now);
+        // A pipeline is built from its end, so that the processors are noted in the wrong order.
+        views.reverse();
+        views.sort_by_key(|view| view.kind);
+        let stages: Vec<_> = views.iter().map(|view| self.stage(view, passed)).collect();
+        let report = |second| Report {
+            second,
+            cpus: cpus(),
+            lag_ms: millis(lag),
+            agent: agent.clone(),
+            stages: stages.clone(),
+        };
+        seconds.into_iter().map(report).collect()
+    }
+
+    fn stage(&mut self, view: &StageView, passed: u64) -> StageUse {
+        let failure = view.last_failure.as_ref().filter(|failure| failure.persists);
+        let queue = view
+            .queue
+            .map(|queue| QueueUse { used_bytes: queue.used_bytes, capacity_bytes: queue.capacity_bytes });
+        let busy = view.worked.map(|worked| {
+            let nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
+            let before = self.worked.insert(Arc::clone(&view.id), nanos).unwrap_or(nanos);
+            permille(nanos.saturating_sub(before), passed)
+        });
+        StageUse {
+            kind: view.kind.to_string().into(),
+            id: (&*view.id).into(),
+            samples: view.samples,
+            samples_per_second: rounded(view.samples_per_second),
+            lag_ms: view.watermark_lag.map(millis),
+            done_lag_ms: view.acked_lag.map(millis),
+            queue,
+            dropped: view.dropped,
+            busy_permille: busy,
+            failure: failure.map(|failure| failure.error.as_str().into()),
+        }
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a conversion saturates")]
+fn rounded(number: f64) -> u64 {
+    number.round() as u64
+}
+
+fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+}

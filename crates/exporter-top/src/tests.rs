@@ -1,0 +1,152 @@
+//! The exporter with those who watch, by a real socket.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use componentstatus::{Board, Kind};
+use exporterhelper::DeliverySettings;
+use pdata::{Batch, ClockOffset, Comm, Event, KTime, Measure, Sample, Watermark};
+use profile_seconds::{Message, MessageReader, Report};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tower::{Service as _, ServiceExt as _};
+
+use crate::{Config, TopExporter};
+
+struct Watcher {
+    stream: UnixStream,
+    reader: MessageReader,
+}
+
+impl Watcher {
+    async fn connect(path: &Path) -> Self {
+        Self { stream: UnixStream::connect(path).await.unwrap(), reader: MessageReader::default() }
+    }
+
+    /// The next message; `None` once the agent has hung up.
+    async fn next(&mut self) -> Option<Message> {
+        let mut piece = vec![0; 4_096];
+        loop {
+            if let Some(message) = self.reader.take().unwrap() {
+                return Some(message);
+            }
+            match self.stream.read(&mut piece).await {
+                Ok(length) if length > 0 => self.reader.push(&piece[..length]),
+                _ => return None,
+            }
+        }
+    }
+
+    async fn greeted(mut self) -> Self {
+        assert!(matches!(self.next().await, Some(Message::Hello(hello)) if hello.pid == std::process::id()));
+        self
+    }
+
+    async fn report(&mut self) -> Report {
+        let next = self.next().await;
+        let Some(Message::Report(report)) = next else { panic!("{next:?}") };
+        *report
+    }
+}
+
+/// A second in which each of so many threads of unknown processes was sampled once.
+fn batch(second: u64, threads: u32) -> Batch {
+    let sample = |thread: u32| {
+        let mut comm = [0; 16];
+        comm[..10].copy_from_slice(format!("{thread:010}").as_bytes());
+        Event::Sample(Sample {
+            at: KTime::from_nanos(second * 1_000_000_000),
+            measure: Measure::OnCpu { period: Duration::from_millis(10) },
+            comm: Comm(comm),
+            ..Sample::default()
+        })
+    };
+    let watermark = Watermark::before(KTime::from_nanos((second + 1) * 1_000_000_000));
+    Batch::new((0..threads).map(sample).collect(), watermark, ClockOffset::default())
+}
+
+fn start(path: &Path, board: &Arc<Board>) -> TopExporter {
+    let config = Config { endpoint: path.to_owned(), group: None };
+    TopExporter::start(&DeliverySettings::new("top"), &config, Arc::clone(board)).unwrap()
+}
+
+async fn send(exporter: &mut TopExporter, batch: Batch) {
+    let done = batch.watermark;
+    assert_eq!(exporter.ready().await.unwrap().call(batch).await.unwrap(), done);
+}
+
+#[tokio::test]
+async fn who_is_attached_sees_each_second_and_the_stages_and_the_socket_goes_with_the_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("top.sock");
+    let board = Arc::<Board>::default();
+    let stage = board.stage(Kind::Receiver, "ebpf", &[]);
+    let mut exporter = start(&path, &board);
+    send(&mut exporter, batch(3, 9)).await;
+    let mut watcher = Watcher::connect(&path).await.greeted().await;
+    stage.forwarded(7, Watermark::before(KTime::from_nanos(1)));
+    for second in [4, 5] {
+        send(&mut exporter, batch(second, 2)).await;
+    }
+    let (first, second) = (watcher.report().await, watcher.report().await);
+    assert_eq!((first.second.number, first.second.samples, second.second.number), (4, 2, 5));
+    assert_eq!(
+        (&*first.stages[0].kind, &*first.stages[0].id, first.stages[0].samples),
+        ("receiver", "ebpf", 7)
+    );
+    assert!(first.cpus > 0 && first.agent.memory_bytes > 0 && !first.agent.threads.is_empty());
+    let end = Batch { watermark: Watermark::END, ..Batch::default() };
+    send(&mut exporter, end).await;
+    assert!(!path.exists());
+    assert_eq!(watcher.next().await, None);
+    let _successor = start(&path, &board);
+    Watcher::connect(&path).await.greeted().await;
+}
+
+/// One who does not read holds up neither the pipeline nor the others, and has its place for as long as the others.
+#[tokio::test]
+async fn who_does_not_read_misses_seconds_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("top.sock");
+    let mut exporter = start(&path, &Arc::default());
+    let silent = Watcher::connect(&path).await.greeted().await;
+    let mut watcher = Watcher::connect(&path).await.greeted().await;
+    // A line is longer than what a socket holds in a few.
+    for second in 1..30 {
+        send(&mut exporter, batch(second, 1_000)).await;
+        assert_eq!(watcher.report().await.second.number, second);
+    }
+    let mut silent = silent;
+    let mut seen = vec![silent.report().await.second.number];
+    while *seen.last().unwrap() < 29 {
+        seen.push(silent.report().await.second.number);
+    }
+    assert!(seen.len() < 29 && seen.is_sorted(), "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_places_are_bounded_and_free_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("top.sock");
+    let _exporter = start(&path, &Arc::default());
+    let mut watchers = Vec::new();
+    for _ in 0..16 {
+        watchers.push(Watcher::connect(&path).await.greeted().await);
+    }
+    let mut late = Watcher::connect(&path).await;
+    let refused = late.next().await;
+    assert!(
+        matches!(&refused, Some(Message::Refused { reason }) if reason.contains("16 programs")),
+        "{refused:?}"
+    );
+    assert_eq!(late.next().await, None);
+    watchers.pop();
+    loop {
+        // The place is free once the agent has seen that its holder is gone.
+        if let Some(Message::Hello(_)) = Watcher::connect(&path).await.next().await {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}

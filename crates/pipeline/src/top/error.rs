@@ -1,0 +1,43 @@
+//! Why there is nothing to show.
+
+use std::io;
+use std::path::PathBuf;
+
+use profile_seconds::MessageError;
+use receiver_ebpf::StartError;
+use telemetry::TelemetryError;
+use thiserror::Error;
+
+use crate::cli::CliError;
+use crate::run::AgentError;
+
+/// Why there is nothing to show. Each text says what to do, as far as that is known.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct TopError(#[from] Cause);
+
+/// The causes that there are.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
+pub(super) enum Cause {
+    #[error(transparent)]
+    Cli(#[from] CliError),
+    #[error("cannot attach to {}: {reason}", .path.display())]
+    Attach { path: PathBuf, reason: String },
+    #[error("the agent's messages cannot be read")]
+    Message(#[from] MessageError),
+    #[error("no agent runs here, and this program cannot sample itself")]
+    Machine(#[source] StartError),
+    #[error("cannot draw on the terminal")]
+    Terminal(#[source] io::Error),
+    #[error("cannot write the tables")]
+    Write(#[source] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot handle signals")]
+    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}

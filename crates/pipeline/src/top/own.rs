@@ -1,0 +1,99 @@
+//! An agent of this process, if none runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use exporter_top::Reporter;
+use pdata::Batch;
+use profile_seconds::Report;
+use selection::{Observed, Scope, SelectionLayer};
+use tokio::sync::mpsc;
+
+use super::error::Cause;
+use crate::builtin::{Builtin, Collect, Collector};
+use crate::cli::{Cli, CliError, TopArguments};
+use crate::config::Environment;
+use crate::run::Agent;
+
+/// Longest that samples wait for names: a screen that lags is of no use.
+const NAMES_WITHIN: &str = "2s";
+/// Reports that wait to be shown; one that finds no room is not shown.
+const WAITING: usize = 4;
+
+/// An agent of this process.
+#[derive(Debug)]
+pub(super) struct Own {
+    agent: Agent,
+    reports: mpsc::Receiver<Box<Report>>,
+    /// Held: it is for the time that the agent runs.
+    _telemetry: telemetry::Handle,
+}
+
+/// Batches to reports, once the agent runs.
+#[derive(Debug)]
+struct Reporting {
+    reporter: Option<Reporter>,
+    reports: mpsc::Sender<Box<Report>>,
+}
+
+impl Collect for Reporting {
+    fn take(&mut self, batch: &Batch) {
+        let reports = self.reporter.iter_mut().flat_map(|reporter| reporter.take(batch));
+        for report in reports {
+            // Somebody has stopped the terminal.
+            let _full = self.reports.try_send(Box::new(report));
+        }
+    }
+}
+
+impl Own {
+    /// Starts an agent that samples this machine.
+    ///
+    /// # Errors
+    /// [`Cause`] if it cannot start.
+    pub(super) async fn start(
+        cli: &Cli,
+        arguments: &TopArguments,
+        is_screen: bool,
+        environment: Environment<'_>,
+    ) -> Result<Self, Cause> {
+        receiver_ebpf::preflight::check().map_err(Cause::Machine)?;
+        let (sender, reports) = mpsc::channel(WAITING);
+        let reporting = Arc::new(Mutex::new(Reporting { reporter: None, reports: sender }));
+        let builtin = Builtin {
+            samples_per_second: arguments.frequency,
+            names_within: NAMES_WITHIN,
+            log_level: "warn",
+            // Lines of the log would be written over the screen.
+            log_path: if is_screen { "/dev/null" } else { "stderr" },
+            changes: cli.locations().map_err(CliError::from)?,
+            selection: SelectionLayer::new(Scope::Machine, Arc::<Observed>::default()),
+            collector: Collector::new(Arc::clone(&reporting) as Arc<_>),
+        };
+        let config = builtin.config(environment).map_err(CliError::from)?;
+        let telemetry = telemetry::install(&config.telemetry)?;
+        layers::metrics::describe();
+        let agent = Agent::start(config).await?;
+        let board = Arc::clone(&agent.host().board);
+        reporting.lock().unwrap_or_else(PoisonError::into_inner).reporter = Some(Reporter::new(board));
+        Ok(Self { agent, reports, _telemetry: telemetry })
+    }
+
+    /// The next second. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// [`Cause`] if the agent has failed.
+    pub(super) async fn next(&mut self) -> Result<Box<Report>, Cause> {
+        tokio::select! {
+            Some(report) = self.reports.recv() => Ok(report),
+            error = self.agent.failed() => Err(error.into()),
+        }
+    }
+
+    /// Stops the agent.
+    ///
+    /// # Errors
+    /// [`Cause`] if it does not end well.
+    pub(super) async fn end(self) -> Result<(), Cause> {
+        Ok(self.agent.stop().await?)
+    }
+}

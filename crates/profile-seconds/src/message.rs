@@ -1,0 +1,119 @@
+//! What the agent sends to those who watch it: lines of JSON.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::report::Report;
+use crate::second::SecondError;
+
+/// The version of the messages. A reader of another version cannot read them.
+pub const VERSION: u32 = 1;
+/// Longest line, in bytes. A full second takes less: names of 256 bytes each, escaped at worst, included.
+pub const MAX_LINE: usize = 48 << 20;
+/// Most stages, and most names of threads.
+const MAX_STAGES: usize = 1_024;
+
+/// A message of the agent. Nobody sends one to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// The first message to whoever may watch.
+    Hello(Hello),
+    /// The only message to whoever may not.
+    Refused {
+        /// The reason, in words.
+        reason: String,
+    },
+    /// A second.
+    Report(Box<Report>),
+}
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`] of the agent.
+    pub version: u32,
+    /// The agent's own version.
+    pub agent: String,
+    /// The agent's process.
+    pub pid: u32,
+}
+
+/// Why bytes are no messages.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
+pub enum MessageError {
+    #[error("a line is longer than {MAX_LINE} bytes")]
+    LongLine,
+    #[error("a line is no message: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("a line is no message: {0}")]
+    Second(#[from] SecondError),
+    #[error("a report has {0} stages, expected {MAX_STAGES} at most")]
+    Stages(usize),
+    #[error("the agent's messages are of version {0}, this program's of version {VERSION}")]
+    Version(u32),
+}
+
+impl Message {
+    /// The message as a line.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        // Nothing in a message refuses to be written.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads a line, with or without its end.
+    ///
+    /// # Errors
+    /// [`MessageError`] if it is no message, or one of another version.
+    pub fn read(line: &[u8]) -> Result<Self, MessageError> {
+        let message = serde_json::from_slice(line)?;
+        match &message {
+            Self::Hello(hello) if hello.version != VERSION => {
+                return Err(MessageError::Version(hello.version));
+            }
+            Self::Report(report) => {
+                report.second.check()?;
+                let lists = [report.stages.len(), report.agent.threads.len()];
+                if let Some(&many) = lists.iter().find(|&&many| many > MAX_STAGES) {
+                    return Err(MessageError::Stages(many));
+                }
+            }
+            Self::Hello(_) | Self::Refused { .. } => {}
+        }
+        Ok(message)
+    }
+}
+
+/// Bytes to messages, in whatever pieces they come.
+#[derive(Debug, Default)]
+pub struct MessageReader {
+    held: Vec<u8>,
+    /// Bytes of `held` that have no end of a line.
+    searched: usize,
+}
+
+impl MessageReader {
+    /// Takes bytes that have come.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// The next message, if all of it has come.
+    ///
+    /// # Errors
+    /// [`MessageError`] if what has come is no message; nothing more can be read then.
+    pub fn take(&mut self) -> Result<Option<Message>, MessageError> {
+        let new = self.held.get(self.searched..).unwrap_or_default();
+        let Some(end) = new.iter().position(|&byte| byte == b'\n') else {
+            self.searched = self.held.len();
+            return if self.held.len() > MAX_LINE { Err(MessageError::LongLine) } else { Ok(None) };
+        };
+        let line: Vec<u8> = self.held.drain(..=self.searched + end).collect();
+        self.searched = 0;
+        if line.len() > MAX_LINE { Err(MessageError::LongLine) } else { Message::read(&line).map(Some) }
+    }
+}

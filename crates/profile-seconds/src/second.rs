@@ -1,0 +1,188 @@
+//! One second, as it is sent.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Most calls of a second.
+pub const MAX_CALLS: usize = 8_192;
+/// Most processes of a second, their ancestors included.
+pub const MAX_PROCESSES: usize = 4_096;
+/// Most names of a second: two of each call, and one of each process.
+pub const MAX_NAMES: usize = 2 * MAX_CALLS + MAX_PROCESSES + 1;
+/// Longest name, in bytes: a longer one is cut and ends in `…`.
+pub const MAX_NAME: usize = 256;
+
+/// What the CPUs did in one second of the kernel's clock.
+///
+/// Names and processes are others' to choose: nothing of them is fit for a terminal before it is escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// The second's number, counted from the start of `CLOCK_MONOTONIC`.
+    pub number: u64,
+    /// Samples of CPU time that were taken.
+    pub samples: u64,
+    /// Nanoseconds of CPU time that they stand for.
+    pub cpu: u64,
+    /// Names, each once. Calls and processes refer to them by their place; place 0 is the empty name.
+    pub names: Vec<Box<str>>,
+    /// Calls, each after its caller.
+    pub calls: Vec<Call>,
+    /// Processes that ran or ended in the second, and their ancestors.
+    pub processes: Vec<ProcessUse>,
+    /// Lost records by reason: the name of the reason, whether the records were samples, and their number.
+    pub lost: Vec<(Box<str>, bool, u64)>,
+}
+
+/// A function as called on one way from the root. The first level below the root is executables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u32, u32, u32, CallKind, u64)", into = "(u32, u32, u32, CallKind, u64)")]
+pub struct Call {
+    /// The caller: the place of a call plus one, 0 for the root.
+    pub parent: u32,
+    /// The function's name, or the executable's path.
+    pub name: u32,
+    /// The file that holds its code, without its directory; empty for an executable.
+    pub module: u32,
+    /// Whose code it is.
+    pub kind: CallKind,
+    /// Nanoseconds of CPU time in it and in what it called.
+    pub total: u64,
+}
+
+/// Whose code a call is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallKind {
+    /// Code of a program or a library.
+    #[default]
+    #[serde(rename = "u")]
+    User,
+    /// Code of the kernel.
+    #[serde(rename = "k")]
+    Kernel,
+    /// All that an executable ran.
+    #[serde(rename = "x")]
+    Executable,
+}
+
+impl From<(u32, u32, u32, CallKind, u64)> for Call {
+    fn from((parent, name, module, kind, total): (u32, u32, u32, CallKind, u64)) -> Self {
+        Self { parent, name, module, kind, total }
+    }
+}
+
+impl From<Call> for (u32, u32, u32, CallKind, u64) {
+    fn from(Call { parent, name, module, kind, total }: Call) -> Self {
+        (parent, name, module, kind, total)
+    }
+}
+
+/// A process: its number, and when it started in nanoseconds since boot. A number comes back, both together do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(u32, u64)", into = "(u32, u64)")]
+pub struct ProcessId {
+    /// The number that user space knows it by.
+    pub pid: u32,
+    /// Start of its first thread.
+    pub start: u64,
+}
+
+impl From<(u32, u64)> for ProcessId {
+    fn from((pid, start): (u32, u64)) -> Self {
+        Self { pid, start }
+    }
+}
+
+impl From<ProcessId> for (u32, u64) {
+    fn from(ProcessId { pid, start }: ProcessId) -> Self {
+        (pid, start)
+    }
+}
+
+/// A process in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ProcessFields", into = "ProcessFields")]
+pub struct ProcessUse {
+    /// The process.
+    pub process: ProcessId,
+    /// The process that forked it, if that is known.
+    pub parent: Option<ProcessId>,
+    /// What it runs; the empty name if that is not known.
+    pub name: u32,
+    /// True if it has ended.
+    pub gone: bool,
+    /// Nanoseconds of CPU time.
+    pub cpu: u64,
+}
+
+type ProcessFields = (ProcessId, Option<ProcessId>, u32, bool, u64);
+
+impl From<ProcessFields> for ProcessUse {
+    fn from((process, parent, name, gone, cpu): ProcessFields) -> Self {
+        Self { process, parent, name, gone, cpu }
+    }
+}
+
+impl From<ProcessUse> for ProcessFields {
+    fn from(ProcessUse { process, parent, name, gone, cpu }: ProcessUse) -> Self {
+        (process, parent, name, gone, cpu)
+    }
+}
+
+/// Why a second is none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the text of each variant names its fields")]
+pub enum SecondError {
+    #[error("a second has {found} {what}, expected {most} at most")]
+    TooMany { what: &'static str, found: usize, most: usize },
+    #[error("a name is longer than {MAX_NAME} bytes")]
+    LongName,
+    #[error("call {place} comes before its caller")]
+    Order { place: usize },
+    #[error("a name of number {number} is missing")]
+    Name { number: u32 },
+}
+
+impl Second {
+    /// The name at a place; empty if there is none.
+    #[must_use]
+    pub fn name(&self, number: u32) -> &str {
+        usize::try_from(number).ok().and_then(|place| self.names.get(place)).map_or("", |name| name)
+    }
+
+    /// Looks whether what somebody has sent is within the bounds, and refers only to what is there.
+    ///
+    /// # Errors
+    /// [`SecondError`] for the first fault.
+    pub fn check(&self) -> Result<(), SecondError> {
+        let lengths = [
+            ("names", self.names.len(), MAX_NAMES),
+            ("calls", self.calls.len(), MAX_CALLS),
+            ("processes", self.processes.len(), MAX_PROCESSES),
+            ("reasons of loss", self.lost.len(), MAX_REASONS),
+        ];
+        if let Some((what, found, most)) = lengths.into_iter().find(|(_, found, most)| found > most) {
+            return Err(SecondError::TooMany { what, found, most });
+        }
+        let reasons = self.lost.iter().map(|(reason, ..)| reason);
+        if self.names.iter().chain(reasons).any(|name| name.len() > MAX_NAME) {
+            return Err(SecondError::LongName);
+        }
+        let is_early = |(place, call): &(usize, &Call)| {
+            usize::try_from(call.parent).is_ok_and(|parent| parent <= *place)
+        };
+        if let Some((place, _)) = self.calls.iter().enumerate().find(|found| !is_early(found)) {
+            return Err(SecondError::Order { place });
+        }
+        let calls = self.calls.iter().flat_map(|call| [call.name, call.module]);
+        let mut used = calls.chain(self.processes.iter().map(|process| process.name));
+        let is_missing = |number: &u32| usize::try_from(*number).is_ok_and(|place| place >= self.names.len());
+        match used.find(is_missing) {
+            Some(number) => Err(SecondError::Name { number }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Most reasons of loss: several times as many as there are.
+const MAX_REASONS: usize = 64;

@@ -1,0 +1,84 @@
+//! Batches to seconds.
+
+use pdata::{Batch, Event, KTime, ProcessTransition, Sample, Watermark};
+
+use crate::gathering::Gathering;
+use crate::known::Known;
+use crate::second::Second;
+
+const NANOS: u64 = 1_000_000_000;
+
+/// Makes seconds of batches.
+///
+/// A second is complete once the watermark has passed its end. An event that comes later counts for the second that is
+/// under way then. A second in which there was neither an event nor a batch does not come to be.
+#[derive(Clone, Debug, Default)]
+pub struct Summarizer {
+    open: Option<Gathering>,
+    known: Known,
+    /// Highest watermark but the end.
+    seen: Option<KTime>,
+}
+
+impl Summarizer {
+    /// Takes a batch; returns the seconds that are complete, in order.
+    pub fn take(&mut self, batch: &Batch) -> Vec<Second> {
+        let mut complete = Vec::new();
+        for event in batch.events.iter() {
+            complete.extend(self.reach(event.at()));
+            self.event(event);
+        }
+        if batch.watermark == Watermark::END {
+            complete.extend(self.open.take().map(Gathering::finish));
+        } else if batch.watermark != Watermark::NONE {
+            self.seen = self.seen.max(Some(batch.watermark.at()));
+            complete.extend(self.reach(batch.watermark.at()));
+        }
+        complete
+    }
+
+    /// The instant up to which everything is known; `None` before the first batch.
+    #[must_use]
+    pub fn seen(&self) -> Option<KTime> {
+        self.seen
+    }
+
+    /// Opens the second of an instant; returns the one before, if that is complete now.
+    fn reach(&mut self, at: KTime) -> Option<Second> {
+        let number = at.as_nanos() / NANOS;
+        match &self.open {
+            Some(open) if open.number >= number => None,
+            _ => {
+                self.known.forget(number);
+                self.open.replace(Gathering::new(number)).map(Gathering::finish)
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let Some(open) = &mut self.open else { return };
+        match event {
+            Event::Sample(sample) => {
+                note(&mut self.known, sample, open.number);
+                open.sample(sample);
+            }
+            Event::Loss(loss) => open.loss(loss),
+            Event::Process(event) => {
+                let ends = matches!(event.transition, ProcessTransition::Exit | ProcessTransition::Freed);
+                if ends && self.known.ends(event.image.process) {
+                    open.gone(event.image.process);
+                }
+            }
+            Event::Census(census) => {
+                self.known.missing(census).into_iter().for_each(|process| open.gone(process));
+            }
+        }
+    }
+}
+
+fn note(known: &mut Known, sample: &Sample, second: u64) {
+    known.saw(sample.key.process, sample.at, second);
+    for parent in sample.image.iter().flat_map(|image| image.parents.iter()) {
+        known.saw(parent.process, sample.at, second);
+    }
+}

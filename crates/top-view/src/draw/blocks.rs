@@ -1,0 +1,81 @@
+//! The icicle: calls as blocks, each below its caller.
+
+use std::ops::Range;
+
+use profile_seconds::CallKind;
+use terminal::percent;
+
+use super::layout::HEAD;
+use super::paper::{Look, Paper};
+use crate::calls::Calls;
+use crate::history::History;
+use crate::icicle::find;
+use crate::rows::function_name;
+use crate::view::View;
+
+/// Draws the calls up to the row `foot`; the row before says what is chosen.
+pub(super) fn draw(history: &History, view: &View, paper: &mut Paper<'_>, foot: u16) {
+    let calls = Calls::of(history, view.window());
+    let children = calls.children();
+    let (top, chosen) = (find(&calls, &children, &view.zoom), find(&calls, &children, &view.chosen));
+    let Some(last) = foot.checked_sub(1) else { return };
+    let end = paper.width();
+    let icicle = Icicle { history, view, calls: &calls, children: &children, chosen };
+    icicle.block(paper, top, HEAD - 1..last, 0..end);
+    let share = percent(calls.total(chosen), calls.total(Calls::ROOT));
+    paper.text(last, 0, end, &format!("{share:.1} % of all: {}", icicle.name(chosen)), Look::Bold);
+}
+
+struct Icicle<'a> {
+    history: &'a History,
+    view: &'a View,
+    calls: &'a Calls,
+    children: &'a [Vec<usize>],
+    chosen: usize,
+}
+
+impl Icicle<'_> {
+    fn name(&self, call: usize) -> String {
+        let call = self.calls.get(call);
+        call.map_or_else(|| "everything".to_owned(), |call| function_name(self.history, call.function))
+    }
+
+    fn look(&self, call: usize, name: &str) -> Look {
+        if call == self.chosen {
+            return Look::Chosen;
+        }
+        if !self.view.filter().is_empty() && self.view.wants(name) {
+            return Look::Found;
+        }
+        match self.calls.get(call).map(|call| call.kind) {
+            Some(CallKind::Kernel) => Look::Kernel,
+            Some(CallKind::User) => Look::Program,
+            Some(CallKind::Executable) | None => Look::Executable,
+        }
+    }
+
+    /// Draws a call, and those that it makes below it, each in its share of the columns.
+    fn block(&self, paper: &mut Paper<'_>, call: usize, rows: Range<u16>, columns: Range<u16>) {
+        let mut open = vec![(call, rows.start, columns)];
+        while let Some((call, row, columns)) = open.pop() {
+            if row >= rows.end || columns.is_empty() {
+                continue;
+            }
+            let name = self.name(call);
+            let look = self.look(call, &name);
+            let text = if columns.len() > 2 { format!("▏{name}") } else { "▏".to_owned() };
+            paper.block(row, columns.start, columns.end, &text, look);
+            let (all, mut column) = (u128::from(self.calls.total(call).max(1)), columns.start);
+            for &child in self.children.get(call).into_iter().flatten() {
+                let share = u128::from(self.calls.total(child)) * columns.len() as u128 / all;
+                // No wider than what holds it.
+                let width = u16::try_from(share).unwrap_or(u16::MAX).min(columns.end - column);
+                if width == 0 {
+                    break;
+                }
+                open.push((child, row + 1, column..column + width));
+                column += width;
+            }
+        }
+    }
+}

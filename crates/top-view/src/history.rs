@@ -1,0 +1,139 @@
+//! The last minute.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use profile_seconds::{AgentUse, Call, ProcessUse, Report, Second, StageUse};
+use terminal::{FunctionId, NameId, Names};
+
+use crate::minute::{HeldCall, HeldSecond, SECONDS};
+use crate::processes::{Process, Processes};
+
+/// Names that are held before those that the minute does not have any more are forgotten.
+const MANY_NAMES: usize = 1 << 16;
+/// Most reasons of loss.
+const MOST_REASONS: usize = 64;
+
+/// What the CPUs did in the last minute, second by second.
+///
+/// Bounded, whoever sends the seconds: a minute of them, each of which is bounded, and their names.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub(crate) names: Names,
+    /// The oldest first; a second in which nothing was heard is missing.
+    seconds: VecDeque<Arc<HeldSecond>>,
+    pub(crate) processes: Processes,
+    pub(crate) cpus: u32,
+    pub(crate) lag_ms: u64,
+    pub(crate) agent: AgentUse,
+    pub(crate) stages: Vec<StageUse>,
+    /// Records lost since the first second, by reason: whether they were samples, and their number.
+    pub(crate) lost: BTreeMap<Box<str>, (bool, u64)>,
+}
+
+impl History {
+    /// Takes a report, which somebody has checked (`Message::read`) or made.
+    pub fn take(&mut self, report: Report) {
+        let Report { second, cpus, lag_ms, agent, stages } = report;
+        if self.seconds.back().is_some_and(|last| last.number >= second.number) {
+            // Another agent, which has been started since the machine was: its clock is the same.
+            self.seconds.clear();
+        }
+        (self.cpus, self.lag_ms, self.agent) = (cpus, lag_ms, agent);
+        self.second(&second, &stages);
+        self.stages = stages;
+        let oldest = second.number.saturating_sub(SECONDS - 1);
+        while self.seconds.front().is_some_and(|first| first.number < oldest) {
+            self.seconds.pop_front();
+        }
+        self.processes.forget(oldest);
+        for (reason, is_sample, count) in second.lost {
+            if self.lost.len() < MOST_REASONS || self.lost.contains_key(&reason) {
+                let lost = self.lost.entry(reason).or_insert((is_sample, 0));
+                lost.1 = lost.1.saturating_add(count);
+            }
+        }
+    }
+
+    /// True before the first second.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seconds.is_empty()
+    }
+
+    /// Seconds that have been taken and are held, without gaps.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        let first = self.seconds.front().map(|first| first.number);
+        first.map_or(0, |first| self.end().saturating_sub(first))
+    }
+
+    /// Samples lost since the first second.
+    pub(crate) fn lost_samples(&self) -> u64 {
+        let samples = self.lost.values().filter(|(is_sample, _)| *is_sample);
+        samples.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// The seconds of a window that ends with the last one.
+    pub(crate) fn window(&self, seconds: u64) -> impl Iterator<Item = &HeldSecond> {
+        let from = self.end().saturating_sub(seconds);
+        self.seconds.iter().map(|second| &**second).filter(move |second| second.number >= from)
+    }
+
+    /// A value of each of the last seconds, the oldest first; zero where nothing was heard.
+    pub(crate) fn series(&self, seconds: u64, value: impl Fn(&HeldSecond) -> u64) -> Vec<u64> {
+        let values: HashMap<_, _> =
+            self.window(seconds).map(|second| (second.number, value(second))).collect();
+        let numbers = self.end().saturating_sub(seconds)..self.end();
+        numbers.map(|number| values.get(&number).copied().unwrap_or_default()).collect()
+    }
+
+    /// The number of the second after the last one.
+    fn end(&self) -> u64 {
+        self.seconds.back().map_or(0, |last| last.number.saturating_add(1))
+    }
+
+    fn second(&mut self, second: &Second, stages: &[StageUse]) {
+        if self.names.len() > MANY_NAMES {
+            self.forget_names();
+        }
+        let names: Vec<_> = second.names.iter().map(|name| self.names.id(name)).collect();
+        let name = |place: u32| {
+            usize::try_from(place).ok().and_then(|place| names.get(place)).copied().unwrap_or(NameId::OTHER)
+        };
+        let call = |&Call { parent, name: function, module, kind, total }: &Call| {
+            let function = FunctionId { name: name(function), module: name(module) };
+            HeldCall { parent, function, kind, total }
+        };
+        for &ProcessUse { process, parent, name: place, gone, .. } in &second.processes {
+            let name = (!second.name(place).is_empty()).then(|| name(place));
+            self.processes.saw(process, Process::seen(parent, name, gone), second.number);
+        }
+        let ran = second.processes.iter().filter(|process| process.cpu > 0);
+        self.seconds.push_back(Arc::new(HeldSecond {
+            number: second.number,
+            samples: second.samples,
+            cpu: second.cpu,
+            calls: second.calls.iter().map(call).collect(),
+            processes: ran.map(|process| (process.process, process.cpu)).collect(),
+            stages: stages
+                .iter()
+                .map(|stage| (format!("{} {}", stage.kind, stage.id), stage.samples))
+                .collect(),
+        }));
+    }
+
+    /// Numbers the names anew, those that are still used.
+    fn forget_names(&mut self) {
+        let old = std::mem::take(&mut self.names);
+        let names = &mut self.names;
+        let mut renamed = |id: NameId| names.id(old.text(id));
+        for second in &mut self.seconds {
+            for call in &mut Arc::make_mut(second).calls {
+                let FunctionId { name, module } = call.function;
+                call.function = FunctionId { name: renamed(name), module: renamed(module) };
+            }
+        }
+        self.processes.names_mut().for_each(|name| *name = renamed(*name));
+    }
+}

@@ -1,0 +1,32 @@
+//! The screens of `pipeline top`: a minute of seconds as tables, a tree and an icicle. Pure: no I/O, no clocks.
+//!
+//! ```text
+//! Report --> History: a minute of seconds --\
+//! Key -----> View: what is looked at --------+--> draw --> ratatui's Buffer
+//! Source: whom it comes from ---------------/ \--> plain --> lines of text
+//! ```
+//!
+//! Start reading at [`History`]. Names are others' to choose: what is shown of them has passed `text.rs`.
+
+mod calls;
+mod draw;
+mod history;
+mod icicle;
+mod minute;
+mod plain;
+mod processes;
+mod rows;
+mod series;
+mod stages;
+mod text;
+mod tree;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use draw::{Screen, draw};
+pub use history::History;
+pub use minute::SECONDS;
+pub use plain::plain;
+pub use view::{Key, Outcome, Sort, Tab, View};

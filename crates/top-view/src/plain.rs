@@ -1,0 +1,80 @@
+//! The same without a terminal: lines of text.
+
+use std::fmt::Write as _;
+
+use terminal::percent;
+
+use crate::calls::Calls;
+use crate::draw::{figures, heading, label, rows_of, seconds, share, state};
+use crate::history::History;
+use crate::minute::NANOS;
+use crate::rows::function_name;
+use crate::stages::{self, StageLine};
+use crate::text::shown;
+use crate::view::{Tab, View};
+
+/// The columns of a line that nobody cuts.
+const COLUMNS: usize = 200;
+/// The part of all that a call must take to be listed: one in so many.
+const SMALLEST_PART: u64 = 100;
+
+/// What `view` looks at as lines of text, the first `most` rows of it: a line of the machine, then the table.
+///
+/// Nothing in it steers a terminal, whatever the names in it are.
+#[must_use]
+pub fn plain(history: &History, view: &View, most: usize) -> String {
+    let (lost, state) = state(history);
+    let mut text = format!("{}; {lost}  {state}\n", figures(history, view));
+    for (reason, (_, count)) in &history.lost {
+        line(&mut text, &format!("lost {count} by {reason}"));
+    }
+    match view.tab() {
+        Tab::Stages => stages(history, view, &mut text),
+        Tab::Icicle => icicle(history, view, most, &mut text),
+        Tab::Executables | Tab::Functions | Tab::Processes => rows(history, view, most, &mut text),
+    }
+    text
+}
+
+fn rows(history: &History, view: &View, most: usize, text: &mut String) {
+    let rows = rows_of(history, view);
+    let whole = seconds(history, view).saturating_mul(NANOS);
+    line(text, &heading(view, None));
+    for row in rows.iter().take(most) {
+        line(text, &format!("{}  {}", share(view, row, whole), label(row)));
+    }
+    if let Some(rest) = rows.len().checked_sub(most).filter(|&rest| rest > 0) {
+        line(text, &format!("({rest} more)"));
+    }
+}
+
+fn stages(history: &History, view: &View, text: &mut String) {
+    for stage in stages::lines(history, view, COLUMNS) {
+        let (StageLine::Heading(words) | StageLine::Plain(words) | StageLine::Failing(words)) = stage;
+        line(text, words.trim_end());
+    }
+}
+
+/// The calls that take a hundredth or more, each further to the right than its caller.
+fn icicle(history: &History, view: &View, most: usize, text: &mut String) {
+    let calls = Calls::of(history, view.window());
+    let (children, all) = (calls.children(), calls.total(Calls::ROOT));
+    line(text, &format!("{:>8}  CALL", "OF ALL %"));
+    let mut open: Vec<_> = children.first().into_iter().flatten().rev().map(|&call| (call, 0)).collect();
+    let mut listed = 0;
+    while let Some((number, depth)) = open.pop() {
+        let Some(call) = calls.get(number) else { continue };
+        if call.total < all / SMALLEST_PART || listed == most {
+            continue;
+        }
+        let (share, name) = (percent(call.total, all), function_name(history, call.function));
+        line(text, &format!("{share:>8.1}  {}{name}", " ".repeat(depth)));
+        listed += 1;
+        open.extend(children.get(number).into_iter().flatten().rev().map(|&call| (call, depth + 1)));
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Nothing keeps a string from growing.
+    let _written = writeln!(text, "{}", shown(line));
+}

@@ -1,0 +1,54 @@
+//! Processes, those included that are gone but ran within the minute.
+
+use std::collections::HashMap;
+
+use profile_seconds::ProcessId;
+use terminal::NameId;
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Process {
+    pub(crate) parent: Option<ProcessId>,
+    /// What it runs; `None` if nobody knows.
+    pub(crate) name: Option<NameId>,
+    pub(crate) gone: bool,
+    /// The last second that has something of it.
+    last: u64,
+}
+
+/// Processes by identity: those of the minute, and their ancestors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Processes {
+    table: HashMap<ProcessId, Process>,
+}
+
+impl Processes {
+    /// A second has something of a process. What it does not know is as it was.
+    pub(crate) fn saw(&mut self, id: ProcessId, seen: Process, second: u64) {
+        let known = self.table.entry(id).or_default();
+        known.parent = seen.parent.filter(|&parent| parent != id).or(known.parent);
+        known.name = seen.name.or(known.name);
+        known.gone |= seen.gone;
+        known.last = second;
+    }
+
+    pub(crate) fn get(&self, id: ProcessId) -> Option<&Process> {
+        self.table.get(&id)
+    }
+
+    /// Forgets what nothing was heard of since a second.
+    pub(crate) fn forget(&mut self, oldest: u64) {
+        self.table.retain(|_, process| process.last >= oldest);
+    }
+
+    pub(crate) fn names_mut(&mut self) -> impl Iterator<Item = &mut NameId> {
+        self.table.values_mut().filter_map(|process| process.name.as_mut())
+    }
+}
+
+impl Process {
+    /// What a second has of a process.
+    pub(crate) fn seen(parent: Option<ProcessId>, name: Option<NameId>, gone: bool) -> Self {
+        Self { parent, name, gone, last: 0 }
+    }
+}

@@ -1,0 +1,71 @@
+//! Text that is fit for a terminal, whoever has chosen it.
+
+use std::borrow::Cow;
+
+use configtypes::printable;
+use unicode_width::UnicodeWidthChar as _;
+
+/// A text as it is shown: what would steer a terminal, turn or hide text is escaped, and marks that combine with the
+/// character before them are left out, since terminals do not agree on how many of them fit into a place.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let text = printable(text);
+    let is_mark = |character: char| character.width().unwrap_or(0) == 0;
+    if !text.contains(is_mark) {
+        return text;
+    }
+    Cow::Owned(text.chars().filter(|&character| !is_mark(character)).collect())
+}
+
+/// Columns that a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
+/// A text as it is shown in at most `columns`. The middle of a longer one is left out: both ends of a name say most.
+pub(crate) fn fitted(text: &str, columns: usize) -> String {
+    let text = shown(text);
+    if width(&text) <= columns {
+        return text.into_owned();
+    }
+    let Some(kept) = columns.checked_sub(1) else { return String::new() };
+    let head = taken(text.chars(), kept.div_ceil(2));
+    let tail: String = taken(text.chars().rev(), kept / 2).chars().rev().collect();
+    format!("{head}…{tail}")
+}
+
+/// The first characters that fit into so many columns.
+fn taken(characters: impl Iterator<Item = char>, columns: usize) -> String {
+    let mut left = columns;
+    let fits = |character: &char| {
+        let rest = left.checked_sub(character.width().unwrap_or(0));
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    characters.take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_marks_are_left_out() {
+        assert_eq!(shown("a\u{1b}[2J\u{202e}e\u{301}\u{fe0f}"), "a\\u{1b}[2J\\u{202e}e");
+        assert_eq!(
+            (fitted("abcdefgh", 5), fitted("中中中", 5), fitted("ab", 0)),
+            ("ab…gh".into(), "中…中".into(), "".into())
+        );
+    }
+
+    proptest! {
+        /// Any text fits, and nothing in it steers the terminal.
+        #[test]
+        fn any_text_fits(text in any::<String>(), columns in 0_usize..40) {
+            let fitted = fitted(&text, columns);
+            prop_assert!(width(&fitted) <= columns);
+            prop_assert!(!fitted.contains(configtypes::is_unseen));
+        }
+    }
+}
