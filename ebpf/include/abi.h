@@ -303,7 +303,7 @@ enum identify_answer {
 	IDENTIFY_OTHER = 2,
 };
 
-/* Slots of the per-CPU array `counters`. */
+/* Indices of `cpu_counters`. */
 enum counter {
 	COUNTER_TICKS_IDLE = 0, /* the timer fired on an idle CPU: no sample due */
 	COUNTER_TICKS_BUSY = 1, /* a sample was due */
@@ -321,6 +321,11 @@ enum counter {
 	COUNTER_STACKS = 13,               /* user stacks, by stack_end: so many slots */
 	COUNTERS = 24,
 };
+
+/* What one CPU has counted; no CPU writes to a cache line of another. */
+struct cpu_counters {
+	__u64 count[COUNTERS];
+} __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_record) == 80, "abi.rs mirrors this");

@@ -239,7 +239,7 @@ pub(crate) struct RowPage {
     pub reserved: u32,
 }
 
-/// Slots of the per-CPU array `counters`.
+/// Indices of `struct cpu_counters`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Counter {
@@ -258,8 +258,17 @@ pub(crate) enum Counter {
     CgroupOverBudget = 12,
 }
 
-/// The first of the slots of `counters` that count user stacks by their end, in the order of [`STACK_ENDS`].
-pub(crate) const COUNTER_STACKS: u32 = 13;
+/// The first of the counters that count user stacks by their end, in the order of [`STACK_ENDS`].
+pub(crate) const COUNTER_STACKS: usize = 13;
+/// Counters of a CPU.
+const COUNTERS: usize = COUNTER_STACKS + STACK_ENDS.len();
+/// What one CPU has counted.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+#[allow(dead_code, reason = "its fields are read as words of shared memory")]
+pub(crate) struct CpuCounters {
+    pub count: [u64; COUNTERS],
+}
 
 /// `enum stack_end`: the name of each as the metric has it, and what it is downstream.
 pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [

@@ -1,9 +1,9 @@
 //! What the kernel side counted: samples that were due, and records it could not store.
 
-use aya::maps::{MapData, PerCpuArray};
 use pdata::LossReason;
 
-use crate::abi::{self, Counter};
+use crate::abi::{self, Counter, CpuCounters};
+use crate::memory::SharedMemory;
 use crate::roster::CpuTicks;
 
 /// Counters that are losses as they stand.
@@ -18,23 +18,23 @@ const LOSSES: [(Counter, LossReason); 7] = [
 ];
 
 /// Counters of user frames that got no mapping, and the metric label of each.
-const UNMAPPED: [(Counter, &str); 3] = [
+pub(crate) const UNMAPPED: [(Counter, &str); 3] = [
     (Counter::FramesUnmapped, "no_mapping"),
     (Counter::FramesNotExecutable, "not_executable"),
     (Counter::FramesOverMappings, "too_many_mappings"),
 ];
 
-/// Reads the counters, and says by how much they have grown.
+/// Reads the counters, and reports by how much they have grown. That takes no system call.
 pub(crate) struct Counters {
-    map: PerCpuArray<MapData, u64>,
-    /// CPUs that the map has values of, in its order.
+    /// A `struct cpu_counters` for each number that a CPU may have.
+    memory: SharedMemory,
+    /// CPUs that may ever run.
     cpus: Vec<u32>,
     losses: [u64; LOSSES.len()],
     ticks: Ticks,
     frames: [u64; UNMAPPED.len()],
     stacks: [u64; abi::STACK_ENDS.len()],
     asks_lost: u64,
-    unreadable: bool,
 }
 
 /// Ticks of all sampling timers.
@@ -47,105 +47,91 @@ pub(crate) struct Ticks {
 }
 
 impl Counters {
-    /// Counters that start at zero, with a value for each CPU that may ever run.
-    pub(crate) fn new(map: PerCpuArray<MapData, u64>, cpus: Vec<u32>) -> Self {
+    /// Counters that start at zero, of the CPUs that may ever run.
+    pub(crate) fn new(memory: SharedMemory, cpus: Vec<u32>) -> Self {
         Self {
-            map,
+            memory,
             cpus,
             losses: [0; LOSSES.len()],
             ticks: Ticks::default(),
             frames: [0; UNMAPPED.len()],
             stacks: [0; abi::STACK_ENDS.len()],
             asks_lost: 0,
-            unreadable: false,
         }
     }
 
+    /// Bytes of memory for the counters of so many CPUs.
+    pub(crate) fn bytes(cpus: u32) -> usize {
+        word(cpus, 0) * size_of::<u64>()
+    }
+
     /// What was lost since the last call.
-    pub(crate) fn losses(&mut self) -> Vec<(LossReason, u64)> {
-        let mut losses = Vec::new();
-        for (slot, (counter, reason)) in LOSSES.into_iter().enumerate() {
-            let total = self.total(counter);
-            if let Some(before) = self.losses.get_mut(slot) {
-                losses.push((reason, grown(before, total)));
-            }
-        }
-        losses.retain(|&(_, count)| count > 0);
-        losses
+    pub(crate) fn losses(&mut self) -> impl Iterator<Item = (LossReason, u64)> + use<> {
+        let totals = LOSSES.map(|(counter, _)| self.total(counter as usize));
+        let counts = grown_by(&mut self.losses, totals);
+        LOSSES
+            .into_iter()
+            .zip(counts)
+            .map(|((_, reason), count)| (reason, count))
+            .filter(|&(_, count)| count > 0)
     }
 
     /// Ticks since the last call.
     pub(crate) fn ticks(&mut self) -> Ticks {
-        let (busy, idle) = (self.total(Counter::TicksBusy), self.total(Counter::TicksIdle));
+        let [busy, idle] =
+            [Counter::TicksBusy, Counter::TicksIdle].map(|counter| self.total(counter as usize));
         Ticks { busy: grown(&mut self.ticks.busy, busy), idle: grown(&mut self.ticks.idle, idle) }
     }
 
     /// Ticks of each CPU's timers so far.
-    pub(crate) fn ticks_by_cpu(&mut self) -> Vec<CpuTicks> {
-        let [busy, idle, missed] = [Counter::TicksBusy, Counter::TicksIdle, Counter::TicksMissed]
-            .map(|counter| self.values(counter));
-        let of = |values: &[u64], at| values.get(at).copied().unwrap_or_default();
-        let ticks = |(at, &cpu): (usize, &u32)| {
-            let (busy, idle, missed) = (of(&busy, at), of(&idle, at), of(&missed, at));
-            CpuTicks { cpu, all: busy + idle, due: busy + missed }
+    pub(crate) fn ticks_by_cpu(&self) -> Vec<CpuTicks> {
+        let ticks = |&cpu: &u32| {
+            let count = |counter: Counter| self.memory.word_64(word(cpu, counter as usize));
+            let (busy, idle) = (count(Counter::TicksBusy), count(Counter::TicksIdle));
+            CpuTicks { cpu, all: busy + idle, due: busy + count(Counter::TicksMissed) }
         };
-        self.cpus.iter().enumerate().map(ticks).collect()
+        self.cpus.iter().map(ticks).collect()
     }
 
-    /// User frames that got no mapping since the last call, by reason.
-    pub(crate) fn frames(&mut self) -> [(&'static str, u64); UNMAPPED.len()] {
-        let mut by_reason = UNMAPPED.map(|(_, reason)| (reason, 0));
-        for (slot, (counter, _)) in UNMAPPED.into_iter().enumerate() {
-            let total = self.total(counter);
-            if let (Some(before), Some((_, count))) = (self.frames.get_mut(slot), by_reason.get_mut(slot)) {
-                *count = grown(before, total);
-            }
-        }
-        by_reason
+    /// User frames that got no mapping since the last call, in the order of [`UNMAPPED`].
+    pub(crate) fn frames(&mut self) -> [u64; UNMAPPED.len()] {
+        let totals = UNMAPPED.map(|(counter, _)| self.total(counter as usize));
+        grown_by(&mut self.frames, totals)
     }
 
-    /// User stacks since the last call, by what ended them.
-    pub(crate) fn stacks(&mut self) -> [(&'static str, u64); abi::STACK_ENDS.len()] {
-        let mut by_end = abi::STACK_ENDS.map(|(end, _)| (end, 0));
-        for (slot, (before_slot, (_, count))) in (abi::COUNTER_STACKS..).zip((0..).zip(&mut by_end)) {
-            let total = self.slot(slot).iter().sum();
-            if let Some(before) = self.stacks.get_mut::<usize>(before_slot) {
-                *count = grown(before, total);
-            }
-        }
-        by_end
+    /// User stacks since the last call by what ended them, in the order of [`abi::STACK_ENDS`].
+    pub(crate) fn stacks(&mut self) -> [u64; abi::STACK_ENDS.len()] {
+        let totals = std::array::from_fn(|end| self.total(abi::COUNTER_STACKS + end));
+        grown_by(&mut self.stacks, totals)
     }
 
     /// Pages of unwind rows that could not be asked for since the last call.
     pub(crate) fn asks_lost(&mut self) -> u64 {
-        let total = self.total(Counter::RowAskRingFull);
+        let total = self.total(Counter::RowAskRingFull as usize);
         grown(&mut self.asks_lost, total)
     }
 
     /// One counter, of all CPUs.
-    fn total(&mut self, counter: Counter) -> u64 {
-        self.values(counter).iter().sum()
-    }
-
-    fn values(&mut self, counter: Counter) -> Box<[u64]> {
-        self.slot(counter as u32)
-    }
-
-    /// One counter, by CPU; empty if the kernel refuses, which is logged once.
-    fn slot(&mut self, slot: u32) -> Box<[u64]> {
-        match self.map.get(&slot, 0) {
-            Ok(values) => values.iter().copied().collect(),
-            Err(error) => {
-                if !std::mem::replace(&mut self.unreadable, true) {
-                    tracing::error!(%error, "The BPF counters cannot be read: losses are not known.");
-                }
-                Box::default()
-            }
-        }
+    fn total(&self, counter: usize) -> u64 {
+        self.cpus.iter().map(|&cpu| self.memory.word_64(word(cpu, counter))).sum()
     }
 }
 
-/// By how much `total` is above `before`, which takes its place. A total that could not be read adds nothing.
+/// Words of 64 bits from the counters of one CPU to those of the next.
+const CPU_WORDS: usize = size_of::<CpuCounters>() / size_of::<u64>();
+
+/// The index of a CPU's counter among the words of all.
+fn word(cpu: u32, counter: usize) -> usize {
+    usize::try_from(cpu).unwrap_or(usize::MAX).saturating_mul(CPU_WORDS).saturating_add(counter)
+}
+
+/// By how much each of `totals` is above its place in `before`, which it takes.
+fn grown_by<const N: usize>(before: &mut [u64; N], mut totals: [u64; N]) -> [u64; N] {
+    before.iter_mut().zip(&mut totals).for_each(|(before, total)| *total = grown(before, *total));
+    totals
+}
+
+/// By how much `total` is above `before`, which takes its place. A total that is below adds nothing.
 pub(crate) fn grown(before: &mut u64, total: u64) -> u64 {
     let by = total.saturating_sub(*before);
     *before += by;
@@ -154,14 +140,44 @@ pub(crate) fn grown(before: &mut u64, total: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
     use super::*;
 
     #[test]
-    fn growth_is_told_once_and_a_total_that_could_not_be_read_is_none() {
+    fn each_counter_is_added_up_over_the_cpus_that_there_may_be() {
+        let bytes = Counters::bytes(4);
+        let file = File::from(memfd_create("counters", MemfdFlags::CLOEXEC).unwrap());
+        file.set_len(bytes as u64).unwrap();
+        let [memory, kernel] = [(); 2].map(|()| SharedMemory::map(&file, bytes).unwrap());
+        let set = |cpu, counter: usize, count| kernel.publish(word(cpu, counter), count);
+        // CPU 2 is none that may run.
+        let mut counters = Counters::new(memory, vec![0, 1, 3]);
+        assert_eq!(counters.losses().count(), 0);
+        for (cpu, busy) in [(0, 5), (1, 7), (3, 11)] {
+            set(cpu, Counter::TicksBusy as usize, busy);
+            set(cpu, Counter::TicksMissed as usize, 1);
+            set(cpu, abi::COUNTER_STACKS + abi::STACK_ENDS.len() - 1, 2);
+        }
+        set(3, Counter::TicksIdle as usize, 100);
+        let of_cpus = [(0, 5, 6), (1, 7, 8), (3, 111, 12)].map(|(cpu, all, due)| CpuTicks { cpu, all, due });
+        assert_eq!(counters.ticks_by_cpu(), of_cpus);
+        let Ticks { busy, idle } = counters.ticks();
+        assert_eq!((busy, idle), (23, 100));
+        assert_eq!(counters.losses().collect::<Vec<_>>(), [(LossReason::SampleTimerMissed, 3)]);
+        assert_eq!(counters.losses().count(), 0, "reported once");
+        let stacks = counters.stacks();
+        assert_eq!((stacks.last(), stacks.iter().sum()), (Some(&6), 6_u64));
+    }
+
+    #[test]
+    fn growth_is_reported_once_and_a_total_never_goes_back() {
         let mut before = 3;
         assert_eq!(grown(&mut before, 10), 7);
         assert_eq!(grown(&mut before, 10), 0);
-        assert_eq!(grown(&mut before, 0), 0, "unreadable");
+        assert_eq!(grown(&mut before, 0), 0, "below");
         assert_eq!(grown(&mut before, 11), 1);
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::StartError;
+use crate::reread::RereadFile;
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
@@ -51,13 +52,34 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
-/// How long each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and in
-/// interrupts. To the clock tick of user space (10 ms).
-///
-/// # Errors
-/// Those of reading `/proc/stat`.
-pub(crate) fn busy() -> io::Result<BTreeMap<u32, Duration>> {
-    Ok(parse_stat(&fs::read_to_string(STAT)?, rustix::param::clock_ticks_per_second()))
+/// The kernel's figures on CPUs, for whoever reads them again and again.
+#[derive(Debug)]
+pub(crate) struct CpuFigures {
+    online: RereadFile,
+    stat: RereadFile,
+}
+
+impl CpuFigures {
+    pub(crate) fn new() -> Self {
+        Self { online: RereadFile::new(ONLINE), stat: RereadFile::new(STAT) }
+    }
+
+    /// CPUs that run now, in order.
+    ///
+    /// # Errors
+    /// Those of reading the kernel's list; also if it is none.
+    pub(crate) fn online(&mut self) -> io::Result<Vec<u32>> {
+        parse_list(self.online.read()?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// How long each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and in
+    /// interrupts. To the clock tick of user space (10 ms).
+    ///
+    /// # Errors
+    /// Those of reading `/proc/stat`.
+    pub(crate) fn busy(&mut self) -> io::Result<BTreeMap<u32, Duration>> {
+        Ok(parse_stat(self.stat.read()?, rustix::param::clock_ticks_per_second()))
+    }
 }
 
 /// The `cpuN` lines of proc_stat(5). A line that is none of them, or is not as documented, is passed over.

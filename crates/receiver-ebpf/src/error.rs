@@ -55,8 +55,8 @@ pub enum StartError {
     #[error("cannot make an eventfd: raise the limit on open files (ulimit -n)")]
     Waker(#[source] io::Error),
     /// Memory of the kernel side cannot be shared.
-    #[error("cannot share memory for unwind rows with the kernel")]
-    Rows(#[source] Box<dyn Error + Send + Sync>),
+    #[error("cannot share memory with the kernel side")]
+    Memory(#[source] io::Error),
     /// No thread can be had to build unwind rows.
     #[error("cannot start a thread: raise the limit on them (ulimit -u; systemd: TasksMax=)")]
     Unwinder(#[source] io::Error),

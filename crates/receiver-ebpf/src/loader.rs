@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
-use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError, RingBuf};
 use aya::programs::perf_event::{
     PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
@@ -18,11 +18,13 @@ use zerocopy::IntoBytes;
 
 use crate::abi::{self, CgroupKey, FileKey};
 use crate::config::UnwindConfig;
+use crate::counters::Counters;
 use crate::error::{StartError, attach};
 use crate::horizon::Barrier;
 use crate::identify::Identifier;
+use crate::memory::SharedMemory;
 use crate::ring::Ring;
-use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps, share};
+use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps};
 use crate::verifier;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/profiler.bpf.o"));
@@ -77,7 +79,7 @@ pub(crate) struct Maps {
     pub lifecycle: Ring,
     /// Carries no data: it wakes the reader.
     pub wakeups: Ring,
-    pub counters: PerCpuArray<MapData, u64>,
+    pub counters: SharedMemory,
     pub announced_files: AnnouncedFiles,
     pub announced_cgroups: AnnouncedCgroups,
     pub barrier: Barrier,
@@ -125,20 +127,23 @@ pub(crate) struct Runs {
     pub time: Duration,
 }
 
-/// Runs of a program that the kernel has skipped since it was loaded.
+/// A program that stays attached.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Skips {
-    pub program: &'static str,
-    /// What each of them is to us.
-    pub reason: LossReason,
-    pub count: u64,
+pub(crate) struct AttachedProgram {
+    pub name: &'static str,
+    /// What each run that the kernel skips is to us.
+    pub skips: LossReason,
 }
 
 impl Programs {
-    /// Loads and verifies maps and programs for so many CPUs; attaches nothing.
+    /// Loads and verifies maps and programs; attaches nothing. `cpus`: how many are online, and one more than the
+    /// highest number that any may have.
     ///
     /// Without rows the walk is no part of the sampler: the verifier removes what a constant switches off.
-    pub(crate) fn load(cpus: usize, unwind: &UnwindConfig) -> Result<(Self, Maps, Identifier), StartError> {
+    pub(crate) fn load(
+        (cpus, numbers): (usize, u32),
+        unwind: &UnwindConfig,
+    ) -> Result<(Self, Maps, Identifier), StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
         let sample_ring = sample_ring_bytes(cpus);
@@ -152,6 +157,7 @@ impl Programs {
             .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
             .map_max_entries(WAKEUPS, wakeup_ring)
             .map_max_entries(ROW_ASKS, ASK_RING)
+            .map_max_entries(COUNTERS, numbers)
             .map_max_entries(ROW_PAGES, row_pages)
             .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
             .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
@@ -161,7 +167,7 @@ impl Programs {
             .map_err(load)?;
         let mut programs = Self { ebpf };
         programs.verify(&btf)?;
-        let maps = programs.take_maps(sample_ring, wakeup_ring, unwind)?;
+        let maps = programs.take_maps((sample_ring, wakeup_ring), Counters::bytes(numbers), unwind)?;
         Ok((programs, maps, Identifier::load(&btf)?))
     }
 
@@ -169,18 +175,19 @@ impl Programs {
     /// descriptors.
     fn take_maps(
         &mut self,
-        sample_ring: u32,
-        wakeup_ring: u32,
+        (sample_ring, wakeup_ring): (u32, u32),
+        counter_bytes: usize,
         unwind: &UnwindConfig,
     ) -> Result<Maps, StartError> {
         let load = |error: MapError| StartError::Load(Box::new(error.into()));
         let ring = |map: Map, bytes| RingBuf::try_from(map).map(|ring| Ring::new(ring, bytes)).map_err(load);
+        let share = |map: Map, bytes| SharedMemory::of_array(&map, bytes).map_err(StartError::Memory);
         let mut take = |name| self.ebpf.take_map(name).ok_or(StartError::Missing(name));
         let walk = if unwind.enabled {
             Some(WalkMaps {
                 rows: RowMaps::new(take(ROW_FILES)?, take(ROW_CHUNKS)?).map_err(load)?,
-                rules: share(take(RULES)?, RULES_BYTES).map_err(StartError::Rows)?,
-                pages: share(take(ROW_PAGES)?, PAGES_BYTES).map_err(StartError::Rows)?,
+                rules: share(take(RULES)?, RULES_BYTES)?,
+                pages: share(take(ROW_PAGES)?, PAGES_BYTES)?,
                 asks: ring(take(ROW_ASKS)?, ASK_RING)?,
             })
         } else {
@@ -190,7 +197,7 @@ impl Programs {
             samples: ring(take(SAMPLES)?, sample_ring)?,
             lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
             wakeups: ring(take(WAKEUPS)?, wakeup_ring)?,
-            counters: PerCpuArray::try_from(take(COUNTERS)?).map_err(load)?,
+            counters: share(take(COUNTERS)?, counter_bytes)?,
             announced_files: AnnouncedFiles(HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(load)?),
             announced_cgroups: AnnouncedCgroups(HashMap::try_from(take(ANNOUNCED_CGROUPS)?).map_err(load)?),
             walk,
@@ -266,27 +273,28 @@ impl Programs {
         }
     }
 
+    /// The programs that stay attached, and their descriptors.
+    pub(crate) fn attached(&self) -> Vec<(AttachedProgram, RawFd)> {
+        let hook = |&(name, _): &(&'static str, _)| AttachedProgram {
+            name,
+            skips: LossReason::LifecycleHookSkipped,
+        };
+        let sampler = AttachedProgram { name: SAMPLER, skips: LossReason::SampleHookSkipped };
+        let programs = LIFECYCLE.iter().map(hook).chain([sampler]);
+        let open = |program: AttachedProgram| {
+            let descriptor = self.ebpf.program(program.name)?.fd().ok()?.as_fd().as_raw_fd();
+            Some((program, descriptor))
+        };
+        programs.filter_map(open).collect()
+    }
+
     /// How often and how long each program that stays attached has run, as far as the kernel measures it.
     pub(crate) fn runs(&self) -> Vec<Runs> {
-        let programs = LIFECYCLE.iter().map(|(name, _)| *name).chain([SAMPLER]);
-        let runs = |program| {
+        let runs = |(AttachedProgram { name: program, .. }, _)| {
             let info = self.ebpf.program(program)?.info().ok()?;
             Some(Runs { program, count: info.run_count(), time: info.run_time() })
         };
-        programs.filter_map(runs).collect()
-    }
-
-    /// How often the kernel has skipped each program that stays attached, because it was at work in the same program on
-    /// the same CPU; as far as the kernel reports it.
-    pub(crate) fn skips(&self) -> Vec<Skips> {
-        let lifecycle = LIFECYCLE.iter().map(|(name, _)| (*name, LossReason::LifecycleHookSkipped));
-        let sampler = [(SAMPLER, LossReason::SampleHookSkipped)];
-        let skips = |(program, reason)| {
-            let fd = self.ebpf.program(program)?.fd().ok()?.as_fd().as_raw_fd();
-            let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            Some(Skips { program, reason, count: recursion_misses(&text)? })
-        };
-        lifecycle.chain(sampler).filter_map(skips).collect()
+        self.attached().into_iter().filter_map(runs).collect()
     }
 
     fn program<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, StartError>
@@ -307,11 +315,6 @@ fn legacy_controllers() -> u32 {
     legacy.fold(0, |all, (_, bit)| all | bit)
 }
 
-/// `recursion_misses` of a program's fdinfo (since Linux 5.12).
-fn recursion_misses(fdinfo: &str) -> Option<u64> {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
-}
-
 /// Bytes of all rings for so many CPUs.
 pub(crate) fn ring_bytes(cpus: usize) -> u32 {
     sample_ring_bytes(cpus).saturating_add(LIFECYCLE_RING)
@@ -327,13 +330,6 @@ fn sample_ring_bytes(cpus: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_kernel_skipped_is_read_from_fdinfo() {
-        let text = "pos:\t0\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t19\nverified_insns:\t7\n";
-        assert_eq!(recursion_misses(text), Some(19));
-        assert_eq!(recursion_misses("pos:\t0\n"), None);
-    }
 
     #[test]
     fn the_sample_ring_is_a_power_of_two_within_bounds() {

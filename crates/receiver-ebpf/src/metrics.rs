@@ -7,7 +7,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use pdata::LossReason;
 
-use crate::counters::Ticks;
+use crate::abi::STACK_ENDS;
+use crate::counters::{Ticks, UNMAPPED};
 
 /// Handles of the receiver's metrics.
 #[derive(Debug)]
@@ -20,6 +21,13 @@ pub(crate) struct Metrics {
     rate: Gauge,
     ticks_busy: Counter,
     ticks_idle: Counter,
+    unknown_cgroups: Counter,
+    asks_lost: Counter,
+    unknown_files: Counter,
+    /// In the order of [`UNMAPPED`].
+    frames: [Counter; UNMAPPED.len()],
+    /// In the order of [`STACK_ENDS`].
+    stacks: [Counter; STACK_ENDS.len()],
 }
 
 impl Metrics {
@@ -66,6 +74,11 @@ impl Metrics {
             rate: gauge!(RATE),
             ticks_busy: counter!(TICKS, "state" => "busy"),
             ticks_idle: counter!(TICKS, "state" => "idle"),
+            unknown_cgroups: counter!(UNKNOWN_CGROUPS),
+            asks_lost: counter!(ASKS_LOST),
+            unknown_files: counter!(FRAMES, "reason" => "unknown_file"),
+            frames: UNMAPPED.map(|(_, reason)| counter!(FRAMES, "reason" => reason)),
+            stacks: STACK_ENDS.map(|(end, _)| counter!(STACKS, "end" => end)),
         };
         metrics.accepted.increment(0);
         metrics.late.increment(0);
@@ -82,33 +95,29 @@ impl Metrics {
         self.ticks_idle.increment(ticks.idle);
     }
 
-    /// User frames that got no mapping, by reason.
-    pub(crate) fn frames(&self, by_reason: impl IntoIterator<Item = (&'static str, u64)>) {
-        for (reason, count) in by_reason {
-            counter!(FRAMES, "reason" => reason).increment(count);
-        }
+    /// User frames that got no mapping, in the order of [`UNMAPPED`].
+    pub(crate) fn frames(&self, by_reason: [u64; UNMAPPED.len()]) {
+        self.frames.iter().zip(by_reason).for_each(|(frames, count)| frames.increment(count));
     }
 
-    /// User stacks, by what ended them.
-    pub(crate) fn stacks(&self, by_end: impl IntoIterator<Item = (&'static str, u64)>) {
-        for (end, count) in by_end {
-            counter!(STACKS, "end" => end).increment(count);
-        }
+    /// User stacks by what ended them, in the order of [`STACK_ENDS`].
+    pub(crate) fn stacks(&self, by_end: [u64; STACK_ENDS.len()]) {
+        self.stacks.iter().zip(by_end).for_each(|(stacks, count)| stacks.increment(count));
     }
 
     /// Pages of unwind rows that could not be asked for.
     pub(crate) fn asks_lost(&self, count: u64) {
-        counter!(ASKS_LOST).increment(count);
+        self.asks_lost.increment(count);
     }
 
     /// Mappings of files that are not known any more.
     pub(crate) fn unknown_files(&self, count: u64) {
-        self.frames([("unknown_file", count)]);
+        self.unknown_files.increment(count);
     }
 
     /// Samples whose control groups are not known any more.
     pub(crate) fn unknown_cgroups(&self, count: u64) {
-        counter!(UNKNOWN_CGROUPS).increment(count);
+        self.unknown_cgroups.increment(count);
     }
 
     pub(crate) fn late(&self, events: u64, most_ever: Duration) {

@@ -7,8 +7,8 @@ const FEW: usize = 32;
 /// Events of a poll above which the next one comes sooner.
 const MANY: usize = 256;
 
-/// The rest between two polls: the configured interval while much happens, up to ten times as long (and at most a
-/// second) while little does.
+/// The rest between two polls: the configured interval while much happens, up to ten times as long (and less
+/// than a second) while little does.
 ///
 /// What must not wait for the end of a long rest wakes the reader: a request of [`Control`](crate::Control), and a
 /// record that the kernel side submits with a wake-up (`ebpf/`).
@@ -20,8 +20,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The longest rest, unless the configured interval is longer still.
-    const LONGEST: Duration = Duration::from_secs(1);
+    /// The longest rest, unless the configured interval is longer still. A CPU that comes online is noticed at the next
+    /// poll, and sampled within a second.
+    const LONGEST: Duration = Duration::from_millis(900);
     const MOST_TIMES: u32 = 10;
 
     /// The pace whose shortest rest is the configured `interval`.
@@ -56,10 +57,10 @@ mod tests {
     fn the_rest_grows_while_little_happens_and_shrinks_at_once_to_what_much_needs() {
         let mut pace = Pace::new(INTERVAL);
         let rests: Vec<_> = (0..6).map(|_| pace.after(0).as_millis()).collect();
-        assert_eq!(rests, [200, 400, 800, 1000, 1000, 1000]);
-        assert_eq!(pace.after(FEW).as_millis(), 1000, "enough to stay as it is");
+        assert_eq!(rests, [200, 400, 800, 900, 900, 900]);
+        assert_eq!(pace.after(FEW).as_millis(), 900, "enough to stay as it is");
         let rests: Vec<_> = (0..5).map(|_| pace.after(MANY + 1).as_millis()).collect();
-        assert_eq!(rests, [500, 250, 125, 100, 100]);
+        assert_eq!(rests, [450, 225, 112, 100, 100]);
     }
 
     #[test]

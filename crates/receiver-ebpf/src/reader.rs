@@ -26,7 +26,7 @@ use crate::order::{Lateness, Orderer, Pending};
 use crate::pace::Pace;
 use crate::rest::{End, Waker, rest};
 use crate::ring::Ring;
-use crate::sampler::{self, Sampler};
+use crate::sampler::Sampler;
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
 use crate::unwind::Unwinder;
@@ -73,7 +73,7 @@ impl RingReader {
                 self.sampler.settle_last(&self.counters.ticks_by_cpu());
                 self.sampler.detach(&mut self.programs);
             } else {
-                let counters = &mut self.counters;
+                let counters = &self.counters;
                 let ticks = || counters.ticks_by_cpu();
                 self.sampler.apply(&mut self.programs, self.control.period(), ticks);
                 self.metrics.rate(self.control.samples_per_second());
@@ -109,7 +109,7 @@ impl RingReader {
     fn rest(&mut self, events: usize) {
         let (mut shortest, mut left) = (self.pace.shortest(), self.pace.after(events));
         loop {
-            let step = left.min(sampler::LOOK_EVERY);
+            let step = left.min(self.sampler.look_within());
             let end = rest(&self.waker, &self.wakeups, shortest.min(step), step);
             self.follow_cpus();
             if end == End::Record {
@@ -124,7 +124,7 @@ impl RingReader {
     }
 
     fn follow_cpus(&mut self) {
-        let counters = &mut self.counters;
+        let counters = &self.counters;
         self.sampler.follow(&mut self.programs, || counters.ticks_by_cpu());
     }
 
@@ -191,6 +191,9 @@ impl RingReader {
                 }
             });
         }
+        if let Some(unwinder) = unwinder {
+            unwinder.wake();
+        }
         metrics.accepted(samples);
         malformed
     }
@@ -205,9 +208,8 @@ impl RingReader {
         self.metrics.asks_lost(self.counters.asks_lost());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         let thinned = (LossReason::SampleThinned, self.sampler.take_thinned());
-        let counted = self.counters.losses().into_iter();
-        let losses =
-            counted.chain(self.skipped.losses(&self.programs)).chain(malformed).chain([unattended, thinned]);
+        let counted = self.counters.losses();
+        let losses = counted.chain(self.skipped.losses()).chain(malformed).chain([unattended, thinned]);
         if losses::account(losses, (from, until), &mut self.orderer) > 0 {
             self.censuses.records_lost();
         }

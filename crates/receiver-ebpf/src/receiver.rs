@@ -59,7 +59,9 @@ impl Receiver {
         preflight::check()?;
         let images = KernelImages::begin();
         let cpus = cpus::online()?;
-        let (mut programs, maps, identifier) = Programs::load(cpus.len(), &config.unwind)?;
+        let possible = cpus::possible()?;
+        let numbers = possible.last().map_or(1, |highest| highest + 1);
+        let (mut programs, maps, identifier) = Programs::load((cpus.len(), numbers), &config.unwind)?;
         let identifier = Arc::new(identifier);
         let start = |walk| Unwinder::start(walk, &config.unwind, Arc::clone(&identifier));
         let unwinder = maps.walk.map(start).transpose()?;
@@ -80,6 +82,7 @@ impl Receiver {
         let now = clock::now();
         let reader = RingReader {
             control,
+            skipped: Skipped::new(&programs),
             programs,
             sampler,
             samples: maps.samples,
@@ -89,8 +92,7 @@ impl Receiver {
             cgroups: Cgroups::default(),
             announced_cgroups: maps.announced_cgroups,
             unwinder,
-            counters: Counters::new(maps.counters, cpus::possible()?),
-            skipped: Skipped::default(),
+            counters: Counters::new(maps.counters, possible),
             censuses: Censuses::new(now),
             orderer,
             horizon,

@@ -56,33 +56,35 @@ pub(crate) enum End {
 /// `shortest`: many of them cost no more polls than none.
 pub(crate) fn rest(waker: &Waker, wakeups: &impl AsFd, shortest: Duration, longest: Duration) -> End {
     let start = Instant::now();
-    wait(&mut [PollFd::new(waker, PollFlags::IN)], shortest.min(longest));
-    if waker.take() {
-        return End::Request;
+    if !shortest.is_zero() {
+        let [request] = wait([PollFd::new(waker, PollFlags::IN)], shortest.min(longest));
+        if request && waker.take() {
+            return End::Request;
+        }
     }
     let left = longest.saturating_sub(start.elapsed());
     if left.is_zero() {
         return End::Time;
     }
-    let mut ends = [PollFd::new(waker, PollFlags::IN), PollFd::new(wakeups, PollFlags::IN)];
-    wait(&mut ends, left);
-    let record = ends.last().is_some_and(|end| !end.revents().is_empty());
-    match (waker.take(), record) {
+    let ends = [PollFd::new(waker, PollFlags::IN), PollFd::new(wakeups, PollFlags::IN)];
+    let [request, record] = wait(ends, left);
+    match (request && waker.take(), record) {
         (true, _) => End::Request,
         (false, true) => End::Record,
         (false, false) => End::Time,
     }
 }
 
-/// Returns when a descriptor is readable, when the time is over, or early: the caller looks at what it waits for.
-fn wait(descriptors: &mut [PollFd<'_>], time: Duration) {
+/// Returns when a descriptor is readable, when the time is over, or early; and which descriptors are readable.
+fn wait<const N: usize>(mut descriptors: [PollFd<'_>; N], time: Duration) -> [bool; N] {
     let timeout = Timespec::try_from(time).ok();
-    if let Err(error) = poll(descriptors, timeout.as_ref())
+    if let Err(error) = poll(&mut descriptors, timeout.as_ref())
         && error != Errno::INTR
     {
         // Not seen yet (no memory, or no such descriptor): a loop without a rest would take a whole CPU.
         thread::sleep(time);
     }
+    descriptors.map(|descriptor| !descriptor.revents().is_empty())
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(crate) struct Roster {
     cpus: BTreeMap<u32, Cpu>,
     /// When [`plan`](Self::plan) was last asked.
     looked: KTime,
+    /// True if by then a timer had ticked less than it should have, or one was to be started.
+    is_doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ struct Account {
 impl Roster {
     /// No CPU yet, at an instant from which on work without a timer counts.
     pub(crate) fn new(now: KTime) -> Self {
-        Self { cpus: BTreeMap::new(), looked: now }
+        Self { cpus: BTreeMap::new(), looked: now, is_doubtful: true }
     }
 
     /// What is to be done so that every CPU of `online` has a timer, and no other has. Each CPU in [`Plan::start`] is
@@ -79,8 +81,11 @@ impl Roster {
     pub(crate) fn plan(&mut self, online: &[u32], ticks: &[CpuTicks], period: Duration, now: KTime) -> Plan {
         let mut plan = Plan::default();
         let last_look = std::mem::replace(&mut self.looked, now);
+        self.is_doubtful = false;
         for (&number, cpu) in &mut self.cpus {
             if let Some(&now_at) = ticks.iter().find(|ticks| ticks.cpu == number) {
+                self.is_doubtful |=
+                    online.contains(&number) && cpu.has_missed_ticks(now_at, period, (last_look, now));
                 cpu.see(now_at, now);
             }
             if cpu.timer.is_some() && !online.contains(&number) {
@@ -104,7 +109,13 @@ impl Roster {
                 cpu.unattended = true;
             }
         }
+        self.is_doubtful |= !plan.start.is_empty();
         plan
+    }
+
+    /// True if each CPU that is online has a timer that ticks as it should, and nothing is to be settled of any.
+    pub(crate) fn is_calm(&self) -> bool {
+        !self.is_doubtful && !self.cpus.values().any(|cpu| cpu.unattended && cpu.timer.is_some())
     }
 
     /// A timer of this CPU runs since `now`.
@@ -162,6 +173,15 @@ impl Roster {
 }
 
 impl Cpu {
+    /// True if its timer has ticked less between two looks than it should have: it may be dead since. One tick may be
+    /// on either side of each look.
+    fn has_missed_ticks(&self, now_at: CpuTicks, period: Duration, (last_look, now): (KTime, KTime)) -> bool {
+        let Some(timer) = self.timer else { return false };
+        let time = now.saturating_since(last_look.max(timer.ticked));
+        let ticks = u128::from(now_at.all.saturating_sub(self.ticks.all));
+        ticks + 1 < time.as_nanos() / period.as_nanos().max(1)
+    }
+
     fn see(&mut self, ticks: CpuTicks, now: KTime) {
         if ticks.all != self.ticks.all
             && let Some(timer) = &mut self.timer
@@ -246,6 +266,30 @@ mod tests {
             }
         }
         assert_eq!(replaced, [(1, 2_000), (1, 3_000), (1, 5_000), (1, 9_000)]);
+    }
+
+    #[test]
+    fn a_look_is_due_soon_where_a_timer_may_be_dead_and_where_there_is_something_to_settle() {
+        let mut roster = running();
+        assert!(!roster.is_calm(), "the timers are new");
+        let busy = |now| [(0, millis(now)), (1, millis(now))].into();
+        let mut look = |online: &[u32], now: u64, counts: [u64; 2]| {
+            let plan = roster.plan(online, &[ticks(0, counts[0]), ticks(1, counts[1])], PERIOD, at(now));
+            plan.start.into_iter().for_each(|cpu| roster.started(cpu, at(now)));
+            let before = roster.is_calm();
+            roster.settle(&busy(now), PERIOD, at(now));
+            (before, roster.is_calm())
+        };
+        assert_eq!(look(&[0, 1], 1_900, [90, 90]), (true, true));
+        assert_eq!(look(&[0, 1], 2_800, [180, 179]), (true, true), "one tick is late");
+        // CPU 1 is off and on again at 2,900 ms.
+        assert_eq!(look(&[0, 1], 3_700, [270, 189]), (false, false));
+        assert_eq!(look(&[0, 1], 3_900, [290, 189]), (false, false));
+        assert_eq!(look(&[0, 1], 4_200, [320, 189]), (false, false), "a new timer");
+        assert_eq!(look(&[0, 1], 4_400, [340, 208]), (true, true));
+        assert_eq!(look(&[0], 5_300, [430, 208]), (true, true), "one that is off has no timer to look after");
+        assert_eq!(look(&[0, 1], 6_200, [520, 208]), (false, false), "back");
+        assert_eq!(look(&[0, 1], 6_400, [540, 228]), (true, true));
     }
 
     #[test]

@@ -7,17 +7,21 @@ use aya::programs::perf_event::PerfEventLinkId;
 use pdata::KTime;
 use procfs::clock;
 
-use crate::cpus;
+use crate::cpus::{self, CpuFigures};
 use crate::error::StartError;
 use crate::loader::Programs;
 use crate::preflight;
 use crate::roster::{CpuTicks, Roster};
 use crate::thinning::Thinning;
 
-/// How often to look for CPUs that have come or gone, at most.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often to look for CPUs that have come or gone, at most. At least they are looked for at each poll
+/// ([`Pace`](crate::pace::Pace)).
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often to add up what CPUs without a timer have missed: the kernel's own figures come in steps of 10 ms.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
+/// The same where no CPU is without a timer: the kernel adds up every interrupt of every CPU for whoever reads how long
+/// one has worked.
+const SETTLE_EVERY_WHEN_CALM: Duration = Duration::from_secs(10);
 
 /// Running timers.
 ///
@@ -30,6 +34,7 @@ pub(crate) struct Sampler {
     wanted: Duration,
     roster: Roster,
     thinning: Thinning,
+    figures: CpuFigures,
     looked: KTime,
     settled: KTime,
     /// CPUs whose timer the kernel has refused, which is logged once for each.
@@ -53,6 +58,7 @@ impl Sampler {
             wanted: period,
             roster: Roster::new(now),
             thinning: Thinning::default(),
+            figures: CpuFigures::new(),
             looked: now,
             settled: now,
             refused: Vec::new(),
@@ -93,7 +99,7 @@ impl Sampler {
         }
         let (ticks, now) = (ticks(), clock::now());
         self.settle(&ticks, now);
-        if let Ok(busy) = cpus::busy() {
+        if let Ok(busy) = self.figures.busy() {
             self.missing += self.roster.renew(&busy, self.wanted, now);
         }
         self.wanted = period;
@@ -123,7 +129,7 @@ impl Sampler {
         }
         self.looked = now;
         let ticks = ticks();
-        match cpus::online() {
+        match self.figures.online() {
             Ok(online) => self.adapt(programs, &online, &ticks, now),
             Err(error) => {
                 if !std::mem::replace(&mut self.blind, true) {
@@ -132,9 +138,15 @@ impl Sampler {
                 }
             }
         }
-        if now.saturating_since(self.settled) >= SETTLE_EVERY {
+        let settle_every = if self.roster.is_calm() { SETTLE_EVERY_WHEN_CALM } else { SETTLE_EVERY };
+        if now.saturating_since(self.settled) >= settle_every {
             self.settle(&ticks, now);
         }
+    }
+
+    /// The time within which [`follow`](Self::follow) should be called again.
+    pub(crate) fn look_within(&self) -> Duration {
+        if self.roster.is_calm() { Duration::MAX } else { LOOK_EVERY }
     }
 
     fn adapt(&mut self, programs: &mut Programs, online: &[u32], ticks: &[CpuTicks], now: KTime) {
@@ -182,7 +194,7 @@ impl Sampler {
 
     fn settle(&mut self, ticks: &[CpuTicks], now: KTime) {
         // Without figures nothing is counted now, and all of it once there are some.
-        if let Ok(busy) = cpus::busy() {
+        if let Ok(busy) = self.figures.busy() {
             self.settled = now;
             self.missing += self.roster.settle(&busy, self.wanted, now);
             let attended: Vec<_> =

@@ -1,51 +1,94 @@
-//! Runs of our programs that the kernel skipped.
+//! Runs of our programs that the kernel skipped, because it was at work in the same program on the same CPU.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pdata::LossReason;
 
 use crate::counters::grown;
-use crate::loader::{Programs, Skips};
+use crate::loader::Programs;
+use crate::reread::RereadFile;
 
-/// Each look opens a file of `/proc` for each program.
+/// Each look reads a file of `/proc` for each program.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads how often programs were skipped, and returns by how much that has grown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Skipped {
     read: Option<Instant>,
-    known: BTreeMap<&'static str, u64>,
+    programs: Vec<WatchedProgram>,
+}
+
+#[derive(Debug)]
+struct WatchedProgram {
+    /// What the kernel shows of the program's descriptor.
+    fdinfo: RereadFile,
+    reason: LossReason,
+    known: u64,
 }
 
 impl Skipped {
+    /// Watches all programs that stay attached.
+    pub(crate) fn new(programs: &Programs) -> Self {
+        let watched = programs.attached().into_iter().map(|(program, descriptor)| {
+            let fdinfo = RereadFile::new(format!("/proc/self/fdinfo/{descriptor}"));
+            WatchedProgram { fdinfo, reason: program.skips, known: 0 }
+        });
+        Self { read: None, programs: watched.collect() }
+    }
+
     /// What was skipped since the last look. Nothing if that was a moment ago.
-    pub(crate) fn losses(&mut self, programs: &Programs) -> Vec<(LossReason, u64)> {
+    pub(crate) fn losses(&mut self) -> Vec<(LossReason, u64)> {
         if self.read.is_some_and(|read| read.elapsed() < READ_EVERY) {
             return Vec::new();
         }
         self.read = Some(Instant::now());
-        self.grown(programs.skips())
+        let grown = self.programs.iter_mut().filter_map(WatchedProgram::loss);
+        grown.collect()
     }
+}
 
-    fn grown(&mut self, skips: Vec<Skips>) -> Vec<(LossReason, u64)> {
-        let grown =
-            |skips: Skips| (skips.reason, grown(self.known.entry(skips.program).or_default(), skips.count));
-        skips.into_iter().map(grown).filter(|&(_, count)| count > 0).collect()
+impl WatchedProgram {
+    /// As far as the kernel reports it.
+    fn loss(&mut self) -> Option<(LossReason, u64)> {
+        let count = recursion_misses(self.fdinfo.read().ok()?)?;
+        Some((self.reason, grown(&mut self.known, count))).filter(|&(_, count)| count > 0)
     }
+}
+
+/// `recursion_misses` of a program's fdinfo (since Linux 5.12).
+fn recursion_misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn what_each_program_has_been_skipped_since_the_last_look_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
         let reason = LossReason::LifecycleHookSkipped;
-        let skips = |program, count| Skips { program, reason, count };
-        let mut skipped = Skipped::default();
-        assert_eq!(skipped.grown(vec![skips("on_exec", 3), skips("on_exit", 0)]), [(reason, 3)]);
-        assert_eq!(skipped.grown(vec![skips("on_exit", 2), skips("on_exec", 4)]), [(reason, 2), (reason, 1)]);
-        assert_eq!(skipped.grown(vec![skips("on_exec", 4)]), []);
+        let paths = ["exec", "exit"].map(|name| folder.path().join(name));
+        let write = |path: &Path, count: u64| {
+            fs::write(
+                path,
+                format!("pos:\t0\nrun_cnt:\t0\nrecursion_misses:\t{count}\nverified_insns:\t7\n"),
+            )
+            .unwrap();
+        };
+        let watch = |path| WatchedProgram { fdinfo: RereadFile::new(path), reason, known: 0 };
+        let mut skipped = Skipped { read: None, programs: paths.iter().map(watch).collect() };
+        let mut look = |counts: [u64; 2]| {
+            paths.iter().zip(counts).for_each(|(path, count)| write(path, count));
+            skipped.read = None;
+            skipped.losses()
+        };
+        assert_eq!(look([3, 0]), [(reason, 3)]);
+        assert_eq!(look([4, 2]), [(reason, 1), (reason, 2)]);
+        assert_eq!(look([4, 2]), []);
+        assert_eq!(recursion_misses("pos:\t0\n"), None, "an older kernel");
     }
 }

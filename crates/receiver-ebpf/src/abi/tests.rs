@@ -75,7 +75,6 @@ fn constants_are_those_of_the_header() {
         VDSO_GENERATION,
         PAGE_ASKED,
         PAGE_BUILT,
-        COUNTER_STACKS,
         END_FILE_PENDING,
     ];
     let sizes = [
@@ -83,7 +82,8 @@ fn constants_are_those_of_the_header() {
         ("MAX_ROW_FILES", MAX_ROW_FILES),
         ("MAX_RULES", MAX_RULES),
         ("STACK_ENDS", STACK_ENDS.len()),
-        ("COUNTERS", COUNTER_STACKS as usize + STACK_ENDS.len()),
+        ("COUNTER_STACKS", COUNTER_STACKS),
+        ("COUNTERS", COUNTERS),
     ];
     let ends = [
         "not_reported",
@@ -243,6 +243,7 @@ fn fields_are_where_the_header_has_them() {
         ("census_record", fields!(0, CensusRecord { pid, exited, start_boottime_ns })),
         ("row_file", fields!(0, RowFile { first_page, pages, used, reserved })),
         ("row_page", fields!(0, RowPage { place, used, reserved })),
+        ("cpu_counters", fields!(0, CpuCounters { count })),
         ("unwind_rule", rule),
     ]
     .into_iter()

@@ -50,7 +50,7 @@ pub fn report() -> Vec<Finding> {
         findings.push(attempt(
             "BPF programs",
             "loaded and verified",
-            Programs::load(facts.cpus, &UnwindConfig::default()).map(drop),
+            Programs::load((facts.cpus, 1), &UnwindConfig::default()).map(drop),
         ));
     }
     findings

@@ -7,8 +7,8 @@ use std::time::Duration;
 use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::sys::SharedMemory;
 use crate::abi::{self, FileIdentityKey, RowFile};
+use crate::memory::SharedMemory;
 
 /// `BPF_F_MMAPABLE` and the type of an array: uapi/linux/bpf.h.
 const MMAPABLE: u32 = 1 << 10;
@@ -51,14 +51,6 @@ impl RowMaps {
     /// The maps of files and of chunks.
     pub(crate) fn new(files: Map, chunks: Map) -> Result<Self, MapError> {
         Ok(Self { files: HashMap::try_from(files)?, chunks: ArrayOfMaps::try_from(chunks)?, filler: None })
-    }
-}
-
-/// Maps the memory of an array.
-pub(crate) fn share(map: Map, bytes: usize) -> Result<SharedMemory, KernelError> {
-    match map {
-        Map::Array(data) => Ok(SharedMemory::map(&data.fd(), bytes)?),
-        _ => Err("a map of rows is no array".into()),
     }
 }
 

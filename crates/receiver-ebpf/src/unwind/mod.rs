@@ -14,7 +14,6 @@ mod lookup;
 mod room;
 mod rules;
 mod spans;
-mod sys;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,14 +30,14 @@ use procfs::ProcSource;
 
 use self::files::Files;
 pub(crate) use self::files::MetFile;
-pub(crate) use self::kernel::{PAGES_BYTES, RULES_BYTES, RowMaps, share};
-pub(crate) use self::sys::SharedMemory;
+pub(crate) use self::kernel::{PAGES_BYTES, RULES_BYTES, RowMaps};
 pub(crate) use self::tables::TableSize;
 use self::tables::Tables;
 use self::worker::{Request, Worker};
 use crate::config::UnwindConfig;
 use crate::error::StartError;
 use crate::identify::Identifier;
+use crate::memory::SharedMemory;
 use crate::metrics::unwind as metrics;
 use crate::rest::Waker;
 use crate::ring::Ring;
@@ -62,6 +61,8 @@ pub(crate) struct WalkMaps {
 #[derive(Debug)]
 pub(crate) struct Unwinder {
     requests: SyncSender<Request>,
+    /// True if the thread has not been woken since the last request.
+    has_asked: bool,
     waker: Waker,
     stop: Arc<AtomicBool>,
 }
@@ -86,24 +87,32 @@ impl Unwinder {
             .name("ebpf-unwinder".to_owned())
             .spawn(move || worker.run(&mut asks, &resting, &stopping))
             .map_err(StartError::Unwinder)?;
-        Ok(Self { requests, waker, stop })
+        Ok(Self { requests, has_asked: false, waker, stop })
     }
 
-    /// Has a file read that walks do not know. One that does not fit in the queue is met again.
-    pub(crate) fn read(&self, met: MetFile) {
+    /// Has a file read that walks do not know, after [`wake`](Self::wake). One that does not fit in the queue is met
+    /// again.
+    pub(crate) fn read(&mut self, met: MetFile) {
         self.ask(Request::Read(met));
     }
 
-    /// Compares a file with the one that walks know by its identity, if they know one.
-    pub(crate) fn announced(&self, file: FileIdentity, build_id: Option<BuildId>) {
+    /// Compares a file with the one that walks know by its identity, if they know one, after [`wake`](Self::wake).
+    pub(crate) fn announced(&mut self, file: FileIdentity, build_id: Option<BuildId>) {
         self.ask(Request::Compare(file, build_id));
     }
 
-    fn ask(&self, request: Request) {
-        if self.requests.try_send(request).is_ok() {
+    /// Wakes the thread if something was asked for: once for all that a poll has read.
+    pub(crate) fn wake(&mut self) {
+        if std::mem::take(&mut self.has_asked) {
             self.waker.wake();
-        } else {
+        }
+    }
+
+    fn ask(&mut self, request: Request) {
+        self.has_asked = true;
+        if self.requests.try_send(request).is_err() {
             metrics::file("queue_full");
+            self.wake();
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use unwind::{Rule, RuleTable};
 
-use super::sys::SharedMemory;
+use crate::memory::SharedMemory;
+
 
 /// The kernel's words of a rule.
 const WORDS: usize = size_of::<Rule>() / size_of::<u32>();

@@ -13,8 +13,8 @@ use unwind::{PageRows, RuleTable};
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
 use super::rules::Rules;
 use super::spans::Spans;
-use super::sys::SharedMemory;
 use crate::abi::{self, FileIdentityKey, RowFile};
+use crate::memory::SharedMemory;
 
 /// Bytes of one chunk.
 pub(crate) const CHUNK_BYTES: u64 = abi::CHUNK_ROWS as u64 * size_of::<u32>() as u64;

@@ -16,9 +16,9 @@ use unwind::{Cfa, PageRows, Row, Rule, RuleTable, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
-use super::sys::SharedMemory;
 use super::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, MAX_PAGES, TableError, Tables, VDSO};
 use crate::abi::{self, FileIdentityKey, RowFile};
+use crate::memory::SharedMemory;
 
 type RuleWords = [u32; 4];
 

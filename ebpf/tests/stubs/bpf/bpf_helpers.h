@@ -39,6 +39,11 @@ static inline void *bpf_map_lookup_elem(void *map, const void *key)
 	return stub_entry(map, *(const __u32 *)key);
 }
 
+static inline __u32 bpf_get_smp_processor_id(void)
+{
+	return 0;
+}
+
 static inline __u64 bpf_ktime_get_ns(void)
 {
 	return stub_now;

@@ -1,4 +1,4 @@
-//! Memory shared with the kernel side: all that is unsafe in the receiver.
+//! Memory shared with the kernel side.
 #![allow(unsafe_code, reason = "mmap has no safe binding")]
 
 use std::ffi::c_void;
@@ -8,6 +8,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use aya::maps::Map;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Memory that a file stands for, such as a BPF array made with `BPF_F_MMAPABLE`: whole words that others read, and
@@ -32,6 +33,17 @@ impl SharedMemory {
         let start = unsafe { mmap(ptr::null_mut(), bytes, protection, MapFlags::SHARED, file.as_fd(), 0) }?;
         let start = NonNull::new(start).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, bytes })
+    }
+
+    /// Maps the elements of a BPF array.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); also if `map` is no array.
+    pub(crate) fn of_array(map: &Map, bytes: usize) -> io::Result<Self> {
+        match map {
+            Map::Array(data) => Self::map(&data.fd(), bytes),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the BPF map is no array")),
+        }
     }
 
     /// Stores a word of 64 bits: whoever reads it sees all that was stored before. Beyond the end nothing happens.
