@@ -1,6 +1,6 @@
 //! The endpoint that Prometheus scrapes.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use confighttp::Format;
 use crate::metrics::exposition::render;
 use crate::metrics::family::Family;
 use crate::metrics::{Registry, Views};
+use crate::process::ProcessGauges;
 
 /// Name of the format, among others that a client may ask for.
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -20,6 +21,8 @@ const OPENMETRICS: &str = "application/openmetrics-text";
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     registry: Registry,
+    /// Set once the registry is what the process records in.
+    process: Arc<OnceLock<ProcessGauges>>,
     shown: Arc<RwLock<Shown>>,
 }
 
@@ -32,15 +35,24 @@ pub(crate) struct Shown {
 
 impl Source {
     pub(crate) fn new(registry: Registry, shown: Shown) -> Self {
-        Self { registry, shown: Arc::new(RwLock::new(shown)) }
+        Self { registry, process: Arc::default(), shown: Arc::new(RwLock::new(shown)) }
     }
 
     pub(crate) fn show(&self, shown: Shown) {
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
+    /// Has these gauges measured for each scrape.
+    pub(crate) fn measures(&self, process: ProcessGauges) {
+        // Of one process there is one set of them.
+        let _first = self.process.set(process);
+    }
+
     /// Returns the metrics as they are now, for one scrape.
     pub(crate) fn scrape(&self, format: Format) -> String {
+        if let Some(process) = self.process.get() {
+            process.measure();
+        }
         let Shown { views, target_info } = self.shown.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut families: Vec<_> =
             self.registry.collect().into_iter().filter_map(|metric| views.apply(metric)).collect();

@@ -22,6 +22,7 @@ use crate::config::{Prometheus, Telemetry};
 use crate::endpoint::{Shown, Source};
 use crate::logs::{Log, Writer};
 use crate::metrics::{Registry, Views};
+use crate::process::ProcessGauges;
 pub use error::TelemetryError;
 
 /// The telemetry of this process, to be changed while it runs. Dropping it closes the metrics endpoint, and waits for a
@@ -57,8 +58,7 @@ pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
     tokio::spawn(registry.clone().upkeep());
     ::metrics::set_global_recorder(registry).map_err(|_installed| TelemetryError::Installed)?;
     let log = logs::install(log)?;
-    process::describe();
-    tokio::spawn(process::measure());
+    source.measures(ProcessGauges::register());
     let handle = Handle { log, writer, source, instance, endpoint };
     handle.announce();
     Ok(handle)

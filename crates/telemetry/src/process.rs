@@ -1,14 +1,12 @@
 //! What the agent itself costs.
 
+use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use metrics::{Unit, describe_gauge, gauge};
+use metrics::{Gauge, Unit, describe_gauge, gauge};
 use procfs::text::{self, Pages};
 use rustix::time::{ClockId, clock_gettime};
-
-/// How often the gauges are set.
-const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time since the agent started. As in the Collector.
 const UPTIME: &str = "otelcol_process_uptime";
@@ -20,7 +18,7 @@ const RSS: &str = "otelcol_process_memory_rss";
 const SYS_MEMORY: &str = "otelcol_process_runtime_total_sys_memory_bytes";
 
 /// Gives the recorder a description of each metric.
-pub(crate) fn describe() {
+fn describe() {
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started, in seconds.");
     describe_gauge!(CPU, Unit::Seconds, "CPU time the agent has used, user and system, in seconds.");
     describe_gauge!(RSS, Unit::Bytes, "Memory of the agent that is resident, in bytes.");
@@ -31,20 +29,40 @@ pub(crate) fn describe() {
     );
 }
 
-/// Keeps the gauges of the process current, for ever.
-pub(crate) async fn measure() {
-    let start = Instant::now();
-    let (uptime, cpu, rss, sys) = (gauge!(UPTIME), gauge!(CPU), gauge!(RSS), gauge!(SYS_MEMORY));
-    let mut ticks = tokio::time::interval(INTERVAL);
-    loop {
-        ticks.tick().await;
-        uptime.set(start.elapsed().as_secs_f64());
-        cpu.set(cpu_time().as_secs_f64());
+/// The gauges of the process, which are set when somebody asks for them: a timer would cost more than all else that an
+/// idle agent does.
+#[derive(Clone)]
+pub(crate) struct ProcessGauges {
+    start: Instant,
+    uptime: Gauge,
+    cpu: Gauge,
+    rss: Gauge,
+    sys: Gauge,
+}
+
+impl ProcessGauges {
+    /// Gauges of the recorder that is installed, of a process that has just started.
+    pub(crate) fn register() -> Self {
+        describe();
+        let (uptime, cpu, rss, sys) = (gauge!(UPTIME), gauge!(CPU), gauge!(RSS), gauge!(SYS_MEMORY));
+        Self { start: Instant::now(), uptime, cpu, rss, sys }
+    }
+
+    /// Sets them to what they are now.
+    pub(crate) fn measure(&self) {
+        self.uptime.set(self.start.elapsed().as_secs_f64());
+        self.cpu.set(cpu_time().as_secs_f64());
         // Procfs is memory: reading it does not block. Without it the gauges keep their last values.
         if let Some(memory) = memory() {
-            rss.set(bytes(memory.resident));
-            sys.set(bytes(memory.data));
+            self.rss.set(bytes(memory.resident));
+            self.sys.set(bytes(memory.data));
         }
+    }
+}
+
+impl fmt::Debug for ProcessGauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessGauges").field("start", &self.start).finish_non_exhaustive()
     }
 }
 
