@@ -4,7 +4,6 @@ use unwind::{Rule, RuleTable};
 
 use crate::memory::SharedMemory;
 
-
 /// The kernel's words of a rule.
 const WORDS: usize = size_of::<Rule>() / size_of::<u32>();
 /// Rules that there is to be room for before pages are built: more than any library of a distribution has in all.
