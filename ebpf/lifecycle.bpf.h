@@ -48,7 +48,7 @@ static __always_inline void describe_call(struct image_record *image, struct pat
 	image->filename_bytes = append_string(scratch, &end, FILENAME_BYTES, filename);
 	if (interpreter != filename)
 		image->interpreter_bytes = append_string(scratch, &end, INTERPRETER_BYTES, interpreter);
-	image->environment_bytes = append_environment(scratch, end, ENVIRONMENT_BYTES, task);
+	image->environment_bytes = append_environment(scratch, end, ENVIRONMENT_BYTES, binprm, task);
 	*flags |= scratch->flags;
 }
 

@@ -271,6 +271,16 @@ struct image_record {
 	struct relatives relatives;
 };
 
+/* Variables of the environment that an exec record is to have: those of which the first bytes, as far as the mask goes,
+ * are these. User space looks at the rest. */
+#define WANTED_VARIABLES 16
+struct wanted_environment {
+	__u32 count;
+	__u32 reserved;
+	__u64 heads[WANTED_VARIABLES];
+	__u64 masks[WANTED_VARIABLES];
+};
+
 struct fork_record {
 	struct record_header header; /* the child's */
 	__u64 parent_start_boottime_ns;
@@ -345,5 +355,6 @@ _Static_assert(sizeof(struct cgroup_key) == 24, "abi.rs mirrors this");
 _Static_assert(sizeof(struct cgroup_record) == 88, "abi.rs mirrors this");
 _Static_assert(sizeof(struct relatives) == 32, "abi.rs mirrors this");
 _Static_assert(sizeof(struct census_record) == 16, "abi.rs mirrors this");
+_Static_assert(sizeof(struct wanted_environment) == 264, "abi.rs mirrors this");
 
 #endif

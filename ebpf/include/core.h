@@ -111,6 +111,7 @@ struct mm_struct {
 	struct file *exe_file;
 	unsigned long start_code;
 	unsigned long end_code;
+	unsigned long start_stack;
 	unsigned long env_start;
 	unsigned long env_end;
 	unsigned long saved_auxv[2];
@@ -225,6 +226,7 @@ struct task_struct {
 };
 
 struct linux_binprm {
+	int argc, envc;
 	const char *filename;
 	const char *interp;
 };

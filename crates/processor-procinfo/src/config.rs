@@ -31,6 +31,8 @@ pub struct Config {
     pub max_exited_age: Duration,
     /// What resources say of a process beside what it runs. `docs/metadata.md` lists what each of these adds.
     pub metadata: Vec<Metadata>,
+    /// Variables of the environment that resources have as `process.environment_variable.NAME`: no others are read.
+    pub environment_variables: Vec<String>,
     /// How many parents are named where `ancestors` is among the metadata.
     pub ancestors: usize,
     /// What every resource says: of which host it is, and what you add.
@@ -45,11 +47,19 @@ impl Default for Config {
             max_exited_processes: DEFAULT_MAX_EXITED_PROCESSES,
             max_exited_age: DEFAULT_MAX_EXITED_AGE,
             metadata,
+            environment_variables: Vec::new(),
             ancestors: Image::MAX_PARENTS,
             resource: ResourceConfig::default(),
         }
     }
 }
+
+/// Variables that OpenTelemetry has named for what a service is called.
+const SERVICE_VARIABLES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
+/// Most variables that users can name: the kernel side compares each with all of them.
+const MOST_VARIABLES: usize = 14;
+/// Longest name of a variable.
+const LONGEST_VARIABLE: usize = 128;
 
 /// Something that resources can say of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +148,14 @@ impl ResourceChange {
 }
 
 impl Config {
+    /// Names of the variables that are read of environments; none if nothing of them is wanted.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        let service = self.metadata.contains(&Metadata::Service);
+        let of_service = SERVICE_VARIABLES.iter().filter(|_| service).map(|name| (*name).to_owned());
+        of_service.chain(self.environment_variables.iter().cloned()).collect()
+    }
+
     /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
@@ -162,6 +180,9 @@ impl Config {
             faults
                 .push(Fault::at(["ancestors"], format!("{ancestors} is out of range, expected 1 to {most}")));
         }
+        if let Some(fault) = variables_fault(&self.environment_variables) {
+            faults.push(Fault::at(["environment_variables"], fault));
+        }
         for (place, change) in self.resource.attributes.iter().enumerate() {
             if let Some(fault) = change.fault() {
                 faults.push(Fault::at(["resource", "attributes"], format!("number {} {fault}", place + 1)));
@@ -169,6 +190,15 @@ impl Config {
         }
         faults
     }
+}
+
+fn variables_fault(names: &[String]) -> Option<String> {
+    if names.len() > MOST_VARIABLES {
+        return Some(format!("has {} names, expected at most {MOST_VARIABLES}", names.len()));
+    }
+    let is_name = |name: &String| !name.is_empty() && name.len() <= LONGEST_VARIABLE && !name.contains(['=', '\0']);
+    let wrong = names.iter().find(|name| !is_name(name))?;
+    Some(format!("{wrong:?} is no variable's name, expected 1 to {LONGEST_VARIABLE} bytes without ="))
 }
 
 #[cfg(test)]
@@ -181,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_wanted_is_read_of_environments() {
+        let with = |metadata: &[Metadata], names: &[&str]| Config {
+            metadata: metadata.into(),
+            environment_variables: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Config::default()
+        };
+        assert_eq!(with(&[Metadata::Parent], &[]).variables(), [""; 0]);
+        assert_eq!(with(&[], &["TEAM"]).variables(), ["TEAM"]);
+        let both = with(&[Metadata::Service], &["TEAM"]).variables();
+        assert_eq!(both, ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TEAM"]);
+        assert!(variables_fault(&vec!["A".to_owned(); 15]).is_some());
+    }
+
+    #[test]
     fn every_fault_is_reported_at_once_by_its_key() {
         let change = ResourceChange { key: "a".to_owned(), value: None, action: Action::Insert };
         let resource = ResourceConfig { attributes: vec![change], ..ResourceConfig::default() };
@@ -188,14 +232,16 @@ mod tests {
             max_exited_processes: 0,
             max_exited_age: Duration::ZERO,
             ancestors: 9,
+            environment_variables: vec!["HOME".to_owned(), "A=B".to_owned()],
             resource,
             ..Config::default()
         };
         let faults = config.validate();
-        assert_eq!(faults.len(), 4);
+        assert_eq!(faults.len(), 5);
         assert!(faults[0].keys == ["max_exited_processes"]);
         assert!(faults[1].keys == ["max_exited_age"]);
         assert!(faults[2].keys == ["ancestors"]);
-        assert!(faults[3].keys == ["resource", "attributes"]);
+        assert!(faults[3].keys == ["environment_variables"]);
+        assert!(faults[4].keys == ["resource", "attributes"]);
     }
 }

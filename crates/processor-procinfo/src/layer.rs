@@ -1,5 +1,6 @@
 //! The component as a tower layer.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,13 +26,14 @@ pub struct ProcInfoLayer {
     config: Config,
     status: Arc<Status>,
     source: ProcSource,
+    kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ProcInfoLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), status: Arc::default(), source: ProcSource::new("/proc") }
+        Self { config: config.clone(), status: Arc::default(), source: ProcSource::new("/proc"), kept: None }
     }
 
     /// Shows there what files cannot be read.
@@ -44,6 +46,12 @@ impl ProcInfoLayer {
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { source: self.source.verified_by(identify), ..self }
+    }
+
+    /// Keeps this for as long as the service lives: that the kernel side is to pass on [`Config::variables`].
+    #[must_use]
+    pub fn keeping(self, kept: impl Any + Send + Sync) -> Self {
+        Self { kept: Some(Arc::new(kept)), ..self }
     }
 }
 
@@ -69,13 +77,14 @@ pub struct ProcInfo<S> {
     repairs: Repairs,
     reads: ReaderIfAny,
     acked: Acked,
+    _kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<S> ProcInfo<S> {
     fn new(layer: &ProcInfoLayer, inner: S) -> Self {
         metrics::describe();
         let reads = ReaderIfAny(
-            ReaderThreads::start(layer.source.clone(), Arc::clone(&layer.status))
+            ReaderThreads::start(layer.source.clone(), Arc::clone(&layer.status), &layer.config.variables())
                 .inspect_err(|error| {
                     tracing::warn!(%error, "No thread to read files with: samples will have no build IDs from files.");
                 })
@@ -84,7 +93,8 @@ impl<S> ProcInfo<S> {
         let users = procfs::read_host_file("etc/passwd").map(|passwd| Users::parse(&passwd));
         let tracker = Tracker::new(&layer.config, users.unwrap_or_default());
         let resource = Arc::new(host::detect(&layer.config.resource));
-        Self { inner, tracker, resource, repairs: Repairs::default(), reads, acked: Acked::default() }
+        let (repairs, acked, kept) = (Repairs::default(), Acked::default(), layer.kept.clone());
+        Self { inner, tracker, resource, repairs, reads, acked, _kept: kept }
     }
 }
 

@@ -45,9 +45,6 @@ pub(crate) enum Looked {
     Environment(Result<Vec<u8>, ProcError>),
 }
 
-/// How variables begin that are read: no other leaves the reader.
-pub(crate) const VARIABLES: [&str; 2] = ["OTEL_SERVICE_NAME=", "OTEL_RESOURCE_ATTRIBUTES="];
-
 /// The reading threads' other end. They end when this is dropped.
 ///
 /// Files and processes are read by a thread each: what is in `/proc` is there at once, a file may take its time.
@@ -59,11 +56,12 @@ pub(crate) struct ReaderThreads {
 }
 
 impl ReaderThreads {
-    /// Starts the threads. What files cannot be read is shown in `status`.
+    /// Starts the threads. What files cannot be read is shown in `status`; of environments only variables of these
+    /// names are read.
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub(crate) fn start(source: ProcSource, status: Arc<Status>) -> io::Result<Self> {
+    pub(crate) fn start(source: ProcSource, status: Arc<Status>, variables: &[String]) -> io::Result<Self> {
         let (files, files_asked) = sync_channel(QUEUE);
         let (processes, processes_asked) = sync_channel(QUEUE);
         let (answer, answers) = sync_channel(ANSWERS);
@@ -71,7 +69,8 @@ impl ReaderThreads {
         let threads = thread::Builder::new().name("procinfo-reader".to_owned());
         threads.spawn(move || serve_files(&source, &files_asked, &status))?;
         let threads = thread::Builder::new().name("procinfo-repair".to_owned());
-        threads.spawn(move || serve_processes(&other, &processes_asked, &answer))?;
+        let prefixes: Vec<String> = variables.iter().map(|name| format!("{name}=")).collect();
+        threads.spawn(move || serve_processes(&other, &prefixes, &processes_asked, &answer))?;
         Ok(Self { files, processes, answers })
     }
 
@@ -136,7 +135,12 @@ fn serve_files(source: &ProcSource, asked: &Receiver<FileRequest>, status: &Stat
     }
 }
 
-fn serve_processes(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &SyncSender<ProcessAnswer>) {
+fn serve_processes(
+    source: &ProcSource,
+    prefixes: &[String],
+    asked: &Receiver<ReadRequest>,
+    answer: &SyncSender<ProcessAnswer>,
+) {
     let mut files = Files::new(Quarantine::of_this_process());
     loop {
         let request = match asked.recv_timeout(REST_AFTER) {
@@ -153,7 +157,7 @@ fn serve_processes(source: &ProcSource, asked: &Receiver<ReadRequest>, answer: &
                 (request, Looked::Process(snapshot))
             }
             ReadRequest::Environment(request) => {
-                let variables = source.variables(request.image.process, request.tid, &VARIABLES);
+                let variables = source.variables(request.image.process, request.tid, prefixes);
                 (request, Looked::Environment(variables))
             }
             // Read by the other thread.

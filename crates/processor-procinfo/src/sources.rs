@@ -36,9 +36,9 @@ impl Sources {
         let residence =
             FromResidence::new(wants(Metadata::Container), wants(Metadata::Unit), wants(Metadata::Cgroup));
         sources.extend(residence.map(|source| Box::new(source) as Box<_>));
-        if wants(Metadata::Service) {
-            sources.push(Box::new(FromEnvironment));
-        }
+        let environment =
+            FromEnvironment::new(wants(Metadata::Service), config.environment_variables.clone());
+        sources.extend(environment.map(|source| Box::new(source) as Box<_>));
         let parents =
             Parents::new(wants(Metadata::Parent), wants(Metadata::Ancestors).then_some(config.ancestors));
         sources.extend(parents.map(|source| Box::new(source) as Box<_>));

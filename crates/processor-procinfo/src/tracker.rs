@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pdata::{Batch, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
-use crate::config::{Config, Metadata};
+use crate::config::Config;
 use crate::loader;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
@@ -52,7 +52,7 @@ impl Tracker {
             clock: WallClock::default(),
             tally: Tally::default(),
             sources: Sources::new(config, users),
-            wants_environment: config.metadata.contains(&Metadata::Service),
+            wants_environment: !config.variables().is_empty(),
         }
     }
 

@@ -186,6 +186,19 @@ pub(crate) struct CensusRecord {
     pub start_boottime_ns: u64,
 }
 
+/// Variables that an exec record can be asked to have.
+pub(crate) const WANTED_VARIABLES: usize = 16;
+
+/// Variables of the environment that exec records are to have, by their first bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct WantedEnvironment {
+    pub count: u32,
+    pub reserved: u32,
+    pub heads: [u64; WANTED_VARIABLES],
+    pub masks: [u64; WANTED_VARIABLES],
+}
+
 /// Bits of file offset within a page of rows.
 pub(crate) const ROW_PAGE_SHIFT: u32 = 16;
 pub(crate) const CHUNK_ROWS: u32 = 65_536;
@@ -300,6 +313,7 @@ const _: () = assert!(size_of::<RecordHeader>() + size_of::<CgroupBody>() == 88)
 const _: () = assert!(size_of::<CgroupKey>() == 24);
 const _: () = assert!(size_of::<RelativesRecord>() == 32);
 const _: () = assert!(size_of::<CensusRecord>() == 16);
+const _: () = assert!(size_of::<WantedEnvironment>() == 264);
 const _: () = assert!(size_of::<FileIdentityKey>() == 32);
 const _: () = assert!(size_of::<RowFile>() == 16);
 const _: () = assert!(size_of::<RowPage>() == 16);

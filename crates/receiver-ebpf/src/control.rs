@@ -26,6 +26,8 @@ struct ControlState {
     divisor: AtomicU32,
     flush: AtomicBool,
     program_statistics: AtomicBool,
+    variables: Mutex<Vec<String>>,
+    variables_changed: AtomicBool,
     reader: Mutex<Option<Waker>>,
     identifier: Mutex<Option<Arc<Identifier>>>,
 }
@@ -39,6 +41,8 @@ impl Control {
             divisor: AtomicU32::new(1),
             flush: AtomicBool::new(false),
             program_statistics: AtomicBool::new(false),
+            variables: Mutex::default(),
+            variables_changed: AtomicBool::new(false),
             reader: Mutex::new(None),
             identifier: Mutex::new(None),
         }))
@@ -83,6 +87,17 @@ impl Control {
         }
     }
 
+    /// Has each exec pass on the variables of these names from the program's environment, at most
+    /// [`MAX_VARIABLES`](crate::MAX_VARIABLES) of them, and no others. None at first: an exec then costs nothing for
+    /// it.
+    pub fn set_variables(&self, names: Vec<String>) {
+        let before = std::mem::replace(&mut *lock(&self.0.variables), names.clone());
+        if before != names {
+            self.0.variables_changed.store(true, Ordering::Release);
+            self.wake();
+        }
+    }
+
     /// True if `opened` is the file that a sample was in: see [`Identifier::is`]. `None` also before the receiver has
     /// started.
     #[must_use]
@@ -99,6 +114,12 @@ impl Control {
     /// True once for any number of calls of [`flush`](Self::flush).
     pub(crate) fn take_flush(&self) -> bool {
         self.0.flush.swap(false, Ordering::Relaxed)
+    }
+
+    /// The variables that are to be passed on, if they have changed since they were last taken.
+    pub(crate) fn take_variables(&self) -> Option<Vec<String>> {
+        let changed = self.0.variables_changed.swap(false, Ordering::Acquire);
+        changed.then(|| lock(&self.0.variables).clone())
     }
 
     pub(crate) fn program_statistics(&self) -> bool {
@@ -180,11 +201,12 @@ mod tests {
         let (control, reader) = (control(1), Waker::new().unwrap());
         let silent = Waker::new().unwrap();
         control.applied_by(reader.clone());
-        let requests: [fn(&Control); 4] = [
+        let requests: [fn(&Control); 5] = [
             Control::flush,
             |control| control.set_divisor(2),
             |control| control.set_samples_per_second(3),
             |control| control.set_program_statistics(true),
+            |control| control.set_variables(vec!["A".to_owned()]),
         ];
         for request in requests {
             request(&control);

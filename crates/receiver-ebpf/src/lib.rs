@@ -16,6 +16,7 @@ mod control;
 mod counters;
 mod cpus;
 mod decode;
+mod environment;
 mod error;
 mod files;
 mod horizon;
@@ -45,6 +46,7 @@ mod verifier;
 
 pub use config::{Config, UnwindConfig};
 pub use control::Control;
+pub use environment::MAX_VARIABLES;
 pub use error::{ReceiverError, StartError};
 pub use identify::Identifier;
 pub use receiver::Receiver;

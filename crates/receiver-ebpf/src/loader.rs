@@ -19,6 +19,7 @@ use zerocopy::IntoBytes;
 use crate::abi::{self, CgroupKey, FileKey};
 use crate::config::UnwindConfig;
 use crate::counters::Counters;
+use crate::environment::Environments;
 use crate::error::{StartError, attach};
 use crate::horizon::Barrier;
 use crate::identify::Identifier;
@@ -49,6 +50,7 @@ const BARRIER: &str = "barrier";
 const BARRIER_ELEMENT: &str = "barrier_element";
 const ANNOUNCED_FILES: &str = "announced_files";
 const ANNOUNCED_CGROUPS: &str = "announced_cgroups";
+const WANTED_ENVIRONMENT: &str = "wanted_environment";
 const LEGACY_CONTROLLERS: &str = "legacy_controllers";
 const PAGE_SHIFT: &str = "page_shift";
 const ROW_FILES: &str = "row_files";
@@ -82,6 +84,7 @@ pub(crate) struct Maps {
     pub counters: SharedMemory,
     pub announced_files: AnnouncedFiles,
     pub announced_cgroups: AnnouncedCgroups,
+    pub environments: Environments,
     pub barrier: Barrier,
     /// `None` where stacks are followed by frame pointers alone.
     pub walk: Option<WalkMaps>,
@@ -201,6 +204,7 @@ impl Programs {
             announced_files: AnnouncedFiles(HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(load)?),
             announced_cgroups: AnnouncedCgroups(HashMap::try_from(take(ANNOUNCED_CGROUPS)?).map_err(load)?),
             walk,
+            environments: Environments::new(Array::try_from(take(WANTED_ENVIRONMENT)?).map_err(load)?),
             barrier: Barrier::new(
                 ArrayOfMaps::try_from(take(BARRIER)?).map_err(load)?,
                 Array::try_from(take(BARRIER_ELEMENT)?).map_err(load)?,

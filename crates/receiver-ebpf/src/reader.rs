@@ -17,6 +17,7 @@ use crate::cgroups::Cgroups;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
+use crate::environment::{self, Environments};
 use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::{AnnouncedCgroups, AnnouncedFiles, Programs};
@@ -45,6 +46,7 @@ pub(crate) struct RingReader {
     pub announced: AnnouncedFiles,
     pub cgroups: Cgroups,
     pub announced_cgroups: AnnouncedCgroups,
+    pub environments: Environments,
     /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
     pub unwinder: Option<Unwinder>,
     pub counters: Counters,
@@ -76,6 +78,7 @@ impl RingReader {
                 let counters = &self.counters;
                 let ticks = || counters.ticks_by_cpu();
                 self.sampler.apply(&mut self.programs, self.control.period(), ticks);
+                environment::pass_on(&self.control, &mut self.environments);
                 self.metrics.rate(self.control.samples_per_second());
                 self.statistics.apply(self.control.program_statistics(), &self.programs);
             }

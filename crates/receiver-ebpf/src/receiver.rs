@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::cpus;
+use crate::environment;
 use crate::error::{ReceiverError, StartError};
 use crate::files::Files;
 use crate::horizon::Horizon;
@@ -65,6 +66,9 @@ impl Receiver {
         let identifier = Arc::new(identifier);
         let start = |walk| Unwinder::start(walk, &config.unwind, Arc::clone(&identifier));
         let unwinder = maps.walk.map(start).transpose()?;
+        let mut environments = maps.environments;
+        // Before the first exec that is reported.
+        environment::pass_on(&control, &mut environments);
         programs.attach_lifecycle()?;
         let mut orderer = Orderer::default();
         let (running, broken) = snapshot::events(&programs.snapshot()?);
@@ -91,6 +95,7 @@ impl Receiver {
             announced: maps.announced_files,
             cgroups: Cgroups::default(),
             announced_cgroups: maps.announced_cgroups,
+            environments,
             unwinder,
             counters: Counters::new(maps.counters, possible),
             censuses: Censuses::new(now),

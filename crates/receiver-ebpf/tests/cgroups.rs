@@ -165,7 +165,16 @@ fn a_path_longer_than_the_kernel_side_holds_says_so() {
 fn an_exec_passes_the_service_on() {
     const PROCESSES: usize = 1000;
     let recorder = Recorder::default();
-    run(Config { samples_per_second: 19, ..Config::default() }, recorder.clone(), |_| {
+    let seen = recorder.clone();
+    run(Config { samples_per_second: 19, ..Config::default() }, recorder.clone(), move |control| {
+        let names = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TZ"];
+        control.set_variables(names.map(str::to_owned).into());
+        seen.wait_until("an environment", |batches| {
+            assert!(Command::new("/bin/false").status().is_ok());
+            let mut events = batches.iter().flat_map(|batch| batch.events.iter());
+            events.any(|event| matches!(event, Event::Process(event)
+                if matches!(event.transition, ProcessTransition::Exec { environment: Some(_), .. })))
+        });
         let start = Instant::now();
         for number in 0..PROCESSES {
             let mut command = Command::new("/bin/true");
@@ -173,6 +182,11 @@ fn an_exec_passes_the_service_on() {
                 // Far behind in a large environment, in part of variables longer than one step reads.
                 command.env("A_LONG_ONE", "OTEL_SERVICE_NAME=wrong".repeat(300));
                 command.envs((0..100).map(|other| (format!("OTHER_{other}"), "x".repeat(other))));
+            }
+            if number % 100 == 0 {
+                // More pointers than are read at a time, and of variables as short as they can be.
+                command.envs((0..1500).map(|other| (format!("{other}"), "")));
+                command.env("TZ", "");
             }
             command.env("OTEL_SERVICE_NAME", format!("service-{number}"));
             command.env("OTEL_RESOURCE_ATTRIBUTES", format!("service.version={number}"));
@@ -196,9 +210,10 @@ fn an_exec_passes_the_service_on() {
         let variables: Vec<_> = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
         let value = |key: &str| variables.iter().find_map(|variable| variable.strip_prefix(key));
         let number = value("OTEL_SERVICE_NAME=service-").and_then(|number| number.parse().ok());
+        let has_zone = variables.iter().any(|variable| variable == "TZ=");
         match number {
             Some(number)
-                if value("OTEL_RESOURCE_ATTRIBUTES=service.version=")
+                if has_zone == (number % 100 == 0) && value("OTEL_RESOURCE_ATTRIBUTES=service.version=")
                     == value("OTEL_SERVICE_NAME=service-") =>
             {
                 let _: usize = number;

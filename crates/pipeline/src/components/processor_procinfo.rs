@@ -27,7 +27,8 @@ impl ProcessorConfig for Config {
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
         let layer = ProcInfoLayer::new(self)
             .shows(Arc::clone(&settings.status))
-            .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>);
+            .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
+            .keeping(settings.host.sampling.want_variables(self.variables()));
         Ok(stage(layer.layer(next)))
     }
 }

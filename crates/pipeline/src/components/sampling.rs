@@ -1,13 +1,13 @@
 //! What samples, for those who may ask it for less, or to have everything delivered now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pdata::FileIdentity;
 use processor_memory_limiter::Throttle;
 use processor_procinfo::Identify;
-use receiver_ebpf::Control;
+use receiver_ebpf::{Control, MAX_VARIABLES};
 
 use super::id::ComponentId;
 
@@ -21,8 +21,11 @@ pub struct Sampling(Mutex<State>);
 struct State {
     controls: BTreeMap<ComponentId, Control>,
     divisors: BTreeMap<u64, u32>,
-    throttles: u64,
+    /// Numbers that were given to whoever asks.
+    askers: u64,
     program_statistics: bool,
+    /// Variables of environments, by who wants them.
+    variables: BTreeMap<u64, Vec<String>>,
 }
 
 impl Sampling {
@@ -31,6 +34,7 @@ impl Sampling {
         let mut state = self.lock();
         control.set_divisor(state.divisor());
         control.set_program_statistics(state.program_statistics);
+        control.set_variables(state.variables());
         state.controls.insert(id, control);
     }
 
@@ -56,11 +60,21 @@ impl Sampling {
         state.controls.values().for_each(|control| control.set_program_statistics(on));
     }
 
+    /// Has receivers pass on variables of the environments of programs that start, until what is returned is dropped.
+    pub fn want_variables(self: &Arc<Self>, names: Vec<String>) -> Wanting {
+        let mut state = self.lock();
+        state.askers += 1;
+        let key = state.askers;
+        state.variables.insert(key, names);
+        state.pass_on_variables();
+        Wanting { sampling: Arc::clone(self), key }
+    }
+
     /// One more who may ask for less; until it is dropped.
     pub fn throttle(self: &Arc<Self>) -> Arc<dyn Throttle> {
         let mut state = self.lock();
-        state.throttles += 1;
-        Arc::new(Asking { sampling: Arc::clone(self), key: state.throttles })
+        state.askers += 1;
+        Arc::new(Asking { sampling: Arc::clone(self), key: state.askers })
     }
 
     fn ask(&self, key: u64, divisor: u32) {
@@ -84,6 +98,24 @@ impl State {
     fn divisor(&self) -> u32 {
         self.divisors.values().copied().max().unwrap_or(1)
     }
+
+    /// What anybody wants, each name once.
+    fn variables(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.variables.values().flatten().collect();
+        names.into_iter().cloned().collect()
+    }
+
+    fn pass_on_variables(&self) {
+        let names = self.variables();
+        if names.len() > MAX_VARIABLES {
+            tracing::warn!(
+                wanted = names.len(),
+                most = MAX_VARIABLES,
+                "More variables are asked for than the kernel side passes on: programs that start lack the last of them."
+            );
+        }
+        self.controls.values().for_each(|control| control.set_variables(names.clone()));
+    }
 }
 
 impl Identify for Sampling {
@@ -92,6 +124,21 @@ impl Identify for Sampling {
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
         controls.iter().find_map(|control| control.is_file(opened, identity))
+    }
+}
+
+/// Whoever wants variables of environments.
+#[derive(Debug)]
+pub struct Wanting {
+    sampling: Arc<Sampling>,
+    key: u64,
+}
+
+impl Drop for Wanting {
+    fn drop(&mut self) {
+        let mut state = self.sampling.lock();
+        state.variables.remove(&self.key);
+        state.pass_on_variables();
     }
 }
 

@@ -152,7 +152,7 @@ fn a_file_that_nobody_refers_to_any_more_is_not_read() {
 /// does.
 #[test]
 fn the_thread_answers_in_order() {
-    let mut reader = ReaderThreads::start(ProcSource::new("/nowhere"), Arc::default()).unwrap();
+    let mut reader = ReaderThreads::start(ProcSource::new("/nowhere"), Arc::default(), &[]).unwrap();
     let image = |count| ImageKey { process: ENDED, exec_count: pdata::ExecCount(count) };
     for count in 0..10 {
         assert!(reader.ask(ReadRequest::Process(ProcessRequest { image: image(count), tid: Tid(1) })));

@@ -1,8 +1,8 @@
-//! From the environment: which service, by OpenTelemetry's variables.
+//! From the environment: which service, by OpenTelemetry's variables, and whatever else users have named.
 
 use std::sync::Arc;
 
-use pdata::Attribute;
+use pdata::{Attribute, AttributeValue};
 
 use super::names;
 use super::source::{Source, Subject};
@@ -14,26 +14,47 @@ const RESOURCE_ATTRIBUTES: &[u8] = b"OTEL_RESOURCE_ATTRIBUTES";
 /// Keys that a program may not say of itself: what the kernel says of it is so.
 const NOT_ITS_OWN: [&str; 5] = ["process.", "procinfo.", "container.id", "host.", "os."];
 
-/// Attributes that a program was given for its telemetry, and so are its service's.
+/// What a program was given: what its service is called, and variables that users have named.
 #[derive(Debug)]
-pub(super) struct FromEnvironment;
+pub(super) struct FromEnvironment {
+    service: bool,
+    variables: Vec<String>,
+}
+
+impl FromEnvironment {
+    /// The source, with what is wanted of it; `None` if that is nothing.
+    pub(super) fn new(service: bool, variables: Vec<String>) -> Option<Self> {
+        (service || !variables.is_empty()).then_some(Self { service, variables })
+    }
+}
 
 impl Source for FromEnvironment {
     fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]> {
         if subject.environment.is_empty() {
             return Arc::default();
         }
-        let name = value(subject.environment, SERVICE_NAME);
-        let name = name.map(|name| String::from_utf8_lossy(name)).filter(|name| !name.is_empty());
-        let name = name.map(|name| Attribute::text(names::SERVICE_NAME, &*name));
-        let others = value(subject.environment, RESOURCE_ATTRIBUTES);
-        let others = others.map(resource_attributes::parse).unwrap_or_default();
-        let own = others.into_iter().filter(|attribute| {
-            let is_named = name.is_some() && attribute.key == names::SERVICE_NAME;
-            !is_named && !NOT_ITS_OWN.iter().any(|prefix| attribute.key.starts_with(prefix))
-        });
-        name.iter().cloned().chain(own).collect()
+        let mut attributes = if self.service { service(subject.environment) } else { Vec::new() };
+        attributes.extend(self.variables.iter().filter_map(|name| {
+            let value = value(subject.environment, name.as_bytes())?;
+            let key = format!("{}{name}", names::ENVIRONMENT_VARIABLE).into();
+            Some(Attribute { key, value: AttributeValue::Text(String::from_utf8_lossy(value).into()) })
+        }));
+        attributes.into()
     }
+}
+
+/// What a program was given for its telemetry, and so is its service's.
+fn service(environment: &[u8]) -> Vec<Attribute> {
+    let name = value(environment, SERVICE_NAME);
+    let name = name.map(|name| String::from_utf8_lossy(name)).filter(|name| !name.is_empty());
+    let name = name.map(|name| Attribute::text(names::SERVICE_NAME, &*name));
+    let others = value(environment, RESOURCE_ATTRIBUTES);
+    let others = others.map(resource_attributes::parse).unwrap_or_default();
+    let own = others.into_iter().filter(|attribute| {
+        let is_named = name.is_some() && attribute.key == names::SERVICE_NAME;
+        !is_named && !NOT_ITS_OWN.iter().any(|prefix| attribute.key.starts_with(prefix))
+    });
+    name.iter().cloned().chain(own).collect()
 }
 
 /// The value of a variable in an environment: the first counts, as for getenv(3).

@@ -10,6 +10,8 @@ pub(crate) use pdata::names::{
 pub(crate) const SESSION: &str = "procinfo.systemd.session";
 /// String: the path of the control group, of version 2 or, where that is the root, of version 1.
 pub(crate) const CGROUP: &str = "process.linux.cgroup";
+/// Strings: a variable of the environment, by its name after this.
+pub(crate) const ENVIRONMENT_VARIABLE: &str = "process.environment_variable.";
 /// Strings: names of what the parents ran, nearest first.
 pub(crate) const ANCESTORS: &str = "procinfo.ancestors";
 /// Int: leader of the process group.

@@ -118,6 +118,17 @@ fn a_service_is_named_by_its_own_variable_before_the_other() {
     assert_eq!(of(b"OTEL_SERVICE_NAMES=a\0"), [""; 0]);
 }
 
+#[test]
+fn only_variables_that_are_named_are_said() {
+    let environment_variables = vec!["TEAM".to_owned(), "HOME".to_owned()];
+    let config = Config { metadata: Vec::new(), environment_variables, ..Config::default() };
+    let environment = b"TEAMS=x\0TEAM=a=b\0OTEL_SERVICE_NAME=cart\0SECRET=y\0HOME=\0";
+    assert_eq!(
+        described(&config, "/", environment),
+        ["process.environment_variable.TEAM=a=b", "process.environment_variable.HOME="]
+    );
+}
+
 proptest! {
     /// Any environment is read: no panic, and a program cannot speak of what the kernel knows better.
     #[test]

@@ -78,6 +78,7 @@ fn constants_are_those_of_the_header() {
         END_FILE_PENDING,
     ];
     let sizes = [
+        ("WANTED_VARIABLES", WANTED_VARIABLES),
         ("MAX_CHUNKS", MAX_CHUNKS),
         ("MAX_ROW_FILES", MAX_ROW_FILES),
         ("MAX_RULES", MAX_RULES),
