@@ -242,6 +242,7 @@ fn fields_are_where_the_header_has_them() {
             ),
         ),
         ("census_record", fields!(0, CensusRecord { pid, exited, start_boottime_ns })),
+        ("wanted_environment", fields!(0, WantedEnvironment { count, reserved, heads, masks })),
         ("row_file", fields!(0, RowFile { first_page, pages, used, reserved })),
         ("row_page", fields!(0, RowPage { place, used, reserved })),
         ("cpu_counters", fields!(0, CpuCounters { count })),
