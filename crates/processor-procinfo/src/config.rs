@@ -196,7 +196,8 @@ fn variables_fault(names: &[String]) -> Option<String> {
     if names.len() > MOST_VARIABLES {
         return Some(format!("has {} names, expected at most {MOST_VARIABLES}", names.len()));
     }
-    let is_name = |name: &String| !name.is_empty() && name.len() <= LONGEST_VARIABLE && !name.contains(['=', '\0']);
+    let is_name =
+        |name: &String| !name.is_empty() && name.len() <= LONGEST_VARIABLE && !name.contains(['=', '\0']);
     let wrong = names.iter().find(|name| !is_name(name))?;
     Some(format!("{wrong:?} is no variable's name, expected 1 to {LONGEST_VARIABLE} bytes without ="))
 }

@@ -91,7 +91,12 @@ impl ProcSource {
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
-    pub fn variables(&self, key: ProcessKey, tid: Tid, prefixes: &[impl AsRef<str>]) -> Result<Vec<u8>, ProcError> {
+    pub fn variables(
+        &self,
+        key: ProcessKey,
+        tid: Tid,
+        prefixes: &[impl AsRef<str>],
+    ) -> Result<Vec<u8>, ProcError> {
         let process = self.process(key);
         let thread = process.join("task").join(tid.to_string());
         let seen = if thread.is_dir() { &thread } else { &process };
@@ -101,7 +106,8 @@ impl ProcSource {
         // Asked last: see above.
         self.check(key)?;
         read?;
-        let wanted = |variable: &&[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
+        let wanted =
+            |variable: &&[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
         let variables = environment.split(|&byte| byte == 0).filter(wanted);
         Ok(variables.take(MAX_VARIABLES).flat_map(|variable| [variable, b"\0"].concat()).collect())
     }

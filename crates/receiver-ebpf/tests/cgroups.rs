@@ -172,8 +172,10 @@ fn an_exec_passes_the_service_on() {
         seen.wait_until("an environment", |batches| {
             assert!(Command::new("/bin/false").status().is_ok());
             let mut events = batches.iter().flat_map(|batch| batch.events.iter());
-            events.any(|event| matches!(event, Event::Process(event)
-                if matches!(event.transition, ProcessTransition::Exec { environment: Some(_), .. })))
+            events.any(|event| {
+                matches!(event, Event::Process(event)
+                if matches!(event.transition, ProcessTransition::Exec { environment: Some(_), .. }))
+            })
         });
         let start = Instant::now();
         for number in 0..PROCESSES {
@@ -213,8 +215,9 @@ fn an_exec_passes_the_service_on() {
         let has_zone = variables.iter().any(|variable| variable == "TZ=");
         match number {
             Some(number)
-                if has_zone == (number % 100 == 0) && value("OTEL_RESOURCE_ATTRIBUTES=service.version=")
-                    == value("OTEL_SERVICE_NAME=service-") =>
+                if has_zone == (number % 100 == 0)
+                    && value("OTEL_RESOURCE_ATTRIBUTES=service.version=")
+                        == value("OTEL_SERVICE_NAME=service-") =>
             {
                 let _: usize = number;
                 found[number] += 1;

@@ -24,7 +24,8 @@ fn runs() -> (u64, Duration) {
         .filter_map(|text| text.lines().find_map(|line| line.strip_prefix("prog_id:"))?.trim().parse().ok())
         .collect();
     let programs = aya::programs::loaded_programs().flatten();
-    let program = programs.filter(|program| own.contains(&program.id())).find(|program| program.name() == b"on_exec");
+    let program =
+        programs.filter(|program| own.contains(&program.id())).find(|program| program.name() == b"on_exec");
     let program = program.expect("the receiver has loaded it");
     (program.run_count(), program.run_time())
 }
@@ -36,7 +37,9 @@ fn measure() -> u64 {
         let mut command = Command::new("/bin/true");
         command.env_clear();
         command.envs((0..OTHERS).map(|number| (format!("VARIABLE_{number:02}"), "x".repeat(number * 2))));
-        command.env(NAMES[0], "cart").env(NAMES[1], "service.namespace=shop,deployment.environment.name=test");
+        command
+            .env(NAMES[0], "cart")
+            .env(NAMES[1], "service.namespace=shop,deployment.environment.name=test");
         assert!(command.status().unwrap().success());
     }
     let after = runs();
