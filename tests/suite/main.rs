@@ -6,6 +6,7 @@
 mod accounting;
 mod attribution;
 mod bad_start;
+mod compiled;
 mod config;
 mod conformance;
 mod containers;

@@ -6,6 +6,8 @@
 //! `docs/decisions/attribute-names.md`. A resource has further ones, which come with its image and its host: those are
 //! in `docs/metadata.md`.
 
+use pdata::{Code, Frame, Runtime};
+
 /// Resource, string: name of the executable, `[kernel]` for every kernel thread.
 ///
 /// A profiler cannot find out the name of a process's service, but some readers group by it and fall back to
@@ -75,7 +77,8 @@ pub const OFF_CPU_REASON: &str = "profile.off_cpu.reason";
 /// source does not report that.
 pub const STACK_TRUNCATED: &str = "profile.stack.truncated";
 
-/// Location, string: [`FRAME_TYPE_NATIVE`] or [`FRAME_TYPE_KERNEL`].
+/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or what runs the function: `beam`, `cpython`,
+/// `dotnet`, `jvm`, `php`, `ruby` or `v8js`.
 pub const FRAME_TYPE: &str = "profile.frame.type";
 
 /// Value of [`FRAME_TYPE`]: user code, of whatever kind until it has been looked at.
@@ -83,6 +86,30 @@ pub const FRAME_TYPE_NATIVE: &str = "native";
 
 /// Value of [`FRAME_TYPE`]: kernel code.
 pub const FRAME_TYPE_KERNEL: &str = "kernel";
+
+/// Value of [`FRAME_TYPE`] for a frame: of its innermost function, where that is known.
+pub(crate) fn frame_type(frame: &Frame) -> &'static str {
+    if frame.code.is_kernel() {
+        return FRAME_TYPE_KERNEL;
+    }
+    let named = frame.lines.as_ref().and_then(|lines| lines.0.first()).map(|line| &line.function);
+    let function = match &frame.code {
+        Code::Interpreted(function, _) => named.or(Some(function)),
+        _ => named,
+    };
+    match function.map_or(Runtime::Native, |function| function.runtime) {
+        Runtime::Native => FRAME_TYPE_NATIVE,
+        Runtime::Beam => "beam",
+        Runtime::CPython => "cpython",
+        Runtime::DotNet => "dotnet",
+        Runtime::Jvm => "jvm",
+        Runtime::Php => "php",
+        Runtime::Ruby => "ruby",
+        Runtime::V8 => "v8js",
+        // The conventions have no word for it, and some readers refuse words that they do not know.
+        Runtime::Wasm => FRAME_TYPE_NATIVE,
+    }
+}
 
 /// Mapping, string: GNU build ID, lower-case hex.
 pub const BUILD_ID_GNU: &str = "process.executable.build_id.gnu";

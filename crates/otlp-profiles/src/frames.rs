@@ -34,8 +34,8 @@ pub(crate) struct Frames {
     sampled: Lists<u64>,
     /// Index of each of those.
     stacks: Vec<i32>,
-    /// Attribute of the type of frames of the process, and of the kernel; 0 until there was one.
-    frame_types: [i32; 2],
+    /// Attributes of the types of frames.
+    frame_types: FxHashMap<&'static str, i32>,
     /// Kept between calls for its memory.
     stack: Vec<i32>,
     /// Kept between calls for its memory.
@@ -60,7 +60,7 @@ impl Frames {
         clear(&mut self.locations);
         self.sampled.clear();
         recycle(&mut self.stacks);
-        self.frame_types = [0; 2];
+        clear(&mut self.frame_types);
     }
 
     /// Index of a sample's stack.
@@ -135,7 +135,7 @@ impl Frames {
         if let Some(lines) = &frame.lines {
             place.lines = self.lines(lines, dictionary);
         }
-        place.frame_type = self.frame_type(frame.code.is_kernel(), dictionary);
+        place.frame_type = self.frame_type(attributes::frame_type(frame), dictionary);
         let location = dictionary.locations.intern(place);
         self.locations.insert(key, location);
         location
@@ -161,20 +161,14 @@ impl Frames {
 
     fn nowhere(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
         let mut place = code_of(if kernel { KERNEL } else { UNKNOWN }, Pc(0), dictionary);
-        place.frame_type = self.frame_type(kernel, dictionary);
+        let name = if kernel { attributes::FRAME_TYPE_KERNEL } else { attributes::FRAME_TYPE_NATIVE };
+        place.frame_type = self.frame_type(name, dictionary);
         dictionary.locations.intern(place)
     }
 
-    fn frame_type(&mut self, kernel: bool, dictionary: &mut Dictionary) -> i32 {
-        let [native_type, kernel_type] = &mut self.frame_types;
-        let (known, name) = match kernel {
-            true => (kernel_type, attributes::FRAME_TYPE_KERNEL),
-            false => (native_type, attributes::FRAME_TYPE_NATIVE),
-        };
-        if *known == 0 {
-            *known = dictionary.text_attribute(attributes::FRAME_TYPE, name);
-        }
-        *known
+    fn frame_type(&mut self, name: &'static str, dictionary: &mut Dictionary) -> i32 {
+        let known = self.frame_types.entry(name);
+        *known.or_insert_with(|| dictionary.text_attribute(attributes::FRAME_TYPE, name))
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use pdata::{Backing, BuildId, FileOffset, KernelImage, MappedFile, Mapping, Pc};
+use pdata::{Backing, BuildId, FileOffset, KernelImage, MappedFile, Mapping, Pc, VDSO};
 use smallvec::SmallVec;
 
 use crate::attributes;
 use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
-
-/// Name of the kernel's page of user code, an ELF image linked at 0.
-const VDSO: &str = "[vdso]";
 
 /// A mapping of a process or of the kernel, and how addresses in it are encoded.
 ///

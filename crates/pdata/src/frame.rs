@@ -170,6 +170,32 @@ pub struct Function {
     pub file: Option<Box<str>>,
     /// The line of the file at which the function starts, or 0 if it is not known.
     pub start_line: u32,
+    /// What runs the function.
+    pub runtime: Runtime,
+}
+
+/// What runs a function of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Runtime {
+    /// The CPU itself, or something that is not known.
+    #[default]
+    Native,
+    /// The virtual machine of Erlang.
+    Beam,
+    /// Python.
+    CPython,
+    /// .NET.
+    DotNet,
+    /// A virtual machine of Java.
+    Jvm,
+    /// PHP.
+    Php,
+    /// Ruby.
+    Ruby,
+    /// The engine of Node.js and Chromium.
+    V8,
+    /// A runtime of WebAssembly.
+    Wasm,
 }
 
 #[cfg(test)]

@@ -27,12 +27,12 @@ pub use batch::Batch;
 pub use context::{Cgroup, CgroupId, Context, ContextKey, Uid};
 pub use events::{Event, Events};
 pub use executable::{Executable, FileState};
-pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Stack, StackEnd};
+pub use frame::{AddressKind, Code, Frame, Function, Line, Lines, Runtime, Stack, StackEnd};
 pub use image::{Image, ImageKind, Parent, Script};
 pub use loss::{Loss, LossReason};
 pub use mapping::{
     ANONYMOUS, Backing, BuildId, ElfAddress, FileFacts, FileIdentity, FileOffset, KERNEL, KernelImage,
-    MappedFile, Mapping, Pc, Segment,
+    MappedFile, Mapping, Pc, Segment, VDSO,
 };
 pub use measure::{Measure, OffCpuReason};
 pub use process::{

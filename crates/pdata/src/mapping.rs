@@ -182,6 +182,9 @@ pub enum Backing {
     Special(Arc<str>),
 }
 
+/// Name of the code that the kernel gives each process, as the kernel has it.
+pub const VDSO: &str = "[vdso]";
+
 /// Name of memory without a file or a name, as perf has it.
 pub const ANONYMOUS: &str = "//anon";
 

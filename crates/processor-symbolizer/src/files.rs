@@ -17,6 +17,8 @@ use crate::{debug_files, metrics};
 
 /// Files of which it is remembered that they could not be opened, or that they made room.
 const MAX_REMEMBERED: usize = 16_384;
+/// Files that are open at most while their tables are still to be read.
+const MAX_OPENED: usize = 256;
 /// Time after which a file that could not be opened is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest that reading the tables of a file may take.
@@ -44,6 +46,8 @@ pub(crate) struct Files {
     failed: Retries<FileIdentity, Unnamed>,
     /// Files that were held and have made room.
     evicted: HashMap<FileIdentity, ()>,
+    /// Files that have been opened, and whose tables are still to be read.
+    opened: HashMap<FileIdentity, OpenFile>,
 }
 
 /// A file that is held.
@@ -74,7 +78,25 @@ impl Files {
             now: 0,
             failed: Retries::new(RETRY, MAX_REMEMBERED),
             evicted: HashMap::default(),
+            opened: HashMap::default(),
         }
+    }
+
+    /// True if the names of a file, or why it has none, are known without reading its tables. Else the file is open
+    /// afterwards, if it can be.
+    pub(crate) fn is_known_or_opened(&mut self, sight: Sight<'_>) -> bool {
+        let identity = sight.file.identity;
+        if self.held.contains_key(&identity) || self.failed.too_early(&identity).is_some() {
+            return true;
+        }
+        let has_room = self.opened.len() < self.settings.max_open.min(MAX_OPENED);
+        if has_room && !self.opened.contains_key(&identity) {
+            let opened = open(&self.source, &mut self.reader, sight).ok();
+            let file = opened.and_then(|opened| OpenFile::new(opened.shared()?.try_clone().ok()?).ok());
+            self.opened.extend(file.map(|file| (identity, file)));
+            self.make_room(identity);
+        }
+        false
     }
 
     /// The names of bytes of a file, by their offsets.
@@ -110,6 +132,11 @@ impl Files {
                 Err(self.fail(identity, why))
             }
         }
+    }
+
+    /// The way to the process that reads.
+    pub(crate) fn reader(&mut self) -> &mut foreignfile::Files {
+        &mut self.reader
     }
 
     /// Ends the process that reads, until it is needed again.
@@ -167,6 +194,10 @@ impl Files {
     /// Opens a file and reads its tables. The file is at hand afterwards if it may be.
     fn read(&mut self, sight: Sight<'_>) -> Result<(Option<OpenFile>, Symbols, &'static str), Unnamed> {
         let limits = Limits { memory: self.settings.max_bytes };
+        if let Some(file) = self.opened.remove(&sight.file.identity) {
+            let (symbols, outcome) = Symbols::read(&file, limits, sight.file)?;
+            return Ok((Some(file), symbols, outcome));
+        }
         let opened = open(&self.source, &mut self.reader, sight)?;
         let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
         let (symbols, outcome) = match &shared {
@@ -208,6 +239,7 @@ impl Files {
     }
 
     fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
+        self.opened.remove(&identity);
         self.failed.failed(identity, why);
         why
     }
@@ -240,7 +272,7 @@ impl Files {
     }
 
     fn open_files(&self) -> usize {
-        self.held.values().map(Held::open_files).sum()
+        self.opened.len() + self.held.values().map(Held::open_files).sum::<usize>()
     }
 
     #[cfg(test)]

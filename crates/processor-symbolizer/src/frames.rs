@@ -1,11 +1,16 @@
 //! The frames of a batch: which are to be named, and naming them.
 
+use std::sync::Arc;
+
 use foldhash::HashMap;
-use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey};
+use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey, VDSO};
 
 use crate::metrics::Tally;
 use crate::names::{Known, Names};
 use crate::request::{Lookup, Space, Target, Unnamed};
+
+/// What the paths of files begin with into which .NET writes code.
+const DOUBLY_MAPPED: &[u8] = b"/memfd:doublemapper";
 
 /// A frame whose name has been asked for: its event and its place in the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub(crate) fn name_known(
             if frame.lines.is_some() {
                 continue;
             }
-            match name(frame, names, Some((&mut lookups, process))) {
+            match name(frame, process, names, Some(&mut lookups)) {
                 Known::Answered(Ok(lines)) => {
                     frame.lines = Some(lines);
                     tally.named += 1;
@@ -43,61 +48,98 @@ pub(crate) fn name_known(
     lookups.all
 }
 
-/// Names the frames that waited for it, as far as their names have come.
-pub(crate) fn name_waiting(
+/// Names the frames that waited for it, as far as their names have come. Returns the others.
+pub(crate) fn name_come(
     batch: &mut Batch,
     names: &mut Names,
     waiting: &[FramePosition],
     tally: &mut Tally,
-) {
+) -> Vec<FramePosition> {
+    let mut left = Vec::new();
     if waiting.is_empty() {
-        return;
+        return left;
     }
     let events = batch.events_mut();
     for at in waiting {
         let event = usize::try_from(at.event).ok().and_then(|index| events.get_mut(index));
         let Some(Event::Sample(sample)) = event else { continue };
+        let process = sample.key.process;
         let frame = usize::try_from(at.frame).ok().and_then(|index| sample.stack.frames.get_mut(index));
         let Some(frame) = frame else { continue };
-        match name(frame, names, None) {
+        match name(frame, process, names, None) {
             Known::Answered(Ok(lines)) => {
                 frame.lines = Some(lines);
                 tally.named += 1;
             }
             Known::Answered(Err(why)) => tally.unnamed(why),
-            Known::Asked | Known::Not => tally.unnamed(Unnamed::Late),
+            Known::Asked | Known::Not => left.push(*at),
         }
     }
+    left
 }
 
 /// What is known of a frame's name; asks for it if there is somebody to ask.
-fn name(frame: &Frame, names: &mut Names, ask: Option<(&mut Lookups, ProcessKey)>) -> Known {
-    if frame.code.is_kernel() {
-        let (space, address) = (Space::Kernel, frame.lookup_pc().0);
-        let known = names.get(space, address);
-        if let (Known::Not, Some((lookups, _process))) = (&known, ask) {
-            names.ask(space, address);
-            lookups.add(space, address, || Target::Kernel);
-        }
-        return known;
-    }
-    let Code::Mapped(mapping) = &frame.code else {
-        let why = if matches!(frame.code, Code::Unknown) { Unnamed::Unmapped } else { Unnamed::NoFile };
-        return Known::Answered(Err(why));
+fn name(frame: &Frame, process: ProcessKey, names: &mut Names, ask: Option<&mut Lookups>) -> Known {
+    let (space, address) = match place(frame, process) {
+        Ok(place) => place,
+        Err(why) => return Known::Answered(Err(why)),
     };
-    let Backing::File(file) = &mapping.backing else { return Known::Answered(Err(Unnamed::NoFile)) };
-    // Without an identity it could be any file.
-    if file.identity == FileIdentity::default() {
-        return Known::Answered(Err(Unnamed::Gone));
-    }
-    let (space, address) = (Space::File(file.identity), mapping.offset_of(frame.lookup_pc()).0);
     let known = names.get(space, address);
-    if let (Known::Not, Some((lookups, process))) = (&known, ask) {
+    let Some(lookups) = ask else { return known };
+    if matches!(known, Known::Not) {
         names.ask(space, address);
-        let range = (mapping.start, mapping.end);
-        lookups.add(space, address, || Target::File { file: file.clone(), process, range });
+        lookups.add(space, address, || target(frame, process, space));
+    } else if names.is_check_due(space) {
+        // Nobody waits for this answer, which may be that other names have taken the places of those known.
+        lookups.add(space, address, || target(frame, process, space));
     }
     known
+}
+
+/// What a frame's address is to be looked up in, and as what.
+fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
+    let pc = frame.lookup_pc();
+    if frame.code.is_kernel() {
+        return Ok((Space::Kernel, pc.0));
+    }
+    let mapping = match &frame.code {
+        Code::Mapped(mapping) => mapping,
+        Code::Unknown => return Err(Unnamed::Unmapped),
+        Code::Kernel | Code::Interpreted(..) => return Err(Unnamed::NoFile),
+    };
+    match &mapping.backing {
+        // .NET maps what it compiles twice, to write it by the one mapping and to run it by the other.
+        Backing::File(file) if file.path.as_os_str().as_encoded_bytes().starts_with(DOUBLY_MAPPED) => {
+            Ok((Space::Jit(process), pc.0))
+        }
+        // Without an identity it could be any file.
+        Backing::File(file) if file.identity == FileIdentity::default() => Err(Unnamed::Gone),
+        Backing::File(file) => Ok((Space::File(file.identity), mapping.offset_of(pc).0)),
+        Backing::Anonymous(process) => Ok((Space::Jit(*process), pc.0)),
+        // That of 32-bit processes is another, below 4 GiB.
+        Backing::Special(name) if **name == *VDSO && u32::try_from(mapping.start.0).is_err() => {
+            Ok((Space::Vdso, pc.0.wrapping_sub(mapping.start.0)))
+        }
+        Backing::Special(_) | Backing::Kernel(_) => Err(Unnamed::NoFile),
+    }
+}
+
+/// Where the names of a frame's space are to be had.
+fn target(frame: &Frame, process: ProcessKey, space: Space) -> Target {
+    match (space, &frame.code) {
+        (Space::Kernel, _) => Target::Kernel,
+        (Space::Vdso, _) => Target::Vdso,
+        (Space::Jit(of), _) => Target::Jit(of),
+        (Space::File(_), Code::Mapped(mapping)) => match &mapping.backing {
+            Backing::File(file) => {
+                let range = (mapping.start, mapping.end);
+                Target::File { file: Arc::clone(file), process, range }
+            }
+            _ => Target::Kernel,
+        },
+        // A space of a file is that of a mapping of it.
+        (Space::File(_), _) => Target::Kernel,
+    }
 }
 
 /// Addresses to be asked for, by space.

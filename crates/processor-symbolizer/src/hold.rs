@@ -10,10 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tower::{Service, ServiceExt as _};
 
-use crate::frames::{FramePosition, name_known, name_waiting};
+use crate::frames::{FramePosition, name_come, name_known};
 use crate::metrics::{self, Tally};
 use crate::names::Names;
-use crate::request::{Answer, Lookup, Space, Target};
+use crate::request::{Answer, Lookup, Space, Target, Unnamed};
 use crate::resolver::Resolver;
 
 /// Batches held at most: one more makes the oldest leave with the names that it has.
@@ -70,10 +70,17 @@ pub(crate) struct Hold<S> {
 struct Held {
     incoming: Incoming,
     deadline: Instant,
-    /// The answer that has the last of its names.
+    /// The ticket of the answer after which none of its names will come.
     ticket: u64,
     waiting: Vec<FramePosition>,
     tally: Tally,
+}
+
+impl Held {
+    /// Names the frames whose names have come.
+    fn name(&mut self, names: &mut Names) {
+        self.waiting = name_come(&mut self.incoming.batch, names, &self.waiting, &mut self.tally);
+    }
 }
 
 impl<S> Hold<S>
@@ -101,6 +108,10 @@ where
                 answer = next_answer(&mut self.lookups) => match answer {
                     Some(answer) => {
                         answered = answer.ticket;
+                        if answer.found.iter().any(|found| found.replaced) {
+                            // What is known is about to be forgotten, and is what these frames waited for.
+                            held.iter_mut().for_each(|held| held.name(&mut self.names));
+                        }
                         answer.found.into_iter().for_each(|found| self.names.insert(found));
                         metrics::names(self.names.bytes());
                     }
@@ -144,9 +155,11 @@ where
     }
 
     async fn pass_on(&mut self, held: Held) -> Result<(), S::Error> {
-        let Held { incoming: Incoming { mut batch, reply }, waiting, mut tally, .. } = held;
-        name_waiting(&mut batch, &mut self.names, &waiting, &mut tally);
-        tally.publish();
+        let mut held = held;
+        held.name(&mut self.names);
+        held.waiting.iter().for_each(|_late| held.tally.unnamed(Unnamed::Late));
+        held.tally.publish();
+        let Held { incoming: Incoming { batch, reply }, .. } = held;
         let answer = self.inner.ready().await?.call(batch).await?;
         self.acked.raise(answer);
         if let Some(reply) = reply {

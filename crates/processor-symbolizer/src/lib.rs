@@ -7,19 +7,23 @@
 //! `hold.rs` and
 //! `resolver.rs`.
 
+mod backlog;
 mod config;
 mod debug_files;
 mod files;
 mod frames;
 mod hold;
+mod jit;
 mod kernel;
 mod layer;
 mod metrics;
 mod names;
 mod request;
 mod resolver;
+mod runtime;
 mod sight;
 mod symbols;
+mod vdso;
 
 pub use config::{Config, Demangling};
 pub use layer::{StoppedError, Symbolizer, SymbolizerLayer};

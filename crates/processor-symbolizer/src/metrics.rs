@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+use symbolize::PerfMapLines;
+
 use crate::request::Unnamed;
 
 const NAMED: &str = "otelcol_processor_symbolizer_named_frames_total";
@@ -13,6 +15,8 @@ const BUILD_TIME: &str = "otelcol_processor_symbolizer_table_build_seconds_total
 const DEBUG_FILES: &str = "otelcol_processor_symbolizer_debug_files_total";
 const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
 const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
+const PERF_MAPS: &str = "otelcol_processor_symbolizer_perf_maps_total";
+const PERF_MAP_LINES: &str = "otelcol_processor_symbolizer_perf_map_lines_total";
 const OPEN: &str = "otelcol_processor_symbolizer_open_files";
 
 /// Says what each metric means.
@@ -22,6 +26,11 @@ pub(crate) fn describe() {
         (UNNAMED, "Frames without a name, by reason."),
         (TABLES, "Files opened for their symbols, by outcome."),
         (DEBUG_FILES, "Files found that may have the symbols which others were stripped of, by outcome."),
+        (
+            PERF_MAPS,
+            "Lists of functions that processes compile at run time, looked for and read, by outcome.",
+        ),
+        (PERF_MAP_LINES, "Lines of those lists, by outcome."),
         (EVICTED, "Files that have made room for others, by the limit that was hit."),
     ] {
         describe_counter!(name, Unit::Count, meaning);
@@ -59,6 +68,31 @@ pub(crate) fn table(outcome: &'static str, took: Duration) {
     counter!(TABLES, "outcome" => outcome).increment(1);
     // A counter of whole numbers only: a gauge that only rises, as for other times.
     gauge!(BUILD_TIME).increment(took.as_secs_f64());
+}
+
+/// A table that takes no time worth counting.
+pub(crate) fn table_without_time(outcome: &'static str) {
+    counter!(TABLES, "outcome" => outcome).increment(1);
+}
+
+/// A list of functions that a process compiles at run time, looked for.
+pub(crate) fn perf_map(outcome: &'static str) {
+    counter!(PERF_MAPS, "outcome" => outcome).increment(1);
+}
+
+/// Lines of such a list.
+pub(crate) fn perf_map_lines(lines: PerfMapLines) {
+    let PerfMapLines { consumed: _, taken, overlapping, refused, full } = lines;
+    for (outcome, count) in
+        [("taken", taken), ("overlapping", overlapping), ("refused", refused), ("full", full)]
+    {
+        counter!(PERF_MAP_LINES, "outcome" => outcome).increment(count);
+    }
+}
+
+/// Bytes of functions that processes compile at run time.
+pub(crate) fn jit(bytes: usize) {
+    gauge!(CACHE, "of" => "jit").set(bytes as f64);
 }
 
 /// A file that may have the symbols which another was stripped of.

@@ -14,6 +14,8 @@ const ENTRY: usize = 64;
 const SPACE: usize = 256;
 /// Time after which a space that could not be read is asked for again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Time after which an address that has no name yet is asked for again, and whether names still hold.
+const COMPILED_RETRY: Duration = Duration::from_millis(200);
 
 /// What is known of an address.
 #[derive(Clone, Debug)]
@@ -43,6 +45,17 @@ struct Addresses {
     used: u64,
     /// Why none of the space can be named, and until when that is believed.
     failed: Option<(Unnamed, Instant)>,
+    /// Until when it is believed that an address has no name, where it may get one: what is compiled at run time.
+    nameless_until: Option<Instant>,
+    /// Until when it is believed that names hold, where others may take their places: what is compiled at run time.
+    holds_until: Option<Instant>,
+}
+
+impl Addresses {
+    /// True if an address that had no name is to be asked for again.
+    fn may_have_got_names(&self, space: Space) -> bool {
+        matches!(space, Space::Jit(_)) && self.nameless_until.is_none_or(|until| until <= Instant::now())
+    }
 }
 
 impl Names {
@@ -56,6 +69,7 @@ impl Names {
         let Some(addresses) = self.spaces.get_mut(&space) else { return Known::Not };
         addresses.used = self.now;
         match addresses.by_address.get(&address) {
+            Some(Some(Err(_))) if addresses.may_have_got_names(space) => Known::Not,
             Some(Some(name)) => Known::Answered(name.clone()),
             Some(None) => Known::Asked,
             None => match addresses.failed {
@@ -63,6 +77,17 @@ impl Names {
                 _ => Known::Not,
             },
         }
+    }
+
+    /// True if it is time to ask whether names of a space still hold; once only each time.
+    pub(crate) fn is_check_due(&mut self, space: Space) -> bool {
+        let Some(addresses) = self.spaces.get_mut(&space) else { return false };
+        let now = Instant::now();
+        let is_due = matches!(space, Space::Jit(_)) && addresses.holds_until.is_none_or(|until| until <= now);
+        if is_due {
+            addresses.holds_until = Some(now + COMPILED_RETRY);
+        }
+        is_due
     }
 
     /// Notes that the name of an address has been asked for.
@@ -73,11 +98,13 @@ impl Names {
             Addresses { bytes: SPACE, ..Addresses::default() }
         });
         addresses.used = self.now;
-        addresses.by_address.entry(address).or_insert_with(|| {
+        let name = addresses.by_address.entry(address).or_insert_with(|| {
             addresses.bytes += ENTRY;
             self.bytes += ENTRY;
             None
         });
+        // Having no name takes no room.
+        name.take_if(|name| name.is_err());
     }
 
     /// Notes that a name will not be answered: it may be asked for again.
@@ -106,6 +133,8 @@ impl Names {
         match found.names {
             Ok(names) => {
                 addresses.failed = None;
+                addresses.nameless_until = Some(Instant::now() + COMPILED_RETRY);
+                addresses.holds_until = addresses.nameless_until;
                 for (address, name) in names {
                     let bytes = bytes_of(&name);
                     // Only what was asked for and is still waited for takes part in the count.

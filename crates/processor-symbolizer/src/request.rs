@@ -11,6 +11,10 @@ pub(crate) enum Space {
     File(FileIdentity),
     /// The kernel: the address is what the CPU had.
     Kernel,
+    /// The code that the kernel gives each process: the address is an offset in it.
+    Vdso,
+    /// What a process compiles at run time: the address is what the CPU had.
+    Jit(ProcessKey),
 }
 
 /// Addresses to be named, all in one space.
@@ -34,6 +38,10 @@ pub(crate) enum Target {
     },
     /// The running kernel.
     Kernel,
+    /// The code that it gives each process.
+    Vdso,
+    /// What a process compiles at run time.
+    Jit(ProcessKey),
 }
 
 /// Lookups of one batch, answered as one.
@@ -43,9 +51,10 @@ pub(crate) struct Request {
     pub(crate) lookups: Vec<Lookup>,
 }
 
-/// What a request has found.
+/// Names that have been found.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    /// The last request that has been answered whole, with all before it.
     pub(crate) ticket: u64,
     pub(crate) found: Vec<Found>,
 }

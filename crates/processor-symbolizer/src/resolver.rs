@@ -9,18 +9,22 @@ use std::time::Duration;
 use procfs::ProcSource;
 use tokio::sync::mpsc::{self, Sender};
 
+use crate::backlog::{Backlog, Spaces};
 use crate::config::Config;
 use crate::files::{Files, Settings};
+use crate::jit::Jits;
 use crate::kernel::Kernel;
-use crate::request::{Answer, Found, Lookup, Request, Target};
-use crate::sight::Sight;
+use crate::request::{Answer, Lookup, Request};
+use crate::vdso::Vdso;
 
 /// Requests that wait at most; of one more the frames stay without names, for now.
 const QUEUE: usize = 64;
 /// Time without a request after which the process that reads is ended until the next.
 const REST_AFTER: Duration = Duration::from_secs(60);
-/// Of the memory, what tables may take; names take the rest.
-const TABLES_SHARE: (usize, usize) = (3, 4);
+/// Eighths of the memory that tables may take, and functions compiled at run time; names take the rest.
+const TABLES_SHARE: usize = 5;
+const JIT_SHARE: usize = 1;
+const SHARES: usize = 8;
 
 /// The thread's other end. The thread ends when this is dropped.
 #[derive(Debug)]
@@ -30,23 +34,22 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Starts the thread; its answers come in the order of the requests.
+    /// Starts the thread; the tickets of its answers never go back.
     ///
     /// # Errors
     /// If the system has no thread to give.
     pub(crate) fn start(config: &Config, source: ProcSource) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
-        let (part, whole) = TABLES_SHARE;
         let settings = Settings {
-            max_bytes: config.max_memory.as_usize() / whole * part,
+            max_bytes: config.max_memory.as_usize() / SHARES * TABLES_SHARE,
             max_open: config.max_open_files.min(allowed_files() / 2).max(1),
             demangle: config.demangle.into(),
         };
-        let files = Files::new(source, settings);
-        thread::Builder::new()
-            .name("symbolizer".to_owned())
-            .spawn(move || serve(files, Kernel::new(Path::new("/proc")), &asked, &answer))?;
+        let jits = Jits::new(source.clone(), config.max_memory.as_usize() / SHARES * JIT_SHARE);
+        let kernel = Kernel::new(Path::new("/proc"));
+        let spaces = Spaces { files: Files::new(source, settings), kernel, vdso: Vdso::default(), jits };
+        thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(spaces, &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))
     }
 
@@ -80,8 +83,7 @@ impl Resolver {
 
 /// Names' part of the memory.
 pub(crate) fn memory_of_names(config: &Config) -> usize {
-    let (part, whole) = TABLES_SHARE;
-    config.max_memory.as_usize() / whole * (whole - part)
+    config.max_memory.as_usize() / SHARES * (SHARES - TABLES_SHARE - JIT_SHARE)
 }
 
 /// Files that the system lets the agent have open.
@@ -90,29 +92,26 @@ fn allowed_files() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-fn serve(mut files: Files, mut kernel: Kernel, asked: &Receiver<Request>, answer: &Sender<Answer>) {
+fn serve(mut spaces: Spaces, asked: &Receiver<Request>, answer: &Sender<Answer>) {
+    let mut backlog = Backlog::default();
     loop {
-        let Request { ticket, lookups } = match asked.recv_timeout(REST_AFTER) {
-            Ok(request) => request,
-            Err(RecvTimeoutError::Timeout) => {
-                files.rest();
-                continue;
+        if backlog.is_empty() {
+            match asked.recv_timeout(REST_AFTER) {
+                Ok(request) => backlog.push(request),
+                Err(RecvTimeoutError::Timeout) => {
+                    spaces.rest();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        let found = lookups.into_iter().map(|lookup| find(&mut files, &mut kernel, lookup)).collect();
-        if answer.blocking_send(Answer { ticket, found }).is_err() {
+        }
+        while backlog.len() < QUEUE
+            && let Ok(request) = asked.try_recv()
+        {
+            backlog.push(request);
+        }
+        if answer.blocking_send(backlog.work(&mut spaces)).is_err() {
             return;
         }
-    }
-}
-
-fn find(files: &mut Files, kernel: &mut Kernel, Lookup { space, target, addresses }: Lookup) -> Found {
-    match target {
-        Target::File { file, process, range } => {
-            let names = files.names(Sight { file: &file, process, range }, &addresses);
-            Found { space, replaced: false, names }
-        }
-        Target::Kernel => kernel.names(&addresses),
     }
 }

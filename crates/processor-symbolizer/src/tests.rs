@@ -1,6 +1,7 @@
 //! The stage over files that are there, with a stage after it that keeps what it gets.
 
 mod files;
+mod jit;
 mod layer;
 mod make;
 mod names;

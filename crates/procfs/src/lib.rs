@@ -16,6 +16,7 @@ mod parents;
 mod source;
 mod stat;
 pub mod text;
+mod vdso;
 
 pub use cgroup_path::{Container, Residence};
 pub use elf::read_facts;
@@ -25,3 +26,4 @@ pub use identity::{identity_of, kernel_device};
 pub use parents::{parents, with_descendants};
 pub use source::{Identify, ProcSource, Snapshot};
 pub use stat::{children_cpu_time, parent};
+pub use vdso::own_vdso;

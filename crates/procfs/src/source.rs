@@ -129,8 +129,11 @@ impl ProcSource {
         threads.take(MAX_THREADS).flatten().map(|thread| thread.path()).collect()
     }
 
-    /// That the pid is still the process's.
-    fn check(&self, key: ProcessKey) -> Result<(), ProcError> {
+    /// That the pid is still the process's: asked after reading, it says that what was read is of the process.
+    ///
+    /// # Errors
+    /// [`ProcError::Ended`] if it is not.
+    pub fn check(&self, key: ProcessKey) -> Result<(), ProcError> {
         let stat = fs::read(self.process(key).join("stat"));
         let stat = stat.map_err(|error| match ProcError::from(error) {
             ProcError::Gone => ProcError::Ended,

@@ -49,6 +49,19 @@ pub fn on_cpu(schedstat: &[u8]) -> Option<u64> {
     std::str::from_utf8(schedstat).ok()?.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// Users that a process runs as, of proc_pid_status(5): real, effective, saved and that of files.
+#[must_use]
+pub fn users(status: &[u8]) -> Option<[u32; 4]> {
+    let mut users = value_of("Uid:", status)?.split_ascii_whitespace().map(|user| user.parse().ok());
+    Some([users.next()??, users.next()??, users.next()??, users.next()??])
+}
+
+/// The pid of a process in its own pid namespace, of proc_pid_status(5).
+#[must_use]
+pub fn innermost_pid(status: &[u8]) -> Option<u32> {
+    value_of("NSpid:", status)?.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
 /// Memory of a process, in pages, of proc_pid_statm(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
@@ -87,6 +100,9 @@ mod tests {
         assert_eq!(effective_capabilities(b"Name:\t\xff\nCapEff:\t000000c000000000\n"), Some(0xc0_0000_0000));
         assert_eq!(effective_capabilities(b"garbage"), None);
         assert_eq!((process_of(b"Name:\ta\nTgid:\t42\n"), process_of(b"Tgid:\n")), (Some(42), None));
+        let status = b"NSpid:\t4242\t7\t1\nUid:\t1000\t0\t1000\t1\n";
+        assert_eq!((users(status), innermost_pid(status)), (Some([1000, 0, 1000, 1]), Some(1)));
+        assert_eq!((users(b"Uid:\t1\n"), innermost_pid(b"NSpid:\t\n")), (None, None));
         assert_eq!(pages(b"100 7 3 1 0 9 0\n"), Some(Pages { resident: 7, data: 9 }));
         assert_eq!(pages(b"100 7 3"), None);
         assert_eq!(limit(b"1048576\n"), Some(1_048_576));

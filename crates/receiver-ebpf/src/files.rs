@@ -54,7 +54,7 @@ impl Files {
             by_key: HashMap::default(),
             path_bytes: 0,
             mappings: Mappings::default(),
-            vdso: Backing::Special("[vdso]".into()),
+            vdso: Backing::Special(pdata::VDSO.into()),
             kernel,
             now: 0,
             forgotten: Vec::new(),

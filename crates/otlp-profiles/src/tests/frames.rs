@@ -16,6 +16,8 @@ fn frames(stack: Vec<Frame>) -> Vec<String> {
 }
 
 const NATIVE: &str = r#"["profile.frame.type=native"]"#;
+/// As [`NATIVE`], of the functions that start at line 3.
+const PYTHON: &str = r#"["profile.frame.type=cpython"]"#;
 const KERNEL: &str = r#"["profile.frame.type=kernel"]"#;
 
 #[test]
@@ -71,7 +73,7 @@ fn an_interpreted_function_is_told_by_its_name_file_and_line() {
     let sample = sample(1, None, vec![frame(7), frame(8)]);
     let request = only_request(&[batch(vec![Event::Sample(sample)], Watermark::END)]);
     check_tables(&request);
-    let expected = [7, 8].map(|line| format!("0 main.run:{line} {NATIVE}"));
+    let expected = [7, 8].map(|line| format!("0 main.run:{line} {PYTHON}"));
     assert_eq!(captures(&request)[0].frames, expected);
     let tables = request.dictionary.as_ref().unwrap();
     let function = &tables.function_table[1];
@@ -244,5 +246,5 @@ fn names_are_told_innermost_first_beside_the_address_and_the_file() {
 fn a_name_outlives_a_file_of_which_nothing_is_known() {
     let mapping = mapping(&file("/bin/a", None), 0x7000, 0x8000, 0x1000);
     let frame = Frame { lines: Some(lines(&[(3, 7)])), ..mapped(0x7010, &mapping) };
-    assert_eq!(frames(vec![frame]), [format!("1010 main.run:7 {NATIVE}")]);
+    assert_eq!(frames(vec![frame]), [format!("1010 main.run:7 {PYTHON}")]);
 }

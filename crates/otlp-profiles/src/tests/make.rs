@@ -146,7 +146,8 @@ pub(super) fn world() -> World {
 
 pub(super) fn function(start_line: u32) -> Arc<Function> {
     let file = (start_line > 0).then(|| "app/main.py".into());
-    Arc::new(Function { name: "main.run".into(), system_name: None, file, start_line })
+    let runtime = if start_line == 3 { Runtime::CPython } else { Runtime::Native };
+    Arc::new(Function { name: "main.run".into(), system_name: None, file, start_line, runtime })
 }
 
 /// Lines of functions: where each starts, and the line in it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{FileIdentity, Function, Line, Lines};
+use pdata::{BootTime, FileIdentity, Function, Line, Lines, ProcessKey};
 use proptest::prelude::*;
 
 use crate::names::{Known, Names};
@@ -27,7 +27,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Spaces of both kinds: those whose addresses may get names later, and others.
 fn space(inode: u64) -> Space {
+    if inode % 2 == 1 {
+        return Space::Jit(ProcessKey { start_time: BootTime::from_nanos(inode), ..ProcessKey::default() });
+    }
     Space::File(FileIdentity { inode, ..FileIdentity::default() })
 }
 

@@ -17,7 +17,6 @@ mod spans;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod vdso;
 mod worker;
 
 use std::sync::Arc;

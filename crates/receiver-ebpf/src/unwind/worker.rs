@@ -1,6 +1,7 @@
 //! The thread that reads files and builds rows: whatever a disk takes for it, nobody else waits.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -13,7 +14,6 @@ use unwind::{PageRows, UnwindFile};
 use super::files::{FileError, Files, MetFile};
 use super::kernel::Kernel;
 use super::tables::{FileFacts, TableError, Tables, VDSO};
-use super::vdso;
 use crate::abi;
 use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
@@ -89,9 +89,9 @@ impl<K: Kernel> Worker<K> {
 
     /// The vDSO's rows are built at once: nobody can open its file later.
     pub(super) fn add_vdso(&mut self) {
-        let image = match vdso::image() {
-            Ok(Some(image)) => image,
-            Ok(None) => return,
+        let image = match procfs::own_vdso() {
+            Ok(image) => image,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
                 tracing::warn!(%error, "The vDSO cannot be read: stacks that pass through it are cut short.");
                 return;

@@ -75,7 +75,7 @@ impl Frames {
             place.lines =
                 lines.iter().map(|line| (dictionary.function(&line.function), line.line.into())).collect();
         }
-        place.frame_type = frame_type(frame.code.is_kernel(), dictionary);
+        place.frame_type = dictionary.text_attribute(attributes::FRAME_TYPE, attributes::frame_type(frame));
         dictionary.location(place)
     }
 }

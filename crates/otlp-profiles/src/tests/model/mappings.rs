@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::profiles::v1development as otlp;
-use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc};
+use pdata::{Backing, FileOffset, MappedFile, Mapping, Pc, VDSO};
 
 use super::dictionary::{Dictionary, FrameLocation};
 use crate::attributes;
-
-/// Name of the kernel's page of user code, an ELF image linked at 0.
-const VDSO: &str = "[vdso]";
 
 /// A mapping of a process, and how addresses in it are encoded.
 ///

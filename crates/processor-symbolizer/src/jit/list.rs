@@ -1,0 +1,131 @@
+//! A list of functions, as it is read on and on while its process writes it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use foreignfile::Opened;
+use symbolize::{PerfMap, PerfMapLines};
+
+/// The most bytes of a list: larger ones are refused.
+pub(super) const MAX_LIST: u64 = 256 << 20;
+/// Bytes that are read at once, and at most in one reading: others wait for their names meanwhile.
+const PIECE: usize = 128 << 10;
+const MAX_READING: usize = 8 << 20;
+/// Bytes before the place where reading goes on that have to be as they were: else the list has been written anew.
+const TAIL: usize = 64;
+
+/// How far a list has been read.
+#[derive(Debug)]
+pub(super) struct List {
+    /// The list, by device and inode.
+    file: (u64, u64),
+    consumed: u64,
+    /// Bytes of the list right before that place.
+    tail: Vec<u8>,
+    /// The list, held open; `None` if its file system may ask others when it is read.
+    pub(super) held: Option<File>,
+}
+
+/// What a reading of a list has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// True if names that were given before may hold no longer.
+    pub(super) replaced: bool,
+    /// True if there is more to be read at once.
+    pub(super) more: bool,
+    pub(super) lines: PerfMapLines,
+}
+
+impl List {
+    /// Takes into `functions` what the list has that is open now; `before` is what was read of the process's list until
+    /// now.
+    ///
+    /// # Errors
+    /// The error of reading: all of it is to be read again.
+    pub(super) fn read(
+        before: Option<Self>,
+        opened: &mut Opened<'_>,
+        functions: &mut PerfMap,
+    ) -> io::Result<(Self, Reading)> {
+        let found = *opened.found();
+        let file = (found.device, found.inode);
+        let held = opened.shared().and_then(|file| file.try_clone().ok());
+        let mut read_at = |at: u64, room: &mut [u8]| opened.read_at(at, room);
+        let mut replaced = false;
+        let mut list = match before {
+            Some(list) if list.file == file && list.goes_on(&mut read_at) => Self { held, ..list },
+            before => {
+                if before.is_some() {
+                    replaced = functions.functions() > 0;
+                    functions.clear();
+                }
+                Self { file, consumed: 0, tail: Vec::new(), held }
+            }
+        };
+        let mut reading = list.read_on(found.size, &mut read_at, functions)?;
+        reading.replaced |= replaced;
+        Ok((list, reading))
+    }
+
+    /// Takes in the rest of a list that is held open, whose process is gone.
+    ///
+    /// # Errors
+    /// The error of reading; `NotFound` if the list is not held, or has been written anew.
+    pub(super) fn read_rest(&mut self, functions: &mut PerfMap) -> io::Result<Reading> {
+        let held = self.held.take().ok_or(io::ErrorKind::NotFound)?;
+        let mut read_at = |at: u64, room: &mut [u8]| held.read_at(room, at);
+        if !self.goes_on(&mut read_at) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let reading = self.read_on(held.metadata()?.len(), &mut read_at, functions)?;
+        self.held = Some(held).filter(|_| reading.more);
+        Ok(reading)
+    }
+
+    /// True if what has been read is still there.
+    fn goes_on(&self, read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>) -> bool {
+        let mut tail = vec![0; self.tail.len()];
+        let from = self.consumed - self.tail.len() as u64;
+        read_at(from, &mut tail).is_ok_and(|read| read == tail.len()) && tail == self.tail
+    }
+
+    /// Takes in what the list has gained.
+    fn read_on(
+        &mut self,
+        size: u64,
+        read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
+        functions: &mut PerfMap,
+    ) -> io::Result<Reading> {
+        let (mut reading, mut text, mut read) = (Reading::default(), Vec::new(), 0);
+        while self.consumed + (text.len() as u64) < size.min(MAX_LIST) {
+            if read >= MAX_READING {
+                reading.more = true;
+                break;
+            }
+            let before = text.len();
+            text.resize(before + PIECE, 0);
+            let room = text.get_mut(before..).unwrap_or_default();
+            let more = read_at(self.consumed + before as u64, room)?;
+            text.truncate(before + more);
+            read += more;
+            if more == 0 {
+                break;
+            }
+            let lines = functions.add(&text);
+            self.pass(&text, lines.consumed);
+            text.drain(..lines.consumed);
+            reading.lines += lines;
+        }
+        reading.replaced = reading.lines.overlapping > 0;
+        Ok(reading)
+    }
+
+    /// Goes on behind `consumed` bytes of a text.
+    fn pass(&mut self, text: &[u8], consumed: usize) {
+        self.consumed += consumed as u64;
+        self.tail.extend_from_slice(text.get(..consumed).unwrap_or_default());
+        let old = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..old);
+    }
+}

@@ -1,0 +1,178 @@
+//! The functions of a process, and when its list is read again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
+use foreignfile::{Found, Place, Refusal};
+use pdata::{Line, Lines, ProcessKey, Runtime};
+use procfs::{ProcSource, text};
+use symbolize::PerfMap;
+
+use super::list::{List, MAX_LIST, Reading};
+use crate::metrics;
+use crate::request::{Name, Unnamed};
+use crate::runtime;
+
+/// Longest that finding and reading a list may take.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Least time between two readings, and how many times longer than one reading it is at least.
+const READ_EVERY: Duration = Duration::from_millis(200);
+const REST_FACTOR: u32 = 20;
+/// Time after which a list that is not there is looked for again. Doubled each time: most processes write none.
+const FIRST_PATIENCE: Duration = Duration::from_millis(100);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
+/// Outcome of a reading that has failed half-way.
+const UNREADABLE: &str = "unreadable";
+/// Bytes that a process takes beside its functions, and that a name takes beside its text.
+const PROCESS: usize = 512;
+const NAME: usize = 160;
+
+/// The functions of a process.
+#[derive(Debug)]
+pub(super) struct Jit {
+    functions: PerfMap,
+    runtime: Runtime,
+    /// The user that the process ran as when its list was first looked for.
+    pub(super) user: u32,
+    /// Names by the first address of their functions.
+    lines: HashMap<u64, Arc<Lines>>,
+    lines_bytes: usize,
+    /// How far the list has been read; `None` before it has been found.
+    read: Option<List>,
+    /// Time before which it is not read again.
+    next: Instant,
+    patience: Duration,
+    pub(super) used: u64,
+    /// Bytes by which this has been counted.
+    pub(super) counted: usize,
+}
+
+impl Jit {
+    /// A process of which nothing is known; its functions may take so many bytes.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            functions: PerfMap::new(max_bytes),
+            runtime: Runtime::Native,
+            user: u32::MAX,
+            lines: HashMap::default(),
+            lines_bytes: 0,
+            read: None,
+            next: Instant::now(),
+            patience: FIRST_PATIENCE,
+            used: 0,
+            counted: 0,
+        }
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        PROCESS + self.functions.memory() + self.lines_bytes
+    }
+
+    /// True if the list is held open.
+    pub(super) fn is_open(&self) -> bool {
+        self.read.as_ref().is_some_and(|list| list.held.is_some())
+    }
+
+    pub(super) fn close(&mut self) {
+        if let Some(list) = &mut self.read {
+            list.held = None;
+        }
+    }
+
+    /// Reads on if it is time to. True if names that were given before may hold no longer.
+    pub(super) fn read_on(
+        &mut self,
+        source: &ProcSource,
+        reader: &mut foreignfile::Files,
+        process: ProcessKey,
+    ) -> bool {
+        self.next <= Instant::now() && self.refresh(source, reader, process)
+    }
+
+    /// The name of an address, as far as the list has been read.
+    pub(super) fn name(&mut self, address: u64) -> Name {
+        let found = self.functions.find(address).ok_or(Unnamed::NoFile)?;
+        if let Some(known) = self.lines.get(&found.start) {
+            return Ok(Arc::clone(known));
+        }
+        let function = runtime::function(found.name, self.runtime);
+        let lines = Arc::new(Lines(Box::new([Line { function: Arc::new(function), line: 0 }])));
+        self.lines_bytes += NAME + 2 * found.name.len();
+        self.lines.insert(found.start, Arc::clone(&lines));
+        Ok(lines)
+    }
+
+    fn refresh(&mut self, source: &ProcSource, reader: &mut foreignfile::Files, process: ProcessKey) -> bool {
+        let began = Instant::now();
+        let read = self.read(source, reader, process).or_else(|outcome| match (outcome, &mut self.read) {
+            ("gone", Some(list)) => list.read_rest(&mut self.functions).map_err(|_error| outcome),
+            _ => Err(outcome),
+        });
+        let pause = (REST_FACTOR * began.elapsed()).max(READ_EVERY);
+        let replaced = match read {
+            Ok(Reading { replaced, lines, more: _ }) => {
+                metrics::perf_map("read");
+                metrics::perf_map_lines(lines);
+                (self.patience, self.next) = (FIRST_PATIENCE, Instant::now() + pause);
+                replaced
+            }
+            Err(outcome) => {
+                metrics::perf_map(outcome);
+                self.next = Instant::now() + self.patience.max(pause);
+                self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
+                outcome == UNREADABLE
+            }
+        };
+        if replaced {
+            self.lines.clear();
+            self.lines_bytes = 0;
+        }
+        replaced
+    }
+
+    /// Reads the list of a process that lives; else why it is not read, as label of a metric.
+    fn read(
+        &mut self,
+        source: &ProcSource,
+        reader: &mut foreignfile::Files,
+        process: ProcessKey,
+    ) -> Result<Reading, &'static str> {
+        let directory = source.process(process);
+        let status = fs::read(directory.join("status")).map_err(|_gone| "gone")?;
+        let (Some(users), Some(pid)) = (text::users(&status), text::innermost_pid(&status)) else {
+            return Err("gone");
+        };
+        let runtime = runtime_of(&directory);
+        let path = PathBuf::from(format!("/tmp/perf-{pid}.map"));
+        let place = Place::Seen { process: &directory, path: &path };
+        let is_wanted = |found: &Found| users.contains(&found.uid) && found.size <= MAX_LIST;
+        let opened = reader.open_data(place, READ_WITHIN, is_wanted);
+        // The pid may be another's by now, and the list with it.
+        source.check(process).map_err(|_ended| "gone")?;
+        self.runtime = runtime;
+        self.user = users[0];
+        let mut opened = opened.map_err(|refusal| match refusal {
+            Refusal::Gone => "missing",
+            _ => "refused",
+        })?;
+        let read = List::read(self.read.take(), &mut opened, &mut self.functions);
+        let (list, reading) = read.map_err(|error| {
+            tracing::debug!(path = %path.display(), %error, "Cannot read a list of compiled functions.");
+            // What was read of it may be of another list: the next reading begins anew.
+            self.functions.clear();
+            UNREADABLE
+        })?;
+        self.read = Some(list);
+        Ok(reading)
+    }
+}
+
+/// What a process runs, by the name of its executable.
+fn runtime_of(directory: &Path) -> Runtime {
+    let executable = fs::read_link(directory.join("exe")).unwrap_or_default();
+    let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    runtime::of_executable(name.strip_suffix(" (deleted)").unwrap_or(name))
+}

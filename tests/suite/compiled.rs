@@ -1,0 +1,234 @@
+//! Names of functions that are compiled at run time: of Python, Node.js and Java.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::SystemTime;
+
+use rustix::process::Signal;
+use serde_json::json;
+use tests::agent::{Agent, Setup};
+use tests::daemon::{Daemon, PATIENCE};
+use tests::otlp::OtlpFile;
+use tests::{wait, workspace};
+
+use crate::alone;
+
+const RATE: u32 = 97;
+/// Samples of a function that are enough: half of those due, since some are in the kernel or in the runtime itself.
+const ENOUGH: usize = 29;
+
+/// A language's runtime.
+struct Runtime {
+    /// Value of `profile.frame.type`.
+    frame_type: &'static str,
+    /// What runs the program that works, as fixtures/compiled has it.
+    command: Vec<String>,
+    /// Whether the list is written on demand only, by a command that gets the process's pid.
+    writes_list: Option<fn(u32)>,
+}
+
+/// Where a runtime runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Residence {
+    /// Where the agent does.
+    Here,
+    /// In a root, a pid namespace and a mount namespace of its own, with a `/tmp` of its own that is gone with it.
+    Apart,
+}
+
+/// A runtime at work.
+struct Work {
+    daemon: Daemon,
+    input: Option<ChildStdin>,
+    done: usize,
+    /// The pid of the runtime itself.
+    pid: u32,
+    writes_list: Option<fn(u32)>,
+    _root: tempfile::TempDir,
+}
+
+impl Work {
+    fn start(runtime: &Runtime, residence: Residence) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let mut command = match residence {
+            Residence::Here => Command::new(&runtime.command[0]),
+            Residence::Apart => {
+                const SCRIPT: &str = "mount --bind / \"$0\" && mount -t tmpfs none \"$0/tmp\" &&
+                    mount -t proc none \"$0/proc\" && exec chroot \"$0\" \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SCRIPT]);
+                command.arg(root.path()).arg(&runtime.command[0]);
+                command
+            }
+        };
+        command.args(&runtime.command[1..]).stdin(Stdio::piped());
+        let mut daemon = Daemon::start("the runtime", &mut command);
+        daemon.out.wait_for("ready", PATIENCE).expect("it starts");
+        let input = daemon.stdin();
+        let pid = match residence {
+            Residence::Here => daemon.pid(),
+            Residence::Apart => {
+                let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
+                let children = fs::read_to_string(children).expect("it runs");
+                children.trim().parse().expect("it has one child")
+            }
+        };
+        Self { daemon, input, done: 0, pid, writes_list: runtime.writes_list, _root: root }
+    }
+
+    /// Has it work in a function.
+    fn work(&mut self, phase: &str) {
+        let input = self.input.as_mut().expect("it has not been ended");
+        writeln!(input, "{phase}").expect("it reads");
+        self.done += 1;
+        self.daemon.out.wait_for_nth("done", self.done, PATIENCE).expect("it works");
+    }
+
+    /// Has the list written, if that takes a command.
+    fn write_list(&self) {
+        if let Some(write) = self.writes_list {
+            write(self.pid);
+        }
+    }
+
+    fn end(mut self) {
+        self.input = None;
+        self.daemon.wait().assert_code(0);
+    }
+}
+
+/// Samples since `since` whose stack has a frame of that type in a function of which the name holds `name`.
+fn samples(file: &OtlpFile, (frame_type, name): (&str, &str), since: SystemTime) -> usize {
+    let since = since.duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_nanos();
+    let resources = file.resources().expect("every index is good");
+    let all = resources.iter().flat_map(|resource| resource.samples());
+    let named = all.filter(|sample| {
+        sample.stack.iter().any(|frame| {
+            let is_of = frame.attributes.get("profile.frame.type").and_then(|of| of.as_text());
+            is_of == Some(frame_type) && frame.functions.iter().any(|function| function.contains(name))
+        })
+    });
+    named.flat_map(|sample| &sample.times).filter(|time| u128::from(**time) >= since).count()
+}
+
+fn agent() -> Agent {
+    let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
+    let setup = Setup::new().samples_per_second(RATE);
+    setup.with(json!({ "processors": { "symbolizer": {} }, "service": { "pipelines": pipelines } })).start()
+}
+
+/// Functions of a program that runs are named, and of one that has gone before the agent looked.
+fn names_functions(runtime: &Runtime, residence: Residence) {
+    let _alone = alone();
+    let agent = agent();
+    let started = SystemTime::now();
+    let mut work = Work::start(runtime, residence);
+    let first = (runtime.frame_type, "first_phase");
+    let look = || {
+        work.work("first");
+        work.write_list();
+        samples(&agent.file_so_far(), first, started)
+    };
+    wait::until("names of a function", look, |named| *named >= ENOUGH);
+
+    agent.daemon().signal(Signal::STOP);
+    let stopped = SystemTime::now();
+    work.work("first");
+    work.work("last");
+    let on_demand = runtime.writes_list.is_some();
+    work.end();
+    agent.daemon().signal(Signal::CONT);
+    let file = agent.stop().file;
+    let named = samples(&file, first, stopped);
+    assert!(named >= ENOUGH, "{named} samples are in the first phase");
+    // A list that is written anew may be that of another process by now.
+    if !on_demand {
+        let named = samples(&file, (runtime.frame_type, "last_phase"), stopped);
+        assert!(named >= ENOUGH, "{named} samples are in the last phase");
+    }
+}
+
+fn fixture(name: &str) -> String {
+    workspace::file(&format!("fixtures/compiled/{name}")).to_str().expect("a path of ours is text").to_owned()
+}
+
+/// A Python that can write a list: 3.12 or later, of the system or as pyenv has installed it.
+fn python() -> Runtime {
+    let installed = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME")?;
+        Some(Path::new(&home).join(".pyenv"))
+    });
+    let installed = installed.map(|root| root.join("versions")).and_then(|all| fs::read_dir(all).ok());
+    let installed = installed.into_iter().flatten().flatten().map(|entry| entry.path().join("bin/python3"));
+    let all = ["python3", "/usr/bin/python3"].into_iter().map(PathBuf::from).chain(installed);
+    let check = "import sys; sys.exit(not sys.is_stack_trampoline_active())";
+    let found = all.into_iter().find(|python| {
+        let status = Command::new(python).args(["-X", "perf", "-c", check]).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    });
+    let python = found.expect("a Python of version 3.12 or later is installed (pyenv install 3.12)");
+    let python = python.to_str().expect("its path is text").to_owned();
+    let command = vec![python, "-X".to_owned(), "perf".to_owned(), fixture("work.py")];
+    Runtime { frame_type: "cpython", command, writes_list: None }
+}
+
+fn node() -> Runtime {
+    let arguments = ["node", "--perf-basic-prof", "--interpreted-frames-native-stack"];
+    let command = arguments.into_iter().map(str::to_owned).chain([fixture("work.js")]).collect();
+    Runtime { frame_type: "v8js", command, writes_list: None }
+}
+
+/// Java, and the directory of its class.
+fn java() -> Runtime {
+    let classes = workspace::output().join("compiled-classes");
+    let status = Command::new("javac").arg("-d").arg(&classes).arg(fixture("Work.java")).status();
+    assert!(status.expect("javac is installed (apt-get install default-jdk-headless)").success());
+    let classes = classes.to_str().expect("a path of ours is text").to_owned();
+    let whole = "-XX:CompileCommand=dontinline,Work::*_phase";
+    let arguments = ["java", "-XX:+PreserveFramePointer", whole, "-cp", &classes, "Work"];
+    let write = |pid: u32| {
+        let status = Command::new("jcmd").args([&pid.to_string(), "Compiler.perfmap"]).output();
+        let output = status.expect("jcmd is installed, as part of a JDK");
+        assert!(output.status.success(), "{output:?}");
+    };
+    let command = arguments.into_iter().map(str::to_owned).collect();
+    Runtime { frame_type: "jvm", command, writes_list: Some(write) }
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn functions_of_python_are_named() {
+    names_functions(&python(), Residence::Here);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs, and chroot"]
+fn functions_of_python_in_namespaces_of_its_own_are_named() {
+    names_functions(&python(), Residence::Apart);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn functions_of_node_are_named() {
+    names_functions(&node(), Residence::Here);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs, and chroot"]
+fn functions_of_node_in_namespaces_of_its_own_are_named() {
+    names_functions(&node(), Residence::Apart);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn functions_of_java_are_named() {
+    names_functions(&java(), Residence::Here);
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs, and chroot"]
+fn functions_of_java_in_namespaces_of_its_own_are_named() {
+    names_functions(&java(), Residence::Apart);
+}
