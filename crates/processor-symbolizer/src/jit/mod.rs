@@ -2,10 +2,10 @@
 //! pid that the process has in its own pid namespace, below its own root.
 //!
 //! A list is read while its process lives, and ever again as it grows for as long as samples of the process come: new
-//! functions may lie where others were. It is held open where that is possible, so that its rest can be read when the process and its mount namespace
-//! are gone. What was read is kept for as long as there is room, since samples of a process may come after its end.
-//! Anybody may put something into `/tmp`: a list is read only if it is of a user that the process runs as, and no link;
-//! and what one user's lists take, others' lists do not make room for.
+//! functions may lie where others were. It is held open where that is possible, so that its rest can be read when the
+//! process and its mount namespace are gone. What was read is kept for as long as there is room, since samples of a
+//! process may come after its end. Anybody may put something into `/tmp`: a list is read only if it is of a user that
+//! the process runs as, and no link; and what one user's lists take, others' lists do not make room for.
 
 mod list;
 mod process;
