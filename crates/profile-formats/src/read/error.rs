@@ -11,12 +11,18 @@ pub enum ReadError {
     /// There are no bytes.
     #[error("the file is empty, expected a profile")]
     Empty,
-    /// A format of JSON, none of which is read.
-    #[error("the file is JSON, expected pprof or folded stacks")]
-    Json,
+    /// JSON of another kind.
+    #[error("the file is JSON without profiles of OTLP, expected OTLP, pprof or folded stacks")]
+    OtherJson,
+    /// Text that is no JSON, or JSON of which a part is of the wrong kind.
+    #[error("cannot read the file as OTLP/JSON")]
+    Json(#[from] serde_json::Error),
     /// Damaged compression.
-    #[error("cannot decompress the file, which begins as gzip does")]
-    Gzip(#[source] io::Error),
+    #[error("cannot decompress the file, which begins as {name} does")]
+    Compression { name: &'static str, source: io::Error },
+    /// A request that is none.
+    #[error("request {request} of the OTLP file has {fault}: it is damaged, or of another version of OTLP than 1.10")]
+    Otlp { request: usize, fault: &'static str },
     /// More than is read.
     #[error("the file holds more than {most} bytes once it is decompressed, expected fewer")]
     TooLarge { most: u64 },

@@ -3,20 +3,21 @@
 mod error;
 mod folded;
 mod full;
+mod otlp;
+mod plain;
 mod pprof;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read as _;
-
 pub use error::ReadError;
 
 use crate::model::Profile;
+use plain::{MOST_BYTES, plain};
 
-/// The most bytes that a file may hold once it is decompressed.
-const MOST_BYTES: u64 = 512 << 20;
-
-/// Reads a profile in whichever format it is: pprof, gzip'd or not, or folded stacks.
+/// Reads a profile in whichever format it is: OTLP, pprof or folded stacks, compressed by gzip or zstd or not.
+///
+/// OTLP is one request or many: as lines of JSON, as one message of protobuf, or as messages with their lengths before
+/// them, as a Collector's file exporter writes them.
 ///
 /// # Errors
 /// [`ReadError`] says what is wrong, and where.
@@ -24,22 +25,13 @@ pub fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     if bytes.is_empty() {
         return Err(ReadError::Empty);
     }
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return pprof::read(&gunzip(bytes)?);
+    let bytes = plain(bytes, MOST_BYTES)?;
+    // Both kinds of protobuf have an empty string in a table, so a byte that no text has.
+    let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0'));
+    match (otlp::wrapping(&bytes), text) {
+        (Some(wrapping @ otlp::Wrapping::Json), _) => otlp::read(&bytes, wrapping),
+        (_, Some(text)) => folded::read(text),
+        (Some(wrapping), None) => otlp::read(&bytes, wrapping),
+        (None, None) => pprof::read(&bytes),
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.trim_start().starts_with('{') => Err(ReadError::Json),
-        Ok(text) if !text.contains('\0') => folded::read(text),
-        _ => pprof::read(bytes),
-    }
-}
-
-fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let mut plain = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(bytes).take(MOST_BYTES + 1);
-    decoder.read_to_end(&mut plain).map_err(ReadError::Gzip)?;
-    if plain.len() as u64 > MOST_BYTES {
-        return Err(ReadError::TooLarge { most: MOST_BYTES });
-    }
-    Ok(plain)
 }

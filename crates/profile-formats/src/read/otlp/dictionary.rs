@@ -1,0 +1,395 @@
+//! The tables of a request. An entry is read when something first refers to it.
+
+use otlp_profiles::attributes;
+
+use super::wire::{Fields, WireValue};
+use crate::model::{
+    Attribute, Bounds, FrameKind, Function, Line, Lines, Location, Mapping, Stack, Tables, UNKNOWN, Value,
+};
+use crate::table::Id;
+
+/// The most entries of a table: more than a request of 512 MiB has in practice, whatever is in it.
+const MOST_ENTRIES: usize = 1 << 22;
+/// The most functions that were inlined into one place, or facts in one list.
+const MOST_PARTS: usize = 1 << 12;
+/// The most texts of a list that become one text.
+const MOST_TEXTS: usize = 64;
+
+/// A table of a request, and what of it has been read.
+#[derive(Debug)]
+struct Entries<'a, T> {
+    raw: Vec<&'a [u8]>,
+    known: Vec<Option<T>>,
+}
+
+impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self { raw: Vec::new(), known: Vec::new() }
+    }
+}
+
+impl<'a, T: Copy> Entries<'a, T> {
+    fn push(&mut self, value: WireValue<'a>) -> Result<(), &'static str> {
+        if self.raw.len() >= MOST_ENTRIES {
+            return Err("a table with more than 4 million entries");
+        }
+        self.raw.push(value.bytes()?);
+        Ok(())
+    }
+
+    fn known(&self, index: usize) -> Option<T> {
+        self.known.get(index).copied().flatten()
+    }
+
+    fn know(&mut self, index: usize, entry: T) -> T {
+        if self.known.len() < self.raw.len() {
+            self.known.resize(self.raw.len(), None);
+        }
+        if let Some(slot) = self.known.get_mut(index) {
+            *slot = Some(entry);
+        }
+        entry
+    }
+}
+
+/// The tables of a request.
+#[derive(Debug, Default)]
+pub(super) struct Dictionary<'a> {
+    mappings: Entries<'a, Id<Mapping>>,
+    locations: Entries<'a, Id<Location>>,
+    functions: Entries<'a, Id<Function>>,
+    strings: Entries<'a, Id<str>>,
+    /// `None` of a fact whose value is of no kind that a profile holds.
+    attributes: Entries<'a, Option<Attribute>>,
+    /// `None` of a stack that does not fit in.
+    stacks: Entries<'a, Option<Id<Stack>>>,
+}
+
+impl<'a> Dictionary<'a> {
+    /// Adds the tables of a `ProfilesDictionary`.
+    pub(super) fn add(&mut self, message: &'a [u8]) -> Result<(), &'static str> {
+        for field in Fields(message) {
+            let (number, value) = field?;
+            match number {
+                1 => self.mappings.push(value)?,
+                2 => self.locations.push(value)?,
+                3 => self.functions.push(value)?,
+                5 => self.strings.push(value)?,
+                6 => self.attributes.push(value)?,
+                7 => self.stacks.push(value)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, index: usize, tables: &mut Tables) -> Result<Id<str>, &'static str> {
+        if let Some(known) = self.strings.known(index) {
+            return Ok(known);
+        }
+        let raw = self.strings.raw.get(index).ok_or("a string that is not there")?;
+        let id = tables.texts.intern(&String::from_utf8_lossy(raw));
+        Ok(self.strings.know(index, id))
+    }
+
+    /// A text; `None` if it is empty.
+    fn some_text(
+        &mut self,
+        index: usize,
+        tables: &mut Tables,
+    ) -> Result<Option<Id<str>>, &'static str> {
+        let id = self.text(index, tables)?;
+        Ok(Some(id).filter(|&id| !tables.text(id).is_empty()))
+    }
+
+    /// A fact; `None` if a profile cannot hold its value.
+    pub(super) fn attribute(
+        &mut self,
+        index: usize,
+        tables: &mut Tables,
+    ) -> Result<Option<Attribute>, &'static str> {
+        if let Some(known) = self.attributes.known(index) {
+            return Ok(known);
+        }
+        let raw = *self.attributes.raw.get(index).ok_or("an attribute that is not there")?;
+        let (mut key, mut value, mut unit) = (0, None, 0);
+        for field in Fields(raw) {
+            let (number, of) = field?;
+            match number {
+                1 => key = of.index()?,
+                2 => value = self.value(of.bytes()?, tables)?,
+                3 => unit = of.index()?,
+                _ => {}
+            }
+        }
+        let (key, unit) = (self.some_text(key, tables)?, self.some_text(unit, tables)?);
+        let attribute = key.zip(value).map(|(key, value)| Attribute { key, value, unit });
+        Ok(self.attributes.know(index, attribute))
+    }
+
+    /// The facts of a list.
+    pub(super) fn attributes(
+        &mut self,
+        indices: &[usize],
+        tables: &mut Tables,
+    ) -> Result<Vec<Attribute>, &'static str> {
+        let mut list = Vec::with_capacity(indices.len());
+        for &index in indices {
+            list.extend(self.attribute(index, tables)?);
+        }
+        Ok(list)
+    }
+
+    /// A fact that stands by itself, as in resources: a `KeyValue`.
+    pub(super) fn key_value(
+        &mut self,
+        message: &[u8],
+        tables: &mut Tables,
+    ) -> Result<Option<Attribute>, &'static str> {
+        let (mut key, mut value) = (None, None);
+        for field in Fields(message) {
+            let (number, of) = field?;
+            match number {
+                1 => key = Some(tables.texts.intern(&String::from_utf8_lossy(of.bytes()?))),
+                2 => value = self.value(of.bytes()?, tables)?,
+                3 => key = self.some_text(of.index()?, tables)?,
+                _ => {}
+            }
+        }
+        let key = key.filter(|&key| !tables.text(key).is_empty());
+        Ok(key.zip(value).map(|(key, value)| Attribute { key, value, unit: None }))
+    }
+
+    /// An `AnyValue`; `None` of kinds that a profile does not hold.
+    fn value(&mut self, message: &[u8], tables: &mut Tables) -> Result<Option<Value>, &'static str> {
+        let mut value = None;
+        for field in Fields(message) {
+            let (number, of) = field?;
+            match number {
+                1 => value = Some(Value::Text(tables.texts.intern(&String::from_utf8_lossy(of.bytes()?)))),
+                2 => value = Some(Value::Bool(of.number()? != 0)),
+                3 => value = Some(Value::Int(of.signed()?)),
+                4 => {
+                    let text = f64::from_bits(of.number()?).to_string();
+                    value = Some(Value::Text(tables.texts.intern(&text)));
+                }
+                5 => value = Some(Value::Text(self.texts(of.bytes()?, tables)?)),
+                8 => value = Some(Value::Text(self.text(of.index()?, tables)?)),
+                _ => {}
+            }
+        }
+        Ok(value)
+    }
+
+    /// The texts of an `ArrayValue`, with commas between them.
+    fn texts(&mut self, message: &[u8], tables: &mut Tables) -> Result<Id<str>, &'static str> {
+        let mut texts = Vec::new();
+        for field in Fields(message).take(MOST_TEXTS) {
+            let (_, value) = field?;
+            for field in Fields(value.bytes()?) {
+                let (number, of) = field?;
+                match number {
+                    1 => texts.push(String::from_utf8_lossy(of.bytes()?).into_owned()),
+                    8 => {
+                        let text = self.text(of.index()?, tables)?;
+                        texts.push(tables.text(text).to_owned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(tables.texts.intern(&texts.join(", ")))
+    }
+
+    /// A stack; `None` if it does not fit in. Number 0 is the empty one.
+    pub(super) fn stack(
+        &mut self,
+        index: usize,
+        tables: &mut Tables,
+    ) -> Result<Option<Option<Id<Stack>>>, &'static str> {
+        if let Some(known) = self.stacks.known(index) {
+            return Ok(known.map(Some));
+        }
+        let raw = *self.stacks.raw.get(index).ok_or("a stack that is not there")?;
+        let mut indices = Vec::new();
+        for field in Fields(raw) {
+            let (number, of) = field?;
+            if number == 1 {
+                of.numbers(|index| indices.push(usize::try_from(index).unwrap_or(usize::MAX)))?;
+            }
+        }
+        let mut caller = None;
+        for &location in indices.iter().rev() {
+            let bounds = Bounds::default();
+            let room = tables.stacks.len() < bounds.stacks && tables.texts.bytes() < bounds.text_bytes;
+            let location = self.location(location, tables)?;
+            match tables.stacks.intern_within(Stack { caller, location }, room) {
+                Some(stack) => caller = Some(stack),
+                None => {
+                    self.stacks.know(index, None);
+                    return Ok(None);
+                }
+            }
+        }
+        if caller.is_some() {
+            self.stacks.know(index, caller);
+        }
+        Ok(Some(caller))
+    }
+
+    fn location(&mut self, index: usize, tables: &mut Tables) -> Result<Id<Location>, &'static str> {
+        if let Some(known) = self.locations.known(index) {
+            return Ok(known);
+        }
+        let raw = *self.locations.raw.get(index).ok_or("a location that is not there")?;
+        let (mut mapping, mut address, mut kind) = (None, 0, FrameKind::User);
+        let mut lines = Lines::new();
+        for field in Fields(raw) {
+            let (number, of) = field?;
+            match number {
+                1 => mapping = self.mapping(of.index()?, tables)?,
+                2 => address = of.number()?,
+                3 if lines.len() >= MOST_PARTS => return Err("a location with more than 4096 lines"),
+                3 => lines.extend(self.line(of.bytes()?, tables)?),
+                4 => {
+                    for attribute in self.attributes(&indices(of)?, tables)? {
+                        kind = frame_kind(&attribute, tables).unwrap_or(kind);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut lines = (!lines.is_empty()).then_some(lines);
+        if let Some(name) = lines.as_deref().filter(|_| mapping.is_none()).and_then(|lines| memory(lines, tables)) {
+            lines = None;
+            let is_known = tables.text(name) != UNKNOWN;
+            let is_file = !is_memory(tables.text(name));
+            let named = Mapping { start: 0, limit: 0, file_offset: 0, name, build_id: None, is_file };
+            mapping = is_known.then(|| tables.mappings.intern(named));
+        }
+        let lines = lines.map(|lines| tables.lines.intern(lines));
+        let id = tables.locations.intern(Location { mapping, address, lines, kind });
+        Ok(self.locations.know(index, id))
+    }
+
+    /// A line; `None` if it names no function.
+    fn line(&mut self, message: &[u8], tables: &mut Tables) -> Result<Option<Line>, &'static str> {
+        let (mut function, mut line, mut column) = (0, 0, 0);
+        for field in Fields(message) {
+            let (number, of) = field?;
+            match number {
+                1 => function = of.index()?,
+                2 => line = u32::try_from(of.signed()?).unwrap_or_default(),
+                3 => column = u32::try_from(of.signed()?).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        if function == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Line { function: self.function(function, tables)?, line, column }))
+    }
+
+    fn function(&mut self, index: usize, tables: &mut Tables) -> Result<Id<Function>, &'static str> {
+        if let Some(known) = self.functions.known(index) {
+            return Ok(known);
+        }
+        let raw = *self.functions.raw.get(index).ok_or("a function that is not there")?;
+        let (mut name, mut system_name, mut file, mut start_line) = (0, 0, 0, 0);
+        for field in Fields(raw) {
+            let (number, of) = field?;
+            match number {
+                1 => name = of.index()?,
+                2 => system_name = of.index()?,
+                3 => file = of.index()?,
+                4 => start_line = u32::try_from(of.signed()?).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        let function = Function {
+            name: self.text(name, tables)?,
+            system_name: self.some_text(system_name, tables)?,
+            file: self.some_text(file, tables)?,
+            start_line,
+        };
+        let id = tables.functions.intern(function);
+        Ok(self.functions.know(index, id))
+    }
+
+    /// A mapping; number 0 is none.
+    fn mapping(&mut self, index: usize, tables: &mut Tables) -> Result<Option<Id<Mapping>>, &'static str> {
+        if index == 0 {
+            return Ok(None);
+        }
+        if let Some(known) = self.mappings.known(index) {
+            return Ok(Some(known));
+        }
+        let raw = *self.mappings.raw.get(index).ok_or("a mapping that is not there")?;
+        let (mut start, mut limit, mut file_offset, mut name, mut facts) = (0, 0, 0, 0, Vec::new());
+        for field in Fields(raw) {
+            let (number, of) = field?;
+            match number {
+                1 => start = of.number()?,
+                2 => limit = of.number()?,
+                3 => file_offset = of.number()?,
+                4 => name = of.index()?,
+                5 => facts.extend(self.attributes(&indices(of)?, tables)?),
+                _ => {}
+            }
+        }
+        let name = self.text(name, tables)?;
+        let build_id = build_id(&facts, tables);
+        let is_file = build_id.is_some() || !is_memory(tables.text(name));
+        let id = tables.mappings.intern(Mapping { start, limit, file_offset, name, build_id, is_file });
+        Ok(Some(self.mappings.know(index, id)))
+    }
+}
+
+/// True of names of memory that is no file.
+fn is_memory(name: &str) -> bool {
+    name == pdata::ANONYMOUS || name.is_empty() || (name.starts_with('[') && name.ends_with(']'))
+}
+
+/// The name of the memory that a place is in, or the path of its file, if OTLP has that as a function: there a mapping
+/// must have a build ID.
+fn memory(lines: &[Line], tables: &Tables) -> Option<Id<str>> {
+    let [Line { function, line: 0, .. }] = *lines else { return None };
+    let function = tables.functions.get(function).filter(|function| function.file.is_none())?;
+    Some(function.name).filter(|&name| is_memory(tables.text(name)) || tables.text(name).starts_with('/'))
+}
+
+/// The numbers of a list.
+pub(super) fn indices(value: WireValue<'_>) -> Result<Vec<usize>, &'static str> {
+    let mut list = Vec::new();
+    let mut is_long = false;
+    value.numbers(|index| {
+        is_long |= list.len() >= MOST_PARTS;
+        if !is_long {
+            list.push(usize::try_from(index).unwrap_or(usize::MAX));
+        }
+    })?;
+    if is_long { Err("a list of more than 4096 attributes") } else { Ok(list) }
+}
+
+/// The kind of code, if a fact says it: what neither the kernel nor a compiler has made is interpreted.
+fn frame_kind(attribute: &Attribute, tables: &Tables) -> Option<FrameKind> {
+    let Value::Text(kind) = attribute.value else { return None };
+    if tables.text(attribute.key) != attributes::FRAME_TYPE {
+        return None;
+    }
+    Some(match tables.text(kind) {
+        attributes::FRAME_TYPE_KERNEL => FrameKind::Kernel,
+        attributes::FRAME_TYPE_NATIVE | "go" | "rust" | "unknown" | "abort-marker" => FrameKind::User,
+        _ => FrameKind::Interpreted,
+    })
+}
+
+/// What identifies a file: the first of these that there is.
+fn build_id(facts: &[Attribute], tables: &Tables) -> Option<Id<str>> {
+    let find = |key: &str| {
+        let found = facts.iter().find(|fact| tables.text(fact.key) == key)?;
+        if let Value::Text(text) = found.value { Some(text) } else { None }
+    };
+    [attributes::BUILD_ID_GNU, attributes::BUILD_ID_GO, attributes::BUILD_ID_HTLHASH].into_iter().find_map(find)
+}

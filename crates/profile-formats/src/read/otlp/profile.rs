@@ -1,0 +1,227 @@
+//! Profiles and their samples.
+
+use otlp_profiles::attributes as key;
+use pdata::UnixNanos;
+
+use super::Requests;
+use super::dictionary::{Dictionary, indices};
+use super::resource::process;
+use super::wire::Fields;
+use crate::model::{
+    Amount, Attribute, Bounds, Capture, Loss, Process, Profile, SampleKey, Thread, Value, ValueType,
+};
+use crate::read::full::add;
+use crate::table::Id;
+
+/// The most windows whose losses are distinguished.
+const MOST_WINDOWS: usize = 1 << 20;
+
+/// Who the samples of a profile are of.
+#[derive(Debug)]
+pub(super) struct Owner {
+    pub(super) process: Option<Id<Process>>,
+    pub(super) facts: Vec<Attribute>,
+}
+
+impl Requests {
+    /// Adds a `Profile`.
+    pub(super) fn profile_of(
+        &mut self,
+        message: &[u8],
+        owner: &Owner,
+        dictionary: &mut Dictionary<'_>,
+    ) -> Result<(), &'static str> {
+        let (mut start, mut duration, mut period) = (0, 0_u64, 0);
+        let (mut kind, mut period_type, mut facts) = ((0, 0), None, Vec::new());
+        for field in Fields(message) {
+            let (number, of) = field?;
+            match number {
+                1 => kind = kind_of(of.bytes()?)?,
+                3 => start = of.number()?,
+                4 => duration = of.number()?,
+                5 => period_type = Some(kind_of(of.bytes()?)?),
+                6 => period = of.signed()?,
+                11 => facts.extend(dictionary.attributes(&indices(of)?, &mut self.profile.tables)?),
+                _ => {}
+            }
+        }
+        self.span(start, start.saturating_add(duration));
+        self.losses(start, duration, &facts);
+        let tables = &mut self.profile.tables;
+        let mut text = |index| dictionary.text(index, tables);
+        let (kind, unit) = (text(kind.0)?, text(kind.1)?);
+        let period_type = match period_type.filter(|&period_type| period_type != (0, 0)) {
+            Some((kind, unit)) => Some((text(kind)?, text(unit)?)),
+            None => None,
+        };
+        let value_type = tables.value_types.intern(ValueType { kind, unit, period_type, period });
+        let counts = tables.text(unit) == "count";
+        for field in Fields(message) {
+            if let (2, sample) = field? {
+                Samples { value_type, counts, owner, dictionary, profile: &mut self.profile }.add(sample.bytes()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn span(&mut self, start: u64, end: u64) {
+        let (start, end) = (UnixNanos::from_nanos(start), UnixNanos::from_nanos(end));
+        let profile = &mut self.profile;
+        profile.start = if self.has_span { profile.start.min(start) } else { start };
+        profile.end = profile.end.max(end);
+        self.has_span = true;
+    }
+
+    /// Adds what the window of a profile has lost, once for each window.
+    fn losses(&mut self, start: u64, duration: u64, facts: &[Attribute]) {
+        for fact in facts {
+            let Value::Int(count) = fact.value else { continue };
+            let name = self.profile.tables.text(fact.key);
+            let samples = name.strip_prefix(key::WINDOW_SAMPLES_LOST_BY);
+            let Some(reason) = samples.or_else(|| name.strip_prefix(key::WINDOW_RECORDS_LOST_BY)) else { continue };
+            let loss = Loss { count: u64::try_from(count).unwrap_or_default(), samples: samples.is_some() };
+            let reason = reason.to_owned();
+            if self.losses.len() < MOST_WINDOWS && self.losses.insert((start, duration, reason.clone(), loss.count)) {
+                self.profile.add_loss(&reason, loss);
+            }
+        }
+    }
+}
+
+/// A `ValueType`, by the numbers of its texts.
+fn kind_of(message: &[u8]) -> Result<(usize, usize), &'static str> {
+    let (mut kind, mut unit) = (0, 0);
+    for field in Fields(message) {
+        let (number, of) = field?;
+        match number {
+            1 => kind = of.index()?,
+            2 => unit = of.index()?,
+            _ => {}
+        }
+    }
+    Ok((kind, unit))
+}
+
+/// The samples of one profile, on their way to the whole.
+struct Samples<'a, 'b> {
+    value_type: Id<ValueType>,
+    /// True if values are counts.
+    counts: bool,
+    owner: &'a Owner,
+    dictionary: &'a mut Dictionary<'b>,
+    profile: &'a mut Profile,
+}
+
+impl Samples<'_, '_> {
+    /// Adds a `Sample`: timestamps that count 1 each, or with a value for each, or values without instants.
+    fn add(&mut self, message: &[u8]) -> Result<(), &'static str> {
+        let (mut stack, mut facts, mut sum) = (0, Vec::new(), 0_i64);
+        let (mut values, mut instants) = (0_u64, 0_u64);
+        for field in Fields(message) {
+            let (number, of) = field?;
+            match number {
+                1 => stack = of.index()?,
+                2 => facts.extend(self.dictionary.attributes(&indices(of)?, &mut self.profile.tables)?),
+                4 => of.numbers(|value| {
+                    values += 1;
+                    sum = sum.saturating_add(value.cast_signed());
+                })?,
+                5 => of.fixed(|_| instants += 1)?,
+                _ => {}
+            }
+        }
+        let counted = if self.counts { u64::try_from(sum).unwrap_or_default() } else { values.min(1) };
+        let amount = match (values, instants) {
+            (0, _) => Amount { value: i64::try_from(instants).unwrap_or(i64::MAX), count: instants },
+            (_, 0) => Amount { value: sum, count: counted },
+            _ => Amount { value: sum, count: instants },
+        };
+        if amount == Amount::default() {
+            return Ok(());
+        }
+        let id = self.intern(stack, facts, amount)?;
+        self.captures(message, id, amount, values == instants)
+    }
+
+    fn intern(
+        &mut self,
+        stack: usize,
+        facts: Vec<Attribute>,
+        amount: Amount,
+    ) -> Result<Id<SampleKey>, &'static str> {
+        let stack = self.dictionary.stack(stack, &mut self.profile.tables)?;
+        let value_type = self.value_type;
+        let other = SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
+        let key = stack.map(|stack| SampleKey { stack, ..self.task(facts, other) });
+        Ok(add(self.profile, key, other, amount))
+    }
+
+    /// What the facts of a sample say.
+    fn task(&mut self, facts: Vec<Attribute>, mut key: SampleKey) -> SampleKey {
+        let tables = &mut self.profile.tables;
+        let (mut tid, mut name, mut free, mut is_process) = (None, None, Vec::new(), false);
+        for fact in &facts {
+            let text = if let Value::Text(text) = fact.value { Some(text) } else { None };
+            let number = if let Value::Int(number) = fact.value { u32::try_from(number).ok() } else { None };
+            match tables.text(fact.key) {
+                key::THREAD_ID => tid = number,
+                key::THREAD_NAME => name = text.filter(|&text| !tables.text(text).is_empty()),
+                key::CPU_LOGICAL_NUMBER => key.cpu = number,
+                key::STACK_TRUNCATED => key.cut = text,
+                key::PROCESS_PID | key::PROCESS_EXECUTABLE_NAME | key::PROCESS_EXECUTABLE_PATH => is_process = true,
+                _ => free.push(*fact),
+            }
+        }
+        let mut process = self.owner.process;
+        if is_process {
+            // Sources that have many processes in one resource say of each sample whose it is.
+            let is_of_process = |fact: &&Attribute| tables.text(fact.key).starts_with("process.");
+            let of_process: Vec<_> = facts.iter().filter(is_of_process).copied().collect();
+            let whole: Vec<_> = self.owner.facts.iter().copied().chain(of_process).collect();
+            free.retain(|fact| !tables.text(fact.key).starts_with("process."));
+            process = self::process(&whole, tables);
+        }
+        let has_thread = process.is_some() || tid.is_some() || name.is_some();
+        key.thread = has_thread.then(|| tables.threads.intern(Thread { process, tid, name }));
+        key.attributes = (!free.is_empty()).then(|| tables.attributes.intern(free.into()));
+        key
+    }
+
+    /// Adds the instants of a sample, each with its value if there is `one_each`, else with its share of the sum.
+    fn captures(
+        &mut self,
+        message: &[u8],
+        sample: Id<SampleKey>,
+        amount: Amount,
+        one_each: bool,
+    ) -> Result<(), &'static str> {
+        let mut values = Vec::new();
+        if one_each {
+            for field in Fields(message) {
+                if let (4, of) = field? {
+                    of.numbers(|value| {
+                        if values.len() < Bounds::default().captures {
+                            values.push(value.cast_signed());
+                        }
+                    })?;
+                }
+            }
+        }
+        let count = i64::try_from(amount.count).unwrap_or(i64::MAX).max(1);
+        let (share, mut rest) = (amount.value / count, amount.value % count);
+        let mut values = values.into_iter();
+        let profile = &mut *self.profile;
+        for field in Fields(message) {
+            let (5, of) = field? else { continue };
+            of.fixed(|at| {
+                let value = values.next().unwrap_or_else(|| share + std::mem::take(&mut rest));
+                if profile.captures.len() < Bounds::default().captures {
+                    profile.captures.push(Capture { at: UnixNanos::from_nanos(at), sample, value });
+                } else {
+                    profile.untimed = profile.untimed.saturating_add(1);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
