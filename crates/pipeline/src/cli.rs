@@ -68,22 +68,22 @@ pub enum Command {
     Schema,
     /// Says what this kernel and these privileges allow, what will be missing, and how to get it.
     Doctor,
-    /// Converts a profile (pprof or folded stacks, of any tool) to another format.
+    /// Converts a profile (OTLP, pprof or folded stacks, of any tool) to another format.
     Convert {
         /// The file to read; `-` is standard input.
         input: PathBuf,
-        /// The file to write, whole or not at all. Its name says the format: .pb.gz, .folded, .svg, .speedscope.json,
-        /// .json (Firefox Profiler).
+        /// The file to write, whole or not at all. Its name says the format: .html, .pb.gz, .folded, .svg,
+        /// .speedscope.json, .json (Firefox Profiler).
         output: PathBuf,
-        /// The format to write, whatever the name: pprof, folded, svg, speedscope or firefox.
+        /// The format to write, whatever the name: html, pprof, folded, svg, speedscope or firefox.
         #[arg(long)]
         format: Option<String>,
         /// The kind of value to show, such as cpu; for formats that hold one. Samples if there are any, unless named.
         #[arg(long)]
         value: Option<String>,
     },
-    /// Compares two profiles by their shares, in a flame graph (.svg: red has grown, blue has shrunk) or as folded
-    /// stacks with two numbers (.folded).
+    /// Compares two profiles by their shares, in a page (.html) or a flame graph (.svg): red has grown, blue has shrunk;
+    /// or as folded stacks with two numbers (.folded).
     Diff {
         /// The profile before.
         before: PathBuf,
@@ -93,6 +93,18 @@ pub enum Command {
         #[arg(short, long)]
         output: PathBuf,
         /// The kind of value to compare, such as cpu. Samples if there are any, unless named.
+        #[arg(long)]
+        value: Option<String>,
+    },
+    /// Shows a profile (OTLP, pprof or folded stacks, of any tool) in a browser: prints the address of a page on this
+    /// machine, until Ctrl-C.
+    View {
+        /// The file to read; `-` is standard input.
+        input: PathBuf,
+        /// The port to listen on; any free one unless named.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// The kind of value to show, such as cpu. Samples if there are any, unless named.
         #[arg(long)]
         value: Option<String>,
     },

@@ -10,6 +10,7 @@ pub mod components;
 pub mod config;
 pub mod featuregate;
 pub mod inventory;
+pub mod output_format;
 pub mod record;
 pub mod run;
 pub mod runtime;

@@ -3,23 +3,42 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
-use profile_formats::Profile;
-use profile_store::{Query, Store, model};
+use profile_formats::{Profile, Quantity};
+use profile_store::{Model, Query, Store, model};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::answer::gzip;
 use crate::assets::{CSS, SCRIPT, page};
 
-/// The page that shows a profile, as one file.
+/// The page that shows a quantity of a profile, as one file.
 ///
 /// Texts of the profile are in it in an encoding in which no character means anything to a browser, and it may run
 /// nothing but its own script, by the sum of that.
 ///
 /// # Errors
 /// Never in practice: tables can always be written as JSON.
-pub fn html(profile: &Profile) -> Result<Vec<u8>, serde_json::Error> {
-    let store = crate::import::store(profile);
+pub fn html(profile: &Profile, quantity: Quantity) -> Result<Vec<u8>, serde_json::Error> {
+    let store = crate::import::store(profile, quantity);
     html_of_store(&store, &Query { span: store.held(), ..Query::default() })
+}
+
+/// The page that compares two profiles, each by its own total, as one file. They have the names that are shown for them.
+///
+/// # Errors
+/// As [`html`].
+pub fn html_of_difference(
+    before: (&Profile, Quantity, &str),
+    after: (&Profile, Quantity, &str),
+) -> Result<Vec<u8>, serde_json::Error> {
+    let (store, spans) = crate::import::stores((before.0, before.1), (after.0, after.1));
+    let query = Query { span: store.held(), ..Query::default() };
+    let parts = spans.into_iter().zip([before.2, after.2]).map(|(span, name)| Part {
+        from: store.unix_millis(span.from),
+        until: store.unix_millis(span.until),
+        name: name.to_owned(),
+    });
+    write(&Tables { model: model(&store, &query), parts: parts.collect() })
 }
 
 /// The page that shows what a store has of a span of time and a filter, as one file.
@@ -27,8 +46,29 @@ pub fn html(profile: &Profile) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// As [`html`].
 pub fn html_of_store(store: &Store, query: &Query) -> Result<Vec<u8>, serde_json::Error> {
-    let tables = serde_json::to_vec(&model(store, query))?;
-    let data = STANDARD.encode(gzip(&tables, Compression::default()));
+    write(&Tables { model: model(store, query), parts: Vec::new() })
+}
+
+/// What the page in a file works on.
+#[derive(Serialize)]
+struct Tables {
+    #[serde(flatten)]
+    model: Model,
+    /// Profiles that are to be compared; none if there is only one.
+    parts: Vec<Part>,
+}
+
+/// One of two profiles that are compared.
+#[derive(Serialize)]
+struct Part {
+    /// In Unix milliseconds.
+    from: u64,
+    until: u64,
+    name: String,
+}
+
+fn write(tables: &Tables) -> Result<Vec<u8>, serde_json::Error> {
+    let data = STANDARD.encode(gzip(&serde_json::to_vec(tables)?, Compression::default()));
     let (script, style) = (sum(&SCRIPT), sum(CSS));
     let policy = format!(
         "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; base-uri 'none'; form-action 'none'"

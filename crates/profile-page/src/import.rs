@@ -1,11 +1,14 @@
 //! A profile to a store.
 
-use pdata::{BootTime, Pid, ProcessKey};
+use pdata::{BootTime, Pid, ProcessKey, UnixNanos};
 use profile_formats::{
     Amount, FrameKind, FrameView, Id, Process, ProcessRef, Profile, Quantity, SampleKey, Stack, Start,
     Thread, Value,
 };
-use profile_store::{FrameFlags, FrameText, Kind, Limits, ProcessText, Store, TaskText, Tick, Weight};
+use profile_store::{
+    FrameFlags, FrameText, Kind, Limits, ProcessText, Span, Store, TICK_NANOS, TICKS_PER_SECOND, TaskText, Tick,
+    Weight,
+};
 
 /// Most bytes that a profile takes as a store: several times what the largest takes that is read.
 const MOST_BYTES: usize = 2 << 30;
@@ -13,30 +16,71 @@ const MOST_BYTES: usize = 2 << 30;
 const OFF_CPU: &str = "off_cpu";
 /// What time on a CPU is measured in.
 const CPU: &str = "cpu";
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// A store of all that a profile has. Captures of which no instant is known are at its start.
+/// A store of all that a profile has of a quantity. Captures of which no instant is known are at its start.
 #[must_use]
-pub fn store(profile: &Profile) -> Store {
-    let limits = Limits { max_bytes: MOST_BYTES, retention: Tick::MAX };
+pub fn store(profile: &Profile, quantity: Quantity) -> Store {
+    let mut store = empty(profile);
+    let from = store.epoch();
+    fill(&mut store, profile, quantity, from);
+    store.finish();
+    let end = store.tick(profile.end.as_nanos());
+    store.advance(end);
+    store
+}
+
+/// A store of two profiles, one after the other whenever they were taken, and the span of each.
+pub(crate) fn stores(before: (&Profile, Quantity), after: (&Profile, Quantity)) -> (Store, [Span; 2]) {
+    let mut store = empty(before.0);
+    let from = store.epoch();
+    fill(&mut store, before.0, before.1, from);
+    let first = Span { from: 0, until: length(before.0) };
+    let second = Span { from: first.until, until: first.until.saturating_add(length(after.0)) };
+    fill(&mut store, after.0, after.1, from.saturating_add(u64::from(first.until) * TICK_NANOS));
+    store.finish();
+    store.advance(second.until);
+    (store, [first, second])
+}
+
+fn empty(profile: &Profile) -> Store {
+    Store::new(Limits { max_bytes: MOST_BYTES, retention: Tick::MAX }, second_of(profile))
+}
+
+/// The start of the second in which a profile starts.
+fn second_of(profile: &Profile) -> u64 {
     let start = profile.start.as_nanos();
-    let mut import = Import {
+    start - start % NANOS_PER_SECOND
+}
+
+/// Steps of the seconds that hold all of a profile; at least those of one.
+fn length(profile: &Profile) -> Tick {
+    let last = profile.captures.iter().map(|capture| capture.at.as_nanos()).max().unwrap_or_default();
+    let end = profile.end.as_nanos().max(last.saturating_add(1));
+    let seconds = end.saturating_sub(second_of(profile)).div_ceil(NANOS_PER_SECOND).max(1);
+    Tick::try_from(seconds).unwrap_or(Tick::MAX).saturating_mul(TICKS_PER_SECOND)
+}
+
+/// Adds a profile to a store, as if the second in which it starts were at `from`.
+fn fill(store: &mut Store, profile: &Profile, main: Quantity, from: u64) {
+    let stacks = || vec![None; profile.tables.stacks.len()];
+    Import {
         profile,
-        store: Store::new(limits, start - start % 1_000_000_000),
-        main: profile.main_quantity(),
+        store,
+        shift: from.wrapping_sub(second_of(profile)),
+        main,
         measured: profile.quantity(CPU),
-        stacks: [vec![None; profile.tables.stacks.len()], vec![None; profile.tables.stacks.len()]],
+        stacks: [stacks(), stacks()],
         executables: Vec::new(),
-    };
-    import.run();
-    import.store.finish();
-    let end = import.store.tick(profile.end.as_nanos());
-    import.store.advance(end);
-    import.store
+    }
+    .run();
 }
 
 struct Import<'a> {
     profile: &'a Profile,
-    store: Store,
+    store: &'a mut Store,
+    /// Nanoseconds by which all is moved.
+    shift: u64,
     /// What is counted.
     main: Quantity,
     /// What that stands for, if it is CPU time.
@@ -74,10 +118,10 @@ impl Import<'_> {
             let Some(rest) = left.get_mut(at) else { continue };
             rest.count = rest.count.saturating_sub(1);
             rest.value = rest.value.saturating_sub(capture.value);
-            let tick = self.store.tick(capture.at.as_nanos());
+            let tick = self.tick(capture.at);
             self.add(at, key, Amount { value: capture.value, count: 1 }, tick, &mut known);
         }
-        let start = self.store.tick(profile.start.as_nanos());
+        let start = self.tick(profile.start);
         for (at, ((key, _), rest)) in profile.samples.iter().zip(left).enumerate() {
             if rest.count > 0 {
                 self.add(at, key, rest, start, &mut known);
@@ -89,6 +133,11 @@ impl Import<'_> {
         if profile.beyond_bounds > 0 {
             self.store.lose(start, "beyond_bounds_of_the_file", false, profile.beyond_bounds);
         }
+    }
+
+    /// The step of an instant of the profile.
+    fn tick(&self, at: UnixNanos) -> Tick {
+        self.store.tick(at.as_nanos().wrapping_add(self.shift))
     }
 
     fn add(
@@ -179,7 +228,7 @@ impl Import<'_> {
         for (id, location) in path.into_iter().rev() {
             let Some(location) = tables.locations.get(location) else { continue };
             for frame in tables.frames(location).rev() {
-                let frame = frame_of(tables, &frame, module, &mut self.store);
+                let frame = frame_of(tables, &frame, module, self.store);
                 stack = self.store.push(stack, frame);
             }
             if let Some(slot) = known.get_mut(id.index()) {
@@ -204,7 +253,7 @@ impl Import<'_> {
         for ((_, process), executable) in tables.processes.iter().zip(&self.executables) {
             let Some(identity) = process.process else { continue };
             let parent = process.parent.map(key_of);
-            let gone = process.gone.map(|gone| self.store.tick(gone.as_nanos()));
+            let gone = process.gone.map(|gone| self.tick(gone));
             self.store.know_process(key_of(identity), executable, parent, gone);
         }
     }

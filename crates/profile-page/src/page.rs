@@ -21,6 +21,8 @@ pub struct Page {
     pub(crate) cache: Mutex<Cache>,
     pub(crate) turns: Semaphore,
     pub(crate) token: Option<Token>,
+    /// True if more comes.
+    pub(crate) is_live: bool,
     /// Distinguishes answers of this page from those of one before it at the same address.
     pub(crate) born: u128,
 }
@@ -42,7 +44,7 @@ impl Page {
     /// A page over a store that does not change.
     #[must_use]
     pub fn of(store: Store) -> Self {
-        Self::over(Arc::new(RwLock::new(store)))
+        Self { is_live: false, ..Self::over(Arc::new(RwLock::new(store))) }
     }
 
     /// A page over a store that is being fed.
@@ -51,7 +53,7 @@ impl Page {
         #[allow(clippy::disallowed_methods, reason = "a number that no page before had, not an instant")]
         let born = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let (cache, turns) = (Mutex::default(), Semaphore::new(AT_ONCE));
-        Self { store, agent: None, cache, turns, token: None, born }
+        Self { store, agent: None, cache, turns, token: None, is_live: true, born }
     }
 
     /// Shows what the agent costs, too.

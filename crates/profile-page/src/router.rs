@@ -51,9 +51,11 @@ async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> R
     response
 }
 
-async fn index(headers: HeaderMap) -> Response {
+async fn index(State(of): State<Arc<Page>>, headers: HeaderMap) -> Response {
     let head = "<link rel=\"stylesheet\" href=\"page.css\">\n<script src=\"page.js\" defer></script>";
-    asset(&headers, "text/html; charset=utf-8", &page(head, ""))
+    // Of a file that does not change the page asks once.
+    let file = if of.is_live { "" } else { "\n<meta name=\"pipeline-file\" content=\"\">" };
+    asset(&headers, "text/html; charset=utf-8", &page(&format!("{head}{file}"), ""))
 }
 
 /// A file of the page itself.

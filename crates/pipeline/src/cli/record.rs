@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use profile_formats::Format;
+use crate::output_format::OutputFormat;
 
 /// Samples per second of each CPU, of a recording of a command, of processes or of a group.
 const FEW_CPUS: u32 = 997;
@@ -22,7 +22,7 @@ Exit codes:
   1  something cannot start, has failed, or cannot be written: standard error says what
 
 Examples:
-  sudo pipeline record -- make -j8               the compilers too; writes profile.pb.gz
+  sudo pipeline record -- make -j8               the compilers too; writes profile.html
   sudo pipeline record -d 10 -p 1234 -o a.pb.gz  a process for ten seconds, for `go tool pprof`
   sudo pipeline record -a -F 199 -- sleep 5      the machine, while a command runs";
 
@@ -53,7 +53,7 @@ pub struct RecordArguments {
     pub output: Option<PathBuf>,
     /// Format of the file [default: by its name].
     #[arg(long, value_name = "FORMAT", value_parser = format)]
-    pub format: Option<Format>,
+    pub format: Option<OutputFormat>,
     /// Runs the command as this user, a name or a number [default: who called sudo, else the same user].
     #[arg(long, value_name = "USER", requires = "command")]
     pub user: Option<String>,
@@ -84,11 +84,9 @@ fn time(text: &str) -> Result<Duration, String> {
 }
 
 /// A format by its name.
-fn format(name: &str) -> Result<Format, String> {
-    Format::named(name).ok_or_else(|| {
-        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-        format!("there is no such format, but these: {}", names.join(", "))
-    })
+fn format(name: &str) -> Result<OutputFormat, String> {
+    OutputFormat::named(name)
+        .ok_or_else(|| format!("there is no such format, but these: {}", OutputFormat::names()))
 }
 
 #[cfg(test)]
@@ -97,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_format_has_a_name_and_the_others_are_listed() {
-        assert_eq!(format("pprof"), Ok(Format::Pprof));
-        assert!(format("svgz").unwrap_err().contains("pprof, folded"));
+        assert_eq!(format("html"), Ok(OutputFormat::Html));
+        assert!(format("svgz").unwrap_err().contains("html, pprof, folded"));
     }
 
     #[test]

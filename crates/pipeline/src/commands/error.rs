@@ -24,6 +24,9 @@ pub enum CommandError {
     /// A file that is no profile.
     #[error("{} is no profile that can be read", path.display())]
     Profile { path: PathBuf, source: profile_formats::ReadError },
+    /// The page cannot be served.
+    #[error("cannot show the profile")]
+    Serve(#[from] confighttp::ListenError),
     /// Some checks have failed, which has been written.
     #[error("{failed} of {all} checks failed")]
     Checks {

@@ -8,6 +8,7 @@ mod print_config;
 mod profiles;
 mod reach;
 mod schema;
+mod view;
 mod warnings;
 
 use std::io::{self, Write};
@@ -53,6 +54,7 @@ pub fn run(
         Command::Diff { before, after, output, value } => {
             profiles::diff(before, after, output, value.as_deref())
         }
+        Command::View { input, port, value } => view::view(input, *port, value.as_deref(), out),
         Command::Doctor => doctor::examine(out),
         Command::Completion { shell } => {
             let mut script = Vec::new();

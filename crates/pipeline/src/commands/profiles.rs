@@ -8,6 +8,7 @@ use std::path::Path;
 use profile_formats::{Format, Profile, Quantity, diff as difference, read};
 
 use super::error::CommandError;
+use crate::output_format::OutputFormat;
 
 /// Mode of what is written: profiles name what a host runs.
 const MODE: u32 = 0o600;
@@ -22,14 +23,13 @@ pub(super) fn convert(
     value: Option<&str>,
 ) -> Result<(), CommandError> {
     let format = match format {
-        Some(name) => Format::named(name).ok_or_else(|| unknown(name))?,
-        None => Format::of_file(&output.to_string_lossy()).ok_or_else(|| nameless(output))?,
+        Some(name) => OutputFormat::named(name).ok_or_else(|| unknown(name))?,
+        None => OutputFormat::of_file(&output.to_string_lossy()).ok_or_else(|| nameless(output))?,
     };
     let profile = load(input)?;
     let quantity = quantity(&profile, value, input)?;
-    let mut bytes = Vec::new();
-    let written = format.write(&profile, quantity, &mut bytes);
-    written.and_then(|()| save(output, &bytes)).map_err(|source| cannot("write", output, source))
+    let bytes = format.encode(&profile, quantity);
+    bytes.and_then(|bytes| save(output, &bytes)).map_err(|source| cannot("write", output, source))
 }
 
 /// Reads two profiles and writes how they differ.
@@ -39,14 +39,11 @@ pub(super) fn diff(
     output: &Path,
     value: Option<&str>,
 ) -> Result<(), CommandError> {
-    let write = match Format::of_file(&output.to_string_lossy()) {
-        Some(Format::Svg) => difference::svg,
-        Some(Format::Folded) => difference::folded,
-        _ => {
-            let fault =
-                format!("{} names no format of a comparison, expected .svg or .folded", output.display());
-            return Err(CommandError::Argument(fault));
-        }
+    let format = OutputFormat::of_file(&output.to_string_lossy());
+    let Some(format @ (OutputFormat::Html | OutputFormat::Tool(Format::Svg | Format::Folded))) = format else {
+        let fault =
+            format!("{} names no format of a comparison, expected .html, .svg or .folded", output.display());
+        return Err(CommandError::Argument(fault));
     };
     let (one, two) = (load(before)?, load(after)?);
     let (of_one, of_two) = (quantity(&one, value, before)?, quantity(&two, value, after)?);
@@ -56,12 +53,29 @@ pub(super) fn diff(
             format!("one profile holds {one:?} and the other {two:?}: name what both have with --value");
         return Err(CommandError::Argument(fault));
     }
-    let mut bytes = Vec::new();
-    write((&one, of_one), (&two, of_two), &mut bytes);
+    let bytes = match format {
+        OutputFormat::Html => {
+            let (before, after) = (name_of(before), name_of(after));
+            profile_page::html_of_difference((&one, of_one, &before), (&two, of_two, &after))
+                .map_err(|source| cannot("write", output, source.into()))?
+        }
+        OutputFormat::Tool(format) => {
+            let mut bytes = Vec::new();
+            let write = if format == Format::Svg { difference::svg } else { difference::folded };
+            write((&one, of_one), (&two, of_two), &mut bytes);
+            bytes
+        }
+    };
     save(output, &bytes).map_err(|source| cannot("write", output, source))
 }
 
-fn load(path: &Path) -> Result<Profile, CommandError> {
+/// The last part of a path.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The profile in a file.
+pub(super) fn load(path: &Path) -> Result<Profile, CommandError> {
     let bytes = bytes_of(path).map_err(|source| cannot("read", path, source))?;
     read(&bytes).map_err(|source| CommandError::Profile { path: path.to_owned(), source })
 }
@@ -82,7 +96,8 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn quantity(profile: &Profile, value: Option<&str>, path: &Path) -> Result<Quantity, CommandError> {
+/// The quantity of this name, or the main one.
+pub(super) fn quantity(profile: &Profile, value: Option<&str>, path: &Path) -> Result<Quantity, CommandError> {
     let Some(name) = value else { return Ok(profile.main_quantity()) };
     profile.quantity(name).ok_or_else(|| {
         let kinds = profile.kinds().into_iter().map(|(kind, _)| format!("{:?}", profile.tables.text(kind)));
@@ -111,17 +126,13 @@ fn cannot(action: &'static str, path: &Path, source: io::Error) -> CommandError 
 }
 
 fn unknown(name: &str) -> CommandError {
-    CommandError::Argument(format!("there is no format {name:?}, expected one of {}", names()))
+    CommandError::Argument(format!("there is no format {name:?}, expected one of {}", OutputFormat::names()))
 }
 
 fn nameless(path: &Path) -> CommandError {
     let path = path.display();
     CommandError::Argument(format!(
         "the name of {path} says no format: name it with --format, one of {}",
-        names()
+        OutputFormat::names()
     ))
-}
-
-fn names() -> String {
-    Format::ALL.map(Format::name).join(", ")
 }

@@ -24,13 +24,14 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use profile_formats::{Format, Profile, Settings};
+use profile_formats::Settings;
 use selection::{Observed, Scope, SelectionLayer};
 use terminal::{Facts, summary};
 
 use crate::builtin::{Builtin, Collector};
 use crate::cli::{Cli, RecordArguments};
 use crate::config::Environment;
+use crate::output_format::OutputFormat;
 use crate::runtime;
 
 use error::Cause;
@@ -42,8 +43,8 @@ use recording::Recording;
 use session::{End, Plan, Recorded, record};
 use user::User;
 
-/// Formats of the file that is written if none is named: the first of these that there is.
-const DEFAULT_FORMATS: [&str; 2] = ["html", "pprof"];
+/// Format of the file that is written if none is named: a browser opens it, and nothing else is needed.
+const DEFAULT_FORMAT: OutputFormat = OutputFormat::Html;
 
 /// Longest that samples wait for names: nobody waits for them.
 const NAMES_WITHIN: &str = "10s";
@@ -60,7 +61,7 @@ pub fn run(cli: &Cli, arguments: &RecordArguments, environment: Environment<'_>)
 struct Session<'a> {
     arguments: &'a RecordArguments,
     output: Output,
-    format: Format,
+    format: OutputFormat,
     /// Who the file belongs to.
     owner: Option<User>,
     observed: Arc<Observed>,
@@ -72,7 +73,7 @@ impl<'a> Session<'a> {
     fn new(cli: &Cli, arguments: &'a RecordArguments, environment: Environment<'_>) -> Result<Self, Cause> {
         let path = arguments.output.clone().unwrap_or_else(|| default_output(arguments.format));
         let output = Output::new(&path);
-        let by_name = || path.file_name().and_then(|name| Format::of_file(&name.to_string_lossy()));
+        let by_name = || path.file_name().and_then(|name| OutputFormat::of_file(&name.to_string_lossy()));
         let format = arguments.format.or_else(by_name).ok_or_else(|| Cause::Format(output.name()))?;
         if let Some(program) = arguments.command.first() {
             program::check(program, env::var_os("PATH").as_deref())?;
@@ -106,7 +107,7 @@ impl<'a> Session<'a> {
             let gathered = take(&recording);
             let (profile, tally) = gathered.finish(recorded.from, recorded.until);
             // Before the command is waited for: whoever loses patience then has the file.
-            let bytes = encode(&profile, format).map_err(Cause::Encode);
+            let bytes = format.encode(&profile, profile.main_quantity()).map_err(Cause::Encode);
             let written = bytes.and_then(|bytes| {
                 output.write(&bytes, owner.as_ref())?;
                 Ok(bytes.len())
@@ -128,22 +129,15 @@ impl<'a> Session<'a> {
 }
 
 /// The file that is written if none is named.
-fn default_output(format: Option<Format>) -> PathBuf {
-    let preferred = DEFAULT_FORMATS.iter().find_map(|name| Format::named(name));
-    let format = format.or(preferred).unwrap_or(Format::Pprof);
-    PathBuf::from(format!("profile{}", format.extensions().first().unwrap_or(&"")))
+fn default_output(format: Option<OutputFormat>) -> PathBuf {
+    let extensions = format.unwrap_or(DEFAULT_FORMAT).extensions();
+    PathBuf::from(format!("profile{}", extensions.first().unwrap_or(&"")))
 }
 
 /// What a profile is to hold for a format: instants and events take memory, and some formats have no place for them.
-fn settings(format: Format) -> Settings {
-    let is_timed = !matches!(format, Format::Pprof | Format::Folded);
+fn settings(format: OutputFormat) -> Settings {
+    let is_timed = format.is_timed();
     Settings { captures: is_timed, markers: is_timed, ..Settings::default() }
-}
-
-fn encode(profile: &Profile, format: Format) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    format.write(profile, profile.main_quantity(), &mut bytes)?;
-    Ok(bytes)
 }
 
 fn config(

@@ -22,7 +22,8 @@ class Page {
     this.state = new State();
     this.unit = "nanoseconds";
     this.asked = 0;
-    if (!source.isLive) this.state.values.live = false;
+    if (!source.isLive) Object.assign(this.state.values, { live: false, last: 0 });
+    if (source.parts.length === 2 && !location.hash) this.state.values = { ...this.state.values, ...this.comparison() };
     this.filters = new Filters(this.state);
     this.timeLine = theTimeLine({ select: (...range) => this.select(...range), only: (name) => this.state.set({ exe: name, zoom: "" }) });
     this.makeViews();
@@ -31,6 +32,12 @@ class Page {
     this.drawControls();
     showDetails(null, -1);
     this.refresh();
+  }
+
+  // The view that compares the two profiles of a file.
+  comparison() {
+    const [before, after] = this.source.parts;
+    return { from: after.from, until: after.until, base_from: before.from, base_until: before.until };
   }
 
   makeViews() {
@@ -66,7 +73,7 @@ class Page {
     const on = (id, call) => element(id).addEventListener("click", call);
     on("live", () => this.setLive(!this.state.get("live")));
     on("theme", () => this.theme());
-    on("reset-range", () => this.state.set({ from: 0, until: 0, base_from: 0, base_until: 0, last: this.source.isLive ? this.state.get("last") : 0 }));
+    on("reset-range", () => this.state.set(this.source.parts.length === 2 ? this.comparison() : { from: 0, until: 0, base_from: 0, base_until: 0 }));
     on("compare", () => this.setComparing(!this.timeLine.isComparing));
     on("as-lines", () => this.state.set({ line: "lines" }));
     on("as-heat", () => this.state.set({ line: "heat" }));
@@ -249,8 +256,10 @@ class Page {
     this.timeLine.show(timeline.answer, heat && heat.answer, this.unit);
     const baseline = state.get("base_until") ? [state.get("base_from"), state.get("base_until")] : null;
     this.timeLine.mark({ now: state.get("until") ? [state.get("from"), state.get("until")] : (state.get("last") && this.source.isLive ? [status.from, status.until] : null), then: baseline });
-    const range = `${clock(status.from)} to ${clock(status.until)} (${duration(status.until - status.from)})`;
-    element("range").textContent = baseline ? `${range} against ${clock(baseline[0])} to ${clock(baseline[1])}` : range;
+    const range = this.rangeName(status.from, status.until) || `${clock(status.from)} to ${clock(status.until)} (${duration(status.until - status.from)})`;
+    element("range").textContent = baseline ? `${range} against ${this.rangeName(...baseline) || `${clock(baseline[0])} to ${clock(baseline[1])}`}` : range;
+    // A profile without instants has no time to be shown.
+    element("time").hidden = !this.source.isLive && timeline.answer.steps <= 1;
     this.filters.offer(timeline.answer.series.map(({ name }) => name).filter((name) => !name.startsWith("other (")), []);
     if (tree) this.drawFlame(new FlameTree(tree.answer));
     if (top) this.drawTop(top.answer);
@@ -259,6 +268,12 @@ class Page {
     if (processes) this.processes.show(processes.answer, this.unit, this.hasValues, this.matcher());
     this.search();
     document.body.dataset.ready = String(this.asked);
+  }
+
+  // The name of the profile whose range it is, where several are compared.
+  rangeName(from, until) {
+    const part = this.source.parts.find((each) => each.from === from && each.until === until);
+    return part ? visible(part.name) : "";
   }
 
   drawFlame(tree) {

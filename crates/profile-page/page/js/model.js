@@ -20,6 +20,8 @@ export class ModelSource {
   constructor(model) {
     this.model = model;
     this.isLive = false;
+    // Two profiles to be compared: {from, until, name}; none if there is only one.
+    this.parts = model.parts;
     this.downloads = [["folded", "Folded stacks"]];
     let tick = model.from;
     this.ticks = model.ticks.map((step) => { tick += step; return tick; });

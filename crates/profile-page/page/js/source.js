@@ -2,8 +2,10 @@
 
 // Answers of a server. What has not changed is not sent again.
 export class ServerSource {
-  constructor() {
-    this.isLive = true;
+  // `isLive`: more comes; else the page is of a file that does not change.
+  constructor(isLive) {
+    this.isLive = isLive;
+    this.parts = [];
     this.downloads = [["pprof", "pprof (.pb.gz)"], ["folded", "Folded stacks"], ["svg", "SVG flame graph"], ["firefox", "Firefox Profiler"], ["html", "This page as a file"]];
   }
 

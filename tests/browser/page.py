@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""What a person does with the page, done in a real Chromium.
+
+tests/browser/page.py file PIPELINE            the page of a file: `view`, `convert` and `diff`
+tests/browser/page.py live URL GONE BURNER     the live page: GONE names a program that has ended, BURNER one that runs
+
+AXE names axe-core's axe.min.js; without it that part is left out, and the output says so. Exit code 1 and the fault on
+standard error if something is not as it should be.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import fixture
+from chromium import BrowserError, Chromium
+
+ROW = 19
+
+
+class Visit:
+    """A person at a page."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def open(self, address):
+        self.browser.open(address)
+        self.ready()
+
+    def ready(self, after=0):
+        """Waits until the page has shown answers that it asked for later than `after`."""
+        return int(self.browser.until(f"Number(document.body.dataset.ready || 0) > {after} && document.body.dataset.ready"))
+
+    def shown(self):
+        return int(self.browser.run("document.body.dataset.ready || 0"))
+
+    def state(self, key):
+        text = self.browser.run("location.hash.slice(1)")
+        return parse_qs(text).get(key, [""])[0]
+
+    def text(self, selector):
+        return self.browser.run(f"document.querySelector({selector!r}).textContent")
+
+    def samples(self):
+        """Samples that the page says are shown."""
+        return int(re.search(r"Samples ([\d,]+)", self.text("#strip")).group(1).replace(",", ""))
+
+    def box(self, selector):
+        script = f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()"
+        return self.browser.run(script)
+
+    def press(self, selector):
+        before = self.shown()
+        left, top, width, height = self.box(selector)
+        self.browser.click(left + width / 2, top + height / 2)
+        return before
+
+    def frame(self, part, row):
+        """The point at this part of the width of the flame graph, in this row from the top."""
+        left, top, width, _ = self.box("#view-flame canvas")
+        return left + part * width, top + row * ROW + ROW / 2
+
+    def name_at(self, part, row):
+        """The name of the frame there, as the page says when it is pointed at."""
+        self.browser.point(*self.frame(part, 30))
+        self.browser.point(*self.frame(part, row))
+        return self.browser.run("(document.querySelector('#details .title') || {firstChild: {textContent: ''}}).firstChild.textContent")
+
+    def find(self, name, deepest=12):
+        """A point of the frame with this name."""
+        for row in range(deepest):
+            for step in range(1, 80):
+                if self.name_at(step / 80, row) == name:
+                    return step / 80, row
+        raise BrowserError(f"no frame {name!r} in sight")
+
+    def choose(self, label, value):
+        """Sets one of the filters."""
+        before = self.shown()
+        script = f"""(() => {{
+            const label = [...document.querySelectorAll('#filter-row label')].find((each) => each.firstChild.textContent === {label!r});
+            const field = label.querySelector('input, select');
+            field.value = {value!r};
+            field.dispatchEvent(new Event('change', {{ bubbles: true }}));
+        }})()"""
+        self.browser.run(script)
+        self.ready(before)
+
+
+def check(condition, text):
+    if not condition:
+        raise BrowserError(text)
+
+
+def zooms(visit, name):
+    """A click makes a frame as wide as the graph, Escape takes that back, and arrows move."""
+    part, row = visit.find(name)
+    visit.browser.click(*visit.frame(part, row))
+    visit.browser.until("location.hash.includes('zoom=')")
+    for at in (0.01, 0.5, 0.99):
+        found = visit.name_at(at, row)
+        check(found == name, f"{found!r} at {at} after a zoom into {name!r}")
+    visit.browser.run("document.querySelector('#view-flame canvas').focus()")
+    before = visit.text("#announce")
+    visit.browser.key("ArrowUp")
+    check(visit.text("#announce") != before, "an arrow says nothing to a screen reader")
+    while visit.state("zoom"):
+        zoom = visit.state("zoom")
+        visit.browser.key("Escape")
+        check(visit.state("zoom") != zoom, "Escape does not zoom out")
+
+
+def searches(visit, pattern, least, most):
+    visit.browser.run("document.querySelector('#search').focus()")
+    visit.browser.send("Input.insertText", text=pattern)
+    visit.browser.until("/matched/.test(document.querySelector('#matched').textContent)")
+    share = float(re.search(r"([\d.]+) %", visit.text("#matched")).group(1))
+    check(least <= share <= most, f"{pattern!r} matches {share} %, expected {least} to {most}")
+
+
+def drags(visit):
+    """A drag selects a range, a second one what it is compared with."""
+    left, top, width, height = visit.box("#timeline")
+    before, all_samples = visit.shown(), visit.samples()
+    visit.browser.drag(left + width * 0.7, top + height / 2, left + width * 0.95)
+    visit.ready(before)
+    check(visit.state("until"), "a drag selects nothing")
+    check(0 < visit.samples() < all_samples, f"{visit.samples()} of {all_samples} samples in a part of the time")
+    visit.press("#compare")
+    before = visit.shown()
+    visit.browser.drag(left + width * 0.1, top + height / 2, left + width * 0.4)
+    visit.ready(before)
+    check(visit.state("base_until"), "a second drag compares nothing")
+    check(" against " in visit.text("#range"), visit.text("#range"))
+    visit.name_at(0.5, 1)
+    check("change" in visit.text("#details"), f"no change is named: {visit.text('#details')}")
+
+
+def comes_back(visit):
+    """What is looked at is in the address, and is there again after a reload."""
+    def look():
+        return visit.browser.run("""[location.hash, document.querySelector('#range').textContent,
+            document.querySelector('#search').value, document.querySelector('[role=tab][aria-selected=true]').id,
+            document.querySelector('#chips').textContent]""")
+    before = look()
+    visit.browser.send("Page.reload")
+    visit.browser.until("document.readyState === 'complete' && document.body.dataset.ready")
+    check(look() == before, f"{before} became {look()}")
+
+
+def is_accessible(visit, place):
+    axe = os.environ.get("AXE")
+    if not axe:
+        print(f"SKIPPED: axe-core on {place}: no AXE, see tests/setup.sh")
+        return
+    visit.browser.run(Path(axe).read_text(encoding="utf-8") + ";0")
+    found = visit.browser.run("""axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).slice(0, 3).join(' | ')}`))""")
+    check(not found, f"{place}: " + "; ".join(found))
+
+
+def is_quiet(visit, place):
+    visit.browser.run("0")
+    check(not visit.browser.faults, f"{place} has logged: {visit.browser.faults}")
+    check(visit.browser.run("document.title").startswith("pipeline"), "the title was changed")
+
+
+def visits_all_tabs(visit, place):
+    for tab in ("sandwich", "top", "processes", "flame"):
+        before = visit.press(f"#tab-{tab}")
+        visit.ready(before)
+        is_accessible(visit, f"{place}, {tab}")
+    before = visit.press("#as-heat")
+    visit.ready(before)
+    visit.press("#as-lines")
+    visit.press("#theme")
+    is_accessible(visit, f"{place}, the other theme")
+    visit.press("#theme")
+
+
+def shows_gone(visit, name):
+    """A process that has ended is there, marked, and can be looked at alone."""
+    before = visit.press("#tab-processes")
+    visit.ready(before)
+    row = f"[...document.querySelectorAll('#view-processes tbody tr')].find((row) => row.querySelector('.name').textContent.includes({name!r}))"
+    visit.browser.until(f"Boolean({row})")
+    check(visit.browser.run(f"Boolean({row}.querySelector('.mark'))"), f"{name} is not marked as gone")
+    before, all_samples = visit.shown(), visit.samples()
+    visit.browser.run(f"{row}.querySelector('.name button:not(.twist)').click()")
+    visit.ready(before)
+    check(visit.state("pid") and 0 < visit.samples() < all_samples, f"{visit.samples()} of {all_samples} samples are of {name}")
+    check(name in visit.name_at(0.5, 1), f"{visit.name_at(0.5, 1)!r} is shown")
+    before = visit.shown()
+    visit.browser.run("document.querySelector('#chips button').click()")
+    visit.ready(before)
+
+
+def page_of_a_file(visit, address, total, place):
+    visit.open(address)
+    check(visit.samples() == total, f"{place}: {visit.samples()} samples, expected {total}")
+    check(visit.box("#live")[2] == 0, f"{place}: a file is not live")
+    zooms(visit, "serve")
+    shows_gone(visit, fixture.GONE)
+    visit.choose("Executable", "server")
+    of_server = sum((until - since) * count for _, path, _, (since, until), stacks in fixture.PROCESSES for _, count in stacks if "server" in path)
+    check(visit.samples() == of_server, f"{place}: {visit.samples()} samples of the server, expected {of_server}")
+    visit.choose("Code", "kernel")
+    check(visit.samples() == 60 * 15, f"{place}: {visit.samples()} samples in the kernel")
+    visit.choose("Code", "any")
+    visit.choose("CPU", "1")
+    check(visit.samples() == 20 * 30, f"{place}: {visit.samples()} samples on CPU 1")
+    visit.choose("CPU", "")
+    searches(visit, "garbage$", 100 * 600 / of_server - 0.1, 100 * 600 / of_server + 0.1)
+    comes_back(visit)
+    visit.choose("Executable", "")
+    visits_all_tabs(visit, place)
+    drags(visit)
+    comes_back(visit)
+    is_accessible(visit, place)
+    is_quiet(visit, place)
+
+
+def of_files(pipeline):
+    with tempfile.TemporaryDirectory() as folder:
+        profile, html, diff = (str(Path(folder) / name) for name in ("profile.jsonl", "profile.html", "diff.html"))
+        total = fixture.write(profile)
+        before = Path(folder) / "before.folded"
+        before.write_text("server;main;serve;read_request 10\nserver;main;serve;log 10\n", encoding="utf-8")
+        subprocess.run([pipeline, "convert", profile, html], check=True)
+        subprocess.run([pipeline, "diff", before, profile, "-o", diff], check=True)
+        with Chromium() as browser:
+            page_of_a_file(Visit(browser), f"file://{html}", total, "the page as a file")
+        with Chromium(dark=True) as browser:
+            visit = Visit(browser)
+            visit.open(f"file://{diff}")
+            check(visit.text("#range") == "profile.jsonl against before.folded", visit.text("#range"))
+            visit.find("log")
+            check("before 50.0 %" in visit.text("#details"), visit.text("#details"))
+            comes_back(visit)
+            is_accessible(visit, "the page that compares files")
+            is_quiet(visit, "the page that compares files")
+        view = subprocess.Popen([pipeline, "view", profile], stdout=subprocess.PIPE, text=True)
+        try:
+            address = view.stdout.readline().strip()
+            with Chromium(dark=True) as browser:
+                page_of_a_file(Visit(browser), address, total, "the page of `view`")
+        finally:
+            view.terminate()
+            check(view.wait(30) == 0, "view does not end well")
+
+
+def keeps_its_zoom(visit, name):
+    """What comes later changes the numbers and not what is looked at."""
+    part, row = visit.find(name)
+    visit.browser.click(*visit.frame(part, row))
+    zoom, shown, samples = visit.state("zoom"), visit.shown(), visit.samples()
+    check(zoom, "a click does not zoom")
+    for _ in range(2):
+        shown = visit.ready(shown)
+    visit.browser.until(f"!document.querySelector('#strip').textContent.includes('Samples {samples:,}L')")
+    check(visit.state("zoom") == zoom, "the zoom has moved")
+    for at in (0.02, 0.98):
+        found = visit.name_at(at, row)
+        check(found == name, f"{found!r} is there after more has come, not {name!r}")
+    visit.press("#zoom-out")
+
+
+def of_live(address, gone, burner):
+    with Chromium() as browser:
+        visit = Visit(browser)
+        visit.open(address)
+        visit.browser.until(f"document.querySelector('#legend').textContent.includes({burner!r})", 60)
+        keeps_its_zoom(visit, burner)
+        shows_gone(visit, gone)
+        visit.press("#live")
+        check(visit.text("#live-text") == "Paused", "it does not pause")
+        before = visit.samples()
+        visits_all_tabs(visit, "the live page")
+        check(visit.samples() == before, "what is paused has changed")
+        searches(visit, burner, 1, 100)
+        drags(visit)
+        comes_back(visit)
+        is_accessible(visit, "the live page")
+        is_quiet(visit, "the live page")
+
+
+def main():
+    try:
+        if sys.argv[1] == "file":
+            of_files(sys.argv[2])
+        else:
+            of_live(*sys.argv[2:5])
+    except BrowserError as fault:
+        sys.exit(f"page.py: {fault}")
+
+
+if __name__ == "__main__":
+    main()
