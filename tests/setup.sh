@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol), a Python environment
-# with an independent OTLP decoder (target/venv), and Prometheus (target/prometheus). Does nothing if all are current.
+# with an independent OTLP decoder (target/venv), Prometheus (target/prometheus), and axe-core, which looks for what keeps
+# people from using a page (target/axe; its licence is MPL-2.0, so it is fetched and not kept here). Does nothing if all
+# are current.
 set -eu
 target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
 mkdir -p "$target"
@@ -52,4 +54,15 @@ if ! [ -x "$prometheus/promtool" ]; then
     download 2>/dev/null || { $sudo apt-get -qq update && download; } || fail "cannot download Debian's prometheus"
     dpkg-deb --fsys-tarfile "$aside"/prometheus_*.deb | tar -x -C "$aside" ./usr/bin
     mv -T "$aside/usr/bin" "$prometheus" 2>/dev/null || [ -x "$prometheus/promtool" ]
+fi
+
+axe=4.14.1
+if ! [ -e "$target/axe/axe.min.js" ]; then
+    aside="$(mktemp -d "$target/axe.XXXXXX")"
+    if (cd "$aside" && npm pack --silent "axe-core@$axe" && tar -xzf axe-core-*.tgz) >/dev/null 2>&1; then
+        mv -T "$aside/package" "$target/axe" 2>/dev/null || true
+    else
+        echo "no axe-core: the tests of the page leave that part out (it takes npm)"
+    fi
+    rm -rf "$aside"
 fi

@@ -21,16 +21,33 @@ pub struct HttpResponse {
 /// # Errors
 /// If the server cannot be reached, or does not answer in HTTP.
 pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    // HTTP/1.0, so that the answer is neither chunked nor kept open.
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let answer = String::from_utf8(answer(port, path)?).map_err(io::Error::other)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(head.to_owned()))?;
     Ok(HttpResponse { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// Fetches `path` as [`get`] does, and returns what follows the headers, whatever it is.
+///
+/// # Errors
+/// As of [`get`], and if the status is not 200.
+pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
+    let answer = answer(port, path)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let is_good = head.split(' ').nth(1) == Some("200");
+    if is_good { Ok(answer[end + 4..].to_vec()) } else { Err(io::Error::other(head.into_owned())) }
+}
+
+fn answer(port: u16, path: &str) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // HTTP/1.0, so that the answer is neither chunked nor kept open.
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 /// `text` as part of a query.

@@ -15,6 +15,7 @@ mod exporter_prometheus;
 mod files;
 mod memory_limiter;
 mod out_of_the_box;
+mod page;
 mod prometheus;
 mod queue;
 mod reading;

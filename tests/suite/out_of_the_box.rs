@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tests::daemon::Daemon;
 use tests::otlp::OtlpFile;
 use tests::program::{self, Burner, Step};
-use tests::{due, validator, workspace};
+use tests::{due, http, validator, wait, workspace};
 
 use crate::alone;
 
@@ -23,7 +23,7 @@ fn the_default_configuration_names_what_uses_the_cpu() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().canonicalize().expect("it is there").join("hungry");
     program::compile(&path, "0123456789abcdef");
-    // Only the port and the socket differ: the default ones may be another agent's.
+    // Only the ports and the socket differ: the default ones may be another agent's.
     let reader = serde_json::json!([{ "pull": { "exporter": { "prometheus": {
         "host": "localhost",
         "port": workspace::free_port(),
@@ -33,9 +33,13 @@ fn the_default_configuration_names_what_uses_the_cpu() {
     command.arg("--config").arg(format!("yaml:service::telemetry::metrics::readers: {reader}"));
     let socket = dir.path().join("top.sock");
     command.arg("--config").arg(format!("yaml:exporters::top::endpoint: {}", socket.display()));
+    let page = workspace::free_port();
+    command.arg("--set").arg(format!("exporters.flamegraph.endpoint=localhost:{page}"));
     let agent = Daemon::start("the agent", &mut command);
     agent.wait_for_log("Everything is ready.");
     let used = Burner::start(&path, &[Step::Cpu(Duration::from_secs(4))]).finish();
+    let shown = || http::get(page, "/api/top?rows=executable").map(|answer| answer.body).unwrap_or_default();
+    wait::until("the page to show it", shown, |body| body.contains("hungry"));
     agent.signal(Signal::INT);
     let ended = agent.wait();
     ended.assert_code(0);

@@ -28,8 +28,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Default of `endpoint`.
-    pub const ENDPOINT: (&str, u16) = ("localhost", 4040);
+    /// Default of `endpoint`. Of the ports that IANA has assigned to nobody (4461 to 4483 are), below those that Linux
+    /// picks for outgoing connections (from 32768), and no well-known program's: 4040, which other profilers' pages are
+    /// at, is Pyroscope's, ngrok's and Spark's.
+    pub const ENDPOINT: (&str, u16) = ("localhost", 4470);
     /// Default of `retention`.
     pub const RETENTION: Duration = Duration::from_secs(15 * 60);
     /// Bounds of `retention`.

@@ -1,4 +1,4 @@
-//! The last minutes of profiles as a live page with flame graphs, at `localhost:4040`.
+//! The last minutes of profiles as a live page with flame graphs, at `localhost:4470`.
 //!
 //! ```text
 //! Batch --> exporter.rs --on a thread of its own--> profile_store::Feed --> Store <-- profile_page::router <-- browser

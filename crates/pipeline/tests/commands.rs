@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -251,13 +252,44 @@ fn this_machine_passes() {
     assert!(doctor.contains("ok       CAP_BPF: granted\n"), "{doctor}");
 }
 
+/// The page of a file is on the loopback device alone, for who asks by its own name, and gone after a signal.
+#[test]
+fn a_profile_is_shown_until_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.folded");
+    fs::write(&file, "app;main;f 3\napp;main;g 1\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
+    let mut view = command.arg("view").arg(&file).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(view.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("http://127.0.0.1:").unwrap().trim_end_matches('/');
+    let port: u16 = address.parse().unwrap();
+    let ask = |host: &str, method: &str, path: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answer = ask("localhost", "GET", "/api/status");
+    assert!(answer.contains(" 200 ") && answer.contains("\"samples\":4"), "{answer}");
+    assert!(ask("localhost", "GET", "/").contains("pipeline-file"));
+    assert!(ask("evil.example", "GET", "/api/status").contains(" 403 "));
+    assert!(ask("localhost", "POST", "/api/status").contains(" 405 "));
+    let pid = rustix::process::Pid::from_child(&view);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(view.wait().unwrap().code(), Some(0));
+    let (_, error) = refused(&["view", directory.path().join("none").to_str().unwrap()]);
+    assert!(error.contains("cannot read"), "{error}");
+}
+
 #[test]
 fn profiles_are_converted_and_compared_or_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     fs::write(path("a.folded"), "app;main;f 3\napp;main;g 1\n").unwrap();
     fs::write(path("b.folded"), "app;main;f 1\napp;main;g 1\n").unwrap();
-    for name in ["a.pb.gz", "a.svg", "a.speedscope.json", "a.json"] {
+    for name in ["a.pb.gz", "a.svg", "a.speedscope.json", "a.json", "a.html"] {
         printed(&["convert", &path("a.folded"), &path(name)]);
         assert!(!fs::read(path(name)).unwrap().is_empty());
     }
@@ -268,7 +300,10 @@ fn profiles_are_converted_and_compared_or_left_alone() {
     );
     printed(&["diff", &path("a.folded"), &path("b.folded"), "-o", &path("diff.folded")]);
     assert_eq!(fs::read_to_string(path("diff.folded")).unwrap(), "app;main;f 1 1\napp;main;g 1 1\n");
-    printed(&["diff", &path("a.folded"), &path("b.folded"), "-o", &path("diff.svg")]);
+    for name in ["diff.svg", "diff.html"] {
+        printed(&["diff", &path("a.folded"), &path("b.folded"), "-o", &path(name)]);
+        assert!(!fs::read(path(name)).unwrap().is_empty());
+    }
     fs::write(path("torn.folded"), "app;main 1\napp\n").unwrap();
     let (_, error) = refused(&["convert", &path("torn.folded"), &path("a.svg")]);
     assert!(error.contains("torn.folded") && error.contains("line 2"), "{error}");

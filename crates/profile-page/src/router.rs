@@ -148,7 +148,7 @@ async fn download(page: Arc<Page>, question: Question, format: Format) -> Respon
     }
 }
 
-/// What `go tool pprof http://localhost:4040/debug/pprof/profile` reads: the last seconds that are held, at once.
+/// What `go tool pprof http://localhost:4470/debug/pprof/profile` reads: the last seconds that are held, at once.
 async fn pprof(State(page): State<Arc<Page>>, uri: Uri) -> Response {
     let pairs = crate::params::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let seconds =

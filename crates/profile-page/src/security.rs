@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_are_refused() {
-        let host = ("host", "localhost:4040");
+        let host = ("host", "localhost:4470");
         assert_eq!(status(&[host], None), 200, "curl");
         assert_eq!(
-            status(&[host, ("origin", "http://localhost:4040"), ("sec-fetch-site", "same-origin")], None),
+            status(&[host, ("origin", "http://localhost:4470"), ("sec-fetch-site", "same-origin")], None),
             200
         );
         assert_eq!(status(&[host, ("origin", "http://localhost:3000")], None), 403);

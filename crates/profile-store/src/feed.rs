@@ -137,14 +137,14 @@ impl Feed {
         let Some(lineage) = &mut store.lineage else { return };
         match &event.transition {
             ProcessTransition::Fork { parent, .. } => lineage.fork(process, parent.process, at),
-            ProcessTransition::Exec { executable, .. } => {
-                lineage.runs(process, &executable.path.to_string_lossy(), at)
-            }
-            ProcessTransition::Seen { executable: Some(executable), .. } => {
+            ProcessTransition::Exec { executable, relatives, .. } => {
                 lineage.runs(process, &executable.path.to_string_lossy(), at);
+                lineage.descends(process, relatives.parent);
             }
-            ProcessTransition::Seen { executable: None, comm, .. } => {
-                lineage.runs(process, &comm.in_brackets(), at)
+            ProcessTransition::Seen { executable, comm, relatives } => {
+                let name = executable.as_ref().map(|executable| executable.path.to_string_lossy());
+                lineage.runs(process, &name.unwrap_or_else(|| comm.in_brackets().into()), at);
+                lineage.descends(process, relatives.parent);
             }
             ProcessTransition::Exit | ProcessTransition::Freed => lineage.end(process, tick),
             ProcessTransition::Rename { .. } => {}
@@ -216,4 +216,59 @@ fn executable(sample: &Sample) -> Cow<'_, str> {
 fn container(sample: &Sample) -> String {
     let path = sample.context.cgroup.as_ref().map(|cgroup| cgroup.path.to_string_lossy());
     path.filter(|path| path != "/").map(Cow::into_owned).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::{BootTime, ExecCount, ImageKey, Pid, ProcessKey, Relatives};
+
+    use super::*;
+    use crate::query::{Filter, ProcessSet, Query};
+    use crate::time::Span;
+
+    fn image(pid: u32) -> ImageKey {
+        let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(pid.into()) };
+        ImageKey { process, exec_count: ExecCount(0) }
+    }
+
+    fn sample(at: u64, pid: u32) -> Event {
+        let at = KTime::from_nanos(at * 1_000_000_000);
+        Event::Sample(Sample { at, key: image(pid), ..Sample::default() })
+    }
+
+    fn seen(at: u64, pid: u32, parent: u32) -> Event {
+        let relatives = Relatives { parent: image(parent).process, ..Relatives::default() };
+        let transition = ProcessTransition::Seen { executable: None, comm: Default::default(), relatives };
+        Event::Process(ProcessEvent { at: KTime::from_nanos(at * 1_000_000_000), image: image(pid), transition })
+    }
+
+    /// What a process descends from is known once it has been learnt, be that after its first sample; what a fork says
+    /// holds whatever is seen later.
+    #[test]
+    fn parents_are_learnt_whenever_they_become_known() {
+        let limits = Limits { max_bytes: 8 << 20, retention: 3_600 * 50 };
+        let (mut feed, mut store) = Feed::start(limits);
+        let fork = ProcessTransition::Fork { parent: image(3), relatives: Relatives::default() };
+        let fork = ProcessEvent { at: KTime::from_nanos(1_000_000_000), image: image(4), transition: fork };
+        let events = vec![
+            sample(1, 7),
+            Event::Process(fork),
+            seen(2, 3, 2),
+            seen(2, 7, 3),
+            // Adopted since.
+            seen(2, 4, 1),
+            sample(3, 7),
+            sample(3, 4),
+            sample(3, 9),
+        ];
+        feed.take(&Batch { events: Arc::new(events.into()), watermark: Watermark::END, ..Batch::default() }, &mut store);
+        let of = |ancestor| {
+            let filter = Filter { ancestor: Some(ProcessSet { pid: ancestor, start: None }), ..Filter::default() };
+            crate::status(&store, &Query { span: Span::ALL, filter, ..Query::default() }).total.samples
+        };
+        assert_eq!([2, 3, 7, 4, 1, 9].map(of), [3, 3, 2, 1, 0, 1]);
+        let rows = crate::processes(&store, &Query { span: Span::ALL, ..Query::default() }).rows;
+        let tree: Vec<_> = rows.iter().map(|row| (row.depth, row.pid, row.total.samples)).collect();
+        assert_eq!(tree, [(0, 2, 3), (1, 3, 3), (2, 7, 2), (2, 4, 1), (0, 9, 1)]);
+    }
 }

@@ -81,14 +81,23 @@ impl Generation {
         self.stacks.add(StackRow { parent: stack, frame })
     }
 
-    /// The number of a process; its parents are asked for while they are not held.
-    pub(crate) fn process(&mut self, process: &ProcessText<'_>) -> (u32, bool) {
-        let before = self.processes.items().len();
+    /// The number of a process that runs this now.
+    pub(crate) fn process(&mut self, process: &ProcessText<'_>) -> u32 {
+        let id = self.ancestor(process);
         let executable = self.texts.add(process.executable);
-        let key = process.key;
-        let id = self.processes.intern(&key, || ProcessRow { key, executable, parent: None });
         self.processes.update(id, |row| row.executable = executable);
-        (id, self.processes.items().len() > before)
+        id
+    }
+
+    /// The number of a process, which is known to run this unless its samples say what else.
+    pub(crate) fn ancestor(&mut self, process: &ProcessText<'_>) -> u32 {
+        let (key, executable) = (process.key, self.texts.add(process.executable));
+        self.processes.intern(&key, || ProcessRow { key, executable, parent: None })
+    }
+
+    /// True if the parent of a process is known.
+    pub(crate) fn has_parent(&self, process: u32) -> bool {
+        self.processes.items().get(process as usize).is_some_and(|row| row.parent.is_some())
     }
 
     pub(crate) fn set_parent(&mut self, process: u32, parent: u32) {
@@ -189,7 +198,7 @@ impl Generation {
         let rows = other.processes.items();
         let text =
             |row: &ProcessRow| ProcessText { key: row.key, executable: other.texts.get(row.executable) };
-        let ids: Vec<u32> = rows.iter().map(|row| self.process(&text(row)).0).collect();
+        let ids: Vec<u32> = rows.iter().map(|row| self.process(&text(row))).collect();
         for (row, &id) in rows.iter().zip(&ids) {
             if let Some(&parent) = row.parent.and_then(|parent| ids.get(parent as usize)) {
                 self.set_parent(id, parent);

@@ -53,6 +53,16 @@ impl Lineage {
         }
     }
 
+    /// A process was found to have this parent, after it had begun: what a fork has said holds.
+    pub(crate) fn descends(&mut self, child: ProcessKey, parent: ProcessKey) {
+        if parent.pid.0 != 0
+            && parent != child
+            && let Some(descent) = self.known.get_mut(&child)
+        {
+            descent.parent = descent.parent.or(Some(parent));
+        }
+    }
+
     /// A process has ended.
     pub(crate) fn end(&mut self, process: ProcessKey, at: Tick) {
         if let Some(descent) = self.known.get_mut(&process).filter(|descent| !descent.ended) {

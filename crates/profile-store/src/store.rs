@@ -149,17 +149,18 @@ impl Store {
         self.bound();
     }
 
-    /// The number of a process in the open generation, with its ancestors as far as they are known.
+    /// The number of a process in the open generation, with its ancestors as far as they are known by now: a parent may
+    /// be learnt of later than the first sample.
     fn process(&mut self, process: &ProcessText<'_>) -> u32 {
-        let (id, mut is_new) = self.open.process(process);
+        let id = self.open.process(process);
         let (mut child, mut key) = (id, process.key);
         for _ in 0..MOST_ANCESTORS {
-            let Some(lineage) = self.lineage.as_ref().filter(|_| is_new) else { break };
+            let Some(lineage) = self.lineage.as_ref().filter(|_| !self.open.has_parent(child)) else { break };
             let Some(parent) = lineage.get(key).and_then(|descent| descent.parent) else { break };
             let executable = lineage.get(parent).map_or("", |descent| &descent.executable);
-            let known = self.open.process(&ProcessText { key: parent, executable });
-            self.open.set_parent(child, known.0);
-            (child, is_new, key) = (known.0, known.1, parent);
+            let known = self.open.ancestor(&ProcessText { key: parent, executable });
+            self.open.set_parent(child, known);
+            (child, key) = (known, parent);
         }
         id
     }

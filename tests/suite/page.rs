@@ -1,0 +1,152 @@
+//! The page in a real browser, where `tests/browser/page.py` does what a person would; and its numbers, which are those
+//! of every other output.
+//!
+//! Needs Chromium, which `scripts/setup.sh test` installs where it can; a test that has none says so and ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tests::agent::Setup;
+use tests::metrics::Metrics;
+use tests::program::{self, Burner, Step};
+use tests::{http, wait, workspace};
+
+use crate::alone;
+
+/// The browser's part, unless there is no browser.
+fn visit(arguments: &[&str]) {
+    let browsers = ["chromium", "chromium-browser", "google-chrome"];
+    let there = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !browsers.iter().any(there) {
+        println!("SKIPPED: no Chromium: scripts/setup.sh test installs it where there is a package of it");
+        return;
+    }
+    let mut command = Command::new("python3");
+    command.arg(workspace::file("browser/page.py")).args(arguments);
+    let axe = workspace::output().join("../axe/axe.min.js");
+    if axe.exists() {
+        command.env("AXE", axe);
+    }
+    let output = command.output().expect("python3 starts");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A file in the page: by `view`, as one file, and two compared.
+#[test]
+fn the_page_of_a_file_does_what_a_person_wants() {
+    visit(&["file", workspace::pipeline().to_str().expect("UTF-8")]);
+}
+
+/// The live page: a process that has ended is there, and what comes later moves nothing that is looked at.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn the_live_page_does_what_a_person_wants() {
+    let _alone = alone();
+    let (port, setup) = (workspace::free_port(), Setup::new().samples_per_second(97));
+    let page = json!({ "endpoint": format!("localhost:{port}"), "retention": "5m" });
+    let dir = setup.dir().canonicalize().expect("it is there");
+    let (gone, burner) = (dir.join("gone-before"), dir.join("goes-on"));
+    program::compile(&gone, "0123456789abcdef");
+    program::compile(&burner, "0123456789abcdef");
+    let agent = setup.exporter("flamegraph", page).start();
+    let mut running = Command::new(&burner).args(["cpu", "300"]).spawn().expect("it starts");
+    Burner::start(&gone, &[Step::Cpu(Duration::from_secs(1))]).finish();
+    let url = format!("http://localhost:{port}/");
+    let visited = std::panic::catch_unwind(|| visit(&["live", &url, "gone-before", "goes-on"]));
+    running.kill().expect("it is ours");
+    running.wait().expect("it was killed");
+    agent.daemon().signal(Signal::INT);
+    if let Err(fault) = visited {
+        std::panic::resume_unwind(fault);
+    }
+}
+
+/// Samples of stacks that begin with `task`, in folded stacks.
+fn folded(text: &str, task: &str) -> u64 {
+    let counts = text.lines().filter(|line| line.starts_with(&format!("{task};")));
+    counts.map(|line| line.rsplit_once(' ').expect("a count").1.parse::<u64>().expect("a number")).sum()
+}
+
+/// The same of files in whichever format, by way of `convert`.
+fn converted(files: &[PathBuf], dir: &Path, task: &str) -> u64 {
+    let out = dir.join("converted.folded");
+    let one = |file: &PathBuf| {
+        let mut command = Command::new(workspace::pipeline());
+        let output = command.arg("convert").arg(file).arg(&out).output().expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        folded(&fs::read_to_string(&out).expect("it was written"), task)
+    };
+    files.iter().map(one).sum()
+}
+
+/// Samples of a Firefox profile.
+fn firefox(text: &str) -> i64 {
+    let profile: Value = serde_json::from_str(text).expect("JSON");
+    let threads = profile["threads"].as_array().expect("threads");
+    let of_thread = |thread: &Value| {
+        let samples = &thread["samples"];
+        match samples["weight"].as_array() {
+            Some(weights) => weights.iter().map(|weight| weight.as_i64().expect("a number")).sum(),
+            None => samples["length"].as_i64().expect("a number"),
+        }
+    };
+    threads.iter().map(of_thread).sum()
+}
+
+/// The page, what it downloads, files, and Prometheus have the same samples of one program, to the sample.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn every_output_has_the_same_samples() {
+    let _alone = alone();
+    let setup = Setup::new().samples_per_second(997);
+    let (page, prometheus) = (workspace::free_port(), workspace::free_port());
+    let dir = setup.dir().canonicalize().expect("it is there");
+    let (pprof, stacks, path) = (dir.join("pprof"), dir.join("stacks.folded"), dir.join("counted-burn"));
+    program::compile(&path, "0123456789abcdef");
+    let setup = setup
+        .exporter("flamegraph", json!({ "endpoint": format!("localhost:{page}") }))
+        .exporter("prometheus", json!({ "endpoint": format!("localhost:{prometheus}") }))
+        .exporter(
+            "file/pprof",
+            json!({ "path": pprof.join("cpu.pb.gz"), "format": "pprof", "window": "2s", "create_directory": true }),
+        )
+        .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
+    let agent = setup.start();
+    let used: Duration = Burner::start(&path, &[Step::Cpu(Duration::from_secs(3))]).finish().iter().sum();
+    let ended = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date after 1970");
+
+    let exe = http::encoded(path.to_str().expect("UTF-8"));
+    let ask = |path: &str| http::get(page, path).expect("the page answers");
+    let status = || serde_json::from_str::<Value>(&ask(&format!("/api/status?exe={exe}")).body).expect("JSON");
+    let is_over = |status: &Value| status["answer"]["held_until"].as_u64() > Some(ended.as_millis() as u64 + 1_000);
+    let total = wait::until("all to be there", status, is_over)["answer"]["total"]["samples"].as_u64().expect("a number");
+    let download = |format: &str| {
+        let file = dir.join(format!("page.{format}"));
+        fs::write(&file, http::get_bytes(page, &format!("/api/download?format={format}&exe={exe}")).expect("it answers"))
+            .expect("it is written");
+        file
+    };
+    let read = |file: PathBuf| fs::read_to_string(file).expect("it is text");
+    assert_eq!(folded(&read(download("folded")), "counted-burn"), total, "the page's folded stacks");
+    assert_eq!(firefox(&read(download("firefox"))), i64::try_from(total).expect("few"), "the page's Firefox profile");
+    assert_eq!(converted(&[download("pprof")], &dir, "counted-burn"), total, "the page's pprof");
+    let labels = [("process_executable_path", path.to_str().expect("UTF-8"))];
+    let scrape = || Metrics::scrape(prometheus).map_or(0, |metrics| metrics.count("profile_samples_total", &labels));
+    wait::until("Prometheus to have as many", scrape, |count| *count == total);
+
+    let outcome = agent.stop();
+    let threads = outcome.file.summary().expect("every index is good").threads;
+    assert_eq!(threads.get("counted-burn"), Some(&total), "OTLP");
+    let otlp = dir.join("profiles.jsonl");
+    assert_eq!(converted(&[otlp], &dir, "counted-burn"), total, "OTLP, as it is read here");
+    assert_eq!(folded(&read(stacks), "counted-burn"), total, "folded stacks of the exporter");
+    let files = fs::read_dir(&pprof).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    assert_eq!(converted(&files.collect::<Vec<_>>(), &dir, "counted-burn"), total, "pprof of the exporter");
+    let due = used.as_secs_f64() * 997.0;
+    assert!((total as f64 - due).abs() < due * 0.05, "{total} samples of {used:?}");
+}
