@@ -125,6 +125,9 @@ def searches(visit, pattern, least, most):
 
 def drags(visit):
     """A drag selects a range, a second one what it is compared with."""
+    if visit.state("until"):
+        # The time line has all that is held by now, which may be more than what is shown.
+        visit.ready(visit.press("#reset-range"))
     left, top, width, height = visit.box("#timeline")
     before, all_samples = visit.shown(), visit.samples()
     visit.browser.drag(left + width * 0.7, top + height / 2, left + width * 0.95)
@@ -230,16 +233,17 @@ def of_files(pipeline):
     with tempfile.TemporaryDirectory() as folder:
         profile, html, diff = (str(Path(folder) / name) for name in ("profile.jsonl", "profile.html", "diff.html"))
         total = fixture.write(profile)
-        before = Path(folder) / "before.folded"
+        before, after = Path(folder) / "before.folded", Path(folder) / "after.folded"
         before.write_text("server;main;serve;read_request 10\nserver;main;serve;log 10\n", encoding="utf-8")
+        after.write_text("server;main;serve;read_request 30\nserver;main;serve;write 10\n", encoding="utf-8")
         subprocess.run([pipeline, "convert", profile, html], check=True)
-        subprocess.run([pipeline, "diff", before, profile, "-o", diff], check=True)
+        subprocess.run([pipeline, "diff", before, after, "-o", diff], check=True)
         with Chromium() as browser:
             page_of_a_file(Visit(browser), f"file://{html}", total, "the page as a file")
         with Chromium(dark=True) as browser:
             visit = Visit(browser)
             visit.open(f"file://{diff}")
-            check(visit.text("#range") == "profile.jsonl against before.folded", visit.text("#range"))
+            check(visit.text("#range") == "after.folded against before.folded", visit.text("#range"))
             visit.find("log")
             check("before 50.0 %" in visit.text("#details"), visit.text("#details"))
             comes_back(visit)
@@ -278,6 +282,14 @@ def of_live(address, gone, burner):
         visit.browser.until(f"document.querySelector('#legend').textContent.includes({burner!r})", 60)
         keeps_its_zoom(visit, burner)
         shows_gone(visit, gone)
+        before = visit.shown()
+        # All that is held rather than the last minute.
+        visit.browser.run("""(() => {
+            const last = document.querySelector('#last');
+            last.value = '0';
+            last.dispatchEvent(new Event('change'));
+        })()""")
+        visit.ready(before)
         visit.press("#live")
         check(visit.text("#live-text") == "Paused", "it does not pause")
         before = visit.samples()

@@ -34,10 +34,11 @@ pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
 /// As of [`get`], and if the status is not 200.
 pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
     let answer = answer(port, path)?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
-    let head = String::from_utf8_lossy(&answer[..end]);
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, body) = end.and_then(|end| answer.split_at_checked(end + 4)).ok_or(io::ErrorKind::InvalidData)?;
+    let head = String::from_utf8_lossy(head);
     let is_good = head.split(' ').nth(1) == Some("200");
-    if is_good { Ok(answer[end + 4..].to_vec()) } else { Err(io::Error::other(head.into_owned())) }
+    if is_good { Ok(body.to_vec()) } else { Err(io::Error::other(head.into_owned())) }
 }
 
 fn answer(port: u16, path: &str) -> io::Result<Vec<u8>> {

@@ -6,16 +6,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::agent::Setup;
 use tests::metrics::Metrics;
 use tests::program::{self, Burner, Step};
-use tests::{http, wait, workspace};
+use tests::{due, http, wait, workspace};
 
 use crate::alone;
+
+/// Samples in each second of a CPU's time.
+const RATE: u32 = 97;
 
 /// The browser's part, unless there is no browser.
 fn visit(arguments: &[&str]) {
@@ -47,7 +50,7 @@ fn the_page_of_a_file_does_what_a_person_wants() {
 #[ignore = "needs root: loads BPF programs"]
 fn the_live_page_does_what_a_person_wants() {
     let _alone = alone();
-    let (port, setup) = (workspace::free_port(), Setup::new().samples_per_second(97));
+    let (port, setup) = (workspace::free_port(), Setup::new().samples_per_second(RATE));
     let page = json!({ "endpoint": format!("localhost:{port}"), "retention": "5m" });
     let dir = setup.dir().canonicalize().expect("it is there");
     let (gone, burner) = (dir.join("gone-before"), dir.join("goes-on"));
@@ -55,7 +58,7 @@ fn the_live_page_does_what_a_person_wants() {
     program::compile(&burner, "0123456789abcdef");
     let agent = setup.exporter("flamegraph", page).start();
     let mut running = Command::new(&burner).args(["cpu", "300"]).spawn().expect("it starts");
-    Burner::start(&gone, &[Step::Cpu(Duration::from_secs(1))]).finish();
+    assert_eq!(Burner::start(&gone, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
     let url = format!("http://localhost:{port}/");
     let visited = std::panic::catch_unwind(|| visit(&["live", &url, "gone-before", "goes-on"]));
     running.kill().expect("it is ours");
@@ -85,15 +88,12 @@ fn converted(files: &[PathBuf], dir: &Path, task: &str) -> u64 {
 }
 
 /// Samples of a Firefox profile.
-fn firefox(text: &str) -> i64 {
+fn firefox(text: &str) -> f64 {
     let profile: Value = serde_json::from_str(text).expect("JSON");
-    let threads = profile["threads"].as_array().expect("threads");
-    let of_thread = |thread: &Value| {
-        let samples = &thread["samples"];
-        match samples["weight"].as_array() {
-            Some(weights) => weights.iter().map(|weight| weight.as_i64().expect("a number")).sum(),
-            None => samples["length"].as_i64().expect("a number"),
-        }
+    let threads = profile.get("threads").and_then(Value::as_array).expect("threads");
+    let of_thread = |thread: &Value| -> f64 {
+        let weights = thread.pointer("/samples/weight").and_then(Value::as_array).expect("weights");
+        weights.iter().map(|weight| weight.as_f64().expect("a number")).sum()
     };
     threads.iter().map(of_thread).sum()
 }
@@ -103,7 +103,7 @@ fn firefox(text: &str) -> i64 {
 #[ignore = "needs root: loads BPF programs"]
 fn every_output_has_the_same_samples() {
     let _alone = alone();
-    let setup = Setup::new().samples_per_second(997);
+    let setup = Setup::new().samples_per_second(RATE);
     let (page, prometheus) = (workspace::free_port(), workspace::free_port());
     let dir = setup.dir().canonicalize().expect("it is there");
     let (pprof, stacks, path) = (dir.join("pprof"), dir.join("stacks.folded"), dir.join("counted-burn"));
@@ -118,13 +118,16 @@ fn every_output_has_the_same_samples() {
         .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
     let agent = setup.start();
     let used: Duration = Burner::start(&path, &[Step::Cpu(Duration::from_secs(3))]).finish().iter().sum();
-    let ended = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date after 1970");
+    // What is shown is complete up to its end: with a program that ran later all of this one is there.
+    let later = dir.join("ran-later");
+    program::compile(&later, "0123456789abcdef");
+    assert_eq!(Burner::start(&later, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
 
     let exe = http::encoded(path.to_str().expect("UTF-8"));
     let ask = |path: &str| http::get(page, path).expect("the page answers");
-    let status = || serde_json::from_str::<Value>(&ask(&format!("/api/status?exe={exe}")).body).expect("JSON");
-    let is_over = |status: &Value| status["answer"]["held_until"].as_u64() > Some(ended.as_millis() as u64 + 1_000);
-    let total = wait::until("all to be there", status, is_over)["answer"]["total"]["samples"].as_u64().expect("a number");
+    wait::until("all to be there", || ask("/api/top?rows=executable").body, |body| body.contains("ran-later"));
+    let status: Value = serde_json::from_str(&ask(&format!("/api/status?exe={exe}")).body).expect("JSON");
+    let total = status.pointer("/answer/total/samples").and_then(Value::as_u64).expect("a number");
     let download = |format: &str| {
         let file = dir.join(format!("page.{format}"));
         fs::write(&file, http::get_bytes(page, &format!("/api/download?format={format}&exe={exe}")).expect("it answers"))
@@ -133,7 +136,7 @@ fn every_output_has_the_same_samples() {
     };
     let read = |file: PathBuf| fs::read_to_string(file).expect("it is text");
     assert_eq!(folded(&read(download("folded")), "counted-burn"), total, "the page's folded stacks");
-    assert_eq!(firefox(&read(download("firefox"))), i64::try_from(total).expect("few"), "the page's Firefox profile");
+    assert_eq!(firefox(&read(download("firefox"))), total as f64, "the page's Firefox profile");
     assert_eq!(converted(&[download("pprof")], &dir, "counted-burn"), total, "the page's pprof");
     let labels = [("process_executable_path", path.to_str().expect("UTF-8"))];
     let scrape = || Metrics::scrape(prometheus).map_or(0, |metrics| metrics.count("profile_samples_total", &labels));
@@ -147,6 +150,6 @@ fn every_output_has_the_same_samples() {
     assert_eq!(folded(&read(stacks), "counted-burn"), total, "folded stacks of the exporter");
     let files = fs::read_dir(&pprof).expect("it is there").map(|entry| entry.expect("it can be read").path());
     assert_eq!(converted(&files.collect::<Vec<_>>(), &dir, "counted-burn"), total, "pprof of the exporter");
-    let due = used.as_secs_f64() * 997.0;
-    assert!((total as f64 - due).abs() < due * 0.05, "{total} samples of {used:?}");
+    let resources = outcome.file.resources().expect("every index is good");
+    due::assert_samples(&resources, path.to_str().expect("UTF-8"), used, RATE);
 }

@@ -23,7 +23,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 pub fn store(profile: &Profile, quantity: Quantity) -> Store {
     let mut store = empty(profile);
     let from = store.epoch();
-    fill(&mut store, profile, quantity, from);
+    fill(&mut store, profile, quantity, profile.quantity(CPU), from);
     store.finish();
     let end = store.tick(profile.end.as_nanos());
     store.advance(end);
@@ -34,10 +34,13 @@ pub fn store(profile: &Profile, quantity: Quantity) -> Store {
 pub(crate) fn stores(before: (&Profile, Quantity), after: (&Profile, Quantity)) -> (Store, [Span; 2]) {
     let mut store = empty(before.0);
     let from = store.epoch();
-    fill(&mut store, before.0, before.1, from);
+    // One that is not measured is compared by what both count.
+    let measured = before.0.quantity(CPU).zip(after.0.quantity(CPU)).unzip();
+    fill(&mut store, before.0, before.1, measured.0, from);
     let first = Span { from: 0, until: length(before.0) };
     let second = Span { from: first.until, until: first.until.saturating_add(length(after.0)) };
-    fill(&mut store, after.0, after.1, from.saturating_add(u64::from(first.until) * TICK_NANOS));
+    let start = from.saturating_add(u64::from(first.until) * TICK_NANOS);
+    fill(&mut store, after.0, after.1, measured.1, start);
     store.finish();
     store.advance(second.until);
     (store, [first, second])
@@ -62,14 +65,14 @@ fn length(profile: &Profile) -> Tick {
 }
 
 /// Adds a profile to a store, as if the second in which it starts were at `from`.
-fn fill(store: &mut Store, profile: &Profile, main: Quantity, from: u64) {
+fn fill(store: &mut Store, profile: &Profile, main: Quantity, measured: Option<Quantity>, from: u64) {
     let stacks = || vec![None; profile.tables.stacks.len()];
     Import {
         profile,
         store,
         shift: from.wrapping_sub(second_of(profile)),
         main,
-        measured: profile.quantity(CPU),
+        measured,
         stacks: [stacks(), stacks()],
         executables: Vec::new(),
     }
@@ -270,10 +273,13 @@ impl ThreadOf {
         };
         let tables = &profile.tables;
         let executable = thread.process.and_then(|process| executables.get(process.index()));
+        let name = Some(tables.text_or_empty(thread.name)).filter(|name| !name.is_empty());
+        // Of a source that knows no processes the first frame is the best name of what ran.
+        let executable = executable.map(String::as_str).or(name);
         let process = tables.process_of(&thread);
         let key = process.and_then(|process| process.process).map(key_of).unwrap_or_default();
         TaskText {
-            process: ProcessText { key, executable: executable.map_or("[unknown]", String::as_str) },
+            process: ProcessText { key, executable: executable.unwrap_or("[unknown]") },
             tid: thread.tid.unwrap_or_default(),
             thread: tables.text_or_empty(thread.name),
             container: process.map_or("", |process| container(profile, process)),

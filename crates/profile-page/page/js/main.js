@@ -26,6 +26,8 @@ class Page {
     if (source.parts.length === 2 && !location.hash) this.state.values = { ...this.state.values, ...this.comparison() };
     this.filters = new Filters(this.state);
     this.timeLine = theTimeLine({ select: (...range) => this.select(...range), only: (name) => this.state.set({ exe: name, zoom: "" }) });
+    // Of profiles that are compared each has a time of its own.
+    this.timeLine.isRelative = source.parts.length > 0;
     this.makeViews();
     this.listen();
     this.state.onChange((changed) => this.changed(changed));

@@ -69,6 +69,8 @@ export class State {
       if (Array.isArray(value) ? value.length : value && value !== DEFAULTS[key]) query[key] = value;
     }
     query.group = this.values.group;
+    // A profile without instants begins at 0.
+    if (query.base_until) query.base_from = this.values.base_from;
     if (range) {
       Object.assign(query, range);
       delete query.base_from;

@@ -2,14 +2,14 @@
 
 import { heatColor, isDark, SeriesColors } from "./colors.js";
 import { element, fit, make, replace, visible } from "./dom.js";
-import { base, clock } from "./format.js";
+import { base, clock, duration } from "./format.js";
 
 const MARGIN = { left: 46, right: 8, top: 6, bottom: 18 };
 
 export class TimeLine {
-  // `events`: select(from, until, isBaseline), only(executable).
+  // `events`: select(from, until, isBaseline), only(executable). `isRelative`: times count from the start.
   constructor(canvas, legend, events) {
-    Object.assign(this, { canvas, legend, events, colors: new SeriesColors(), data: null, heat: null, isHeat: false, marks: {}, drag: null, isComparing: false });
+    Object.assign(this, { canvas, legend, events, colors: new SeriesColors(), data: null, heat: null, isHeat: false, marks: {}, drag: null, isComparing: false, isRelative: false });
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
@@ -114,7 +114,7 @@ export class TimeLine {
     for (let at = 0; at <= marks; at += 1) {
       const time = from + (until - from) * at / marks;
       context.textAlign = at === 0 ? "left" : (at === marks ? "right" : "center");
-      context.fillText(clock(time), this.x(time), this.below + 13);
+      context.fillText(this.isRelative ? duration(time - from) : clock(time), this.x(time), this.below + 13);
     }
     context.fillRect(MARGIN.left, this.below, this.inner, 1);
   }
