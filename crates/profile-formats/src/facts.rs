@@ -14,7 +14,7 @@ pub(crate) const PARENT_PID: &str = "process.parent_pid";
 pub(crate) const EXIT_TIME: &str = "process.exit.time";
 
 /// A fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fact<'a> {
     pub(crate) key: &'a str,
     pub(crate) value: FactValue<'a>,
@@ -23,7 +23,7 @@ pub(crate) struct Fact<'a> {
 }
 
 /// The value of a fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum FactValue<'a> {
     Text(Cow<'a, str>),
     Int(i64),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::model::{Profile, Quantity};
-use crate::{firefox, folded, pprof, speedscope, svg};
+use crate::{firefox, folded, otlp, pprof, speedscope, svg};
 
 /// A format that profiles are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,13 +17,26 @@ pub enum Format {
     Svg,
     /// speedscope's own format.
     Speedscope,
+    /// A line of OTLP/JSON, as exporters put them into files.
+    OtlpJson,
+    /// One message of OTLP.
+    Otlp,
     /// The Firefox Profiler's processed format.
     Firefox,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Pprof, Self::Folded, Self::Svg, Self::Speedscope, Self::Firefox];
+    pub const ALL: [Self; 7] = [
+        Self::Pprof,
+        Self::Folded,
+        Self::Svg,
+        Self::Speedscope,
+        Self::OtlpJson,
+        Self::Otlp,
+        // The last, since its names of files end as others do, too.
+        Self::Firefox,
+    ];
 
     /// The name by which people ask for it.
     #[must_use]
@@ -33,6 +46,8 @@ impl Format {
             Self::Folded => "folded",
             Self::Svg => "svg",
             Self::Speedscope => "speedscope",
+            Self::OtlpJson => "otlp_json",
+            Self::Otlp => "otlp",
             Self::Firefox => "firefox",
         }
     }
@@ -45,6 +60,8 @@ impl Format {
             Self::Folded => &[".folded", ".collapsed"],
             Self::Svg => &[".svg"],
             Self::Speedscope => &[".speedscope.json"],
+            Self::OtlpJson => &[".jsonl", ".otlp.json"],
+            Self::Otlp => &[".otlp", ".binpb"],
             Self::Firefox => &[".json"],
         }
     }
@@ -63,7 +80,7 @@ impl Format {
         Self::ALL.into_iter().find(ends)
     }
 
-    /// Appends a profile in this format. Of formats that hold one kind of value that is `quantity`; pprof holds all.
+    /// Appends a profile in this format. Of formats that hold one kind of value that is `quantity`; pprof and OTLP hold all.
     ///
     /// # Errors
     /// Those of an encoder; none is expected.
@@ -73,6 +90,8 @@ impl Format {
             Self::Folded => folded::write(profile, quantity, out),
             Self::Svg => svg::write(profile, quantity, out),
             Self::Speedscope => speedscope::write(profile, out)?,
+            Self::OtlpJson => otlp::write_json(profile, out),
+            Self::Otlp => otlp::write(profile, out),
             Self::Firefox => firefox::write(profile, out)?,
         }
         Ok(())

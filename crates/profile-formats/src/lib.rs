@@ -16,6 +16,7 @@ mod frames;
 mod gather;
 mod merge;
 mod model;
+pub mod otlp;
 pub mod pprof;
 mod read;
 pub mod speedscope;

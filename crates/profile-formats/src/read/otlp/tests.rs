@@ -54,7 +54,7 @@ fn image(pid: u32) -> Arc<Image> {
         mount_namespace: 3,
         truncated: false,
     };
-    let kind = ImageKind::User { executable: Arc::new(executable), script: None };
+    let kind = ImageKind::User { executable: Arc::new(executable), script: None, loader: None };
     Arc::new(Image::new(ImageKey { process, exec_count: ExecCount(1) }, UnixNanos::from_nanos(1_000_009), kind))
 }
 
