@@ -35,7 +35,8 @@ pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
 pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
     let answer = answer(port, path)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let (head, body) = end.and_then(|end| answer.split_at_checked(end + 4)).ok_or(io::ErrorKind::InvalidData)?;
+    let (head, body) =
+        end.and_then(|end| answer.split_at_checked(end + 4)).ok_or(io::ErrorKind::InvalidData)?;
     let head = String::from_utf8_lossy(head);
     let is_good = head.split(' ').nth(1) == Some("200");
     if is_good { Ok(body.to_vec()) } else { Err(io::Error::other(head.into_owned())) }

@@ -23,7 +23,9 @@ const RATE: u32 = 97;
 /// The browser's part, unless there is no browser.
 fn visit(arguments: &[&str]) {
     let browsers = ["chromium", "chromium-browser", "google-chrome"];
-    let there = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let there = |name: &&str| {
+        Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
     if !browsers.iter().any(there) {
         println!("SKIPPED: no Chromium: scripts/setup.sh test installs it where there is a package of it");
         return;
@@ -125,13 +127,20 @@ fn every_output_has_the_same_samples() {
 
     let exe = http::encoded(path.to_str().expect("UTF-8"));
     let ask = |path: &str| http::get(page, path).expect("the page answers");
-    wait::until("all to be there", || ask("/api/top?rows=executable").body, |body| body.contains("ran-later"));
+    wait::until(
+        "all to be there",
+        || ask("/api/top?rows=executable").body,
+        |body| body.contains("ran-later"),
+    );
     let status: Value = serde_json::from_str(&ask(&format!("/api/status?exe={exe}")).body).expect("JSON");
     let total = status.pointer("/answer/total/samples").and_then(Value::as_u64).expect("a number");
     let download = |format: &str| {
         let file = dir.join(format!("page.{format}"));
-        fs::write(&file, http::get_bytes(page, &format!("/api/download?format={format}&exe={exe}")).expect("it answers"))
-            .expect("it is written");
+        fs::write(
+            &file,
+            http::get_bytes(page, &format!("/api/download?format={format}&exe={exe}")).expect("it answers"),
+        )
+        .expect("it is written");
         file
     };
     let read = |file: PathBuf| fs::read_to_string(file).expect("it is text");
@@ -139,7 +148,8 @@ fn every_output_has_the_same_samples() {
     assert_eq!(firefox(&read(download("firefox"))), total as f64, "the page's Firefox profile");
     assert_eq!(converted(&[download("pprof")], &dir, "counted-burn"), total, "the page's pprof");
     let labels = [("process_executable_path", path.to_str().expect("UTF-8"))];
-    let scrape = || Metrics::scrape(prometheus).map_or(0, |metrics| metrics.count("profile_samples_total", &labels));
+    let scrape =
+        || Metrics::scrape(prometheus).map_or(0, |metrics| metrics.count("profile_samples_total", &labels));
     wait::until("Prometheus to have as many", scrape, |count| *count == total);
 
     let outcome = agent.stop();

@@ -1,7 +1,11 @@
 //! What a page costs the server with an hour of a storm in memory: 997 samples a second of each of two CPUs, of processes
 //! that live for two samples each. Prints what is held, and how many bytes are sent, before it measures.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may panic, and its main function is made by a macro")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark may panic, and its main function is made by a macro"
+)]
 
 use std::cell::Cell;
 
@@ -32,7 +36,8 @@ fn mix(seed: u32) -> usize {
 }
 
 fn storm(max_bytes: usize) -> Store {
-    let names: Vec<_> = (0..NAMES).map(|number| format!("module_{}::function_{number}", number % 20)).collect();
+    let names: Vec<_> =
+        (0..NAMES).map(|number| format!("module_{}::function_{number}", number % 20)).collect();
     let paths: Vec<_> = (0..EXECUTABLES).map(|number| format!("/usr/lib/storm/program-{number}")).collect();
     let frame = |number: usize| FrameText {
         name: &names[number % NAMES],
@@ -41,7 +46,8 @@ fn storm(max_bytes: usize) -> Store {
         flags: if number.is_multiple_of(7) { FrameFlags::KERNEL } else { FrameFlags::NONE },
         ..FrameText::default()
     };
-    let mut store = Store::new(Limits { max_bytes, retention: SECONDS * TICKS_PER_SECOND }, EPOCH * 1_000_000_000);
+    let mut store =
+        Store::new(Limits { max_bytes, retention: SECONDS * TICKS_PER_SECOND }, EPOCH * 1_000_000_000);
     store.follow_processes();
     let init = ProcessKey { pid: Pid(1), start_time: BootTime::from_nanos(1) };
     let mut number = 0_u32;
@@ -49,7 +55,10 @@ fn storm(max_bytes: usize) -> Store {
         for within in 0..HERTZ * CPUS {
             number += 1;
             let process = number / 2;
-            let key = ProcessKey { pid: Pid(process % 4_000_000 + 2), start_time: BootTime::from_nanos(process.into()) };
+            let key = ProcessKey {
+                pid: Pid(process % 4_000_000 + 2),
+                start_time: BootTime::from_nanos(process.into()),
+            };
             let executable = &paths[mix(process) % EXECUTABLES];
             let tick = second * TICKS_PER_SECOND + within * TICKS_PER_SECOND / (HERTZ * CPUS);
             if number.is_multiple_of(2) {
@@ -58,7 +67,8 @@ fn storm(max_bytes: usize) -> Store {
             // Of few distinct stacks most samples are, and some of very many.
             let seed = if number.is_multiple_of(20) { mix(number) % 200_000 } else { mix(number) % 300 };
             let depth = 6 + seed % 25;
-            let frames: Vec<_> = (0..depth).map(|at| frame(mix(u32::try_from(seed * 3 + at / 4).unwrap()) + at)).collect();
+            let frames: Vec<_> =
+                (0..depth).map(|at| frame(mix(u32::try_from(seed * 3 + at / 4).unwrap()) + at)).collect();
             let task = TaskText {
                 process: ProcessText { key, executable },
                 tid: key.pid.0,
@@ -66,7 +76,13 @@ fn storm(max_bytes: usize) -> Store {
                 container: "/system.slice/storm.service",
             };
             let weight = Weight { kind: Kind::OnCpu, truncated: false, samples: 1, value: 1_003_009 };
-            store.add(&SampleText { tick, cpu: u16::try_from(number % CPUS).unwrap(), task, weight, frames: &frames });
+            store.add(&SampleText {
+                tick,
+                cpu: u16::try_from(number % CPUS).unwrap(),
+                task,
+                weight,
+                frames: &frames,
+            });
         }
         store.advance((second + 1) * TICKS_PER_SECOND);
     }
@@ -76,7 +92,8 @@ fn storm(max_bytes: usize) -> Store {
 
 /// Asks as a browser does; returns how many bytes were sent.
 fn ask(runtime: &Runtime, router: &Router, path: &str) -> usize {
-    let request = Request::get(path).header("host", "localhost").header("accept-encoding", "gzip").body(Body::empty());
+    let request =
+        Request::get(path).header("host", "localhost").header("accept-encoding", "gzip").body(Body::empty());
     let router = router.clone();
     runtime.block_on(async move {
         let response = router.oneshot(request.unwrap()).await.unwrap();
@@ -100,10 +117,12 @@ fn hour(criterion: &mut Criterion) {
         };
         let shown = |seconds: u64| {
             let range = range(seconds);
-            ["status", "tree"].map(|name| ask(&runtime, &router, &format!("/api/{name}?{range}&group=executable")))
+            ["status", "tree"]
+                .map(|name| ask(&runtime, &router, &format!("/api/{name}?{range}&group=executable")))
         };
         let time_line = || ask(&runtime, &router, &format!("/api/timeline?{}", range(u64::from(SECONDS))));
-        let page: usize = ["/", "/page.js", "/page.css"].map(|path| ask(&runtime, &router, path)).iter().sum();
+        let page: usize =
+            ["/", "/page.js", "/page.css"].map(|path| ask(&runtime, &router, path)).iter().sum();
         let [status, tree] = shown(60);
         println!(
             "{name}: {held} s held in {bytes} bytes; sent: page {page}, status {status}, tree {tree}, time line {}",

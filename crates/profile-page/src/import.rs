@@ -6,8 +6,8 @@ use profile_formats::{
     Thread, Value,
 };
 use profile_store::{
-    FrameFlags, FrameText, Kind, Limits, ProcessText, Span, Store, TICK_NANOS, TICKS_PER_SECOND, TaskText, Tick,
-    Weight,
+    FrameFlags, FrameText, Kind, Limits, ProcessText, Span, Store, TICK_NANOS, TICKS_PER_SECOND, TaskText,
+    Tick, Weight,
 };
 
 /// Most bytes that a profile takes as a store: several times what the largest takes that is read.

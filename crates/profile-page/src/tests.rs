@@ -41,7 +41,8 @@ fn tables(page: &[u8]) -> Value {
 }
 
 fn samples(tables: &Value) -> u64 {
-    let weights: Vec<u64> = tables["weights"].as_array().unwrap().iter().map(|weight| weight[2].as_u64().unwrap()).collect();
+    let weights: Vec<u64> =
+        tables["weights"].as_array().unwrap().iter().map(|weight| weight[2].as_u64().unwrap()).collect();
     let of = tables["sample_weights"].as_array().unwrap();
     of.iter().map(|number| weights[usize::try_from(number.as_u64().unwrap()).unwrap()]).sum()
 }
@@ -66,7 +67,8 @@ fn the_page_as_a_file_has_every_sample_and_no_raw_name() {
 fn two_profiles_are_in_one_file_each_with_its_name_and_its_time() {
     let (before, after) = (profile(&["a", "b"]), profile(&["b", "c", "d"]));
     let of = |profile: &Profile| profile.main_quantity();
-    let page = html_of_difference((&before, of(&before), "</script>"), (&after, of(&after), "after")).unwrap();
+    let page =
+        html_of_difference((&before, of(&before), "</script>"), (&after, of(&after), "after")).unwrap();
     let tables = tables(&page);
     assert_eq!(samples(&tables), before.samples.captured() + after.samples.captured());
     let parts = tables["parts"].as_array().unwrap();

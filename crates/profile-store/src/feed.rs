@@ -239,7 +239,11 @@ mod tests {
     fn seen(at: u64, pid: u32, parent: u32) -> Event {
         let relatives = Relatives { parent: image(parent).process, ..Relatives::default() };
         let transition = ProcessTransition::Seen { executable: None, comm: Default::default(), relatives };
-        Event::Process(ProcessEvent { at: KTime::from_nanos(at * 1_000_000_000), image: image(pid), transition })
+        Event::Process(ProcessEvent {
+            at: KTime::from_nanos(at * 1_000_000_000),
+            image: image(pid),
+            transition,
+        })
     }
 
     /// What a process descends from is known once it has been learnt, be that after its first sample; what a fork says
@@ -261,9 +265,13 @@ mod tests {
             sample(3, 4),
             sample(3, 9),
         ];
-        feed.take(&Batch { events: Arc::new(events.into()), watermark: Watermark::END, ..Batch::default() }, &mut store);
+        feed.take(
+            &Batch { events: Arc::new(events.into()), watermark: Watermark::END, ..Batch::default() },
+            &mut store,
+        );
         let of = |ancestor| {
-            let filter = Filter { ancestor: Some(ProcessSet { pid: ancestor, start: None }), ..Filter::default() };
+            let filter =
+                Filter { ancestor: Some(ProcessSet { pid: ancestor, start: None }), ..Filter::default() };
             crate::status(&store, &Query { span: Span::ALL, filter, ..Query::default() }).total.samples
         };
         assert_eq!([2, 3, 7, 4, 1, 9].map(of), [3, 3, 2, 1, 0, 1]);

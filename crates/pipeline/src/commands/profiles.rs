@@ -40,7 +40,8 @@ pub(super) fn diff(
     value: Option<&str>,
 ) -> Result<(), CommandError> {
     let format = OutputFormat::of_file(&output.to_string_lossy());
-    let Some(format @ (OutputFormat::Html | OutputFormat::Tool(Format::Svg | Format::Folded))) = format else {
+    let Some(format @ (OutputFormat::Html | OutputFormat::Tool(Format::Svg | Format::Folded))) = format
+    else {
         let fault =
             format!("{} names no format of a comparison, expected .html, .svg or .folded", output.display());
         return Err(CommandError::Argument(fault));
@@ -97,7 +98,11 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The quantity of this name, or the main one.
-pub(super) fn quantity(profile: &Profile, value: Option<&str>, path: &Path) -> Result<Quantity, CommandError> {
+pub(super) fn quantity(
+    profile: &Profile,
+    value: Option<&str>,
+    path: &Path,
+) -> Result<Quantity, CommandError> {
     let Some(name) = value else { return Ok(profile.main_quantity()) };
     profile.quantity(name).ok_or_else(|| {
         let kinds = profile.kinds().into_iter().map(|(kind, _)| format!("{:?}", profile.tables.text(kind)));

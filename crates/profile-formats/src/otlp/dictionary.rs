@@ -60,7 +60,8 @@ impl<'a> Dictionary<'a> {
 
     /// A fact whose key was made here, which is there once.
     pub(super) fn fact_of(&mut self, key: &str, of: FactValue<'_>) -> i32 {
-        let entry = wire::KeyValueAndUnit { key_strindex: self.text(key), value: Some(value(&of)), unit_strindex: 0 };
+        let entry =
+            wire::KeyValueAndUnit { key_strindex: self.text(key), value: Some(value(&of)), unit_strindex: 0 };
         push(&mut self.message.attribute_table, entry)
     }
 
@@ -103,7 +104,8 @@ impl<'a> Dictionary<'a> {
             return known;
         }
         let place = id.and_then(|id| self.tables.locations.get(id));
-        let mapping = place.and_then(|place| place.mapping).and_then(|id| Some((id, self.tables.mappings.get(id)?)));
+        let mapping =
+            place.and_then(|place| place.mapping).and_then(|id| Some((id, self.tables.mappings.get(id)?)));
         let lines: Vec<_> = place.map(|place| self.tables.lines(place)).unwrap_or_default().to_vec();
         let mut lines: Vec<wire::Line> = lines.iter().map(|line| self.line(line)).collect();
         let mut mapping_index = 0;

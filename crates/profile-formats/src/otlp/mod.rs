@@ -33,7 +33,8 @@ pub fn write_json(profile: &Profile, out: &mut Vec<u8>) {
 }
 
 /// Samples by what makes a profile one: who ran, and what is measured.
-type Groups<'a> = IndexMap<Option<Id<Process>>, IndexMap<Id<ValueType>, Vec<(&'a SampleKey, Amount, &'a [Capture])>>>;
+type Groups<'a> =
+    IndexMap<Option<Id<Process>>, IndexMap<Id<ValueType>, Vec<(&'a SampleKey, Amount, &'a [Capture])>>>;
 
 fn request(profile: &Profile) -> ExportProfilesServiceRequest {
     let mut captures = profile.captures.clone();
@@ -147,8 +148,11 @@ fn losses<'a>(profile: &'a Profile, dictionary: &mut Dictionary<'a>) -> Vec<i32>
         (attributes::WINDOW_SAMPLES_LOST.to_owned(), lost),
     ];
     for (reason, loss) in &profile.losses {
-        let prefix =
-            if loss.samples { attributes::WINDOW_SAMPLES_LOST_BY } else { attributes::WINDOW_RECORDS_LOST_BY };
+        let prefix = if loss.samples {
+            attributes::WINDOW_SAMPLES_LOST_BY
+        } else {
+            attributes::WINDOW_RECORDS_LOST_BY
+        };
         named.push((format!("{prefix}{reason}"), loss.count));
     }
     named.into_iter().map(|(key, count)| dictionary.fact_of(&key, int(count))).collect()

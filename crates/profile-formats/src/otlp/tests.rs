@@ -25,7 +25,11 @@ fn what_is_written_is_read_with_all_that_is_in_it() {
             assert_eq!(written(&read, Format::Folded), written(&original, Format::Folded), "{format}");
             assert_eq!(read.summary(), original.summary(), "{format}");
             assert_eq!(read.captures.len(), original.captures.len(), "{format}");
-            assert_eq!(read.losses.values().sum::<Sum>().0, original.losses.values().sum::<Sum>().0, "{format}");
+            assert_eq!(
+                read.losses.values().sum::<Sum>().0,
+                original.losses.values().sum::<Sum>().0,
+                "{format}"
+            );
             let cpu = |profile: &Profile| {
                 let cpu = profile.quantity("cpu").unwrap();
                 profile.samples.iter().map(|(key, amount)| profile.amount_of(cpu, key, amount)).sum::<i64>()

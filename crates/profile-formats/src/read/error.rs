@@ -21,7 +21,9 @@ pub enum ReadError {
     #[error("cannot decompress the file, which begins as {name} does")]
     Compression { name: &'static str, source: io::Error },
     /// A request that is none.
-    #[error("request {request} of the OTLP file has {fault}: it is damaged, or of another version of OTLP than 1.10")]
+    #[error(
+        "request {request} of the OTLP file has {fault}: it is damaged, or of another version of OTLP than 1.10"
+    )]
     Otlp { request: usize, fault: &'static str },
     /// More than is read.
     #[error("the file holds more than {most} bytes once it is decompressed, expected fewer")]

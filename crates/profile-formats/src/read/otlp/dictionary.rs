@@ -94,11 +94,7 @@ impl<'a> Dictionary<'a> {
     }
 
     /// A text; `None` if it is empty.
-    fn some_text(
-        &mut self,
-        index: usize,
-        tables: &mut Tables,
-    ) -> Result<Option<Id<str>>, &'static str> {
+    fn some_text(&mut self, index: usize, tables: &mut Tables) -> Result<Option<Id<str>>, &'static str> {
         let id = self.text(index, tables)?;
         Ok(Some(id).filter(|&id| !tables.text(id).is_empty()))
     }
@@ -261,7 +257,9 @@ impl<'a> Dictionary<'a> {
             }
         }
         let mut lines = (!lines.is_empty()).then_some(lines);
-        if let Some(name) = lines.as_deref().filter(|_| mapping.is_none()).and_then(|lines| memory(lines, tables)) {
+        if let Some(name) =
+            lines.as_deref().filter(|_| mapping.is_none()).and_then(|lines| memory(lines, tables))
+        {
             lines = None;
             let is_known = tables.text(name) != UNKNOWN;
             let is_file = !is_memory(tables.text(name));
@@ -391,5 +389,7 @@ fn build_id(facts: &[Attribute], tables: &Tables) -> Option<Id<str>> {
         let found = facts.iter().find(|fact| tables.text(fact.key) == key)?;
         if let Value::Text(text) = found.value { Some(text) } else { None }
     };
-    [attributes::BUILD_ID_GNU, attributes::BUILD_ID_GO, attributes::BUILD_ID_HTLHASH].into_iter().find_map(find)
+    [attributes::BUILD_ID_GNU, attributes::BUILD_ID_GO, attributes::BUILD_ID_HTLHASH]
+        .into_iter()
+        .find_map(find)
 }

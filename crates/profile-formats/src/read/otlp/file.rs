@@ -26,8 +26,8 @@ pub(in crate::read) fn wrapping(bytes: &[u8]) -> Option<Wrapping> {
     if bytes.trim_ascii_start().starts_with(b"{") {
         return Some(Wrapping::Json);
     }
-    let is_message = !bytes.is_empty()
-        && Fields(bytes).all(|field| matches!(field, Ok((1 | 2, WireValue::Bytes(_)))));
+    let is_message =
+        !bytes.is_empty() && Fields(bytes).all(|field| matches!(field, Ok((1 | 2, WireValue::Bytes(_)))));
     if is_message {
         return Some(Wrapping::Message);
     }

@@ -176,7 +176,8 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
             return Err(self.fault("no list in a list"));
         }
         let Self { field, depth, out, .. } = self;
-        while list.next_element_seed(FieldValue { field, depth, is_entry: true, out: &mut *out })?.is_some() {}
+        while list.next_element_seed(FieldValue { field, depth, is_entry: true, out: &mut *out })?.is_some() {
+        }
         Ok(())
     }
 

@@ -58,7 +58,8 @@ impl Requests {
         let counts = tables.text(unit) == "count";
         for field in Fields(message) {
             if let (2, sample) = field? {
-                Samples { value_type, counts, owner, dictionary, profile: &mut self.profile }.add(sample.bytes()?)?;
+                Samples { value_type, counts, owner, dictionary, profile: &mut self.profile }
+                    .add(sample.bytes()?)?;
             }
         }
         Ok(())
@@ -78,10 +79,14 @@ impl Requests {
             let Value::Int(count) = fact.value else { continue };
             let name = self.profile.tables.text(fact.key);
             let samples = name.strip_prefix(key::WINDOW_SAMPLES_LOST_BY);
-            let Some(reason) = samples.or_else(|| name.strip_prefix(key::WINDOW_RECORDS_LOST_BY)) else { continue };
+            let Some(reason) = samples.or_else(|| name.strip_prefix(key::WINDOW_RECORDS_LOST_BY)) else {
+                continue;
+            };
             let loss = Loss { count: u64::try_from(count).unwrap_or_default(), samples: samples.is_some() };
             let reason = reason.to_owned();
-            if self.losses.len() < MOST_WINDOWS && self.losses.insert((start, duration, reason.clone(), loss.count)) {
+            if self.losses.len() < MOST_WINDOWS
+                && self.losses.insert((start, duration, reason.clone(), loss.count))
+            {
                 self.profile.add_loss(&reason, loss);
             }
         }
@@ -151,7 +156,8 @@ impl Samples<'_, '_> {
     ) -> Result<Id<SampleKey>, &'static str> {
         let stack = self.dictionary.stack(stack, &mut self.profile.tables)?;
         let value_type = self.value_type;
-        let other = SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
+        let other =
+            SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
         let key = stack.map(|stack| SampleKey { stack, ..self.task(facts, other) });
         Ok(add(self.profile, key, other, amount))
     }
@@ -168,7 +174,9 @@ impl Samples<'_, '_> {
                 key::THREAD_NAME => name = text.filter(|&text| !tables.text(text).is_empty()),
                 key::CPU_LOGICAL_NUMBER => key.cpu = number,
                 key::STACK_TRUNCATED => key.cut = text,
-                key::PROCESS_PID | key::PROCESS_EXECUTABLE_NAME | key::PROCESS_EXECUTABLE_PATH => is_process = true,
+                key::PROCESS_PID | key::PROCESS_EXECUTABLE_NAME | key::PROCESS_EXECUTABLE_PATH => {
+                    is_process = true
+                }
                 _ => free.push(*fact),
             }
         }

@@ -4,9 +4,7 @@ use otlp_profiles::attributes as key;
 use pdata::{FileState, UnixNanos};
 
 use crate::facts::{EXIT_TIME, PARENT_PID};
-use crate::model::{
-    Attribute, Bounds, Process, ProcessIdentity, ProcessRef, Script, Start, Tables, Value,
-};
+use crate::model::{Attribute, Bounds, Process, ProcessIdentity, ProcessRef, Script, Start, Tables, Value};
 use crate::table::Id;
 
 /// The process that facts describe: those of a resource, and those of a sample where its source has them there. `None`
@@ -89,7 +87,9 @@ pub(super) fn find_parents(tables: &mut Tables) {
     known.sort_unstable_by_key(|&(pid, at, _)| (pid, at));
     for process in tables.processes.iter_mut() {
         let Some(Start::Unix(born)) = process.process.map(|process| process.start) else { continue };
-        let Some(parent) = process.parent.as_mut().filter(|parent| parent.start == Start::Unknown) else { continue };
+        let Some(parent) = process.parent.as_mut().filter(|parent| parent.start == Start::Unknown) else {
+            continue;
+        };
         let after = known.partition_point(|&(pid, at, _)| (pid, at) <= (parent.pid, born.as_nanos()));
         let before = after.checked_sub(1).and_then(|before| known.get(before));
         if let Some((_, _, start)) = before.filter(|(pid, ..)| *pid == parent.pid) {

@@ -29,8 +29,10 @@ const fn field(number: u32, name: &'static str, kind: Kind) -> JsonField {
 }
 
 /// `ExportProfilesServiceRequest`.
-pub(super) static REQUEST: &[JsonField] =
-    &[field(1, "resourceProfiles", Message(&RESOURCE_PROFILES)), field(2, "dictionary", Message(&DICTIONARY))];
+pub(super) static REQUEST: &[JsonField] = &[
+    field(1, "resourceProfiles", Message(&RESOURCE_PROFILES)),
+    field(2, "dictionary", Message(&DICTIONARY)),
+];
 
 static RESOURCE_PROFILES: &[JsonField] =
     &[field(1, "resource", Message(&RESOURCE)), field(2, "scopeProfiles", Message(&SCOPE_PROFILES))];

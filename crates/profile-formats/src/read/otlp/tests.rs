@@ -39,7 +39,9 @@ fn frame(choice: u8, at: u64, file: &Arc<MappedFile>) -> Frame {
         2 => Frame::exact(pc(0xffff_0000), Code::Kernel),
         3 => Frame::exact(pc(0), Code::Unknown),
         4 => Frame::exact(Pc(0), Code::Interpreted(function("app.run"), 3)),
-        _ => Frame::exact(pc(0x9000), Code::Mapped(mapping(0x9000, 0xa000, Backing::Special("[heap]".into())))),
+        _ => {
+            Frame::exact(pc(0x9000), Code::Mapped(mapping(0x9000, 0xa000, Backing::Special("[heap]".into()))))
+        }
     }
 }
 
@@ -55,7 +57,11 @@ fn image(pid: u32) -> Arc<Image> {
         truncated: false,
     };
     let kind = ImageKind::User { executable: Arc::new(executable), script: None, loader: None };
-    Arc::new(Image::new(ImageKey { process, exec_count: ExecCount(1) }, UnixNanos::from_nanos(1_000_009), kind))
+    Arc::new(Image::new(
+        ImageKey { process, exec_count: ExecCount(1) },
+        UnixNanos::from_nanos(1_000_009),
+        kind,
+    ))
 }
 
 type Choice = (u32, Vec<(u8, u64)>, bool, bool);
@@ -88,7 +94,8 @@ fn batch(choices: &[Choice]) -> Batch {
     // In a window with a sample: others are reported by nobody.
     let at = KTime::from_nanos(1);
     events.push(Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count: 3 }));
-    let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), UnixNanos::from_nanos(1_000_000));
+    let clock =
+        ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), UnixNanos::from_nanos(1_000_000));
     Batch { events: Arc::new(events.into()), watermark: Watermark::END, clock, ..Batch::default() }
 }
 
@@ -104,7 +111,8 @@ fn requests(batch: &Batch, length: u64) -> Vec<ExportProfilesServiceRequest> {
 
 /// The files that exporters make of requests: JSON lines, frames of protobuf, compressed frames.
 fn files(requests: &[ExportProfilesServiceRequest]) -> Vec<Vec<u8>> {
-    let (mut json, mut framed, mut packed, mut packed_json) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut json, mut framed, mut packed, mut packed_json) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let frame = |message: &[u8], out: &mut Vec<u8>| {
         out.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
         out.extend_from_slice(message);
@@ -177,16 +185,23 @@ proptest! {
 /// Of another tool: many processes in one resource, attributes that refer to strings, values in every shape.
 #[test]
 fn other_shapes_are_read() {
-    let string_table = ["", "samples", "count", "main", "process.pid", "worker", "thread.name", "service.name", "shop"];
+    let string_table =
+        ["", "samples", "count", "main", "process.pid", "worker", "thread.name", "service.name", "shop"];
     let text = |index| Some(AnyValue { value: Some(any_value::Value::StringValueStrindex(index)) });
     let pid = |pid| Some(AnyValue { value: Some(any_value::Value::IntValue(pid)) });
     let attribute = |key_strindex, value| otlp::KeyValueAndUnit { key_strindex, value, unit_strindex: 0 };
     let dictionary = otlp::ProfilesDictionary {
         string_table: string_table.map(str::to_owned).into(),
-        function_table: vec![otlp::Function::default(), otlp::Function { name_strindex: 3, ..Default::default() }],
+        function_table: vec![
+            otlp::Function::default(),
+            otlp::Function { name_strindex: 3, ..Default::default() },
+        ],
         location_table: vec![
             otlp::Location::default(),
-            otlp::Location { lines: vec![otlp::Line { function_index: 1, line: 4, column: 0 }], ..Default::default() },
+            otlp::Location {
+                lines: vec![otlp::Line { function_index: 1, line: 4, column: 0 }],
+                ..Default::default()
+            },
         ],
         stack_table: vec![otlp::Stack::default(), otlp::Stack { location_indices: vec![1] }],
         attribute_table: vec![
@@ -232,7 +247,8 @@ fn other_shapes_are_read() {
         let read = read(&file).unwrap();
         let pids: Vec<_> = read.tables.processes.iter().filter_map(|(_, process)| process.process).collect();
         assert!(pids.contains(&ProcessRef { pid: 7, start: Start::Unknown }), "{pids:?}");
-        let service = read.tables.processes.iter().all(|(_, p)| read.tables.text_or_empty(p.service) == "shop");
+        let service =
+            read.tables.processes.iter().all(|(_, p)| read.tables.text_or_empty(p.service) == "shop");
         assert!(service, "facts of the resource hold for processes of samples");
         let amounts: Vec<_> = read.samples.iter().map(|(_, amount)| (amount.value, amount.count)).collect();
         assert_eq!(amounts, [(2, 2), (5, 5), (10, 4)]);
