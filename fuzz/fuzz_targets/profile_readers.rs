@@ -1,5 +1,5 @@
-//! Any bytes are a profile of OTLP, pprof or folded stacks, or are refused: no panic, in bounded time and memory; and what
-//! was read is written in every format.
+//! Any bytes are a profile of OTLP, pprof or folded stacks, or are refused: no panic, in bounded time and memory; and
+//! what was read is written in every format.
 
 #![no_main]
 

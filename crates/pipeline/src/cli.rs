@@ -73,17 +73,17 @@ pub enum Command {
         /// The file to read; `-` is standard input.
         input: PathBuf,
         /// The file to write, whole or not at all. Its name says the format: .html, .pb.gz, .folded, .svg,
-        /// .speedscope.json, .json (Firefox Profiler).
+        /// .speedscope.json, .jsonl or .otlp (OTLP), .json (Firefox Profiler).
         output: PathBuf,
-        /// The format to write, whatever the name: html, pprof, folded, svg, speedscope or firefox.
+        /// The format to write, whatever the name: html, pprof, folded, svg, speedscope, otlp_json, otlp or firefox.
         #[arg(long)]
         format: Option<String>,
         /// The kind of value to show, such as cpu; for formats that hold one. Samples if there are any, unless named.
         #[arg(long)]
         value: Option<String>,
     },
-    /// Compares two profiles by their shares, in a page (.html) or a flame graph (.svg): red has grown, blue has shrunk;
-    /// or as folded stacks with two numbers (.folded).
+    /// Compares two profiles by their shares, in a page (.html) or a flame graph (.svg), where red has grown and blue has
+    /// shrunk, or as folded stacks with two numbers (.folded).
     Diff {
         /// The profile before.
         before: PathBuf,

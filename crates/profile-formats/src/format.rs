@@ -80,7 +80,8 @@ impl Format {
         Self::ALL.into_iter().find(ends)
     }
 
-    /// Appends a profile in this format. Of formats that hold one kind of value that is `quantity`; pprof and OTLP hold all.
+    /// Appends a profile in this format. Of formats that hold one kind of value that is `quantity`; pprof and OTLP hold
+    /// all.
     ///
     /// # Errors
     /// Those of an encoder; none is expected.

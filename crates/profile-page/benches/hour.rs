@@ -1,5 +1,5 @@
-//! What a page costs the server with an hour of a storm in memory: 997 samples a second of each of two CPUs, of processes
-//! that live for two samples each. Prints what is held, and how many bytes are sent, before it measures.
+//! What a page costs the server with an hour of a storm in memory: 997 samples a second of each of two CPUs, of
+//! processes that live for two samples each. Prints what is held, and how many bytes are sent, before it measures.
 
 #![allow(
     clippy::unwrap_used,

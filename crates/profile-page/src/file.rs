@@ -23,7 +23,8 @@ pub fn html(profile: &Profile, quantity: Quantity) -> Result<Vec<u8>, serde_json
     html_of_store(&store, &Query { span: store.held(), ..Query::default() })
 }
 
-/// The page that compares two profiles, each by its own total, as one file. They have the names that are shown for them.
+/// The page that compares two profiles, each by its own total, as one file. They have the names that are shown for
+/// them.
 ///
 /// # Errors
 /// As [`html`].

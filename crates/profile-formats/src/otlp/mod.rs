@@ -1,5 +1,5 @@
-//! A profile as an OTLP request (`opentelemetry.proto.profiles.v1development`, schema 1.10): as protobuf, or as a line of
-//! OTLP/JSON. A process is a resource, with a profile for each kind of value.
+//! A profile as an OTLP request (`opentelemetry.proto.profiles.v1development`, schema 1.10): as protobuf, or as a line
+//! of OTLP/JSON. A process is a resource, with a profile for each kind of value.
 
 mod dictionary;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Files of requests, whatever they are wrapped in.
 
+use super::json;
+use super::requests::Requests;
 use super::wire::{Fields, WireValue};
-use super::{Requests, json};
 use crate::model::Profile;
 use crate::read::error::ReadError;
 use crate::read::plain::{MOST_BYTES, plain};

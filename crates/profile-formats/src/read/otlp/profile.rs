@@ -3,18 +3,15 @@
 use otlp_profiles::attributes as key;
 use pdata::UnixNanos;
 
-use super::Requests;
 use super::dictionary::{Dictionary, indices};
+use super::gathered::Gathered;
 use super::resource::process;
 use super::wire::Fields;
 use crate::model::{
-    Amount, Attribute, Bounds, Capture, Loss, Process, Profile, SampleKey, Thread, Value, ValueType,
+    Amount, Attribute, Bounds, Capture, Process, Profile, SampleKey, Thread, Value, ValueType,
 };
-use crate::read::full::add;
+use crate::read::full::add as add_sample;
 use crate::table::Id;
-
-/// The most windows whose losses are distinguished.
-const MOST_WINDOWS: usize = 1 << 20;
 
 /// Who the samples of a profile are of.
 #[derive(Debug)]
@@ -23,74 +20,45 @@ pub(super) struct Owner {
     pub(super) facts: Vec<Attribute>,
 }
 
-impl Requests {
-    /// Adds a `Profile`.
-    pub(super) fn profile_of(
-        &mut self,
-        message: &[u8],
-        owner: &Owner,
-        dictionary: &mut Dictionary<'_>,
-    ) -> Result<(), &'static str> {
-        let (mut start, mut duration, mut period) = (0, 0_u64, 0);
-        let (mut kind, mut period_type, mut facts) = ((0, 0), None, Vec::new());
-        for field in Fields(message) {
-            let (number, of) = field?;
-            match number {
-                1 => kind = kind_of(of.bytes()?)?,
-                3 => start = of.number()?,
-                4 => duration = of.number()?,
-                5 => period_type = Some(kind_of(of.bytes()?)?),
-                6 => period = of.signed()?,
-                11 => facts.extend(dictionary.attributes(&indices(of)?, &mut self.profile.tables)?),
-                _ => {}
-            }
-        }
-        self.span(start, start.saturating_add(duration));
-        self.losses(start, duration, &facts);
-        let tables = &mut self.profile.tables;
-        let mut text = |index| dictionary.text(index, tables);
-        let (kind, unit) = (text(kind.0)?, text(kind.1)?);
-        let period_type = match period_type.filter(|&period_type| period_type != (0, 0)) {
-            Some((kind, unit)) => Some((text(kind)?, text(unit)?)),
-            None => None,
-        };
-        let value_type = tables.value_types.intern(ValueType { kind, unit, period_type, period });
-        let counts = tables.text(unit) == "count";
-        for field in Fields(message) {
-            if let (2, sample) = field? {
-                Samples { value_type, counts, owner, dictionary, profile: &mut self.profile }
-                    .add(sample.bytes()?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn span(&mut self, start: u64, end: u64) {
-        let (start, end) = (UnixNanos::from_nanos(start), UnixNanos::from_nanos(end));
-        let profile = &mut self.profile;
-        profile.start = if self.has_span { profile.start.min(start) } else { start };
-        profile.end = profile.end.max(end);
-        self.has_span = true;
-    }
-
-    /// Adds what the window of a profile has lost, once for each window.
-    fn losses(&mut self, start: u64, duration: u64, facts: &[Attribute]) {
-        for fact in facts {
-            let Value::Int(count) = fact.value else { continue };
-            let name = self.profile.tables.text(fact.key);
-            let samples = name.strip_prefix(key::WINDOW_SAMPLES_LOST_BY);
-            let Some(reason) = samples.or_else(|| name.strip_prefix(key::WINDOW_RECORDS_LOST_BY)) else {
-                continue;
-            };
-            let loss = Loss { count: u64::try_from(count).unwrap_or_default(), samples: samples.is_some() };
-            let reason = reason.to_owned();
-            if self.losses.len() < MOST_WINDOWS
-                && self.losses.insert((start, duration, reason.clone(), loss.count))
-            {
-                self.profile.add_loss(&reason, loss);
-            }
+/// Adds a `Profile`.
+pub(super) fn add(
+    gathered: &mut Gathered,
+    message: &[u8],
+    owner: &Owner,
+    dictionary: &mut Dictionary<'_>,
+) -> Result<(), &'static str> {
+    let (mut start, mut duration, mut period) = (0, 0_u64, 0);
+    let (mut kind, mut period_type, mut facts) = ((0, 0), None, Vec::new());
+    for field in Fields(message) {
+        let (number, of) = field?;
+        match number {
+            1 => kind = kind_of(of.bytes()?)?,
+            3 => start = of.number()?,
+            4 => duration = of.number()?,
+            5 => period_type = Some(kind_of(of.bytes()?)?),
+            6 => period = of.signed()?,
+            11 => facts.extend(dictionary.attributes(&indices(of)?, &mut gathered.profile.tables)?),
+            _ => {}
         }
     }
+    gathered.span(start, start.saturating_add(duration));
+    gathered.lose(start, duration, &facts);
+    let tables = &mut gathered.profile.tables;
+    let mut text = |index| dictionary.text(index, tables);
+    let (kind, unit) = (text(kind.0)?, text(kind.1)?);
+    let period_type = match period_type.filter(|&period_type| period_type != (0, 0)) {
+        Some((kind, unit)) => Some((text(kind)?, text(unit)?)),
+        None => None,
+    };
+    let value_type = tables.value_types.intern(ValueType { kind, unit, period_type, period });
+    let counts = tables.text(unit) == "count";
+    for field in Fields(message) {
+        if let (2, sample) = field? {
+            Samples { value_type, counts, owner, dictionary, profile: &mut gathered.profile }
+                .add(sample.bytes()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A `ValueType`, by the numbers of its texts.
@@ -159,7 +127,7 @@ impl Samples<'_, '_> {
         let other =
             SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
         let key = stack.map(|stack| SampleKey { stack, ..self.task(facts, other) });
-        Ok(add(self.profile, key, other, amount))
+        Ok(add_sample(self.profile, key, other, amount))
     }
 
     /// What the facts of a sample say.

@@ -1,0 +1,72 @@
+//! Requests to a profile.
+
+use super::dictionary::Dictionary;
+use super::gathered::Gathered;
+use super::profile::{self, Owner};
+use super::resource::{find_parents, process};
+use super::wire::Fields;
+use crate::model::Profile;
+use crate::read::error::ReadError;
+
+/// What has been read of a file of requests.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    gathered: Gathered,
+    /// How many requests there were.
+    number: usize,
+}
+
+impl Requests {
+    /// Adds what an `ExportProfilesServiceRequest` says.
+    pub(super) fn add(&mut self, request: &[u8]) -> Result<(), ReadError> {
+        self.number += 1;
+        let number = self.number;
+        self.add_fields(request).map_err(|fault| ReadError::Otlp { request: number, fault })
+    }
+
+    fn add_fields(&mut self, request: &[u8]) -> Result<(), &'static str> {
+        let mut dictionary = Dictionary::default();
+        // The dictionary comes last, and everything before refers to it.
+        for field in Fields(request) {
+            if let (2, value) = field? {
+                dictionary.add(value.bytes()?)?;
+            }
+        }
+        for field in Fields(request) {
+            if let (1, value) = field? {
+                self.resource(value.bytes()?, &mut dictionary)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a `ResourceProfiles`.
+    fn resource(&mut self, message: &[u8], dictionary: &mut Dictionary<'_>) -> Result<(), &'static str> {
+        let tables = &mut self.gathered.profile.tables;
+        let mut facts = Vec::new();
+        for field in Fields(message) {
+            let (1, resource) = field? else { continue };
+            for field in Fields(resource.bytes()?) {
+                if let (1, fact) = field? {
+                    facts.extend(dictionary.key_value(fact.bytes()?, tables)?);
+                }
+            }
+        }
+        let owner = Owner { process: process(&facts, tables), facts };
+        for field in Fields(message) {
+            let (2, scope) = field? else { continue };
+            for field in Fields(scope.bytes()?) {
+                if let (2, of) = field? {
+                    profile::add(&mut self.gathered, of.bytes()?, &owner, dictionary)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All that was read.
+    pub(super) fn finish(mut self) -> Profile {
+        find_parents(&mut self.gathered.profile.tables);
+        self.gathered.profile
+    }
+}
