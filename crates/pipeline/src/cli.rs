@@ -82,8 +82,8 @@ pub enum Command {
         #[arg(long)]
         value: Option<String>,
     },
-    /// Compares two profiles by their shares, in a page (.html) or a flame graph (.svg), where red has grown and blue has
-    /// shrunk, or as folded stacks with two numbers (.folded).
+    /// Compares two profiles by their shares, in a page (.html) or a flame graph (.svg), where red has grown and blue
+    /// has shrunk, or as folded stacks with two numbers (.folded).
     Diff {
         /// The profile before.
         before: PathBuf,

@@ -2,7 +2,8 @@
 //! other, as exporters put them into files.
 //!
 //! `file` finds the `requests`, whatever they are wrapped in; `json` turns one that is text into protobuf by `schema`;
-//! `wire` walks its fields; `dictionary` reads what the samples of `profile` refer to, and no more, into what is `gathered`.
+//! `wire` walks its fields; `dictionary` reads what the samples of `profile` refer to, and no more, into what is
+//! `gathered`.
 
 mod dictionary;
 mod file;
