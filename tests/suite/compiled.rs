@@ -175,8 +175,11 @@ fn python() -> Runtime {
 }
 
 fn node() -> Runtime {
-    let arguments = ["node", "--perf-basic-prof", "--interpreted-frames-native-stack"];
-    let command = arguments.into_iter().map(str::to_owned).chain([fixture("work.js")]).collect();
+    // V8 begins a log of its own wherever it is started.
+    let no_log = ["--no-logfile-per-isolate", "--logfile=/dev/null"];
+    let arguments =
+        ["node", "--perf-basic-prof", "--interpreted-frames-native-stack"].into_iter().chain(no_log);
+    let command = arguments.map(str::to_owned).chain([fixture("work.js")]).collect();
     Runtime { frame_type: "v8js", command, writes_list: None }
 }
 
