@@ -14,6 +14,7 @@ mod delivery;
 mod exporter_prometheus;
 mod files;
 mod memory_limiter;
+mod named;
 mod out_of_the_box;
 mod page;
 mod prometheus;

@@ -1,0 +1,270 @@
+//! Leaf frames carry the function that the linker says is at their address, and no other: for programs of four
+//! languages, with their symbols in each place where they can be, and for files that are gone, elsewhere or replaced by
+//! the time that anybody looks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tests::agent::Setup;
+use tests::daemon::{Daemon, PATIENCE};
+use tests::otlp::Resource;
+use tests::workspace;
+
+use crate::alone;
+
+/// Half a second of CPU time is a hundred samples.
+const RATE: u32 = 199;
+/// Samples of each program that are enough.
+const ENOUGH: usize = 40;
+
+/// The functions of a program, by what `nm` prints of it before anything is stripped.
+struct Truth(Vec<(u64, u64, String)>);
+
+impl Truth {
+    /// Reads the symbols of a file, those for the dynamic linker alone if `dynamic`.
+    fn of(path: &Path, dynamic: bool) -> Self {
+        let mut command = Command::new("nm");
+        command.args(["-S", "--defined-only"]).args(dynamic.then_some("-D")).arg(path);
+        let text = run(&mut command);
+        let symbols = text.lines().filter_map(|line| {
+            let mut fields = line.splitn(4, ' ');
+            let mut number = || u64::from_str_radix(fields.next()?, 16).ok();
+            let (start, size) = (number()?, number()?);
+            let kind = fields.next()?;
+            let name = fields.next()?;
+            "tTwWiI".contains(kind).then(|| (start, size, comparable(name)))
+        });
+        Self(symbols.collect())
+    }
+
+    /// The names of the functions that hold an address.
+    fn at(&self, address: u64) -> BTreeSet<&str> {
+        let holds = |(start, size, _): &&(u64, u64, String)| (*start..start + size).contains(&address);
+        self.0.iter().filter(holds).map(|(_, _, name)| name.as_str()).collect()
+    }
+}
+
+/// A name as both the linker and Go's own tables have it: only the linker says which convention of calls a function
+/// keeps, and what a generic one is made for.
+fn comparable(name: &str) -> String {
+    let name = name.strip_suffix(".abi0").unwrap_or(name);
+    let name = if name.contains("[go.shape.") { name.split('[').next().unwrap_or(name) } else { name };
+    // nm shows the version of a symbol, which is no part of its name.
+    name.split('@').next().unwrap_or(name).replace("[...]", "")
+}
+
+/// A program, and the name that no other file has.
+struct Program {
+    path: PathBuf,
+    truth: Truth,
+}
+
+impl Program {
+    fn name(&self) -> String {
+        self.path.file_name().and_then(|name| name.to_str()).expect("a name of ours").to_owned()
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Compiles one of fixtures/named to a file of that name.
+fn compile(dir: &Path, name: &str, compiler: &[&str], source: &str) -> PathBuf {
+    let path = dir.join(name);
+    let mut command = Command::new(compiler[0]);
+    command.args(&compiler[1..]).arg("-o").arg(&path);
+    command.arg(workspace::file(&format!("fixtures/named/{source}")));
+    // Go's modules are not for a file alone.
+    run(command.env("GO111MODULE", "off"));
+    path
+}
+
+/// Programs whose symbols are in the file itself.
+fn whole(dir: &Path) -> Vec<Program> {
+    let all: [(&str, &[&str], &str); 9] = [
+        ("spin-c-pie", &["cc", "-O2", "-fPIE", "-pie"], "spin.c"),
+        ("spin-c-no-pie", &["cc", "-O2", "-fno-pie", "-no-pie"], "spin.c"),
+        ("spin-c-static", &["cc", "-O2", "-static"], "spin.c"),
+        ("spin-c-static-pie", &["cc", "-O2", "-static-pie"], "spin.c"),
+        ("spin-c-compressed", &["cc", "-O2", "-g", "-gz"], "spin.c"),
+        ("spin-cc", &["c++", "-O2"], "spin.cc"),
+        ("spin-rust", &["rustc", "-O", "--crate-name", "spin"], "spin.rs"),
+        ("spin-rust-v0", &["rustc", "-O", "--crate-name", "spin", "-Csymbol-mangling-version=v0"], "spin.rs"),
+        ("spin-go", &["go", "build"], "spin.go"),
+    ];
+    let all = all.into_iter().map(|(name, compiler, source)| {
+        let path = compile(dir, name, compiler, source);
+        Program { truth: Truth::of(&path, false), path }
+    });
+    all.collect()
+}
+
+/// Programs that have been stripped, and whose symbols are somewhere else.
+fn stripped(dir: &Path) -> Vec<Program> {
+    let c = |name: &str| compile(dir, name, &["cc", "-O2", "-g", "-rdynamic"], "spin.c");
+    let objcopy = |arguments: &[&str], from: &Path, to: &Path| {
+        run(Command::new("objcopy").args(arguments).args([from, to]));
+    };
+    let dynamic = c("spin-dynamic");
+    let dynamic = Program { truth: Truth::of(&dynamic, true), path: dynamic };
+
+    let split = c("spin-split");
+    let split = Program { truth: Truth::of(&split, false), path: split };
+    let debug = dir.join(".debug/spin-split.debug");
+    fs::create_dir_all(dir.join(".debug")).expect("the directory is ours");
+    objcopy(&["--only-keep-debug"], &split.path, &debug);
+    let link = format!("--add-gnu-debuglink={}", debug.display());
+    objcopy(&["--strip-all", &link], &split.path.clone(), &split.path);
+
+    let packed = c("spin-packed");
+    let packed = Program { truth: Truth::of(&packed, false), path: packed };
+    let symbols = dir.join("symbols");
+    objcopy(&["--only-keep-debug"], &packed.path, &symbols);
+    objcopy(&["--strip-debug"], &symbols.clone(), &symbols);
+    run(Command::new("xz").arg("--force").arg(&symbols));
+    let section = format!("--add-section=.gnu_debugdata={}", dir.join("symbols.xz").display());
+    objcopy(&["--strip-all", &section], &packed.path.clone(), &packed.path);
+
+    run(Command::new("strip").arg(&dynamic.path));
+    let go = compile(dir, "spin-go-whole", &["go", "build"], "spin.go");
+    let path = compile(dir, "spin-go-stripped", &["go", "build", "-ldflags=-s -w"], "spin.go");
+    vec![dynamic, split, packed, Program { truth: Truth::of(&go, false), path }]
+}
+
+/// What becomes of a program's file while the program waits.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Stays,
+    Unlinked,
+    /// Another program is renamed to its name.
+    Replaced,
+    /// It never had a name.
+    Memfd,
+    /// It is in a root of its own.
+    Chroot,
+    /// It is in a file system that only its mount namespace has, and that is gone with it.
+    MountNamespace,
+}
+
+/// Runs a program, whose file meets its fate before any of its samples is taken.
+fn spin(program: &Program, fate: Fate) {
+    let dir = program.path.parent().expect("it is in a directory");
+    let memfd = rustix::fs::memfd_create(program.name(), rustix::fs::MemfdFlags::empty()).expect("memory");
+    let mut command = match fate {
+        Fate::Stays | Fate::Unlinked | Fate::Replaced => Command::new(&program.path),
+        Fate::Memfd => {
+            let path = format!("/proc/{}/fd/{}", std::process::id(), memfd.as_raw_fd());
+            fs::copy(&program.path, &path).expect("it is copied");
+            Command::new(path)
+        }
+        Fate::Chroot => {
+            let mut command = Command::new("chroot");
+            command.arg(dir).arg(Path::new("/").join(program.name()));
+            command
+        }
+        Fate::MountNamespace => {
+            let script =
+                "mkdir \"$1/apart\" && mount -t tmpfs none \"$1/apart\" && cp \"$1/$0\" \"$1/apart/$0\" &&
+                exec \"$1/apart/$0\"";
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", script]).arg(program.name()).arg(dir);
+            command
+        }
+    };
+    let mut daemon = Daemon::start("spin", command.stdin(Stdio::piped()));
+    let mut input = daemon.stdin().expect("its standard input is a pipe");
+    daemon.out.wait_for("ready", PATIENCE).expect("it starts");
+    match fate {
+        Fate::Unlinked => fs::remove_file(&program.path).expect("it is there"),
+        Fate::Replaced => fs::rename(dir.join("spin-other"), &program.path).expect("both are there"),
+        Fate::Stays | Fate::Memfd | Fate::Chroot | Fate::MountNamespace => {}
+    }
+    input.write_all(b"\n").expect("it waits");
+    daemon.wait().assert_code(0);
+}
+
+/// Leaf frames of a program.
+#[derive(Debug, Default)]
+struct Leaves {
+    right: usize,
+    unnamed: usize,
+    /// In no function that the linker knows.
+    nowhere: usize,
+    /// With another name than that of a function there.
+    wrong: Vec<(u64, String)>,
+}
+
+impl Leaves {
+    fn of(program: &Program, resources: &[Resource]) -> Self {
+        let (mut leaves, name) = (Self::default(), program.name());
+        for sample in resources.iter().flat_map(Resource::samples) {
+            let Some(leaf) = sample.stack.first() else { continue };
+            // The file may be in memory, or gone: its path then says that, too.
+            let is_own = leaf.mapping.as_ref().is_some_and(|of| {
+                let file = of.filename.rsplit(['/', ':']).next().unwrap_or_default();
+                file.trim_end_matches(" (deleted)") == name
+            });
+            if !is_own {
+                continue;
+            }
+            let (expected, count) = (program.truth.at(leaf.address), sample.times.len());
+            match leaf.functions.last() {
+                None if expected.is_empty() => leaves.nowhere += count,
+                None => leaves.unnamed += count,
+                Some(found) if expected.contains(comparable(found).as_str()) => leaves.right += count,
+                Some(found) => leaves.wrong.push((leaf.address, found.clone())),
+            }
+        }
+        leaves
+    }
+
+    fn check(&self, name: &str) {
+        println!("{name}: {} right, {} unnamed, {} nowhere", self.right, self.unnamed, self.nowhere);
+        assert!(self.wrong.is_empty(), "{name}: {self:?}");
+        assert!(self.right >= ENOUGH, "{name}: {self:?}");
+        // A hundredth, or one.
+        assert!(self.unnamed <= 1.max(self.right / 99), "{name}: {self:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: loads BPF programs, and chroot"]
+fn leaves_have_the_functions_that_the_linker_has_put_there() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut programs: Vec<_> = whole(dir.path()).into_iter().chain(stripped(dir.path())).collect();
+    for program in &mut programs {
+        program.path = program.path.canonicalize().expect("it has been compiled");
+    }
+    let mut runs: Vec<_> = programs.into_iter().map(|program| (program, Fate::Stays)).collect();
+    let fates = [Fate::Unlinked, Fate::Replaced, Fate::Memfd, Fate::Chroot, Fate::MountNamespace]
+        .into_iter()
+        .zip(1..);
+    for (fate, number) in fates {
+        let path = compile(dir.path(), &format!("spin-fate-{number}"), &["cc", "-O2", "-static"], "spin.c");
+        runs.push((Program { truth: Truth::of(&path, false), path }, fate));
+    }
+    compile(dir.path(), "spin-other", &["cc", "-O1", "-static"], "spin.c");
+
+    let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
+    // However busy the machine is, each name is waited for.
+    let symbolizer = json!({ "timeout": "10s", "demangle": "none" });
+    let setup = Setup::new().samples_per_second(RATE);
+    let agent = setup
+        .with(json!({ "processors": { "symbolizer": symbolizer }, "service": { "pipelines": pipelines } }))
+        .start();
+    runs.iter().for_each(|(program, fate)| spin(program, *fate));
+    let file = agent.stop().file;
+    let resources = file.resources().expect("every index is good");
+    for (program, fate) in &runs {
+        Leaves::of(program, &resources).check(&format!("{} {fate:?}", program.name()));
+    }
+}
