@@ -63,8 +63,7 @@ fn programs(dir: &Path) {
 fn makefile(dir: &Path) {
     let mut text = "all:".to_owned();
     (0..TARGETS).for_each(|number| write!(text, " t{number}").expect("a string takes all"));
-    for number in 0..TARGETS {
-        let mode = MODES[number % MODES.len()];
+    for (number, mode) in (0..TARGETS).zip(MODES.iter().cycle()) {
         write!(text, "\nt{number}:\n\t@./family log {mode} - make\n").expect("a string takes all");
     }
     fs::write(dir.join("Makefile"), text).expect("the directory is ours");

@@ -160,6 +160,7 @@ fn slice<'a, T>(values: &'a [T], ends: &[usize], at: i32) -> &'a [T] {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::hash::Hasher;
 
     use super::*;
 
@@ -199,8 +200,14 @@ mod tests {
     }
 
     /// An address that counts how often it is compared.
-    #[derive(Clone, Copy, Default, Hash, Eq)]
+    #[derive(Clone, Copy, Default, Eq)]
     struct Compared(u64);
+
+    impl Hash for Compared {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
 
     impl PartialEq for Compared {
         fn eq(&self, other: &Self) -> bool {

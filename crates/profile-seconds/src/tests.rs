@@ -30,7 +30,7 @@ fn kind(path: &str) -> ImageKind {
         mount_namespace: 0,
         truncated: false,
     };
-    ImageKind::User { executable: Arc::new(executable), script: None }
+    ImageKind::User { executable: Arc::new(executable), script: None, loader: None }
 }
 
 /// A frame of kernel code if the name says so.
@@ -43,7 +43,8 @@ fn frame(name: &str) -> Frame {
 
 /// A sample of 10 ms, the innermost function first, of a process that the process 1 has forked.
 fn sample(millis: u64, pid: u32, path: &str, functions: &[&str]) -> Event {
-    let parent = Parent { process: key(1).process, kind: Some(kind("/sbin/init")) };
+    let parent =
+        Parent { process: key(1).process, created: UnixNanos::default(), kind: Some(kind("/sbin/init")) };
     let image = Image { parents: [parent].into(), ..Image::new(key(pid), UnixNanos::default(), kind(path)) };
     Event::Sample(Sample {
         at: KTime::from_nanos(millis * MILLIS),

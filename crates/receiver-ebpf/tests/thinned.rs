@@ -1,5 +1,5 @@
 //! The kernel's own limit of samples, below the rate. Alone in its program: the limit is the whole machine's.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -40,7 +40,7 @@ pub fn run(cli: &Cli, arguments: &TopArguments, environment: Environment<'_>) ->
         let mut signals = signals::listen(|| ()).map_err(Cause::Signals)?;
         let mut source = match attach::find(arguments.connect.as_deref()).await? {
             Some(attached) => Source::Attached(attached),
-            None => Source::Own(Own::start(cli, arguments, is_screen, environment).await?),
+            None => Source::Own(Box::new(Own::start(cli, arguments, is_screen, environment).await?)),
         };
         let shown = if is_screen {
             screen::show(&mut source, view, has_colors, &mut signals).await

@@ -11,7 +11,7 @@ pub(super) enum Source {
     /// An agent that runs.
     Attached(Attached),
     /// An agent of this process.
-    Own(Own),
+    Own(Box<Own>),
 }
 
 impl Source {
