@@ -52,18 +52,19 @@ struct Work {
 impl Work {
     fn start(runtime: &Runtime, residence: Residence) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
+        let (program, arguments) = runtime.command.split_first().expect("a command has a program");
         let mut command = match residence {
-            Residence::Here => Command::new(&runtime.command[0]),
+            Residence::Here => Command::new(program),
             Residence::Apart => {
                 const SCRIPT: &str = "mount --bind / \"$0\" && mount -t tmpfs none \"$0/tmp\" &&
                     mount -t proc none \"$0/proc\" && exec chroot \"$0\" \"$@\"";
                 let mut command = Command::new("unshare");
                 command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SCRIPT]);
-                command.arg(root.path()).arg(&runtime.command[0]);
+                command.arg(root.path()).arg(program);
                 command
             }
         };
-        command.args(&runtime.command[1..]).stdin(Stdio::piped());
+        command.args(arguments).stdin(Stdio::piped());
         let mut daemon = Daemon::start("the runtime", &mut command);
         daemon.out.wait_for("ready", PATIENCE).expect("it starts");
         let input = daemon.stdin();
@@ -99,6 +100,14 @@ impl Work {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test compares with the times in a file, as a reader of it does"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Samples since `since` whose stack has a frame of that type in a function of which the name holds `name`.
 fn samples(file: &OtlpFile, (frame_type, name): (&str, &str), since: SystemTime) -> usize {
     let since = since.duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_nanos();
@@ -123,7 +132,7 @@ fn agent() -> Agent {
 fn names_functions(runtime: &Runtime, residence: Residence) {
     let _alone = alone();
     let agent = agent();
-    let started = SystemTime::now();
+    let started = wall_clock();
     let mut work = Work::start(runtime, residence);
     let first = (runtime.frame_type, "first_phase");
     let look = || {
@@ -134,7 +143,7 @@ fn names_functions(runtime: &Runtime, residence: Residence) {
     wait::until("names of a function", look, |named| *named >= ENOUGH);
 
     agent.daemon().signal(Signal::STOP);
-    let stopped = SystemTime::now();
+    let stopped = wall_clock();
     work.work("first");
     work.work("last");
     let on_demand = runtime.writes_list.is_some();
