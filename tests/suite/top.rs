@@ -1,17 +1,20 @@
 //! `pipeline top`: attaches to the agent that runs, and shows who uses the CPU; strangers are refused.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::agent::{Agent, Setup};
 use tests::daemon::{Daemon, PATIENCE};
 use tests::program;
+use tests::wait;
 use tests::workspace;
 
 use crate::alone;
@@ -155,6 +158,106 @@ fn who_does_not_read_holds_up_nobody() {
     (&silent[0]).read_exact(&mut some).expect("it is still there");
     let outcome = agent.stop();
     assert!(!outcome.file.requests.is_empty());
+}
+
+/// On a terminal the screen is taken and given back, keys are obeyed, no name steers it, and `NO_COLOR` is respected.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn on_a_terminal_keys_are_obeyed_and_it_is_left_as_it_was() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dir = dir.path().canonicalize().expect("it is there");
+    let (burner, name) = burner(&dir);
+    let (agent, socket) = start(199);
+    for has_colors in [true, false] {
+        let top = top(&socket, &[]);
+        let words = [top.get_program()].into_iter().chain(top.get_args()).map(|word| word.to_string_lossy());
+        let line = words.collect::<Vec<_>>().join(" ");
+        // script(1) makes a terminal of the program's own.
+        let mut command = Command::new("script");
+        command.args(["-qec", &format!("stty rows 40 cols 150; exec {line}"), "/dev/null"]);
+        command.env("TERM", "xterm-256color").stdin(Stdio::piped());
+        if has_colors {
+            command.env_remove("NO_COLOR")
+        } else {
+            command.env("NO_COLOR", "1")
+        };
+        let mut terminal = Terminal::start(&mut command);
+        terminal.wait_for(&[&name]);
+        // Single words: blanks that are there already are not written again. Two covers are left by a key each.
+        for (keys, part) in
+            [("3", "PROCESS"), ("5", "THREADS"), ("l", "REASON"), ("x?", "freeze"), ("x2", "FUNCTION")]
+        {
+            terminal.press(keys);
+            terminal.wait_for(&[part]);
+        }
+        terminal.press("q");
+        let screen = terminal.end();
+        assert!(
+            screen.contains("\u{1b}[?1049h") && screen.contains("\u{1b}[?1049l"),
+            "the screen before is there again"
+        );
+        assert!(!screen.contains('\u{202e}') && !screen.contains("burn\u{1b}"), "a name steers it");
+        let is_colored = (0..8).any(|color| {
+            screen.contains(&format!("\u{1b}[38;5;{color}m")) || screen.contains(&format!("[3{color}m"))
+        });
+        assert_eq!(is_colored, has_colors, "{screen:?}");
+    }
+    drop(burner);
+    let _outcome = agent.stop();
+}
+
+/// A program with a terminal of its own, and all that it has written there.
+struct Terminal {
+    child: Child,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("script(1) starts");
+        let (written, mut out) = (Arc::<Mutex<Vec<u8>>>::default(), child.stdout.take().expect("a pipe"));
+        let shared = Arc::clone(&written);
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = out.read(&mut piece) {
+                shared.lock().expect("nobody panics with it").extend_from_slice(&piece[..length]);
+            }
+        });
+        Self { child, written }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().expect("nobody panics with it")).into_owned()
+    }
+
+    /// Waits until it has written all of `parts`.
+    fn wait_for(&self, parts: &[&str]) {
+        wait::until(
+            "a part of the screen",
+            || self.text(),
+            |text| parts.iter().all(|part| text.contains(part)),
+        );
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.child.stdin.as_mut().expect("a pipe").write_all(keys.as_bytes()).expect("it reads keys");
+    }
+
+    /// Waits for its end; returns all that it has written.
+    fn end(mut self) -> String {
+        let ended = wait::until("the end", || self.child.try_wait().expect("a child"), Option::is_some);
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {:?}", self.text());
+        wait::until("the last words", || self.text(), |text| text.contains("\u{1b}[?1049l"))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Fails if it has ended.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
 }
 
 /// A socket that is named is not replaced by an agent of its own; a file that is no socket is refused.

@@ -11,10 +11,13 @@ const NANOS: u64 = 1_000_000_000;
 /// Makes seconds of batches.
 ///
 /// A second is complete once the watermark has passed its end. An event that comes later counts for the second that is
-/// under way then. A second in which there was neither an event nor a batch does not come to be.
+/// under way then. A second in which there was neither an event nor a batch does not come to be, and neither does the
+/// first one, of which the beginning is missing.
 #[derive(Clone, Debug, Default)]
 pub struct Summarizer {
     open: Option<Gathering>,
+    /// True if the open second has been seen from its beginning.
+    is_whole: bool,
     known: Known,
     /// Highest watermark but the end.
     seen: Option<KTime>,
@@ -29,7 +32,7 @@ impl Summarizer {
             self.event(event);
         }
         if batch.watermark == Watermark::END {
-            complete.extend(self.open.take().map(Gathering::finish));
+            complete.extend(self.open.take().filter(|_| self.is_whole).map(Gathering::finish));
         } else if batch.watermark != Watermark::NONE {
             self.seen = self.seen.max(Some(batch.watermark.at()));
             complete.extend(self.reach(batch.watermark.at()));
@@ -50,7 +53,9 @@ impl Summarizer {
             Some(open) if open.number >= number => None,
             _ => {
                 self.known.forget(number);
-                self.open.replace(Gathering::new(number)).map(Gathering::finish)
+                let before = self.open.replace(Gathering::new(number));
+                let was_whole = std::mem::replace(&mut self.is_whole, before.is_some());
+                before.filter(|_| was_whole).map(Gathering::finish)
             }
         }
     }

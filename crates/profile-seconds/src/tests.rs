@@ -60,6 +60,14 @@ fn batch(events: Vec<Event>, millis: u64) -> Batch {
     Batch::new(events, Watermark::before(KTime::from_nanos(millis * MILLIS)), ClockOffset::default())
 }
 
+/// A summarizer that has seen a batch up to a second before.
+fn summarizer(millis: u64) -> Summarizer {
+    let mut summarizer = Summarizer::default();
+    let first = vec![sample(millis - 1_000, 5, "/bin/before", &[])];
+    assert_eq!(summarizer.take(&batch(first, millis - 900)), [], "its beginning is missing");
+    summarizer
+}
+
 fn exit(millis: u64, pid: u32) -> Event {
     let at = KTime::from_nanos(millis * MILLIS);
     Event::Process(ProcessEvent { at, image: key(pid), transition: ProcessTransition::Exit })
@@ -79,7 +87,7 @@ fn ways(second: &Second) -> Vec<String> {
 
 #[test]
 fn a_second_has_calls_below_executables_and_processes_with_their_ancestors() {
-    let mut summarizer = Summarizer::default();
+    let mut summarizer = summarizer(7_000);
     let (from, until) = (KTime::ZERO, KTime::from_nanos(7_200 * MILLIS));
     let loss = Loss { from, until, reason: LossReason::SampleRingFull, count: 3 };
     let events = vec![
@@ -122,7 +130,7 @@ fn a_second_has_calls_below_executables_and_processes_with_their_ancestors() {
 
 #[test]
 fn who_is_missing_from_a_census_is_gone_and_quiet_seconds_come_with_their_batch() {
-    let mut summarizer = Summarizer::default();
+    let mut summarizer = summarizer(1_000);
     let events = vec![sample(1_000, 5, "/bin/a", &[]), sample(1_100, 6, "/bin/b", &[])];
     assert_eq!(summarizer.take(&batch(events, 1_500)), []);
     let census = Census {
@@ -141,7 +149,7 @@ fn who_is_missing_from_a_census_is_gone_and_quiet_seconds_come_with_their_batch(
 /// Stacks, names and processes in any number are put together, the most expensive are there, and no time is missing.
 #[test]
 fn a_second_is_bounded_whatever_users_do() {
-    let mut summarizer = Summarizer::default();
+    let mut summarizer = summarizer(5_000);
     let mut samples: Vec<_> = (0..40_000_u32)
         .map(|number| {
             let (leaf, path) = (format!("f{number}"), format!("/tmp/{number}"));

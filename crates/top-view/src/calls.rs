@@ -89,8 +89,9 @@ impl Calls {
         first.map(|call| (call.function, Time { own: call.total, total: call.total })).collect()
     }
 
-    /// The time of each function. What a function called by way of itself counts once.
-    pub(crate) fn functions(&self) -> HashMap<FunctionId, Time> {
+    /// The time of each function, of one executable if it is named. What a function called by way of itself counts once.
+    pub(crate) fn functions(&self, within: Option<FunctionId>) -> HashMap<FunctionId, Time> {
+        let wanted = wanted(&self.calls, within);
         let mut below = vec![0_u64; self.calls.len() + 1];
         for call in &self.calls {
             if let Some(sum) = usize::try_from(call.parent).ok().and_then(|parent| below.get_mut(parent)) {
@@ -98,7 +99,10 @@ impl Calls {
             }
         }
         let mut functions = HashMap::<FunctionId, Time>::new();
-        for (number, call) in (1..).zip(&self.calls).filter(|(_, call)| call.kind != CallKind::Executable) {
+        for (number, call) in (1..).zip(&self.calls) {
+            if call.kind == CallKind::Executable || wanted.get(number) != Some(&true) {
+                continue;
+            }
             let time = functions.entry(call.function).or_default();
             let own = call.total.saturating_sub(below.get(number).copied().unwrap_or_default());
             time.own = time.own.saturating_add(own);
@@ -111,6 +115,22 @@ impl Calls {
         }
         functions
     }
+}
+
+/// Of each call by its number, whether it is of one executable; of all if none is named.
+pub(crate) fn wanted(calls: &[HeldCall], within: Option<FunctionId>) -> Vec<bool> {
+    let mut wanted = vec![within.is_none(); calls.len() + 1];
+    for (number, call) in (1..).zip(calls) {
+        let parent = usize::try_from(call.parent).ok().filter(|&parent| parent > 0);
+        let is_wanted = match parent {
+            None => within.is_none_or(|executable| executable == call.function),
+            Some(parent) => wanted.get(parent).copied().unwrap_or_default(),
+        };
+        if let Some(slot) = wanted.get_mut(number) {
+            *slot = is_wanted;
+        }
+    }
+    wanted
 }
 
 fn at(places: &[u32], number: u32) -> Option<&u32> {

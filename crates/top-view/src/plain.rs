@@ -8,7 +8,7 @@ use crate::calls::Calls;
 use crate::draw::{figures, heading, label, rows_of, seconds, share, state};
 use crate::history::History;
 use crate::minute::NANOS;
-use crate::rows::function_name;
+use crate::rows::{Row, function_name};
 use crate::stages::{self, StageLine};
 use crate::text::shown;
 use crate::view::{Tab, View};
@@ -41,7 +41,8 @@ fn rows(history: &History, view: &View, most: usize, text: &mut String) {
     let whole = seconds(history, view).saturating_mul(NANOS);
     line(text, &heading(view, None));
     for row in rows.iter().take(most) {
-        line(text, &format!("{}  {}", share(view, row, whole), label(row)));
+        let row = Row { name: row.full_name(), ..row.clone() };
+        line(text, &format!("{}  {}", share(view, &row, whole), label(&row, 2)));
     }
     if let Some(rest) = rows.len().checked_sub(most).filter(|&rest| rest > 0) {
         line(text, &format!("({rest} more)"));

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use profile_seconds::{CallKind, ProcessId};
 use terminal::FunctionId;
 
-use crate::calls::{Calls, Time};
+use crate::calls::{self, Calls, Time};
 use crate::history::History;
 use crate::minute::HeldSecond;
 use crate::view::{Sort, View};
@@ -16,6 +16,8 @@ use crate::view::{Sort, View};
 pub(crate) struct Row {
     /// As somebody has chosen it: to be escaped when it is shown.
     pub(crate) name: String,
+    /// The file that holds a function; as somebody has chosen it, too.
+    pub(crate) module: String,
     /// Nanoseconds in the window.
     pub(crate) time: Time,
     /// Steps from the root of a tree.
@@ -35,7 +37,12 @@ pub(crate) enum RowOf {
 
 impl Row {
     pub(crate) fn new(name: String, time: Time, of: RowOf) -> Self {
-        Self { name, time, depth: 0, gone: false, of }
+        Self { name, module: String::new(), time, depth: 0, gone: false, of }
+    }
+
+    /// The name with the file that holds it.
+    pub(crate) fn full_name(&self) -> String {
+        joined(&self.name, &self.module)
     }
 }
 
@@ -51,19 +58,25 @@ pub(crate) fn executables(history: &History, view: &View) -> Vec<Row> {
 /// The functions of a window.
 pub(crate) fn functions(history: &History, view: &View) -> Vec<Row> {
     let calls = Calls::of(history, view.window());
-    let row =
-        |(id, time): (FunctionId, Time)| Row::new(function_name(history, id), time, RowOf::Function(id));
-    sorted(calls.functions().into_iter().map(row).collect(), view)
+    let text = |name| history.names.text(name).to_owned();
+    let row = |(id, time): (FunctionId, Time)| Row {
+        module: text(id.module),
+        ..Row::new(text(id.name), time, RowOf::Function(id))
+    };
+    sorted(calls.functions(view.within()).into_iter().map(row).collect(), view)
 }
 
 /// What a function is called, with the file that holds it.
 pub(crate) fn function_name(history: &History, FunctionId { name, module }: FunctionId) -> String {
-    let (name, module) = (history.names.text(name), history.names.text(module));
+    joined(history.names.text(name), history.names.text(module))
+}
+
+fn joined(name: &str, module: &str) -> String {
     if module.is_empty() { name.to_owned() } else { format!("{name} ({module})") }
 }
 
 /// The values of a row's last seconds, for rows that are to be seen.
-pub(crate) fn series(history: &History, rows: &[Row], seconds: u64) -> Vec<Vec<u64>> {
+pub(crate) fn series(history: &History, view: &View, rows: &[Row], seconds: u64) -> Vec<Vec<u64>> {
     let functions = rows.iter().any(|row| matches!(row.of, RowOf::Function(_)));
     let wanted: HashMap<FunctionId, usize> = rows
         .iter()
@@ -84,7 +97,7 @@ pub(crate) fn series(history: &History, rows: &[Row], seconds: u64) -> Vec<Vec<u
         }
     }
     if functions {
-        of_functions(history, &wanted, seconds, &mut series);
+        of_functions(history, (&wanted, view.within()), seconds, &mut series);
     }
     series
 }
@@ -102,7 +115,7 @@ fn of_process(second: &HeldSecond, id: ProcessId) -> u64 {
 /// All functions in one pass over each second. What a function called by way of itself counts once.
 fn of_functions(
     history: &History,
-    wanted: &HashMap<FunctionId, usize>,
+    (wanted, within): (&HashMap<FunctionId, usize>, Option<FunctionId>),
     seconds: u64,
     series: &mut [Vec<u64>],
 ) {
@@ -114,7 +127,8 @@ fn of_functions(
     let numbers = history.series(seconds, |second| second.number);
     for second in history.window(seconds) {
         let Some(at) = numbers.iter().position(|&number| number == second.number) else { continue };
-        for call in &second.calls {
+        let inside = calls::wanted(&second.calls, within);
+        for (_, call) in (1..).zip(&second.calls).filter(|(number, _)| inside.get(*number) == Some(&true)) {
             let Some(&place) = wanted.get(&call.function) else { continue };
             let mut above =
                 std::iter::successors(parent(second, call.parent), |above| parent(second, above.parent));
@@ -132,7 +146,7 @@ fn parent(second: &HeldSecond, number: u32) -> Option<&crate::minute::HeldCall> 
 }
 
 fn sorted(mut rows: Vec<Row>, view: &View) -> Vec<Row> {
-    rows.retain(|row| view.wants(&row.name));
+    rows.retain(|row| view.wants(&row.full_name()));
     rows.sort_by(|a, b| order(a, b, view.sort()));
     rows
 }

@@ -33,6 +33,29 @@ pub(crate) fn fitted(text: &str, columns: usize) -> String {
     format!("{head}…{tail}")
 }
 
+/// A name and what it is of in at most `columns`, such as `main (libx.so)`. If both are too long, the name gets two
+/// thirds.
+pub(crate) fn paired(name: &str, of: &str, columns: usize) -> String {
+    let (name, of) = (shown(name), shown(of));
+    if of.is_empty() {
+        return fitted(&name, columns);
+    }
+    let between = " ()".len();
+    let left = columns.saturating_sub(width(&name) + between);
+    let room = width(&of).min(left.max(columns / 3));
+    let of = fitted(&of, room);
+    fitted(&format!("{} ({of})", fitted(&name, columns.saturating_sub(width(&of) + between))), columns)
+}
+
+/// The beginning of a text in at most `columns`.
+pub(crate) fn beginning(text: &str, columns: usize) -> String {
+    let text = shown(text);
+    if width(&text) <= columns {
+        return text.into_owned();
+    }
+    columns.checked_sub(1).map_or_else(String::new, |kept| taken(text.chars(), kept) + "…")
+}
+
 /// The first characters that fit into so many columns.
 fn taken(characters: impl Iterator<Item = char>, columns: usize) -> String {
     let mut left = columns;
@@ -59,13 +82,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_long_name_leaves_room_for_what_it_is_of() {
+        assert_eq!(paired("main", "libx.so", 30), "main (libx.so)");
+        assert_eq!(
+            paired("a_function_of_a_long_name", "librustc_driver.so", 30),
+            "a_functi…ong_name (libru…r.so)"
+        );
+        assert_eq!(paired("f", "librustc_driver.so", 30), "f (librustc_driver.so)");
+        assert_eq!((paired("ab", "", 9), paired("ab", "cd", 3)), ("ab".into(), "()".into()));
+        assert_eq!(
+            (beginning("abcdef", 4), beginning("ab", 4), beginning("ab", 0)),
+            ("abc…".into(), "ab".into(), "".into())
+        );
+    }
+
     proptest! {
         /// Any text fits, and nothing in it steers the terminal.
         #[test]
         fn any_text_fits(text in any::<String>(), columns in 0_usize..40) {
-            let fitted = fitted(&text, columns);
-            prop_assert!(width(&fitted) <= columns);
-            prop_assert!(!fitted.contains(configtypes::is_unseen));
+            for fitted in [fitted(&text, columns), paired(&text, &text, columns), beginning(&text, columns)] {
+                prop_assert!(width(&fitted) <= columns);
+                prop_assert!(!fitted.contains(configtypes::is_unseen));
+            }
         }
     }
 }

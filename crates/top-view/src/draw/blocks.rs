@@ -11,6 +11,7 @@ use crate::calls::Calls;
 use crate::history::History;
 use crate::icicle::find;
 use crate::rows::function_name;
+use crate::text;
 use crate::view::View;
 
 /// Draws the calls up to the row `foot`; the row before says what is chosen.
@@ -40,6 +41,13 @@ impl Icicle<'_> {
         call.map_or_else(|| "everything".to_owned(), |call| function_name(self.history, call.function))
     }
 
+    /// The name without the file that holds it, or an executable's without its directory.
+    fn short_name(&self, call: usize) -> &str {
+        let Some(call) = self.calls.get(call) else { return "everything" };
+        let name = self.history.names.text(call.function.name);
+        if call.kind == CallKind::Executable { name.rsplit('/').next().unwrap_or(name) } else { name }
+    }
+
     fn look(&self, call: usize, name: &str) -> Look {
         if call == self.chosen {
             return Look::Chosen;
@@ -61,10 +69,9 @@ impl Icicle<'_> {
             if row >= rows.end || columns.is_empty() {
                 continue;
             }
-            let name = self.name(call);
-            let look = self.look(call, &name);
-            let text = if columns.len() > 2 { format!("▏{name}") } else { "▏".to_owned() };
-            paper.block(row, columns.start, columns.end, &text, look);
+            let look = self.look(call, &self.name(call));
+            let name = text::beginning(self.short_name(call), columns.len() - 1);
+            paper.block(row, columns.start, columns.end, &format!("▏{name}"), look);
             let (all, mut column) = (u128::from(self.calls.total(call).max(1)), columns.start);
             for &child in self.children.get(call).into_iter().flatten() {
                 let share = u128::from(self.calls.total(child)) * columns.len() as u128 / all;

@@ -6,7 +6,7 @@ use super::layout::HEAD;
 use super::paper::{Look, Paper};
 use crate::history::History;
 
-const HELP: [&str; 19] = [
+const HELP: [&str; 21] = [
     "1 2 3 4 5, Tab  executables, functions, processes, icicle, stages of the agent",
     "/               filter by a part of the name; Enter keeps it, Esc removes it",
     "s               sort by CPU time of its own (self), with what it called or",
@@ -16,14 +16,16 @@ const HELP: [&str; 19] = [
     "l               what was lost, by reason",
     "up down, j k    choose a row; in the icicle: the caller, the call",
     "left right      in the icicle: the call before, the call after",
-    "Enter, Esc      in the icicle: look at the chosen call alone, and back",
+    "Enter, Esc      look at the functions of the chosen executable alone, and back;",
+    "                in the icicle: at the chosen call alone, and back",
     "q, Ctrl-C       end",
     "",
     "100 % is one CPU. The line of bars is the last seconds, its height that of",
     "the row's highest second. Processes that are dim have ended; a total includes",
     "them. lost: samples that are missing since this program attached. lag: age of",
     "the newest second that is complete. agent: what the agent itself costs.",
-    "BUSY: share of time for which a processor worked. DONE: age of what it is done with.",
+    "BUSY: the share of time for which a processor worked. DONE: the age of what an",
+    "exporter is done with.",
     "",
     "Any key goes back.",
 ];

@@ -33,6 +33,15 @@ fn machine(history: &History, view: &View, paper: &mut Paper<'_>) {
     let end = paper.width();
     let text = figures(history, view);
     let mut column = paper.text(HEAD - 2, 0, end, &text, Look::Plain);
+    if let Some(executable) = view.within() {
+        column = paper.text(
+            HEAD - 2,
+            column,
+            end,
+            &format!(", of {}", history.names.text(executable.name)),
+            Look::Found,
+        );
+    }
     if view.is_typing() || !view.filter().is_empty() {
         let cursor = if view.is_typing() { "_" } else { "" };
         column =

@@ -10,6 +10,7 @@ use crate::minute::NANOS;
 use crate::rows::{self, Row};
 use crate::series::bars;
 use crate::stages::{self, StageLine};
+use crate::text;
 use crate::tree;
 use crate::view::{Sort, Tab, View};
 
@@ -30,7 +31,11 @@ pub(crate) fn rows_of(history: &History, view: &View) -> Vec<Row> {
 /// Draws the rows of what `view` lists.
 pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, foot: u16) {
     let rows = rows_of(history, view);
-    let bars = if paper.width() >= WIDE { 60 } else { 20 };
+    let bars = match (paper.width() >= WIDE, view.tab()) {
+        (true, _) => 60,
+        (false, Tab::Functions) => 10,
+        (false, _) => 20,
+    };
     let heading = heading(view, Some(bars));
     let end = paper.width();
     paper.text(HEAD - 1, 0, end, &heading, Look::Heading);
@@ -38,7 +43,7 @@ pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, fo
     view.selected = view.selected.min(rows.len().saturating_sub(1));
     let skipped = view.selected.saturating_sub(room.saturating_sub(1));
     let visible: Vec<_> = rows.into_iter().skip(skipped).take(room).collect();
-    let series = rows::series(history, &visible, u64::from(bars));
+    let series = rows::series(history, view, &visible, u64::from(bars));
     let whole = seconds(history, view).saturating_mul(NANOS);
     for ((place, row), (line, values)) in visible.iter().enumerate().zip((HEAD..).zip(series)) {
         let look = if row.gone { Look::Dim } else { Look::Plain };
@@ -46,7 +51,10 @@ pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, fo
         let most = values.iter().copied().max().unwrap_or_default();
         let bar_look = if row.gone { Look::Dim } else { Look::Program };
         paper.text(line, column + 2, end, &self::bars(&values, most), bar_look);
-        paper.text(line, column + 4 + bars, end, &label(row), look);
+        let start = column + 4 + bars;
+        let step = if paper.width() >= WIDE { 2 } else { 1 };
+        let name = text::paired(&label(row, step), &row.module, usize::from(end.saturating_sub(start)));
+        paper.text(line, start, end, &name, look);
         if skipped + place == view.selected {
             paper.restyle(line, look.chosen());
         }
@@ -80,10 +88,10 @@ pub(crate) fn share(view: &View, row: &Row, whole: u64) -> String {
     format!("{own}{:>9.1}", percent(row.time.total, whole))
 }
 
-/// The name of a row, as far to the right as it is deep in a tree.
-pub(crate) fn label(row: &Row) -> String {
+/// The name of a row, `step` columns to the right for each generation above it.
+pub(crate) fn label(row: &Row, step: usize) -> String {
     let gone = if row.gone { " (gone)" } else { "" };
-    format!("{}{}{gone}", "  ".repeat(row.depth.min(MOST_STEPS)), row.name)
+    format!("{}{}{gone}", " ".repeat(step * row.depth.min(MOST_STEPS)), row.name)
 }
 
 /// Draws the agent's own stages and threads.
