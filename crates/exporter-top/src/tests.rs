@@ -10,9 +10,13 @@ use pdata::{Batch, ClockOffset, Comm, Event, KTime, Measure, Sample, Watermark};
 use profile_seconds::{Message, MessageReader, Report};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 use tower::{Service as _, ServiceExt as _};
 
 use crate::{Config, TopExporter};
+
+/// Longest that a message may take on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Watcher {
     stream: UnixStream,
@@ -31,7 +35,7 @@ impl Watcher {
             if let Some(message) = self.reader.take().unwrap() {
                 return Some(message);
             }
-            match self.stream.read(&mut piece).await {
+            match timeout(PATIENCE, self.stream.read(&mut piece)).await.unwrap() {
                 Ok(length) if length > 0 => self.reader.push(&piece[..length]),
                 _ => return None,
             }

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use configtypes::printable;
 use unicode_width::UnicodeWidthChar as _;
 
+/// Columns from which on there is room for a name and what it is of.
+const LEAST_FOR_TWO: usize = 12;
+
 /// A text as it is shown: what would steer a terminal, turn or hide text is escaped, and marks that combine with the
 /// character before them are left out, since terminals do not agree on how many of them fit into a place.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
@@ -37,7 +40,8 @@ pub(crate) fn fitted(text: &str, columns: usize) -> String {
 /// thirds.
 pub(crate) fn paired(name: &str, of: &str, columns: usize) -> String {
     let (name, of) = (shown(name), shown(of));
-    if of.is_empty() {
+    // Less room is better used for the name alone.
+    if of.is_empty() || columns < LEAST_FOR_TWO {
         return fitted(&name, columns);
     }
     let between = " ()".len();
@@ -90,7 +94,7 @@ mod tests {
             "a_functi…ong_name (libru…r.so)"
         );
         assert_eq!(paired("f", "librustc_driver.so", 30), "f (librustc_driver.so)");
-        assert_eq!((paired("ab", "", 9), paired("ab", "cd", 3)), ("ab".into(), "()".into()));
+        assert_eq!((paired("ab", "", 9), paired("ab", "cd", 3)), ("ab".into(), "ab".into()));
         assert_eq!(
             (beginning("abcdef", 4), beginning("ab", 4), beginning("ab", 0)),
             ("abc…".into(), "ab".into(), "".into())
