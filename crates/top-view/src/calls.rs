@@ -89,7 +89,8 @@ impl Calls {
         first.map(|call| (call.function, Time { own: call.total, total: call.total })).collect()
     }
 
-    /// The time of each function, of one executable if it is named. What a function called by way of itself counts once.
+    /// The time of each function; of one executable, if it is named. What a function called by way of itself counts
+    /// once.
     pub(crate) fn functions(&self, within: Option<FunctionId>) -> HashMap<FunctionId, Time> {
         let wanted = wanted(&self.calls, within);
         let mut below = vec![0_u64; self.calls.len() + 1];
