@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -243,17 +242,16 @@ impl Programs {
         link.into_file().map_err(|error| StartError::Snapshot(error.into()))
     }
 
-    /// What runs now: image records, as `ebpf/snapshot.bpf.h` writes them.
-    pub(crate) fn snapshot(&mut self) -> Result<Vec<u8>, StartError> {
+    /// What runs now: image records, as `ebpf/snapshot.bpf.h` writes them, read by whoever reads the file.
+    pub(crate) fn snapshot(&mut self) -> Result<File, StartError> {
         let (name, _) = TASKS;
         let failed = |error: Box<dyn Error + Send + Sync>| StartError::Snapshot(error);
         let program = self.program::<Iter>(name)?;
         let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;
-        let mut bytes = Vec::new();
-        let mut file = link.into_file().map_err(|error| failed(error.into()))?;
-        file.read_to_end(&mut bytes).map_err(|error| failed(error.into()))?;
+        let file = link.into_file().map_err(|error| failed(error.into()))?;
+        // The kernel keeps it for as long as the file is open.
         program.unload().map_err(attach(name))?;
-        Ok(bytes)
+        Ok(file)
     }
 
     /// Starts the timer of a CPU.

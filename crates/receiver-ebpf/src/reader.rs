@@ -18,6 +18,7 @@ use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
 use crate::environment::{self, Environments};
+use crate::error::StartError;
 use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::{AnnouncedCgroups, AnnouncedFiles, Programs};
@@ -29,6 +30,7 @@ use crate::rest::{End, Waker, rest};
 use crate::ring::Ring;
 use crate::sampler::Sampler;
 use crate::skipped::Skipped;
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::statistics::Statistics;
 use crate::unwind::Unwinder;
 
@@ -89,6 +91,39 @@ impl RingReader {
             }
             self.rest(events);
         }
+    }
+
+    /// Reads what runs already. What happens meanwhile is read with it, step by step: however many processes there are,
+    /// the rings do not overflow.
+    ///
+    /// # Errors
+    /// [`StartError`] if the kernel has no list of what runs.
+    pub(crate) fn read_snapshot(&mut self) -> Result<(), StartError> {
+        let mut snapshot = Snapshot::new(self.programs.snapshot()?);
+        let mut processes = 0_u64;
+        loop {
+            let step = snapshot.step(|event| {
+                processes += 1;
+                self.orderer.push(Pending::Event(event));
+            });
+            let malformed = self.drain();
+            self.account_losses(malformed);
+            match step {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(SnapshotError::Read(error)) => return Err(StartError::Snapshot(error.into())),
+                Err(SnapshotError::Malformed(error)) => {
+                    tracing::error!(%error, "The snapshot of running processes breaks off.");
+                    self.account_losses([
+                        (LossReason::LifecycleMalformed, 1),
+                        (LossReason::SampleMalformed, 0),
+                    ]);
+                    break;
+                }
+            }
+        }
+        tracing::info!(processes, "Read the snapshot of running processes.");
+        Ok(())
     }
 
     /// Sends a batch; false if nobody takes it any more. Waits when the pipeline is slow: the rings then fill, and the

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pdata::{Batch, LossReason, Watermark};
+use pdata::{Batch, Watermark};
 use procfs::clock;
 use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
@@ -27,15 +27,14 @@ use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::kernel::KernelImages;
 use crate::loader::Programs;
-use crate::metrics::{self, Metrics};
-use crate::order::{Orderer, Pending};
+use crate::metrics::Metrics;
+use crate::order::Orderer;
 use crate::pace::Pace;
 use crate::preflight;
 use crate::reader::RingReader;
 use crate::rest::Waker;
 use crate::sampler::Sampler;
 use crate::skipped::Skipped;
-use crate::snapshot;
 use crate::statistics::Statistics;
 use crate::unwind::Unwinder;
 
@@ -70,25 +69,16 @@ impl Receiver {
         // Before the first exec that is reported.
         environment::pass_on(&control, &mut environments);
         programs.attach_lifecycle()?;
-        let mut orderer = Orderer::default();
-        let (running, broken) = snapshot::events(&programs.snapshot()?);
-        if let Some(error) = broken {
-            tracing::error!(%error, "The snapshot of running processes breaks off.");
-            metrics::lost(LossReason::LifecycleMalformed, 1);
-        }
-        tracing::info!(processes = running.len(), "Read the snapshot of running processes.");
-        running.into_iter().for_each(|event| orderer.push(Pending::Event(event)));
         let horizon = Horizon::new(maps.barrier);
-        let sampler = Sampler::attach(&mut programs, control.period())?;
         let waker = Waker::new().map_err(StartError::Waker)?;
         control.applied_by(waker.clone());
         control.identifies_by(identifier);
-        let now = clock::now();
-        let reader = RingReader {
+        let (now, period) = (clock::now(), control.period());
+        let mut reader = RingReader {
             control,
             skipped: Skipped::new(&programs),
             programs,
-            sampler,
+            sampler: Sampler::new(period),
             samples: maps.samples,
             lifecycle: maps.lifecycle,
             files: Files::new(images.finish()),
@@ -99,7 +89,7 @@ impl Receiver {
             unwinder,
             counters: Counters::new(maps.counters, possible),
             censuses: Censuses::new(now),
-            orderer,
+            orderer: Orderer::default(),
             horizon,
             waker,
             wakeups: maps.wakeups,
@@ -109,6 +99,8 @@ impl Receiver {
             checked: now,
             most_late: Duration::ZERO,
         };
+        reader.read_snapshot()?;
+        reader.sampler.start(&mut reader.programs)?;
         Ok(Self { reader })
     }
 

@@ -76,7 +76,7 @@ impl Roster {
         Self { cpus: BTreeMap::new(), looked: now, is_doubtful: true }
     }
 
-    /// What is to be done so that every CPU of `online` has a timer, and no other has. Each CPU in [`Plan::start`] is
+    /// The changes after which every CPU of `online` has a timer, and no other has. Each CPU in [`Plan::start`] is
     /// asked for again until it is [`started`](Self::started).
     pub(crate) fn plan(&mut self, online: &[u32], ticks: &[CpuTicks], period: Duration, now: KTime) -> Plan {
         let mut plan = Plan::default();

@@ -50,10 +50,10 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Starts a timer on each CPU that is online.
-    pub(crate) fn attach(programs: &mut Programs, period: Duration) -> Result<Self, StartError> {
+    /// A sampler without timers.
+    pub(crate) fn new(period: Duration) -> Self {
         let now = clock::now();
-        let mut sampler = Self {
+        Self {
             timers: BTreeMap::new(),
             wanted: period,
             roster: Roster::new(now),
@@ -66,19 +66,28 @@ impl Sampler {
             missing: 0,
             thinned: 0,
             warned_of: None,
-        };
-        for cpu in sampler.roster.plan(&cpus::online()?, &[], period, now).start {
-            match programs.attach_sampler(cpu, period) {
-                Ok(timer) => sampler.started(cpu, timer),
+        }
+    }
+
+    /// Starts a timer on each CPU that is online. What was before is not missing.
+    ///
+    /// # Errors
+    /// [`StartError`] if the kernel's list of CPUs cannot be read, or a CPU that is online gets no timer.
+    pub(crate) fn start(&mut self, programs: &mut Programs) -> Result<(), StartError> {
+        let now = clock::now();
+        (self.roster, self.looked, self.settled) = (Roster::new(now), now, now);
+        for cpu in self.roster.plan(&cpus::online()?, &[], self.wanted, now).start {
+            match programs.attach_sampler(cpu, self.wanted) {
+                Ok(timer) => self.started(cpu, timer),
                 // It has gone since, and will be noticed when it is back.
                 Err(_gone) if !cpus::online()?.contains(&cpu) => {}
                 Err(error) => return Err(error),
             }
         }
         // No timer has ticked yet.
-        let ticks: Vec<_> = sampler.timers.keys().map(|&cpu| CpuTicks { cpu, all: 0, due: 0 }).collect();
-        sampler.settle(&ticks, now);
-        Ok(sampler)
+        let ticks: Vec<_> = self.timers.keys().map(|&cpu| CpuTicks { cpu, all: 0, due: 0 }).collect();
+        self.settle(&ticks, now);
+        Ok(())
     }
 
     /// Changes the period if it is another than before.
