@@ -2,7 +2,7 @@
 //!
 //! The Collector's rules (confmap `expand.go`): `${VAR}` is short for `${env:VAR}`; the innermost reference
 //! is expanded first, and what it gives may hold more; an odd number of `$` before a `${` escapes it; a bare
-//! `$VAR` stays as it is. What is left of `$$` becomes `$` at the very end, see [`unescape`].
+//! `$VAR` stays as it is. Each `$$` that is left becomes `$` at the very end, see [`unescape`].
 //!
 //! Not the Collector's: `${raw:env:VAR}` and `${raw:file:PATH}` are text, byte for byte, and nothing in it is expanded.
 
@@ -281,7 +281,7 @@ fn find(text: &str) -> Option<&str> {
     }
 }
 
-/// What is left of dollar signs that escape one another.
+/// The dollar signs of a text that are left once those that escape one another are taken out.
 pub(crate) fn unescape(text: &str) -> String {
     text.replace("$$", "$")
 }

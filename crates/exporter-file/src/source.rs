@@ -105,7 +105,7 @@ impl Finished {
         }
     }
 
-    /// What is to be written, in order.
+    /// The items to be written, in order.
     pub(crate) fn contents(self) -> Vec<Content> {
         match self {
             Self::Requests(requests) => requests.into_iter().map(Content::Request).collect(),

@@ -1,4 +1,4 @@
-//! What is to be said of answers, whatever they come by.
+//! The outcome of answers, whatever they come by.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

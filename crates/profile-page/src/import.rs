@@ -112,7 +112,7 @@ impl Import<'_> {
             self.store.set_unit(if is_time { "nanoseconds" } else { unit });
         }
         self.processes();
-        // What is left of each sample once the captures with an instant are taken out.
+        // The rest of each sample, once the captures with an instant are taken out.
         let mut left: Vec<Amount> = profile.samples.iter().map(|(_, amount)| amount).collect();
         let mut known: Vec<Option<Option<Known>>> = (0..left.len()).map(|_| None).collect();
         for capture in &profile.captures {

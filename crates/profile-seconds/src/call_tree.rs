@@ -101,7 +101,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is left of a tree is a tree: callers come first, and totals are as they were.
+        /// The rest of a tree is a tree: callers come first, and totals are as they were.
         #[test]
         fn what_is_left_is_the_most_expensive_and_a_tree(
             stacks in prop::collection::vec((prop::collection::vec(0_u32..4, 1..6), 0_u64..9), 1..30),

@@ -108,7 +108,7 @@ impl PerfMap {
         (entry.end > end).then_some(&*entry.name)
     }
 
-    /// Takes a range from the functions that lie there; true if some do. What is left of them stays.
+    /// Takes a range from the functions that lie there; true if some do. Their other parts stay.
     fn clear_range(&mut self, start: u64, end: u64) -> bool {
         let mut found = false;
         if let Some(name) = self.spanning(start, end).map(Box::from)

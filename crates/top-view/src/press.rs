@@ -39,7 +39,7 @@ pub enum Key {
     Interrupt,
 }
 
-/// What is to be done after a key.
+/// The action that follows a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Draw anew.

@@ -22,7 +22,7 @@ pub(super) enum ScopeError {
     NoProcess(u32),
 }
 
-/// What is to be recorded; `command` is the process that is to become the command.
+/// The scope of a recording; `command` is the process that is to become the command.
 pub(super) fn scope(arguments: &RecordArguments, command: Option<Pid>) -> Result<Scope, ScopeError> {
     if arguments.all {
         return Ok(Scope::Machine);
