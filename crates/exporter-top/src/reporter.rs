@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use componentstatus::{Board, StageView};
+use componentstatus::{Board, Kind, StageView};
 use pdata::Batch;
 use procfs::clock;
 use profile_seconds::{QueueUse, Report, StageUse, Summarizer};
@@ -37,9 +37,10 @@ impl Reporter {
         let now = clock::now();
         let lag = self.summarizer.seen().map(|seen| now.saturating_since(seen)).unwrap_or_default();
         let mut views = self.board.snapshot_at(now);
-        // A pipeline is built from its end, so that the processors are noted in the wrong order.
-        views.reverse();
-        views.sort_by_key(|view| view.kind);
+        // A pipeline is built from its end, so that the last processor is noted first.
+        let processors = |views: &&mut [StageView]| views.iter().all(|view| view.kind == Kind::Processor);
+        let processors = views.chunk_by_mut(|a, b| a.kind == b.kind).find(processors);
+        processors.into_iter().for_each(<[StageView]>::reverse);
         let stages: Vec<_> = views.iter().map(|view| self.stage(view, passed)).collect();
         let report = |second| Report {
             second,
