@@ -79,8 +79,9 @@ fn run(command: &mut Command) -> String {
 /// Compiles one of fixtures/named to a file of that name.
 fn compile(dir: &Path, name: &str, compiler: &[&str], source: &str) -> PathBuf {
     let path = dir.join(name);
-    let mut command = Command::new(compiler[0]);
-    command.args(&compiler[1..]).arg("-o").arg(&path);
+    let (compiler, arguments) = compiler.split_first().expect("a command has a program");
+    let mut command = Command::new(compiler);
+    command.args(arguments).arg("-o").arg(&path);
     command.arg(workspace::file(&format!("fixtures/named/{source}")));
     // Go's modules are not for a file alone.
     run(command.env("GO111MODULE", "off"));

@@ -218,7 +218,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(length @ 1..) = out.read(&mut piece) {
-                shared.lock().expect("nobody panics with it").extend_from_slice(&piece[..length]);
+                shared.lock().expect("nobody panics with it").extend(piece.iter().take(length));
             }
         });
         Self { child, written }
