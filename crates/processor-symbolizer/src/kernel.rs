@@ -21,10 +21,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// are.
 const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
-/// Longest that names of BPF programs are believed: nothing shows that one has gone and another has its place.
+/// Longest that names of BPF programs are believed before it is asked whether another has the place of one.
 const BPF_AGE: Duration = Duration::from_secs(60);
+/// Longest that they are believed although no program is new: trampolines, which lead to programs, come and go too.
+const BPF_LONGEST_AGE: Duration = Duration::from_secs(900);
 /// The module of BPF programs.
 const BPF: &str = "bpf";
+
+/// Returns the number of the newest BPF program that is loaded; `None` if that cannot be found out. A new program has
+/// a new number.
+pub type NewestBpfProgram = fn() -> Option<u32>;
 
 /// The kernel's functions.
 #[derive(Debug)]
@@ -41,11 +47,15 @@ pub(crate) struct Kernel {
     /// Whether, since the symbols were read, an address was in none of them, and one in a BPF program.
     missed: bool,
     has_named_bpf: bool,
+    newest_bpf_program: NewestBpfProgram,
+    /// The newest BPF program when the symbols were read, and when that was last compared.
+    bpf_program_read: Option<u32>,
+    bpf_compared: Option<Instant>,
 }
 
 impl Kernel {
     /// The kernel that a mounted proc filesystem shows.
-    pub(crate) fn new(proc: &Path) -> Self {
+    pub(crate) fn new(proc: &Path, newest_bpf_program: NewestBpfProgram) -> Self {
         Self {
             proc: proc.to_owned(),
             symbols: KernelSymbols::default(),
@@ -56,6 +66,9 @@ impl Kernel {
             patience: FIRST_PATIENCE,
             missed: false,
             has_named_bpf: false,
+            newest_bpf_program,
+            bpf_program_read: None,
+            bpf_compared: None,
         }
     }
 
@@ -101,12 +114,23 @@ impl Kernel {
             self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
             true
         } else {
-            self.has_named_bpf && read.elapsed() >= BPF_AGE
+            self.has_named_bpf && read.elapsed() >= BPF_AGE && self.bpf_programs_may_be_others(read)
         };
         if is_due {
             self.read_symbols();
         }
         is_due
+    }
+
+    /// True if a BPF program may have the place of one that was there when the symbols were read. Reading them all takes
+    /// a tenth of a second of CPU time, so the kernel is asked for the newest program's number first.
+    fn bpf_programs_may_be_others(&mut self, read: Instant) -> bool {
+        if self.bpf_compared.is_some_and(|compared| compared.elapsed() < BPF_AGE) {
+            return false;
+        }
+        self.bpf_compared = Some(Instant::now());
+        let newest = (self.newest_bpf_program)();
+        newest.is_none() || newest != self.bpf_program_read || read.elapsed() >= BPF_LONGEST_AGE
     }
 
     /// True if modules have come or gone since this was last found out.
@@ -123,6 +147,8 @@ impl Kernel {
 
     fn read_symbols(&mut self) {
         let began = Instant::now();
+        // Before the symbols: a program that is loaded in between is taken for a new one at the next comparison.
+        self.bpf_program_read = (self.newest_bpf_program)();
         let text = File::open(self.proc.join("kallsyms")).and_then(|file| {
             let mut text = Vec::new();
             file.take(MAX_TEXT).read_to_end(&mut text)?;
@@ -159,6 +185,8 @@ fn names_and_places(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     struct Proc(tempfile::TempDir);
@@ -187,7 +215,7 @@ mod tests {
     fn symbols_are_read_again_when_a_module_has_taken_the_place_of_another_and_only_then() {
         let proc = Proc::new("ffffffffc0000000 t old\t[a]\n");
         proc.write("modules", "a 4096 0 - Live 0xffffffffc0000000\n");
-        let mut kernel = Kernel::new(proc.0.path());
+        let mut kernel = Kernel::new(proc.0.path(), || None);
         assert_eq!(name(&mut kernel, AT), (false, Ok("old".to_owned())));
         proc.write("kallsyms", "ffffffffc0000000 t new\t[b]\n");
         kernel.looked = None;
@@ -201,7 +229,7 @@ mod tests {
     #[test]
     fn what_no_symbol_holds_has_symbols_read_again_but_ever_less_often() {
         let proc = Proc::new("ffffffff81000000 T start\n");
-        let mut kernel = Kernel::new(proc.0.path());
+        let mut kernel = Kernel::new(proc.0.path(), || None);
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::Stripped)));
         proc.write("kallsyms", "ffffffff81000000 T start\nffffffffc0000000 t bpf_prog_1\t[bpf]\n");
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::Stripped)));
@@ -213,11 +241,33 @@ mod tests {
     }
 
     #[test]
+    fn names_of_bpf_programs_are_read_again_only_if_one_is_new() {
+        static NEWEST: AtomicU32 = AtomicU32::new(7);
+        let newest = || Some(NEWEST.load(Ordering::Relaxed)).filter(|&id| id > 0);
+        let proc = Proc::new("ffffffffc0000000 t bpf_prog_1\t[bpf]\n");
+        let mut kernel = Kernel::new(proc.0.path(), newest);
+        assert_eq!(name(&mut kernel, AT), (false, Ok("bpf_prog_1".to_owned())));
+        proc.write("kallsyms", "ffffffffc0000000 t bpf_prog_2\t[bpf]\n");
+        let mut after = |age: Duration| {
+            (kernel.read, kernel.bpf_compared) = (Some(Instant::now() - age), None);
+            name(&mut kernel, AT)
+        };
+        assert_eq!(after(BPF_AGE), (false, Ok("bpf_prog_1".to_owned())), "none is new");
+        NEWEST.store(8, Ordering::Relaxed);
+        assert_eq!(after(BPF_AGE / 2), (false, Ok("bpf_prog_1".to_owned())), "not asked yet");
+        assert_eq!(after(BPF_AGE), (true, Ok("bpf_prog_2".to_owned())));
+        assert!(!after(BPF_AGE).0);
+        assert!(after(BPF_LONGEST_AGE).0);
+        NEWEST.store(0, Ordering::Relaxed);
+        assert!(after(BPF_AGE).0, "the kernel does not show which is the newest");
+    }
+
+    #[test]
     fn hidden_symbols_name_nothing() {
         let proc = Proc::new("0000000000000000 T start\n");
-        let mut kernel = Kernel::new(proc.0.path());
+        let mut kernel = Kernel::new(proc.0.path(), || None);
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::KernelHidden)));
         fs::remove_file(proc.0.path().join("kallsyms")).unwrap();
-        assert_eq!(name(&mut Kernel::new(proc.0.path()), AT).1, Err(Unnamed::KernelHidden));
+        assert_eq!(name(&mut Kernel::new(proc.0.path(), || None), AT).1, Err(Unnamed::KernelHidden));
     }
 }

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 
 use crate::config::Config;
 use crate::hold::{Acked, Hold, Incoming, Lookups};
+use crate::kernel::NewestBpfProgram;
 use crate::metrics;
 use crate::names::Names;
 use crate::resolver::{Resolver, memory_of_names};
@@ -35,19 +36,27 @@ pub struct StoppedError;
 pub struct SymbolizerLayer {
     config: Config,
     source: ProcSource,
+    newest_bpf_program: NewestBpfProgram,
 }
 
 impl SymbolizerLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), source: ProcSource::new("/proc") }
+        Self { config: config.clone(), source: ProcSource::new("/proc"), newest_bpf_program: || None }
     }
 
     /// Has the kernel verify the files that are opened, by the identities that samples bring.
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { source: self.source.verified_by(identify), ..self }
+    }
+
+    /// Has `newest` asked whether names of BPF programs still hold. Without, the kernel's symbols are read every minute
+    /// in which code of such programs is sampled.
+    #[must_use]
+    pub fn asks_for_newest_bpf_program(self, newest: NewestBpfProgram) -> Self {
+        Self { newest_bpf_program: newest, ..self }
     }
 }
 
@@ -60,7 +69,7 @@ where
     /// Called within a Tokio runtime.
     fn layer(&self, inner: S) -> Symbolizer {
         metrics::describe();
-        let lookups = Resolver::start(&self.config, self.source.clone())
+        let lookups = Resolver::start(&self.config, self.source.clone(), self.newest_bpf_program)
             .inspect_err(|error| {
                 tracing::warn!(%error, "No thread to read files with: frames will have no names.");
             })

@@ -26,6 +26,7 @@ mod symbols;
 mod vdso;
 
 pub use config::{Config, Demangling};
+pub use kernel::NewestBpfProgram;
 pub use layer::{StoppedError, Symbolizer, SymbolizerLayer};
 
 #[cfg(test)]

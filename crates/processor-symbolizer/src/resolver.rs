@@ -13,7 +13,7 @@ use crate::backlog::{Backlog, Spaces};
 use crate::config::Config;
 use crate::files::{Files, Settings};
 use crate::jit::Jits;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, NewestBpfProgram};
 use crate::request::{Answer, Lookup, Request};
 use crate::vdso::Vdso;
 
@@ -38,7 +38,11 @@ impl Resolver {
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub(crate) fn start(config: &Config, source: ProcSource) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
+    pub(crate) fn start(
+        config: &Config,
+        source: ProcSource,
+        newest_bpf_program: NewestBpfProgram,
+    ) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
         let settings = Settings {
@@ -47,7 +51,7 @@ impl Resolver {
             demangle: config.demangle.into(),
         };
         let jits = Jits::new(source.clone(), config.max_memory.as_usize() / SHARES * JIT_SHARE);
-        let kernel = Kernel::new(Path::new("/proc"));
+        let kernel = Kernel::new(Path::new("/proc"), newest_bpf_program);
         let spaces = Spaces { files: Files::new(source, settings), kernel, vdso: Vdso::default(), jits };
         thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(spaces, &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))

@@ -22,6 +22,7 @@ mod files;
 mod horizon;
 mod identify;
 mod kernel;
+mod loaded;
 mod loader;
 mod losses;
 mod memory;
@@ -49,6 +50,7 @@ pub use control::Control;
 pub use environment::MAX_VARIABLES;
 pub use error::{ReceiverError, StartError};
 pub use identify::Identifier;
+pub use loaded::newest_bpf_program;
 pub use receiver::Receiver;
 
 /// Parts that benchmarks and property tests drive without a kernel; no stable interface.

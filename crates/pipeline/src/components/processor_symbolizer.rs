@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use processor_symbolizer::{Config, SymbolizerLayer};
+use receiver_ebpf::newest_bpf_program;
 use tower::Layer as _;
 
 use super::factory::{default, schema};
@@ -19,7 +20,9 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 
 impl ProcessorConfig for Config {
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        let layer = SymbolizerLayer::new(self).verified_by(Arc::clone(&settings.host.sampling) as Arc<_>);
+        let layer = SymbolizerLayer::new(self)
+            .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
+            .asks_for_newest_bpf_program(newest_bpf_program);
         Ok(stage(layer.layer(next)))
     }
 }
