@@ -122,8 +122,8 @@ impl Kernel {
         is_due
     }
 
-    /// True if a BPF program may have the place of one that was there when the symbols were read. Reading them all takes
-    /// a tenth of a second of CPU time, so the kernel is asked for the newest program's number first.
+    /// True if a BPF program may have the place of one that was there when the symbols were read. Reading them all
+    /// takes a tenth of a second of CPU time, so the kernel is asked for the newest program's number first.
     fn bpf_programs_may_be_others(&mut self, read: Instant) -> bool {
         if self.bpf_compared.is_some_and(|compared| compared.elapsed() < BPF_AGE) {
             return false;
