@@ -138,6 +138,25 @@ fn a_stranger_is_refused_by_the_mode_and_by_the_agent() {
     let _outcome = agent.stop();
 }
 
+/// Members of a group that the configuration names may attach, and nobody else.
+#[test]
+#[ignore = "needs root: loads BPF programs, and becomes another user"]
+fn the_members_of_a_group_may_attach() {
+    let _alone = alone();
+    let setup = Setup::new();
+    let socket = setup.dir().join("run/top.sock");
+    let agent = setup.exporter("top", json!({ "endpoint": socket, "group": "54321" })).start();
+    fs::set_permissions(agent.setup().dir(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    for (groups, is_let_in) in [(["--groups", "7,54321"], true), (["--groups", "7"], false)] {
+        let top = top(&socket, &["--once", "-d", "1"]);
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534"]).args(groups).arg(top.get_program());
+        let output = command.args(top.get_args()).output().expect("setpriv starts");
+        assert_eq!(output.status.success(), is_let_in, "{groups:?}: {output:?}");
+    }
+    let _outcome = agent.stop();
+}
+
 /// Who is attached and does not read costs itself alone: others get each second, and profiles are written.
 #[test]
 #[ignore = "needs root: loads BPF programs"]

@@ -103,6 +103,15 @@ mod tests {
         let status = b"NSpid:\t4242\t7\t1\nUid:\t1000\t0\t1000\t1\n";
         assert_eq!((users(status), innermost_pid(status)), (Some([1000, 0, 1000, 1]), Some(1)));
         assert_eq!((users(b"Uid:\t1\n"), innermost_pid(b"NSpid:\t\n")), (None, None));
+        assert_eq!(groups(b"Name:\ta\nGroups:\t4 27 1000 \n"), Some(vec![4, 27, 1_000]));
+        assert_eq!(
+            (groups(b"Groups:\t\n"), groups(b"Groups:\tx\n"), groups(b"")),
+            (Some(vec![]), None, None)
+        );
+        assert_eq!(
+            (on_cpu(b"1234567 89 10\n"), on_cpu(b""), on_cpu(b"-1 2 3")),
+            (Some(1_234_567), None, None)
+        );
         assert_eq!(pages(b"100 7 3 1 0 9 0\n"), Some(Pages { resident: 7, data: 9 }));
         assert_eq!(pages(b"100 7 3"), None);
         assert_eq!(limit(b"1048576\n"), Some(1_048_576));
@@ -115,6 +124,7 @@ mod tests {
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100), number: u64) {
             let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes), effective_capabilities(&bytes), pages(&bytes), process_of(&bytes));
+            let _ = (groups(&bytes), on_cpu(&bytes));
             prop_assert_eq!(limit(number.to_string().as_bytes()), Some(number));
             let status = format!("RssAnon: {} kB", number >> 10);
             let capabilities = format!("CapEff:\t{number:016x}\n");
