@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
-"""Takes the pictures of the live page in docs/images: a real run on this machine, of a build, a script and a compressor.
+"""Takes the pictures of the page in docs/images: a real recording on this machine, of a build, a script and a compressor.
 
 scripts/page-pictures.py [AGENT]     target/release/pipeline unless said otherwise; needs root, cc, make, gzip and chromium
 
 Each picture is of at most 300 KB.
 """
 
-import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,10 +21,10 @@ from page import Visit  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 300_000
-SECONDS = 45
+SECONDS = 40
 
 MAKEFILE = """
-all: $(patsubst %,part%.o,$(shell seq 60))
+all: $(patsubst %,part%.o,$(shell seq 400))
 part%.o: part.c
 	cc -O2 -DPART=$* -c -o $@ part.c
 .PHONY: all
@@ -35,7 +32,7 @@ part%.o: part.c
 PART = """
 #define FUNCTION(n) int f##n(int *a, int m) { for (int i = 0; i < m; i++) a[i & 63] += a[(i * n) & 63] ^ (m << (n & 15)); return a[n]; }
 #define TEN(n) FUNCTION(n##0) FUNCTION(n##1) FUNCTION(n##2) FUNCTION(n##3) FUNCTION(n##4) FUNCTION(n##5) FUNCTION(n##6) FUNCTION(n##7)
-TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7) TEN(8) TEN(9) TEN(10) TEN(11) TEN(12) TEN(13) TEN(14) TEN(15) TEN(16)
+TEN(1) TEN(2) TEN(3) TEN(4)
 """
 SCRIPT = """
 import json, random
@@ -45,39 +42,13 @@ while True:
 """
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def configuration(port):
-    page = {"endpoint": f"localhost:{port}", "retention": "5m"}
-    pipeline = {"receivers": ["ebpf"], "processors": ["procinfo", "symbolizer"], "exporters": ["flamegraph"]}
-    return {
-        "receivers": {"ebpf": {"samples_per_second": 199}},
-        "processors": {"procinfo": {}, "symbolizer": {}},
-        "exporters": {"flamegraph": page},
-        "service": {"pipelines": {"profiles": pipeline}, "telemetry": {"metrics": {"level": "none"}}},
-    }
-
-
-def work(folder):
-    """A build that is there for a part of the time, a script, and a compressor that comes and goes."""
-    (folder / "Makefile").write_text(MAKEFILE)
-    (folder / "part.c").write_text(PART)
-    (folder / "script.py").write_text(SCRIPT)
-    quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    script = subprocess.Popen([sys.executable, "script.py"], **quiet)
-    try:
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            subprocess.run(["make", "-s", "-B", "-j2"], **quiet)
-            subprocess.run("head -c 60000000 /dev/urandom | gzip -1", shell=True, **quiet)
-            time.sleep(2)
-    finally:
-        script.kill()
-        script.wait()
+WORK = f"""
+python3 script.py & script=$!
+(for n in $(seq {SECONDS // 3}); do head -c 20000000 /dev/urandom | gzip -1 >/dev/null; sleep 1; done) & gzips=$!
+sleep {SECONDS // 2}
+timeout {SECONDS // 2} make -s -j2
+kill $script $gzips
+"""
 
 
 def press(visit, selector):
@@ -97,12 +68,6 @@ def pictures(address):
     with Chromium(width=1360, height=820) as browser:
         visit = Visit(browser)
         visit.open(address)
-        # What is there stays while pictures are taken.
-        visit.press("#live")
-        browser.run("document.querySelector('#last').value = '0'; document.querySelector('#last').dispatchEvent(new Event('change'))")
-        time.sleep(3)
-        visit.press("#live")
-        visit.ready()
         browser.point(*visit.frame(0.55, 6))
         time.sleep(0.5)
         take(browser, "page-flame.png")
@@ -110,10 +75,11 @@ def pictures(address):
         take(browser, "page-processes.png")
         press(visit, "#tab-flame")
         left, top, width, height = visit.box("#timeline")
+        before = visit.shown()
         browser.drag(left + width * 0.55, top + height / 2, left + width * 0.9)
-        time.sleep(2)
+        before = visit.ready(before)
         browser.drag(left + width * 0.1, top + height / 2, left + width * 0.4, shift=True)
-        time.sleep(2)
+        visit.ready(before)
         visit.press("#theme")
         browser.point(*visit.frame(0.5, 3))
         time.sleep(0.5)
@@ -122,16 +88,13 @@ def pictures(address):
 
 def main():
     agent = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "pipeline")
-    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        log = open(Path(folder) / "agent.log", "w", encoding="utf-8")
-        running = subprocess.Popen([agent.resolve(), "--config", f"yaml:{json.dumps(configuration(port))}"], cwd=folder, stdout=log, stderr=log)
-        try:
-            work(Path(folder))
-            pictures(f"http://localhost:{port}/")
-        finally:
-            running.send_signal(signal.SIGINT)
-            running.wait()
+        for name, text in (("Makefile", MAKEFILE), ("part.c", PART), ("script.py", SCRIPT)):
+            (Path(folder) / name).write_text(text)
+        page = Path(folder) / "page.html"
+        command = [agent.resolve(), "record", "--quiet", "-F", "199", "-o", page, "--", "bash", "-c", WORK]
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)
+        pictures(f"file://{page}")
 
 
 if __name__ == "__main__":

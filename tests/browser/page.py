@@ -72,12 +72,22 @@ class Visit:
         return self.browser.run("(document.querySelector('#details .title') || {firstChild: {textContent: ''}}).firstChild.textContent")
 
     def find(self, name, deepest=12):
-        """A point of the frame with this name."""
-        for row in range(deepest):
-            for step in range(1, 80):
-                if self.name_at(step / 80, row) == name:
-                    return step / 80, row
-        raise BrowserError(f"no frame {name!r} in sight")
+        """A point of the frame with this name. The page itself is asked, by events as a pointer makes them."""
+        found = self.browser.run(f"""(() => {{
+            const canvas = document.querySelector('#view-flame canvas');
+            const place = canvas.getBoundingClientRect();
+            const at = (part, row) => {{
+                canvas.dispatchEvent(new MouseEvent('mousemove', {{ clientX: place.left + part * place.width, clientY: place.top + row * {ROW} + {ROW // 2} }}));
+                const title = document.querySelector('#details .title');
+                return title ? title.firstChild.textContent : '';
+            }};
+            for (let row = 0; row < {deepest}; row += 1) {{
+                for (let step = 1; step < 200; step += 1) if (at(step / 200, row) === {name!r}) return [step / 200, row];
+            }}
+            return null;
+        }})()""")
+        check(found, f"no frame {name!r} in sight")
+        return found
 
     def choose(self, label, value):
         """Sets one of the filters."""

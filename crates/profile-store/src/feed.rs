@@ -139,12 +139,12 @@ impl Feed {
             ProcessTransition::Fork { parent, .. } => lineage.fork(process, parent.process, at),
             ProcessTransition::Exec { executable, relatives, .. } => {
                 lineage.runs(process, &executable.path.to_string_lossy(), at);
-                lineage.descends(process, relatives.parent);
+                lineage.descends(process, relatives.parent, at);
             }
             ProcessTransition::Seen { executable, comm, relatives } => {
                 let name = executable.as_ref().map(|executable| executable.path.to_string_lossy());
                 lineage.runs(process, &name.unwrap_or_else(|| comm.in_brackets().into()), at);
-                lineage.descends(process, relatives.parent);
+                lineage.descends(process, relatives.parent, at);
             }
             ProcessTransition::Exit | ProcessTransition::Freed => lineage.end(process, tick),
             ProcessTransition::Rename { .. } => {}
@@ -275,6 +275,7 @@ mod tests {
             crate::status(&store, &Query { span: Span::ALL, filter, ..Query::default() }).total.samples
         };
         assert_eq!([2, 3, 7, 4, 1, 9].map(of), [3, 3, 2, 1, 0, 1]);
+        assert_eq!(store.is_gone(image(2).process), Some(false), "it had a child just now");
         let rows = crate::processes(&store, &Query { span: Span::ALL, ..Query::default() }).rows;
         let tree: Vec<_> = rows.iter().map(|row| (row.depth, row.pid, row.total.samples)).collect();
         assert_eq!(tree, [(0, 2, 3), (1, 3, 3), (2, 7, 2), (2, 4, 1), (0, 9, 1)]);

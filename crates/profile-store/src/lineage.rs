@@ -53,13 +53,17 @@ impl Lineage {
         }
     }
 
-    /// A process was found to have this parent, after it had begun: what a fork has said holds.
-    pub(crate) fn descends(&mut self, child: ProcessKey, parent: ProcessKey) {
-        if parent.pid.0 != 0
-            && parent != child
-            && let Some(descent) = self.known.get_mut(&child)
-        {
+    /// A process was found to have this parent, after it had begun: what a fork has said holds. The parent runs at that
+    /// instant, whether or not anything else has been heard of it.
+    pub(crate) fn descends(&mut self, child: ProcessKey, parent: ProcessKey, at: KTime) {
+        if parent.pid.0 == 0 || parent == child {
+            return;
+        }
+        if let Some(descent) = self.known.get_mut(&child) {
             descent.parent = descent.parent.or(Some(parent));
+        }
+        if !self.known.contains_key(&parent) {
+            self.runs(parent, "", at);
         }
     }
 
