@@ -7,7 +7,7 @@ use crate::cursor::{ABSOLUTE, Cursor};
 use crate::elf::Section;
 use crate::interpret::Program;
 use crate::state::State;
-use crate::window::{Budget, Window};
+use crate::window::{Budget, Windows};
 use crate::{ByteSource, Machine, UnwindError};
 
 /// The longest entry that is read. The longest of a Debian image has 30 KiB.
@@ -57,8 +57,8 @@ pub(crate) struct Entries {
     dialect: Dialect,
     machine: Machine,
     cies: HashMap<u64, Option<Cie>>,
-    shared: Window,
-    own: Window,
+    shared: Windows,
+    own: Windows,
 }
 
 impl Entries {
@@ -68,25 +68,25 @@ impl Entries {
             dialect,
             machine,
             cies: HashMap::default(),
-            shared: Window::default(),
-            own: Window::default(),
+            shared: Windows::default(),
+            own: Windows::default(),
         }
     }
 
     /// The bytes that this holds in memory, about.
     pub(crate) fn memory(&self) -> usize {
-        self.cies.len() * size_of::<(u64, Option<Cie>)>() + 2 * (64 << 10)
+        self.cies.len() * size_of::<(u64, Option<Cie>)>() + 2 * Windows::MOST_BYTES
     }
 
     /// Gives back what only makes the next page faster.
     pub(crate) fn shrink(&mut self) {
         self.cies = HashMap::default();
-        self.shared = Window::default();
-        self.own = Window::default();
+        self.shared = Windows::default();
+        self.own = Windows::default();
     }
 
     fn bytes<'w, S: ByteSource + ?Sized>(
-        window: &'w mut Window,
+        windows: &'w mut Windows,
         section: Section,
         source: &S,
         at: u64,
@@ -96,7 +96,7 @@ impl Entries {
         if at.checked_add(length).is_none_or(|end| end > section.size) {
             return Ok(None);
         }
-        let bytes = window.at(source, section.offset + at, length, budget)?;
+        let bytes = windows.at(source, section.offset + at, length, budget)?;
         Ok(bytes.map(|bytes| Cursor::new(bytes, section.address.wrapping_add(at))))
     }
 
@@ -111,17 +111,17 @@ impl Entries {
     }
 
     fn entry_by<S: ByteSource + ?Sized>(
-        window: &mut Window,
+        windows: &mut Windows,
         section: Section,
         source: &S,
         at: u64,
         budget: &mut Budget,
     ) -> Result<Option<Entry>, UnwindError> {
-        let Some(mut head) = Self::bytes(window, section, source, at, 4, budget)? else { return Ok(None) };
+        let Some(mut head) = Self::bytes(windows, section, source, at, 4, budget)? else { return Ok(None) };
         let entry = match head.u32() {
             None | Some(0) => return Ok(None),
             Some(u32::MAX) => {
-                let Some(mut head) = Self::bytes(window, section, source, at + 4, 8, budget)? else {
+                let Some(mut head) = Self::bytes(windows, section, source, at + 4, 8, budget)? else {
                     return Ok(None);
                 };
                 Entry { body: at + 12, length: head.u64().unwrap_or(0), wide: true }

@@ -32,6 +32,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// True if bytes from `offset` on are held, or would be the next ones.
+    fn leads_to(&self, offset: u64) -> bool {
+        !self.bytes.is_empty() && (self.offset..=self.offset + self.bytes.len() as u64).contains(&offset)
+    }
+
     /// Returns `length` bytes at `offset`; `None` beyond the end of the file.
     pub(crate) fn at<S: ByteSource + ?Sized>(
         &mut self,
@@ -46,8 +51,8 @@ impl Window {
         let held_to = self.offset + self.bytes.len() as u64;
         if offset < self.offset || end > held_to {
             // Entries that follow each other are read in ever larger pieces, lone ones in small ones.
-            let follows = offset >= self.offset && offset <= held_to && !self.bytes.is_empty();
-            self.next_read = if follows { (self.next_read * 2).min(LARGEST_READ) } else { FIRST_READ };
+            self.next_read =
+                if self.leads_to(offset) { (self.next_read * 2).min(LARGEST_READ) } else { FIRST_READ };
             let count = length.max(self.next_read).min(source.size() - offset);
             budget.spend(count)?;
             self.bytes.resize(
@@ -63,5 +68,91 @@ impl Window {
         let from = usize::try_from(offset - self.offset).ok();
         let length = usize::try_from(length).ok();
         Ok(from.zip(length).and_then(|(from, length)| self.bytes.get(from..)?.get(..length)))
+    }
+}
+
+/// Windows at several places of a file. The table's entries of functions that follow each other may lie in several parts
+/// of it, as those of frequent and of rare code do: one window would be moved to and fro.
+#[derive(Debug, Default)]
+pub(crate) struct Windows {
+    /// The one that was used last comes last.
+    windows: [Window; Self::COUNT],
+}
+
+impl Windows {
+    const COUNT: usize = 4;
+    /// Bytes that they take at most.
+    pub(crate) const MOST_BYTES: usize = Self::COUNT * (64 << 10);
+
+    /// Returns `length` bytes at `offset`; `None` beyond the end of the file.
+    pub(crate) fn at<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        offset: u64,
+        length: u64,
+        budget: &mut Budget,
+    ) -> Result<Option<&[u8]>, UnwindError> {
+        // Else the one that was used longest ago.
+        let place = self.windows.iter().rposition(|window| window.leads_to(offset)).unwrap_or(0);
+        if let Some(later) = self.windows.get_mut(place..) {
+            later.rotate_left(1);
+        }
+        match self.windows.last_mut() {
+            Some(window) => window.at(source, offset, length, budget),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Counts reads.
+    struct Counted(Vec<u8>, Cell<usize>);
+
+    impl ByteSource for Counted {
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.1.set(self.1.get() + 1);
+            self.0[..].read_exact_at(offset, buffer)
+        }
+    }
+
+    fn source(bytes: u32) -> Counted {
+        Counted((0..bytes).map(|at| (at % 251) as u8).collect(), Cell::default())
+    }
+
+    #[test]
+    fn two_parts_that_are_read_by_turns_are_read_once_each() {
+        let (source, mut windows, mut budget) = (source(1 << 20), Windows::default(), Budget::new(1 << 20));
+        for step in (0..64 << 10).step_by(64) {
+            for part in [0, 512 << 10] {
+                assert!(windows.at(&source, part + step, 64, &mut budget).unwrap().is_some());
+            }
+        }
+        // 4 KiB, then twice as much each time, up to 64 KiB: five reads of each part.
+        assert_eq!(source.1.get(), 2 * 5);
+    }
+
+    proptest! {
+        /// Wherever and in whatever order bytes are asked for, they are those of the file.
+        #[test]
+        fn bytes_are_those_of_the_file(asked in proptest::collection::vec((0u64..300_000, 0u64..9_000), 0..60)) {
+            let (source, mut windows, mut budget) = (source(256 << 10), Windows::default(), Budget::new(u64::MAX));
+            for (offset, length) in asked {
+                let found = windows.at(&source, offset, length, &mut budget).unwrap();
+                let (from, to) = (offset as usize, (offset + length) as usize);
+                prop_assert_eq!(found, source.0.get(from..to));
+            }
+        }
     }
 }
