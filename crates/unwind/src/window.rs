@@ -71,8 +71,8 @@ impl Window {
     }
 }
 
-/// Windows at several places of a file. The table's entries of functions that follow each other may lie in several parts
-/// of it, as those of frequent and of rare code do: one window would be moved to and fro.
+/// Windows at several places of a file. The table's entries of functions that follow each other may lie in several
+/// parts of it, as those of frequent and of rare code do: one window would be moved to and fro.
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
     /// The one that was used last comes last.
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn source(bytes: u32) -> Counted {
-        Counted((0..bytes).map(|at| (at % 251) as u8).collect(), Cell::default())
+        Counted((0..bytes).map(|at| u8::try_from(at % 251).unwrap()).collect(), Cell::default())
     }
 
     #[test]
@@ -146,12 +146,11 @@ mod tests {
     proptest! {
         /// Wherever and in whatever order bytes are asked for, they are those of the file.
         #[test]
-        fn bytes_are_those_of_the_file(asked in proptest::collection::vec((0u64..300_000, 0u64..9_000), 0..60)) {
+        fn bytes_are_those_of_the_file(asked in proptest::collection::vec((0usize..300_000, 0usize..9_000), 0..60)) {
             let (source, mut windows, mut budget) = (source(256 << 10), Windows::default(), Budget::new(u64::MAX));
             for (offset, length) in asked {
-                let found = windows.at(&source, offset, length, &mut budget).unwrap();
-                let (from, to) = (offset as usize, (offset + length) as usize);
-                prop_assert_eq!(found, source.0.get(from..to));
+                let found = windows.at(&source, offset as u64, length as u64, &mut budget).unwrap();
+                prop_assert_eq!(found, source.0.get(offset..offset + length));
             }
         }
     }
