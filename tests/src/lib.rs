@@ -9,6 +9,7 @@ pub mod collector;
 pub mod daemon;
 pub mod due;
 pub mod fuse;
+pub mod group;
 pub mod http;
 mod lines;
 pub mod metrics;

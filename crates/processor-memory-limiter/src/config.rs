@@ -6,7 +6,8 @@ use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Configuration of the memory limiter.
+/// Configuration of the memory limiter. What is charged to the agent's control groups is kept within the percentages,
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::StartError;
 use crate::limits::Limits;
 use crate::machine::Machine;
+use crate::meter::Meters;
 use crate::metrics::Samples;
 use crate::settings::LimiterSettings;
 use crate::watch::Watch;
@@ -40,7 +41,11 @@ impl MemoryLimiterLayer {
             tracing::warn!(hard, total, "The memory limit is above what there is.");
         }
         let samples = Samples::of(&settings.id);
-        Ok(Self { watch: Watch::start(settings, machine, limits, config.check_interval)?, samples })
+        let meters = Meters::new(machine, config, limits);
+        if let Some(Limits { soft, hard }) = meters.group_limits() {
+            tracing::info!(soft, hard, "What is charged to the control group is limited, too.");
+        }
+        Ok(Self { watch: Watch::start(settings, meters, config.check_interval)?, samples })
     }
 }
 
@@ -73,6 +78,7 @@ where
     }
 
     fn call(&mut self, mut batch: Batch) -> Self::Future {
+        batch.flush |= self.watch.take_flush();
         if self.watch.dropping() {
             self.samples.refused.increment(batch.sample_count());
             drop_samples(&mut batch.events);

@@ -20,6 +20,7 @@ mod layer;
 mod limiter;
 mod limits;
 mod machine;
+mod meter;
 mod metrics;
 mod settings;
 mod watch;

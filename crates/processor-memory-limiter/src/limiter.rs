@@ -1,13 +1,11 @@
 //! A state machine that takes the memory in use and decides what to do about it.
 
-use crate::limits::Limits;
+use crate::limits::Level;
 
 /// Halvings of the rate at most: to a thirty-second.
 pub(crate) const MAX_STEPS: u32 = 5;
 /// Looks in a row that find memory to spare before one halving is taken back.
 pub(crate) const CALM_CHECKS: u32 = 5;
-/// To spare is what is so many hundredths of the soft limit below it. In between, all stays as it is.
-const MARGIN_PERCENT: u64 = 10;
 
 /// The limiter's decision, which holds until the next check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,27 +23,20 @@ pub(crate) struct Action {
 /// Each look above the soft limit halves the rate once more. Above the hard limit samples are dropped as well, until
 /// a look finds no more than the soft limit in use. [`CALM_CHECKS`] looks in a row with memory to spare take one
 /// halving back: sooner would have the rate swing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Limiter {
-    limits: Limits,
     steps: u32,
     dropping: bool,
     calm: u32,
 }
 
 impl Limiter {
-    /// A limiter that has not seen any reading yet.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, steps: 0, dropping: false, calm: 0 }
-    }
-
-    /// So many bytes are in use.
-    pub(crate) fn check(&mut self, usage: u64) -> Action {
-        let Limits { soft, hard } = self.limits;
-        let spare = usage <= soft - soft / 100 * MARGIN_PERCENT;
-        if usage > soft {
+    /// Takes in how near to its limits the memory in use is.
+    pub(crate) fn check(&mut self, level: Level) -> Action {
+        let spare = level == Level::Spare;
+        if level >= Level::AboveSoft {
             self.steps = (self.steps + 1).min(MAX_STEPS);
-            self.dropping |= usage > hard;
+            self.dropping |= level == Level::AboveHard;
             self.calm = 0;
         } else {
             self.dropping = false;
@@ -66,6 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::Limits;
 
     const LIMITS: Limits = Limits { soft: 800, hard: 1000 };
 
@@ -78,16 +70,16 @@ mod tests {
     }
 
     fn after(usages: &[u64]) -> Action {
-        let mut limiter = Limiter::new(LIMITS);
-        usages.iter().map(|&usage| limiter.check(usage)).last().unwrap()
+        let mut limiter = Limiter::default();
+        usages.iter().map(|&usage| limiter.check(LIMITS.level(usage))).last().unwrap()
     }
 
     #[test]
     fn each_look_above_the_soft_limit_halves_the_rate_down_to_a_floor() {
-        let mut limiter = Limiter::new(LIMITS);
-        let divisors: Vec<_> = (0..7).map(|_| limiter.check(801).divisor).collect();
+        let mut limiter = Limiter::default();
+        let divisors: Vec<_> = (0..7).map(|_| limiter.check(LIMITS.level(801)).divisor).collect();
         assert_eq!(divisors, [2, 4, 8, 16, 32, 32, 32]);
-        assert!(!limiter.check(1000).dropping, "at the limit is not above it");
+        assert!(!limiter.check(LIMITS.level(1000)).dropping, "at the limit is not above it");
     }
 
     #[test]
@@ -100,13 +92,13 @@ mod tests {
 
     #[test]
     fn the_rate_comes_back_step_by_step_and_only_with_memory_to_spare() {
-        let mut limiter = Limiter::new(LIMITS);
+        let mut limiter = Limiter::default();
         for _ in 0..3 {
-            limiter.check(900);
+            limiter.check(LIMITS.level(900));
         }
-        let near = (0..20).map(|_| limiter.check(721).divisor).last();
+        let near = (0..20).map(|_| limiter.check(LIMITS.level(721)).divisor).last();
         assert_eq!(near, Some(8), "too near to the limit to sample more");
-        let divisors: Vec<_> = (0..16).map(|_| limiter.check(720).divisor).collect();
+        let divisors: Vec<_> = (0..16).map(|_| limiter.check(LIMITS.level(720)).divisor).collect();
         assert_eq!(divisors, [8, 8, 8, 8, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 1, 1]);
     }
 
@@ -115,11 +107,11 @@ mod tests {
         /// outside soft..=hard was above hard; and memory to spare for long enough always brings all back.
         #[test]
         fn steps_are_single_dropping_is_hysteresis_and_calm_restores_all(usages in proptest::collection::vec(0u64..1500, 1..100)) {
-            let mut limiter = Limiter::new(LIMITS);
+            let mut limiter = Limiter::default();
             let mut divisor = 1;
             let mut dropping = false;
             for usage in usages {
-                let action = limiter.check(usage);
+                let action = limiter.check(LIMITS.level(usage));
                 prop_assert!(action.divisor.is_power_of_two() && action.divisor <= 1 << MAX_STEPS);
                 prop_assert!(action.divisor <= divisor * 2 && action.divisor * 2 >= divisor);
                 if usage > LIMITS.soft {
@@ -132,7 +124,7 @@ mod tests {
                 prop_assert_eq!(action.give_back, usage > 720 && action.divisor > 1);
                 divisor = action.divisor;
             }
-            let calm = (0..=MAX_STEPS * CALM_CHECKS).map(|_| limiter.check(0)).last().unwrap();
+            let calm = (0..=MAX_STEPS * CALM_CHECKS).map(|_| limiter.check(LIMITS.level(0))).last().unwrap();
             prop_assert_eq!(calm, Action { divisor: 1, dropping: false, give_back: false });
         }
     }

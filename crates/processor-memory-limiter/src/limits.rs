@@ -6,8 +6,25 @@ use crate::error::StartError;
 const MIB: u64 = 1 << 20;
 /// The Collector's default for the spike limit, in percent of the hard limit.
 const SPIKE_PERCENT_OF_LIMIT: u64 = 20;
+/// Part of a group's hard limit that the soft one is below it.
+const SPIKE_PART_OF_GROUP: u64 = 10;
+/// To spare is what is so many hundredths of the soft limit below it. In between, all stays as it is.
+const MARGIN_PERCENT: u64 = 10;
 
-/// Limits of the agent's own memory, bytes; `soft` is below `hard`.
+/// How near to its limits the memory in use is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// There is memory to spare.
+    Spare,
+    /// Below the soft limit, and near it.
+    Near,
+    /// Above the soft limit.
+    AboveSoft,
+    /// Above the hard limit.
+    AboveHard,
+}
+
+/// Limits of memory in use, bytes; `soft` is below `hard`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Above it less is sampled.
@@ -37,6 +54,27 @@ impl Limits {
             _ => Err(StartError::Spike { spike, limit: hard }),
         }
     }
+
+    /// The limits of what is charged to a control group that may hold `limit` bytes.
+    ///
+    /// They stand beside those of the agent's own memory, since the kernel kills by the charge, which holds BPF maps
+    /// and sockets as well. What those take is there at rest already, so the two are nearer to each other.
+    pub(crate) fn of_group(config: &Config, limit: u64) -> Self {
+        let hard = limit / 100 * u64::from(config.limit_percentage);
+        let spike = config.spike_limit_percentage.map(|spike| limit / 100 * u64::from(spike));
+        let spike = spike.filter(|spike| *spike < hard).unwrap_or(hard / SPIKE_PART_OF_GROUP);
+        Self { soft: hard - spike, hard }
+    }
+
+    /// How near to the limits so many bytes are.
+    pub(crate) fn level(&self, usage: u64) -> Level {
+        match usage {
+            _ if usage > self.hard => Level::AboveHard,
+            _ if usage > self.soft => Level::AboveSoft,
+            _ if usage > self.soft - self.soft / 100 * MARGIN_PERCENT => Level::Near,
+            _ => Level::Spare,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +97,15 @@ mod tests {
         let config = Config { limit_mib: Some(100), spike_limit_mib: Some(30), ..Config::default() };
         assert_eq!(Limits::of(&config, None).unwrap(), Limits { soft: 70 * MIB, hard: 100 * MIB });
         assert!(matches!(Limits::of(&Config::default(), None), Err(StartError::NoMemory)));
+    }
+
+    #[test]
+    fn a_group_has_percentages_of_its_limit_whatever_the_agent_may_have_for_itself() {
+        let config = Config { limit_mib: Some(1000), ..Config::default() };
+        let group = Limits::of_group(&config, 100 * MIB);
+        assert_eq!((group.soft / MIB, group.hard / MIB), (72, 80));
+        let config = Config { spike_limit_percentage: Some(30), ..Config::default() };
+        assert_eq!(Limits::of_group(&config, 100 * MIB).soft / MIB, 50);
     }
 
     #[test]

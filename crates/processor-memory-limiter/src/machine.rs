@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use procfs::cgroup::{self, Hierarchy, Mount};
-use procfs::text;
+use procfs::{MemoryGroup, text};
 
-/// Read of one file at most: `mountinfo` of a machine with thousands of containers.
-const MAX_BYTES: u64 = 4 << 20;
+/// Read of one file at most: none of these is longer.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The machine, or a directory that looks like one.
 #[derive(Clone, Debug)]
@@ -36,28 +35,12 @@ impl Machine {
     /// if not even the machine's is known.
     pub(crate) fn total(&self) -> Option<u64> {
         let memory = self.read(Path::new("proc/meminfo")).ok().and_then(|file| text::mem_total(&file));
-        memory.into_iter().chain(self.group_limits()).min()
+        memory.into_iter().chain(self.groups().iter().map(|group| group.limit)).min()
     }
 
-    /// Limits of the control groups that this process is in and that can be seen, from its own to the root.
-    fn group_limits(&self) -> Vec<u64> {
-        let read = |path: &str| self.read(Path::new(path)).unwrap_or_default();
-        let mounts = Mount::parse_all(&read("proc/self/mountinfo"));
-        let groups = cgroup::memberships(&read("proc/self/cgroup"));
-        let mut limits = Vec::new();
-        for (hierarchy, group) in groups {
-            // The first mount is as good as any other of the same hierarchy.
-            let Some(mount) = mounts.iter().find(|mount| mount.hierarchy == hierarchy) else { continue };
-            let file = match hierarchy {
-                Hierarchy::Unified => "memory.max",
-                Hierarchy::Memory => "memory.limit_in_bytes",
-            };
-            for directory in mount.directories(&group) {
-                let bytes = self.read(&directory.join(file)).unwrap_or_default();
-                limits.extend(text::limit(&bytes));
-            }
-        }
-        limits
+    /// The control groups with a limit that this process is in.
+    pub(crate) fn groups(&self) -> Vec<MemoryGroup> {
+        MemoryGroup::of_this_process(&self.root)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

@@ -3,11 +3,13 @@
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::limits::Limits;
+use crate::meter::Look;
 
 // As the Collector names those of its other signals.
 const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
 const REFUSED: &str = "otelcol_processor_memory_limiter_refused_profile_samples";
 const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
+const GROUP: &str = "otelcol_processor_memory_limiter_group_usage_bytes";
 const LIMIT: &str = "otelcol_processor_memory_limiter_limit_bytes";
 const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
 
@@ -35,27 +37,39 @@ impl Samples {
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     usage: Gauge,
+    /// `None` if no control group has a limit.
+    group: Option<Gauge>,
     divisor: Gauge,
 }
 
 impl Memory {
     /// Gauges of the limiter with this id.
-    pub(crate) fn of(id: &str, limits: Limits) -> Self {
+    pub(crate) fn of(id: &str, own: Limits, group: Option<Limits>) -> Self {
         describe_gauge!(USAGE, "The agent's own memory (anonymous, resident), as last looked at.");
         describe_gauge!(
             LIMIT,
-            "Limits of the agent's own memory: soft, above which less is sampled, and hard."
+            "Limits of the agent's own memory: soft, above which less is sampled, and hard; and those of what is \
+             charged to its control group."
+        );
+        describe_gauge!(
+            GROUP,
+            "What is charged to the control group with the least room left, without the cache of files, as last looked at."
         );
         describe_gauge!(DIVISOR, "By what the sampling rate is divided to save memory.");
-        for (kind, bytes) in [("soft", limits.soft), ("hard", limits.hard)] {
+        let of_group = group.map(|group| [("group_soft", group.soft), ("group_hard", group.hard)]);
+        let own = [("soft", own.soft), ("hard", own.hard)];
+        for (kind, bytes) in own.into_iter().chain(of_group.into_iter().flatten()) {
             gauge!(LIMIT, "processor" => id.to_owned(), "kind" => kind).set(bytes as f64);
         }
         let gauge = |name| gauge!(name, "processor" => id.to_owned());
-        Self { usage: gauge(USAGE), divisor: gauge(DIVISOR) }
+        Self { usage: gauge(USAGE), group: group.map(|_| gauge(GROUP)), divisor: gauge(DIVISOR) }
     }
 
-    pub(crate) fn show(&self, usage: u64, divisor: u32) {
-        self.usage.set(usage as f64);
+    pub(crate) fn show(&self, look: &Look, divisor: u32) {
+        self.usage.set(look.own.usage as f64);
+        if let (Some(gauge), Some(group)) = (&self.group, look.group) {
+            gauge.set(group.usage as f64);
+        }
         self.divisor.set(divisor);
     }
 }

@@ -4,54 +4,81 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::allocator;
 use crate::error::StartError;
 use crate::limiter::{Action, Limiter};
-use crate::limits::Limits;
-use crate::machine::Machine;
+use crate::limits::{Level, Limits};
+use crate::meter::{Look, Meters, Reading};
 use crate::metrics::Memory;
 use crate::settings::{LimiterSettings, Throttle};
+
+/// Bytes a second that the agent's memory grows by at worst: that much of samples can be read and decoded.
+const FASTEST_GROWTH: u64 = 256 << 20;
+/// Exporters deliver what they hold whenever the charge of a group has grown by one of so many parts of its hard limit.
+const GROWTH_PARTS: u64 = 8;
+/// Looks at a group that is nearly full are no more frequent.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A watch that is kept; dropping it ends it and takes back what it asked of the sampler.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     dropping: Arc<AtomicBool>,
+    /// True if exporters are to deliver what they hold.
+    flush: Arc<AtomicBool>,
     /// Dropping it ends the thread.
     _kept: Arc<SyncSender<()>>,
 }
 
 impl Watch {
-    /// Looks once, at once, and then every so often on a thread of its own.
+    /// Looks once, at once, and then every so often on a thread of its own; in between, too, if a control group could
+    /// be full before the next look.
     pub(crate) fn start(
         settings: LimiterSettings,
-        machine: Machine,
-        limits: Limits,
+        meters: Meters,
         every: Duration,
     ) -> Result<Self, StartError> {
         let (kept, ended) = mpsc::sync_channel(0);
         let dropping = Arc::new(AtomicBool::new(false));
-        let mut look = LimiterLoop {
-            memory: Memory::of(&settings.id, limits),
-            limiter: Limiter::new(limits),
+        let flush = Arc::new(AtomicBool::new(false));
+        let first = meters.look().map_err(StartError::Usage)?;
+        let mut limiter = LimiterLoop {
+            memory: Memory::of(&settings.id, first.own.limits, meters.group_limits()),
+            limiter: Limiter::default(),
             throttle: settings.throttle,
             dropping: Arc::clone(&dropping),
+            flush: Arc::clone(&flush),
             last: Action { divisor: 1, dropping: false, give_back: false },
-            limits,
+            least: u64::MAX,
         };
-        look.at(machine.usage().map_err(StartError::Usage)?);
+        limiter.at(&first);
         let watch = move || {
-            while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                match machine.usage() {
-                    Ok(usage) => look.at(usage),
+            let (mut pause, mut due) = (pause_after(&first, every), Instant::now() + every);
+            while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let now = Instant::now();
+                let is_due = now >= due;
+                if is_due {
+                    due = now + every;
+                }
+                pause = every;
+                match meters.look() {
+                    Ok(look) => {
+                        limiter.follow_growth(&look);
+                        // Looks in between only ever tighten: calm is counted in regular ones.
+                        if is_due || look.nearest().level() >= Level::AboveSoft {
+                            limiter.at(&look);
+                        }
+                        pause = pause_after(&look, every);
+                    }
                     Err(error) => tracing::warn!(%error, "The memory in use cannot be read."),
                 }
+                pause = pause.min(due.saturating_duration_since(Instant::now()));
             }
-            look.throttle.set_divisor(1);
+            limiter.throttle.set_divisor(1);
         };
         thread::Builder::new().name("memory-limiter".to_owned()).spawn(watch).map_err(StartError::Thread)?;
-        Ok(Self { dropping, _kept: Arc::new(kept) })
+        Ok(Self { dropping, flush, _kept: Arc::new(kept) })
     }
 
     /// Whether samples are to be dropped now.
@@ -60,11 +87,27 @@ impl Watch {
         self.dropping.load(Ordering::Relaxed)
     }
 
+    /// Whether exporters are to deliver what they hold; true once for each time.
+    pub(crate) fn take_flush(&self) -> bool {
+        self.flush.swap(false, Ordering::Relaxed)
+    }
+
     /// A watch that nobody keeps, as a test wants it.
     #[cfg(test)]
     pub(crate) fn fixed(dropping: bool) -> Self {
-        Self { dropping: Arc::new(AtomicBool::new(dropping)), _kept: Arc::new(mpsc::sync_channel(0).0) }
+        Self {
+            dropping: Arc::new(AtomicBool::new(dropping)),
+            flush: Arc::default(),
+            _kept: Arc::new(mpsc::sync_channel(0).0),
+        }
     }
+}
+
+/// How long a control group can take to be full at the earliest, within bounds.
+fn pause_after(look: &Look, every: Duration) -> Duration {
+    let Some(group) = look.group else { return every };
+    let soonest = Duration::from_millis(group.room().saturating_mul(1000) / FASTEST_GROWTH);
+    soonest.max(SHORTEST_PAUSE).min(every)
 }
 
 /// Checks the memory in use and applies what the limiter decides.
@@ -72,27 +115,40 @@ struct LimiterLoop {
     limiter: Limiter,
     throttle: Arc<dyn Throttle>,
     dropping: Arc<AtomicBool>,
+    flush: Arc<AtomicBool>,
     last: Action,
     memory: Memory,
-    limits: Limits,
+    /// The least charge of the group since exporters were last asked to deliver.
+    least: u64,
 }
 
 impl LimiterLoop {
-    fn at(&mut self, usage: u64) {
-        let action = self.limiter.check(usage);
+    fn at(&mut self, look: &Look) {
+        let nearest = look.nearest();
+        let action = self.limiter.check(nearest.level());
         self.dropping.store(action.dropping, Ordering::Relaxed);
         // Each time, not only when it changes: a receiver that has come since does not know the divisor.
         self.throttle.set_divisor(action.divisor);
-        self.memory.show(usage, action.divisor);
-        self.log(usage, action);
+        self.memory.show(look, action.divisor);
+        self.log(nearest, action);
         if action.give_back {
             allocator::release_free_memory();
         }
         self.last = action;
     }
 
-    fn log(&self, usage: u64, action: Action) {
-        let Limits { soft, hard } = self.limits;
+    /// Asks exporters to deliver while what they have gathered is small yet: to encode it takes as much memory again.
+    fn follow_growth(&mut self, look: &Look) {
+        let Some(Reading { usage, limits }) = look.group else { return };
+        self.least = self.least.min(usage);
+        if usage - self.least > limits.hard / GROWTH_PARTS {
+            self.least = usage;
+            self.flush.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn log(&self, nearest: Reading, action: Action) {
+        let Reading { usage, limits: Limits { soft, hard } } = nearest;
         let divisor = action.divisor;
         match (self.last.dropping, action.dropping) {
             (false, true) => {
@@ -118,6 +174,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::config::Config;
+    use crate::machine::Machine;
 
     #[derive(Debug, Default)]
     struct Rate(Mutex<Vec<u32>>);
@@ -155,8 +213,8 @@ mod tests {
         let rate = Arc::new(Rate::default());
         let settings = LimiterSettings { id: "memory_limiter".into(), throttle: Arc::clone(&rate) as _ };
         let limits = Limits { soft: 800 * kib, hard: 1000 * kib };
-        let machine = Machine::new(root.path());
-        let watch = Watch::start(settings, machine, limits, Duration::from_millis(1)).unwrap();
+        let meters = Meters::new(Machine::new(root.path()), &Config::default(), limits);
+        let watch = Watch::start(settings, meters, Duration::from_millis(1)).unwrap();
         assert!(!watch.dropping());
         use_kib(900);
         rate.wait_for(32);
@@ -178,12 +236,47 @@ mod tests {
         assert_eq!(told, [1, 2, 4, 8, 16, 32, 16, 8, 4, 2, 1, 2, 4, 8, 16, 32, 1], "step by step");
     }
 
+    /// The agent has little for itself, and its group, with what the kernel holds for it, is nearly full. The next
+    /// regular look is an hour away.
+    #[test]
+    fn a_group_that_fills_up_is_noticed_before_the_next_look() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path.with_extension("new"), text).unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        write("proc/self/status", "RssAnon: 1 kB\n");
+        write("proc/self/cgroup", "0::/\n");
+        write("proc/self/mountinfo", "1 2 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        write("sys/fs/cgroup/memory.max", "1000000\n");
+        write("sys/fs/cgroup/memory.stat", "inactive_file 100000\n");
+        let charge = |bytes: u64| write("sys/fs/cgroup/memory.current", &format!("{bytes}\n"));
+        charge(700_000);
+        let rate = Arc::new(Rate::default());
+        let settings = LimiterSettings { id: "memory_limiter".into(), throttle: Arc::clone(&rate) as _ };
+        let own = Limits { soft: 1 << 30, hard: 2 << 30 };
+        let meters = Meters::new(Machine::new(root.path()), &Config::default(), own);
+        let watch = Watch::start(settings, meters, Duration::from_secs(3600)).unwrap();
+        rate.wait_for(1);
+        assert!(!watch.dropping(), "600,000 of 720,000");
+        charge(850_000);
+        rate.wait_for(2);
+        charge(990_000);
+        rate.wait_for(32);
+        assert!(watch.dropping());
+        assert!(watch.take_flush(), "exporters deliver what they hold");
+        assert!(!watch.take_flush());
+    }
+
     #[test]
     fn without_proc_it_does_not_start() {
         let root = tempfile::tempdir().unwrap();
         let settings = LimiterSettings { id: "memory_limiter".into(), throttle: Arc::new(Rate::default()) };
         let limits = Limits { soft: 1, hard: 2 };
-        let watch = Watch::start(settings, Machine::new(root.path()), limits, Duration::from_secs(1));
+        let meters = Meters::new(Machine::new(root.path()), &Config::default(), limits);
+        let watch = Watch::start(settings, meters, Duration::from_secs(1));
         assert!(matches!(watch, Err(StartError::Usage(_))));
     }
 }

@@ -148,6 +148,9 @@ impl ResourceChange {
 }
 
 impl Config {
+    /// Bytes for which an exited process counts as one: whichever holds more counts as several.
+    pub const EXITED_PROCESS_BYTES: usize = 2048;
+
     /// Names of the variables that are read of environments; none if nothing of them is wanted.
     #[must_use]
     pub fn variables(&self) -> Vec<String> {

@@ -11,9 +11,11 @@ use std::time::Duration;
 use pdata::{Census, KTime, Pid, ProcessKey, Watermark};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::config::Config;
+
 /// Bytes that one process may hold of [`Limits::processes`]: whoever holds more counts as several. Users choose how
 /// long paths are.
-const BYTES_EACH: usize = 2048;
+const BYTES_EACH: usize = Config::EXITED_PROCESS_BYTES;
 
 /// What knows how much memory it holds.
 pub(crate) trait Footprint {

@@ -86,6 +86,16 @@ pub fn limit(file: &[u8]) -> Option<u64> {
     std::str::from_utf8(file).ok()?.trim_ascii_end().parse().ok()
 }
 
+/// Sum of the values of these keys in a file of `KEY VALUE` lines, such as `memory.stat` of a control group.
+#[must_use]
+pub fn sum_of(keys: &[&str], file: &[u8]) -> u64 {
+    let value = |line: &[u8]| {
+        let (key, value) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+        if keys.contains(&key) { value.trim_ascii_end().parse().ok() } else { None }
+    };
+    file.split(|&byte| byte == b'\n').filter_map(value).fold(0, u64::saturating_add)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -35,6 +35,17 @@ pub enum StartError {
         /// CPUs that are online.
         cpus: usize,
     },
+    /// The control group leaves too little memory.
+    #[error(
+        "the agent's control group may hold {} MiB, and the agent needs {} MiB at least: raise the limit (memory.max; systemd: MemoryMax={}M; Kubernetes: resources.limits.memory: {}Mi)",
+        limit >> 20, needed >> 20, needed >> 20, needed >> 20
+    )]
+    TooLittleMemory {
+        /// The least limit of a group that this process is in, bytes.
+        limit: u64,
+        /// The least that the agent needs, bytes.
+        needed: u64,
+    },
     /// The kernel says nothing of its own types.
     #[error(
         "/sys/kernel/btf/vmlinux is missing: the ebpf receiver needs a kernel built with CONFIG_DEBUG_INFO_BTF=y"

@@ -35,6 +35,7 @@ mod receiver;
 mod reread;
 mod rest;
 mod ring;
+mod room;
 mod roster;
 mod sampler;
 mod skipped;

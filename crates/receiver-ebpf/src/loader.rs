@@ -24,6 +24,7 @@ use crate::horizon::Barrier;
 use crate::identify::Identifier;
 use crate::memory::SharedMemory;
 use crate::ring::Ring;
+use crate::room::Room;
 use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps};
 use crate::verifier;
 
@@ -60,14 +61,8 @@ const RULES: &str = "unwind_rules";
 const UNWIND_ROWS: &str = "unwind_rows";
 const MAX_USER_FRAMES: &str = "max_user_frames";
 
-/// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
-const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
-const SAMPLE_RING_BOUNDS: (u32, u32) = (4 << 20, 128 << 20);
 /// An ask takes 16 bytes, and each page is asked for once.
 const ASK_RING: u32 = 64 << 10;
-/// A short process leaves about 0.7 KiB of lifecycle records: this holds five thousand of them.
-const LIFECYCLE_RING: u32 = 4 << 20;
-
 /// The loaded object. Dropping it detaches everything.
 #[derive(Debug)]
 pub(crate) struct Programs {
@@ -138,17 +133,18 @@ pub(crate) struct AttachedProgram {
 }
 
 impl Programs {
-    /// Loads and verifies maps and programs; attaches nothing. `cpus`: how many are online, and one more than the
-    /// highest number that any may have.
+    /// Loads and verifies maps and programs, as large as there is room; attaches nothing. `cpus`: how many are online,
+    /// and one more than the highest number that any may have.
     ///
     /// Without rows the walk is no part of the sampler: the verifier removes what a constant switches off.
     pub(crate) fn load(
         (cpus, numbers): (usize, u32),
         unwind: &UnwindConfig,
+        room: Room,
     ) -> Result<(Self, Maps, Identifier), StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
-        let sample_ring = sample_ring_bytes(cpus);
+        let (sample_ring, lifecycle_ring) = (room.sample_ring(cpus), room.lifecycle_ring());
         let page = rustix::param::page_size();
         // The smallest ring there is.
         let wakeup_ring = u32::try_from(page).unwrap_or(u32::MAX);
@@ -156,7 +152,7 @@ impl Programs {
         let ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .map_max_entries(SAMPLES, sample_ring)
-            .map_max_entries(LIFECYCLE_RECORDS, LIFECYCLE_RING)
+            .map_max_entries(LIFECYCLE_RECORDS, lifecycle_ring)
             .map_max_entries(WAKEUPS, wakeup_ring)
             .map_max_entries(ROW_ASKS, ASK_RING)
             .map_max_entries(COUNTERS, numbers)
@@ -169,7 +165,8 @@ impl Programs {
             .map_err(load)?;
         let mut programs = Self { ebpf };
         programs.verify(&btf)?;
-        let maps = programs.take_maps((sample_ring, wakeup_ring), Counters::bytes(numbers), unwind)?;
+        let rings = [sample_ring, lifecycle_ring, wakeup_ring];
+        let maps = programs.take_maps(rings, Counters::bytes(numbers), unwind)?;
         Ok((programs, maps, Identifier::load(&btf)?))
     }
 
@@ -177,7 +174,7 @@ impl Programs {
     /// descriptors.
     fn take_maps(
         &mut self,
-        (sample_ring, wakeup_ring): (u32, u32),
+        [sample_ring, lifecycle_ring, wakeup_ring]: [u32; 3],
         counter_bytes: usize,
         unwind: &UnwindConfig,
     ) -> Result<Maps, StartError> {
@@ -197,7 +194,7 @@ impl Programs {
         };
         Ok(Maps {
             samples: ring(take(SAMPLES)?, sample_ring)?,
-            lifecycle: ring(take(LIFECYCLE_RECORDS)?, LIFECYCLE_RING)?,
+            lifecycle: ring(take(LIFECYCLE_RECORDS)?, lifecycle_ring)?,
             wakeups: ring(take(WAKEUPS)?, wakeup_ring)?,
             counters: share(take(COUNTERS)?, counter_bytes)?,
             announced_files: AnnouncedFiles(HashMap::try_from(take(ANNOUNCED_FILES)?).map_err(load)?),
@@ -315,28 +312,4 @@ fn legacy_controllers() -> u32 {
     let bits = [("pids", abi::LEGACY_PIDS), ("memory", abi::LEGACY_MEMORY), ("cpu", abi::LEGACY_CPU)];
     let legacy = bits.into_iter().filter(|(name, _)| procfs::cgroup::has_legacy_hierarchy(&cgroups, name));
     legacy.fold(0, |all, (_, bit)| all | bit)
-}
-
-/// Bytes of all rings for so many CPUs.
-pub(crate) fn ring_bytes(cpus: usize) -> u32 {
-    sample_ring_bytes(cpus).saturating_add(LIFECYCLE_RING)
-}
-
-/// The kernel wants a power of two.
-fn sample_ring_bytes(cpus: usize) -> u32 {
-    let (least, most) = SAMPLE_RING_BOUNDS;
-    let wanted = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(SAMPLE_RING_PER_CPU);
-    wanted.clamp(least, most).checked_next_power_of_two().unwrap_or(most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sample_ring_is_a_power_of_two_within_bounds() {
-        for (cpus, megabytes) in [(1, 4), (4, 4), (5, 8), (96, 128), (4096, 128)] {
-            assert_eq!(sample_ring_bytes(cpus), megabytes << 20, "{cpus} CPUs");
-        }
-    }
 }

@@ -8,10 +8,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use procfs::MemoryGroup;
 use rustix::process::{Resource, getrlimit};
 
 use crate::cpus;
 use crate::error::StartError;
+use crate::room::LEAST_MEMORY;
 
 pub use report::{Finding, Verdict, report};
 
@@ -45,13 +47,18 @@ const CAP_BPF: u32 = 39;
 const CAP_CHECKPOINT_RESTORE: u32 = 40;
 
 /// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age,
-/// its types, lockdown, privileges, the pid namespace, and how many descriptors this process may have. Touches nothing.
+/// its memory, its types, lockdown, privileges, the pid namespace, and how many descriptors this process may have.
+/// Touches nothing.
 ///
 /// # Errors
 /// The first of [`StartError`] that applies, which names the remedy.
 pub fn check() -> Result<(), StartError> {
     // First, since much that follows reads it, and some of that panics without.
     let Ok(status) = fs::read(PROC) else { return Err(StartError::NoProc) };
+    // Before the kernel's types are read: that alone takes megabytes.
+    if let Some(limit) = MemoryGroup::least_limit().filter(|limit| *limit < LEAST_MEMORY) {
+        return Err(StartError::TooLittleMemory { limit, needed: LEAST_MEMORY });
+    }
     let Ok(btf) = fs::read(BTF) else { return Err(StartError::NoBtf) };
     if !knows_mappings_tree(&btf) {
         let found = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();

@@ -33,18 +33,16 @@ use crate::pace::Pace;
 use crate::preflight;
 use crate::reader::RingReader;
 use crate::rest::Waker;
+use crate::room::Room;
 use crate::sampler::Sampler;
 use crate::skipped::Skipped;
 use crate::statistics::Statistics;
 use crate::unwind::Unwinder;
 
-/// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow
-/// pipeline is felt at the rings, where loss is counted.
-const BATCHES_IN_FLIGHT: usize = 8;
-
 /// A sampler that is running. Dropping it detaches everything.
 pub struct Receiver {
     reader: RingReader,
+    batches_in_flight: usize,
 }
 
 impl Receiver {
@@ -61,9 +59,11 @@ impl Receiver {
         let cpus = cpus::online()?;
         let possible = cpus::possible()?;
         let numbers = possible.last().map_or(1, |highest| highest + 1);
-        let (mut programs, maps, identifier) = Programs::load((cpus.len(), numbers), &config.unwind)?;
+        let room = Room::find();
+        let unwind = room.unwind(&config.unwind);
+        let (mut programs, maps, identifier) = Programs::load((cpus.len(), numbers), &unwind, room)?;
         let identifier = Arc::new(identifier);
-        let start = |walk| Unwinder::start(walk, &config.unwind, Arc::clone(&identifier));
+        let start = |walk| Unwinder::start(walk, &unwind, Arc::clone(&identifier));
         let unwinder = maps.walk.map(start).transpose()?;
         let mut environments = maps.environments;
         // Before the first exec that is reported.
@@ -101,7 +101,7 @@ impl Receiver {
         };
         reader.read_snapshot()?;
         reader.sampler.start(&mut reader.programs)?;
-        Ok(Self { reader })
+        Ok(Self { reader, batches_in_flight: room.batches_in_flight() })
     }
 
     /// Passes batches to `next`, one at a time and in order, until `stop` is done; then the last one,
@@ -114,7 +114,7 @@ impl Receiver {
         S: Service<Batch, Response = Watermark>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (sender, mut batches) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let (sender, mut batches) = mpsc::channel(self.batches_in_flight);
         let control = self.reader.control.clone();
         let stopping = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stopping);

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use processor_procinfo::{Config, ProcInfoLayer};
+use procfs::MemoryGroup;
 use tower::Layer as _;
 
 use super::factory::{default, schema};
 use super::{
     BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, stage,
 };
+
+/// Of a control group's memory, exited processes take one of so many parts at most.
+const PARTS: u64 = 4;
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
     names: &["procinfo"],
@@ -25,7 +29,11 @@ impl ProcessorConfig for Config {
     }
 
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        let layer = ProcInfoLayer::new(self)
+        // A control group may leave less than is configured.
+        let room = MemoryGroup::part(PARTS) / Config::EXITED_PROCESS_BYTES as u64;
+        let most = usize::try_from(room).unwrap_or(usize::MAX);
+        let config = Self { max_exited_processes: self.max_exited_processes.min(most), ..self.clone() };
+        let layer = ProcInfoLayer::new(&config)
             .shows(Arc::clone(&settings.status))
             .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
             .keeping(settings.host.sampling.want_variables(self.variables()));

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use configtypes::ByteSize;
 use processor_symbolizer::{Config, SymbolizerLayer};
+use procfs::MemoryGroup;
 use receiver_ebpf::newest_bpf_program;
 use tower::Layer as _;
 
 use super::factory::{default, schema};
 use super::{BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorSettings, Stability, stage};
+
+/// Of a control group's memory, names take one of so many parts at most.
+const PARTS: u64 = 8;
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
     names: &["symbolizer"],
@@ -20,7 +25,10 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 
 impl ProcessorConfig for Config {
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        let layer = SymbolizerLayer::new(self)
+        // A control group may leave less than is configured.
+        let room = ByteSize::from_bytes(MemoryGroup::part(PARTS));
+        let config = Self { max_memory: self.max_memory.min(room), ..self.clone() };
+        let layer = SymbolizerLayer::new(&config)
             .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
             .asks_for_newest_bpf_program(newest_bpf_program);
         Ok(stage(layer.layer(next)))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use componentstatus::{Kind, Stage};
 use layers::{Sink, SinkBounds};
+use procfs::MemoryGroup;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -17,6 +18,9 @@ use crate::config::{ComponentId, Graph, Pipeline};
 
 /// Between two attempts to start an exporter whose predecessor has finished.
 const RETRY_START: Duration = Duration::from_secs(1);
+
+/// Of a control group's memory, the queue before each exporter takes one of so many parts at most.
+const QUEUE_PARTS: u64 = 16;
 
 /// An exporter that runs, or will once its predecessor has finished.
 #[derive(Debug)]
@@ -177,8 +181,13 @@ fn run(
     service: impl Future<Output = BoxedStage> + Send + 'static,
 ) -> Running {
     // With more patience than any request needs by its own configuration, which is the exporter's to give up.
-    let defaults = SinkBounds::default();
-    let settings = SinkBounds { give_up_after: defaults.give_up_after.max(config.patience()), ..defaults };
+    let SinkBounds { queue_bytes, give_up_after } = SinkBounds::default();
+    // A control group may leave less.
+    let room = usize::try_from(MemoryGroup::part(QUEUE_PARTS)).unwrap_or(usize::MAX);
+    let settings = SinkBounds {
+        queue_bytes: queue_bytes.min(room),
+        give_up_after: give_up_after.max(config.patience()),
+    };
     let sink = Sink::spawn(Arc::clone(&shown), service, settings);
     Running { config: Arc::clone(config), sink, shown }
 }

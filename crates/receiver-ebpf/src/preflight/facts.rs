@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use super::settings::{max_sample_rate, setting};
 use super::{FIRST_PID_NAMESPACE, chosen, knows_mappings_tree};
 use crate::cpus;
+use crate::room::Room;
 
 /// Facts that decide what works. `None` is what could not be read.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Facts {
     /// Descriptors that this process may have, once it has raised its limit; `None` for any number.
     pub(super) descriptors: Option<u64>,
     pub(super) cpus: usize,
+    /// The control group's memory.
+    pub(super) room: Room,
 }
 
 impl Facts {
@@ -58,6 +61,7 @@ impl Facts {
             bpf_stats: setting("kernel/bpf_stats_enabled"),
             descriptors: getrlimit(Resource::Nofile).maximum,
             cpus: cpus::online().map_or(1, |cpus| cpus.len()),
+            room: Room::find(),
         }
     }
 

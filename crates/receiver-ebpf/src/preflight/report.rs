@@ -9,12 +9,16 @@ use super::{
 };
 use crate::config::UnwindConfig;
 use crate::error::StartError;
-use crate::loader::{Programs, ring_bytes};
+use crate::loader::Programs;
+use crate::room::LEAST_MEMORY;
 
 /// The deepest stack that a sample holds, and the kernel's default.
 const MAX_STACK: u64 = 127;
 /// The highest of the usual rates, in samples a second.
 const USUAL_RATE: u64 = 1000;
+
+/// A control group of so much memory has rings of usual size.
+const COMFORTABLE_MEMORY: u64 = 256 << 20;
 
 /// The verdict on a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +54,8 @@ pub fn report() -> Vec<Finding> {
         findings.push(attempt(
             "BPF programs",
             "loaded and verified",
-            Programs::load((facts.cpus, 1), &UnwindConfig::default()).map(drop),
+            Programs::load((facts.cpus, 1), &facts.room.unwind(&UnwindConfig::default()), facts.room)
+                .map(drop),
         ));
     }
     findings
@@ -136,6 +141,7 @@ fn assess(facts: &Facts) -> Vec<Finding> {
         ),
         statistics(facts),
         descriptors(facts),
+        memory(facts),
         rings(facts),
     ]
 }
@@ -245,8 +251,25 @@ fn descriptors(facts: &Facts) -> Finding {
     }
 }
 
+fn memory(facts: &Facts) -> Finding {
+    let name = "memory";
+    let needed = LEAST_MEMORY >> 20;
+    let of = |limit: u64| format!("the control group may hold {} MiB, {needed} MiB are needed", limit >> 20);
+    match facts.room.group {
+        Some(limit) if limit < LEAST_MEMORY => finding(name, Verdict::Fails, &of(limit)).fix(&format!(
+            "raise memory.max (systemd: MemoryMax={needed}M; Kubernetes: resources.limits.memory: {needed}Mi)"
+        )),
+        Some(limit) if limit < COMFORTABLE_MEMORY => {
+            finding(name, Verdict::Limits, &format!("{}: rings are small, and bursts are thinned", of(limit)))
+                .fix(&format!("raise memory.max to {} MiB", COMFORTABLE_MEMORY >> 20))
+        }
+        Some(limit) => finding(name, Verdict::Works, &of(limit)),
+        None => finding(name, Verdict::Works, "no control group bounds it"),
+    }
+}
+
 fn rings(facts: &Facts) -> Finding {
-    let bpf = u64::from(ring_bytes(facts.cpus));
+    let bpf = u64::from(facts.room.rings(facts.cpus));
     let found = format!("{} MiB of the kernel's memory for {} CPUs", bpf >> 20, facts.cpus);
     finding("rings", Verdict::Works, &found)
 }
@@ -254,6 +277,7 @@ fn rings(facts: &Facts) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Room;
 
     /// A machine on which everything works, without being root.
     fn facts() -> Facts {
@@ -280,6 +304,7 @@ mod tests {
             bpf_stats: Some(0),
             descriptors: Some(1024),
             cpus: 2,
+            room: Room { group: None },
         }
     }
 
@@ -304,6 +329,8 @@ mod tests {
             (Facts { mappings_tree: Some(false), ..facts() }, "kernel", Fails),
             (Facts { btf: false, mappings_tree: None, ..facts() }, "BTF", Fails),
             (Facts { descriptors: Some(512), cpus: 512, ..facts() }, "file descriptors", Fails),
+            (Facts { room: Room { group: Some(40 << 20) }, ..facts() }, "memory", Fails),
+            (Facts { room: Room { group: Some(64 << 20) }, ..facts() }, "memory", Limits),
             (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
             (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
             (Facts { max_sample_rate: Some(250), ..facts() }, MAX_SAMPLE_RATE, Limits),

@@ -1,0 +1,159 @@
+//! The control groups that bound this process's memory: their limits, and what is charged to them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::cgroup::{self, Hierarchy, Mount};
+use crate::text;
+
+/// Read of one file at most: `mountinfo` of a machine with thousands of containers.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// A control group that this process is in, and whose memory is limited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryGroup {
+    /// Bytes that may be charged to it; beyond them the kernel kills.
+    pub limit: u64,
+    hierarchy: Hierarchy,
+    directory: PathBuf,
+}
+
+impl MemoryGroup {
+    /// The groups that this process is in and that can be seen, from its own to the root, if their limit is below the
+    /// machine's memory. `root` is `/`, or a directory that looks like it.
+    #[must_use]
+    pub fn of_this_process(root: &Path) -> Vec<Self> {
+        let read = |path: &Path| read(root, path).unwrap_or_default();
+        let mounts = Mount::parse_all(&read(Path::new("proc/self/mountinfo")));
+        let memory = text::mem_total(&read(Path::new("proc/meminfo"))).unwrap_or(u64::MAX);
+        let mut limited = Vec::new();
+        for (hierarchy, group) in cgroup::memberships(&read(Path::new("proc/self/cgroup"))) {
+            // The first mount is as good as any other of the same hierarchy.
+            let Some(mount) = mounts.iter().find(|mount| mount.hierarchy == hierarchy) else { continue };
+            for directory in mount.directories(&group) {
+                let directory = below(root, &directory);
+                let limit =
+                    text::limit(&read_file(&directory.join(limit_file(hierarchy))).unwrap_or_default());
+                let limit = limit.filter(|limit| *limit < memory);
+                limited.extend(limit.map(|limit| Self { limit, hierarchy, directory }));
+            }
+        }
+        limited
+    }
+
+    /// The least limit of a group that this process is in, bytes; `None` if none has one below the machine's memory.
+    #[must_use]
+    pub fn least_limit() -> Option<u64> {
+        Self::of_this_process(Path::new("/")).iter().map(|group| group.limit).min()
+    }
+
+    /// A part of that limit, bytes: what one user of memory may take of it. Without a limit, any number.
+    #[must_use]
+    pub fn part(parts: u64) -> u64 {
+        Self::least_limit().map_or(u64::MAX, |limit| limit / parts.max(1))
+    }
+
+    /// Bytes that are charged to the group and that the kernel cannot get back by itself: the memory of programs, and
+    /// what the kernel holds for them, such as BPF maps. Not the cache of files.
+    ///
+    /// # Errors
+    /// Those of reading the group's files, as when the group is gone.
+    pub fn charge(&self) -> io::Result<u64> {
+        let (usage, reclaimable) = match self.hierarchy {
+            Hierarchy::Unified => ("memory.current", &UNIFIED_RECLAIMABLE[..]),
+            Hierarchy::Memory => ("memory.usage_in_bytes", &LEGACY_RECLAIMABLE[..]),
+        };
+        let usage =
+            text::limit(&read_file(&self.directory.join(usage))?).ok_or(io::ErrorKind::InvalidData)?;
+        let statistics = read_file(&self.directory.join("memory.stat"))?;
+        Ok(usage.saturating_sub(text::sum_of(reclaimable, &statistics)))
+    }
+}
+
+/// Keys of `memory.stat` that the kernel can get back. Source: `Documentation/admin-guide/cgroup-v2.rst`.
+const UNIFIED_RECLAIMABLE: [&str; 3] = ["active_file", "inactive_file", "slab_reclaimable"];
+/// Those of version 1, which writes sums of groups below under names of their own.
+const LEGACY_RECLAIMABLE: [&str; 2] = ["total_active_file", "total_inactive_file"];
+
+fn limit_file(hierarchy: Hierarchy) -> &'static str {
+    match hierarchy {
+        Hierarchy::Unified => "memory.max",
+        Hierarchy::Memory => "memory.limit_in_bytes",
+    }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn read(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    read_file(&below(root, path))
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_cache_of_files_is_no_charge_in_version_2() {
+        let root = root(&[
+            ("proc/self/cgroup", "0::/system.slice/pipeline.service\n"),
+            ("proc/self/mountinfo", "1 2 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            ("sys/fs/cgroup/system.slice/memory.max", "max\n"),
+            ("sys/fs/cgroup/system.slice/pipeline.service/memory.max", "100000\n"),
+            ("sys/fs/cgroup/system.slice/pipeline.service/memory.current", "90000\n"),
+            (
+                "sys/fs/cgroup/system.slice/pipeline.service/memory.stat",
+                "anon 40000\nfile 30000\nkernel 20000\ninactive_anon 1\ninactive_file 20000\nactive_file 10000\n\
+                 slab_reclaimable 5000\n",
+            ),
+        ]);
+        let [group] = &MemoryGroup::of_this_process(root.path())[..] else { panic!() };
+        assert_eq!((group.limit, group.charge().unwrap()), (100_000, 55_000));
+    }
+
+    #[test]
+    fn the_cache_of_files_is_no_charge_in_version_1() {
+        let root = root(&[
+            ("proc/self/cgroup", "4:memory:/a\n0::/\n"),
+            ("proc/self/mountinfo", "32 23 0:28 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"),
+            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "100000\n"),
+            ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "90000\n"),
+            (
+                "sys/fs/cgroup/memory/a/memory.stat",
+                "rss 1\nactive_file 7\ntotal_inactive_file 20000\ntotal_active_file 10000\n",
+            ),
+        ]);
+        let groups = MemoryGroup::of_this_process(root.path());
+        assert_eq!(groups.len(), 1, "the group above it shows no limit");
+        assert_eq!((groups[0].limit, groups[0].charge().unwrap()), (100_000, 60_000));
+        fs::remove_dir_all(root.path().join("sys")).unwrap();
+        assert!(groups[0].charge().is_err());
+    }
+
+    #[test]
+    fn this_machine_is_understood() {
+        for group in MemoryGroup::of_this_process(Path::new("/")) {
+            assert!(group.charge().unwrap() <= group.limit, "{group:?}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Control groups with little memory or CPU time, for an agent to live in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::wait;
+
+const ROOT: &str = "/sys/fs/cgroup";
+/// What the kernel's scheduler deals out CPU time by, microseconds.
+const CPU_PERIOD: u64 = 100_000;
+
+/// A control group of a test's own, of version 1 or 2 as the machine has it; gone once it is dropped.
+#[derive(Debug)]
+pub struct Group {
+    /// One for each hierarchy that it is in.
+    directories: Vec<PathBuf>,
+}
+
+impl Group {
+    /// A group that may hold so many bytes.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    #[must_use]
+    pub fn with_memory(bytes: u64) -> Self {
+        let limit = bytes.to_string();
+        Self::new("memory", &[("memory.limit_in_bytes", &limit)], &[("memory.max", &limit)])
+    }
+
+    /// A group that may use so many percent of one CPU.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    #[must_use]
+    pub fn with_cpu_percent(percent: u64) -> Self {
+        let quota = (CPU_PERIOD * percent / 100).to_string();
+        let unified = format!("{quota} {CPU_PERIOD}");
+        let legacy = [("cpu.cfs_period_us", &*CPU_PERIOD.to_string()), ("cpu.cfs_quota_us", &quota)];
+        Self::new("cpu", &legacy, &[("cpu.max", &unified)])
+    }
+
+    fn new(controller: &str, legacy: &[(&str, &str)], unified: &[(&str, &str)]) -> Self {
+        let hierarchy = Path::new(ROOT).join(controller);
+        let (parent, settings) = if hierarchy.is_dir() {
+            (hierarchy, legacy)
+        } else {
+            let control = Path::new(ROOT).join("cgroup.subtree_control");
+            fs::write(control, format!("+{controller}")).expect("the controller can be had");
+            (PathBuf::from(ROOT), unified)
+        };
+        let name = format!("pipeline-test-{}-{controller}", std::process::id());
+        let directory = parent.join(name);
+        fs::create_dir(&directory).expect("the group can be made");
+        let group = Self { directories: vec![directory.clone()] };
+        for (file, value) in settings {
+            fs::write(directory.join(file), value).expect("the group's limit can be set");
+        }
+        group
+    }
+
+    /// Moves a running process into this group.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn take_in(&self, pid: u32) {
+        for directory in &self.directories {
+            fs::write(directory.join("cgroup.procs"), pid.to_string()).expect("the process moves");
+        }
+    }
+
+    /// Moves a running process out, into the group above.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    pub fn let_go(&self, pid: u32) {
+        for above in self.directories.iter().filter_map(|directory| directory.parent()) {
+            fs::write(above.join("cgroup.procs"), pid.to_string()).expect("the process moves");
+        }
+    }
+
+    /// The same command, in this group from its first instruction on.
+    #[must_use]
+    pub fn run(&self, command: &Command) -> Command {
+        let enter: Vec<_> =
+            self.directories.iter().map(|dir| format!("echo $$ > {}/cgroup.procs", dir.display())).collect();
+        let mut inside = Command::new("sh");
+        inside.arg("-c").arg(format!("{} && exec \"$0\" \"$@\"", enter.join(" && ")));
+        inside.arg(command.get_program()).args(command.get_args());
+        let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        inside.envs(variables);
+        inside
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for directory in &self.directories {
+            // Its last process may still be on its way out.
+            let remove = || fs::remove_dir(directory).is_ok();
+            wait::until("the group to be empty", remove, |is_gone| *is_gone);
+        }
+    }
+}
