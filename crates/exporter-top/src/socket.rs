@@ -47,6 +47,7 @@ impl Socket {
     /// # Errors
     /// [`SocketError`] if the directory is not safe, the socket is in use, or the system refuses it.
     pub(crate) fn make(config: &Config, group: Option<u32>) -> Result<(Self, UnixListener), SocketError> {
+        Directory::make(config)?;
         let (directory, name, path) = Self::find(config)?;
         let make = |source: io::Error| SocketError::Make { path: path.clone(), source };
         // Under another name until it is as it is to be, and listens: nobody meets half a socket.
@@ -63,11 +64,14 @@ impl Socket {
         Ok((Self { directory, name, inode }, listener))
     }
 
-    /// Looks for what would keep the socket from being made.
+    /// Looks for what would keep the socket from being made, and makes nothing.
     ///
     /// # Errors
     /// As [`make`](Self::make), as far as looking can find out.
     pub(crate) fn check(config: &Config) -> Result<(), SocketError> {
+        if Directory::would_be_made(config)? {
+            return Ok(());
+        }
         // One that an agent listens on is in the way only for as long as that agent runs.
         match Self::find(config) {
             Ok(_) | Err(SocketError::InUse { .. }) => Ok(()),
@@ -104,17 +108,32 @@ impl Drop for Socket {
 }
 
 impl Directory {
-    fn open(config: &Config) -> Result<Self, SocketError> {
-        let path = config.directory();
-        let refused = |source: io::Error| SocketError::Directory { directory: path.to_owned(), source };
-        match mkdirat(CWD, path, DIRECTORY_MODE) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(refused(error.into())),
+    /// Makes the directory if it is missing.
+    fn make(config: &Config) -> Result<(), SocketError> {
+        match mkdirat(CWD, config.directory(), DIRECTORY_MODE) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(refused(config)(error.into())),
         }
+    }
+
+    /// True if the directory is missing and could be made.
+    fn would_be_made(config: &Config) -> Result<bool, SocketError> {
+        let path = config.directory();
+        match statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => {
+                openfile::can_create_in(path.parent().unwrap_or(path)).map_err(refused(config))?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn open(config: &Config) -> Result<Self, SocketError> {
+        let (path, refused) = (config.directory(), refused(config));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = openat(CWD, path, flags, Mode::empty()).map_err(|error| refused(error.into()))?;
         let file = File::from(directory);
-        if openfile::others_can_write(&file.metadata().map_err(refused)?) {
+        if openfile::others_can_write(&file.metadata().map_err(&refused)?) {
             return Err(SocketError::Writable { directory: path.to_owned() });
         }
         Ok(Self(file.into()))
@@ -133,6 +152,11 @@ impl Directory {
     fn path_of(&self, name: &OsStr) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd())).join(name)
     }
+}
+
+/// What a failure of the system is, that concerns the directory.
+fn refused(config: &Config) -> impl Fn(io::Error) -> SocketError {
+    move |source| SocketError::Directory { directory: config.directory().to_owned(), source }
 }
 
 /// The name under which a socket is made.
@@ -180,6 +204,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/top.sock");
         let config = config(&path);
+        Socket::check(&config).unwrap();
+        assert_eq!(entries(dir.path()), 0, "looking makes nothing");
         let (socket, _listener) = Socket::make(&config, None).unwrap();
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(entries(path.parent().unwrap()), 1, "nothing else is left");
@@ -225,8 +251,10 @@ mod tests {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o1777)).unwrap();
         let error = Socket::make(&config(&target.join("top.sock")), None).unwrap_err();
         assert!(matches!(error, SocketError::Writable { .. }), "{error}");
-        let error = Socket::make(&config(&dir.path().join("a/b/top.sock")), None).unwrap_err();
-        assert!(matches!(error, SocketError::Directory { .. }), "{error}");
+        let missing = config(&dir.path().join("a/b/top.sock"));
+        for error in [Socket::make(&missing, None).unwrap_err(), Socket::check(&missing).unwrap_err()] {
+            assert!(matches!(error, SocketError::Directory { .. }), "{error}");
+        }
     }
 
     #[test]
