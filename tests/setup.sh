@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol), a Python environment
-# with an independent OTLP decoder (target/venv), Prometheus (target/prometheus), and axe-core, which looks for what keeps
-# people from using a page (target/axe; its licence is MPL-2.0, so it is fetched and not kept here). Does nothing if all
-# are current.
+# with an independent OTLP decoder (target/venv), Prometheus (target/prometheus), axe-core, which looks for what keeps
+# people from using a page (target/axe; its licence is MPL-2.0, so it is fetched and not kept here), and speedscope, which
+# is to open our files (target/speedscope). Does nothing if all are current.
 set -eu
 target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
 mkdir -p "$target"
@@ -56,13 +56,19 @@ if ! [ -x "$prometheus/promtool" ]; then
     mv -T "$aside/usr/bin" "$prometheus" 2>/dev/null || [ -x "$prometheus/promtool" ]
 fi
 
-axe=4.14.1
-if ! [ -e "$target/axe/axe.min.js" ]; then
-    aside="$(mktemp -d "$target/axe.XXXXXX")"
-    if (cd "$aside" && npm pack --silent "axe-core@$axe" && tar -xzf axe-core-*.tgz) >/dev/null 2>&1; then
-        mv -T "$aside/package" "$target/axe" 2>/dev/null || true
+# fetch NAME VERSION DIRECTORY: unpacks a package of npm to target/DIRECTORY, where there is npm.
+fetch() {
+    if [ -e "$target/$3/package.json" ]; then
+        return
+    fi
+    aside="$(mktemp -d "$target/$3.XXXXXX")"
+    if (cd "$aside" && npm pack --silent "$1@$2" && tar -xzf "$1"-*.tgz) >/dev/null 2>&1; then
+        mv -T "$aside/package" "$target/$3" 2>/dev/null || true
     else
-        echo "no axe-core: the tests of the page leave that part out (it takes npm)"
+        echo "no $1: the tests of the page leave that part out (it takes npm)"
     fi
     rm -rf "$aside"
-fi
+}
+
+fetch axe-core 4.14.1 axe
+fetch speedscope 1.25.0 speedscope

@@ -4,10 +4,11 @@
 tests/browser/page.py file PIPELINE            the page of a file: `view`, `convert` and `diff`
 tests/browser/page.py live URL GONE BURNER     the live page: GONE names a program that has ended, BURNER one that runs
 
-AXE names axe-core's axe.min.js; without it that part is left out, and the output says so. Exit code 1 and the fault on
-standard error if something is not as it should be.
+AXE names axe-core's axe.min.js, SPEEDSCOPE the index.html of speedscope's release; without one of them that part is left
+out, and the output says so. Exit code 1 and the fault on standard error if something is not as it should be.
 """
 
+import base64
 import os
 import re
 import subprocess
@@ -239,6 +240,30 @@ def page_of_a_file(visit, address, total, place):
     is_quiet(visit, place)
 
 
+def opens_in_speedscope(pipeline, profile, total, folder):
+    """speedscope itself reads what is written for it, and counts the same samples."""
+    speedscope = os.environ.get("SPEEDSCOPE")
+    if not speedscope:
+        print("SKIPPED: speedscope: no SPEEDSCOPE, see tests/setup.sh")
+        return
+    written, load = Path(folder) / "profile.speedscope.json", Path(folder) / "load.js"
+    subprocess.run([pipeline, "convert", profile, written], check=True)
+    text = base64.b64encode(written.read_bytes()).decode()
+    load.write_text(f'speedscope.loadFileFromBase64("profile.speedscope.json", "{text}")', encoding="utf-8")
+    with Chromium() as browser:
+        browser.open(f"file://{Path(speedscope).resolve()}#localProfilePath={load}")
+        browser.until("/samples/.test(document.body.innerText)")
+        # Its third view is a table of functions: total, self, name.
+        browser.key("3")
+        table = browser.until("(document.body.innerText.split('Symbol Name\\n')[1] || '').includes('main') && document.body.innerText.split('Symbol Name\\n')[1]")
+        cells = [cell for cell in (line.strip() for line in table.split("\n")) if cell]
+        rows = {name: (whole, own) for whole, own, name in zip(cells[::3], cells[1::3], cells[2::3])}
+        check(rows["main"][0] == f"{total:,} (100%)", f"speedscope has {rows['main']} of main, expected {total}")
+        own = sum(int(own.split(" ")[0].replace(",", "")) for _, own in rows.values())
+        check(own == total, f"speedscope has {own} samples, expected {total}")
+        check(not browser.faults, f"speedscope has logged: {browser.faults}")
+
+
 def of_files(pipeline):
     with tempfile.TemporaryDirectory() as folder:
         profile, html, diff = (str(Path(folder) / name) for name in ("profile.jsonl", "profile.html", "diff.html"))
@@ -248,6 +273,7 @@ def of_files(pipeline):
         after.write_text("server;main;serve;read_request 30\nserver;main;serve;write 10\n", encoding="utf-8")
         subprocess.run([pipeline, "convert", profile, html], check=True)
         subprocess.run([pipeline, "diff", before, after, "-o", diff], check=True)
+        opens_in_speedscope(pipeline, profile, total, folder)
         with Chromium() as browser:
             page_of_a_file(Visit(browser), f"file://{html}", total, "the page as a file")
         with Chromium(dark=True) as browser:

@@ -32,9 +32,11 @@ fn visit(arguments: &[&str]) {
     }
     let mut command = Command::new("python3");
     command.arg(workspace::file("browser/page.py")).args(arguments);
-    let axe = workspace::output().join("../axe/axe.min.js");
-    if axe.exists() {
-        command.env("AXE", axe);
+    for (variable, file) in [("AXE", "axe/axe.min.js"), ("SPEEDSCOPE", "speedscope/dist/release/index.html")] {
+        let file = workspace::output().join("..").join(file);
+        if file.exists() {
+            command.env(variable, file);
+        }
     }
     let output = command.output().expect("python3 starts");
     print!("{}", String::from_utf8_lossy(&output.stdout));
