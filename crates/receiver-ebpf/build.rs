@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
 /// Sources of objects, without `.bpf.c`.
-const OBJECTS: [&str; 2] = ["profiler", "identify"];
+const OBJECTS: [&str; 3] = ["profiler", "identify", "symbols"];
 /// The version the objects are tested with, tried first.
 const TESTED: &str = "clang-19";
 /// Older ones lack what the object needs of CO-RE, or are refused by aya (14).

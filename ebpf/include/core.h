@@ -251,6 +251,19 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
+/* The lengths are none of the kernel's: only where the names begin is read. */
+struct kallsym_iter {
+	unsigned long value;
+	char type;
+	char name[1];
+	char module_name[1];
+};
+
+struct bpf_iter__ksym {
+	struct bpf_iter_meta *meta;
+	struct kallsym_iter *ksym;
+};
+
 #pragma clang attribute pop
 
 enum maple_type {

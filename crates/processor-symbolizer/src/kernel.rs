@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use pdata::{Function, Line, Lines};
+use procfs::ListSymbols;
 use symbolize::KernelSymbols;
 
 use crate::metrics;
@@ -19,23 +20,26 @@ const MAX_TEXT: u64 = 512 << 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Time after which symbols are read again because an address was in none of them. Doubled each time, since some never
 /// are.
-const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
-/// Longest that names of BPF programs are believed before it is asked whether another has the place of one.
+/// Longest that names of BPF programs are believed before the kernel is asked whether there is a new one.
 const BPF_AGE: Duration = Duration::from_secs(60);
 /// Longest that they are believed although no program is new: trampolines, which lead to programs, come and go too.
 const BPF_LONGEST_AGE: Duration = Duration::from_secs(900);
+/// Least time between two readings because of new BPF programs, and how many times as long as a reading it is.
+/// On a machine that is so busy that one takes long, names of programs are still not late for ever.
+const PROGRAMS_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PROGRAMS_PAUSE: Duration = Duration::from_secs(10);
+const REST_FACTOR: u32 = 20;
 /// The module of BPF programs.
 const BPF: &str = "bpf";
-
-/// Returns the number of the newest BPF program that is loaded; `None` if that cannot be found out. A new program has
-/// a new number.
-pub type NewestBpfProgram = fn() -> Option<u32>;
 
 /// The kernel's functions.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     proc: PathBuf,
+    /// Lists symbols whose addresses `proc` hides.
+    list: Option<Arc<dyn ListSymbols>>,
     symbols: KernelSymbols,
     /// Names by the first address of their functions.
     functions: HashMap<u64, Arc<Lines>>,
@@ -47,17 +51,20 @@ pub(crate) struct Kernel {
     /// Whether, since the symbols were read, an address was in none of them, and one in a BPF program.
     missed: bool,
     has_named_bpf: bool,
-    newest_bpf_program: NewestBpfProgram,
-    /// The newest BPF program when the symbols were read, and when that was last compared.
-    bpf_program_read: Option<u32>,
-    bpf_compared: Option<Instant>,
+    /// Whether addresses in BPF programs were left without names since then, because a program was new.
+    has_left_unsure: bool,
+    /// The newest BPF program when the symbols were read.
+    newest_program: Option<u32>,
+    /// Time after a reading before new BPF programs are a reason for another.
+    pause: Duration,
 }
 
 impl Kernel {
-    /// The kernel that a mounted proc filesystem shows.
-    pub(crate) fn new(proc: &Path, newest_bpf_program: NewestBpfProgram) -> Self {
+    /// The kernel that a mounted proc filesystem shows; where that hides addresses, `list` is asked.
+    pub(crate) fn new(proc: &Path, list: Option<Arc<dyn ListSymbols>>) -> Self {
         Self {
             proc: proc.to_owned(),
+            list,
             symbols: KernelSymbols::default(),
             functions: HashMap::default(),
             read: None,
@@ -66,27 +73,53 @@ impl Kernel {
             patience: FIRST_PATIENCE,
             missed: false,
             has_named_bpf: false,
-            newest_bpf_program,
-            bpf_program_read: None,
-            bpf_compared: None,
+            has_left_unsure: false,
+            newest_program: None,
+            pause: PROGRAMS_PAUSE,
         }
     }
 
     /// Names addresses of the kernel; says so if names that it gave before hold no longer.
     pub(crate) fn names(&mut self, addresses: &[u64]) -> Found {
-        let replaced = self.refresh();
+        let mut replaced = self.refresh();
+        // A symbol reaches to the next one: what seems to be in a BPF program may be in a newer one behind it.
+        let matters = match addresses {
+            [] => {
+                self.has_left_unsure
+                    || self.has_named_bpf && self.read.is_some_and(|at| at.elapsed() >= BPF_AGE)
+            }
+            some => some.iter().any(|&address| self.may_be_a_program(address)),
+        };
+        let mut is_unsure = matters && self.newest_program() != self.newest_program;
+        if is_unsure && self.read.is_some_and(|read| read.elapsed() >= self.pause) {
+            self.read_symbols();
+            (replaced, is_unsure) = (true, false);
+        }
         let names = match self.symbols.is_hidden() {
             true => Err(Unnamed::KernelHidden),
-            false => Ok(addresses.iter().map(|&address| (address, self.name(address))).collect()),
+            false => Ok(addresses.iter().map(|&address| (address, self.name(address, is_unsure))).collect()),
         };
         Found { space: Space::Kernel, replaced, names }
     }
 
-    fn name(&mut self, address: u64) -> Name {
+    fn may_be_a_program(&self, address: u64) -> bool {
+        self.symbols.find(address).is_none_or(|found| found.module == Some(BPF))
+    }
+
+    fn newest_program(&self) -> Option<u32> {
+        self.list.as_ref()?.newest_program()
+    }
+
+    /// The name of an address; none in a BPF program while it is unsure which one that is.
+    fn name(&mut self, address: u64, is_unsure: bool) -> Name {
         let Some(found) = self.symbols.find(address) else {
             self.missed = true;
             return Err(Unnamed::Stripped);
         };
+        if is_unsure && found.module == Some(BPF) {
+            self.has_left_unsure = true;
+            return Err(Unnamed::Late);
+        }
         self.has_named_bpf |= found.module == Some(BPF);
         let lines = self.functions.entry(found.start).or_insert_with(|| {
             let function = Function { name: found.name.into(), ..Function::default() };
@@ -114,23 +147,14 @@ impl Kernel {
             self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
             true
         } else {
-            self.has_named_bpf && read.elapsed() >= BPF_AGE && self.bpf_programs_may_be_others(read)
+            // Where the kernel does not show which program is the newest, any may be another by now.
+            let longest = if self.newest_program.is_none() { BPF_AGE } else { BPF_LONGEST_AGE };
+            self.has_named_bpf && read.elapsed() >= longest
         };
         if is_due {
             self.read_symbols();
         }
         is_due
-    }
-
-    /// True if a BPF program may have the place of one that was there when the symbols were read. Reading them all
-    /// takes a tenth of a second of CPU time, so the kernel is asked for the newest program's number first.
-    fn bpf_programs_may_be_others(&mut self, read: Instant) -> bool {
-        if self.bpf_compared.is_some_and(|compared| compared.elapsed() < BPF_AGE) {
-            return false;
-        }
-        self.bpf_compared = Some(Instant::now());
-        let newest = (self.newest_bpf_program)();
-        newest.is_none() || newest != self.bpf_program_read || read.elapsed() >= BPF_LONGEST_AGE
     }
 
     /// True if modules have come or gone since this was last found out.
@@ -147,8 +171,8 @@ impl Kernel {
 
     fn read_symbols(&mut self) {
         let began = Instant::now();
-        // Before the symbols: a program that is loaded in between is taken for a new one at the next comparison.
-        self.bpf_program_read = (self.newest_bpf_program)();
+        // Asked first: what is loaded meanwhile may be in the symbols or not.
+        self.newest_program = self.newest_program();
         let text = File::open(self.proc.join("kallsyms")).and_then(|file| {
             let mut text = Vec::new();
             file.take(MAX_TEXT).read_to_end(&mut text)?;
@@ -161,9 +185,16 @@ impl Kernel {
             },
             |text| KernelSymbols::parse(&text),
         );
+        if let Some(list) = self.list.as_ref().filter(|_| self.symbols.is_hidden()) {
+            match list.symbols() {
+                Ok(text) => self.symbols = KernelSymbols::parse(&text),
+                Err(error) => tracing::debug!(%error, "Cannot list the kernel's symbols."),
+            }
+        }
         self.functions.clear();
-        (self.missed, self.has_named_bpf) = (false, false);
+        (self.missed, self.has_named_bpf, self.has_left_unsure) = (false, false, false);
         self.read = Some(Instant::now());
+        self.pause = (REST_FACTOR * began.elapsed()).clamp(PROGRAMS_PAUSE, LONGEST_PROGRAMS_PAUSE);
         let outcome = if self.symbols.is_hidden() { "kernel_hidden" } else { "kernel" };
         metrics::table(outcome, began.elapsed());
         metrics::kernel_symbols(self.symbols.memory());
@@ -203,6 +234,20 @@ mod tests {
         }
     }
 
+    /// A kernel that lists a symbol, and whose newest BPF program is that.
+    #[derive(Debug, Default)]
+    struct Listed(AtomicU32);
+
+    impl ListSymbols for Listed {
+        fn symbols(&self) -> io::Result<Vec<u8>> {
+            Ok(b"ffffffffc0000000 t listed\t[a]\n".to_vec())
+        }
+
+        fn newest_program(&self) -> Option<u32> {
+            Some(self.0.load(Ordering::Relaxed)).filter(|&number| number != u32::MAX)
+        }
+    }
+
     fn name(kernel: &mut Kernel, address: u64) -> (bool, Result<String, Unnamed>) {
         let Found { replaced, names, .. } = kernel.names(&[address]);
         let name = names.and_then(|names| names[0].1.clone());
@@ -215,7 +260,7 @@ mod tests {
     fn symbols_are_read_again_when_a_module_has_taken_the_place_of_another_and_only_then() {
         let proc = Proc::new("ffffffffc0000000 t old\t[a]\n");
         proc.write("modules", "a 4096 0 - Live 0xffffffffc0000000\n");
-        let mut kernel = Kernel::new(proc.0.path(), || None);
+        let mut kernel = Kernel::new(proc.0.path(), None);
         assert_eq!(name(&mut kernel, AT), (false, Ok("old".to_owned())));
         proc.write("kallsyms", "ffffffffc0000000 t new\t[b]\n");
         kernel.looked = None;
@@ -229,7 +274,7 @@ mod tests {
     #[test]
     fn what_no_symbol_holds_has_symbols_read_again_but_ever_less_often() {
         let proc = Proc::new("ffffffff81000000 T start\n");
-        let mut kernel = Kernel::new(proc.0.path(), || None);
+        let mut kernel = Kernel::new(proc.0.path(), None);
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::Stripped)));
         proc.write("kallsyms", "ffffffff81000000 T start\nffffffffc0000000 t bpf_prog_1\t[bpf]\n");
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::Stripped)));
@@ -241,33 +286,46 @@ mod tests {
     }
 
     #[test]
-    fn names_of_bpf_programs_are_read_again_only_if_one_is_new() {
-        static NEWEST: AtomicU32 = AtomicU32::new(7);
-        let newest = || Some(NEWEST.load(Ordering::Relaxed)).filter(|&id| id > 0);
+    fn a_program_behind_another_has_no_name_before_its_own_is_known() {
+        let proc = Proc::new("ffffffffc0000000 t older\t[bpf]\n");
+        let listed = Arc::new(Listed::default());
+        let mut kernel = Kernel::new(proc.0.path(), Some(Arc::clone(&listed) as Arc<_>));
+        assert_eq!(name(&mut kernel, AT), (false, Ok("older".to_owned())));
+        proc.write("kallsyms", "ffffffffc0000000 t older\t[bpf]\nffffffffc0000010 t newer\t[bpf]\n");
+        listed.0.store(7, Ordering::Relaxed);
+        assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::Late)), "symbols have been read just now");
+        kernel.read = Some(Instant::now() - kernel.pause);
+        assert_eq!(name(&mut kernel, AT), (true, Ok("newer".to_owned())));
+    }
+
+    #[test]
+    fn names_of_programs_are_read_again_only_if_one_is_new_or_long_ago() {
         let proc = Proc::new("ffffffffc0000000 t bpf_prog_1\t[bpf]\n");
-        let mut kernel = Kernel::new(proc.0.path(), newest);
-        assert_eq!(name(&mut kernel, AT), (false, Ok("bpf_prog_1".to_owned())));
-        proc.write("kallsyms", "ffffffffc0000000 t bpf_prog_2\t[bpf]\n");
-        let mut after = |age: Duration| {
-            (kernel.read, kernel.bpf_compared) = (Some(Instant::now() - age), None);
-            name(&mut kernel, AT)
+        let listed = Arc::new(Listed::default());
+        let mut kernel = Kernel::new(proc.0.path(), Some(Arc::clone(&listed) as Arc<_>));
+        let mut replaced_after = |age: Duration| {
+            assert!(name(&mut kernel, AT).1.is_ok());
+            kernel.read = Some(Instant::now() - age);
+            kernel.names(&[]).replaced
         };
-        assert_eq!(after(BPF_AGE), (false, Ok("bpf_prog_1".to_owned())), "none is new");
-        NEWEST.store(8, Ordering::Relaxed);
-        assert_eq!(after(BPF_AGE / 2), (false, Ok("bpf_prog_1".to_owned())), "not asked yet");
-        assert_eq!(after(BPF_AGE), (true, Ok("bpf_prog_2".to_owned())));
-        assert!(!after(BPF_AGE).0);
-        assert!(after(BPF_LONGEST_AGE).0);
-        NEWEST.store(0, Ordering::Relaxed);
-        assert!(after(BPF_AGE).0, "the kernel does not show which is the newest");
+        assert!(!replaced_after(BPF_AGE), "none is new");
+        assert!(replaced_after(BPF_LONGEST_AGE));
+        listed.0.store(8, Ordering::Relaxed);
+        assert!(replaced_after(BPF_AGE));
+        assert!(!replaced_after(BPF_AGE), "it is known by now");
+        listed.0.store(u32::MAX, Ordering::Relaxed);
+        assert!(replaced_after(BPF_AGE), "the kernel does not show which is the newest");
     }
 
     #[test]
     fn hidden_symbols_name_nothing() {
         let proc = Proc::new("0000000000000000 T start\n");
-        let mut kernel = Kernel::new(proc.0.path(), || None);
+        let mut kernel = Kernel::new(proc.0.path(), None);
         assert_eq!(name(&mut kernel, AT), (false, Err(Unnamed::KernelHidden)));
+        let list: Arc<dyn ListSymbols> = Arc::new(Listed::default());
+        let mut kernel = Kernel::new(proc.0.path(), Some(Arc::clone(&list)));
+        assert_eq!(name(&mut kernel, AT), (false, Ok("listed".to_owned())), "unless they can be listed");
         fs::remove_file(proc.0.path().join("kallsyms")).unwrap();
-        assert_eq!(name(&mut Kernel::new(proc.0.path(), || None), AT).1, Err(Unnamed::KernelHidden));
+        assert_eq!(name(&mut Kernel::new(proc.0.path(), None), AT).1, Err(Unnamed::KernelHidden));
     }
 }

@@ -8,14 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use pdata::{Batch, Watermark};
-use procfs::{Identify, ProcSource};
+use procfs::{Identify, ListSymbols, ProcSource};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::PollSender;
 use tower::{Layer, Service};
 
 use crate::config::Config;
 use crate::hold::{Acked, Hold, Incoming, Lookups};
-use crate::kernel::NewestBpfProgram;
 use crate::metrics;
 use crate::names::Names;
 use crate::resolver::{Resolver, memory_of_names};
@@ -36,14 +35,14 @@ pub struct StoppedError;
 pub struct SymbolizerLayer {
     config: Config,
     source: ProcSource,
-    newest_bpf_program: NewestBpfProgram,
+    list: Option<Arc<dyn ListSymbols>>,
 }
 
 impl SymbolizerLayer {
     /// A layer of that configuration, which is taken to be valid.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), source: ProcSource::new("/proc"), newest_bpf_program: || None }
+        Self { config: config.clone(), source: ProcSource::new("/proc"), list: None }
     }
 
     /// Has the kernel verify the files that are opened, by the identities that samples bring.
@@ -52,11 +51,10 @@ impl SymbolizerLayer {
         Self { source: self.source.verified_by(identify), ..self }
     }
 
-    /// Has `newest` asked whether names of BPF programs still hold. Without, the kernel's symbols are read every minute
-    /// in which code of such programs is sampled.
+    /// Has the kernel's symbols listed so where `/proc/kallsyms` hides their addresses.
     #[must_use]
-    pub fn asks_for_newest_bpf_program(self, newest: NewestBpfProgram) -> Self {
-        Self { newest_bpf_program: newest, ..self }
+    pub fn lists_symbols_by(self, list: Arc<dyn ListSymbols>) -> Self {
+        Self { list: Some(list), ..self }
     }
 }
 
@@ -69,7 +67,7 @@ where
     /// Called within a Tokio runtime.
     fn layer(&self, inner: S) -> Symbolizer {
         metrics::describe();
-        let lookups = Resolver::start(&self.config, self.source.clone(), self.newest_bpf_program)
+        let lookups = Resolver::start(&self.config, self.source.clone(), self.list.clone())
             .inspect_err(|error| {
                 tracing::warn!(%error, "No thread to read files with: frames will have no names.");
             })

@@ -26,7 +26,6 @@ mod symbols;
 mod vdso;
 
 pub use config::{Config, Demangling};
-pub use kernel::NewestBpfProgram;
 pub use layer::{StoppedError, Symbolizer, SymbolizerLayer};
 
 #[cfg(test)]

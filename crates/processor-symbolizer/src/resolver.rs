@@ -2,18 +2,19 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use procfs::ProcSource;
+use procfs::{ListSymbols, ProcSource};
 use tokio::sync::mpsc::{self, Sender};
 
 use crate::backlog::{Backlog, Spaces};
 use crate::config::Config;
 use crate::files::{Files, Settings};
 use crate::jit::Jits;
-use crate::kernel::{Kernel, NewestBpfProgram};
+use crate::kernel::Kernel;
 use crate::request::{Answer, Lookup, Request};
 use crate::vdso::Vdso;
 
@@ -41,7 +42,7 @@ impl Resolver {
     pub(crate) fn start(
         config: &Config,
         source: ProcSource,
-        newest_bpf_program: NewestBpfProgram,
+        list: Option<Arc<dyn ListSymbols>>,
     ) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
@@ -51,7 +52,7 @@ impl Resolver {
             demangle: config.demangle.into(),
         };
         let jits = Jits::new(source.clone(), config.max_memory.as_usize() / SHARES * JIT_SHARE);
-        let kernel = Kernel::new(Path::new("/proc"), newest_bpf_program);
+        let kernel = Kernel::new(Path::new("/proc"), list);
         let spaces = Spaces { files: Files::new(source, settings), kernel, vdso: Vdso::default(), jits };
         thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(spaces, &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))

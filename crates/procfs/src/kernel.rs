@@ -1,5 +1,6 @@
 //! The kernel's own code: where it and its modules are, and what identifies the files that they were loaded from.
 
+use std::fmt;
 use std::io::{self, BufRead};
 use std::ops::Range;
 
@@ -10,6 +11,20 @@ const MAX_SYMBOLS: u64 = 512 << 20;
 /// `NT_GNU_BUILD_ID`, and the name of whoever defined it.
 const BUILD_ID: u32 = 3;
 const GNU: &[u8] = b"GNU\0";
+
+/// Whoever can ask the kernel what `/proc/kallsyms` does not show: addresses that it hides, and whether there are BPF
+/// programs that had not been loaded when it was read.
+pub trait ListSymbols: fmt::Debug + Send + Sync {
+    /// The symbols, as `/proc/kallsyms` prints them to those to whom it shows addresses.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    fn symbols(&self) -> io::Result<Vec<u8>>;
+
+    /// The number of the BPF program that was loaded last, of those that are still there: numbers count up. `None` if
+    /// there is none or the kernel does not say.
+    fn newest_program(&self) -> Option<u32>;
+}
 
 /// The range of the kernel's own text, by the lines of `/proc/kallsyms`: from `_stext` to `_etext`.
 ///

@@ -24,6 +24,7 @@ pub use elf::read_facts;
 pub use error::{ParseError, ProcError};
 pub use host::{HostFacts, read_host_file};
 pub use identity::{identity_of, kernel_device};
+pub use kernel::ListSymbols;
 pub use memory::MemoryGroup;
 pub use parents::{parents, with_descendants};
 pub use source::{Identify, ProcSource, Snapshot};

@@ -11,7 +11,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pdata::{Backing, BuildId, Code, FileOffset, KERNEL, KernelImage, Mapping, Pc};
+use procfs::ListSymbols as _;
 use procfs::kernel::{KernelModule, build_id_of_notes, kernel_text, modules};
+
+use crate::symbols::SymbolList;
 
 /// Time between two looks at the list of modules while addresses come that none of them holds.
 const LOOK_FOR_UNKNOWN_EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +47,8 @@ impl KernelImages {
             tracing::debug!(%error, "Cannot read the kernel's symbols.");
             None
         });
+        // The list is only loaded where the kernel hides its symbols, or has none.
+        let text = text.or_else(|| kernel_text(&*hidden_symbols(root)?).ok()?);
         let kernel = text.map(|text| {
             let build_id = build_id(&root.join("sys/kernel/notes"));
             mapping(KERNEL.into(), build_id, text.start, text.end)
@@ -118,6 +123,15 @@ impl Reading {
 fn mapping(name: Box<str>, build_id: Option<BuildId>, start: Pc, end: Pc) -> Arc<Mapping> {
     let backing = Backing::Kernel(Arc::new(KernelImage { name, build_id }));
     Arc::new(Mapping { start, end, file_offset: FileOffset(0), backing })
+}
+
+/// The symbols of this machine's kernel, whatever it hides.
+fn hidden_symbols(root: &Path) -> Option<Vec<u8>> {
+    if root != Path::new("/") {
+        return None;
+    }
+    let symbols = SymbolList.symbols();
+    symbols.inspect_err(|error| tracing::debug!(%error, "Cannot list the kernel's symbols.")).ok()
 }
 
 fn build_id(notes: &Path) -> Option<BuildId> {

@@ -41,6 +41,7 @@ mod sampler;
 mod skipped;
 mod snapshot;
 mod statistics;
+mod symbols;
 mod sys;
 mod thinning;
 mod unwind;
@@ -51,8 +52,8 @@ pub use control::Control;
 pub use environment::MAX_VARIABLES;
 pub use error::{ReceiverError, StartError};
 pub use identify::Identifier;
-pub use loaded::newest_bpf_program;
 pub use receiver::Receiver;
+pub use symbols::SymbolList;
 
 /// Parts that benchmarks and property tests drive without a kernel; no stable interface.
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use aya::programs::loaded_programs;
 /// The number of the newest BPF program that is loaded: another one than before means that there may be code where
 /// other code was. `None` if there is none, or the kernel does not show it to this agent (without `CAP_SYS_ADMIN`).
 #[must_use]
-pub fn newest_bpf_program() -> Option<u32> {
+pub(crate) fn newest_bpf_program() -> Option<u32> {
     let mut newest = None;
     for program in loaded_programs() {
         match program {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use configtypes::ByteSize;
 use processor_symbolizer::{Config, SymbolizerLayer};
 use procfs::MemoryGroup;
-use receiver_ebpf::newest_bpf_program;
+use receiver_ebpf::SymbolList;
 use tower::Layer as _;
 
 use super::factory::{default, schema};
@@ -30,7 +30,7 @@ impl ProcessorConfig for Config {
         let config = Self { max_memory: self.max_memory.min(room), ..self.clone() };
         let layer = SymbolizerLayer::new(&config)
             .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
-            .asks_for_newest_bpf_program(newest_bpf_program);
+            .lists_symbols_by(Arc::new(SymbolList));
         Ok(stage(layer.layer(next)))
     }
 }

@@ -1,0 +1,108 @@
+//! Functions of the kernel are named, whatever it hides, and BPF programs that were loaded after the agent.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tests::agent::Setup;
+use tests::daemon::{Daemon, PATIENCE};
+use tests::otlp::{OtlpFile, Sample};
+use tests::{wait, workspace};
+
+use crate::alone;
+
+const RATE: u32 = 199;
+const SETTING: &str = "/proc/sys/kernel/kptr_restrict";
+/// Where the kernel has modules and BPF programs on x86-64; elsewhere nothing is above it.
+const MODULES: u64 = 0xffff_ffff_c000_0000;
+/// Samples of the program that are enough.
+const ENOUGH: u64 = 20;
+
+/// The setting that hides addresses, restored when this is dropped.
+struct Restriction(String);
+
+impl Restriction {
+    fn set(value: u8) -> Self {
+        let before = fs::read_to_string(SETTING).expect("the kernel has the setting");
+        fs::write(SETTING, value.to_string()).expect("root may write it");
+        Self(before)
+    }
+}
+
+impl Drop for Restriction {
+    fn drop(&mut self) {
+        fs::write(SETTING, &self.0).expect("root may write it");
+    }
+}
+
+/// Samples whose stack has the later program, and the kernel's own frames with a name and without in all other
+/// processes than the one that has loaded it: there they have none until the program is known.
+fn counts(file: &OtlpFile) -> (u64, u64, u64) {
+    let (mut samples, mut named, mut unnamed) = (0, 0, 0);
+    let resources = file.resources().expect("every index is good");
+    let all = resources.iter().flat_map(|resource| resource.samples().map(move |sample| (resource, sample)));
+    for (resource, sample) in all {
+        let of =
+            |name: &str| sample.stack.iter().any(|frame| frame.functions.iter().any(|f| f.contains(name)));
+        samples += if of("later_program") { sample.events() } else { 0 };
+        if resource.text("process.executable.name").starts_with("python") {
+            continue;
+        }
+        for frame in &sample.stack {
+            let kind = frame.attributes.get("profile.frame.type").and_then(|kind| kind.as_text());
+            // Others may load programs at any time.
+            let is_program = frame.mapping.is_none() && frame.address >= MODULES;
+            if kind != Some("kernel") || is_program {
+                continue;
+            }
+            match frame.functions.first() {
+                Some(name) if name != "[kernel]" => named += sample.events(),
+                _ => {
+                    // So that a failure shows what they are.
+                    println!("no name: {frame:x?} in {:?}", names(sample));
+                    unnamed += sample.events();
+                }
+            }
+        }
+    }
+    (samples, named, unnamed)
+}
+
+fn names(sample: &Sample) -> Vec<&String> {
+    sample.stack.iter().flat_map(|frame| &frame.functions).collect()
+}
+
+/// With each of the three settings, a program that is loaded after the agent gets its name, and so do the kernel's own
+/// functions.
+#[test]
+#[ignore = "needs root: loads BPF programs, and hides the kernel's addresses for a while"]
+fn functions_of_the_kernel_and_of_later_programs_are_named_whatever_is_hidden() {
+    let _alone = alone();
+    for value in [2, 1, 0] {
+        let _restored = Restriction::set(value);
+        let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
+        // However busy the machine is, each name is waited for.
+        let symbolizer = json!({ "timeout": "10s" });
+        let agent = Setup::new()
+            .samples_per_second(RATE)
+            .with(
+                json!({ "processors": { "symbolizer": symbolizer }, "service": { "pipelines": pipelines } }),
+            )
+            .start();
+        let script = workspace::file("fixtures/bpf_spin.py");
+        let mut command = Command::new("python3");
+        let mut daemon = Daemon::start("the program", command.arg(script).stdin(Stdio::piped()));
+        let input = daemon.stdin();
+        daemon.out.wait_for("ready", PATIENCE).expect("it runs");
+        let look = || counts(&agent.file_so_far()).0;
+        wait::until("samples in the program", look, |samples| *samples >= ENOUGH);
+        drop(input);
+        daemon.wait().assert_code(0);
+        let (_, named, unnamed) = counts(&agent.stop().file);
+        println!("kptr_restrict={value}: {named} frames named, {unnamed} not");
+        assert!(
+            named > 1000 && unnamed * 1000 <= named,
+            "kptr_restrict={value}: {named} named, {unnamed} not"
+        );
+    }
+}
