@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Variables that an exec passes on, of those that user space has asked for: read while they are there.
+/* Variables that an exec passes on, of those that user space has asked for, and arguments: read while they are there.
  *
  * The kernel has just laid them out: on top of the new stack lie the number of arguments, pointers to these, and
  * pointers to the variables, whose text follows in the same order. So one read gets the pointers of most environments,
@@ -162,9 +162,10 @@ static long read_variable(__u32 step, struct environment_walk *walk)
 static __always_inline __u32 append_environment(struct path_scratch *scratch, __u32 start, __u32 capacity,
 						struct linux_binprm *binprm, struct task_struct *task)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	__u64 stack = BPF_CORE_READ(mm, start_stack);
-	__u64 arguments = BPF_CORE_READ(binprm, argc);
+	/* Plain loads: both come from the tracepoint, so the verifier knows their types. */
+	struct mm_struct *mm = task->mm;
+	__u64 stack = mm->start_stack;
+	__u64 arguments = binprm->argc;
 	struct environment_walk walk = { .scratch = scratch };
 	__u64 top = 0;
 	__u32 key = 0;
@@ -175,9 +176,9 @@ static __always_inline __u32 append_environment(struct path_scratch *scratch, __
 	walk.environment = bpf_map_lookup_elem(&environment_scratches, &key);
 	if (!walk.wanted || !walk.wanted->count || !walk.environment)
 		return 0;
-	walk.start = BPF_CORE_READ(mm, env_start);
-	walk.end = BPF_CORE_READ(mm, env_end);
-	walk.variables = BPF_CORE_READ(binprm, envc);
+	walk.start = mm->env_start;
+	walk.end = mm->env_end;
+	walk.variables = binprm->envc;
 	walk.pointers = stack + (arguments + 2) * sizeof(__u64);
 	scratch->start = start;
 	scratch->limit = start + capacity;
@@ -196,6 +197,29 @@ static __always_inline __u32 append_environment(struct path_scratch *scratch, __
 	if (is_whole && scratch->limit)
 		scratch->flags |= FLAG_ENVIRONMENT_READ;
 	return scratch->start - start > capacity ? 0 : scratch->start - start;
+}
+
+/* Appends arguments, each ended by NUL, the last of them possibly cut short. Returns their bytes. */
+static __always_inline __u32 append_arguments(struct path_scratch *scratch, __u32 start, struct task_struct *task)
+{
+	struct mm_struct *mm = task->mm;
+	__u64 arguments = mm->arg_start;
+	__u64 bytes = mm->arg_end - arguments;
+	struct wanted_environment *wanted;
+	__u32 key = 0;
+
+	wanted = bpf_map_lookup_elem(&wanted_environment, &key);
+	if (!wanted)
+		return 0;
+	if (bytes > wanted->argument_bytes)
+		bytes = wanted->argument_bytes;
+	if (bytes > ARGUMENTS_BYTES)
+		bytes = ARGUMENTS_BYTES;
+	/* The mask repeats for the verifier what the test above has established. */
+	bytes &= 2 * ARGUMENTS_BYTES - 1;
+	if (!bytes || bpf_probe_read_user(&scratch->text[start & (4 * PATH_BYTES - 1)], bytes, (void *)arguments))
+		return 0;
+	return bytes;
 }
 
 #endif

@@ -23,7 +23,7 @@ enum path_scratch_user { SCRATCH_EXEC = 0, SCRATCH_SAMPLE = 1, SCRATCH_SNAPSHOT 
 /* Bytes of text that most, more and all records need: a reservation's size must be a constant. */
 #define TEXT_SMALL 192
 #define TEXT_MEDIUM 1024
-#define TEXT_LARGE (PATH_BYTES + FILENAME_BYTES + INTERPRETER_BYTES + ENVIRONMENT_BYTES)
+#define TEXT_LARGE (PATH_BYTES + FILENAME_BYTES + INTERPRETER_BYTES + ENVIRONMENT_BYTES + ARGUMENTS_BYTES)
 _Static_assert(2 * PATH_BYTES + TEXT_LARGE <= sizeof(((struct path_scratch *)0)->text),
 	       "a copy from any masked start stays inside");
 
@@ -71,7 +71,8 @@ static __always_inline __u32 describe_image(struct image_record *image, struct p
 static __always_inline int emit_image(struct image_record *image, struct path_scratch *scratch, __u32 start,
 				      enum record_kind kind, struct task_struct *task, __u32 flags)
 {
-	__u32 text = image->path_bytes + image->filename_bytes + image->interpreter_bytes + image->environment_bytes;
+	__u32 text = image->path_bytes + image->filename_bytes + image->interpreter_bytes + image->environment_bytes +
+		     image->arguments_bytes;
 
 	if (start > PATH_BYTES)
 		start = PATH_BYTES;

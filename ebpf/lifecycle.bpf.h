@@ -50,6 +50,7 @@ static __always_inline void describe_call(struct image_record *image, struct pat
 		image->interpreter_bytes = append_string(scratch, &end, INTERPRETER_BYTES, interpreter);
 	image->environment_bytes = append_environment(scratch, end, ENVIRONMENT_BYTES, binprm, task);
 	*flags |= scratch->flags;
+	image->arguments_bytes = append_arguments(scratch, end + image->environment_bytes, task);
 }
 
 SEC("tp_btf/sched_process_exec")

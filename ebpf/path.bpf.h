@@ -25,7 +25,7 @@ struct path_scratch {
 	__u32 flags;
 	__u32 limit; /* of an environment: where it must end */
 	__u64 user;  /* the next variable */
-	char text[5 * PATH_BYTES];
+	char text[6 * PATH_BYTES];
 };
 
 struct path_walk {

@@ -29,6 +29,8 @@ static __always_inline void describe_relatives(struct relatives *relatives, stru
 	relatives->own_pid = BPF_CORE_READ(own, nr);
 	relatives->pid_namespace = BPF_CORE_READ(own, ns, ns.inum);
 	relatives->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	relatives->group_id = BPF_CORE_READ(task, cred, egid.val);
+	relatives->has_terminal = BPF_CORE_READ(signal, tty) != NULL;
 }
 
 #endif

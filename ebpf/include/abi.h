@@ -16,6 +16,8 @@
 #define INTERPRETER_BYTES 256
 /* Variables of an environment that an exec passes on. */
 #define ENVIRONMENT_BYTES 2048
+/* Its arguments, from the first on. */
+#define ARGUMENTS_BYTES 2048
 /* kernel.perf_event_max_stack's default; bpf_get_stack takes no more. */
 #define STACK_FRAMES 127
 /* User frames that a sample can hold; user space asks for no more (receivers::ebpf::unwind::max_frames). */
@@ -253,9 +255,12 @@ struct relatives {
 	__u32 own_pid; /* in the pid namespace of the process */
 	__u32 pid_namespace;
 	__u32 network_namespace;
+	__u32 group_id;     /* the effective group in the first user namespace */
+	__u32 has_terminal; /* 1: its session has a controlling terminal */
 };
 
-/* Followed by path, filename, interpreter and variables of the environment, back to back. The slot may be longer. */
+/* Followed by path, filename, interpreter, variables of the environment and arguments, back to back. The slot may be
+ * longer. */
 struct image_record {
 	struct record_header header;
 	__u64 inode;
@@ -267,7 +272,7 @@ struct image_record {
 	__u16 filename_bytes;
 	__u16 interpreter_bytes;
 	__u16 environment_bytes;
-	__u16 reserved;
+	__u16 arguments_bytes;
 	struct relatives relatives;
 };
 
@@ -276,7 +281,7 @@ struct image_record {
 #define WANTED_VARIABLES 16
 struct wanted_environment {
 	__u32 count;
-	__u32 reserved;
+	__u32 argument_bytes; /* so many of the arguments at most; 0 for none */
 	__u64 heads[WANTED_VARIABLES];
 	__u64 masks[WANTED_VARIABLES];
 };
@@ -339,8 +344,8 @@ struct cpu_counters {
 
 _Static_assert(sizeof(struct record_header) == 56, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_record) == 80, "abi.rs mirrors this");
-_Static_assert(sizeof(struct image_record) == 120, "abi.rs mirrors this");
-_Static_assert(sizeof(struct fork_record) == 104, "abi.rs mirrors this");
+_Static_assert(sizeof(struct image_record) == 128, "abi.rs mirrors this");
+_Static_assert(sizeof(struct fork_record) == 112, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_mapping) == 32, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_key) == 64, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_record) == 168, "abi.rs mirrors this");
@@ -353,7 +358,7 @@ _Static_assert(sizeof(struct row_page) == 16, "abi.rs mirrors this");
 _Static_assert(__builtin_offsetof(struct file_key, dentry) == FILE_IDENTITY_BYTES, "identity comes first");
 _Static_assert(sizeof(struct cgroup_key) == 24, "abi.rs mirrors this");
 _Static_assert(sizeof(struct cgroup_record) == 88, "abi.rs mirrors this");
-_Static_assert(sizeof(struct relatives) == 32, "abi.rs mirrors this");
+_Static_assert(sizeof(struct relatives) == 40, "abi.rs mirrors this");
 _Static_assert(sizeof(struct census_record) == 16, "abi.rs mirrors this");
 _Static_assert(sizeof(struct wanted_environment) == 264, "abi.rs mirrors this");
 

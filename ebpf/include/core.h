@@ -112,6 +112,8 @@ struct mm_struct {
 	unsigned long start_code;
 	unsigned long end_code;
 	unsigned long start_stack;
+	unsigned long arg_start;
+	unsigned long arg_end;
 	unsigned long env_start;
 	unsigned long env_end;
 	unsigned long saved_auxv[2];
@@ -162,17 +164,25 @@ struct fs_struct {
 	struct path root;
 };
 
+struct tty_struct;
+
 struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
+	struct tty_struct *tty;
 };
 
 typedef struct {
 	unsigned int val;
 } kuid_t;
 
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
 struct cred {
 	kuid_t euid;
+	kgid_t egid;
 };
 
 struct kernfs_node {

@@ -101,7 +101,7 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
     let older = Burner::start_with(&path, &steps, &[("OTEL_SERVICE_NAME", "older service")]);
     let resource = json!({ "attributes": [
         { "key": "deployment.environment.name", "value": "test", "action": "insert" },
-        { "key": "os.description", "action": "delete" },
+        { "key": "os.version", "action": "delete" },
         { "key": "host.id", "value": "of our own", "action": "upsert" },
     ] });
     let agent = Setup::new()
@@ -124,7 +124,7 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
         assert_eq!(of.text("os.type"), "linux");
         assert_eq!(of.text("k8s.cluster.name"), "a,b");
         assert_eq!(of.text("deployment.environment.name"), "test");
-        assert_eq!(of.text("os.description"), "");
+        assert_eq!(of.text("os.version"), "");
         // It is the environment of the agent and of its children too, and says nothing of others.
         let is_agent = of.text("process.executable.name") == "pipeline";
         assert!(is_agent || of.text("service.name") != "agent", "{:?}", of.attributes);

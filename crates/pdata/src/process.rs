@@ -122,6 +122,10 @@ pub struct Relatives {
     pub pid_namespace: u32,
     /// Inode number of its network namespace.
     pub network_namespace: u32,
+    /// The effective group, as the host's user namespace has it.
+    pub group_id: Option<u32>,
+    /// True if its session has a controlling terminal.
+    pub has_terminal: Option<bool>,
 }
 
 /// Something that happened to a process, seen by the kernel as it happened.
@@ -164,6 +168,9 @@ pub enum ProcessTransition {
         /// Variables of its environment that OpenTelemetry has named, as `KEY=VALUE` each ended by NUL; `None` if the
         /// environment could not be read to its end. Source: `ebpf/environment.bpf.h`.
         environment: Option<Box<[u8]>>,
+        /// Its arguments, the program's own name first, each ended by NUL; the last may be cut short. Empty if nobody
+        /// has asked for them.
+        arguments: Box<[u8]>,
         /// Where the process stands among others.
         relatives: Relatives,
     },

@@ -54,6 +54,7 @@ fn exec() -> ProcessTransition {
         filename,
         interpreter: None,
         environment: None,
+        arguments: Box::default(),
         relatives: Relatives::default(),
     }
 }

@@ -83,6 +83,10 @@ pub enum Metadata {
     Session,
     /// The process's number in its own pid namespace, and its namespaces.
     Namespaces,
+    /// The effective group.
+    Group,
+    /// The arguments of the program, without what looks like a secret.
+    CommandArgs,
 }
 
 /// What every resource says.
@@ -157,6 +161,17 @@ impl Config {
         let service = self.metadata.contains(&Metadata::Service);
         let of_service = SERVICE_VARIABLES.iter().filter(|_| service).map(|name| (*name).to_owned());
         of_service.chain(self.environment_variables.iter().cloned()).collect()
+    }
+
+    /// How many bytes are read of programs' arguments; 0 if nothing of them is wanted.
+    #[must_use]
+    pub fn argument_bytes(&self) -> u32 {
+        let wants = |what| self.metadata.contains(&what);
+        match (wants(Metadata::CommandArgs), wants(Metadata::Service)) {
+            (true, _) => 2048,
+            (false, true) => 1024,
+            (false, false) => 0,
+        }
     }
 
     /// Every fault, by its key: what is wrong, what is expected; empty if there is none.

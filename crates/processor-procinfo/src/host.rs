@@ -52,14 +52,13 @@ fn detected(detector: Detector) -> Vec<Attribute> {
 }
 
 fn system(host: HostFacts) -> Vec<Attribute> {
-    let HostFacts { name, id, arch, version, description } = host;
+    let HostFacts { name, id, arch, version, .. } = host;
     let known = [
         ("host.name", name),
         ("host.id", id),
         ("host.arch", Some(arch)),
         ("os.type", Some("linux".to_owned())),
         ("os.version", version),
-        ("os.description", description),
     ];
     known.into_iter().filter_map(|(key, value)| Some(Attribute::text(key, value?))).collect()
 }

@@ -26,6 +26,8 @@ pub(crate) struct Process {
     pub(crate) of_children: Option<(ExecCount, Arc<[Parent]>)>,
     /// Variables of the environment of an image.
     environment: Option<(ExecCount, Arc<[u8]>)>,
+    /// Arguments of an image, as far as they are of use.
+    arguments: Option<(ExecCount, Arc<[u8]>)>,
     /// The image of which the environment was asked for last.
     environment_asked: Option<ExecCount>,
     repair: Repair,
@@ -56,6 +58,7 @@ impl Process {
             parents: None,
             of_children: None,
             environment: None,
+            arguments: None,
             environment_asked: None,
             repair: Repair::default(),
         }
@@ -76,6 +79,16 @@ impl Process {
     /// Remembers the variables of an image's environment.
     pub(crate) fn set_environment(&mut self, image: ExecCount, variables: Arc<[u8]>) {
         self.environment = Some((image, variables));
+    }
+
+    /// The arguments of an image; `None` if nobody has read them, or they are of no use.
+    pub(crate) fn arguments(&self, image: ExecCount) -> Option<&Arc<[u8]>> {
+        self.arguments.as_ref().filter(|(of, _)| *of == image).map(|(_, arguments)| arguments)
+    }
+
+    /// Remembers the arguments of an image.
+    pub(crate) fn set_arguments(&mut self, image: ExecCount, arguments: Arc<[u8]>) {
+        self.arguments = Some((image, arguments));
     }
 
     /// True if the environment of an image is to be asked for: nobody knows it, and it has not been yet. One that

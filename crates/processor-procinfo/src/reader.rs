@@ -41,8 +41,8 @@ pub(crate) struct ProcessAnswer {
 pub(crate) enum Looked {
     /// The process, of which a record was lost.
     Process(Result<Snapshot, ProcError>),
-    /// Variables of its environment.
-    Environment(Result<Vec<u8>, ProcError>),
+    /// Variables of its environment, and its arguments.
+    Environment(Result<(Vec<u8>, Vec<u8>), ProcError>),
 }
 
 /// The reading threads' other end. They end when this is dropped.
@@ -157,8 +157,11 @@ fn serve_processes(
                 (request, Looked::Process(snapshot))
             }
             ReadRequest::Environment(request) => {
-                let variables = source.variables(request.image.process, request.tid, prefixes);
-                (request, Looked::Environment(variables))
+                let (process, tid) = (request.image.process, request.tid);
+                let given = source
+                    .variables(process, tid, prefixes)
+                    .and_then(|variables| Ok((variables, source.arguments(process, tid)?)));
+                (request, Looked::Environment(given))
             }
             // Read by the other thread.
             ReadRequest::File(_) => continue,

@@ -7,6 +7,7 @@ mod environment;
 pub(crate) mod names;
 mod owner;
 mod parents;
+mod program;
 mod residence;
 mod source;
 mod standing;
@@ -16,6 +17,7 @@ use pdata::Attributes;
 use self::environment::FromEnvironment;
 use self::owner::Owner;
 use self::parents::Parents;
+use self::program::FromProgram;
 use self::residence::FromResidence;
 use self::source::Source;
 use self::standing::Standing;
@@ -39,13 +41,17 @@ impl Sources {
         let environment =
             FromEnvironment::new(wants(Metadata::Service), config.environment_variables.clone());
         sources.extend(environment.map(|source| Box::new(source) as Box<_>));
+        // After the environment, which says what the service is called by those who run it.
+        let program = FromProgram::new(wants(Metadata::Service), wants(Metadata::CommandArgs));
+        sources.extend(program.map(|source| Box::new(source) as Box<_>));
         let parents =
             Parents::new(wants(Metadata::Parent), wants(Metadata::Ancestors).then_some(config.ancestors));
         sources.extend(parents.map(|source| Box::new(source) as Box<_>));
         if wants(Metadata::Owner) {
             sources.push(Box::new(Owner::new(users)));
         }
-        let standing = Standing::new(wants(Metadata::Session), wants(Metadata::Namespaces));
+        let standing =
+            Standing::new(wants(Metadata::Session), wants(Metadata::Namespaces), wants(Metadata::Group));
         sources.extend(standing.map(|source| Box::new(source) as Box<_>));
         Self(sources)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pdata::{Batch, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
-use crate::config::Config;
+use crate::config::{Config, Metadata};
 use crate::loader;
 use crate::metrics::{self, Tally};
 use crate::process::Process;
@@ -36,8 +36,12 @@ pub(crate) struct Tracker {
     clock: WallClock,
     tally: Tally,
     sources: Sources,
-    /// True if environments are to be read.
+    /// True if environments or arguments are to be read.
     wants_environment: bool,
+    /// True if variables are to be read of environments.
+    wants_variables: bool,
+    /// True if the arguments of every program are of use, not of interpreters alone.
+    keeps_arguments: bool,
 }
 
 impl Tracker {
@@ -52,7 +56,9 @@ impl Tracker {
             clock: WallClock::default(),
             tally: Tally::default(),
             sources: Sources::new(config, users),
-            wants_environment: !config.variables().is_empty(),
+            wants_environment: !config.variables().is_empty() || config.argument_bytes() > 0,
+            wants_variables: !config.variables().is_empty(),
+            keeps_arguments: config.metadata.contains(&Metadata::CommandArgs),
         }
     }
 
@@ -214,7 +220,9 @@ impl Tracker {
         };
         if let Some(process) = self.table.get(key.process) {
             let environment = process.environment(key.exec_count).map_or(&[][..], |variables| variables);
-            let subject = Subject { image: &image, relatives: process.relatives.as_ref(), environment };
+            let arguments = process.arguments(key.exec_count).map_or(&[][..], |arguments| arguments);
+            let relatives = process.relatives.as_ref();
+            let subject = Subject { image: &image, relatives, environment, arguments };
             image.attributes = self.sources.describe(&subject);
         }
         let image = Arc::new(image);

@@ -22,6 +22,8 @@ const DELETED: &[u8] = b" (deleted)";
 const MAX_ENVIRONMENT: u64 = 1 << 20;
 /// Variables taken of one environment.
 const MAX_VARIABLES: usize = 16;
+/// Bytes of a process's arguments that are read at most.
+const MAX_ARGUMENTS: u64 = 2048;
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
 
@@ -110,6 +112,24 @@ impl ProcSource {
             |variable: &&[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
         let variables = environment.split(|&byte| byte == 0).filter(wanted);
         Ok(variables.take(MAX_VARIABLES).flat_map(|variable| [variable, b"\0"].concat()).collect())
+    }
+
+    /// The first arguments of a process, each ended by NUL, the last possibly cut short: those that its program was
+    /// started with, unless it has written over them since.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn arguments(&self, key: ProcessKey, tid: Tid) -> Result<Vec<u8>, ProcError> {
+        let process = self.process(key);
+        let thread = process.join("task").join(tid.to_string());
+        let seen = if thread.is_dir() { &thread } else { &process };
+        let mut arguments = Vec::new();
+        let read = File::open(seen.join("cmdline"))
+            .and_then(|file| file.take(MAX_ARGUMENTS).read_to_end(&mut arguments));
+        // Asked last: see above.
+        self.check(key)?;
+        read?;
+        Ok(arguments)
     }
 
     /// The directory of a process.

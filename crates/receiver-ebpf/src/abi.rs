@@ -148,9 +148,12 @@ pub(crate) struct RelativesRecord {
     pub own_pid: u32,
     pub pid_namespace: u32,
     pub network_namespace: u32,
+    pub group_id: u32,
+    pub has_terminal: u32,
 }
 
-/// What follows the header of an image; path, filename and interpreter come after it.
+/// What follows the header of an image; path, filename, interpreter, variables and arguments come after
+/// it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct ImageBody {
@@ -163,7 +166,7 @@ pub(crate) struct ImageBody {
     pub filename_bytes: u16,
     pub interpreter_bytes: u16,
     pub environment_bytes: u16,
-    pub reserved: u16,
+    pub arguments_bytes: u16,
     pub relatives: RelativesRecord,
 }
 
@@ -194,7 +197,7 @@ pub(crate) const WANTED_VARIABLES: usize = 16;
 #[repr(C)]
 pub(crate) struct WantedEnvironment {
     pub count: u32,
-    pub reserved: u32,
+    pub argument_bytes: u32,
     pub heads: [u64; WANTED_VARIABLES],
     pub masks: [u64; WANTED_VARIABLES],
 }
@@ -304,14 +307,14 @@ pub(crate) const END_FILE_PENDING: u16 = 3;
 // As the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80);
-const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 120);
-const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 104);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 128);
+const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 112);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
 const _: () = assert!(size_of::<SampleMapping>() == 32);
 const _: () = assert!(size_of::<FileKey>() == 64);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<CgroupBody>() == 88);
 const _: () = assert!(size_of::<CgroupKey>() == 24);
-const _: () = assert!(size_of::<RelativesRecord>() == 32);
+const _: () = assert!(size_of::<RelativesRecord>() == 40);
 const _: () = assert!(size_of::<CensusRecord>() == 16);
 const _: () = assert!(size_of::<WantedEnvironment>() == 264);
 const _: () = assert!(size_of::<FileIdentityKey>() == 32);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pdata::FileIdentity;
 
 use crate::config::Config;
+use crate::environment::Wanted;
 use crate::identify::Identifier;
 use crate::rest::Waker;
 
@@ -26,8 +27,8 @@ struct ControlState {
     divisor: AtomicU32,
     flush: AtomicBool,
     program_statistics: AtomicBool,
-    variables: Mutex<Vec<String>>,
-    variables_changed: AtomicBool,
+    wanted: Mutex<Wanted>,
+    wanted_changed: AtomicBool,
     reader: Mutex<Option<Waker>>,
     identifier: Mutex<Option<Arc<Identifier>>>,
 }
@@ -41,8 +42,8 @@ impl Control {
             divisor: AtomicU32::new(1),
             flush: AtomicBool::new(false),
             program_statistics: AtomicBool::new(false),
-            variables: Mutex::default(),
-            variables_changed: AtomicBool::new(false),
+            wanted: Mutex::default(),
+            wanted_changed: AtomicBool::new(false),
             reader: Mutex::new(None),
             identifier: Mutex::new(None),
         }))
@@ -87,13 +88,11 @@ impl Control {
         }
     }
 
-    /// Has each exec pass on the variables of these names from the program's environment, at most
-    /// [`MAX_VARIABLES`](crate::MAX_VARIABLES) of them, and no others. None at first: an exec then costs nothing for
-    /// it.
-    pub fn set_variables(&self, names: Vec<String>) {
-        let before = std::mem::replace(&mut *lock(&self.0.variables), names.clone());
-        if before != names {
-            self.0.variables_changed.store(true, Ordering::Release);
+    /// Has each exec from now on pass this on of what the program was given, and nothing else.
+    pub fn set_wanted(&self, wanted: Wanted) {
+        let before = std::mem::replace(&mut *lock(&self.0.wanted), wanted.clone());
+        if before != wanted {
+            self.0.wanted_changed.store(true, Ordering::Release);
             self.wake();
         }
     }
@@ -116,10 +115,10 @@ impl Control {
         self.0.flush.swap(false, Ordering::Relaxed)
     }
 
-    /// The variables that are to be passed on, if they have changed since they were last taken.
-    pub(crate) fn take_variables(&self) -> Option<Vec<String>> {
-        let changed = self.0.variables_changed.swap(false, Ordering::Acquire);
-        changed.then(|| lock(&self.0.variables).clone())
+    /// What is to be passed on, if that has changed since it was last taken.
+    pub(crate) fn take_wanted(&self) -> Option<Wanted> {
+        let changed = self.0.wanted_changed.swap(false, Ordering::Acquire);
+        changed.then(|| lock(&self.0.wanted).clone())
     }
 
     pub(crate) fn program_statistics(&self) -> bool {
@@ -206,7 +205,7 @@ mod tests {
             |control| control.set_divisor(2),
             |control| control.set_samples_per_second(3),
             |control| control.set_program_statistics(true),
-            |control| control.set_variables(vec!["A".to_owned()]),
+            |control| control.set_wanted(Wanted { argument_bytes: 1, ..Wanted::default() }),
         ];
         for request in requests {
             request(&control);

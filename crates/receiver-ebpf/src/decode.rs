@@ -123,10 +123,16 @@ pub(crate) fn split_image(stream: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> 
     let (image, _) = split::<ImageBody>(body, "image")?;
     let whole = size_of::<RecordHeader>()
         + size_of::<ImageBody>()
-        + [image.path_bytes, image.filename_bytes, image.interpreter_bytes, image.environment_bytes]
-            .map(usize::from)
-            .iter()
-            .sum::<usize>();
+        + [
+            image.path_bytes,
+            image.filename_bytes,
+            image.interpreter_bytes,
+            image.environment_bytes,
+            image.arguments_bytes,
+        ]
+        .map(usize::from)
+        .iter()
+        .sum::<usize>();
     take(stream, whole, "text")
 }
 
@@ -262,7 +268,8 @@ fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
     let (executable, rest, image) = executable(header, body)?;
     let (filename, rest) = take(rest, image.filename_bytes.into(), "filename")?;
     let (interpreter, rest) = take(rest, image.interpreter_bytes.into(), "interpreter")?;
-    let (environment, _slack) = take(rest, image.environment_bytes.into(), "environment")?;
+    let (environment, rest) = take(rest, image.environment_bytes.into(), "environment")?;
+    let (arguments, _slack) = take(rest, image.arguments_bytes.into(), "arguments")?;
     Ok(ProcessTransition::Exec {
         // An exec always has a file; one whose walk failed is still an exec, of an unknown one.
         executable: executable.unwrap_or_else(|| Box::new(unknown_executable(&image))),
@@ -270,6 +277,7 @@ fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
         filename: filename.into(),
         interpreter: (!interpreter.is_empty()).then(|| interpreter.into()),
         environment: (header.flags & abi::FLAG_ENVIRONMENT_READ != 0).then(|| environment.into()),
+        arguments: arguments.into(),
         relatives: relatives(&image.relatives),
     })
 }
@@ -316,6 +324,8 @@ fn relatives(record: &RelativesRecord) -> Relatives {
         own_pid: Pid(record.own_pid),
         pid_namespace: record.pid_namespace,
         network_namespace: record.network_namespace,
+        group_id: Some(record.group_id),
+        has_terminal: Some(record.has_terminal != 0),
     }
 }
 

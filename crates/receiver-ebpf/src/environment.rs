@@ -1,4 +1,4 @@
-//! Which variables of environments the kernel side passes on.
+//! What of environments and arguments the kernel side passes on.
 
 use aya::maps::{Array, MapData, MapError};
 use zerocopy::IntoBytes as _;
@@ -9,7 +9,16 @@ use crate::control::Control;
 /// Most variables that can be passed on.
 pub const MAX_VARIABLES: usize = WANTED_VARIABLES;
 
-/// The kernel side's list of them.
+/// What an exec is to pass on of what the program was given. Nothing by default: an exec then costs nothing for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names of variables of its environment, at most [`MAX_VARIABLES`]; no others are passed on.
+    pub variables: Vec<String>,
+    /// Bytes of its arguments, from the first on; at most 2 KiB are passed on.
+    pub argument_bytes: u32,
+}
+
+/// The kernel side's copy of that.
 pub(crate) struct Environments(Array<MapData, [u8; size_of::<WantedEnvironment>()]>);
 
 impl Environments {
@@ -17,34 +26,35 @@ impl Environments {
         Self(map)
     }
 
-    /// Has execs from now on pass on the variables of these names; those that do not fit are left out.
-    pub(crate) fn pass_on(&mut self, names: &[String]) -> Result<(), MapError> {
+    /// Has execs from now on pass that on; variables that do not fit are left out.
+    fn pass_on(&mut self, wanted: &Wanted) -> Result<(), MapError> {
         let mut bytes = [0; size_of::<WantedEnvironment>()];
-        bytes.copy_from_slice(wanted(names).as_bytes());
+        bytes.copy_from_slice(as_record(wanted).as_bytes());
         self.0.set(0, bytes, 0)
     }
 }
 
 /// Passes a request on, if there is a new one.
 pub(crate) fn pass_on(control: &Control, environments: &mut Environments) {
-    let Some(names) = control.take_variables() else { return };
-    if let Err(error) = environments.pass_on(&names) {
+    let Some(wanted) = control.take_wanted() else { return };
+    if let Err(error) = environments.pass_on(&wanted) {
         tracing::warn!(%error, "Cannot ask the kernel side for variables: programs that start are without those.");
     }
 }
 
 /// The names' first bytes: as much as one word of the kernel side's holds.
-fn wanted(names: &[String]) -> WantedEnvironment {
-    let mut wanted = WantedEnvironment::default();
-    let places = wanted.heads.iter_mut().zip(wanted.masks.iter_mut());
-    for (name, (head, mask)) in names.iter().zip(places) {
+fn as_record(wanted: &Wanted) -> WantedEnvironment {
+    let mut record =
+        WantedEnvironment { argument_bytes: wanted.argument_bytes, ..WantedEnvironment::default() };
+    let places = record.heads.iter_mut().zip(record.masks.iter_mut());
+    for (name, (head, mask)) in wanted.variables.iter().zip(places) {
         let (mut text, mut known) = ([0; 8], [0; 8]);
         let bytes = name.bytes().chain([b'=']).zip(text.iter_mut().zip(known.iter_mut()));
         bytes.for_each(|(byte, (text, known))| (*text, *known) = (byte, u8::MAX));
         (*head, *mask) = (u64::from_ne_bytes(text), u64::from_ne_bytes(known));
-        wanted.count += 1;
+        record.count += 1;
     }
-    wanted
+    record
 }
 
 #[cfg(test)]
@@ -53,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_name_is_known_by_its_first_bytes_and_a_short_one_by_its_end_too() {
-        let wanted = wanted(&["OTEL_SERVICE_NAME".to_owned(), "TZ".to_owned()]);
+        let variables = vec!["OTEL_SERVICE_NAME".to_owned(), "TZ".to_owned()];
+        let wanted = as_record(&Wanted { variables, argument_bytes: 0 });
         let passes = |variable: &[u8; 8]| {
             let head = u64::from_ne_bytes(*variable);
             wanted.heads.iter().zip(wanted.masks).take(2).any(|(&of, mask)| head & mask == of)
@@ -65,8 +76,9 @@ mod tests {
 
     #[test]
     fn no_more_are_asked_for_than_there_is_room() {
-        let names: Vec<_> = (0..40).map(|number| format!("KEY_{number}")).collect();
-        assert_eq!(wanted(&names).count, 16);
-        assert_eq!(wanted(&[]), WantedEnvironment::default());
+        let variables: Vec<_> = (0..40).map(|number| format!("KEY_{number}")).collect();
+        let record = as_record(&Wanted { variables, argument_bytes: 7 });
+        assert_eq!((record.count, record.argument_bytes), (16, 7));
+        assert_eq!(as_record(&Wanted::default()), WantedEnvironment::default());
     }
 }

@@ -49,7 +49,7 @@ mod verifier;
 
 pub use config::{Config, UnwindConfig};
 pub use control::Control;
-pub use environment::MAX_VARIABLES;
+pub use environment::{MAX_VARIABLES, Wanted};
 pub use error::{ReceiverError, StartError};
 pub use identify::Identifier;
 pub use receiver::Receiver;

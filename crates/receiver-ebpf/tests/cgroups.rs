@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use pdata::{Batch, Event, ExecCount, Pid, ProcessTransition, Sample};
 use procfs::Residence;
-use receiver_ebpf::Config;
+use receiver_ebpf::{Config, Wanted};
 
 use support::{Recorder, run};
 
@@ -168,7 +168,7 @@ fn an_exec_passes_the_service_on() {
     let seen = recorder.clone();
     run(Config { samples_per_second: 19, ..Config::default() }, recorder.clone(), move |control| {
         let names = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "TZ"];
-        control.set_variables(names.map(str::to_owned).into());
+        control.set_wanted(Wanted { variables: names.map(str::to_owned).into(), argument_bytes: 64 });
         seen.wait_until("an environment", |batches| {
             assert!(Command::new("/bin/false").status().is_ok());
             let mut events = batches.iter().flat_map(|batch| batch.events.iter());
@@ -180,6 +180,7 @@ fn an_exec_passes_the_service_on() {
         let start = Instant::now();
         for number in 0..PROCESSES {
             let mut command = Command::new("/bin/true");
+            command.arg(format!("argument-{number}"));
             if number % 10 == 9 {
                 // Far behind in a large environment, in part of variables longer than one step reads.
                 command.env("A_LONG_ONE", "OTEL_SERVICE_NAME=wrong".repeat(300));
@@ -201,7 +202,9 @@ fn an_exec_passes_the_service_on() {
     let (mut unread, mut others) = (0, 0);
     for event in batches.iter().flat_map(|batch| batch.events.iter()) {
         let Event::Process(event) = event else { continue };
-        let ProcessTransition::Exec { executable, environment, .. } = &event.transition else { continue };
+        let ProcessTransition::Exec { executable, environment, arguments, .. } = &event.transition else {
+            continue;
+        };
         if !executable.path.ends_with("true") {
             continue;
         }
@@ -220,6 +223,8 @@ fn an_exec_passes_the_service_on() {
                         == value("OTEL_SERVICE_NAME=service-") =>
             {
                 let _: usize = number;
+                let expected = format!("/bin/true\0argument-{number}\0");
+                assert_eq!(String::from_utf8_lossy(arguments), expected);
                 found[number] += 1;
             }
             _ => others += 1,

@@ -8,7 +8,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use receiver_ebpf::{Config, Control};
+use receiver_ebpf::{Config, Control, Wanted};
 use support::{PATIENCE, Recorder, run};
 
 const EXECS: u32 = 1500;
@@ -57,7 +57,10 @@ fn measured(control: &Control) {
     let mut costs = Vec::new();
     for _round in 0..3 {
         for names in [&[][..], &NAMES] {
-            control.set_variables(names.iter().map(|name| (*name).to_owned()).collect());
+            control.set_wanted(Wanted {
+                variables: names.iter().map(|name| (*name).to_owned()).collect(),
+                argument_bytes: if names.is_empty() { 0 } else { 1024 },
+            });
             // Until the reader has passed it on.
             std::thread::sleep(Duration::from_millis(500));
             costs.push(measure());

@@ -26,8 +26,8 @@ pub(super) fn weight_of(events: &[Event]) -> usize {
 fn of_transition(transition: &ProcessTransition) -> usize {
     match transition {
         ProcessTransition::Seen { executable, .. } => executable.as_deref().map_or(0, Executable::footprint),
-        ProcessTransition::Exec { executable, filename, interpreter, environment, .. } => {
-            let texts = [interpreter.as_ref(), environment.as_ref()].into_iter().flatten();
+        ProcessTransition::Exec { executable, filename, interpreter, environment, arguments, .. } => {
+            let texts = [interpreter.as_ref(), environment.as_ref(), Some(arguments)].into_iter().flatten();
             executable.footprint() + filename.len() + texts.map(|text| text.len()).sum::<usize>()
         }
         ProcessTransition::Fork { .. }
@@ -61,7 +61,8 @@ mod tests {
             comm: Comm::default(),
             filename: vec![b'a'; 4000].into(),
             interpreter: Some(vec![b'a'; 255].into()),
-            environment: Some(vec![b'a'; 1000].into()),
+            environment: Some(vec![b'a'; 500].into()),
+            arguments: vec![b'a'; 500].into(),
             relatives: Relatives::default(),
         };
         let event = ProcessEvent { at: KTime::ZERO, image: ImageKey::default(), transition: exec };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use processor_procinfo::{Config, ProcInfoLayer};
 use procfs::MemoryGroup;
+use receiver_ebpf::Wanted;
 use tower::Layer as _;
 
 use super::factory::{default, schema};
@@ -29,6 +30,7 @@ impl ProcessorConfig for Config {
     }
 
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        let wanted = Wanted { variables: self.variables(), argument_bytes: self.argument_bytes() };
         // A control group may leave less than is configured.
         let room = MemoryGroup::part(PARTS) / Config::EXITED_PROCESS_BYTES as u64;
         let most = usize::try_from(room).unwrap_or(usize::MAX);
@@ -36,7 +38,7 @@ impl ProcessorConfig for Config {
         let layer = ProcInfoLayer::new(&config)
             .shows(Arc::clone(&settings.status))
             .verified_by(Arc::clone(&settings.host.sampling) as Arc<_>)
-            .keeping(settings.host.sampling.want_variables(self.variables()));
+            .keeping(settings.host.sampling.want(wanted));
         Ok(stage(layer.layer(next)))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pdata::FileIdentity;
 use processor_memory_limiter::Throttle;
 use processor_procinfo::Identify;
-use receiver_ebpf::{Control, MAX_VARIABLES};
+use receiver_ebpf::{Control, MAX_VARIABLES, Wanted};
 
 use super::id::ComponentId;
 
@@ -24,8 +24,8 @@ struct State {
     /// Numbers that were given to whoever asks.
     askers: u64,
     program_statistics: bool,
-    /// Variables of environments, by who wants them.
-    variables: BTreeMap<u64, Vec<String>>,
+    /// What is wanted of environments and arguments, by who wants it.
+    wanted: BTreeMap<u64, Wanted>,
 }
 
 impl Sampling {
@@ -34,7 +34,7 @@ impl Sampling {
         let mut state = self.lock();
         control.set_divisor(state.divisor());
         control.set_program_statistics(state.program_statistics);
-        control.set_variables(state.variables());
+        control.set_wanted(state.wanted());
         state.controls.insert(id, control);
     }
 
@@ -60,13 +60,13 @@ impl Sampling {
         state.controls.values().for_each(|control| control.set_program_statistics(on));
     }
 
-    /// Has receivers pass on variables of the environments of programs that start, until what is returned is dropped.
-    pub fn want_variables(self: &Arc<Self>, names: Vec<String>) -> Wanting {
+    /// Has receivers pass that on of what programs that start are given, until what is returned is dropped.
+    pub fn want(self: &Arc<Self>, wanted: Wanted) -> Wanting {
         let mut state = self.lock();
         state.askers += 1;
         let key = state.askers;
-        state.variables.insert(key, names);
-        state.pass_on_variables();
+        state.wanted.insert(key, wanted);
+        state.pass_on_wanted();
         Wanting { sampling: Arc::clone(self), key }
     }
 
@@ -99,22 +99,23 @@ impl State {
         self.divisors.values().copied().max().unwrap_or(1)
     }
 
-    /// What anybody wants, each name once.
-    fn variables(&self) -> Vec<String> {
-        let names: BTreeSet<&String> = self.variables.values().flatten().collect();
-        names.into_iter().cloned().collect()
+    /// What anybody wants: each name once, and the most arguments.
+    fn wanted(&self) -> Wanted {
+        let names: BTreeSet<&String> = self.wanted.values().flat_map(|wanted| &wanted.variables).collect();
+        let argument_bytes = self.wanted.values().map(|wanted| wanted.argument_bytes).max().unwrap_or(0);
+        Wanted { variables: names.into_iter().cloned().collect(), argument_bytes }
     }
 
-    fn pass_on_variables(&self) {
-        let names = self.variables();
-        if names.len() > MAX_VARIABLES {
+    fn pass_on_wanted(&self) {
+        let wanted = self.wanted();
+        if wanted.variables.len() > MAX_VARIABLES {
             tracing::warn!(
-                wanted = names.len(),
+                wanted = wanted.variables.len(),
                 most = MAX_VARIABLES,
                 "More variables are asked for than the kernel side passes on: programs that start lack the last of them."
             );
         }
-        self.controls.values().for_each(|control| control.set_variables(names.clone()));
+        self.controls.values().for_each(|control| control.set_wanted(wanted.clone()));
     }
 }
 
@@ -127,7 +128,7 @@ impl Identify for Sampling {
     }
 }
 
-/// Whoever wants variables of environments.
+/// Whoever wants something of what programs are given.
 #[derive(Debug)]
 pub struct Wanting {
     sampling: Arc<Sampling>,
@@ -137,8 +138,8 @@ pub struct Wanting {
 impl Drop for Wanting {
     fn drop(&mut self) {
         let mut state = self.sampling.lock();
-        state.variables.remove(&self.key);
-        state.pass_on_variables();
+        state.wanted.remove(&self.key);
+        state.pass_on_wanted();
     }
 }
 

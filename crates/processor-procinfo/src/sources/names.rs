@@ -12,6 +12,12 @@ pub(crate) const SESSION: &str = "procinfo.systemd.session";
 pub(crate) const CGROUP: &str = "process.linux.cgroup";
 /// Strings: a variable of the environment, by its name after this.
 pub(crate) const ENVIRONMENT_VARIABLE: &str = "process.environment_variable.";
+/// Strings: the arguments, without what looks like a secret.
+pub(crate) const COMMAND_ARGS: &str = "process.command_args";
+/// Bool: whether its session has a controlling terminal.
+pub(crate) const INTERACTIVE: &str = "process.interactive";
+/// Int: number of the effective group.
+pub(crate) const GROUP_ID: &str = "procinfo.group.id";
 /// Strings: names of what the parents ran, nearest first.
 pub(crate) const ANCESTORS: &str = "procinfo.ancestors";
 /// Int: leader of the process group.

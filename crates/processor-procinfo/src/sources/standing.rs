@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use pdata::{Attribute, ImageKind};
+use pdata::{Attribute, AttributeValue, ImageKind};
 
 use super::names;
 use super::source::{Source, Subject};
 
-/// Session and namespaces of a process.
+/// Session, namespaces and group of a process.
 #[derive(Debug)]
 pub(super) struct Standing {
     session: bool,
     namespaces: bool,
+    group: bool,
 }
 
 impl Standing {
     /// The source, with what is wanted of it; `None` if that is nothing.
-    pub(super) fn new(session: bool, namespaces: bool) -> Option<Self> {
-        (session || namespaces).then_some(Self { session, namespaces })
+    pub(super) fn new(session: bool, namespaces: bool, group: bool) -> Option<Self> {
+        (session || namespaces || group).then_some(Self { session, namespaces, group })
     }
 }
 
@@ -37,6 +38,16 @@ impl Source for Standing {
             (self.namespaces, names::NETWORK_NAMESPACE, relatives.network_namespace),
         ];
         let known = all.into_iter().filter(|(wanted, _, number)| *wanted && *number != 0);
-        known.map(|(_, key, number)| Attribute::int(key, number.into())).collect()
+        let terminal = relatives.has_terminal.filter(|_| self.session).map(|has_one| Attribute {
+            key: names::INTERACTIVE.into(),
+            value: AttributeValue::Bool(has_one),
+        });
+        let group = relatives.group_id.filter(|_| self.group);
+        let group = group.map(|number| Attribute::int(names::GROUP_ID, number.into()));
+        known
+            .map(|(_, key, number)| Attribute::int(key, number.into()))
+            .chain(terminal)
+            .chain(group)
+            .collect()
     }
 }

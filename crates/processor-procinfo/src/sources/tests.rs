@@ -25,6 +25,8 @@ fn everything() -> Config {
         Metadata::Owner,
         Metadata::Session,
         Metadata::Namespaces,
+        Metadata::Group,
+        Metadata::CommandArgs,
     ];
     Config { metadata, ancestors: 2, ..Config::default() }
 }
@@ -63,8 +65,20 @@ fn pairs(attributes: &Attributes) -> Vec<String> {
 fn described(config: &Config, path: &str, environment: &[u8]) -> Vec<String> {
     let mut sources = Sources::new(config, Users::parse(b"ada:x:1000:1000\n"));
     let image = image(cgroup(path, false));
-    let relatives = Relatives { session: Pid(5), group: Pid(6), own_pid: Pid(1), ..Relatives::default() };
-    pairs(&sources.describe(&Subject { image: &image, relatives: Some(&relatives), environment }))
+    let relatives = Relatives {
+        session: Pid(5),
+        group: Pid(6),
+        own_pid: Pid(1),
+        has_terminal: Some(false),
+        group_id: Some(7),
+        ..Relatives::default()
+    };
+    pairs(&sources.describe(&Subject {
+        image: &image,
+        relatives: Some(&relatives),
+        environment,
+        arguments: &[],
+    }))
 }
 
 #[test]
@@ -83,10 +97,11 @@ fn each_source_says_what_it_knows() {
             "process.parent_pid=7".to_owned(),
             "procinfo.ancestors=[make],?".to_owned(),
             "process.owner=ada".to_owned(),
-            "process.user.id=1000".to_owned(),
             "process.session_leader.pid=5".to_owned(),
             "process.group_leader.pid=6".to_owned(),
             "process.vpid=1".to_owned(),
+            "process.interactive=false".to_owned(),
+            "procinfo.group.id=7".to_owned(),
         ]
     );
 }
@@ -103,7 +118,7 @@ fn nothing_is_said_that_nobody_asked_for() {
 fn a_path_without_its_beginning_says_nothing() {
     let mut sources = Sources::new(&Config::default(), Users::default());
     let image = image(cgroup(&format!("/docker/{ID}"), true));
-    let subject = Subject { image: &image, relatives: None, environment: &[] };
+    let subject = Subject { image: &image, relatives: None, environment: &[], arguments: &[] };
     assert_eq!(sources.describe(&subject).get(names::CONTAINER_ID), None);
 }
 

@@ -43,6 +43,7 @@ fn exec(at: u64, image: ImageKey, path: &str) -> Event {
             filename,
             interpreter: None,
             environment: None,
+            arguments: Box::default(),
             relatives: Relatives::default(),
         },
     )
@@ -252,6 +253,7 @@ fn a_script_is_told_with_its_interpreter_and_inherited_by_forks() {
         filename: (*b"./run.sh").into(),
         interpreter: Some((*b"/bin/sh").into()),
         environment: None,
+        arguments: Box::default(),
         relatives: Relatives::default(),
     };
     scene.batch(
@@ -299,7 +301,7 @@ fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_an
         requests.iter().filter(|request| matches!(request, ReadRequest::Environment(_))).count()
     };
     assert_eq!(asked(&mut scene), 1);
-    let read = Looked::Environment(Ok(b"OTEL_SERVICE_NAME=cart\0".to_vec()));
+    let read = Looked::Environment(Ok((b"OTEL_SERVICE_NAME=cart\0".to_vec(), Vec::new())));
     scene.repairs.push(ProcessAnswer { image: key, before: AT(21), outcome: read });
     scene.batch(30, Vec::new());
     let then = scene.batch(40, vec![Event::Sample(sample(31, key))]);
@@ -315,7 +317,15 @@ fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_an
         panic!("no exec")
     };
     let environment = Some(Box::default());
-    let exec = ProcessTransition::Exec { executable, comm, filename, interpreter, environment, relatives };
+    let exec = ProcessTransition::Exec {
+        executable,
+        comm,
+        filename,
+        interpreter,
+        environment,
+        arguments: Box::default(),
+        relatives,
+    };
     let next = ImageKey { exec_count: ExecCount(2), ..child };
     let of_next = scene.batch(60, vec![process(51, next, exec), Event::Sample(sample(52, next))]);
     assert_eq!((service(&of_next[0]), asked(&mut scene)), (None, 0), "it is known to have none");
@@ -325,11 +335,44 @@ fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_an
 fn an_environment_read_after_an_exec_may_be_of_the_next_image_and_is_not_used() {
     let (mut scene, key, next) = (Scene::new(), image(5, 9, 1), image(5, 9, 2));
     scene.batch(10, vec![seen(1, key, "/bin/a"), Event::Sample(sample(2, key))]);
-    let read = Looked::Environment(Ok(b"OTEL_SERVICE_NAME=cart\0".to_vec()));
+    let read = Looked::Environment(Ok((b"OTEL_SERVICE_NAME=cart\0".to_vec(), Vec::new())));
     scene.repairs.push(ProcessAnswer { image: key, before: AT(15), outcome: read });
     scene.batch(20, vec![exec(12, next, "/bin/b")]);
     let samples = scene.batch(30, vec![Event::Sample(sample(21, next)), Event::Sample(sample(22, key))]);
     assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [None, None]);
+}
+
+/// An interpreter is called by its script: of one that ran before by what `/proc` has, of one that starts by what the
+/// exec brought. A child has what its parent has; a program that is none has nothing remembered of its arguments.
+#[test]
+fn an_interpreter_is_called_by_what_it_runs_and_so_are_its_children() {
+    let (mut scene, key) = (Scene::new(), image(5, 9, 1));
+    scene.batch(10, vec![seen(1, key, "/usr/bin/python3"), Event::Sample(sample(2, key))]);
+    let read = Looked::Environment(Ok((Vec::new(), b"python3\0/srv/cart.py\0".to_vec())));
+    scene.repairs.push(ProcessAnswer { image: key, before: AT(15), outcome: read });
+    scene.batch(20, Vec::new());
+    let child = image(6, 21, 1);
+    let fork = ProcessTransition::Fork { parent: key, relatives: Relatives::default() };
+    let events =
+        vec![Event::Sample(sample(21, key)), process(22, child, fork), Event::Sample(sample(23, child))];
+    let samples = scene.batch(30, events);
+    assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [Some("cart"), Some("cart")]);
+    let next = ImageKey { exec_count: ExecCount(2), ..child };
+    for (name, expected) in [("/usr/bin/node", Some("server")), ("/bin/cat", None)] {
+        let mut event = exec(31, next, name);
+        let next = ImageKey {
+            process: ProcessKey { pid: Pid(u32::try_from(name.len()).unwrap()), ..next.process },
+            ..next
+        };
+        if let Event::Process(event) = &mut event {
+            event.image = next;
+            if let ProcessTransition::Exec { arguments, .. } = &mut event.transition {
+                *arguments = b"node\0-r\0x\0/srv/server.js\0".to_vec().into();
+            }
+        }
+        let samples = scene.batch(40, vec![event, Event::Sample(sample(32, next))]);
+        assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [expected]);
+    }
 }
 
 #[test]

@@ -197,6 +197,7 @@ impl World {
             filename: Box::default(),
             interpreter: None,
             environment: None,
+            arguments: Box::default(),
             relatives: process.relatives(),
         };
         self.process_event(index, exec);

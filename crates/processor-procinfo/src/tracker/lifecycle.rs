@@ -13,6 +13,7 @@ use pdata::{
 use super::Tracker;
 use crate::loader;
 use crate::process::Process;
+use crate::program_name;
 
 impl Tracker {
     pub(super) fn process_event(&mut self, event: &ProcessEvent) {
@@ -26,13 +27,25 @@ impl Tracker {
                 self.seen(key, at, kind);
                 self.relate(key, relatives);
             }
-            ProcessTransition::Exec { executable, filename, interpreter, environment, relatives, .. } => {
+            ProcessTransition::Exec {
+                executable,
+                filename,
+                interpreter,
+                environment,
+                arguments,
+                relatives,
+                ..
+            } => {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
                 self.exec(key, at, user(executable, script));
                 self.relate(key, relatives);
-                if let (Some(process), Some(environment)) = (self.table.get_mut(key.process), environment) {
-                    process.set_environment(key.exec_count, Arc::from(&**environment));
+                // Where no variable is wanted, arguments are all there is to ask for.
+                let nothing = (!self.wants_variables && !arguments.is_empty()).then_some(&[][..]);
+                let variables = environment.as_deref().or(nothing);
+                if let (Some(process), Some(variables)) = (self.table.get_mut(key.process), variables) {
+                    process.set_environment(key.exec_count, Arc::from(variables));
                 }
+                self.give_arguments(key, arguments);
             }
             ProcessTransition::Fork { parent, relatives } => {
                 self.fork(key, at, *parent);
@@ -96,9 +109,13 @@ impl Tracker {
             self.tally.misses.parent += 1;
         }
         let environment = parents.and_then(|process| process.environment(parent.exec_count)).cloned();
+        let arguments = parents.and_then(|process| process.arguments(parent.exec_count)).cloned();
         let Some(child) = self.enter(key, at, at) else { return };
         if let Some(environment) = environment {
             child.set_environment(key.exec_count, environment);
+        }
+        if let Some(arguments) = arguments {
+            child.set_arguments(key.exec_count, arguments);
         }
         if let Some(image) = image {
             let image = Image::new(key, child.created, image.kind.clone());
@@ -106,6 +123,16 @@ impl Tracker {
             if let Some(at) = child.images.begin(key.exec_count, at, Arc::new(image)) {
                 self.replaced.push(at, key.process, bytes);
             }
+        }
+    }
+
+    /// Remembers the arguments of an image, if they say more of it than its executable does or have been asked for.
+    pub(super) fn give_arguments(&mut self, key: ImageKey, arguments: &[u8]) {
+        let keeps_all = self.keeps_arguments;
+        let Some(process) = self.table.get_mut(key.process).filter(|_| !arguments.is_empty()) else { return };
+        let image = process.images.get(key.exec_count);
+        if keeps_all || image.is_some_and(|image| program_name::is_interpreter(&image.kind.name())) {
+            process.set_arguments(key.exec_count, arguments.into());
         }
     }
 

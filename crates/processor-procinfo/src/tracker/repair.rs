@@ -7,7 +7,6 @@ use pdata::{ImageKey, ImageKind, KTime, Watermark};
 use super::Tracker;
 use super::lifecycle::user;
 use crate::metrics;
-use crate::process::Process;
 use crate::reader::{Looked, ProcessAnswer};
 use crate::request::{ProcessRequest, ReadRequest, Reads};
 use procfs::{ProcError, Snapshot};
@@ -40,31 +39,6 @@ impl Repairs {
     }
 }
 
-/// Remembers the environment of an image, which is then described anew. Returns what came of it, the metric label
-/// `outcome`.
-fn learn(
-    process: &mut Process,
-    image: ImageKey,
-    execed: bool,
-    read: &Result<Vec<u8>, ProcError>,
-) -> &'static str {
-    match read {
-        // Whose it is cannot be known.
-        _ if execed => "execed",
-        Ok(variables) => {
-            process.set_environment(image.exec_count, variables.as_slice().into());
-            if !variables.is_empty()
-                && let Some(known) = process.images.get(image.exec_count).cloned()
-            {
-                process.images.redescribe(image.exec_count, known);
-            }
-            "read"
-        }
-        Err(ProcError::Ended | ProcError::Gone) => "ended",
-        Err(ProcError::Parse(_) | ProcError::Read(_)) => "unreadable",
-    }
-}
-
 impl Tracker {
     /// Asks for the environment of an image of which no exec was seen.
     pub(super) fn ask_environment(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
@@ -74,6 +48,25 @@ impl Tracker {
             && process.may_ask_environment(image)
         {
             reads.ask(ReadRequest::Environment(request));
+        }
+    }
+
+    /// Remembers what the program of an image was given; the image is then described anew. Returns what came of it, the
+    /// metric label `outcome`.
+    fn learn(&mut self, image: ImageKey, read: &Result<(Vec<u8>, Vec<u8>), ProcError>) -> &'static str {
+        match read {
+            Ok((variables, arguments)) => {
+                self.give_arguments(image, arguments);
+                let Some(process) = self.table.get_mut(image.process) else { return "exited" };
+                process.set_environment(image.exec_count, variables.as_slice().into());
+                let has_more = !variables.is_empty() || process.arguments(image.exec_count).is_some();
+                if has_more && let Some(known) = process.images.get(image.exec_count).cloned() {
+                    process.images.redescribe(image.exec_count, known);
+                }
+                "read"
+            }
+            Err(ProcError::Ended | ProcError::Gone) => "ended",
+            Err(ProcError::Parse(_) | ProcError::Read(_)) => "unreadable",
         }
     }
 
@@ -103,8 +96,13 @@ impl Tracker {
         let execed = process.images.has_newer(image.exec_count);
         let outcome = match &answer.outcome {
             Looked::Process(outcome) => outcome,
+            // Whose it is cannot be known.
+            Looked::Environment(_) if execed => {
+                metrics::environment_read("execed");
+                return None;
+            }
             Looked::Environment(outcome) => {
-                metrics::environment_read(learn(process, image, execed, outcome));
+                metrics::environment_read(self.learn(image, outcome));
                 return None;
             }
         };

@@ -27,6 +27,8 @@ const RELATIVES: RelativesRecord = RelativesRecord {
     own_pid: 19,
     pid_namespace: 20,
     network_namespace: 21,
+    group_id: 22,
+    has_terminal: 1,
 };
 
 fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, interpreter: &str) -> Vec<u8> {
@@ -41,7 +43,7 @@ fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, inte
         filename_bytes: len(filename),
         interpreter_bytes: len(interpreter),
         environment_bytes: 0,
-        reserved: 0,
+        arguments_bytes: 0,
         relatives: RELATIVES,
     };
     // A slot is longer than what it holds.
@@ -218,6 +220,8 @@ fn a_fork_names_its_parent() {
         own_pid: Pid(19),
         pid_namespace: 20,
         network_namespace: 21,
+        group_id: Some(22),
+        has_terminal: Some(true),
     };
     assert_eq!(transition(&record), ProcessTransition::Fork { parent: key(6, 5, 7), relatives });
 }
@@ -227,7 +231,7 @@ fn a_record_shorter_than_it_claims_is_refused_by_the_part_it_lacks() {
     let whole = image_bytes(&header(abi::RECORD_EXEC), "/bin/sh", 0, "sh", "");
     assert_eq!(decode(&whole[..20]).unwrap_err(), DecodeError::Truncated { len: 20, part: "header" });
     assert_eq!(decode(&whole[..60]).unwrap_err(), DecodeError::Truncated { len: 4, part: "image" });
-    assert_eq!(decode(&whole[..122]).unwrap_err(), DecodeError::Truncated { len: 2, part: "path" });
+    assert_eq!(decode(&whole[..130]).unwrap_err(), DecodeError::Truncated { len: 2, part: "path" });
 }
 
 proptest! {
