@@ -111,7 +111,7 @@ fn user(number: u32) -> Vec<Attribute> {
     vec![Attribute::int("process.user.id", if number.is_multiple_of(4) { 33 } else { 0 })]
 }
 
-const SAID: [Said; 10] = [
+const SAID: [Said; 11] = [
     Said { name: "nothing more", host: &[], process: &[] },
     Said { name: "host.name", host: HOST.first_chunk::<1>().unwrap(), process: &[] },
     Said { name: "host.name, host.id", host: HOST.first_chunk::<2>().unwrap(), process: &[] },
@@ -121,6 +121,7 @@ const SAID: [Said; 10] = [
     Said { name: "unit and slice", host: &[], process: &[unit, slice] },
     Said { name: "parent", host: &[], process: &[parent] },
     Said { name: "owner, user.id", host: &[], process: &[owner, user] },
+    Said { name: "the defaults", host: HOST.first_chunk::<5>().unwrap(), process: &[container, unit, parent, owner] },
     Said { name: "all of it", host: &HOST, process: &[container, unit, slice, parent, owner, user] },
 ];
 
