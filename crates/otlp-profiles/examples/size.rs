@@ -121,7 +121,11 @@ const SAID: [Said; 11] = [
     Said { name: "unit and slice", host: &[], process: &[unit, slice] },
     Said { name: "parent", host: &[], process: &[parent] },
     Said { name: "owner, user.id", host: &[], process: &[owner, user] },
-    Said { name: "the defaults", host: HOST.first_chunk::<5>().unwrap(), process: &[container, unit, parent, owner] },
+    Said {
+        name: "the defaults",
+        host: HOST.first_chunk::<5>().unwrap(),
+        process: &[container, unit, parent, owner],
+    },
     Said { name: "all of it", host: &HOST, process: &[container, unit, slice, parent, owner, user] },
 ];
 

@@ -4,7 +4,6 @@ use aya::maps::{Array, MapData, MapError};
 use zerocopy::IntoBytes as _;
 
 use crate::abi::{WANTED_VARIABLES, WantedEnvironment};
-use crate::control::Control;
 
 /// Most variables that can be passed on.
 pub const MAX_VARIABLES: usize = WANTED_VARIABLES;
@@ -26,19 +25,19 @@ impl Environments {
         Self(map)
     }
 
-    /// Has execs from now on pass that on; variables that do not fit are left out.
+    /// Has execs from now on pass that on, if something else is wanted than before.
+    pub(crate) fn apply(&mut self, wanted: Option<Wanted>) {
+        let Some(wanted) = wanted else { return };
+        if let Err(error) = self.pass_on(&wanted) {
+            tracing::warn!(%error, "Cannot ask the kernel side for variables: programs that start are without those.");
+        }
+    }
+
+    /// Variables that do not fit are left out.
     fn pass_on(&mut self, wanted: &Wanted) -> Result<(), MapError> {
         let mut bytes = [0; size_of::<WantedEnvironment>()];
         bytes.copy_from_slice(as_record(wanted).as_bytes());
         self.0.set(0, bytes, 0)
-    }
-}
-
-/// Passes a request on, if there is a new one.
-pub(crate) fn pass_on(control: &Control, environments: &mut Environments) {
-    let Some(wanted) = control.take_wanted() else { return };
-    if let Err(error) = environments.pass_on(&wanted) {
-        tracing::warn!(%error, "Cannot ask the kernel side for variables: programs that start are without those.");
     }
 }
 

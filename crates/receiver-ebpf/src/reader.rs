@@ -17,7 +17,7 @@ use crate::cgroups::Cgroups;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
-use crate::environment::{self, Environments};
+use crate::environment::Environments;
 use crate::error::StartError;
 use crate::files::Files;
 use crate::horizon::Horizon;
@@ -80,7 +80,7 @@ impl RingReader {
                 let counters = &self.counters;
                 let ticks = || counters.ticks_by_cpu();
                 self.sampler.apply(&mut self.programs, self.control.period(), ticks);
-                environment::pass_on(&self.control, &mut self.environments);
+                self.environments.apply(self.control.take_wanted());
                 self.metrics.rate(self.control.samples_per_second());
                 self.statistics.apply(self.control.program_statistics(), &self.programs);
             }

@@ -21,7 +21,6 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::cpus;
-use crate::environment;
 use crate::error::{ReceiverError, StartError};
 use crate::files::Files;
 use crate::horizon::Horizon;
@@ -67,7 +66,7 @@ impl Receiver {
         let unwinder = maps.walk.map(start).transpose()?;
         let mut environments = maps.environments;
         // Before the first exec that is reported.
-        environment::pass_on(&control, &mut environments);
+        environments.apply(control.take_wanted());
         programs.attach_lifecycle()?;
         let horizon = Horizon::new(maps.barrier);
         let waker = Waker::new().map_err(StartError::Waker)?;

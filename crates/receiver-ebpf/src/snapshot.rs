@@ -85,15 +85,7 @@ mod tests {
             flags: 0,
             comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
         };
-        let relatives = RelativesRecord {
-            parent_start_boottime_ns: 0,
-            parent_pid: 0,
-            session: 0,
-            process_group: 0,
-            own_pid: 0,
-            pid_namespace: 0,
-            network_namespace: 0,
-        };
+        let relatives = RelativesRecord::default();
         let image = ImageBody {
             inode: 1,
             device: 2,
@@ -104,7 +96,7 @@ mod tests {
             filename_bytes: 0,
             interpreter_bytes: 0,
             environment_bytes: 0,
-            reserved: 0,
+            arguments_bytes: 0,
             relatives,
         };
         [header.as_bytes(), image.as_bytes(), &vec![b'/'; path_bytes.into()]].concat()
