@@ -41,7 +41,7 @@ mod tests {
         use crate::loader::Programs;
 
         let before = newest_bpf_program();
-        let programs = Programs::load((1, 1), &UnwindConfig::default()).unwrap();
+        let programs = Programs::load((1, 1), &UnwindConfig::default(), crate::room::Room::find()).unwrap();
         let with_ours = newest_bpf_program();
         assert!(with_ours > before, "{with_ours:?}, {before:?}");
         drop(programs);
