@@ -83,6 +83,13 @@ impl Asker {
         self.reader.as_mut()
     }
 
+    /// Has the reader close its file, and waits for nothing.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(reader) = &self.reader {
+            reader.note(&Request::LetGo);
+        }
+    }
+
     /// Asks the reader, unless it is too late for the file. A reader that does not answer is left, and what it was
     /// asked of is skipped for a while: if one answer does not come in time, or all together have taken as long as one
     /// may. What the agent itself takes between two questions is not held against a file system.

@@ -33,7 +33,7 @@ mod serve;
 pub use files::Files;
 pub use message::Found;
 pub use mounts::{Mount, Mounts};
-pub use opened::{Bytes, Opened};
+pub use opened::{Bytes, LocalFile, Opened};
 pub use place::Place;
 pub use process::serve_if_asked;
 pub use quarantine::{Quarantine, Source};

@@ -16,6 +16,7 @@ const OPEN: u8 = 2;
 const READ: u8 = 3;
 const CLOSE: u8 = 4;
 const LOOK: u8 = 5;
+const LET_GO: u8 = 6;
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
@@ -35,6 +36,8 @@ pub(crate) enum Request<'a> {
     Look,
     /// Closes it.
     Close,
+    /// Closes it, and sends no answer: of a file that asks nobody when it is closed.
+    LetGo,
 }
 
 /// What a file is read for.
@@ -97,6 +100,7 @@ impl Request<'_> {
             Self::Open(content) => vec![OPEN, u8::from(content == Content::Code)],
             Self::Look => vec![LOOK],
             Self::Close => vec![CLOSE],
+            Self::LetGo => vec![LET_GO],
             Self::Read { at, length } => [&[READ][..], &at.to_ne_bytes(), &length.to_ne_bytes()].concat(),
         }
     }
@@ -121,6 +125,7 @@ impl<'a> Request<'a> {
             }
             LOOK => Some(Self::Look),
             CLOSE => Some(Self::Close),
+            LET_GO => Some(Self::LetGo),
             READ => {
                 let at = u64::from_ne_bytes(*take(&mut rest)?);
                 Some(Self::Read { at, length: u32::from_ne_bytes(*take(&mut rest)?) })
@@ -137,7 +142,7 @@ impl<'a> Answer<'a> {
             Request::Open(_) => OPEN,
             Request::Read { .. } => READ,
             Request::Look => LOOK,
-            Request::Close => CLOSE,
+            Request::Close | Request::LetGo => CLOSE,
         };
         match *self {
             Self::Found(found) => {
@@ -205,7 +210,7 @@ mod tests {
             let root = Some(Path::new(&root)).filter(|root| *root != Path::new(""));
             let find = Request::Find { root, path: Path::new(&path), follows_links };
             let opens = [Content::Code, Content::Data].map(Request::Open);
-            for request in [find, opens[0], opens[1], Request::Read { at, length }, Request::Look, Request::Close] {
+            for request in [find, opens[0], opens[1], Request::Read { at, length }, Request::Look, Request::Close, Request::LetGo] {
                 let bytes = request.encode();
                 prop_assert_eq!(Request::parse(&bytes), Some(request));
             }

@@ -21,6 +21,8 @@ pub struct Opened<'a> {
     origin: Origin,
     found: Found,
     shared: Option<File>,
+    /// It asks nobody when it is closed.
+    is_local: bool,
     until: Instant,
     at: u64,
 }
@@ -33,7 +35,7 @@ impl<'a> Opened<'a> {
         shared: Option<File>,
         until: Instant,
     ) -> Self {
-        Self { asker, origin, found, shared, until, at: 0 }
+        Self { asker, origin, found, is_local: shared.is_some(), shared, until, at: 0 }
     }
 }
 
@@ -49,6 +51,17 @@ impl Opened<'_> {
     #[must_use]
     pub fn shared(&self) -> Option<&File> {
         self.shared.as_ref()
+    }
+
+    /// The file itself, which the reader lets go of.
+    ///
+    /// # Errors
+    /// This, unless the file is of a file system of this machine that asks nobody when it is read or closed.
+    pub fn into_local(mut self) -> Result<LocalFile, Self> {
+        match self.shared.take() {
+            Some(file) => Ok(LocalFile { file, found: self.found, until: self.until }),
+            None => Err(self),
+        }
     }
 
     /// True if the file is still as it was found. Asked after reading, it says that all that was read belongs together.
@@ -97,6 +110,58 @@ impl Opened<'_> {
     }
 }
 
+/// An open file of this machine's own disks or memory, which nobody else holds open.
+///
+/// As long as it is open, its file system cannot be unmounted.
+#[derive(Debug)]
+pub struct LocalFile {
+    file: File,
+    found: Found,
+    until: Instant,
+}
+
+impl LocalFile {
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What was found of it before it was opened.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// All that is read from now on is to be read until then.
+    pub fn read_until(&mut self, until: Instant) {
+        self.until = until;
+    }
+
+    /// True if the file is still as it was found.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(facts(&self.file)? == self.found)
+    }
+}
+
+impl ByteSource for LocalFile {
+    fn size(&self) -> u64 {
+        self.found.size
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // A disk may be slow, too.
+        if Instant::now() < self.until {
+            self.file.read_exact_at(buffer, offset)
+        } else {
+            Err(as_error(Refusal::TooLong))
+        }
+    }
+}
+
 /// A file that has been opened, as a source of bytes.
 #[derive(Debug)]
 pub struct Bytes<O> {
@@ -130,6 +195,9 @@ impl ByteSource for Bytes<Opened<'_>> {
 
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
+        if self.is_local {
+            return self.asker.let_go();
+        }
         // A file system may be asked at that, too.
         let until = Instant::now() + self.asker.answer_within();
         let _closed = self.asker.ask(&Request::Close, &self.origin, until).map(|_answer| ());

@@ -94,6 +94,11 @@ impl Reader {
         Ok(Self { socket, life, shared: None })
     }
 
+    /// Asks it for something that has no answer. One that does not get it does the next best at the next request.
+    pub(crate) fn note(&self, request: &Request<'_>) {
+        let _unsent = send(&self.socket, &request.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+    }
+
     /// Asks it, and waits for the answer. Returns its length.
     pub(crate) fn ask(
         &mut self,

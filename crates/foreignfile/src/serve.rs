@@ -34,6 +34,10 @@ pub(crate) fn serve(socket: impl AsFd) {
         };
         // No bytes are the end: each request has some.
         let Some(request) = request.get(..length).and_then(Request::parse) else { return };
+        if request == Request::LetGo {
+            reader.opened = None;
+            continue;
+        }
         let answer = reader.act(&request).unwrap_or_else(|errno| Answer::Failed(errno.raw_os_error()));
         let answer = answer.encode(&request);
         if send_with(&socket, &answer, reader.shared()).is_err() {
@@ -96,7 +100,7 @@ impl Reader {
                 Ok(Answer::Opened)
             }
             Request::Look => Ok(Answer::Found(facts(self.opened.as_ref().ok_or(Errno::BADF)?)?)),
-            Request::Close => {
+            Request::Close | Request::LetGo => {
                 self.opened = None;
                 Ok(Answer::Closed)
             }

@@ -1,7 +1,7 @@
 //! Opening files that processes have mapped, and that they may have put anything in the place of.
 
 use std::cell::RefCell;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,9 +37,12 @@ impl ProcSource {
         let threads = if seen_by_leader { Vec::new() } else { self.threads(key) };
         // Following a link to a mapped file takes a capability; that to the executable does not.
         let links = [&mapped, &executable].map(|link| Place::Link { link, process, device });
-        let seen = [process].into_iter().chain(&threads).map(|process| Place::Seen { process, path });
+        // Each place is a question to another process: none is asked of a process that has gone.
+        let links = links.into_iter().filter(|_link| seen_by_leader || !threads.is_empty());
+        let leader = seen_by_leader.then_some(process);
+        let seen = leader.into_iter().chain(&threads).map(|process| Place::Seen { process, path });
         let own = Place::Own { path: &file.path, follows_links: false };
-        let places = links.into_iter().chain(seen).chain([own]);
+        let places = links.chain(seen).chain([own]);
         let seen = MountsSeen::default();
         let opened = files.open_first(places, within, |found, place| is_file(found, file, place, &seen))?;
         self.verify(&opened, file.identity)?;
@@ -52,8 +55,15 @@ impl ProcSource {
     /// # Errors
     /// [`Refusal::Unwanted`] if it is another file, or has been written to.
     pub fn verify(&self, opened: &Opened<'_>, identity: FileIdentity) -> Result<(), Refusal> {
-        let identify = self.identify.as_ref().zip(opened.shared());
-        match identify.and_then(|(identify, shared)| identify.is_file(shared, identity)) {
+        opened.shared().map_or(Ok(()), |file| self.verify_file(file, identity))
+    }
+
+    /// As [`verify`](Self::verify), of a file at hand.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_file(&self, file: &File, identity: FileIdentity) -> Result<(), Refusal> {
+        match self.identify.as_ref().and_then(|identify| identify.is_file(file, identity)) {
             Some(false) => Err(Refusal::Unwanted),
             Some(true) | None => Ok(()),
         }

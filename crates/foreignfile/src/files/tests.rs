@@ -6,6 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use bytesource::ByteSource as _;
 use rustix::fs::{CWD, Mode, mknodat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -70,6 +71,21 @@ fn what_is_found_is_shown_before_it_is_opened() {
         false
     });
     assert!(matches!(unwanted, Err(Refusal::Unwanted)));
+}
+
+#[test]
+fn a_local_file_is_read_after_the_reader_has_let_it_go_and_knows_when_it_is_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = ["first", "second"].map(|name| dir.path().join(name));
+    paths.iter().for_each(|path| fs::write(path, path.file_name().unwrap().as_encoded_bytes()).unwrap());
+    let mut files = files();
+    let local = files.open(own(&paths[0]), WITHIN, |_| true).unwrap().into_local().unwrap();
+    assert_eq!(text(&mut files.open(own(&paths[1]), WITHIN, |_| true).unwrap()), "second");
+    let mut bytes = [0; 5];
+    local.read_exact_at(0, &mut bytes).unwrap();
+    assert_eq!((&bytes, local.size(), local.is_unchanged().unwrap()), (b"first", 5, true));
+    fs::write(&paths[0], "longer").unwrap();
+    assert!(!local.is_unchanged().unwrap());
 }
 
 /// Whatever has come in the place of a file, nothing waits, and nothing is read that the kernel makes up.
