@@ -26,6 +26,8 @@ __u64 next_file = FIRST_FILE;
 
 /* New files of one sample: a process that maps ever new ones must not make a sample expensive. */
 #define ANNOUNCEMENTS 8
+/* The same where all files of the process are named, so that user space can follow its stack. */
+#define ANNOUNCEMENTS_LISTED 32
 /* The ELF header is at `start - file offset`, or some pages before: linkers leave a page out between segments. */
 #define HEADER_TRIES 4
 #define MAX_PROGRAM_HEADERS 32
@@ -174,7 +176,7 @@ static __always_inline int emit_file(struct walk *walk, struct path_scratch *scr
 }
 
 /* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions
- * return 32 bits, so the id is left in `mapping[count].file`. */
+ * return 32 bits, so the id is left in `file_id`. */
 __attribute__((noinline)) int reference_file(void)
 {
 	__u32 slot = SCRATCH_SAMPLE;
@@ -183,22 +185,22 @@ __attribute__((noinline)) int reference_file(void)
 	struct file_name name;
 	struct file *file;
 	__u64 *known, id;
-	__u32 at;
 
 	if (!walk)
 		return 0;
-	at = walk->count & (SAMPLE_MAPPINGS - 1);
-	walk->mapping[at].file = MAPPED_UNANNOUNCED;
+	walk->file_id = MAPPED_UNANNOUNCED;
 	file = (void *)walk->target.file;
 	name_of(&name, file);
 	key_of(&walk->key, &name, file, walk->root);
 	known = bpf_map_lookup_elem(&announced_files, &walk->key);
 	if (known) {
-		walk->mapping[at].file = *known;
+		walk->file_id = *known;
 		return 0;
 	}
-	if (walk->announced >= ANNOUNCEMENTS || !within_budget()) {
-		count(COUNTER_FILE_OVER_BUDGET);
+	if (walk->announced >= (walk->raw ? ANNOUNCEMENTS_LISTED : ANNOUNCEMENTS) || !within_budget()) {
+		/* No frame is known to be in a file that is only listed for a raw_stack: it is not missing. */
+		if (!walk->raw)
+			count(COUNTER_FILE_OVER_BUDGET);
 		return 0;
 	}
 	walk->announced++;
@@ -214,7 +216,7 @@ __attribute__((noinline)) int reference_file(void)
 	/* Only now: whoever finds it here stamps its sample after the record. Should the update fail, the next sample
 	 * announces it again, under another id. */
 	bpf_map_update_elem(&announced_files, &walk->key, &id, BPF_ANY);
-	walk->mapping[at].file = id;
+	walk->file_id = id;
 	/* User space opens a new file while the process lives. */
 	wake_reader();
 	return 0;

@@ -111,6 +111,7 @@ __attribute__((noinline)) int map_address(__u64 address)
 	if (walk->found.file) {
 		walk->target = walk->found;
 		reference_file();
+		walk->mapping[at].file = walk->file_id;
 		if (unwind_rows)
 			find_file_rows(walk, at);
 	} else {
@@ -133,7 +134,7 @@ static __always_inline int begin_walk(struct walk *walk, struct task_struct *tas
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 
 	walk->mm = (__u64)mm;
-	walk->count = walk->announced = walk->retries = walk->next_recent = 0;
+	walk->count = walk->announced = walk->retries = walk->next_recent = walk->raw = 0;
 	walk->first_sp = 0;
 	walk->outside = walk->no_code = walk->over = 0;
 	__builtin_memset(walk->recent, 0, sizeof(walk->recent));

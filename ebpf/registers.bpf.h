@@ -5,8 +5,6 @@
 
 #include "include/prelude.h"
 
-#define WALK_REGISTERS 32
-
 #if defined(__TARGET_ARCH_x86)
 
 /* In DWARF's order. */

@@ -9,6 +9,7 @@
 #include "identity.bpf.h"
 #include "image.bpf.h"
 #include "mapping.bpf.h"
+#include "raw.bpf.h"
 #include "rings.bpf.h"
 #include "stack.bpf.h"
 #include "ticks.bpf.h"
@@ -29,7 +30,25 @@ struct shape {
 	__u32 mappings;
 	__u32 flags;
 	__u32 end; /* of the user's stack: a stack_end */
+	__u32 cgroup;
 };
+
+/* All that comes before the words. */
+static __always_inline void describe_sample(struct sample_record *sample, struct shape *shape, __u64 period,
+					    struct task_struct *task)
+{
+	identify(&sample->header, RECORD_SAMPLE, task);
+	sample->header.flags |= shape->flags;
+	if (shape->flags & FLAG_SOFTIRQ)
+		identify_softirq(&sample->header);
+	sample->cgroup = shape->cgroup;
+	sample->user = BPF_CORE_READ(task, cred, euid.val);
+	sample->kernel_frames = shape->kernel_frames;
+	sample->user_frames = shape->user_frames;
+	sample->period_ns = period;
+	sample->user_stack_end = shape->end;
+	sample->mappings = shape->mappings;
+}
 
 #define EMIT_SAMPLE(word_capacity)                                                       \
 	({                                                                               \
@@ -41,17 +60,7 @@ struct shape {
 			count(COUNTER_SAMPLE_RING_FULL);                                 \
 			return 0;                                                        \
 		}                                                                        \
-		identify(&slot->sample.header, RECORD_SAMPLE, task);                     \
-		slot->sample.header.flags |= shape.flags;                                \
-		if (shape.flags & FLAG_SOFTIRQ)                                          \
-			identify_softirq(&slot->sample.header);                          \
-		slot->sample.cgroup = cgroup;                                            \
-		slot->sample.user = BPF_CORE_READ(task, cred, euid.val);                 \
-		slot->sample.kernel_frames = shape.kernel_frames;                        \
-		slot->sample.user_frames = shape.user_frames;                            \
-		slot->sample.period_ns = context->sample_period;                         \
-		slot->sample.user_stack_end = shape.end;                                 \
-		slot->sample.mappings = shape.mappings;                                  \
+		describe_sample(&slot->sample, &shape, context->sample_period, task);    \
 		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words); \
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                              \
 	})
@@ -104,6 +113,33 @@ static __always_inline int is_of_old_image(struct walk *walk, struct stack_scrat
 	       (walk->first_sp && find_vma(walk->first_sp));
 }
 
+/* As EMIT_SAMPLE, with what user space needs to follow the stack further behind the mappings. Such a record is as long
+ * as the stack, so that its slot has no constant size. */
+static __always_inline void emit_raw(struct walk *walk, struct stack_scratch *scratch, struct shape *shape,
+				     __u64 period, struct task_struct *task)
+{
+	__u32 at = shape->kernel_frames + shape->user_frames + shape->mappings * MAPPING_WORDS;
+	struct bpf_dynptr slot;
+	__u64 bytes;
+
+	list_mappings(walk, at);
+	shape->mappings += walk->listed;
+	at += walk->listed * MAPPING_WORDS;
+	copy_stack(walk, scratch, at);
+	shape->flags |= FLAG_RAW_STACK;
+	bytes = sizeof(scratch->sample) + at * sizeof(__u64) + sizeof(struct raw_stack) + walk->raw_bytes;
+	if (bytes > sizeof(*scratch))
+		bytes = sizeof(*scratch);
+	if (bpf_ringbuf_reserve_dynptr(&samples, bytes, 0, &slot)) {
+		count(COUNTER_SAMPLE_RING_FULL);
+		bpf_ringbuf_discard_dynptr(&slot, 0);
+		return;
+	}
+	describe_sample(&scratch->sample, shape, period, task);
+	bpf_dynptr_write(&slot, 0, scratch, bytes, 0);
+	bpf_ringbuf_submit_dynptr(&slot, BPF_RB_NO_WAKEUP);
+}
+
 /* The user stack and its mappings, behind the kernel's. */
 static __always_inline void capture_user_stack(struct bpf_perf_event_data *context, struct stack_scratch *scratch,
 					       struct shape *shape, struct task_struct *task)
@@ -127,11 +163,12 @@ static __always_inline void capture_user_stack(struct bpf_perf_event_data *conte
 	if (!shape->user_frames)
 		return;
 	if (is_of_old_image(walk, scratch, shape)) {
-		shape->user_frames = 0;
+		shape->user_frames = walk->raw = 0;
 		return;
 	}
 	end_walk(walk);
-	count(COUNTER_STACKS + (shape->end < STACK_ENDS ? shape->end : 0));
+	if (!walk->raw)
+		count(COUNTER_STACKS + (shape->end < STACK_ENDS ? shape->end : 0));
 	shape->mappings = walk->count > SAMPLE_MAPPINGS ? SAMPLE_MAPPINGS : walk->count;
 	end = shape->kernel_frames + shape->user_frames;
 	bpf_probe_read_kernel(&scratch->words[end & (STACK_WORDS - 1)], shape->mappings * sizeof(struct sample_mapping),
@@ -141,7 +178,7 @@ static __always_inline void capture_user_stack(struct bpf_perf_event_data *conte
 SEC("perf_event")
 int sample_cpu(struct bpf_perf_event_data *context)
 {
-	__u32 zero = 0, kernel_bytes, words, cgroup;
+	__u32 zero = 0, kernel_bytes, words;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct stack_scratch *scratch;
 	struct shape shape = {};
@@ -164,11 +201,19 @@ int sample_cpu(struct bpf_perf_event_data *context)
 		shape.flags = FLAG_IN_EXECVE;
 	kernel_bytes = stack_bytes(bpf_get_stack(context, scratch->words, STACK_BYTES, 0));
 	shape.kernel_frames = kernel_bytes / sizeof(__u64);
-	cgroup = reference_cgroup();
+	shape.cgroup = reference_cgroup();
 	/* A kernel thread has no other stack, and no image but its name. */
 	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD)) {
 		announce_image();
 		capture_user_stack(context, scratch, &shape, task);
+		if (unwind_rows && is_raw()) {
+			struct walk *walk = current_walk();
+
+			if (walk)
+				emit_raw(walk, scratch, &shape, context->sample_period, task);
+			wake_reader_if_filling(&samples);
+			return 0;
+		}
 	}
 	words = shape.kernel_frames + shape.user_frames + shape.mappings * MAPPING_WORDS;
 	if (words <= WORDS_SHALLOW)

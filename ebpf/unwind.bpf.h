@@ -8,6 +8,7 @@
 
 #include "include/prelude.h"
 #include "mapping.bpf.h"
+#include "raw.bpf.h"
 #include "registers.bpf.h"
 #include "rows.bpf.h"
 #include "stack.bpf.h"
@@ -207,9 +208,28 @@ found:
 	return go_on(walk, walk->cfa, fp, ra);
 }
 
+/* A frame whose rule is still to be built, of a file or of a page of it: user space takes it from there, if there is
+ * room for what that needs. Else the frame pointer stands in for the rule. */
+static __always_inline int await_rule(struct walk *walk, enum stack_end end, __u64 file, __u64 page)
+{
+	/* What has gone by a frame pointer in place of a rule is not right for certain. */
+	if (!walk->pending) {
+		if (may_leave_raw(file, page)) {
+			walk->raw = 1;
+			return end_stack(walk, end);
+		}
+		count(COUNTER_RAW_OVER_BUDGET);
+	}
+	/* A file is what user space hears of from the sample alone. */
+	if (!walk->pending || end == END_FILE_PENDING)
+		walk->pending = end;
+	return follow_frame_pointer(walk);
+}
+
 /* The step to the caller of a frame that lies in mapping `at`. */
 static __always_inline int leave_frame(struct walk *walk, __u32 at, __u64 look)
 {
+	__u64 offset;
 	int rule;
 
 	/* What the compiler knows of the index the verifier has forgotten: keep the mask. */
@@ -217,18 +237,13 @@ static __always_inline int leave_frame(struct walk *walk, __u32 at, __u64 look)
 	at &= SAMPLE_MAPPINGS - 1;
 	if (walk->rows[at].kind == ROWS_FRAME_POINTER)
 		return follow_frame_pointer(walk);
-	if (walk->rows[at].kind == ROWS_PENDING) {
-		walk->pending = END_FILE_PENDING;
-		return follow_frame_pointer(walk);
-	}
-	rule = find_rule(walk, walk->rows[at].first_page, walk->rows[at].pages,
-			 look - walk->mapping[at].start + walk->mapping[at].file_offset);
-	if (rule < 0) {
-		/* A file is what user space hears of from the sample alone. */
-		if (!walk->pending)
-			walk->pending = END_PAGE_PENDING;
-		return follow_frame_pointer(walk);
-	}
+	if (walk->rows[at].kind == ROWS_PENDING)
+		return await_rule(walk, END_FILE_PENDING, walk->mapping[at].file, 0);
+	offset = look - walk->mapping[at].start + walk->mapping[at].file_offset;
+	rule = find_rule(walk, walk->rows[at].first_page, walk->rows[at].pages, offset);
+	if (rule < 0)
+		return await_rule(walk, END_PAGE_PENDING, walk->mapping[at].file,
+				  PAGE_KEY(walk->rows[at].first_page + (offset >> ROW_PAGE_SHIFT)));
 	return apply_rule(walk, rule, look) != 0;
 }
 

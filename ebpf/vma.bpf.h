@@ -62,6 +62,13 @@ struct walk {
 	__u32 guessed;                   /* the last step was by frame pointer */
 	__u32 pending;                   /* the first stack_end that a step by frame pointer stands in for */
 	__u32 end;                       /* a stack_end */
+	__u32 raw;                       /* user space is to take it from the last frame on; see raw.bpf.h */
+	__u32 raw_bytes;                 /* of the stack, copied for that */
+	__u32 listed;                    /* mappings named for that, beside mapping[] */
+	__u32 list_at;                   /* word of the scratch for the first of them */
+	__u64 list_from;                 /* the address from which mappings are still to be looked through */
+	__u64 leaf_end;                  /* the last address that `leaf` knows of */
+	__u64 file_id;                   /* of the file that was referred to last */
 	__u32 frames;
 	__u32 now;     /* in units of 2^ROW_TIME_SHIFT ns */
 	__u32 current; /* index of the last frame's mapping; SAMPLE_MAPPINGS or more: none */
@@ -80,6 +87,7 @@ struct walk {
 	__u32 note_bytes;
 	__u8 note[256];
 	__u64 node[NODE_WORDS + 1]; /* a copy; one word more, so that a masked index is always inside */
+	__u64 leaf[NODE_WORDS + 1];
 	struct sample_mapping mapping[SAMPLE_MAPPINGS];
 };
 
@@ -99,7 +107,41 @@ static __always_inline struct walk *current_walk(void)
 
 /* A pivot is the last address of its slot. Those that a node does not use are 0, which the subtraction of one turns
  * into the largest number: so the pivots are sorted, and a search needs no count. */
-#define PIVOT(index) (walk->node[1 + (index)] - 1)
+#define PIVOT(index) (node[1 + (index)] - 1)
+
+/* Node types that hold what the tree is for, not nodes. */
+#define IS_LEAF(type) ((type) < bpf_core_enum_value(enum maple_type, maple_range_64))
+#define IS_ALLOCATING(type) ((type) == bpf_core_enum_value(enum maple_type, maple_arange_64))
+/* xa_is_node: the root may also be a single entry, which no process's tree is. */
+#define IS_ROOT_NODE(entry) (((entry) & 3) == 2 && (entry) > 4096)
+#define NODE_OF(entry) ((void *)((entry) & ~255ULL))
+#define TYPE_OF(entry) ((entry) >> 3 & 15)
+
+/* The word in a copy of a node where its slots begin. */
+static __always_inline __u32 slots_of(__u32 type)
+{
+	if (IS_ALLOCATING(type))
+		return bpf_core_field_offset(struct maple_arange_64, slot) / sizeof(__u64);
+	return bpf_core_field_offset(struct maple_range_64, slot) / sizeof(__u64);
+}
+
+/* The slot that holds one more than `wanted`, by a copy of its node. */
+static __always_inline __u32 find_slot(__u64 *node, __u32 type, __u64 wanted)
+{
+	__u32 at = 0;
+
+	if (PIVOT(7) < wanted)
+		at = 8;
+	if (at && IS_ALLOCATING(type))
+		return PIVOT(8) < wanted ? 9 : 8;
+	if (PIVOT(at + 3) < wanted)
+		at += 4;
+	if (PIVOT(at + 1) < wanted)
+		at += 2;
+	if (PIVOT(at) < wanted)
+		at += 1;
+	return at;
+}
 
 /* The entry of an address: a vm_area_struct, or 0. */
 static __always_inline __u64 find_entry(struct walk *walk, __u64 address)
@@ -108,35 +150,16 @@ static __always_inline __u64 find_entry(struct walk *walk, __u64 address)
 	__u64 entry = (__u64)BPF_CORE_READ(mm, mm_mt.ma_root);
 	__u64 wanted = address - 1;
 
-	/* xa_is_node: the root may also be a single entry, which no process's tree is. */
-	if ((entry & 3) != 2 || entry <= 4096)
+	if (!IS_ROOT_NODE(entry))
 		return 0;
 	for (int level = 0; level < TREE_LEVELS; level++) {
-		__u32 type = (entry >> 3) & 15, slots, at = 0;
+		__u32 type = TYPE_OF(entry), at;
 
-		if (bpf_probe_read_kernel(walk->node, NODE_WORDS * sizeof(__u64), (void *)(entry & ~255ULL)))
+		if (bpf_probe_read_kernel(walk->node, NODE_WORDS * sizeof(__u64), NODE_OF(entry)))
 			return 0;
-		if (PIVOT(7) < wanted)
-			at = 8;
-		if (type == bpf_core_enum_value(enum maple_type, maple_arange_64)) {
-			slots = bpf_core_field_offset(struct maple_arange_64, slot) / sizeof(__u64);
-			if (at) {
-				if (PIVOT(8) < wanted)
-					at = 9;
-				goto found;
-			}
-		} else {
-			slots = bpf_core_field_offset(struct maple_range_64, slot) / sizeof(__u64);
-		}
-		if (PIVOT(at + 3) < wanted)
-			at += 4;
-		if (PIVOT(at + 1) < wanted)
-			at += 2;
-		if (PIVOT(at) < wanted)
-			at += 1;
-found:
-		entry = walk->node[(slots + at) & (NODE_WORDS - 1)];
-		if (type < bpf_core_enum_value(enum maple_type, maple_range_64))
+		at = find_slot(walk->node, type, wanted);
+		entry = walk->node[(slots_of(type) + at) & (NODE_WORDS - 1)];
+		if (IS_LEAF(type))
 			return entry;
 		if (!entry)
 			return 0;

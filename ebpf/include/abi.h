@@ -25,6 +25,12 @@
 #define COMM_BYTES 16
 /* Mappings that one sample can name; frames in more are left without one, and counted. */
 #define SAMPLE_MAPPINGS 32
+/* Mappings that a sample with a raw_stack names beside them. */
+#define LISTED_MAPPINGS 64
+/* Bytes that a raw_stack holds at most. */
+#define RAW_STACK_BYTES 16384
+/* Registers of user code, by DWARF's numbers. */
+#define WALK_REGISTERS 32
 #define BUILD_ID_BYTES 20
 
 enum record_kind {
@@ -47,6 +53,7 @@ enum record_flags {
 	FLAG_SOFTIRQ = 1 << 5,             /* a softirq on an otherwise idle CPU: pid 0, named "softirq" */
 	FLAG_ENVIRONMENT_READ = 1 << 6,    /* to its end: variables that are not there, are not set */
 	FLAG_NAME_GONE = 1 << 4,           /* the name that was opened has been removed; the file may have others */
+	FLAG_RAW_STACK = 1 << 7,           /* of a sample: a raw_stack follows its mappings */
 };
 
 /* First in every record. */
@@ -63,7 +70,7 @@ struct record_header {
 };
 
 /* Followed by kernel_frames + user_frames words, leaf first, kernel's before the user's, and then by `mappings`
- * sample_mappings. The slot may be longer.
+ * sample_mappings, and by a raw_stack if a flag says so. The slot may be longer.
  *
  * A kernel frame's word is its address. A user frame's word has the address in its low FRAME_ADDRESS_BITS and above
  * them one more than the index of the frame's mapping, or 0 if it has none. No architecture has user addresses of more
@@ -97,6 +104,25 @@ enum stack_end {
 	END_UNREADABLE = 9,     /* the stack could not be read: a page of it is not in memory */
 	END_MAPPING_LIMIT = 10, /* the last frame is in a mapping more than a sample can name */
 	STACK_ENDS = 11,
+};
+
+/* Where a walk has come to a frame whose rule is still to be built, and what lay on the stack there: user space takes
+ * it from the last of the sample's frames on. The sample's mappings are then the executable ones of the process, as far
+ * as there is room. Followed by `bytes` bytes of the stack. */
+struct raw_stack {
+	__u64 pc;
+	__u64 sp;
+	__u64 fp;
+	__u64 start; /* address of the first of the bytes */
+	__u32 bytes;
+	__u32 flags; /* raw_flags */
+	__u64 registers[WALK_REGISTERS];
+};
+
+enum raw_flags {
+	RAW_INTERRUPTED = 1 << 0, /* the frame is a leaf, or was interrupted: its registers are known */
+	RAW_KEPT_KNOWN = 1 << 1,  /* the one register that is followed through callers is known */
+	RAW_GUESSED = 1 << 2,     /* the frame was found by a frame pointer */
 };
 
 /* An executable mapping of the process, as it was when the sample was taken. */
@@ -333,8 +359,9 @@ enum counter {
 	COUNTER_FRAMES_OVER_MAPPINGS = 10, /* user frames in a mapping more than a sample can name */
 	COUNTER_ROW_ASK_RING_FULL = 11,    /* a page of rows could not be asked for: the next walk tries again */
 	COUNTER_CGROUP_OVER_BUDGET = 12,   /* control groups could not be announced: as COUNTER_FILE_OVER_BUDGET */
-	COUNTER_STACKS = 13,               /* user stacks, by stack_end: so many slots */
-	COUNTERS = 24,
+	COUNTER_RAW_OVER_BUDGET = 13,      /* a walk came to a frame whose rule is not built, and went on as it could */
+	COUNTER_STACKS = 14,               /* user stacks without a raw_stack, by stack_end: so many slots */
+	COUNTERS = 25,
 };
 
 /* What one CPU has counted; no CPU writes to a cache line of another. */
@@ -347,6 +374,7 @@ _Static_assert(sizeof(struct sample_record) == 80, "abi.rs mirrors this");
 _Static_assert(sizeof(struct image_record) == 128, "abi.rs mirrors this");
 _Static_assert(sizeof(struct fork_record) == 112, "abi.rs mirrors this");
 _Static_assert(sizeof(struct sample_mapping) == 32, "abi.rs mirrors this");
+_Static_assert(sizeof(struct raw_stack) == 296, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_key) == 64, "abi.rs mirrors this");
 _Static_assert(sizeof(struct file_record) == 168, "abi.rs mirrors this");
 _Static_assert(SAMPLE_MAPPINGS < 1 << (FRAME_INTERRUPTED_BIT - FRAME_ADDRESS_BITS),

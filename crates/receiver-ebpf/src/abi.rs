@@ -20,6 +20,7 @@ pub(crate) const FLAG_NO_PARENT_DIRECTORY: u32 = 1 << 3;
 pub(crate) const FLAG_NAME_GONE: u32 = 1 << 4;
 pub(crate) const FLAG_SOFTIRQ: u32 = 1 << 5;
 pub(crate) const FLAG_ENVIRONMENT_READ: u32 = 1 << 6;
+pub(crate) const FLAG_RAW_STACK: u32 = 1 << 7;
 
 /// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
 pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;
@@ -66,6 +67,27 @@ pub(crate) struct SampleBody {
     pub mappings: u16,
     pub user_stack_end: u16,
 }
+
+/// Where a walk has come to; the stack's bytes come after it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct RawStackBody {
+    pub pc: u64,
+    pub sp: u64,
+    pub fp: u64,
+    pub start: u64,
+    pub bytes: u32,
+    pub flags: u32,
+    pub registers: [u64; unwind::REGISTERS],
+}
+
+pub(crate) const RAW_INTERRUPTED: u32 = 1 << 0;
+pub(crate) const RAW_KEPT_KNOWN: u32 = 1 << 1;
+pub(crate) const RAW_GUESSED: u32 = 1 << 2;
+/// Bytes of the stack at most: a copy that is shorter by a page ended where nothing more could be read.
+pub(crate) const RAW_STACK_BYTES: u32 = 16_384;
+/// Mappings that such a sample names at most, beside those of its frames.
+pub(crate) const LISTED_MAPPINGS: u32 = 64;
 
 /// An executable mapping that frames of a sample lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -272,10 +294,11 @@ pub(crate) enum Counter {
     FramesOverMappings = 10,
     RowAskRingFull = 11,
     CgroupOverBudget = 12,
+    RawOverBudget = 13,
 }
 
 /// The first of the counters that count user stacks by their end, in the order of [`STACK_ENDS`].
-pub(crate) const COUNTER_STACKS: usize = 13;
+pub(crate) const COUNTER_STACKS: usize = 14;
 /// Counters of a CPU.
 const COUNTERS: usize = COUNTER_STACKS + STACK_ENDS.len();
 /// What one CPU has counted.
@@ -301,8 +324,18 @@ pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [
     ("mapping_limit", StackEnd::DepthLimit),
 ];
 
-/// The end of a stack of which a file was not known.
+/// Ends of stacks, as `enum stack_end` numbers them.
+pub(crate) const END_ROOT: u16 = 1;
+pub(crate) const END_DEPTH_LIMIT: u16 = 2;
+/// A file was not known.
 pub(crate) const END_FILE_PENDING: u16 = 3;
+pub(crate) const END_PAGE_PENDING: u16 = 4;
+pub(crate) const END_NO_UNWIND_INFO: u16 = 5;
+pub(crate) const END_UNSUPPORTED: u16 = 6;
+pub(crate) const END_BAD_FRAME: u16 = 7;
+pub(crate) const END_NOT_MAPPED: u16 = 8;
+pub(crate) const END_UNREADABLE: u16 = 9;
+pub(crate) const END_MAPPING_LIMIT: u16 = 10;
 
 // As the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
@@ -310,6 +343,7 @@ const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80)
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 128);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ForkBody>() == 112);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<FileBody>() == 168);
+const _: () = assert!(size_of::<RawStackBody>() == 296);
 const _: () = assert!(size_of::<SampleMapping>() == 32);
 const _: () = assert!(size_of::<FileKey>() == 64);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<CgroupBody>() == 88);

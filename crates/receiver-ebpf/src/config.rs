@@ -34,6 +34,9 @@ pub struct UnwindConfig {
     pub max_memory: ByteSize,
     /// User frames of a stack at most; what is further out is cut off.
     pub max_frames: u32,
+    /// Samples of each CPU that may leave the kernel with a copy of their stack in a second, since the tables of their
+    /// code are still to be read: so those are whole, too. 0: none, they follow frame pointers.
+    pub raw_samples_per_second: u32,
 }
 
 impl UnwindConfig {
@@ -46,6 +49,11 @@ impl UnwindConfig {
     pub const MAX_FRAMES: u32 = 256;
     /// Bounds of `max_frames`.
     pub const MAX_FRAMES_BOUNDS: RangeInclusive<u32> = 16..=abi::MAX_USER_FRAMES;
+
+    /// Default of `raw_samples_per_second`.
+    pub const RAW_SAMPLES_PER_SECOND: u32 = 500;
+    /// Bounds of `raw_samples_per_second`: no more than samples.
+    pub const RAW_SAMPLES_PER_SECOND_BOUNDS: RangeInclusive<u32> = 0..=10_000;
 
     fn validate(&self, faults: &mut Vec<Fault>) {
         if !Self::MAX_MEMORY_BOUNDS.contains(&self.max_memory) {
@@ -60,12 +68,23 @@ impl UnwindConfig {
             let text = format!("must be from {least} to {most}, got {found}");
             faults.push(Fault::at(["unwind", "max_frames"], text));
         }
+        if !Self::RAW_SAMPLES_PER_SECOND_BOUNDS.contains(&self.raw_samples_per_second) {
+            let (least, most) = Self::RAW_SAMPLES_PER_SECOND_BOUNDS.into_inner();
+            let found = self.raw_samples_per_second;
+            let text = format!("must be from {least} to {most}, got {found}");
+            faults.push(Fault::at(["unwind", "raw_samples_per_second"], text));
+        }
     }
 }
 
 impl Default for UnwindConfig {
     fn default() -> Self {
-        Self { enabled: true, max_memory: Self::MAX_MEMORY, max_frames: Self::MAX_FRAMES }
+        Self {
+            enabled: true,
+            max_memory: Self::MAX_MEMORY,
+            max_frames: Self::MAX_FRAMES,
+            raw_samples_per_second: Self::RAW_SAMPLES_PER_SECOND,
+        }
     }
 }
 
@@ -128,9 +147,17 @@ mod tests {
     #[test]
     fn the_default_is_valid_and_every_fault_is_named_at_once() {
         assert_eq!(Config::default().validate(), [""; 0]);
-        let unwind = UnwindConfig { enabled: false, max_memory: ByteSize::from_mib(1), max_frames: 2000 };
+        let unwind = UnwindConfig {
+            enabled: false,
+            max_memory: ByteSize::from_mib(1),
+            max_frames: 2000,
+            raw_samples_per_second: 10_001,
+        };
         let config = Config { samples_per_second: 0, poll_interval: Duration::from_secs(60), unwind };
         let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys.join("::")).collect();
-        assert_eq!(keys, ["samples_per_second", "poll_interval", "unwind::max_memory", "unwind::max_frames"]);
+        let unwind =
+            ["max_memory", "max_frames", "raw_samples_per_second"].map(|key| format!("unwind::{key}"));
+        assert_eq!(keys[..2], ["samples_per_second", "poll_interval"]);
+        assert_eq!(keys[2..], unwind);
     }
 }

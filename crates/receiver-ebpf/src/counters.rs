@@ -35,6 +35,7 @@ pub(crate) struct Counters {
     frames: [u64; UNMAPPED.len()],
     stacks: [u64; abi::STACK_ENDS.len()],
     asks_lost: u64,
+    raw_over_budget: u64,
 }
 
 /// Ticks of all sampling timers.
@@ -57,6 +58,7 @@ impl Counters {
             frames: [0; UNMAPPED.len()],
             stacks: [0; abi::STACK_ENDS.len()],
             asks_lost: 0,
+            raw_over_budget: 0,
         }
     }
 
@@ -109,6 +111,12 @@ impl Counters {
     pub(crate) fn asks_lost(&mut self) -> u64 {
         let total = self.total(Counter::RowAskRingFull as usize);
         grown(&mut self.asks_lost, total)
+    }
+
+    /// Walks since the last call that wanted rows, and whose samples could not leave with the stack.
+    pub(crate) fn raw_over_budget(&mut self) -> u64 {
+        let total = self.total(Counter::RawOverBudget as usize);
+        grown(&mut self.raw_over_budget, total)
     }
 
     /// One counter, of all CPUs.

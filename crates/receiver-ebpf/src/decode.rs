@@ -15,9 +15,10 @@ use thiserror::Error;
 use zerocopy::FromBytes;
 
 use crate::abi::{
-    self, CgroupBody, CgroupKey, FileBody, FileKey, ForkBody, ImageBody, RecordHeader, RelativesRecord,
-    SampleBody, SampleMapping,
+    self, CgroupBody, CgroupKey, FileBody, FileKey, ForkBody, ImageBody, RawStackBody, RecordHeader,
+    RelativesRecord, SampleBody, SampleMapping,
 };
+use crate::stack_budget::CountedBytes;
 
 /// Why a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -52,7 +53,7 @@ pub enum Record {
 }
 
 /// A sample as the kernel wrote it: mappings refer to files by number, frames to mappings.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RawSample {
     /// All but the stack, which is empty.
     pub(crate) sample: Sample,
@@ -63,6 +64,17 @@ pub struct RawSample {
     pub(crate) end: u16,
     /// Number of its control groups.
     pub(crate) cgroup: u32,
+    /// What the rest of the user frames can be found in.
+    pub(crate) rest: Option<Box<RawStack>>,
+}
+
+/// Where a walk of the kernel stopped, and what was on the stack there.
+#[derive(Debug)]
+pub(crate) struct RawStack {
+    pub(crate) body: RawStackBody,
+    pub(crate) bytes: Box<[u8]>,
+    /// Set by whoever holds it.
+    pub(crate) counted: Option<CountedBytes>,
 }
 
 /// A user frame.
@@ -141,7 +153,8 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
     let (kernel, rest) = words(rest, sample.kernel_frames.into(), "kernel frames")?;
     let (user, rest) = words(rest, sample.user_frames.into(), "user frames")?;
     let count = usize::from(sample.mappings);
-    let (mappings, _slack) = take(rest, count * size_of::<SampleMapping>(), "mappings")?;
+    let (mappings, after) = take(rest, count * size_of::<SampleMapping>(), "mappings")?;
+    let rest = (header.flags & abi::FLAG_RAW_STACK != 0).then(|| raw_stack(after)).transpose()?;
     let (mappings, _none) = mappings.as_chunks::<{ size_of::<SampleMapping>() }>();
     Ok(RawSample {
         sample: Sample {
@@ -160,7 +173,15 @@ fn sample(header: &RecordHeader, body: &[u8]) -> Result<RawSample, DecodeError> 
         mappings: mappings.iter().filter_map(|bytes| SampleMapping::read_from_bytes(bytes).ok()).collect(),
         end: sample.user_stack_end,
         cgroup: sample.cgroup,
+        rest,
     })
+}
+
+fn raw_stack(bytes: &[u8]) -> Result<Box<RawStack>, DecodeError> {
+    let (body, rest) = split::<RawStackBody>(bytes, "stack")?;
+    let count = usize::try_from(body.bytes).unwrap_or(usize::MAX);
+    let (bytes, _slack) = take(rest, count, "stack")?;
+    Ok(Box::new(RawStack { body, bytes: bytes.into(), counted: None }))
 }
 
 /// A kernel thread that calls `execve` is one until the call has made it a program.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use pdata::{AddressKind, Backing, Code, FileOffset, Frame, MappedFile, Mapping, Pc, ProcessKey, Sample};
+use pdata::{
+    AddressKind, Backing, Code, FileOffset, Frame, KTime, MappedFile, Mapping, Pc, ProcessKey, Sample, Stack,
+};
 use smallvec::SmallVec;
 
 use crate::abi::{self, FileKey, SampleMapping};
 use crate::decode::{AnnouncedFile, RawFrame, RawSample};
 use crate::kernel::KernelImages;
-use crate::unwind::MetFile;
+use crate::unwind::{Followed, MetFile};
 
 /// Files known at most, as many as the kernel side remembers to have announced.
 const MAX_FILES: usize = 8192;
@@ -83,37 +85,29 @@ impl Files {
     }
 
     /// The sample, with its mappings in the place of their numbers.
-    pub(crate) fn resolve(&mut self, raw: RawSample) -> Sample {
-        let RawSample { mut sample, kernel, user, mappings, end, cgroup: _ } = raw;
+    pub(crate) fn open(&mut self, raw: RawSample) -> OpenSample {
+        let RawSample { sample, kernel, user, mappings, end, cgroup: _, rest: _ } = raw;
         self.now += 1;
         let mappings: SmallVec<[_; USUAL_MAPPINGS]> =
             mappings.iter().map(|mapping| self.mapping(mapping, sample.key.process)).collect();
         let images = &mut self.kernel;
-        let kernel = kernel.iter().enumerate().map(|(depth, &pc)| frame(depth == 0, pc, images.code(pc)));
-        let user = user.iter().enumerate().map(|(depth, &RawFrame { pc, mapping, interrupted })| {
-            let mapping = mapping.and_then(|index| mappings.get(index)?.as_ref());
-            frame(
-                depth == 0 || interrupted,
-                pc,
-                mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))),
-            )
-        });
-        sample.stack = kernel.chain(user).collect();
-        sample.stack.end = abi::STACK_ENDS.get(usize::from(end)).map(|(_, end)| *end).unwrap_or_default();
-        sample
+        let mut frames = Vec::with_capacity(kernel.len() + user.len());
+        let kernel = kernel.iter().enumerate();
+        frames.extend(kernel.map(|(depth, &pc)| frame(depth == 0, pc, images.code(pc))));
+        let mut open = OpenSample { sample, frames, mappings, end };
+        open.add(&user, true);
+        open
     }
 
-    /// The files that a sample's mappings are of, to read the unwind tables of those that are not known.
-    pub(crate) fn met(&self, raw: &RawSample) -> impl Iterator<Item = MetFile> {
-        raw.mappings.iter().filter_map(|mapping| {
-            let known = self.by_id.get(&mapping.file)?;
-            let file = match &known.backing {
-                Backing::File(file) => Some(Arc::clone(file)),
-                _ => None,
-            };
-            let range = (Pc(mapping.start), Pc(mapping.end));
-            Some(MetFile { identity: known.key.identity(), file, process: raw.sample.key.process, range })
-        })
+    /// The file that a sample's mapping is of, to read its unwind tables if they are not known.
+    pub(crate) fn met(&self, mapping: &SampleMapping, process: ProcessKey) -> Option<MetFile> {
+        let known = self.by_id.get(&mapping.file)?;
+        let file = match &known.backing {
+            Backing::File(file) => Some(Arc::clone(file)),
+            _ => None,
+        };
+        let range = (Pc(mapping.start), Pc(mapping.end));
+        Some(MetFile { identity: known.key.identity(), file, process, range })
     }
 
     /// Files that the kernel side is to forget, since they have been forgotten here.
@@ -161,6 +155,62 @@ impl Files {
                 self.forgotten.push(known.key);
             }
         }
+    }
+}
+
+/// A sample to which frames may still be added.
+#[derive(Debug)]
+pub(crate) struct OpenSample {
+    /// All but the stack.
+    sample: Sample,
+    frames: Vec<Frame>,
+    mappings: SmallVec<[Option<Arc<Mapping>>; USUAL_MAPPINGS]>,
+    /// A `stack_end`.
+    end: u16,
+}
+
+impl OpenSample {
+    #[cfg(test)]
+    pub(crate) fn new(sample: Sample, end: u16) -> Self {
+        Self { sample, frames: Vec::new(), mappings: SmallVec::new(), end }
+    }
+
+    /// When it was taken.
+    pub(crate) fn at(&self) -> KTime {
+        self.sample.at
+    }
+
+    /// Why its stack has no more frames.
+    pub(crate) fn end(&self) -> u16 {
+        self.end
+    }
+
+    /// Adds the rest of the stack.
+    pub(crate) fn go_on(&mut self, followed: &Followed) {
+        self.add(&followed.frames, false);
+        self.end = followed.end;
+    }
+
+    /// The sample with the stack as it is now.
+    pub(crate) fn close(self) -> Sample {
+        let Self { mut sample, frames, end, mappings: _ } = self;
+        sample.stack = Stack::new(frames);
+        sample.stack.end = abi::STACK_ENDS.get(usize::from(end)).map(|(_, end)| *end).unwrap_or_default();
+        sample
+    }
+
+    fn add(&mut self, frames: &[RawFrame], from_leaf: bool) {
+        let mappings = &self.mappings;
+        self.frames.extend(frames.iter().enumerate().map(
+            |(depth, &RawFrame { pc, mapping, interrupted })| {
+                let mapping = mapping.and_then(|index| mappings.get(index)?.as_ref());
+                frame(
+                    (from_leaf && depth == 0) || interrupted,
+                    pc,
+                    mapping.map_or(Code::Unknown, |mapping| Code::Mapped(Arc::clone(mapping))),
+                )
+            },
+        ));
     }
 }
 

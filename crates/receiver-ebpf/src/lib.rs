@@ -1,9 +1,9 @@
 //! Samples and process lifecycle from the kernel, in kernel-time order, with an exact low watermark.
 //!
 //! ```text
-//! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs ----> files.rs ------> Batch { events, watermark }
-//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs   (numbers to files; kernel.rs)
-//! files whose stacks could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h)
+//! ebpf/ rings `samples`, `lifecycle` --ring.rs--+--> decode.rs --> order.rs --> completion.rs --> Batch { events, watermark }
+//! what ran before --snapshot.rs-----------------+                  ^ horizon.rs  (files.rs: numbers to files, hold.rs)
+//! files and stacks that could not be followed --> unwind/ (a thread of its own: rows for ebpf/unwind.bpf.h, and the rest of those stacks)
 //! ```
 //!
 //! Start reading at [`Receiver`]; `reader.rs` holds the loop, `horizon.rs` why the watermark is exact.
@@ -11,6 +11,7 @@
 mod abi;
 mod census;
 mod cgroups;
+mod completion;
 mod config;
 mod control;
 mod counters;
@@ -19,6 +20,7 @@ mod decode;
 mod environment;
 mod error;
 mod files;
+mod hold;
 mod horizon;
 mod identify;
 mod kernel;
@@ -40,6 +42,7 @@ mod roster;
 mod sampler;
 mod skipped;
 mod snapshot;
+mod stack_budget;
 mod statistics;
 mod symbols;
 mod sys;

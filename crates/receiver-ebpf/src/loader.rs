@@ -60,6 +60,7 @@ const ROW_ASKS: &str = "row_asks";
 const RULES: &str = "unwind_rules";
 const UNWIND_ROWS: &str = "unwind_rows";
 const MAX_USER_FRAMES: &str = "max_user_frames";
+const RAW_PER_SECOND: &str = "raw_per_second";
 
 /// An ask takes 16 bytes, and each page is asked for once.
 const ASK_RING: u32 = 64 << 10;
@@ -161,6 +162,7 @@ impl Programs {
             .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
             .override_global(LEGACY_CONTROLLERS, &legacy_controllers(), true)
             .override_global(MAX_USER_FRAMES, &unwind.max_frames, true)
+            .override_global(RAW_PER_SECOND, &unwind.raw_samples_per_second, true)
             .load(OBJECT)
             .map_err(load)?;
         let mut programs = Self { ebpf };

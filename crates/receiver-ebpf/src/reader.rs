@@ -11,19 +11,17 @@ use procfs::clock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::abi;
 use crate::census::Censuses;
-use crate::cgroups::Cgroups;
+use crate::completion::Completion;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::decode::{Record, decode};
 use crate::environment::Environments;
 use crate::error::StartError;
-use crate::files::Files;
 use crate::horizon::Horizon;
 use crate::loader::{AnnouncedCgroups, AnnouncedFiles, Programs};
 use crate::losses;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, unwind};
 use crate::order::{Lateness, Orderer, Pending};
 use crate::pace::Pace;
 use crate::rest::{End, Waker, rest};
@@ -32,7 +30,6 @@ use crate::sampler::Sampler;
 use crate::skipped::Skipped;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::statistics::Statistics;
-use crate::unwind::Unwinder;
 
 /// How often a batch is offered to a pipeline that is behind.
 const SEND_EVERY: Duration = Duration::from_millis(5);
@@ -44,13 +41,11 @@ pub(crate) struct RingReader {
     pub sampler: Sampler,
     pub samples: Ring,
     pub lifecycle: Ring,
-    pub files: Files,
     pub announced: AnnouncedFiles,
-    pub cgroups: Cgroups,
+    /// Gives samples their files and control groups, and the rest of their stacks.
+    pub completion: Completion,
     pub announced_cgroups: AnnouncedCgroups,
     pub environments: Environments,
-    /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
-    pub unwinder: Option<Unwinder>,
     pub counters: Counters,
     pub skipped: Skipped,
     pub censuses: Censuses,
@@ -146,6 +141,9 @@ impl RingReader {
     /// Waits for the next poll, or until somebody wakes the thread, and looks after the CPUs meanwhile.
     fn rest(&mut self, events: usize) {
         let (mut shortest, mut left) = (self.pace.shortest(), self.pace.after(events));
+        if self.completion.is_waiting() {
+            left = shortest;
+        }
         loop {
             let step = left.min(self.sampler.look_within());
             let end = rest(&self.waker, &self.wakeups, shortest.min(step), step);
@@ -181,15 +179,15 @@ impl RingReader {
             let watermark = Watermark::before(horizon);
             (self.orderer.release(watermark), watermark)
         };
-        let events =
-            events.into_iter().map(|pending| complete(pending, &mut self.files, &mut self.cgroups)).collect();
-        self.announced.forget(self.files.take_forgotten());
-        self.metrics.unknown_files(self.files.take_unknown());
-        self.announced_cgroups.forget(self.cgroups.take_forgotten());
-        self.metrics.unknown_cgroups(self.cgroups.take_unknown());
+        let released = self.completion.take(events, watermark, flush || last, &self.metrics);
+        self.announced.forget(self.completion.files.take_forgotten());
+        self.metrics.unknown_files(self.completion.files.take_unknown());
+        self.announced_cgroups.forget(self.completion.cgroups.take_forgotten());
+        self.metrics.unknown_cgroups(self.completion.cgroups.take_unknown());
         self.account_lateness();
         self.metrics.batch();
-        Batch { events: Arc::new(events), watermark, clock: clock::offset(), flush, ..Batch::default() }
+        let (events, watermark) = (Arc::new(released.events.into()), released.watermark);
+        Batch { events, watermark, clock: clock::offset(), flush, ..Batch::default() }
     }
 
     /// Takes everything the rings hold. Returns what could not be decoded.
@@ -197,7 +195,7 @@ impl RingReader {
     /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
     /// turn, and all that they refer to has been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
-        let Self { orderer, files, cgroups, metrics, unwinder, .. } = self;
+        let Self { orderer, completion, metrics, .. } = self;
         let mut unread = HashSet::default();
         let mut malformed = [(LossReason::LifecycleMalformed, 0), (LossReason::SampleMalformed, 0)];
         let mut samples = 0;
@@ -206,32 +204,20 @@ impl RingReader {
         {
             ring.drain(|record| match decode(record) {
                 Ok(Record::Event(event)) => orderer.push(Pending::Event(event)),
-                Ok(Record::Sample(sample)) => {
+                Ok(Record::Sample(mut sample)) => {
                     samples += 1;
-                    if let Some(unwinder) = unwinder
-                        && sample.end == abi::END_FILE_PENDING
-                    {
-                        let met = files.met(&sample).filter(|met| unread.insert(met.identity));
-                        met.for_each(|met| unwinder.read(met));
-                    }
+                    completion.prepare(&mut sample, &mut unread, metrics);
                     orderer.push(Pending::Sample(sample));
                 }
-                Ok(Record::File(file)) => {
-                    if let Some(unwinder) = unwinder {
-                        unwinder.announced(file.key.identity(), file.file.build_id);
-                    }
-                    files.announce(*file);
-                }
-                Ok(Record::Cgroup(cgroup)) => cgroups.announce(*cgroup),
+                Ok(Record::File(file)) => completion.announce(*file),
+                Ok(Record::Cgroup(cgroup)) => completion.cgroups.announce(*cgroup),
                 Err(error) => {
                     *refused += 1;
                     tracing::debug!(%error, reason = reason.as_str(), "Refused a record of the kernel side.");
                 }
             });
         }
-        if let Some(unwinder) = unwinder {
-            unwinder.wake();
-        }
+        completion.wake();
         metrics.accepted(samples);
         malformed
     }
@@ -244,6 +230,7 @@ impl RingReader {
         self.metrics.frames(self.counters.frames());
         self.metrics.stacks(self.counters.stacks());
         self.metrics.asks_lost(self.counters.asks_lost());
+        unwind::stacks("over_budget", self.counters.raw_over_budget());
         let unattended = (LossReason::SampleCpuUnattended, self.sampler.take_missing());
         let thinned = (LossReason::SampleThinned, self.sampler.take_thinned());
         let counted = self.counters.losses();
@@ -264,17 +251,5 @@ impl RingReader {
         let Lateness { events, most_nanos } = self.orderer.take_lateness();
         self.most_late = self.most_late.max(Duration::from_nanos(most_nanos));
         self.metrics.late(events, self.most_late);
-    }
-}
-
-fn complete(pending: Pending, files: &mut Files, cgroups: &mut Cgroups) -> Event {
-    match pending {
-        Pending::Event(event) => event,
-        Pending::Sample(raw) => {
-            let cgroup = cgroups.resolve(raw.cgroup);
-            let mut sample = files.resolve(*raw);
-            sample.context.cgroup = cgroup;
-            Event::Sample(sample)
-        }
     }
 }

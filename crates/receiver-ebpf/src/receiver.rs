@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tower::{Service, ServiceExt};
 
 use crate::census::Censuses;
-use crate::cgroups::Cgroups;
+use crate::completion::Completion;
 use crate::config::Config;
 use crate::control::Control;
 use crate::counters::Counters;
@@ -80,12 +80,10 @@ impl Receiver {
             sampler: Sampler::new(period),
             samples: maps.samples,
             lifecycle: maps.lifecycle,
-            files: Files::new(images.finish()),
             announced: maps.announced_files,
-            cgroups: Cgroups::default(),
+            completion: Completion::new(Files::new(images.finish()), unwinder),
             announced_cgroups: maps.announced_cgroups,
             environments,
-            unwinder,
             counters: Counters::new(maps.counters, possible),
             censuses: Censuses::new(now),
             orderer: Orderer::default(),

@@ -1,5 +1,7 @@
 //! A file and its pages.
 
+use std::io;
+
 use crate::elf::Elf;
 use crate::entry::{Dialect, Entries};
 use crate::index::{Index, SearchTable};
@@ -19,6 +21,19 @@ const MIN_GAP: u64 = 9;
 /// The largest `.eh_frame` of a dynamic linker.
 const LARGEST_LINKER: u64 = 256 << 10;
 
+/// A source whose type is not known: so all that reads one is compiled here, once, and as this crate is.
+struct Erased<'a, S: ?Sized>(&'a S);
+
+impl<S: ByteSource + ?Sized> ByteSource for Erased<'_, S> {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(offset, buffer)
+    }
+}
+
 /// The unwind tables of one file, read page by page.
 #[derive(Debug)]
 pub struct UnwindFile {
@@ -36,6 +51,10 @@ impl UnwindFile {
     /// [`UnwindError::OtherFormat`] for what is no ELF64 file of a known machine, and any other for one that is
     /// damaged. A file without unwind tables is no error: all its pages are gaps.
     pub fn open<S: ByteSource + ?Sized>(source: &S) -> Result<Self, UnwindError> {
+        Self::read(&Erased(source))
+    }
+
+    fn read(source: &dyn ByteSource) -> Result<Self, UnwindError> {
         let elf = Elf::read(source)?;
         let (pointer, table) = match elf.header {
             Some(header) => SearchTable::read(source, header)?,
@@ -101,6 +120,15 @@ impl UnwindFile {
     pub fn page<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
+        page: u64,
+        rules: &mut RuleTable,
+    ) -> Result<PageRows, UnwindError> {
+        self.build(&Erased(source), page, rules)
+    }
+
+    fn build(
+        &mut self,
+        source: &dyn ByteSource,
         page: u64,
         rules: &mut RuleTable,
     ) -> Result<PageRows, UnwindError> {

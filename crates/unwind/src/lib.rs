@@ -27,6 +27,7 @@ mod synthetic;
 mod table;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod window;
 
 pub use bytesource::ByteSource;
@@ -36,3 +37,4 @@ pub use file::UnwindFile;
 pub use row::{PageRows, Row};
 pub use rule::{Cfa, ReturnAddress, Rule, RuleId, SavedFp};
 pub use table::RuleTable;
+pub use walk::{REGISTERS, StackCopy, Walk, WalkEnd};

@@ -76,13 +76,29 @@ fn constants_are_those_of_the_header() {
         VDSO_GENERATION,
         PAGE_ASKED,
         PAGE_BUILT,
+        END_ROOT,
+        END_DEPTH_LIMIT,
         END_FILE_PENDING,
+        END_PAGE_PENDING,
+        END_NO_UNWIND_INFO,
+        END_UNSUPPORTED,
+        END_BAD_FRAME,
+        END_NOT_MAPPED,
+        END_UNREADABLE,
+        END_MAPPING_LIMIT,
+        FLAG_RAW_STACK,
+        RAW_INTERRUPTED,
+        RAW_KEPT_KNOWN,
+        RAW_GUESSED,
+        RAW_STACK_BYTES,
+        LISTED_MAPPINGS,
     ];
     let sizes = [
         ("WANTED_VARIABLES", WANTED_VARIABLES),
         ("MAX_CHUNKS", MAX_CHUNKS),
         ("MAX_ROW_FILES", MAX_ROW_FILES),
         ("MAX_RULES", MAX_RULES),
+        ("WALK_REGISTERS", unwind::REGISTERS),
         ("STACK_ENDS", STACK_ENDS.len()),
         ("COUNTER_STACKS", COUNTER_STACKS),
         ("COUNTERS", COUNTERS),
@@ -112,6 +128,7 @@ fn constants_are_those_of_the_header() {
         COUNTER_FRAMES_OVER_MAPPINGS = FramesOverMappings,
         COUNTER_ROW_ASK_RING_FULL = RowAskRingFull,
         COUNTER_CGROUP_OVER_BUDGET = CgroupOverBudget,
+        COUNTER_RAW_OVER_BUDGET = RawOverBudget,
     ];
     let mut ours: BTreeMap<&str, u64> = constants.into_iter().chain(counters).chain(RULES).collect();
     ours.extend(sizes.map(|(name, size)| (name, size as u64)));
@@ -213,6 +230,7 @@ fn fields_are_where_the_header_has_them() {
                 ForkBody { parent_start_boottime_ns, parent_pid, parent_exec_count, relatives }
             )),
         ),
+        ("raw_stack", fields!(0, RawStackBody { pc, sp, fp, start, bytes, flags, registers })),
         ("sample_mapping", fields!(0, SampleMapping { start, end, file_offset, file })),
         (
             "file_key",

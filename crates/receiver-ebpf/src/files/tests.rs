@@ -18,6 +18,12 @@ fn announced(id: u64, key: FileKey, path: &str) -> AnnouncedFile {
     }
 }
 
+impl Files {
+    fn resolve(&mut self, raw: RawSample) -> Sample {
+        self.open(raw).close()
+    }
+}
+
 /// A sample with a frame in a mapping of each file.
 fn sample(files: &[u64]) -> RawSample {
     let mapping = |(index, &file): (usize, &u64)| {
@@ -33,6 +39,7 @@ fn sample(files: &[u64]) -> RawSample {
         mappings: files.iter().enumerate().map(mapping).collect(),
         end: abi::END_FILE_PENDING,
         cgroup: 0,
+        rest: None,
     }
 }
 

@@ -12,6 +12,9 @@ const FILES: [&str; 8] =
 /// What can become of a page that a walk asks for.
 const PAGES: [&str; 7] = ["built", "no_tables", "gone", "replaced", "unreadable", "refused", "evicted"];
 
+/// What can become of a stack whose rows were not built when it was met.
+const STACKS: [&str; 5] = ["followed", "pending", "late", "over_memory", "over_budget"];
+
 /// Describes and registers every metric, so that a scrape shows zeros rather than nothing.
 pub(crate) fn register() {
     describe_counter!(FILES_TOTAL, "Files whose unwind tables were looked for, by outcome.");
@@ -19,18 +22,28 @@ pub(crate) fn register() {
         PAGES_TOTAL,
         "Pages of unwind rows that walks asked for, by outcome, and evicted ones."
     );
+    describe_counter!(
+        RAW_TOTAL,
+        "Stacks that met code whose unwind tables were still to be read, by what became of them."
+    );
     describe_gauge!(BYTES, "Kernel memory for unwind rows.");
     describe_gauge!(ROWS, "Unwind rows.");
     describe_gauge!(RULES, "Rules that unwind rows refer to.");
     describe_gauge!(BUILD_SECONDS, "Time spent reading files and building pages of unwind rows.");
     FILES.into_iter().for_each(|outcome| counter!(FILES_TOTAL, "outcome" => outcome).increment(0));
     PAGES.into_iter().for_each(|outcome| counter!(PAGES_TOTAL, "outcome" => outcome).increment(0));
+    STACKS.into_iter().for_each(|outcome| stacks(outcome, 0));
     gauge!(BUILD_SECONDS).increment(0.0);
 }
 
 /// Counts a file.
 pub(crate) fn file(outcome: &'static str) {
     counter!(FILES_TOTAL, "outcome" => outcome).increment(1);
+}
+
+/// Counts stacks that met code whose tables were still to be read.
+pub(crate) fn stacks(outcome: &'static str, count: u64) {
+    counter!(RAW_TOTAL, "outcome" => outcome).increment(count);
 }
 
 /// Counts a page that could not be built.
@@ -59,6 +72,7 @@ pub(crate) fn size(size: TableSize) {
 
 const FILES_TOTAL: &str = "otelcol_receiver_ebpf_unwind_files_total";
 const PAGES_TOTAL: &str = "otelcol_receiver_ebpf_unwind_pages_total";
+const RAW_TOTAL: &str = "otelcol_receiver_ebpf_unwind_raw_stacks_total";
 const BYTES: &str = "otelcol_receiver_ebpf_unwind_memory_bytes";
 const ROWS: &str = "otelcol_receiver_ebpf_unwind_rows";
 const RULES: &str = "otelcol_receiver_ebpf_unwind_rules";

@@ -1,14 +1,15 @@
 //! The files that rows are built of: opened as whoever has them mapped sees them, never by name alone.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
-use foreignfile::{Bytes, Opened, Quarantine, Refusal};
+use foreignfile::{LocalFile, Opened, Quarantine, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
-use unwind::{PageRows, RuleTable, UnwindError, UnwindFile};
+use unwind::{ByteSource, PageRows, RuleTable, UnwindError, UnwindFile};
 
 use super::tables::FileFacts;
 
@@ -16,6 +17,9 @@ use super::tables::FileFacts;
 const MAX_KNOWN: usize = 128;
 /// Bytes that this takes at most, in all: one file without a search table can take 16 MiB.
 const MAX_BYTES: usize = 32 << 20;
+/// Files that stay open at most, and for how long while there is more to read of any.
+const MAX_OPEN: usize = 16;
+const OPEN_FOR: Duration = Duration::from_secs(1);
 /// Longest that reading a file's tables, or a page of them, may take: megabytes, for a file without a search table.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
@@ -94,19 +98,29 @@ struct KnownFile {
     used: u64,
 }
 
-/// Files that are read. None stays open: an open file keeps its file system from being unmounted.
+/// Files that are read. None stays open for long: an open file keeps its file system from being unmounted.
 #[derive(Debug)]
 pub(crate) struct Files {
     source: ProcSource,
     reader: foreignfile::Files,
     known: KnownFiles,
+    /// Files that lately were read of: finding one again takes longer than a page of it.
+    open: VecDeque<OpenFile>,
+}
+
+/// A file that stays open for the moment.
+#[derive(Debug)]
+struct OpenFile {
+    identity: FileIdentity,
+    file: LocalFile,
+    since: Instant,
 }
 
 impl Files {
     /// None known, to be found through this `/proc`.
     pub(crate) fn new(source: ProcSource) -> Self {
         let reader = foreignfile::Files::new(Quarantine::of_this_process());
-        Self { source, reader, known: KnownFiles::default() }
+        Self { source, reader, known: KnownFiles::default(), open: VecDeque::new() }
     }
 
     /// How many pages the file has, and whose it is.
@@ -115,8 +129,7 @@ impl Files {
         self.read(met, |tables, owner, _bytes| Ok(FileFacts { build_id, owner, pages: tables.pages() }))
     }
 
-    /// The rows of some pages, whose rules are added to `rules`, and what each has taken. The file is opened once for
-    /// all: finding it again takes longer than a page of it.
+    /// The rows of some pages, whose rules are added to `rules`, and what each has taken.
     ///
     /// # Errors
     /// If the file cannot be read, and none of the pages is known.
@@ -132,15 +145,21 @@ impl Files {
                 let rows = tables.page(bytes, page, rules).map_err(FileError::from);
                 BuiltPage { rows, took: start.elapsed() }
             });
-            let built = built.collect();
-            tables.shrink();
-            Ok(built)
+            Ok(built.collect())
         })
     }
 
     /// Forgets what is known of a file.
     pub(crate) fn forget(&mut self, file: FileIdentity) {
         self.known.files.remove(&file);
+        self.open.retain(|open| open.identity != file);
+    }
+
+    /// Closes the files that have been open for some time, or all.
+    pub(crate) fn close(&mut self, all: bool) {
+        while let Some(open) = self.open.pop_front_if(|open| all || open.since.elapsed() >= OPEN_FOR) {
+            self.known.shrink(open.identity);
+        }
     }
 
     /// Ends the process that reads, until it is needed again.
@@ -151,20 +170,44 @@ impl Files {
     fn read<T>(
         &mut self,
         met: &MetFile,
-        read: impl FnOnce(&mut UnwindFile, Option<Uid>, &Bytes<Opened<'_>>) -> Result<T, UnwindError>,
+        read: impl FnOnce(&mut UnwindFile, Option<Uid>, &dyn ByteSource) -> Result<T, UnwindError>,
     ) -> Result<T, FileError> {
         let Some(file) = &met.file else { return Err(FileError::Gone) };
-        let opened = self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN);
-        let opened = opened?;
-        // What asks a server shows whatever owner that server likes.
-        let (owner, bytes) = (opened.shared().map(|_file| Uid(opened.found().uid)), opened.into_bytes());
-        let done =
-            self.known.tables(met.identity, &bytes).and_then(|tables| Ok(read(tables, owner, &bytes)?));
+        if let Some(at) = self.open.iter().position(|open| open.identity == met.identity) {
+            return self.read_local(at, read);
+        }
+        let opened =
+            self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN)?;
+        let file = match opened.into_local() {
+            Ok(file) => file,
+            Err(opened) => return self.known.read_foreign(met.identity, opened, read),
+        };
+        if self.open.len() >= MAX_OPEN
+            && let Some(oldest) = self.open.pop_front()
+        {
+            self.known.shrink(oldest.identity);
+        }
+        self.open.push_back(OpenFile { identity: met.identity, file, since: Instant::now() });
+        self.read_local(self.open.len() - 1, read)
+    }
+
+    /// Reads one of the open files.
+    fn read_local<T>(
+        &mut self,
+        at: usize,
+        read: impl FnOnce(&mut UnwindFile, Option<Uid>, &dyn ByteSource) -> Result<T, UnwindError>,
+    ) -> Result<T, FileError> {
+        let Some(OpenFile { identity, file, .. }) = self.open.get_mut(at) else {
+            return Err(FileError::Gone);
+        };
+        let identity = *identity;
+        file.read_until(Instant::now() + READ_WITHIN);
+        let owner = Uid(file.found().uid);
+        let done = self.known.tables(identity, file).and_then(|tables| Ok(read(tables, Some(owner), file)?));
         // Asked last: if it is the file now, what was read is what it has had since it was met.
-        let mut opened = bytes.into_inner();
-        let is_met = self.source.verify(&opened, met.identity).is_ok();
-        if !is_met || !opened.is_unchanged().map_err(FileError::Unreadable)? {
-            self.known.files.remove(&met.identity);
+        let is_met = self.source.verify_file(file.file(), identity).is_ok();
+        if !is_met || !file.is_unchanged().map_err(FileError::Unreadable)? {
+            self.forget(identity);
             return Err(FileError::Replaced);
         }
         done
@@ -180,10 +223,38 @@ struct KnownFiles {
 }
 
 impl KnownFiles {
+    /// Reads a file that somebody else has open, and whose owner nobody vouches for.
+    fn read_foreign<T>(
+        &mut self,
+        identity: FileIdentity,
+        opened: Opened<'_>,
+        read: impl FnOnce(&mut UnwindFile, Option<Uid>, &dyn ByteSource) -> Result<T, UnwindError>,
+    ) -> Result<T, FileError> {
+        let bytes = opened.into_bytes();
+        let done = self.tables(identity, &bytes).and_then(|tables| {
+            let done = read(tables, None, &bytes)?;
+            tables.shrink();
+            Ok(done)
+        });
+        // Asked last: see above.
+        if !bytes.into_inner().is_unchanged().map_err(FileError::Unreadable)? {
+            self.files.remove(&identity);
+            return Err(FileError::Replaced);
+        }
+        done
+    }
+
+    /// Gives back what only makes the next page of a file faster.
+    fn shrink(&mut self, identity: FileIdentity) {
+        if let Some(known) = self.files.get_mut(&identity) {
+            known.tables.shrink();
+        }
+    }
+
     fn tables(
         &mut self,
         identity: FileIdentity,
-        bytes: &Bytes<Opened<'_>>,
+        bytes: &dyn ByteSource,
     ) -> Result<&mut UnwindFile, FileError> {
         self.now += 1;
         if !self.files.contains_key(&identity) {

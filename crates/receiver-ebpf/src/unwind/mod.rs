@@ -3,37 +3,46 @@
 //! ```text
 //! ebpf/unwind.bpf.h --page not built--> ring `row_asks` --+
 //! a sample's end: file not known --reader.rs--> queue ----+--> worker.rs: files.rs --> crates/unwind --> tables.rs --> maps
+//! a sample with its stack --------reader.rs--> queue ----+          |
+//!                                 hold.rs <-- the rest of it --- follow.rs
 //! ```
 //!
 //! The rows of a file are found by what identifies its content, so a process needs nothing of its own; see
 //! `docs/decisions/unwinding.md`.
 
 mod files;
+mod follow;
 mod kernel;
 mod lookup;
+mod next;
 mod room;
 mod rules;
 mod spans;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use pdata::{BuildId, FileIdentity};
 use procfs::ProcSource;
 
 use self::files::Files;
 pub(crate) use self::files::MetFile;
+pub(crate) use self::follow::{Follow, Followed, PATIENCE, Ticket};
 pub(crate) use self::kernel::{PAGES_BYTES, RULES_BYTES, RowMaps};
 pub(crate) use self::tables::TableSize;
 use self::tables::Tables;
-use self::worker::{Request, Worker};
+use self::worker::{Request, Requests, Worker};
+use crate::abi::SampleMapping;
 use crate::config::UnwindConfig;
+use crate::decode::RawStack;
 use crate::error::StartError;
 use crate::identify::Identifier;
 use crate::memory::SharedMemory;
@@ -43,6 +52,8 @@ use crate::ring::Ring;
 
 /// Files that wait to be read at most; more are asked for again by later samples.
 const QUEUE: usize = 1024;
+/// Stacks that wait to be followed at most.
+const STACKS: usize = 4096;
 
 /// The memory and maps that walks read rows from.
 pub(crate) struct WalkMaps {
@@ -60,6 +71,11 @@ pub(crate) struct WalkMaps {
 #[derive(Debug)]
 pub(crate) struct Unwinder {
     requests: SyncSender<Request>,
+    stacks: SyncSender<Follow>,
+    followed: Receiver<(Ticket, Followed)>,
+    /// The last one that was given out.
+    ticket: Ticket,
+    max_frames: usize,
     /// True if the thread has not been woken since the last request.
     has_asked: bool,
     waker: Waker,
@@ -74,19 +90,25 @@ impl Unwinder {
         identifier: Arc<Identifier>,
     ) -> Result<Self, StartError> {
         let WalkMaps { rows, rules, pages, mut asks } = maps;
-        let (requests, asked) = sync_channel(QUEUE);
+        let (requests, files) = sync_channel(QUEUE);
+        let (stacks, to_follow) = sync_channel(STACKS);
+        // No more answers than stacks.
+        let (answers, followed) = channel();
         let waker = Waker::new().map_err(StartError::Waker)?;
         let stop = Arc::new(AtomicBool::new(false));
         let tables = Tables::new(rows, rules, pages, config.max_memory.bytes());
         let source = ProcSource::new("/proc").verified_by(identifier);
-        let worker = Worker::new(tables, Files::new(source), asked);
+        let worker =
+            Worker::new(tables, Files::new(source), Requests { files, stacks: to_follow, followed: answers });
         metrics::register();
         let (resting, stopping) = (waker.clone(), Arc::clone(&stop));
         thread::Builder::new()
             .name("ebpf-unwinder".to_owned())
             .spawn(move || worker.run(&mut asks, &resting, &stopping))
             .map_err(StartError::Unwinder)?;
-        Ok(Self { requests, has_asked: false, waker, stop })
+        let max_frames = usize::try_from(config.max_frames).unwrap_or(usize::MAX);
+        let ticket = Ticket::default();
+        Ok(Self { requests, stacks, followed, ticket, max_frames, has_asked: false, waker, stop })
     }
 
     /// Has a file read that walks do not know, after [`wake`](Self::wake). One that does not fit in the queue is met
@@ -98,6 +120,28 @@ impl Unwinder {
     /// Compares a file with the one that walks know by its identity, if they know one, after [`wake`](Self::wake).
     pub(crate) fn announced(&mut self, file: FileIdentity, build_id: Option<BuildId>) {
         self.ask(Request::Compare(file, build_id));
+    }
+
+    /// Has the rest of a sample's stack followed, in which some of its frames are known; the answer has this ticket.
+    /// `None` if too many wait.
+    pub(crate) fn follow(
+        &mut self,
+        stack: Box<RawStack>,
+        code: Vec<(SampleMapping, Option<MetFile>)>,
+        known: usize,
+        since: Instant,
+    ) -> Option<Ticket> {
+        let ticket = Ticket(self.ticket.0 + 1);
+        let room = self.max_frames.saturating_sub(known);
+        self.stacks.try_send(Follow { ticket, stack, code, room, since }).ok()?;
+        self.ticket = ticket;
+        self.has_asked = true;
+        Some(ticket)
+    }
+
+    /// An answer, if there is one within this time.
+    pub(crate) fn followed(&self, within: Duration) -> Option<(Ticket, Followed)> {
+        if within.is_zero() { self.followed.try_recv().ok() } else { self.followed.recv_timeout(within).ok() }
     }
 
     /// Wakes the thread if something was asked for: once for all that a poll has read.

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Uid};
 use procfs::ProcSource;
 use proptest::prelude::*;
-use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
 use unwind::{Cfa, PageRows, Row, Rule, RuleTable, UnwindFile};
 
@@ -31,8 +31,8 @@ fn memory(bytes: usize) -> [SharedMemory; 2] {
 /// The maps, as walks see them.
 #[derive(Default)]
 struct Maps {
-    files: FxHashMap<FileIdentity, RowFile>,
-    chunks: FxHashMap<u32, SharedMemory>,
+    files: HashMap<FileIdentity, RowFile>,
+    chunks: HashMap<u32, SharedMemory>,
 }
 
 #[derive(Clone, Default)]
@@ -84,7 +84,7 @@ struct Program {
     bytes: Vec<u8>,
     file: UnwindFile,
     rules: RuleTable,
-    pages: FxHashMap<u64, PageRows>,
+    pages: HashMap<u64, PageRows>,
 }
 
 impl Program {
@@ -94,7 +94,7 @@ impl Program {
             file: UnwindFile::open(&*bytes).unwrap(),
             bytes,
             rules: RuleTable::new(),
-            pages: FxHashMap::default(),
+            pages: HashMap::default(),
         }
     }
 
@@ -389,6 +389,8 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
     let page = files.facts(&met).unwrap().pages - 1;
     files.rows(&met, &[page], &mut rules).unwrap();
     fs::rename(&path, path.with_extension("moved")).unwrap();
+    files.rows(&met, &[page], &mut rules).expect("it is still open");
+    files.close(true);
     assert!(matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Gone)));
     fs::rename(path.with_extension("moved"), &path).unwrap();
     files.rows(&met, &[page], &mut rules).unwrap();

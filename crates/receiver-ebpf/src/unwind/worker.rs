@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use foreignfile::Retries;
-use pdata::{BuildId, FileIdentity};
+use pdata::{BuildId, FileIdentity, Uid};
 use unwind::{PageRows, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
+use super::follow::{Follow, Followed, Ticket};
 use super::kernel::Kernel;
 use super::tables::{FileFacts, TableError, Tables, VDSO};
+use super::turns::Turns;
 use crate::abi;
 use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
@@ -27,7 +29,9 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 const SMALL_FILE: u64 = 8;
 /// Pages that are built before any of them is published: a megabyte of rows at most.
 const MAX_BATCH: usize = 16;
-/// What one turn does at most of each kind of work, so that none waits for all of another.
+/// What one turn does at most of each kind of work, so that none waits for all of another: stacks, which the watermark
+/// waits for; files; pages.
+const STACKS_A_TURN: usize = 32;
 const FILES_A_TURN: usize = 4;
 const PAGES_A_TURN: usize = MAX_BATCH;
 /// Failures remembered at most; then all are forgotten.
@@ -45,6 +49,14 @@ pub(crate) enum Request {
     Compare(FileIdentity, Option<BuildId>),
 }
 
+/// Where the reader's requests come in, and answers leave.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) files: Receiver<Request>,
+    pub(crate) stacks: Receiver<Follow>,
+    pub(crate) followed: Sender<(Ticket, Followed)>,
+}
+
 /// All that the thread works with.
 #[derive(Debug)]
 pub(crate) struct Worker<K> {
@@ -52,19 +64,22 @@ pub(crate) struct Worker<K> {
     pub(super) files: Files,
     /// The files that the tables know, to open them again.
     pub(super) met: HashMap<FileIdentity, MetFile>,
-    requests: Receiver<Request>,
+    requests: Requests,
+    /// Stacks that wait for their turn.
+    stacks: Turns<Uid, u64, Follow>,
     /// Pages that walks have asked for. Ascending, so that what is read of one file is read in its order.
     asked: BTreeSet<u32>,
     failures: Retries<FileIdentity, ()>,
     /// Pages to be asked for again, and when.
-    refused: Vec<(Instant, u32)>,
+    refused: HashMap<u32, Instant>,
 }
 
 impl<K: Kernel> Worker<K> {
     /// A worker with nothing to do yet.
-    pub(crate) fn new(tables: Tables<K>, files: Files, requests: Receiver<Request>) -> Self {
-        let (met, failures) = (HashMap::default(), Retries::new(RETRY, MAX_FAILURES));
-        Self { tables, files, met, requests, asked: BTreeSet::new(), failures, refused: Vec::new() }
+    pub(crate) fn new(tables: Tables<K>, files: Files, requests: Requests) -> Self {
+        let failures = Retries::new(RETRY, MAX_FAILURES);
+        let (met, refused, asked) = (HashMap::default(), HashMap::default(), BTreeSet::new());
+        Self { tables, files, met, requests, stacks: Turns::default(), asked, failures, refused }
     }
 
     /// Builds what walks ask for until asked to stop.
@@ -75,6 +90,7 @@ impl<K: Kernel> Worker<K> {
             let more = self.take_turn();
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
+            self.files.close(!more);
             if more {
                 continue;
             }
@@ -111,20 +127,36 @@ impl<K: Kernel> Worker<K> {
     }
 
     /// Does a part of what is to be done; true if there may be more.
-    fn take_turn(&mut self) -> bool {
-        let more_files = self.read_files();
+    pub(super) fn take_turn(&mut self) -> bool {
+        let stacks = self.follow_stacks();
+        let files = self.read_files();
         let now: Vec<u32> = self.asked.iter().copied().take(PAGES_A_TURN).collect();
         now.iter().for_each(|number| {
             self.asked.remove(number);
         });
         self.build_all(now);
-        more_files || !self.asked.is_empty()
+        stacks || files || !self.asked.is_empty()
     }
 
-    /// Reads some files; true if there may be more.
+    fn follow_stacks(&mut self) -> bool {
+        while let Ok(stack) = self.requests.stacks.try_recv() {
+            self.stacks.push(stack.holder(), stack);
+        }
+        let mut followed = 0;
+        while followed < STACKS_A_TURN
+            && let Some(stack) = self.stacks.next()
+        {
+            let Some(rest) = self.follow(&stack) else { continue };
+            followed += 1;
+            // Where nobody takes it, the agent is about to end.
+            let _gone = self.requests.followed.send((stack.ticket, rest));
+        }
+        !self.stacks.is_empty()
+    }
+
     fn read_files(&mut self) -> bool {
         for _ in 0..FILES_A_TURN {
-            match self.requests.try_recv() {
+            match self.requests.files.try_recv() {
                 Ok(Request::Read(met)) => self.read_file(met),
                 Ok(Request::Compare(file, build_id)) => {
                     let _known = self.tables.knows(file, build_id);
@@ -135,7 +167,12 @@ impl<K: Kernel> Worker<K> {
         true
     }
 
-    fn read_file(&mut self, met: MetFile) {
+    /// True if a page could not be built lately.
+    pub(super) fn is_refused(&self, number: u32) -> bool {
+        self.refused.contains_key(&number)
+    }
+
+    pub(super) fn read_file(&mut self, met: MetFile) {
         let identity = met.identity;
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
         if self.tables.knows(identity, build_id) {
@@ -248,7 +285,7 @@ impl<K: Kernel> Worker<K> {
             Err(error) => {
                 tracing::debug!(%error, "A page of unwind rows found no room");
                 metrics::page("refused");
-                self.refused.push((Instant::now() + REFUSED_FOR, number));
+                self.refused.insert(number, Instant::now() + REFUSED_FOR);
             }
         }
     }
@@ -259,7 +296,7 @@ impl<K: Kernel> Worker<K> {
         }
         tracing::debug!(%error, "A page of unwind rows could not be built");
         metrics::page(error.outcome());
-        self.refused.push((Instant::now() + REFUSED_FOR, number));
+        self.refused.insert(number, Instant::now() + REFUSED_FOR);
     }
 
     /// A page whose tables cannot be read is one without.
@@ -280,7 +317,7 @@ impl<K: Kernel> Worker<K> {
 
     fn ask_again(&mut self, now: Instant) {
         let tables = &mut self.tables;
-        self.refused.retain(|(due, number)| {
+        self.refused.retain(|number, due| {
             let again = *due <= now;
             if again {
                 tables.ask_again(*number);
