@@ -100,7 +100,7 @@ static long read_program_header(__u32 index, struct headers *headers)
 }
 
 /* Reads the build ID of `target`'s file from the process's own memory. Leaves none if it has none, or if that page is
- * not in memory. */
+ * not in memory, and returns 1 if that is so of its header's. */
 __attribute__((noinline)) int read_build_id(void)
 {
 	struct walk *walk = current_walk();
@@ -119,7 +119,7 @@ __attribute__((noinline)) int read_build_id(void)
 		if (walk->found.file != walk->target.file || walk->found.file_offset || walk->found.start != start)
 			continue;
 		if (bpf_probe_read_user(header, sizeof(*header), (void *)start))
-			return 0;
+			return 1;
 		if (*(__u32 *)header->e_ident != *(__u32 *)ELFMAG || header->e_ident[EI_CLASS] != ELFCLASS64 ||
 		    header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phnum > MAX_PROGRAM_HEADERS)
 			return 0;
@@ -209,7 +209,10 @@ __attribute__((noinline)) int reference_file(void)
 		count(COUNTER_LIFECYCLE_NO_SCRATCH);
 		return 0;
 	}
-	read_build_id();
+	/* A process that has just begun has not looked at its files' headers yet, and no frame is in such a file: it is
+	 * announced, with its build ID, once one is. */
+	if (read_build_id() && walk->raw)
+		return 0;
 	id = __sync_fetch_and_add(&next_file, 1);
 	if (!emit_file(walk, scratch, &name, id))
 		return 0;

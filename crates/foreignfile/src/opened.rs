@@ -57,10 +57,10 @@ impl Opened<'_> {
     ///
     /// # Errors
     /// This, unless the file is of a file system of this machine that asks nobody when it is read or closed.
-    pub fn into_local(mut self) -> Result<LocalFile, Self> {
+    pub fn into_local(mut self) -> Result<LocalFile, Box<Self>> {
         match self.shared.take() {
             Some(file) => Ok(LocalFile { file, found: self.found, until: self.until }),
-            None => Err(self),
+            None => Err(Box::new(self)),
         }
     }
 

@@ -15,6 +15,9 @@ use crate::order::Pending;
 use crate::stack_budget::StackBudget;
 use crate::unwind::{PATIENCE, Unwinder};
 
+/// What a stack that waits takes beside its bytes, about: its registers, and mappings with their files.
+const BESIDE_BYTES: usize = 4 << 10;
+
 /// The files that samples refer to, and whoever follows their stacks.
 #[derive(Debug)]
 pub(crate) struct Completion {
@@ -76,7 +79,7 @@ impl Completion {
             let last = sample.user.last().and_then(|frame| sample.mappings.get(frame.mapping?));
             let user = sample.sample.context.user.unwrap_or_default();
             let holder = (user, last.map_or(0, |mapping| mapping.file));
-            rest.counted = self.stacks.admit(rest.bytes.len(), holder);
+            rest.counted = self.stacks.admit(rest.bytes.len() + BESIDE_BYTES, holder);
             if rest.counted.is_none() {
                 sample.rest = None;
                 not_followed(metrics, sample.end);

@@ -137,7 +137,7 @@ fn storms(unwind: UnwindConfig) -> Vec<[Score; 2]> {
     let program = compile(&folder);
     let (recorder, path) = (Recorder::default(), program.clone());
     let config = Config { samples_per_second: 997, unwind, ..Config::default() };
-    let (send, pids) = std::sync::mpsc::channel();
+    let (send, pids) = std::sync::mpsc::sync_channel(ROUNDS);
     run(config, recorder.clone(), move |_control| {
         // The rows of the program and of the C library are there after that.
         storm(&path, 20, false);

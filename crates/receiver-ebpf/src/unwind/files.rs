@@ -157,9 +157,14 @@ impl Files {
 
     /// Closes the files that have been open for some time, or all.
     pub(crate) fn close(&mut self, all: bool) {
-        while let Some(open) = self.open.pop_front_if(|open| all || open.since.elapsed() >= OPEN_FOR) {
-            self.known.shrink(open.identity);
-        }
+        let known = &mut self.known;
+        self.open.retain(|open| {
+            let stays = !all && open.since.elapsed() < OPEN_FOR;
+            if !stays {
+                known.shrink(open.identity);
+            }
+            stays
+        });
     }
 
     /// Ends the process that reads, until it is needed again.
@@ -180,7 +185,7 @@ impl Files {
             self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN)?;
         let file = match opened.into_local() {
             Ok(file) => file,
-            Err(opened) => return self.known.read_foreign(met.identity, opened, read),
+            Err(opened) => return self.known.read_foreign(met.identity, *opened, read),
         };
         if self.open.len() >= MAX_OPEN
             && let Some(oldest) = self.open.pop_front()

@@ -26,7 +26,7 @@ mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ use crate::ring::Ring;
 const QUEUE: usize = 1024;
 /// Stacks that wait to be followed at most.
 const STACKS: usize = 4096;
+/// Answers that wait to be taken at most; a stack whose answer finds no room is as one that nobody followed.
+const ANSWERS: usize = 4 * STACKS;
 
 /// The memory and maps that walks read rows from.
 pub(crate) struct WalkMaps {
@@ -92,8 +94,7 @@ impl Unwinder {
         let WalkMaps { rows, rules, pages, mut asks } = maps;
         let (requests, files) = sync_channel(QUEUE);
         let (stacks, to_follow) = sync_channel(STACKS);
-        // No more answers than stacks.
-        let (answers, followed) = channel();
+        let (answers, followed) = sync_channel(ANSWERS);
         let waker = Waker::new().map_err(StartError::Waker)?;
         let stop = Arc::new(AtomicBool::new(false));
         let tables = Tables::new(rows, rules, pages, config.max_memory.bytes());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
@@ -54,7 +54,7 @@ pub(crate) enum Request {
 pub(crate) struct Requests {
     pub(crate) files: Receiver<Request>,
     pub(crate) stacks: Receiver<Follow>,
-    pub(crate) followed: Sender<(Ticket, Followed)>,
+    pub(crate) followed: SyncSender<(Ticket, Followed)>,
 }
 
 /// All that the thread works with.
@@ -148,8 +148,8 @@ impl<K: Kernel> Worker<K> {
         {
             let Some(rest) = self.follow(&stack) else { continue };
             followed += 1;
-            // Where nobody takes it, the agent is about to end.
-            let _gone = self.requests.followed.send((stack.ticket, rest));
+            // Where nobody takes it, the agent is about to end or far behind.
+            let _gone = self.requests.followed.try_send((stack.ticket, rest));
         }
         !self.stacks.is_empty()
     }
