@@ -18,8 +18,10 @@ use crate::runtime;
 
 /// Longest that finding and reading a list may take.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// Least time between two readings, and how many times longer than one reading it is at least.
+/// Least time between two readings, how many times as long as a reading it is, and its bound: on a machine so busy that
+/// a reading takes long, new functions still get their names soon.
 const READ_EVERY: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const REST_FACTOR: u32 = 20;
 /// Time after which a list that is not there is looked for again. Doubled each time: most processes write none.
 const FIRST_PATIENCE: Duration = Duration::from_millis(100);
@@ -111,7 +113,7 @@ impl Jit {
             ("gone", Some(list)) => list.read_rest(&mut self.functions).map_err(|_error| outcome),
             _ => Err(outcome),
         });
-        let pause = (REST_FACTOR * began.elapsed()).max(READ_EVERY);
+        let pause = (REST_FACTOR * began.elapsed()).clamp(READ_EVERY, LONGEST_PAUSE);
         let replaced = match read {
             Ok(Reading { replaced, lines, more: _ }) => {
                 metrics::perf_map("read");
