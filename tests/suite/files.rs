@@ -25,7 +25,7 @@ fn go_tool_pprof(files: &[PathBuf]) -> (u64, String) {
 }
 
 /// Files in a directory, sorted.
-pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("the directory is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     files.sort();
