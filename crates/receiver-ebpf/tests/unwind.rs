@@ -135,11 +135,16 @@ fn names(
     names
 }
 
-/// Samples of which the leaf is in `work`, without those at the beginning, for which tables had to be read first.
+/// Samples of which the leaf is in `work`, without those at the beginning, for which tables had to be read first. Of
+/// these some are whole, as far as there was room for their stacks: so the last one that is not is where they end.
 fn working<'a>(samples: &'a [Sample], work: &Range<u64>, path: &Path) -> Vec<&'a Sample> {
     let leaf = |sample: &Sample| user_frames(sample, path).first().and_then(|(offset, _)| *offset);
     let at_work = |sample: &&Sample| leaf(sample).is_some_and(|leaf| work.contains(&leaf));
-    samples.iter().filter(at_work).skip_while(|sample| sample.stack.end == StackEnd::Pending).collect()
+    let working: Vec<&Sample> = samples.iter().filter(at_work).collect();
+    let last_pending = working.iter().rposition(|sample| sample.stack.end == StackEnd::Pending);
+    let known = last_pending.map_or(0, |last| last + 1);
+    eprintln!("{known} of {} samples before the last that had to wait for tables", working.len());
+    working[known..].to_vec()
 }
 
 /// Every stack of a recursion without frame pointers has all its frames, in order, down to the root.
