@@ -99,7 +99,7 @@ impl Follow {
                 }
             };
             if let Err(end) = step {
-                break self.end(end);
+                break self.end(end, &walk);
             }
             if frames.len() >= self.room {
                 break abi::END_DEPTH_LIMIT;
@@ -113,14 +113,14 @@ impl Follow {
         Followed { frames: frames.into(), end: if pending { abi::END_PAGE_PENDING } else { end } }
     }
 
-    fn end(&self, end: WalkEnd) -> u16 {
+    fn end(&self, end: WalkEnd, walk: &Walk) -> u16 {
         match end {
             WalkEnd::Root => abi::END_ROOT,
             WalkEnd::NoUnwindInfo => abi::END_NO_UNWIND_INFO,
             WalkEnd::Unsupported => abi::END_UNSUPPORTED,
             WalkEnd::BadFrame => abi::END_BAD_FRAME,
             // The copy may end before the stack does: then it is the missing rows that cut it short.
-            WalkEnd::Unreadable if self.is_cut() => abi::END_PAGE_PENDING,
+            WalkEnd::Unreadable if self.is_cut() || self.is_elsewhere(walk) => abi::END_PAGE_PENDING,
             WalkEnd::Unreadable => abi::END_UNREADABLE,
         }
     }
@@ -134,6 +134,13 @@ impl Follow {
         } else {
             abi::END_NOT_MAPPED
         }
+    }
+
+    /// True if the walk has come to another stack than that of which there is a copy: a signal handler's may be one of
+    /// its own.
+    fn is_elsewhere(&self, walk: &Walk) -> bool {
+        let RawStackBody { start, bytes, .. } = self.stack.body;
+        walk.sp < start || walk.sp > start.saturating_add(bytes.into())
     }
 
     /// True if there was more of the stack than the copy holds.
@@ -206,6 +213,15 @@ mod tests {
         let mut deep = follow(&short, 1, 9);
         deep.stack.body.bytes = abi::RAW_STACK_BYTES;
         assert_eq!(deep.frames(by_two).end, abi::END_PAGE_PENDING, "there was more of it");
+        let signal = |_: &SampleMapping, _: Option<&MetFile>, look: u64| {
+            Next::Rule(if look == CODE + 8 { Rule::SIGNAL } else { Rule { cfa_offset: 16, cfa: unwind::Cfa::Sp, ra_offset: -8, ..Rule::GAP } })
+        };
+        // Behind the registers that the kernel has saved is a stack pointer far away.
+        let mut saved = [CODE + 0x40; 40];
+        saved[20] = 0x100_0000;
+        let interrupted = follow(&saved, 1, 9).frames(signal);
+        assert_eq!(pcs(&interrupted).len(), 1);
+        assert_eq!(interrupted.end, abi::END_PAGE_PENDING, "on another stack, of which there is no copy");
         // By frame pointer where the rule is not there, and not taken for whole.
         let chain = [0, 0, 0, CODE + 0x30];
         let followed = follow(&chain, 1, 9).frames(|_, _, _| Next::Pending);
