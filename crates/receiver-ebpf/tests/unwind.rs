@@ -198,7 +198,12 @@ fn a_stack_goes_on_below_a_signal_handler() {
             let names = names(sample, &program, &functions);
             let expected =
                 [("work", 1), ("descend", 6), ("handle", 1), ("other", 1), ("interrupted", 1), ("main", 1)];
-            assert_eq!(names.get(..6), Some(&expected[..]), "on {name} stack: {names:?} {:?} {sample:?}", sample.stack.end);
+            assert_eq!(
+                names.get(..6),
+                Some(&expected[..]),
+                "on {name} stack: {names:?} {:?} {sample:?}",
+                sample.stack.end
+            );
             assert_eq!(sample.stack.end, StackEnd::Root, "{sample:?}");
             let exact = user_frames(sample, &program.path)
                 .iter()

@@ -214,7 +214,11 @@ mod tests {
         deep.stack.body.bytes = abi::RAW_STACK_BYTES;
         assert_eq!(deep.frames(by_two).end, abi::END_PAGE_PENDING, "there was more of it");
         let signal = |_: &SampleMapping, _: Option<&MetFile>, look: u64| {
-            Next::Rule(if look == CODE + 8 { Rule::SIGNAL } else { Rule { cfa_offset: 16, cfa: unwind::Cfa::Sp, ra_offset: -8, ..Rule::GAP } })
+            Next::Rule(if look == CODE + 8 {
+                Rule::SIGNAL
+            } else {
+                Rule { cfa_offset: 16, cfa: unwind::Cfa::Sp, ra_offset: -8, ..Rule::GAP }
+            })
         };
         // Behind the registers that the kernel has saved is a stack pointer far away.
         let mut saved = [CODE + 0x40; 40];
