@@ -8,9 +8,9 @@ use procfs::MemoryGroup;
 
 use crate::config::UnwindConfig;
 
-/// The least memory that a control group has to allow: reading the kernel's types and loading the programs takes 40 MiB
+/// The least memory that a control group has to allow: reading the kernel's types and loading the programs takes 50 MiB
 /// for a moment.
-pub(crate) const LEAST_MEMORY: u64 = 48 << 20;
+pub(crate) const LEAST_MEMORY: u64 = 64 << 20;
 
 /// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
 const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
