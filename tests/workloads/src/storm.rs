@@ -41,7 +41,7 @@ pub struct Prepared {
     child: Child,
     // Dropped after `child` is gone: nobody is to run from a deleted directory by accident.
     _dir: TempDir,
-    _pid_max: Restored,
+    _pid_max: Option<Restored>,
 }
 
 /// Why there is no truth.
@@ -95,7 +95,8 @@ impl Prepared {
         }
         let (plan, records) = (dir.path().join("plan"), dir.path().join("records"));
         fs::write(&plan, text).map_err(files)?;
-        let pid_max = Restored::remember(PID_MAX).map_err(files)?;
+        // A storm that does not lower it must not put back what another one has lowered meanwhile.
+        let pid_max = place.pid_max.map(|_lowered| Restored::remember(PID_MAX)).transpose().map_err(files)?;
         let mut child = Command::new(&tree.launcher)
             .args([&plan, &records])
             .arg(at_once(shape).to_string())
