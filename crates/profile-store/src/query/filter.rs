@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use pdata::ProcessKey;
+use rustc_hash::FxHashMap;
 
 use crate::frame::{FrameFlags, base};
 use crate::generation::{Generation, ROOT};
@@ -134,9 +135,13 @@ impl Allowed {
                     .as_ref()
                     .is_none_or(|rows| rows.get(task.process as usize).copied().unwrap_or_default())
         };
-        let tasks = generation.tasks.items().iter();
-        let tasks =
-            tasks.map(|task| is_allowed(task).then(|| groups.number(group(generation, task, grouping))));
+        // A storm has a thread for every other sample, and few names: each is looked up once.
+        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        let mut number = |task: &TaskRow| {
+            let new = || groups.number(group(generation, task, grouping));
+            *known.entry(group_key(task, grouping)).or_insert_with(new)
+        };
+        let tasks = generation.tasks.items().iter().map(|task| is_allowed(task).then(|| number(task)));
         let weights = generation.records.weight_table.items().iter().map(|weight| weight.kind == filter.kind);
         Self {
             tasks: tasks.collect(),
@@ -155,6 +160,17 @@ impl Allowed {
                 .stacks
                 .as_ref()
                 .is_none_or(|rows| rows.get(record.stack as usize).copied().unwrap_or_default())
+    }
+}
+
+/// Numbers that threads of one group have in common.
+fn group_key(task: &TaskRow, grouping: Grouping) -> (u32, u32) {
+    match grouping {
+        Grouping::None => (0, 0),
+        Grouping::Executable => (task.executable, 0),
+        Grouping::Thread => (task.thread, 0),
+        Grouping::Container => (task.container, 0),
+        Grouping::Process => (task.process, task.executable),
     }
 }
 
