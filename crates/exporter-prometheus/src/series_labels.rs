@@ -14,7 +14,7 @@ impl SeriesLabels {
         Self(Box::new([(NAME, "other".into())]))
     }
 
-    /// Who ran, by the labels that are chosen; what is not known has none.
+    /// Returns the chosen labels of a sample. A fact that is not known has no label.
     pub(crate) fn of(sample: &Sample, chosen: &[Label]) -> Self {
         let image = sample.image.as_deref();
         let mut labels = Vec::new();

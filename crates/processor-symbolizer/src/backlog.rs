@@ -59,7 +59,7 @@ pub(crate) struct Backlog {
     answered: u64,
 }
 
-/// A request, and what is left of it.
+/// A request, and the part of it that has no answer yet.
 #[derive(Debug)]
 struct Pending {
     ticket: u64,

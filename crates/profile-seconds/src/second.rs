@@ -150,7 +150,7 @@ impl Second {
         usize::try_from(number).ok().and_then(|place| self.names.get(place)).map_or("", |name| name)
     }
 
-    /// Looks whether what somebody has sent is within the bounds, and refers only to what is there.
+    /// Checks that a message is within the bounds, and that every index in it is of its own tables.
     ///
     /// # Errors
     /// [`SecondError`] for the first fault.

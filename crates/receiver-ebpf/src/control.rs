@@ -115,7 +115,7 @@ impl Control {
         self.0.flush.swap(false, Ordering::Relaxed)
     }
 
-    /// What is to be passed on, if that has changed since it was last taken.
+    /// Returns the facts that the kernel side is to pass on, if they have changed since they were last taken.
     pub(crate) fn take_wanted(&self) -> Option<Wanted> {
         let changed = self.0.wanted_changed.swap(false, Ordering::Acquire);
         changed.then(|| lock(&self.0.wanted).clone())

@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::rows::{Row, RowOf, order};
 use crate::view::{Sort, View};
 
-/// Generations that are looked at: more are not told apart on a screen.
+/// The most generations of a process that are shown: a screen has no room to distinguish more.
 const MOST_GENERATIONS: usize = 64;
 
 /// The processes of a window, each below the one that forked it, whose total includes theirs. A filter leaves those

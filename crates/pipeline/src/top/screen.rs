@@ -21,7 +21,7 @@ impl Drop for Ours {
 /// What is on the screen.
 struct Shown {
     history: History,
-    /// What was there when the screen was frozen.
+    /// The seconds that were held when the screen was frozen.
     frozen: Option<History>,
     view: View,
     has_colors: bool,

@@ -8,7 +8,7 @@ use super::names;
 use super::source::{Source, Subject};
 use crate::{program_name, redaction};
 
-/// What a program was told to run.
+/// The source of service names and command lines, from the arguments that a program was started with.
 #[derive(Debug)]
 pub(super) struct FromProgram {
     service: bool,

@@ -1,6 +1,6 @@
 //! Stacks that a walk of the kernel could not follow to their end, followed by the same rules from a copy.
 //!
-//! What is not built yet is built first (`next.rs`), and so are the rows that the next walk finds.
+//! Pages of rows that a stack needs are built first (`next.rs`), so that the next walk in the kernel finds them.
 
 use std::time::{Duration, Instant};
 

@@ -126,7 +126,7 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    /// Does a part of what is to be done; true if there may be more.
+    /// Does a part of the waiting work. Returns true if there may be more.
     pub(super) fn take_turn(&mut self) -> bool {
         let stacks = self.follow_stacks();
         let files = self.read_files();

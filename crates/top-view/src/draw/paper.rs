@@ -31,7 +31,7 @@ pub(super) enum Look {
     Found,
     /// What is lost, or fails.
     Bad,
-    /// What is not as usual.
+    /// Text that reports something unusual, such as losses.
     Notice,
 }
 

@@ -85,7 +85,7 @@ impl Group {
         &self.facts
     }
 
-    /// The same for people to read: the facts in order, with `-` for what is not known.
+    /// Returns the group's facts in order, for people to read. A fact that is not known is `-`.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label

@@ -114,7 +114,7 @@ fn executable_facts(member: &Member<'_>, facts: &mut Vec<Attribute>) {
     }
 }
 
-/// The fact as people read it; `-` for what is not known.
+/// Returns one fact of a member, for people to read; `-` if it is not known.
 pub(super) fn label(by: &GroupBy, member: &Member<'_>) -> String {
     let text = |key: &str| value(key, member).map(|value| show(&value));
     let shown = match by {
