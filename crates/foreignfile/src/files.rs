@@ -84,7 +84,7 @@ impl Files {
         for place in places {
             match self.open_at((place, content), until, &is_wanted) {
                 Ok((found, origin, shared)) => {
-                    return Ok(Opened::new(&mut self.0, (found, origin), shared, until));
+                    return Ok(self.opened((found, origin), shared, until));
                 }
                 // What does not answer is not asked again by another name.
                 Err(refusal @ (Refusal::Silent | Refusal::Skipped)) => return Err(refusal),
@@ -93,6 +93,16 @@ impl Files {
             }
         }
         Err(refused)
+    }
+
+    /// A file that is open by now.
+    pub(crate) fn opened(
+        &mut self,
+        found: (Found, Origin),
+        shared: Option<File>,
+        until: Instant,
+    ) -> Opened<'_> {
+        Opened::new(&mut self.0, found, shared, until)
     }
 
     fn open_at<'a>(

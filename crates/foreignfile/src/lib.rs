@@ -18,6 +18,7 @@
 
 mod asker;
 mod files;
+mod kept;
 mod kind;
 mod message;
 mod mounts;
@@ -31,6 +32,7 @@ mod retries;
 mod serve;
 
 pub use files::Files;
+pub use kept::Kept;
 pub use message::Found;
 pub use mounts::{Mount, Mounts};
 pub use opened::{Bytes, LocalFile, Opened};

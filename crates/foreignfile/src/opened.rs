@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytesource::ByteSource;
 
 use crate::asker::Asker;
+use crate::kept::Kept;
 use crate::message::{Answer, Found, MAX_READ, Request};
 use crate::origin::Origin;
 use crate::refusal::{Refusal, as_error, unexpected};
@@ -51,6 +52,12 @@ impl Opened<'_> {
     #[must_use]
     pub fn shared(&self) -> Option<&File> {
         self.shared.as_ref()
+    }
+
+    /// The file, to be read again by others and later; `None` unless it is [`shared`](Self::shared).
+    #[must_use]
+    pub fn keep(&self) -> Option<Kept> {
+        Kept::new(self.shared()?, self.found, &self.origin)
     }
 
     /// The file itself, which the reader lets go of.

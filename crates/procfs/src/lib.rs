@@ -14,6 +14,7 @@ pub mod kernel;
 mod memory;
 mod open;
 mod parents;
+mod recent;
 mod source;
 mod stat;
 pub mod text;

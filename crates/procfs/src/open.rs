@@ -16,8 +16,8 @@ const OWN: &str = "/proc/self";
 
 impl ProcSource {
     /// Opens a file that a process had mapped at `range`, whether or not the process is still there: the mapped file
-    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. All is to be read
-    /// `within` that time.
+    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. What another stage of
+    /// this process [keeps](Self::keep) is not looked for. All is to be read `within` that time.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -28,6 +28,11 @@ impl ProcSource {
         file: &MappedFile,
         within: Duration,
     ) -> Result<Opened<'a>, Refusal> {
+        if let Some(kept) = self.recent.find(file.identity) {
+            let opened = files.open_kept(kept, within);
+            self.verify(&opened, file.identity)?;
+            return Ok(opened);
+        }
         let process = &self.process(key);
         let device = Some(device_numbers(file.identity.device));
         let (mapped, executable) = (self.mapped(key, range), process.join("exe"));
@@ -47,6 +52,13 @@ impl ProcSource {
         let opened = files.open_first(places, within, |found, place| is_file(found, file, place, &seen))?;
         self.verify(&opened, file.identity)?;
         Ok(opened)
+    }
+
+    /// Keeps a file open that [`open_mapped`](Self::open_mapped) has opened, for the other stages of this process that
+    /// will want to read it: by then it may be gone. Whoever calls this calls
+    /// [`close_old_files`](Self::close_old_files) from time to time.
+    pub fn keep(&self, file: &MappedFile, opened: &Opened<'_>) {
+        self.recent.keep(file.identity, opened);
     }
 
     /// Has the kernel say whether it knows an open file by that identity. Passes where it cannot be asked: without

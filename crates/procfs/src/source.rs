@@ -14,6 +14,7 @@ use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
 use crate::identity::kernel_device;
+use crate::recent::RecentFiles;
 use crate::stat;
 
 /// What the kernel appends to a path that does not name the file any more.
@@ -47,18 +48,25 @@ pub trait Identify: fmt::Debug + Send + Sync {
 pub struct ProcSource {
     root: PathBuf,
     pub(crate) identify: Option<Arc<dyn Identify>>,
+    pub(crate) recent: Arc<RecentFiles>,
 }
 
 impl ProcSource {
     /// The one at `root`, as a rule `/proc`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), identify: None }
+        Self { root: root.into(), identify: None, recent: RecentFiles::of_this_process() }
     }
 
     /// Has the kernel verify the files that are opened. Without, what `stat` shows of them decides.
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { identify: Some(identify), ..self }
+    }
+
+    /// Closes the files that have been [kept](Self::keep) for so long that no stage of this process will need them any
+    /// more: an open file keeps its file system from being unmounted. Returns how many are still open.
+    pub fn close_old_files(&self) -> usize {
+        self.recent.close_old()
     }
 
     /// What `/proc` shows of the process, seen through the thread: when the leader has exited before

@@ -155,8 +155,9 @@ impl Files {
         self.open.retain(|open| open.identity != file);
     }
 
-    /// Closes the files that have been open for some time, or all.
-    pub(crate) fn close(&mut self, all: bool) {
+    /// Closes the files that have been open for some time, or all that are open for this alone. Returns true if some
+    /// stay open.
+    pub(crate) fn close(&mut self, all: bool) -> bool {
         let known = &mut self.known;
         self.open.retain(|open| {
             let stays = !all && open.since.elapsed() < OPEN_FOR;
@@ -165,6 +166,7 @@ impl Files {
             }
             stays
         });
+        self.source.close_old_files() > 0 || !self.open.is_empty()
     }
 
     /// Ends the process that reads, until it is needed again.
@@ -183,6 +185,8 @@ impl Files {
         }
         let opened =
             self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN)?;
+        // Names are wanted of it, too, once its samples have been put in order: it may be gone by then.
+        self.source.keep(file, &opened);
         let file = match opened.into_local() {
             Ok(file) => file,
             Err(opened) => return self.known.read_foreign(met.identity, *opened, read),

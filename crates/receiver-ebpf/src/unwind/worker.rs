@@ -36,7 +36,7 @@ const FILES_A_TURN: usize = 4;
 const PAGES_A_TURN: usize = MAX_BATCH;
 /// Failures remembered at most; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
-/// The longest rest, and the rest while something waits to be tried again.
+/// The longest rest, and the rest while something waits to be tried again, or to be closed.
 const IDLE: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -90,11 +90,11 @@ impl<K: Kernel> Worker<K> {
             let more = self.take_turn();
             self.ask_again(Instant::now());
             metrics::size(self.tables.size());
-            self.files.close(!more);
+            let some_open = self.files.close(!more);
             if more {
                 continue;
             }
-            let longest = if self.refused.is_empty() { IDLE } else { BUSY };
+            let longest = if self.refused.is_empty() && !some_open { IDLE } else { BUSY };
             let began = Instant::now();
             rest(waker, asks, Duration::ZERO, longest);
             if began.elapsed() >= IDLE {

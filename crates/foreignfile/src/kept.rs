@@ -1,0 +1,41 @@
+//! A file that has been opened once, to be read again by others.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use crate::files::Files;
+use crate::message::Found;
+use crate::opened::Opened;
+use crate::origin::Origin;
+use crate::serve::facts;
+
+/// An open file of this machine's own disks or memory, and what was found of it before it was opened.
+///
+/// As long as it is open, its file system cannot be unmounted.
+#[derive(Debug)]
+pub struct Kept {
+    file: File,
+    found: Found,
+    origin: Origin,
+}
+
+impl Kept {
+    pub(crate) fn new(file: &File, found: Found, origin: &Origin) -> Option<Self> {
+        Some(Self { file: file.try_clone().ok()?, found, origin: origin.clone() })
+    }
+
+    /// The same file once more; `None` if it has been written to since it was found.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        let again = Self::new(&self.file, self.found, &self.origin)?;
+        (facts(&again.file).ok()? == self.found).then_some(again)
+    }
+}
+
+impl Files {
+    /// A file that was kept, without looking for it: whoever had it mapped may be gone by now. It is to be read
+    /// `within` that time.
+    pub fn open_kept(&mut self, Kept { file, found, origin }: Kept, within: Duration) -> Opened<'_> {
+        self.opened((found, origin), Some(file), Instant::now() + within)
+    }
+}
