@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FileType;
 
 use crate::asker::Asker;
+use crate::kept::Kept;
 use crate::message::{Answer, Content, Found, Request};
 use crate::opened::Opened;
 use crate::origin::Origin;
@@ -84,7 +85,7 @@ impl Files {
         for place in places {
             match self.open_at((place, content), until, &is_wanted) {
                 Ok((found, origin, shared)) => {
-                    return Ok(self.opened((found, origin), shared, until));
+                    return Ok(Opened::new(&mut self.0, (found, origin), shared, until));
                 }
                 // What does not answer is not asked again by another name.
                 Err(refusal @ (Refusal::Silent | Refusal::Skipped)) => return Err(refusal),
@@ -95,14 +96,11 @@ impl Files {
         Err(refused)
     }
 
-    /// A file that is open by now.
-    pub(crate) fn opened(
-        &mut self,
-        found: (Found, Origin),
-        shared: Option<File>,
-        until: Instant,
-    ) -> Opened<'_> {
-        Opened::new(&mut self.0, found, shared, until)
+    /// A file that was kept, without looking for it: whoever had it mapped may be gone by now. It is to be read
+    /// `within` that time.
+    pub fn open_kept(&mut self, kept: Kept, within: Duration) -> Opened<'_> {
+        let (file, found, origin) = kept.into_parts();
+        Opened::new(&mut self.0, (found, origin), Some(file), Instant::now() + within)
     }
 
     fn open_at<'a>(

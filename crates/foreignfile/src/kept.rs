@@ -1,11 +1,8 @@
 //! A file that has been opened once, to be read again by others.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
 
-use crate::files::Files;
 use crate::message::Found;
-use crate::opened::Opened;
 use crate::origin::Origin;
 use crate::serve::facts;
 
@@ -30,12 +27,8 @@ impl Kept {
         let again = Self::new(&self.file, self.found, &self.origin)?;
         (facts(&again.file).ok()? == self.found).then_some(again)
     }
-}
 
-impl Files {
-    /// A file that was kept, without looking for it: whoever had it mapped may be gone by now. It is to be read
-    /// `within` that time.
-    pub fn open_kept(&mut self, Kept { file, found, origin }: Kept, within: Duration) -> Opened<'_> {
-        self.opened((found, origin), Some(file), Instant::now() + within)
+    pub(crate) fn into_parts(self) -> (File, Found, Origin) {
+        (self.file, self.found, self.origin)
     }
 }
