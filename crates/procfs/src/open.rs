@@ -16,8 +16,8 @@ const OWN: &str = "/proc/self";
 
 impl ProcSource {
     /// Opens a file that a process had mapped at `range`, whether or not the process is still there: the mapped file
-    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. What another stage of
-    /// this process [keeps](Self::keep) is not looked for. All is to be read `within` that time.
+    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. What another stage
+    /// of this process [keeps](Self::keep) is not looked for. All is to be read `within` that time.
     ///
     /// # Errors
     /// Why it cannot be read.
