@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Checks what the workspace depends on, by deny.toml: licences, sources, banned crates, second versions, known weaknesses.
+"""Checks what the workspace depends on, by deny.toml: licences, sources, banned crates, second versions, known weaknesses,
+versions that their authors have taken back.
 
 scripts/dependencies.py                    checks; exit code 1 if something is not allowed
 scripts/dependencies.py --import DIR       takes the weaknesses from a clone of RustSec's advisory-db
 scripts/dependencies.py --self-test
 
 Does what `cargo deny check` does with the same file, for the keys that the file has, and refuses any other key. It is here
-since cargo-deny takes minutes to build, and fetches its database from a place that CI cannot reach.
+since cargo-deny takes minutes to build, and fetches its database from a place that CI cannot reach: see
+docs/decisions/dependencies.md.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +27,7 @@ KEYS = {
     "licenses": {"allow"},
     "bans": {"multiple-versions", "deny", "skip"},
     "sources": {"unknown-registry", "unknown-git", "allow-registry"},
-    "advisories": {"ignore"},
+    "advisories": {"yanked", "ignore"},
 }
 WORDS = re.compile(r"\(|\)|[^\s()/]+|/")
 
@@ -151,6 +154,57 @@ def check_advisories(packages, advisories, ignored):
     return faults, used
 
 
+def index_path(name):
+    """Where the index of the registry has a crate."""
+    name = name.lower()
+    match len(name):
+        case 1 | 2:
+            return f"{len(name)}/{name}"
+        case 3:
+            return f"3/{name[0]}/{name}"
+        case _:
+            return f"{name[:2]}/{name[2:4]}/{name}"
+
+
+def yanked(entry):
+    """version -> True if it has been taken back; `entry` is what cargo keeps of a crate's index.
+
+    That is a byte for the form, four for the index's own, an ETag, then each version and its JSON, all ended by NUL.
+    """
+    states = {}
+    for part in entry[5:].split(b"\0"):
+        if part.startswith(b"{"):
+            release = json.loads(part)
+            states[release["vers"]] = bool(release.get("yanked"))
+    return states
+
+
+def check_yanked(packages, entries):
+    """`entries` returns what cargo keeps of a crate, or `None`. Also returns how many versions it does not know."""
+    faults, unknown = [], 0
+    for name, version, _ in sorted(packages):
+        entry = entries(name)
+        state = yanked(entry).get(version) if entry else None
+        unknown += state is None
+        if state:
+            faults.append(f"{name} {version}: its authors have taken it back")
+    return faults, unknown
+
+
+def cargo_entries():
+    """Reads what cargo has asked the registry for, without asking it again."""
+    home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+    caches = [cache for cache in home.glob("registry/index/*/.cache") if cache.is_dir()]
+
+    def entry(name):
+        paths = [cache / index_path(name) for cache in caches]
+        # Of several registries' the one that cargo has asked last.
+        found = sorted((path for path in paths if path.is_file()), key=lambda path: path.stat().st_mtime)
+        return found[-1].read_bytes() if found else None
+
+    return entry
+
+
 def read_advisories(text):
     """name -> [(id, kind, patched, unaffected)] of the table, and what its first line says of it."""
     advisories = {}
@@ -209,11 +263,16 @@ def check():
     packages = locked(ROOT)
     found = licences(ROOT, config["graph"]["targets"])
     faults += check_licences(found, config["licenses"]["allow"])
+    taken_back, unknown = check_yanked(everything, cargo_entries())
+    if config["advisories"]["yanked"] == "deny":
+        faults += taken_back
     faults += check_bans(packages, config["bans"])
     faults += [f"deny.toml ignores {identity}, which affects nothing" for identity in sorted(ignored - used)]
     for fault in faults:
         print(fault)
     print(f"{len(everything)} crates: {len(faults)} faults. {source.split(':')[0]}")
+    if unknown:
+        print(f"Of {unknown} crates cargo does not know here whether they have been taken back.")
     return not faults
 
 
@@ -240,6 +299,13 @@ def self_test():
     assert faults == ["bad 1.0.0: RUSTSEC-1 (vulnerability), patched in >=2"] and used == {"RUSTSEC-2"}, faults
     assert check_sources([("a", "1.0.0", "git+https://x")], {"allow-registry": ["https://y"]})
     assert check_licences({("a", "1.0.0"): None}, allow) and not check_licences({("a", "1.0.0"): "MIT"}, allow)
+    lines = [b'{"vers":"1.0.0","yanked":true}', b'{"vers":"1.1.0","yanked":false}', b'{"vers":"1.2.0"}']
+    entry = b"\3\2\0\0\0etag\0" + b"".join(line.split(b'"')[3] + b"\0" + line + b"\0" for line in lines)
+    assert yanked(entry) == {"1.0.0": True, "1.1.0": False, "1.2.0": False}
+    packages = [("a", "1.0.0", ""), ("a", "1.1.0", ""), ("a", "2.0.0", ""), ("b", "1.0.0", "")]
+    faults, unknown = check_yanked(packages, {"a": entry}.get)
+    assert faults == ["a 1.0.0: its authors have taken it back"] and unknown == 2, (faults, unknown)
+    assert [index_path(name) for name in ["a", "ab", "abc", "Serde_json"]] == ["1/a", "2/ab", "3/a/abc", "se/rd/serde_json"]
     print("self-test passed")
 
 
