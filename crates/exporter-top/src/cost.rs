@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use pdata::KTime;
+use procfs::own::{self, OwnMemory};
 use procfs::{clock, text};
 use profile_seconds::{AgentUse, ThreadUse};
-use rustix::time::{ClockId, Timespec, clock_gettime};
 
 const OWN_THREADS: &str = "/proc/self/task";
 
@@ -14,21 +15,21 @@ const OWN_THREADS: &str = "/proc/self/task";
 #[derive(Debug)]
 pub(crate) struct Cost {
     at: KTime,
-    cpu: u64,
-    /// CPU time of each thread.
+    cpu: Duration,
+    /// CPU time of each thread, nanoseconds.
     threads: BTreeMap<u32, u64>,
 }
 
 impl Cost {
     pub(crate) fn new() -> Self {
         let threads = own_threads().map(|thread| (thread.tid, thread.cpu)).collect();
-        Self { at: clock::now(), cpu: cpu_nanos(), threads }
+        Self { at: clock::now(), cpu: own::cpu_time(), threads }
     }
 
     /// What the agent has cost since the last measurement, and the nanoseconds that it is of.
     pub(crate) fn measure(&mut self) -> (AgentUse, u64) {
         let before =
-            std::mem::replace(self, Self { at: clock::now(), cpu: cpu_nanos(), threads: BTreeMap::new() });
+            std::mem::replace(self, Self { at: clock::now(), cpu: own::cpu_time(), threads: BTreeMap::new() });
         let passed = self.at.as_nanos().saturating_sub(before.at.as_nanos());
         let mut threads = BTreeMap::<String, (u64, u64)>::new();
         for Thread { tid, name, cpu } in own_threads() {
@@ -44,8 +45,8 @@ impl Cost {
             cpu_permille: permille(used, passed),
         });
         let agent = AgentUse {
-            cpu_permille: permille(self.cpu.saturating_sub(before.cpu), passed),
-            memory_bytes: resident().unwrap_or_default(),
+            cpu_permille: permille(nanos(self.cpu.saturating_sub(before.cpu)), passed),
+            memory_bytes: OwnMemory::now().map_or(0, |memory| memory.resident),
             threads: threads.collect(),
         };
         (agent, passed)
@@ -56,6 +57,10 @@ impl Cost {
 pub(crate) fn permille(part: u64, whole: u64) -> u64 {
     let share = u128::from(part) * 1_000 / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 struct Thread {
@@ -75,33 +80,19 @@ fn own_threads() -> impl Iterator<Item = Thread> {
     })
 }
 
-/// CPU time of this process.
-fn cpu_nanos() -> u64 {
-    nanos(clock_gettime(ClockId::ProcessCPUTime))
-}
-
-fn nanos(time: Timespec) -> u64 {
-    let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
-    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
-}
-
-/// Bytes of memory that this process has.
-fn resident() -> Option<u64> {
-    let pages = text::pages(&fs::read("/proc/self/statm").ok()?)?;
-    Some(u64::from(pages.resident).saturating_mul(u64::try_from(rustix::param::page_size()).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::time::{ClockId, clock_gettime};
+
     use super::*;
 
     #[test]
     fn what_this_process_does_is_seen() {
         let mut cost = Cost::new();
         // Of this thread alone: other tests of this process use CPU time meanwhile.
-        let used = || nanos(clock_gettime(ClockId::ThreadCPUTime));
+        let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
         let began = used();
-        while used() - began < 20_000_000 {}
+        while used() - began < Duration::from_millis(20) {}
         let (agent, passed) = cost.measure();
         assert!(agent.cpu_permille > 0 && agent.memory_bytes > 1 << 20 && passed >= 20_000_000, "{agent:?}");
         let own = agent.threads.iter().map(|thread| thread.cpu_permille).max();

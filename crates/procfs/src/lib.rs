@@ -13,6 +13,7 @@ mod identity;
 pub mod kernel;
 mod memory;
 mod open;
+pub mod own;
 mod parents;
 mod recent;
 mod source;

@@ -1,12 +1,10 @@
 //! What the agent itself costs.
 
 use std::fmt;
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use metrics::{Gauge, Unit, describe_gauge, gauge};
-use procfs::text::{self, Pages};
-use rustix::time::{ClockId, clock_gettime};
+use procfs::own::{self, OwnMemory};
 
 /// Time since the agent started. As in the Collector.
 const UPTIME: &str = "otelcol_process_uptime";
@@ -51,9 +49,9 @@ impl ProcessGauges {
     /// Sets them to what they are now.
     pub(crate) fn measure(&self) {
         self.uptime.set(self.start.elapsed().as_secs_f64());
-        self.cpu.set(cpu_time().as_secs_f64());
-        // Procfs is memory: reading it does not block. Without it the gauges keep their last values.
-        if let Some(memory) = memory() {
+        self.cpu.set(own::cpu_time().as_secs_f64());
+        // Without procfs the gauges keep their last values.
+        if let Some(memory) = OwnMemory::now() {
             self.rss.set(bytes(memory.resident));
             self.sys.set(bytes(memory.data));
         }
@@ -66,37 +64,9 @@ impl fmt::Debug for ProcessGauges {
     }
 }
 
-/// Memory of this process.
-fn memory() -> Option<Pages> {
-    text::pages(&fs::read("/proc/self/statm").ok()?)
-}
-
-/// CPU time of all threads, user and system.
-fn cpu_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
-}
-
-/// Bytes of so many pages.
-fn bytes(pages: u32) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a page is far below 2^52 bytes")]
-    let page = rustix::param::page_size() as f64;
-    f64::from(pages) * page
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_process_has_memory() {
-        assert!(bytes(memory().unwrap().resident) >= rustix::param::page_size() as f64);
-    }
-
-    #[test]
-    fn cpu_time_grows_with_work() {
-        let before = cpu_time();
-        while cpu_time() < before + Duration::from_millis(2) {
-            std::hint::black_box(0);
-        }
-    }
+/// A number of bytes as a gauge has it.
+fn bytes(bytes: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+    let bytes = bytes as f64;
+    bytes
 }
