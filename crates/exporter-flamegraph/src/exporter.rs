@@ -89,7 +89,7 @@ impl Shown {
         }
         self.held.bytes.set(u32::try_from(bytes >> 10).map_or(f64::MAX, |kib| f64::from(kib) * 1_024.0));
         self.held.seconds.set(seconds);
-        self.metrics.sent(u64::try_from(batch.samples().count()).unwrap_or(u64::MAX));
+        self.metrics.sent(batch.sample_count());
     }
 }
 
