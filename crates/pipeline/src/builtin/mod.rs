@@ -8,6 +8,7 @@
 //! the selection and the collector have no section that could be written down: they belong to the command.
 
 mod collector;
+mod error;
 mod selecting;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::components::ComponentId;
 use crate::config::{Config, ConfigError, Environment, Location};
 
 pub(crate) use collector::{Collect, Collector};
+pub(crate) use error::BuiltinError;
 use selecting::Selecting;
 
 /// The pipeline, with an exporter to be replaced. What is held at the end may take its time: nothing of it is to be

@@ -3,15 +3,14 @@
 use std::io;
 
 use receiver_ebpf::StartError;
-use telemetry::TelemetryError;
 use thiserror::Error;
 
 use super::output::OutputError;
 use super::program::ProgramError;
 use super::scope::ScopeError;
 use super::user::UserError;
+use crate::builtin::BuiltinError;
 use crate::cli::CliError;
-use crate::run::AgentError;
 
 /// Why a recording has failed. Each text says what to do, as far as that is known.
 #[derive(Debug, Error)]
@@ -40,14 +39,8 @@ pub(super) enum Cause {
     Output(#[from] OutputError),
     #[error("cannot start the command")]
     Command(#[source] io::Error),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] io::Error),
-    #[error("cannot handle signals")]
-    Signals(#[source] io::Error),
     #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    #[error(transparent)]
-    Agent(#[from] AgentError),
+    Agent(#[from] BuiltinError),
 }
 
 impl RecordError {

@@ -28,7 +28,7 @@ use profile_formats::Settings;
 use selection::{Observed, Scope, SelectionLayer};
 use terminal::{Facts, summary};
 
-use crate::builtin::{Builtin, Collector};
+use crate::builtin::{Builtin, BuiltinError, Collector};
 use crate::cli::{Cli, RecordArguments};
 use crate::config::Environment;
 use crate::output_format::OutputFormat;
@@ -120,11 +120,11 @@ impl<'a> Session<'a> {
             let status = recorded.finish_command().await;
             written?;
             match recorded.end {
-                End::Failed(error) => Err(Cause::Agent(error)),
+                End::Failed(error) => Err(BuiltinError::from(error).into()),
                 end => Ok(code(&end, status)),
             }
         };
-        runtime::run(work).map_err(Cause::Runtime)?
+        runtime::run(work).map_err(BuiltinError::Runtime)?
     }
 }
 

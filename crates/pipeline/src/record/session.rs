@@ -14,6 +14,7 @@ use super::command::RunningCommand;
 use super::error::Cause;
 use super::held::Held;
 use super::progress::{self, Progress};
+use crate::builtin::BuiltinError;
 use crate::config::Config;
 use crate::run::{Agent, AgentError};
 use crate::signals::{self, SignalRequest, Signals};
@@ -67,10 +68,10 @@ pub(super) struct Recorded {
 pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
     let Plan { config, command, duration, observed, quiet } = plan;
     // Held: it is for the time that the agent runs.
-    let telemetry = telemetry::install(&config.telemetry)?;
+    let telemetry = telemetry::install(&config.telemetry).map_err(BuiltinError::from)?;
     layers::metrics::describe();
-    let mut signals = signals::listen(telemetry.flusher()).map_err(Cause::Signals)?;
-    let mut agent = Agent::start(config).await?;
+    let mut signals = signals::listen(telemetry.flusher()).map_err(BuiltinError::Signals)?;
+    let mut agent = Agent::start(config).await.map_err(BuiltinError::from)?;
     let (from, cpu_before) = (clock::now(), waited_for());
     let mut command = command.map(RunningCommand::start).transpose().map_err(Cause::Command)?;
     let progress = Progress::new(Arc::clone(&observed), !quiet, command.is_some());

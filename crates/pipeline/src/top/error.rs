@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use profile_seconds::MessageError;
 use receiver_ebpf::StartError;
-use telemetry::TelemetryError;
 use thiserror::Error;
 
+use crate::builtin::BuiltinError;
 use crate::cli::CliError;
-use crate::run::AgentError;
 
 /// Why there is nothing to show. Each text says what to do, as far as that is known.
 #[derive(Debug, Error)]
@@ -32,12 +31,6 @@ pub(super) enum Cause {
     Terminal(#[source] io::Error),
     #[error("cannot write the tables")]
     Write(#[source] io::Error),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] io::Error),
-    #[error("cannot handle signals")]
-    Signals(#[source] io::Error),
     #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    #[error(transparent)]
-    Agent(#[from] AgentError),
+    Agent(#[from] BuiltinError),
 }

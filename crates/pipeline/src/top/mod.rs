@@ -17,6 +17,7 @@ use std::io::{self, IsTerminal as _};
 
 use top_view::View;
 
+use crate::builtin::BuiltinError;
 use crate::cli::{Cli, TopArguments};
 use crate::config::Environment;
 use crate::runtime;
@@ -37,7 +38,7 @@ pub fn run(cli: &Cli, arguments: &TopArguments, environment: Environment<'_>) ->
     let has_colors = environment("NO_COLOR").is_none_or(|value| value.is_empty());
     let view = View::new(arguments.view, arguments.sort, &arguments.filter).with_window(arguments.interval);
     let work = async {
-        let mut signals = signals::listen(|| ()).map_err(Cause::Signals)?;
+        let mut signals = signals::listen(|| ()).map_err(BuiltinError::Signals)?;
         let mut source = match attach::find(arguments.connect.as_deref()).await? {
             Some(attached) => Source::Attached(attached),
             None => Source::Own(Box::new(Own::start(cli, arguments, is_screen, environment).await?)),
@@ -50,5 +51,5 @@ pub fn run(cli: &Cli, arguments: &TopArguments, environment: Environment<'_>) ->
         let ended = source.end().await;
         shown.and(ended)
     };
-    Ok(runtime::run(work).map_err(Cause::Runtime)??)
+    Ok(runtime::run(work).map_err(|error| Cause::from(BuiltinError::Runtime(error)))??)
 }

@@ -9,7 +9,7 @@ use selection::{Observed, Scope, SelectionLayer};
 use tokio::sync::mpsc;
 
 use super::error::Cause;
-use crate::builtin::{Builtin, Collect, Collector};
+use crate::builtin::{Builtin, BuiltinError, Collect, Collector};
 use crate::cli::{Cli, CliError, TopArguments};
 use crate::config::Environment;
 use crate::run::Agent;
@@ -70,9 +70,9 @@ impl Own {
             collector: Collector::new(Arc::clone(&reporting) as Arc<_>),
         };
         let config = builtin.config(environment).map_err(CliError::from)?;
-        let telemetry = telemetry::install(&config.telemetry)?;
+        let telemetry = telemetry::install(&config.telemetry).map_err(BuiltinError::from)?;
         layers::metrics::describe();
-        let agent = Agent::start(config).await?;
+        let agent = Agent::start(config).await.map_err(BuiltinError::from)?;
         let board = Arc::clone(&agent.host().board);
         reporting.lock().unwrap_or_else(PoisonError::into_inner).reporter = Some(Reporter::new(board));
         Ok(Self { agent, reports, _telemetry: telemetry })
@@ -85,7 +85,7 @@ impl Own {
     pub(super) async fn next(&mut self) -> Result<Box<Report>, Cause> {
         tokio::select! {
             Some(report) = self.reports.recv() => Ok(report),
-            error = self.agent.failed() => Err(error.into()),
+            error = self.agent.failed() => Err(BuiltinError::from(error).into()),
         }
     }
 
@@ -94,6 +94,6 @@ impl Own {
     /// # Errors
     /// [`Cause`] if it does not end well.
     pub(super) async fn end(self) -> Result<(), Cause> {
-        Ok(self.agent.stop().await?)
+        Ok(self.agent.stop().await.map_err(BuiltinError::from)?)
     }
 }
