@@ -3,11 +3,9 @@
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
-use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
-use pdata::{Batch, Watermark};
-use tower::Service;
+use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
+use pdata::Batch;
 use windows::{Closed, EventWindows};
 
 use crate::config::Config;
@@ -23,7 +21,6 @@ pub struct DebugExporter {
     config: Config,
     windows: EventWindows<Tally>,
     output: Arc<Mutex<Output>>,
-    delivery: Delivery,
 }
 
 /// The stream that reports are printed to.
@@ -36,34 +33,26 @@ struct Output {
 impl DebugExporter {
     /// An exporter that prints to `out`.
     #[must_use]
-    pub fn new(settings: &DeliverySettings, config: Config, out: impl Write + Send + 'static) -> Self {
+    pub fn new(
+        settings: &DeliverySettings,
+        config: Config,
+        out: impl Write + Send + 'static,
+    ) -> Delivery<Self> {
         let output = Output { out: Some(Box::new(out)), metrics: Metrics::of(settings) };
-        Self {
-            windows: EventWindows::new(config.window),
-            config,
-            output: Arc::new(Mutex::new(output)),
-            delivery: Delivery::default(),
-        }
+        let windows = EventWindows::new(config.window);
+        Delivery::of(Self { windows, config, output: Arc::new(Mutex::new(output)) })
     }
 }
 
-impl Service<Batch> for DebugExporter {
-    type Response = Watermark;
-    type Error = Stopped;
-    type Future = AckFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        self.delivery.poll_idle(cx).map(Ok)
-    }
-
-    fn call(&mut self, batch: Batch) -> AckFuture {
+impl Deliver for DebugExporter {
+    fn deliver(&mut self, batch: Batch) -> Work {
         let start = || Tally::new(self.config.verbosity, batch.clock);
         let (closed, done) = self.windows.push(&batch, start);
         if closed.is_empty() {
-            return Delivery::nothing(done);
+            return Work::nothing(done);
         }
         let (config, output) = (self.config.clone(), Arc::clone(&self.output));
-        self.delivery.start_blocking(done, move || {
+        Work::blocking(done, move || {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             closed.iter().for_each(|window| output.print(&config, window));
         })

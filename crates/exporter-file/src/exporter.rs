@@ -4,13 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
 use pdata::{Batch, Watermark};
 use tokio::runtime::Handle;
-use tower::Service;
 
 use crate::config::Config;
 use crate::error::OpenError;
@@ -27,7 +25,6 @@ use crate::template::Template;
 pub struct FileExporter {
     source: Source,
     writer: Arc<Mutex<Writer>>,
-    delivery: Delivery,
 }
 
 impl FileExporter {
@@ -39,7 +36,7 @@ impl FileExporter {
     ///
     /// # Errors
     /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
-    pub fn open(settings: &DeliverySettings, config: Config) -> Result<Self, OpenError> {
+    pub fn open(settings: &DeliverySettings, config: Config) -> Result<Delivery<Self>, OpenError> {
         let path = config.path.clone();
         let failed = |source| OpenError::new(path.clone(), source);
         let template = Template::new(&path).map_err(|fault| failed(io::Error::other(fault.to_string())))?;
@@ -48,7 +45,7 @@ impl FileExporter {
         let output = Output::open(config, template).map_err(failed)?;
         let metrics = Metrics::of(settings);
         let writer = Writer { output, path, failing: false, metrics, flush_interval, sync_planned: false };
-        Ok(Self { source, writer: Arc::new(Mutex::new(writer)), delivery: Delivery::default() })
+        Ok(Delivery::of(Self { source, writer: Arc::new(Mutex::new(writer)) }))
     }
 
     /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
@@ -68,23 +65,15 @@ impl FileExporter {
     }
 }
 
-impl Service<Batch> for FileExporter {
-    type Response = Watermark;
-    type Error = Stopped;
-    type Future = AckFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        self.delivery.poll_idle(cx).map(Ok)
-    }
-
-    fn call(&mut self, batch: Batch) -> AckFuture {
+impl Deliver for FileExporter {
+    fn deliver(&mut self, batch: Batch) -> Work {
         let (finished, done) = self.source.push(&batch);
         let at_end = done == Watermark::END;
         if finished.is_empty() && !at_end {
-            return Delivery::nothing(done);
+            return Work::nothing(done);
         }
         let writer = Arc::clone(&self.writer);
-        self.delivery.start_blocking(done, move || {
+        Work::blocking(done, move || {
             let mut locked = lock(&writer);
             finished.contents().iter().for_each(|content| locked.write(content));
             if at_end {

@@ -5,14 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Context, Poll};
 
 use confighttp::{Bounds, Server};
-use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
 use pdata::{Batch, Watermark};
 use profile_page::{Page, Token, router};
 use profile_store::{Feed, Store, TICKS_PER_SECOND};
-use tower::Service;
 
 use crate::agent::Agent;
 use crate::config::Config;
@@ -29,7 +27,6 @@ const CONNECTIONS: usize = 300;
 /// when the port is free again: a successor may then listen there.
 pub struct FlamegraphExporter {
     shown: Arc<Shown>,
-    delivery: Delivery,
     server: Arc<Server>,
 }
 
@@ -47,7 +44,7 @@ impl FlamegraphExporter {
     ///
     /// # Errors
     /// [`StartError`] if the endpoint cannot be listened on, or the token cannot be read.
-    pub fn start(settings: &DeliverySettings, config: &Config) -> Result<Self, StartError> {
+    pub fn start(settings: &DeliverySettings, config: &Config) -> Result<Delivery<Self>, StartError> {
         let token = config.token_file.as_deref().map(token).transpose()?;
         let (feed, store) = Feed::start(config.limits());
         let (store, agent) = (Arc::new(RwLock::new(store)), Arc::new(Agent::new()));
@@ -59,7 +56,7 @@ impl FlamegraphExporter {
         tracing::info!(exporter = &*settings.id, page = %format_args!("http://{address}/"), "Serving the live page.");
         let (metrics, held) = (Metrics::of(settings), Held::of(&settings.id));
         let shown = Arc::new(Shown { feed: Mutex::new(feed), store, agent, metrics, held });
-        Ok(Self { shown, delivery: Delivery::default(), server: Arc::new(server) })
+        Ok(Delivery::of(Self { shown, server: Arc::new(server) }))
     }
 
     /// Where it listens: the port that was free if 0 was asked for.
@@ -100,19 +97,11 @@ fn token(path: &Path) -> Result<Token, StartError> {
     Token::of(&text).ok_or_else(|| StartError::Empty { path: path.to_owned() })
 }
 
-impl Service<Batch> for FlamegraphExporter {
-    type Response = Watermark;
-    type Error = Stopped;
-    type Future = AckFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        self.delivery.poll_idle(cx).map(Ok)
-    }
-
-    fn call(&mut self, batch: Batch) -> AckFuture {
+impl Deliver for FlamegraphExporter {
+    fn deliver(&mut self, batch: Batch) -> Work {
         let (shown, done) = (Arc::clone(&self.shown), batch.watermark);
         let server = (done == Watermark::END).then(|| Arc::clone(&self.server));
-        self.delivery.start(done, async move {
+        Work::asynchronous(done, async move {
             // A panic in there is logged by the runtime; what it was about is missing from the page.
             let _taken = tokio::task::spawn_blocking(move || shown.take(&batch)).await;
             if let Some(server) = server {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confighttp::Endpoint;
-use exporterhelper::DeliverySettings;
+use exporterhelper::{Delivery, DeliverySettings};
 use pdata::{Batch, Event, ImageKey, KTime, Measure, Pid, ProcessKey, Sample, Watermark};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,7 @@ use tower::{Service as _, ServiceExt as _};
 
 use crate::{Config, FlamegraphExporter};
 
-fn exporter() -> FlamegraphExporter {
+fn exporter() -> Delivery<FlamegraphExporter> {
     let config = Config { endpoint: Endpoint::new("localhost", 0), ..Config::default() };
     FlamegraphExporter::start(&DeliverySettings::new("flamegraph"), &config).unwrap()
 }
@@ -37,18 +37,18 @@ fn batch(second: u64, watermark: Watermark) -> Batch {
     }
 }
 
-async fn send(exporter: &mut FlamegraphExporter, batch: Batch) -> Watermark {
+async fn send(exporter: &mut Delivery<FlamegraphExporter>, batch: Batch) -> Watermark {
     exporter.ready().await.unwrap().call(batch).await.unwrap()
 }
 
-async fn ask(exporter: &FlamegraphExporter, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(exporter.address()).await.unwrap();
+async fn ask(exporter: &Delivery<FlamegraphExporter>, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(exporter.exporter().address()).await.unwrap();
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
 
-async fn samples(exporter: &FlamegraphExporter, filter: &str) -> u64 {
+async fn samples(exporter: &Delivery<FlamegraphExporter>, filter: &str) -> u64 {
     let mut answer = String::new();
     let mut stream = ask(exporter, &format!("/api/status{filter}")).await;
     stream.read_to_string(&mut answer).await.unwrap();
@@ -65,7 +65,7 @@ async fn what_was_sent_is_shown_and_the_port_is_free_at_the_end() {
     assert_eq!(send(&mut exporter, batch(2, before(3))).await, before(3));
     assert_eq!(samples(&exporter, "").await, 2_000);
     assert_eq!(samples(&exporter, "?pid=3").await, 200);
-    let address = exporter.address();
+    let address = exporter.exporter().address();
     assert_eq!(send(&mut exporter, batch(3, Watermark::END)).await, Watermark::END);
     std::net::TcpListener::bind(address).unwrap();
 }

@@ -4,14 +4,12 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use confighttp::{ListenError, Server};
-use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
 use foldhash::HashMap;
 use metrics::Gauge;
 use pdata::{Batch, Comm, ContextKey, Event, ImageKey, Measure, Sample, Watermark};
-use tower::Service;
 
 use crate::config::Config;
 use crate::labels::Label;
@@ -36,7 +34,7 @@ impl PrometheusExporter {
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be listened on.
-    pub fn start(settings: &DeliverySettings, config: Config) -> Result<Self, ListenError> {
+    pub fn start(settings: &DeliverySettings, config: Config) -> Result<Delivery<Self>, ListenError> {
         let table = Arc::new(Mutex::new(Table::new(config.max_series, config.metric_expiration)));
         let labels = config.labels.clone();
         let config = Arc::new(config);
@@ -45,7 +43,7 @@ impl PrometheusExporter {
         let address = server.address();
         tracing::info!(exporter = &*settings.id, %address, "Serving profiles as metrics.");
         let series = crate::metrics::series(&settings.id);
-        Ok(Self { table, server, metrics: Metrics::of(settings), series, labels })
+        Ok(Delivery::of(Self { table, server, metrics: Metrics::of(settings), series, labels }))
     }
 
     /// Where it listens: the port that was free if 0 was asked for.
@@ -98,25 +96,13 @@ fn by_image(batch: &Batch) -> Vec<(&Sample, Totals)> {
     images
 }
 
-impl Service<Batch> for PrometheusExporter {
-    type Response = Watermark;
-    type Error = Stopped;
-    type Future = AckFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> AckFuture {
+impl Deliver for PrometheusExporter {
+    fn deliver(&mut self, batch: Batch) -> Work {
         self.count(&batch);
         if batch.watermark != Watermark::END {
-            return Delivery::nothing(batch.watermark);
+            return Work::nothing(batch.watermark);
         }
-        let stopped = self.server.stop();
-        Box::pin(async move {
-            stopped.await;
-            Ok(Watermark::END)
-        })
+        Work::asynchronous(Watermark::END, self.server.stop())
     }
 }
 

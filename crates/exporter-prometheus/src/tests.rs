@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confighttp::Endpoint;
-use exporterhelper::DeliverySettings;
+use exporterhelper::{Delivery, DeliverySettings};
 use pdata::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ fn config() -> Config {
     Config { endpoint: Endpoint::new("localhost", 0), ..Config::default() }
 }
 
-fn start(config: Config) -> PrometheusExporter {
+fn start(config: Config) -> Delivery<PrometheusExporter> {
     PrometheusExporter::start(&DeliverySettings::new("prometheus"), config).unwrap()
 }
 
@@ -87,7 +87,7 @@ fn everyone() -> Vec<Event> {
     events
 }
 
-async fn push(exporter: &mut PrometheusExporter, events: Vec<Event>, watermark: Watermark) {
+async fn push(exporter: &mut Delivery<PrometheusExporter>, events: Vec<Event>, watermark: Watermark) {
     let answer = exporter.call(batch(events, watermark)).await;
     assert_eq!(answer.unwrap(), watermark, "all of a batch is counted at once");
 }
@@ -117,7 +117,7 @@ async fn each_executable_has_its_cpu_time_and_samples_to_the_nanosecond() {
     let mut exporter = start(config());
     push(&mut exporter, everyone(), Watermark::before(at(2))).await;
     push(&mut exporter, everyone(), Watermark::before(at(3))).await;
-    let (head, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+    let (head, body) = fetch(exporter.exporter().address(), PROMETHEUS).await.unwrap();
     assert!(head.contains("text/plain; version=0.0.4"), "OpenMetrics is not enabled: {head}");
     for line in [
         "# TYPE profile_cpu_seconds_total counter",
@@ -143,7 +143,7 @@ async fn threads_of_a_process_that_is_not_known_are_told_apart() {
         sample.comm = Comm(*b"other one\0\0\0\0\0\0\0");
     }
     push(&mut exporter, events, Watermark::before(at(2))).await;
-    let (_, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+    let (_, body) = fetch(exporter.exporter().address(), PROMETHEUS).await.unwrap();
     for (name, count) in [("gone", 2), ("other one", 1)] {
         let line =
             format!(r#"profile_samples_total{{process_executable_name="{name} (unresolved)"}} {count}"#);
@@ -170,7 +170,7 @@ async fn series_are_of_whatever_labels_are_chosen() {
     let scraped = async |labels: &[Label]| {
         let mut exporter = start(Config { labels: labels.into(), ..config() });
         push(&mut exporter, events(), Watermark::before(at(2))).await;
-        let (_, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+        let (_, body) = fetch(exporter.exporter().address(), PROMETHEUS).await.unwrap();
         let mut lines: Vec<_> =
             body.lines().filter(|line| line.starts_with("profile_samples_total")).collect();
         lines.sort_unstable();
@@ -201,7 +201,7 @@ async fn keys_change_names_labels_and_format() {
     };
     let mut exporter = start(config);
     push(&mut exporter, everyone(), Watermark::before(at(2_500))).await;
-    let (head, body) = fetch(exporter.address(), PROMETHEUS).await.unwrap();
+    let (head, body) = fetch(exporter.exporter().address(), PROMETHEUS).await.unwrap();
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
     for line in [
         "# TYPE edge_profile_cpu_seconds counter",
@@ -212,7 +212,7 @@ async fn keys_change_names_labels_and_format() {
         assert!(body.lines().any(|found| found == line), "no {line} in:\n{body}");
     }
     assert!(body.ends_with("\n# EOF\n"));
-    let (_, text) = fetch(exporter.address(), "text/plain").await.unwrap();
+    let (_, text) = fetch(exporter.exporter().address(), "text/plain").await.unwrap();
     let other = r#"edge_profile_samples_total{zone="a\"b",process_executable_name="other"} 4 1787304602500"#;
     assert!(text.lines().any(|found| found == other), "no {other} in:\n{text}");
     assert_eq!(text.lines().filter(|line| line.starts_with("edge_profile_cpu_seconds_total{")).count(), 2);
@@ -221,7 +221,7 @@ async fn keys_change_names_labels_and_format() {
 #[tokio::test]
 async fn the_end_is_answered_when_the_port_is_free_for_a_successor() {
     let mut exporter = start(config());
-    let address = exporter.address();
+    let address = exporter.exporter().address();
     push(&mut exporter, everyone(), Watermark::before(at(2))).await;
     // A scraper that keeps its connection.
     let mut idle = TcpStream::connect(address).await.unwrap();

@@ -28,8 +28,10 @@ impl Cost {
 
     /// What the agent has cost since the last measurement, and the nanoseconds that it is of.
     pub(crate) fn measure(&mut self) -> (AgentUse, u64) {
-        let before =
-            std::mem::replace(self, Self { at: clock::now(), cpu: own::cpu_time(), threads: BTreeMap::new() });
+        let before = std::mem::replace(
+            self,
+            Self { at: clock::now(), cpu: own::cpu_time(), threads: BTreeMap::new() },
+        );
         let passed = self.at.as_nanos().saturating_sub(before.at.as_nanos());
         let mut threads = BTreeMap::<String, (u64, u64)>::new();
         for Thread { tid, name, cpu } in own_threads() {

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use componentstatus::Board;
-use exporterhelper::{AckFuture, Delivery, DeliverySettings, Metrics, Stopped};
+use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
 use pdata::{Batch, Watermark};
 use profile_seconds::Message;
-use tower::Service;
 
 use crate::audience::Audience;
 use crate::config::Config;
@@ -25,7 +23,6 @@ use crate::socket::Socket;
 /// its own watermark. Whoever does not read misses seconds, and holds up nobody.
 pub struct TopExporter {
     shared: Arc<Shared>,
-    delivery: Delivery,
     metrics: Metrics,
 }
 
@@ -46,14 +43,14 @@ impl TopExporter {
         settings: &DeliverySettings,
         config: &Config,
         board: Arc<Board>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Delivery<Self>, StartError> {
         let group = config.group.as_deref().map(group::find).transpose()?;
         let socket = Socket::make(config, group)?;
         let audience = Audience::serve(socket, Watchers { group }, Watched::of(&settings.id));
         let audience =
             audience.map_err(|source| SocketError::Make { path: config.endpoint.clone(), source })?;
         let shared = Arc::new(Shared { audience, board, reporter: Mutex::new(None) });
-        Ok(Self { shared, delivery: Delivery::default(), metrics: Metrics::of(settings) })
+        Ok(Delivery::of(Self { shared, metrics: Metrics::of(settings) }))
     }
 
     /// Looks for what would keep the exporter from starting.
@@ -81,27 +78,19 @@ impl Shared {
     }
 }
 
-impl Service<Batch> for TopExporter {
-    type Response = Watermark;
-    type Error = Stopped;
-    type Future = AckFuture;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        self.delivery.poll_idle(cx).map(Ok)
-    }
-
-    fn call(&mut self, batch: Batch) -> AckFuture {
+impl Deliver for TopExporter {
+    fn deliver(&mut self, batch: Batch) -> Work {
         let (shared, done) = (Arc::clone(&self.shared), batch.watermark);
         self.metrics.sent(batch.sample_count());
         if done == Watermark::END {
             // A successor may listen on the same path once this is answered.
-            return self.delivery.start(done, async move { shared.audience.stop().await });
+            return Work::asynchronous(done, async move { shared.audience.stop().await });
         }
         if shared.audience.is_empty() {
             shared.rest();
-            return Delivery::nothing(done);
+            return Work::nothing(done);
         }
-        self.delivery.start_blocking(done, move || shared.take(&batch))
+        Work::blocking(done, move || shared.take(&batch))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use componentstatus::{Board, Kind};
-use exporterhelper::DeliverySettings;
+use exporterhelper::{Delivery, DeliverySettings};
 use pdata::{Batch, ClockOffset, Comm, Event, KTime, Measure, Sample, Watermark};
 use profile_seconds::{Message, MessageReader, Report};
 use tokio::io::AsyncReadExt as _;
@@ -70,12 +70,12 @@ fn batch(second: u64, threads: u32) -> Batch {
     Batch::new((0..threads).map(sample).collect(), watermark, ClockOffset::default())
 }
 
-fn start(path: &Path, board: &Arc<Board>) -> TopExporter {
+fn start(path: &Path, board: &Arc<Board>) -> Delivery<TopExporter> {
     let config = Config { endpoint: path.to_owned(), group: None };
     TopExporter::start(&DeliverySettings::new("top"), &config, Arc::clone(board)).unwrap()
 }
 
-async fn send(exporter: &mut TopExporter, batch: Batch) {
+async fn send(exporter: &mut Delivery<TopExporter>, batch: Batch) {
     let done = batch.watermark;
     assert_eq!(exporter.ready().await.unwrap().call(batch).await.unwrap(), done);
 }

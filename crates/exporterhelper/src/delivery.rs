@@ -1,13 +1,15 @@
-//! The window on its way out.
+//! The stage of an exporter that does one thing at a time.
 
-use std::future::{Future, ready};
+use std::fmt;
+use std::future::{self, Future};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use pdata::Watermark;
+use pdata::{Batch, Watermark};
 use thiserror::Error;
 use tokio::sync::oneshot;
-use tokio::task::{self, JoinError, JoinHandle};
+use tokio::task::{self, JoinError};
+use tower::Service;
 
 /// Resolves to the watermark that the exporter has acked, once it is known.
 pub type AckFuture = Pin<Box<dyn Future<Output = Result<Watermark, Stopped>> + Send>>;
@@ -29,55 +31,68 @@ impl Stopped {
     }
 }
 
-/// At most one delivery under way.
+/// An exporter that takes one batch at a time. [`Delivery`] makes a stage of it.
+pub trait Deliver {
+    /// Takes a batch; returns what is left to be done before the answer.
+    fn deliver(&mut self, batch: Batch) -> Work;
+}
+
+/// What an exporter has to do before it answers, and the answer.
+pub struct Work {
+    done: Watermark,
+    task: Task,
+}
+
+enum Task {
+    Nothing,
+    Asynchronous(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Blocking(Box<dyn FnOnce() + Send>),
+}
+
+impl Work {
+    /// Nothing: the answer is `done`, at once.
+    #[must_use]
+    pub fn nothing(done: Watermark) -> Self {
+        Self { done, task: Task::Nothing }
+    }
+
+    /// Runs `work` on a task of its own; the answer is `done` once it is over.
+    pub fn asynchronous(done: Watermark, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { done, task: Task::Asynchronous(Box::pin(work)) }
+    }
+
+    /// As [`asynchronous`](Self::asynchronous), for work that may block: it runs on the runtime's blocking pool.
+    pub fn blocking(done: Watermark, work: impl FnOnce() + Send + 'static) -> Self {
+        Self { done, task: Task::Blocking(Box::new(work)) }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+/// The stage of an exporter, with at most one delivery under way.
 ///
 /// A delivery runs on a task of its own from the moment it is started: it is finished even if the caller loses
 /// patience and drops the answer. Until then the exporter is not ready, so that no later answer runs ahead.
-#[derive(Debug, Default)]
-pub struct Delivery {
+#[derive(Debug)]
+pub struct Delivery<E> {
+    exporter: E,
     /// Resolves when the last one started is over.
     under_way: Option<oneshot::Receiver<()>>,
 }
 
-impl Delivery {
-    /// Ready when no delivery is under way.
-    pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(under_way) = &mut self.under_way {
-            // The sender is dropped unused.
-            let _closed = ready!(Pin::new(under_way).poll(cx));
-            self.under_way = None;
-        }
-        Poll::Ready(())
+impl<E> Delivery<E> {
+    /// The stage of `exporter`.
+    pub fn of(exporter: E) -> Self {
+        Self { exporter, under_way: None }
     }
 
-    /// The answer when there is nothing to deliver.
-    #[must_use]
-    pub fn nothing(done: Watermark) -> AckFuture {
-        Box::pin(ready(Ok(done)))
-    }
-
-    /// Starts `work`; the answer is `done` once it is over.
-    pub fn start(&mut self, done: Watermark, work: impl Future<Output = ()> + Send + 'static) -> AckFuture {
-        let over = self.begin();
-        answer(
-            done,
-            tokio::spawn(async move {
-                work.await;
-                drop(over);
-            }),
-        )
-    }
-
-    /// As [`start`](Self::start), for work that may block: it runs on the runtime's blocking pool.
-    pub fn start_blocking(&mut self, done: Watermark, work: impl FnOnce() + Send + 'static) -> AckFuture {
-        let over = self.begin();
-        answer(
-            done,
-            task::spawn_blocking(move || {
-                work();
-                drop(over);
-            }),
-        )
+    /// The exporter.
+    pub fn exporter(&self) -> &E {
+        &self.exporter
     }
 
     fn begin(&mut self) -> oneshot::Sender<()> {
@@ -87,11 +102,45 @@ impl Delivery {
     }
 }
 
-fn answer(done: Watermark, task: JoinHandle<()>) -> AckFuture {
-    Box::pin(async move {
-        task.await.map_err(Stopped::task)?;
-        Ok(done)
-    })
+impl<E: Deliver> Service<Batch> for Delivery<E> {
+    type Response = Watermark;
+    type Error = Stopped;
+    type Future = AckFuture;
+
+    /// Ready when no delivery is under way.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        if let Some(under_way) = &mut self.under_way {
+            // The sender is dropped unused.
+            let _closed = ready!(Pin::new(under_way).poll(cx));
+            self.under_way = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> AckFuture {
+        let Work { done, task } = self.exporter.deliver(batch);
+        let running = match task {
+            Task::Nothing => return Box::pin(future::ready(Ok(done))),
+            Task::Asynchronous(work) => {
+                let over = self.begin();
+                tokio::spawn(async move {
+                    work.await;
+                    drop(over);
+                })
+            }
+            Task::Blocking(work) => {
+                let over = self.begin();
+                task::spawn_blocking(move || {
+                    work();
+                    drop(over);
+                })
+            }
+        };
+        Box::pin(async move {
+            running.await.map_err(Stopped::task)?;
+            Ok(done)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -100,37 +149,49 @@ mod tests {
 
     use super::*;
 
+    /// An exporter that has this to do, once.
+    struct Once(Option<Work>);
+
+    impl Deliver for Once {
+        fn deliver(&mut self, _batch: Batch) -> Work {
+            self.0.take().unwrap()
+        }
+    }
+
+    fn stage(work: Work) -> Delivery<Once> {
+        Delivery::of(Once(Some(work)))
+    }
+
     #[tokio::test]
     async fn a_delivery_goes_on_when_its_answer_is_dropped_and_holds_up_the_next() {
-        let mut delivery = Delivery::default();
         let (release, held) = oneshot::channel::<()>();
         let (finished, outcome) = oneshot::channel();
-        drop(delivery.start(Watermark::END, async move {
+        let mut stage = stage(Work::asynchronous(Watermark::END, async move {
             held.await.unwrap();
             finished.send(()).unwrap();
         }));
-        let idle = tokio_test::task::spawn(poll_fn(|cx| delivery.poll_idle(cx))).poll();
+        drop(stage.call(Batch::default()));
+        let idle = tokio_test::task::spawn(poll_fn(|cx| stage.poll_ready(cx))).poll();
         assert!(idle.is_pending());
         release.send(()).unwrap();
-        poll_fn(|cx| delivery.poll_idle(cx)).await;
+        poll_fn(|cx| stage.poll_ready(cx)).await.unwrap();
         outcome.await.unwrap();
     }
 
     #[tokio::test]
     async fn the_answer_comes_after_the_work() {
-        let mut delivery = Delivery::default();
         let (finished, mut outcome) = oneshot::channel();
-        let answer = delivery.start_blocking(Watermark::END, move || finished.send(()).unwrap());
-        assert_eq!(answer.await.unwrap(), Watermark::END);
+        let work = Work::blocking(Watermark::END, move || finished.send(()).unwrap());
+        assert_eq!(stage(work).call(Batch::default()).await.unwrap(), Watermark::END);
         assert_eq!(outcome.try_recv(), Ok(()));
-        assert_eq!(Delivery::nothing(Watermark::NONE).await.unwrap(), Watermark::NONE);
+        let nothing = stage(Work::nothing(Watermark::NONE)).call(Batch::default());
+        assert_eq!(nothing.await.unwrap(), Watermark::NONE);
     }
 
     #[tokio::test]
     async fn a_delivery_that_panics_is_an_error_and_holds_up_nobody() {
-        let mut delivery = Delivery::default();
-        let answer = delivery.start(Watermark::END, async { panic!("on purpose") });
-        assert!(answer.await.is_err());
-        poll_fn(|cx| delivery.poll_idle(cx)).await;
+        let mut stage = stage(Work::asynchronous(Watermark::END, async { panic!("on purpose") }));
+        assert!(stage.call(Batch::default()).await.is_err());
+        poll_fn(|cx| stage.poll_ready(cx)).await.unwrap();
     }
 }

@@ -41,7 +41,7 @@ mod stop;
 mod timeout;
 
 pub use batch::{BatchLayer, BatchService, Sent};
-pub use delivery::{AckFuture, Delivery, Stopped};
+pub use delivery::{AckFuture, Deliver, Delivery, Stopped, Work};
 pub use front::Front;
 pub use metrics::Metrics;
 pub use outcome::{Delivered, SendError};

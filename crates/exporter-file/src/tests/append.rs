@@ -101,15 +101,15 @@ async fn what_is_written_is_put_on_disk_when_it_is_due() {
     for fsync in [Fsync::Never, Fsync::Interval, Fsync::Always] {
         let mut exporter = open(Config { fsync, ..config(&path) });
         send(&mut exporter, second(0, 1)).await;
-        assert_eq!(exporter.wants_sync(), fsync == Fsync::Interval, "{fsync:?}");
+        assert_eq!(exporter.exporter().wants_sync(), fsync == Fsync::Interval, "{fsync:?}");
         tokio::time::sleep(Duration::from_secs(2)).await;
         // The clock goes on while the blocking pool works, so look until it has.
-        while exporter.wants_sync() {
+        while exporter.exporter().wants_sync() {
             tokio::task::yield_now().await;
         }
         send(&mut exporter, second(1, 1)).await;
         assert_eq!(send(&mut exporter, end()).await, Watermark::END);
-        assert!(!exporter.wants_sync(), "{fsync:?}");
+        assert!(!exporter.exporter().wants_sync(), "{fsync:?}");
         assert_eq!(samples(&path), [1, 1]);
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use exporterhelper::DeliverySettings;
+use exporterhelper::{Delivery, DeliverySettings};
 use pdata::*;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
@@ -21,7 +21,7 @@ fn config(path: &Path) -> Config {
     Config { path: path.into(), window: Duration::from_secs(1), ..Config::default() }
 }
 
-fn open(config: Config) -> FileExporter {
+fn open(config: Config) -> Delivery<FileExporter> {
     assert_eq!(config.validate(), [""; 0]);
     FileExporter::open(&DeliverySettings::new("file"), config).unwrap()
 }
@@ -43,7 +43,7 @@ fn sample(at: u64) -> Sample {
     Sample { at: KTime::from_nanos(at), tid: Tid(1), measure, ..Sample::default() }
 }
 
-async fn send(exporter: &mut FileExporter, batch: Batch) -> Watermark {
+async fn send(exporter: &mut Delivery<FileExporter>, batch: Batch) -> Watermark {
     exporter.ready().await.unwrap().call(batch).await.unwrap()
 }
 
