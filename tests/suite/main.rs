@@ -13,6 +13,7 @@ mod containers;
 mod delivery;
 mod exporter_prometheus;
 mod files;
+mod formats;
 mod kernel_names;
 mod memory_limiter;
 mod named;

@@ -276,6 +276,48 @@ impl Drop for Terminal {
     }
 }
 
+/// `top` where no agent has its socket: one with an empty /run of its own, whatever agents this machine runs.
+fn top_alone(arguments: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command.arg("mount -t tmpfs none /run && exec \"$0\" top \"$@\"").arg(workspace::pipeline());
+    command.args(arguments);
+    command
+}
+
+/// Without an agent it samples by itself: what runs is in its tables, as of an agent that it attaches to, and a signal
+/// or a key ends it.
+#[test]
+#[ignore = "needs root: loads BPF programs, and makes a mount namespace"]
+fn without_an_agent_it_samples_by_itself() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (_burner, name) = burner(&dir.path().canonicalize().expect("it is there"));
+    let once = ["--once", "-d", "2", "-F", "199", "-n", "1000"];
+    let table = printed(&top_alone(&once).output().expect("unshare starts"));
+    assert!((5.0..=115.0).contains(&percent(&table, &name)), "{table}");
+    assert!(table.starts_with("CPU ") && table.contains("lost 0 "), "{table}");
+    let stages = printed(&top_alone(&["--once", "-d", "1", "--view", "stages"]).output().expect("it starts"));
+    assert!(stages.contains("receiver ebpf") && stages.contains("ebpf-reader"), "{stages}");
+
+    let goes_on = Daemon::start("top", &mut top_alone(&["-d", "1"]));
+    goes_on.out.wait_for_nth("EXECUTABLE", 3, PATIENCE).expect("tables come");
+    goes_on.signal(Signal::INT);
+    goes_on.wait().assert_code(0);
+
+    let mut command = Command::new("script");
+    let alone = top_alone(&[]);
+    let words = [alone.get_program()].into_iter().chain(alone.get_args()).map(|word| word.to_string_lossy());
+    let line: Vec<_> = words.map(|word| format!("'{word}'")).collect();
+    command.args(["-qec", &format!("stty rows 24 cols 120; exec {}", line.join(" ")), "/dev/null"]);
+    let mut terminal = Terminal::start(command.env("TERM", "xterm-256color").stdin(Stdio::piped()));
+    terminal.wait_for(&[&name, "own agent"]);
+    terminal.press("3");
+    terminal.wait_for(&["PROCESS"]);
+    terminal.press("q");
+    terminal.end();
+}
+
 /// A socket that is named is not replaced by an agent of its own; a file that is no socket is refused.
 #[test]
 fn without_an_agent_at_the_socket_it_says_so() {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use profile_formats::Format as FileFormat;
+use profile_formats::{Format as FileFormat, Profile, Quantity, diff as difference};
 use profile_store::{Query, Store};
 
 use crate::export::profile;
@@ -30,9 +30,25 @@ pub(crate) fn make(store: &Store, question: &Question, format: Format) -> io::Re
     Ok(Download { body, kind, name })
 }
 
-/// All that is asked for, in a format of another tool.
+/// Writes how two profiles differ.
+type Compare = fn((&Profile, Quantity), (&Profile, Quantity), &mut Vec<u8>);
+
+/// All that is asked for, in a format of another tool. Two times that are compared stay so in the formats that can say
+/// it; in the others the first of them is alone.
 fn write(store: &Store, query: &Query, format: FileFormat) -> io::Result<Vec<u8>> {
-    let (profile, mut body) = (profile(store, query), Vec::new());
-    format.write(&profile, profile.main_quantity(), &mut body)?;
+    let (after, mut body) = (profile(store, query), Vec::new());
+    let quantity = after.main_quantity();
+    let compare = match format {
+        FileFormat::Svg => Some(difference::svg as Compare),
+        FileFormat::Folded => Some(difference::folded as Compare),
+        _ => None,
+    };
+    match query.baseline.zip(compare) {
+        Some((span, compare)) => {
+            let before = profile(store, &Query { span, baseline: None, ..query.clone() });
+            compare((&before, before.main_quantity()), (&after, quantity), &mut body);
+        }
+        None => format.write(&after, quantity, &mut body)?,
+    }
     Ok(body)
 }

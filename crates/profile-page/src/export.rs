@@ -5,14 +5,17 @@ use profile_formats::{
     Amount, Capture, FrameKind, Function, Id, Line, Location, Loss, Mapping, Process, ProcessIdentity,
     ProcessRef, Profile, SampleKey, Stack, Start, Thread, ValueType,
 };
-use profile_store::{FrameFlags, FrameText, Kind, Query, Row, SampleText, Store, TICK_NANOS, rows};
+use profile_store::{FrameFlags, FrameText, Kind, Query, Row, Rules, SampleText, Store, TICK_NANOS, rows};
 
-/// All that is asked for as a profile: every sample, whatever the baseline, the grouping and the rules.
+use crate::rules::shown;
+
+/// All that is asked for as a profile: every sample, whatever the baseline and the grouping, with the frames that the
+/// rules leave.
 #[must_use]
 pub fn profile(store: &Store, query: &Query) -> Profile {
     let mut export = Export::new(store, query);
     rows(store, query, |row| match row {
-        Row::Sample(sample) => export.sample(sample),
+        Row::Sample(sample) => export.sample(sample, &query.rules),
         Row::Loss { reason, is_sample, count } => {
             export.profile.add_loss(reason, Loss { count, samples: is_sample })
         }
@@ -53,7 +56,7 @@ impl<'a> Export<'a> {
         Self { store, profile, on_cpu, off_cpu }
     }
 
-    fn sample(&mut self, sample: &SampleText<'_>) {
+    fn sample(&mut self, sample: &SampleText<'_>, rules: &Rules) {
         let weight = sample.weight;
         let samples = i64::try_from(weight.samples).unwrap_or(i64::MAX);
         let value = i64::try_from(weight.value).unwrap_or(i64::MAX);
@@ -70,7 +73,10 @@ impl<'a> Export<'a> {
             ValueType { kind: texts.kind, unit: texts.unit, period_type: texts.period_type, period };
         let value_type = self.profile.tables.value_types.intern(value_type);
         let thread = self.thread(sample);
-        let stack = self.stack(sample.frames);
+        let stack = match *rules == Rules::default() {
+            true => self.stack(sample.frames),
+            false => self.stack(&shown(sample.frames, rules)),
+        };
         let cut = weight.truncated.then(|| self.profile.tables.texts.intern("truncated"));
         let key = SampleKey {
             stack,

@@ -19,6 +19,7 @@ mod page;
 mod params;
 mod question;
 mod router;
+mod rules;
 mod security;
 
 #[cfg(test)]

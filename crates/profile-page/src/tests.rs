@@ -12,7 +12,7 @@ use profile_formats::{Format, Profile, Quantity};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::{Page, html, html_of_difference, router, store};
+use crate::{Page, Token, html, html_of_difference, router, store};
 
 /// Names that do harm where they are taken for something else.
 const HOSTILE: [&str; 6] = [
@@ -127,6 +127,74 @@ async fn nothing_is_written_and_what_is_wrong_is_said() {
     ] {
         assert_eq!(ask(&router, "GET", path).await.0, code, "{path}");
     }
+}
+
+/// An answer that somebody has already is not sent again.
+#[tokio::test]
+async fn what_has_not_changed_is_not_sent_again() {
+    let profile = profile(&["a"]);
+    let router = router(Page::of(store(&profile, Quantity::Captures)));
+    for path in ["/", "/page.js", "/page.css", "/api/tree", "/api/timeline", "/api/top?rows=thread"] {
+        let request = |tag: Option<&str>| {
+            let mut request = Request::builder().uri(path).header(header::HOST, "localhost");
+            if let Some(tag) = tag {
+                request = request.header(header::IF_NONE_MATCH, tag);
+            }
+            router.clone().oneshot(request.body(Body::empty()).unwrap())
+        };
+        let first = request(None).await.unwrap();
+        let tag = first.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned();
+        let again = request(Some(&tag)).await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+        assert!(to_bytes(again.into_body(), usize::MAX).await.unwrap().is_empty(), "{path}");
+        assert_eq!(request(Some("\"other\"")).await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+}
+
+/// Where a token is asked for, nothing is answered without it, and a browser is asked for it.
+#[tokio::test]
+async fn nothing_is_answered_without_the_token() {
+    let profile = profile(&["a"]);
+    let page = Page::of(store(&profile, Quantity::Captures)).with_token(Token::of("s3cret"));
+    let router = router(page);
+    for path in ["/", "/page.js", "/api/tree", "/api/download?format=pprof", "/debug/pprof/profile", "/none"]
+    {
+        let request = |token: Option<&str>| {
+            let mut request = Request::builder().uri(path).header(header::HOST, "localhost");
+            if let Some(token) = token {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            router.clone().oneshot(request.body(Body::empty()).unwrap())
+        };
+        for token in [None, Some("other")] {
+            let refused = request(token).await.unwrap();
+            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "{path}");
+            assert!(refused.headers().contains_key(header::WWW_AUTHENTICATE), "{path}");
+        }
+        assert_ne!(request(Some("s3cret")).await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+/// A download has the frames that the page shows, and two times that are compared where its format can say so.
+#[tokio::test]
+async fn downloads_show_what_the_page_shows() {
+    let profile = profile_formats::read(b"app;main;f 3\napp;main;g 1\n".as_slice()).unwrap();
+    let router = router(Page::of(store(&profile, Quantity::Captures)));
+    let text = async |format: &str, query: &str| {
+        let (code, body) = ask(&router, "GET", &format!("/api/download?format={format}{query}")).await;
+        assert_eq!(code, StatusCode::OK);
+        String::from_utf8(body).unwrap()
+    };
+    assert_eq!(text("folded", "").await, "app;main;f 3\napp;main;g 1\n");
+    assert_eq!(text("folded", "&hide=text:main").await, "app;f 3\napp;g 1\n");
+    let svg = text("svg", "&hide=text:main").await;
+    assert!(svg.contains("<title>f — 3 ") && !svg.contains("<title>main "), "{svg}");
+    // The profile has no instants: all of it is in its first second, which is compared with itself.
+    let compared = "&from=0&until=1000&base_from=0&base_until=1000";
+    assert_eq!(text("folded", compared).await, "app;main;f 3 3\napp;main;g 1 1\n");
+    assert!(text("svg", compared).await.contains("75.00% → 75.00% (+0.00%)"));
+    let (_, pprof) = ask(&router, "GET", &format!("/api/download?format=pprof{compared}")).await;
+    assert_eq!(profile_formats::read(&pprof).unwrap().samples.captured(), 4);
 }
 
 /// A hundred pages that ask the same are answered, one after the other.

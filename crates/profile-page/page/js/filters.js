@@ -14,17 +14,17 @@ const RULES = [["inlines", "Inlined functions"], ["libraries", "Libraries"], ["r
 
 const CHIPS = { exe: "executable", pid: "process", ancestor: "descends from", thread: "thread", container: "container", cpu: "CPU" };
 
+// Filters by a name, and what the top table calls a row of such names.
+const NAMED = { exe: ["Executable", "executable"], thread: ["Thread", "thread"], container: ["Container", "container"] };
+
 export class Filters {
-  constructor(state) {
-    this.state = state;
+  // `ask`: of a kind of rows, and a query of all times, the names that there are.
+  constructor(state, ask) {
+    Object.assign(this, { state, ask });
     this.selects = new Map();
     const choices = Object.entries(CHOICES).map(([key, [label, options]]) => this.choice(key, label, options));
-    this.executables = make("datalist", { id: "executables" });
-    this.threads = make("datalist", { id: "threads" });
-    replace(element("filter-row"), ...choices,
-      this.text("exe", "Executable", { list: "executables" }), this.text("thread", "Thread", { list: "threads" }),
-      this.text("container", "Container", {}), this.text("cpu", "CPU", { type: "number", min: "0", max: "65535" }),
-      this.rules(), this.executables, this.threads);
+    replace(element("filter-row"), ...choices, ...Object.entries(NAMED).map(([key, [label, rows]]) => this.named(key, label, rows)),
+      this.text("cpu", "CPU", { type: "number", min: "0", max: "65535" }), this.rules());
   }
 
   choice(key, label, options) {
@@ -39,6 +39,19 @@ export class Filters {
       onchange: () => this.state.set({ [key]: input.value.trim(), zoom: "" }) });
     this.selects.set(key, input);
     return make("label", {}, label, input);
+  }
+
+  // A filter by a name that can be chosen from those that there are, which are asked for when somebody is about to.
+  named(key, label, rows) {
+    const list = make("datalist", { id: `names-${key}` });
+    const offer = async () => {
+      const query = this.state.query({});
+      delete query[key];
+      try {
+        replace(list, ...(await this.ask(query, rows)).map((value) => make("option", { value })));
+      } catch { /* The name can be typed all the same. */ }
+    };
+    return make("span", {}, this.text(key, label, { list: list.id, onfocus: offer }), list);
   }
 
   rules() {
@@ -65,12 +78,6 @@ export class Filters {
     if (as === "hide") hide.push(rule);
     if (as === "fold") fold.push(rule);
     this.state.set({ hide, fold });
-  }
-
-  // What can be chosen from.
-  offer(executables, threads) {
-    replace(this.executables, ...executables.map((value) => make("option", { value })));
-    replace(this.threads, ...threads.map((value) => make("option", { value })));
   }
 
   draw() {

@@ -24,7 +24,7 @@ class Page {
     this.asked = 0;
     if (!source.isLive) Object.assign(this.state.values, { live: false, last: 0 });
     if (source.parts.length === 2 && !location.hash) this.state.values = { ...this.state.values, ...this.comparison() };
-    this.filters = new Filters(this.state);
+    this.filters = new Filters(this.state, (query, rows) => this.names(query, rows));
     this.timeLine = theTimeLine({ select: (...range) => this.select(...range), only: (name) => this.state.set({ exe: name, zoom: "" }) });
     // Of profiles that are compared each has a time of its own.
     this.timeLine.isRelative = source.parts.length > 0;
@@ -246,6 +246,13 @@ class Page {
     return { status, timeline, heat, tree, top, sandwich, processes };
   }
 
+  // Names of executables, threads or containers, those with most samples first.
+  async names(query, rows) {
+    const { answer } = await this.source.top(query, rows);
+    const names = answer.rows.map(({ frame }) => (rows === "executable" ? frame.module : frame.name));
+    return names.filter((name) => name && name !== "(no container)");
+  }
+
   draw() {
     const answers = this.answers;
     if (!answers) return;
@@ -262,7 +269,6 @@ class Page {
     element("range").textContent = baseline ? `${range} against ${this.rangeName(...baseline) || `${clock(baseline[0])} to ${clock(baseline[1])}`}` : range;
     // A profile without instants has no time to be shown.
     element("time").hidden = !this.source.isLive && timeline.answer.steps <= 1;
-    this.filters.offer(timeline.answer.series.map(({ name }) => name).filter((name) => !name.startsWith("other (")), []);
     if (tree) this.drawFlame(new FlameTree(tree.answer));
     if (top) this.drawTop(top.answer);
     if (sandwich) this.drawSandwich(sandwich.answer);

@@ -1,0 +1,121 @@
+//! Recordings in every format, each opened by the tool that it is for: `tests/reader/formats.py`.
+//!
+//! A tool that is not installed is left out, and the output says so; `scripts/setup.sh test` installs all that it can.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tests::program;
+use tests::workspace;
+
+use crate::alone;
+
+const RATE: u32 = 997;
+/// Samples may differ from CPU time by this part, as `tests/suite/record.rs` says why.
+const ALLOWED: f64 = 0.05;
+/// Every format, by the names of its files.
+const NAMES: [&str; 8] =
+    ["a.pb.gz", "a.folded", "a.svg", "a.speedscope.json", "a.json", "a.jsonl", "a.otlp", "a.html"];
+
+/// A command that knows where the independent readers are.
+fn python() -> Command {
+    let mut command = Command::new(workspace::python());
+    let speedscope = workspace::output().join("../speedscope/dist/release/index.html");
+    if speedscope.exists() {
+        command.env("SPEEDSCOPE", speedscope);
+    }
+    command
+}
+
+/// What a file's own tool finds in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Opened {
+    /// `None` if the tool is not installed.
+    samples: Option<u64>,
+    /// Markers by name.
+    markers: BTreeMap<String, u64>,
+}
+
+/// Has each file of a directory opened by its own tool.
+fn opened(dir: &Path, names: &[&str]) -> BTreeMap<String, Opened> {
+    let mut command = python();
+    command.arg(workspace::file("reader/formats.py")).args(names.iter().map(|name| dir.join(name)));
+    let output = command.output().expect("python starts");
+    print!("{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("it prints what it has found")
+}
+
+/// Frames that do harm where one format's text is taken for another's, with names that no two of them share.
+const HOSTILE: &str = "\
+<script>alert(1)</script>;</script><img src=x onerror=alert(1)>;a\"b'c&d<e> 3
+=cmd|' /C calc'!A0;]]>--><!-- ${x} `y`;\u{202e}gnp.exe\u{2066} 5
+\u{1b}[31mred\u{7};nul\u{1}\u{7f}\u{85}\u{2028};\\x3b\\u{41}; 7
+\u{ffff}\u{fffe}\u{fdd0}\u{10ffff};e\u{301};  9 11
+";
+
+/// Names that do harm stay names: every tool opens the file, and has every sample.
+#[test]
+fn every_tool_opens_a_profile_with_names_that_do_harm() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let source = dir.path().join("hostile.folded");
+    std::fs::write(&source, HOSTILE).expect("it is ours");
+    for name in NAMES {
+        let mut command = Command::new(workspace::pipeline());
+        let output = command.arg("convert").arg(&source).arg(dir.path().join(name)).output();
+        let output = output.expect("it starts");
+        assert!(output.status.success(), "{name}: {output:?}");
+    }
+    for (name, found) in opened(dir.path(), &NAMES) {
+        assert!(found.samples.is_none_or(|samples| samples == 26), "{name}: {found:?}");
+    }
+}
+
+/// What `record` writes is opened by the tool of each format and has the command's CPU time; the Firefox Profiler's file
+/// says when processes began, became another program, and ended.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn every_format_that_is_recorded_is_opened_by_its_own_tool() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let burn = dir.path().join("formats-burn");
+    program::compile(&burn, "0123456789abcdef");
+    // Four programs of 0.4 s each.
+    let script = "for i in 1 2 3; do $0 cpu 0.4; done; exec $0 cpu 0.4";
+    for name in NAMES {
+        let mut command = Command::new(workspace::pipeline());
+        command.args(["record", "--quiet", "-F", &RATE.to_string(), "-o"]).arg(dir.path().join(name));
+        let output = command.args(["--", "sh", "-c", script]).arg(&burn).output().expect("it starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{name}: {output:?}");
+    }
+    let files = opened(dir.path(), &NAMES);
+    let expected = Duration::from_millis(1_600).as_secs_f64() * f64::from(RATE);
+    for (name, found) in &files {
+        // A shell that starts four programs uses a few milliseconds.
+        let samples = found.samples.map_or(expected, |samples| samples as f64);
+        assert!((samples / expected - 1.0).abs() <= ALLOWED, "{name}: {found:?}, expected {expected}");
+    }
+    let markers = &files["a.json"].markers;
+    for (kind, least) in [("fork", 3), ("exec", 5), ("exit", 4)] {
+        assert!(markers.get(kind).is_some_and(|count| *count >= least), "{kind}: {markers:?}");
+    }
+}
+
+/// A C compiler, `cargo build`, Python, a shell pipeline and a Go program with threads: the exit code is kept, samples
+/// are the CPU time of the tree by wait4(2), and every format's own tool has as many.
+#[test]
+#[ignore = "needs root: loads BPF programs; a minute"]
+fn real_commands_are_recorded_with_their_cpu_time() {
+    let _alone = alone();
+    let mut command = python();
+    command.arg(workspace::file("workloads/record.py")).arg("--binary").arg(workspace::pipeline());
+    let output = command.output().expect("python starts");
+    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "see above");
+    let rows = String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.contains("| ok")).count();
+    assert_eq!(rows, 5);
+}
