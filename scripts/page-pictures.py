@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 from chromium import Chromium  # noqa: E402
-from page import Visit  # noqa: E402
+from visit import Visit  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 MOST_BYTES = 300_000

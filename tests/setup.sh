@@ -2,7 +2,7 @@
 # Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol), a Python environment
 # with an independent OTLP decoder (target/venv), Prometheus (target/prometheus), axe-core, which looks for what keeps
 # people from using a page (target/axe; its licence is MPL-2.0, so it is fetched and not kept here), and speedscope, which
-# is to open our files (target/speedscope). Does nothing if all are current.
+# is to open our files in a browser and under Node (target/speedscope). Does nothing if all are current.
 set -eu
 target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
 mkdir -p "$target"
@@ -65,7 +65,7 @@ fetch() {
     if (cd "$aside" && npm pack --silent "$1@$2" && tar -xzf "$1"-*.tgz) >/dev/null 2>&1; then
         mv -T "$aside/package" "$target/$3" 2>/dev/null || true
     else
-        echo "no $1: the tests of the page leave that part out (it takes npm)"
+        echo "no $1: the tests that use it leave that part out (it takes npm)"
     fi
     rm -rf "$aside"
 }

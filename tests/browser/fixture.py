@@ -7,6 +7,8 @@ START = 1_790_000_000  # Unix seconds
 SECONDS = 60
 HOSTILE = "</script><img src=x onerror=document.title='owned'>\u202e\u001b[31m"
 GONE = "cc1"
+LIBRARY, BUILD_ID = "/usr/lib/libparse.so.1", "00c0ffee"
+IN_LIBRARY = ("parse", "lex")
 
 
 class Dictionary:
@@ -27,18 +29,27 @@ class Dictionary:
         kind = {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}
         return self.entry("attributeTable", {"keyStrindex": self.text(key), "value": kind})
 
-    def location(self, function, file, kernel=False):
-        named = self.entry("functionTable", {"nameStrindex": self.text(function), "filenameStrindex": self.text(file)})
-        kind = self.attribute("profile.frame.type", "kernel" if kernel else "native")
-        return self.entry("locationTable", {"lines": [{"functionIndex": named, "line": "12"}], "attributeIndices": [kind]})
+    def mapping(self, file):
+        build_id = self.attribute("process.executable.build_id.gnu", BUILD_ID)
+        return self.entry("mappingTable", {"filenameStrindex": self.text(file), "memoryLimit": "4096", "attributeIndices": [build_id]})
 
-    def stack(self, functions):
-        places = [self.location(name, f"src/{number}.c", name.startswith("sys_")) for number, name in enumerate(functions)]
+    def location(self, function, file, module):
+        named = self.entry("functionTable", {"nameStrindex": self.text(function), "filenameStrindex": self.text(file), "startLine": "12"})
+        kind = self.attribute("profile.frame.type", "native" if module else "kernel")
+        location = {"lines": [{"functionIndex": named, "line": "12"}], "attributeIndices": [kind]}
+        if module:
+            location["mappingIndex"] = self.mapping(module)
+        return self.entry("locationTable", location)
+
+    def stack(self, functions, executable):
+        def module(name):
+            return LIBRARY if name in IN_LIBRARY else None if name.startswith("sys_") else executable
+        places = [self.location(name, f"src/{number}.c", module(name)) for number, name in enumerate(functions)]
         return self.entry("stackTable", {"locationIndices": places[::-1]})
 
     def message(self):
         tables = {name: [json.loads(entry) for entry in known] for name, known in self.tables.items()}
-        return {"stringTable": list(self.strings), "linkTable": [{}], "mappingTable": [{}], **tables}
+        return {"stringTable": list(self.strings), "linkTable": [{}], **{"mappingTable": [{}], **tables}}
 
 
 # Pid, executable, parent, seconds in which it ran, stacks with samples in each second.
@@ -69,7 +80,7 @@ def write(path):
         samples = []
         for functions, count in stacks:
             times = [(START + second) * 10**9 + n * 10**9 // count for second in range(since, until) for n in range(count)]
-            samples.append({"stackIndex": dictionary.stack(functions), "timestampsUnixNano": [str(time) for time in times],
+            samples.append({"stackIndex": dictionary.stack(functions, executable), "timestampsUnixNano": [str(time) for time in times],
                             "attributeIndices": [dictionary.attribute("thread.id", pid),
                                                  dictionary.attribute("thread.name", executable.rsplit("/")[-1][:15]),
                                                  dictionary.attribute("cpu.logical_number", pid % 2)]})

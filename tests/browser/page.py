@@ -15,98 +15,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import fixture
+import views
 from chromium import BrowserError, Chromium
-
-ROW = 19
-
-
-class Visit:
-    """A person at a page."""
-
-    def __init__(self, browser):
-        self.browser = browser
-
-    def open(self, address):
-        self.browser.open(address)
-        self.ready()
-
-    def ready(self, after=0):
-        """Waits until the page has shown answers that it asked for later than `after`."""
-        return int(self.browser.until(f"Number(document.body.dataset.ready || 0) > {after} && document.body.dataset.ready"))
-
-    def shown(self):
-        return int(self.browser.run("document.body.dataset.ready || 0"))
-
-    def state(self, key):
-        text = self.browser.run("location.hash.slice(1)")
-        return parse_qs(text).get(key, [""])[0]
-
-    def text(self, selector):
-        return self.browser.run(f"document.querySelector({selector!r}).textContent")
-
-    def samples(self):
-        """Samples that the page says are shown."""
-        return int(re.search(r"Samples ([\d,]+)", self.text("#strip")).group(1).replace(",", ""))
-
-    def box(self, selector):
-        script = f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()"
-        return self.browser.run(script)
-
-    def press(self, selector):
-        before = self.shown()
-        left, top, width, height = self.box(selector)
-        self.browser.click(left + width / 2, top + height / 2)
-        return before
-
-    def frame(self, part, row):
-        """The point at this part of the width of the flame graph, in this row from the top."""
-        left, top, width, _ = self.box("#view-flame canvas")
-        return left + part * width, top + row * ROW + ROW / 2
-
-    def name_at(self, part, row):
-        """The name of the frame there, as the page says when it is pointed at."""
-        self.browser.point(*self.frame(part, 30))
-        self.browser.point(*self.frame(part, row))
-        return self.browser.run("(document.querySelector('#details .title') || {firstChild: {textContent: ''}}).firstChild.textContent")
-
-    def find(self, name, deepest=12):
-        """A point of the frame with this name. The page itself is asked, by events as a pointer makes them."""
-        found = self.browser.run(f"""(() => {{
-            const canvas = document.querySelector('#view-flame canvas');
-            const place = canvas.getBoundingClientRect();
-            const at = (part, row) => {{
-                canvas.dispatchEvent(new MouseEvent('mousemove', {{ clientX: place.left + part * place.width, clientY: place.top + row * {ROW} + {ROW // 2} }}));
-                const title = document.querySelector('#details .title');
-                return title ? title.firstChild.textContent : '';
-            }};
-            for (let row = 0; row < {deepest}; row += 1) {{
-                for (let step = 1; step < 200; step += 1) if (at(step / 200, row) === {name!r}) return [step / 200, row];
-            }}
-            return null;
-        }})()""")
-        check(found, f"no frame {name!r} in sight")
-        return found
-
-    def choose(self, label, value):
-        """Sets one of the filters."""
-        before = self.shown()
-        script = f"""(() => {{
-            const label = [...document.querySelectorAll('#filter-row label')].find((each) => each.firstChild.textContent === {label!r});
-            const field = label.querySelector('input, select');
-            field.value = {value!r};
-            field.dispatchEvent(new Event('change', {{ bubbles: true }}));
-        }})()"""
-        self.browser.run(script)
-        self.ready(before)
-
-
-def check(condition, text):
-    if not condition:
-        raise BrowserError(text)
-
+from visit import Visit, check
 
 def zooms(visit, name):
     """A click makes a frame as wide as the graph, Escape takes that back, and arrows move."""
@@ -233,6 +146,8 @@ def page_of_a_file(visit, address, total, place):
     searches(visit, "garbage$", 100 * 600 / of_server - 0.1, 100 * 600 / of_server + 0.1)
     comes_back(visit)
     visit.choose("Executable", "")
+    visit.browser.run("(() => { const search = document.querySelector('#search'); search.value = ''; search.dispatchEvent(new Event('input')); })()")
+    views.all_of_them(visit, address.startswith("http"))
     visits_all_tabs(visit, place)
     drags(visit)
     comes_back(visit)

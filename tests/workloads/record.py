@@ -69,7 +69,7 @@ SHELL = "for i in $(seq 400); do echo $i | sed s/1/2/ | md5sum | cut -c1-4; done
 def c_source():
     """Functions enough to keep a compiler busy for a while."""
     body = "for (int i = 0; i < n; i++) {{ a[i & 63] += a[(i * {0}) & 63] ^ (n << ({0} & 15)); if (a[i & 63] % {0} == 7) n -= {0} & 3; }}"
-    functions = (f"int f{n}(int *a, int n) {{ {body.format(n)} return n + a[{n % 64}]; }}\n" for n in range(3, 1500))
+    functions = (f"int f{n}(int *a, int n) {{ {body.format(n)} return n + a[{n % 64}]; }}\n" for n in range(3, 600))
     return "".join(functions)
 
 

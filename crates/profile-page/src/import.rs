@@ -328,13 +328,13 @@ fn frame_of(
         _ => module,
     };
     let build_id = tables.text_or_empty(frame.mapping.and_then(|mapping| mapping.build_id));
-    // A line is where the sample was, not where the function starts: lines of one function are one frame.
     store.frame(&FrameText {
         name: if frame.named { &frame.name } else { "" },
         module,
         build_id,
         file: frame.file,
-        line: 0,
+        // Not the line of the sample: all lines of a function are one frame.
+        line: frame.start_line,
         address: if frame.named { 0 } else { frame.address },
         flags,
     })

@@ -25,6 +25,8 @@ pub struct FrameView<'a> {
     pub line: u32,
     /// Column of the line; 0 if it is not known.
     pub column: u32,
+    /// Line of the source file at which the function starts; 0 if it is not known.
+    pub start_line: u32,
     /// What is mapped there.
     pub mapping: Option<&'a Mapping>,
     /// The address.
@@ -51,6 +53,7 @@ impl Tables {
                 file: self.text_or_empty(function.and_then(|f| f.file)),
                 line: line.line,
                 column: line.column,
+                start_line: function.map_or(0, |function| function.start_line),
                 inlined: at < outermost,
                 ..self.bare(location)
             }
@@ -70,6 +73,7 @@ impl Tables {
             file: "",
             line: 0,
             column: 0,
+            start_line: 0,
             mapping: self.mapping(location),
             address: location.address,
             kind: location.kind,
