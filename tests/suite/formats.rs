@@ -75,7 +75,7 @@ fn every_tool_opens_a_profile_with_names_that_do_harm() {
     }
 }
 
-/// What `record` writes is opened by the tool of each format and has the command's CPU time; the Firefox Profiler's file
+/// What `record` writes is opened by each tool and has the command's CPU time; the Firefox Profiler's file
 /// says when processes began, became another program, and ended.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
