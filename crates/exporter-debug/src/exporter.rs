@@ -47,12 +47,12 @@ impl DebugExporter {
 impl Deliver for DebugExporter {
     fn deliver(&mut self, batch: Batch) -> Work {
         let start = || Tally::new(self.config.verbosity, batch.clock);
-        let (closed, done) = self.windows.push(&batch, start);
+        let (closed, acked) = self.windows.push(&batch, start);
         if closed.is_empty() {
-            return Work::nothing(done);
+            return Work::nothing(acked);
         }
         let (config, output) = (self.config.clone(), Arc::clone(&self.output));
-        Work::blocking(done, move || {
+        Work::blocking(acked, move || {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             closed.iter().for_each(|window| output.print(&config, window));
         })

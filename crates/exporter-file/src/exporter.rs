@@ -67,13 +67,13 @@ impl FileExporter {
 
 impl Deliver for FileExporter {
     fn deliver(&mut self, batch: Batch) -> Work {
-        let (finished, done) = self.source.push(&batch);
-        let at_end = done == Watermark::END;
+        let (finished, acked) = self.source.push(&batch);
+        let at_end = acked == Watermark::END;
         if finished.is_empty() && !at_end {
-            return Work::nothing(done);
+            return Work::nothing(acked);
         }
         let writer = Arc::clone(&self.writer);
-        Work::blocking(done, move || {
+        Work::blocking(acked, move || {
             let mut locked = lock(&writer);
             finished.contents().iter().for_each(|content| locked.write(content));
             if at_end {

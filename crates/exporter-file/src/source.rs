@@ -70,11 +70,11 @@ impl Source {
         match self {
             Self::Requests(windows) => {
                 let finished = windows.push(batch);
-                (Finished::Requests(finished.requests), finished.done)
+                (Finished::Requests(finished.requests), finished.acked)
             }
             Self::Profiles(profiles) => {
-                let (closed, done) = profiles.push(batch);
-                (Finished::Profiles(closed), done)
+                let (closed, acked) = profiles.push(batch);
+                (Finished::Profiles(closed), acked)
             }
         }
     }
@@ -83,7 +83,7 @@ impl Source {
 impl Profiles {
     fn push(&mut self, batch: &Batch) -> (Vec<Closed<Samples>>, Watermark) {
         let start = || Samples(Gatherer::new(batch.clock, Settings::default()));
-        let (mut closed, done) = self.events.push(batch, start);
+        let (mut closed, acked) = self.events.push(batch, start);
         closed.retain_mut(|window| {
             let Samples(gatherer) = &mut window.gathered;
             gatherer.carry(&std::mem::take(&mut self.carried));
@@ -93,7 +93,7 @@ impl Profiles {
             }
             is_worth_a_record
         });
-        (closed, done)
+        (closed, acked)
     }
 }
 

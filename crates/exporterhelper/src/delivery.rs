@@ -39,7 +39,7 @@ pub trait Deliver {
 
 /// What an exporter has to do before it answers, and the answer.
 pub struct Work {
-    done: Watermark,
+    acked: Watermark,
     task: Task,
 }
 
@@ -50,26 +50,26 @@ enum Task {
 }
 
 impl Work {
-    /// Nothing: the answer is `done`, at once.
+    /// Nothing: the answer is `acked`, at once.
     #[must_use]
-    pub fn nothing(done: Watermark) -> Self {
-        Self { done, task: Task::Nothing }
+    pub fn nothing(acked: Watermark) -> Self {
+        Self { acked, task: Task::Nothing }
     }
 
-    /// Runs `work` on a task of its own; the answer is `done` once it is over.
-    pub fn asynchronous(done: Watermark, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { done, task: Task::Asynchronous(Box::pin(work)) }
+    /// Runs `work` on a task of its own; the answer is `acked` once it is over.
+    pub fn asynchronous(acked: Watermark, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { acked, task: Task::Asynchronous(Box::pin(work)) }
     }
 
     /// As [`asynchronous`](Self::asynchronous), for work that may block: it runs on the runtime's blocking pool.
-    pub fn blocking(done: Watermark, work: impl FnOnce() + Send + 'static) -> Self {
-        Self { done, task: Task::Blocking(Box::new(work)) }
+    pub fn blocking(acked: Watermark, work: impl FnOnce() + Send + 'static) -> Self {
+        Self { acked, task: Task::Blocking(Box::new(work)) }
     }
 }
 
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Work").field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("Work").field("acked", &self.acked).finish_non_exhaustive()
     }
 }
 
@@ -118,9 +118,9 @@ impl<E: Deliver> Service<Batch> for Delivery<E> {
     }
 
     fn call(&mut self, batch: Batch) -> AckFuture {
-        let Work { done, task } = self.exporter.deliver(batch);
+        let Work { acked, task } = self.exporter.deliver(batch);
         let running = match task {
-            Task::Nothing => return Box::pin(future::ready(Ok(done))),
+            Task::Nothing => return Box::pin(future::ready(Ok(acked))),
             Task::Asynchronous(work) => {
                 let over = self.begin();
                 tokio::spawn(async move {
@@ -138,7 +138,7 @@ impl<E: Deliver> Service<Batch> for Delivery<E> {
         };
         Box::pin(async move {
             running.await.map_err(Stopped::task)?;
-            Ok(done)
+            Ok(acked)
         })
     }
 }

@@ -14,14 +14,14 @@ pub struct Front {
     windows: Windows,
     queue: Queue,
     /// Watermark of the last batch.
-    seen: Watermark,
+    forwarded: Watermark,
 }
 
 impl Front {
     /// Puts `windows` before `queue`.
     #[must_use]
     pub fn new(windows: Windows, queue: Queue) -> Self {
-        Self { windows, queue, seen: Watermark::NONE }
+        Self { windows, queue, forwarded: Watermark::NONE }
     }
 
     /// Reports in each batch the samples that the queue had no room for in the window that is open.
@@ -29,7 +29,7 @@ impl Front {
         let count = self.queue.take_lost();
         if count > 0 {
             // Not before the last batch's watermark, and not after this one's events.
-            let at = self.seen.at();
+            let at = self.forwarded.at();
             let lost = Loss { from: at, until: at, reason: LossReason::SampleQueueFull, count };
             batch.report_losses([lost]);
         }
@@ -47,7 +47,7 @@ impl Service<Batch> for Front {
 
     fn call(&mut self, mut batch: Batch) -> AckFuture {
         self.report_lost(&mut batch);
-        self.seen = batch.watermark;
+        self.forwarded = batch.watermark;
         self.queue.call(self.windows.push(&batch))
     }
 }

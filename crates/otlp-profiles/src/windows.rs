@@ -34,7 +34,7 @@ pub struct Finished {
     /// Requests to send, in order; none if no window has closed.
     pub requests: Vec<ProfilesRequest>,
     /// The answer to the batch once they have been sent or given up on.
-    pub done: Watermark,
+    pub acked: Watermark,
 }
 
 impl Windows {
@@ -69,9 +69,9 @@ impl Windows {
             let window = spare.pop_front().unwrap_or_default();
             window.start(batch.clock, Arc::clone(&batch.resource), grouping.clone())
         };
-        let (closed, done) = events.push(batch, start);
+        let (closed, acked) = events.push(batch, start);
         let requests = closed.into_iter().flat_map(|window| self.requests(window)).collect();
-        Finished { requests, done }
+        Finished { requests, acked }
     }
 
     fn requests(&mut self, closed: Closed<Window>) -> Vec<ProfilesRequest> {

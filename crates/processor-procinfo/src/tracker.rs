@@ -32,7 +32,7 @@ pub(crate) struct Tracker {
     replaced: Replaced,
     acked: Watermark,
     /// Watermark of the batch before.
-    passed: Watermark,
+    forwarded: Watermark,
     clock: WallClock,
     tally: Tally,
     sources: Sources,
@@ -52,7 +52,7 @@ impl Tracker {
             files: UnreadFiles::default(),
             replaced: Replaced::new(limits),
             acked: Watermark::NONE,
-            passed: Watermark::NONE,
+            forwarded: Watermark::NONE,
             clock: WallClock::default(),
             tally: Tally::default(),
             sources: Sources::new(config, users),
@@ -80,7 +80,7 @@ impl Tracker {
             self.table.for_each(|key, process| process.follow(clock, key));
         }
         for event in batch.events_mut() {
-            let late = self.passed.covers(event.at());
+            let late = self.forwarded.covers(event.at());
             self.tally.late += u64::from(late);
             match event {
                 Event::Sample(sample) => self.sample(sample, late, reads),
@@ -91,13 +91,13 @@ impl Tracker {
         }
         // The end of the stream is no instant: nothing grows old by it.
         if batch.watermark != Watermark::END {
-            self.passed = self.passed.max(batch.watermark);
+            self.forwarded = self.forwarded.max(batch.watermark);
         }
     }
 
     /// Forgets what hits a limit. After a batch, not before: its own samples may be the last ones.
     pub(crate) fn limit(&mut self) {
-        let now = self.passed.at();
+        let now = self.forwarded.at();
         self.tally.evicted += self.table.evict(now, self.acked);
         while let Some((at, key)) = self.replaced.pop_over_limit(now) {
             if let Some(process) = self.table.get_mut(key) {

@@ -69,7 +69,7 @@ pub struct EventWindows<G> {
     /// Up to where events are known: the highest watermark but END, or just after the latest event.
     seen: KTime,
     /// Last answer.
-    done: Watermark,
+    acked: Watermark,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl<G: Gather> EventWindows<G> {
             first_open: 0,
             processes: G::PROCESSES,
             seen: KTime::ZERO,
-            done: Watermark::NONE,
+            acked: Watermark::NONE,
         }
     }
 
@@ -113,9 +113,9 @@ impl<G: Gather> EventWindows<G> {
         for event in batch.events.iter() {
             match event {
                 Event::Sample(sample) => {
-                    let done = self.done;
+                    let acked = self.acked;
                     let window = self.window(sample.at, &mut start);
-                    if !done.covers(sample.at) {
+                    if !acked.covers(sample.at) {
                         window.holds_from = window.holds_from.min(sample.at);
                     }
                     window.gathered.sample(sample);
@@ -132,8 +132,8 @@ impl<G: Gather> EventWindows<G> {
             closed.extend(self.flush(batch.watermark.at()));
         }
         let held = self.open.iter().map(|window| window.holds_from).min().unwrap_or(KTime::MAX);
-        self.done = self.done.max(batch.watermark.min(Watermark::before(held)));
-        (closed, self.done)
+        self.acked = self.acked.max(batch.watermark.min(Watermark::before(held)));
+        (closed, self.acked)
     }
 
     /// The window that takes an event stamped `at`.

@@ -141,14 +141,14 @@ impl Items {
         }
     }
 
-    /// Takes the requests of a window, whose answer is `done`. Gives those that were refused.
+    /// Takes the requests of a window, whose answer is `acked`. Gives those that were refused.
     pub(crate) fn offer(
         &mut self,
         requests: Vec<ProfilesRequest>,
-        done: Watermark,
+        acked: Watermark,
     ) -> Vec<(ProfilesRequest, Refused)> {
-        let tickets = self.ledger.open(requests.len(), done);
-        self.has_ended |= done == Watermark::END;
+        let tickets = self.ledger.open(requests.len(), acked);
+        self.has_ended |= acked == Watermark::END;
         let mut refused = Vec::new();
         for (request, ticket) in requests.into_iter().zip(tickets) {
             match self.fits(&request) {
@@ -303,8 +303,8 @@ impl Items {
     }
 
     /// The answer that is due.
-    pub(crate) fn done(&self) -> Watermark {
-        self.ledger.done()
+    pub(crate) fn acked(&self) -> Watermark {
+        self.ledger.acked()
     }
 
     /// The room that is taken up, in units of the sizer.

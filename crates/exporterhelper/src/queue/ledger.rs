@@ -13,12 +13,12 @@ pub(crate) struct Ledger {
     open: VecDeque<Entry>,
     /// Number of the first one that is open.
     first: u64,
-    done: Watermark,
+    acked: Watermark,
 }
 
 #[derive(Debug)]
 struct Entry {
-    done: Watermark,
+    acked: Watermark,
     requests: usize,
 }
 
@@ -31,14 +31,14 @@ impl Ledger {
     pub(crate) fn open(
         &mut self,
         requests: usize,
-        done: Watermark,
+        acked: Watermark,
     ) -> impl Iterator<Item = LedgerTicket> + use<> {
         if requests == 0 {
             // Nothing new is waited for: the answer is due with the one before.
-            let last = self.open.back_mut().map_or(&mut self.done, |entry| &mut entry.done);
-            *last = done.max(*last);
+            let last = self.open.back_mut().map_or(&mut self.acked, |entry| &mut entry.acked);
+            *last = acked.max(*last);
         } else {
-            self.open.push_back(Entry { done, requests });
+            self.open.push_back(Entry { acked, requests });
         }
         let number = self.first + (self.open.len() as u64).saturating_sub(1);
         (0..requests).map(move |_| LedgerTicket(number))
@@ -50,16 +50,16 @@ impl Ledger {
         if let Some(entry) = index.and_then(|index| self.open.get_mut(index)) {
             entry.requests = entry.requests.saturating_sub(1);
         }
-        while let Some(done) = self.open.front().filter(|entry| entry.requests == 0).map(|entry| entry.done) {
+        while let Some(acked) = self.open.front().filter(|entry| entry.requests == 0).map(|entry| entry.acked) {
             self.open.pop_front();
             self.first += 1;
-            self.done = self.done.max(done);
+            self.acked = self.acked.max(acked);
         }
     }
 
     /// The answer that is due.
-    pub(crate) fn done(&self) -> Watermark {
-        self.done
+    pub(crate) fn acked(&self) -> Watermark {
+        self.acked
     }
 }
 
@@ -82,27 +82,27 @@ mod tests {
             let mut tickets: Vec<(usize, LedgerTicket)> = Vec::new();
             let due = |windows: &[(Watermark, usize)]| {
                 let closed = windows.iter().take_while(|(_, open)| *open == 0);
-                closed.last().map_or(Watermark::NONE, |(done, _)| *done)
+                closed.last().map_or(Watermark::NONE, |(acked, _)| *acked)
             };
             for (requests, step, ends) in steps {
                 at += step;
-                let done = Watermark::before(KTime::from_nanos(at));
-                tickets.extend(ledger.open(requests, done).map(|ticket| (windows.len(), ticket)));
-                windows.push((done, requests));
-                prop_assert_eq!(ledger.done(), due(&windows));
+                let acked = Watermark::before(KTime::from_nanos(at));
+                tickets.extend(ledger.open(requests, acked).map(|ticket| (windows.len(), ticket)));
+                windows.push((acked, requests));
+                prop_assert_eq!(ledger.acked(), due(&windows));
                 for end in ends {
                     if tickets.is_empty() { break }
                     let (window, ticket) = tickets.swap_remove(usize::from(end) % tickets.len());
                     ledger.close(ticket);
                     windows[window].1 -= 1;
-                    prop_assert_eq!(ledger.done(), due(&windows));
+                    prop_assert_eq!(ledger.acked(), due(&windows));
                 }
             }
             for (window, ticket) in tickets {
                 ledger.close(ticket);
                 windows[window].1 -= 1;
             }
-            prop_assert_eq!(ledger.done(), due(&windows));
+            prop_assert_eq!(ledger.acked(), due(&windows));
         }
     }
 }

@@ -139,9 +139,9 @@ impl Service<Finished> for Queue {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Finished { requests, done }: Finished) -> AckFuture {
-        let is_end = done == Watermark::END;
-        self.shared.offer(requests, done);
+    fn call(&mut self, Finished { requests, acked }: Finished) -> AckFuture {
+        let is_end = acked == Watermark::END;
+        self.shared.offer(requests, acked);
         if is_end {
             self.stop.end();
             let task = self.task.take();
@@ -153,13 +153,13 @@ impl Service<Finished> for Queue {
             });
         }
         if self.waits {
-            let mut done_so_far = self.shared.follow();
+            let mut acked_so_far = self.shared.follow();
             return Box::pin(async move {
                 // The sender lives as long as what it is followed by.
-                let answer = done_so_far.wait_for(|answer| *answer >= done).await;
+                let answer = acked_so_far.wait_for(|answer| *answer >= acked).await;
                 answer.map(|answer| *answer).map_err(|_gone| Stopped::queue())
             });
         }
-        Box::pin(ready(Ok(self.shared.done())))
+        Box::pin(ready(Ok(self.shared.acked())))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct QueueState {
     /// Notifies the sending task of items to take, and of the end.
     work: Notify,
     /// The answer that is due.
-    done: watch::Sender<Watermark>,
+    acked: watch::Sender<Watermark>,
     /// Samples refused since it was last asked.
     lost: AtomicU64,
     /// True from the first refusal until there is room again: one line says so, not one a window.
@@ -56,7 +56,7 @@ impl QueueState {
             exporter: settings.id.clone(),
             items: Mutex::new(items),
             work: Notify::new(),
-            done: watch::Sender::new(Watermark::NONE),
+            acked: watch::Sender::new(Watermark::NONE),
             lost: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
             metrics: Metrics::of(settings),
@@ -75,23 +75,23 @@ impl QueueState {
 
     /// Changes the items by `act`, then sets the gauges and notifies whoever waits for the acked watermark.
     fn update<T>(&self, act: impl FnOnce(&mut Items) -> T) -> T {
-        let (result, done, used) = {
+        let (result, acked, used) = {
             let mut items = self.items();
             let result = act(&mut items);
-            (result, items.done(), items.used())
+            (result, items.acked(), items.used())
         };
         self.gauges.size(used);
-        self.done.send_if_modified(|known| {
-            let is_news = *known < done;
-            *known = done.max(*known);
+        self.acked.send_if_modified(|known| {
+            let is_news = *known < acked;
+            *known = acked.max(*known);
             is_news
         });
         result
     }
 
-    /// Takes a window's requests, whose answer is `done`; counts those that do not fit.
-    pub(crate) fn offer(&self, requests: Vec<ProfilesRequest>, done: Watermark) {
-        let refused = self.update(|items| items.offer(requests, done));
+    /// Takes a window's requests, whose answer is `acked`; counts those that do not fit.
+    pub(crate) fn offer(&self, requests: Vec<ProfilesRequest>, acked: Watermark) {
+        let refused = self.update(|items| items.offer(requests, acked));
         self.work.notify_one();
         self.note_full(&refused);
     }
@@ -271,13 +271,13 @@ impl QueueState {
     }
 
     /// The answer that is due.
-    pub(crate) fn done(&self) -> Watermark {
-        *self.done.borrow()
+    pub(crate) fn acked(&self) -> Watermark {
+        *self.acked.borrow()
     }
 
     /// Follows the answer that is due.
     pub(crate) fn follow(&self) -> watch::Receiver<Watermark> {
-        self.done.subscribe()
+        self.acked.subscribe()
     }
 }
 

@@ -108,9 +108,9 @@ fn before(nanos: u64) -> Watermark {
     Watermark::before(KTime::from_nanos(nanos))
 }
 
-fn finished(done: Watermark, samples: &[u64]) -> Finished {
+fn finished(acked: Watermark, samples: &[u64]) -> Finished {
     let request = |&samples: &u64| ProfilesRequest { bytes: vec![7; 10].into(), samples };
-    Finished { requests: samples.iter().map(request).collect(), done }
+    Finished { requests: samples.iter().map(request).collect(), acked }
 }
 
 fn taken() -> Result<Delivered, SendError> {
@@ -325,8 +325,8 @@ fn the_last_window_is_not_overlooked_whenever_the_end_comes() {
             scope.spawn(|| {
                 start.wait();
                 (0..round % 64).for_each(|_| std::hint::spin_loop());
-                let Finished { requests, done } = finished(Watermark::END, &[1]);
-                shared.offer(requests, done);
+                let Finished { requests, acked } = finished(Watermark::END, &[1]);
+                shared.offer(requests, acked);
             });
             start.wait();
             runtime.block_on(shared.next()).is_none()

@@ -42,16 +42,16 @@ fn captures(finished: &Finished) -> Vec<(u64, u64, Vec<u64>)> {
 fn a_window_closes_when_the_watermark_reaches_its_end() {
     let mut windows = windows();
     let first = windows.push(&batch(vec![at(10), at(60)], before(109)));
-    assert_eq!((captures(&first), first.done), (vec![], before(10)), "holds the sample at 10");
+    assert_eq!((captures(&first), first.acked), (vec![], before(10)), "holds the sample at 10");
     let second = windows.push(&batch(vec![at(109)], before(110)));
-    assert_eq!((captures(&second), second.done), (vec![(10, 110, vec![10, 60, 109])], before(110)));
+    assert_eq!((captures(&second), second.acked), (vec![(10, 110, vec![10, 60, 109])], before(110)));
     let third = windows.push(&batch(vec![], before(400)));
-    assert_eq!((captures(&third), third.done), (vec![], before(400)), "nothing is held");
+    assert_eq!((captures(&third), third.acked), (vec![], before(400)), "nothing is held");
     let fourth = windows.push(&batch(vec![at(433)], before(450)));
-    assert_eq!(fourth.done, before(433));
+    assert_eq!(fourth.acked, before(433));
     let end = windows.push(&batch(vec![], Watermark::END));
     assert_eq!(
-        (captures(&end), end.done),
+        (captures(&end), end.acked),
         (vec![(410, 450, vec![433])], Watermark::END),
         "as long as was looked at"
     );
@@ -62,7 +62,7 @@ fn one_batch_can_close_several_windows_and_events_past_its_watermark_wait() {
     let mut windows = windows();
     let finished = windows.push(&batch(vec![at(0), at(150), at(350), at(420)], before(300)));
     assert_eq!(captures(&finished), [(0, 100, vec![0]), (100, 200, vec![150])]);
-    assert_eq!(finished.done, before(300));
+    assert_eq!(finished.acked, before(300));
     let end = windows.push(&batch(vec![at(430)], Watermark::END));
     assert_eq!(captures(&end), [(300, 400, vec![350]), (400, 431, vec![420, 430])]);
 }
@@ -72,7 +72,7 @@ fn a_late_sample_goes_to_the_open_window_and_moves_its_start() {
     let mut windows = windows();
     windows.push(&batch(vec![at(0)], before(250)));
     let finished = windows.push(&batch(vec![at(30), at(260)], before(270)));
-    assert_eq!(finished.done, before(260), "a late sample does not hold the answer");
+    assert_eq!(finished.acked, before(260), "a late sample does not hold the answer");
     let finished = windows.push(&batch(vec![], before(300)));
     assert_eq!(captures(&finished), [(30, 300, vec![30, 260])]);
 }
@@ -176,7 +176,7 @@ fn losses_of_a_window_without_samples_are_told_by_the_next_with_one() {
     let mut windows = windows();
     let finished = windows.push(&batch(vec![loss(10, LossReason::SampleRingFull, 3)], before(200)));
     assert!(finished.requests.is_empty());
-    assert_eq!(finished.done, before(200), "a loss holds nothing");
+    assert_eq!(finished.acked, before(200), "a loss holds nothing");
     let finished = windows.push(&batch(vec![at(220), loss(230, LossReason::SampleRingFull, 1)], before(310)));
     assert_eq!(lost(&finished), [(5, 4)]);
     let finished = windows.push(&batch(vec![at(320)], Watermark::END));
@@ -265,7 +265,7 @@ struct Model {
     watermark: u64,
     /// Number of the first window that earlier watermarks have left open.
     first_open: u64,
-    done: u64,
+    acked: u64,
     /// Held samples: thread number to stamp, and the number of the window that takes it.
     held: BTreeMap<u32, (u64, u64)>,
     next_thread: u32,
@@ -294,9 +294,9 @@ impl Model {
             );
         }
         // A sample stamped before an earlier answer was late and holds nothing.
-        let holds = self.held.values().map(|held| held.0).filter(|&at| at >= self.done).min();
-        self.done = self.done.max(self.watermark.min(holds.unwrap_or(u64::MAX)));
-        prop_assert_eq!(finished.done.at().as_nanos(), self.done);
+        let holds = self.held.values().map(|held| held.0).filter(|&at| at >= self.acked).min();
+        self.acked = self.acked.max(self.watermark.min(holds.unwrap_or(u64::MAX)));
+        prop_assert_eq!(finished.acked.at().as_nanos(), self.acked);
         Ok(())
     }
 

@@ -28,17 +28,17 @@ impl Rig {
         Self::over(config, &settings(directory))
     }
 
-    /// Waits until the answer is `done`.
-    async fn until_answered(&mut self, done: Watermark) {
-        let waited = async { while self.answered().await < done {} };
+    /// Waits until the answer is `acked`.
+    async fn until_answered(&mut self, acked: Watermark) {
+        let waited = async { while self.answered().await < acked {} };
         tokio::time::timeout(PATIENCE, waited).await.unwrap();
-        assert_eq!(self.answered().await, done);
+        assert_eq!(self.answered().await, acked);
     }
 
-    /// True if the answer gets to be `done` before long, though nothing has been taken.
-    async fn is_answered_untaken(&mut self, done: Watermark) -> bool {
+    /// True if the answer gets to be `acked` before long, though nothing has been taken.
+    async fn is_answered_untaken(&mut self, acked: Watermark) -> bool {
         for _ in 0..50 {
-            if self.answered().await == done {
+            if self.answered().await == acked {
                 return true;
             }
         }
@@ -112,7 +112,7 @@ async fn the_last_window_is_tried_once_and_stays_if_that_fails() {
     let end = tokio::spawn(rig.queue.ready().await.unwrap().call(finished(Watermark::END, &[4, 8])));
     // Both of the last window are on disk.
     let written = async {
-        while rig.queue.shared.done() < Watermark::END {
+        while rig.queue.shared.acked() < Watermark::END {
             sleep(SETTLE).await
         }
     };
@@ -179,7 +179,7 @@ async fn what_waits_for_memory_comes_in_once_the_rest_is_on_disk() {
     let mut rig = Rig::on_disk(&QueueConfig { block_on_overflow: true, ..on_disk() }, dir.path());
     // Two of these are more than may be held in memory. Nobody takes them.
     let large = || ProfilesRequest { bytes: vec![0; 40 << 20].into(), samples: 1 };
-    let window = Finished { requests: vec![large(), large()], done: before(10) };
+    let window = Finished { requests: vec![large(), large()], acked: before(10) };
     rig.queue.ready().await.unwrap().call(window).await.unwrap();
     tokio::time::timeout(PATIENCE, rig.until_answered(before(10))).await.unwrap();
 }
