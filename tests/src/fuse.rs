@@ -44,11 +44,11 @@ pub mod opcode {
 pub struct Fuse {
     point: PathBuf,
     device: Arc<Mutex<Option<Arc<File>>>>,
-    shared: Arc<Shared>,
+    shared: Arc<FuseState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct FuseState {
     contents: Vec<u8>,
     silent: AtomicBool,
     asked: Mutex<BTreeSet<u32>>,
@@ -66,7 +66,8 @@ impl Fuse {
         let data = format!("fd={},rootmode=40755,user_id=0,group_id=0,allow_other", device.as_raw_fd());
         let data = CString::new(data).expect("no zero in it");
         mount("silent", point, "fuse", MountFlags::empty(), &*data).expect("root may mount");
-        let shared = Arc::new(Shared { contents, silent: AtomicBool::new(false), asked: Mutex::default() });
+        let shared =
+            Arc::new(FuseState { contents, silent: AtomicBool::new(false), asked: Mutex::default() });
         let (serving, served) = (Arc::new(device), Arc::clone(&shared));
         let device = Arc::new(Mutex::new(Some(Arc::clone(&serving))));
         thread::spawn(move || serve(&serving, &served));
@@ -108,7 +109,7 @@ impl Drop for Fuse {
     }
 }
 
-fn serve(device: &File, shared: &Shared) {
+fn serve(device: &File, shared: &FuseState) {
     let mut request = vec![0; MAX_REQUEST];
     loop {
         let mut stream = device;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Windows};
 use pdata::{Batch, Loss, Sample, Watermark};
-use profile_formats::{Gatherer, Settings};
+use profile_formats::{GatherSettings, Gatherer};
 use windows::{Closed, EventWindows, Gather, Grouping};
 
 use crate::config::{Config, Format};
@@ -82,7 +82,7 @@ impl Source {
 
 impl Profiles {
     fn push(&mut self, batch: &Batch) -> (Vec<Closed<Samples>>, Watermark) {
-        let start = || Samples(Gatherer::new(batch.clock, Settings::default()));
+        let start = || Samples(Gatherer::new(batch.clock, GatherSettings::default()));
         let (mut closed, acked) = self.events.push(batch, start);
         closed.retain_mut(|window| {
             let Samples(gatherer) = &mut window.gathered;

@@ -22,11 +22,11 @@ use crate::socket::Socket;
 /// While nobody is, a batch is acked and forgotten. Else it is summarised on a thread that may block, and the answer is
 /// its own watermark. Whoever does not read misses seconds, and holds up nobody.
 pub struct TopExporter {
-    shared: Arc<Shared>,
+    shared: Arc<TopState>,
     metrics: Metrics,
 }
 
-struct Shared {
+struct TopState {
     audience: Audience,
     board: Arc<Board>,
     /// `None` while nobody watches.
@@ -49,7 +49,7 @@ impl TopExporter {
         let audience = Audience::serve(socket, Watchers { group }, Watched::of(&settings.id));
         let audience =
             audience.map_err(|source| SocketError::Make { path: config.endpoint.clone(), source })?;
-        let shared = Arc::new(Shared { audience, board, reporter: Mutex::new(None) });
+        let shared = Arc::new(TopState { audience, board, reporter: Mutex::new(None) });
         Ok(Delivery::of(Self { shared, metrics: Metrics::of(settings) }))
     }
 
@@ -63,7 +63,7 @@ impl TopExporter {
     }
 }
 
-impl Shared {
+impl TopState {
     fn take(&self, batch: &Batch) {
         let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
         let reporter = reporter.get_or_insert_with(|| Reporter::new(Arc::clone(&self.board)));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::message::{Answer, Request};
 use crate::origin::Origin;
-use crate::process::{NoAnswer, Reader};
+use crate::process::{NoAnswer, ReaderProcess};
 use crate::quarantine::Quarantine;
 use crate::refusal::Refusal;
 
@@ -18,7 +18,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Asker {
     quarantine: Arc<Quarantine>,
-    reader: Option<Reader>,
+    reader: Option<ReaderProcess>,
     answer: Vec<u8>,
     answer_within: Duration,
     /// How long the answers for one file have taken.
@@ -55,7 +55,7 @@ impl Asker {
     /// Starts a reader if there is none.
     pub(crate) fn start(&mut self) -> Result<(), Refusal> {
         if self.reader.is_none() {
-            self.reader = Some(Reader::start().map_err(Refusal::NoReader)?);
+            self.reader = Some(ReaderProcess::start().map_err(Refusal::NoReader)?);
         }
         Ok(())
     }
@@ -74,12 +74,12 @@ impl Asker {
 
     /// The file that came with the last answer, if one did.
     pub(crate) fn take_shared(&mut self) -> Option<File> {
-        self.reader.as_mut().and_then(Reader::take_shared).map(File::from)
+        self.reader.as_mut().and_then(ReaderProcess::take_shared).map(File::from)
     }
 
     /// The reader itself.
     #[cfg(test)]
-    pub(crate) fn reader(&mut self) -> Option<&mut Reader> {
+    pub(crate) fn reader(&mut self) -> Option<&mut ReaderProcess> {
         self.reader.as_mut()
     }
 

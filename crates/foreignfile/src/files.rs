@@ -11,7 +11,7 @@ use crate::kept::Kept;
 use crate::message::{Answer, Content, Found, Request};
 use crate::opened::Opened;
 use crate::origin::Origin;
-use crate::place::Place;
+use crate::place::FilePlace;
 use crate::quarantine::{Quarantine, Source};
 use crate::refusal::{Refusal, unexpected};
 
@@ -38,7 +38,7 @@ impl Files {
     /// Why it is not to be read.
     pub fn open(
         &mut self,
-        place: Place<'_>,
+        place: FilePlace<'_>,
         within: Duration,
         is_wanted: impl Fn(&Found) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
@@ -52,7 +52,7 @@ impl Files {
     /// Why it is not to be read.
     pub fn open_data(
         &mut self,
-        place: Place<'_>,
+        place: FilePlace<'_>,
         within: Duration,
         is_wanted: impl Fn(&Found) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
@@ -65,19 +65,19 @@ impl Files {
     /// Why it is not to be read; of several reasons the first that says more than that the file is gone.
     pub fn open_first<'a>(
         &mut self,
-        places: impl IntoIterator<Item = Place<'a>>,
+        places: impl IntoIterator<Item = FilePlace<'a>>,
         within: Duration,
-        is_wanted: impl Fn(&Found, Place<'a>) -> bool,
+        is_wanted: impl Fn(&Found, FilePlace<'a>) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
         self.open_places(places, Content::Code, within, is_wanted)
     }
 
     fn open_places<'a>(
         &mut self,
-        places: impl IntoIterator<Item = Place<'a>>,
+        places: impl IntoIterator<Item = FilePlace<'a>>,
         content: Content,
         within: Duration,
-        is_wanted: impl Fn(&Found, Place<'a>) -> bool,
+        is_wanted: impl Fn(&Found, FilePlace<'a>) -> bool,
     ) -> Result<Opened<'_>, Refusal> {
         self.0.begin_file();
         let until = Instant::now() + within;
@@ -105,9 +105,9 @@ impl Files {
 
     fn open_at<'a>(
         &mut self,
-        (place, content): (Place<'a>, Content),
+        (place, content): (FilePlace<'a>, Content),
         until: Instant,
-        is_wanted: &impl Fn(&Found, Place<'a>) -> bool,
+        is_wanted: &impl Fn(&Found, FilePlace<'a>) -> bool,
     ) -> Result<(Found, Origin, Option<File>), Refusal> {
         let (found, origin) = self.find(place, until)?;
         if !FileType::from_raw_mode(found.mode).is_file() || found.size == 0 {
@@ -132,7 +132,7 @@ impl Files {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn look(&mut self, place: Place<'_>) -> Result<Found, Refusal> {
+    pub fn look(&mut self, place: FilePlace<'_>) -> Result<Found, Refusal> {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
     }
 
@@ -142,7 +142,7 @@ impl Files {
     }
 
     /// What is at a place, and what to hold responsible if it does not answer when it is read.
-    fn find(&mut self, place: Place<'_>, until: Instant) -> Result<(Found, Origin), Refusal> {
+    fn find(&mut self, place: FilePlace<'_>, until: Instant) -> Result<(Found, Origin), Refusal> {
         let way = Origin::of_way(place);
         if !self.0.quarantine().may_ask(way.source) {
             return Err(Refusal::Skipped);
@@ -150,9 +150,9 @@ impl Files {
         self.0.start()?;
         let root;
         let request = match place {
-            Place::Link { link, .. } => Request::Find { root: None, path: link, follows_links: true },
-            Place::Own { path, follows_links } => Request::Find { root: None, path, follows_links },
-            Place::Seen { process, path } => {
+            FilePlace::Link { link, .. } => Request::Find { root: None, path: link, follows_links: true },
+            FilePlace::Own { path, follows_links } => Request::Find { root: None, path, follows_links },
+            FilePlace::Seen { process, path } => {
                 root = process.join("root");
                 Request::Find { root: Some(&root), path, follows_links: false }
             }

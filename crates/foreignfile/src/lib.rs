@@ -36,7 +36,7 @@ pub use kept::Kept;
 pub use message::Found;
 pub use mounts::{Mount, Mounts};
 pub use opened::{Bytes, LocalFile, Opened};
-pub use place::Place;
+pub use place::FilePlace;
 pub use process::serve_if_asked;
 pub use quarantine::{Quarantine, Source};
 pub use refusal::Refusal;

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::mounts::Mounts;
-use crate::place::{OWN, Place};
+use crate::place::{FilePlace, OWN};
 use crate::quarantine::Source;
 
 /// What may not answer, and how to find its name then.
@@ -20,9 +20,9 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// What lies on the way to a place.
-    pub(crate) fn of_way(place: Place<'_>) -> Self {
+    pub(crate) fn of_way(place: FilePlace<'_>) -> Self {
         let (process, path) = match place {
-            Place::Link { process, device, .. } => {
+            FilePlace::Link { process, device, .. } => {
                 // Such a link is no path: nothing but the file itself is asked.
                 let source = match device {
                     Some((major, minor)) => Source::Device(rustix::fs::makedev(major, minor)),
@@ -30,8 +30,8 @@ impl Origin {
                 };
                 return Self { source, process: process.to_owned(), mount: None };
             }
-            Place::Seen { process, path } => (process, path),
-            Place::Own { path, .. } => (Path::new(OWN), path),
+            FilePlace::Seen { process, path } => (process, path),
+            FilePlace::Own { path, .. } => (Path::new(OWN), path),
         };
         let namespace = inode(&process.join("ns/mnt"));
         let mounts = Mounts::of(process).unwrap_or_default();

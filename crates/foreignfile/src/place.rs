@@ -7,7 +7,7 @@ pub(crate) const OWN: &str = "/proc/self";
 
 /// Where a file is to be found.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
+pub enum FilePlace<'a> {
     /// A link of `/proc` that leads to the file itself, whatever its name, such as `/proc/PID/map_files/RANGE`.
     Link {
         /// The link.

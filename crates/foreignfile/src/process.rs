@@ -49,7 +49,7 @@ pub fn serve_if_asked() -> bool {
 
 /// A reader, and the way to it.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct ReaderProcess {
     socket: OwnedFd,
     life: Life,
     /// The file that came with the last answer.
@@ -73,7 +73,7 @@ pub(crate) enum NoAnswer {
     Gone,
 }
 
-impl Reader {
+impl ReaderProcess {
     /// Starts one.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ const NO_EXEC: u64 = 8;
 
 /// Answers what is asked until nobody asks any more.
 pub(crate) fn serve(socket: impl AsFd) {
-    let mut reader = Reader::default();
+    let mut reader = FileServer::default();
     let mut request = vec![0; MAX_MESSAGE];
     loop {
         let length = match recv(&socket, &mut request, RecvFlags::empty()) {
@@ -59,7 +59,7 @@ fn send_with(socket: impl AsFd, answer: &[u8], shared: Option<BorrowedFd<'_>>) -
 
 /// One file, at the most.
 #[derive(Debug, Default)]
-struct Reader {
+struct FileServer {
     /// True if the file has just been opened, and may be handed on.
     shares: bool,
     found: Option<OwnedFd>,
@@ -67,7 +67,7 @@ struct Reader {
     bytes: Vec<u8>,
 }
 
-impl Reader {
+impl FileServer {
     /// The file to hand on with the answer at hand.
     fn shared(&self) -> Option<BorrowedFd<'_>> {
         self.opened.as_ref().filter(|_| self.shares).map(AsFd::as_fd)

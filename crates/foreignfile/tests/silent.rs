@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use foreignfile::{Files, Place, Quarantine, Refusal};
+use foreignfile::{FilePlace, Files, Quarantine, Refusal};
 
 use fuse::{Fuse, opcode};
 use rustix::fs::{Mode, OFlags};
@@ -39,8 +39,8 @@ impl Mounted {
     }
 }
 
-fn own(path: &Path) -> Place<'_> {
-    Place::Own { path, follows_links: false }
+fn own(path: &Path) -> FilePlace<'_> {
+    FilePlace::Own { path, follows_links: false }
 }
 
 /// Nothing is asked of a file system for a file that is not the one: an open alone may have effects.
@@ -73,7 +73,7 @@ fn a_file_system_that_does_not_answer_is_left_and_skipped() {
     // A file that was opened would be closed at the end, which is asked, too.
     let held = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
-    let link = Place::Link { link: &link, process: Path::new("/proc/self"), device: None };
+    let link = FilePlace::Link { link: &link, process: Path::new("/proc/self"), device: None };
     mounted.fuse.silence();
     assert!(matches!(files.open(link, WITHIN, |_| true), Err(Refusal::Silent)));
     assert!(matches!(files.open(link, WITHIN, |_| true), Err(Refusal::Skipped)));

@@ -57,7 +57,7 @@ fn main() {
 
 /// What resources say.
 #[derive(Clone, Copy)]
-struct Said {
+struct ResourceShape {
     name: &'static str,
     host: &'static [(&'static str, &'static str)],
     /// Of each process, by its number.
@@ -111,26 +111,26 @@ fn user(number: u32) -> Vec<Attribute> {
     vec![Attribute::int("process.user.id", if number.is_multiple_of(4) { 33 } else { 0 })]
 }
 
-const SAID: [Said; 11] = [
-    Said { name: "nothing more", host: &[], process: &[] },
-    Said { name: "host.name", host: HOST.first_chunk::<1>().unwrap(), process: &[] },
-    Said { name: "host.name, host.id", host: HOST.first_chunk::<2>().unwrap(), process: &[] },
-    Said { name: "host, all six", host: &HOST, process: &[] },
-    Said { name: "container", host: &[], process: &[container] },
-    Said { name: "unit", host: &[], process: &[unit] },
-    Said { name: "unit and slice", host: &[], process: &[unit, slice] },
-    Said { name: "parent", host: &[], process: &[parent] },
-    Said { name: "owner, user.id", host: &[], process: &[owner, user] },
-    Said {
+const SAID: [ResourceShape; 11] = [
+    ResourceShape { name: "nothing more", host: &[], process: &[] },
+    ResourceShape { name: "host.name", host: HOST.first_chunk::<1>().unwrap(), process: &[] },
+    ResourceShape { name: "host.name, host.id", host: HOST.first_chunk::<2>().unwrap(), process: &[] },
+    ResourceShape { name: "host, all six", host: &HOST, process: &[] },
+    ResourceShape { name: "container", host: &[], process: &[container] },
+    ResourceShape { name: "unit", host: &[], process: &[unit] },
+    ResourceShape { name: "unit and slice", host: &[], process: &[unit, slice] },
+    ResourceShape { name: "parent", host: &[], process: &[parent] },
+    ResourceShape { name: "owner, user.id", host: &[], process: &[owner, user] },
+    ResourceShape {
         name: "the defaults",
         host: HOST.first_chunk::<5>().unwrap(),
         process: &[container, unit, parent, owner],
     },
-    Said { name: "all of it", host: &HOST, process: &[container, unit, slice, parent, owner, user] },
+    ResourceShape { name: "all of it", host: &HOST, process: &[container, unit, slice, parent, owner, user] },
 ];
 
 /// The batches, with what is said.
-fn say(batches: &[Batch], said: Said) -> Vec<Batch> {
+fn say(batches: &[Batch], said: ResourceShape) -> Vec<Batch> {
     let mut resource = Resource::default();
     said.host.iter().for_each(|&(key, value)| resource.set(Attribute::text(key, value), false));
     let resource = Arc::new(resource);

@@ -17,19 +17,19 @@ pub(crate) struct ProfileSource {
     /// First and last timestamp.
     pub(crate) span: (u64, u64),
     /// The image that was sampled.
-    pub(crate) who: Who,
+    pub(crate) who: ProfileOwner,
 }
 
 /// Whose samples are in a profile.
 #[derive(Clone, Debug)]
-pub(crate) enum Who {
+pub(crate) enum ProfileOwner {
     /// Those of an image, as it was described last.
     Known(Arc<Image>),
     /// Those of an image of which nothing is known.
     Unresolved(Box<Unresolved>),
 }
 
-impl Who {
+impl ProfileOwner {
     fn key(&self) -> ImageKey {
         match self {
             Self::Known(image) => image.key,
@@ -81,8 +81,8 @@ impl Identities<'_> {
             let group = joined.group.and_then(|number| groups.all().get(number));
             let resource = write(tables, &mut |out| match (group, &source.who) {
                 (Some(group), _) => resource::group(group, self.host, out),
-                (None, Who::Known(image)) => resource::known(image, self.host, out),
-                (None, Who::Unresolved(image)) => resource::unresolved(image, self.host, out),
+                (None, ProfileOwner::Known(image)) => resource::known(image, self.host, out),
+                (None, ProfileOwner::Unresolved(image)) => resource::unresolved(image, self.host, out),
             });
             let attributes = group.map_or(0, |group| attributes_of(group, tables));
             content.profiles.push(Profile { resource, attributes, ..joined.profile });

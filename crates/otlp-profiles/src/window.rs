@@ -15,7 +15,7 @@ use crate::content::{self, Content, Profile, count};
 use crate::dictionary::Value;
 use crate::frames::Frames;
 use crate::resource::Unresolved;
-use crate::rollup::{Identities, ProfileSource, Who};
+use crate::rollup::{Identities, ProfileOwner, ProfileSource};
 use crate::table::{clear, recycle};
 use crate::wire::Writer;
 use crate::{attributes, losses};
@@ -214,7 +214,7 @@ impl Window {
         // Another description of the same image in that context: what is learnt later is more. An image first met
         // inside execve, say, has no script until the exec is complete.
         if let Some(source) = self.source(profile) {
-            source.who = Who::Known(Arc::clone(image));
+            source.who = ProfileOwner::Known(Arc::clone(image));
         }
         self.by_pointer.insert(pointer, (Arc::clone(image), profile));
         profile
@@ -227,8 +227,8 @@ impl Window {
             return profile;
         }
         let who = match image {
-            Some(image) => Who::Known(Arc::clone(image)),
-            None => Who::Unresolved(Box::new(Unresolved {
+            Some(image) => ProfileOwner::Known(Arc::clone(image)),
+            None => ProfileOwner::Unresolved(Box::new(Unresolved {
                 key: sample.key,
                 created: self.clock.unix_from_boot(sample.key.process.start_time),
                 name: sample.thread_name(),

@@ -25,7 +25,7 @@ pub(crate) struct Reading {
 
 /// One look at all of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct Readings {
     /// What the agent has for itself.
     pub own: Reading,
     /// The control group with the least room left; `None` if no group has a limit.
@@ -49,12 +49,12 @@ impl Meters {
 
     /// # Errors
     /// Those of reading the agent's own memory. A group that cannot be read is passed over: it may be gone.
-    pub(crate) fn look(&self) -> io::Result<Look> {
+    pub(crate) fn look(&self) -> io::Result<Readings> {
         let own = Reading { usage: self.machine.usage()?, limits: self.own };
         let of_group = |(group, limits): &(MemoryGroup, Limits)| {
             Some(Reading { usage: group.charge().ok()?, limits: *limits })
         };
-        Ok(Look { own, group: self.groups.iter().filter_map(of_group).min_by_key(Reading::room) })
+        Ok(Readings { own, group: self.groups.iter().filter_map(of_group).min_by_key(Reading::room) })
     }
 }
 
@@ -69,7 +69,7 @@ impl Reading {
     }
 }
 
-impl Look {
+impl Readings {
     /// The reading that decides: the one nearest to its limits.
     pub(crate) fn nearest(&self) -> Reading {
         self.group.filter(|group| group.level() > self.own.level()).unwrap_or(self.own)

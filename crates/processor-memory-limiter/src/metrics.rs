@@ -3,7 +3,7 @@
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::limits::Limits;
-use crate::meter::Look;
+use crate::meter::Readings;
 
 // As the Collector names those of its other signals.
 const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
@@ -65,7 +65,7 @@ impl Memory {
         Self { usage: gauge(USAGE), group: group.map(|_| gauge(GROUP)), divisor: gauge(DIVISOR) }
     }
 
-    pub(crate) fn show(&self, look: &Look, divisor: u32) {
+    pub(crate) fn show(&self, look: &Readings, divisor: u32) {
         self.usage.set(look.own.usage as f64);
         if let (Some(gauge), Some(group)) = (&self.group, look.group) {
             gauge.set(group.usage as f64);

@@ -10,7 +10,7 @@ use crate::allocator;
 use crate::error::StartError;
 use crate::limiter::{Action, Limiter};
 use crate::limits::{Level, Limits};
-use crate::meter::{Look, Meters, Reading};
+use crate::meter::{Meters, Reading, Readings};
 use crate::metrics::Memory;
 use crate::settings::{LimiterSettings, Throttle};
 
@@ -104,7 +104,7 @@ impl Watch {
 }
 
 /// How long a control group can take to be full at the earliest, within bounds.
-fn pause_after(look: &Look, every: Duration) -> Duration {
+fn pause_after(look: &Readings, every: Duration) -> Duration {
     let Some(group) = look.group else { return every };
     let soonest = Duration::from_millis(group.room().saturating_mul(1000) / FASTEST_GROWTH);
     soonest.max(SHORTEST_PAUSE).min(every)
@@ -123,7 +123,7 @@ struct LimiterLoop {
 }
 
 impl LimiterLoop {
-    fn at(&mut self, look: &Look) {
+    fn at(&mut self, look: &Readings) {
         let nearest = look.nearest();
         let action = self.limiter.check(nearest.level());
         self.dropping.store(action.dropping, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl LimiterLoop {
     }
 
     /// Asks exporters to deliver while what they have gathered is small yet: to encode it takes as much memory again.
-    fn follow_growth(&mut self, look: &Look) {
+    fn follow_growth(&mut self, look: &Readings) {
         let Some(Reading { usage, limits }) = look.group else { return };
         self.least = self.least.min(usage);
         if usage - self.least > limits.hard / GROWTH_PARTS {

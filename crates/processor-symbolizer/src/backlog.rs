@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::files::Files;
 use crate::jit::Jits;
 use crate::kernel::Kernel;
-use crate::request::{Answer, Found, Lookup, Request, Target};
+use crate::request::{Found, Lookup, NameAnswer, NameRequest, Target};
 use crate::sight::Sight;
 use crate::vdso::Vdso;
 
@@ -79,12 +79,12 @@ impl Backlog {
     }
 
     /// Takes in a request, later than all before.
-    pub(crate) fn push(&mut self, Request { ticket, lookups }: Request) {
+    pub(crate) fn push(&mut self, NameRequest { ticket, lookups }: NameRequest) {
         self.requests.push_back(Pending { ticket, new: lookups, slow: VecDeque::new() });
     }
 
     /// Looks up all that is quick, and one that is not.
-    pub(crate) fn work(&mut self, spaces: &mut Spaces) -> Answer {
+    pub(crate) fn work(&mut self, spaces: &mut Spaces) -> NameAnswer {
         let mut found = Vec::new();
         for pending in &mut self.requests {
             for lookup in std::mem::take(&mut pending.new) {
@@ -103,6 +103,6 @@ impl Backlog {
             self.answered = first.ticket;
             self.requests.pop_front();
         }
-        Answer { ticket: self.answered, found }
+        NameAnswer { ticket: self.answered, found }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesource::OpenFile;
-use foreignfile::{Opened, Place};
+use foreignfile::{FilePlace, Opened};
 use procfs::ProcSource;
 use symbolize::{Limits, SymbolFile};
 
@@ -31,8 +31,8 @@ pub(crate) fn find(
     for (path, of_agent) in paths(sight, stripped) {
         let place = match of_agent {
             // Root has made the links there: packages of some distributions have one for each build ID.
-            true => Place::Own { path: &path, follows_links: true },
-            false => Place::Seen { process: &process, path: &path },
+            true => FilePlace::Own { path: &path, follows_links: true },
+            false => FilePlace::Seen { process: &process, path: &path },
         };
         let Ok(opened) = reader.open_data(place, READ_WITHIN, |found| found.uid == 0) else { continue };
         let debug = read(&opened, stripped, limits);

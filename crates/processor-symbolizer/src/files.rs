@@ -26,7 +26,7 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// How files are read and how many of them are held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct FileSettings {
     pub(crate) max_bytes: usize,
     pub(crate) max_open: usize,
     pub(crate) demangle: Demangle,
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
 pub(crate) struct Files {
     source: ProcSource,
     reader: foreignfile::Files,
-    settings: Settings,
+    settings: FileSettings,
     held: HashMap<FileIdentity, Held>,
     bytes: usize,
     /// Counts uses.
@@ -68,7 +68,7 @@ impl Held {
 }
 
 impl Files {
-    pub(crate) fn new(source: ProcSource, settings: Settings) -> Self {
+    pub(crate) fn new(source: ProcSource, settings: FileSettings) -> Self {
         Self {
             source,
             reader: foreignfile::Files::new(Quarantine::of_this_process()),

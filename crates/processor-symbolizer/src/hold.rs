@@ -13,7 +13,7 @@ use tower::{Service, ServiceExt as _};
 use crate::frames::{FramePosition, name_come, name_known};
 use crate::metrics::{self, Tally};
 use crate::names::Names;
-use crate::request::{Answer, Lookup, Space, Target, Unnamed};
+use crate::request::{Lookup, NameAnswer, Space, Target, Unnamed};
 use crate::resolver::Resolver;
 
 /// Batches held at most: one more makes the oldest leave with the names that it has.
@@ -48,7 +48,7 @@ impl Acked {
 #[derive(Debug)]
 pub(crate) struct Lookups {
     pub(crate) resolver: Resolver,
-    pub(crate) answers: mpsc::Receiver<Answer>,
+    pub(crate) answers: mpsc::Receiver<NameAnswer>,
 }
 
 /// Holds batches and passes them on.
@@ -170,7 +170,7 @@ where
     }
 }
 
-async fn next_answer(lookups: &mut Option<Lookups>) -> Option<Answer> {
+async fn next_answer(lookups: &mut Option<Lookups>) -> Option<NameAnswer> {
     match lookups {
         Some(lookups) => lookups.answers.recv().await,
         None => std::future::pending().await,

@@ -46,14 +46,14 @@ pub(crate) enum Target {
 
 /// Lookups of one batch, answered as one.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct NameRequest {
     pub(crate) ticket: u64,
     pub(crate) lookups: Vec<Lookup>,
 }
 
 /// Names that have been found.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct NameAnswer {
     /// The last request that has been answered whole, with all before it.
     pub(crate) ticket: u64,
     pub(crate) found: Vec<Found>,

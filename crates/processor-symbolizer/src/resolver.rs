@@ -12,10 +12,10 @@ use tokio::sync::mpsc::{self, Sender};
 
 use crate::backlog::{Backlog, Spaces};
 use crate::config::Config;
-use crate::files::{Files, Settings};
+use crate::files::{FileSettings, Files};
 use crate::jit::Jits;
 use crate::kernel::Kernel;
-use crate::request::{Answer, Lookup, Request};
+use crate::request::{Lookup, NameAnswer, NameRequest};
 use crate::vdso::Vdso;
 
 /// Requests that wait at most; of one more the frames stay without names, for now.
@@ -30,7 +30,7 @@ const SHARES: usize = 8;
 /// The thread's other end. The thread ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    requests: SyncSender<Request>,
+    requests: SyncSender<NameRequest>,
     asked: u64,
 }
 
@@ -43,10 +43,10 @@ impl Resolver {
         config: &Config,
         source: ProcSource,
         list: Option<Arc<dyn ListSymbols>>,
-    ) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
+    ) -> io::Result<(Self, mpsc::Receiver<NameAnswer>)> {
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
-        let settings = Settings {
+        let settings = FileSettings {
             max_bytes: config.max_memory.as_usize() / SHARES * TABLES_SHARE,
             max_open: config.max_open_files.min(allowed_files() / 2).max(1),
             demangle: config.demangle.into(),
@@ -60,7 +60,7 @@ impl Resolver {
 
     /// A resolver whose requests go to the test.
     #[cfg(test)]
-    pub(crate) fn without_thread() -> (Self, Receiver<Request>) {
+    pub(crate) fn without_thread() -> (Self, Receiver<NameRequest>) {
         let (requests, asked) = sync_channel(QUEUE);
         (Self { requests, asked: 0 }, asked)
     }
@@ -71,7 +71,7 @@ impl Resolver {
     /// The lookups, if they cannot be taken now.
     pub(crate) fn ask(&mut self, lookups: Vec<Lookup>) -> Result<u64, Vec<Lookup>> {
         let ticket = self.asked + 1;
-        match self.requests.try_send(Request { ticket, lookups }) {
+        match self.requests.try_send(NameRequest { ticket, lookups }) {
             Ok(()) => {
                 self.asked = ticket;
                 Ok(ticket)
@@ -97,7 +97,7 @@ fn allowed_files() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-fn serve(mut spaces: Spaces, asked: &Receiver<Request>, answer: &Sender<Answer>) {
+fn serve(mut spaces: Spaces, asked: &Receiver<NameRequest>, answer: &Sender<NameAnswer>) {
     let mut backlog = Backlog::default();
     loop {
         if backlog.is_empty() {

@@ -37,7 +37,7 @@ impl Residence {
     /// Reads a path. Names that are not UTF-8 are no names that the above give.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let mut reader = Reader::default();
+        let mut reader = CgroupReader::default();
         for name in path.as_os_str().as_bytes().split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
             reader.step(std::str::from_utf8(name).unwrap_or_default());
         }
@@ -64,7 +64,7 @@ impl Residence {
 
 /// Goes down a path.
 #[derive(Debug, Default)]
-struct Reader {
+struct CgroupReader {
     found: Residence,
     /// The name above.
     above: Box<str>,
@@ -83,7 +83,7 @@ enum Systemd {
     Done,
 }
 
-impl Reader {
+impl CgroupReader {
     fn step(&mut self, name: &str) {
         // `<slice>:<runtime>:<id>`, where the kubelet's driver is systemd and the runtime's is not: both in one.
         if let Some((slice, _)) = name.split_once(".slice:")

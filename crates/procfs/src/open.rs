@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use foreignfile::{Files, Found, Mounts, Opened, Place, Refusal};
+use foreignfile::{FilePlace, Files, Found, Mounts, Opened, Refusal};
 use pdata::{FileIdentity, MappedFile, Pc, ProcessKey};
 
 use crate::identity::{device_numbers, kernel_device, kernel_time};
@@ -41,12 +41,12 @@ impl ProcSource {
         let seen_by_leader = fs::read_link(process.join("root")).is_ok();
         let threads = if seen_by_leader { Vec::new() } else { self.threads(key) };
         // Following a link to a mapped file takes a capability; that to the executable does not.
-        let links = [&mapped, &executable].map(|link| Place::Link { link, process, device });
+        let links = [&mapped, &executable].map(|link| FilePlace::Link { link, process, device });
         // Each place is a question to another process: none is asked of a process that has gone.
         let links = links.into_iter().filter(|_link| seen_by_leader || !threads.is_empty());
         let leader = seen_by_leader.then_some(process);
-        let seen = leader.into_iter().chain(&threads).map(|process| Place::Seen { process, path });
-        let own = Place::Own { path: &file.path, follows_links: false };
+        let seen = leader.into_iter().chain(&threads).map(|process| FilePlace::Seen { process, path });
+        let own = FilePlace::Own { path: &file.path, follows_links: false };
         let places = links.chain(seen).chain([own]);
         let seen = MountsSeen::default();
         let opened = files.open_first(places, within, |found, place| is_file(found, file, place, &seen))?;
@@ -84,7 +84,7 @@ impl ProcSource {
 
 /// True if what was found is the file that the kernel met in a mapping: by inode number, time of the last change, size
 /// and device.
-fn is_file(found: &Found, file: &MappedFile, place: Place<'_>, mounts: &MountsSeen) -> bool {
+fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &MountsSeen) -> bool {
     let (seconds, nanos) = found.modified;
     if (found.inode, kernel_time(seconds, nanos), found.size)
         != (file.identity.inode, file.identity.modified, file.size)
@@ -97,14 +97,14 @@ fn is_file(found: &Found, file: &MappedFile, place: Place<'_>, mounts: &MountsSe
     // An overlay and a subvolume each show a device of their own; the list of mounts has the one that the kernel knows
     // them by.
     let process = match place {
-        Place::Link { process, .. } | Place::Seen { process, .. } => process,
-        Place::Own { .. } => Path::new(OWN),
+        FilePlace::Link { process, .. } | FilePlace::Seen { process, .. } => process,
+        FilePlace::Own { .. } => Path::new(OWN),
     };
     let device = [process, Path::new(OWN)].iter().find_map(|process| mounts.device(process, found.mount));
     match device {
         Some(device) => device == device_numbers(file.identity.device),
         // Of a mount that has been detached since, the process itself has mapped it.
-        None => matches!(place, Place::Link { .. }),
+        None => matches!(place, FilePlace::Link { .. }),
     }
 }
 

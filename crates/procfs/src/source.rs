@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foreignfile::{Files, Found, Place};
+use foreignfile::{FilePlace, Files, Found};
 use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
@@ -176,7 +176,7 @@ fn executable(files: &mut Files, seen: &Path) -> Result<Executable, ProcError> {
     let link = seen.join("exe");
     let text = fs::read_link(&link)?.into_os_string().into_vec();
     // Follows the link to the file itself, even if that has no name any more.
-    let file = files.look(Place::Link { link: &link, process: seen, device: None })?;
+    let file = files.look(FilePlace::Link { link: &link, process: seen, device: None })?;
     let (path, state) = match text.strip_suffix(DELETED) {
         Some(path) if path.starts_with(b"/memfd:") => (path, FileState::Memfd),
         // A file may be called so; one that has lost this name may have others.
@@ -199,7 +199,7 @@ fn executable(files: &mut Files, seen: &Path) -> Result<Executable, ProcError> {
 
 /// True if the file has that name.
 fn is_named(files: &mut Files, name: &[u8], file: &Found) -> bool {
-    let place = Place::Own { path: Path::new(OsStr::from_bytes(name)), follows_links: false };
+    let place = FilePlace::Own { path: Path::new(OsStr::from_bytes(name)), follows_links: false };
     files.look(place).is_ok_and(|named| (named.device, named.inode) == (file.device, file.inode))
 }
 

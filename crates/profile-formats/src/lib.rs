@@ -26,7 +26,7 @@ mod tree;
 mod xml;
 
 pub use format::Format;
-pub use gather::{Gatherer, Settings};
+pub use gather::{GatherSettings, Gatherer};
 pub use model::{
     Amount, Attribute, Bounds, Capture, FrameKind, FrameView, Function, Line, Lines, Location, Loss, Mapping,
     Marker, MarkerKind, OTHER, Process, ProcessIdentity, ProcessRef, Processes, Profile, Quantity, SampleKey,

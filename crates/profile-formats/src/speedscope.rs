@@ -21,7 +21,7 @@ const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 struct File<'a> {
     #[serde(rename = "$schema")]
     schema: &'a str,
-    shared: Shared<'a>,
+    shared: SharedTables<'a>,
     profiles: Vec<Sampled>,
     name: &'a str,
     active_profile_index: usize,
@@ -29,7 +29,7 @@ struct File<'a> {
 }
 
 #[derive(Serialize)]
-struct Shared<'a> {
+struct SharedTables<'a> {
     frames: Vec<Frame<'a>>,
 }
 
@@ -71,7 +71,7 @@ pub fn write(profile: &Profile, out: &mut Vec<u8>) -> io::Result<()> {
     let frames = frames.iter().map(|frame| Frame { name: &frame.name, file: &frame.file, line: frame.line });
     let file = File {
         schema: SCHEMA,
-        shared: Shared { frames: frames.collect() },
+        shared: SharedTables { frames: frames.collect() },
         profiles,
         name: "pipeline",
         active_profile_index: active,

@@ -33,7 +33,7 @@ pub(crate) enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     pub topic: Topic,
-    range: Range,
+    range: TimeRange,
     baseline: Option<(u64, u64)>,
     filter: Filter,
     grouping: Grouping,
@@ -42,7 +42,7 @@ pub(crate) struct Question {
 
 /// When, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Range {
+enum TimeRange {
     /// All that is held.
     All,
     /// So many seconds up to the newest.
@@ -75,14 +75,14 @@ impl Question {
     /// Of the last seconds, as for a profile of so many seconds.
     pub(crate) fn last(topic: Topic, seconds: u32) -> Self {
         let (filter, grouping, rules) = (Filter::default(), Grouping::None, profile_store::Rules::default());
-        Self { topic, range: Range::Last(seconds), baseline: None, filter, grouping, rules }
+        Self { topic, range: TimeRange::Last(seconds), baseline: None, filter, grouping, rules }
     }
 
     fn read(topic: Topic, query: &str) -> Result<Self, Refusal> {
         let pairs = parse(query)
             .ok_or_else(|| Refusal("the part after ? is no encoded text, or too long".to_owned()))?;
         let mut question = Self::last(topic, 0);
-        question.range = Range::All;
+        question.range = TimeRange::All;
         let (mut from, mut until, mut base_from, mut base_until) = (None, None, None, None);
         for (key, value) in &pairs {
             match key.as_str() {
@@ -90,12 +90,12 @@ impl Question {
                 "until" => until = Some(number(key, value)?),
                 "base_from" => base_from = Some(number(key, value)?),
                 "base_until" => base_until = Some(number(key, value)?),
-                "last" => question.range = Range::Last(number(key, value)?),
+                "last" => question.range = TimeRange::Last(number(key, value)?),
                 _ => question.set(key, value)?,
             }
         }
         if let (Some(from), Some(until)) = (from, until) {
-            question.range = Range::Between(from, until);
+            question.range = TimeRange::Between(from, until);
         }
         question.baseline = base_from.zip(base_until);
         match &question.topic {
@@ -147,12 +147,12 @@ impl Question {
             Span { from: tick(from), until: tick(until) }.within(window)
         };
         let span = match self.range {
-            Range::All | Range::Last(0) => held,
-            Range::Last(seconds) => {
+            TimeRange::All | TimeRange::Last(0) => held,
+            TimeRange::Last(seconds) => {
                 let from = held.until.saturating_sub(seconds.saturating_mul(TICKS_PER_SECOND));
                 Span { from, until: held.until }.within(held)
             }
-            Range::Between(from, until) => between((from, until)),
+            TimeRange::Between(from, until) => between((from, until)),
         };
         Query {
             span,

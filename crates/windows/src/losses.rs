@@ -59,7 +59,7 @@ mod tests {
         losses.add(&loss(LossReason::LifecycleRingFull, 5));
         losses.add(&loss(LossReason::LifecycleMalformed, 0));
         assert_eq!(losses.samples(), 7);
-        assert_eq!(losses.iter().count(), 3, "a reason that lost nothing is not told");
+        assert_eq!(losses.iter().count(), 3, "a reason that lost nothing is not reported");
     }
 
     #[test]

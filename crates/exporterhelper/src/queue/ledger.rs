@@ -50,7 +50,8 @@ impl Ledger {
         if let Some(entry) = index.and_then(|index| self.open.get_mut(index)) {
             entry.requests = entry.requests.saturating_sub(1);
         }
-        while let Some(acked) = self.open.front().filter(|entry| entry.requests == 0).map(|entry| entry.acked) {
+        while let Some(acked) = self.open.front().filter(|entry| entry.requests == 0).map(|entry| entry.acked)
+        {
             self.open.pop_front();
             self.first += 1;
             self.acked = self.acked.max(acked);

@@ -23,8 +23,8 @@ fn files() -> Files {
     files
 }
 
-fn own(path: &Path) -> Place<'_> {
-    Place::Own { path, follows_links: false }
+fn own(path: &Path) -> FilePlace<'_> {
+    FilePlace::Own { path, follows_links: false }
 }
 
 fn text(opened: &mut Opened<'_>) -> String {
@@ -47,12 +47,12 @@ fn a_file_is_read_in_pieces_from_any_position() {
     assert_eq!(text(&mut opened), contents[contents.len() - 5..]);
     assert_eq!(opened.read_at(1 << 30, &mut [0; 8]).unwrap(), 0);
     drop(opened);
-    let seen = Place::Seen { process: Path::new(OWN), path: &path };
+    let seen = FilePlace::Seen { process: Path::new(OWN), path: &path };
     assert_eq!(text(&mut files.open(seen, WITHIN, |_| true).unwrap()), contents);
     let held = File::open(&path).unwrap();
     fs::remove_file(&path).unwrap();
     let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
-    let link = Place::Link { link: &link, process: Path::new(OWN), device: None };
+    let link = FilePlace::Link { link: &link, process: Path::new(OWN), device: None };
     assert_eq!(text(&mut files.open(link, WITHIN, |_| true).unwrap()), contents);
 }
 
@@ -113,7 +113,7 @@ fn what_is_no_file_of_a_real_file_system_is_not_opened() {
     let made_up = Path::new("/sys/kernel/uevent_seqnum");
     let refused = files.open(own(made_up), WITHIN, |_| true).unwrap_err();
     assert!(matches!(refused, Refusal::MadeUp { kind: 0x6265_6572 }), "{refused:?}");
-    let followed = Place::Own { path: &link, follows_links: true };
+    let followed = FilePlace::Own { path: &link, follows_links: true };
     assert!(files.open(followed, WITHIN, |_| true).is_ok());
 }
 

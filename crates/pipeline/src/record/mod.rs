@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use profile_formats::Settings;
+use profile_formats::GatherSettings;
 use selection::{Observed, Scope, SelectionLayer};
 use terminal::{Facts, summary};
 
@@ -135,9 +135,9 @@ fn default_output(format: Option<OutputFormat>) -> PathBuf {
 }
 
 /// What a profile is to hold for a format: instants and events take memory, and some formats have no place for them.
-fn settings(format: OutputFormat) -> Settings {
+fn settings(format: OutputFormat) -> GatherSettings {
     let is_timed = format.is_timed();
-    Settings { captures: is_timed, markers: is_timed, ..Settings::default() }
+    GatherSettings { captures: is_timed, markers: is_timed, ..GatherSettings::default() }
 }
 
 fn config(
@@ -162,7 +162,7 @@ fn config(
 
 /// What has been gathered, in the place of which nothing is left.
 fn take(recording: &Mutex<Recording>) -> Recording {
-    let nothing = Recording::new(Scope::Machine, Settings::default());
+    let nothing = Recording::new(Scope::Machine, GatherSettings::default());
     std::mem::replace(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner), nothing)
 }
 

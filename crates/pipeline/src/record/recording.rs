@@ -2,7 +2,7 @@
 
 use pdata::{Batch, Event};
 use procfs::clock;
-use profile_formats::{Gatherer, Profile, Settings};
+use profile_formats::{GatherSettings, Gatherer, Profile};
 use selection::Scope;
 use terminal::Tally;
 use windows::Gather as _;
@@ -20,7 +20,7 @@ pub(super) struct Recording {
 
 impl Recording {
     /// A recording of `scope`, which has seen nothing yet.
-    pub(super) fn new(scope: Scope, settings: Settings) -> Self {
+    pub(super) fn new(scope: Scope, settings: GatherSettings) -> Self {
         Self { scope, profile: Gatherer::new(clock::offset(), settings), tally: Tally::default() }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
-use foreignfile::{Found, Place, Refusal};
+use foreignfile::{FilePlace, Found, Refusal};
 use pdata::{Line, Lines, ProcessKey, Runtime};
 use procfs::{ProcSource, text};
 use symbolize::PerfMap;
@@ -149,7 +149,7 @@ impl Jit {
         };
         let runtime = runtime_of(&directory);
         let path = PathBuf::from(format!("/tmp/perf-{pid}.map"));
-        let place = Place::Seen { process: &directory, path: &path };
+        let place = FilePlace::Seen { process: &directory, path: &path };
         let is_wanted = |found: &Found| users.contains(&found.uid) && found.size <= MAX_LIST;
         let opened = reader.open_data(place, READ_WITHIN, is_wanted);
         // The pid may be another's by now, and the list with it.

@@ -7,14 +7,14 @@ use procfs::ProcSource;
 use symbolize::Demangle;
 
 use super::make::{ENDED, announced, first_offset, second_offset};
-use crate::files::{Files, Settings};
+use crate::files::{FileSettings, Files};
 use crate::request::{Name, Unnamed};
 use crate::sight::Sight;
 
 const MIB: usize = 1 << 20;
 
 fn files(max_open: usize, max_bytes: usize) -> Files {
-    let settings = Settings { max_bytes, max_open, demangle: Demangle::Simplified };
+    let settings = FileSettings { max_bytes, max_open, demangle: Demangle::Simplified };
     Files::new(ProcSource::new("/proc"), settings)
 }
 

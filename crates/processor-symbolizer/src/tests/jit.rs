@@ -61,12 +61,12 @@ impl Drop for Process {
 }
 
 /// Lists, and how they are read.
-struct Reader {
+struct JitReader {
     jits: Jits,
     files: foreignfile::Files,
 }
 
-impl Reader {
+impl JitReader {
     fn new(max_bytes: usize) -> Self {
         let jits = Jits::new(ProcSource::new("/proc"), max_bytes);
         Self { jits, files: foreignfile::Files::new(Quarantine::of_this_process()) }
@@ -111,7 +111,7 @@ fn outcomes(outcome: &str, run: impl FnOnce()) -> u64 {
 #[test]
 fn a_list_names_functions_as_it_grows_and_when_it_is_written_anew() {
     let process = Process::start();
-    let (key, mut reader) = (process.key(), Reader::new(MIB));
+    let (key, mut reader) = (process.key(), JitReader::new(MIB));
     assert_eq!(reader.name(key, 0x1000), Err(Unnamed::NoFile), "there is no list yet");
     process.write("1000 100 first\n2000 100 cut o");
     reader.wait_for(key, 0x10ff, "first");
@@ -129,7 +129,7 @@ fn a_list_names_functions_as_it_grows_and_when_it_is_written_anew() {
 #[test]
 fn what_a_list_has_gained_before_its_process_ended_is_read_from_the_list_itself() {
     let mut process = Process::start();
-    let (key, mut reader) = (process.key(), Reader::new(MIB));
+    let (key, mut reader) = (process.key(), JitReader::new(MIB));
     process.write("1000 100 first\n");
     reader.wait_for(key, 0x1000, "first");
     process.write("2000 100 second\n");
@@ -167,7 +167,7 @@ fn what_is_no_list_names_nothing_and_is_counted() {
     for (index, (put, outcome)) in all.into_iter().enumerate() {
         put();
         let count = outcomes(outcome, || {
-            assert_eq!(Reader::new(MIB).name(process.key(), 0x1000), Err(Unnamed::NoFile));
+            assert_eq!(JitReader::new(MIB).name(process.key(), 0x1000), Err(Unnamed::NoFile));
         });
         assert_eq!(count, 1, "{index}");
         let _gone = fs::remove_file(&process.path).or_else(|_directory| fs::remove_dir(&process.path));
@@ -181,11 +181,11 @@ fn a_list_of_another_user_names_nothing() {
     process.write("1000 100 planted\n");
     chown(&process.path, Some(65534), Some(65534)).unwrap();
     let count = outcomes("refused", || {
-        assert_eq!(Reader::new(MIB).name(process.key(), 0x1000), Err(Unnamed::NoFile));
+        assert_eq!(JitReader::new(MIB).name(process.key(), 0x1000), Err(Unnamed::NoFile));
     });
     assert_eq!(count, 1);
     chown(&process.path, Some(0), Some(0)).unwrap();
-    Reader::new(MIB).wait_for(process.key(), 0x1000, "planted");
+    JitReader::new(MIB).wait_for(process.key(), 0x1000, "planted");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_list_that_is_too_long_takes_no_more_room_than_it_may_and_processes_make_roo
     let processes: Vec<_> = (0..3).map(|_| Process::start()).collect();
     let text: String = (1..2000).map(|at| format!("{:x} 10 function number {at}\n", at * 0x10)).collect();
     let room = 64 << 10;
-    let mut reader = Reader::new(room);
+    let mut reader = JitReader::new(room);
     for process in &processes {
         process.write(&text);
         reader.wait_for(process.key(), 0x10, "function number 1");

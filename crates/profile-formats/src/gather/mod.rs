@@ -24,7 +24,7 @@ use crate::table::Id;
 
 /// What a profile is to hold beside samples, and how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct GatherSettings {
     /// How much it may hold.
     pub bounds: Bounds,
     /// Whether it holds the instant of each sample.
@@ -39,7 +39,7 @@ pub struct Settings {
 /// samples are gathered hold as read for all of them.
 #[derive(Debug)]
 pub struct Gatherer {
-    settings: Settings,
+    settings: GatherSettings,
     /// One for all times, so that a step of the wall clock falls between profiles.
     clock: ClockOffset,
     /// Locations have provisional numbers in it, those of `places`, until it is finished.
@@ -55,7 +55,7 @@ pub struct Gatherer {
 impl Gatherer {
     /// Gathers nothing yet. All times are converted by `clock`, that of the batch with the first event.
     #[must_use]
-    pub fn new(clock: ClockOffset, settings: Settings) -> Self {
+    pub fn new(clock: ClockOffset, settings: GatherSettings) -> Self {
         Self {
             settings,
             clock,

@@ -21,7 +21,7 @@ const MAX_FILES: usize = 1 << 16;
 
 /// A place in the code, as sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct CodePlace {
     pub(super) code: PlaceCode,
     pub(super) lines: Option<Id<Lines>>,
     pub(super) kind: FrameKind,
@@ -52,7 +52,7 @@ pub(super) enum PlaceCode {
 /// The places that samples have met, by provisional numbers.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    pub(super) places: Table<Place>,
+    pub(super) places: Table<CodePlace>,
     /// Files by their addresses in memory, which they keep from being used again.
     files_by_address: FxHashMap<usize, usize>,
     pub(super) files: Vec<Arc<MappedFile>>,
@@ -95,14 +95,16 @@ impl Places {
             code if code.is_kernel() => FrameKind::Kernel,
             _ => FrameKind::User,
         };
-        self.number(Place { code, lines, kind }, room)
+        self.number(CodePlace { code, lines, kind }, room)
     }
 
     /// The place of a sample without frames: readers of most formats drop what has none.
     pub(super) fn nowhere(&mut self, kernel: bool, tables: &mut Tables, room: bool) -> Option<Id<Location>> {
         let place = match kernel {
-            true => Place { code: self.kernel(0, tables), lines: None, kind: FrameKind::Kernel },
-            false => Place { code: PlaceCode::Unmapped { address: 0 }, lines: None, kind: FrameKind::User },
+            true => CodePlace { code: self.kernel(0, tables), lines: None, kind: FrameKind::Kernel },
+            false => {
+                CodePlace { code: PlaceCode::Unmapped { address: 0 }, lines: None, kind: FrameKind::User }
+            }
         };
         self.number(place, room)
     }
@@ -114,11 +116,11 @@ impl Places {
             tables.functions.intern(Function { name, system_name: None, file: None, start_line: 0 });
         let lines = SmallVec::from([Line { function, line: 0, column: 0 }]);
         let lines = Some(tables.lines.intern(lines));
-        let place = Place { code: PlaceCode::Unmapped { address: 0 }, lines, kind: FrameKind::User };
+        let place = CodePlace { code: PlaceCode::Unmapped { address: 0 }, lines, kind: FrameKind::User };
         Id::of_index(self.places.intern(place).index())
     }
 
-    fn number(&mut self, place: Place, room: bool) -> Option<Id<Location>> {
+    fn number(&mut self, place: CodePlace, room: bool) -> Option<Id<Location>> {
         let number = self.places.intern_within(place, room)?;
         Some(Id::of_index(number.index()))
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pdata::{FileOffset, MappedFile};
 
-use super::places::{Place, PlaceCode, Places};
+use super::places::{CodePlace, PlaceCode, Places};
 use crate::model::{Capture, Location, Mapping, Profile, SampleKey, Samples, Stack, Tables, Texts};
 use crate::table::{Id, Table};
 
@@ -72,7 +72,7 @@ impl FileNames {
     }
 }
 
-fn locate(place: &Place, places: &Places, files: &mut FileNames, tables: &mut Tables) -> Location {
+fn locate(place: &CodePlace, places: &Places, files: &mut FileNames, tables: &mut Tables) -> Location {
     let (mapping, address) = match place.code {
         PlaceCode::Unmapped { address } => (None, address),
         PlaceCode::Named { name, address } => (Some(named(name)), address),

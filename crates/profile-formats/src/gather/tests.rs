@@ -29,7 +29,7 @@ fn sample(at: u64, pid: u32, frames: Vec<Frame>) -> Sample {
 }
 
 fn gatherer(bounds: Bounds) -> Gatherer {
-    Gatherer::new(ClockOffset::default(), Settings { bounds, captures: true, markers: true })
+    Gatherer::new(ClockOffset::default(), GatherSettings { bounds, captures: true, markers: true })
 }
 
 fn names(profile: &Profile, key: &SampleKey) -> Vec<String> {

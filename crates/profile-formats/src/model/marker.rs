@@ -8,7 +8,7 @@ use crate::table::Id;
 /// Something that happened at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// When.
+    /// The instant, by the wall clock.
     pub at: UnixNanos,
     /// To whom; `None` of a loss, which is of the whole machine.
     pub process: Option<Id<Process>>,

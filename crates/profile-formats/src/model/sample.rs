@@ -59,7 +59,7 @@ impl Amount {
 /// One instant at which a sample was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// When.
+    /// The instant, by the wall clock.
     pub at: UnixNanos,
     /// The sample.
     pub sample: Id<SampleKey>,

@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     let duration = u64::try_from(message.duration_nanos).unwrap_or_default();
     profile.start = UnixNanos::from_nanos(start);
     profile.end = UnixNanos::from_nanos(start.saturating_add(duration));
-    let mut reader = Reader { message: &message, locations: HashMap::new() };
+    let mut reader = PprofReader { message: &message, locations: HashMap::new() };
     reader.locations(&mut profile.tables);
     let columns = reader.columns(&mut profile.tables);
     for (number, sample) in message.sample.iter().enumerate() {
@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     Ok(profile)
 }
 
-struct Reader<'a> {
+struct PprofReader<'a> {
     message: &'a proto::Profile,
     locations: HashMap<u64, Id<Location>>,
 }
@@ -68,7 +68,7 @@ struct Task {
     attributes: Option<Id<Box<[Attribute]>>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PprofReader<'a> {
     fn string(&self, index: i64) -> &'a str {
         let table = &self.message.string_table;
         usize::try_from(index).ok().and_then(|index| table.get(index)).map_or("", String::as_str)

@@ -172,7 +172,7 @@ fn namespace(facts: &Facts) -> Finding {
                 .fix("start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)")
         }
         Some(true) => finding("pid namespace", Verdict::Works, "the host's"),
-        None => finding("pid namespace", Verdict::Works, "is not told by /proc"),
+        None => finding("pid namespace", Verdict::Works, "is not shown by /proc"),
     }
 }
 
@@ -197,7 +197,7 @@ fn stack(facts: &Facts) -> Finding {
                 .fix(&format!("sysctl {name}={MAX_STACK}"))
         }
         Some(frames) => finding(name, Verdict::Works, &format!("{frames} frames")),
-        None => finding(name, Verdict::Works, "is not told by /proc"),
+        None => finding(name, Verdict::Works, "is not shown by /proc"),
     }
 }
 
@@ -210,7 +210,7 @@ fn sample_rate(facts: &Facts) -> Finding {
         )
         .fix(&format!("sysctl {MAX_SAMPLE_RATE}=100000")),
         Some(rate) => finding(MAX_SAMPLE_RATE, Verdict::Works, &format!("{rate} samples a second and CPU")),
-        None => finding(MAX_SAMPLE_RATE, Verdict::Works, "is not told by /proc"),
+        None => finding(MAX_SAMPLE_RATE, Verdict::Works, "is not shown by /proc"),
     }
 }
 

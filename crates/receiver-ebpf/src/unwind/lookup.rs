@@ -4,7 +4,7 @@ use pdata::FileIdentity;
 use unwind::{PageRows, Row, Rule};
 
 use super::kernel::Kernel;
-use super::tables::{Place, Tables};
+use super::tables::{RowsPlace, Tables};
 
 /// What is known of a byte of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl<K: Kernel> Tables<K> {
     }
 
     /// The rule of the last row at or before a byte of a page.
-    fn rule_at(&self, place: Place, low: u64) -> Rule {
+    fn rule_at(&self, place: RowsPlace, low: u64) -> Rule {
         let (mut from, mut to) = (0, place.rows);
         while to - from > 1 {
             let middle = from.midpoint(to);
@@ -47,13 +47,13 @@ impl<K: Kernel> Tables<K> {
         self.row(place, from).map_or(Rule::GAP, |row| self.rules.table.rule(row.rule()))
     }
 
-    fn row(&self, place: Place, at: u32) -> Option<Row> {
+    fn row(&self, place: RowsPlace, at: u32) -> Option<Row> {
         let chunk = self.chunks.get(place.chunk as usize)?.as_ref()?;
         Some(Row::from_word(chunk.memory.word_32((place.first + at) as usize)))
     }
 
     /// All rows of a page.
-    pub(super) fn rows(&self, place: Place) -> Vec<Row> {
+    pub(super) fn rows(&self, place: RowsPlace) -> Vec<Row> {
         (0..place.rows).filter_map(|at| self.row(place, at)).collect()
     }
 }

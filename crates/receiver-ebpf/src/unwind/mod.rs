@@ -39,7 +39,7 @@ pub(crate) use self::follow::{Follow, Followed, PATIENCE, Ticket};
 pub(crate) use self::kernel::{PAGES_BYTES, RULES_BYTES, RowMaps};
 pub(crate) use self::tables::TableSize;
 use self::tables::Tables;
-use self::worker::{Request, Requests, Worker};
+use self::worker::{FileRequest, Requests, Worker};
 use crate::abi::SampleMapping;
 use crate::config::UnwindConfig;
 use crate::decode::RawStack;
@@ -72,7 +72,7 @@ pub(crate) struct WalkMaps {
 /// The other end of the thread that builds rows, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Unwinder {
-    requests: SyncSender<Request>,
+    requests: SyncSender<FileRequest>,
     stacks: SyncSender<Follow>,
     followed: Receiver<(Ticket, Followed)>,
     /// The last one that was given out.
@@ -115,12 +115,12 @@ impl Unwinder {
     /// Has a file read that walks do not know, after [`wake`](Self::wake). One that does not fit in the queue is met
     /// again.
     pub(crate) fn read(&mut self, met: MetFile) {
-        self.ask(Request::Read(met));
+        self.ask(FileRequest::Read(met));
     }
 
     /// Compares a file with the one that walks know by its identity, if they know one, after [`wake`](Self::wake).
     pub(crate) fn announced(&mut self, file: FileIdentity, build_id: Option<BuildId>) {
-        self.ask(Request::Compare(file, build_id));
+        self.ask(FileRequest::Compare(file, build_id));
     }
 
     /// Has the rest of a sample's stack followed, in which some of its frames are known; the answer has this ticket.
@@ -152,7 +152,7 @@ impl Unwinder {
         }
     }
 
-    fn ask(&mut self, request: Request) {
+    fn ask(&mut self, request: FileRequest) {
         self.has_asked = true;
         if self.requests.try_send(request).is_err() {
             metrics::file("queue_full");

@@ -50,13 +50,13 @@ pub(crate) enum TableError {
 
 /// Where the rows of a page are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct RowsPlace {
     pub(super) chunk: u32,
     pub(super) first: u32,
     pub(super) rows: u32,
 }
 
-impl Place {
+impl RowsPlace {
     /// As walks read it.
     fn word(self) -> u64 {
         u64::from(self.first)
@@ -119,7 +119,7 @@ pub(crate) struct Tables<K> {
     /// Files that have pages, by their first one.
     owners: BTreeMap<u32, FileIdentity>,
     /// Pages that have rows, by number.
-    pub(super) built: BTreeMap<u32, Place>,
+    pub(super) built: BTreeMap<u32, RowsPlace>,
     rows: u64,
     pub(super) evicted: u64,
 }
@@ -259,7 +259,7 @@ impl<K: Kernel> Tables<K> {
         }
         let rows = u32::try_from(page.rows().len()).map_err(|_wide| TableError::TooLarge)?;
         // The number of rows has 16 bits.
-        if Place::taken(rows) >= abi::CHUNK_ROWS {
+        if RowsPlace::taken(rows) >= abi::CHUNK_ROWS {
             return Err(TableError::TooLarge);
         }
         let place = self.take_rows(rows)?;
@@ -281,7 +281,7 @@ impl<K: Kernel> Tables<K> {
         }
     }
 
-    fn take_rows(&mut self, rows: u32) -> Result<Place, TableError> {
+    fn take_rows(&mut self, rows: u32) -> Result<RowsPlace, TableError> {
         if let Some(place) = self.take_free_rows(rows) {
             return Ok(place);
         }
@@ -293,12 +293,12 @@ impl<K: Kernel> Tables<K> {
         self.take_free_rows(rows).ok_or(TableError::Full)
     }
 
-    fn take_free_rows(&mut self, rows: u32) -> Option<Place> {
+    fn take_free_rows(&mut self, rows: u32) -> Option<RowsPlace> {
         let chunks = self.chunks.iter_mut().enumerate();
         chunks.filter_map(|(index, chunk)| Some((index, chunk.as_mut()?))).find_map(|(index, chunk)| {
             let chunk_index = u32::try_from(index).ok()?;
-            let first = chunk.rows.take(Place::taken(rows))?;
-            Some(Place { chunk: chunk_index, first, rows })
+            let first = chunk.rows.take(RowsPlace::taken(rows))?;
+            Some(RowsPlace { chunk: chunk_index, first, rows })
         })
     }
 
@@ -354,7 +354,7 @@ impl<K: Kernel> Tables<K> {
             self.rules.table.discount_page(self.rows(place));
             self.rows -= u64::from(place.rows);
             if let Some(Some(chunk)) = self.chunks.get_mut(place.chunk as usize) {
-                chunk.rows.give(place.first, Place::taken(place.rows));
+                chunk.rows.give(place.first, RowsPlace::taken(place.rows));
             }
         }
         self.give_chunks_back();

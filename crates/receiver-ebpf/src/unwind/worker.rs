@@ -42,7 +42,7 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// What the reader of samples asks for.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum FileRequest {
     /// A file that walks do not know.
     Read(MetFile),
     /// A file that has been announced, and its build ID: devices and inode numbers come again.
@@ -52,7 +52,7 @@ pub(crate) enum Request {
 /// Where the reader's requests come in, and answers leave.
 #[derive(Debug)]
 pub(crate) struct Requests {
-    pub(crate) files: Receiver<Request>,
+    pub(crate) files: Receiver<FileRequest>,
     pub(crate) stacks: Receiver<Follow>,
     pub(crate) followed: SyncSender<(Ticket, Followed)>,
 }
@@ -157,8 +157,8 @@ impl<K: Kernel> Worker<K> {
     fn read_files(&mut self) -> bool {
         for _ in 0..FILES_A_TURN {
             match self.requests.files.try_recv() {
-                Ok(Request::Read(met)) => self.read_file(met),
-                Ok(Request::Compare(file, build_id)) => {
+                Ok(FileRequest::Read(met)) => self.read_file(met),
+                Ok(FileRequest::Compare(file, build_id)) => {
                     let _known = self.tables.knows(file, build_id);
                 }
                 Err(_none) => return false,

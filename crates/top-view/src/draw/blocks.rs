@@ -6,7 +6,7 @@ use profile_seconds::CallKind;
 use terminal::percent;
 
 use super::layout::HEAD;
-use super::paper::{Look, Paper};
+use super::paper::{Paper, TextLook};
 use crate::calls::Calls;
 use crate::history::History;
 use crate::icicle::find;
@@ -24,7 +24,7 @@ pub(super) fn draw(history: &History, view: &View, paper: &mut Paper<'_>, foot: 
     let icicle = Icicle { history, view, calls: &calls, children: &children, chosen };
     icicle.block(paper, top, HEAD - 1..last, 0..end);
     let share = percent(calls.total(chosen), calls.total(Calls::ROOT));
-    paper.text(last, 0, end, &format!("{share:.1} % of all: {}", icicle.name(chosen)), Look::Bold);
+    paper.text(last, 0, end, &format!("{share:.1} % of all: {}", icicle.name(chosen)), TextLook::Bold);
 }
 
 struct Icicle<'a> {
@@ -48,17 +48,17 @@ impl Icicle<'_> {
         if call.kind == CallKind::Executable { name.rsplit('/').next().unwrap_or(name) } else { name }
     }
 
-    fn look(&self, call: usize, name: &str) -> Look {
+    fn look(&self, call: usize, name: &str) -> TextLook {
         if call == self.chosen {
-            return Look::Chosen;
+            return TextLook::Chosen;
         }
         if !self.view.filter().is_empty() && self.view.wants(name) {
-            return Look::Found;
+            return TextLook::Found;
         }
         match self.calls.get(call).map(|call| call.kind) {
-            Some(CallKind::Kernel) => Look::Kernel,
-            Some(CallKind::User) => Look::Program,
-            Some(CallKind::Executable) | None => Look::Executable,
+            Some(CallKind::Kernel) => TextLook::Kernel,
+            Some(CallKind::User) => TextLook::Program,
+            Some(CallKind::Executable) | None => TextLook::Executable,
         }
     }
 

@@ -3,7 +3,7 @@
 use terminal::grouped;
 
 use super::layout::HEAD;
-use super::paper::{Look, Paper};
+use super::paper::{Paper, TextLook};
 use crate::history::History;
 
 const HELP: [&str; 21] = [
@@ -34,7 +34,7 @@ const HELP: [&str; 21] = [
 pub(super) fn help(paper: &mut Paper<'_>, foot: u16) {
     let end = paper.width();
     for (row, line) in (HEAD - 1..foot).zip(HELP) {
-        paper.text(row, 1, end, line, Look::Plain);
+        paper.text(row, 1, end, line, TextLook::Plain);
     }
 }
 
@@ -42,21 +42,21 @@ pub(super) fn help(paper: &mut Paper<'_>, foot: u16) {
 pub(super) fn losses(history: &History, paper: &mut Paper<'_>, foot: u16) {
     let end = paper.width();
     let heading = format!("{:>14}  {:<8}  REASON", "LOST", "WHAT");
-    paper.text(HEAD - 1, 0, end, &heading, Look::Heading);
+    paper.text(HEAD - 1, 0, end, &heading, TextLook::Heading);
     let mut rows = HEAD..foot;
     for ((reason, (is_sample, count)), row) in history.lost.iter().zip(rows.by_ref()) {
         let what = if *is_sample { "samples" } else { "records" };
         let line = format!("{:>14}  {what:<8}  {reason}", grouped(*count));
-        paper.text(row, 0, end, &line, if *is_sample { Look::Bad } else { Look::Plain });
+        paper.text(row, 0, end, &line, if *is_sample { TextLook::Bad } else { TextLook::Plain });
     }
     let words = if history.lost.is_empty() { "Nothing was lost." } else { "" };
     for (line, row) in [words, "", "Since this program attached. Any key goes back."].into_iter().zip(rows) {
-        paper.text(row, 1, end, line, Look::Plain);
+        paper.text(row, 1, end, line, TextLook::Plain);
     }
 }
 
 /// Says that nothing has come yet.
 pub(super) fn waiting(paper: &mut Paper<'_>) {
     let end = paper.width();
-    paper.text(HEAD, 1, end, "Waiting for the first second.", Look::Plain);
+    paper.text(HEAD, 1, end, "Waiting for the first second.", TextLook::Plain);
 }

@@ -3,7 +3,7 @@
 use terminal::{grouped, percent};
 
 use super::layout::{HEAD, Screen};
-use super::paper::{Look, Paper};
+use super::paper::{Paper, TextLook};
 use crate::history::History;
 use crate::minute::{NANOS, SECONDS};
 use crate::series::bars;
@@ -18,13 +18,13 @@ pub(crate) fn seconds(history: &History, view: &View) -> u64 {
 /// Draws the tabs and the machine.
 pub(super) fn head(history: &History, view: &View, paper: &mut Paper<'_>) {
     let end = paper.width();
-    let mut column = paper.text(0, 0, end, "pipeline top ", Look::Heading);
+    let mut column = paper.text(0, 0, end, "pipeline top ", TextLook::Heading);
     for (number, tab) in (1..).zip(Tab::ALL) {
-        let look = if tab == view.tab() { Look::Chosen } else { Look::Plain };
+        let look = if tab == view.tab() { TextLook::Chosen } else { TextLook::Plain };
         column = paper.text(0, column, end, &format!(" {number} {} ", tab.name()), look);
     }
     if view.is_frozen() {
-        paper.text(0, end.saturating_sub(7), end, " FROZEN", Look::Notice);
+        paper.text(0, end.saturating_sub(7), end, " FROZEN", TextLook::Notice);
     }
     machine(history, view, paper);
 }
@@ -32,26 +32,31 @@ pub(super) fn head(history: &History, view: &View, paper: &mut Paper<'_>) {
 fn machine(history: &History, view: &View, paper: &mut Paper<'_>) {
     let end = paper.width();
     let text = figures(history, view);
-    let mut column = paper.text(HEAD - 2, 0, end, &text, Look::Plain);
+    let mut column = paper.text(HEAD - 2, 0, end, &text, TextLook::Plain);
     if let Some(executable) = view.within() {
         column = paper.text(
             HEAD - 2,
             column,
             end,
             &format!(", of {}", history.names.text(executable.name)),
-            Look::Found,
+            TextLook::Found,
         );
     }
     if view.is_typing() || !view.filter().is_empty() {
         let cursor = if view.is_typing() { "_" } else { "" };
-        column =
-            paper.text(HEAD - 2, column, end, &format!(", filter /{}{cursor}", view.filter()), Look::Found);
+        column = paper.text(
+            HEAD - 2,
+            column,
+            end,
+            &format!(", filter /{}{cursor}", view.filter()),
+            TextLook::Found,
+        );
     }
     let room = u64::from(end.saturating_sub(column + 2)).min(SECONDS);
     let series = history.series(room, |second| second.cpu);
     let line = bars(&series, u64::from(history.cpus.max(1)).saturating_mul(NANOS));
     let start = end.saturating_sub(u16::try_from(room).unwrap_or_default());
-    paper.text(HEAD - 2, start, end, &line, Look::Program);
+    paper.text(HEAD - 2, start, end, &line, TextLook::Program);
 }
 
 /// The use of the machine, in words.
@@ -79,9 +84,9 @@ pub(crate) fn state(history: &History) -> (String, String) {
 pub(super) fn foot(history: &History, view: &View, screen: &Screen<'_>, paper: &mut Paper<'_>, row: u16) {
     let end = paper.width();
     let (lost, state) = state(history);
-    let look = if history.lost_samples() > 0 { Look::Bad } else { Look::Plain };
+    let look = if history.lost_samples() > 0 { TextLook::Bad } else { TextLook::Plain };
     let column = paper.text(row, 0, end, &lost, look);
     let hint = if view.is_typing() { "Enter keeps the filter, Esc removes it" } else { "? help  q quit" };
-    let column = paper.text(row, column, end, &format!("  {state}  {hint}  "), Look::Plain);
-    paper.text(row, column, end, screen.source, Look::Dim);
+    let column = paper.text(row, column, end, &format!("  {state}  {hint}  "), TextLook::Plain);
+    paper.text(row, column, end, screen.source, TextLook::Dim);
 }

@@ -4,7 +4,7 @@ use terminal::percent;
 
 use super::frame::seconds;
 use super::layout::HEAD;
-use super::paper::{Look, Paper};
+use super::paper::{Paper, TextLook};
 use crate::history::History;
 use crate::minute::NANOS;
 use crate::rows::{self, Row};
@@ -38,7 +38,7 @@ pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, fo
     };
     let heading = heading(view, Some(bars));
     let end = paper.width();
-    paper.text(HEAD - 1, 0, end, &heading, Look::Heading);
+    paper.text(HEAD - 1, 0, end, &heading, TextLook::Heading);
     let room = usize::from(foot.saturating_sub(HEAD));
     view.selected = view.selected.min(rows.len().saturating_sub(1));
     let skipped = view.selected.saturating_sub(room.saturating_sub(1));
@@ -46,10 +46,10 @@ pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, fo
     let series = rows::series(history, view, &visible, u64::from(bars));
     let whole = seconds(history, view).saturating_mul(NANOS);
     for ((place, row), (line, values)) in visible.iter().enumerate().zip((HEAD..).zip(series)) {
-        let look = if row.gone { Look::Dim } else { Look::Plain };
+        let look = if row.gone { TextLook::Dim } else { TextLook::Plain };
         let column = paper.text(line, 0, end, &share(view, row, whole), look);
         let most = values.iter().copied().max().unwrap_or_default();
-        let bar_look = if row.gone { Look::Dim } else { Look::Program };
+        let bar_look = if row.gone { TextLook::Dim } else { TextLook::Program };
         paper.text(line, column + 2, end, &self::bars(&values, most), bar_look);
         let start = column + 4 + bars;
         let step = if paper.width() >= WIDE { 2 } else { 1 };
@@ -102,9 +102,9 @@ pub(super) fn stages(history: &History, view: &mut View, paper: &mut Paper<'_>, 
     view.selected = view.selected.min(lines.len().saturating_sub(room));
     for (row, line) in (HEAD - 1..foot).zip(lines.into_iter().skip(view.selected)) {
         let (text, look) = match line {
-            StageLine::Heading(text) => (text, Look::Heading),
-            StageLine::Plain(text) => (text, Look::Plain),
-            StageLine::Failing(text) => (text, Look::Bad),
+            StageLine::Heading(text) => (text, TextLook::Heading),
+            StageLine::Plain(text) => (text, TextLook::Plain),
+            StageLine::Failing(text) => (text, TextLook::Bad),
         };
         paper.text(row, 0, end, &text, look);
     }

@@ -7,7 +7,7 @@ use crate::text;
 
 /// How a text looks. Of colours, those of the terminal's palette, which people choose so that they can read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum TextLook {
     /// Text as it comes.
     #[default]
     Plain,
@@ -35,7 +35,7 @@ pub(super) enum Look {
     Notice,
 }
 
-impl Look {
+impl TextLook {
     fn style(self, has_colors: bool) -> Style {
         let color = |color: Color| if has_colors { Style::new().fg(color) } else { Style::new() };
         match self {
@@ -83,7 +83,7 @@ impl<'a> Paper<'a> {
 
     /// Writes a text, whoever has chosen it, as far as there is room before the column `end`: the middle of a longer
     /// one is left out. Returns the column after it.
-    pub(super) fn text(&mut self, row: u16, column: u16, end: u16, text: &str, look: Look) -> u16 {
+    pub(super) fn text(&mut self, row: u16, column: u16, end: u16, text: &str, look: TextLook) -> u16 {
         let end = end.min(self.width());
         let room = end.saturating_sub(column);
         if row >= self.height() || room == 0 {
@@ -97,14 +97,14 @@ impl<'a> Paper<'a> {
     }
 
     /// As [`text`](Self::text), and fills the room with blanks of the same look.
-    pub(super) fn block(&mut self, row: u16, column: u16, end: u16, text: &str, look: Look) {
+    pub(super) fn block(&mut self, row: u16, column: u16, end: u16, text: &str, look: TextLook) {
         let after = self.text(row, column, end, text, look);
         let blanks = " ".repeat(usize::from(end.min(self.width()).saturating_sub(after)));
         self.text(row, after, end, &blanks, look);
     }
 
     /// Gives a row a look, whatever is written there.
-    pub(super) fn restyle(&mut self, row: u16, look: Look) {
+    pub(super) fn restyle(&mut self, row: u16, look: TextLook) {
         let area = self.buffer.area;
         if row < area.height {
             let style = look.style(self.has_colors);

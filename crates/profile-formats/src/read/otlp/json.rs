@@ -23,16 +23,16 @@ pub(super) fn requests<E: From<serde_json::Error>>(
     // The end is an error as long as there is more.
     while source.end().is_err() {
         message.clear();
-        Request(&mut message).deserialize(&mut source)?;
+        RequestText(&mut message).deserialize(&mut source)?;
         each(&message)?;
     }
     Ok(())
 }
 
 /// A whole request, to be appended.
-struct Request<'a>(&'a mut Vec<u8>);
+struct RequestText<'a>(&'a mut Vec<u8>);
 
-impl<'de> DeserializeSeed<'de> for Request<'_> {
+impl<'de> DeserializeSeed<'de> for RequestText<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<(), D::Error> {
@@ -40,7 +40,7 @@ impl<'de> DeserializeSeed<'de> for Request<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Request<'_> {
+impl<'de> Visitor<'de> for RequestText<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ use prost::Message as _;
 
 use crate::model::{Loss as ProfileLoss, ProcessRef, Profile, Quantity, Start};
 use crate::read::{ReadError, read};
-use crate::{Gatherer, Settings};
+use crate::{GatherSettings, Gatherer};
 
 fn folded(profile: &Profile) -> String {
     let mut out = Vec::new();
@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn a_file_says_what_was_gathered(choices in choices(), length in prop_oneof![Just(10_u64), Just(1_000)]) {
         let batch = batch(&choices);
-        let settings = Settings { captures: true, ..Settings::default() };
+        let settings = GatherSettings { captures: true, ..GatherSettings::default() };
         let mut gatherer = Gatherer::new(batch.clock, settings);
         gatherer.push(&batch);
         let gathered = gatherer.finish(KTime::ZERO, KTime::from_nanos(100));
