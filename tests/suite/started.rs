@@ -1,10 +1,13 @@
 //! Programs that were started in a roundabout way are named all the same.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tests::agent::Setup;
+use tests::fuse::Fuse;
 use tests::otlp::Resource;
 use tests::workspace;
 
@@ -18,10 +21,10 @@ const LOADER: &str = "/lib/ld-linux-aarch64.so.1";
 
 const RATE: u32 = 997;
 
-/// Samples of a program that ran, of the 1,500 that are due: a machine with other work may not run the agent in time.
+/// Samples of a program that ran, of the 1,000 that are due: a machine with other work may not run the agent in time.
 const ENOUGH: i64 = 50;
 
-/// Computes for a second and a half of CPU time, a third of it in a library of the system.
+/// Computes for a second of CPU time, a third of it in a library of the system.
 const PROGRAM: &str = r"
     #include <stdlib.h>
     #include <time.h>
@@ -29,7 +32,7 @@ const PROGRAM: &str = r"
     int main(void)
     {
         static int numbers[4096];
-        while (clock() < 3 * CLOCKS_PER_SEC / 2) {
+        while (clock() < CLOCKS_PER_SEC) {
             for (int round = 0; round < 64; round++)
                 for (unsigned i = 0; i < 4096; i++)
                     numbers[i] = (int)(numbers[i] * 1103515245u + i);
@@ -100,6 +103,87 @@ fn programs_are_named_however_they_were_started() {
             assert_eq!(resource.text("procinfo.executable.state"), "", "the file is there");
         }
     }
+}
+
+/// A chain of programs that each become the next, and one that changes the user and waits, as sudo does: what runs at
+/// the end is what is named, and by its own user.
+#[test]
+#[ignore = "needs root: loads BPF programs, and becomes another user"]
+fn a_program_behind_a_chain_of_others_is_named() {
+    let _alone = alone();
+    let setup = Setup::new().samples_per_second(RATE);
+    let dir = setup.dir().canonicalize().expect("it is there");
+    // Another user is to get at it.
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let program = compile(&dir, "behind");
+    let agent = setup.start();
+    let chain = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin timeout 600 setsid -w nice -n 1 runuser -u nobody -- env B=2 nice -n 1";
+    let mut words = chain.split(' ');
+    run(Command::new(words.next().expect("a word")).args(words).arg(&program));
+    let resources = agent.stop().file.resources().expect("every index is good");
+    let named = of(&resources, program.to_str().expect("a path of ours is text"));
+    assert!(events(&named) > ENOUGH, "{} samples", events(&named));
+    for resource in named {
+        assert_eq!(resource.text("service.name"), "behind");
+        assert_eq!(resource.text("process.owner"), "nobody", "{:?}", resource.attributes);
+    }
+}
+
+/// An AppImage runs from a file system of its own, whose server is a program, and which is gone when it has ended.
+#[test]
+#[ignore = "needs root: loads BPF programs, and mounts FUSE"]
+fn a_program_of_an_image_that_is_mounted_for_it_is_named() {
+    let _alone = alone();
+    let setup = Setup::new().samples_per_second(RATE);
+    let dir = setup.dir().canonicalize().expect("it is there");
+    let program = compile(&dir, "program");
+    let point = dir.join(".mount_Appl6kUPmm");
+    fs::create_dir(&point).expect("the directory takes more");
+    let agent = setup.start();
+    let image = Fuse::mount(&point, fs::read(&program).expect("it was compiled"));
+    let path = image.file();
+    run(&mut Command::new(&path));
+    drop(image);
+    let outcome = agent.stop();
+    let resources = outcome.file.resources().expect("every index is good");
+    let named = of(&resources, path.to_str().expect("a path of ours is text"));
+    assert!(events(&named) > ENOUGH, "{} samples: {:#?}", events(&named), outcome.log);
+    for resource in named {
+        assert_eq!(resource.text("service.name"), tests::fuse::FILE);
+    }
+    let silent = outcome.log.iter().find(|line| line.contains("does not answer"));
+    assert_eq!(silent, None, "a file system that is gone is none that is stuck");
+}
+
+/// A program of BusyBox is called by its own name, whether it is started by a link or by BusyBox, and never by what
+/// follows.
+#[test]
+#[ignore = "needs root: loads BPF programs, and busybox"]
+fn a_program_of_busybox_is_called_by_its_own_name() {
+    let _alone = alone();
+    let setup = Setup::new().samples_per_second(RATE);
+    let dir = setup.dir().canonicalize().expect("it is there");
+    let find = Command::new("sh").args(["-c", "command -v busybox"]).output().expect("sh starts");
+    let busybox = String::from_utf8_lossy(&find.stdout).trim().to_owned();
+    assert!(!busybox.is_empty(), "busybox is installed (apt-get install busybox)");
+    let (link, file) = (dir.join("sha512sum"), dir.join("secret"));
+    symlink(&busybox, &link).expect("the directory takes links");
+    // Half a second's work or more, without any blocks.
+    fs::File::create(&file).and_then(|file| file.set_len(300 << 20)).expect("the directory takes files");
+    let agent = setup.start();
+    run(Command::new(&link).arg(&file).stdout(Stdio::null()));
+    run(Command::new(&busybox).arg("md5sum").arg(&file).stdout(Stdio::null()));
+    let loop_of_a_shell = "i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done";
+    run(Command::new(&busybox).args(["sh", "-c", loop_of_a_shell, "secret"]));
+    let resources = agent.stop().file.resources().expect("every index is good");
+    let file = fs::canonicalize(&busybox).expect("it is there");
+    let own = of(&resources, file.to_str().expect("a path of the system is text"));
+    for name in ["sha512sum", "md5sum", "sh"] {
+        let named: Vec<_> = own.iter().copied().filter(|of| of.text("service.name") == name).collect();
+        assert!(events(&named) > ENOUGH, "{} samples of {name}", events(&named));
+    }
+    let names: BTreeSet<_> = own.iter().map(|of| of.text("service.name")).collect();
+    assert!(!names.contains("secret"), "{names:?}");
 }
 
 /// The main binary of a pprof file is the program, though the kernel ran the loader.

@@ -1,4 +1,5 @@
-//! What an interpreter runs, by its arguments: a script, a module, a class or an archive.
+//! What an interpreter runs, by its arguments: a script, a module, a class or an archive; and which of its programs a
+//! file is that holds many.
 //!
 //! Only the names of files and modules are taken, never code that an argument holds.
 
@@ -81,7 +82,7 @@ const FAMILIES: [Family; 8] = [
         clusters: false,
     },
     Family {
-        names: &["bash", "sh", "dash", "zsh", "ksh", "busybox"],
+        names: &["bash", "sh", "dash", "ash", "hush", "zsh", "ksh"],
         with_value: &["-o", "+o", "-O", "+O", "--rcfile", "--init-file"],
         runs: &[],
         no_name: &["-c", "-s"],
@@ -96,6 +97,10 @@ const FAMILIES: [Family; 8] = [
     },
 ];
 
+/// Executables that hold many programs, and are the one that they are called by: by the name of a link, or by their
+/// first argument.
+const MULTI_CALL: [&str; 5] = ["busybox", "busybox.static", "busybox-extras", "toybox", "coreutils"];
+
 /// Extensions of what is run, which are no part of its name.
 const EXTENSIONS: [&str; 14] = [
     ".pyz", ".pyc", ".py", ".jar", ".war", ".mjs", ".cjs", ".js", ".ts", ".rb", ".pl", ".php", ".dll", ".sh",
@@ -103,7 +108,7 @@ const EXTENSIONS: [&str; 14] = [
 
 /// True if an executable of that name runs what its arguments name.
 pub(crate) fn is_interpreter(executable: &str) -> bool {
-    FAMILIES.iter().any(|family| family.has(executable))
+    MULTI_CALL.contains(&executable) || FAMILIES.iter().any(|family| family.has(executable))
 }
 
 /// The name of what an executable runs; `None` if it is no interpreter, or its arguments do not say.
@@ -111,19 +116,28 @@ pub(crate) fn is_interpreter(executable: &str) -> bool {
 /// `arguments` are all of them, each ended by NUL, the program's own name first. The last may be cut short, and is not
 /// looked at then.
 pub(crate) fn interpreted(executable: &str, arguments: &[u8]) -> Option<String> {
-    let family = FAMILIES.iter().find(|family| family.has(executable))?;
     let whole = arguments.iter().rposition(|&byte| byte == 0)?;
-    let mut arguments = arguments.get(..whole)?.split(|&byte| byte == 0).map(String::from_utf8_lossy).skip(1);
-    while let Some(argument) = arguments.next() {
-        match family.read(&argument) {
-            Argument::Option => {}
-            Argument::OptionWithValue => drop(arguments.next()),
-            Argument::RunsNext => return name(&arguments.next()?),
-            Argument::Runs(what) => return name(what),
-            Argument::NoName => return None,
-        }
+    let mut arguments = arguments.get(..whole)?.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+    let called = arguments.next()?;
+    if !MULTI_CALL.contains(&executable) {
+        return FAMILIES.iter().find(|family| family.has(executable))?.interpreted(arguments);
     }
-    None
+    let applet = applet(&called, &mut arguments)?;
+    let interpreted = FAMILIES.iter().find(|family| family.has(&applet));
+    // Of the other programs it is the program alone that counts: what follows is theirs.
+    interpreted.and_then(|family| family.interpreted(arguments)).or(Some(applet))
+}
+
+/// Which of its programs an executable of many is.
+fn applet<'a>(called: &str, arguments: &mut impl Iterator<Item = Cow<'a, str>>) -> Option<String> {
+    // A shell that somebody has logged in to has a dash before its name.
+    let called = name(called.trim_start_matches('-'))?;
+    if !MULTI_CALL.contains(&called.as_str()) {
+        return Some(called);
+    }
+    let first = arguments.next()?;
+    // What begins with a dash is an option of all of it, such as `--list`.
+    if first.starts_with('-') { None } else { name(&first) }
 }
 
 /// The name of a file or module that is run.
@@ -156,6 +170,20 @@ impl Family {
                     && !version.starts_with(|c: char| c.is_ascii_alphabetic())
             })
         })
+    }
+
+    /// The name of what one of the family runs, by the arguments behind its own name.
+    fn interpreted<'a>(&self, mut arguments: impl Iterator<Item = Cow<'a, str>>) -> Option<String> {
+        while let Some(argument) = arguments.next() {
+            match self.read(&argument) {
+                Argument::Option => {}
+                Argument::OptionWithValue => drop(arguments.next()),
+                Argument::RunsNext => return name(&arguments.next()?),
+                Argument::Runs(what) => return name(what),
+                Argument::NoName => return None,
+            }
+        }
+        None
     }
 
     fn read<'a>(&self, argument: &'a Cow<'a, str>) -> Argument<'a> {
@@ -245,6 +273,30 @@ mod tests {
         }
     }
 
+    /// An executable of many programs is the one that it is called by, whatever the arguments of that are.
+    #[test]
+    fn an_executable_of_many_programs_is_called_by_the_one_that_it_is() {
+        for (executable, command, name) in [
+            ("busybox", "busybox wget -O - http://host/a-secret", "wget"),
+            ("busybox", "/bin/wget -O - http://host/a-secret", "wget"),
+            ("busybox", "grep secret", "grep"),
+            ("busybox", "busybox sh -x /etc/init.d/cron", "cron"),
+            ("busybox", "sh /srv/job.sh", "job"),
+            ("busybox", "sh -c code", "sh"),
+            ("busybox", "-ash", "ash"),
+            ("busybox.static", "busybox.static gzip -9", "gzip"),
+            ("toybox", "/system/bin/ls -l", "ls"),
+            ("coreutils", "sort -u names", "sort"),
+        ] {
+            let arguments: Vec<u8> =
+                command.split(' ').flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+            assert_eq!(interpreted(executable, &arguments).as_deref(), Some(name), "{command}");
+        }
+        for command in ["busybox", "busybox --list", "busybox -"] {
+            assert_eq!(of(command), None, "{command}");
+        }
+    }
+
     /// Code is no name, and neither is what follows it.
     #[test]
     fn what_has_no_name_gets_none() {
@@ -281,7 +333,7 @@ mod tests {
         /// Any arguments are read: no panic, and a name is never longer than one can be.
         #[test]
         fn any_arguments_are_read(
-            executable in "(python3|java|node|ruby|perl|php|bash|dotnet|x)",
+            executable in "(python3|java|node|ruby|perl|php|bash|dotnet|busybox|x)",
             arguments in prop::collection::vec("[-+@/a-zA-Z.=]{0,12}|.{0,8}", 0..8),
             bytes: Vec<u8>,
         ) {
