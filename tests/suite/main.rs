@@ -25,6 +25,7 @@ mod reading;
 mod record;
 mod reload;
 mod shutdown;
+mod silent_reader;
 mod small_group;
 mod started;
 mod stuck;

@@ -1,6 +1,7 @@
 //! A new configuration takes the old one's place while the agent runs, and what it does not touch goes on.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use tests::agent::{Agent, Setup};
 use tests::collector::Collector;
 use tests::daemon::PATIENCE;
 use tests::due;
+use tests::metrics::Metrics;
 use tests::otlp::{OtlpFile, Resource};
 use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
 use tests::validator::{self, Rule};
-use tests::wait;
+use tests::{http, wait, workspace};
 
 use crate::alone;
 
@@ -214,6 +216,39 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     reload(&agent, &good, 1);
     let log = agent.stop().log;
     assert_eq!(log.iter().filter(|line| line.contains(REFUSED)).count(), 2, "once each: {log:#?}");
+}
+
+/// A new configuration asks for a port that somebody else has: it is refused in a line that names the port, metrics and
+/// health are served as before, and once the port is free it is taken.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_port_in_use_is_refused_until_it_is_free() {
+    let _alone = alone();
+    let [health, other] = [(); 2].map(|()| workspace::free_port());
+    let with_health = |port| {
+        json!({
+            "extensions": { "health_check": { "endpoint": format!("127.0.0.1:{port}") } },
+            "service": { "extensions": ["health_check"] },
+        })
+    };
+    let agent = Setup::new().samples_per_second(RATE).with(with_health(health)).start();
+    let good = agent.setup().config();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, other)).expect("it was free just now");
+    let prometheus = json!({ "prometheus": { "endpoint": format!("127.0.0.1:{other}") } });
+    let mut moved = good.clone();
+    merge(&mut moved, &with_health(other));
+    for (config, turn) in [(&moved, 1), (&with_exporters(&agent, &prometheus), 2)] {
+        agent.rewrite(config);
+        agent.daemon().signal(Signal::HUP);
+        let line = wait_for(&agent, REFUSED, turn);
+        assert!(line.contains(&other.to_string()) && line.contains("in use"), "{line}");
+        assert_eq!(http::get(health, "/").expect("it answers").status, 200);
+        assert!(agent.metrics().count("otelcol_receiver_accepted_profile_samples", &[]) > 0);
+    }
+    drop(taken);
+    reload(&agent, &with_exporters(&agent, &prometheus), 1);
+    assert!(Metrics::scrape(other).is_ok(), "the exporter has the port now");
+    let _outcome = agent.stop();
 }
 
 /// The rate changes while the receiver runs; other keys of it take a restart of it, which says what it costs. What the

@@ -80,6 +80,20 @@ async fn a_file_that_is_moved_away_is_begun_again() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// As logrotate's `copytruncate` does: what comes next is at the start of the file, without zeros before it.
+#[tokio::test]
+async fn a_file_that_is_copied_and_emptied_is_written_from_its_start() {
+    let (directory, path) = place("profiles.jsonl");
+    let mut exporter = open(config(&path));
+    send(&mut exporter, second(0, 1)).await;
+    let copy = directory.path().join("profiles.jsonl.1");
+    fs::copy(&path, &copy).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    send(&mut exporter, second(1, 2)).await;
+    send(&mut exporter, second(2, 3)).await;
+    assert_eq!((samples(&copy), samples(&path)), (vec![1], vec![2, 3]));
+}
+
 #[tokio::test]
 async fn the_time_in_a_path_is_that_of_the_window() {
     let (directory, _) = place("");

@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfil
 use prost::Message as _;
 
 use super::*;
-use crate::{Compression, Format};
+use crate::{Compression, Format, Fsync};
 
 /// Messages of a length-prefixed file; panics if it ends within one.
 pub(super) fn frames(mut bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -60,6 +60,69 @@ async fn messages_follow_their_length_and_are_compressed_each_by_itself() {
             assert_eq!(found, [3, 2], "{format:?} {compression:?}");
         }
     }
+}
+
+/// Some readers take lines of 64 KiB, or of 1 MiB; ours and the Collector's take what a window holds.
+#[tokio::test]
+async fn a_record_of_more_than_a_mebibyte_is_whole() {
+    const SAMPLES: u64 = 100_000;
+    for format in [Format::Json, Format::Proto] {
+        let (_directory, path) = place("profiles");
+        let mut exporter = open(Config { format, fsync: Fsync::Always, ..config(&path) });
+        for number in 0..3 {
+            send(&mut exporter, second(number, SAMPLES)).await;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let records = match format {
+            Format::Proto => frames(&bytes),
+            _ => bytes.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect(),
+        };
+        assert!(records.iter().all(|record| record.len() > 3 << 18), "{format:?}");
+        let sum: usize = records
+            .iter()
+            .map(|record| match format {
+                Format::Proto => {
+                    total_events(&ExportProfilesServiceRequest::decode(record.as_slice()).unwrap())
+                }
+                _ => samples_of(&serde_json::from_slice(record).unwrap()),
+            })
+            .sum();
+        assert_eq!(sum as u64, 3 * SAMPLES, "{format:?}");
+    }
+}
+
+/// Names that hold what lines are made of: none breaks a line or a stack, and no number in a name is taken for a count.
+#[tokio::test]
+async fn names_with_what_folded_stacks_are_made_of_add_up() {
+    let (_directory, path) = place("stacks.folded");
+    let mut exporter = open(Config { format: Format::Folded, ..config(&path) });
+    let names = ["a;b", "a b 12", "12", " 7", "a;", ";", "x\n99 5", "\u{2028}3", "\u{1b}[2J"];
+    let mut events = Vec::new();
+    for (name, count) in names.iter().zip(1..) {
+        let mut comm = [0; 16];
+        comm[..name.len()].copy_from_slice(name.as_bytes());
+        let function = Function { name: (*name).into(), ..Function::default() };
+        let lines = Lines([Line { function: Arc::new(function), line: 0 }].into());
+        let frame = Frame { lines: Some(Arc::new(lines)), ..Frame::exact(Pc(1), Code::Unknown) };
+        let stack = Stack { frames: [frame].into(), end: StackEnd::Root };
+        let one = Sample { comm: Comm(comm), stack, ..sample(0) };
+        events.extend((0..count).map(|_| Event::Sample(one.clone())));
+    }
+    send(&mut exporter, Batch { events: Arc::new(events.into()), ..second(0, 0) }).await;
+    let text = fs::read_to_string(&path).unwrap();
+    let counts: Vec<u64> = text
+        .lines()
+        .map(|line| {
+            let (stack, count) = line.rsplit_once(' ').unwrap();
+            assert_eq!(stack.split(';').count(), 2, "{line:?}");
+            assert!(stack.split(';').all(|name| !name.is_empty()), "{line:?}");
+            assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+            count.parse().unwrap()
+        })
+        .collect();
+    let mut sorted = counts.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (1..=names.len() as u64).collect::<Vec<_>>(), "{text}");
 }
 
 #[tokio::test]
