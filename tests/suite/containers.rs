@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::agent::Setup;
-use tests::otlp::Resource;
+use tests::otlp::{OtlpFile, Resource};
 use tests::program::{self, Burner, Step};
-use tests::validator;
+use tests::{validator, wait};
 
 use crate::alone;
 
@@ -17,6 +17,8 @@ const RATE: u32 = 997;
 const BUILD_ID: &str = "00000000000000000000000000000000c047a14e";
 /// What a container uses of a CPU.
 const CPU: Duration = Duration::from_millis(300);
+/// Samples that say enough of all that follow.
+const ENOUGH: u64 = 500;
 
 fn id(number: usize) -> String {
     format!("{number:08x}").repeat(8)
@@ -97,8 +99,8 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("older");
     program::compile(&path, BUILD_ID);
-    let steps = [Step::Wait, Step::Cpu(Duration::from_secs(2)), Step::Wait];
-    let older = Burner::start_with(&path, &steps, &[("OTEL_SERVICE_NAME", "older service")]);
+    let steps = [Step::Wait, Step::Cpu(Duration::from_secs(600))];
+    let mut older = Burner::start_with(&path, &steps, &[("OTEL_SERVICE_NAME", "older service")]);
     let resource = json!({ "attributes": [
         { "key": "deployment.environment.name", "value": "test", "action": "insert" },
         { "key": "os.version", "action": "delete" },
@@ -109,11 +111,20 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
         .with(json!({ "processors": { "procinfo": { "resource": resource } } }))
         .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=a%2Cb,service.name=agent")
         .start();
-    let mut older = older;
     older.go();
-    std::thread::sleep(Duration::from_secs(4));
-    older.go();
-    drop(older.finish());
+    let own = |of: &&Resource| Path::new(of.text("process.executable.path")).ends_with("older");
+    // Samples of it so far, with its service and without.
+    let count = |file: &OtlpFile| {
+        let resources = file.resources().expect("every index is good");
+        let (named, others): (Vec<_>, Vec<_>) =
+            resources.iter().filter(own).partition(|of| of.text("service.name") == "older service");
+        [named, others].map(|part| part.iter().map(|of| of.events()).sum::<u64>())
+    };
+    let wait_for =
+        |named| wait::until("its service", || count(&agent.file_so_far()), |count| count[0] > named);
+    // The first windows may have left before its environment was read, and no others.
+    let [named, others] = wait_for(0);
+    wait_for(named + ENOUGH);
     let outcome = agent.stop();
     validator::assert_valid(&outcome.file);
     let resources = outcome.file.resources().expect("every index is good");
@@ -129,11 +140,6 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
         let is_agent = of.text("process.executable.name") == "pipeline";
         assert!(is_agent || of.text("service.name") != "agent", "{:?}", of.attributes);
     }
-    let own = |of: &&Resource| Path::new(of.text("process.executable.path")).ends_with("older");
-    let own: Vec<_> = resources.iter().filter(own).collect();
-    let named: u64 =
-        own.iter().filter(|of| of.text("service.name") == "older service").map(|of| of.events()).sum();
-    let all: u64 = own.iter().map(|of| of.events()).sum();
-    // The first windows may have left before its environment was read.
-    assert!(named * 2 > all && all > 500, "{named} of {all} samples with their service");
+    assert_eq!(count(&outcome.file)[1], others, "samples without their service");
+    drop(older);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tests::program::{self, Burner, Step};
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -174,6 +174,13 @@ fn ctrl_c_ends_a_recording_well() {
     );
 }
 
+/// Names of a process's threads. The one that reads samples is started after the timers that take them.
+fn threads(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+    names.map(|name| name.trim_end().to_owned()).collect()
+}
+
 /// A process that runs already, without its children; the recording ends with it.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
@@ -185,8 +192,12 @@ fn a_process_is_recorded_until_its_end() {
     let pid = burner.pid().to_string();
     let recording = recorder.command(&["-p", &pid]).spawn().expect("the agent starts");
     let agent = Pid::from_child(&recording);
-    // It samples soon; what the process does before is not asked for.
-    thread::sleep(Duration::from_secs(5));
+    // What the process does before that is not asked for.
+    wait::until(
+        "the agent to sample",
+        || threads(recording.id()),
+        |threads| threads.iter().any(|name| name == "ebpf-reader"),
+    );
     burner.go();
     let used: Duration = burner.finish().iter().sum();
     let output = recording.wait_with_output().expect("it ends");

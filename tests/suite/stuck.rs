@@ -1,7 +1,6 @@
 //! Files that are read for profiles may be on a file system that never answers.
 
 use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,7 +9,7 @@ use tests::daemon::PATIENCE;
 use tests::fuse::Fuse;
 use tests::http;
 use tests::program::{self, Burner, Step};
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -20,14 +19,6 @@ struct Unblocks<'a>(&'a Fuse);
 impl Drop for Unblocks<'_> {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -59,24 +50,33 @@ fn a_file_system_that_does_not_answer_stops_nothing_but_itself() {
 
     let log = agent.daemon().wait_for_log("A file system does not answer");
     assert!(log.contains("fuse at") && log.contains("mounted"), "{log}");
-    wait_until("the metric and the health check name it", || {
-        let skipped = agent.metrics().count("otelcol_processor_procinfo_skipped_file_systems", &[]);
-        let body = http::get(port, "/").expect("it answers");
-        body.status == 200 && body.body.contains("fuse at") && skipped == 1
-    });
+    wait::until(
+        "the metric and the health check to name it",
+        || {
+            let skipped = agent.metrics().count("otelcol_processor_procinfo_skipped_file_systems", &[]);
+            let body = http::get(port, "/").expect("it answers");
+            body.status == 200 && body.body.contains("fuse at") && skipped == 1
+        },
+        |is_so| *is_so,
+    );
     let used = Burner::start(&other, &[cpu(2)]).finish();
     assert!(!used.is_empty());
-    wait_until("the other program's file has been read", || {
-        let resources = agent.file_so_far().resources().expect("every index is good");
-        let mut frames = resources.iter().flat_map(|resource| &resource.profiles).flat_map(|p| &p.samples);
-        frames.any(|sample| {
-            let leaf = sample.stack.first().and_then(|frame| frame.mapping.as_ref());
-            leaf.is_some_and(|mapping| {
-                *mapping.filename == *other.to_string_lossy()
-                    && mapping.attributes.contains_key("process.executable.build_id.htlhash")
+    wait::until(
+        "the other program's file to be read",
+        || {
+            let resources = agent.file_so_far().resources().expect("every index is good");
+            let mut frames =
+                resources.iter().flat_map(|resource| &resource.profiles).flat_map(|p| &p.samples);
+            frames.any(|sample| {
+                let leaf = sample.stack.first().and_then(|frame| frame.mapping.as_ref());
+                leaf.is_some_and(|mapping| {
+                    *mapping.filename == *other.to_string_lossy()
+                        && mapping.attributes.contains_key("process.executable.build_id.htlhash")
+                })
             })
-        })
-    });
+        },
+        |is_so| *is_so,
+    );
     let ended = Instant::now();
     let outcome = agent.stop();
     assert!(ended.elapsed() < PATIENCE / 2, "{:?}", outcome.log);

@@ -5,13 +5,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tests::agent::{Agent, Setup};
 use tests::otlp::{OtlpFile, Resource, Value};
-use tests::{validator, workspace};
+use tests::{validator, wait, workspace};
 
 use crate::alone;
 
@@ -82,14 +80,11 @@ fn nanos(times: &[&str]) -> BTreeMap<String, u64> {
 }
 
 fn wait_for_orphans(dir: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(60);
     let runs = |entry: fs::DirEntry| {
         fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe.parent() == Some(dir))
     };
-    while fs::read_dir("/proc").expect("there is /proc").flatten().any(runs) {
-        assert!(Instant::now() < deadline, "an orphan does not end");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let look = || fs::read_dir("/proc").expect("there is /proc").flatten().any(runs);
+    wait::until("the last orphan's end", look, |is_there| !is_there);
 }
 
 fn run(agent: &Agent, dir: &Path, program: &str, args: &[&str]) {

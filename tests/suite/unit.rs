@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::agent::Setup;
-use tests::daemon::{Daemon, PATIENCE};
+use tests::daemon::Daemon;
 use tests::otlp::OtlpFile;
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -56,9 +54,11 @@ fn a_deleted_library_of_an_older_process_is_read_with_the_capabilities_of_the_un
     compile(&dir, "burner", PROGRAM, &["-L", &dir.to_string_lossy(), "-lburn", &search]);
     let burner = Daemon::start("the burner", &mut Command::new(dir.join("burner")));
     let maps = format!("/proc/{}/maps", burner.pid());
-    wait_until("the library is mapped", || {
-        fs::read_to_string(&maps).is_ok_and(|maps| maps.contains("libburn.so"))
-    });
+    wait::until(
+        "the library to be mapped",
+        || fs::read_to_string(&maps).is_ok_and(|maps| maps.contains("libburn.so")),
+        |is_so| *is_so,
+    );
     fs::remove_file(&library).expect("it can be deleted");
 
     let file = dir.join("profiles.jsonl");
@@ -68,25 +68,21 @@ fn a_deleted_library_of_an_older_process_is_read_with_the_capabilities_of_the_un
     command.arg("--bounding-set").arg(capabilities()).arg(agent.get_program()).args(agent.get_args());
     let agent = Daemon::start("the agent", &mut command);
     agent.wait_for_log("Everything is ready.");
-    wait_until("the library has been read", || {
-        let file = OtlpFile::read_if_any(&file).expect("the agent has written OTLP profiles");
-        let resources = file.resources().expect("every index is good");
-        let samples =
-            resources.iter().flat_map(|resource| &resource.profiles).flat_map(|profile| &profile.samples);
-        let mut leaves = samples.filter_map(|sample| sample.stack.first()?.mapping.as_ref());
-        leaves.any(|mapping| {
-            mapping.filename.starts_with(&*library.to_string_lossy())
-                && mapping.attributes.contains_key("process.executable.build_id.htlhash")
-        })
-    });
+    wait::until(
+        "the library to be read",
+        || {
+            let file = OtlpFile::read_if_any(&file).expect("the agent has written OTLP profiles");
+            let resources = file.resources().expect("every index is good");
+            let samples =
+                resources.iter().flat_map(|resource| &resource.profiles).flat_map(|profile| &profile.samples);
+            let mut leaves = samples.filter_map(|sample| sample.stack.first()?.mapping.as_ref());
+            leaves.any(|mapping| {
+                mapping.filename.starts_with(&*library.to_string_lossy())
+                    && mapping.attributes.contains_key("process.executable.build_id.htlhash")
+            })
+        },
+        |is_so| *is_so,
+    );
     agent.signal(Signal::TERM);
     agent.wait().assert_code(0);
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }

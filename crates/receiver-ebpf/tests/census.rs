@@ -15,7 +15,7 @@ use pdata::{Batch, Event, Pid, ProcessKey, ProcessTransition, Watermark};
 use receiver_ebpf::Config;
 use tower::Service;
 
-use support::{PATIENCE, burn, run};
+use support::{PATIENCE, run};
 
 /// Processes that end while the ring is full.
 const SLEEPERS: usize = 300;
@@ -36,6 +36,14 @@ impl Memory {
     fn shut(&self, shut: bool) {
         self.0.0.lock().unwrap().shut = shut;
         self.0.1.notify_all();
+    }
+
+    fn wait_until(&self, what: &str, wanted: impl Fn(&State) -> bool) {
+        let start = Instant::now();
+        while !wanted(&self.0.0.lock().unwrap()) {
+            assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -93,7 +101,10 @@ fn processes_whose_end_was_lost_are_reconciled() {
     let seen = memory.clone();
     run(Config { samples_per_second: 19, ..Config::default() }, memory, move |_| {
         let mut sleepers = sleepers();
-        burn(Duration::from_millis(500));
+        let are_known = |state: &State| {
+            sleepers.iter().all(|sleeper| state.known.iter().any(|key| key.pid == Pid(sleeper.id())))
+        };
+        seen.wait_until("the processes to be known", are_known);
         seen.shut(true);
         storm();
         for sleeper in &mut sleepers {

@@ -4,12 +4,18 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs;
+use std::future::{Ready, ready};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pdata::{Batch, Event, ProcessEvent, ProcessTransition, Watermark};
 use receiver_ebpf::{Config, Control, Wanted};
-use support::{PATIENCE, Recorder, run};
+use support::{PATIENCE, run};
+use tower::Service;
 
 const EXECS: u32 = 1500;
 const NAMES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
@@ -47,7 +53,49 @@ fn measure() -> u64 {
     u64::try_from((after.1 - before.1).as_nanos()).unwrap() / (after.0 - before.0)
 }
 
-fn measured(control: &Control) {
+/// Whether the last process known to have made an exec had its arguments read.
+#[derive(Clone, Default)]
+struct Last(Arc<Mutex<Option<bool>>>);
+
+impl Last {
+    /// Makes processes until those that come are read as was asked for: the kernel side learns of that some time later.
+    fn wait_until_asked(&self, reads: bool) {
+        *self.0.lock().unwrap() = None;
+        let start = Instant::now();
+        while *self.0.lock().unwrap() != Some(reads) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited {PATIENCE:?} for arguments to be read, or not: {reads}"
+            );
+            assert!(Command::new("/bin/true").status().unwrap().success());
+        }
+    }
+}
+
+impl Service<Batch> for Last {
+    type Response = Watermark;
+    type Error = Infallible;
+    type Future = Ready<Result<Watermark, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let execs = batch.events.iter().filter_map(|event| match event {
+            Event::Process(ProcessEvent {
+                transition: ProcessTransition::Exec { arguments, .. }, ..
+            }) => Some(!arguments.is_empty()),
+            _ => None,
+        });
+        if let Some(reads) = execs.last() {
+            *self.0.lock().unwrap() = Some(reads);
+        }
+        ready(Ok(batch.watermark))
+    }
+}
+
+fn measured(control: &Control, seen: &Last) {
     control.set_program_statistics(true);
     let start = Instant::now();
     while runs().0 == 0 {
@@ -61,8 +109,7 @@ fn measured(control: &Control) {
                 variables: names.iter().map(|name| (*name).to_owned()).collect(),
                 argument_bytes: if names.is_empty() { 0 } else { 1024 },
             });
-            // Until the reader has passed it on.
-            std::thread::sleep(Duration::from_millis(500));
+            seen.wait_until_asked(!names.is_empty());
             costs.push(measure());
         }
     }
@@ -76,5 +123,7 @@ fn measured(control: &Control) {
 #[test]
 #[ignore = "needs root: loads BPF programs; prints what it measures with --nocapture"]
 fn reading_an_environment_costs_little() {
-    run(Config { samples_per_second: 1, ..Config::default() }, Recorder::default(), measured);
+    let last = Last::default();
+    let seen = last.clone();
+    run(Config { samples_per_second: 1, ..Config::default() }, last, move |control| measured(control, &seen));
 }

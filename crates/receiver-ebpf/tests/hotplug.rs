@@ -33,6 +33,7 @@ struct Back {
 /// Takes the CPU away for so long, and keeps it busy once it is back, for as long as `work` takes.
 fn offline(time: Duration, work: impl FnOnce(Back)) {
     std::fs::write(SWITCH, "0").unwrap();
+    // How long it is away is what the tests are about.
     std::thread::sleep(time);
     let (after, done, busy) = (now(), AtomicBool::new(false), std::sync::mpsc::sync_channel(1));
     std::fs::write(SWITCH, "1").unwrap();

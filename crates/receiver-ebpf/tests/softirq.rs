@@ -31,6 +31,7 @@ fn paced_stream(done: &AtomicBool) {
         scope.spawn(move || {
             let mut block = vec![0; 1 << 20];
             while receiver.read(&mut block).unwrap() > 0 {
+                // The pace is the load: what comes meanwhile is taken in by softirqs on an idle CPU.
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
