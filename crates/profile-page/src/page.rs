@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use profile_store::Store;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -18,8 +19,8 @@ const AT_ONCE: usize = 1;
 pub struct Page {
     store: Arc<RwLock<Store>>,
     agent: Option<Agent>,
-    pub(crate) cache: Mutex<Cache>,
-    pub(crate) turns: Semaphore,
+    cache: Mutex<Cache>,
+    turns: Arc<Semaphore>,
     pub(crate) token: Option<Token>,
     /// True if more comes.
     pub(crate) is_live: bool,
@@ -52,7 +53,7 @@ impl Page {
     pub fn over(store: Arc<RwLock<Store>>) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a number that no page before had, not an instant")]
         let born = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let (cache, turns) = (Mutex::default(), Semaphore::new(AT_ONCE));
+        let (cache, turns) = (Mutex::default(), Arc::new(Semaphore::new(AT_ONCE)));
         Self { store, agent: None, cache, turns, token: None, is_live: true, born }
     }
 
@@ -70,8 +71,42 @@ impl Page {
         self
     }
 
+    /// An answer that has been given.
+    pub(crate) fn cached(&self, tag: &str) -> Option<Bytes> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(tag)
+    }
+
+    /// Keeps an answer for whoever asks the same.
+    pub(crate) fn cache(&self, tag: String, answer: Bytes) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tag, answer);
+    }
+
     pub(crate) fn agent(&self) -> Option<AgentView> {
         self.agent.as_ref().map(|agent| agent())
+    }
+
+    /// What `work` returns, which is done on a thread that may wait, in its turn; `None` if it panics.
+    ///
+    /// The turn lasts as long as the work, not as long as somebody waits for it: clients that hang up and ask again
+    /// have one question worked on at a time, too.
+    pub(crate) async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+        let page = Arc::clone(self);
+        let work = move || {
+            let done = work(&page);
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// True if nothing is being worked on.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.turns.available_permits() == AT_ONCE
     }
 
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {

@@ -1,6 +1,6 @@
 //! Requests to answers.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -24,7 +24,10 @@ const PPROF_SECONDS: u32 = 30;
 /// The page, its API under `/api/`, and `/debug/pprof/profile`. Nothing can be changed by it: only `GET` and `HEAD` are
 /// answered.
 pub fn router(page: Page) -> Router {
-    let page = Arc::new(page);
+    routes(Arc::new(page))
+}
+
+pub(crate) fn routes(page: Arc<Page>) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/page.js", get(|headers: HeaderMap| async move { asset(&headers, "text/javascript; charset=utf-8", &SCRIPT) }))
@@ -93,31 +96,34 @@ async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &Header
     if is_known(headers, &tag) {
         return not_modified(tag);
     }
-    let cached = |page: &Page| page.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&tag);
-    if let Some(known) = cached(&page) {
-        return send(headers, "application/json", tag, known);
-    }
-    let Ok(turn) = page.turns.acquire().await else { return gone() };
-    // Whoever was before may have asked the same.
-    if let Some(known) = cached(&page) {
-        return send(headers, "application/json", tag, known);
-    }
-    let worker = Arc::clone(&page);
-    let work =
-        move || json(&worker.store(), &question).map(|json| Bytes::from(gzip(&json, Compression::fast())));
-    let Ok(Ok(body)) = tokio::task::spawn_blocking(work).await else { return gone() };
-    drop(turn);
-    page.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tag.clone(), body.clone());
+    let cached = page.cached(&tag);
+    let known = match cached {
+        Some(known) => Some(known),
+        None => {
+            let tag = tag.clone();
+            page.work(move |page| computed(page, &question, tag)).await.flatten()
+        }
+    };
+    let Some(body) = known else { return gone() };
     send(headers, "application/json", tag, body)
+}
+
+/// An answer, compressed, that the cache then has.
+fn computed(page: &Page, question: &Question, tag: String) -> Option<Bytes> {
+    // Whoever was before may have asked the same.
+    if let Some(known) = page.cached(&tag) {
+        return Some(known);
+    }
+    let body = Bytes::from(gzip(&json(&page.store(), question).ok()?, Compression::fast()));
+    page.cache(tag, body.clone());
+    Some(body)
 }
 
 /// What is missing and held, with what the agent costs right now.
 async fn status(page: Arc<Page>, question: Question, headers: &HeaderMap) -> Response {
-    let Ok(turn) = page.turns.acquire().await else { return gone() };
-    let worker = Arc::clone(&page);
-    let work = move || {
-        let mut json = json(&worker.store(), &question)?;
-        if let Some(agent) = worker.agent() {
+    let work = move |page: &Page| {
+        let mut json = json(&page.store(), &question)?;
+        if let Some(agent) = page.agent() {
             // Into the object, before its end.
             json.pop();
             json.extend_from_slice(b",\"agent\":");
@@ -126,25 +132,21 @@ async fn status(page: Arc<Page>, question: Question, headers: &HeaderMap) -> Res
         }
         Ok::<_, serde_json::Error>(Bytes::from(gzip(&json, Compression::fast())))
     };
-    let Ok(Ok(body)) = tokio::task::spawn_blocking(work).await else { return gone() };
-    drop(turn);
+    let Some(Ok(body)) = page.work(work).await else { return gone() };
     let tag = format!("\"{:x}\"", fnv(&body));
     send(headers, "application/json", tag, body)
 }
 
 async fn download(page: Arc<Page>, question: Question, format: Format) -> Response {
-    let Ok(turn) = page.turns.acquire().await else { return gone() };
-    let worker = Arc::clone(&page);
-    let made = tokio::task::spawn_blocking(move || download::make(&worker.store(), &question, format)).await;
-    drop(turn);
+    let made = page.work(move |page| download::make(&page.store(), &question, format)).await;
     match made {
-        Ok(Ok(Download { body, kind, name })) => {
+        Some(Ok(Download { body, kind, name })) => {
             let disposition = format!("attachment; filename=\"{name}\"");
             ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body)
                 .into_response()
         }
-        Ok(Err(fault)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response(),
-        Err(_panicked) => gone(),
+        Some(Err(fault)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response(),
+        None => gone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests to the page, and the page as one file.
 
 use std::io::Read as _;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,7 +13,8 @@ use profile_formats::{Format, Profile, Quantity};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::{Page, Token, html, html_of_difference, router, store};
+use crate::router::routes;
+use crate::{AgentView, Page, Token, html, html_of_difference, router, store};
 
 /// Names that do harm where they are taken for something else.
 const HOSTILE: [&str; 6] = [
@@ -209,6 +211,35 @@ async fn a_hundred_clients_are_answered() {
     for answer in asks.collect::<Vec<_>>() {
         assert_eq!(answer.await.unwrap(), StatusCode::OK);
     }
+}
+
+/// Whoever hangs up while an answer is made gives nobody a second turn before it is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_lasts_as_long_as_the_work() {
+    let profile = profile(&HOSTILE);
+    let (begins, mut begun) = tokio::sync::mpsc::channel(2);
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let agent = move || {
+        begins.blocking_send(()).unwrap();
+        let _over = may_go_on.lock().unwrap().recv();
+        AgentView::default()
+    };
+    let page = Page::of(store(&profile, profile.main_quantity())).with_agent(agent);
+    let page = Arc::new(page);
+    let router = routes(Arc::clone(&page));
+    let asking = tokio::spawn({
+        let router = router.clone();
+        async move { ask(&router, "GET", "/api/status").await.0 }
+    });
+    begun.recv().await.unwrap();
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    assert!(!page.is_idle(), "the first answer is still being made");
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(ask(&router, "GET", "/api/status").await.0, StatusCode::OK);
+    assert!(page.is_idle());
 }
 
 /// What is in a store is what was read, through files of every format that can be read again.
