@@ -1,11 +1,15 @@
 //! Questions to answers.
 
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 
+use bytes::{Buf as _, Bytes};
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use futures_util::{Stream, stream};
 use profile_store::{Query, Store, heat, processes, sandwich, status, timeline, top, tree};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::question::{Question, Topic};
 
@@ -45,4 +49,38 @@ pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
     // Memory takes all that is written.
     let _written = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
+}
+
+/// Most bytes of a part of a plain answer.
+const PART: u64 = 64 << 10;
+
+/// What was compressed, in parts, each made when the client has read those before: an answer takes no more memory than
+/// it does compressed, and no thread of the runtime decompresses.
+pub(crate) fn plain(gzipped: Bytes) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
+    stream::try_unfold(GzDecoder::new(gzipped.reader()), |mut decoder| async {
+        let read = move || {
+            let mut part = Vec::new();
+            decoder.by_ref().take(PART).read_to_end(&mut part)?;
+            Ok((!part.is_empty()).then_some((part, decoder)))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    })
+}
+
+/// The sum of a text, of which nobody can make two with the same: 128 bits of SHA-256, in hexadecimal.
+pub(crate) fn sum(text: &[u8]) -> String {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_a_weak_sum_confuses_have_sums_of_their_own() {
+        // FNV-1a with 64 bits has the same of both.
+        assert_ne!(sum(b"8yn0iYCKYHlIj4-BwPqk"), sum(b"GReLUrM4wMqfg9yzV3KQ"));
+        assert_eq!(sum(b""), "e3b0c44298fc1c149afbf4c8996fb924");
+    }
 }

@@ -2,6 +2,11 @@
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
+use flate2::Compression;
+
+use crate::answer::{gzip, sum};
+
 /// The page; marks in it stand for what is put into its head and at its end.
 const HTML: &str = include_str!("../page/index.html");
 /// How it looks.
@@ -40,6 +45,39 @@ pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
 pub(crate) fn page(head: &str, tail: &str) -> String {
     HTML.replace("<!-- head -->", head).replace("<!-- tail -->", tail)
 }
+
+/// A file of the page as it is served.
+#[derive(Debug)]
+pub(crate) struct Asset {
+    pub kind: &'static str,
+    pub tag: String,
+    pub plain: Bytes,
+    pub gzipped: Bytes,
+}
+
+impl Asset {
+    fn of(kind: &'static str, text: &str) -> Self {
+        let tag = format!("\"{}-{}\"", env!("CARGO_PKG_VERSION"), sum(text.as_bytes()));
+        let gzipped = gzip(text.as_bytes(), Compression::default()).into();
+        Self { kind, tag, plain: Bytes::copy_from_slice(text.as_bytes()), gzipped }
+    }
+
+    fn index(mark: &str) -> Self {
+        let head = "<link rel=\"stylesheet\" href=\"page.css\">\n<script src=\"page.js\" defer></script>";
+        Self::of("text/html; charset=utf-8", &page(&format!("{head}{mark}"), ""))
+    }
+}
+
+/// The page of what is still recorded.
+pub(crate) static LIVE_INDEX: LazyLock<Asset> = LazyLock::new(|| Asset::index(""));
+/// The page of a file, which asks once, since nothing changes.
+pub(crate) static FILE_INDEX: LazyLock<Asset> =
+    LazyLock::new(|| Asset::index("\n<meta name=\"pipeline-file\" content=\"\">"));
+/// The script as it is served.
+pub(crate) static SCRIPT_FILE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::of("text/javascript; charset=utf-8", &SCRIPT));
+/// The style as it is served.
+pub(crate) static CSS_FILE: LazyLock<Asset> = LazyLock::new(|| Asset::of("text/css; charset=utf-8", CSS));
 
 #[cfg(test)]
 mod tests {

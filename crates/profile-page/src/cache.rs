@@ -3,37 +3,51 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use profile_store::Tick;
 
 /// Most answers that are kept.
 const MOST_ANSWERS: usize = 64;
 /// Most bytes that they have together.
 const MOST_BYTES: usize = 8 << 20;
+/// Most bytes of an answer that is kept with its key.
+pub(crate) const MOST_ANSWER: usize = MOST_BYTES / 4;
 
-/// The last answers, by their tags; those that nobody has asked for go first.
+/// What an answer is to: the text of the request itself, since whoever could make two with the same sum would choose
+/// what others are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// The end of what is complete.
+    pub until: Tick,
+    /// The path with what is after `?`.
+    pub asked: String,
+}
+
+/// The last answers, by what they are to; those that nobody has asked for go first.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    answers: VecDeque<(String, Bytes)>,
+    answers: VecDeque<(Key, Bytes)>,
     bytes: usize,
 }
 
 impl Cache {
-    pub(crate) fn get(&mut self, tag: &str) -> Option<Bytes> {
-        let place = self.answers.iter().position(|(other, _)| other == tag)?;
+    pub(crate) fn get(&mut self, key: &Key) -> Option<Bytes> {
+        let place = self.answers.iter().position(|(other, _)| other == key)?;
         let found = self.answers.remove(place)?;
         let answer = found.1.clone();
         self.answers.push_back(found);
         Some(answer)
     }
 
-    pub(crate) fn put(&mut self, tag: String, answer: Bytes) {
-        if answer.len() > MOST_BYTES / 4 || self.get(&tag).is_some() {
+    pub(crate) fn put(&mut self, key: Key, answer: Bytes) {
+        let bytes = answer.len() + key.asked.len();
+        if bytes > MOST_ANSWER || self.get(&key).is_some() {
             return;
         }
-        self.bytes += answer.len();
-        self.answers.push_back((tag, answer));
+        self.bytes += bytes;
+        self.answers.push_back((key, answer));
         while self.bytes > MOST_BYTES || self.answers.len() > MOST_ANSWERS {
-            let Some((_, answer)) = self.answers.pop_front() else { break };
-            self.bytes -= answer.len();
+            let Some((key, answer)) = self.answers.pop_front() else { break };
+            self.bytes -= answer.len() + key.asked.len();
         }
     }
 }
@@ -45,12 +59,16 @@ mod tests {
     #[test]
     fn answers_are_bounded_in_number_and_bytes() {
         let mut cache = Cache::default();
+        let key = |number: u32| Key { until: 7, asked: number.to_string() };
         for number in 0..1_000 {
-            cache.put(number.to_string(), vec![0; 300_000].into());
+            cache.put(key(number), vec![0; 300_000].into());
             assert!(cache.bytes <= MOST_BYTES && cache.answers.len() <= MOST_ANSWERS);
         }
-        assert!(cache.get("999").is_some() && cache.get("0").is_none());
-        cache.put("big".to_owned(), vec![0; MOST_BYTES].into());
-        assert!(cache.get("big").is_none());
+        assert!(cache.get(&key(999)).is_some() && cache.get(&key(0)).is_none());
+        assert!(cache.get(&Key { until: 8, ..key(999) }).is_none());
+        cache.put(key(1_000), vec![0; MOST_BYTES].into());
+        assert!(cache.get(&key(1_000)).is_none());
+        cache.put(Key { until: 7, asked: "a".repeat(MOST_BYTES) }, Bytes::new());
+        assert!(cache.bytes <= MOST_BYTES && cache.get(&key(999)).is_some());
     }
 }

@@ -7,13 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use profile_store::Store;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Key};
 use crate::security::Token;
 
 /// Questions that are worked on at once: others wait their turn, so that pages never take more than this much CPU.
 const AT_ONCE: usize = 1;
+/// Answers that are for one client alone, in memory at once: one that is sent, and one that is made meanwhile. Each
+/// stays there until the client has read it.
+const BODIES_AT_ONCE: usize = 2;
 
 /// A page over a store that may grow while it is shown.
 pub struct Page {
@@ -21,11 +24,34 @@ pub struct Page {
     agent: Option<Agent>,
     cache: Mutex<Cache>,
     turns: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
     pub(crate) token: Option<Token>,
     /// True if more comes.
     pub(crate) is_live: bool,
     /// Distinguishes answers of this page from those of one before it at the same address.
     pub(crate) born: u128,
+}
+
+/// A place for an answer in memory.
+#[derive(Debug)]
+pub(crate) struct BodyPlace(#[allow(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+
+impl BodyPlace {
+    /// The answer, which has the place until its last byte is with the kernel or its client is gone.
+    pub(crate) fn with(self, body: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        Bytes::from_owner(Placed { body, _place: self })
+    }
+}
+
+struct Placed<T> {
+    body: T,
+    _place: BodyPlace,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Placed<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_ref()
+    }
 }
 
 type Agent = Box<dyn Fn() -> AgentView + Send + Sync>;
@@ -54,7 +80,8 @@ impl Page {
         #[allow(clippy::disallowed_methods, reason = "a number that no page before had, not an instant")]
         let born = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let (cache, turns) = (Mutex::default(), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { store, agent: None, cache, turns, token: None, is_live: true, born }
+        let bodies = Arc::new(Semaphore::new(BODIES_AT_ONCE));
+        Self { store, agent: None, cache, turns, bodies, token: None, is_live: true, born }
     }
 
     /// Shows what the agent costs, too.
@@ -72,13 +99,13 @@ impl Page {
     }
 
     /// An answer that has been given.
-    pub(crate) fn cached(&self, tag: &str) -> Option<Bytes> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(tag)
+    pub(crate) fn cached(&self, key: &Key) -> Option<Bytes> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(key)
     }
 
     /// Keeps an answer for whoever asks the same.
-    pub(crate) fn cache(&self, tag: String, answer: Bytes) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(tag, answer);
+    pub(crate) fn cache(&self, key: Key, answer: Bytes) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, answer);
     }
 
     pub(crate) fn agent(&self) -> Option<AgentView> {
@@ -101,6 +128,16 @@ impl Page {
             done
         };
         tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// A place for an answer that is for one client alone, once there is one.
+    pub(crate) async fn place(&self) -> Option<BodyPlace> {
+        Arc::clone(&self.bodies).acquire_owned().await.ok().map(BodyPlace)
+    }
+
+    /// As [`place`](Self::place); `None` if there is none now.
+    pub(crate) fn place_now(&self) -> Option<BodyPlace> {
+        Arc::clone(&self.bodies).try_acquire_owned().ok().map(BodyPlace)
     }
 
     /// True if nothing is being worked on.

@@ -1,19 +1,22 @@
 //! Requests to answers.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use flate2::Compression;
 
-use crate::answer::{gzip, json};
-use crate::assets::{CSS, SCRIPT, page};
-use crate::download::{self, Download};
+use crate::answer::{gzip, json, plain, sum};
+use crate::assets::{Asset, CSS_FILE, FILE_INDEX, LIVE_INDEX, SCRIPT_FILE};
+use crate::cache::{Key, MOST_ANSWER};
+use crate::download;
 use crate::page::Page;
 use crate::question::{Format, Question, Refusal, Topic};
 use crate::security::{HEADERS, refusal};
@@ -30,8 +33,8 @@ pub fn router(page: Page) -> Router {
 pub(crate) fn routes(page: Arc<Page>) -> Router {
     Router::new()
         .route("/", get(index))
-        .route("/page.js", get(|headers: HeaderMap| async move { asset(&headers, "text/javascript; charset=utf-8", &SCRIPT) }))
-        .route("/page.css", get(|headers: HeaderMap| async move { asset(&headers, "text/css; charset=utf-8", CSS) }))
+        .route("/page.js", get(|headers: HeaderMap| async move { asset(&headers, &SCRIPT_FILE) }))
+        .route("/page.css", get(|headers: HeaderMap| async move { asset(&headers, &CSS_FILE) }))
         .route("/api/{name}", get(api))
         .route("/debug/pprof/profile", get(pprof))
         .layer(middleware::from_fn_with_state(Arc::clone(&page), guard))
@@ -54,20 +57,20 @@ async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> R
     response
 }
 
-async fn index(State(of): State<Arc<Page>>, headers: HeaderMap) -> Response {
-    let head = "<link rel=\"stylesheet\" href=\"page.css\">\n<script src=\"page.js\" defer></script>";
-    // Of a file that does not change the page asks once.
-    let file = if of.is_live { "" } else { "\n<meta name=\"pipeline-file\" content=\"\">" };
-    asset(&headers, "text/html; charset=utf-8", &page(&format!("{head}{file}"), ""))
+async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response {
+    asset(&headers, if page.is_live { &LIVE_INDEX } else { &FILE_INDEX })
 }
 
 /// A file of the page itself.
-fn asset(headers: &HeaderMap, kind: &'static str, text: &str) -> Response {
-    let tag = format!("\"{}-{:x}\"", env!("CARGO_PKG_VERSION"), fnv(text.as_bytes()));
-    if is_known(headers, &tag) {
-        return not_modified(tag);
+fn asset(headers: &HeaderMap, asset: &Asset) -> Response {
+    if is_known(headers, &asset.tag) {
+        return not_modified(asset.tag.clone());
     }
-    send(headers, kind, tag, gzip(text.as_bytes(), Compression::default()).into())
+    let common = common(asset.kind, asset.tag.clone());
+    if takes_gzip(headers) {
+        return (common, [(header::CONTENT_ENCODING, "gzip")], asset.gzipped.clone()).into_response();
+    }
+    (common, asset.plain.clone()).into_response()
 }
 
 async fn api(
@@ -92,30 +95,34 @@ async fn api(
 async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &HeaderMap) -> Response {
     let window = page.store().window();
     let asked = uri.path_and_query().map_or("", |asked| asked.as_str());
-    let tag = format!("\"{:x}-{:x}-{:x}\"", page.born, window.until, fnv(asked.as_bytes()));
+    let key = Key { until: window.until, asked: asked.to_owned() };
+    let tag = format!("\"{:x}-{:x}-{}\"", page.born, key.until, sum(asked.as_bytes()));
     if is_known(headers, &tag) {
         return not_modified(tag);
     }
-    let cached = page.cached(&tag);
-    let known = match cached {
+    let known = match page.cached(&key) {
         Some(known) => Some(known),
-        None => {
-            let tag = tag.clone();
-            page.work(move |page| computed(page, &question, tag)).await.flatten()
-        }
+        None => page.work(move |page| computed(page, &question, key)).await.flatten(),
     };
-    let Some(body) = known else { return gone() };
-    send(headers, "application/json", tag, body)
+    match known {
+        Some(body) if body.len() <= MOST_ANSWER => send(headers, tag, body),
+        // Nobody shares it, so it has a place of its own.
+        Some(body) => match page.place_now() {
+            Some(place) => send(headers, tag, place.with(body)),
+            None => busy(),
+        },
+        None => gone(),
+    }
 }
 
 /// An answer, compressed, that the cache then has.
-fn computed(page: &Page, question: &Question, tag: String) -> Option<Bytes> {
+fn computed(page: &Page, question: &Question, key: Key) -> Option<Bytes> {
     // Whoever was before may have asked the same.
-    if let Some(known) = page.cached(&tag) {
+    if let Some(known) = page.cached(&key) {
         return Some(known);
     }
     let body = Bytes::from(gzip(&json(&page.store(), question).ok()?, Compression::fast()));
-    page.cache(tag, body.clone());
+    page.cache(key, body.clone());
     Some(body)
 }
 
@@ -133,14 +140,18 @@ async fn status(page: Arc<Page>, question: Question, headers: &HeaderMap) -> Res
         Ok::<_, serde_json::Error>(Bytes::from(gzip(&json, Compression::fast())))
     };
     let Some(Ok(body)) = page.work(work).await else { return gone() };
-    let tag = format!("\"{:x}\"", fnv(&body));
-    send(headers, "application/json", tag, body)
+    let tag = format!("\"{}\"", sum(&body));
+    send(headers, tag, body)
 }
 
 async fn download(page: Arc<Page>, question: Question, format: Format) -> Response {
-    let made = page.work(move |page| download::make(&page.store(), &question, format)).await;
-    match made {
-        Some(Ok(Download { body, kind, name })) => {
+    let Some(place) = page.place().await else { return gone() };
+    let made = page.work(move |page| {
+        let made = download::make(&page.store(), &question, format)?;
+        Ok::<_, io::Error>((made.kind, made.name, place.with(made.body)))
+    });
+    match made.await {
+        Some(Ok((kind, name, body))) => {
             let disposition = format!("attachment; filename=\"{name}\"");
             ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body)
                 .into_response()
@@ -163,26 +174,29 @@ async fn pprof(State(page): State<Arc<Page>>, uri: Uri) -> Response {
     }
 }
 
-/// What is compressed, for whoever reads that, and plain for others.
-fn send(headers: &HeaderMap, kind: &'static str, tag: String, gzipped: Bytes) -> Response {
+/// An answer as it is for whoever takes it compressed, and plain for others.
+fn send(headers: &HeaderMap, tag: String, gzipped: Bytes) -> Response {
+    let common = common("application/json", tag);
+    if takes_gzip(headers) {
+        return (common, [(header::CONTENT_ENCODING, "gzip")], gzipped).into_response();
+    }
+    (common, Body::from_stream(plain(gzipped))).into_response()
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let takes_gzip = accepted.flat_map(|value| value.split(',')).any(|coding| {
+    accepted.flat_map(|value| value.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
         name.trim() == "gzip" && weight.trim() != "q=0"
-    });
-    let common = [
+    })
+}
+
+fn common(kind: &'static str, tag: String) -> [(HeaderName, String); 3] {
+    [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::ETAG, tag),
         (header::VARY, "accept-encoding".to_owned()),
-    ];
-    if takes_gzip {
-        return (common, [(header::CONTENT_ENCODING, "gzip")], gzipped).into_response();
-    }
-    let mut plain = Vec::new();
-    match std::io::copy(&mut flate2::read::GzDecoder::new(&*gzipped), &mut plain) {
-        Ok(_) => (common, plain).into_response(),
-        Err(_damaged) => gone(),
-    }
+    ]
 }
 
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
@@ -198,9 +212,6 @@ fn gone() -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be made.\n").into_response()
 }
 
-/// A short sum; whoever makes two texts with the same one only gets an answer of the same page again.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+fn busy() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "Others are being sent large answers: ask again later.\n").into_response()
 }

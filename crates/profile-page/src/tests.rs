@@ -242,6 +242,56 @@ async fn a_turn_lasts_as_long_as_the_work() {
     assert!(page.is_idle());
 }
 
+/// Who does not read a file keeps its memory from others, not more: no other file is made before there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_nobody_reads_are_bounded() {
+    let profile = profile(&HOSTILE);
+    let page = Arc::new(Page::of(store(&profile, profile.main_quantity())));
+    let router = routes(Arc::clone(&page));
+    let download = || {
+        let request = Request::builder().uri("/api/download?format=firefox").header(header::HOST, "localhost");
+        router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let one = download().await.unwrap();
+    let two = download().await.unwrap();
+    assert!(page.place_now().is_none(), "two answers are in memory");
+    let third = tokio::spawn(download());
+    // Answers that all share are not held up.
+    assert_eq!(ask(&router, "GET", "/api/tree").await.0, StatusCode::OK);
+    drop(one);
+    assert_eq!(third.await.unwrap().unwrap().status(), StatusCode::OK);
+    // Its bytes have the place until the last is gone, the body or not.
+    let bytes = to_bytes(two.into_body(), usize::MAX).await.unwrap();
+    let last = bytes.slice(bytes.len() - 1..);
+    drop(bytes);
+    while page.place_now().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let held = page.place_now().unwrap();
+    assert!(page.place_now().is_none(), "{last:?}");
+    drop((held, last));
+}
+
+/// Plain or compressed, an answer says the same, and a large one comes in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_answers_are_what_compressed_ones_are() {
+    let names: Vec<String> = (0..3_000).map(|number| format!("function_number_{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let profile = profile(&names);
+    let router = router(Page::of(store(&profile, profile.main_quantity())));
+    for path in ["/", "/page.js", "/page.css", "/api/top", "/api/processes", "/api/tree"] {
+        let (_, plain) = ask(&router, "GET", path).await;
+        let request = Request::builder().uri(path).header(header::HOST, "localhost");
+        let request = request.header(header::ACCEPT_ENCODING, "br;q=1, gzip;q=0.5");
+        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.headers().get(header::CONTENT_ENCODING).unwrap(), "gzip");
+        let gzipped = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let mut text = Vec::new();
+        GzDecoder::new(&*gzipped).read_to_end(&mut text).unwrap();
+        assert!(text == plain && !plain.is_empty(), "{path}");
+    }
+}
+
 /// What is in a store is what was read, through files of every format that can be read again.
 #[test]
 fn a_store_has_what_a_file_has() {
