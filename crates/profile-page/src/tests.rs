@@ -218,7 +218,7 @@ async fn a_hundred_clients_are_answered() {
 async fn a_turn_lasts_as_long_as_the_work() {
     let profile = profile(&HOSTILE);
     let (begins, mut begun) = tokio::sync::mpsc::channel(2);
-    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let (go_on, may_go_on) = std::sync::mpsc::sync_channel::<()>(2);
     let may_go_on = Mutex::new(may_go_on);
     let agent = move || {
         begins.blocking_send(()).unwrap();
