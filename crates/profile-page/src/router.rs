@@ -213,5 +213,6 @@ fn gone() -> Response {
 }
 
 fn busy() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "Others are being sent large answers: ask again later.\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, "Others are being sent large answers: ask again later.\n")
+        .into_response()
 }

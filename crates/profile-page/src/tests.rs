@@ -249,7 +249,8 @@ async fn files_that_nobody_reads_are_bounded() {
     let page = Arc::new(Page::of(store(&profile, profile.main_quantity())));
     let router = routes(Arc::clone(&page));
     let download = || {
-        let request = Request::builder().uri("/api/download?format=firefox").header(header::HOST, "localhost");
+        let request =
+            Request::builder().uri("/api/download?format=firefox").header(header::HOST, "localhost");
         router.clone().oneshot(request.body(Body::empty()).unwrap())
     };
     let one = download().await.unwrap();
