@@ -31,6 +31,15 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
+    /// True if memory in use that is so near to its limits would have less sampled, or dropped, than is now.
+    pub(crate) fn can_tighten(&self, level: Level) -> bool {
+        match level {
+            Level::AboveHard => self.steps < MAX_STEPS || !self.dropping,
+            Level::AboveSoft => self.steps < MAX_STEPS,
+            Level::Near | Level::Spare => false,
+        }
+    }
+
     /// Takes in how near to its limits the memory in use is.
     pub(crate) fn check(&mut self, level: Level) -> Action {
         let spare = level == Level::Spare;
@@ -111,7 +120,9 @@ mod tests {
             let mut divisor = 1;
             let mut dropping = false;
             for usage in usages {
+                let can_tighten = limiter.can_tighten(LIMITS.level(usage));
                 let action = limiter.check(LIMITS.level(usage));
+                prop_assert_eq!(can_tighten, action.divisor > divisor || action.dropping && !dropping);
                 prop_assert!(action.divisor.is_power_of_two() && action.divisor <= 1 << MAX_STEPS);
                 prop_assert!(action.divisor <= divisor * 2 && action.divisor * 2 >= divisor);
                 if usage > LIMITS.soft {

@@ -35,11 +35,11 @@ impl Machine {
     /// if not even the machine's is known.
     pub(crate) fn total(&self) -> Option<u64> {
         let memory = self.read(Path::new("proc/meminfo")).ok().and_then(|file| text::mem_total(&file));
-        memory.into_iter().chain(self.groups().iter().map(|group| group.limit)).min()
+        memory.into_iter().chain(self.group().map(|group| group.limit)).min()
     }
 
-    /// The control groups with a limit that this process is in.
-    pub(crate) fn groups(&self) -> Vec<MemoryGroup> {
+    /// The control group of this process, if its memory is limited.
+    pub(crate) fn group(&self) -> Option<MemoryGroup> {
         MemoryGroup::of_this_process(&self.root)
     }
 

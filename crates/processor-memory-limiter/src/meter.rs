@@ -8,12 +8,12 @@ use crate::config::Config;
 use crate::limits::{Level, Limits};
 use crate::machine::Machine;
 
-/// Everything that bounds the agent's memory: what it has for itself, and what is charged to its control groups.
+/// Everything that bounds the agent's memory: what it has for itself, and what is charged to its control group.
 #[derive(Debug)]
 pub(crate) struct Meters {
     machine: Machine,
     own: Limits,
-    groups: Vec<(MemoryGroup, Limits)>,
+    group: Option<(MemoryGroup, Limits)>,
 }
 
 /// Memory in use, and its limits.
@@ -28,7 +28,7 @@ pub(crate) struct Reading {
 pub(crate) struct Readings {
     /// What the agent has for itself.
     pub own: Reading,
-    /// The control group with the least room left; `None` if no group has a limit.
+    /// What is charged to its control group; `None` if no limit counts against that.
     pub group: Option<Reading>,
 }
 
@@ -38,13 +38,13 @@ impl Meters {
             let limits = Limits::of_group(config, group.limit);
             (group, limits)
         };
-        let groups = machine.groups().into_iter().map(limits).collect();
-        Self { machine, own, groups }
+        let group = machine.group().map(limits);
+        Self { machine, own, group }
     }
 
-    /// Limits of the group that has the least, if there is one.
+    /// Limits of what is charged to the group, if there are any.
     pub(crate) fn group_limits(&self) -> Option<Limits> {
-        self.groups.iter().map(|(_, limits)| *limits).min_by_key(|limits| limits.hard)
+        self.group.as_ref().map(|(_, limits)| *limits)
     }
 
     /// # Errors
@@ -54,7 +54,7 @@ impl Meters {
         let of_group = |(group, limits): &(MemoryGroup, Limits)| {
             Some(Reading { usage: group.charge().ok()?, limits: *limits })
         };
-        Ok(Readings { own, group: self.groups.iter().filter_map(of_group).min_by_key(Reading::room) })
+        Ok(Readings { own, group: self.group.as_ref().and_then(of_group) })
     }
 }
 

@@ -37,7 +37,7 @@ impl Samples {
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     usage: Gauge,
-    /// `None` if no control group has a limit.
+    /// `None` if no limit counts against the agent's control group.
     group: Option<Gauge>,
     divisor: Gauge,
 }
@@ -53,7 +53,7 @@ impl Memory {
         );
         describe_gauge!(
             GROUP,
-            "What is charged to the control group with the least room left, without the cache of files, as last looked at."
+            "What is charged to the agent's control group, without the cache of files, as last looked at."
         );
         describe_gauge!(DIVISOR, "By what the sampling rate is divided to save memory.");
         let of_group = group.map(|group| [("group_soft", group.soft), ("group_hard", group.hard)]);

@@ -61,18 +61,13 @@ impl Watch {
                 if is_due {
                     due = now + every;
                 }
-                pause = every;
-                match meters.look() {
-                    Ok(look) => {
-                        limiter.follow_growth(&look);
-                        // Looks in between only ever tighten: calm is counted in regular ones.
-                        if is_due || look.nearest().level() >= Level::AboveSoft {
-                            limiter.at(&look);
-                        }
-                        pause = pause_after(&look, every);
+                pause = match meters.look() {
+                    Ok(look) => limiter.follow(&look, is_due, every),
+                    Err(error) => {
+                        tracing::warn!(%error, "The memory in use cannot be read.");
+                        every
                     }
-                    Err(error) => tracing::warn!(%error, "The memory in use cannot be read."),
-                }
+                };
                 pause = pause.min(due.saturating_duration_since(Instant::now()));
             }
             limiter.throttle.set_divisor(1);
@@ -135,6 +130,17 @@ impl LimiterLoop {
             allocator::release_free_memory();
         }
         self.last = action;
+    }
+
+    /// Applies what a look finds, which is a regular one if it `is_due`; returns how long to wait for the next.
+    fn follow(&mut self, look: &Readings, is_due: bool, every: Duration) -> Duration {
+        self.follow_growth(look);
+        // Looks in between only ever tighten: calm is counted in regular ones.
+        if is_due || self.limiter.can_tighten(look.nearest().level()) {
+            self.at(look);
+        }
+        // With all done that can be, a group that stays full is not looked at more often than one that is not.
+        if self.limiter.can_tighten(Level::AboveHard) { pause_after(look, every) } else { every }
     }
 
     /// Asks exporters to deliver while what they have gathered is small yet: to encode it takes as much memory again.
@@ -268,6 +274,32 @@ mod tests {
         assert!(watch.dropping());
         assert!(watch.take_flush(), "exporters deliver what they hold");
         assert!(!watch.take_flush());
+    }
+
+    /// Something that the limiter cannot change keeps the group full: BPF maps, or another process in it.
+    #[test]
+    fn a_group_that_stays_full_is_looked_at_in_between_only_until_all_is_done_that_can_be() {
+        let rate = Arc::new(Rate::default());
+        let mut limiter = LimiterLoop {
+            memory: Memory::of("memory_limiter", Limits { soft: 1, hard: 2 }, None),
+            limiter: Limiter::default(),
+            throttle: Arc::clone(&rate) as _,
+            dropping: Arc::default(),
+            flush: Arc::default(),
+            last: Action { divisor: 1, dropping: false, give_back: false },
+            least: u64::MAX,
+        };
+        let limits = Limits { soft: 1 << 20, hard: 2 << 20 };
+        let look =
+            Readings { own: Reading { usage: 0, limits }, group: Some(Reading { usage: 3 << 20, limits }) };
+        let every = Duration::from_secs(1);
+        let pauses: Vec<_> = (0..100).map(|_| limiter.follow(&look, false, every)).collect();
+        let short = pauses.iter().filter(|pause| **pause == SHORTEST_PAUSE).count();
+        assert_eq!(short, 4, "{pauses:?}");
+        assert_eq!(*rate.0.lock().unwrap(), [2, 4, 8, 16, 32], "each with the allocator's memory given back");
+        assert!(limiter.dropping.load(Ordering::Relaxed));
+        let _next = limiter.follow(&look, true, every);
+        assert_eq!(rate.0.lock().unwrap().len(), 6, "regular looks go on");
     }
 
     #[test]

@@ -80,10 +80,19 @@ impl Mount {
     /// the mount itself is returned, which is as near as there is.
     #[must_use]
     pub fn directories(&self, group: &Path) -> Vec<PathBuf> {
-        let below = group.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
-        let below = if plain { below } else { Path::new("") };
+        let below = self.below(group).unwrap_or(Path::new(""));
         below.ancestors().map(|part| self.point.join(part)).collect()
+    }
+
+    /// The directory of `group`; `None` if it is not below what is mounted.
+    #[must_use]
+    pub fn directory(&self, group: &Path) -> Option<PathBuf> {
+        self.below(group).map(|below| self.point.join(below))
+    }
+
+    fn below<'a>(&self, group: &'a Path) -> Option<&'a Path> {
+        let below = group.strip_prefix(&self.root).ok()?;
+        below.components().all(|part| matches!(part, Component::Normal(_))).then_some(below)
     }
 }
 
@@ -156,6 +165,8 @@ mod tests {
         assert_eq!(paths(&mount("/a", "/m"), "/a/b"), ["/m/b", "/m/"]);
         assert_eq!(paths(&mount("/a", "/m"), "/other/b"), ["/m/"]);
         assert_eq!(paths(&mount("/", "/m"), "/../../etc"), ["/m/"]);
+        assert_eq!(mount("/a", "/m").directory(Path::new("/a/b")), Some("/m/b".into()));
+        assert_eq!(mount("/a", "/m").directory(Path::new("/other/b")), None);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The control groups that bound this process's memory: their limits, and what is charged to them.
+//! The control group that bounds this process's memory: its limit, and what is charged to it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,42 +10,41 @@ use crate::text;
 /// Read of one file at most: `mountinfo` of a machine with thousands of containers.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// A control group that this process is in, and whose memory is limited.
+/// The control group of this process, if its memory is limited: by itself, or by a group above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryGroup {
-    /// Bytes that may be charged to it; beyond them the kernel kills.
+    /// The most bytes that can be charged to it: the least limit of the group and of those above it.
     pub limit: u64,
     hierarchy: Hierarchy,
-    directory: PathBuf,
+    /// Its directory; `None` if it cannot be seen from here, as from another namespace.
+    directory: Option<PathBuf>,
 }
 
 impl MemoryGroup {
-    /// The groups that this process is in and that can be seen, from its own to the root, if their limit is below the
+    /// The group of this process; `None` if neither it nor a group above it that can be seen has a limit below the
     /// machine's memory. `root` is `/`, or a directory that looks like it.
     #[must_use]
-    pub fn of_this_process(root: &Path) -> Vec<Self> {
+    pub fn of_this_process(root: &Path) -> Option<Self> {
         let read = |path: &Path| read(root, path).unwrap_or_default();
         let mounts = Mount::parse_all(&read(Path::new("proc/self/mountinfo")));
         let memory = text::mem_total(&read(Path::new("proc/meminfo"))).unwrap_or(u64::MAX);
-        let mut limited = Vec::new();
-        for (hierarchy, group) in cgroup::memberships(&read(Path::new("proc/self/cgroup"))) {
+        let limited = |(hierarchy, group): (Hierarchy, PathBuf)| {
             // The first mount is as good as any other of the same hierarchy.
-            let Some(mount) = mounts.iter().find(|mount| mount.hierarchy == hierarchy) else { continue };
-            for directory in mount.directories(&group) {
-                let directory = below(root, &directory);
-                let limit =
-                    text::limit(&read_file(&directory.join(limit_file(hierarchy))).unwrap_or_default());
-                let limit = limit.filter(|limit| *limit < memory);
-                limited.extend(limit.map(|limit| Self { limit, hierarchy, directory }));
-            }
-        }
-        limited
+            let mount = mounts.iter().find(|mount| mount.hierarchy == hierarchy)?;
+            let file = limit_file(hierarchy);
+            let limit = |directory: PathBuf| text::limit(&read(&directory.join(file)));
+            let limit = mount.directories(&group).into_iter().filter_map(limit).min();
+            let directory = mount.directory(&group).map(|directory| below(root, &directory));
+            limit.filter(|limit| *limit < memory).map(|limit| Self { limit, hierarchy, directory })
+        };
+        // The memory controller is in one hierarchy alone.
+        cgroup::memberships(&read(Path::new("proc/self/cgroup"))).into_iter().find_map(limited)
     }
 
     /// The least limit of a group that this process is in, bytes; `None` if none has one below the machine's memory.
     #[must_use]
     pub fn least_limit() -> Option<u64> {
-        Self::of_this_process(Path::new("/")).iter().map(|group| group.limit).min()
+        Self::of_this_process(Path::new("/")).map(|group| group.limit)
     }
 
     /// A part of that limit, bytes: what one user of memory may take of it. Without a limit, any number.
@@ -55,18 +54,19 @@ impl MemoryGroup {
     }
 
     /// Bytes that are charged to the group and that the kernel cannot get back by itself: the memory of programs, and
-    /// what the kernel holds for them, such as BPF maps. Not the cache of files.
+    /// what the kernel holds for them, such as BPF maps. Not the cache of files, and nothing of other groups: what is
+    /// charged to a group above is mostly the memory of others, against which this process can do nothing.
     ///
     /// # Errors
-    /// Those of reading the group's files, as when the group is gone.
+    /// Those of reading the group's files, as when the group is gone or cannot be seen.
     pub fn charge(&self) -> io::Result<u64> {
         let (usage, reclaimable) = match self.hierarchy {
             Hierarchy::Unified => ("memory.current", &UNIFIED_RECLAIMABLE[..]),
             Hierarchy::Memory => ("memory.usage_in_bytes", &LEGACY_RECLAIMABLE[..]),
         };
-        let usage =
-            text::limit(&read_file(&self.directory.join(usage))?).ok_or(io::ErrorKind::InvalidData)?;
-        let statistics = read_file(&self.directory.join("memory.stat"))?;
+        let directory = self.directory.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        let usage = text::limit(&read_file(&directory.join(usage))?).ok_or(io::ErrorKind::InvalidData)?;
+        let statistics = read_file(&directory.join("memory.stat"))?;
         Ok(usage.saturating_sub(text::sum_of(reclaimable, &statistics)))
     }
 }
@@ -127,7 +127,7 @@ mod tests {
                  slab_reclaimable 5000\n",
             ),
         ]);
-        let [group] = &MemoryGroup::of_this_process(root.path())[..] else { panic!() };
+        let group = MemoryGroup::of_this_process(root.path()).unwrap();
         assert_eq!((group.limit, group.charge().unwrap()), (100_000, 55_000));
     }
 
@@ -143,17 +143,56 @@ mod tests {
                 "rss 1\nactive_file 7\ntotal_inactive_file 20000\ntotal_active_file 10000\n",
             ),
         ]);
-        let groups = MemoryGroup::of_this_process(root.path());
-        assert_eq!(groups.len(), 1, "the group above it shows no limit");
-        assert_eq!((groups[0].limit, groups[0].charge().unwrap()), (100_000, 60_000));
+        let group = MemoryGroup::of_this_process(root.path()).unwrap();
+        assert_eq!((group.limit, group.charge().unwrap()), (100_000, 60_000));
         fs::remove_dir_all(root.path().join("sys")).unwrap();
-        assert!(groups[0].charge().is_err());
+        assert!(group.charge().is_err());
+    }
+
+    const MOUNTINFO: (&str, &str) =
+        ("proc/self/mountinfo", "1 2 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+
+    /// A slice of 100,000 bytes, of which others use 90,000.
+    const FULL_SLICE: [(&str, &str); 3] = [
+        ("sys/fs/cgroup/system.slice/memory.max", "100000\n"),
+        ("sys/fs/cgroup/system.slice/memory.current", "90000\n"),
+        ("sys/fs/cgroup/system.slice/memory.stat", ""),
+    ];
+
+    #[test]
+    fn the_limit_of_a_group_above_counts_and_the_memory_of_others_in_it_does_not() {
+        let own = [
+            ("proc/self/cgroup", "0::/system.slice/pipeline.service\n"),
+            MOUNTINFO,
+            ("sys/fs/cgroup/system.slice/pipeline.service/memory.max", "200000\n"),
+            ("sys/fs/cgroup/system.slice/pipeline.service/memory.current", "4000\n"),
+            ("sys/fs/cgroup/system.slice/pipeline.service/memory.stat", ""),
+        ];
+        let root = root(&[&own[..], &FULL_SLICE].concat());
+        let group = MemoryGroup::of_this_process(root.path()).unwrap();
+        assert_eq!((group.limit, group.charge().unwrap()), (100_000, 4_000));
     }
 
     #[test]
+    fn the_memory_of_a_group_that_cannot_be_seen_is_not_that_of_the_mount() {
+        let mountinfo = "1 2 0:28 /a /sys/fs/cgroup/system.slice rw - cgroup2 cgroup2 rw\n";
+        let own = [("proc/self/cgroup", "0::/other/b\n"), ("proc/self/mountinfo", mountinfo)];
+        let root = root(&[&own[..], &FULL_SLICE].concat());
+        let group = MemoryGroup::of_this_process(root.path()).unwrap();
+        assert_eq!(group.limit, 100_000);
+        assert!(group.charge().is_err());
+    }
+
+    /// Says nothing where no group has a limit; where one has, its files are as expected.
+    #[test]
     fn this_machine_is_understood() {
-        for group in MemoryGroup::of_this_process(Path::new("/")) {
-            assert!(group.charge().unwrap() <= group.limit, "{group:?}");
+        let machine = text::mem_total(&read(Path::new("/"), Path::new("proc/meminfo")).unwrap()).unwrap();
+        let Some(group) = MemoryGroup::of_this_process(Path::new("/")) else { return };
+        assert!(group.limit < machine, "{group:?}");
+        match group.charge() {
+            Ok(charge) => assert!(charge < machine, "{charge} of {group:?}"),
+            // Its own group cannot be seen, or memory is not counted below a group above it.
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound, "{group:?}"),
         }
     }
 }
