@@ -21,8 +21,11 @@ use crate::stat;
 const DELETED: &[u8] = b" (deleted)";
 /// Bytes of an environment that are looked through: users may make it as large as they like.
 const MAX_ENVIRONMENT: u64 = 1 << 20;
-/// Variables taken of one environment.
-const MAX_VARIABLES: usize = 16;
+/// Bytes of variables that are taken of one environment: as much as anybody needs for 32 attributes. They are kept for
+/// as long as the process is known.
+const MAX_VARIABLES: usize = 8 << 10;
+/// Names of variables taken of one environment.
+const MAX_NAMES: usize = 16;
 /// Bytes of a process's arguments that are read at most.
 const MAX_ARGUMENTS: u64 = 2048;
 /// Threads of a process looked through at most, for one through which it can still be seen.
@@ -96,8 +99,9 @@ impl ProcSource {
         Ok(Snapshot { executable, comm })
     }
 
-    /// Variables of a process's environment whose names begin with one of `prefixes`, as `KEY=VALUE` each ended by NUL:
-    /// those that its program was started with, unless it has written over them since.
+    /// Variables of a process's environment that begin with one of `prefixes`, as `KEY=VALUE` each ended by NUL: those
+    /// that its program was started with, unless it has written over them since. Of several with one name only the
+    /// first, as for getenv(3); 8 KiB in all, which a longer one is not part of.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
@@ -116,10 +120,7 @@ impl ProcSource {
         // Asked last: see above.
         self.check(key)?;
         read?;
-        let wanted =
-            |variable: &&[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
-        let variables = environment.split(|&byte| byte == 0).filter(wanted);
-        Ok(variables.take(MAX_VARIABLES).flat_map(|variable| [variable, b"\0"].concat()).collect())
+        Ok(wanted(&environment, prefixes))
     }
 
     /// The first arguments of a process, each ended by NUL, the last possibly cut short: those that its program was
@@ -169,6 +170,30 @@ impl ProcSource {
         })?;
         if stat::parse(&stat)?.is_start(key.start_time) { Ok(()) } else { Err(ProcError::Ended) }
     }
+}
+
+/// The variables that [`ProcSource::variables`] takes.
+fn wanted(environment: &[u8], prefixes: &[impl AsRef<str>]) -> Vec<u8> {
+    let is_wanted =
+        |variable: &[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
+    let name = |variable: &[u8]| variable.iter().position(|&byte| byte == b'=').unwrap_or(variable.len());
+    let mut taken = Vec::new();
+    let mut names = Vec::new();
+    for variable in environment.split(|&byte| byte == 0).filter(|variable| is_wanted(variable)) {
+        let Some(name) = variable.get(..name(variable)).filter(|name| !names.contains(name)) else {
+            continue;
+        };
+        // At most so many names are looked through for each variable.
+        if names.len() >= MAX_NAMES {
+            break;
+        }
+        names.push(name);
+        if taken.len() + variable.len() < MAX_VARIABLES {
+            taken.extend_from_slice(variable);
+            taken.push(0);
+        }
+    }
+    taken
 }
 
 /// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.

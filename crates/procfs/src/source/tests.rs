@@ -144,3 +144,38 @@ fn a_mapping_is_called_by_its_range() {
     let mapped = ProcSource::new("/proc").mapped(KEY, (Pc(0x1000), Pc(0xabc_d000)));
     assert_eq!(mapped, Path::new("/proc/42/map_files/1000-abcd000"));
 }
+
+/// A user makes an environment as large as the kernel allows.
+#[test]
+fn of_an_environment_no_more_is_taken_than_is_of_use() {
+    let tree = Tree::new();
+    let long = format!("OTEL_RESOURCE_ATTRIBUTES={}", "x".repeat(127 << 10));
+    let variables = [&long, &long, "OTEL_SERVICE_NAME=a", "OTEL_SERVICE_NAME=b", "HOME=/", "OTEL_TEAM=c"];
+    fs::write(tree.process.join("environ"), variables.map(|variable| format!("{variable}\0")).concat())
+        .unwrap();
+    let read = |prefixes: &[&str]| tree.source().variables(KEY, Tid(42), prefixes).unwrap();
+    assert_eq!(read(&["OTEL_SERVICE_NAME=", "OTEL_RESOURCE_ATTRIBUTES="]), b"OTEL_SERVICE_NAME=a\0");
+    assert_eq!(read(&["OTEL_"]), b"OTEL_SERVICE_NAME=a\0OTEL_TEAM=c\0");
+    let many: String = (0..1000).map(|number| format!("A{number}={}\0", "x".repeat(1000))).collect();
+    fs::write(tree.process.join("environ"), many).unwrap();
+    assert_eq!(read(&["A"]).len(), 8 * 1004, "as many as there is room for");
+}
+
+proptest::proptest! {
+    /// Any environment is read: no panic, a bounded part of it, only what is wanted, and each name once.
+    #[test]
+    fn any_environment_is_read(text in "([AB=x]{0,4}\0|B{0,3}=x{0,3000}\0){0,40}", bytes: Vec<u8>) {
+        for environment in [text.as_bytes(), &bytes] {
+            let taken = wanted(environment, &["A", "B="]);
+            proptest::prop_assert!(taken.len() <= MAX_VARIABLES);
+            let mut names: Vec<_> = taken.split_inclusive(|&byte| byte == 0).map(|variable| {
+                assert!(variable.starts_with(b"A") || variable.starts_with(b"B="), "{variable:?}");
+                variable[..variable.len() - 1].split(|&byte| byte == b'=').next().unwrap()
+            }).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            proptest::prop_assert_eq!(names.len(), all);
+        }
+    }
+}
