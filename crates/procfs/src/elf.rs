@@ -1,21 +1,20 @@
 //! Facts of a file that only reading it finds out.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
 
-use object::elf::{
-    ELF_NOTE_GNU, ELF_NOTE_GO, FileHeader32, FileHeader64, NT_GNU_BUILD_ID, NT_GO_BUILD_ID, PT_LOAD,
-};
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, FileKind, ReadCache, ReadCacheOps, ReadRef};
+use bytesource::ByteSource;
+use elffile::{ElfError, Header, Note, Notes, read};
+use object::elf::{ELF_NOTE_GNU, ELF_NOTE_GO, NT_GNU_BUILD_ID, NT_GO_BUILD_ID, PT_LOAD, PT_NOTE};
 use pdata::{BuildId, ElfAddress, FileFacts, FileOffset, Segment};
 use sha2::{Digest, Sha256};
 
 /// Bytes at either end of a file that its `htlhash` covers.
 const HASHED: u64 = 4096;
-/// Bytes of headers and notes read at most, whatever a file says of their size.
-const MAX_READ: u64 = 1 << 20;
+/// Bytes of notes read at most, whatever a file says of their size.
+const MAX_NOTES: u64 = 1 << 20;
+/// Program headers read at most: a mebibyte of them.
+const MAX_HEADERS: u16 = 18_000;
 /// Segments kept at most: linkers make a dozen, and each file remembered keeps its own.
 const MAX_SEGMENTS: usize = 256;
 /// The longest Go build ID kept; they have 83 bytes.
@@ -27,16 +26,9 @@ const MAX_GO_BUILD_ID: usize = 256;
 /// # Errors
 /// Whatever reading says, such as a file cut short meanwhile.
 pub fn read_facts(file: &mut (impl Read + Seek)) -> io::Result<FileFacts> {
-    let facts = FileFacts { htlhash: htlhash(file)?, ..FileFacts::default() };
-    let cache = ReadCache::new(file);
-    let left = Cell::new(MAX_READ);
-    let data = Bounded { cache: &cache, left: &left };
-    let described = match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => describe::<FileHeader64<Endianness>, _>(data),
-        Ok(FileKind::Elf32) => describe::<FileHeader32<Endianness>, _>(data),
-        _ => return Ok(facts),
-    };
-    Ok(described.map_or(facts.clone(), |described| FileFacts { htlhash: facts.htlhash, ..described }))
+    let htlhash = htlhash(file)?;
+    let described = Source::new(file).ok().and_then(|source| describe(&source).ok());
+    Ok(FileFacts { htlhash, ..described.unwrap_or_default() })
 }
 
 /// OTLP's `process.executable.build_id.htlhash`: head, tail, length. In a file shorter than both
@@ -57,37 +49,43 @@ fn htlhash(file: &mut (impl Read + Seek)) -> io::Result<[u8; 16]> {
     Ok(first)
 }
 
-fn describe<'a, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'a>>(data: R) -> object::Result<FileFacts> {
-    let header = Elf::parse(data)?;
-    let endian = header.endian()?;
+fn describe<S: ByteSource>(source: &S) -> Result<FileFacts, ElfError> {
+    let header = Header::read(source)?;
     let mut facts = FileFacts::default();
     let mut segments = Vec::new();
-    for segment in header.program_headers(endian, data)? {
-        if segment.p_type(endian) == PT_LOAD && segments.len() < MAX_SEGMENTS {
+    let mut room_for_notes = MAX_NOTES;
+    for segment in header.segments(source, MAX_HEADERS)? {
+        if segment.kind == PT_LOAD && segments.len() < MAX_SEGMENTS {
             segments.push(Segment {
-                file_offset: FileOffset(segment.p_offset(endian).into()),
-                size: segment.p_filesz(endian).into(),
-                address: ElfAddress(segment.p_vaddr(endian).into()),
+                file_offset: FileOffset(segment.offset),
+                size: segment.size,
+                address: ElfAddress(segment.address),
             });
         }
-        // Broken notes are no reason to give up what the headers say.
-        let Ok(Some(notes)) = segment.notes(endian, data) else { continue };
-        for note in notes.map_while(Result::ok) {
-            // The first valid one counts, as it does for the kernel (lib/buildid.c).
-            match (note.name(), note.n_type(endian)) {
-                (ELF_NOTE_GNU, NT_GNU_BUILD_ID) => {
-                    facts.build_id = facts.build_id.or_else(|| BuildId::new(note.desc()));
-                }
-                (ELF_NOTE_GO, NT_GO_BUILD_ID) => {
-                    facts.go_build_id = facts.go_build_id.or_else(|| go_build_id(note.desc()));
-                }
-                _ => {}
-            }
+        if segment.kind != PT_NOTE || segment.size > room_for_notes {
+            continue;
         }
+        // Broken notes are no reason to give up what the headers say.
+        let Ok(notes) = read::bytes(source, segment.offset, segment.size, "notes") else { continue };
+        room_for_notes -= segment.size;
+        Notes::new(&notes, header.endian, segment.align).for_each(|note| take_note(&mut facts, note));
     }
     segments.sort_by_key(|segment| segment.file_offset);
     facts.segments = segments.into();
     Ok(facts)
+}
+
+/// Takes a build ID in. The first valid one counts, as it does for the kernel (lib/buildid.c).
+fn take_note(facts: &mut FileFacts, note: Note<'_>) {
+    match (note.name, note.kind) {
+        (ELF_NOTE_GNU, NT_GNU_BUILD_ID) => {
+            facts.build_id = facts.build_id.or_else(|| BuildId::new(note.bytes));
+        }
+        (ELF_NOTE_GO, NT_GO_BUILD_ID) if facts.go_build_id.is_none() => {
+            facts.go_build_id = go_build_id(note.bytes);
+        }
+        _ => {}
+    }
 }
 
 fn go_build_id(desc: &[u8]) -> Option<Box<str>> {
@@ -95,34 +93,28 @@ fn go_build_id(desc: &[u8]) -> Option<Box<str>> {
     (!text.is_empty() && text.len() <= MAX_GO_BUILD_ID).then(|| text.into())
 }
 
-/// A file of which only so much can be read: sizes in a file are not to be trusted with memory.
-#[derive(Debug)]
-struct Bounded<'a, R: ReadCacheOps> {
-    cache: &'a ReadCache<R>,
-    left: &'a Cell<u64>,
+/// A file that is read where it stands.
+struct Source<'a, F> {
+    file: RefCell<&'a mut F>,
+    size: u64,
 }
 
-impl<R: ReadCacheOps> Clone for Bounded<'_, R> {
-    fn clone(&self) -> Self {
-        *self
+impl<'a, F: Read + Seek> Source<'a, F> {
+    fn new(file: &'a mut F) -> io::Result<Self> {
+        let size = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file: RefCell::new(file), size })
     }
 }
 
-impl<R: ReadCacheOps> Copy for Bounded<'_, R> {}
-
-impl<'a, R: ReadCacheOps> ReadRef<'a> for Bounded<'a, R> {
-    fn len(self) -> Result<u64, ()> {
-        self.cache.len()
+impl<F: Read + Seek> ByteSource for Source<'_, F> {
+    fn size(&self) -> u64 {
+        self.size
     }
 
-    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
-        self.left.set(self.left.get().checked_sub(size).ok_or(())?);
-        self.cache.read_bytes_at(offset, size)
-    }
-
-    fn read_bytes_at_until(self, _range: Range<u64>, _delimiter: u8) -> Result<&'a [u8], ()> {
-        // Only string tables need it, and none is read here.
-        Err(())
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut file = self.file.borrow_mut();
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(buffer)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use elffile::read;
 use lzma_rust2::XzReader;
 use object::elf::SHT_SYMTAB;
 
@@ -9,7 +10,7 @@ use crate::elf::{Elf, Section};
 use crate::flatten::Candidate;
 use crate::names::{NameKind, NameRef, Strings};
 use crate::symbols::SymbolSection;
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// The section's name.
 const NAME: &[u8] = b".gnu_debugdata";
@@ -42,7 +43,7 @@ fn unpack<S: ByteSource + ?Sized>(
     most: usize,
 ) -> Result<Option<Vec<u8>>, SymbolError> {
     let mut sections = elf.sections.iter();
-    let Some(section) = sections.find(|section| *section.name == *NAME && section.has_bytes()) else {
+    let Some(section) = sections.find(|section| elf.name_of(section) == NAME && section.has_bytes()) else {
         return Ok(None);
     };
     let &Section { offset, size, .. } = section;

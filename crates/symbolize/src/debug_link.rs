@@ -1,9 +1,10 @@
 //! `.gnu_debuglink`: the name of the file that a file's debug information was moved to.
 
+use elffile::read;
 use object::endian::Endian as _;
 
 use crate::elf::Elf;
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 const NAME: &[u8] = b".gnu_debuglink";
 const PART: &str = "the link to debug information";
@@ -23,7 +24,8 @@ pub struct DebugLink {
 
 impl DebugLink {
     pub(crate) fn of<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Option<Self> {
-        let section = elf.sections.iter().find(|section| *section.name == *NAME && section.has_bytes())?;
+        let section =
+            elf.sections.iter().find(|section| elf.name_of(section) == NAME && section.has_bytes())?;
         let bytes = read::bytes(source, section.offset, section.size.min(MAX_SIZE), PART).ok()?;
         let end = memchr::memchr(0, &bytes)?;
         let name = std::str::from_utf8(bytes.get(..end)?).ok()?;

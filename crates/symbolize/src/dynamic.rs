@@ -1,5 +1,6 @@
 //! The dynamic linker's table, which leads to its symbols where a file has no section headers.
 
+use elffile::read;
 use object::elf::{
     DT_GNU_HASH, DT_HASH, DT_NULL, DT_STRSZ, DT_STRTAB, DT_SYMTAB, Dyn64, SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB,
     Sym64,
@@ -9,7 +10,7 @@ use object::read::elf::Dyn as _;
 use object::{Endianness, pod};
 
 use crate::elf::{Elf, Section};
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 const PART: &str = "the dynamic section";
 /// The most buckets of symbols' hashes that are read.
@@ -51,7 +52,7 @@ fn sections<S: ByteSource + ?Sized>(
             Ok(DT_STRSZ) => &mut table.strings_size,
             Ok(DT_HASH) => &mut table.hash,
             Ok(DT_GNU_HASH) => &mut table.gnu_hash,
-            _ => return Ok(()),
+            _ => return Ok::<_, SymbolError>(()),
         };
         if !ended {
             *field = value;
@@ -69,13 +70,14 @@ fn sections<S: ByteSource + ?Sized>(
         _ => return Ok(None),
     };
     let section = |kind, address, offset, size, link| Section {
-        name: Box::default(),
+        name: 0,
         kind,
         flags: SHF_ALLOC.into(),
         address,
         offset,
         size,
         link,
+        align: 0,
     };
     let size = count.min(MAX_SYMBOLS) * size_of::<Sym64<Endianness>>() as u64;
     Ok(Some(vec![
@@ -94,7 +96,7 @@ fn symbols_by_gnu_hash<S: ByteSource + ?Sized>(source: &S, elf: &Elf, hash: u64)
     let mut last = 0;
     read::entries(source, at, 4 * buckets.min(MAX_BUCKETS), PART, |bucket: &[u8; 4]| {
         last = last.max(u64::from(elf.endian.read_u32_bytes(*bucket)));
-        Ok(())
+        Ok::<_, SymbolError>(())
     })?;
     let Some(mut into) = last.checked_sub(first) else { return Ok(first) };
     let chains = at.saturating_add(4 * buckets);

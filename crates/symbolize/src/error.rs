@@ -2,6 +2,8 @@
 
 use std::io;
 
+use elffile::ElfError;
+
 /// The reason for which a file gives no names.
 #[derive(Debug, thiserror::Error)]
 pub enum SymbolError {
@@ -23,4 +25,15 @@ pub enum SymbolError {
     /// The file could not be read.
     #[error("cannot read the file")]
     Read(#[from] io::Error),
+}
+
+impl From<ElfError> for SymbolError {
+    fn from(error: ElfError) -> Self {
+        match error {
+            ElfError::OtherFormat => Self::OtherFormat,
+            ElfError::Malformed { part } => Self::Malformed { part },
+            ElfError::TooLarge { part } => Self::TooLarge { part },
+            ElfError::Read(error) => Self::Read(error),
+        }
+    }
 }

@@ -15,7 +15,6 @@ mod kernel;
 mod names;
 mod perf_map;
 mod plt;
-mod read;
 mod source_line;
 mod symbol_file;
 mod symbols;

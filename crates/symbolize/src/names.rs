@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 
-use crate::{ByteSource, SymbolError, read};
+use elffile::read;
+
+use crate::{ByteSource, SymbolError};
 
 /// Bytes of a name that are read at first, and at most.
 const FIRST_READ: u64 = 256;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use elffile::read;
 use object::Endianness;
 use object::elf::{
     EM_AARCH64, EM_X86_64, R_AARCH64_GLOB_DAT, R_AARCH64_IRELATIVE, R_AARCH64_JUMP_SLOT, R_X86_64_GLOB_DAT,
@@ -15,7 +16,7 @@ use crate::elf::{Elf, Section};
 use crate::flatten::Candidate;
 use crate::names::NameRef;
 use crate::symbols::SymbolSection;
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// Sections that hold stubs.
 const STUBS: [&[u8]; 4] = [b".plt", b".plt.sec", b".plt.got", b".iplt"];
@@ -53,7 +54,8 @@ pub(crate) fn add_stubs<S: ByteSource + ?Sized>(
     if !elf.is_64 || elf.endian != Endianness::Little || ![EM_X86_64, EM_AARCH64].contains(&elf.machine) {
         return Ok(());
     }
-    let stubs = || elf.sections.iter().filter(|section| STUBS.contains(&&*section.name) && section.is_code());
+    let stubs =
+        || elf.sections.iter().filter(|section| STUBS.contains(&elf.name_of(section)) && section.is_code());
     if stubs().next().is_none() {
         return Ok(());
     }
@@ -90,7 +92,7 @@ fn slots<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Result<(Vec<Slot>, Ve
     let endian = elf.endian;
     let relocations = elf.sections.iter().filter(|section| section.kind == SHT_RELA && section.has_bytes());
     for section in relocations.take(MAX_RELOCATION_SECTIONS) {
-        let by_number = *section.name == *b".rela.plt";
+        let by_number = elf.name_of(section) == b".rela.plt";
         read::entries(source, section.offset, section.size, "relocations", |entry: &Rela64<Endianness>| {
             let address = entry.r_offset.get(endian);
             if by_number && lazy.len() < MAX_SLOTS {
@@ -104,7 +106,7 @@ fn slots<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Result<(Vec<Slot>, Ve
                 (EM_X86_64, R_X86_64_IRELATIVE) | (EM_AARCH64, R_AARCH64_IRELATIVE) => {
                     Target::Chooser(entry.r_addend.get(endian).cast_unsigned())
                 }
-                _ => return Ok(()),
+                _ => return Ok::<_, SymbolError>(()),
             };
             if slots.len() < MAX_SLOTS {
                 slots.push(Slot { address, target });

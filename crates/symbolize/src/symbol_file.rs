@@ -156,7 +156,7 @@ impl SymbolFile {
     pub fn address_of(&self, offset: u64) -> Option<u64> {
         let mut held = self.segments.iter().filter_map(|segment| {
             let into = offset.checked_sub(segment.offset).filter(|into| *into < segment.size)?;
-            Some((segment.executable, into.wrapping_add(segment.address)))
+            Some((segment.is_executable(), into.wrapping_add(segment.address)))
         });
         // Two segments may share a page of the file: code is what is asked for.
         let first = held.next()?;

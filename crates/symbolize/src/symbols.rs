@@ -1,5 +1,6 @@
 //! The functions that a symbol table names.
 
+use elffile::read;
 use object::Endianness;
 use object::elf::{
     EM_AARCH64, EM_ARM, EM_RISCV, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHN_XINDEX, STB_LOCAL, STB_WEAK, STT_FUNC,
@@ -10,7 +11,7 @@ use object::read::elf::Sym;
 use crate::elf::{Elf, Section};
 use crate::flatten::Candidate;
 use crate::names::{Initials, NameKind, NameRef, Strings};
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// A symbol table of a file, and which one it is.
 #[derive(Clone, Copy, Debug)]

@@ -1,27 +1,23 @@
 //! Where an ELF64 file keeps its code and its unwind tables.
 
-use zerocopy::little_endian::{U16, U32, U64};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use elffile::{Header, SectionNames, Segment, read};
+use object::Endianness;
+use object::elf::{
+    DT_FINI, DT_INIT, DT_NULL, EM_AARCH64, EM_X86_64, ET_DYN, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_INTERP, PT_LOAD,
+};
+use zerocopy::FromBytes as _;
+use zerocopy::little_endian::U64;
 
 use crate::{ByteSource, UnwindError};
 
 /// The most program headers and section headers that are read.
 const MAX_SEGMENTS: u16 = 256;
-const MAX_SECTIONS: u16 = 16_384;
+const MAX_SECTIONS: u32 = 16_384;
 /// The most bytes of section names and of the dynamic section that are read.
 const MAX_NAMES: u64 = 1 << 20;
 const MAX_DYNAMIC: u64 = 16 << 10;
-
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_INTERP: u32 = 3;
-const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
-const PF_X: u32 = 1;
-const ET_DYN: u16 = 3;
-const SHT_NOBITS: u32 = 8;
-const SHF_COMPRESSED: u64 = 0x800;
-const DT_INIT: u64 = 12;
-const DT_FINI: u64 = 13;
+/// The fewest bytes of a table that leads to the unwind information.
+const LEAST_HEADER: u64 = 12;
 
 /// The machine that a file is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,82 +66,17 @@ pub(crate) struct Elf {
     pub(crate) linker: bool,
 }
 
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct FileHeader {
-    magic: [u8; 4],
-    class: u8,
-    data: u8,
-    ident: [u8; 10],
-    kind: U16,
-    machine: U16,
-    version: U32,
-    entry: U64,
-    segments_at: U64,
-    sections_at: U64,
-    flags: U32,
-    size: U16,
-    segment_size: U16,
-    segments: U16,
-    section_size: U16,
-    sections: U16,
-    names: U16,
-}
-
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct ProgramHeader {
-    kind: U32,
-    flags: U32,
-    offset: U64,
-    address: U64,
-    physical: U64,
-    file_size: U64,
-    memory_size: U64,
-    align: U64,
-}
-
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct SectionHeader {
-    name: U32,
-    kind: U32,
-    flags: U64,
-    address: U64,
-    offset: U64,
-    size: U64,
-    link: U32,
-    info: U32,
-    align: U64,
-    entry_size: U64,
-}
-
-fn read<S: ByteSource + ?Sized>(source: &S, offset: u64, length: u64) -> Result<Vec<u8>, UnwindError> {
-    if offset.checked_add(length).is_none_or(|end| end > source.size()) {
-        return Err(UnwindError::Malformed { part: "an ELF header" });
-    }
-    let mut bytes =
-        vec![0; usize::try_from(length).map_err(|_wide| UnwindError::TooLarge { part: "the file" })?];
-    source.read_exact_at(offset, &mut bytes)?;
-    Ok(bytes)
-}
-
 impl Elf {
     pub(crate) fn read<S: ByteSource + ?Sized>(source: &S) -> Result<Self, UnwindError> {
-        let bytes = read(source, 0, size_of::<FileHeader>() as u64).map_err(|error| match error {
-            UnwindError::Malformed { .. } => UnwindError::OtherFormat,
-            other => other,
-        })?;
-        let (head, _) = FileHeader::ref_from_prefix(&bytes).map_err(|_short| UnwindError::OtherFormat)?;
-        // Class 2: 64 bits; data 1: little endian.
-        if head.magic != *b"\x7fELF" || head.class != 2 || head.data != 1 {
-            return Err(UnwindError::OtherFormat);
-        }
-        let machine = match head.machine.get() {
-            62 => Machine::X86_64,
-            183 => Machine::Aarch64,
+        let header = Header::read(source)?;
+        let machine = match header.machine {
+            EM_X86_64 => Machine::X86_64,
+            EM_AARCH64 => Machine::Aarch64,
             _ => return Err(UnwindError::OtherFormat),
         };
+        if !header.is_64 || header.endian != Endianness::Little {
+            return Err(UnwindError::OtherFormat);
+        }
         let mut elf = Self {
             machine,
             code: Vec::new(),
@@ -153,16 +84,20 @@ impl Elf {
             header: None,
             eh_frame: None,
             debug_frame: None,
-            entry: head.entry.get(),
+            entry: header.entry,
             pieced: Vec::new(),
             linker: false,
         };
-        let dynamic = elf.segments(source, head)?;
+        let dynamic = elf.segments(source, &header)?;
         if let Some(dynamic) = dynamic {
             elf.dynamic(source, dynamic)?;
         }
         // Section headers are a help, not a need: what is wrong with them is as if they were not there.
-        let _absent = elf.sections(source, head);
+        if let Ok(sections) = header.sections(source, MAX_SECTIONS)
+            && let Ok(names) = sections.names(source, MAX_NAMES)
+        {
+            sections.all.iter().for_each(|section| elf.section(source, section, &names));
+        }
         Ok(elf)
     }
 
@@ -170,101 +105,68 @@ impl Elf {
     fn segments<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
-        head: &FileHeader,
+        header: &Header,
     ) -> Result<Option<Section>, UnwindError> {
-        let count = head.segments.get();
-        if count > MAX_SEGMENTS {
-            return Err(UnwindError::TooLarge { part: "the program header table" });
-        }
-        if count > 0 && usize::from(head.segment_size.get()) != size_of::<ProgramHeader>() {
-            return Err(UnwindError::Malformed { part: "the program header table" });
-        }
-        let table =
-            read(source, head.segments_at.get(), u64::from(count) * size_of::<ProgramHeader>() as u64)?;
-        let headers = <[ProgramHeader]>::ref_from_bytes(&table)
-            .map_err(|_length| UnwindError::Malformed { part: "the program header table" })?;
         let (mut dynamic, mut interpreter) = (None, false);
-        for header in headers {
-            let part = Section {
-                address: header.address.get(),
-                offset: header.offset.get(),
-                size: header.file_size.get().min(source.size().saturating_sub(header.offset.get())),
-            };
+        for segment in header.segments(source, MAX_SEGMENTS)? {
+            let Segment { offset, address, size, .. } = segment;
+            let part = Section { address, offset, size: size.min(source.size().saturating_sub(offset)) };
             if part.address.checked_add(part.size).is_none() {
                 return Err(UnwindError::Malformed { part: "the program header table" });
             }
-            match header.kind.get() {
+            match segment.kind {
                 PT_LOAD => {
                     self.loaded.push(part);
-                    if header.flags.get() & PF_X != 0 && part.size > 0 {
+                    if segment.is_executable() && part.size > 0 {
                         let Section { address, offset, size } = part;
                         self.code.push(CodeSegment { address, offset, size });
                     }
                 }
                 PT_DYNAMIC => dynamic = Some(part),
                 PT_INTERP => interpreter = true,
-                PT_GNU_EH_FRAME if part.size >= 12 => self.header = Some(part),
+                PT_GNU_EH_FRAME if part.size >= LEAST_HEADER => self.header = Some(part),
                 _ => {}
             }
         }
         self.code.sort_by_key(|segment| segment.offset);
-        self.linker = head.kind.get() == ET_DYN && dynamic.is_some() && !interpreter && self.entry != 0;
+        self.linker = header.kind == ET_DYN && dynamic.is_some() && !interpreter && self.entry != 0;
         Ok(dynamic)
     }
 
     fn dynamic<S: ByteSource + ?Sized>(&mut self, source: &S, section: Section) -> Result<(), UnwindError> {
-        let bytes = read(source, section.offset, section.size.min(MAX_DYNAMIC) & !15)?;
-        let entries = <[[U64; 2]]>::ref_from_bytes(&bytes)
-            .map_err(|_length| UnwindError::Malformed { part: "the dynamic section" })?;
+        let part = "the dynamic section";
+        let bytes = read::bytes(source, section.offset, section.size.min(MAX_DYNAMIC) & !15, part)?;
+        let entries =
+            <[[U64; 2]]>::ref_from_bytes(&bytes).map_err(|_length| UnwindError::Malformed { part })?;
         for [tag, value] in entries {
-            match tag.get() {
-                0 => break,
-                DT_INIT | DT_FINI => self.pieced.push(value.get()),
+            match u32::try_from(tag.get()) {
+                Ok(DT_NULL) => break,
+                Ok(DT_INIT | DT_FINI) => self.pieced.push(value.get()),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn sections<S: ByteSource + ?Sized>(&mut self, source: &S, head: &FileHeader) -> Result<(), UnwindError> {
-        let malformed = UnwindError::Malformed { part: "the section header table" };
-        let count = head.sections.get();
-        if count == 0
-            || count > MAX_SECTIONS
-            || usize::from(head.section_size.get()) != size_of::<SectionHeader>()
-        {
-            return Err(malformed);
+    /// Takes a section in whose bytes are whole and in the file.
+    fn section<S: ByteSource + ?Sized>(
+        &mut self,
+        source: &S,
+        section: &elffile::Section,
+        names: &SectionNames,
+    ) {
+        let &elffile::Section { address, offset, size, .. } = section;
+        if !section.has_bytes() || offset.checked_add(size).is_none_or(|end| end > source.size()) {
+            return;
         }
-        let table =
-            read(source, head.sections_at.get(), u64::from(count) * size_of::<SectionHeader>() as u64)?;
-        let headers = <[SectionHeader]>::ref_from_bytes(&table)
-            .map_err(|_length| UnwindError::Malformed { part: "the section header table" })?;
-        let names = headers.get(usize::from(head.names.get())).ok_or(malformed)?;
-        let names = read(source, names.offset.get(), names.size.get().min(MAX_NAMES))?;
-        for header in headers {
-            let section = Section {
-                address: header.address.get(),
-                offset: header.offset.get(),
-                size: header.size.get(),
-            };
-            let absent = header.kind.get() == SHT_NOBITS || header.flags.get() & SHF_COMPRESSED != 0;
-            if absent || section.offset.checked_add(section.size).is_none_or(|end| end > source.size()) {
-                continue;
-            }
-            let name = usize::try_from(header.name.get()).ok().and_then(|at| names.get(at..)).unwrap_or(&[]);
-            match name.split(|byte| *byte == 0).next() {
-                Some(b".eh_frame") => self.eh_frame = Some(section),
-                Some(b".debug_frame") => self.debug_frame = Some(section),
-                Some(b".eh_frame_hdr") if self.header.is_none() && section.size >= 12 => {
-                    self.header = Some(section)
-                }
-                Some(b".init" | b".fini") if !self.pieced.contains(&section.address) => {
-                    self.pieced.push(section.address);
-                }
-                _ => {}
-            }
+        let bytes = Section { address, offset, size };
+        match names.of(section) {
+            b".eh_frame" => self.eh_frame = Some(bytes),
+            b".debug_frame" => self.debug_frame = Some(bytes),
+            b".eh_frame_hdr" if self.header.is_none() && size >= LEAST_HEADER => self.header = Some(bytes),
+            b".init" | b".fini" if !self.pieced.contains(&address) => self.pieced.push(address),
+            _ => {}
         }
-        Ok(())
     }
 
     /// The loaded bytes from `address` to the end of its segment.

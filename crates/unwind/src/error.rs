@@ -2,6 +2,7 @@
 
 use std::io;
 
+use elffile::ElfError;
 use thiserror::Error;
 
 /// Why a file cannot be unwound by its tables, or one of its pages could not be built.
@@ -20,4 +21,15 @@ pub enum UnwindError {
     /// A bound of this crate was met.
     #[error("{part} is larger than this agent reads")]
     TooLarge { part: &'static str },
+}
+
+impl From<ElfError> for UnwindError {
+    fn from(error: ElfError) -> Self {
+        match error {
+            ElfError::OtherFormat => Self::OtherFormat,
+            ElfError::Malformed { part } => Self::Malformed { part },
+            ElfError::TooLarge { part } => Self::TooLarge { part },
+            ElfError::Read(error) => Self::Read(error),
+        }
+    }
 }

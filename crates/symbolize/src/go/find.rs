@@ -1,8 +1,10 @@
 //! Finding the tables in a file.
 
+use elffile::read;
+
 use super::layout::{Header, PART};
+use crate::ByteSource;
 use crate::elf::{Elf, Section};
-use crate::{ByteSource, read};
 
 /// The sections that hold nothing else.
 const OWN: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
@@ -21,7 +23,7 @@ pub(super) fn header<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Option<He
     let section_of = |names: &[&[u8]]| {
         let mut sections = elf.sections.iter();
         let names = names.to_vec();
-        sections.find(move |section| names.contains(&&*section.name) && section.has_bytes())
+        sections.find(move |section| names.contains(&elf.name_of(section)) && section.has_bytes())
     };
     if let Some(section) = section_of(&OWN) {
         return Header::read(source, section.offset, section.size, section.address);

@@ -1,8 +1,10 @@
 //! What the tables know of a function.
 
+use elffile::read;
+
 use super::layout::{Header, Layout, PART};
 use super::module::Module;
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// The most lists of values that a function has: Go 1.26 writes four.
 const MAX_LISTS: u32 = 64;

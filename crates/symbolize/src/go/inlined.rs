@@ -1,10 +1,12 @@
 //! Calls of functions that have been inlined.
 
+use elffile::read;
+
 use super::function::Function;
 use super::layout::{Header, Layout, PART};
 use super::values;
 use crate::elf::Segment;
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// A function that is inlined at an instruction.
 #[derive(Clone, Copy, Debug)]

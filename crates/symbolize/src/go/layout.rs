@@ -1,6 +1,8 @@
 //! Where the parts of `pclntab` are, by the version of Go that wrote it.
 
-use crate::{ByteSource, SymbolError, read};
+use elffile::read;
+
+use crate::{ByteSource, SymbolError};
 
 pub(super) const PART: &str = "Go's table of functions";
 

@@ -1,5 +1,6 @@
 //! The run time's record of a program, `moduledata`, which says where its parts are.
 
+use elffile::read;
 use object::Endianness;
 use object::elf::{
     EM_AARCH64, EM_X86_64, ET_DYN, R_AARCH64_RELATIVE, R_X86_64_RELATIVE, Rela64, SHF_ALLOC, SHF_EXECINSTR,
@@ -8,7 +9,7 @@ use object::elf::{
 
 use super::layout::{Header, Layout, PART};
 use crate::elf::{Elf, Section};
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// The record's section, from Go 1.26 on.
 const OWN: &[u8] = b".go.module";
@@ -68,7 +69,7 @@ fn data(elf: &Elf, header: &Header, words: &Words) -> Option<u64> {
 
 /// The address of the record.
 fn place<S: ByteSource + ?Sized>(source: &S, elf: &Elf, header: &Header) -> Option<u64> {
-    if let Some(section) = elf.sections.iter().find(|section| *section.name == *OWN) {
+    if let Some(section) = elf.sections.iter().find(|section| elf.name_of(section) == OWN) {
         return Some(section.address);
     }
     let (is_it, pair) = (u64::from(SHF_ALLOC | SHF_WRITE), [header.address, header.address + header.names]);
@@ -88,7 +89,7 @@ fn place<S: ByteSource + ?Sized>(source: &S, elf: &Elf, header: &Header) -> Opti
                 found = at.checked_sub(8);
             }
             (before, at) = (word, at.wrapping_add(8));
-            Ok(())
+            Ok::<_, SymbolError>(())
         });
         if found.is_some() {
             return found;

@@ -1,7 +1,9 @@
 //! Values by address, such as lines: a list of how much they change, and how many bytes of code later.
 
+use elffile::read;
+
 use super::layout::{Header, PART};
-use crate::{ByteSource, SymbolError, read};
+use crate::{ByteSource, SymbolError};
 
 /// The most bytes of one list.
 const MAX_BYTES: u64 = 4 << 20;
