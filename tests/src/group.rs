@@ -40,6 +40,28 @@ impl Group {
         Self::new("cpu", &legacy, &[("cpu.max", &unified)])
     }
 
+    /// A group of version 2 without any limit; `None` if this machine has no such hierarchy.
+    ///
+    /// # Panics
+    /// If the kernel refuses.
+    #[must_use]
+    pub fn unlimited() -> Option<Self> {
+        let roots = [ROOT.to_owned(), format!("{ROOT}/unified")];
+        let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.controllers").exists())?;
+        let directory = root.join(format!("pipeline-test-{}-unlimited", std::process::id()));
+        fs::create_dir(&directory).expect("the group can be made");
+        Some(Self { directories: vec![directory] })
+    }
+
+    /// Its directory.
+    ///
+    /// # Panics
+    /// Never: every group has one.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directories.first().expect("a group has a directory")
+    }
+
     fn new(controller: &str, legacy: &[(&str, &str)], unified: &[(&str, &str)]) -> Self {
         let hierarchy = Path::new(ROOT).join(controller);
         let (parent, settings) = if hierarchy.is_dir() {

@@ -92,6 +92,19 @@ fn converted(files: &[PathBuf], dir: &Path, task: &str) -> u64 {
     files.iter().map(one).sum()
 }
 
+/// Samples of threads of this name that `go tool pprof` finds when it asks the page itself.
+fn go_tool_pprof(port: u16, dir: &Path, task: &str) -> Option<u64> {
+    let mut command = Command::new("go");
+    command.args(["tool", "pprof", "-symbolize=none", "-top", "-nodefraction=0", "-sample_index=samples"]);
+    command.arg(format!("-tagfocus=thread.name={task}"));
+    command.arg(format!("http://localhost:{port}/debug/pprof/profile?seconds=600")).env("PPROF_TMPDIR", dir);
+    let output = command.output().expect("Go is there: tests/setup.sh needs it, too");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, rest) = text.split_once("Showing nodes accounting for ")?;
+    rest.split(',').next()?.parse().ok()
+}
+
 /// Samples of a Firefox profile.
 fn firefox(text: &str) -> f64 {
     let profile: Value = serde_json::from_str(text).expect("JSON");
@@ -146,6 +159,7 @@ fn every_output_has_the_same_samples() {
         .expect("it is written");
         file
     };
+    assert_eq!(go_tool_pprof(page, &dir, "counted-burn"), Some(total), "what go tool pprof gets of the page");
     let read = |file: PathBuf| fs::read_to_string(file).expect("it is text");
     assert_eq!(folded(&read(download("folded")), "counted-burn"), total, "the page's folded stacks");
     assert_eq!(firefox(&read(download("firefox"))), total as f64, "the page's Firefox profile");

@@ -1,6 +1,7 @@
 //! The three readers of OTLP files: ours, and two independent ones.
 
 use std::fs;
+use std::process::Command;
 
 use tests::otlp::{OtlpFile, ReadError};
 use tests::reader;
@@ -85,4 +86,31 @@ fn the_independent_readers_agree_on_protobuf() {
     let expected = OtlpFile::parse(&twice).unwrap().summary().unwrap();
     assert_eq!(reader::read(&path).summary, expected);
     assert_eq!(reader::go_read(&path).summary, expected);
+}
+
+/// Files that a Collector's file exporter has written, as lines and as protobuf, are converted to the stacks of what it
+/// was sent.
+#[test]
+fn a_collectors_files_are_converted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let stacks = |name: &str| {
+        let out = dir.path().join(name).with_extension("folded");
+        let mut command = Command::new(workspace::pipeline());
+        let output =
+            command.arg("convert").arg(workspace::file(&format!("fixtures/{name}"))).arg(&out).output();
+        let output = output.expect("it starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        fs::read_to_string(out).expect("it was written")
+    };
+    let sent = stacks("valid.json");
+    assert_eq!(
+        sent,
+        "[kworker/0:1];vmlinux 1\nburn;burn+0x125c;burn+0x1234 2\nburn;burn+0x125c;burn+0x1234;vmlinux 1\n"
+    );
+    assert_eq!(stacks("received.jsonl"), sent);
+    assert_eq!(
+        stacks("valid.binpb"),
+        sent.replace(" 2\n", " 4\n").replace(" 1\n", " 2\n"),
+        "it is there twice"
+    );
 }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tests::group::Group;
 use tests::program::{self, Burner, Step};
 use tests::{wait, workspace};
 
@@ -160,7 +161,7 @@ fn ctrl_c_ends_a_recording_well() {
     let recorder = Recorder::new();
     let burn = burner(recorder.dir.path());
     let mut command = recorder.command(&["--", burn.to_str().expect("UTF-8"), "cpu", "0.3", "wait"]);
-    let mut daemon = tests::daemon::Daemon::start("record", command.stdin(std::process::Stdio::piped()));
+    let mut daemon = tests::daemon::Daemon::start("record", command.stdin(Stdio::piped()));
     let _open = daemon.stdin();
     daemon.out.wait_for("ready", tests::daemon::PATIENCE).expect("the command gets to its wait");
     daemon.signal(Signal::INT);
@@ -174,11 +175,14 @@ fn ctrl_c_ends_a_recording_well() {
     );
 }
 
-/// Names of a process's threads. The one that reads samples is started after the timers that take them.
-fn threads(pid: u32) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-    names.map(|name| name.trim_end().to_owned()).collect()
+/// Waits until a recording samples: the thread that reads samples is started after the timers that take them.
+fn wait_until_it_samples(pid: u32) {
+    let threads = || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    wait::until("the agent to sample", threads, |threads| threads.iter().any(|name| name == "ebpf-reader"));
 }
 
 /// A process that runs already, without its children; the recording ends with it.
@@ -193,15 +197,97 @@ fn a_process_is_recorded_until_its_end() {
     let recording = recorder.command(&["-p", &pid]).spawn().expect("the agent starts");
     let agent = Pid::from_child(&recording);
     // What the process does before that is not asked for.
-    wait::until(
-        "the agent to sample",
-        || threads(recording.id()),
-        |threads| threads.iter().any(|name| name == "ebpf-reader"),
-    );
+    wait_until_it_samples(recording.id());
     burner.go();
     let used: Duration = burner.finish().iter().sum();
     let output = recording.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{agent:?}");
     assert_near(recorder.samples(""), used, RATE.into());
     assert!(kill_process(agent, Signal::INT).is_err(), "it is gone");
+}
+
+/// A process with the children that it forks from now on; and a control group.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn children_and_control_groups_are_recorded() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let burn = burner(recorder.dir.path());
+    let script = format!("read line; {0} cpu 0.5; {0} cpu 0.5", burn.display());
+    let group = Group::unlimited();
+    let path = group.as_ref().map(|group| group.directory().to_str().expect("UTF-8").to_owned());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]);
+    let in_group = group.as_ref().map(|group| group.run(&shell));
+    let outside = (shell, None);
+    let inside = in_group.zip(path).map(|(command, path)| (command, Some(path)));
+    if inside.is_none() {
+        println!("SKIPPED: --cgroup: no control groups of version 2 here");
+    }
+    for (mut command, path) in [Some(outside), inside].into_iter().flatten() {
+        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("sh starts");
+        let pid = shell.id().to_string();
+        let arguments = match &path {
+            Some(path) => vec!["--cgroup", path],
+            None => vec!["-p", &pid, "--children"],
+        };
+        let recording = recorder.command(&arguments).spawn().expect("the agent starts");
+        wait_until_it_samples(recording.id());
+        drop(shell.stdin.take());
+        assert!(shell.wait().expect("sh ends").success());
+        // A group has no end; the processes have.
+        let agent = Pid::from_child(&recording);
+        if path.is_some() {
+            kill_process(agent, Signal::INT).expect("it runs");
+        }
+        let output = recording.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_near(recorder.samples("recorded-burn"), Duration::from_secs(1), 0);
+        fs::remove_file(recorder.file()).expect("it was written");
+    }
+}
+
+/// Without a name the file is `profile.html`; a summary says who used the CPU, and how many samples were lost. The
+/// command is the user's that is named.
+#[test]
+#[ignore = "needs root: loads BPF programs, and becomes another user"]
+fn the_page_is_written_and_a_summary_printed_if_nothing_is_said() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let burn = burner(recorder.dir.path());
+    fs::set_permissions(&burn, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = Command::new(workspace::pipeline());
+    command.current_dir(recorder.dir.path()).env_remove("SUDO_UID").env_remove("SUDO_GID");
+    command.args(["record", "--user", "nobody", "--", "sh", "-c", "id -u; id -g; $0 cpu 0.5"]).arg(&burn);
+    let output = command.output().expect("the agent starts");
+    assert!(output.status.success(), "{output:?}");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(out.starts_with("65534\n65534\nused "), "{out}");
+    let page = fs::read_to_string(recorder.dir.path().join("profile.html")).expect("the page is there");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("id=\"model\""), "{}", page.len());
+    let summary = String::from_utf8_lossy(&output.stderr);
+    for part in ["churn", "recorded-burn", "Samples lost on this machine: ", "Wrote profile.html"] {
+        assert!(summary.contains(part), "{part:?} in {summary}");
+    }
+}
+
+/// On a terminal one line says how the recording goes, and is gone at the end.
+#[test]
+#[ignore = "needs root: loads BPF programs"]
+fn a_terminal_shows_how_a_recording_goes() {
+    let _alone = alone();
+    let recorder = Recorder::new();
+    let (pipeline, file) = (workspace::pipeline().display(), recorder.file());
+    let line = format!("stty rows 24 cols 120; exec {pipeline} record -a -d 4 -o {}", file.display());
+    // script(1) makes a terminal of the program's own.
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).output();
+    let output = output.expect("script(1) starts");
+    assert!(output.status.success(), "{output:?}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    for part in
+        [" s: ", " samples, ", " a second, ", " lost. Ctrl-C ends the recording.\u{1b}[K", "\r\u{1b}[K"]
+    {
+        assert!(shown.contains(part), "{part:?} in {shown:?}");
+    }
+    assert!(file.exists());
 }

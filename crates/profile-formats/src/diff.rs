@@ -60,6 +60,30 @@ mod tests {
     }
 
     #[test]
+    fn hostile_names_stay_names() {
+        let (one, two) = (crate::fixture::hostile(), profile());
+        for (before, after) in [(&one, &two), (&two, &one), (&one, &one)] {
+            let (before, after) = ((before, Quantity::Captures), (after, Quantity::Captures));
+            let (mut picture, mut lines) = (Vec::new(), Vec::new());
+            svg(before, after, &mut picture);
+            folded(before, after, &mut lines);
+            let (picture, lines) = (String::from_utf8(picture).unwrap(), String::from_utf8(lines).unwrap());
+            let document = roxmltree::Document::parse(&picture).unwrap();
+            assert_eq!(document.descendants().filter(|node| node.has_tag_name("script")).count(), 1);
+            for text in [&picture, &lines] {
+                assert!(!text.contains(|c: char| c != '\n' && configtypes::is_unseen(c)), "{text}");
+            }
+            for line in lines.lines() {
+                let [after, before, stack] = line.rsplitn(3, ' ').collect::<Vec<_>>()[..] else {
+                    panic!("{line}")
+                };
+                assert!(stack.split(';').all(|frame| !frame.is_empty()), "{line}");
+                assert!(before.parse::<u64>().is_ok() && after.parse::<u64>().is_ok(), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_new_is_red_and_what_is_gone_is_blue() {
         let mut other = Fixture::new();
         let thread = other.thread(1, "/opt/app", None, "app");
