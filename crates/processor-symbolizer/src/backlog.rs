@@ -2,10 +2,14 @@
 //!
 //! Reading the tables of a large file takes a tenth of a second, and on a busy machine a second. What is known without
 //! that is answered first, whoever asked for it; and files are opened before the tables of any are read, since their
-//! processes may not live that long.
+//! processes may not live that long. Users have their tables read by turns: whoever runs ten thousand programs does not
+//! keep another from the names of one.
 
 use std::collections::VecDeque;
 
+use foldhash::HashMap;
+
+use crate::fair::User;
 use crate::files::Files;
 use crate::jit::Jits;
 use crate::kernel::Kernel;
@@ -31,8 +35,8 @@ impl Spaces {
     /// True if a lookup is answered without reading a file's tables. A file is opened, so that it can be read later.
     fn is_quick(&mut self, lookup: &Lookup) -> bool {
         match &lookup.target {
-            Target::File { file, process, range } => {
-                self.files.is_known_or_opened(Sight { file, process: *process, range: *range })
+            Target::File { file, process, range, user } => {
+                self.files.is_known_or_opened(Sight { file, process: *process, range: *range, user: *user })
             }
             Target::Kernel | Target::Vdso | Target::Jit(_) => true,
         }
@@ -40,8 +44,8 @@ impl Spaces {
 
     fn find(&mut self, Lookup { space, target, addresses }: Lookup) -> Found {
         match target {
-            Target::File { file, process, range } => {
-                let names = self.files.names(Sight { file: &file, process, range }, &addresses);
+            Target::File { file, process, range, user } => {
+                let names = self.files.names(Sight { file: &file, process, range, user }, &addresses);
                 Found { space, replaced: false, names }
             }
             Target::Kernel => self.kernel.names(&addresses),
@@ -57,6 +61,10 @@ pub(crate) struct Backlog {
     requests: VecDeque<Pending>,
     /// The ticket of the last of those that have been.
     answered: u64,
+    /// When each user who waits has had a turn.
+    served: HashMap<User, u64>,
+    /// Counts turns.
+    turns: u64,
 }
 
 /// A request, and the part of it that has no answer yet.
@@ -95,8 +103,7 @@ impl Backlog {
                 }
             }
         }
-        let slow = self.requests.iter_mut().find_map(|pending| pending.slow.pop_front());
-        found.extend(slow.map(|lookup| spaces.find(lookup)));
+        found.extend(self.next_slow().map(|lookup| spaces.find(lookup)));
         while let Some(first) = self.requests.front()
             && first.slow.is_empty()
         {
@@ -104,5 +111,66 @@ impl Backlog {
             self.requests.pop_front();
         }
         NameAnswer { ticket: self.answered, found }
+    }
+
+    /// The oldest lookup that takes long of the user whose last turn is the longest ago.
+    fn next_slow(&mut self) -> Option<Lookup> {
+        // The first place of each user.
+        let mut waiting: HashMap<User, (usize, usize)> = HashMap::default();
+        for (request, pending) in self.requests.iter().enumerate() {
+            for (place, lookup) in pending.slow.iter().enumerate() {
+                waiting.entry(lookup.user()).or_insert((request, place));
+            }
+        }
+        self.served.retain(|user, _| waiting.contains_key(user));
+        let served = |user: &User| self.served.get(user).copied().unwrap_or(0);
+        let (user, (request, place)) =
+            waiting.into_iter().min_by_key(|(user, place)| (served(user), *place))?;
+        self.turns += 1;
+        self.served.insert(user, self.turns);
+        self.requests.get_mut(request)?.slow.remove(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
+
+    use super::*;
+    use crate::request::Space;
+
+    fn lookup(user: u32, inode: u64) -> Lookup {
+        let identity = FileIdentity { inode, ..FileIdentity::default() };
+        let target = Target::File {
+            file: MappedFile { identity, ..MappedFile::at("/program".as_ref()) }.into(),
+            process: ProcessKey::default(),
+            range: (Pc(0), Pc(1)),
+            user: Some(Uid(user)),
+        };
+        Lookup { space: Space::File(identity), target, addresses: Vec::new() }
+    }
+
+    /// Files in the order in which their tables are read, by inode number.
+    fn order(backlog: &mut Backlog) -> Vec<u64> {
+        let next = std::iter::from_fn(|| backlog.next_slow());
+        next.filter_map(|lookup| match lookup.space {
+            Space::File(identity) => Some(identity.inode),
+            _ => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn users_have_turns_and_each_has_its_own_in_order() {
+        let mut backlog = Backlog::default();
+        for (ticket, lookups) in [
+            (1, vec![lookup(1, 10), lookup(1, 11), lookup(1, 12)]),
+            (2, vec![lookup(1, 13), lookup(2, 20), lookup(2, 21)]),
+            (3, vec![lookup(3, 30), lookup(1, 14)]),
+        ] {
+            backlog.requests.push_back(Pending { ticket, new: Vec::new(), slow: lookups.into() });
+        }
+        assert_eq!(order(&mut backlog), [10, 20, 30, 11, 21, 12, 13, 14]);
+        assert!(backlog.next_slow().is_none() && backlog.served.is_empty(), "who has gone is forgotten");
     }
 }

@@ -10,6 +10,7 @@ use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
 use symbolize::{Demangle, Limits};
 
+use crate::fair::{Holding, Leaving, User};
 use crate::request::{NamesByAddress, Unnamed};
 use crate::sight::Sight;
 use crate::symbols::Symbols;
@@ -17,7 +18,7 @@ use crate::{debug_files, metrics};
 
 /// Files of which it is remembered that they could not be opened, or that they made room.
 const MAX_REMEMBERED: usize = 16_384;
-/// Files that are open at most while their tables are still to be read.
+/// Files that are open at most while their tables are still to be read; half of them at most for one user.
 const MAX_OPENED: usize = 256;
 /// Time after which a file that could not be opened is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -47,7 +48,7 @@ pub(crate) struct Files {
     /// Files that were held and have made room.
     evicted: HashMap<FileIdentity, ()>,
     /// Files that have been opened, and whose tables are still to be read.
-    opened: HashMap<FileIdentity, OpenFile>,
+    opened: HashMap<FileIdentity, (User, OpenFile)>,
 }
 
 /// A file that is held.
@@ -58,6 +59,8 @@ struct Held {
     file: Option<OpenFile>,
     symbols: Symbols,
     used: u64,
+    /// Who ran what it was first read for: what others have read does not make room for it.
+    user: User,
 }
 
 impl Held {
@@ -89,11 +92,13 @@ impl Files {
         if self.held.contains_key(&identity) || self.failed.too_early(&identity).is_some() {
             return true;
         }
-        let has_room = self.opened.len() < self.settings.max_open.min(MAX_OPENED);
+        let most = self.settings.max_open.min(MAX_OPENED);
+        let of_user = self.opened.values().filter(|(user, _)| *user == sight.user).count();
+        let has_room = self.opened.len() < most && of_user < most.div_ceil(2);
         if has_room && !self.opened.contains_key(&identity) {
             let opened = open(&self.source, &mut self.reader, sight).ok();
             let file = opened.and_then(|opened| OpenFile::new(opened.shared()?.try_clone().ok()?).ok());
-            self.opened.extend(file.map(|file| (identity, file)));
+            self.opened.extend(file.map(|file| (identity, (sight.user, file))));
             self.make_room(identity);
         }
         false
@@ -188,13 +193,13 @@ impl Files {
         };
         self.now += 1;
         let outcome = if completed { "debug_file" } else { outcome };
-        Ok((Held { file, symbols, used: self.now }, names, outcome))
+        Ok((Held { file, symbols, used: self.now, user: sight.user }, names, outcome))
     }
 
     /// Opens a file and reads its tables. The file is at hand afterwards if it may be.
     fn read(&mut self, sight: Sight<'_>) -> Result<(Option<OpenFile>, Symbols, &'static str), Unnamed> {
         let limits = Limits { memory: self.settings.max_bytes };
-        if let Some(file) = self.opened.remove(&sight.file.identity) {
+        if let Some((_, file)) = self.opened.remove(&sight.file.identity) {
             let (symbols, outcome) = Symbols::read(&file, limits, sight.file)?;
             return Ok((Some(file), symbols, outcome));
         }
@@ -250,23 +255,27 @@ impl Files {
         }
     }
 
-    /// Drops the files used longest ago until the others are within bounds; `but` stays unless it is alone too large.
+    /// Drops files until the others are within bounds: of the user who holds the most, the one used longest ago. `but`
+    /// stays unless it is alone too large.
     fn make_room(&mut self, but: FileIdentity) {
         loop {
-            let limit = match () {
-                () if self.open_files() > self.settings.max_open => "max_open_files",
-                () if self.bytes > self.settings.max_bytes => "max_memory",
+            let (limit, weigh): (_, fn(&Held) -> usize) = match () {
+                () if self.open_files() > self.settings.max_open => ("max_open_files", Held::open_files),
+                () if self.bytes > self.settings.max_bytes => ("max_memory", |held| held.symbols.bytes),
                 () => break,
             };
-            let others = self.held.iter().filter(|(identity, _)| **identity != but || self.held.len() == 1);
-            let oldest = others.min_by_key(|(_, held)| held.used).map(|(identity, _)| *identity);
-            let Some(oldest) = oldest else { break };
-            self.drop_held(oldest);
+            let is_alone = self.held.len() == 1;
+            let held = self.held.iter().map(|(&key, held)| {
+                let stays = (key == but && !is_alone) || weigh(held) == 0;
+                Holding { key, user: held.user, weight: weigh(held), used: held.used, stays }
+            });
+            let Some(leaves) = Leaving::of(held).next() else { break };
+            self.drop_held(leaves);
             metrics::evicted(limit);
             if self.evicted.len() >= MAX_REMEMBERED {
                 self.evicted.clear();
             }
-            self.evicted.insert(oldest, ());
+            self.evicted.insert(leaves, ());
         }
         metrics::tables(self.bytes, self.open_files());
     }

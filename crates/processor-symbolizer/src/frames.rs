@@ -5,6 +5,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use pdata::{Backing, Batch, Code, Event, FileIdentity, Frame, ProcessKey, VDSO};
 
+use crate::fair::User;
 use crate::metrics::Tally;
 use crate::names::{Known, Names};
 use crate::request::{Lookup, Space, Target, Unnamed};
@@ -30,12 +31,12 @@ pub(crate) fn name_known(
     let mut lookups = Lookups::default();
     for (event, index) in batch.events_mut().iter_mut().zip(0..) {
         let Event::Sample(sample) = event else { continue };
-        let process = sample.key.process;
+        let who = (sample.key.process, sample.context.user);
         for (frame, position) in sample.stack.frames.iter_mut().zip(0..) {
             if frame.lines.is_some() {
                 continue;
             }
-            match name(frame, process, names, Some(&mut lookups)) {
+            match name(frame, who, names, Some(&mut lookups)) {
                 Known::Answered(Ok(lines)) => {
                     frame.lines = Some(lines);
                     tally.named += 1;
@@ -63,10 +64,10 @@ pub(crate) fn name_come(
     for at in waiting {
         let event = usize::try_from(at.event).ok().and_then(|index| events.get_mut(index));
         let Some(Event::Sample(sample)) = event else { continue };
-        let process = sample.key.process;
+        let who = (sample.key.process, sample.context.user);
         let frame = usize::try_from(at.frame).ok().and_then(|index| sample.stack.frames.get_mut(index));
         let Some(frame) = frame else { continue };
-        match name(frame, process, names, None) {
+        match name(frame, who, names, None) {
             Known::Answered(Ok(lines)) => {
                 frame.lines = Some(lines);
                 tally.named += 1;
@@ -79,19 +80,19 @@ pub(crate) fn name_come(
 }
 
 /// What is known of a frame's name; asks for it if there is somebody to ask.
-fn name(frame: &Frame, process: ProcessKey, names: &mut Names, ask: Option<&mut Lookups>) -> Known {
-    let (space, address) = match place(frame, process) {
+fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, ask: Option<&mut Lookups>) -> Known {
+    let (space, address) = match place(frame, who.0) {
         Ok(place) => place,
         Err(why) => return Known::Answered(Err(why)),
     };
     let known = names.get(space, address);
     let Some(lookups) = ask else { return known };
     if matches!(known, Known::Not) {
-        names.ask(space, address);
-        lookups.add(space, address, || target(frame, process, space));
+        names.ask(space, address, who.1);
+        lookups.add(space, address, || target(frame, who, space));
     } else if names.is_check_due(space) {
         // Nobody waits for this answer, which may be that other names have taken the places of those known.
-        lookups.add(space, address, || target(frame, process, space));
+        lookups.add(space, address, || target(frame, who, space));
     }
     known
 }
@@ -125,7 +126,7 @@ fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
 }
 
 /// Where the names of a frame's space are to be had.
-fn target(frame: &Frame, process: ProcessKey, space: Space) -> Target {
+fn target(frame: &Frame, (process, user): (ProcessKey, User), space: Space) -> Target {
     match (space, &frame.code) {
         (Space::Kernel, _) => Target::Kernel,
         (Space::Vdso, _) => Target::Vdso,
@@ -133,7 +134,7 @@ fn target(frame: &Frame, process: ProcessKey, space: Space) -> Target {
         (Space::File(_), Code::Mapped(mapping)) => match &mapping.backing {
             Backing::File(file) => {
                 let range = (mapping.start, mapping.end);
-                Target::File { file: Arc::clone(file), process, range }
+                Target::File { file: Arc::clone(file), process, range, user }
             }
             _ => Target::Kernel,
         },

@@ -10,6 +10,7 @@
 mod backlog;
 mod config;
 mod debug_files;
+mod fair;
 mod files;
 mod frames;
 mod hold;

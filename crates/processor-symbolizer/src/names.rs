@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use foldhash::HashMap;
 use pdata::Lines;
 
+use crate::fair::{Holding, Leaving, User};
 use crate::request::{Found, Name, Space, Unnamed};
 
 /// Bytes that an address takes, beside its name.
@@ -28,7 +29,8 @@ pub(crate) enum Known {
     Answered(Name),
 }
 
-/// Names by space and address, bounded in bytes: the spaces used longest ago make room.
+/// Names by space and address, bounded in bytes: spaces make room, of the user whose take the most those used longest
+/// ago.
 #[derive(Debug)]
 pub(crate) struct Names {
     spaces: HashMap<Space, Addresses>,
@@ -43,6 +45,8 @@ struct Addresses {
     by_address: HashMap<u64, Option<Name>>,
     bytes: usize,
     used: u64,
+    /// Who ran what its first name was asked for.
+    user: User,
     /// Why none of the space can be named, and until when that is believed.
     failed: Option<(Unnamed, Instant)>,
     /// Until when it is believed that an address has no name, where it may get one: what is compiled at run time.
@@ -91,11 +95,11 @@ impl Names {
     }
 
     /// Notes that the name of an address has been asked for.
-    pub(crate) fn ask(&mut self, space: Space, address: u64) {
+    pub(crate) fn ask(&mut self, space: Space, address: u64, user: User) {
         self.now += 1;
         let addresses = self.spaces.entry(space).or_insert_with(|| {
             self.bytes += SPACE;
-            Addresses { bytes: SPACE, ..Addresses::default() }
+            Addresses { bytes: SPACE, user, ..Addresses::default() }
         });
         addresses.used = self.now;
         let name = addresses.by_address.entry(address).or_insert_with(|| {
@@ -175,14 +179,19 @@ impl Names {
         self.spaces.values().map(of).sum()
     }
 
-    /// Drops the spaces used longest ago, until a quarter of the room is free.
+    /// Drops spaces until a quarter of the room is free: of the user whose take the most those used longest ago.
     fn shrink(&mut self) {
         if self.bytes <= self.max_bytes {
             return;
         }
-        let mut by_use: Vec<_> = self.spaces.iter().map(|(space, names)| (names.used, *space)).collect();
-        by_use.sort_unstable_by_key(|(used, _)| *used);
-        for (_, space) in by_use {
+        let held = self.spaces.iter().map(|(&key, names)| Holding {
+            key,
+            user: names.user,
+            weight: names.bytes,
+            used: names.used,
+            stays: false,
+        });
+        for space in Leaving::of(held) {
             if self.bytes <= self.max_bytes / 4 * 3 {
                 break;
             }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use pdata::{FileIdentity, Lines, MappedFile, Pc, ProcessKey};
 
+use crate::fair::User;
+
 /// What an address to be named is relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Space {
@@ -25,6 +27,16 @@ pub(crate) struct Lookup {
     pub(crate) addresses: Vec<u64>,
 }
 
+impl Lookup {
+    /// Who runs what it is for; `None` for what all have in common.
+    pub(crate) fn user(&self) -> User {
+        match self.target {
+            Target::File { user, .. } => user,
+            Target::Kernel | Target::Vdso | Target::Jit(_) => None,
+        }
+    }
+}
+
 /// Where names of a space are to be had.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -35,6 +47,8 @@ pub(crate) enum Target {
         process: ProcessKey,
         /// First address of the mapping and the one after it.
         range: (Pc, Pc),
+        /// Who runs the process.
+        user: User,
     },
     /// The running kernel.
     Kernel,

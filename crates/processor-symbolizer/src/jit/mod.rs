@@ -11,10 +11,11 @@ mod list;
 mod process;
 
 use foldhash::HashMap;
-use pdata::ProcessKey;
+use pdata::{ProcessKey, Uid};
 use procfs::ProcSource;
 
 use self::process::Jit;
+use crate::fair::{Holding, Leaving};
 use crate::metrics;
 use crate::request::{Found, Space};
 
@@ -81,13 +82,22 @@ impl Jits {
         }
     }
 
-    /// Closes the lists used longest ago until no more than [`MAX_OPEN`] are open.
+    /// Closes lists until no more than [`MAX_OPEN`] are open: of the user who has the most, the one used longest ago.
     fn close_some(&mut self) {
-        let open = self.processes.values().filter(|jit| jit.is_open()).count();
-        for _ in MAX_OPEN..open {
-            let held = self.processes.values_mut().filter(|jit| jit.is_open());
-            let Some(oldest) = held.min_by_key(|jit| jit.used) else { return };
-            oldest.close();
+        let open = self.processes.iter().filter(|(_, jit)| jit.is_open());
+        let held = open.map(|(&key, jit)| Holding {
+            key,
+            user: Some(Uid(jit.user)),
+            weight: 1,
+            used: jit.used,
+            stays: false,
+        });
+        let held: Vec<_> = held.collect();
+        let too_many = held.len().saturating_sub(MAX_OPEN);
+        for process in Leaving::of(held).take(too_many) {
+            if let Some(jit) = self.processes.get_mut(&process) {
+                jit.close();
+            }
         }
     }
 

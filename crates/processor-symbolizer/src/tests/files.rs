@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pdata::{MappedFile, Pc};
+use pdata::{MappedFile, Pc, Uid};
 use procfs::ProcSource;
 use symbolize::Demangle;
 
@@ -27,7 +27,11 @@ fn copy(dir: &tempfile::TempDir, name: &str) -> (PathBuf, MappedFile) {
 }
 
 fn look(files: &mut Files, file: &MappedFile, offset: u64) -> Result<String, Unnamed> {
-    let sight = Sight { file, process: ENDED, range: (Pc(1), Pc(2)) };
+    look_of(0, files, file, offset)
+}
+
+fn look_of(user: u32, files: &mut Files, file: &MappedFile, offset: u64) -> Result<String, Unnamed> {
+    let sight = Sight { file, process: ENDED, range: (Pc(1), Pc(2)), user: Some(Uid(user)) };
     let names: Vec<(u64, Name)> = files.names(sight, &[offset])?;
     names[0].1.clone().map(|lines| lines.0[0].function.name.to_string())
 }
@@ -107,4 +111,44 @@ fn tables_take_no_more_memory_than_they_may() {
         assert!(files.held().1 <= room);
     }
     assert_eq!(files.held().0, 7);
+}
+
+/// Whoever runs many programs has their files make room for each other. What another user has read stays, also if its
+/// file is gone since and it has not been used for long.
+#[test]
+fn many_files_of_one_user_do_not_crowd_out_those_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = files(4, 1024 * MIB);
+    let own: Vec<_> = ["a", "b"].iter().map(|name| copy(&dir, name)).collect();
+    for (path, file) in &own {
+        look_of(1, &mut files, file, first_offset()).unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+    for number in 0..6 {
+        let (path, file) = copy(&dir, &format!("many-{number}"));
+        look_of(2, &mut files, &file, first_offset()).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(files.held().0 <= 4);
+    }
+    for (_, file) in &own {
+        let name = look_of(1, &mut files, file, second_offset()).unwrap();
+        assert!(name.contains("second_function_to_name"), "{name}");
+    }
+}
+
+/// Of files that are open before their tables are read, one user has half at most.
+#[test]
+fn files_that_wait_to_be_read_leave_room_for_those_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = files(4, 1024 * MIB);
+    let all: Vec<_> = (0..8).map(|number| copy(&dir, &number.to_string())).collect();
+    for ((path, file), number) in all.iter().zip(0..) {
+        let user = Some(Uid(if number < 6 { 2 } else { 1 }));
+        let sight = Sight { file, process: ENDED, range: (Pc(1), Pc(2)), user };
+        assert!(!files.is_known_or_opened(sight));
+        std::fs::remove_file(path).unwrap();
+    }
+    let found: Vec<_> =
+        all.iter().map(|(_, file)| look_of(1, &mut files, file, first_offset()).is_ok()).collect();
+    assert_eq!(found, [true, true, false, false, false, false, true, true]);
 }

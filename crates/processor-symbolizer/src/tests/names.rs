@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pdata::{BootTime, FileIdentity, Function, Line, Lines, ProcessKey};
+use pdata::{BootTime, FileIdentity, Function, Line, Lines, ProcessKey, Uid};
 use proptest::prelude::*;
 
 use crate::names::{Known, Names};
@@ -48,7 +48,7 @@ proptest! {
         let mut names = Names::new(ROOM);
         for op in ops {
             match op {
-                Op::Ask(of, address) => names.ask(space(of), address),
+                Op::Ask(of, address) => names.ask(space(of), address, Some(Uid(u32::from(of > 3)))),
                 Op::Answer(of, replaced, all) => {
                     let all = all.into_iter().map(|(address, named)| {
                         (address, if named { Ok(lines(address)) } else { Err(Unnamed::Stripped) })
@@ -69,4 +69,17 @@ proptest! {
             }
         }
     }
+}
+
+/// Names that one user's programs bring make room for each other before they take room from another's.
+#[test]
+fn many_names_of_one_user_do_not_crowd_out_those_of_another() {
+    let mut names = Names::new(4000);
+    for (of, user) in (0..40).map(|of| (of, u32::from(of > 2))) {
+        // Even, so that all are files.
+        let space = space(2 * of);
+        names.ask(space, 1, Some(Uid(user)));
+        names.insert(Found { space, replaced: false, names: Ok(vec![(1, Ok(lines(1)))]) });
+    }
+    assert!((0..3).all(|of| matches!(names.get(space(2 * of), 1), Known::Answered(Ok(_)))));
 }
