@@ -36,6 +36,9 @@ pub enum ReadError {
     /// Not a message.
     #[error("the file is no pprof profile, expected a message of perftools.profiles")]
     Pprof(#[source] prost::DecodeError),
+    /// A part that is damaged, or of which there is more than is read.
+    #[error("the file is no pprof profile that can be read: it has {fault}")]
+    PprofPart { fault: &'static str },
     /// A reference to nothing.
     #[error("sample {sample} of the pprof profile names {what} that does not exist: the file is damaged")]
     Dangling { sample: usize, what: &'static str },

@@ -8,6 +8,7 @@ mod plain;
 mod pprof;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use error::ReadError;
 

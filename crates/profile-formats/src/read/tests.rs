@@ -38,6 +38,26 @@ fn a_fault_names_its_place() {
     assert!(matches!(read(b"\x1f\x8b\x00"), Err(ReadError::Compression { name: "gzip", .. })));
 }
 
+/// Two bytes of pprof are a sample without anything, of which a decoder of whole messages makes a hundred bytes.
+#[test]
+fn parts_of_pprof_are_read_one_by_one_and_bounded() {
+    let empty_samples = [b"\x32\x00".as_slice(), &b"\x12\x00".repeat(1 << 20)].concat();
+    assert_eq!(read(&empty_samples).unwrap().samples.captured(), 0);
+    let sample = |part: &[u8]| {
+        let size = part.len();
+        let length = [size & 0x7f | 0x80, size >> 7 & 0x7f | 0x80, size >> 14].map(|byte| byte.to_le_bytes()[0]);
+        [b"\x32\x00\x12".as_slice(), &length, part].concat()
+    };
+    let labels = b"\x1a\x00".repeat(1 << 19);
+    assert!(read(&sample(&labels[..labels.len() - 2])).is_ok());
+    let fault = read(&sample(&b"\x1a\x00".repeat((1 << 19) + 1))).unwrap_err().to_string();
+    assert!(fault.contains("more than a megabyte"), "{fault}");
+    let fault = read(&[b"\x32\x00".as_slice(), &b"\x0a\x00".repeat(65)].concat()).unwrap_err().to_string();
+    assert!(fault.contains("64 kinds of values"), "{fault}");
+    let fault = read(&b"\x32\x00".repeat((1 << 22) + 1)).unwrap_err().to_string();
+    assert!(fault.contains("4 million"), "{fault}");
+}
+
 proptest! {
     /// Any bytes are a profile or are refused.
     #[test]

@@ -2,18 +2,20 @@
 
 use otlp_profiles::attributes;
 
-use super::wire::{Fields, WireValue};
 use crate::model::{
     Attribute, Bounds, FrameKind, Function, Line, Lines, Location, Mapping, Stack, Tables, UNKNOWN, Value,
 };
+use crate::read::full;
+use crate::read::wire::{Fields, WireValue};
 use crate::table::Id;
 
 /// The most entries of a table: more than a request of 512 MiB has in practice, whatever is in it.
 const MOST_ENTRIES: usize = 1 << 22;
 /// The most functions that were inlined into one place, or facts in one list.
 const MOST_PARTS: usize = 1 << 12;
-/// The most texts of a list that become one text.
+/// The most texts of a list that become one text, and the most bytes of that.
 const MOST_TEXTS: usize = 64;
+const MOST_JOINED_BYTES: usize = 4 << 10;
 
 /// A table of a request, and what of it has been read.
 #[derive(Debug)]
@@ -61,8 +63,8 @@ pub(super) struct Dictionary<'a> {
     strings: Entries<'a, Id<str>>,
     /// `None` of a fact whose value is of no kind that a profile holds.
     attributes: Entries<'a, Option<Attribute>>,
-    /// `None` of a stack that does not fit in.
-    stacks: Entries<'a, Option<Id<Stack>>>,
+    /// `None` of a stack that does not fit in; it has nothing in it if that is the empty one.
+    stacks: Entries<'a, Option<Option<Id<Stack>>>>,
 }
 
 impl<'a> Dictionary<'a> {
@@ -89,7 +91,7 @@ impl<'a> Dictionary<'a> {
             return Ok(known);
         }
         let raw = self.strings.raw.get(index).ok_or("a string that is not there")?;
-        let id = tables.texts.intern(&String::from_utf8_lossy(raw));
+        let id = full::text(raw, tables);
         Ok(self.strings.know(index, id))
     }
 
@@ -124,17 +126,29 @@ impl<'a> Dictionary<'a> {
         Ok(self.attributes.know(index, attribute))
     }
 
-    /// The facts of a list.
+    /// Adds the facts that a field refers to.
     pub(super) fn attributes(
         &mut self,
-        indices: &[usize],
+        list: &mut Vec<Attribute>,
+        field: WireValue<'_>,
         tables: &mut Tables,
-    ) -> Result<Vec<Attribute>, &'static str> {
-        let mut list = Vec::with_capacity(indices.len());
-        for &index in indices {
-            list.extend(self.attribute(index, tables)?);
-        }
-        Ok(list)
+    ) -> Result<(), &'static str> {
+        let mut most = MOST_PARTS.saturating_sub(list.len());
+        let mut fault = None;
+        field.numbers(|index| {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            if fault.is_some() {
+            } else if let Some(left) = most.checked_sub(1) {
+                most = left;
+                match self.attribute(index, tables) {
+                    Ok(fact) => list.extend(fact),
+                    Err(of_fact) => fault = Some(of_fact),
+                }
+            } else {
+                fault = Some("a list of more than 4096 attributes");
+            }
+        })?;
+        fault.map_or(Ok(()), Err)
     }
 
     /// A fact that stands by itself, as in resources: a `KeyValue`.
@@ -147,7 +161,7 @@ impl<'a> Dictionary<'a> {
         for field in Fields(message) {
             let (number, of) = field?;
             match number {
-                1 => key = Some(tables.texts.intern(&String::from_utf8_lossy(of.bytes()?))),
+                1 => key = Some(full::text(of.bytes()?, tables)),
                 2 => value = self.value(of.bytes()?, tables)?,
                 3 => key = self.some_text(of.index()?, tables)?,
                 _ => {}
@@ -163,12 +177,12 @@ impl<'a> Dictionary<'a> {
         for field in Fields(message) {
             let (number, of) = field?;
             match number {
-                1 => value = Some(Value::Text(tables.texts.intern(&String::from_utf8_lossy(of.bytes()?)))),
+                1 => value = Some(Value::Text(full::text(of.bytes()?, tables))),
                 2 => value = Some(Value::Bool(of.number()? != 0)),
                 3 => value = Some(Value::Int(of.signed()?)),
                 4 => {
                     let text = f64::from_bits(of.number()?).to_string();
-                    value = Some(Value::Text(tables.texts.intern(&text)));
+                    value = Some(Value::Text(full::text(text.as_bytes(), tables)));
                 }
                 5 => value = Some(Value::Text(self.texts(of.bytes()?, tables)?)),
                 8 => value = Some(Value::Text(self.text(of.index()?, tables)?)),
@@ -178,24 +192,36 @@ impl<'a> Dictionary<'a> {
         Ok(value)
     }
 
-    /// The texts of an `ArrayValue`, with commas between them.
+    /// The texts of an `ArrayValue`, with commas between them; only the first if they are many or long.
     fn texts(&mut self, message: &[u8], tables: &mut Tables) -> Result<Id<str>, &'static str> {
-        let mut texts = Vec::new();
-        for field in Fields(message).take(MOST_TEXTS) {
+        let (mut joined, mut number) = (String::new(), 0);
+        'list: for field in Fields(message) {
             let (_, value) = field?;
             for field in Fields(value.bytes()?) {
-                let (number, of) = field?;
-                match number {
-                    1 => texts.push(String::from_utf8_lossy(of.bytes()?).into_owned()),
-                    8 => {
-                        let text = self.text(of.index()?, tables)?;
-                        texts.push(tables.text(text).to_owned());
-                    }
-                    _ => {}
+                let (kind, of) = field?;
+                if kind != 1 && kind != 8 {
+                    continue;
+                }
+                if number >= MOST_TEXTS || joined.len() >= MOST_JOINED_BYTES {
+                    break 'list;
+                }
+                if number > 0 {
+                    joined.push_str(", ");
+                }
+                number += 1;
+                let left = MOST_JOINED_BYTES.saturating_sub(joined.len());
+                if kind == 1 {
+                    let bytes = of.bytes()?;
+                    let shown = bytes.get(..left).unwrap_or(bytes);
+                    joined.push_str(&String::from_utf8_lossy(shown));
+                } else {
+                    let text = self.text(of.index()?, tables)?;
+                    let text = tables.text(text).as_bytes();
+                    joined.push_str(&String::from_utf8_lossy(text.get(..left).unwrap_or(text)));
                 }
             }
         }
-        Ok(tables.texts.intern(&texts.join(", ")))
+        Ok(full::text(joined.as_bytes(), tables))
     }
 
     /// A stack; `None` if it does not fit in. Number 0 is the empty one.
@@ -205,33 +231,35 @@ impl<'a> Dictionary<'a> {
         tables: &mut Tables,
     ) -> Result<Option<Option<Id<Stack>>>, &'static str> {
         if let Some(known) = self.stacks.known(index) {
-            return Ok(known.map(Some));
+            return Ok(known);
         }
         let raw = *self.stacks.raw.get(index).ok_or("a stack that is not there")?;
-        let mut indices = Vec::new();
+        let bounds = Bounds::default();
+        let (mut indices, mut is_long) = (Vec::new(), false);
         for field in Fields(raw) {
             let (number, of) = field?;
             if number == 1 {
-                of.numbers(|index| indices.push(usize::try_from(index).unwrap_or(usize::MAX)))?;
+                of.numbers(|index| {
+                    is_long |= indices.len() >= bounds.stacks;
+                    if !is_long {
+                        indices.push(usize::try_from(index).unwrap_or(usize::MAX));
+                    }
+                })?;
             }
+        }
+        if is_long {
+            return Ok(self.stacks.know(index, None));
         }
         let mut caller = None;
         for &location in indices.iter().rev() {
-            let bounds = Bounds::default();
             let room = tables.stacks.len() < bounds.stacks && tables.texts.bytes() < bounds.text_bytes;
             let location = self.location(location, tables)?;
             match tables.stacks.intern_within(Stack { caller, location }, room) {
                 Some(stack) => caller = Some(stack),
-                None => {
-                    self.stacks.know(index, None);
-                    return Ok(None);
-                }
+                None => return Ok(self.stacks.know(index, None)),
             }
         }
-        if caller.is_some() {
-            self.stacks.know(index, caller);
-        }
-        Ok(Some(caller))
+        Ok(self.stacks.know(index, Some(caller)))
     }
 
     fn location(&mut self, index: usize, tables: &mut Tables) -> Result<Id<Location>, &'static str> {
@@ -239,7 +267,7 @@ impl<'a> Dictionary<'a> {
             return Ok(known);
         }
         let raw = *self.locations.raw.get(index).ok_or("a location that is not there")?;
-        let (mut mapping, mut address, mut kind) = (None, 0, FrameKind::User);
+        let (mut mapping, mut address, mut facts) = (None, 0, Vec::new());
         let mut lines = Lines::new();
         for field in Fields(raw) {
             let (number, of) = field?;
@@ -248,14 +276,12 @@ impl<'a> Dictionary<'a> {
                 2 => address = of.number()?,
                 3 if lines.len() >= MOST_PARTS => return Err("a location with more than 4096 lines"),
                 3 => lines.extend(self.line(of.bytes()?, tables)?),
-                4 => {
-                    for attribute in self.attributes(&indices(of)?, tables)? {
-                        kind = frame_kind(&attribute, tables).unwrap_or(kind);
-                    }
-                }
+                4 => self.attributes(&mut facts, of, tables)?,
                 _ => {}
             }
         }
+        let kind = facts.iter().filter_map(|fact| frame_kind(fact, tables)).next_back();
+        let kind = kind.unwrap_or(FrameKind::User);
         let mut lines = (!lines.is_empty()).then_some(lines);
         if let Some(name) =
             lines.as_deref().filter(|_| mapping.is_none()).and_then(|lines| memory(lines, tables))
@@ -332,7 +358,7 @@ impl<'a> Dictionary<'a> {
                 2 => limit = of.number()?,
                 3 => file_offset = of.number()?,
                 4 => name = of.index()?,
-                5 => facts.extend(self.attributes(&indices(of)?, tables)?),
+                5 => self.attributes(&mut facts, of, tables)?,
                 _ => {}
             }
         }
@@ -355,19 +381,6 @@ fn memory(lines: &[Line], tables: &Tables) -> Option<Id<str>> {
     let [Line { function, line: 0, .. }] = *lines else { return None };
     let function = tables.functions.get(function).filter(|function| function.file.is_none())?;
     Some(function.name).filter(|&name| is_memory(tables.text(name)) || tables.text(name).starts_with('/'))
-}
-
-/// The numbers of a list.
-pub(super) fn indices(value: WireValue<'_>) -> Result<Vec<usize>, &'static str> {
-    let mut list = Vec::new();
-    let mut is_long = false;
-    value.numbers(|index| {
-        is_long |= list.len() >= MOST_PARTS;
-        if !is_long {
-            list.push(usize::try_from(index).unwrap_or(usize::MAX));
-        }
-    })?;
-    if is_long { Err("a list of more than 4096 attributes") } else { Ok(list) }
 }
 
 /// The kind of code, if a fact says it: what neither the kernel nor a compiler has made is interpreted.

@@ -2,7 +2,7 @@
 
 use super::json;
 use super::requests::Requests;
-use super::wire::{Fields, WireValue};
+use crate::read::wire::{Fields, WireValue};
 use crate::model::Profile;
 use crate::read::error::ReadError;
 use crate::read::plain::{MOST_BYTES, plain};

@@ -2,7 +2,7 @@
 //! other, as exporters put them into files.
 //!
 //! `file` finds the `requests`, whatever they are wrapped in; `json` turns one that is text into protobuf by `schema`;
-//! `wire` walks its fields; `dictionary` reads what the samples of `profile` refer to, and no more, into what is
+//! `dictionary` reads what the samples of `profile` refer to, and no more, into what is
 //! `gathered`.
 
 mod dictionary;
@@ -13,8 +13,9 @@ mod profile;
 mod requests;
 mod resource;
 mod schema;
-mod wire;
 
+#[cfg(test)]
+mod bounds;
 #[cfg(test)]
 mod tests;
 

@@ -3,14 +3,14 @@
 use otlp_profiles::attributes as key;
 use pdata::UnixNanos;
 
-use super::dictionary::{Dictionary, indices};
+use super::dictionary::Dictionary;
 use super::gathered::Gathered;
 use super::resource::process;
-use super::wire::Fields;
+use crate::read::wire::Fields;
 use crate::model::{
     Amount, Attribute, Bounds, Capture, Process, Profile, SampleKey, Thread, Value, ValueType,
 };
-use crate::read::full::add as add_sample;
+use crate::read::full::{FactRoom, add as add_sample};
 use crate::table::Id;
 
 /// Who the samples of a profile are of.
@@ -37,7 +37,7 @@ pub(super) fn add(
             4 => duration = of.number()?,
             5 => period_type = Some(kind_of(of.bytes()?)?),
             6 => period = of.signed()?,
-            11 => facts.extend(dictionary.attributes(&indices(of)?, &mut gathered.profile.tables)?),
+            11 => dictionary.attributes(&mut facts, of, &mut gathered.profile.tables)?,
             _ => {}
         }
     }
@@ -54,8 +54,8 @@ pub(super) fn add(
     let counts = tables.text(unit) == "count";
     for field in Fields(message) {
         if let (2, sample) = field? {
-            Samples { value_type, counts, owner, dictionary, profile: &mut gathered.profile }
-                .add(sample.bytes()?)?;
+            let Gathered { profile, facts: room, .. } = &mut *gathered;
+            Samples { value_type, counts, owner, dictionary, profile, room }.add(sample.bytes()?)?;
         }
     }
     Ok(())
@@ -83,6 +83,8 @@ struct Samples<'a, 'b> {
     owner: &'a Owner,
     dictionary: &'a mut Dictionary<'b>,
     profile: &'a mut Profile,
+    /// For facts.
+    room: &'a mut FactRoom,
 }
 
 impl Samples<'_, '_> {
@@ -94,7 +96,7 @@ impl Samples<'_, '_> {
             let (number, of) = field?;
             match number {
                 1 => stack = of.index()?,
-                2 => facts.extend(self.dictionary.attributes(&indices(of)?, &mut self.profile.tables)?),
+                2 => self.dictionary.attributes(&mut facts, of, &mut self.profile.tables)?,
                 4 => of.numbers(|value| {
                     values += 1;
                     sum = sum.saturating_add(value.cast_signed());
@@ -126,12 +128,13 @@ impl Samples<'_, '_> {
         let value_type = self.value_type;
         let other =
             SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
-        let key = stack.map(|stack| SampleKey { stack, ..self.task(facts, other) });
+        let task = self.task(facts, other);
+        let key = stack.zip(task).map(|(stack, task)| SampleKey { stack, ..task });
         Ok(add_sample(self.profile, key, other, amount))
     }
 
-    /// What the facts of a sample say.
-    fn task(&mut self, facts: Vec<Attribute>, mut key: SampleKey) -> SampleKey {
+    /// What the facts of a sample say; `None` if its thread is new and there is no room.
+    fn task(&mut self, facts: Vec<Attribute>, mut key: SampleKey) -> Option<SampleKey> {
         let tables = &mut self.profile.tables;
         let (mut tid, mut name, mut free, mut is_process) = (None, None, Vec::new(), false);
         for fact in &facts {
@@ -155,12 +158,15 @@ impl Samples<'_, '_> {
             let of_process: Vec<_> = facts.iter().filter(is_of_process).copied().collect();
             let whole: Vec<_> = self.owner.facts.iter().copied().chain(of_process).collect();
             free.retain(|fact| !tables.text(fact.key).starts_with("process."));
-            process = self::process(&whole, tables);
+            process = self::process(&whole, tables, self.room);
         }
         let has_thread = process.is_some() || tid.is_some() || name.is_some();
-        key.thread = has_thread.then(|| tables.threads.intern(Thread { process, tid, name }));
-        key.attributes = (!free.is_empty()).then(|| tables.attributes.intern(free.into()));
-        key
+        let is_room = self.profile.samples.len() < Bounds::default().samples;
+        if has_thread {
+            key.thread = Some(tables.threads.intern_within(Thread { process, tid, name }, is_room)?);
+        }
+        key.attributes = self.room.list(free, tables);
+        Some(key)
     }
 
     /// Adds the instants of a sample, each with its value if there is `one_each`, else with its share of the sum.

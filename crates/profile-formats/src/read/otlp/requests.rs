@@ -4,9 +4,12 @@ use super::dictionary::Dictionary;
 use super::gathered::Gathered;
 use super::profile::{self, Owner};
 use super::resource::{find_parents, process};
-use super::wire::Fields;
+use crate::read::wire::Fields;
 use crate::model::Profile;
 use crate::read::error::ReadError;
+
+/// The most facts of a resource: each sample that names a process is looked at with all of them.
+const MOST_FACTS: usize = 512;
 
 /// What has been read of a file of requests.
 #[derive(Debug, Default)]
@@ -42,17 +45,21 @@ impl Requests {
 
     /// Adds a `ResourceProfiles`.
     fn resource(&mut self, message: &[u8], dictionary: &mut Dictionary<'_>) -> Result<(), &'static str> {
-        let tables = &mut self.gathered.profile.tables;
+        let Gathered { profile, facts: room, .. } = &mut self.gathered;
+        let tables = &mut profile.tables;
         let mut facts = Vec::new();
         for field in Fields(message) {
             let (1, resource) = field? else { continue };
             for field in Fields(resource.bytes()?) {
                 if let (1, fact) = field? {
+                    if facts.len() >= MOST_FACTS {
+                        return Err("a resource with more than 512 attributes");
+                    }
                     facts.extend(dictionary.key_value(fact.bytes()?, tables)?);
                 }
             }
         }
-        let owner = Owner { process: process(&facts, tables), facts };
+        let owner = Owner { process: process(&facts, tables, room), facts };
         for field in Fields(message) {
             let (2, scope) = field? else { continue };
             for field in Fields(scope.bytes()?) {

@@ -5,11 +5,12 @@ use pdata::{FileState, UnixNanos};
 
 use crate::facts::{EXIT_TIME, PARENT_PID};
 use crate::model::{Attribute, Bounds, Process, ProcessIdentity, ProcessRef, Script, Start, Tables, Value};
+use crate::read::full::FactRoom;
 use crate::table::Id;
 
 /// The process that facts describe: those of a resource, and those of a sample where its source has them there. `None`
 /// if nothing is known of it, or if it does not fit in.
-pub(super) fn process(facts: &[Attribute], tables: &mut Tables) -> Option<Id<Process>> {
+pub(super) fn process(facts: &[Attribute], tables: &mut Tables, room: &mut FactRoom) -> Option<Id<Process>> {
     if facts.is_empty() {
         return None;
     }
@@ -43,7 +44,6 @@ pub(super) fn process(facts: &[Attribute], tables: &mut Tables) -> Option<Id<Pro
     // Readers know a process by its name; some sources have that of a service alone.
     process.name = process.name.or(process.service);
     process.kernel = process.path.is_none() && tables.text_or_empty(process.service) == "[kernel]";
-    process.attributes = others.into();
     let start = process.created.map_or(Start::Unknown, Start::Unix);
     process.process = pid.map(|pid| ProcessRef { pid, start });
     let identity = ProcessIdentity {
@@ -53,10 +53,15 @@ pub(super) fn process(facts: &[Attribute], tables: &mut Tables) -> Option<Id<Pro
         // A process without a number is what is known of it.
         facts: if pid.is_none() { facts.into() } else { Box::default() },
     };
-    let room = tables.processes.len() < Bounds::default().processes;
-    let id = tables.processes.intern_within(identity, room, Process::default)?;
+    let (known, of_identity) = (tables.processes.len(), identity.facts.len());
+    let is_room = known < Bounds::default().processes && room.has(of_identity);
+    let id = tables.processes.intern_within(identity, is_room, Process::default)?;
+    if tables.processes.len() > known {
+        room.take(of_identity);
+    }
     // What a later request says holds: it may know when the process has ended.
     if let Some(known) = tables.processes.get_mut(id) {
+        process.attributes = room.keep(others, known.attributes.len());
         *known = process;
     }
     Some(id)
