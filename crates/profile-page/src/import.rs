@@ -126,7 +126,8 @@ impl Import<'_> {
         }
         let start = self.tick(profile.start);
         for (at, ((key, _), rest)) in profile.samples.iter().zip(left).enumerate() {
-            if rest.count > 0 {
+            // A row of which another kind of value is counted has a value alone.
+            if rest.count > 0 || rest.value != 0 {
                 self.add(at, key, rest, start, &mut known);
             }
         }
@@ -163,7 +164,7 @@ impl Import<'_> {
         let weight = Weight {
             kind: found.kind,
             truncated: found.truncated,
-            samples: amount.count,
+            samples: self.samples(key, found.kind, amount),
             value: u64::try_from(measured).unwrap_or_default(),
         };
         let thread =
@@ -175,6 +176,15 @@ impl Import<'_> {
             found.stack,
             weight,
         );
+    }
+
+    /// How many there are of a sample: what is counted if that is shown, else how often it was captured.
+    fn samples(&self, key: &SampleKey, kind: Kind, amount: Amount) -> u64 {
+        let (_, unit) = self.profile.quantity_name(self.main);
+        if kind == Kind::OffCpu || self.measured.is_some() || unit != "count" {
+            return amount.count;
+        }
+        u64::try_from(self.profile.amount_of(self.main, key, amount)).unwrap_or_default()
     }
 
     /// What a sample stands for: CPU time, else what it counts unless that is itself.

@@ -305,3 +305,48 @@ fn a_store_has_what_a_file_has() {
         assert_eq!(store.taken(), profile.samples.captured(), "{format}");
     }
 }
+
+/// A pprof profile with these columns, and one sample of a function with a value for each.
+fn pprof(columns: &[(&str, &str, u8)]) -> Profile {
+    let field = |number: u8, part: &[u8]| [&[number << 3 | 2, u8::try_from(part.len()).unwrap()], part].concat();
+    let (mut bytes, mut strings, mut values) = (Vec::new(), field(6, b""), Vec::new());
+    for (at, (name, unit, value)) in (0..).zip(columns) {
+        bytes.extend(field(1, &[8, 2 * at + 1, 16, 2 * at + 2]));
+        strings.extend([field(6, name.as_bytes()), field(6, unit.as_bytes())].concat());
+        values.push(*value);
+    }
+    let name = u8::try_from(2 * columns.len() + 1).unwrap();
+    strings.extend(field(6, b"main"));
+    let location = field(4, &[&[8, 1][..], &field(4, &[8, 1])].concat());
+    let sample = field(2, &[field(1, &[1]), field(2, &values)].concat());
+    let parts = [bytes, sample, location, field(5, &[8, 1, 16, name]), strings];
+    profile_formats::read(&parts.concat()).unwrap()
+}
+
+/// Every column of a file is shown, not only the first that counts; and time off the CPU beside that on it.
+#[tokio::test]
+async fn every_column_of_a_file_is_shown() {
+    let total = async |profile: &Profile, quantity: Quantity, query: &str| {
+        let router = router(Page::of(store(profile, quantity)));
+        let (_, status) = ask(&router, "GET", &format!("/api/status?{query}")).await;
+        let status: Value = serde_json::from_slice(&status).unwrap();
+        let total = &status["answer"]["total"];
+        (total["samples"].as_u64().unwrap(), total["value"].as_u64().unwrap())
+    };
+    let heap = pprof(&[
+        ("alloc_objects", "count", 9),
+        ("alloc_space", "bytes", 90),
+        ("inuse_objects", "count", 3),
+        ("inuse_space", "bytes", 30),
+    ]);
+    for (column, expected) in
+        [("alloc_objects", (9, 0)), ("alloc_space", (0, 90)), ("inuse_objects", (3, 0)), ("inuse_space", (0, 30))]
+    {
+        let quantity = heap.quantity(column).unwrap();
+        assert_eq!(total(&heap, quantity, "").await, expected, "{column}");
+        let page = html(&heap, quantity).unwrap();
+        assert_eq!(tables(&page)["sample_weights"].as_array().unwrap().len(), 1, "{column}");
+    }
+    let waits = pprof(&[("samples", "count", 0), ("off_cpu", "nanoseconds", 70)]);
+    assert_eq!(total(&waits, waits.main_quantity(), "kind=off").await.1, 70);
+}
