@@ -308,7 +308,8 @@ fn a_store_has_what_a_file_has() {
 
 /// A pprof profile with these columns, and one sample of a function with a value for each.
 fn pprof(columns: &[(&str, &str, u8)]) -> Profile {
-    let field = |number: u8, part: &[u8]| [&[number << 3 | 2, u8::try_from(part.len()).unwrap()], part].concat();
+    let field =
+        |number: u8, part: &[u8]| [&[number << 3 | 2, u8::try_from(part.len()).unwrap()], part].concat();
     let (mut bytes, mut strings, mut values) = (Vec::new(), field(6, b""), Vec::new());
     for (at, (name, unit, value)) in (0..).zip(columns) {
         bytes.extend(field(1, &[8, 2 * at + 1, 16, 2 * at + 2]));
@@ -339,9 +340,12 @@ async fn every_column_of_a_file_is_shown() {
         ("inuse_objects", "count", 3),
         ("inuse_space", "bytes", 30),
     ]);
-    for (column, expected) in
-        [("alloc_objects", (9, 0)), ("alloc_space", (0, 90)), ("inuse_objects", (3, 0)), ("inuse_space", (0, 30))]
-    {
+    for (column, expected) in [
+        ("alloc_objects", (9, 0)),
+        ("alloc_space", (0, 90)),
+        ("inuse_objects", (3, 0)),
+        ("inuse_space", (0, 30)),
+    ] {
         let quantity = heap.quantity(column).unwrap();
         assert_eq!(total(&heap, quantity, "").await, expected, "{column}");
         let page = html(&heap, quantity).unwrap();

@@ -65,7 +65,11 @@ impl FactRoom {
     }
 
     /// The number of a list of facts of samples; `None` of an empty one, and of one for which there is no room.
-    pub(super) fn list(&mut self, facts: Vec<Attribute>, tables: &mut Tables) -> Option<Id<Box<[Attribute]>>> {
+    pub(super) fn list(
+        &mut self,
+        facts: Vec<Attribute>,
+        tables: &mut Tables,
+    ) -> Option<Id<Box<[Attribute]>>> {
         if facts.is_empty() {
             return None;
         }

@@ -53,13 +53,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
             let value_type = column.value_type;
             let other =
                 SampleKey { stack: None, cut: None, thread: None, cpu: None, value_type, attributes: None };
-            let key = stack_and_task.as_ref().map(|&(stack, Task { thread, cpu, cut, attributes })| SampleKey {
-                stack,
-                cut,
-                thread,
-                cpu,
-                value_type,
-                attributes,
+            let key = stack_and_task.as_ref().map(|&(stack, Task { thread, cpu, cut, attributes })| {
+                SampleKey { stack, cut, thread, cpu, value_type, attributes }
             });
             // Counted once, whatever else is measured of it.
             add(&mut profile, key, other, Amount { value, count: std::mem::take(&mut count) });
@@ -104,7 +99,10 @@ impl<'a> Parts<'a> {
     }
 
     /// The messages of a repeated field, decoded one at a time.
-    fn all<T: Message + Default>(&self, wanted: u32) -> impl Iterator<Item = Result<T, ReadError>> + use<'a, T> {
+    fn all<T: Message + Default>(
+        &self,
+        wanted: u32,
+    ) -> impl Iterator<Item = Result<T, ReadError>> + use<'a, T> {
         Fields(self.whole).filter_map(move |field| match field {
             Ok((number, value)) => (number == wanted).then(|| decode(value)),
             Err(fault) => Some(Err(part(fault))),

@@ -45,7 +45,8 @@ fn parts_of_pprof_are_read_one_by_one_and_bounded() {
     assert_eq!(read(&empty_samples).unwrap().samples.captured(), 0);
     let sample = |part: &[u8]| {
         let size = part.len();
-        let length = [size & 0x7f | 0x80, size >> 7 & 0x7f | 0x80, size >> 14].map(|byte| byte.to_le_bytes()[0]);
+        let length =
+            [size & 0x7f | 0x80, size >> 7 & 0x7f | 0x80, size >> 14].map(|byte| byte.to_le_bytes()[0]);
         [b"\x32\x00\x12".as_slice(), &length, part].concat()
     };
     let labels = b"\x1a\x00".repeat(1 << 19);

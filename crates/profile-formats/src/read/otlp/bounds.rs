@@ -101,7 +101,10 @@ fn facts_of_many_processes_have_a_bound() {
     assert!(facts_of_processes(&read_one) <= 1 << 20, "{}", facts_of_processes(&read_one));
     assert_eq!(read_one.samples.captured(), 5_000);
     let fault = read(&request(&facts.repeat(2), &[], &dictionary)).unwrap_err();
-    assert!(matches!(fault, ReadError::Otlp { fault: "a resource with more than 512 attributes", .. }), "{fault}");
+    assert!(
+        matches!(fault, ReadError::Otlp { fault: "a resource with more than 512 attributes", .. }),
+        "{fault}"
+    );
 }
 
 /// A list of facts that is made of many fields is bounded as one in one field is.

@@ -2,10 +2,10 @@
 
 use super::json;
 use super::requests::Requests;
-use crate::read::wire::{Fields, WireValue};
 use crate::model::Profile;
 use crate::read::error::ReadError;
 use crate::read::plain::{MOST_BYTES, plain};
+use crate::read::wire::{Fields, WireValue};
 
 /// Bytes of a length before a message.
 const PREFIX: usize = 4;

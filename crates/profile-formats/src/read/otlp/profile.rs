@@ -6,11 +6,11 @@ use pdata::UnixNanos;
 use super::dictionary::Dictionary;
 use super::gathered::Gathered;
 use super::resource::process;
-use crate::read::wire::Fields;
 use crate::model::{
     Amount, Attribute, Bounds, Capture, Process, Profile, SampleKey, Thread, Value, ValueType,
 };
 use crate::read::full::{FactRoom, add as add_sample};
+use crate::read::wire::Fields;
 use crate::table::Id;
 
 /// Who the samples of a profile are of.
