@@ -56,12 +56,12 @@ fn storm(max_bytes: usize) -> Store {
         for within in 0..HERTZ * CPUS {
             number += 1;
             let process = number / 2;
-            let key = ProcessKey {
-                pid: Pid(process % 4_000_000 + 2),
-                start_time: BootTime::from_nanos(process.into()),
-            };
             let executable = &paths[mix(process) % EXECUTABLES];
             let tick = second * TICKS_PER_SECOND + within * TICKS_PER_SECOND / (HERTZ * CPUS);
+            // Starts are no multiples of anything.
+            let start = u64::from(process) * 1_003_009 + mix(process) as u64 % 1_003_009;
+            let key =
+                ProcessKey { pid: Pid(process % 4_000_000 + 2), start_time: BootTime::from_nanos(start) };
             if number.is_multiple_of(2) {
                 store.know_process(key, executable, Some(init), Some(tick));
             }
@@ -116,26 +116,37 @@ fn hour(criterion: &mut Criterion) {
             let until = (EPOCH + u64::from(SECONDS)) * 1_000;
             format!("from={}&until={until}", until - seconds * 1_000 + turn.get() % 900)
         };
+        let time_line = |seconds: u64| ask(&runtime, &router, &format!("/api/timeline?{}", range(seconds)));
+        // All that a page asks for when its range is another one.
         let shown = |seconds: u64| {
             let range = range(seconds);
-            ["status", "tree"]
-                .map(|name| ask(&runtime, &router, &format!("/api/{name}?{range}&group=executable")))
+            let of = |name: &str| ask(&runtime, &router, &format!("/api/{name}?{range}&group=executable"));
+            [of("status"), of("tree"), time_line(u64::from(SECONDS))]
         };
-        let time_line = || ask(&runtime, &router, &format!("/api/timeline?{}", range(u64::from(SECONDS))));
         let page: usize =
             ["/", "/page.js", "/page.css"].map(|path| ask(&runtime, &router, path)).iter().sum();
-        let [status, tree] = shown(60);
+        let [status, tree, line] = shown(60);
         println!(
-            "{name}: {held} s held in {bytes} bytes; sent: page {page}, status {status}, tree {tree}, time line {}",
-            time_line()
+            "{name}: {held} s held in {bytes} bytes; sent: page {page}, status {status}, tree {tree}, time line {line}"
         );
         let mut group = criterion.benchmark_group(format!("an hour of a storm in {name}"));
         group.sample_size(10);
-        group.bench_function("first paint: the last minute, and the time line", |bencher| {
-            bencher.iter(|| (shown(60), time_line()))
-        });
+        group.bench_function("first paint: the last minute", |bencher| bencher.iter(|| shown(60)));
         group.bench_function("another range: ten minutes", |bencher| bencher.iter(|| shown(600)));
         group.bench_function("another range: all", |bencher| bencher.iter(|| shown(u64::from(SECONDS))));
+        for (what, path) in [
+            ("status", "status?"),
+            ("tree", "tree?"),
+            ("tree by executable", "tree?group=executable&"),
+            ("tree by process", "tree?group=process&"),
+            ("time line", "timeline?"),
+            ("top functions", "top?rows=function&"),
+            ("processes", "processes?"),
+            ("sandwich", "sandwich?function=module_1::function_1&"),
+        ] {
+            let asked = || ask(&runtime, &router, &format!("/api/{path}{}", range(u64::from(SECONDS))));
+            group.bench_function(format!("all: {what}"), |bencher| bencher.iter(asked));
+        }
         group.finish();
     }
 }

@@ -106,7 +106,7 @@ impl Feed {
         let process = ProcessText { key: sample.key.process, executable: &executable };
         let task = TaskText { process, tid: sample.tid.0, thread: &thread, container: &cgroup };
         let truncated = sample.stack.end.cut().is_some();
-        let mut stack = crate::generation::ROOT;
+        let mut stack = crate::stacks::ROOT;
         if truncated {
             let frame = store.frame(&FrameText::TRUNCATED);
             stack = store.push(stack, frame);

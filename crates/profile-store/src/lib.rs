@@ -8,12 +8,16 @@
 //!
 //! Start reading at [`Store`]; `generation.rs` says what is held, and why whole generations are dropped.
 
+mod block;
 mod feed;
 mod frame;
 mod generation;
 mod lineage;
+mod packed;
+mod patterns;
 mod query;
 mod records;
+mod stacks;
 mod store;
 mod table;
 mod task;
@@ -30,7 +34,7 @@ pub use query::{
     Processes, Query, Row, Rule, Rules, Sandwich, Series, Status, Timeline, Top, TopBy, TopRow, Tree, heat,
     model, processes, rows, sandwich, status, timeline, top, tree,
 };
-pub use records::{Kind, Record, Weight};
+pub use records::{Kind, Weight};
 pub use store::{Limits, SampleText, Store};
 pub use task::{ProcessText, TaskText};
 pub use time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};

@@ -13,7 +13,8 @@ const MOST: usize = 65_536;
 
 /// What is known of the processes that run, and of those that have run of late.
 ///
-/// Bounded: beyond [`MOST`] those go first that ended first; if all run, new ones have no known parent.
+/// One that has ended is known for as long as one that descends from it is. Bounded: beyond [`MOST`] those go first that
+/// ended first; if all run, new ones have no known parent.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
     /// Seeded: users choose how often processes are made, but not what their keys hash to.
@@ -29,6 +30,18 @@ pub(crate) struct Descent {
     pub executable: Arc<str>,
     pub first_heard: KTime,
     pub ended: bool,
+    /// Children that are known and count here: its own parent stays as long as it does.
+    children: u32,
+    /// True if its parent counts it.
+    is_counted: bool,
+    /// True if it is only known for its children.
+    lingers: bool,
+}
+
+impl Descent {
+    fn new(parent: Option<ProcessKey>, executable: Arc<str>, first_heard: KTime) -> Self {
+        Self { parent, executable, first_heard, ended: false, children: 0, is_counted: false, lingers: false }
+    }
 }
 
 impl Lineage {
@@ -38,7 +51,7 @@ impl Lineage {
             self.known.get(&parent).map(|descent| Arc::clone(&descent.executable)).unwrap_or_default();
         // A thread that makes a process of a process: never its own parent.
         let parent = Some(parent).filter(|&parent| parent != child);
-        self.insert(child, Descent { parent, executable, first_heard: at, ended: false });
+        self.insert(child, Descent::new(parent, executable, at));
     }
 
     /// A process runs this.
@@ -47,8 +60,7 @@ impl Lineage {
             Some(descent) if *descent.executable == *executable => {}
             Some(descent) => descent.executable = executable.into(),
             None => {
-                let executable = executable.into();
-                self.insert(process, Descent { parent: None, executable, first_heard: at, ended: false });
+                self.insert(process, Descent::new(None, executable.into(), at));
             }
         }
     }
@@ -59,11 +71,12 @@ impl Lineage {
         if parent.pid.0 == 0 || parent == child {
             return;
         }
-        if let Some(descent) = self.known.get_mut(&child) {
-            descent.parent = descent.parent.or(Some(parent));
-        }
         if !self.known.contains_key(&parent) {
             self.runs(parent, "", at);
+        }
+        if let Some(descent) = self.known.get_mut(&child).filter(|descent| descent.parent.is_none()) {
+            descent.parent = Some(parent);
+            self.count_at_parent(child);
         }
     }
 
@@ -123,14 +136,50 @@ impl Lineage {
         while self.known.len() >= MOST && !self.ended.is_empty() {
             self.forget_first();
         }
-        if self.known.len() < MOST {
+        if let Some(before) = self.known.get_mut(&process) {
+            // It was heard of by what it did before its start was.
+            let (children, lingers) = (before.children, before.lingers);
+            let was = std::mem::replace(before, Descent { children, lingers, ..descent });
+            self.release_parent_of(&was);
+        } else if self.known.len() < MOST {
             self.known.insert(process, descent);
+        }
+        self.count_at_parent(process);
+    }
+
+    /// A parent that is known stays so until this child is forgotten.
+    fn count_at_parent(&mut self, child: ProcessKey) {
+        let parent = self.known.get(&child).filter(|descent| !descent.is_counted);
+        let parent = parent.and_then(|descent| descent.parent);
+        let Some(parent) = parent.and_then(|parent| self.known.get_mut(&parent)) else { return };
+        parent.children += 1;
+        if let Some(descent) = self.known.get_mut(&child) {
+            descent.is_counted = true;
         }
     }
 
+    /// Forgets who has ended first, unless someone who descends from it is known.
     fn forget_first(&mut self) {
-        if let Some((process, _)) = self.ended.pop_front() {
-            self.known.remove(&process);
+        let Some((process, _)) = self.ended.pop_front() else { return };
+        let Some(descent) = self.known.get_mut(&process) else { return };
+        descent.lingers = true;
+        if descent.children == 0
+            && let Some(gone) = self.known.remove(&process)
+        {
+            self.release_parent_of(&gone);
+        }
+    }
+
+    /// A child is forgotten, and so are ancestors that were only known for it.
+    fn release_parent_of(&mut self, child: &Descent) {
+        let mut next = child.parent.filter(|_| child.is_counted);
+        while let Some(key) = next {
+            let Some(parent) = self.known.get_mut(&key) else { return };
+            parent.children = parent.children.saturating_sub(1);
+            if parent.children > 0 || !parent.lingers {
+                return;
+            }
+            next = self.known.remove(&key).and_then(|gone| gone.parent.filter(|_| gone.is_counted));
         }
     }
 }
@@ -160,6 +209,25 @@ mod tests {
         assert_eq!((last.parent, &*last.executable), (Some(key(1)), "/bin/init"));
         lineage.forget(u32::MAX);
         assert_eq!(lineage.known.len(), 1);
+    }
+
+    /// A job whose shell has ended still descends from what started it; when the job is over, all of it is forgotten.
+    #[test]
+    fn who_has_ended_is_known_for_as_long_as_a_descendant_is() {
+        let mut lineage = Lineage::default();
+        lineage.runs(key(1), "/usr/bin/make", KTime::ZERO);
+        lineage.fork(key(2), key(1), KTime::ZERO);
+        lineage.fork(key(3), key(2), KTime::ZERO);
+        lineage.descends(key(3), key(1), KTime::ZERO);
+        lineage.end(key(2), 1);
+        lineage.end(key(1), 2);
+        lineage.forget(100);
+        assert_eq!(lineage.get(key(3)).unwrap().parent, Some(key(2)));
+        assert_eq!(lineage.get(key(2)).unwrap().parent, Some(key(1)));
+        assert!(lineage.is_gone(key(2)) && !lineage.is_gone(key(3)));
+        lineage.end(key(3), 200);
+        lineage.forget(300);
+        assert!(lineage.known.is_empty() && lineage.ended.is_empty());
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use pdata::{KTime, ProcessKey};
 
 use crate::frame::FrameText;
-use crate::generation::{Generation, ROOT};
+use crate::generation::Generation;
 use crate::lineage::Lineage;
 use crate::records::Weight;
+use crate::stacks::ROOT;
 use crate::task::{ProcessText, TaskText};
 use crate::time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};
 
@@ -15,6 +16,9 @@ use crate::time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};
 const PARTS: u32 = 8;
 /// Longest line of ancestors that is followed.
 pub(crate) const MOST_ANCESTORS: usize = 64;
+
+/// Steps for which a process without descendants is known after its end: samples may be late.
+const ENDED_FOR: Tick = 30 * TICKS_PER_SECOND;
 
 /// How much is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +141,7 @@ impl Store {
     /// Adds a sample with a stack whose number is known.
     pub fn record(&mut self, tick: Tick, cpu: u16, task: &TaskText<'_>, stack: u32, weight: Weight) {
         let process = self.process(&task.process);
-        let task = self.open.task(process, task);
-        self.open.record(tick, cpu, task, stack, weight);
+        self.open.record(tick, cpu, (process, task), stack, weight);
         self.taken = self.taken.saturating_add(weight.samples);
         self.bound();
     }
@@ -192,14 +195,15 @@ impl Store {
     pub fn advance(&mut self, tick: Tick) {
         self.complete = self.complete.max(tick - tick % TICKS_PER_SECOND);
         let oldest = self.window().from;
-        while self.sealed.front().is_some_and(|(generation, _)| generation.records.span.until <= oldest) {
+        while self.sealed.front().is_some_and(|(generation, _)| generation.span.until <= oldest) {
             self.drop_oldest();
         }
         if let Some(lineage) = &mut self.lineage {
-            lineage.forget(oldest);
+            // Samples come before the end of their process, and what is held knows its own ancestors.
+            lineage.forget(self.complete.saturating_sub(ENDED_FOR).max(oldest));
         }
         let part = (self.limits.retention / PARTS).max(TICKS_PER_SECOND);
-        if self.open.records.span.len() >= part && !self.open.is_empty() {
+        if self.open.span.len() >= part && !self.open.is_empty() {
             self.seal();
         }
     }
@@ -207,9 +211,11 @@ impl Store {
     /// No more samples will come.
     pub fn finish(&mut self) {
         let last =
-            self.generations().map(|generation| generation.records.span.until).max().unwrap_or_default();
+            self.generations().map(|generation| generation.span.until).max().unwrap_or_default();
         self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
-        self.open.seal();
+        if !self.open.is_empty() {
+            self.seal();
+        }
     }
 
     fn bound(&mut self) {
@@ -219,7 +225,7 @@ impl Store {
         }
         while self.bytes() > most && !self.sealed.is_empty() {
             if let Some((generation, _)) = self.sealed.front() {
-                self.dropped_until = self.dropped_until.max(generation.records.span.until);
+                self.dropped_until = self.dropped_until.max(generation.span.until);
             }
             self.drop_oldest();
         }
@@ -269,7 +275,7 @@ impl Store {
     pub fn held(&self) -> Span {
         let window = self.window();
         let spans =
-            self.generations().map(|generation| generation.records.span).filter(|span| !span.is_empty());
+            self.generations().map(|generation| generation.span).filter(|span| !span.is_empty());
         let first = spans.map(|span| span.from).min().unwrap_or(window.until);
         let first = first.max(self.dropped_until.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
         Span { from: first - first % TICKS_PER_SECOND, until: window.until }.within(window)

@@ -27,14 +27,11 @@ pub struct TaskText<'a> {
     pub container: &'a str,
 }
 
-/// A thread as it is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A thread as it is held: its names are its samples' patterns'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TaskRow {
     pub process: u32,
-    pub executable: u32,
     pub tid: u32,
-    pub thread: u32,
-    pub container: u32,
 }
 
 /// A process as it is held. The key alone distinguishes it.

@@ -39,6 +39,18 @@ impl Span {
         self.len() == 0
     }
 
+    /// The span with one more step in it.
+    #[must_use]
+    pub(crate) fn with(self, tick: Tick) -> Self {
+        Self { from: self.from.min(tick), until: self.until.max(tick.saturating_add(1)) }
+    }
+
+    /// True if every step of `other` is part of the span.
+    #[must_use]
+    pub(crate) const fn covers(self, other: Self) -> bool {
+        self.from <= other.from && other.until <= self.until
+    }
+
     /// The part of this span that is in `other`, too.
     #[must_use]
     pub fn within(self, other: Self) -> Self {

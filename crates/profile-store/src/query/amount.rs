@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use crate::query::Query;
 use crate::records::Weight;
-use crate::time::Tick;
 
 /// Samples, and what they stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -23,6 +21,14 @@ impl Amount {
     }
 }
 
+impl Weight {
+    /// What so many samples of this weight add up to.
+    pub(crate) fn times(self, count: u32) -> Amount {
+        let of = |one: u64| one.saturating_mul(count.into());
+        Amount { samples: of(self.samples), value: of(self.value) }
+    }
+}
+
 /// What is asked for, and what it is compared with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
@@ -33,19 +39,18 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// What a sample adds: to either or both.
-    pub(crate) fn of(query: &Query, tick: Tick, weight: Weight) -> Self {
-        let amount = Amount { samples: weight.samples, value: weight.value };
-        let part = |is_in: bool| if is_in { amount } else { Amount::default() };
-        Self {
-            now: part(query.span.contains(tick)),
-            then: part(query.baseline.is_some_and(|span| span.contains(tick))),
-        }
-    }
-
     pub(crate) fn add(&mut self, more: Self) {
         self.now.add(more.now);
         self.then.add(more.then);
+    }
+
+    /// What is left if a part of it is taken out.
+    pub(crate) fn without(self, part: Self) -> Self {
+        let less = |whole: Amount, part: Amount| Amount {
+            samples: whole.samples.saturating_sub(part.samples),
+            value: whole.value.saturating_sub(part.value),
+        };
+        Self { now: less(self.now, part.now), then: less(self.then, part.then) }
     }
 
     pub(crate) fn is_none(self) -> bool {

@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use pdata::ProcessKey;
 
 use crate::frame::{FrameFlags, base};
-use crate::generation::{Generation, ROOT};
-use crate::records::{Kind, Record};
+use crate::generation::Generation;
+use crate::patterns::{OriginRow, PatternRow};
+use crate::query::Query;
+use crate::query::scan::NOT_ASKED;
+use crate::records::Kind;
+use crate::stacks::{ROOT, StackRow};
 use crate::store::MOST_ANCESTORS;
-use crate::task::TaskRow;
+use crate::task::ProcessRow;
 
 /// Samples that are asked for: those that every part of it lets through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,7 +45,7 @@ pub struct ProcessSet {
 }
 
 impl ProcessSet {
-    fn has(self, key: ProcessKey) -> bool {
+    pub(crate) fn has(self, key: ProcessKey) -> bool {
         key.pid.0 == self.pid && self.start.is_none_or(|start| start == key.start_time.as_nanos())
     }
 }
@@ -77,18 +81,20 @@ pub enum Grouping {
 /// Names of groups, each with its number.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
+    /// Seeded: users choose names.
     numbers: HashMap<String, u32>,
     names: Vec<String>,
 }
 
 impl Groups {
-    fn number(&mut self, name: String) -> u32 {
-        let next = crate::table::number(self.names.len());
-        let names = &mut self.names;
-        *self.numbers.entry(name).or_insert_with_key(|name| {
-            names.push(name.clone());
-            next
-        })
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = crate::table::number(self.names.len());
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
     }
 
     pub(crate) fn name(&self, number: u32) -> &str {
@@ -100,84 +106,60 @@ impl Groups {
     }
 }
 
-/// What a filter lets through of one generation, by the numbers of its tables.
-#[derive(Debug)]
-pub(crate) struct Allowed {
-    /// The group of each thread that is let through.
-    pub tasks: Vec<Option<u32>>,
-    /// Whether a weight is let through.
-    pub weights: Vec<bool>,
-    /// Whether a stack is; `None` if all are.
-    pub stacks: Option<Vec<bool>>,
-    pub cpu: Option<u16>,
-}
-
-impl Allowed {
-    pub(crate) fn of(
-        generation: &Generation,
-        filter: &Filter,
-        grouping: Grouping,
-        groups: &mut Groups,
-    ) -> Self {
-        let descends: Option<Vec<bool>> = filter.ancestor.map(|ancestor| descendants(generation, ancestor));
-        let text = |id: u32| generation.texts.get(id);
-        let is_allowed = |task: &TaskRow| {
-            let process = generation.processes.items().get(task.process as usize);
-            let executable = text(task.executable);
-            let equals =
-                |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-            (equals(&filter.executable, executable) || equals(&filter.executable, base(executable)))
-                && equals(&filter.thread, text(task.thread))
-                && equals(&filter.container, text(task.container))
-                && filter.process.is_none_or(|wanted| process.is_some_and(|process| wanted.has(process.key)))
-                && descends
-                    .as_ref()
-                    .is_none_or(|rows| rows.get(task.process as usize).copied().unwrap_or_default())
-        };
-        let tasks = generation.tasks.items().iter();
-        let tasks =
-            tasks.map(|task| is_allowed(task).then(|| groups.number(group(generation, task, grouping))));
-        let weights = generation.records.weight_table.items().iter().map(|weight| weight.kind == filter.kind);
-        Self {
-            tasks: tasks.collect(),
-            weights: weights.collect(),
-            stacks: (filter.mode != Mode::Any).then(|| in_mode(generation, filter.mode)),
-            cpu: filter.cpu,
+/// The group of each pattern of a generation; [`NOT_ASKED`] of one that the filter does not let through. Whatever the
+/// query's grouping, all of a process's patterns are of group 0 if it is by process.
+pub(crate) fn groups_of_patterns(
+    generation: &Generation,
+    patterns: &[PatternRow],
+    query: &Query,
+    groups: &mut Groups,
+) -> Vec<u32> {
+    let filter = &query.filter;
+    let origins = generation.origins.items().iter();
+    let origins: Vec<u32> = origins
+        .map(|origin| {
+            if !is_allowed(generation, origin, filter) {
+                return NOT_ASKED;
+            }
+            groups.number(group(generation, origin, query.grouping))
+        })
+        .collect();
+    let weights = generation.weights.items().iter().map(|weight| weight.kind == filter.kind);
+    let weights: Vec<bool> = weights.collect();
+    let stacks = (filter.mode != Mode::Any).then(|| in_mode(generation, &generation.stacks.rows(), filter.mode));
+    let is = |rows: &[bool], id: u32| rows.get(id as usize).copied().unwrap_or_default();
+    let of = patterns.iter().map(|row| {
+        if is(&weights, row.weight) && stacks.as_ref().is_none_or(|stacks| is(stacks, row.stack)) {
+            origins.get(row.origin as usize).copied().unwrap_or(NOT_ASKED)
+        } else {
+            NOT_ASKED
         }
-    }
-
-    /// True of a sample that is let through.
-    pub(crate) fn lets(&self, record: &Record) -> bool {
-        self.tasks.get(record.task as usize).is_some_and(Option::is_some)
-            && self.weights.get(record.weight as usize).copied().unwrap_or_default()
-            && self.cpu.is_none_or(|cpu| cpu == record.cpu)
-            && self
-                .stacks
-                .as_ref()
-                .is_none_or(|rows| rows.get(record.stack as usize).copied().unwrap_or_default())
-    }
+    });
+    of.collect()
 }
 
-/// The name of a thread's group.
-fn group(generation: &Generation, task: &TaskRow, grouping: Grouping) -> String {
-    let text = |id: u32| generation.texts.get(id).to_owned();
+fn is_allowed(generation: &Generation, origin: &OriginRow, filter: &Filter) -> bool {
+    let text = |id: u32| generation.texts.get(id);
+    let executable = text(origin.executable);
+    let equals = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+    (equals(&filter.executable, executable) || equals(&filter.executable, base(executable)))
+        && equals(&filter.thread, text(origin.thread))
+        && equals(&filter.container, text(origin.container))
+}
+
+/// The name of the group of samples from somewhere.
+fn group<'a>(generation: &'a Generation, origin: &OriginRow, grouping: Grouping) -> &'a str {
     match grouping {
-        Grouping::None => String::new(),
-        Grouping::Executable => text(task.executable),
-        Grouping::Thread => text(task.thread),
-        Grouping::Container if task.container == 0 => "(no container)".to_owned(),
-        Grouping::Container => text(task.container),
-        Grouping::Process => {
-            let key = generation.processes.items().get(task.process as usize).map(|process| process.key);
-            let key = key.unwrap_or_default();
-            format!("{} {}", key.pid, base(&text(task.executable)))
-        }
+        Grouping::None | Grouping::Process => "",
+        Grouping::Executable => generation.texts.get(origin.executable),
+        Grouping::Thread => generation.texts.get(origin.thread),
+        Grouping::Container if origin.container == 0 => "(no container)",
+        Grouping::Container => generation.texts.get(origin.container),
     }
 }
 
 /// Of each process, whether it is the ancestor or descends from it.
-fn descendants(generation: &Generation, ancestor: ProcessSet) -> Vec<bool> {
-    let processes = generation.processes.items();
+pub(crate) fn descendants(processes: &[ProcessRow], ancestor: ProcessSet) -> Vec<bool> {
     let descends = |first: usize| {
         let mut at = first;
         for _ in 0..MOST_ANCESTORS {
@@ -194,9 +176,9 @@ fn descendants(generation: &Generation, ancestor: ProcessSet) -> Vec<bool> {
 }
 
 /// Of each stack, whether its leaf is in that mode.
-fn in_mode(generation: &Generation, mode: Mode) -> Vec<bool> {
+fn in_mode(generation: &Generation, stacks: &[StackRow], mode: Mode) -> Vec<bool> {
     let frames = generation.frames.items();
-    let rows = generation.stacks.items().iter().enumerate().map(|(id, row)| {
+    let rows = stacks.iter().enumerate().map(|(id, row)| {
         let frame = frames.get(row.frame as usize).filter(|_| id != ROOT as usize);
         let is_kernel = frame.is_some_and(|frame| frame.flags.has(FrameFlags::KERNEL));
         is_kernel == (mode == Mode::Kernel)

@@ -1,6 +1,9 @@
 //! The frames of all generations under one number each, and what the rules make of them.
 
-use foldhash::HashMap;
+use std::hash::BuildHasher as _;
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 use serde::Serialize;
 
 use crate::frame::{FrameFlags, FrameText, base, label};
@@ -34,6 +37,11 @@ impl FrameView {
         Self { name: name.to_owned(), module: module.to_owned(), flags: SUMMARY, ..Self::default() }
     }
 
+    /// All that distinguishes it, in an order in which frames of one name are neighbours.
+    pub(crate) fn key(&self) -> (&str, &str, &str, &str, u32, u8) {
+        (&self.name, &self.module, &self.build_id, &self.file, self.line, self.flags)
+    }
+
     fn of(frame: &FrameText<'_>) -> Self {
         Self {
             name: label(frame.name, frame.module, frame.address),
@@ -61,46 +69,82 @@ impl FrameView {
 /// Frames of all generations, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    numbers: HashMap<FrameView, u32>,
+    places: HashTable<u32>,
+    /// Seeded: users choose names.
+    hasher: RandomState,
     views: Vec<FrameView>,
 }
 
 /// What a frame of a generation is shown as; `None` if it is not.
 pub(crate) type Shown = Option<u32>;
 
+/// What the frames of a generation are shown as, as far as anybody has asked.
+#[derive(Debug)]
+pub(crate) struct ShownFrames {
+    known: Vec<Option<Shown>>,
+}
+
+impl ShownFrames {
+    pub(crate) fn of(generation: &Generation) -> Self {
+        Self { known: vec![None; generation.frames.items().len()] }
+    }
+
+    /// What a frame is shown as, under these rules; nothing of a number that is no frame's.
+    pub(crate) fn get(
+        &mut self,
+        frame: u32,
+        generation: &Generation,
+        (frames, rules): (&mut Frames, &Rules),
+    ) -> Shown {
+        let slot = self.known.get_mut(frame as usize)?;
+        if let Some(known) = *slot {
+            return known;
+        }
+        let text = generation.frame_text(generation.frames.items().get(frame as usize)?);
+        let shown = match rules.fate(&text) {
+            Fate::Hidden => None,
+            Fate::Shown => Some(frames.number_of(&text)),
+            Fate::Folded => Some(frames.number(FrameView::module_of(&text))),
+        };
+        *slot = Some(shown);
+        shown
+    }
+}
+
 impl Frames {
-    /// What each frame of a generation is shown as, under these rules.
-    pub(crate) fn of(&mut self, generation: &Generation, rules: &Rules, used: &[bool]) -> Vec<Shown> {
-        let rows = generation.frames.items().iter().enumerate();
-        let shown = rows.map(|(id, row)| {
-            if !used.get(id).copied().unwrap_or_default() {
-                return None;
-            }
-            let text = generation.frame_text(row);
-            match rules.fate(&text) {
-                Fate::Hidden => None,
-                Fate::Shown => Some(self.number(FrameView::of(&text))),
-                Fate::Folded => Some(self.number(FrameView::module_of(&text))),
-            }
-        });
-        shown.collect()
+    /// The number of a frame. One that is known costs no memory: each generation has most of the others' frames.
+    fn number_of(&mut self, text: &FrameText<'_>) -> u32 {
+        if text.name.is_empty() {
+            return self.number(FrameView::of(text));
+        }
+        let key = (text.name, text.module, text.build_id, text.file, text.line, text.flags.0);
+        let views = &self.views;
+        let is = |&at: &u32| views.get(at as usize).is_some_and(|view| view.key() == key);
+        match self.places.find(self.hasher.hash_one(key), is) {
+            Some(&known) => known,
+            None => self.insert(FrameView::of(text)),
+        }
     }
 
     pub(crate) fn number(&mut self, view: FrameView) -> u32 {
-        if let Some(&number) = self.numbers.get(&view) {
-            return number;
+        let views = &self.views;
+        let is = |&at: &u32| views.get(at as usize) == Some(&view);
+        match self.places.find(self.hasher.hash_one(view.key()), is) {
+            Some(&known) => known,
+            None => self.insert(view),
         }
-        let number = number(self.views.len());
-        self.views.push(view.clone());
-        self.numbers.insert(view, number);
+    }
+
+    fn insert(&mut self, view: FrameView) -> u32 {
+        let (number, hash) = (number(self.views.len()), self.hasher.hash_one(view.key()));
+        self.views.push(view);
+        let (views, hasher) = (&self.views, &self.hasher);
+        let rehash = |&at: &u32| views.get(at as usize).map_or(0, |view| hasher.hash_one(view.key()));
+        self.places.insert_unique(hash, number, rehash);
         number
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&FrameView> {
         self.views.get(number as usize)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.views.len()
     }
 }

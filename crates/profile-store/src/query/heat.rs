@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::query::Query;
 use crate::query::filter::{Grouping, Groups};
-use crate::query::scan::scan;
+use crate::query::scan::scans;
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
 
@@ -29,12 +29,14 @@ pub fn heat(store: &Store, query: &Query) -> Heat {
     let span = Span { from: from - from % TICKS_PER_SECOND, until: query.span.until };
     let query = Query { span, baseline: None, grouping: Grouping::None, ..query.clone() };
     let mut cells = vec![0; span.len() as usize];
-    for generation in store.generations() {
-        scan(generation, &query, &mut Groups::default(), |_, record, weight| {
-            if let Some(cell) = cells.get_mut((record.tick - span.from) as usize) {
-                *cell += weight.samples;
-            }
-        });
-    }
+    scans(store, &query, &mut Groups::default(), |scan| {
+        for block in scan.blocks() {
+            scan.each(block, false, |_, record| {
+                if let Some(cell) = cells.get_mut((record.tick - span.from) as usize) {
+                    *cell += scan.weight(record.pattern).samples;
+                }
+            });
+        }
+    });
     Heat { from: store.unix_millis(span.from), rows: TICKS_PER_SECOND, cells }
 }

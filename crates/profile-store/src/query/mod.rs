@@ -1,15 +1,20 @@
 //! Answers: what a page asks, and what it gets.
 //!
 //! ```text
-//! Query --> filter.rs: which threads, weights, stacks of a generation --> scan.rs: its samples --> view.rs: their stacks
-//!       --> frames.rs: one number for a frame of all generations, and what rules make of it
-//!       --> tree.rs, top.rs, sandwich.rs; timeline.rs, heat.rs and processes.rs need no stacks
+//! Query --> filter.rs: which patterns of a generation --> scan.rs: its samples, or how many of each pattern
+//!       --> view.rs: their stacks, with sums --> frames.rs: one number for a frame of all generations, by the rules
+//!       --> merged.rs: the stacks of all generations as one tree --> tree.rs, sandwich.rs; top.rs needs no tree
+//! members.rs: what groups add up to; status.rs, timeline.rs, heat.rs and processes.rs need no stacks
 //! ```
 
 mod amount;
+mod branch;
+mod family;
 mod filter;
 mod frames;
 mod heat;
+mod members;
+mod merged;
 mod model;
 mod processes;
 mod rows;

@@ -1,11 +1,13 @@
-//! All samples that are asked for, one after the other, as they came.
+//! All samples that are asked for, one after the other.
+
+use std::borrow::Cow;
 
 use crate::frame::FrameText;
-use crate::generation::{Generation, ROOT};
 use crate::query::Query;
 use crate::query::filter::{Grouping, Groups};
-use crate::query::scan::scan;
+use crate::query::scan::{Members, Scan};
 use crate::records::Record;
+use crate::stacks::{ROOT, StackRow};
 use crate::store::{SampleText, Store};
 
 /// A sample or a loss that is asked for.
@@ -24,14 +26,13 @@ pub enum Row<'a> {
     },
 }
 
-/// Calls `each` with all that is asked for, whatever the baseline, the grouping and the rules.
+/// Calls `each` with all that is asked for, whatever the baseline, the grouping and the rules. Samples come by time as
+/// far as they came so, and those of one step by CPU.
 pub fn rows(store: &Store, query: &Query, mut each: impl FnMut(Row<'_>)) {
     let query = Query { baseline: None, grouping: Grouping::None, ..query.clone() };
     for generation in store.generations() {
-        let mut records = Vec::new();
-        scan(generation, &query, &mut Groups::default(), |_, record, _| records.push(record));
-        for record in records {
-            sample(generation, record, &mut each);
+        if let Some(scan) = Scan::of(generation, &query, &mut Groups::default()) {
+            samples(&scan, &mut each);
         }
         for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
             each(Row::Loss {
@@ -43,19 +44,39 @@ pub fn rows(store: &Store, query: &Query, mut each: impl FnMut(Row<'_>)) {
     }
 }
 
-fn sample(generation: &Generation, record: Record, each: &mut impl FnMut(Row<'_>)) {
-    let Some(task) = generation.tasks.items().get(record.task as usize) else { return };
+fn samples(scan: &Scan<'_>, each: &mut impl FnMut(Row<'_>)) {
+    let stacks = scan.generation.stacks.rows();
+    for block in scan.blocks() {
+        let members = Members::of(block);
+        scan.each(block, true, |_, record| {
+            if let Some(sample) = sample(scan, &stacks, &members, record) {
+                each(Row::Sample(&SampleText { frames: &sample.1, ..sample.0 }));
+            }
+        });
+    }
+}
+
+/// A sample without its frames, and those.
+fn sample<'a>(
+    scan: &Scan<'a>,
+    stacks: &Cow<'_, [StackRow]>,
+    members: &Members<'_>,
+    record: Record,
+) -> Option<(SampleText<'a>, Vec<FrameText<'a>>)> {
+    let generation = scan.generation;
+    let pattern = scan.patterns.get(record.pattern as usize)?;
     let mut frames: Vec<FrameText<'_>> = Vec::new();
-    let mut at = record.stack;
+    let mut at = pattern.stack;
     while at != ROOT {
-        let Some(row) = generation.stacks.items().get(at as usize) else { break };
-        if let Some(frame) = generation.frames.items().get(row.frame as usize) {
-            frames.push(generation.frame_text(frame));
-        }
+        let row = stacks.get(at as usize)?;
+        frames.extend(generation.frames.items().get(row.frame as usize).map(|row| generation.frame_text(row)));
         at = row.parent;
     }
     frames.reverse();
-    let weight = generation.weight(record.weight);
-    let (tick, cpu, task) = (record.tick, record.cpu, generation.task_text(task));
-    each(Row::Sample(&SampleText { tick, cpu, task, weight, frames: &frames }));
+    let task = members.tasks.get(record.task as usize)?;
+    let process = members.processes.get(task.process as usize)?;
+    let origin = generation.origins.items().get(pattern.origin as usize)?;
+    let task = generation.task_text(process, task.tid, origin);
+    let (tick, cpu, weight) = (record.tick, record.cpu, scan.weight(record.pattern));
+    Some((SampleText { tick, cpu, task, weight, frames: &[] }, frames))
 }

@@ -1,85 +1,195 @@
 //! The samples of a generation that a query asks for.
 
+use std::borrow::Cow;
+
+use crate::block::Block;
 use crate::generation::Generation;
-use crate::query::filter::{Allowed, Groups};
-use crate::query::{Amount, Pair, Query};
+use crate::patterns::PatternRow;
+use crate::query::filter::{Groups, descendants, groups_of_patterns};
+use crate::query::{Grouping, Pair, Query};
 use crate::records::{Record, Weight};
+use crate::task::{ProcessRow, TaskRow};
+use crate::time::{Span, Tick};
 
-/// Calls `each` with the group, the record and the weight of every sample that the query asks for.
-pub(crate) fn scan(
-    generation: &Generation,
-    query: &Query,
-    groups: &mut Groups,
-    mut each: impl FnMut(u32, Record, Weight),
-) {
-    let span = generation.records.span;
-    let overlaps = |asked: crate::time::Span| !asked.within(span).is_empty();
-    if !overlaps(query.span) && !query.baseline.is_some_and(overlaps) {
-        return;
-    }
-    let allowed = Allowed::of(generation, &query.filter, query.grouping, groups);
-    for record in generation.records.iter() {
-        if !query.span.contains(record.tick) && !query.baseline.is_some_and(|span| span.contains(record.tick))
-        {
-            continue;
-        }
-        if allowed.lets(&record)
-            && let Some(&Some(group)) = allowed.tasks.get(record.task as usize)
-        {
-            each(group, record, generation.weight(record.weight));
-        }
-    }
-}
+/// The group of what a query does not ask for.
+pub(crate) const NOT_ASKED: u32 = u32::MAX;
 
-/// What the samples of each stack add up to, for one group.
+/// How many samples of a pattern are in the span, and how many in the baseline.
+pub(crate) type Count = [u32; 2];
+
+/// What a query asks for of a generation.
 #[derive(Debug)]
-pub(crate) struct StackSums {
-    pub group: u32,
-    /// Stacks with samples, by rising number.
-    pub sums: Vec<(u32, Pair)>,
+pub(crate) struct Scan<'a> {
+    pub generation: &'a Generation,
+    query: &'a Query,
+    pub patterns: Cow<'a, [PatternRow]>,
+    /// Samples of each pattern in the whole generation.
+    whole: Cow<'a, [u32]>,
+    /// The group of each pattern; [`NOT_ASKED`] of one that the filter does not let through.
+    pub groups: Vec<u32>,
 }
 
-/// What the samples of each stack add up to, by group.
-pub(crate) fn sums(generation: &Generation, query: &Query, groups: &mut Groups) -> Vec<StackSums> {
-    // By group and stack, as one number: few groups have many samples, so it is mostly sorted.
-    let mut keys: Vec<(u64, u32, bool, bool)> = Vec::new();
-    let mut dense: Vec<Pair> = vec![Pair::default(); generation.stacks.items().len()];
-    let is_one_group = query.grouping == crate::query::Grouping::None;
-    scan(generation, query, groups, |group, record, weight| {
-        if is_one_group {
-            if let Some(sum) = dense.get_mut(record.stack as usize) {
-                sum.add(Pair::of(query, record.tick, weight));
+/// A block's threads and processes.
+#[derive(Debug)]
+pub(crate) struct Members<'a> {
+    pub processes: Cow<'a, [ProcessRow]>,
+    pub tasks: Cow<'a, [TaskRow]>,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn of(block: Block<'a>) -> Self {
+        let processes = block.processes();
+        let tasks = block.tasks(&processes);
+        Self { processes, tasks }
+    }
+
+    /// A thread's process.
+    pub(crate) fn process(&self, task: u32) -> Option<&ProcessRow> {
+        self.processes.get(self.tasks.get(task as usize)?.process as usize)
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// `None` if the generation has nothing of the time that is asked for.
+    pub(crate) fn of(generation: &'a Generation, query: &'a Query, groups: &mut Groups) -> Option<Self> {
+        if !overlaps(query, generation.span) {
+            return None;
+        }
+        let (patterns, whole) = generation.patterns.rows();
+        let groups = groups_of_patterns(generation, &patterns, query, groups);
+        Some(Self { generation, query, patterns, whole, groups })
+    }
+
+    /// How much a sample of a pattern stands for.
+    pub(crate) fn weight(&self, pattern: u32) -> Weight {
+        let weight = self.patterns.get(pattern as usize).map_or(u32::MAX, |row| row.weight);
+        self.generation.weights.items().get(weight as usize).copied().unwrap_or_default()
+    }
+
+    /// What so many samples of a pattern add up to.
+    pub(crate) fn sum(&self, pattern: u32, [now, then]: Count) -> Pair {
+        let weight = self.weight(pattern);
+        Pair { now: weight.times(now), then: weight.times(then) }
+    }
+
+    /// The blocks that have something of the time that is asked for.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Block<'a>> + '_ {
+        self.generation.blocks().filter(|block| overlaps(self.query, block.span()))
+    }
+
+    /// 1 if an instant is in the span, and 1 if it is in the baseline.
+    pub(crate) fn count(&self, tick: Tick) -> Count {
+        let then = self.query.baseline.is_some_and(|span| span.contains(tick));
+        [u32::from(self.query.span.contains(tick)), u32::from(then)]
+    }
+
+    /// Calls `each` with the group and every sample of a block that is asked for. Without tasks those are all 0.
+    #[inline]
+    pub(crate) fn each(&self, block: Block<'a>, with_tasks: bool, mut each: impl FnMut(u32, Record)) {
+        let (span, baseline, cpu) = (self.query.span, self.query.baseline, self.query.filter.cpu);
+        let allowed = self.allowed_tasks(block);
+        block.each(with_tasks || allowed.is_some(), |record| {
+            let group = self.groups.get(record.pattern as usize).copied().unwrap_or(NOT_ASKED);
+            let is_in_time = span.contains(record.tick)
+                || baseline.is_some_and(|span| span.contains(record.tick));
+            let is_asked = group != NOT_ASKED
+                && is_in_time
+                && cpu.is_none_or(|cpu| cpu == record.cpu)
+                && allowed.as_ref().is_none_or(|tasks| {
+                    tasks.get(record.task as usize).copied().unwrap_or_default()
+                });
+            if is_asked {
+                each(group, record);
             }
-        } else {
-            let pair = Pair::of(query, record.tick, Weight { samples: 1, value: 1, ..weight });
-            let key = u64::from(group) << 32 | u64::from(record.stack);
-            keys.push((key, record.weight, pair.now.samples > 0, pair.then.samples > 0));
+        });
+    }
+
+    /// How many samples of each pattern are asked for. All of a generation is known without a look at its samples.
+    pub(crate) fn counts(&self) -> Vec<Count> {
+        let (filter, span) = (&self.query.filter, self.generation.span);
+        let looks_at_samples = filter.cpu.is_some() || filter.process.is_some() || filter.ancestor.is_some();
+        let is_all = |asked: Span| asked.covers(span);
+        let is_all_or_none = |asked: Span| is_all(asked) || asked.within(span).is_empty();
+        if !looks_at_samples
+            && is_all_or_none(self.query.span)
+            && self.query.baseline.is_none_or(is_all_or_none)
+        {
+            let times = [is_all(self.query.span), self.query.baseline.is_some_and(is_all)].map(u32::from);
+            let of = self.whole.iter().zip(&self.groups);
+            return of
+                .map(|(&count, &group)| times.map(|times| if group == NOT_ASKED { 0 } else { count * times }))
+                .collect();
+        }
+        let mut counts = vec![[0, 0]; self.patterns.len()];
+        for block in self.blocks() {
+            self.each(block, false, |_, record| {
+                let [now, then] = self.count(record.tick);
+                if let Some(count) = counts.get_mut(record.pattern as usize) {
+                    *count = [count[0] + now, count[1] + then];
+                }
+            });
+        }
+        counts
+    }
+
+    /// The patterns that samples are asked of, with the group and how many.
+    pub(crate) fn counted<'c>(
+        &'c self,
+        counts: &'c [Count],
+    ) -> impl Iterator<Item = (u32, u32, Count)> + 'c {
+        let of = self.groups.iter().zip(counts).zip(0..);
+        of.filter(|((_, count), _)| **count != [0, 0])
+            .map(|((&group, &count), pattern)| (group, pattern, count))
+    }
+
+    /// Of each of a block's threads, whether the filter lets its process through; `None` if it lets all.
+    fn allowed_tasks(&self, block: Block<'a>) -> Option<Vec<bool>> {
+        let filter = &self.query.filter;
+        if filter.process.is_none() && filter.ancestor.is_none() {
+            return None;
+        }
+        let members = Members::of(block);
+        let mut allowed = vec![true; members.processes.len()];
+        if let Some(wanted) = filter.process {
+            allowed.iter_mut().zip(&*members.processes).for_each(|(is, row)| *is = wanted.has(row.key));
+        }
+        if let Some(ancestor) = filter.ancestor {
+            let descends = descendants(&members.processes, ancestor);
+            allowed.iter_mut().zip(descends).for_each(|(is, descends)| *is &= descends);
+        }
+        let of = |task: &TaskRow| allowed.get(task.process as usize).copied().unwrap_or_default();
+        Some(members.tasks.iter().map(of).collect())
+    }
+}
+
+fn overlaps(query: &Query, span: Span) -> bool {
+    let is_in = |asked: Span| !asked.within(span).is_empty();
+    is_in(query.span) || query.baseline.is_some_and(is_in)
+}
+
+/// Calls `each` with what every generation that has something of it has of a query.
+pub(crate) fn scans(store: &crate::Store, query: &Query, groups: &mut Groups, mut each: impl FnMut(&Scan<'_>)) {
+    for generation in store.generations() {
+        if let Some(scan) = Scan::of(generation, query, groups) {
+            each(&scan);
+        }
+    }
+}
+
+/// What all that is asked for adds up to, by group. Not for groups of processes.
+pub(crate) fn group_sums(store: &crate::Store, query: &Query, groups: &mut Groups) -> Vec<Pair> {
+    debug_assert!(query.grouping != Grouping::Process, "patterns are of no process");
+    let mut sums: Vec<Pair> = Vec::new();
+    scans(store, query, groups, |scan| {
+        for (group, pattern, count) in scan.counted(&scan.counts()) {
+            if sums.len() <= group as usize {
+                sums.resize(group as usize + 1, Pair::default());
+            }
+            if let Some(sum) = sums.get_mut(group as usize) {
+                sum.add(scan.sum(pattern, count));
+            }
         }
     });
-    if is_one_group {
-        let sums = (0..).zip(dense).filter(|(_, sum)| !sum.is_none());
-        return vec![StackSums { group: 0, sums: sums.collect() }];
-    }
-    keys.sort_unstable_by_key(|key| key.0);
-    let mut all: Vec<StackSums> = Vec::new();
-    for (key, weight, now, then) in keys {
-        let (group, stack) = (
-            u32::try_from(key >> 32).unwrap_or_default(),
-            u32::try_from(key & 0xffff_ffff).unwrap_or_default(),
-        );
-        if all.last().is_none_or(|last| last.group != group) {
-            all.push(StackSums { group, sums: Vec::new() });
-        }
-        let Some(last) = all.last_mut() else { continue };
-        if last.sums.last().is_none_or(|(other, _)| *other != stack) {
-            last.sums.push((stack, Pair::default()));
-        }
-        let weight = generation.weight(weight);
-        let amount = Amount { samples: weight.samples, value: weight.value };
-        let part = |is: bool| if is { amount } else { Amount::default() };
-        if let Some((_, sum)) = last.sums.last_mut() {
-            sum.add(Pair { now: part(now), then: part(then) });
-        }
-    }
-    all
+    sums.resize(groups.len(), Pair::default());
+    sums
 }

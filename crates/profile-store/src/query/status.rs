@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::generation::ROOT;
 use crate::query::filter::Groups;
-use crate::query::scan::scan;
+use crate::query::scan::scans;
 use crate::query::{Amount, Query};
+use crate::stacks::ROOT;
 use crate::store::Store;
 
 /// What is missing and what is held.
@@ -58,17 +58,22 @@ pub fn status(store: &Store, query: &Query) -> Status {
     let mut status = Status::default();
     let mut lost: BTreeMap<(&str, bool), u64> = BTreeMap::new();
     let query = Query { baseline: None, ..query.clone() };
-    for generation in store.generations() {
+    scans(store, &query, &mut Groups::default(), |scan| {
+        let generation = scan.generation;
         let is_named: Vec<bool> = generation.frames.items().iter().map(|row| row.name != 0).collect();
-        let stacks = generation.stacks.items();
-        scan(generation, &query, &mut Groups::default(), |_, record, weight| {
-            status.total.add(Amount { samples: weight.samples, value: weight.value });
-            status.truncated += if weight.truncated { weight.samples } else { 0 };
-            let leaf = stacks.get(record.stack as usize).filter(|_| record.stack != ROOT);
+        let stacks = generation.stacks.rows();
+        for (_, pattern, count) in scan.counted(&scan.counts()) {
+            let amount = scan.sum(pattern, count).now;
+            status.total.add(amount);
+            status.truncated += if scan.weight(pattern).truncated { amount.samples } else { 0 };
+            let stack = scan.patterns.get(pattern as usize).map_or(ROOT, |row| row.stack);
+            let leaf = stacks.get(stack as usize).filter(|_| stack != ROOT);
             let named =
                 leaf.is_some_and(|leaf| is_named.get(leaf.frame as usize).copied().unwrap_or_default());
-            status.unnamed += if named { 0 } else { weight.samples };
-        });
+            status.unnamed += if named { 0 } else { amount.samples };
+        }
+    });
+    for generation in store.generations() {
         for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
             *lost.entry((generation.texts.get(row.reason), row.is_sample)).or_default() += row.count;
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::query::filter::{Grouping, Groups};
-use crate::query::scan::scan;
+use crate::query::scan::{NOT_ASKED, scans};
 use crate::query::{Amount, Query};
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
@@ -48,27 +48,29 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
     let query = Query { baseline: None, grouping: Grouping::Executable, ..query.clone() };
     let place = |tick: u32| (tick.saturating_sub(query.span.from) / step) as usize;
     let (mut groups, mut series, mut total) = (Groups::default(), Vec::<Vec<u64>>::new(), Amount::default());
-    for generation in store.generations() {
-        scan(generation, &query, &mut groups, |group, record, weight| {
-            total.add(Amount { samples: weight.samples, value: weight.value });
-            let group = group as usize;
-            if series.len() <= group {
-                series.resize_with(group + 1, Vec::new);
-            }
-            let Some(values) = series.get_mut(group) else { return };
-            if values.is_empty() {
-                values.resize(steps, 0);
-            }
-            if let Some(value) = values.get_mut(place(record.tick)) {
-                // A file may have samples without values.
-                *value += if weight.value > 0 { weight.value } else { weight.samples };
-            }
-        });
-    }
+    scans(store, &query, &mut groups, |scan| {
+        // A file may have samples without values.
+        let values = (0..).zip(&*scan.patterns).map(|(pattern, _)| scan.weight(pattern));
+        let values: Vec<u64> =
+            values.map(|weight| if weight.value > 0 { weight.value } else { weight.samples }).collect();
+        for (_, pattern, count) in scan.counted(&scan.counts()) {
+            total.add(scan.sum(pattern, count).now);
+        }
+        let most = scan.groups.iter().filter(|&&group| group != NOT_ASKED).max();
+        series.resize_with(series.len().max(most.map_or(0, |&most| most as usize + 1)), || vec![0; steps]);
+        for block in scan.blocks() {
+            scan.each(block, false, |group, record| {
+                let line = series.get_mut(group as usize);
+                if let Some(value) = line.and_then(|line| line.get_mut(place(record.tick))) {
+                    *value += values.get(record.pattern as usize).copied().unwrap_or_default();
+                }
+            });
+        }
+    });
     let lost = lost(store, query.span, steps, place);
     let named =
         (0..).zip(series).map(|(group, values)| Series { name: groups.name(group).to_owned(), values });
-    let series = most_first(named.filter(|series| !series.values.is_empty()).collect(), steps);
+    let series = most_first(named.filter(|series| series.values.iter().any(|&value| value > 0)).collect(), steps);
     let from = store.unix_millis(query.span.from);
     Timeline { from, step: u64::from(step) * 1_000 / u64::from(TICKS_PER_SECOND), steps, series, lost, total }
 }

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use crate::query::filter::{Grouping, Groups};
-use crate::query::frames::FrameView;
-use crate::query::scan::scan;
-use crate::query::view::Views;
+use crate::query::frames::{FrameView, Frames};
+use crate::query::members::GroupSums;
+use crate::query::scan::scans;
+use crate::query::view::View;
 use crate::query::{Amount, Pair, Query};
+use crate::stacks::ROOT;
 use crate::store::Store;
 
 /// Most rows of a table.
@@ -60,33 +62,26 @@ pub fn top(store: &Store, query: &Query, by: TopBy) -> Top {
 }
 
 fn by_group(store: &Store, query: &Query) -> Top {
-    let (mut groups, mut sums) = (Groups::default(), Vec::new());
-    for generation in store.generations() {
-        scan(generation, query, &mut groups, |group, record, weight| {
-            if sums.len() <= group as usize {
-                sums.resize(group as usize + 1, (Pair::default(), Pair::default()));
-            }
-            if let Some((own, total)) = sums.get_mut(group as usize) {
-                own.add(Pair::of(query, record.tick, weight));
-                *total = *own;
-            }
-        });
-    }
-    let mut whole = Pair::default();
-    sums.iter().for_each(|(_, total)| whole.add(*total));
-    let frames = (0..).zip(&sums).map(|(group, _)| {
-        let name = groups.name(group);
-        let short = if query.grouping == Grouping::Executable { crate::frame::base(name) } else { name };
-        FrameView::summary(short, name)
-    });
-    table(whole, frames.collect::<Vec<_>>().into_iter().zip(sums))
+    let sums = GroupSums::of(store, query);
+    let short = |name: &str| -> FrameView {
+        let is_path = query.grouping == Grouping::Executable;
+        FrameView::summary(if is_path { crate::frame::base(name) } else { name }, name)
+    };
+    let rows = sums.groups.iter().map(|(name, sum)| (short(name), (*sum, *sum)));
+    let table = table(sums.whole(), rows);
+    Top { left_out: table.left_out + sums.rest.1, ..table }
 }
 
 fn by_frame(store: &Store, query: &Query) -> Top {
-    let views = Views::of(store, query);
-    let mut sums = vec![(Pair::default(), Pair::default()); views.frames.len()];
-    for at in 0..crate::table::number(views.views.len()) {
-        walk(&views, at, |frame, own, total, is_outermost| {
+    let mut frames = Frames::default();
+    let (mut sums, mut whole) = (Vec::new(), Pair::default());
+    scans(store, query, &mut Groups::default(), |scan| {
+        let mut view = View::of(scan, &scan.counts());
+        whole.add(view.total(ROOT));
+        view.walk(&mut frames, &query.rules, |frame, own, total, is_outermost| {
+            if sums.len() <= frame as usize {
+                sums.resize(frame as usize + 1, (Pair::default(), Pair::default()));
+            }
             if let Some(sum) = sums.get_mut(frame as usize) {
                 sum.0.add(own);
                 if is_outermost {
@@ -94,9 +89,8 @@ fn by_frame(store: &Store, query: &Query) -> Top {
                 }
             }
         });
-    }
-    let frames = (0..).zip(&sums).map(|(frame, _)| views.frames.get(frame).cloned().unwrap_or_default());
-    table(views.total(), frames.collect::<Vec<_>>().into_iter().zip(sums))
+    });
+    table(whole, (0..).zip(sums).filter_map(|(frame, sums)| Some((frames.get(frame)?.clone(), sums))))
 }
 
 fn table(whole: Pair, rows: impl Iterator<Item = (FrameView, (Pair, Pair))>) -> Top {
@@ -122,38 +116,4 @@ fn table(whole: Pair, rows: impl Iterator<Item = (FrameView, (Pair, Pair))>) -> 
         then_total: total.then,
     });
     Top { total: whole.now, then_total: whole.then, rows: rows.collect(), left_out }
-}
-
-/// Calls `each` for every node of a view that is shown, the callers first: with its frame, its own and total sums (what
-/// is not shown below it belongs to it), and whether none of its callers is the same frame.
-pub(crate) fn walk(views: &Views, view: u32, mut each: impl FnMut(u32, Pair, Pair, bool)) {
-    let mut on_path = vec![0_u32; views.frames.len()];
-    // The frame that stands for the callers of what is pending, and whether the frame is to be left again.
-    let mut pending: Vec<((u32, u32), Option<u32>, bool)> = vec![((view, 0), None, false)];
-    while let Some((at, above, is_leaving)) = pending.pop() {
-        let Some(node) = views.node(at) else { continue };
-        if is_leaving {
-            if let Some(count) = node.shown.and_then(|frame| on_path.get_mut(frame as usize)) {
-                *count -= 1;
-            }
-            continue;
-        }
-        let frame = node.shown.or(above);
-        match node.shown {
-            Some(shown) => {
-                if let Some(count) = on_path.get_mut(shown as usize) {
-                    each(shown, node.own, node.total, *count == 0);
-                    *count += 1;
-                    pending.push((at, above, true));
-                }
-            }
-            // What a hidden frame has of its own is its caller's.
-            None => {
-                if let Some(above) = above.filter(|_| !node.own.is_none()) {
-                    each(above, node.own, Pair::default(), false);
-                }
-            }
-        }
-        pending.extend(views.children(at).map(|child| (child, frame, false)));
-    }
 }

@@ -1,11 +1,18 @@
 //! The flame graph: stacks of all generations as one tree, without what is too small to be seen.
 
+use std::collections::VecDeque;
+
 use foldhash::HashMap;
 use serde::Serialize;
 
-use crate::query::frames::{FrameView, SUMMARY};
-use crate::query::view::Views;
+use crate::query::branch::{Branch, branches};
+use crate::query::frames::{FrameView, Frames};
+use crate::query::members::GroupSums;
+use crate::query::merged::{Merged, MergedSums, SortedSums};
+use crate::query::scan::scans;
+use crate::query::view::View;
 use crate::query::{Grouping, Pair, Query, SMALLEST_PART};
+use crate::stacks::ROOT;
 use crate::store::Store;
 
 /// Most nodes of a tree. Only stacks of hundreds of frames each that are unlike each other come near.
@@ -36,119 +43,120 @@ pub struct Node {
 /// The flame graph of what is asked for.
 #[must_use]
 pub fn tree(store: &Store, query: &Query) -> Tree {
-    let mut views = Views::of(store, query);
-    let roots: Vec<_> = (0..).zip(&views.views).map(|(view, _)| (view, 0)).collect();
-    grow(&mut views, roots, "all", query.grouping != Grouping::None)
+    let mut frames = Frames::default();
+    let root = frames.number(FrameView::summary("all", ""));
+    let (mut merged, mut counts) = (Merged::new(root), VecDeque::new());
+    let mut groups = if query.grouping == Grouping::None { GroupSums::default() } else { GroupSums::of(store, query) };
+    let mut names = std::mem::take(&mut groups.names);
+    scans(store, query, &mut names, |scan| {
+        let count = scan.counts();
+        merged.grow(&mut View::of(scan, &count), vec![ROOT], &mut frames, &query.rules);
+        counts.push_back(count);
+    });
+    let mut sums = MergedSums::default();
+    scans(store, query, &mut names, |scan| {
+        let count = counts.pop_front().unwrap_or_default();
+        let (rows, of) = (scan.generation.stacks.rows(), (&mut frames, &query.rules));
+        sums.add(&merged, scan, (&rows, &[true]), of, |add| groups.each(scan, &count, add));
+    });
+    let sums = sums.sorted();
+    let groups = (query.grouping != Grouping::None).then_some(&groups);
+    Growth { merged: &merged, sums: &sums, frames: &mut frames, builder: TreeBuilder::default() }.tree(root, groups)
 }
 
 /// What is still to be added to a tree.
+#[derive(Clone, Copy)]
 struct Pending {
     depth: u32,
     frame: u32,
     total: Pair,
-    /// The nodes that it stands for.
-    of: Vec<(u32, u32)>,
-    /// True of the root of a tree whose first level is groups.
-    is_grouped: bool,
+    of: Part,
 }
 
-/// A tree of these nodes and what is below them.
-pub(crate) fn grow(views: &mut Views, of: Vec<(u32, u32)>, name: &str, is_grouped: bool) -> Tree {
-    let mut whole = Pair::default();
-    of.iter().filter_map(|&at| views.node(at)).for_each(|node| whole.add(node.total));
-    let root = views.frames.number(FrameView::summary(name, ""));
-    let mut builder = TreeBuilder::default();
-    let mut pending = vec![Pending { depth: 0, frame: root, total: whole, of, is_grouped }];
-    while let Some(next) = pending.pop() {
-        let (own, mut children) = if next.is_grouped { groups(views, &next) } else { children(views, &next) };
-        builder.push(views, next.depth, next.frame, next.total, own);
-        let is_full = builder.tree.nodes.len() + pending.len() + children.len() > MOST_NODES;
-        let (mut rest, mut rest_count) = (Pair::default(), 0_usize);
-        children.retain(|child| {
-            let is_kept = !is_full && child.total.is_part(whole, SMALLEST_PART);
-            if !is_kept {
-                rest.add(child.total);
-                rest_count += 1;
+/// What a node of a tree stands for.
+#[derive(Clone, Copy)]
+enum Part {
+    /// All groups.
+    All,
+    /// A group.
+    Group(u32),
+    /// A branch of the group that came last.
+    Branch(u32),
+}
+
+/// Makes a tree of sums.
+pub(crate) struct Growth<'a> {
+    pub merged: &'a Merged,
+    pub sums: &'a SortedSums,
+    pub frames: &'a mut Frames,
+    pub builder: TreeBuilder,
+}
+
+impl Growth<'_> {
+    /// The tree whose root has this frame, with a first level of groups if there are some.
+    pub(crate) fn tree(mut self, root: u32, groups: Option<&GroupSums>) -> Tree {
+        let mut branches = Vec::new();
+        let (of, whole) = match groups {
+            Some(groups) => (Part::All, groups.whole()),
+            None => (Part::Group(0), self.sums.total()),
+        };
+        let mut pending = vec![Pending { depth: 0, frame: root, total: whole, of }];
+        while let Some(next) = pending.pop() {
+            // Before a group comes, all nodes of the one before it have been.
+            if let Part::Group(group) = next.of {
+                branches = self::branches(self.merged, self.sums, group);
             }
-            is_kept
-        });
-        if rest_count > 0 {
-            let frame = views.frames.number(FrameView::summary(&format!("other ({rest_count})"), ""));
-            builder.push(views, next.depth + 1, frame, rest, rest);
-        }
-        // By name, so that what is shown stays in its place when more comes; the last is taken first.
-        children.sort_by(|a, b| {
-            views.frames.get(b.frame).map(name_of).cmp(&views.frames.get(a.frame).map(name_of))
-        });
-        pending.extend(children);
-    }
-    builder.tree
-}
-
-fn name_of(frame: &FrameView) -> (&str, &str, u32) {
-    (&frame.name, &frame.module, frame.line)
-}
-
-/// What ends in the nodes, and their children by what they are shown as. What is not shown gives its children to
-/// whom it is called by, and so does what belongs to the same module as a folded caller.
-fn children(views: &Views, of: &Pending) -> (Pair, Vec<Pending>) {
-    let is_summary = views.frames.get(of.frame).is_some_and(|frame| frame.flags & SUMMARY != 0);
-    let mut own = Pair::default();
-    let mut places: HashMap<u32, usize> = HashMap::default();
-    let mut children: Vec<Pending> = Vec::new();
-    let mut look: Vec<_> = of.of.clone();
-    while let Some(at) = look.pop() {
-        own.add(views.node(at).map(|node| node.own).unwrap_or_default());
-        for child in views.children(at) {
-            let Some(node) = views.node(child) else { continue };
-            let Some(frame) = node.shown.filter(|&frame| !(is_summary && frame == of.frame)) else {
-                look.push(child);
-                continue;
+            let (own, children, mut rest) = match (next.of, groups) {
+                (Part::All, Some(groups)) => {
+                    (Pair::default(), self.groups(groups, whole), groups.rest)
+                }
+                (Part::Branch(at), _) => self.callees(&branches, at, next.depth),
+                _ => self.callees(&branches, 0, next.depth),
             };
-            let place = *places.entry(frame).or_insert_with(|| {
-                let depth = of.depth + 1;
-                children.push(Pending {
-                    depth,
-                    frame,
-                    total: Pair::default(),
-                    of: Vec::new(),
-                    is_grouped: false,
-                });
-                children.len() - 1
-            });
-            if let Some(pending) = children.get_mut(place) {
-                pending.total.add(node.total);
-                pending.of.push(child);
+            self.builder.push(self.frames, next.depth, next.frame, next.total, own);
+            let is_full = self.builder.tree.nodes.len() + pending.len() + children.len() > MOST_NODES;
+            let (mut kept, small): (Vec<_>, Vec<_>) = children
+                .into_iter()
+                .partition(|child| !is_full && child.total.is_part(whole, SMALLEST_PART));
+            small.iter().for_each(|child| rest.0.add(child.total));
+            rest.1 += small.len();
+            if rest.1 > 0 {
+                let name = format!("other ({})", rest.1);
+                let frame = self.frames.number(FrameView::summary(&name, ""));
+                self.builder.push(self.frames, next.depth + 1, frame, rest.0, rest.0);
             }
+            // By name, so that what is shown stays in its place when more comes; the last is taken first.
+            let key = |child: &Pending| self.frames.get(child.frame).map(FrameView::key);
+            kept.sort_by(|a, b| key(b).cmp(&key(a)));
+            pending.extend(kept);
         }
+        self.builder.tree
     }
-    (own, children)
-}
 
-/// The first level of a tree that is grouped.
-fn groups(views: &mut Views, of: &Pending) -> (Pair, Vec<Pending>) {
-    let mut children: Vec<Pending> = Vec::new();
-    for group in 0..views.groups.len() {
-        let name = views.groups.name(crate::table::number(group)).to_owned();
-        let frame = views.frames.number(FrameView::summary(crate::frame::base(&name), &name));
-        children.push(Pending {
-            depth: of.depth + 1,
-            frame,
-            total: Pair::default(),
-            of: Vec::new(),
-            is_grouped: false,
+    fn callees(&self, branches: &[Branch], at: u32, depth: u32) -> (Pair, Vec<Pending>, (Pair, usize)) {
+        let Some(branch) = branches.get(at as usize) else { return Default::default() };
+        let child = |&at: &u32| {
+            let branch = branches.get(at as usize)?;
+            Some(Pending { depth: depth + 1, frame: branch.frame, total: branch.total, of: Part::Branch(at) })
+        };
+        (branch.own, branch.children.iter().filter_map(child).collect(), branch.rest)
+    }
+
+    /// The first level of a tree that is grouped.
+    fn groups(&mut self, groups: &GroupSums, whole: Pair) -> Vec<Pending> {
+        let some = (0..).zip(&groups.groups).filter(|(_, (_, total))| !total.is_none());
+        let of = some.map(|(group, (name, total))| {
+            // Of those that are too small the name is not needed, and there may be many.
+            let is_shown = total.is_part(whole, SMALLEST_PART);
+            let frame = if is_shown {
+                self.frames.number(FrameView::summary(crate::frame::base(name), name))
+            } else {
+                0
+            };
+            Pending { depth: 1, frame, total: *total, of: Part::Group(group) }
         });
+        of.collect()
     }
-    for &(view, node) in &of.of {
-        let group = views.views.get(view as usize).map_or(0, |view| view.group);
-        let total = views.node((view, node)).map(|node| node.total).unwrap_or_default();
-        if let Some(pending) = children.get_mut(group as usize) {
-            pending.total.add(total);
-            pending.of.push((view, node));
-        }
-    }
-    children.retain(|child| !child.total.is_none());
-    (Pair::default(), children)
 }
 
 /// Makes a tree whose frames are those it has.
@@ -159,10 +167,10 @@ pub(crate) struct TreeBuilder {
 }
 
 impl TreeBuilder {
-    pub(crate) fn push(&mut self, views: &Views, depth: u32, frame: u32, total: Pair, own: Pair) {
+    pub(crate) fn push(&mut self, of: &Frames, depth: u32, frame: u32, total: Pair, own: Pair) {
         let frames = &mut self.tree.frames;
         let frame = *self.places.entry(frame).or_insert_with(|| {
-            frames.push(views.frames.get(frame).cloned().unwrap_or_default());
+            frames.push(of.get(frame).cloned().unwrap_or_default());
             crate::table::number(frames.len() - 1)
         });
         self.tree.nodes.push(Node { depth, frame, total, own });

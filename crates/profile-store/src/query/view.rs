@@ -1,161 +1,131 @@
-//! The stacks of a query's samples, of one generation and one group: a tree with sums.
+//! The stacks of a query's samples, of one generation: a tree with sums.
 
-use crate::generation::{Generation, ROOT};
-use crate::query::filter::Groups;
-use crate::query::frames::{Frames, Shown};
-use crate::query::scan::{StackSums, sums};
-use crate::query::{Pair, Query};
-use crate::store::Store;
+use std::borrow::Cow;
+
+use crate::query::Pair;
+use crate::query::frames::{Frames, Shown, ShownFrames};
+use crate::query::rules::Rules;
+use crate::query::scan::{Count, Scan};
+use crate::stacks::{ROOT, StackRow};
 use crate::table::number;
 
 /// No node.
-pub(crate) const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
 
-/// A node of a view.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ViewNode {
-    pub parent: u32,
-    /// What it is shown as; `None` of one that is not, and of the root.
-    pub shown: Shown,
-    /// What ends here.
-    pub own: Pair,
-    /// What comes through here.
-    pub total: Pair,
-    pub first_child: u32,
-    pub next_sibling: u32,
-}
-
-/// The stacks of a query's samples, of one generation and one group. Node 0 is the root, and parents come before
-/// their children.
+/// The stacks of a query's samples, of one generation. Node 0 is the root, and parents come before their children.
+///
+/// It lives for as long as an answer takes its part of it: at no time does an answer have the trees of two generations.
 #[derive(Debug)]
-pub(crate) struct View {
-    pub group: u32,
-    pub nodes: Vec<ViewNode>,
+pub(crate) struct View<'a> {
+    scan: &'a Scan<'a>,
+    pub rows: Cow<'a, [StackRow]>,
+    /// What ends here and what comes through here, of each node.
+    sums: Vec<(Pair, Pair)>,
+    /// The first child that has samples and the next sibling, of each node.
+    links: Vec<(u32, u32)>,
+    shown: ShownFrames,
 }
 
-/// All that a picture of stacks is made of.
-#[derive(Debug, Default)]
-pub(crate) struct Views {
-    pub groups: Groups,
-    pub frames: Frames,
-    pub views: Vec<View>,
-}
-
-impl Views {
-    pub(crate) fn of(store: &Store, query: &Query) -> Self {
-        let mut views = Self::default();
-        for generation in store.generations() {
-            let sums = sums(generation, query, &mut views.groups);
-            let mut used = vec![false; generation.frames.items().len()];
-            let shapes: Vec<_> = sums.iter().map(|sums| Shape::of(generation, sums, &mut used)).collect();
-            let shown = views.frames.of(generation, &query.rules, &used);
-            views
-                .views
-                .extend(sums.iter().zip(shapes).map(|(sums, shape)| shape.view(generation, sums, &shown)));
-        }
-        views
-    }
-
-    /// What all samples add up to.
-    pub(crate) fn total(&self) -> Pair {
-        let mut total = Pair::default();
-        for root in self.views.iter().filter_map(|view| view.nodes.first()) {
-            total.add(root.total);
-        }
-        total
-    }
-
-    pub(crate) fn node(&self, (view, node): (u32, u32)) -> Option<&ViewNode> {
-        self.views.get(view as usize)?.nodes.get(node as usize)
-    }
-
-    /// The children of a node.
-    pub(crate) fn children(&self, (view, node): (u32, u32)) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let first = self.node((view, node)).map_or(NONE, |node| node.first_child);
-        let next = move |&child: &u32| {
-            self.node((view, child)).map(|node| node.next_sibling).filter(|&next| next != NONE)
-        };
-        std::iter::successors(Some(first).filter(|&first| first != NONE), next)
-            .map(move |child| (view, child))
-    }
-}
-
-/// Which stacks are on the way from the root to those with samples.
-struct Shape {
-    /// By rising number, the root first.
-    stacks: Vec<u32>,
-}
-
-impl Shape {
-    fn of(generation: &Generation, sums: &StackSums, used: &mut [bool]) -> Self {
-        let rows = generation.stacks.items();
-        let mut seen = foldhash::HashSet::default();
-        let mut marks: Option<Vec<bool>> =
-            (sums.sums.len() > rows.len() / 16).then(|| vec![false; rows.len()]);
-        let mut stacks = vec![ROOT];
-        for &(leaf, _) in &sums.sums {
-            let mut at = leaf;
-            while at != ROOT {
-                let is_new = match &mut marks {
-                    Some(marks) => {
-                        marks.get_mut(at as usize).is_some_and(|mark| !std::mem::replace(mark, true))
-                    }
-                    None => seen.insert(at),
-                };
-                let Some(row) = rows.get(at as usize).filter(|_| is_new) else { break };
-                stacks.push(at);
-                if let Some(used) = used.get_mut(row.frame as usize) {
-                    *used = true;
-                }
-                at = row.parent;
-            }
-        }
-        stacks.sort_unstable();
-        Self { stacks }
-    }
-
-    fn view(self, generation: &Generation, sums: &StackSums, shown: &[Shown]) -> View {
-        let place = |stack: u32| self.stacks.binary_search(&stack).map_or(0, number);
-        let rows = generation.stacks.items();
-        let mut nodes: Vec<ViewNode> =
-            self.stacks.iter().map(|&stack| node(rows.get(stack as usize), stack, place, shown)).collect();
-        for (stack, sum) in &sums.sums {
-            if let Some(node) = nodes.get_mut(place(*stack) as usize) {
-                node.own.add(*sum);
+impl<'a> View<'a> {
+    /// The stacks of so many samples of each pattern.
+    pub(crate) fn of(scan: &'a Scan<'a>, counts: &[Count]) -> Self {
+        let rows = scan.generation.stacks.rows();
+        let mut sums = vec![(Pair::default(), Pair::default()); rows.len()];
+        for (_, pattern, count) in scan.counted(counts) {
+            let stack = scan.patterns.get(pattern as usize).map_or(ROOT, |row| row.stack);
+            if let Some((own, total)) = sums.get_mut(stack as usize) {
+                let sum = scan.sum(pattern, count);
+                own.add(sum);
+                total.add(sum);
             }
         }
         // Children come after their parents, so backwards everything below a node is complete before it.
-        for at in (0..nodes.len()).rev() {
-            let Some(node) = nodes.get_mut(at) else { continue };
-            node.total.add(node.own);
-            let (total, parent) = (node.total, node.parent);
-            if at == 0 {
+        let mut links = vec![(NONE, NONE); rows.len()];
+        for (at, row) in rows.iter().enumerate().skip(1).rev() {
+            let total = sums.get(at).map(|(_, total)| *total).unwrap_or_default();
+            if total.is_none() {
                 continue;
             }
-            let Some(parent_node) = nodes.get_mut(parent as usize) else { continue };
-            parent_node.total.add(total);
-            let next = std::mem::replace(&mut parent_node.first_child, number(at));
-            if let Some(node) = nodes.get_mut(at) {
-                node.next_sibling = next;
+            if let Some((_, of_parent)) = sums.get_mut(row.parent as usize) {
+                of_parent.add(total);
+            }
+            let next = links.get_mut(row.parent as usize).map(|(first, _)| std::mem::replace(first, number(at)));
+            if let Some((_, sibling)) = links.get_mut(at) {
+                *sibling = next.unwrap_or(NONE);
             }
         }
-        View { group: sums.group, nodes }
+        Self { scan, rows, sums, links, shown: ShownFrames::of(scan.generation) }
     }
-}
 
-fn node(
-    row: Option<&crate::generation::StackRow>,
-    stack: u32,
-    place: impl Fn(u32) -> u32,
-    shown: &[Shown],
-) -> ViewNode {
-    let row = row.filter(|_| stack != ROOT);
-    ViewNode {
-        parent: row.map_or(0, |row| place(row.parent)),
-        shown: row.and_then(|row| shown.get(row.frame as usize).copied().flatten()),
-        own: Pair::default(),
-        total: Pair::default(),
-        first_child: NONE,
-        next_sibling: NONE,
+    pub(crate) fn own(&self, node: u32) -> Pair {
+        self.sums.get(node as usize).map(|(own, _)| *own).unwrap_or_default()
+    }
+
+    pub(crate) fn total(&self, node: u32) -> Pair {
+        self.sums.get(node as usize).map(|(_, total)| *total).unwrap_or_default()
+    }
+
+    pub(crate) fn parent(&self, node: u32) -> u32 {
+        self.rows.get(node as usize).map_or(ROOT, |row| row.parent)
+    }
+
+    /// What a node is shown as; nothing of the root.
+    pub(crate) fn shown(&mut self, node: u32, frames: &mut Frames, rules: &Rules) -> Shown {
+        let row = self.rows.get(node as usize).filter(|_| node != ROOT)?;
+        self.shown.get(row.frame, self.scan.generation, (frames, rules))
+    }
+
+    /// The first child with samples.
+    pub(crate) fn first_child(&self, node: u32) -> Option<u32> {
+        self.links.get(node as usize).map(|(first, _)| *first).filter(|&first| first != NONE)
+    }
+
+    /// The next sibling with samples.
+    pub(crate) fn next_sibling(&self, node: u32) -> Option<u32> {
+        self.links.get(node as usize).map(|(_, next)| *next).filter(|&next| next != NONE)
+    }
+
+    /// Calls `each` for every node that is shown, callers first: with its frame, its own and total sums (what is not
+    /// shown below it belongs to it), and whether none of its callers is the same frame.
+    pub(crate) fn walk(
+        &mut self,
+        frames: &mut Frames,
+        rules: &Rules,
+        mut each: impl FnMut(u32, Pair, Pair, bool),
+    ) {
+        let mut on_path: Vec<u32> = Vec::new();
+        // The frame that stands for the callers of what is pending, and whether the frame is to be left again.
+        let mut pending: Vec<(u32, Shown, bool)> = vec![(ROOT, None, false)];
+        while let Some((at, above, is_leaving)) = pending.pop() {
+            let shown = self.shown(at, frames, rules);
+            if is_leaving {
+                if let Some(count) = shown.and_then(|frame| on_path.get_mut(frame as usize)) {
+                    *count -= 1;
+                }
+                continue;
+            }
+            match shown {
+                Some(frame) => {
+                    let len = on_path.len().max(frame as usize + 1);
+                    on_path.resize(len, 0);
+                    if let Some(count) = on_path.get_mut(frame as usize) {
+                        each(frame, self.own(at), self.total(at), *count == 0);
+                        *count += 1;
+                        pending.push((at, above, true));
+                    }
+                }
+                // What a hidden frame has of its own is its caller's.
+                None => {
+                    if let Some(above) = above.filter(|_| !self.own(at).is_none()) {
+                        each(above, self.own(at), Pair::default(), false);
+                    }
+                }
+            }
+            let mut next = self.first_child(at);
+            while let Some(child) = next {
+                pending.push((child, shown.or(above), false));
+                next = self.next_sibling(child);
+            }
+        }
     }
 }
