@@ -1,11 +1,12 @@
 //! What is shown, in the formats of other tools.
 
+use std::fmt;
 use std::io;
 
 use profile_formats::{Format as FileFormat, Profile, Quantity, diff as difference};
 use profile_store::{Query, Store};
 
-use crate::export::profile;
+use crate::export::profile_within;
 use crate::file::html_of_store;
 use crate::question::{Format, Question};
 
@@ -16,16 +17,48 @@ pub(crate) struct Download {
     pub name: &'static str,
 }
 
-/// What a question asks for as a file.
-pub(crate) fn make(store: &Store, question: &Question, format: Format) -> io::Result<Download> {
+/// Why there is no file.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It would take more memory than it may.
+    TooLarge,
+    /// It could not be written.
+    Write(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("This is too much for a file: choose a shorter time, or a filter."),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What a question asks for as a file, unless that takes more than about so many bytes of memory.
+pub(crate) fn make(
+    store: &Store,
+    question: &Question,
+    format: Format,
+    most_bytes: usize,
+) -> Result<Download, Fault> {
     let query = question.query(store);
-    let written = |format| write(store, &query, format);
+    let written = |format, with_instants| write(store, &query, format, with_instants, most_bytes);
     let (body, kind, name) = match format {
-        Format::Pprof => (written(FileFormat::Pprof)?, "application/octet-stream", "profile.pb.gz"),
-        Format::Folded => (written(FileFormat::Folded)?, "text/plain; charset=utf-8", "profile.folded"),
-        Format::Svg => (written(FileFormat::Svg)?, "image/svg+xml", "profile.svg"),
-        Format::Firefox => (written(FileFormat::Firefox)?, "application/json", "profile.json"),
-        Format::Html => (html_of_store(store, &query)?, "text/html; charset=utf-8", "profile.html"),
+        Format::Pprof => (written(FileFormat::Pprof, false)?, "application/octet-stream", "profile.pb.gz"),
+        Format::Folded => (written(FileFormat::Folded, false)?, "text/plain; charset=utf-8", "profile.folded"),
+        Format::Svg => (written(FileFormat::Svg, false)?, "image/svg+xml", "profile.svg"),
+        Format::Firefox => (written(FileFormat::Firefox, true)?, "application/json", "profile.json"),
+        Format::Html => {
+            let page = html_of_store(store, &query, most_bytes).map_err(io::Error::from)?;
+            (page.ok_or(Fault::TooLarge)?, "text/html; charset=utf-8", "profile.html")
+        }
     };
     Ok(Download { body, kind, name })
 }
@@ -35,8 +68,17 @@ type Compare = fn((&Profile, Quantity), (&Profile, Quantity), &mut Vec<u8>);
 
 /// All that is asked for, in a format of another tool. Two times that are compared stay so in the formats that can say
 /// it; in the others the first of them is alone.
-fn write(store: &Store, query: &Query, format: FileFormat) -> io::Result<Vec<u8>> {
-    let (after, mut body) = (profile(store, query), Vec::new());
+fn write(
+    store: &Store,
+    query: &Query,
+    format: FileFormat,
+    with_instants: bool,
+    most_bytes: usize,
+) -> Result<Vec<u8>, Fault> {
+    let profile = |query: &Query| {
+        profile_within(store, query, with_instants, most_bytes).ok_or(Fault::TooLarge)
+    };
+    let (after, mut body) = (profile(query)?, Vec::new());
     let quantity = after.main_quantity();
     let compare = match format {
         FileFormat::Svg => Some(difference::svg as Compare),
@@ -45,7 +87,7 @@ fn write(store: &Store, query: &Query, format: FileFormat) -> io::Result<Vec<u8>
     };
     match query.baseline.zip(compare) {
         Some((span, compare)) => {
-            let before = profile(store, &Query { span, baseline: None, ..query.clone() });
+            let before = profile(&Query { span, baseline: None, ..query.clone() })?;
             compare((&before, before.main_quantity()), (&after, quantity), &mut body);
         }
         None => format.write(&after, quantity, &mut body)?,

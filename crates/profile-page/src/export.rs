@@ -10,22 +10,41 @@ use profile_store::{FrameFlags, FrameText, Kind, Query, Row, Rules, SampleText, 
 use crate::rules::shown;
 
 /// All that is asked for as a profile: every sample, whatever the baseline and the grouping, with the frames that the
-/// rules leave.
-#[must_use]
-pub fn profile(store: &Store, query: &Query) -> Profile {
-    let mut export = Export::new(store, query);
+/// rules leave; the instants of samples only if they are wanted. `None` if it takes more than about so many bytes.
+pub(crate) fn profile_within(
+    store: &Store,
+    query: &Query,
+    with_instants: bool,
+    most_bytes: usize,
+) -> Option<Profile> {
+    let export = export(store, query, with_instants, most_bytes);
+    (export.bytes() <= most_bytes).then_some(export.profile)
+}
+
+fn export<'a>(store: &'a Store, query: &Query, with_instants: bool, most_bytes: usize) -> Export<'a> {
+    let mut export = Export::new(store, query, with_instants);
     rows(store, query, |row| match row {
+        // What is too large grows no further.
+        Row::Sample(_) if export.bytes() > most_bytes => {}
         Row::Sample(sample) => export.sample(sample, &query.rules),
         Row::Loss { reason, is_sample, count } => {
             export.profile.add_loss(reason, Loss { count, samples: is_sample })
         }
     });
-    export.profile
+    export
 }
+
+/// About what a sample, a thread with its process, and an instant of a profile take, in bytes.
+const PER_SAMPLE: usize = 160;
+const PER_THREAD: usize = 480;
+const PER_INSTANT: usize = 24;
 
 struct Export<'a> {
     store: &'a Store,
     profile: Profile,
+    with_instants: bool,
+    samples: usize,
+    threads: usize,
     on_cpu: ValueTypeTexts,
     off_cpu: ValueTypeTexts,
 }
@@ -38,7 +57,7 @@ struct ValueTypeTexts {
 }
 
 impl<'a> Export<'a> {
-    fn new(store: &'a Store, query: &Query) -> Self {
+    fn new(store: &'a Store, query: &Query, with_instants: bool) -> Self {
         let at =
             |tick: u32| UnixNanos::from_nanos(store.epoch().saturating_add(u64::from(tick) * TICK_NANOS));
         let mut profile =
@@ -53,7 +72,12 @@ impl<'a> Export<'a> {
             _ => ValueTypeTexts { kind: samples, unit, period_type: None },
         };
         let off_cpu = ValueTypeTexts { kind: off_cpu, unit: nanos, period_type: None };
-        Self { store, profile, on_cpu, off_cpu }
+        Self { store, profile, with_instants, samples: 0, threads: 0, on_cpu, off_cpu }
+    }
+
+    /// About how many bytes the profile takes.
+    fn bytes(&self) -> usize {
+        self.samples * PER_SAMPLE + self.threads * PER_THREAD + self.profile.captures.len() * PER_INSTANT
     }
 
     fn sample(&mut self, sample: &SampleText<'_>, rules: &Rules) {
@@ -87,7 +111,9 @@ impl<'a> Export<'a> {
             attributes: None,
         };
         let id = self.profile.samples.add(key, Amount { value, count: weight.samples });
-        if weight.samples == 1 {
+        self.samples = self.samples.max(id.index() + 1);
+        self.threads = self.threads.max(thread.index() + 1);
+        if self.with_instants && weight.samples == 1 {
             let at = self.store.epoch().saturating_add(u64::from(sample.tick) * TICK_NANOS);
             self.profile.captures.push(Capture { at: UnixNanos::from_nanos(at), sample: id, value });
         }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use profile_formats::{Profile, Quantity};
-use profile_store::{Model, Query, Store, model};
+use profile_store::{Model, Query, Store, model, model_within};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +20,8 @@ use crate::assets::{CSS, SCRIPT, page};
 /// Never in practice: tables can always be written as JSON.
 pub fn html(profile: &Profile, quantity: Quantity) -> Result<Vec<u8>, serde_json::Error> {
     let store = crate::import::store(profile, quantity);
-    html_of_store(&store, &Query { span: store.held(), ..Query::default() })
+    let query = Query { span: store.held(), ..Query::default() };
+    write(&Tables { model: model(&store, &query), parts: Vec::new() })
 }
 
 /// The page that compares two profiles, each by its own total, as one file. They have the names that are shown for
@@ -42,12 +43,18 @@ pub fn html_of_difference(
     write(&Tables { model: model(&store, &query), parts: parts.collect() })
 }
 
-/// The page that shows what a store has of a span of time and a filter, as one file.
+/// The page that shows what a store has of a span of time and a filter, as one file; `None` if that takes more than
+/// about so many bytes of memory.
 ///
 /// # Errors
 /// As [`html`].
-pub fn html_of_store(store: &Store, query: &Query) -> Result<Vec<u8>, serde_json::Error> {
-    write(&Tables { model: model(store, query), parts: Vec::new() })
+pub(crate) fn html_of_store(
+    store: &Store,
+    query: &Query,
+    most_bytes: usize,
+) -> Result<Option<Vec<u8>>, serde_json::Error> {
+    let model = model_within(store, query, most_bytes);
+    model.map(|model| write(&Tables { model, parts: Vec::new() })).transpose()
 }
 
 /// What the page in a file works on.

@@ -25,8 +25,7 @@ mod security;
 #[cfg(test)]
 mod tests;
 
-pub use export::profile;
-pub use file::{html, html_of_difference, html_of_store};
+pub use file::{html, html_of_difference};
 pub use import::store;
 pub use page::{AgentView, Page};
 pub use router::router;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use profile_store::Store;
+use profile_store::{Progress, Store};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -21,6 +21,8 @@ const BODIES_AT_ONCE: usize = 2;
 /// A page over a store that may grow while it is shown.
 pub struct Page {
     store: Arc<RwLock<Store>>,
+    /// How far the store has come, for whoever may not wait for it.
+    pub(crate) progress: Progress,
     agent: Option<Agent>,
     cache: Mutex<Cache>,
     turns: Arc<Semaphore>,
@@ -81,7 +83,8 @@ impl Page {
         let born = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let (cache, turns) = (Mutex::default(), Arc::new(Semaphore::new(AT_ONCE)));
         let bodies = Arc::new(Semaphore::new(BODIES_AT_ONCE));
-        Self { store, agent: None, cache, turns, bodies, token: None, is_live: true, born }
+        let progress = store.read().unwrap_or_else(PoisonError::into_inner).progress();
+        Self { store, progress, agent: None, cache, turns, bodies, token: None, is_live: true, born }
     }
 
     /// Shows what the agent costs, too.
@@ -146,6 +149,7 @@ impl Page {
         self.turns.available_permits() == AT_ONCE
     }
 
+    /// The store, once nobody changes it: never on a thread that others' tasks run on.
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
         // Tables that a panic has left half made answer with less, not with wrong places.
         self.store.read().unwrap_or_else(PoisonError::into_inner)

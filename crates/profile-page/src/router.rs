@@ -1,6 +1,5 @@
 //! Requests to answers.
 
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,13 +15,17 @@ use flate2::Compression;
 use crate::answer::{gzip, json, plain, sum};
 use crate::assets::{Asset, CSS_FILE, FILE_INDEX, LIVE_INDEX, SCRIPT_FILE};
 use crate::cache::{Key, MOST_ANSWER};
-use crate::download;
+use crate::download::{self, Fault};
 use crate::page::Page;
 use crate::question::{Format, Question, Refusal, Topic};
 use crate::security::{HEADERS, refusal};
 
 /// Seconds that a profile at `/debug/pprof/profile` is of, if no others are asked for.
 const PPROF_SECONDS: u32 = 30;
+
+/// Most memory that a file takes while it is made of a page that an agent serves, about: an hour of a storm as a file
+/// would take gigabytes.
+const MOST_FILE_BYTES: usize = 128 << 20;
 
 /// The page, its API under `/api/`, and `/debug/pprof/profile`. Nothing can be changed by it: only `GET` and `HEAD` are
 /// answered.
@@ -93,9 +96,10 @@ async fn api(
 
 /// An answer that is the same until more seconds are complete.
 async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &HeaderMap) -> Response {
-    let window = page.store().window();
+    // The store may be changed right now, for a while: it is looked at on threads alone that may wait.
+    let until = page.progress.complete();
     let asked = uri.path_and_query().map_or("", |asked| asked.as_str());
-    let key = Key { until: window.until, asked: asked.to_owned() };
+    let key = Key { until, asked: asked.to_owned() };
     let tag = format!("\"{:x}-{:x}-{}\"", page.born, key.until, sum(asked.as_bytes()));
     if is_known(headers, &tag) {
         return not_modified(tag);
@@ -146,15 +150,19 @@ async fn status(page: Arc<Page>, question: Question, headers: &HeaderMap) -> Res
 
 async fn download(page: Arc<Page>, question: Question, format: Format) -> Response {
     let Some(place) = page.place().await else { return gone() };
+    let most_bytes = if page.is_live { MOST_FILE_BYTES } else { usize::MAX };
     let made = page.work(move |page| {
-        let made = download::make(&page.store(), &question, format)?;
-        Ok::<_, io::Error>((made.kind, made.name, place.with(made.body)))
+        let made = download::make(&page.store(), &question, format, most_bytes)?;
+        Ok::<_, Fault>((made.kind, made.name, place.with(made.body)))
     });
     match made.await {
         Some(Ok((kind, name, body))) => {
             let disposition = format!("attachment; filename=\"{name}\"");
             ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body)
                 .into_response()
+        }
+        Some(Err(fault @ Fault::TooLarge)) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("{fault}\n")).into_response()
         }
         Some(Err(fault)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{fault}\n")).into_response(),
         None => gone(),

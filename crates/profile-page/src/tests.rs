@@ -1,7 +1,9 @@
 //! Requests to the page, and the page as one file.
 
 use std::io::Read as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,6 +15,8 @@ use profile_formats::{Format, Profile, Quantity};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::download::{Fault, make};
+use crate::question::{Question, Topic};
 use crate::router::routes;
 use crate::{AgentView, Page, Token, html, html_of_difference, router, store};
 
@@ -218,7 +222,7 @@ async fn a_hundred_clients_are_answered() {
 async fn a_turn_lasts_as_long_as_the_work() {
     let profile = profile(&HOSTILE);
     let (begins, mut begun) = tokio::sync::mpsc::channel(2);
-    let (go_on, may_go_on) = std::sync::mpsc::sync_channel::<()>(2);
+    let (go_on, may_go_on) = mpsc::sync_channel::<()>(2);
     let may_go_on = Mutex::new(may_go_on);
     let agent = move || {
         begins.blocking_send(()).unwrap();
@@ -290,6 +294,51 @@ async fn plain_answers_are_what_compressed_ones_are() {
         let mut text = Vec::new();
         GzDecoder::new(&*gzipped).read_to_end(&mut text).unwrap();
         assert!(text == plain && !plain.is_empty(), "{path}");
+    }
+}
+
+/// While the store is being changed, whoever asks waits; the threads that other exporters' tasks run on do not.
+#[tokio::test]
+async fn a_store_that_is_being_changed_holds_up_no_thread_of_the_runtime() {
+    let profile = profile(&HOSTILE);
+    let store = Arc::new(RwLock::new(store(&profile, profile.main_quantity())));
+    let router = router(Page::over(Arc::clone(&store)));
+    let (changes, is_changing) = mpsc::sync_channel(1);
+    let (over, waits_for_end) = mpsc::sync_channel::<()>(1);
+    let writer = thread::spawn(move || {
+        let _changed = store.write().unwrap();
+        changes.send(()).unwrap();
+        // If this thread has to end the change itself, the test's own thread was stuck.
+        waits_for_end.recv_timeout(Duration::from_secs(30)).is_ok()
+    });
+    is_changing.recv().unwrap();
+    let paths = ["/api/status", "/api/tree", "/api/timeline", "/api/download", "/debug/pprof/profile", "/"];
+    let asks: Vec<_> = paths
+        .map(|path| {
+            let router = router.clone();
+            tokio::spawn(async move { ask(&router, "GET", path).await.0 })
+        })
+        .into();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    over.send(()).unwrap();
+    assert!(writer.join().unwrap());
+    for answer in asks {
+        assert_eq!(answer.await.unwrap(), StatusCode::OK);
+    }
+}
+
+/// A file that would take more memory than it may is refused, whatever its format.
+#[test]
+fn a_file_that_takes_too_much_memory_is_refused() {
+    let profile = profile(&HOSTILE);
+    let store = store(&profile, profile.main_quantity());
+    for format in ["pprof", "folded", "svg", "firefox", "html"] {
+        let question = Question::parse("download", &format!("format={format}")).unwrap().unwrap();
+        let Topic::Download(format) = question.topic else { panic!("{question:?}") };
+        assert!(matches!(make(&store, &question, format, 100), Err(Fault::TooLarge)), "{format:?}");
+        assert!(!make(&store, &question, format, 1 << 20).unwrap().body.is_empty(), "{format:?}");
     }
 }
 

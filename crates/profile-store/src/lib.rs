@@ -32,9 +32,9 @@ pub use generation::Generation;
 pub use query::{
     Amount, Filter, FrameView, Grouping, Heat, Lost, Mode, Model, Node, Pair, ProcessEntry, ProcessSet,
     Processes, Query, Row, Rule, Rules, Sandwich, Series, Status, Timeline, Top, TopBy, TopRow, Tree, heat,
-    model, processes, rows, sandwich, status, timeline, top, tree,
+    model, model_within, processes, rows, sandwich, status, timeline, top, tree,
 };
 pub use records::{Kind, Weight};
-pub use store::{Limits, SampleText, Store};
+pub use store::{Limits, Progress, SampleText, Store};
 pub use task::{ProcessText, TaskText};
 pub use time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};

@@ -1,6 +1,8 @@
 //! What is held, and within which bounds.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use pdata::{KTime, ProcessKey};
 
@@ -44,6 +46,18 @@ pub struct SampleText<'a> {
     pub frames: &'a [FrameText<'a>],
 }
 
+/// How far a store has come: the end of its [window](Store::window).
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU32>);
+
+impl Progress {
+    /// The end of the window.
+    #[must_use]
+    pub fn complete(&self) -> Tick {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The last minutes of samples, never more than so many bytes: the oldest go first.
 ///
 /// Samples go to the open generation. Once that has an eighth of the memory or of the time, it is sealed (its tables
@@ -62,6 +76,7 @@ pub struct Store {
     pub(crate) lineage: Option<Lineage>,
     /// Up to where everything has come, in whole seconds.
     complete: Tick,
+    progress: Progress,
     /// Up to where generations were dropped for want of memory.
     dropped_until: Tick,
     /// Unix time of the first step, nanoseconds.
@@ -84,6 +99,7 @@ impl Store {
             number: 0,
             lineage: None,
             complete: 0,
+            progress: Progress::default(),
             dropped_until: 0,
             epoch,
             unit: "nanoseconds".to_owned(),
@@ -194,6 +210,7 @@ impl Store {
     /// Everything before `tick` has come. Time that has passed makes the oldest go.
     pub fn advance(&mut self, tick: Tick) {
         self.complete = self.complete.max(tick - tick % TICKS_PER_SECOND);
+        self.progress.0.store(self.complete, Ordering::Relaxed);
         let oldest = self.window().from;
         while self.sealed.front().is_some_and(|(generation, _)| generation.span.until <= oldest) {
             self.drop_oldest();
@@ -213,6 +230,7 @@ impl Store {
         let last =
             self.generations().map(|generation| generation.span.until).max().unwrap_or_default();
         self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
+        self.progress.0.store(self.complete, Ordering::Relaxed);
         if !self.open.is_empty() {
             self.seal();
         }
@@ -262,6 +280,12 @@ impl Store {
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// What says how far the store has come without waiting for who uses it.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// The time that may be asked for: whole seconds, not older than the retention.

@@ -31,7 +31,7 @@ pub use amount::{Amount, Pair};
 pub use filter::{Filter, Grouping, Mode, ProcessSet};
 pub use frames::FrameView;
 pub use heat::{Heat, heat};
-pub use model::{Model, model};
+pub use model::{Model, model, model_within};
 pub use processes::{ProcessEntry, Processes, processes};
 pub use rows::{Row, rows};
 pub use rules::{Rule, Rules};

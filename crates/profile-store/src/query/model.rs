@@ -55,6 +55,17 @@ pub struct Model {
 /// All that is asked for, whatever the kind, the baseline, the grouping and the rules.
 #[must_use]
 pub fn model(store: &Store, query: &Query) -> Model {
+    whole(store, query, usize::MAX).into_model(store, query)
+}
+
+/// As [`model`]; `None` if it takes more than about so many bytes as text.
+#[must_use]
+pub fn model_within(store: &Store, query: &Query, most_bytes: usize) -> Option<Model> {
+    let whole = whole(store, query, most_bytes);
+    (whole.bytes() <= most_bytes).then(|| whole.into_model(store, query))
+}
+
+fn whole(store: &Store, query: &Query, most_bytes: usize) -> Whole {
     let of = |kind: Kind| {
         let filter = Filter { kind, ..query.filter.clone() };
         Query { baseline: None, grouping: Grouping::None, filter, ..query.clone() }
@@ -67,15 +78,20 @@ pub fn model(store: &Store, query: &Query) -> Model {
         if let Some((mut scan, other)) = scan.zip(other) {
             let groups = scan.groups.iter_mut().zip(other.groups);
             groups.filter(|(group, _)| **group == NOT_ASKED).for_each(|(group, other)| *group = other);
-            whole.absorb(&scan);
+            whole.absorb(&scan, most_bytes);
         }
         for row in generation.losses.iter().filter(|row| query.span.contains(row.tick)) {
             let reason = whole.texts.add(generation.texts.get(row.reason));
             whole.losses.push(LossRow { reason, ..*row });
         }
     }
-    whole.into_model(store, query)
+    whole
 }
+
+/// About what a sample, a thread and a process take, in bytes: as tables and as text.
+const PER_SAMPLE: usize = 48;
+const PER_TASK: usize = 80;
+const PER_PROCESS: usize = 200;
 
 /// A thread: process, executable, tid, name, container.
 type Task = (u32, u32, u32, u32, u32);
@@ -110,8 +126,18 @@ impl Whole {
         }
     }
 
-    /// Takes the samples of a scan, and the processes of their blocks.
-    fn absorb(&mut self, scan: &Scan<'_>) {
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize {
+        self.model.ticks.len() * PER_SAMPLE
+            + self.tasks.items().len() * PER_TASK
+            + self.processes.items().len() * PER_PROCESS
+            + self.texts.bytes()
+            + self.frames.bytes()
+            + self.stacks.bytes()
+    }
+
+    /// Takes the samples of a scan, and the processes of their blocks. What is too large grows no further.
+    fn absorb(&mut self, scan: &Scan<'_>, most_bytes: usize) {
         let rows = scan.generation.stacks.rows();
         let mut known = vec![None; rows.len()];
         if let Some(root) = known.first_mut() {
@@ -120,6 +146,9 @@ impl Whole {
         // Stack and weight of each pattern that has been met.
         let mut patterns: Vec<Option<(u32, u32)>> = vec![None; scan.patterns.len()];
         for block in scan.blocks() {
+            if self.bytes() > most_bytes {
+                return;
+            }
             let (members, processes) = self.absorb_processes(scan, block);
             scan.each(block, true, |_, record| {
                 let Some(row) = scan.patterns.get(record.pattern as usize) else { return };
