@@ -6,8 +6,8 @@
 use std::mem::size_of;
 
 use crate::block::{Block, OpenBlock, PackedBlock};
-use crate::frame::{FrameRow, FrameText};
-use crate::patterns::{OriginRow, PatternRow, Patterns};
+use crate::frame::{FrameFlags, FrameRow, FrameText};
+use crate::patterns::{Leaf, OriginRow, PatternRow, Patterns};
 use crate::records::Weight;
 use crate::stacks::Stacks;
 use crate::table::{Table, Texts};
@@ -39,6 +39,8 @@ pub struct Generation {
     open: OpenBlock,
     /// Steps that the samples are in.
     pub(crate) span: Span,
+    /// Samples, each as often as it stands for.
+    pub(crate) samples: u64,
     pub(crate) losses: Vec<LossRow>,
 }
 
@@ -55,6 +57,7 @@ impl Generation {
             packed_bytes: 0,
             open: OpenBlock::new(),
             span: Span { from: Tick::MAX, until: 0 },
+            samples: 0,
             losses: Vec::new(),
         }
     }
@@ -117,10 +120,16 @@ impl Generation {
             thread: self.texts.add(task.thread),
             container: self.texts.add(task.container),
         };
-        let (origin, weight) = (self.origins.add(origin), self.weights.add(weight));
-        let pattern = self.patterns.count(PatternRow { origin, stack, weight });
+        let (origin, weight_id) = (self.origins.add(origin), self.weights.add(weight));
+        let leaf = self.stacks.leaf(stack).and_then(|frame| self.frames.items().get(frame as usize));
+        let leaf = leaf.map_or_else(Leaf::default, |frame| Leaf {
+            is_named: frame.name != 0,
+            is_kernel: frame.flags.has(FrameFlags::KERNEL),
+        });
+        let pattern = self.patterns.count(PatternRow { origin, stack, weight: weight_id, leaf });
         self.open.push(tick, cpu, TaskRow { process, tid: task.tid }, pattern);
         self.span = self.span.with(tick);
+        self.samples = self.samples.saturating_add(weight.samples);
         if self.open.is_full() {
             self.pack();
         }

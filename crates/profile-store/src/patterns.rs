@@ -20,6 +20,25 @@ pub(crate) struct PatternRow {
     pub origin: u32,
     pub stack: u32,
     pub weight: u32,
+    pub leaf: Leaf,
+}
+
+/// What there is to know of the innermost frame of a stack, lest stacks be unpacked for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Leaf {
+    pub is_named: bool,
+    pub is_kernel: bool,
+}
+
+impl Leaf {
+    /// As the two lowest bits of a number.
+    fn bits(self) -> u64 {
+        u64::from(self.is_named) | u64::from(self.is_kernel) << 1
+    }
+
+    fn of_bits(bits: u64) -> Self {
+        Self { is_named: bits & 1 != 0, is_kernel: bits & 2 != 0 }
+    }
 }
 
 /// Patterns that are each held once, with how many samples each has: whoever asks for all of a generation looks at its
@@ -56,9 +75,10 @@ impl Patterns {
         let (mut rows, mut counts) = (Vec::with_capacity(self.len), Vec::with_capacity(self.len));
         let (mut reader, mut stack) = (Reader(&self.packed), 0);
         for _ in 0..self.len {
-            let origin = reader.small();
+            let marked = reader.number();
+            let (origin, leaf) = (u32::try_from(marked >> 2).unwrap_or(u32::MAX), Leaf::of_bits(marked));
             stack = reader.step(stack);
-            rows.push(PatternRow { origin, stack, weight: reader.small() });
+            rows.push(PatternRow { origin, stack, weight: reader.small(), leaf });
             counts.push(reader.small());
         }
         (Cow::Owned(rows), Cow::Owned(counts))
@@ -69,7 +89,7 @@ impl Patterns {
         let rows = self.rows.items();
         let (mut packed, mut stack) = (Vec::new(), 0);
         for (row, count) in rows.iter().zip(&self.counts) {
-            put(&mut packed, row.origin.into());
+            put(&mut packed, u64::from(row.origin) << 2 | row.leaf.bits());
             put_step(&mut packed, stack, row.stack);
             put(&mut packed, row.weight.into());
             put(&mut packed, (*count).into());
@@ -93,10 +113,10 @@ mod tests {
     proptest! {
         /// Packed patterns are those that were packed, with their counts.
         #[test]
-        fn packed_patterns_are_the_same(samples in prop::collection::vec((0u32..4, 0u32..9_000, 0u32..3), 0..60)) {
+        fn packed_patterns_are_the_same(samples in prop::collection::vec((0u32..4, 0u32..9_000, 0u32..3, any::<[bool; 2]>()), 0..60)) {
             let mut patterns = Patterns::new();
-            for &(origin, stack, weight) in samples.iter().chain(samples.iter().take(9)) {
-                patterns.count(PatternRow { origin, stack, weight });
+            for &(origin, stack, weight, [is_named, is_kernel]) in samples.iter().chain(samples.iter().take(9)) {
+                patterns.count(PatternRow { origin, stack, weight, leaf: Leaf { is_named, is_kernel } });
             }
             let (rows, counts) = patterns.rows();
             let (rows, counts) = (rows.into_owned(), counts.into_owned());

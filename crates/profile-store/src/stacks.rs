@@ -44,6 +44,11 @@ impl Stacks {
         self.rows.add(StackRow { parent: stack, frame })
     }
 
+    /// The innermost frame of a stack that is not packed; `None` of the root.
+    pub(crate) fn leaf(&self, stack: u32) -> Option<u32> {
+        self.rows.items().get(stack as usize).filter(|_| stack != ROOT).map(|row| row.frame)
+    }
+
     /// The rows; the first is the root.
     pub(crate) fn rows(&self) -> Cow<'_, [StackRow]> {
         if self.len == 0 {

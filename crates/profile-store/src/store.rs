@@ -79,6 +79,8 @@ pub struct Store {
     progress: Progress,
     /// Up to where generations were dropped for want of memory.
     dropped_until: Tick,
+    /// Samples of those.
+    dropped: u64,
     /// Unix time of the first step, nanoseconds.
     epoch: u64,
     /// What values are: `nanoseconds`, unless samples were read from a file that measures something else.
@@ -101,6 +103,7 @@ impl Store {
             complete: 0,
             progress: Progress::default(),
             dropped_until: 0,
+            dropped: 0,
             epoch,
             unit: "nanoseconds".to_owned(),
             taken: 0,
@@ -244,6 +247,7 @@ impl Store {
         while self.bytes() > most && !self.sealed.is_empty() {
             if let Some((generation, _)) = self.sealed.front() {
                 self.dropped_until = self.dropped_until.max(generation.span.until);
+                self.dropped = self.dropped.saturating_add(generation.samples);
             }
             self.drop_oldest();
         }
@@ -286,6 +290,12 @@ impl Store {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Samples that memory has made go before their time, since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// The time that may be asked for: whole seconds, not older than the retention.

@@ -1,9 +1,10 @@
 //! Values that are each held once.
 
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::mem::size_of;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 /// Values that are each held once, numbered in the order in which they came.
@@ -18,7 +19,7 @@ pub(crate) struct Table<T> {
 
 impl<T: Hash + Eq> Table<T> {
     pub(crate) fn new() -> Self {
-        Self { items: Vec::new(), index: HashTable::new(), hasher: RandomState::new() }
+        Self { items: Vec::new(), index: HashTable::new(), hasher: RandomState::default() }
     }
 
     /// The number of the value that equals `key`, which `make` makes if it is not there.

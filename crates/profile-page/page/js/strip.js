@@ -26,10 +26,10 @@ export const showStrip = (status, agent) => {
     if (agent.lag_ms !== null) items.push(item("Behind", `${(agent.lag_ms / 1000).toFixed(1)} s`, agent.lag_ms > 15000 ? "bad" : (agent.lag_ms > 5000 ? "warn" : ""), "How far the newest complete data is behind now"));
     items.push(
       item("Agent", `${agent.cpu_percent.toFixed(1)} % CPU, ${bytes(agent.memory_bytes)}`, "", "What the agent itself costs"),
-      item("Held", `${duration(status.held_until - status.held_from)} since ${clock(status.held_from)}, ${bytes(status.bytes)} of ${bytes(status.max_bytes)}`, status.short ? "warn" : "",
+      item("Held", `the last ${duration(status.held_until - status.held_from)} of ${duration(status.retention)}, since ${clock(status.held_from)}, in ${bytes(status.bytes)} of ${bytes(status.max_bytes)}`, status.short ? "warn" : "",
         status.short ? "Memory is full: older samples than these were dropped before their time" : `Older samples than ${duration(status.retention)} are dropped`),
     );
-    if (status.short) items.push(item("Memory full:", `less than ${duration(status.retention)} is held`, "warn"));
+    if (status.dropped) items.push(item("Memory full:", `${count(status.dropped)} samples went before their time`, "warn", "Samples that were dropped to stay within max_memory, since the agent started"));
   }
   const strip = element("strip");
   strip.className = `strip ${lostKind}`;

@@ -49,8 +49,9 @@ impl Families {
     fn within(store: &Store, query: &Query, most: usize) -> Self {
         let mut gathering = Gathering::default();
         scans(store, query, &mut Groups::default(), |scan| {
+            let mut names = vec![None; scan.generation.texts.len()];
             for block in scan.blocks() {
-                let now = gathering.add(scan, block);
+                let now = gathering.add(scan, block, &mut names);
                 if gathering.sums.len() > most {
                     gathering.put_together(store, &now, most / 2);
                 }
@@ -117,7 +118,7 @@ struct Gathering {
 
 impl Gathering {
     /// Adds what the processes of a block have used, and their ancestors; returns who they are.
-    fn add(&mut self, scan: &Scan<'_>, block: Block<'_>) -> HashSet<ProcessKey> {
+    fn add(&mut self, scan: &Scan<'_>, block: Block<'_>, names: &mut [Option<u32>]) -> HashSet<ProcessKey> {
         let members = Members::of(block);
         let mut own = vec![Amount::default(); members.processes.len()];
         scan.each(block, true, |_, record| {
@@ -127,14 +128,18 @@ impl Gathering {
             }
         });
         let mut seen = HashSet::default();
-        let text = |id: u32| scan.generation.texts.get(id);
+        let executables = &mut self.executables;
+        let mut name = |text: u32| {
+            let mut number = || executables.number(scan.generation.texts.get(text));
+            names.get_mut(text as usize).map_or(0, |slot| *slot.get_or_insert_with(&mut number))
+        };
         for (process, amount) in members.processes.iter().zip(&own).filter(|(_, own)| **own != Amount::default()) {
             self.sums.entry(process.key).or_default().own.add(*amount);
             let mut next = Some(process);
             // Whoever was here before has been with all ancestors.
             while let Some(process) = next.filter(|process| seen.insert(process.key)) {
                 let entry = self.sums.entry(process.key).or_default();
-                entry.executable = self.executables.number(text(process.executable));
+                entry.executable = name(process.executable);
                 next = process.parent.and_then(|parent| members.processes.get(parent as usize));
                 entry.parent = next.map(|parent| parent.key).or(entry.parent);
             }
@@ -180,7 +185,7 @@ mod tests {
         let mut store = Store::new(Limits { max_bytes: 64 << 20, retention: 1_000_000 }, 0);
         store.follow_processes();
         store.know_process(key(1), "/bin/make", None, None);
-        let (processes, mut all) = (200_000_u32, 0_u64);
+        let (processes, mut all) = (100_000_u32, 0_u64);
         for pid in 2..processes {
             store.know_process(key(pid), "/bin/cc1", Some(key(1)), Some(pid / 100));
             let process = ProcessText { key: key(pid), executable: "/bin/cc1" };
@@ -201,6 +206,6 @@ mod tests {
             assert_eq!((make.total.samples, make.count), (all, processes as usize - 1));
             assert_eq!(families.sums.get(&key(7_000)).unwrap().own.samples, 400);
         }
-        assert!(few.sums.len() < 70_000 && exact.sums.len() == processes as usize - 1, "{}", few.sums.len());
+        assert!(few.sums.len() < 40_000 && exact.sums.len() == processes as usize - 1, "{}", few.sums.len());
     }
 }

@@ -1,16 +1,14 @@
 //! Whose samples are asked for, and which.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use pdata::ProcessKey;
 
-use crate::frame::{FrameFlags, base};
+use crate::frame::base;
 use crate::generation::Generation;
 use crate::patterns::{OriginRow, PatternRow};
 use crate::query::Query;
 use crate::query::scan::NOT_ASKED;
 use crate::records::Kind;
-use crate::stacks::{ROOT, StackRow};
 use crate::store::MOST_ANCESTORS;
 use crate::task::ProcessRow;
 
@@ -126,10 +124,14 @@ pub(crate) fn groups_of_patterns(
         .collect();
     let weights = generation.weights.items().iter().map(|weight| weight.kind == filter.kind);
     let weights: Vec<bool> = weights.collect();
-    let stacks = (filter.mode != Mode::Any).then(|| in_mode(generation, &generation.stacks.rows(), filter.mode));
     let is = |rows: &[bool], id: u32| rows.get(id as usize).copied().unwrap_or_default();
     let of = patterns.iter().map(|row| {
-        if is(&weights, row.weight) && stacks.as_ref().is_none_or(|stacks| is(stacks, row.stack)) {
+        let is_in_mode = match filter.mode {
+            Mode::Any => true,
+            Mode::User => !row.leaf.is_kernel,
+            Mode::Kernel => row.leaf.is_kernel,
+        };
+        if is_in_mode && is(&weights, row.weight) {
             origins.get(row.origin as usize).copied().unwrap_or(NOT_ASKED)
         } else {
             NOT_ASKED
@@ -173,15 +175,4 @@ pub(crate) fn descendants(processes: &[ProcessRow], ancestor: ProcessSet) -> Vec
         false
     };
     (0..processes.len()).map(descends).collect()
-}
-
-/// Of each stack, whether its leaf is in that mode.
-fn in_mode(generation: &Generation, stacks: &[StackRow], mode: Mode) -> Vec<bool> {
-    let frames = generation.frames.items();
-    let rows = stacks.iter().enumerate().map(|(id, row)| {
-        let frame = frames.get(row.frame as usize).filter(|_| id != ROOT as usize);
-        let is_kernel = frame.is_some_and(|frame| frame.flags.has(FrameFlags::KERNEL));
-        is_kernel == (mode == Mode::Kernel)
-    });
-    rows.collect()
 }

@@ -9,6 +9,7 @@ use crate::frame::base;
 use crate::query::filter::{Grouping, Groups};
 use crate::query::scan::{Count, Members, Scan, group_sums, scans};
 use crate::query::{Pair, Query};
+use crate::patterns::OriginRow;
 use crate::records::Record;
 use crate::store::Store;
 
@@ -53,8 +54,9 @@ impl GroupSums {
             scan.counted(counts).for_each(|(group, pattern, count)| each(group, pattern, count));
             return;
         };
+        let names = processes.names(scan);
         for block in scan.blocks() {
-            processes.each(scan, block, |numbers, key, record| {
+            processes.each(scan, (block, &names), |numbers, key, record| {
                 if let Some(&group) = numbers.get(&key) {
                     each(group, record.pattern, scan.count(record.tick));
                 }
@@ -72,17 +74,20 @@ struct ProcessGroups {
 
 impl ProcessGroups {
     /// Calls `each` with the key of the group of every sample of a block.
-    fn each(&mut self, scan: &Scan<'_>, block: Block<'_>, mut each: impl FnMut(&HashMap<u64, u32>, u64, Record)) {
+    fn each(
+        &self,
+        scan: &Scan<'_>,
+        (block, names): (Block<'_>, &[u32]),
+        mut each: impl FnMut(&HashMap<u64, u32>, u64, Record),
+    ) {
         let members = Members::of(block);
-        let origins = scan.generation.origins.items();
         // Of each thread the origin of its last sample, and the key: few run one program after the other.
         let mut known = vec![(u32::MAX, 0_u64); members.tasks.len()];
         scan.each(block, true, |_, record| {
             let origin = scan.patterns.get(record.pattern as usize).map_or(0, |row| row.origin);
             let Some(slot) = known.get_mut(record.task as usize) else { return };
             if slot.0 != origin {
-                let executable = origins.get(origin as usize).map_or(0, |row| row.executable);
-                let name = self.executables.number(base(scan.generation.texts.get(executable)));
+                let name = names.get(origin as usize).copied().unwrap_or_default();
                 let pid = members.process(record.task).map_or(0, |row| row.key.pid.0);
                 *slot = (origin, u64::from(pid) << 32 | u64::from(name));
             }
@@ -90,12 +95,25 @@ impl ProcessGroups {
         });
     }
 
+    /// Of each origin of a scan, the number of the name of what runs.
+    fn names(&mut self, scan: &Scan<'_>) -> Vec<u32> {
+        let origins = scan.generation.origins.items().iter();
+        let name = |origin: &OriginRow| base(scan.generation.texts.get(origin.executable));
+        origins.map(|origin| self.executables.number(name(origin))).collect()
+    }
+
     /// Adds up what the groups of a scan have used.
-    fn add_up(&mut self, scan: &Scan<'_>, sums: &mut HashMap<u64, Pair>, is_wanted: impl Fn(&HashMap<u64, u32>, u64) -> bool) {
+    fn add_up(
+        &mut self,
+        scan: &Scan<'_>,
+        sums: &mut HashMap<u64, Pair>,
+        is_wanted: impl Fn(&HashMap<u64, u32>, u64) -> bool,
+    ) {
+        let names = self.names(scan);
         for block in scan.blocks() {
             // A process has its samples one after the other, mostly.
             let mut last = (0, Pair::default());
-            self.each(scan, block, |numbers, key, record| {
+            self.each(scan, (block, &names), |numbers, key, record| {
                 if last.0 != key {
                     flush(sums, last);
                     last = (key, Pair::default());

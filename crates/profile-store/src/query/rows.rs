@@ -1,7 +1,5 @@
 //! All samples that are asked for, one after the other.
 
-use std::borrow::Cow;
-
 use crate::frame::FrameText;
 use crate::query::Query;
 use crate::query::filter::{Grouping, Groups};
@@ -59,7 +57,7 @@ fn samples(scan: &Scan<'_>, each: &mut impl FnMut(Row<'_>)) {
 /// A sample without its frames, and those.
 fn sample<'a>(
     scan: &Scan<'a>,
-    stacks: &Cow<'_, [StackRow]>,
+    stacks: &[StackRow],
     members: &Members<'_>,
     record: Record,
 ) -> Option<(SampleText<'a>, Vec<FrameText<'a>>)> {

@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::query::filter::Groups;
 use crate::query::scan::scans;
 use crate::query::{Amount, Query};
-use crate::stacks::ROOT;
 use crate::store::Store;
 
 /// What is missing and what is held.
@@ -35,6 +34,8 @@ pub struct Status {
     pub short: bool,
     /// Samples that have come since the start.
     pub taken: u64,
+    /// Samples of them that memory, not time, has made go.
+    pub dropped: u64,
     /// What values are.
     pub unit: String,
     /// True if samples have values.
@@ -59,18 +60,12 @@ pub fn status(store: &Store, query: &Query) -> Status {
     let mut lost: BTreeMap<(&str, bool), u64> = BTreeMap::new();
     let query = Query { baseline: None, ..query.clone() };
     scans(store, &query, &mut Groups::default(), |scan| {
-        let generation = scan.generation;
-        let is_named: Vec<bool> = generation.frames.items().iter().map(|row| row.name != 0).collect();
-        let stacks = generation.stacks.rows();
         for (_, pattern, count) in scan.counted(&scan.counts()) {
             let amount = scan.sum(pattern, count).now;
             status.total.add(amount);
             status.truncated += if scan.weight(pattern).truncated { amount.samples } else { 0 };
-            let stack = scan.patterns.get(pattern as usize).map_or(ROOT, |row| row.stack);
-            let leaf = stacks.get(stack as usize).filter(|_| stack != ROOT);
-            let named =
-                leaf.is_some_and(|leaf| is_named.get(leaf.frame as usize).copied().unwrap_or_default());
-            status.unnamed += if named { 0 } else { amount.samples };
+            let is_named = scan.patterns.get(pattern as usize).is_some_and(|row| row.leaf.is_named);
+            status.unnamed += if is_named { 0 } else { amount.samples };
         }
     });
     for generation in store.generations() {
@@ -90,6 +85,7 @@ pub fn status(store: &Store, query: &Query) -> Status {
         held_until: store.unix_millis(held.until),
         short: store.is_short(),
         taken: store.taken(),
+        dropped: store.dropped(),
         unit: store.unit().to_owned(),
         has_values: status.total.value > 0,
         ..status

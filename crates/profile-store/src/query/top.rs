@@ -76,9 +76,10 @@ fn by_frame(store: &Store, query: &Query) -> Top {
     let mut frames = Frames::default();
     let (mut sums, mut whole) = (Vec::new(), Pair::default());
     scans(store, query, &mut Groups::default(), |scan| {
-        let mut view = View::of(scan, &scan.counts());
+        let counts = scan.counts();
+        let mut view = View::of(scan, &counts);
         whole.add(view.total(ROOT));
-        view.walk(&mut frames, &query.rules, |frame, own, total, is_outermost| {
+        view.walk(&counts, &mut frames, &query.rules, |frame, own, total, is_outermost| {
             if sums.len() <= frame as usize {
                 sums.resize(frame as usize + 1, (Pair::default(), Pair::default()));
             }

@@ -19,8 +19,8 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct View<'a> {
     scan: &'a Scan<'a>,
     pub rows: Cow<'a, [StackRow]>,
-    /// What ends here and what comes through here, of each node.
-    sums: Vec<(Pair, Pair)>,
+    /// What comes through each node.
+    totals: Vec<Pair>,
     /// The first child that has samples and the next sibling, of each node.
     links: Vec<(u32, u32)>,
     shown: ShownFrames,
@@ -30,23 +30,15 @@ impl<'a> View<'a> {
     /// The stacks of so many samples of each pattern.
     pub(crate) fn of(scan: &'a Scan<'a>, counts: &[Count]) -> Self {
         let rows = scan.generation.stacks.rows();
-        let mut sums = vec![(Pair::default(), Pair::default()); rows.len()];
-        for (_, pattern, count) in scan.counted(counts) {
-            let stack = scan.patterns.get(pattern as usize).map_or(ROOT, |row| row.stack);
-            if let Some((own, total)) = sums.get_mut(stack as usize) {
-                let sum = scan.sum(pattern, count);
-                own.add(sum);
-                total.add(sum);
-            }
-        }
+        let mut totals = own(scan, counts, rows.len());
         // Children come after their parents, so backwards everything below a node is complete before it.
         let mut links = vec![(NONE, NONE); rows.len()];
         for (at, row) in rows.iter().enumerate().skip(1).rev() {
-            let total = sums.get(at).map(|(_, total)| *total).unwrap_or_default();
+            let total = totals.get(at).copied().unwrap_or_default();
             if total.is_none() {
                 continue;
             }
-            if let Some((_, of_parent)) = sums.get_mut(row.parent as usize) {
+            if let Some(of_parent) = totals.get_mut(row.parent as usize) {
                 of_parent.add(total);
             }
             let next = links.get_mut(row.parent as usize).map(|(first, _)| std::mem::replace(first, number(at)));
@@ -54,15 +46,11 @@ impl<'a> View<'a> {
                 *sibling = next.unwrap_or(NONE);
             }
         }
-        Self { scan, rows, sums, links, shown: ShownFrames::of(scan.generation) }
-    }
-
-    pub(crate) fn own(&self, node: u32) -> Pair {
-        self.sums.get(node as usize).map(|(own, _)| *own).unwrap_or_default()
+        Self { scan, rows, totals, links, shown: ShownFrames::of(scan.generation) }
     }
 
     pub(crate) fn total(&self, node: u32) -> Pair {
-        self.sums.get(node as usize).map(|(_, total)| *total).unwrap_or_default()
+        self.totals.get(node as usize).copied().unwrap_or_default()
     }
 
     pub(crate) fn parent(&self, node: u32) -> u32 {
@@ -89,42 +77,104 @@ impl<'a> View<'a> {
     /// shown below it belongs to it), and whether none of its callers is the same frame.
     pub(crate) fn walk(
         &mut self,
+        counts: &[Count],
         frames: &mut Frames,
         rules: &Rules,
         mut each: impl FnMut(u32, Pair, Pair, bool),
     ) {
-        let mut on_path: Vec<u32> = Vec::new();
-        // The frame that stands for the callers of what is pending, and whether the frame is to be left again.
-        let mut pending: Vec<(u32, Shown, bool)> = vec![(ROOT, None, false)];
-        while let Some((at, above, is_leaving)) = pending.pop() {
-            let shown = self.shown(at, frames, rules);
-            if is_leaving {
-                if let Some(count) = shown.and_then(|frame| on_path.get_mut(frame as usize)) {
-                    *count -= 1;
-                }
+        let own = own(self.scan, counts, self.rows.len());
+        let mut path = Path::default();
+        for at in 1..number(self.rows.len()) {
+            let total = self.total(at);
+            if total.is_none() {
                 continue;
             }
-            match shown {
-                Some(frame) => {
-                    let len = on_path.len().max(frame as usize + 1);
-                    on_path.resize(len, 0);
-                    if let Some(count) = on_path.get_mut(frame as usize) {
-                        each(frame, self.own(at), self.total(at), *count == 0);
-                        *count += 1;
-                        pending.push((at, above, true));
-                    }
-                }
-                // What a hidden frame has of its own is its caller's.
-                None => {
-                    if let Some(above) = above.filter(|_| !self.own(at).is_none()) {
-                        each(above, self.own(at), Pair::default(), false);
-                    }
-                }
+            let parent = self.parent(at);
+            if path.leaf() != parent {
+                self.go_to(parent, &mut path, frames, rules);
             }
-            let mut next = self.first_child(at);
-            while let Some(child) = next {
-                pending.push((child, shown.or(above), false));
-                next = self.next_sibling(child);
+            let own = own.get(at as usize).copied().unwrap_or_default();
+            let (shown, above) = (self.shown(at, frames, rules), path.above());
+            match (shown, above) {
+                (Some(frame), _) => each(frame, own, total, path.times(frame) == 0),
+                // What a hidden frame has of its own is its caller's.
+                (None, Some(above)) if !own.is_none() => each(above, own, Pair::default(), false),
+                (None, _) => {}
+            }
+            path.push(at, shown);
+        }
+    }
+
+    /// Makes the path that of a node: most nodes come right after their parents, so that this is seldom needed.
+    fn go_to(&mut self, node: u32, path: &mut Path, frames: &mut Frames, rules: &Rules) {
+        let (mut at, mut missing) = (node, Vec::new());
+        while at != ROOT && !path.has(at) {
+            missing.push(at);
+            at = self.parent(at);
+        }
+        path.cut_to(at);
+        for node in missing.into_iter().rev() {
+            let shown = self.shown(node, frames, rules);
+            path.push(node, shown);
+        }
+    }
+}
+
+/// What ends in each node.
+fn own(scan: &Scan<'_>, counts: &[Count], nodes: usize) -> Vec<Pair> {
+    let mut own = vec![Pair::default(); nodes];
+    for (_, pattern, count) in scan.counted(counts) {
+        let stack = scan.patterns.get(pattern as usize).map_or(ROOT, |row| row.stack);
+        if let Some(sum) = own.get_mut(stack as usize) {
+            sum.add(scan.sum(pattern, count));
+        }
+    }
+    own
+}
+
+/// The way from the root to a node.
+#[derive(Default)]
+struct Path {
+    /// Nodes by rising number, without the root: what each is shown as, and the innermost that is shown of it and
+    /// those before it.
+    nodes: Vec<(u32, Shown, Shown)>,
+    /// How often each frame is on the way.
+    times: Vec<u32>,
+}
+
+impl Path {
+    fn leaf(&self) -> u32 {
+        self.nodes.last().map_or(ROOT, |(node, ..)| *node)
+    }
+
+    /// What stands for the callers of a child of the last node.
+    fn above(&self) -> Shown {
+        self.nodes.last().and_then(|(.., above)| *above)
+    }
+
+    fn times(&self, frame: u32) -> u32 {
+        self.times.get(frame as usize).copied().unwrap_or_default()
+    }
+
+    fn has(&self, node: u32) -> bool {
+        self.nodes.binary_search_by_key(&node, |(node, ..)| *node).is_ok()
+    }
+
+    fn push(&mut self, node: u32, shown: Shown) {
+        if let Some(frame) = shown {
+            self.times.resize(self.times.len().max(frame as usize + 1), 0);
+            if let Some(times) = self.times.get_mut(frame as usize) {
+                *times += 1;
+            }
+        }
+        self.nodes.push((node, shown, shown.or(self.above())));
+    }
+
+    /// Leaves all nodes that come after this one, which is the root or on the way.
+    fn cut_to(&mut self, node: u32) {
+        while let Some((_, shown, _)) = self.nodes.pop_if(|(last, ..)| *last > node) {
+            if let Some(times) = shown.and_then(|frame| self.times.get_mut(frame as usize)) {
+                *times -= 1;
             }
         }
     }
