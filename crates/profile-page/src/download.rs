@@ -52,7 +52,9 @@ pub(crate) fn make(
     let written = |format, with_instants| write(store, &query, format, with_instants, most_bytes);
     let (body, kind, name) = match format {
         Format::Pprof => (written(FileFormat::Pprof, false)?, "application/octet-stream", "profile.pb.gz"),
-        Format::Folded => (written(FileFormat::Folded, false)?, "text/plain; charset=utf-8", "profile.folded"),
+        Format::Folded => {
+            (written(FileFormat::Folded, false)?, "text/plain; charset=utf-8", "profile.folded")
+        }
         Format::Svg => (written(FileFormat::Svg, false)?, "image/svg+xml", "profile.svg"),
         Format::Firefox => (written(FileFormat::Firefox, true)?, "application/json", "profile.json"),
         Format::Html => {
@@ -75,9 +77,8 @@ fn write(
     with_instants: bool,
     most_bytes: usize,
 ) -> Result<Vec<u8>, Fault> {
-    let profile = |query: &Query| {
-        profile_within(store, query, with_instants, most_bytes).ok_or(Fault::TooLarge)
-    };
+    let profile =
+        |query: &Query| profile_within(store, query, with_instants, most_bytes).ok_or(Fault::TooLarge);
     let (after, mut body) = (profile(query)?, Vec::new());
     let quantity = after.main_quantity();
     let compare = match format {

@@ -230,8 +230,7 @@ impl Store {
 
     /// No more samples will come.
     pub fn finish(&mut self) {
-        let last =
-            self.generations().map(|generation| generation.span.until).max().unwrap_or_default();
+        let last = self.generations().map(|generation| generation.span.until).max().unwrap_or_default();
         self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
         self.progress.0.store(self.complete, Ordering::Relaxed);
         if !self.open.is_empty() {
@@ -308,8 +307,7 @@ impl Store {
     #[must_use]
     pub fn held(&self) -> Span {
         let window = self.window();
-        let spans =
-            self.generations().map(|generation| generation.span).filter(|span| !span.is_empty());
+        let spans = self.generations().map(|generation| generation.span).filter(|span| !span.is_empty());
         let first = spans.map(|span| span.from).min().unwrap_or(window.until);
         let first = first.max(self.dropped_until.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
         Span { from: first - first % TICKS_PER_SECOND, until: window.until }.within(window)

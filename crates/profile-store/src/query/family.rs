@@ -133,7 +133,9 @@ impl Gathering {
             let mut number = || executables.number(scan.generation.texts.get(text));
             names.get_mut(text as usize).map_or(0, |slot| *slot.get_or_insert_with(&mut number))
         };
-        for (process, amount) in members.processes.iter().zip(&own).filter(|(_, own)| **own != Amount::default()) {
+        for (process, amount) in
+            members.processes.iter().zip(&own).filter(|(_, own)| **own != Amount::default())
+        {
             self.sums.entry(process.key).or_default().own.add(*amount);
             let mut next = Some(process);
             // Whoever was here before has been with all ancestors.

@@ -6,10 +6,10 @@ use foldhash::HashMap;
 
 use crate::block::Block;
 use crate::frame::base;
+use crate::patterns::OriginRow;
 use crate::query::filter::{Grouping, Groups};
 use crate::query::scan::{Count, Members, Scan, group_sums, scans};
 use crate::query::{Pair, Query};
-use crate::patterns::OriginRow;
 use crate::records::Record;
 use crate::store::Store;
 
@@ -229,7 +229,10 @@ mod tests {
             }
         }
         store.finish();
-        assert!(store.generations().filter(|generation| !generation.is_empty()).count() > 1 || store.bytes() < 1 << 20);
+        assert!(
+            store.generations().filter(|generation| !generation.is_empty()).count() > 1
+                || store.bytes() < 1 << 20
+        );
         let query = Query { span: Span::ALL, grouping: Grouping::Process, ..Query::default() };
         let all = of_processes(&store, &query, MOST_GROUPS);
         assert_eq!((all.groups.len(), all.rest), (processes as usize, (Pair::default(), 0)));

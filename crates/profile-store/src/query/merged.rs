@@ -185,7 +185,9 @@ impl MergedSums {
         let places = merged.places(scan, rows, starts, (frames, rules));
         each(&mut |group, pattern, count| {
             let stack = scan.patterns.get(pattern as usize).map_or(NONE, |row| row.stack);
-            let Some(&(node, frame)) = places.get(stack as usize).filter(|place| place.0 != NONE) else { return };
+            let Some(&(node, frame)) = places.get(stack as usize).filter(|place| place.0 != NONE) else {
+                return;
+            };
             let (sum, of) = (scan.sum(pattern, count), self.sums.entry((group, node)).or_default());
             if frame == NONE {
                 of.own.add(sum);

@@ -161,7 +161,8 @@ impl Whole {
                     *slot = Some((stack, weight));
                 }
                 let origin = scan.generation.origins.items().get(row.origin as usize);
-                let Some(task) = origin.and_then(|origin| self.task(scan, origin, &members, &processes, record))
+                let Some(task) =
+                    origin.and_then(|origin| self.task(scan, origin, &members, &processes, record))
                 else {
                     return;
                 };
@@ -272,9 +273,7 @@ impl Whole {
             processes: self.processes.items().iter().map(|row| process_tuple(store, row)).collect(),
             tasks: self.tasks.items().to_vec(),
             weights: weights.collect(),
-            losses: losses
-                .map(|row| (row.tick, row.reason, u8::from(row.is_sample), row.count))
-                .collect(),
+            losses: losses.map(|row| (row.tick, row.reason, u8::from(row.is_sample), row.count)).collect(),
             ..self.model
         }
     }

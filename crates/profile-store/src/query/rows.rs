@@ -67,7 +67,8 @@ fn sample<'a>(
     let mut at = pattern.stack;
     while at != ROOT {
         let row = stacks.get(at as usize)?;
-        frames.extend(generation.frames.items().get(row.frame as usize).map(|row| generation.frame_text(row)));
+        frames
+            .extend(generation.frames.items().get(row.frame as usize).map(|row| generation.frame_text(row)));
         at = row.parent;
     }
     frames.reverse();

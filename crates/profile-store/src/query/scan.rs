@@ -90,14 +90,14 @@ impl<'a> Scan<'a> {
         let allowed = self.allowed_tasks(block);
         block.each(with_tasks || allowed.is_some(), |record| {
             let group = self.groups.get(record.pattern as usize).copied().unwrap_or(NOT_ASKED);
-            let is_in_time = span.contains(record.tick)
-                || baseline.is_some_and(|span| span.contains(record.tick));
+            let is_in_time =
+                span.contains(record.tick) || baseline.is_some_and(|span| span.contains(record.tick));
             let is_asked = group != NOT_ASKED
                 && is_in_time
                 && cpu.is_none_or(|cpu| cpu == record.cpu)
-                && allowed.as_ref().is_none_or(|tasks| {
-                    tasks.get(record.task as usize).copied().unwrap_or_default()
-                });
+                && allowed
+                    .as_ref()
+                    .is_none_or(|tasks| tasks.get(record.task as usize).copied().unwrap_or_default());
             if is_asked {
                 each(group, record);
             }
@@ -133,10 +133,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The patterns that samples are asked of, with the group and how many.
-    pub(crate) fn counted<'c>(
-        &'c self,
-        counts: &'c [Count],
-    ) -> impl Iterator<Item = (u32, u32, Count)> + 'c {
+    pub(crate) fn counted<'c>(&'c self, counts: &'c [Count]) -> impl Iterator<Item = (u32, u32, Count)> + 'c {
         let of = self.groups.iter().zip(counts).zip(0..);
         of.filter(|((_, count), _)| **count != [0, 0])
             .map(|((&group, &count), pattern)| (group, pattern, count))
@@ -168,7 +165,12 @@ fn overlaps(query: &Query, span: Span) -> bool {
 }
 
 /// Calls `each` with what every generation that has something of it has of a query.
-pub(crate) fn scans(store: &crate::Store, query: &Query, groups: &mut Groups, mut each: impl FnMut(&Scan<'_>)) {
+pub(crate) fn scans(
+    store: &crate::Store,
+    query: &Query,
+    groups: &mut Groups,
+    mut each: impl FnMut(&Scan<'_>),
+) {
     for generation in store.generations() {
         if let Some(scan) = Scan::of(generation, query, groups) {
             each(&scan);

@@ -70,7 +70,8 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
     let lost = lost(store, query.span, steps, place);
     let named =
         (0..).zip(series).map(|(group, values)| Series { name: groups.name(group).to_owned(), values });
-    let series = most_first(named.filter(|series| series.values.iter().any(|&value| value > 0)).collect(), steps);
+    let series =
+        most_first(named.filter(|series| series.values.iter().any(|&value| value > 0)).collect(), steps);
     let from = store.unix_millis(query.span.from);
     Timeline { from, step: u64::from(step) * 1_000 / u64::from(TICKS_PER_SECOND), steps, series, lost, total }
 }

@@ -46,7 +46,8 @@ pub fn tree(store: &Store, query: &Query) -> Tree {
     let mut frames = Frames::default();
     let root = frames.number(FrameView::summary("all", ""));
     let (mut merged, mut counts) = (Merged::new(root), VecDeque::new());
-    let mut groups = if query.grouping == Grouping::None { GroupSums::default() } else { GroupSums::of(store, query) };
+    let mut groups =
+        if query.grouping == Grouping::None { GroupSums::default() } else { GroupSums::of(store, query) };
     let mut names = std::mem::take(&mut groups.names);
     scans(store, query, &mut names, |scan| {
         let count = scan.counts();
@@ -61,7 +62,8 @@ pub fn tree(store: &Store, query: &Query) -> Tree {
     });
     let sums = sums.sorted();
     let groups = (query.grouping != Grouping::None).then_some(&groups);
-    Growth { merged: &merged, sums: &sums, frames: &mut frames, builder: TreeBuilder::default() }.tree(root, groups)
+    Growth { merged: &merged, sums: &sums, frames: &mut frames, builder: TreeBuilder::default() }
+        .tree(root, groups)
 }
 
 /// What is still to be added to a tree.
@@ -107,17 +109,14 @@ impl Growth<'_> {
                 branches = self::branches(self.merged, self.sums, group);
             }
             let (own, children, mut rest) = match (next.of, groups) {
-                (Part::All, Some(groups)) => {
-                    (Pair::default(), self.groups(groups, whole), groups.rest)
-                }
+                (Part::All, Some(groups)) => (Pair::default(), self.groups(groups, whole), groups.rest),
                 (Part::Branch(at), _) => self.callees(&branches, at, next.depth),
                 _ => self.callees(&branches, 0, next.depth),
             };
             self.builder.push(self.frames, next.depth, next.frame, next.total, own);
             let is_full = self.builder.tree.nodes.len() + pending.len() + children.len() > MOST_NODES;
-            let (mut kept, small): (Vec<_>, Vec<_>) = children
-                .into_iter()
-                .partition(|child| !is_full && child.total.is_part(whole, SMALLEST_PART));
+            let (mut kept, small): (Vec<_>, Vec<_>) =
+                children.into_iter().partition(|child| !is_full && child.total.is_part(whole, SMALLEST_PART));
             small.iter().for_each(|child| rest.0.add(child.total));
             rest.1 += small.len();
             if rest.1 > 0 {

@@ -41,7 +41,8 @@ impl<'a> View<'a> {
             if let Some(of_parent) = totals.get_mut(row.parent as usize) {
                 of_parent.add(total);
             }
-            let next = links.get_mut(row.parent as usize).map(|(first, _)| std::mem::replace(first, number(at)));
+            let next =
+                links.get_mut(row.parent as usize).map(|(first, _)| std::mem::replace(first, number(at)));
             if let Some((_, sibling)) = links.get_mut(at) {
                 *sibling = next.unwrap_or(NONE);
             }
