@@ -13,8 +13,8 @@ const MOST: usize = 65_536;
 
 /// What is known of the processes that run, and of those that have run of late.
 ///
-/// One that has ended is known for as long as one that descends from it is. Bounded: beyond [`MOST`] those go first that
-/// ended first; if all run, new ones have no known parent.
+/// One that has ended is known for as long as one that descends from it is. Bounded: beyond [`MOST`] those go first
+/// that ended first; if all run, new ones have no known parent.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
     /// Seeded: users choose how often processes are made, but not what their keys hash to.
