@@ -6,8 +6,6 @@ use pdata::ProcessKey;
 use crate::frame::base;
 use crate::generation::Generation;
 use crate::patterns::{OriginRow, PatternRow};
-use crate::query::Query;
-use crate::query::scan::NOT_ASKED;
 use crate::records::Kind;
 use crate::store::MOST_ANCESTORS;
 use crate::task::ProcessRow;
@@ -76,6 +74,9 @@ pub enum Grouping {
     Container,
 }
 
+/// The group of what a query does not ask for.
+pub(crate) const NOT_ASKED: u32 = u32::MAX;
+
 /// Names of groups, each with its number.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
@@ -109,17 +110,16 @@ impl Groups {
 pub(crate) fn groups_of_patterns(
     generation: &Generation,
     patterns: &[PatternRow],
-    query: &Query,
+    (filter, grouping): (&Filter, Grouping),
     groups: &mut Groups,
 ) -> Vec<u32> {
-    let filter = &query.filter;
     let origins = generation.origins.items().iter();
     let origins: Vec<u32> = origins
         .map(|origin| {
             if !is_allowed(generation, origin, filter) {
                 return NOT_ASKED;
             }
-            groups.number(group(generation, origin, query.grouping))
+            groups.number(group(generation, origin, grouping))
         })
         .collect();
     let weights = generation.weights.items().iter().map(|weight| weight.kind == filter.kind);

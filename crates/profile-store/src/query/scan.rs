@@ -5,14 +5,11 @@ use std::borrow::Cow;
 use crate::block::Block;
 use crate::generation::Generation;
 use crate::patterns::PatternRow;
-use crate::query::filter::{Groups, descendants, groups_of_patterns};
+use crate::query::filter::{Groups, NOT_ASKED, descendants, groups_of_patterns};
 use crate::query::{Grouping, Pair, Query};
 use crate::records::{Record, Weight};
 use crate::task::{ProcessRow, TaskRow};
 use crate::time::{Span, Tick};
-
-/// The group of what a query does not ask for.
-pub(crate) const NOT_ASKED: u32 = u32::MAX;
 
 /// How many samples of a pattern are in the span, and how many in the baseline.
 pub(crate) type Count = [u32; 2];
@@ -56,7 +53,7 @@ impl<'a> Scan<'a> {
             return None;
         }
         let (patterns, whole) = generation.patterns.rows();
-        let groups = groups_of_patterns(generation, &patterns, query, groups);
+        let groups = groups_of_patterns(generation, &patterns, (&query.filter, query.grouping), groups);
         Some(Self { generation, query, patterns, whole, groups })
     }
 

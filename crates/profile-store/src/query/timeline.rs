@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::query::filter::{Grouping, Groups};
-use crate::query::scan::{NOT_ASKED, scans};
+use crate::query::filter::{Grouping, Groups, NOT_ASKED};
+use crate::query::scan::scans;
 use crate::query::{Amount, Query};
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
