@@ -1,7 +1,9 @@
-//! Which of the kernel's own images an address is in: the kernel itself, or one of its modules.
+//! Which of the kernel's own images an address is in: the kernel itself, one of its modules, or a BPF program.
 //!
-//! An address that is in neither, such as that of a BPF program, has no mapping. None has one where the kernel hides
-//! its addresses from this process (`kptr_restrict`).
+//! An address that is in none, such as that of a trampoline, has no mapping. None has one where the kernel hides its
+//! addresses from this process (`kptr_restrict`).
+
+mod programs;
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -14,6 +16,7 @@ use pdata::{Backing, BuildId, Code, FileOffset, KERNEL, KernelImage, Mapping, Pc
 use procfs::ListSymbols as _;
 use procfs::kernel::{KernelModule, build_id_of_notes, kernel_text, modules};
 
+use self::programs::{OfKernel, ProgramImages};
 use crate::symbols::SymbolList;
 
 /// Time between two looks at the list of modules while addresses come that none of them holds.
@@ -29,6 +32,7 @@ pub(crate) struct KernelImages {
     /// In the order of their addresses.
     modules: Vec<Loaded>,
     looked: Option<Instant>,
+    programs: ProgramImages,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,8 @@ impl KernelImages {
     /// The kernel's images by what `proc` and `sys` under `root` show of them. Takes a tenth of a second: the kernel's
     /// text is found by reading most of its symbols. Modules are looked for when they are met.
     pub(crate) fn read(root: &Path) -> Self {
+        let programs =
+            if root == Path::new("/") { ProgramImages::new(OfKernel) } else { ProgramImages::default() };
         let symbols = File::open(root.join("proc/kallsyms"));
         let text = symbols.and_then(|symbols| kernel_text(BufReader::new(symbols)));
         let text = text.unwrap_or_else(|error| {
@@ -53,7 +59,7 @@ impl KernelImages {
             let build_id = build_id(&root.join("sys/kernel/notes"));
             mapping(KERNEL.into(), build_id, text.start, text.end)
         });
-        Self { root: root.to_owned(), kernel, modules: Vec::new(), looked: None }
+        Self { root: root.to_owned(), kernel, modules: Vec::new(), looked: None, programs }
     }
 
     /// Begins to [`read`](Self::read) what this machine's kernel shows, beside whatever else has to be done.
@@ -73,7 +79,10 @@ impl KernelImages {
         if self.looked.is_none_or(|looked| looked.elapsed() >= patience) {
             self.look();
         }
-        self.module(pc).map_or(Code::Kernel, |mapping| Code::Mapped(Arc::clone(mapping)))
+        if let Some(mapping) = self.module(pc) {
+            return Code::Mapped(Arc::clone(mapping));
+        }
+        self.programs.find(pc).map_or(Code::Kernel, |mapping| Code::Mapped(Arc::clone(mapping)))
     }
 
     fn module(&self, pc: Pc) -> Option<&Arc<Mapping>> {

@@ -1,6 +1,43 @@
 //! The BPF programs of the machine, whoever has loaded them.
 
-use aya::programs::loaded_programs;
+use std::os::fd::AsFd as _;
+
+use aya::programs::{ProgramError, ProgramInfo, loaded_programs};
+use pdata::Pc;
+
+use crate::sys::{self, ProgramCode};
+
+/// Programs that are looked at, at most: more are on no machine that is known.
+const MAX_PROGRAMS: usize = 4096;
+
+/// The machine code of a BPF program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadedProgram {
+    /// The number of the program.
+    pub(crate) id: u32,
+    /// The name that the kernel's symbols have for its first function: with a digest of its instructions.
+    pub(crate) name: String,
+    /// Start and length of each of its functions.
+    pub(crate) functions: Vec<(Pc, u64)>,
+}
+
+/// The machine code of every BPF program, as far as the kernel shows it to this agent.
+pub(crate) fn programs() -> Vec<LoadedProgram> {
+    loaded_programs().take(MAX_PROGRAMS).filter_map(|program| loaded(&program.ok()?).ok()).collect()
+}
+
+/// True if there is a program with a higher number than this: numbers are given in ascending order. False if the kernel
+/// does not show it to this agent.
+pub(crate) fn has_newer_program(newest: u32) -> bool {
+    sys::next_program(newest).is_ok()
+}
+
+fn loaded(program: &ProgramInfo) -> Result<LoadedProgram, ProgramError> {
+    let ProgramCode { tag, functions } = sys::program_code(program.fd()?.as_fd())?;
+    let (tag, name) = (u64::from_be_bytes(tag), String::from_utf8_lossy(program.name()));
+    let name = if name.is_empty() { String::new() } else { format!("_{name}") };
+    Ok(LoadedProgram { id: program.id(), name: format!("bpf_prog_{tag:016x}{name}"), functions })
+}
 
 /// The number of the newest BPF program that is loaded: another one than before means that there may be code where
 /// other code was. `None` if there is none, or the kernel does not show it to this agent (without `CAP_SYS_ADMIN`).
@@ -19,7 +56,7 @@ pub(crate) fn newest_bpf_program() -> Option<u32> {
     newest
 }
 
-fn is_gone(error: &aya::programs::ProgramError) -> bool {
+fn is_gone(error: &ProgramError) -> bool {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
@@ -45,5 +82,39 @@ mod tests {
         let with_ours = newest_bpf_program();
         assert!(with_ours > before, "{with_ours:?}, {before:?}");
         drop(programs);
+    }
+
+    /// The kernel's own list of symbols has each function where this one has it, and a program's first function under
+    /// the program's name.
+    #[test]
+    #[ignore = "needs root: loads BPF programs"]
+    fn each_function_of_a_program_is_where_the_kernels_symbols_have_it() {
+        use std::collections::HashMap;
+
+        use procfs::ListSymbols as _;
+
+        use crate::config::UnwindConfig;
+        use crate::loader::Programs;
+
+        let loaded = Programs::load((1, 1), &UnwindConfig::default(), crate::room::Room::find()).unwrap();
+        let before = programs();
+        let listed = String::from_utf8(crate::symbols::SymbolList.symbols().unwrap()).unwrap();
+        let of_bpf = listed.lines().filter(|line| line.ends_with("\t[bpf]"));
+        let symbols: HashMap<u64, &str> = of_bpf
+            .map(|line| {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                (u64::from_str_radix(fields[0], 16).unwrap(), fields[2])
+            })
+            .collect();
+        // Others come and go.
+        let programs: Vec<_> = programs().into_iter().filter(|program| before.contains(program)).collect();
+        assert!(programs.iter().any(|program| program.name.ends_with("_sample_cpu")), "{programs:?}");
+        for LoadedProgram { name, functions, .. } in &programs {
+            let found: Vec<_> = functions.iter().map(|(start, _)| symbols.get(&start.0)).collect();
+            assert!(found.iter().all(Option::is_some), "{name}: {functions:?} {found:?}");
+            // Symbols have names that are longer than those of programs can be.
+            assert!(found.first().is_none_or(|first| first.unwrap().starts_with(name)), "{name}: {found:?}");
+        }
+        drop(loaded);
     }
 }
