@@ -173,8 +173,8 @@ pub const KERNEL: &str = "[kernel]";
 pub enum Backing {
     /// A file.
     File(Arc<MappedFile>),
-    /// The kernel itself, one of its modules, or a BPF program. It has no file that could be read, so file offsets are bytes from the
-    /// first address.
+    /// The kernel itself, one of its modules, or a BPF program. It has no file that could be read, so file offsets are
+    /// bytes from the first address.
     Kernel(Arc<KernelImage>),
     /// Memory without a file or a name, such as that of a compiler at run time, and the process that mapped it: its
     /// children inherit the mapping.
