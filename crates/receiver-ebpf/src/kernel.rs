@@ -3,6 +3,7 @@
 //! An address that is in none, such as that of a trampoline, has no mapping. None has one where the kernel hides its
 //! addresses from this process (`kptr_restrict`).
 
+mod image;
 mod programs;
 
 use std::fs::{self, File};
@@ -12,10 +13,11 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pdata::{Backing, BuildId, Code, FileOffset, KERNEL, KernelImage, Mapping, Pc};
+use pdata::{BuildId, Code, KERNEL, Mapping, Pc};
 use procfs::ListSymbols as _;
 use procfs::kernel::{KernelModule, build_id_of_notes, kernel_text, modules};
 
+use self::image::mapping;
 use self::programs::{OfKernel, ProgramImages};
 use crate::symbols::SymbolList;
 
@@ -129,11 +131,6 @@ impl Reading {
     }
 }
 
-fn mapping(name: Box<str>, build_id: Option<BuildId>, start: Pc, end: Pc) -> Arc<Mapping> {
-    let backing = Backing::Kernel(Arc::new(KernelImage { name, build_id }));
-    Arc::new(Mapping { start, end, file_offset: FileOffset(0), backing })
-}
-
 /// The symbols of this machine's kernel, whatever it hides.
 fn hidden_symbols(root: &Path) -> Option<Vec<u8>> {
     if root != Path::new("/") {
@@ -149,6 +146,8 @@ fn build_id(notes: &Path) -> Option<BuildId> {
 
 #[cfg(test)]
 mod tests {
+    use pdata::Backing;
+
     use super::*;
 
     const TEXT: u64 = 0xffff_ffff_8100_0000;

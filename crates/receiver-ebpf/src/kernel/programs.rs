@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pdata::{Mapping, Pc};
 
-use super::mapping;
+use super::image::mapping;
 use crate::loaded::{self, LoadedProgram};
 
 /// Time between two questions whether there is a newer program, while addresses in programs or in nothing known come.
