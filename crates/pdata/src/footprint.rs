@@ -155,7 +155,9 @@ impl Mapping {
 }
 
 impl Function {
-    fn footprint(&self) -> usize {
+    /// Bytes that the description holds.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
         let texts = [self.system_name.as_ref(), self.file.as_ref()].into_iter().flatten();
         size_of::<Self>() + self.name.len() + texts.map(|text| text.len()).sum::<usize>()
     }

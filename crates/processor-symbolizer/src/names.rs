@@ -202,10 +202,11 @@ impl Names {
     }
 }
 
-/// Bytes that a name takes, which others may share.
+/// Bytes that a name takes, with all texts of its functions: who compiles them chooses how long those are. Others may
+/// share it, and let go of it before.
 fn bytes_of(name: &Name) -> usize {
     let bytes = |lines: &Arc<Lines>| {
-        lines.0.iter().map(|line| size_of_val(line) + line.function.name.len()).sum::<usize>()
+        lines.0.iter().map(|line| size_of_val(line) + line.function.footprint()).sum::<usize>()
     };
     name.as_ref().map_or(0, bytes)
 }

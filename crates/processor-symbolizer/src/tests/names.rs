@@ -40,11 +40,30 @@ fn lines(address: u64) -> Arc<Lines> {
     Arc::new(Lines(Box::new([Line { function, line: 0 }])))
 }
 
+/// A list's line `JS:*a /a/long/file` has a short name, and is held whole.
+#[test]
+fn all_texts_of_a_function_count() {
+    let long = || Some("x".repeat(1000).into_boxed_str());
+    let function = Function { name: "a".into(), system_name: long(), file: long(), ..Function::default() };
+    let lines = Arc::new(Lines(Box::new([Line { function: Arc::new(function), line: 0 }])));
+    let mut names = Names::new(100_000);
+    let mut add = |addresses: std::ops::Range<u64>| {
+        for address in addresses {
+            names.ask(space(1), address);
+            let found = vec![(address, Ok(Arc::clone(&lines)))];
+            names.insert(Found { space: space(1), replaced: false, names: Ok(found) });
+        }
+        names.bytes()
+    };
+    assert!(add(0..10) > 20_000);
+    assert!(add(10..100) <= 100_000, "the space has made room");
+}
+
 proptest! {
     /// Whatever is asked and answered, an answer is that of its address, and the room taken stays within its bound.
     #[test]
     fn an_answer_is_of_its_address_and_room_is_bounded(ops in prop::collection::vec(op(), 0..200)) {
-        const ROOM: usize = 4000;
+        const ROOM: usize = 8000;
         let mut names = Names::new(ROOM);
         for op in ops {
             match op {
