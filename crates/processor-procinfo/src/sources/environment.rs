@@ -11,8 +11,18 @@ use crate::resource_attributes;
 /// Goes before `service.name` of the other variable.
 const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &[u8] = b"OTEL_RESOURCE_ATTRIBUTES";
-/// Keys that a program may not say of itself: what the kernel says of it is so.
-const NOT_ITS_OWN: [&str; 5] = ["process.", "procinfo.", "container.id", "host.", "os."];
+/// Keys, and beginnings of keys, that a program may not say of itself: what the kernel says of it is so, and where that
+/// says nothing, the program is in no container or pod.
+const NOT_ITS_OWN: [&str; 8] = [
+    "process.",
+    "procinfo.",
+    "container.id",
+    "container.name",
+    "container.runtime.name",
+    "k8s.pod.uid",
+    "host.",
+    "os.",
+];
 
 /// What a program was given: what its service is called, and variables that users have named.
 #[derive(Debug)]
