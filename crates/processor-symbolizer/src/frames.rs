@@ -36,7 +36,7 @@ pub(crate) fn name_known(
             if frame.lines.is_some() {
                 continue;
             }
-            match name(frame, who, names, Some(&mut lookups)) {
+            match name(frame, who, names, &mut lookups) {
                 Known::Answered(Ok(lines)) => {
                     frame.lines = Some(lines);
                     tally.named += 1;
@@ -49,12 +49,14 @@ pub(crate) fn name_known(
     lookups.all
 }
 
-/// Names the frames that waited for it, as far as their names have come. Returns the others.
+/// Names the frames that waited for it, as far as their names have come. Returns the others. `is_last` if they will not
+/// wait any longer.
 pub(crate) fn name_come(
     batch: &mut Batch,
     names: &mut Names,
     waiting: &[FramePosition],
     tally: &mut Tally,
+    is_last: bool,
 ) -> Vec<FramePosition> {
     let mut left = Vec::new();
     if waiting.is_empty() {
@@ -64,10 +66,14 @@ pub(crate) fn name_come(
     for at in waiting {
         let event = usize::try_from(at.event).ok().and_then(|index| events.get_mut(index));
         let Some(Event::Sample(sample)) = event else { continue };
-        let who = (sample.key.process, sample.context.user);
+        let process = sample.key.process;
         let frame = usize::try_from(at.frame).ok().and_then(|index| sample.stack.frames.get_mut(index));
         let Some(frame) = frame else { continue };
-        match name(frame, who, names, None) {
+        let come = match place(frame, process) {
+            Ok((space, address)) => names.come(space, address, is_last),
+            Err(why) => Known::Answered(Err(why)),
+        };
+        match come {
             Known::Answered(Ok(lines)) => {
                 frame.lines = Some(lines);
                 tally.named += 1;
@@ -79,14 +85,13 @@ pub(crate) fn name_come(
     left
 }
 
-/// What is known of a frame's name; asks for it if there is somebody to ask.
-fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, ask: Option<&mut Lookups>) -> Known {
+/// What is known of a frame's name; asks for it if that is nothing.
+fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, lookups: &mut Lookups) -> Known {
     let (space, address) = match place(frame, who.0) {
         Ok(place) => place,
         Err(why) => return Known::Answered(Err(why)),
     };
     let known = names.get(space, address);
-    let Some(lookups) = ask else { return known };
     if matches!(known, Known::Not) {
         names.ask(space, address, who.1);
         lookups.add(space, address, || target(frame, who, space));

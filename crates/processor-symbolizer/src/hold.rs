@@ -77,9 +77,9 @@ struct Held {
 }
 
 impl Held {
-    /// Names the frames whose names have come.
-    fn name(&mut self, names: &mut Names) {
-        self.waiting = name_come(&mut self.incoming.batch, names, &self.waiting, &mut self.tally);
+    /// Names the frames whose names have come; `is_last` if no others will be waited for.
+    fn name(&mut self, names: &mut Names, is_last: bool) {
+        self.waiting = name_come(&mut self.incoming.batch, names, &self.waiting, &mut self.tally, is_last);
     }
 }
 
@@ -110,7 +110,7 @@ where
                         answered = answer.ticket;
                         if answer.found.iter().any(|found| found.replaced) {
                             // What is known is about to be forgotten, and is what these frames waited for.
-                            held.iter_mut().for_each(|held| held.name(&mut self.names));
+                            held.iter_mut().for_each(|held| held.name(&mut self.names, false));
                         }
                         answer.found.into_iter().for_each(|found| self.names.insert(found));
                         metrics::names(self.names.bytes());
@@ -156,7 +156,7 @@ where
 
     async fn pass_on(&mut self, held: Held) -> Result<(), S::Error> {
         let mut held = held;
-        held.name(&mut self.names);
+        held.name(&mut self.names, true);
         held.waiting.iter().for_each(|_late| held.tally.unnamed(Unnamed::Late));
         held.tally.publish();
         let Held { incoming: Incoming { batch, reply }, .. } = held;

@@ -40,9 +40,18 @@ pub(crate) struct Names {
     now: u64,
 }
 
+/// An address that has been asked for.
+#[derive(Debug, Default)]
+struct Address {
+    /// The last answer; `None` before the first.
+    name: Option<Name>,
+    /// True if an answer is to come: the first, or one that may be a name where the last was none.
+    is_asked: bool,
+}
+
 #[derive(Debug, Default)]
 struct Addresses {
-    by_address: HashMap<u64, Option<Name>>,
+    by_address: HashMap<u64, Address>,
     bytes: usize,
     used: u64,
     /// Who ran what its first name was asked for.
@@ -56,6 +65,14 @@ struct Addresses {
 }
 
 impl Addresses {
+    /// What is known of an address that nobody has asked for.
+    fn failure(&self) -> Known {
+        match self.failed {
+            Some((why, until)) if Instant::now() < until => Known::Answered(Err(why)),
+            _ => Known::Not,
+        }
+    }
+
     /// True if an address that had no name is to be asked for again.
     fn may_have_got_names(&self, space: Space) -> bool {
         matches!(space, Space::Jit(_)) && self.nameless_until.is_none_or(|until| until <= Instant::now())
@@ -73,13 +90,22 @@ impl Names {
         let Some(addresses) = self.spaces.get_mut(&space) else { return Known::Not };
         addresses.used = self.now;
         match addresses.by_address.get(&address) {
-            Some(Some(Err(_))) if addresses.may_have_got_names(space) => Known::Not,
-            Some(Some(name)) => Known::Answered(name.clone()),
-            Some(None) => Known::Asked,
-            None => match addresses.failed {
-                Some((why, until)) if Instant::now() < until => Known::Answered(Err(why)),
-                _ => Known::Not,
-            },
+            Some(Address { is_asked: true, .. }) => Known::Asked,
+            Some(Address { name: Some(Err(_)), .. }) if addresses.may_have_got_names(space) => Known::Not,
+            Some(Address { name: Some(name), .. }) => Known::Answered(name.clone()),
+            Some(Address { name: None, .. }) | None => addresses.failure(),
+        }
+    }
+
+    /// What has come for somebody who has asked for an address: having no name is an answer, too, however long ago it
+    /// came. `is_last` if nothing will be waited for any more.
+    pub(crate) fn come(&mut self, space: Space, address: u64, is_last: bool) -> Known {
+        let Some(addresses) = self.spaces.get(&space) else { return Known::Not };
+        match addresses.by_address.get(&address) {
+            Some(Address { is_asked: true, .. }) if !is_last => Known::Asked,
+            Some(Address { name: Some(name), .. }) => Known::Answered(name.clone()),
+            Some(Address { name: None, .. }) => Known::Asked,
+            None => addresses.failure(),
         }
     }
 
@@ -102,20 +128,22 @@ impl Names {
             Addresses { bytes: SPACE, user, ..Addresses::default() }
         });
         addresses.used = self.now;
-        let name = addresses.by_address.entry(address).or_insert_with(|| {
+        let address = addresses.by_address.entry(address).or_insert_with(|| {
             addresses.bytes += ENTRY;
             self.bytes += ENTRY;
-            None
+            Address::default()
         });
-        // Having no name takes no room.
-        name.take_if(|name| name.is_err());
+        // A name that is known is not asked for.
+        address.is_asked = !matches!(address.name, Some(Ok(_)));
     }
 
     /// Notes that a name will not be answered: it may be asked for again.
     pub(crate) fn withdraw(&mut self, space: Space, asked: &[u64]) {
         let Some(addresses) = self.spaces.get_mut(&space) else { return };
         for address in asked {
-            if addresses.by_address.get(address).is_some_and(Option::is_none) {
+            let Some(found) = addresses.by_address.get_mut(address) else { continue };
+            found.is_asked = false;
+            if found.name.is_none() {
                 addresses.by_address.remove(address);
                 addresses.bytes -= ENTRY;
                 self.bytes -= ENTRY;
@@ -129,7 +157,8 @@ impl Names {
         if found.replaced {
             // What is asked for is still to come; of the rest nothing holds.
             let (mut names, mut kept) = (std::mem::take(&mut addresses.by_address), SPACE);
-            names.retain(|_, name| name.is_none());
+            names.retain(|_, address| address.is_asked);
+            names.values_mut().for_each(|address| address.name = None);
             kept += ENTRY * names.len();
             self.bytes -= addresses.bytes - kept;
             (addresses.by_address, addresses.bytes) = (names, kept);
@@ -142,10 +171,10 @@ impl Names {
                 for (address, name) in names {
                     let bytes = bytes_of(&name);
                     // Only what was asked for and is still waited for takes part in the count.
-                    if let Some(slot) = addresses.by_address.get_mut(&address)
-                        && slot.is_none()
+                    if let Some(address) = addresses.by_address.get_mut(&address)
+                        && address.is_asked
                     {
-                        *slot = Some(name);
+                        *address = Address { name: Some(name), is_asked: false };
                         addresses.bytes += bytes;
                         self.bytes += bytes;
                     }
@@ -154,7 +183,7 @@ impl Names {
             Err(why) => {
                 addresses.failed = Some((why, Instant::now() + RETRY));
                 let before = addresses.by_address.len();
-                addresses.by_address.retain(|_, name| name.is_some());
+                addresses.by_address.retain(|_, address| !address.is_asked);
                 let dropped = ENTRY * (before - addresses.by_address.len());
                 addresses.bytes -= dropped;
                 self.bytes -= dropped;
@@ -171,7 +200,7 @@ impl Names {
     #[cfg(test)]
     pub(crate) fn counted(&self) -> usize {
         let of = |addresses: &Addresses| {
-            let names = addresses.by_address.values().flatten();
+            let names = addresses.by_address.values().filter_map(|address| address.name.as_ref());
             let texts: usize = names.map(bytes_of).sum();
             assert_eq!(addresses.bytes, SPACE + ENTRY * addresses.by_address.len() + texts);
             addresses.bytes

@@ -1,12 +1,13 @@
 //! The bound on what is remembered.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pdata::{BootTime, FileIdentity, Function, Line, Lines, ProcessKey, Uid};
 use proptest::prelude::*;
 
 use crate::names::{Known, Names};
-use crate::request::{Found, Space, Unnamed};
+use crate::request::{Found, Name, Space, Unnamed};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -49,7 +50,7 @@ fn all_texts_of_a_function_count() {
     let mut names = Names::new(100_000);
     let mut add = |addresses: std::ops::Range<u64>| {
         for address in addresses {
-            names.ask(space(1), address);
+            names.ask(space(1), address, None);
             let found = vec![(address, Ok(Arc::clone(&lines)))];
             names.insert(Found { space: space(1), replaced: false, names: Ok(found) });
         }
@@ -57,6 +58,37 @@ fn all_texts_of_a_function_count() {
     };
     assert!(add(0..10) > 20_000);
     assert!(add(10..100) <= 100_000, "the space has made room");
+}
+
+/// Code without a list: other samples ask again every so often, whether there is one by now. Who has been answered has
+/// been answered.
+#[test]
+fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
+    let mut names = Names::new(100_000);
+    let answer = |names: &mut Names, name: Name| {
+        names.insert(Found { space: space(1), replaced: false, names: Ok(vec![(7, name)]) });
+    };
+    let is_none = |known: Known| matches!(known, Known::Answered(Err(Unnamed::NoFile)));
+    names.ask(space(1), 7, None);
+    assert!(matches!(names.come(space(1), 7, true), Known::Asked));
+    answer(&mut names, Err(Unnamed::NoFile));
+    let start = Instant::now();
+    while is_none(names.get(space(1), 7)) {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(matches!(names.get(space(1), 7), Known::Not), "to be asked for again");
+    assert!(is_none(names.come(space(1), 7, true)) && is_none(names.come(space(1), 7, false)));
+    names.ask(space(1), 7, None);
+    assert!(matches!(names.get(space(1), 7), Known::Asked));
+    assert!(matches!(names.come(space(1), 7, false), Known::Asked), "it may still come");
+    assert!(is_none(names.come(space(1), 7, true)), "and for those who leave now it has not");
+    names.withdraw(space(1), &[7]);
+    assert!(is_none(names.come(space(1), 7, false)));
+    names.ask(space(1), 7, None);
+    answer(&mut names, Ok(lines(7)));
+    assert!(matches!(names.come(space(1), 7, false), Known::Answered(Ok(_))));
+    assert_eq!(names.bytes(), names.counted());
 }
 
 proptest! {
