@@ -71,10 +71,21 @@ pub(crate) fn function(name: &str, runtime: Runtime) -> Function {
     // `JS:*NAME FILE:LINE:COLUMN`; without a name, the file comes after two blanks or one.
     let rest = name.strip_prefix(kind).unwrap_or(name);
     let rest = rest.strip_prefix(V8_MARKS).unwrap_or(rest);
-    let (function, place) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (function, place) = rest.split_at(end_of_v8_name(rest));
     let (file, line) = place_of(place.trim_start());
     let function = if function.is_empty() { "(anonymous)" } else { function };
     Function { name: function.into(), system_name, file: file.map(Box::from), start_line: line, runtime }
+}
+
+/// Where a name ends that the place of its function may follow. That of an accessor has two words: `get size`.
+fn end_of_v8_name(rest: &str) -> usize {
+    let first = rest.find(' ').unwrap_or(rest.len());
+    let second = ["get ", "set "].iter().find_map(|kind| {
+        let (name, _place) = rest.strip_prefix(kind)?.split_once(' ')?;
+        // A function that is itself called `get` is followed by its file, whose path may have blanks.
+        (!name.is_empty() && !name.contains(['/', ':', '\\'])).then_some(kind.len() + name.len())
+    });
+    second.unwrap_or(first)
 }
 
 /// File and line of `FILE:LINE:COLUMN` or `FILE:LINE`.
@@ -118,6 +129,19 @@ mod tests {
             "LazyCompile:~next node:internal/timers:12",
             ("next", Some("node:internal/timers"), 12, Runtime::V8),
         );
+        check("LazyCompile:*get bar /srv/foo.js:1", ("get bar", Some("/srv/foo.js"), 1, Runtime::V8));
+        check("JS:*set #size /srv/a.js:3:5", ("set #size", Some("/srv/a.js"), 3, Runtime::V8));
+        check(
+            "JS:~get [Symbol.toStringTag] file:///srv/my app.js:1:1",
+            ("get [Symbol.toStringTag]", Some("file:///srv/my app.js"), 1, Runtime::V8),
+        );
+        check(
+            "JS:~get node:internal/util/inspect:352",
+            ("get", Some("node:internal/util/inspect"), 352, Runtime::V8),
+        );
+        check("JS:~get /srv/my app.js:3:5", ("get", Some("/srv/my app.js"), 3, Runtime::V8));
+        check("JS:*get  /srv/a.js:3:5", ("get", Some("/srv/a.js"), 3, Runtime::V8));
+        check("JS:*get size", ("get", Some("size"), 0, Runtime::V8));
         check("JS:^run", ("run", None, 0, Runtime::V8));
         check("Builtin:ArrayMap", ("Builtin:ArrayMap", None, 0, Runtime::V8));
         check("py::fib:/srv/fib.py", ("fib", Some("/srv/fib.py"), 0, Runtime::CPython));
