@@ -44,8 +44,9 @@ struct Repair {
 
 impl Footprint for Process {
     fn footprint(&self) -> usize {
-        let environment = self.environment.as_ref().map_or(0, |(_, variables)| variables.len());
-        self.images.footprint() + environment
+        let bytes =
+            |of_image: &Option<(ExecCount, Arc<[u8]>)>| of_image.as_ref().map_or(0, |(_, text)| text.len());
+        self.images.footprint() + bytes(&self.environment) + bytes(&self.arguments)
     }
 }
 
@@ -136,5 +137,21 @@ impl Process {
     #[cfg(test)]
     pub(crate) fn is_lean(&self) -> bool {
         self.images.len() == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Users choose how long the texts are that are held for them.
+    #[test]
+    fn environment_and_arguments_count() {
+        let mut process = Process::new(UnixNanos::default());
+        let bare = process.footprint();
+        process.set_environment(ExecCount(1), vec![0; 3000].into());
+        assert_eq!(process.footprint() - bare, 3000);
+        process.set_arguments(ExecCount(1), vec![0; 2000].into());
+        assert_eq!(process.footprint() - bare, 5000);
     }
 }
