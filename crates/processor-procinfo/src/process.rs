@@ -30,6 +30,8 @@ pub(crate) struct Process {
     arguments: Option<(ExecCount, Arc<[u8]>)>,
     /// The image of which the environment was asked for last.
     environment_asked: Option<ExecCount>,
+    /// True if an environment is still to be asked for, since nobody could read it when it should have been.
+    pub(crate) environment_due: bool,
     repair: Repair,
 }
 
@@ -61,6 +63,7 @@ impl Process {
             environment: None,
             arguments: None,
             environment_asked: None,
+            environment_due: false,
             repair: Repair::default(),
         }
     }
@@ -94,8 +97,16 @@ impl Process {
 
     /// True if the environment of an image is to be asked for: nobody knows it, and it has not been yet. One that
     /// cannot be read once cannot be read later either.
-    pub(crate) fn may_ask_environment(&mut self, image: ExecCount) -> bool {
-        self.environment(image).is_none() && self.environment_asked.replace(image) != Some(image)
+    pub(crate) fn may_ask_environment(&self, image: ExecCount) -> bool {
+        self.environment(image).is_none() && self.environment_asked != Some(image)
+    }
+
+    /// The environment of an image should have been asked for, and has been if `asked`.
+    pub(crate) fn environment_asked(&mut self, image: ExecCount, asked: bool) {
+        self.environment_due = !asked;
+        if asked {
+            self.environment_asked = Some(image);
+        }
     }
 
     /// The wall clock has been set: the process of that key, and those before it, were created at other times than was

@@ -152,9 +152,12 @@ impl Tracker {
                 if let Some(found) = loader::find_program(image, sample) {
                     process.images.redescribe(sample.key.exec_count, Arc::new(found));
                 }
+                let is_due = process.environment_due;
                 let is_new = self.attribute(sample);
-                if is_new && self.wants_environment && !late && sample.running == Running::Program {
-                    self.ask_environment(ProcessRequest { image: sample.key, tid: sample.tid }, reads);
+                if (is_new || is_due) && self.wants_environment {
+                    let is_there = !late && sample.running == Running::Program;
+                    let request = ProcessRequest { image: sample.key, tid: sample.tid };
+                    self.ask_environment(request, is_there, reads);
                 }
             }
             None => {

@@ -14,7 +14,7 @@ use super::world::executable;
 use crate::config::Config;
 use crate::metrics::{Misses, Tally};
 use crate::reader::{Looked, ProcessAnswer};
-use crate::request::{ProcessRequest, ReadRequest};
+use crate::request::{ProcessRequest, ReadRequest, Refuse};
 use crate::sources::Users;
 use crate::tracker::{Repairs, Tracker};
 use procfs::{ProcError, Snapshot};
@@ -329,6 +329,29 @@ fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_an
     let next = ImageKey { exec_count: ExecCount(2), ..child };
     let of_next = scene.batch(60, vec![process(51, next, exec), Event::Sample(sample(52, next))]);
     assert_eq!((service(&of_next[0]), asked(&mut scene)), (None, 0), "it is known to have none");
+}
+
+/// As at the start of the agent, where thousands of processes run.
+#[test]
+fn an_environment_that_cannot_be_asked_for_now_is_asked_for_later() {
+    let (mut scene, key) = (Scene::new(), image(5, 9, 1));
+    let events = vec![seen(1, key, "/bin/a"), Event::Sample(sample(2, key)), Event::Sample(sample(3, key))];
+    let mut full = Batch { events: Arc::new(events.into()), ..Batch::default() };
+    scene.tracker.apply(&mut full, &mut Refuse);
+    let environments = |scene: &mut Scene| {
+        let requests = std::mem::take(&mut scene.requests);
+        requests.iter().filter(|request| matches!(request, ReadRequest::Environment(_))).count()
+    };
+    let execve = Sample { running: Running::Execve, ..sample(4, key) };
+    scene.batch(10, vec![Event::Sample(execve)]);
+    assert_eq!(environments(&mut scene), 0, "the registers are of one image, the environment of none");
+    scene.batch(20, vec![Event::Sample(sample(11, key)), Event::Sample(sample(12, key))]);
+    assert_eq!(environments(&mut scene), 1);
+    let read = Looked::Environment(Ok((b"OTEL_SERVICE_NAME=cart\0".to_vec(), Vec::new())));
+    scene.repairs.push(ProcessAnswer { image: key, before: AT(21), outcome: read });
+    scene.batch(30, Vec::new());
+    let then = scene.batch(40, vec![Event::Sample(sample(31, key))]);
+    assert_eq!((service(&then[0]), environments(&mut scene)), (Some("cart"), 0));
 }
 
 #[test]

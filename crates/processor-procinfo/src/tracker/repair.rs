@@ -40,14 +40,21 @@ impl Repairs {
 }
 
 impl Tracker {
-    /// Asks for the environment of an image of which no exec was seen.
-    pub(super) fn ask_environment(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
+    /// Asks for the environment of an image of which no exec was seen: later, if it cannot be read now or too many
+    /// others wait.
+    pub(super) fn ask_environment(
+        &mut self,
+        request: ProcessRequest,
+        is_there: bool,
+        reads: &mut impl Reads,
+    ) {
         let (key, image) = (request.image.process, request.image.exec_count);
         if self.table.is_running(key)
             && let Some(process) = self.table.get_mut(key)
             && process.may_ask_environment(image)
         {
-            reads.ask(ReadRequest::Environment(request));
+            let asked = is_there && reads.ask(ReadRequest::Environment(request));
+            process.environment_asked(image, asked);
         }
     }
 
