@@ -121,7 +121,7 @@ fn behind_blanks(word: &str, at: usize) -> usize {
     at + rest.len() - rest.trim_start().len()
 }
 
-/// True if a JSON web token is in the text: at least three parts, of which the first begins as an object does in base64.
+/// True if a JSON web token is in the text: three parts or more, the first of which begins as an object does in base64.
 fn has_web_token(word: &str) -> bool {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     word.split(|c| !is_of_token(c)).any(|part| {
