@@ -7,11 +7,12 @@ use crate::cursor::{ABSOLUTE, Cursor};
 use crate::elf::Section;
 use crate::interpret::Program;
 use crate::state::State;
-use crate::window::{Budget, Windows};
+use crate::window::{Budget, LARGEST_READ, Windows};
 use crate::{ByteSource, Machine, UnwindError};
 
-/// The longest entry that is read. The longest of a Debian image has 30 KiB.
-const MAX_ENTRY: u64 = 1 << 20;
+/// The longest entry that is read. The longest of a Debian image has 30 KiB. Windows stay open at several entries of
+/// each file: none of these may make one larger than it is counted.
+const MAX_ENTRY: u64 = LARGEST_READ;
 /// The most CIEs that are kept; beyond it all are read anew.
 const MAX_CIES: usize = 256;
 

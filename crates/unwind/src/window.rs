@@ -4,7 +4,7 @@ use crate::{ByteSource, UnwindError};
 
 /// Bytes that are read at once after a jump, and the most that are read at once.
 const FIRST_READ: u64 = 4 << 10;
-const LARGEST_READ: u64 = 64 << 10;
+pub(crate) const LARGEST_READ: u64 = 64 << 10;
 
 /// Work that building one page may take, in bytes that are read or interpreted.
 ///
@@ -55,10 +55,10 @@ impl Window {
                 if self.leads_to(offset) { (self.next_read * 2).min(LARGEST_READ) } else { FIRST_READ };
             let count = length.max(self.next_read).min(source.size() - offset);
             budget.spend(count)?;
-            self.bytes.resize(
-                usize::try_from(count).map_err(|_wide| UnwindError::TooLarge { part: "an entry" })?,
-                0,
-            );
+            let count = usize::try_from(count).map_err(|_wide| UnwindError::TooLarge { part: "an entry" })?;
+            self.bytes.clear();
+            self.bytes.reserve_exact(count);
+            self.bytes.resize(count, 0);
             self.offset = offset;
             if let Err(error) = source.read_exact_at(offset, &mut self.bytes) {
                 self.bytes.clear();
@@ -81,8 +81,14 @@ pub(crate) struct Windows {
 
 impl Windows {
     const COUNT: usize = 4;
-    /// Bytes that they take at most.
-    pub(crate) const MOST_BYTES: usize = Self::COUNT * (64 << 10);
+    /// Bytes that they take at most, as long as nobody asks for more than [`LARGEST_READ`] at once.
+    pub(crate) const MOST_BYTES: usize = Self::COUNT * LARGEST_READ as usize;
+
+    /// Bytes that they take.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.windows.iter().map(|window| window.bytes.capacity()).sum()
+    }
 
     /// Returns `length` bytes at `offset`; `None` beyond the end of the file.
     pub(crate) fn at<S: ByteSource + ?Sized>(
@@ -141,6 +147,18 @@ mod tests {
         }
         // 4 KiB, then twice as much each time, up to 64 KiB: five reads of each part.
         assert_eq!(source.1.get(), 2 * 5);
+    }
+
+    #[test]
+    fn windows_take_no_more_than_they_are_counted_as() {
+        let (source, mut windows, mut budget) = (source(1 << 20), Windows::default(), Budget::new(u64::MAX));
+        for at in 0..4 {
+            let offset = at * (200 << 10);
+            for length in [10, 9 << 10, LARGEST_READ / 2 + 1, LARGEST_READ] {
+                assert!(windows.at(&source, offset, length, &mut budget).unwrap().is_some());
+            }
+        }
+        assert_eq!(windows.bytes(), Windows::MOST_BYTES);
     }
 
     proptest! {
