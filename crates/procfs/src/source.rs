@@ -141,6 +141,19 @@ impl ProcSource {
         Ok(arguments)
     }
 
+    /// The mount namespace of a process, by the inode number of its file in nsfs; `None` if the process has ended.
+    #[must_use]
+    pub fn mount_namespace(&self, key: ProcessKey) -> Option<u64> {
+        let namespace = fs::metadata(self.process(key).join("ns/mnt")).ok()?.ino();
+        self.check(key).is_ok().then_some(namespace)
+    }
+
+    /// The mount namespace of this process.
+    #[must_use]
+    pub fn own_mount_namespace(&self) -> Option<u64> {
+        fs::metadata(self.root.join("self/ns/mnt")).ok().map(|namespace| namespace.ino())
+    }
+
     /// The directory of a process.
     #[must_use]
     pub fn process(&self, key: ProcessKey) -> PathBuf {

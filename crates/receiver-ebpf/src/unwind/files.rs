@@ -11,7 +11,7 @@ use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
 use procfs::ProcSource;
 use unwind::{ByteSource, PageRows, RuleTable, UnwindError, UnwindFile};
 
-use super::tables::FileFacts;
+use super::tables::{FileFacts, Owner};
 
 /// Files of which something is kept at most.
 const MAX_KNOWN: usize = 128;
@@ -126,7 +126,12 @@ impl Files {
     /// How many pages the file has, and whose it is.
     pub(crate) fn facts(&mut self, met: &MetFile) -> Result<FileFacts, FileError> {
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
-        self.read(met, |tables, owner, _bytes| Ok(FileFacts { build_id, owner, pages: tables.pages() }))
+        let mount_namespace = self.source.mount_namespace(met.process);
+        let is_own = mount_namespace.is_some() && mount_namespace == self.source.own_mount_namespace();
+        self.read(met, |tables, user, _bytes| {
+            let owner = Owner { user, mount_namespace, is_root: is_own && user == Some(Uid(0)) };
+            Ok(FileFacts { build_id, owner, pages: tables.pages() })
+        })
     }
 
     /// The rows of some pages, whose rules are added to `rules`, and what each has taken.
@@ -139,7 +144,7 @@ impl Files {
         pages: &[u64],
         rules: &mut RuleTable,
     ) -> Result<Vec<BuiltPage>, FileError> {
-        self.read(met, |tables, _owner, bytes| {
+        self.read(met, |tables, _user, bytes| {
             let built = pages.iter().map(|&page| {
                 let start = Instant::now();
                 let rows = tables.page(bytes, page, rules).map_err(FileError::from);
@@ -211,8 +216,8 @@ impl Files {
         };
         let identity = *identity;
         file.read_until(Instant::now() + READ_WITHIN);
-        let owner = Uid(file.found().uid);
-        let done = self.known.tables(identity, file).and_then(|tables| Ok(read(tables, Some(owner), file)?));
+        let user = Uid(file.found().uid);
+        let done = self.known.tables(identity, file).and_then(|tables| Ok(read(tables, Some(user), file)?));
         // Asked last: if it is the file now, what was read is what it has had since it was met.
         let is_met = self.source.verify_file(file.file(), identity).is_ok();
         if !is_met || !file.is_unchanged().map_err(FileError::Unreadable)? {

@@ -1,11 +1,11 @@
 //! What makes room for more: pages, files and rules that walks need least.
 
 use foldhash::{HashMap, HashSet};
-use pdata::{FileIdentity, Uid};
+use pdata::FileIdentity;
 use unwind::RuleId;
 
 use super::kernel::Kernel;
-use super::tables::{FileFacts, Tables, VDSO, now};
+use super::tables::{FileFacts, Owner, Tables, VDSO, now};
 use crate::abi::FileIdentityKey;
 
 /// Of the memory that may be taken, the part that is freed at once: waiting for walks takes up to 50 ms.
@@ -83,13 +83,12 @@ impl<K: Kernel> Tables<K> {
             let Some((file, _)) = self.owner(*number).filter(|(file, _)| *file != VDSO) else { continue };
             of_files.entry(file).or_default().extend(self.rows(*place).into_iter().map(|row| row.rule()));
         }
-        let owner = |file: &FileIdentity| self.files.get(file).and_then(|known| known.owner);
-        let mut of_owners: HashMap<Option<Uid>, HashSet<RuleId>> = HashMap::default();
+        let owner = |file: &FileIdentity| self.files.get(file).map(|known| known.owner).unwrap_or_default();
+        let mut of_owners: HashMap<Owner, HashSet<RuleId>> = HashMap::default();
         for (file, rules) in &of_files {
             of_owners.entry(owner(file)).or_default().extend(rules);
         }
-        let (most, _) =
-            of_owners.into_iter().max_by_key(|(owner, rules)| (*owner != Some(Uid(0)), rules.len()))?;
+        let (most, _) = of_owners.into_iter().max_by_key(|(owner, rules)| (!owner.is_root, rules.len()))?;
         let theirs = of_files.into_iter().filter(|(file, _)| owner(file) == most);
         theirs.max_by_key(|(_, rules)| rules.len()).map(|(file, _)| file)
     }

@@ -71,12 +71,23 @@ impl RowsPlace {
     }
 }
 
+/// Who answers for the rules that a file needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    /// The user whose file it is; `None` if nobody vouches for that.
+    pub(crate) user: Option<Uid>,
+    /// The mount namespace of the process that was met with the file; `None` if it had ended. Users of the same number
+    /// in two containers are two users.
+    pub(crate) mount_namespace: Option<u64>,
+    /// True for root in the mount namespace of the agent: root of a container is as any other user.
+    pub(crate) is_root: bool,
+}
+
 /// What the tables take in of a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FileFacts {
     pub(crate) build_id: Option<BuildId>,
-    /// The user whose file it is, who answers for the rules that it needs; `None` if nobody vouches for that.
-    pub(crate) owner: Option<Uid>,
+    pub(crate) owner: Owner,
     pub(crate) pages: u64,
 }
 
@@ -85,7 +96,7 @@ pub(super) struct KnownFile {
     first_page: u32,
     pages: u32,
     pub(super) build_id: Option<BuildId>,
-    pub(super) owner: Option<Uid>,
+    pub(super) owner: Owner,
 }
 
 #[derive(Debug)]

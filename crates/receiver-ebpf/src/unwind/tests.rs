@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use pdata::{BootTime, BuildId, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Uid};
@@ -15,9 +16,11 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use unwind::{Cfa, PageRows, Row, Rule, RuleTable, UnwindFile};
 
 use super::files::{FileError, Files, MetFile};
+use super::follow::Next;
 use super::kernel::{Kernel, KernelError, PAGES_BYTES, RULES_BYTES};
-use super::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, MAX_PAGES, TableError, Tables, VDSO};
-use crate::abi::{self, FileIdentityKey, RowFile};
+use super::tables::{CHUNK_BYTES, FIXED_BYTES, FileFacts, MAX_PAGES, Owner, TableError, Tables, VDSO};
+use super::worker::{Requests, Worker};
+use crate::abi::{self, FileIdentityKey, RowFile, SampleMapping};
 use crate::memory::SharedMemory;
 
 type RuleWords = [u32; 4];
@@ -284,13 +287,8 @@ fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
 }
 
 /// Gives a file of one page of a user's rules that no other file has.
-fn add_odd(
-    tables: &mut Tables<FakeKernel>,
-    file: FileIdentity,
-    owner: Option<u32>,
-    rules: std::ops::Range<i32>,
-) {
-    tables.add_file(file, FileFacts { owner: owner.map(Uid), pages: 1, ..FileFacts::default() }).unwrap();
+fn add_odd(tables: &mut Tables<FakeKernel>, file: FileIdentity, owner: Owner, rules: std::ops::Range<i32>) {
+    tables.add_file(file, FileFacts { owner, pages: 1, ..FileFacts::default() }).unwrap();
     let rows: Vec<Row> = (0..)
         .zip(rules)
         .map(|(low, depth)| {
@@ -302,19 +300,39 @@ fn add_odd(
     tables.publish(number, &PageRows::from_rows(rows)).unwrap();
 }
 
-/// Who fills the table of rules with odd ones loses them, the greediest user first, and nobody else any.
+/// A user, by number, of processes in a mount namespace.
+fn owner(user: Option<u32>, mount_namespace: u64) -> Owner {
+    let is_root = (user, mount_namespace) == (Some(0), OWN_NAMESPACE);
+    Owner { user: user.map(Uid), mount_namespace: Some(mount_namespace), is_root }
+}
+
+/// The mount namespace of the agent.
+const OWN_NAMESPACE: u64 = 1;
+
+/// Who fills the table of rules with odd ones loses them, the greediest user first, and nobody else any: neither if
+/// that user is root of a container, nor if nobody knows which one of it.
 #[test]
 fn a_user_who_fills_the_table_of_rules_makes_room_for_others() {
+    for (of_greedy, of_other) in [
+        (owner(Some(1001), OWN_NAMESPACE), owner(Some(1000), OWN_NAMESPACE)),
+        (owner(Some(0), 2), owner(Some(1000), OWN_NAMESPACE)),
+        (owner(None, 2), owner(None, 3)),
+    ] {
+        fill_the_table_of_rules(of_greedy, of_other);
+    }
+}
+
+fn fill_the_table_of_rules(of_greedy: Owner, of_other: Owner) {
     let mut world = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
     let tables = &mut world.tables;
-    add_odd(tables, identity(1), Some(0), 0..700);
-    add_odd(tables, identity(2), Some(1000), 1000..1900);
+    add_odd(tables, identity(1), owner(Some(0), OWN_NAMESPACE), 0..700);
+    add_odd(tables, identity(2), of_other, 1000..1900);
     let greedy: Vec<FileIdentity> = (0..18).map(|number| identity(100 + number)).collect();
     let mut cut_off = Vec::new();
     for (file, first) in greedy.iter().zip((10_000..).step_by(1000)) {
         cut_off.extend(tables.make_room_for_rules());
         // None of them needs as many as the other user's.
-        add_odd(tables, *file, Some(1001), first..first + 850);
+        add_odd(tables, *file, of_greedy, first..first + 850);
     }
     cut_off.extend(tables.make_room_for_rules());
     assert!(cut_off.len() >= 4 && cut_off.iter().all(|file| greedy.contains(file)), "{cut_off:?}");
@@ -332,7 +350,7 @@ fn a_user_who_fills_the_table_of_rules_makes_room_for_others() {
 fn rules_of_pages_that_no_walk_uses_make_room_first() {
     let mut world = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
     for (number, first) in (0..18).zip((0..).step_by(1000)) {
-        add_odd(&mut world.tables, identity(number), None, first..first + 850);
+        add_odd(&mut world.tables, identity(number), Owner::default(), first..first + 850);
         world.age(identity(number), 0);
         assert!(world.tables.make_room_for_rules().is_empty());
     }
@@ -391,7 +409,7 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
     fs::rename(&path, path.with_extension("moved")).unwrap();
     files.rows(&met, &[page], &mut rules).expect("it is still open");
     files.close(true);
-    assert!(matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Gone)));
+    files.rows(&met, &[page], &mut rules).expect("it is kept for the other stages, too");
     fs::rename(path.with_extension("moved"), &path).unwrap();
     files.rows(&met, &[page], &mut rules).unwrap();
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap();
@@ -399,6 +417,36 @@ fn a_file_is_read_for_as_long_as_it_is_the_one_that_was_met() {
         matches!(files.rows(&met, &[page], &mut rules), Err(FileError::Replaced)),
         "found again, and another"
     );
+}
+
+#[test]
+fn a_file_that_was_gone_before_anybody_looked_is_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("program");
+    fs::copy("/proc/self/exe", &path).unwrap();
+    let met = met(&path);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(Files::new(ProcSource::new("/proc")).facts(&met), Err(FileError::Gone)));
+}
+
+/// A stack whose time is over has nothing read for it.
+#[test]
+fn what_a_stack_lacks_is_built_until_its_time_is_over() {
+    let World { tables, mut program, .. } = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
+    let met = met(&std::env::current_exe().unwrap());
+    let ((_, files), (_, stacks), (followed, _)) = (mpsc::channel(), mpsc::channel(), mpsc::sync_channel(1));
+    let requests = Requests { files, stacks, followed };
+    let mut worker = Worker::new(tables, Files::new(ProcSource::new("/proc")), requests);
+    let code = program.pages().start * PageRows::SIZE;
+    let mapping = SampleMapping { start: 0, end: u64::MAX, file_offset: 0, file: 16 };
+    let now = Instant::now();
+    assert!(matches!(worker.next(&mapping, Some(&met), code, now), Next::Pending));
+    assert!(worker.met.is_empty(), "nothing has been read");
+    let rule = worker.next(&mapping, Some(&met), code, now + Duration::from_secs(60));
+    let Next::Rule(rule) = rule else { panic!("no rule") };
+    let expected: RuleWords = program.rule(code);
+    let found: RuleWords = zerocopy::transmute!(rule);
+    assert_eq!(found, expected);
 }
 
 #[test]
