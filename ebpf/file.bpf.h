@@ -26,8 +26,10 @@ __u64 next_file = FIRST_FILE;
 
 /* New files of one sample: a process that maps ever new ones must not make a sample expensive. */
 #define ANNOUNCEMENTS 8
-/* The same where all files of the process are named, so that user space can follow its stack. */
+/* The same where all files of the process are named, so that user space can follow its stack; and the time after which
+ * it is no more, since paths may be long. */
 #define ANNOUNCEMENTS_LISTED 32
+#define ANNOUNCED_WITHIN_NS 1000000
 /* The ELF header is at `start - file offset`, or some pages before: linkers leave a page out between segments. */
 #define HEADER_TRIES 4
 #define MAX_PROGRAM_HEADERS 32
@@ -175,6 +177,15 @@ static __always_inline int emit_file(struct walk *walk, struct path_scratch *scr
 	return 1;
 }
 
+/* True if the sample may announce one more file. */
+static __always_inline int may_announce(struct walk *walk)
+{
+	if (!walk->raw)
+		return walk->announced < ANNOUNCEMENTS && within_budget();
+	return walk->announced < ANNOUNCEMENTS_LISTED && within_budget() &&
+	       bpf_ktime_get_ns() - walk->list_began < ANNOUNCED_WITHIN_NS;
+}
+
 /* The id of `target`'s file, announced if it is new; MAPPED_UNANNOUNCED if that could not be done. Global functions
  * return 32 bits, so the id is left in `file_id`. */
 __attribute__((noinline)) int reference_file(void)
@@ -197,22 +208,22 @@ __attribute__((noinline)) int reference_file(void)
 		walk->file_id = *known;
 		return 0;
 	}
-	if (walk->announced >= (walk->raw ? ANNOUNCEMENTS_LISTED : ANNOUNCEMENTS) || !within_budget()) {
+	if (!may_announce(walk)) {
 		/* No frame is known to be in a file that is only listed for a raw_stack: it is not missing. */
 		if (!walk->raw)
 			count(COUNTER_FILE_OVER_BUDGET);
 		return 0;
 	}
-	walk->announced++;
 	scratch = bpf_map_lookup_elem(&path_scratches, &slot);
 	if (!scratch) {
 		count(COUNTER_LIFECYCLE_NO_SCRATCH);
 		return 0;
 	}
-	/* A process that has just begun has not looked at its files' headers yet, and no frame is in such a file: it is
-	 * announced, with its build ID, once one is. */
+	/* A process that has just begun has not looked at its files' headers yet: such a file is announced, with its
+	 * build ID, once a walk of the kernel finds a frame in it. */
 	if (read_build_id() && walk->raw)
 		return 0;
+	walk->announced++;
 	id = __sync_fetch_and_add(&next_file, 1);
 	if (!emit_file(walk, scratch, &name, id))
 		return 0;

@@ -20,9 +20,11 @@ struct {
 
 enum path_scratch_user { SCRATCH_EXEC = 0, SCRATCH_SAMPLE = 1, SCRATCH_SNAPSHOT = 2 };
 
-/* Bytes of text that most, more and all records need: a reservation's size must be a constant. */
+/* Bytes of text that most, more, those with arguments, and all records need: a reservation's size must be a
+ * constant. */
 #define TEXT_SMALL 192
 #define TEXT_MEDIUM 1024
+#define TEXT_LONG 2560
 #define TEXT_LARGE (PATH_BYTES + FILENAME_BYTES + INTERPRETER_BYTES + ENVIRONMENT_BYTES + ARGUMENTS_BYTES)
 _Static_assert(2 * PATH_BYTES + TEXT_LARGE <= sizeof(((struct path_scratch *)0)->text),
 	       "a copy from any masked start stays inside");
@@ -80,6 +82,8 @@ static __always_inline int emit_image(struct image_record *image, struct path_sc
 		EMIT_IMAGE(TEXT_SMALL);
 	else if (text <= TEXT_MEDIUM)
 		EMIT_IMAGE(TEXT_MEDIUM);
+	else if (text <= TEXT_LONG)
+		EMIT_IMAGE(TEXT_LONG);
 	else
 		EMIT_IMAGE(TEXT_LARGE);
 	return 1;

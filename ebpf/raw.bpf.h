@@ -198,6 +198,7 @@ static __always_inline void list_mappings(struct walk *walk, __u32 at)
 	walk->listed = 0;
 	walk->list_at = at;
 	walk->list_from = 4096;
+	walk->list_began = bpf_ktime_get_ns();
 	bpf_loop(LISTED_LEAVES, list_leaf, &listing, 0);
 	if (walk->listed > LISTED_MAPPINGS)
 		walk->listed = LISTED_MAPPINGS;
@@ -209,6 +210,11 @@ static __always_inline void copy_stack(struct walk *walk, struct stack_scratch *
 {
 	__u64 start = walk->sp - RED_ZONE;
 	struct raw_stack *raw;
+	__u8 lowest;
+
+	/* Where the page below the stack pointer is not there, nothing is kept in it. */
+	if (bpf_probe_read_user(&lowest, sizeof(lowest), (void *)start))
+		start = walk->sp & ~(PIECE_BYTES - 1ULL);
 
 	/* What the compiler knows of the index the verifier has forgotten. */
 	barrier_var(at);
@@ -220,7 +226,7 @@ static __always_inline void copy_stack(struct walk *walk, struct stack_scratch *
 	raw->fp = walk->fp;
 	raw->start = start;
 	raw->flags = (walk->interrupted ? RAW_INTERRUPTED : 0) | (walk->kept_known ? RAW_KEPT_KNOWN : 0) |
-		     (walk->guessed ? RAW_GUESSED : 0);
+		     (walk->guessed ? RAW_GUESSED : 0) | (walk->list_from ? RAW_LIST_CUT : 0);
 	__builtin_memcpy(raw->registers, walk->registers, sizeof(raw->registers));
 	walk->raw_bytes = 0;
 	for (int piece = 0; piece < RAW_STACK_BYTES / PIECE_BYTES; piece++) {

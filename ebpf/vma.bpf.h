@@ -66,7 +66,8 @@ struct walk {
 	__u32 raw_bytes;                 /* of the stack, copied for that */
 	__u32 listed;                    /* mappings named for that, beside mapping[] */
 	__u32 list_at;                   /* word of the scratch for the first of them */
-	__u64 list_from;                 /* the address from which mappings are still to be looked through */
+	__u64 list_from;                 /* the address from which mappings are still to be looked through; or 0 */
+	__u64 list_began;                /* when that was begun */
 	__u64 leaf_end;                  /* the last address that `leaf` knows of */
 	__u64 file_id;                   /* of the file that was referred to last */
 	__u32 frames;

@@ -123,6 +123,7 @@ enum raw_flags {
 	RAW_INTERRUPTED = 1 << 0, /* the frame is a leaf, or was interrupted: its registers are known */
 	RAW_KEPT_KNOWN = 1 << 1,  /* the one register that is followed through callers is known */
 	RAW_GUESSED = 1 << 2,     /* the frame was found by a frame pointer */
+	RAW_LIST_CUT = 1 << 3,    /* the process has more mappings than were looked through */
 };
 
 /* An executable mapping of the process, as it was when the sample was taken. */

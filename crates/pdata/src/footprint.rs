@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
-    Attribute, AttributeValue, Attributes, Backing, Cgroup, Code, Context, Executable, Frame, Function,
-    Image, ImageKind, Lines, MappedFile, Mapping, Parent, Sample, Script,
+    Attribute, AttributeValue, Attributes, Backing, Cgroup, Code, Context, Event, Executable, Frame,
+    Function, Image, ImageKind, Lines, MappedFile, Mapping, Parent, ProcessTransition, Sample, Script,
 };
 
 /// The share that one holder has of something shared.
@@ -189,10 +189,41 @@ impl Sample {
     }
 }
 
+impl Event {
+    /// Bytes that go with the event beside its own size, with its share of what others hold too.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        match self {
+            Self::Sample(sample) => sample.share(),
+            Self::Process(event) => event.transition.footprint(),
+            Self::Loss(_) => 0,
+            Self::Census(census) => size_of_val(&*census.processes),
+        }
+    }
+}
+
+impl ProcessTransition {
+    /// Bytes that the transition holds beside its own size. Users choose the lengths of paths: up to 12 KiB of them come
+    /// with an exec.
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Seen { executable, .. } => executable.as_deref().map_or(0, Executable::footprint),
+            Self::Exec { executable, filename, interpreter, environment, arguments, .. } => {
+                let texts = [interpreter.as_ref(), environment.as_ref(), Some(arguments)];
+                let texts = texts.into_iter().flatten();
+                executable.footprint() + filename.len() + texts.map(|text| text.len()).sum::<usize>()
+            }
+            Self::Fork { .. } | Self::Rename { .. } | Self::Exit | Self::Freed => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FileOffset, ImageKey, Pc, Stack, UnixNanos};
+    use crate::{
+        Comm, FileOffset, FileState, ImageKey, KTime, Pc, ProcessEvent, Relatives, Stack, UnixNanos,
+    };
 
     fn mapping(path: &str) -> Arc<Mapping> {
         let backing = Backing::File(Arc::new(MappedFile::at(Path::new(path))));
@@ -221,5 +252,32 @@ mod tests {
         let stack = Stack { frames: [frame].into(), ..Stack::default() };
         let sample = Sample { stack, image: Some(Arc::new(image)), ..Sample::default() };
         assert!((1_110_000..1_112_000).contains(&sample.share()), "{}", sample.share());
+    }
+
+    /// Before, an exec was 256 bytes whatever it held, and 64 MiB of them were 3 GiB.
+    #[test]
+    fn an_exec_holds_what_its_paths_do() {
+        let path = std::path::Path::new(&"/a".repeat(2000)).into();
+        let executable = Executable {
+            path,
+            own_path: None,
+            state: FileState::Linked,
+            device: 1,
+            inode: 1,
+            mount_namespace: 1,
+            truncated: false,
+        };
+        let exec = ProcessTransition::Exec {
+            executable: Box::new(executable),
+            comm: Comm::default(),
+            filename: vec![b'a'; 4000].into(),
+            interpreter: Some(vec![b'a'; 255].into()),
+            environment: Some(vec![b'a'; 500].into()),
+            arguments: vec![b'a'; 500].into(),
+            relatives: Relatives::default(),
+        };
+        let event = ProcessEvent { at: KTime::ZERO, image: ImageKey::default(), transition: exec };
+        let share = Event::Process(event).share();
+        assert!((9255..10_000).contains(&share), "{share}");
     }
 }

@@ -84,6 +84,7 @@ pub(crate) struct RawStackBody {
 pub(crate) const RAW_INTERRUPTED: u32 = 1 << 0;
 pub(crate) const RAW_KEPT_KNOWN: u32 = 1 << 1;
 pub(crate) const RAW_GUESSED: u32 = 1 << 2;
+pub(crate) const RAW_LIST_CUT: u32 = 1 << 3;
 /// Bytes of the stack at most: a copy that is shorter by a page ended where nothing more could be read.
 pub(crate) const RAW_STACK_BYTES: u32 = 16_384;
 /// Mappings that such a sample names at most, beside those of its frames.

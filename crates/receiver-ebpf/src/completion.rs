@@ -13,10 +13,11 @@ use crate::hold::{Hold, Released};
 use crate::metrics::{Metrics, unwind};
 use crate::order::Pending;
 use crate::stack_budget::StackBudget;
-use crate::unwind::{PATIENCE, Unwinder};
+use crate::unwind::{MetFile, PATIENCE, Unwinder};
 
-/// What a stack that waits takes beside its bytes, about: its registers, and mappings with their files.
-const BESIDE_BYTES: usize = 4 << 10;
+/// Bytes that a stack that waits takes beside its own, about: its registers, and each mapping with its file.
+const BESIDE_BYTES: usize = 1 << 10;
+const MAPPING_BYTES: usize = size_of::<(abi::SampleMapping, Option<MetFile>)>();
 
 /// The files that samples refer to, and whoever follows their stacks.
 #[derive(Debug)]
@@ -32,9 +33,9 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    /// Knows no control group yet.
-    pub(crate) fn new(files: Files, unwinder: Option<Unwinder>) -> Self {
-        let (cgroups, hold, stacks) = (Cgroups::default(), Hold::default(), StackBudget::default());
+    /// Knows no control group yet. Events of no more than so many bytes wait behind a sample whose stack is followed.
+    pub(crate) fn new(files: Files, unwinder: Option<Unwinder>, max_held: usize) -> Self {
+        let (cgroups, hold, stacks) = (Cgroups::default(), Hold::new(max_held), StackBudget::default());
         Self { files, cgroups, unwinder, hold, stacks }
     }
 
@@ -79,7 +80,9 @@ impl Completion {
             let last = sample.user.last().and_then(|frame| sample.mappings.get(frame.mapping?));
             let user = sample.sample.context.user.unwrap_or_default();
             let holder = (user, last.map_or(0, |mapping| mapping.file));
-            rest.counted = self.stacks.admit(rest.bytes.len() + BESIDE_BYTES, holder);
+            rest.counted = self
+                .stacks
+                .admit(rest.bytes.len() + BESIDE_BYTES + sample.mappings.len() * MAPPING_BYTES, holder);
             if rest.counted.is_none() {
                 sample.rest = None;
                 not_followed(metrics, sample.end);

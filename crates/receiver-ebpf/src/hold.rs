@@ -17,9 +17,12 @@ use crate::unwind::{Followed, PATIENCE, Ticket};
 const MAX_HELD: usize = 1 << 17;
 
 /// Events in order, of which the first one may be waited for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hold {
     held: VecDeque<Held>,
+    /// Bytes of the events behind one that is waited for, and how many there may be.
+    bytes: usize,
+    max_bytes: usize,
     /// Answers to those that are waited for.
     followed: HashMap<Ticket, Followed>,
     waiting: usize,
@@ -30,8 +33,13 @@ pub(crate) struct Hold {
 
 #[derive(Debug)]
 enum Held {
-    Event(Event),
-    Waiting { ticket: Ticket, since: Instant, sample: Box<OpenSample> },
+    /// An event, and the bytes that are counted of it.
+    Event(Event, usize),
+    Waiting {
+        ticket: Ticket,
+        since: Instant,
+        sample: Box<OpenSample>,
+    },
 }
 
 /// What leaves.
@@ -46,9 +54,25 @@ pub(crate) struct Released {
 }
 
 impl Hold {
+    /// Holds nothing yet. With more than so many bytes behind a sample that is waited for, it is waited for no longer.
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            held: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+            followed: HashMap::default(),
+            waiting: 0,
+            over: Ticket::default(),
+            forwarded: Watermark::default(),
+        }
+    }
+
     /// Takes an event that is whole, behind all before.
     pub(crate) fn push(&mut self, event: Event) {
-        self.held.push_back(Held::Event(event));
+        // With nothing to wait for it leaves at once.
+        let bytes = if self.is_waiting() { size_of::<Event>() + event.share() } else { 0 };
+        self.bytes += bytes;
+        self.held.push_back(Held::Event(event, bytes));
     }
 
     /// Takes a sample that somebody follows, behind all before; tickets ascend from 1.
@@ -72,7 +96,7 @@ impl Hold {
     /// True if there are no more answers to wait for at this time.
     pub(crate) fn is_complete(&self, now: Instant) -> bool {
         self.held.iter().all(|held| match held {
-            Held::Event(_) => true,
+            Held::Event(..) => true,
             Held::Waiting { ticket, since, .. } => self.followed.contains_key(ticket) || is_over(*since, now),
         })
     }
@@ -82,10 +106,14 @@ impl Hold {
         let mut released = Released { events: Vec::new(), watermark: covered, late: 0, ends: Vec::new() };
         while let Some(held) = self.held.pop_front() {
             match held {
-                Held::Event(event) => released.events.push(event),
+                Held::Event(event, bytes) => {
+                    self.bytes -= bytes;
+                    released.events.push(event);
+                }
                 Held::Waiting { ticket, since, mut sample } => {
                     let followed = self.followed.remove(&ticket);
-                    let gives_up = is_over(since, now) || self.held.len() > MAX_HELD;
+                    let is_full = self.held.len() > MAX_HELD || self.bytes > self.max_bytes;
+                    let gives_up = is_over(since, now) || is_full;
                     if followed.is_none() && !gives_up {
                         released.watermark = covered.min(Watermark::before(sample.at()));
                         self.held.push_front(Held::Waiting { ticket, since, sample });
@@ -146,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_behind_a_sample_waits_with_it_and_the_watermark_stays_before_it() {
-        let (mut hold, now) = (Hold::default(), Instant::now());
+        let (mut hold, now) = (Hold::new(usize::MAX), Instant::now());
         hold.push(event(1));
         hold.wait(Ticket(7), now, sample(2));
         hold.push(event(3));
@@ -165,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_sample_that_nobody_follows_in_time_leaves_as_it_is() {
-        let (mut hold, now) = (Hold::default(), Instant::now());
+        let (mut hold, now) = (Hold::new(usize::MAX), Instant::now());
         hold.wait(Ticket(1), now, sample(2));
         let just_before = now + PATIENCE - Duration::from_millis(1);
         assert!(hold.release(before(10), just_before).events.is_empty());
@@ -177,12 +205,30 @@ mod tests {
         assert!(hold.followed.is_empty(), "nobody's");
     }
 
+    #[test]
+    fn a_sample_is_not_waited_for_with_too_many_bytes_behind_it() {
+        let bytes = size_of::<Event>() + event(0).share();
+        let (mut hold, now) = (Hold::new(3 * bytes), Instant::now());
+        hold.push(event(1));
+        hold.wait(Ticket(1), now, sample(2));
+        (3..6).for_each(|at| hold.push(event(at)));
+        assert_eq!(times(&hold.release(before(6), now).events), [1]);
+        hold.wait(Ticket(2), now, sample(6));
+        hold.push(event(7));
+        let released = hold.release(before(10), now);
+        assert_eq!((times(&released.events), released.late), (vec![2, 3, 4, 5], 1));
+        assert_eq!((released.watermark, hold.bytes), (before(6), bytes));
+        hold.answer(Ticket(2), whole());
+        assert_eq!(times(&hold.release(before(10), now).events), [6, 7]);
+        assert_eq!(hold.bytes, 0);
+    }
+
     proptest! {
         /// Whatever is answered in whatever order: all leaves once, in order, never behind its watermark, and the
         /// watermark never goes back.
         #[test]
         fn order_and_watermark_hold(steps in proptest::collection::vec((0u8..4, 0u64..5), 0..100)) {
-            let (mut hold, now) = (Hold::default(), Instant::now());
+            let (mut hold, now) = (Hold::new(usize::MAX), Instant::now());
             let (mut at, mut tickets, mut out, mut last) = (1, Vec::new(), Vec::new(), Watermark::default());
             for (step, number) in steps {
                 match step {

@@ -24,6 +24,7 @@ mod hold;
 mod horizon;
 mod identify;
 mod kernel;
+mod kernel_types;
 mod loaded;
 mod loader;
 mod losses;

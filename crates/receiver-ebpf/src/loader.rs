@@ -22,6 +22,7 @@ use crate::environment::Environments;
 use crate::error::{StartError, attach};
 use crate::horizon::Barrier;
 use crate::identify::Identifier;
+use crate::kernel_types::KernelTypes;
 use crate::memory::SharedMemory;
 use crate::ring::Ring;
 use crate::room::Room;
@@ -144,7 +145,7 @@ impl Programs {
         room: Room,
     ) -> Result<(Self, Maps, Identifier), StartError> {
         let load = |error| StartError::Load(Box::new(error));
-        let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
+        let btf = KernelTypes::read().map_err(|error| load(error.into()))?;
         let (sample_ring, lifecycle_ring) = (room.sample_ring(cpus), room.lifecycle_ring());
         let page = rustix::param::page_size();
         // The smallest ring there is.

@@ -81,7 +81,7 @@ impl Receiver {
             samples: maps.samples,
             lifecycle: maps.lifecycle,
             announced: maps.announced_files,
-            completion: Completion::new(Files::new(images.finish()), unwinder),
+            completion: Completion::new(Files::new(images.finish()), unwinder, room.held(cpus.len())),
             announced_cgroups: maps.announced_cgroups,
             environments,
             counters: Counters::new(maps.counters, possible),

@@ -27,8 +27,8 @@ const UNWIND_PARTS: u64 = 8;
 /// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow pipeline is felt
 /// at the rings, where loss is counted.
 const BATCHES_IN_FLIGHT: usize = 8;
-/// Memory of a control group for which one batch in flight is allowed. A batch holds a ring's records at most, and
-/// takes several times their bytes.
+/// Memory of a control group for which one batch in flight is allowed. A batch holds what was in the rings at most, and
+/// as much again that has waited with a sample, and takes several times their bytes.
 const MEMORY_PER_BATCH: u64 = 64 << 20;
 
 /// The memory there is.
@@ -59,6 +59,12 @@ impl Room {
     /// Bytes of all rings for so many CPUs.
     pub(crate) fn rings(self, cpus: usize) -> u32 {
         self.sample_ring(cpus).saturating_add(self.lifecycle_ring())
+    }
+
+    /// Bytes of events that may wait behind a sample whose stack is followed, for so many CPUs: as many as come at once
+    /// where none waits.
+    pub(crate) fn held(self, cpus: usize) -> usize {
+        self.rings(cpus) as usize
     }
 
     /// The configuration of unwinding, with less memory if there is not as much.

@@ -2,11 +2,12 @@
 
 use std::io::{self, Read as _};
 
+use aya::EbpfLoader;
 use aya::programs::Iter;
-use aya::{Btf, EbpfLoader};
 use procfs::ListSymbols;
 
 use crate::error::{StartError, attach};
+use crate::kernel_types::KernelTypes;
 use crate::loaded::newest_bpf_program;
 use crate::verifier;
 
@@ -25,7 +26,7 @@ impl SymbolList {
     fn read() -> Result<Vec<u8>, StartError> {
         let load = |error| StartError::Load(Box::new(error));
         let (name, target) = PROGRAM;
-        let btf = Btf::from_sys_fs().map_err(|error| load(error.into()))?;
+        let btf = KernelTypes::read().map_err(|error| load(error.into()))?;
         let mut ebpf = EbpfLoader::new().btf(Some(&btf)).load(OBJECT).map_err(load)?;
         let program = ebpf.program_mut(name).ok_or(StartError::Missing(name))?;
         let program: &mut Iter = program.try_into().map_err(attach(name))?;

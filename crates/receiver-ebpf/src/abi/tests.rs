@@ -90,6 +90,7 @@ fn constants_are_those_of_the_header() {
         RAW_INTERRUPTED,
         RAW_KEPT_KNOWN,
         RAW_GUESSED,
+        RAW_LIST_CUT,
         RAW_STACK_BYTES,
         LISTED_MAPPINGS,
     ];

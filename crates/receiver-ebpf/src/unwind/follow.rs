@@ -127,7 +127,8 @@ impl Follow {
 
     /// The end at an address that is in no mapping that the sample names.
     fn end_outside(&self, walk: &Walk) -> u16 {
-        if self.code.len() >= abi::LISTED_MAPPINGS as usize {
+        let is_cut = self.stack.body.flags & abi::RAW_LIST_CUT != 0;
+        if is_cut || self.code.len() >= abi::LISTED_MAPPINGS as usize {
             abi::END_MAPPING_LIMIT
         } else if walk.guessed {
             abi::END_NO_UNWIND_INFO
@@ -208,6 +209,9 @@ mod tests {
         let known = u64::from(abi::LISTED_MAPPINGS);
         let beyond = [0, CODE + (known + 1) * 0x1000];
         assert_eq!(follow(&beyond, known, 9).frames(by_two).end, abi::END_MAPPING_LIMIT);
+        let mut cut = follow(&outside, 2, 9);
+        cut.stack.body.flags |= abi::RAW_LIST_CUT;
+        assert_eq!(cut.frames(by_two).end, abi::END_MAPPING_LIMIT, "it may be in one that was not listed");
         let short = [0, CODE + 0x20];
         assert_eq!(follow(&short, 1, 9).frames(by_two).end, abi::END_UNREADABLE, "the stack's own end");
         let mut deep = follow(&short, 1, 9);

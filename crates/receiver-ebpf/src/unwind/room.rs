@@ -68,29 +68,39 @@ impl<K: Kernel> Tables<K> {
         }
         let idle = self.idle_pages();
         self.evict_pages(&idle);
+        if !self.rules.are_scarce() {
+            return cut_off;
+        }
+        let mut of_files = self.rules_of_files();
         while self.rules.are_scarce() {
-            let Some(file) = self.file_of_most_rules() else { break };
+            let Some(file) = self.file_of_most_rules(&of_files) else { break };
             self.cut_off(file);
+            of_files.remove(&file);
             cut_off.push(file);
         }
         cut_off
     }
 
-    /// Of the user whose files need most rules in all, root last, the file that needs most.
-    fn file_of_most_rules(&self) -> Option<FileIdentity> {
+    /// The rules that each file needs. Looks at all rows there are.
+    fn rules_of_files(&self) -> HashMap<FileIdentity, HashSet<RuleId>> {
         let mut of_files: HashMap<FileIdentity, HashSet<RuleId>> = HashMap::default();
         for (number, place) in &self.built {
             let Some((file, _)) = self.owner(*number).filter(|(file, _)| *file != VDSO) else { continue };
             of_files.entry(file).or_default().extend(self.rows(*place).into_iter().map(|row| row.rule()));
         }
+        of_files
+    }
+
+    /// Of the user whose files need most rules in all, root last, the file that needs most.
+    fn file_of_most_rules(&self, of_files: &HashMap<FileIdentity, HashSet<RuleId>>) -> Option<FileIdentity> {
         let owner = |file: &FileIdentity| self.files.get(file).map(|known| known.owner).unwrap_or_default();
         let mut of_owners: HashMap<Owner, HashSet<RuleId>> = HashMap::default();
-        for (file, rules) in &of_files {
+        for (file, rules) in of_files {
             of_owners.entry(owner(file)).or_default().extend(rules);
         }
         let (most, _) = of_owners.into_iter().max_by_key(|(owner, rules)| (!owner.is_root, rules.len()))?;
-        let theirs = of_files.into_iter().filter(|(file, _)| owner(file) == most);
-        theirs.max_by_key(|(_, rules)| rules.len()).map(|(file, _)| file)
+        let theirs = of_files.iter().filter(|(file, _)| owner(file) == most);
+        theirs.max_by_key(|(_, rules)| rules.len()).map(|(file, _)| *file)
     }
 
     /// Lets walks know a file as one without tables, until it is forgotten.
