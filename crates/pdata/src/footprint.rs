@@ -203,8 +203,8 @@ impl Event {
 }
 
 impl ProcessTransition {
-    /// Bytes that the transition holds beside its own size. Users choose the lengths of paths: up to 12 KiB of them come
-    /// with an exec.
+    /// Bytes that the transition holds beside its own size. Users choose the lengths of paths: up to 12 KiB of them
+    /// come with an exec.
     fn footprint(&self) -> usize {
         match self {
             Self::Seen { executable, .. } => executable.as_deref().map_or(0, Executable::footprint),
