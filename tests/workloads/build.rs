@@ -24,8 +24,8 @@ fn main() {
     println!("cargo::rerun-if-env-changed=CC");
     compile("burn", &["burn.c", "work.c"], &FLAGS);
     compile("launch", &["launch.c", "plan.c", "entry.c", "work.c"], &FLAGS);
-    let hostile =
-        ["main.c", "common.c", "files.c", "processes.c", "fuse.c"].map(|name| format!("hostile/{name}"));
+    let hostile = ["main.c", "common.c", "files.c", "processes.c", "fuse.c", "lists.c"]
+        .map(|name| format!("hostile/{name}"));
     compile("hostile", &hostile, &FLAGS);
     compile("tiny", &["hostile/tiny.c"], &TINY_FLAGS);
 }

@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// What the agent prints once it samples.
 const READY: &str = "Everything is ready.";
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// On a machine where much else is at work the kernel takes its time to verify the programs.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longer than the agent is given to deliver what it has, however little CPU time a storm leaves it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How to run the agent.
@@ -29,6 +31,17 @@ pub struct AgentSettings {
     pub window: Duration,
     /// Also export by OTLP to this loopback port.
     pub otlp_port: Option<u16>,
+    /// What else it has at work.
+    pub stages: Stages,
+}
+
+/// The stages of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stages {
+    /// Those that a profile takes: processes by name, and a file.
+    Few,
+    /// All that the default configuration has: names of functions, the page, `top` and a table.
+    Default,
 }
 
 /// A running agent. Killed if it is dropped.
@@ -231,13 +244,26 @@ fn yaml(settings: &AgentSettings, metrics_port: u16) -> String {
         ),
         None => (String::new(), "file"),
     };
+    let (processors, more, names) = match settings.stages {
+        Stages::Few => ("[procinfo]", String::new(), ""),
+        Stages::Default => (
+            "[procinfo, symbolizer]",
+            format!(
+                "\n  debug: {{ verbosity: normal }}\n  top: {{ endpoint: {:?} }}\n  flamegraph: {{ endpoint: 127.0.0.1:{} }}",
+                settings.dir.join("top.sock").display().to_string(),
+                free_port().unwrap_or_default(),
+            ),
+            ", debug, top, flamegraph",
+        ),
+    };
     format!(
         "receivers: {{ ebpf: {{ samples_per_second: {hz} }} }}
-processors: {{ procinfo: {{}} }}
+processors: {{ procinfo: {{}}, symbolizer: {{}} }}
 exporters:
-  file: {{ path: {path:?}, window: {window}ms }}{otlp}
+  file: {{ path: {path:?}, window: {window}ms }}{otlp}{more}
 service:
-  pipelines: {{ profiles: {{ receivers: [ebpf], processors: [procinfo], exporters: [{exporters}] }} }}
+  shutdown_timeout: 30s
+  pipelines: {{ profiles: {{ receivers: [ebpf], processors: {processors}, exporters: [{exporters}{names}] }} }}
   telemetry:
     metrics: {{ readers: [ {{ pull: {{ exporter: {{ prometheus: {{ host: 127.0.0.1, port: {metrics_port} }} }} }} }} ] }}
     logs: {{ level: info }}

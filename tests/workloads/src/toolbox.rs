@@ -39,6 +39,10 @@ pub enum Tool {
     Names,
     /// A file system whose server falls silent.
     StuckFuse,
+    /// Lists of functions that are compiled at run time: overlapping, endless, links, pipes, and none of them true.
+    Lists,
+    /// A megabyte of environment, and services whose names are no text.
+    Environments,
 }
 
 impl Tool {

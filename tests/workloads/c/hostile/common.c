@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -105,4 +107,33 @@ int run_program(const char *path, const char *name)
     if (child < 0 || waitpid(child, &status, 0) != child)
         return 0;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void *run_copied_code(void)
+{
+    void *code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (code == MAP_FAILED)
+        fail("map memory");
+    memcpy(code, (const void *)(uintptr_t)spin, 128);
+    if (mprotect(code, PAGE, PROT_READ | PROT_EXEC) != 0)
+        fail("mprotect");
+    ((void (*)(void))(uintptr_t)code)();
+    return code;
+}
+
+static void write_map(const char *path, unsigned id)
+{
+    char text[32];
+    snprintf(text, sizeof text, "0 %u 1", id);
+    write_file(path, text, strlen(text), 0);
+}
+
+void enter_user_namespace(int others)
+{
+    unsigned user = getuid();
+    if (unshare(CLONE_NEWUSER | others) != 0)
+        fail("user namespace");
+    write_file("/proc/self/setgroups", "deny", 4, 0);
+    write_map("/proc/self/uid_map", user);
+    write_map("/proc/self/gid_map", user);
 }

@@ -34,7 +34,7 @@ static const struct tool {
     { "renames", rename_storm, 0 },      { "mappings", mapping_flood, 0 }, { "long-names", long_names, 0 },
     { "twins", twins, 0 },               { "forged-elf", forged_elf, 0 },  { "sysfs", sysfs_mounts, 0 },
     { "fork-bomb", fork_bomb, 0 },       { "programs", executables, 0 },   { "names", hostile_names, 0 },
-    { "stuck-fuse", stuck_fuse, 1 },
+    { "stuck-fuse", stuck_fuse, 1 },     { "lists", function_lists, 0 },   { "environments", environments, 0 },
 };
 
 struct settings settings;

@@ -43,6 +43,10 @@ void burn(unsigned us);
 int make_code(const char *path, const void *head, size_t size);
 /* Maps that page and runs it; returns what `munmap` takes. */
 void *run_code(int fd);
+/* Runs such code in memory that is no file's; returns where it is. */
+void *run_copied_code(void);
+/* Enters a user namespace, in which it is root, and others by the flags of unshare(2). */
+void enter_user_namespace(int others);
 void write_file(const char *path, const void *bytes, size_t size, mode_t mode);
 struct program *read_program(void);
 void set_build_id(struct program *program, uint64_t id);
@@ -60,3 +64,5 @@ long fork_bomb(void);
 long executables(void);
 long hostile_names(void);
 long stuck_fuse(void);
+long function_lists(void);
+long environments(void);

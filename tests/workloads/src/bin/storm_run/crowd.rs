@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use workloads::agent::{self, Agent};
+use workloads::agent::{self, Agent, Stages};
 use workloads::hooks::{self, Hook};
 use workloads::kernel::{BPF_STATS_ENABLED, Restored};
 use workloads::mode::Mode;
@@ -129,6 +129,7 @@ fn measure(
         hz: arguments.hz,
         window: Duration::from_secs(5),
         otlp_port: None,
+        stages: Stages::Few,
     };
     let agent = Agent::start(&settings)?;
     // What it read of the living when it started is another cost.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum as _};
-use workloads::agent::{Agent, AgentSettings, Usage};
+use workloads::agent::{Agent, AgentSettings, Stages, Usage};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::profiles::Profiles;
@@ -96,6 +96,7 @@ fn besiege(
         hz: arguments.hz,
         window: Duration::from_secs(2),
         otlp_port: None,
+        stages: Stages::Default,
     };
     let agent = Agent::start(&settings)?;
     let (started, before) = (Instant::now(), agent.usage());

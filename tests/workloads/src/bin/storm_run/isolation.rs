@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use workloads::agent::{self, Agent};
+use workloads::agent::{self, Agent, Stages};
 use workloads::arrival::{Arrived, Growing, window_end};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
         hz: arguments.hz,
         window,
         otlp_port: Some(server.port()),
+        stages: Stages::Few,
     };
     let agent = Agent::start(&settings)?;
     let (over, profiles) = (AtomicBool::new(false), agent.profiles());

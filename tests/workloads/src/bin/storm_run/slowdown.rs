@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use workloads::agent::{self, Agent};
+use workloads::agent::{self, Agent, Stages};
 use workloads::mode::Mode;
 use workloads::peer::Perf;
 use workloads::plan::{Arrival, Shape};
@@ -135,6 +135,7 @@ fn measure(
         hz: arguments.hz,
         window: Duration::from_secs(5),
         otlp_port: None,
+        stages: Stages::Few,
     };
     let agent = (watcher == Watcher::Agent).then(|| Agent::start(&settings)).transpose()?;
     let output = dir.path().join("perf.data");

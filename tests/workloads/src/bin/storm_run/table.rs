@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use workloads::agent::{self, Agent};
+use workloads::agent::{self, Agent, Stages};
 use workloads::kernel::{BPF_STATS_ENABLED, Restored};
 use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
@@ -92,8 +92,14 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     let otlp_port = server.as_ref().map(Silent::port);
     // A port that was listened on a moment ago, and is not any more, refuses.
     let server = server.filter(|_| !arguments.exporter_fails);
-    let settings =
-        agent::AgentSettings { binary: binary.to_owned(), dir: dir.clone(), hz, window, otlp_port };
+    let settings = agent::AgentSettings {
+        binary: binary.to_owned(),
+        dir: dir.clone(),
+        hz,
+        window,
+        otlp_port,
+        stages: Stages::Few,
+    };
     let stats = Restored::remember(BPF_STATS_ENABLED).ok().filter(|_| arguments.bpf_stats);
     if let Some(stats) = &stats {
         stats.set("1").context("cannot switch on the kernel's BPF statistics")?;
