@@ -1,4 +1,4 @@
-/* What programs say of themselves: lists of functions that they claim to compile at run time, and their environments. */
+/* What programs say of themselves: lists of functions that they claim to compile at run time, and environments. */
 #define _GNU_SOURCE
 #include "toolbox.h"
 
