@@ -14,7 +14,7 @@ use crate::store::Store;
 /// Most processes that are told apart while there are some that have ended and have no known descendants: of those the
 /// half that has used least goes to its parents. One of them that had samples long before its last ones may be counted
 /// twice; what it has used is not.
-const MOST_PROCESSES: usize = 1 << 17;
+const MOST_PROCESSES: usize = 1 << 16;
 
 /// What a process has used.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use crate::store::Store;
 
 /// Most groups that are told apart. Of more, the half that has used least goes to the rest when there is no more room;
 /// what the others have used is then counted from the start, so that it is exact.
-const MOST_GROUPS: usize = 1 << 18;
+const MOST_GROUPS: usize = 1 << 16;
 
 /// Groups with what each adds up to.
 #[derive(Debug, Default)]
