@@ -2,10 +2,11 @@
 //!
 //! Reading the tables of a large file takes a tenth of a second, and on a busy machine a second. What is known without
 //! that is answered first, whoever asked for it; and files are opened before the tables of any are read, since their
-//! processes may not live that long. Users have their tables read by turns: whoever runs ten thousand programs does not
-//! keep another from the names of one.
+//! processes may not live that long. Users have their tables read by turns, and lists of functions compiled at run time
+//! once theirs have taken much time: whoever runs ten thousand programs does not keep another from the names of one.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use foldhash::HashMap;
 
@@ -32,13 +33,15 @@ impl Spaces {
         self.files.rest();
     }
 
-    /// True if a lookup is answered without reading a file's tables. A file is opened, so that it can be read later.
+    /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file is
+    /// opened, so that it can be read later.
     fn is_quick(&mut self, lookup: &Lookup) -> bool {
         match &lookup.target {
             Target::File { file, process, range, user } => {
                 self.files.is_known_or_opened(Sight { file, process: *process, range: *range, user: *user })
             }
-            Target::Kernel | Target::Vdso | Target::Jit(_) => true,
+            Target::Jit { process, user } => self.jits.is_quick(*process, *user, Instant::now()),
+            Target::Kernel | Target::Vdso => true,
         }
     }
 
@@ -50,7 +53,7 @@ impl Spaces {
             }
             Target::Kernel => self.kernel.names(&addresses),
             Target::Vdso => self.vdso.names(&addresses),
-            Target::Jit(process) => self.jits.names(self.files.reader(), process, &addresses),
+            Target::Jit { process, user } => self.jits.names(self.files.reader(), process, user, &addresses),
         }
     }
 }
@@ -171,6 +174,12 @@ mod tests {
             backlog.requests.push_back(Pending { ticket, new: Vec::new(), slow: lookups.into() });
         }
         assert_eq!(order(&mut backlog), [10, 20, 30, 11, 21, 12, 13, 14]);
+        let process = ProcessKey::default();
+        let target = Target::Jit { process, user: Some(Uid(2)) };
+        let list = Lookup { space: Space::Jit(process), target, addresses: Vec::new() };
+        let slow = [lookup(2, 20), list, lookup(3, 30)].into();
+        backlog.requests.push_back(Pending { ticket: 4, new: Vec::new(), slow });
+        assert_eq!(order(&mut backlog), [20, 30], "lists have turns as files have");
         assert!(backlog.next_slow().is_none() && backlog.served.is_empty(), "who has gone is forgotten");
     }
 }

@@ -135,7 +135,7 @@ fn target(frame: &Frame, (process, user): (ProcessKey, User), space: Space) -> T
     match (space, &frame.code) {
         (Space::Kernel, _) => Target::Kernel,
         (Space::Vdso, _) => Target::Vdso,
-        (Space::Jit(of), _) => Target::Jit(of),
+        (Space::Jit(process), _) => Target::Jit { process, user },
         (Space::File(_), Code::Mapped(mapping)) => match &mapping.backing {
             Backing::File(file) => {
                 let range = (mapping.start, mapping.end);

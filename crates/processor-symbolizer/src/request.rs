@@ -31,8 +31,8 @@ impl Lookup {
     /// Who runs what it is for; `None` for what all have in common.
     pub(crate) fn user(&self) -> User {
         match self.target {
-            Target::File { user, .. } => user,
-            Target::Kernel | Target::Vdso | Target::Jit(_) => None,
+            Target::File { user, .. } | Target::Jit { user, .. } => user,
+            Target::Kernel | Target::Vdso => None,
         }
     }
 }
@@ -55,7 +55,11 @@ pub(crate) enum Target {
     /// The code that it gives each process.
     Vdso,
     /// What a process compiles at run time.
-    Jit(ProcessKey),
+    Jit {
+        process: ProcessKey,
+        /// Who runs the process.
+        user: User,
+    },
 }
 
 /// Lookups of one batch, answered as one.

@@ -32,6 +32,8 @@ pub(super) struct List {
 pub(super) struct Reading {
     /// True if names that were given before may hold no longer.
     pub(super) replaced: bool,
+    /// True if the list has been written anew, and was read from its start.
+    pub(super) anew: bool,
     /// True if there is more to be read at once.
     pub(super) more: bool,
     pub(super) lines: PerfMapLines,
@@ -52,11 +54,12 @@ impl List {
         let file = (found.device, found.inode);
         let held = opened.shared().and_then(|file| file.try_clone().ok());
         let mut read_at = |at: u64, room: &mut [u8]| opened.read_at(at, room);
-        let mut replaced = false;
+        let (mut replaced, mut anew) = (false, false);
         let mut list = match before {
             Some(list) if list.file == file && list.goes_on(&mut read_at) => Self { held, ..list },
             before => {
-                if before.is_some() {
+                anew = before.is_some();
+                if anew {
                     replaced = functions.functions() > 0;
                     functions.clear();
                 }
@@ -65,6 +68,7 @@ impl List {
         };
         let mut reading = list.read_on(found.size, &mut read_at, functions)?;
         reading.replaced |= replaced;
+        reading.anew = anew;
         Ok((list, reading))
     }
 

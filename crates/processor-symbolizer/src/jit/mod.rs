@@ -5,17 +5,22 @@
 //! functions may lie where others were. It is held open where that is possible, so that its rest can be read when the
 //! process and its mount namespace are gone. What was read is kept for as long as there is room, since samples of a
 //! process may come after its end. Anybody may put something into `/tmp`: a list is read only if it is of a user that
-//! the process runs as, and no link; and what one user's lists take, others' lists do not make room for.
+//! the process runs as, and no link. When room is short, the lists make it of the user whose
+//! lists take the most; and when those of one user have taken much time, they are read by turns.
 
+mod budget;
 mod list;
 mod process;
+
+use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use pdata::{ProcessKey, Uid};
 use procfs::ProcSource;
 
+use self::budget::Budget;
 use self::process::Jit;
-use crate::fair::{Holding, Leaving};
+use crate::fair::{Holding, Leaving, User};
 use crate::metrics;
 use crate::request::{Found, Space};
 
@@ -29,13 +34,21 @@ pub(crate) struct Jits {
     processes: HashMap<ProcessKey, Jit>,
     bytes: usize,
     max_bytes: usize,
+    budget: Budget,
     /// Counts uses.
     now: u64,
 }
 
 impl Jits {
     pub(crate) fn new(source: ProcSource, max_bytes: usize) -> Self {
-        Self { source, processes: HashMap::default(), bytes: 0, max_bytes, now: 0 }
+        Self { source, processes: HashMap::default(), bytes: 0, max_bytes, budget: Budget::default(), now: 0 }
+    }
+
+    /// True if names of a process can be answered at once: nothing is to be read for it, or the lists of its user have
+    /// not taken much time of late.
+    pub(crate) fn is_quick(&self, process: ProcessKey, user: User, now: Instant) -> bool {
+        let is_read = self.processes.get(&process).is_some_and(|jit| !jit.is_due(now));
+        is_read || self.budget.is_left(user, now)
     }
 
     /// The names of addresses of a process.
@@ -43,6 +56,7 @@ impl Jits {
         &mut self,
         reader: &mut foreignfile::Files,
         process: ProcessKey,
+        user: User,
         addresses: &[u64],
     ) -> Found {
         self.now += 1;
@@ -50,8 +64,9 @@ impl Jits {
         let most = self.max_bytes / 2;
         let jit = self.processes.entry(process).or_insert_with(|| Jit::new(most));
         let (before, was_open) = (jit.counted, jit.is_open());
-        jit.used = self.now;
+        (jit.used, jit.used_at) = (self.now, Instant::now());
         let replaced = jit.read_on(&self.source, reader, process);
+        self.budget.spend(user, Instant::now(), jit.used_at.elapsed());
         let names = addresses.iter().map(|&address| (address, jit.name(address))).collect();
         jit.counted = jit.memory();
         self.bytes = self.bytes + jit.counted - before;
@@ -99,6 +114,12 @@ impl Jits {
                 jit.close();
             }
         }
+    }
+
+    /// Has reading a user's lists have taken so long.
+    #[cfg(test)]
+    pub(crate) fn have_read(&mut self, user: User, took: Duration) {
+        self.budget.spend(user, Instant::now(), took);
     }
 
     #[cfg(test)]

@@ -23,6 +23,10 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 const READ_EVERY: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const REST_FACTOR: u32 = 20;
+/// The same bound where a reading has brought nothing or had to begin anew, and how many times as long as a reading the
+/// pause is in any case: a user can have lists that take long again and again.
+const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_secs(60);
+const LEAST_REST_FACTOR: u32 = 4;
 /// Time after which a list that is not there is looked for again. Doubled each time: most processes write none.
 const FIRST_PATIENCE: Duration = Duration::from_millis(100);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
@@ -48,6 +52,8 @@ pub(super) struct Jit {
     next: Instant,
     patience: Duration,
     pub(super) used: u64,
+    /// The same, by the clock.
+    pub(super) used_at: Instant,
     /// Bytes by which this has been counted.
     pub(super) counted: usize,
 }
@@ -65,6 +71,7 @@ impl Jit {
             next: Instant::now(),
             patience: FIRST_PATIENCE,
             used: 0,
+            used_at: Instant::now(),
             counted: 0,
         }
     }
@@ -84,6 +91,11 @@ impl Jit {
         }
     }
 
+    /// True if it is time to read on.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next <= now
+    }
+
     /// Reads on if it is time to. True if names that were given before may hold no longer.
     pub(super) fn read_on(
         &mut self,
@@ -91,7 +103,7 @@ impl Jit {
         reader: &mut foreignfile::Files,
         process: ProcessKey,
     ) -> bool {
-        self.next <= Instant::now() && self.refresh(source, reader, process)
+        self.is_due(Instant::now()) && self.refresh(source, reader, process)
     }
 
     /// The name of an address, as far as the list has been read.
@@ -113,9 +125,10 @@ impl Jit {
             ("gone", Some(list)) => list.read_rest(&mut self.functions).map_err(|_error| outcome),
             _ => Err(outcome),
         });
-        let pause = (REST_FACTOR * began.elapsed()).clamp(READ_EVERY, LONGEST_PAUSE);
+        let was_in_vain = read.is_err() || read.is_ok_and(|reading| reading.anew);
+        let pause = pause_after(began.elapsed(), was_in_vain);
         let replaced = match read {
-            Ok(Reading { replaced, lines, more: _ }) => {
+            Ok(Reading { replaced, lines, anew: _, more: _ }) => {
                 metrics::perf_map("read");
                 metrics::perf_map_lines(lines);
                 (self.patience, self.next) = (FIRST_PATIENCE, Instant::now() + pause);
@@ -172,9 +185,35 @@ impl Jit {
     }
 }
 
+/// Time for which a list is not read after a reading that took so long.
+fn pause_after(took: Duration, was_in_vain: bool) -> Duration {
+    let longest =
+        if was_in_vain { LONGEST_PAUSE_IN_VAIN } else { LONGEST_PAUSE.max(LEAST_REST_FACTOR * took) };
+    (REST_FACTOR * took).clamp(READ_EVERY, longest)
+}
+
 /// What a process runs, by the name of its executable.
 fn runtime_of(directory: &Path) -> Runtime {
     let executable = fs::read_link(directory.join("exe")).unwrap_or_default();
     let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     runtime::of_executable(name.strip_suffix(" (deleted)").unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_a_reading_takes_the_longer_is_the_pause() {
+        let (short, long, longest) =
+            (Duration::from_millis(1), Duration::from_millis(200), Duration::from_secs(5));
+        assert_eq!(
+            [short, long, longest].map(|took| pause_after(took, false).as_millis()),
+            [200, 2000, 20_000]
+        );
+        assert_eq!(
+            [short, long, longest].map(|took| pause_after(took, true).as_millis()),
+            [200, 4000, 60_000]
+        );
+    }
 }

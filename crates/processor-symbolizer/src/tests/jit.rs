@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use foreignfile::Quarantine;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use pdata::{BootTime, Pid, ProcessKey};
+use pdata::{BootTime, Pid, ProcessKey, Uid};
 use procfs::ProcSource;
 
 use crate::jit::Jits;
@@ -73,7 +73,7 @@ impl JitReader {
     }
 
     fn name(&mut self, process: ProcessKey, address: u64) -> Result<String, Unnamed> {
-        let names = self.jits.names(&mut self.files, process, &[address]).names?;
+        let names = self.jits.names(&mut self.files, process, None, &[address]).names?;
         names[0].1.clone().map(|lines| lines.0[0].function.name.to_string())
     }
 
@@ -145,6 +145,19 @@ fn what_a_list_has_gained_before_its_process_ended_is_read_from_the_list_itself(
     }
     assert_eq!(reader.jits.held().1, 0, "there is nothing left to read");
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
+}
+
+#[test]
+fn lists_of_a_user_who_has_had_much_read_wait_for_their_turn() {
+    let process = Process::start();
+    let (key, mut reader) = (process.key(), JitReader::new(MIB));
+    let (user, other, now) = (Some(Uid(1)), Some(Uid(2)), Instant::now());
+    assert!(reader.jits.is_quick(key, user, now));
+    reader.jits.have_read(user, Duration::from_secs(1));
+    assert!(!reader.jits.is_quick(key, user, now) && reader.jits.is_quick(key, other, now));
+    process.write("1000 100 first\n");
+    reader.wait_for(key, 0x1000, "first");
+    assert!(reader.jits.is_quick(key, user, now), "what has been read is answered at once");
 }
 
 #[test]
