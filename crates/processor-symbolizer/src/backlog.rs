@@ -33,6 +33,12 @@ impl Spaces {
         self.files.rest();
     }
 
+    /// Closes what has been held open for so long that nobody will need it any more: an open file takes room although
+    /// it has been deleted, and keeps its file system from being unmounted. True if something is still open.
+    pub(crate) fn close_old(&mut self) -> bool {
+        self.jits.close_old(Instant::now())
+    }
+
     /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file is
     /// opened, so that it can be read later.
     fn is_quick(&mut self, lookup: &Lookup) -> bool {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procfs::{ListSymbols, ProcSource};
 use tokio::sync::mpsc::{self, Sender};
@@ -22,6 +22,8 @@ use crate::vdso::Vdso;
 const QUEUE: usize = 64;
 /// Time without a request after which the process that reads is ended until the next.
 const REST_AFTER: Duration = Duration::from_secs(60);
+/// Time between two looks at what has been open for too long.
+const CLOSE_EVERY: Duration = Duration::from_secs(5);
 /// Eighths of the memory that tables may take, and functions compiled at run time; names take the rest.
 const TABLES_SHARE: usize = 5;
 const JIT_SHARE: usize = 1;
@@ -99,12 +101,19 @@ fn allowed_files() -> usize {
 
 fn serve(mut spaces: Spaces, asked: &Receiver<NameRequest>, answer: &Sender<NameAnswer>) {
     let mut backlog = Backlog::default();
+    let (mut worked, mut closed, mut is_open) = (Instant::now(), Instant::now(), false);
     loop {
+        if closed.elapsed() >= CLOSE_EVERY {
+            (closed, is_open) = (Instant::now(), spaces.close_old());
+        }
         if backlog.is_empty() {
-            match asked.recv_timeout(REST_AFTER) {
+            // An idle agent does not wake up for nothing.
+            match asked.recv_timeout(if is_open { CLOSE_EVERY } else { REST_AFTER }) {
                 Ok(request) => backlog.push(request),
                 Err(RecvTimeoutError::Timeout) => {
-                    spaces.rest();
+                    if worked.elapsed() >= REST_AFTER {
+                        spaces.rest();
+                    }
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -118,5 +127,6 @@ fn serve(mut spaces: Spaces, asked: &Receiver<NameRequest>, answer: &Sender<Name
         if answer.blocking_send(backlog.work(&mut spaces)).is_err() {
             return;
         }
+        (worked, is_open) = (Instant::now(), true);
     }
 }

@@ -26,6 +26,8 @@ use crate::request::{Found, Space};
 
 /// Lists that are held open at most.
 const MAX_OPEN: usize = 64;
+/// Time after the last use of a list at which it is not held open any more.
+const HOLD_OPEN: Duration = Duration::from_secs(10);
 
 /// The functions of all processes.
 #[derive(Debug)]
@@ -114,6 +116,18 @@ impl Jits {
                 jit.close();
             }
         }
+    }
+
+    /// Closes lists that have not been used for long. True if some are still open.
+    pub(crate) fn close_old(&mut self, now: Instant) -> bool {
+        let mut is_open = false;
+        for jit in self.processes.values_mut() {
+            if now.saturating_duration_since(jit.used_at) >= HOLD_OPEN {
+                jit.close();
+            }
+            is_open |= jit.is_open();
+        }
+        is_open
     }
 
     /// Has reading a user's lists have taken so long.

@@ -147,6 +147,22 @@ fn what_a_list_has_gained_before_its_process_ended_is_read_from_the_list_itself(
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
 }
 
+/// A deleted list takes room on its disk for as long as it is open.
+#[test]
+fn a_list_that_is_not_used_any_more_is_closed_and_opened_again_for_new_samples() {
+    let process = Process::start();
+    let (key, mut reader) = (process.key(), JitReader::new(MIB));
+    process.write("1000 100 first\n");
+    reader.wait_for(key, 0x1000, "first");
+    let now = Instant::now();
+    assert_eq!(reader.jits.close_old(now), reader.jits.held().1 == 1, "it has just been used");
+    assert!(!reader.jits.close_old(now + Duration::from_secs(11)));
+    assert_eq!(reader.jits.held().1, 0);
+    process.write("2000 100 second\n");
+    reader.wait_for(key, 0x2000, "second");
+    assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
+}
+
 #[test]
 fn lists_of_a_user_who_has_had_much_read_wait_for_their_turn() {
     let process = Process::start();
