@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use foldhash::HashMap;
 use foreignfile::{FilePlace, Found, Refusal};
 use pdata::{Line, Lines, ProcessKey, Runtime};
-use procfs::{ProcSource, text};
+use procfs::{ProcSource, clock, text};
 use symbolize::PerfMap;
 
 use super::list::{List, MAX_LIST, Reading};
@@ -27,6 +27,8 @@ const REST_FACTOR: u32 = 20;
 /// pause is in any case: a user can have lists that take long again and again.
 const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_secs(60);
 const LEAST_REST_FACTOR: u32 = 4;
+/// What a list may be older than its process by: the kernel stamps files by a coarser clock.
+const CLOCK_SLACK: Duration = Duration::from_millis(100);
 /// Time after which a list that is not there is looked for again. Doubled each time: most processes write none.
 const FIRST_PATIENCE: Duration = Duration::from_millis(100);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
@@ -173,6 +175,9 @@ impl Jit {
             Refusal::Gone => "missing",
             _ => "refused",
         })?;
+        if is_left_over(opened.found(), process) {
+            return Err("stale");
+        }
         let read = List::read(self.read.take(), &mut opened, &mut self.functions);
         let (list, reading) = read.map_err(|error| {
             tracing::debug!(path = %path.display(), %error, "Cannot read a list of compiled functions.");
@@ -190,6 +195,14 @@ fn pause_after(took: Duration, was_in_vain: bool) -> Duration {
     let longest =
         if was_in_vain { LONGEST_PAUSE_IN_VAIN } else { LONGEST_PAUSE.max(LEAST_REST_FACTOR * took) };
     (REST_FACTOR * took).clamp(READ_EVERY, longest)
+}
+
+/// True if a list was written last before its process started: another process has left it, which had the same pid.
+fn is_left_over(found: &Found, process: ProcessKey) -> bool {
+    let (seconds, nanoseconds) = found.modified;
+    let modified = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    let started = clock::offset().unix_from_boot(process.start_time).as_nanos();
+    modified + (CLOCK_SLACK.as_nanos() as i128) < i128::from(started)
 }
 
 /// What a process runs, by the name of its executable.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use foreignfile::Quarantine;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -161,6 +161,22 @@ fn a_list_that_is_not_used_any_more_is_closed_and_opened_again_for_new_samples()
     process.write("2000 100 second\n");
     reader.wait_for(key, 0x2000, "second");
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
+}
+
+/// In a container the same small pids come back at once.
+#[test]
+fn a_list_that_an_earlier_process_has_left_names_nothing_until_it_is_written_to() {
+    let process = Process::start();
+    process.write("1000 100 old\n");
+    let list = OpenOptions::new().append(true).open(&process.path).unwrap();
+    list.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    let mut reader = JitReader::new(MIB);
+    let count = outcomes("stale", || {
+        assert_eq!(reader.name(process.key(), 0x1000), Err(Unnamed::NoFile));
+    });
+    assert_eq!(count, 1);
+    fs::write(&process.path, "1000 100 own\n").unwrap();
+    reader.wait_for(process.key(), 0x1000, "own");
 }
 
 #[test]
