@@ -39,8 +39,8 @@ impl Spaces {
         self.jits.close_old(Instant::now())
     }
 
-    /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file is
-    /// opened, so that it can be read later.
+    /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file
+    /// is opened, so that it can be read later.
     fn is_quick(&mut self, lookup: &Lookup) -> bool {
         match &lookup.target {
             Target::File { file, process, range, user } => {

@@ -5,8 +5,8 @@
 //! functions may lie where others were. It is held open where that is possible, so that its rest can be read when the
 //! process and its mount namespace are gone. What was read is kept for as long as there is room, since samples of a
 //! process may come after its end. Anybody may put something into `/tmp`: a list is read only if it is of a user that
-//! the process runs as, no link, and not older than the process. When room is short, the lists make it of the user whose
-//! lists take the most; and when those of one user have taken much time, they are read by turns.
+//! the process runs as, no link, and not older than the process. When room is short, lists of the user whose lists take
+//! the most make it; and when those of one user have taken much time, they are read by turns.
 
 mod budget;
 mod list;
