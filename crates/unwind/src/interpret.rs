@@ -92,32 +92,9 @@ impl Program<'_> {
         state: &mut State,
         remembered: &mut Vec<State>,
     ) -> Option<()> {
-        let registers = Registers::of(self.machine);
-        let cie = self.cie;
         match code {
             // DW_CFA_nop
             0x00 => {}
-            // DW_CFA_offset_extended
-            0x05 => {
-                let register = instructions.uleb()?;
-                let offset = cie.factored(instructions.uleb()?)?;
-                state.place(registers, register, RegisterRule::AtCfa(offset));
-            }
-            // DW_CFA_restore_extended
-            0x06 => {
-                let register = instructions.uleb()?;
-                state.restore(registers, register, &cie.initial);
-            }
-            // DW_CFA_undefined
-            0x07 => state.place(registers, instructions.uleb()?, RegisterRule::Undefined),
-            // DW_CFA_same_value
-            0x08 => state.place(registers, instructions.uleb()?, RegisterRule::Same),
-            // DW_CFA_register
-            0x09 => {
-                let register = instructions.uleb()?;
-                let other = u16::try_from(instructions.uleb()?).ok()?;
-                state.place(registers, register, RegisterRule::Register(other));
-            }
             // DW_CFA_remember_state
             0x0a => {
                 if remembered.len() >= MAX_REMEMBERED {
@@ -127,69 +104,13 @@ impl Program<'_> {
             }
             // DW_CFA_restore_state
             0x0b => *state = remembered.pop()?,
-            // DW_CFA_def_cfa
-            0x0c => {
-                let register = u16::try_from(instructions.uleb()?).ok()?;
-                let offset = instructions.uleb()?.try_into().ok()?;
-                state.cfa = CfaRule::Register { register, offset };
+            0x0c..=0x0f | 0x12 | 0x13 => {
+                self.frame_address_instruction(code, instructions, &mut state.cfa)?
             }
-            // DW_CFA_def_cfa_register
-            0x0d => {
-                let CfaRule::Register { register, .. } = &mut state.cfa else { return None };
-                *register = u16::try_from(instructions.uleb()?).ok()?;
-            }
-            // DW_CFA_def_cfa_offset
-            0x0e => {
-                let CfaRule::Register { offset, .. } = &mut state.cfa else { return None };
-                *offset = instructions.uleb()?.try_into().ok()?;
-            }
-            // DW_CFA_def_cfa_expression
-            0x0f => {
-                let length = instructions.uleb()?;
-                state.cfa = CfaRule::Expression(summary(instructions.take(length)?));
-            }
-            // DW_CFA_expression
-            0x10 => {
+            // DW_CFA_restore_extended
+            0x06 => {
                 let register = instructions.uleb()?;
-                let length = instructions.uleb()?;
-                let expression = summary(instructions.take(length)?);
-                state.place(registers, register, RegisterRule::AtExpression(expression));
-            }
-            // DW_CFA_offset_extended_sf
-            0x11 => {
-                let register = instructions.uleb()?;
-                let offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
-                state.place(registers, register, RegisterRule::AtCfa(offset));
-            }
-            // DW_CFA_def_cfa_sf
-            0x12 => {
-                let register = u16::try_from(instructions.uleb()?).ok()?;
-                let offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
-                state.cfa = CfaRule::Register { register, offset };
-            }
-            // DW_CFA_def_cfa_offset_sf
-            0x13 => {
-                let CfaRule::Register { offset, .. } = &mut state.cfa else { return None };
-                *offset = instructions.sleb()?.checked_mul(cie.data_factor)?;
-            }
-            // DW_CFA_val_offset
-            0x14 => {
-                let register = instructions.uleb()?;
-                instructions.uleb()?;
-                state.place(registers, register, RegisterRule::Value);
-            }
-            // DW_CFA_val_offset_sf
-            0x15 => {
-                let register = instructions.uleb()?;
-                instructions.sleb()?;
-                state.place(registers, register, RegisterRule::Value);
-            }
-            // DW_CFA_val_expression
-            0x16 => {
-                let register = instructions.uleb()?;
-                let length = instructions.uleb()?;
-                instructions.take(length)?;
-                state.place(registers, register, RegisterRule::Value);
+                state.restore(Registers::of(self.machine), register, &self.cie.initial);
             }
             // DW_CFA_AARCH64_negate_ra_state_with_pc, DW_CFA_AARCH64_negate_ra_state: whether a return address is
             // signed does not matter, since a walk strips the signature in any case.
@@ -198,15 +119,101 @@ impl Program<'_> {
             0x2e => {
                 instructions.uleb()?;
             }
-            // DW_CFA_GNU_negative_offset_extended
-            0x2f => {
+            _ => {
                 let register = instructions.uleb()?;
-                let offset =
-                    i64::try_from(instructions.uleb()?).ok()?.checked_neg()?.checked_mul(cie.data_factor)?;
-                state.place(registers, register, RegisterRule::AtCfa(offset));
+                let rule = self.register_rule(code, instructions)?;
+                state.place(Registers::of(self.machine), register, rule);
+            }
+        }
+        Some(())
+    }
+
+    /// An instruction that changes the rule of the frame's address.
+    fn frame_address_instruction(
+        &self,
+        code: u8,
+        instructions: &mut Cursor<'_>,
+        cfa: &mut CfaRule,
+    ) -> Option<()> {
+        match code {
+            // DW_CFA_def_cfa
+            0x0c => {
+                let register = u16::try_from(instructions.uleb()?).ok()?;
+                let offset = instructions.uleb()?.try_into().ok()?;
+                *cfa = CfaRule::Register { register, offset };
+            }
+            // DW_CFA_def_cfa_register
+            0x0d => {
+                let CfaRule::Register { register, .. } = cfa else { return None };
+                *register = u16::try_from(instructions.uleb()?).ok()?;
+            }
+            // DW_CFA_def_cfa_offset
+            0x0e => {
+                let CfaRule::Register { offset, .. } = cfa else { return None };
+                *offset = instructions.uleb()?.try_into().ok()?;
+            }
+            // DW_CFA_def_cfa_expression
+            0x0f => {
+                let length = instructions.uleb()?;
+                *cfa = CfaRule::Expression(summary(instructions.take(length)?));
+            }
+            // DW_CFA_def_cfa_sf
+            0x12 => {
+                let register = u16::try_from(instructions.uleb()?).ok()?;
+                let offset = instructions.sleb()?.checked_mul(self.cie.data_factor)?;
+                *cfa = CfaRule::Register { register, offset };
+            }
+            // DW_CFA_def_cfa_offset_sf
+            0x13 => {
+                let CfaRule::Register { offset, .. } = cfa else { return None };
+                *offset = instructions.sleb()?.checked_mul(self.cie.data_factor)?;
             }
             _ => return None,
         }
         Some(())
+    }
+
+    /// The rule that an instruction gives the register that it has named.
+    fn register_rule(&self, code: u8, instructions: &mut Cursor<'_>) -> Option<RegisterRule> {
+        let cie = self.cie;
+        Some(match code {
+            // DW_CFA_offset_extended
+            0x05 => RegisterRule::AtCfa(cie.factored(instructions.uleb()?)?),
+            // DW_CFA_undefined
+            0x07 => RegisterRule::Undefined,
+            // DW_CFA_same_value
+            0x08 => RegisterRule::Same,
+            // DW_CFA_register
+            0x09 => RegisterRule::Register(u16::try_from(instructions.uleb()?).ok()?),
+            // DW_CFA_expression
+            0x10 => {
+                let length = instructions.uleb()?;
+                RegisterRule::AtExpression(summary(instructions.take(length)?))
+            }
+            // DW_CFA_offset_extended_sf
+            0x11 => RegisterRule::AtCfa(instructions.sleb()?.checked_mul(cie.data_factor)?),
+            // DW_CFA_val_offset
+            0x14 => {
+                instructions.uleb()?;
+                RegisterRule::Value
+            }
+            // DW_CFA_val_offset_sf
+            0x15 => {
+                instructions.sleb()?;
+                RegisterRule::Value
+            }
+            // DW_CFA_val_expression
+            0x16 => {
+                let length = instructions.uleb()?;
+                instructions.take(length)?;
+                RegisterRule::Value
+            }
+            // DW_CFA_GNU_negative_offset_extended
+            0x2f => {
+                let offset = i64::try_from(instructions.uleb()?).ok()?.checked_neg()?;
+                RegisterRule::AtCfa(offset.checked_mul(cie.data_factor)?)
+            }
+            _ => return None,
+        })
     }
 }

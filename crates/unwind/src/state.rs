@@ -109,6 +109,21 @@ impl State {
             }
             _ => return None,
         }
+        self.find_frame(machine, &mut rule)?;
+        self.find_frame_pointer(registers, &mut rule)?;
+        if track {
+            rule.kept = match self.rbx {
+                RegisterRule::Unspecified | RegisterRule::Same => 1,
+                RegisterRule::AtCfa(offset) if offset < 0 => offset.try_into().unwrap_or(0),
+                _ => 0,
+            };
+        }
+        Some(rule)
+    }
+
+    /// Sets in a rule where the frame is; `None` if no rule says so.
+    fn find_frame(&self, machine: Machine, rule: &mut Rule) -> Option<()> {
+        let registers = Registers::of(machine);
         match self.cfa {
             CfaRule::Register { register, offset }
             | CfaRule::Expression(Summary::Sum { register, offset }) => {
@@ -139,6 +154,11 @@ impl State {
             }
             CfaRule::Unspecified | CfaRule::Expression(_) => return None,
         }
+        Some(())
+    }
+
+    /// Sets in a rule where the caller's frame pointer is; `None` if no rule can say so.
+    fn find_frame_pointer(&self, registers: Registers, rule: &mut Rule) -> Option<()> {
         match self.fp {
             RegisterRule::Unspecified | RegisterRule::Same => {}
             RegisterRule::AtCfa(offset) => {
@@ -151,13 +171,6 @@ impl State {
             }
             _ => rule.fp = SavedFp::Lost,
         }
-        if track {
-            rule.kept = match self.rbx {
-                RegisterRule::Unspecified | RegisterRule::Same => 1,
-                RegisterRule::AtCfa(offset) if offset < 0 => offset.try_into().unwrap_or(0),
-                _ => 0,
-            };
-        }
-        Some(rule)
+        Some(())
     }
 }
