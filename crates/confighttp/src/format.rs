@@ -1,4 +1,4 @@
-//! What a scraper may be answered in.
+//! The formats in which a scraper may be answered.
 
 /// A format that scrapers of metrics read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

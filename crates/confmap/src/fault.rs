@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and what was probably meant.
+//! Faults of a configuration: what is wrong, where, and what was probably meant.
 
 use std::fmt;
 

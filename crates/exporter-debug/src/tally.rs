@@ -17,7 +17,7 @@ use crate::config::Verbosity;
 pub(crate) struct Tally {
     pub(crate) clock: ClockOffset,
     pub(crate) samples: u64,
-    /// What the samples stand for.
+    /// The CPU time that the samples stand for.
     pub(crate) cpu: Duration,
     pub(crate) losses: Losses,
     pub(crate) images: HashMap<KnownImage, ImageTally>,

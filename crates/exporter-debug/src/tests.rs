@@ -1,4 +1,4 @@
-//! What is printed.
+//! The reports that the exporter prints.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What is written of a window.
+//! The content of a window's record, and how records are encoded.
 
 use std::io;
 

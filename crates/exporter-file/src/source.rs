@@ -19,7 +19,7 @@ pub(crate) enum Source {
     Profiles(Profiles),
 }
 
-/// What a batch completed.
+/// The windows that a batch has completed.
 #[derive(Debug)]
 pub(crate) enum Finished {
     Requests(Vec<otlp_profiles::ProfilesRequest>),

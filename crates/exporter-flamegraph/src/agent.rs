@@ -1,4 +1,4 @@
-//! What the agent itself costs.
+//! The CPU time and the memory that the agent itself uses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -5,7 +5,7 @@ use metrics::{Gauge, Unit, describe_gauge, gauge};
 const BYTES: &str = "otelcol_exporter_flamegraph_held_bytes";
 const SECONDS: &str = "otelcol_exporter_flamegraph_held_seconds";
 
-/// What the page of one exporter holds.
+/// The gauges of what the page of one exporter holds.
 #[derive(Clone)]
 pub(crate) struct Held {
     pub bytes: Gauge,

@@ -23,7 +23,7 @@ const LEAST_SHARE: u32 = 100;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub samples: u64,
-    /// What the samples stand for.
+    /// The CPU time that the samples stand for.
     pub cpu: Duration,
 }
 
@@ -67,7 +67,7 @@ struct Series {
     /// What the last scrape was shown; `None` before the first.
     shown: Option<Totals>,
     grown: KTime,
-    /// What it has used since the last comparison.
+    /// The CPU time that the series has gained since the last comparison.
     recent: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What is scraped.
+//! The pages that a scrape gets.
 
 use std::io;
 use std::net::SocketAddr;

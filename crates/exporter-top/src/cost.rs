@@ -1,4 +1,4 @@
-//! What the agent itself costs.
+//! The CPU time and the memory that the agent itself uses.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What is asked of the thread that writes.
+//! The requests to the thread that writes.
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

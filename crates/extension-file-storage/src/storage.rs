@@ -35,7 +35,7 @@ impl FileStorage {
     /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
     ///
     /// # Errors
-    /// What it found.
+    /// The reason for which it would not work.
     pub fn check(config: &Config) -> io::Result<()> {
         let directory = &config.directory;
         match openfile::can_create_in(directory) {

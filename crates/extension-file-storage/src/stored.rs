@@ -1,4 +1,4 @@
-//! What a file says of its requests.
+//! Requests that a file holds, and their names.
 
 use std::time::Duration;
 

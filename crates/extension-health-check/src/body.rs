@@ -1,4 +1,4 @@
-//! What is answered.
+//! The bodies of the answers.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ pub(crate) struct ReaderProcess {
     shared: Option<OwnedFd>,
 }
 
-/// What a reader is.
+/// The life of a reader, by which it is ended.
 #[derive(Debug)]
 pub(crate) enum Life {
     Process(Child),

@@ -1,4 +1,4 @@
-//! What is known of the batches that pass between two stages: how many samples, how far, how long.
+//! The measurement of the batches that pass between two stages: how many samples, how far, how long.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,4 +1,4 @@
-//! What is counted between components, which name their own metrics.
+//! The metrics of what stands between components, which name their own.
 
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
@@ -62,7 +62,7 @@ pub fn processor_duration(processor: &str) -> Histogram {
     histogram!(DURATION, "processor" => processor.to_owned(), "otel_signal" => "profiles")
 }
 
-/// What is counted at the queue in front of an exporter.
+/// The metrics of the queue in front of an exporter.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkMetrics {
     exporter: String,

@@ -39,7 +39,7 @@ enum Target {
         mapping: i32,
         /// The list of a line that names what has no mapping; else the empty list.
         name: i32,
-        /// What is subtracted from an address.
+        /// The address that the addresses of the mapping count from.
         base: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What is sent.
+//! The requests that are sent.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;

@@ -1,4 +1,4 @@
-//! What is missing, and why.
+//! The samples and records that are missing, and why.
 
 use crate::KTime;
 

@@ -1,4 +1,4 @@
-//! What is mapped where, and the three kinds of address.
+//! Mappings of code, and the three kinds of address.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -196,7 +196,7 @@ impl Backing {
         matches!(self, Self::Kernel(_))
     }
 
-    /// What is mapped, by its name: the path of a file, else a name as the kernel or perf gives it.
+    /// The name of what is mapped: the path of a file, else a name as the kernel or perf gives it.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
         match self {

@@ -1,4 +1,4 @@
-//! What the sampler captured.
+//! The samples that the kernel side has captured.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Sample {
     pub running: Running,
     /// The stack of the thread at that instant.
     pub stack: Stack,
-    /// What is known of the image; `None` until `processor-procinfo` has filled it in, and after it
+    /// The description of the image; `None` until `processor-procinfo` has filled it in, and after it
     /// if the process is not known (counted there).
     pub image: Option<Arc<Image>>,
 }

@@ -1,4 +1,4 @@
-//! What the kernel says of memory.
+//! The kernel's figures of memory.
 
 use std::fs::File;
 use std::io::{self, Read};

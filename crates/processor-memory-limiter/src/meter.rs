@@ -1,4 +1,4 @@
-//! What is measured against which limits.
+//! The measurements of memory, and the limits that each is compared with.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What is held for a process.
+//! The state that is held for a process.
 
 use std::sync::Arc;
 

@@ -88,7 +88,7 @@ impl Life {
 /// Outcome of [`Table::enter`].
 #[derive(Debug)]
 pub(crate) struct Entered<'a, T> {
-    /// What is held for the process.
+    /// The state that is held for the process.
     pub(crate) held: &'a mut T,
     /// True if its pid still counted as running: an older process must have ended unseen.
     pub(crate) lost_exit: bool,

@@ -107,7 +107,7 @@ impl Tracker {
         }
     }
 
-    /// What has been counted since this was last called.
+    /// The counts since this was last called.
     pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }

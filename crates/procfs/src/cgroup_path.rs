@@ -14,7 +14,7 @@ use std::path::Path;
 pub use self::container::Container;
 use self::names::Group;
 
-/// What a path says.
+/// The container or unit that a path names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Residence {
     /// The innermost container.

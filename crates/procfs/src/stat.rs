@@ -16,7 +16,7 @@ const START_TIME: usize = 22 - 3;
 const PARENT: usize = 4 - 3;
 const CHILDREN_USER: usize = 16 - 3;
 
-/// What is needed of `/proc/PID/stat`.
+/// The fields of `/proc/PID/stat` that are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
     /// Start since boot, in ticks, rounded down.

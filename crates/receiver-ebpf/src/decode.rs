@@ -28,7 +28,7 @@ pub enum DecodeError {
     Truncated {
         /// Bytes there are.
         len: usize,
-        /// What they do not hold whole.
+        /// The part that they do not hold whole.
         part: &'static str,
     },
     /// The record is of no kind that is known.
@@ -64,7 +64,7 @@ pub struct RawSample {
     pub(crate) end: u16,
     /// Number of its control groups.
     pub(crate) cgroup: u32,
-    /// What the rest of the user frames can be found in.
+    /// The registers and the copied stack in which the rest of the user frames can be found.
     pub(crate) rest: Option<Box<RawStack>>,
 }
 

@@ -1,4 +1,4 @@
-//! What has come by so far.
+//! The processes and samples that have come by so far.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

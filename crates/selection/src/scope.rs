@@ -1,4 +1,4 @@
-//! What a recording is of.
+//! The processes that a recording is of.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use pdata::{Event, ProcessEvent, ProcessKey, ProcessTransition, Sample};
 use crate::groups::GroupTree;
 use crate::members::Members;
 
-/// What a recording is of.
+/// The processes that a recording is of.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// Everything that runs.

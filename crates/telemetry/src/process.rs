@@ -1,4 +1,4 @@
-//! What the agent itself costs.
+//! Gauges of the CPU time and the memory that the agent itself uses.
 
 use std::fmt;
 use std::time::Instant;

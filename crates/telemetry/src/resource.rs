@@ -1,4 +1,4 @@
-//! What the agent says it is.
+//! The resource attributes of the agent's own telemetry.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! What a file already holds.
+//! Files that hold records already when they are opened.
 
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,4 +1,4 @@
-//! What is in the files.
+//! The content of files, in each format.
 
 use std::io::Read as _;
 

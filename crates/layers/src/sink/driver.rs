@@ -44,7 +44,7 @@ pub(super) struct Driver {
     give_up_after: Duration,
     /// Watermark of the last batch that was taken from the queue.
     forwarded: Watermark,
-    /// What was lost with the batches that the exporter never got ready for.
+    /// The samples that were lost with the batches that the exporter never got ready for.
     unreported: Unreported,
     /// True if the last call failed.
     is_failing: bool,

@@ -36,9 +36,9 @@ pub(super) struct Intake {
     forwarded: Watermark,
     /// Watermark of the last batch that was dropped.
     dropped: Watermark,
-    /// What was lost with the batches dropped since the last one that was queued.
+    /// The samples that were lost with the batches dropped since the last one that was queued.
     unreported: Unreported,
-    /// What has been acked: it must not go back.
+    /// The highest watermark that has been acked: it must not go back.
     acked: Watermark,
     /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
     /// a batch, nor one each time that a small batch finds room between large ones.

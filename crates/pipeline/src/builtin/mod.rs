@@ -44,11 +44,11 @@ pub(crate) struct Builtin<'a> {
     pub(crate) log_level: &'a str,
     /// Where the log goes.
     pub(crate) log_path: &'a str,
-    /// What the command line changes of all that.
+    /// The changes of the command line to all that.
     pub(crate) changes: Vec<Location>,
-    /// What is looked at.
+    /// The processes that are looked at.
     pub(crate) selection: SelectionLayer,
-    /// Who gets it.
+    /// The end of the pipeline, which gathers the samples.
     pub(crate) collector: Collector,
 }
 

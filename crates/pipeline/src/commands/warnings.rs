@@ -1,4 +1,4 @@
-//! What is sound but probably not meant.
+//! Warnings of configurations that are sound but probably not meant.
 
 use std::io::{self, Write};
 

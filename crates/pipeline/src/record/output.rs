@@ -48,7 +48,7 @@ impl Output {
     /// Looks for what would keep a recording from being written, before there is one.
     ///
     /// # Errors
-    /// What it has found.
+    /// The reason for which it could not be written.
     pub(super) fn check(&self) -> Result<(), OutputError> {
         let Self::File(path) = self else { return Ok(()) };
         self.failed(check(path))

@@ -113,7 +113,7 @@ impl Recorded {
     }
 }
 
-/// What is watched for the end of a recording.
+/// The sources of a recording's end, and its progress.
 struct Watch<'a> {
     signals: &'a mut Signals,
     observed: Arc<Observed>,

@@ -15,7 +15,7 @@ const WAITING: usize = 64;
 /// Longest until the thread sees that nobody takes keys any more.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// What the terminal has.
+/// An input of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     /// A key was pressed.

@@ -18,7 +18,7 @@ impl Drop for Ours {
     }
 }
 
-/// What is on the screen.
+/// The state of the screen.
 struct Shown {
     history: History,
     /// The seconds that were held when the screen was frozen.

@@ -1,4 +1,4 @@
-//! What a source is.
+//! The interface of a source of facts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +20,6 @@ pub(crate) struct Subject<'a> {
 
 /// Whoever knows something of images.
 pub(super) trait Source: fmt::Debug + Send {
-    /// What it knows of one.
+    /// The attributes that it has of one.
     fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]>;
 }

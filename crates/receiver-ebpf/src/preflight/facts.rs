@@ -1,4 +1,4 @@
-//! What the kernel says of itself and of this process.
+//! Facts of the kernel and of this process.
 
 use std::fs;
 use std::path::Path;

@@ -83,7 +83,7 @@ pub(crate) struct Owner {
     pub(crate) is_root: bool,
 }
 
-/// What the tables take in of a file.
+/// The facts of a file that the tables need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FileFacts {
     pub(crate) build_id: Option<BuildId>,

@@ -34,7 +34,7 @@ enum Target {
     Other {
         mapping: i32,
         name: Vec<(i32, i64)>,
-        /// What is subtracted from an address.
+        /// The address that the addresses of the mapping count from.
         base: u64,
     },
 }
