@@ -57,12 +57,12 @@ impl Stacks {
         let mut rows = Vec::with_capacity(self.len);
         rows.push(StackRow::ROOT);
         let mut reader = Reader(&self.packed);
-        for before in 0..number(self.len - 1) {
+        rows.extend((0..number(self.len - 1)).map(|before| {
             let marked = reader.number();
             let frame = u32::try_from(marked >> 1).unwrap_or(u32::MAX);
             let parent = if marked & 1 == 0 { before } else { reader.step(before) };
-            rows.push(StackRow { parent, frame });
-        }
+            StackRow { parent, frame }
+        }));
         Cow::Owned(rows)
     }
 

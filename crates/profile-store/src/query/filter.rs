@@ -99,10 +99,6 @@ impl Groups {
     pub(crate) fn name(&self, number: u32) -> &str {
         self.names.get(number as usize).map_or("", String::as_str)
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
 }
 
 /// The group of each pattern of a generation; [`NOT_ASKED`] of one that the filter does not let through. Whatever the

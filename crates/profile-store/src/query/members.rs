@@ -8,7 +8,7 @@ use crate::block::Block;
 use crate::frame::base;
 use crate::patterns::OriginRow;
 use crate::query::filter::{Grouping, Groups};
-use crate::query::scan::{Count, Members, Scan, group_sums, scans};
+use crate::query::scan::{Count, Members, Scan, scans};
 use crate::query::{Pair, Query};
 use crate::records::Record;
 use crate::store::Store;
@@ -24,8 +24,6 @@ pub(crate) struct GroupSums {
     pub groups: Vec<(String, Pair)>,
     /// What groups add up to that are not told apart, and how many there are.
     pub rest: (Pair, usize),
-    /// Numbers of groups by their names.
-    pub names: Groups,
     /// Numbers of groups of processes; `None` if groups are of something else.
     processes: Option<ProcessGroups>,
 }
@@ -35,10 +33,43 @@ impl GroupSums {
         if query.grouping == Grouping::Process {
             return of_processes(store, query, MOST_GROUPS);
         }
+        let mut all = Self::default();
         let mut names = Groups::default();
-        let sums = group_sums(store, query, &mut names);
-        let groups = (0..).zip(sums).map(|(group, sum)| (names.name(group).to_owned(), sum)).collect();
-        Self { groups, names, ..Self::default() }
+        scans(store, query, &mut names, |scan| all.add(scan, &scan.counts()));
+        all.with_names(names)
+    }
+
+    /// As [`of`](Self::of) for processes; as nothing yet for other groups, which [`add`](Self::add) takes.
+    pub(crate) fn begin(store: &Store, query: &Query) -> Self {
+        match query.grouping {
+            Grouping::Process => of_processes(store, query, MOST_GROUPS),
+            _ => Self::default(),
+        }
+    }
+
+    /// Adds what a scan has of each group, but for processes, which are known from the beginning.
+    pub(crate) fn add(&mut self, scan: &Scan<'_>, counts: &[Count]) {
+        if self.processes.is_some() {
+            return;
+        }
+        for (group, pattern, count) in scan.counted(counts) {
+            if self.groups.len() <= group as usize {
+                self.groups.resize(group as usize + 1, Default::default());
+            }
+            if let Some((_, sum)) = self.groups.get_mut(group as usize) {
+                sum.add(scan.sum(pattern, count));
+            }
+        }
+    }
+
+    /// Names the groups of all scans.
+    pub(crate) fn with_names(mut self, names: Groups) -> Self {
+        if self.processes.is_none() {
+            for (number, (name, _)) in (0..).zip(&mut self.groups) {
+                names.name(number).clone_into(name);
+            }
+        }
+        self
     }
 
     /// What all samples add up to.
@@ -162,7 +193,7 @@ fn of_processes(store: &Store, query: &Query, most: usize) -> GroupSums {
     let mut told_apart = Pair::default();
     groups.iter().for_each(|(_, sum)| told_apart.add(*sum));
     let rest = (whole.without(told_apart), dropped.count_but(&processes.numbers));
-    GroupSums { groups, rest, names, processes: Some(processes) }
+    GroupSums { groups, rest, processes: Some(processes) }
 }
 
 /// Keeps so many, those that have used most.

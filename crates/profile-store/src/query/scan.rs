@@ -6,7 +6,7 @@ use crate::block::Block;
 use crate::generation::Generation;
 use crate::patterns::PatternRow;
 use crate::query::filter::{Groups, NOT_ASKED, descendants, groups_of_patterns};
-use crate::query::{Grouping, Pair, Query};
+use crate::query::{Pair, Query};
 use crate::records::{Record, Weight};
 use crate::task::{ProcessRow, TaskRow};
 use crate::time::{Span, Tick};
@@ -173,22 +173,4 @@ pub(crate) fn scans(
             each(&scan);
         }
     }
-}
-
-/// What all that is asked for adds up to, by group. Not for groups of processes.
-pub(crate) fn group_sums(store: &crate::Store, query: &Query, groups: &mut Groups) -> Vec<Pair> {
-    debug_assert!(query.grouping != Grouping::Process, "patterns are of no process");
-    let mut sums: Vec<Pair> = Vec::new();
-    scans(store, query, groups, |scan| {
-        for (group, pattern, count) in scan.counted(&scan.counts()) {
-            if sums.len() <= group as usize {
-                sums.resize(group as usize + 1, Pair::default());
-            }
-            if let Some(sum) = sums.get_mut(group as usize) {
-                sum.add(scan.sum(pattern, count));
-            }
-        }
-    });
-    sums.resize(groups.len(), Pair::default());
-    sums
 }

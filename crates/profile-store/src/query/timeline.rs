@@ -58,10 +58,15 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
         }
         let most = scan.groups.iter().filter(|&&group| group != NOT_ASKED).max();
         series.resize_with(series.len().max(most.map_or(0, |&most| most as usize + 1)), || vec![0; steps]);
+        // Neighbours are of one instant, mostly.
+        let mut last = (query.span.from, 0);
         for block in scan.blocks() {
             scan.each(block, false, |group, record| {
+                if record.tick != last.0 {
+                    last = (record.tick, place(record.tick));
+                }
                 let line = series.get_mut(group as usize);
-                if let Some(value) = line.and_then(|line| line.get_mut(place(record.tick))) {
+                if let Some(value) = line.and_then(|line| line.get_mut(last.1)) {
                     *value += values.get(record.pattern as usize).copied().unwrap_or_default();
                 }
             });

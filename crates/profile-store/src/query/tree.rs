@@ -6,6 +6,7 @@ use foldhash::HashMap;
 use serde::Serialize;
 
 use crate::query::branch::{Branch, branches};
+use crate::query::filter::Groups;
 use crate::query::frames::{FrameView, Frames};
 use crate::query::members::GroupSums;
 use crate::query::merged::{Merged, MergedSums, SortedSums};
@@ -46,12 +47,11 @@ pub fn tree(store: &Store, query: &Query) -> Tree {
     let mut frames = Frames::default();
     let root = frames.number(FrameView::summary("all", ""));
     let (mut merged, mut counts) = (Merged::new(root), VecDeque::new());
-    let mut groups =
-        if query.grouping == Grouping::None { GroupSums::default() } else { GroupSums::of(store, query) };
-    let mut names = std::mem::take(&mut groups.names);
+    let (mut groups, mut names) = (GroupSums::begin(store, query), Groups::default());
     scans(store, query, &mut names, |scan| {
         let count = scan.counts();
         merged.grow(&mut View::of(scan, &count), vec![ROOT], &mut frames, &query.rules);
+        groups.add(scan, &count);
         counts.push_back(count);
     });
     let mut sums = MergedSums::default();
@@ -60,7 +60,7 @@ pub fn tree(store: &Store, query: &Query) -> Tree {
         let (rows, of) = (scan.generation.stacks.rows(), (&mut frames, &query.rules));
         sums.add(&merged, scan, (&rows, &[true]), of, |add| groups.each(scan, &count, add));
     });
-    let sums = sums.sorted();
+    let (sums, groups) = (sums.sorted(), groups.with_names(names));
     let groups = (query.grouping != Grouping::None).then_some(&groups);
     Growth { merged: &merged, sums: &sums, frames: &mut frames, builder: TreeBuilder::default() }
         .tree(root, groups)
