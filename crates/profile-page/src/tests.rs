@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use profile_formats::{Format, Profile, Quantity};
+use profile_store::{FrameText, Limits, SampleText, Store, TICKS_PER_SECOND, Weight};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -295,6 +296,36 @@ async fn plain_answers_are_what_compressed_ones_are() {
         GzDecoder::new(&*gzipped).read_to_end(&mut text).unwrap();
         assert!(text == plain && !plain.is_empty(), "{path}");
     }
+}
+
+/// The page and its largest tree, of stacks that have nothing in common and names that compress badly, are 400 KB.
+#[tokio::test]
+async fn the_largest_tree_is_small_enough_to_be_sent() {
+    let limits = Limits { max_bytes: 64 << 20, retention: 1_000 * TICKS_PER_SECOND };
+    let mut store = Store::new(limits, 0);
+    for stack in 0..1_000_u64 {
+        let name = |depth: u64| {
+            let mixed = (stack * 40 + depth).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            format!("module_{}::Type{}::method_{:07x}", mixed >> 60, mixed >> 54 & 63, mixed >> 20 & 0xfff_ffff)
+        };
+        let names: Vec<String> = (0..40).map(name).collect();
+        let frame = |name| FrameText { name, module: "/usr/lib/libprogram.so", ..FrameText::default() };
+        let frames: Vec<_> = names.iter().map(|name| frame(name.as_str())).collect();
+        let weight = Weight { samples: 1, value: 1_003_009, ..Weight::default() };
+        store.add(&SampleText { tick: 7, weight, frames: &frames, ..SampleText::default() });
+    }
+    store.finish();
+    let router = router(Page::of(store));
+    let mut sent = 0;
+    for path in ["/", "/page.js", "/page.css", "/api/status", "/api/timeline", "/api/tree?group=executable"] {
+        let request = Request::builder().uri(path).header(header::HOST, "localhost");
+        let request = request.header(header::ACCEPT_ENCODING, "gzip").body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap().len();
+        println!("{path}: {bytes} bytes");
+        sent += bytes;
+    }
+    assert!((100_000..=400_000).contains(&sent), "{sent} bytes");
 }
 
 /// While the store is being changed, whoever asks waits; the threads that other exporters' tasks run on do not.
