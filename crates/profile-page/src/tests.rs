@@ -306,7 +306,12 @@ async fn the_largest_tree_is_small_enough_to_be_sent() {
     for stack in 0..1_000_u64 {
         let name = |depth: u64| {
             let mixed = (stack * 40 + depth).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            format!("module_{}::Type{}::method_{:07x}", mixed >> 60, mixed >> 54 & 63, mixed >> 20 & 0xfff_ffff)
+            format!(
+                "module_{}::Type{}::method_{:07x}",
+                mixed >> 60,
+                mixed >> 54 & 63,
+                mixed >> 20 & 0xfff_ffff
+            )
         };
         let names: Vec<String> = (0..40).map(name).collect();
         let frame = |name| FrameText { name, module: "/usr/lib/libprogram.so", ..FrameText::default() };
