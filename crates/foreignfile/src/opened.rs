@@ -117,7 +117,7 @@ impl Opened<'_> {
     }
 }
 
-/// An open file of this machine's own disks or memory, which nobody else holds open.
+/// An open file of this machine's own disks or memory: reading it asks nobody else. Others may have it open, too.
 ///
 /// As long as it is open, its file system cannot be unmounted.
 #[derive(Debug)]

@@ -8,11 +8,11 @@
 
 use pdata::{Code, Frame, Runtime};
 
-/// Resource, string: name of the executable, `[kernel]` for every kernel thread.
+/// Resource, string: the service that the process was given by its environment, else what an interpreter runs, by its
+/// arguments, else the name of the executable; `[kernel]` for every kernel thread. See `docs/metadata.md`.
 ///
-/// A profiler cannot find out the name of a process's service, but some readers group by it and fall back to
-/// `unknown_service:NAME`. The plain name reads better, and kernel threads share one so that hundreds
-/// of short-lived workers do not become as many services.
+/// Some readers group by it, and fall back to `unknown_service:NAME`. The plain name reads better, and kernel threads
+/// share one so that hundreds of short-lived workers do not become as many services.
 pub const SERVICE_NAME: &str = pdata::names::SERVICE_NAME;
 
 /// Resource, int: the process, in the initial pid namespace.

@@ -71,7 +71,7 @@ pub enum Metadata {
     Unit,
     /// The path of the control group.
     Cgroup,
-    /// The service, by OpenTelemetry's variables in the environment.
+    /// The service, by OpenTelemetry's variables in the environment, and by the arguments of an interpreter.
     Service,
     /// The process that forked this one.
     Parent,

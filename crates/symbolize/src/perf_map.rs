@@ -83,7 +83,7 @@ impl PerfMap {
             }
         }
         if rest.len() > LONGEST_LINE {
-            // What it goes on with is refused as a line of its own.
+            // What it goes on with counts as a line of its own, and is refused unless it reads like one.
             lines.refused += 1;
             rest = &[];
         }
