@@ -17,6 +17,39 @@ pub(crate) fn is_loader(path: &Path) -> bool {
     begins && is_library_name(name)
 }
 
+/// Options of loaders that are followed by a value. Source: ld.so(8), and musl's `ldso/dynlink.c`.
+const WITH_VALUE: [&[u8]; 8] = [
+    b"--library-path",
+    b"--glibc-hwcaps-prepend",
+    b"--glibc-hwcaps-mask",
+    b"--inhibit-rpath",
+    b"--audit",
+    b"--preload",
+    b"--argv0",
+    b"--tunables",
+];
+
+/// The arguments that a loader passes on, by those that it was started with, each ended by NUL: the program's path and
+/// its own arguments. Nothing if the program is not among them.
+pub(crate) fn arguments_of_program(arguments: &[u8]) -> &[u8] {
+    let mut rest = arguments;
+    let mut next = || {
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        let (argument, after) = (rest.get(..end)?, rest.get(end + 1..)?);
+        Some((argument, std::mem::replace(&mut rest, after)))
+    };
+    let _own_name = next();
+    while let Some((argument, with_rest)) = next() {
+        match argument {
+            b"--" => return next().map_or(&[], |(_, with_rest)| with_rest),
+            option if WITH_VALUE.contains(&option) => drop(next()),
+            option if option.starts_with(b"--") => {}
+            _ => return with_rest,
+        }
+    }
+    &[]
+}
+
 /// The image with the program's file as its executable, if it has been known by its loader alone and the stack shows
 /// the program.
 pub(crate) fn find_program(image: &Image, sample: &Sample) -> Option<Image> {
@@ -149,7 +182,30 @@ mod tests {
         assert_eq!(find_program(&found, &sample), None);
     }
 
+    #[test]
+    fn the_programs_arguments_come_after_the_loaders() {
+        let of = |arguments: &str| {
+            let arguments: String = arguments.split(' ').map(|argument| format!("{argument}\0")).collect();
+            String::from_utf8(arguments_of_program(arguments.as_bytes()).to_vec()).unwrap().replace('\0', " ")
+        };
+        assert_eq!(of("ld.so ./program --x y"), "./program --x y ");
+        assert_eq!(of("ld.so --library-path /a --inhibit-cache --argv0 x /b -m c"), "/b -m c ");
+        assert_eq!(of("ld-musl --library-path=/a -- --odd c"), "--odd c ");
+        assert_eq!(of("ld.so --list"), "");
+        assert_eq!(of("ld.so --preload"), "");
+        assert_eq!(arguments_of_program(b"ld.so\0/program\0cut sho"), b"/program\0cut sho");
+        assert_eq!(arguments_of_program(b"ld.so"), b"");
+    }
+
     proptest! {
+        /// Any arguments are read: no panic, and what is passed on is the end of what was there.
+        #[test]
+        fn any_arguments_are_read(text in "((--|--list|--argv0|[a-z-]{0,3})\0){0,6}", bytes: Vec<u8>) {
+            for arguments in [text.as_bytes(), &bytes] {
+                prop_assert!(arguments.ends_with(arguments_of_program(arguments)));
+            }
+        }
+
         /// Any name is one of a loader or not: no panic.
         #[test]
         fn any_name_is_answered(name in prop::collection::vec(any::<u8>(), 0..12)) {

@@ -6,7 +6,7 @@ use pdata::{Attribute, AttributeValue, ImageKind};
 
 use super::names;
 use super::source::{Source, Subject};
-use crate::{program_name, redaction};
+use crate::{loader, program_name, redaction};
 
 /// The source of service names and command lines, from the arguments that a program was started with.
 #[derive(Debug)]
@@ -24,13 +24,17 @@ impl FromProgram {
 
 impl Source for FromProgram {
     fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]> {
-        let ImageKind::User { script, .. } = &subject.image.kind else { return Arc::default() };
+        let ImageKind::User { script, loader, .. } = &subject.image.kind else { return Arc::default() };
         let mut attributes = Vec::new();
         if self.service {
             let script = script.as_ref().map(|script| script.path.to_string_lossy());
             let named = script.and_then(|path| program_name::name(&path));
             let executable = subject.image.kind.name();
-            let named = named.or_else(|| program_name::interpreted(&executable, subject.arguments));
+            let own = match loader {
+                Some(_) => loader::arguments_of_program(subject.arguments),
+                None => subject.arguments,
+            };
+            let named = named.or_else(|| program_name::interpreted(&executable, own));
             attributes.extend(named.map(|name| Attribute::text(names::SERVICE_NAME, name)));
         }
         let arguments =

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Batch, BootTime, Census, CensusEntry, ClockOffset, Comm, Context, Event, ExecCount, Image, ImageKey,
-    ImageKind, KTime, Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample,
-    Tid, Uid, UnixNanos, Watermark,
+    Backing, Batch, BootTime, Census, CensusEntry, ClockOffset, Code, Comm, Context, Event, ExecCount,
+    FileIdentity, FileOffset, Frame, Image, ImageKey, ImageKind, KTime, MappedFile, Mapping, Measure, Pc,
+    Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample, Stack, StackEnd, Tid, Uid,
+    UnixNanos, Watermark,
 };
 
 use super::world::executable;
@@ -396,6 +397,28 @@ fn an_interpreter_is_called_by_what_it_runs_and_so_are_its_children() {
         let samples = scene.batch(40, vec![event, Event::Sample(sample(32, next))]);
         assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [expected]);
     }
+}
+
+/// The loader is all that the kernel knows of; the stacks show that it runs Python, and its arguments what that runs.
+#[test]
+fn an_interpreter_that_the_loader_has_started_is_called_by_what_it_runs() {
+    let (mut scene, key) = (Scene::new(), image(5, 9, 1));
+    let mut event = exec(1, key, "/usr/lib64/ld-linux-x86-64.so.2");
+    if let Event::Process(event) = &mut event
+        && let ProcessTransition::Exec { environment, arguments, .. } = &mut event.transition
+    {
+        *environment = Some(Box::default());
+        *arguments = b"ld.so\0--library-path\0/a\0/usr/bin/python3\0-u\0/srv/cart.py\0".to_vec().into();
+    }
+    let identity = FileIdentity { device: 1, inode: 2, ..FileIdentity::default() };
+    let file = MappedFile { identity, ..MappedFile::at(Path::new("/usr/bin/python3.11")) };
+    let backing = Backing::File(Arc::new(file));
+    let mapping = Mapping { start: Pc(0), end: Pc(9), file_offset: FileOffset(0), backing };
+    let frames = [Frame::exact(Pc(1), Code::Mapped(Arc::new(mapping)))].into();
+    let stack = Stack { frames, end: StackEnd::Root };
+    let sampled = Sample { stack, tid: Tid(5), ..sample(2, key) };
+    let samples = scene.batch(10, vec![event, Event::Sample(sampled)]);
+    assert_eq!((path(&samples[0]), service(&samples[0])), (some("/usr/bin/python3.11"), Some("cart")));
 }
 
 #[test]

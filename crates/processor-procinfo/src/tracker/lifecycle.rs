@@ -130,8 +130,13 @@ impl Tracker {
     pub(super) fn give_arguments(&mut self, key: ImageKey, arguments: &[u8]) {
         let keeps_all = self.keeps_arguments;
         let Some(process) = self.table.get_mut(key.process).filter(|_| !arguments.is_empty()) else { return };
+        let says_more = |kind: &ImageKind| {
+            // What the loader runs may turn out to be an interpreter.
+            program_name::is_interpreter(&kind.name())
+                || matches!(kind, ImageKind::User { loader: Some(_), .. })
+        };
         let image = process.images.get(key.exec_count);
-        if keeps_all || image.is_some_and(|image| program_name::is_interpreter(&image.kind.name())) {
+        if keeps_all || image.is_some_and(|image| says_more(&image.kind)) {
             process.set_arguments(key.exec_count, arguments.into());
         }
     }
