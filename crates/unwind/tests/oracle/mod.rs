@@ -233,6 +233,55 @@ fn is_synthetic(ours: Rule, theirs: Rule) -> bool {
     child || gap
 }
 
+/// The functions of a file by its tables: those of `.eh_frame`, and those of `.debug_frame`.
+fn layers(file: &object::File<'_>, machine: Machine) -> Vec<Vec<Function>> {
+    let vendor = if machine.x86 { gimli::Vendor::Default } else { gimli::Vendor::AArch64 };
+    let mut bases = BaseAddresses::default();
+    let mut layers = Vec::new();
+    if let Some(section) = file.section_by_name(".eh_frame") {
+        bases = bases.set_eh_frame(section.address());
+        let mut eh_frame = EhFrame::new(section.data().unwrap_or(&[]), LittleEndian);
+        eh_frame.set_vendor(vendor);
+        layers.push(functions(&eh_frame, &bases, machine));
+    }
+    let debug = file
+        .section_by_name(".debug_frame")
+        .filter(|it| it.compressed_data().is_ok_and(|data| data.format == object::CompressionFormat::None));
+    if let Some(section) = debug {
+        let mut debug_frame = DebugFrame::new(section.data().unwrap_or(&[]), LittleEndian);
+        debug_frame.set_vendor(vendor);
+        layers.push(functions(&debug_frame, &bases, machine));
+    }
+    layers
+}
+
+/// The rules of a page, by ranges of file offsets: ascending, without a hole. `segments`: offset, size and address.
+fn expected(
+    (first, end): (u64, u64),
+    segments: &[(u64, u64, u64)],
+    layers: &[Vec<Function>],
+) -> Vec<(u64, u64, Rule)> {
+    let (mut expected, mut covered) = (Vec::new(), first);
+    for (offset, size, address) in segments {
+        let (from, to) = ((*offset).max(covered), (offset + size).min(end));
+        if from >= to {
+            continue;
+        }
+        if from > covered {
+            expected.push((covered, from, Rule::GAP));
+        }
+        covered = to;
+        let mut out = Vec::new();
+        cover(layers, from - offset + address, to - offset + address, &mut out);
+        expected
+            .extend(out.into_iter().map(|(a, b, rule)| (a - address + offset, b - address + offset, rule)));
+    }
+    if covered < end {
+        expected.push((covered, end, Rule::GAP));
+    }
+    expected
+}
+
 /// Compares all pages of a file. `None` if it is no ELF64 file of a known machine.
 pub(crate) fn compare(bytes: &[u8], rules: &mut RuleTable) -> Option<Compared> {
     let file = object::File::parse(bytes).ok()?;
@@ -242,23 +291,7 @@ pub(crate) fn compare(bytes: &[u8], rules: &mut RuleTable) -> Option<Compared> {
         _ => return None,
     };
     let mut ours = UnwindFile::open(bytes).ok()?;
-    let mut bases = BaseAddresses::default();
-    let eh_frame = file.section_by_name(".eh_frame");
-    let mut layers = Vec::new();
-    if let Some(section) = &eh_frame {
-        bases = bases.set_eh_frame(section.address());
-        let mut eh_frame = EhFrame::new(section.data().unwrap_or(&[]), LittleEndian);
-        eh_frame.set_vendor(if machine.x86 { gimli::Vendor::Default } else { gimli::Vendor::AArch64 });
-        layers.push(functions(&eh_frame, &bases, machine));
-    }
-    let debug = file
-        .section_by_name(".debug_frame")
-        .filter(|it| it.compressed_data().is_ok_and(|data| data.format == object::CompressionFormat::None));
-    if let Some(section) = &debug {
-        let mut debug_frame = DebugFrame::new(section.data().unwrap_or(&[]), LittleEndian);
-        debug_frame.set_vendor(if machine.x86 { gimli::Vendor::Default } else { gimli::Vendor::AArch64 });
-        layers.push(functions(&debug_frame, &bases, machine));
-    }
+    let layers = layers(&file, machine);
     let mut segments: Vec<(u64, u64, u64)> = file
         .segments()
         .filter(|it| matches!(it.flags(), SegmentFlags::Elf { p_flags } if p_flags & 1 != 0))
@@ -266,66 +299,49 @@ pub(crate) fn compare(bytes: &[u8], rules: &mut RuleTable) -> Option<Compared> {
         .filter(|(_, size, _)| *size > 0)
         .collect();
     segments.sort_unstable();
-
     let mut compared = Compared::default();
     for page in 0..ours.pages() {
         let (first, end) = (page * PageRows::SIZE, (page + 1) * PageRows::SIZE);
-        let rows = match ours.page(bytes, page, rules) {
-            Ok(rows) => rows,
+        match ours.page(bytes, page, rules) {
+            Ok(rows) => compared.add(first, &rows, &expected((first, end), &segments, &layers), rules),
             Err(error) => {
                 compared.different += 1;
                 compared.differences.push(format!("page {page}: {error}"));
-                continue;
             }
-        };
-        assert_eq!(rows.rows()[0].low(), 0);
+        }
+    }
+    Some(compared)
+}
+
+impl Compared {
+    /// Compares the rows of the page that begins at `first` with what is expected of it.
+    fn add(&mut self, first: u64, page: &PageRows, expected: &[(u64, u64, Rule)], rules: &RuleTable) {
+        let rows = page.rows();
+        assert_eq!(rows[0].low(), 0);
         assert!(
-            rows.rows()
-                .windows(2)
-                .all(|pair| pair[0].low() < pair[1].low() && pair[0].rule() != pair[1].rule())
+            rows.windows(2).all(|pair| pair[0].low() < pair[1].low() && pair[0].rule() != pair[1].rule())
         );
-        compared.pages += 1;
-        compared.rows += rows.rows().len() as u64;
-        let mut expected = Vec::new();
-        let mut covered = first;
-        for (offset, size, address) in &segments {
-            let (from, to) = ((*offset).max(covered), (offset + size).min(end));
-            if from >= to {
-                continue;
-            }
-            if from > covered {
-                expected.push((covered, from, Rule::GAP));
-            }
-            covered = to;
-            let mut out = Vec::new();
-            cover(&layers, from - offset + address, to - offset + address, &mut out);
-            expected.extend(
-                out.into_iter().map(|(a, b, rule)| (a - address + offset, b - address + offset, rule)),
-            );
-        }
-        if covered < end {
-            expected.push((covered, end, Rule::GAP));
-        }
+        self.pages += 1;
+        self.rows += rows.len() as u64;
         // Every byte at which either changes.
-        let mut at: Vec<u64> = rows.rows().iter().map(|row| first + u64::from(row.low())).collect();
+        let mut at: Vec<u64> = rows.iter().map(|row| first + u64::from(row.low())).collect();
         at.extend(expected.iter().map(|range| range.0));
         at.sort_unstable();
         at.dedup();
         for byte in at {
             let theirs = expected[expected.partition_point(|range| range.1 <= byte)].2;
-            let mine = rules.rule(rows.rule_at((byte - first) as u16));
+            let mine = rules.rule(page.rule_at((byte - first) as u16));
             if mine == theirs || (Rule { kept: 0, ..mine } == theirs) {
                 continue;
             }
             if is_synthetic(Rule { kept: 0, ..mine }, theirs) {
-                compared.synthetic += 1;
+                self.synthetic += 1;
                 continue;
             }
-            compared.different += 1;
-            if compared.differences.len() < 5 {
-                compared.differences.push(format!("offset {byte:#x}: ours {mine:?}, gimli's {theirs:?}"));
+            self.different += 1;
+            if self.differences.len() < 5 {
+                self.differences.push(format!("offset {byte:#x}: ours {mine:?}, gimli's {theirs:?}"));
             }
         }
     }
-    Some(compared)
 }

@@ -1,5 +1,7 @@
 //! Exporters that come and go while batches pass, and pipelines that share one.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Answers every batch at once with its own watermark, and keeps them.
