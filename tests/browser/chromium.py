@@ -92,7 +92,7 @@ class Chromium:
             raise BrowserError(result["exceptionDetails"].get("exception", {}).get("description", "script failed"))
         return result["result"].get("value")
 
-    def until(self, script, seconds=30):
+    def until(self, script, seconds=120):
         """Waits until an expression is true, and returns it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -230,7 +230,7 @@ def of_live(address, gone, burner):
     with Chromium() as browser:
         visit = Visit(browser)
         visit.open(address)
-        visit.browser.until(f"document.querySelector('#legend').textContent.includes({burner!r})", 60)
+        visit.browser.until(f"document.querySelector('#legend').textContent.includes({burner!r})")
         keeps_its_zoom(visit, burner)
         shows_gone(visit, gone)
         before = visit.shown()
