@@ -82,7 +82,7 @@ pub(crate) struct Windows {
 impl Windows {
     const COUNT: usize = 4;
     /// Bytes that they take at most, as long as nobody asks for more than [`LARGEST_READ`] at once.
-    pub(crate) const MOST_BYTES: usize = Self::COUNT * LARGEST_READ as usize;
+    pub(crate) const MOST_BYTES: usize = Self::COUNT * (64 << 10);
 
     /// Bytes that they take.
     #[cfg(test)]
@@ -109,6 +109,8 @@ impl Windows {
         }
     }
 }
+
+const _: () = assert!(Windows::MOST_BYTES as u64 == Windows::COUNT as u64 * LARGEST_READ);
 
 #[cfg(test)]
 mod tests {
