@@ -1,6 +1,5 @@
 //! What a store of a million stacks takes, and what answers take while they are made, by counting what is allocated.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 #![allow(clippy::indexing_slicing, reason = "a test may panic, in what it calls too")]
 
 use allocation_counter::measure;
