@@ -1,14 +1,19 @@
 //! A process that a test starts, watches and stops.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lines::Lines;
 use crate::wait;
 pub use crate::wait::PATIENCE;
+
+/// Longest that a process may work, whatever else the machine does.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// A running process; killed if it is dropped, and its log is then shown if the test has failed.
 #[derive(Debug)]
@@ -82,6 +87,26 @@ impl Daemon {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
     }
 
+    /// Waits for its end for as long as it gets on: until it has used no CPU time for [`PATIENCE`]. What it has to compute
+    /// takes as long as the machine's other work makes it.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn wait_while_it_works(mut self) -> Ended {
+        let mut used = Duration::ZERO;
+        let (mut moved, started) = (Instant::now(), Instant::now());
+        while matches!(self.child.try_wait(), Ok(None)) {
+            let now = cpu_time(self.pid());
+            if now > used {
+                (used, moved) = (now, Instant::now());
+            }
+            let stands = moved.elapsed() > PATIENCE || started.elapsed() > LONGEST;
+            assert!(!stands, "{} does not end, with {used:?} of CPU time used", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.wait()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics
@@ -92,6 +117,15 @@ impl Daemon {
         let status = status.flatten().unwrap_or_else(|| panic!("{} cannot be waited for", self.name));
         Ended { status, out: self.out.all(PATIENCE), log: self.log.all(PATIENCE) }
     }
+}
+
+/// CPU time of a process so far, in the kernel's ticks of 10 ms; none if it is gone. Source: proc(5), `stat`.
+fn cpu_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the last parenthesis may hold anything; utime and stime are the 12th and 13th field after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 impl Drop for Daemon {

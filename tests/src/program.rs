@@ -104,7 +104,7 @@ impl Burner {
     /// If it fails.
     #[must_use]
     pub fn finish(self) -> Vec<Duration> {
-        let ended = self.daemon.wait();
+        let ended = self.daemon.wait_while_it_works();
         ended.assert_code(0);
         let used = ended.out.iter().filter_map(|line| line.strip_prefix("used "));
         used.map(|nanos| Duration::from_nanos(nanos.parse().expect("burn prints nanoseconds"))).collect()

@@ -97,7 +97,7 @@ impl Work {
 
     fn end(mut self) {
         self.input = None;
-        self.daemon.wait().assert_code(0);
+        self.daemon.wait_while_it_works().assert_code(0);
     }
 }
 

@@ -189,7 +189,7 @@ fn spin(program: &Program, fate: Fate) {
         Fate::Stays | Fate::Memfd | Fate::Chroot | Fate::MountNamespace => {}
     }
     input.write_all(b"\n").expect("it waits");
-    daemon.wait().assert_code(0);
+    daemon.wait_while_it_works().assert_code(0);
 }
 
 /// Leaf frames of a program.
