@@ -87,8 +87,8 @@ impl Daemon {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
     }
 
-    /// Waits for its end for as long as it gets on: until it has used no CPU time for [`PATIENCE`]. What it has to compute
-    /// takes as long as the machine's other work makes it.
+    /// Waits for its end for as long as it gets on: until it has used no CPU time for [`PATIENCE`]. What it has to
+    /// compute takes as long as the machine's other work makes it.
     ///
     /// # Panics
     /// If it does not end.
