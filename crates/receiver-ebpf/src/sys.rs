@@ -61,7 +61,7 @@ pub(crate) struct ProgramCode {
 pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
     /// The part of `union bpf_attr` that the call reads and writes.
     #[repr(C)]
-    struct Request {
+    struct InfoRequest {
         program: i32,
         length: u32,
         info: u64,
@@ -72,7 +72,8 @@ pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
     (info.nr_jited_ksyms, info.nr_jited_func_lens) = (MAX_FUNCTIONS, MAX_FUNCTIONS);
     (info.jited_ksyms, info.jited_func_lens) = (starts.as_mut_ptr() as u64, lengths.as_mut_ptr() as u64);
     let length = u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
-    let mut request = Request { program: program.as_raw_fd(), length, info: ptr::from_mut(&mut info) as u64 };
+    let mut request =
+        InfoRequest { program: program.as_raw_fd(), length, info: ptr::from_mut(&mut info) as u64 };
     // SAFETY: the kernel writes at most the lengths that it is given, into memory that is borrowed until it returns.
     unsafe { bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut request) }?;
     let count = info.nr_jited_ksyms.min(info.nr_jited_func_lens) as usize;
@@ -89,12 +90,12 @@ pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
 pub(crate) fn next_program(after: u32) -> io::Result<u32> {
     /// The part of `union bpf_attr` that the call reads and writes.
     #[repr(C)]
-    struct Request {
+    struct NextRequest {
         start: u32,
         next: u32,
         open_flags: u32,
     }
-    let mut request = Request { start: after, next: 0, open_flags: 0 };
+    let mut request = NextRequest { start: after, next: 0, open_flags: 0 };
     // SAFETY: the call reads and writes nothing but the request.
     unsafe { bpf(bpf_cmd::BPF_PROG_GET_NEXT_ID, &mut request) }?;
     Ok(request.next)

@@ -11,7 +11,7 @@ use crate::query::scan::{Members, Scan, scans};
 use crate::query::{Amount, Query};
 use crate::store::Store;
 
-/// Most processes that are told apart while there are some that have ended and have no known descendants: of those the
+/// Most processes that are kept apart while there are some that have ended and have no known descendants: of those the
 /// half that has used least goes to its parents. One of them that had samples long before its last ones may be counted
 /// twice; what it has used is not.
 const MOST_PROCESSES: usize = 1 << 16;
@@ -28,7 +28,7 @@ pub(crate) struct ProcessSums {
     /// How many of those there are, itself included.
     pub count: usize,
     pub children: Vec<ProcessKey>,
-    /// What children have used that are not told apart, and how many they are.
+    /// What children have used that are not distinguished, and how many they are.
     pub small: (Amount, usize),
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct ProcessSums {
 #[derive(Debug, Default)]
 pub(crate) struct Families {
     pub sums: BTreeMap<ProcessKey, ProcessSums>,
-    /// What processes without a known parent have used that are not told apart, and how many they are.
+    /// What processes without a known parent have used that are not distinguished, and how many they are.
     pub small: (Amount, usize),
     executables: Groups,
 }
@@ -74,7 +74,7 @@ impl Families {
             total.add(process.small.0);
             sampled += process.small.1;
         });
-        // Whoever is not told apart has ended.
+        // Whoever is not distinguished has ended.
         let mut gone = sampled;
         for (key, process) in self.sums.iter().filter(|(_, process)| process.own != Amount::default()) {
             total.add(process.own);

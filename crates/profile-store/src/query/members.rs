@@ -13,7 +13,7 @@ use crate::query::{Pair, Query};
 use crate::records::Record;
 use crate::store::Store;
 
-/// Most groups that are told apart. Of more, the half that has used least goes to the rest when there is no more room;
+/// Most groups that are kept apart. Of more, the half that has used least goes to the rest when there is no more room;
 /// what the others have used is then counted from the start, so that it is exact.
 const MOST_GROUPS: usize = 1 << 16;
 
@@ -22,7 +22,7 @@ const MOST_GROUPS: usize = 1 << 16;
 pub(crate) struct GroupSums {
     /// Names and sums, by the number of the group.
     pub groups: Vec<(String, Pair)>,
-    /// What groups add up to that are not told apart, and how many there are.
+    /// What groups add up to that are not distinguished, and how many there are.
     pub rest: (Pair, usize),
     /// Numbers of groups of processes; `None` if groups are of something else.
     processes: Option<ProcessGroups>,
