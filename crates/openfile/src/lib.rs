@@ -3,6 +3,8 @@
 //!
 //! No open waits: a pipe without a reader is an error (`ENXIO`), and what is opened does not block.
 
+mod destination;
+
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -11,6 +13,8 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+
+pub use destination::Destination;
 
 /// Attempts to create a file in the place of another that somebody creates again and again.
 const ATTEMPTS: usize = 3;

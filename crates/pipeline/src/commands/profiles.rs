@@ -1,10 +1,10 @@
 //! `convert` and `diff`: files of profiles.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 
+use openfile::Destination;
 use profile_formats::{Format, Profile, Quantity, diff as difference, read};
 
 use super::error::CommandError;
@@ -26,10 +26,11 @@ pub(super) fn convert(
         Some(name) => OutputFormat::named(name).ok_or_else(|| unknown(name))?,
         None => OutputFormat::of_file(&output.to_string_lossy()).ok_or_else(|| nameless(output))?,
     };
+    let target = Target::open(output)?;
     let profile = load(input)?;
     let quantity = quantity(&profile, value, input)?;
     let bytes = format.encode(&profile, quantity);
-    bytes.and_then(|bytes| save(output, &bytes)).map_err(|source| cannot("write", output, source))
+    bytes.and_then(|bytes| target.write(&bytes)).map_err(|source| cannot("write", output, source))
 }
 
 /// Reads two profiles and writes how they differ.
@@ -46,6 +47,7 @@ pub(super) fn diff(
             format!("{} names no format of a comparison, expected .html, .svg or .folded", output.display());
         return Err(CommandError::Argument(fault));
     };
+    let target = Target::open(output)?;
     let (one, two) = (load(before)?, load(after)?);
     let (of_one, of_two) = (quantity(&one, value, before)?, quantity(&two, value, after)?);
     if one.quantity_name(of_one) != two.quantity_name(of_two) {
@@ -67,7 +69,7 @@ pub(super) fn diff(
             bytes
         }
     };
-    save(output, &bytes).map_err(|source| cannot("write", output, source))
+    target.write(&bytes).map_err(|source| cannot("write", output, source))
 }
 
 /// The last part of a path.
@@ -111,19 +113,28 @@ pub(super) fn quantity(
     })
 }
 
-/// Writes a file with all its bytes or not at all: under another name first.
-fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let written = openfile::create(&part, MODE)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&part, path));
-    written.inspect_err(|_error| {
-        // The first error is the one to report.
-        let _left = fs::remove_file(&part);
-    })
+/// Where a profile is written to.
+enum Target {
+    Stdout,
+    /// A file has all its bytes or stays as it was; a device is not replaced.
+    File(Destination),
+}
+
+impl Target {
+    /// Looks for what would keep a profile from being written, before one is read.
+    fn open(path: &Path) -> Result<Self, CommandError> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        Destination::open(path).map(Self::File).map_err(|source| cannot("write", path, source))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
+            Self::File(destination) => destination.write(bytes, MODE, None),
+        }
+    }
 }
 
 fn cannot(action: &'static str, path: &Path, source: io::Error) -> CommandError {
@@ -140,4 +151,21 @@ fn nameless(path: &Path) -> CommandError {
         "the name of {path} says no format: name it with --format, one of {}",
         OutputFormat::names()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    use super::*;
+
+    /// Found before anything is read: as root this command could put a file in the place of a device.
+    #[test]
+    fn a_device_is_not_replaced() {
+        let fault = convert(Path::new("/none"), Path::new("/dev/null"), Some("folded"), None).unwrap_err();
+        assert!(matches!(&fault, CommandError::File { action: "write", .. }), "{fault}");
+        assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        let fault = convert(Path::new("/none"), Path::new("-"), Some("folded"), None).unwrap_err();
+        assert!(matches!(&fault, CommandError::File { action: "read", .. }), "{fault}");
+    }
 }

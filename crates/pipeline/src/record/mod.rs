@@ -72,16 +72,15 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(cli: &Cli, arguments: &'a RecordArguments, environment: Environment<'_>) -> Result<Self, Cause> {
         let path = arguments.output.clone().unwrap_or_else(|| default_output(arguments.format));
-        let output = Output::new(&path);
         let by_name = || path.file_name().and_then(|name| OutputFormat::of_file(&name.to_string_lossy()));
-        let format = arguments.format.or_else(by_name).ok_or_else(|| Cause::Format(output.name()))?;
+        let format = arguments.format.or_else(by_name).ok_or_else(|| Cause::Format(output::name(&path)))?;
         if let Some(program) = arguments.command.first() {
             program::check(program, env::var_os("PATH").as_deref())?;
         }
         receiver_ebpf::preflight::check()?;
         let (owner, user) =
             (User::find(None, environment)?, User::find(arguments.user.as_deref(), environment)?);
-        output.check()?;
+        let output = Output::open(&path)?;
         // Before this process takes more descriptors than the command is to have.
         let command = Some(&*arguments.command).filter(|command| !command.is_empty());
         let command = command.map(|command| Held::start(command, user.as_ref())).transpose();
