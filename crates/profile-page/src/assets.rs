@@ -103,6 +103,25 @@ mod tests {
         assert!(SCRIPT.is_ascii() || SCRIPT.chars().all(|c| !c.is_control() || c == '\n'));
     }
 
+    /// The page escapes the same characters as what this program writes into terminals and files.
+    #[test]
+    fn what_is_unseen_is_the_same_set_everywhere() {
+        let (_, rest) = SCRIPT.split_once("UNSEEN = /[").unwrap();
+        let (set, _) = rest.split_once("]/gu;").unwrap();
+        let number = |text: &str| {
+            let digits = text.strip_prefix("\\u{").and_then(|text| text.strip_suffix('}')).unwrap();
+            u32::from_str_radix(digits, 16).unwrap()
+        };
+        let mut escaped = BTreeSet::new();
+        for item in set.split_inclusive('}').collect::<String>().replace("}\\u", "} \\u").split(' ') {
+            let (first, last) = item.split_once('-').unwrap_or((item, item));
+            escaped.extend((number(first)..=number(last)).filter_map(char::from_u32));
+        }
+        let unseen = (char::MIN..=char::MAX).filter(|&character| configtypes::is_unseen(character));
+        assert!(escaped == unseen.collect::<BTreeSet<_>>());
+        assert!(SCRIPT.matches("UNSEEN").count() == 3 && SCRIPT.contains("folded(base(group))"));
+    }
+
     /// Text from a profile is hostile: no script makes elements of text, or code.
     #[test]
     fn scripts_never_make_elements_or_code_of_text() {

@@ -18,9 +18,18 @@ export const replace = (parent, ...children) => parent.replaceChildren(...childr
 
 export const press = (button, is) => button.setAttribute("aria-pressed", String(is));
 
+// Characters that a terminal or a browser does not show as themselves: those of configtypes::is_unseen.
+const UNSEEN = /[\u{0}-\u{1f}\u{7f}-\u{9f}\u{ad}\u{61c}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{feff}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}]/gu;
+
 // Characters that turn or hide text are shown as what they are.
-export const visible = (text) => text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-  (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
+export const visible = (text) => text.replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
+
+// A name in a line of folded stacks, as crates/profile-formats/src/escape.rs writes it.
+export const folded = (name) => {
+  const short = (character) => `\\x${character.codePointAt(0).toString(16).padStart(2, "0")}`;
+  const text = name.replace(/[;\\]/g, short);
+  return text.replace(UNSEEN, (character) => (character < "\u0080" ? short(character) : visible(character)));
+};
 
 // A canvas with as many dots as its place on the screen has.
 export const fit = (canvas, width, height) => {

@@ -1,6 +1,7 @@
 // Answers from tables inside the page: what crates/profile-store answers, in the same form.
 
 import { KERNEL } from "./colors.js";
+import { folded } from "./dom.js";
 import { base } from "./format.js";
 import { growTree, ModelFrames } from "./model_tree.js";
 
@@ -352,14 +353,13 @@ export class ModelSource {
   download(query) {
     const lines = new Map();
     const shown = this.frames.shown(query);
-    const escape = (text) => text.replace(/[;\\\u0000-\u001f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
     this.scan({ ...query, base_until: 0 }, "executable", (group, at, samples) => {
       const names = [];
       for (let stack = this.model.sample_stacks[at]; stack !== 0; stack = this.model.stacks[stack][0]) {
         const frame = shown[this.model.stacks[stack][1]];
-        if (frame >= 0) names.push(escape(this.frames.view(frame).name));
+        if (frame >= 0) names.push(folded(this.frames.view(frame).name));
       }
-      const line = [escape(base(group)), ...names.reverse()].join(";");
+      const line = [folded(base(group)), ...names.reverse()].join(";");
       lines.set(line, (lines.get(line) || 0) + samples);
     });
     const text = [...lines].sort().map(([line, count]) => `${line} ${count}\n`).join("");
