@@ -17,7 +17,7 @@ pub struct Reporter {
     board: Arc<Board>,
     cost: Cost,
     /// Nanoseconds that each stage has worked until the last report.
-    worked: HashMap<Arc<str>, u64>,
+    worked: HashMap<(Kind, String), u64>,
 }
 
 impl Reporter {
@@ -41,7 +41,9 @@ impl Reporter {
         let processors = |views: &&mut [StageView]| views.iter().all(|view| view.kind == Kind::Processor);
         let processors = views.chunk_by_mut(|a, b| a.kind == b.kind).find(processors);
         processors.into_iter().for_each(<[StageView]>::reverse);
-        let stages: Vec<_> = views.iter().map(|view| self.stage(view, passed)).collect();
+        let names = names(&views);
+        let stages: Vec<_> =
+            views.iter().zip(names).map(|(view, name)| self.stage(view, name, passed)).collect();
         let report = |second| Report {
             second,
             cpus: cpus(),
@@ -52,19 +54,19 @@ impl Reporter {
         seconds.into_iter().map(report).collect()
     }
 
-    fn stage(&mut self, view: &StageView, passed: u64) -> StageUse {
+    fn stage(&mut self, view: &StageView, name: String, passed: u64) -> StageUse {
         let failure = view.last_failure.as_ref().filter(|failure| failure.persists);
         let queue = view
             .queue
             .map(|queue| QueueUse { used_bytes: queue.used_bytes, capacity_bytes: queue.capacity_bytes });
         let busy = view.worked.map(|worked| {
             let nanos = u64::try_from(worked.as_nanos()).unwrap_or(u64::MAX);
-            let before = self.worked.insert(Arc::clone(&view.id), nanos).unwrap_or(nanos);
+            let before = self.worked.insert((view.kind, name.clone()), nanos).unwrap_or(nanos);
             permille(nanos.saturating_sub(before), passed)
         });
         StageUse {
             kind: view.kind.to_string().into(),
-            id: (&*view.id).into(),
+            id: name.into(),
             samples: view.samples,
             samples_per_second: rounded(view.samples_per_second),
             lag_ms: view.watermark_lag.map(millis),
@@ -75,6 +77,17 @@ impl Reporter {
             failure: failure.map(|failure| failure.error.as_str().into()),
         }
     }
+}
+
+/// The name of each stage: its id, and its pipelines where several stages have that.
+fn names(views: &[StageView]) -> Vec<String> {
+    let mut stages: HashMap<_, usize> = HashMap::new();
+    views.iter().for_each(|view| *stages.entry((view.kind, &*view.id)).or_default() += 1);
+    let name = |view: &StageView| match stages.get(&(view.kind, &*view.id)) {
+        Some(2..) => format!("{} ({})", view.id, view.pipelines.join(", ")),
+        _ => view.id.to_string(),
+    };
+    views.iter().map(name).collect()
 }
 
 fn millis(time: std::time::Duration) -> u64 {
@@ -88,4 +101,22 @@ fn rounded(number: f64) -> u64 {
 
 fn cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two pipelines may have a processor of one id: each is a stage with work of its own.
+    #[test]
+    fn stages_of_one_id_are_distinguished_by_their_pipelines() {
+        let board = Arc::<Board>::default();
+        let of = |id: &str, pipeline: &str| board.stage(Kind::Processor, id, &[pipeline.to_owned()]);
+        let stages = [of("procinfo", "profiles/a"), of("procinfo", "profiles/b"), of("symbolizer", "profiles/a")];
+        let names: std::collections::BTreeSet<_> =
+            names(&board.snapshot_at(clock::now())).into_iter().collect();
+        let expected = ["procinfo (profiles/a)", "procinfo (profiles/b)", "symbolizer"];
+        assert_eq!(names, expected.map(str::to_owned).into());
+        drop(stages);
+    }
 }
