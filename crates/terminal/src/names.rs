@@ -13,6 +13,8 @@ pub struct NameId(u32);
 impl NameId {
     /// The number of everything that there was no room for.
     pub const OTHER: Self = Self(0);
+    /// A number that no text has.
+    pub const ABSENT: Self = Self(u32::MAX);
 }
 
 /// Texts, each held once, and the numbers that stand for them.
@@ -45,6 +47,12 @@ impl Names {
         }
     }
 
+    /// The number of a text that is held; [`NameId::ABSENT`] of any other.
+    #[must_use]
+    pub fn find(&self, text: &str) -> NameId {
+        self.ids.get(text).copied().unwrap_or(NameId::ABSENT)
+    }
+
     /// How many texts are held.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "one text is always there")]
@@ -68,6 +76,7 @@ mod tests {
         let mut names = Names::default();
         let (a, b) = (names.id("a"), names.id(""));
         assert_eq!((names.id("a"), names.text(a), names.text(b)), (a, "a", ""));
+        assert_eq!((names.find("a"), names.find("other")), (a, NameId::ABSENT));
         for number in 0..MOST {
             names.id(&number.to_string());
         }

@@ -61,7 +61,7 @@ impl History {
         self.seconds.is_empty()
     }
 
-    /// Seconds that have been taken and are held, without gaps.
+    /// Seconds from the first that is held to the last, those included in which nothing was heard.
     #[must_use]
     pub fn seconds(&self) -> u64 {
         let first = self.seconds.front().map(|first| first.number);

@@ -41,14 +41,14 @@ fn way(calls: &Calls, mut place: usize) -> Vec<FunctionId> {
     way
 }
 
-/// Moves what is chosen, within what is shown.
+/// The way to what is chosen next, within what is shown; `None` if there is no such call.
 pub(crate) fn walk(
     history: &History,
     seconds: u64,
     zoom: &[FunctionId],
-    chosen: &mut Vec<FunctionId>,
+    chosen: &[FunctionId],
     step: Step,
-) {
+) -> Option<Vec<FunctionId>> {
     let calls = Calls::of(history, seconds);
     let children = calls.children();
     let (top, place) = (find(&calls, &children, zoom), find(&calls, &children, chosen));
@@ -61,7 +61,5 @@ pub(crate) fn walk(
         Step::Before => neighbour(index.and_then(|index| index.checked_sub(1))),
         Step::After => neighbour(index.map(|index| index + 1)),
     };
-    if let Some(next) = next.filter(|_| step == Step::In || place != top) {
-        *chosen = way(&calls, next);
-    }
+    next.filter(|_| step == Step::In || place != top).map(|next| way(&calls, next))
 }

@@ -3,7 +3,7 @@
 use crate::history::History;
 use crate::icicle::{self, Step};
 use crate::rows::{self, RowOf};
-use crate::view::{Cover, LONGEST_FILTER, Sort, Tab, View};
+use crate::view::{FunctionText, Cover, LONGEST_FILTER, Sort, Tab, View, ids};
 
 /// Rows that a page moves.
 const PAGE: usize = 10;
@@ -113,8 +113,9 @@ impl View {
     fn enter(&mut self, history: &History) {
         let row = rows::executables(history, self).into_iter().nth(self.selected);
         let Some(RowOf::Executable(executable)) = row.map(|row| row.of) else { return };
+        let executable = FunctionText::of(executable, history);
+        (self.zoom, self.chosen) = (vec![executable.clone()], vec![executable.clone()]);
         self.within = Some(executable);
-        (self.zoom, self.chosen) = (vec![executable], vec![executable]);
         self.filter.clear();
         self.show(Tab::Functions);
     }
@@ -149,7 +150,10 @@ impl View {
             }
             _ => return,
         };
-        icicle::walk(history, self.window(), &self.zoom, &mut self.chosen, step);
+        let (zoom, chosen) = (ids(&self.zoom, history), ids(&self.chosen, history));
+        if let Some(way) = icicle::walk(history, self.window(), &zoom, &chosen, step) {
+            self.chosen = way.into_iter().map(|function| FunctionText::of(function, history)).collect();
+        }
     }
 
     fn type_filter(&mut self, key: Key) {

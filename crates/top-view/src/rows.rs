@@ -63,7 +63,7 @@ pub(crate) fn functions(history: &History, view: &View) -> Vec<Row> {
         module: text(id.module),
         ..Row::new(text(id.name), time, RowOf::Function(id))
     };
-    sorted(calls.functions(view.within()).into_iter().map(row).collect(), view)
+    sorted(calls.functions(view.within(history)).into_iter().map(row).collect(), view)
 }
 
 /// What a function is called, with the file that holds it.
@@ -97,7 +97,7 @@ pub(crate) fn series(history: &History, view: &View, rows: &[Row], seconds: u64)
         }
     }
     if functions {
-        of_functions(history, (&wanted, view.within()), seconds, &mut series);
+        of_functions(history, (&wanted, view.within(history)), seconds, &mut series);
     }
     series
 }

@@ -281,6 +281,30 @@ fn a_minute_is_held() {
 }
 
 /// Processes that are each other's parents are listed once, and a line of ancestors has an end.
+/// However many names come and go, and are numbered anew, what was chosen stays what it was.
+#[test]
+fn what_is_chosen_stays_the_same_executable() {
+    let mut history = history("/usr/bin/app", "hot");
+    let mut view = view(Tab::Executables);
+    view.press(Key::Enter, &history);
+    let frozen = history.clone();
+    for number in 0..70_000_u64 {
+        history.names.id(&format!("name-{number}"));
+    }
+    // Another name has the first number from here on.
+    history.take(report(1_020, "/usr/bin/zzz", "first"));
+    history.take(report(1_021, "/usr/bin/app", "hot"));
+    assert!(history.names.len() < 1_000, "names have been numbered anew");
+    for history in [&frozen, &history] {
+        let shown = screen(history, &mut view, 100, 24).join("\n");
+        assert!(shown.contains(", of /usr/bin/app") && shown.contains("hot"), "{shown}");
+        assert!(!shown.contains("first"), "{shown}");
+    }
+    view.press(Key::Character('4'), &history);
+    let shown = screen(&history, &mut view, 100, 24).join("\n");
+    assert!(shown.contains("of all: /usr/bin/app"), "{shown}");
+}
+
 #[test]
 fn a_circle_of_processes_is_listed_once() {
     let mut report = report(5, "/x", "leaf");

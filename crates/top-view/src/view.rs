@@ -2,6 +2,7 @@
 
 use terminal::FunctionId;
 
+use crate::history::History;
 use crate::minute::SECONDS;
 
 /// Lengths of the window that figures are of, in seconds.
@@ -81,6 +82,31 @@ pub(crate) enum Cover {
     Losses,
 }
 
+/// A function, or an executable, by its texts: a history numbers its names anew, and a frozen one is another than that
+/// which goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FunctionText {
+    pub(crate) name: Box<str>,
+    module: Box<str>,
+}
+
+impl FunctionText {
+    pub(crate) fn of(function: FunctionId, history: &History) -> Self {
+        let text = |name| history.names.text(name).into();
+        Self { name: text(function.name), module: text(function.module) }
+    }
+
+    /// Its number in a history; one that nothing has if it is not in there.
+    pub(crate) fn id(&self, history: &History) -> FunctionId {
+        FunctionId { name: history.names.find(&self.name), module: history.names.find(&self.module) }
+    }
+}
+
+/// The numbers of a way in a history.
+pub(crate) fn ids(way: &[FunctionText], history: &History) -> Vec<FunctionId> {
+    way.iter().map(|function| function.id(history)).collect()
+}
+
 /// What is looked at.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -94,10 +120,10 @@ pub struct View {
     /// The row that is chosen, of the tabs that have rows.
     pub(crate) selected: usize,
     /// The executable that functions are of, if only one is looked at.
-    pub(crate) within: Option<FunctionId>,
+    pub(crate) within: Option<FunctionText>,
     /// The way from the root to what the icicle shows, and to the call that is chosen.
-    pub(crate) zoom: Vec<FunctionId>,
-    pub(crate) chosen: Vec<FunctionId>,
+    pub(crate) zoom: Vec<FunctionText>,
+    pub(crate) chosen: Vec<FunctionText>,
 }
 
 impl View {
@@ -144,8 +170,8 @@ impl View {
     }
 
     /// The executable that functions are of, if only one is looked at.
-    pub(crate) fn within(&self) -> Option<FunctionId> {
-        self.within
+    pub(crate) fn within(&self, history: &History) -> Option<FunctionId> {
+        self.within.as_ref().map(|within| within.id(history))
     }
 
     /// Seconds that figures are of.

@@ -12,13 +12,14 @@ use crate::history::History;
 use crate::icicle::find;
 use crate::rows::function_name;
 use crate::text;
-use crate::view::View;
+use crate::view::{View, ids};
 
 /// Draws the calls up to the row `foot`; the row before says what is chosen.
 pub(super) fn draw(history: &History, view: &View, paper: &mut Paper<'_>, foot: u16) {
     let calls = Calls::of(history, view.window());
     let children = calls.children();
-    let (top, chosen) = (find(&calls, &children, &view.zoom), find(&calls, &children, &view.chosen));
+    let place = |way| find(&calls, &children, &ids(way, history));
+    let (top, chosen) = (place(&view.zoom), place(&view.chosen));
     let Some(last) = foot.checked_sub(1) else { return };
     let end = paper.width();
     let icicle = Icicle { history, view, calls: &calls, children: &children, chosen };

@@ -33,12 +33,12 @@ fn machine(history: &History, view: &View, paper: &mut Paper<'_>) {
     let end = paper.width();
     let text = figures(history, view);
     let mut column = paper.text(HEAD - 2, 0, end, &text, TextLook::Plain);
-    if let Some(executable) = view.within() {
+    if let Some(executable) = &view.within {
         column = paper.text(
             HEAD - 2,
             column,
             end,
-            &format!(", of {}", history.names.text(executable.name)),
+            &format!(", of {}", executable.name),
             TextLook::Found,
         );
     }
