@@ -112,7 +112,8 @@ mod tests {
     fn stages_of_one_id_are_distinguished_by_their_pipelines() {
         let board = Arc::<Board>::default();
         let of = |id: &str, pipeline: &str| board.stage(Kind::Processor, id, &[pipeline.to_owned()]);
-        let stages = [of("procinfo", "profiles/a"), of("procinfo", "profiles/b"), of("symbolizer", "profiles/a")];
+        let stages =
+            [of("procinfo", "profiles/a"), of("procinfo", "profiles/b"), of("symbolizer", "profiles/a")];
         let names: std::collections::BTreeSet<_> =
             names(&board.snapshot_at(clock::now())).into_iter().collect();
         let expected = ["procinfo (profiles/a)", "procinfo (profiles/b)", "symbolizer"];

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process;
 
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, openat, renameat, statat, unlinkat,
+    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 

@@ -3,7 +3,7 @@
 use crate::history::History;
 use crate::icicle::{self, Step};
 use crate::rows::{self, RowOf};
-use crate::view::{FunctionText, Cover, LONGEST_FILTER, Sort, Tab, View, ids};
+use crate::view::{Cover, FunctionText, LONGEST_FILTER, Sort, Tab, View, ids};
 
 /// Rows that a page moves.
 const PAGE: usize = 10;

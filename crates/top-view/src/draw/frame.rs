@@ -34,13 +34,7 @@ fn machine(history: &History, view: &View, paper: &mut Paper<'_>) {
     let text = figures(history, view);
     let mut column = paper.text(HEAD - 2, 0, end, &text, TextLook::Plain);
     if let Some(executable) = &view.within {
-        column = paper.text(
-            HEAD - 2,
-            column,
-            end,
-            &format!(", of {}", executable.name),
-            TextLook::Found,
-        );
+        column = paper.text(HEAD - 2, column, end, &format!(", of {}", executable.name), TextLook::Found);
     }
     if view.is_typing() || !view.filter().is_empty() {
         let cursor = if view.is_typing() { "_" } else { "" };
