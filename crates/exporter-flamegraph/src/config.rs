@@ -22,9 +22,10 @@ pub struct Config {
     pub retention: Duration,
     /// Most memory for them: the oldest go first, and the page says so.
     pub max_memory: ByteSize,
-    /// A file whose first line every request must present, as a bearer token or as the password of any user. Needed where
-    /// the endpoint is not the loopback device, since other machines can connect then. Without it every user of this
-    /// machine, and every container with its network, can read the whole profile: what all users run, and their stacks.
+    /// A file whose first line every request must present, as a bearer token or as the password of any user. Needed
+    /// where the endpoint is not the loopback device, since other machines can connect then. Without it every user of
+    /// this machine, and every container with its network, can read the whole profile: what all users run, and their
+    /// stacks.
     pub token_file: Option<PathBuf>,
 }
 
