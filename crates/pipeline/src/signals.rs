@@ -18,6 +18,9 @@ use tracing::{error, info};
 /// Exit code when a second signal cuts the shutdown short.
 pub const FORCED: i32 = 1;
 
+/// The number of SIGHUP, signal(7).
+const HANGUP: u32 = 1;
+
 /// The same signal within this time is the same request: `timeout`, a terminal or a supervisor may signal a process
 /// itself and then its group. Nobody who waits to see an effect sends another so soon.
 const SAME_REQUEST: Duration = Duration::from_millis(100);
@@ -87,8 +90,25 @@ fn requests() -> (Requests, Signals) {
 /// # Errors
 /// If the process cannot handle signals.
 pub fn listen(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
+    let hangup = signal(SignalKind::hangup())?;
+    handle(last, Some(hangup))
+}
+
+/// As [`listen`], but SIGHUP stays ignored if it is: `nohup` has seen to it that work goes on when the terminal is
+/// closed.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_unless_ignored(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let is_ignored = procfs::text::ignores(&status, HANGUP) == Some(true);
+    let hangup = if is_ignored { None } else { Some(signal(SignalKind::hangup())?) };
+    handle(last, hangup)
+}
+
+fn handle(last: impl Fn() + Send + 'static, mut hangup: Option<Signal>) -> io::Result<Signals> {
     let mut stop = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut others = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    let mut flush = signal(SignalKind::user_defined1())?;
     let (requests, pending) = requests();
     tokio::spawn(async move {
         let mut stopping = Stopping::default();
@@ -106,13 +126,21 @@ pub fn listen(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
                         process::exit(FORCED);
                     }
                 },
-                _ = others.0.recv() => SignalRequest::Reload,
-                _ = others.1.recv() => SignalRequest::Flush,
+                () = next(&mut hangup) => SignalRequest::Reload,
+                _ = flush.recv() => SignalRequest::Flush,
             };
             requests.put(request);
         }
     });
     Ok(pending)
+}
+
+/// The next signal of a kind; none ever of a kind that is not handled.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn next_stop((interrupt, terminate): &mut (Signal, Signal)) -> &'static str {

@@ -30,6 +30,13 @@ pub fn effective_capabilities(status: &[u8]) -> Option<u64> {
     u64::from_str_radix(value_of("CapEff:", status)?.trim(), 16).ok()
 }
 
+/// `SigIgn` of proc_pid_status(5): whether the process ignores the signal with this number, from 1.
+#[must_use]
+pub fn ignores(status: &[u8], signal: u32) -> Option<bool> {
+    let ignored = u64::from_str_radix(value_of("SigIgn:", status)?.trim(), 16).ok()?;
+    Some(ignored >> signal.checked_sub(1).filter(|&bit| bit < u64::BITS)? & 1 == 1)
+}
+
 /// `Tgid` of proc_pid_status(5): the process that a thread is of, as user space counts.
 #[must_use]
 pub fn process_of(status: &[u8]) -> Option<u32> {
@@ -109,6 +116,8 @@ mod tests {
         assert_eq!(mem_total(b"MemTotal:        8123456 kB\nMemFree: 12 kB\n"), Some(8_123_456 * 1024));
         assert_eq!(effective_capabilities(b"Name:\t\xff\nCapEff:\t000000c000000000\n"), Some(0xc0_0000_0000));
         assert_eq!(effective_capabilities(b"garbage"), None);
+        let ignored = b"SigIgn:\t0000000000001001\n";
+        assert_eq!([0, 1, 2, 13, 64, 65].map(|signal| ignores(ignored, signal)), [None, Some(true), Some(false), Some(true), Some(false), None]);
         assert_eq!((process_of(b"Name:\ta\nTgid:\t42\n"), process_of(b"Tgid:\n")), (Some(42), None));
         let status = b"NSpid:\t4242\t7\t1\nUid:\t1000\t0\t1000\t1\n";
         assert_eq!((users(status), innermost_pid(status)), (Some([1000, 0, 1000, 1]), Some(1)));

@@ -79,6 +79,11 @@ impl Members {
         self.awaited.is_empty() && self.running == 0
     }
 
+    /// The processes of the set that have not begun to exit, as far as events of them have been seen.
+    pub fn running(&self) -> impl Iterator<Item = ProcessKey> {
+        self.alive.iter().filter(|(_, runs)| **runs).map(|(process, _)| *process)
+    }
+
     /// Forgets the processes that were freed before the last call: a sample that is late may still come between.
     pub fn forget(&mut self) {
         let [now, before] = &mut self.freed;
@@ -169,6 +174,8 @@ mod tests {
         assert!(members.contains(root) && members.contains(orphan) && !members.contains(stranger));
         members.observe(&fork(orphan, key(2, 2_000)));
         assert!(members.contains(key(2, 2_000)) && !members.contains(child), "the same pid, another process");
+        let running: BTreeSet<_> = members.running().map(|process| process.pid).collect();
+        assert_eq!(running, [1, 2, 3].map(Pid).into(), "without the child that has exited");
         for process in [root, orphan, key(2, 2_000)] {
             assert!(!members.has_ended());
             members.observe(&event(process, ProcessTransition::Exit));

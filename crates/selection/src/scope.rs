@@ -73,6 +73,12 @@ impl Scope {
         }
     }
 
+    /// The processes of it that have not ended; none of a scope that is no set of processes.
+    #[must_use]
+    pub fn running(&self) -> Vec<ProcessKey> {
+        if let Self::Members(members) = self { members.running().collect() } else { Vec::new() }
+    }
+
     /// True once nothing of it is left that could be sampled.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::Members(members) if members.has_ended())

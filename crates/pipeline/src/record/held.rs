@@ -57,7 +57,7 @@ impl Held {
     /// Lets the command run.
     ///
     /// # Errors
-    /// If the process is gone.
+    /// What the system says. That the process is gone is no error here: this process holds the reading end, too.
     pub(super) fn release(mut self) -> io::Result<(Child, PipeReader)> {
         self.go.write_all(b"!")?;
         Ok((self.child, self._waits))

@@ -8,6 +8,7 @@
 //! All that can be found wrong is found before anything is started. [`session`] is the recording itself.
 
 mod command;
+mod descendants;
 mod error;
 mod held;
 mod output;
@@ -104,6 +105,7 @@ impl<'a> Session<'a> {
         let work = async {
             let mut recorded = record(plan).await?;
             let gathered = take(&recording);
+            let running = gathered.running();
             let (profile, tally) = gathered.finish(recorded.from, recorded.until);
             // Before the command is waited for: whoever loses patience then has the file.
             let bytes = format.encode(&profile, profile.main_quantity()).map_err(Cause::Encode);
@@ -116,7 +118,7 @@ impl<'a> Session<'a> {
                 let file = written.as_ref().ok().map(|&bytes| (output.name(), bytes));
                 print_summary(&summary(&tally, &facts), file);
             }
-            let status = recorded.finish_command().await;
+            let status = recorded.finish_command(&running).await;
             written?;
             match recorded.end {
                 End::Failed(error) => Err(BuiltinError::from(error).into()),

@@ -1,6 +1,6 @@
 //! What is recorded, while it is gathered.
 
-use pdata::{Batch, Event};
+use pdata::{Batch, Event, ProcessKey};
 use procfs::clock;
 use profile_formats::{GatherSettings, Gatherer, Profile};
 use selection::Scope;
@@ -22,6 +22,11 @@ impl Recording {
     /// A recording of `scope`, which has seen nothing yet.
     pub(super) fn new(scope: Scope, settings: GatherSettings) -> Self {
         Self { scope, profile: Gatherer::new(clock::offset(), settings), tally: Tally::default() }
+    }
+
+    /// The processes that it is of and that have not ended, if it is of processes.
+    pub(super) fn running(&self) -> Vec<ProcessKey> {
+        self.scope.running()
     }
 
     /// The recording from `from` to `until`, and its figures.

@@ -5,12 +5,13 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdata::KTime;
+use pdata::{KTime, Pid, ProcessKey};
 use procfs::{children_cpu_time, clock};
 use selection::Observed;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::command::RunningCommand;
+use super::descendants::Descendants;
 use super::error::Cause;
 use super::held::Held;
 use super::progress::{self, Progress};
@@ -70,7 +71,7 @@ pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
     // Held: it is for the time that the agent runs.
     let telemetry = telemetry::install(&config.telemetry).map_err(BuiltinError::from)?;
     layers::metrics::describe();
-    let mut signals = signals::listen(telemetry.flusher()).map_err(BuiltinError::Signals)?;
+    let mut signals = signals::listen_unless_ignored(telemetry.flusher()).map_err(BuiltinError::Signals)?;
     let mut agent = Agent::start(config).await.map_err(BuiltinError::from)?;
     let (from, cpu_before) = (clock::now(), waited_for());
     let mut command = command.map(RunningCommand::start).transpose().map_err(Cause::Command)?;
@@ -93,9 +94,9 @@ pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
 }
 
 impl Recorded {
-    /// Sees to it that the command ends, which may run longer than the recording; returns how it has. `None` if there
-    /// is none, or if it goes on all the same.
-    pub(super) async fn finish_command(&mut self) -> Option<ExitStatus> {
+    /// Sees to it that the command ends, which may run longer than the recording, with what it has started and what is
+    /// `running`; returns how it has ended. `None` if there is none, or if it goes on all the same.
+    pub(super) async fn finish_command(&mut self, running: &[ProcessKey]) -> Option<ExitStatus> {
         if let End::Command(status) = self.end {
             return Some(status);
         }
@@ -104,10 +105,21 @@ impl Recorded {
             // That is no fault of the command.
             return command.ended().await.ok();
         }
+        // A shell that is asked to end leaves what it waits for.
+        let others = Descendants::of(running, Pid(command.id()));
         command.terminate();
-        let ended = command.ended_within(ENDS_WHEN_ASKED).await;
+        others.terminate();
+        let (ended, _late) = tokio::join!(
+            command.ended_within(ENDS_WHEN_ASKED),
+            tokio::time::timeout(ENDS_WHEN_ASKED, others.ended())
+        );
         if ended.is_none() {
             eprintln!("The command still runs, as process {}.", command.id());
+        }
+        match others.running() {
+            0 => {}
+            1 => eprintln!("A process that the command has started still runs."),
+            left => eprintln!("{left} processes that the command has started still run."),
         }
         ended
     }
