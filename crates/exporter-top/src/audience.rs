@@ -148,7 +148,13 @@ impl Door {
             };
             match line {
                 Ok(line) if send(&mut stream, &line).await.is_ok() => {}
-                Err(RecvError::Lagged(lines)) => self.watched.skipped.increment(lines),
+                Err(RecvError::Lagged(seconds)) => {
+                    self.watched.skipped.increment(seconds);
+                    // A second that is missing is not one in which nothing ran.
+                    if send(&mut stream, &Message::Skipped { seconds }.line()).await.is_err() {
+                        return;
+                    }
+                }
                 Ok(_) | Err(RecvError::Closed) => return,
             }
         }

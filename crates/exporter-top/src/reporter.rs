@@ -50,6 +50,7 @@ impl Reporter {
             lag_ms: millis(lag),
             agent: agent.clone(),
             stages: stages.clone(),
+            skipped: 0,
         };
         seconds.into_iter().map(report).collect()
     }

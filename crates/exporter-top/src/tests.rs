@@ -21,11 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Watcher {
     stream: UnixStream,
     reader: MessageReader,
+    /// Seconds that were not sent.
+    skipped: u64,
 }
 
 impl Watcher {
     async fn connect(path: &Path) -> Self {
-        Self { stream: UnixStream::connect(path).await.unwrap(), reader: MessageReader::default() }
+        Self { stream: UnixStream::connect(path).await.unwrap(), reader: MessageReader::default(), skipped: 0 }
     }
 
     /// The next message; `None` once the agent has hung up.
@@ -48,9 +50,13 @@ impl Watcher {
     }
 
     async fn report(&mut self) -> Report {
-        let next = self.next().await;
-        let Some(Message::Report(report)) = next else { panic!("{next:?}") };
-        *report
+        loop {
+            match self.next().await {
+                Some(Message::Report(report)) => return *report,
+                Some(Message::Skipped { seconds }) => self.skipped += seconds,
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }
 
@@ -129,6 +135,8 @@ async fn who_does_not_read_misses_seconds_alone() {
         seen.push(silent.report().await.second.number);
     }
     assert!(seen.len() < 29 && seen.is_sorted(), "{seen:?}");
+    let skipped = usize::try_from(silent.skipped).unwrap();
+    assert_eq!(seen.len() + skipped, 29, "each second is seen, or is said to be missing: {seen:?}");
 }
 
 #[tokio::test]

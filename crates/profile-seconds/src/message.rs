@@ -26,6 +26,11 @@ pub enum Message {
     },
     /// A second.
     Report(Box<Report>),
+    /// Seconds before the next report that whoever reads is not sent, since it did not keep up.
+    Skipped {
+        /// How many.
+        seconds: u64,
+    },
 }
 
 /// Who speaks.
@@ -82,7 +87,7 @@ impl Message {
                     return Err(MessageError::Stages(many));
                 }
             }
-            Self::Hello(_) | Self::Refused { .. } => {}
+            Self::Hello(_) | Self::Refused { .. } | Self::Skipped { .. } => {}
         }
         Ok(message)
     }

@@ -17,6 +17,9 @@ pub struct Report {
     pub agent: AgentUse,
     /// The stages of the agent's pipelines: receivers, then processors, then exporters.
     pub stages: Vec<StageUse>,
+    /// Seconds before this one that whoever reads was not sent, since it did not keep up.
+    #[serde(default)]
+    pub skipped: u64,
 }
 
 /// What the agent itself costs.

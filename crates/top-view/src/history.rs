@@ -29,18 +29,21 @@ pub struct History {
     pub(crate) stages: Vec<StageUse>,
     /// Records lost since the first second, by reason: whether they were samples, and their number.
     pub(crate) lost: BTreeMap<Box<str>, (bool, u64)>,
+    /// Seconds that were not sent since the first.
+    pub(crate) skipped: u64,
 }
 
 impl History {
     /// Takes a report, which somebody has checked (`Message::read`) or made.
     pub fn take(&mut self, report: Report) {
-        let Report { second, cpus, lag_ms, agent, stages } = report;
+        let Report { second, cpus, lag_ms, agent, stages, skipped } = report;
         if self.seconds.back().is_some_and(|last| last.number >= second.number) {
             // Another agent, which has been started since the machine was: its clock is the same.
             self.seconds.clear();
         }
         (self.cpus, self.lag_ms, self.agent) = (cpus, lag_ms, agent);
-        self.second(&second, &stages);
+        self.second(&second, &stages, skipped);
+        self.skipped = self.skipped.saturating_add(skipped);
         self.stages = stages;
         let oldest = second.number.saturating_sub(SECONDS - 1);
         while self.seconds.front().is_some_and(|first| first.number < oldest) {
@@ -68,6 +71,13 @@ impl History {
         first.map_or(0, |first| self.end().saturating_sub(first))
     }
 
+    /// Seconds of a window that were not sent.
+    pub(crate) fn unheard(&self, seconds: u64) -> u64 {
+        let from = self.end().saturating_sub(seconds);
+        let skipped = |second: &HeldSecond| second.skipped.min(second.number.saturating_sub(from));
+        self.window(seconds).map(skipped).fold(0, u64::saturating_add)
+    }
+
     /// Samples lost since the first second.
     pub(crate) fn lost_samples(&self) -> u64 {
         let samples = self.lost.values().filter(|(is_sample, _)| *is_sample);
@@ -93,7 +103,7 @@ impl History {
         self.seconds.back().map_or(0, |last| last.number.saturating_add(1))
     }
 
-    fn second(&mut self, second: &Second, stages: &[StageUse]) {
+    fn second(&mut self, second: &Second, stages: &[StageUse], skipped: u64) {
         if self.names.len() > MANY_NAMES {
             self.forget_names();
         }
@@ -112,6 +122,7 @@ impl History {
         let ran = second.processes.iter().filter(|process| process.cpu > 0);
         self.seconds.push_back(Arc::new(HeldSecond {
             number: second.number,
+            skipped,
             samples: second.samples,
             cpu: second.cpu,
             calls: second.calls.iter().map(call).collect(),

@@ -13,6 +13,8 @@ pub(crate) const NANOS: u64 = 1_000_000_000;
 pub(crate) struct HeldSecond {
     /// Counted from the start of the kernel's clock.
     pub(crate) number: u64,
+    /// Seconds before it that were not sent: they are not known to be quiet.
+    pub(crate) skipped: u64,
     pub(crate) samples: u64,
     pub(crate) cpu: u64,
     /// Each after its caller.

@@ -61,7 +61,7 @@ fn report(number: u64, path: &str, leaf: &str) -> Report {
     };
     let thread = ThreadUse { name: leaf.into(), threads: 2, cpu_permille: 15 };
     let agent = AgentUse { cpu_permille: 21, memory_bytes: 50 << 20, threads: vec![thread] };
-    Report { second, cpus: 4, lag_ms: 430, agent, stages: vec![stage] }
+    Report { second, cpus: 4, lag_ms: 430, agent, stages: vec![stage], skipped: 0 }
 }
 
 fn history(path: &str, leaf: &str) -> History {
@@ -303,6 +303,24 @@ fn what_is_chosen_stays_the_same_executable() {
     view.press(Key::Character('4'), &history);
     let shown = screen(&history, &mut view, 100, 24).join("\n");
     assert!(shown.contains("of all: /usr/bin/app"), "{shown}");
+}
+
+/// Seconds that were not sent are counted, and are not taken for quiet ones.
+#[test]
+fn seconds_that_were_not_sent_are_not_quiet() {
+    let mut history = history("/usr/bin/app", "hot");
+    let view = view(Tab::Executables).with_window(10);
+    let figures = |history: &History| plain(history, &view, 5).lines().next().unwrap().to_owned();
+    let before = figures(&history);
+    let share = |line: &str| line.split(" %").next().unwrap().to_owned();
+    assert!(!before.contains("not seen"));
+    history.take(Report { skipped: 4, ..report(1_024, "/usr/bin/app", "hot") });
+    let after = figures(&history);
+    assert_eq!(share(&after), share(&before), "{after}");
+    assert!(after.contains("last 6 s") && after.contains(", 4 s not seen"), "{after}");
+    // Nobody has skipped those before: nothing ran in them. Three that were skipped are in the window yet.
+    history.take(report(1_030, "/usr/bin/app", "hot"));
+    assert!(figures(&history).contains("last 7 s"), "{}", figures(&history));
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Connection {
     stream: UnixStream,
     reader: MessageReader,
     hello: Hello,
+    /// Seconds that were not sent since the last report.
+    skipped: u64,
 }
 
 /// Attaches to the agent of this socket, or else to the one that runs by default; `None` if none does.
@@ -59,15 +61,24 @@ impl Attached {
             }
             return Ok(Update::Gone);
         };
-        match connection.next().await {
-            Ok(Some(Message::Report(report))) => Ok(Update::Report(report)),
-            // Nothing else is sent by this version.
-            Ok(Some(Message::Hello(_) | Message::Refused { .. })) => Ok(Update::Gone),
-            Ok(None) | Err(ReadError::System(_)) => {
-                self.connection = None;
-                Ok(Update::Gone)
-            }
-            Err(ReadError::Message(error)) => Err(error.into()),
+        loop {
+            return match connection.next().await {
+                Ok(Some(Message::Report(mut report))) => {
+                    report.skipped = report.skipped.saturating_add(std::mem::take(&mut connection.skipped));
+                    Ok(Update::Report(report))
+                }
+                Ok(Some(Message::Skipped { seconds })) => {
+                    connection.skipped = connection.skipped.saturating_add(seconds);
+                    continue;
+                }
+                // Nothing else is sent by this version.
+                Ok(Some(Message::Hello(_) | Message::Refused { .. })) => Ok(Update::Gone),
+                Ok(None) | Err(ReadError::System(_)) => {
+                    self.connection = None;
+                    Ok(Update::Gone)
+                }
+                Err(ReadError::Message(error)) => Err(error.into()),
+            };
         }
     }
 
@@ -113,20 +124,22 @@ impl Connection {
             ),
             _ => Failure::Other(error.to_string()),
         })?;
-        if !is_trusted(&stream) {
+        if !is_trusted(&stream, path) {
             return Err(Failure::Other(
-                "neither root nor you have made it, so it is no agent to believe".to_owned(),
+                "neither root nor you run it, nor a user whose directory root has made for it, so it is no agent to \
+                 believe"
+                    .to_owned(),
             ));
         }
         let hello = Hello { version: 0, agent: String::new(), pid: 0 };
-        let mut connection = Self { stream, reader: MessageReader::default(), hello };
+        let mut connection = Self { stream, reader: MessageReader::default(), hello, skipped: 0 };
         let first = timeout(HELLO_WITHIN, connection.next()).await;
         match first {
             Ok(Ok(Some(Message::Hello(hello)))) => Ok(Self { hello, ..connection }),
             Ok(Ok(Some(Message::Refused { reason }))) => {
                 Err(Failure::Other(configtypes::printable(&reason).into_owned()))
             }
-            Ok(Ok(Some(Message::Report(_)))) => Err(Failure::Other("it does not say who it is".to_owned())),
+            Ok(Ok(Some(Message::Report(_) | Message::Skipped { .. }))) => Err(Failure::Other("it does not say who it is".to_owned())),
             Ok(Ok(None)) => Err(Failure::Nobody(io::ErrorKind::UnexpectedEof.into())),
             Ok(Err(ReadError::System(error))) => Err(Failure::Nobody(error)),
             Ok(Err(ReadError::Message(error))) => Err(Failure::Other(error.to_string())),

@@ -29,6 +29,8 @@ pub(super) enum Cause {
     Machine(#[source] StartError),
     #[error("cannot draw on the terminal")]
     Terminal(#[source] io::Error),
+    #[error("the agent has ended before the table was complete")]
+    Ended,
     #[error("cannot write the tables")]
     Write(#[source] io::Error),
     #[error(transparent)]

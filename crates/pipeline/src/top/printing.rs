@@ -31,7 +31,7 @@ pub(super) async fn print(
         };
         let Update::Report(report) = update else {
             if arguments.once {
-                return Err(Cause::Write(io::Error::new(io::ErrorKind::UnexpectedEof, source.name())));
+                return Err(Cause::Ended);
             }
             continue;
         };

@@ -10,9 +10,10 @@ use crate::series::bars;
 use crate::stages::{bytes, permille};
 use crate::view::{Tab, View};
 
-/// Seconds that the figures are of: fewer than the window in the beginning.
+/// Seconds that the figures are of: fewer than the window in the beginning, and where some were not sent.
 pub(crate) fn seconds(history: &History, view: &View) -> u64 {
-    view.window().min(history.seconds()).max(1)
+    let window = view.window().min(history.seconds());
+    window.saturating_sub(history.unheard(window)).max(1)
 }
 
 /// Draws the tabs and the machine.
@@ -70,7 +71,10 @@ pub(crate) fn figures(history: &History, view: &View) -> String {
 pub(crate) fn state(history: &History) -> (String, String) {
     let (lag, agent) = (history.lag_ms, &history.agent);
     let (cpu, memory) = (permille(agent.cpu_permille), bytes(agent.memory_bytes));
-    let lost = format!("lost {}", grouped(history.lost_samples()));
+    let mut lost = format!("lost {}", grouped(history.lost_samples()));
+    if history.skipped > 0 {
+        lost.push_str(&format!(", {} s not seen", grouped(history.skipped)));
+    }
     (lost, format!("lag {}.{} s  agent {cpu} % CPU {memory}", lag / 1_000, lag % 1_000 / 100))
 }
 
@@ -78,7 +82,7 @@ pub(crate) fn state(history: &History) -> (String, String) {
 pub(super) fn foot(history: &History, view: &View, screen: &Screen<'_>, paper: &mut Paper<'_>, row: u16) {
     let end = paper.width();
     let (lost, state) = state(history);
-    let look = if history.lost_samples() > 0 { TextLook::Bad } else { TextLook::Plain };
+    let look = if history.lost_samples() > 0 || history.skipped > 0 { TextLook::Bad } else { TextLook::Plain };
     let column = paper.text(row, 0, end, &lost, look);
     let hint = if view.is_typing() { "Enter keeps the filter, Esc removes it" } else { "? help  q quit" };
     let column = paper.text(row, column, end, &format!("  {state}  {hint}  "), TextLook::Plain);
