@@ -35,9 +35,9 @@ impl Watchers {
     }
 }
 
-/// True if the process at the other end of the socket at `path` may be believed to be an agent: it runs as root, as this
-/// process's own user, or as the user that root has made the socket's directory for. Anybody else could show whatever
-/// they like.
+/// True if the process at the other end of the socket at `path` may be believed to be an agent: it runs as root, as
+/// this process's own user, or as the user that root has made the socket's directory for. Anybody else could show
+/// whatever they like.
 #[must_use]
 pub fn is_trusted(stream: impl AsFd, path: &Path) -> bool {
     socket_peercred(stream).is_ok_and(|peer| {
