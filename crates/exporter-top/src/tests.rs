@@ -27,7 +27,11 @@ struct Watcher {
 
 impl Watcher {
     async fn connect(path: &Path) -> Self {
-        Self { stream: UnixStream::connect(path).await.unwrap(), reader: MessageReader::default(), skipped: 0 }
+        Self {
+            stream: UnixStream::connect(path).await.unwrap(),
+            reader: MessageReader::default(),
+            skipped: 0,
+        }
     }
 
     /// The next message; `None` once the agent has hung up.

@@ -117,7 +117,10 @@ mod tests {
         assert_eq!(effective_capabilities(b"Name:\t\xff\nCapEff:\t000000c000000000\n"), Some(0xc0_0000_0000));
         assert_eq!(effective_capabilities(b"garbage"), None);
         let ignored = b"SigIgn:\t0000000000001001\n";
-        assert_eq!([0, 1, 2, 13, 64, 65].map(|signal| ignores(ignored, signal)), [None, Some(true), Some(false), Some(true), Some(false), None]);
+        assert_eq!(
+            [0, 1, 2, 13, 64, 65].map(|signal| ignores(ignored, signal)),
+            [None, Some(true), Some(false), Some(true), Some(false), None]
+        );
         assert_eq!((process_of(b"Name:\ta\nTgid:\t42\n"), process_of(b"Tgid:\n")), (Some(42), None));
         let status = b"NSpid:\t4242\t7\t1\nUid:\t1000\t0\t1000\t1\n";
         assert_eq!((users(status), innermost_pid(status)), (Some([1000, 0, 1000, 1]), Some(1)));

@@ -139,7 +139,9 @@ impl Connection {
             Ok(Ok(Some(Message::Refused { reason }))) => {
                 Err(Failure::Other(configtypes::printable(&reason).into_owned()))
             }
-            Ok(Ok(Some(Message::Report(_) | Message::Skipped { .. }))) => Err(Failure::Other("it does not say who it is".to_owned())),
+            Ok(Ok(Some(Message::Report(_) | Message::Skipped { .. }))) => {
+                Err(Failure::Other("it does not say who it is".to_owned()))
+            }
             Ok(Ok(None)) => Err(Failure::Nobody(io::ErrorKind::UnexpectedEof.into())),
             Ok(Err(ReadError::System(error))) => Err(Failure::Nobody(error)),
             Ok(Err(ReadError::Message(error))) => Err(Failure::Other(error.to_string())),

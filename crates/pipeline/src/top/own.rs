@@ -90,7 +90,8 @@ impl Own {
     ) -> Result<Self, Cause> {
         receiver_ebpf::preflight::check().map_err(Cause::Machine)?;
         let (sender, reports) = mpsc::channel(WAITING);
-        let reporting = Arc::new(Mutex::new(Reporting { reporter: None, reports: sender, missed: Missed::default() }));
+        let reporting =
+            Arc::new(Mutex::new(Reporting { reporter: None, reports: sender, missed: Missed::default() }));
         let builtin = Builtin {
             samples_per_second: arguments.frequency,
             names_within: NAMES_WITHIN,
@@ -149,7 +150,8 @@ mod tests {
         }
         let mut next = report(&[("a", 10)]);
         missed.put_into(&mut next);
-        let mut lost: Vec<_> = next.second.lost.iter().map(|(reason, _, count)| (&**reason, *count)).collect();
+        let mut lost: Vec<_> =
+            next.second.lost.iter().map(|(reason, _, count)| (&**reason, *count)).collect();
         lost.sort_unstable();
         assert_eq!((next.skipped, &*lost), (2, &[("a", 11), ("b", 5), ("c", 4)][..]));
         missed.put_into(&mut next);

@@ -82,7 +82,8 @@ pub(crate) fn state(history: &History) -> (String, String) {
 pub(super) fn foot(history: &History, view: &View, screen: &Screen<'_>, paper: &mut Paper<'_>, row: u16) {
     let end = paper.width();
     let (lost, state) = state(history);
-    let look = if history.lost_samples() > 0 || history.skipped > 0 { TextLook::Bad } else { TextLook::Plain };
+    let look =
+        if history.lost_samples() > 0 || history.skipped > 0 { TextLook::Bad } else { TextLook::Plain };
     let column = paper.text(row, 0, end, &lost, look);
     let hint = if view.is_typing() { "Enter keeps the filter, Esc removes it" } else { "? help  q quit" };
     let column = paper.text(row, column, end, &format!("  {state}  {hint}  "), TextLook::Plain);
