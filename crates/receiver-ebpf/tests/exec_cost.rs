@@ -82,13 +82,13 @@ impl Service<Batch> for Last {
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        let execs = batch.events.iter().filter_map(|event| match event {
+        let mut execs = batch.events.iter().filter_map(|event| match event {
             Event::Process(ProcessEvent {
                 transition: ProcessTransition::Exec { arguments, .. }, ..
             }) => Some(!arguments.is_empty()),
             _ => None,
         });
-        if let Some(reads) = execs.last() {
+        if let Some(reads) = execs.next_back() {
             *self.0.lock().unwrap() = Some(reads);
         }
         ready(Ok(batch.watermark))
