@@ -434,7 +434,8 @@ fn a_file_that_was_gone_before_anybody_looked_is_not_read() {
 fn what_a_stack_lacks_is_built_until_its_time_is_over() {
     let World { tables, mut program, .. } = World::new(FIXED_BYTES + 64 * CHUNK_BYTES);
     let met = met(&std::env::current_exe().unwrap());
-    let ((_, files), (_, stacks), (followed, _)) = (mpsc::sync_channel(1), mpsc::sync_channel(1), mpsc::sync_channel(1));
+    let ((_, files), (_, stacks), (followed, _)) =
+        (mpsc::sync_channel(1), mpsc::sync_channel(1), mpsc::sync_channel(1));
     let requests = Requests { files, stacks, followed };
     let mut worker = Worker::new(tables, Files::new(ProcSource::new("/proc")), requests);
     let code = program.pages().start * PageRows::SIZE;
