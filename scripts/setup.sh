@@ -33,6 +33,7 @@ fi
 if [ "$what" = test ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
     command -v runc >/dev/null || packages="$packages runc"
+    command -v busybox >/dev/null || packages="$packages busybox"
     # Tests of the page say so and end where there is none.
     if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
         packages="$packages chromium"

@@ -69,15 +69,20 @@ impl Sections {
     }
 }
 
+/// The longest name that is looked at: of the sections that matter none is longer, and however long a file says that
+/// its names are, looking for one costs no more.
+const LONGEST_NAME: usize = 64;
+
 /// The names of a file's sections.
 #[derive(Clone, Debug, Default)]
 pub struct SectionNames(Vec<u8>);
 
 impl SectionNames {
-    /// The name of a section, without the NUL at its end; empty if it has none.
+    /// The name of a section, without the NUL at its end, cut short if it is long; empty if it has none.
     #[must_use]
     pub fn of(&self, section: &Section) -> &[u8] {
         let rest = usize::try_from(section.name).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let rest = rest.get(..LONGEST_NAME).unwrap_or(rest);
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
 }
@@ -143,5 +148,20 @@ impl Header {
         };
         read::entries(source, table.offset, count * size, PART, each)?;
         Ok(Sections { all, names })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_a_name_is_looked_at_than_any_has_that_matters() {
+        let names = SectionNames([&b"\0.text\0"[..], &[b'x'; 1000]].concat());
+        let section =
+            |name| Section { name, kind: 1, flags: 0, address: 0, offset: 0, size: 0, link: 0, align: 1 };
+        assert_eq!(names.of(&section(1)), b".text");
+        assert_eq!(names.of(&section(7)), [b'x'; LONGEST_NAME]);
+        assert_eq!((names.of(&section(0)), names.of(&section(9999))), (&b""[..], &b""[..]));
     }
 }

@@ -93,7 +93,9 @@ fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, lookups: &mut
     };
     let known = names.get(space, address);
     if matches!(known, Known::Not) {
-        names.ask(space, address, who.1);
+        // What all have in common is nobody's.
+        let user = who.1.filter(|_| !matches!(space, Space::Kernel | Space::Vdso));
+        names.ask(space, address, user);
         lookups.add(space, address, || target(frame, who, space));
     } else if names.is_check_due(space) {
         // Nobody waits for this answer, which may be that other names have taken the places of those known.

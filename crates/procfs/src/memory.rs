@@ -16,7 +16,8 @@ pub struct MemoryGroup {
     /// The most bytes that can be charged to it: the least limit of the group and of those above it.
     pub limit: u64,
     hierarchy: Hierarchy,
-    /// Its directory; `None` if it cannot be seen from here, as from another namespace.
+    /// The directory of the group that is charged: its own, or the next one above that has the memory controller.
+    /// `None` if the group cannot be seen from here, as from another namespace.
     directory: Option<PathBuf>,
 }
 
@@ -34,7 +35,10 @@ impl MemoryGroup {
             let file = limit_file(hierarchy);
             let limit = |directory: PathBuf| text::limit(&read(&directory.join(file)));
             let limit = mount.directories(&group).into_iter().filter_map(limit).min();
-            let directory = mount.directory(&group).map(|directory| below(root, &directory));
+            let is_seen = mount.directory(&group).is_some();
+            let above = mount.directories(&group).into_iter().filter(|_| is_seen);
+            let mut above = above.map(|above| below(root, &above));
+            let directory = above.find(|above| above.join(usage_file(hierarchy)).exists());
             limit.filter(|limit| *limit < memory).map(|limit| Self { limit, hierarchy, directory })
         };
         // The memory controller is in one hierarchy alone.
@@ -60,12 +64,13 @@ impl MemoryGroup {
     /// # Errors
     /// Those of reading the group's files, as when the group is gone or cannot be seen.
     pub fn charge(&self) -> io::Result<u64> {
-        let (usage, reclaimable) = match self.hierarchy {
-            Hierarchy::Unified => ("memory.current", &UNIFIED_RECLAIMABLE[..]),
-            Hierarchy::Memory => ("memory.usage_in_bytes", &LEGACY_RECLAIMABLE[..]),
+        let reclaimable = match self.hierarchy {
+            Hierarchy::Unified => &UNIFIED_RECLAIMABLE[..],
+            Hierarchy::Memory => &LEGACY_RECLAIMABLE[..],
         };
         let directory = self.directory.as_deref().ok_or(io::ErrorKind::NotFound)?;
-        let usage = text::limit(&read_file(&directory.join(usage))?).ok_or(io::ErrorKind::InvalidData)?;
+        let usage = text::limit(&read_file(&directory.join(usage_file(self.hierarchy)))?)
+            .ok_or(io::ErrorKind::InvalidData)?;
         let statistics = read_file(&directory.join("memory.stat"))?;
         Ok(usage.saturating_sub(text::sum_of(reclaimable, &statistics)))
     }
@@ -80,6 +85,13 @@ fn limit_file(hierarchy: Hierarchy) -> &'static str {
     match hierarchy {
         Hierarchy::Unified => "memory.max",
         Hierarchy::Memory => "memory.limit_in_bytes",
+    }
+}
+
+fn usage_file(hierarchy: Hierarchy) -> &'static str {
+    match hierarchy {
+        Hierarchy::Unified => "memory.current",
+        Hierarchy::Memory => "memory.usage_in_bytes",
     }
 }
 
@@ -129,6 +141,20 @@ mod tests {
         ]);
         let group = MemoryGroup::of_this_process(root.path()).unwrap();
         assert_eq!((group.limit, group.charge().unwrap()), (100_000, 55_000));
+    }
+
+    #[test]
+    fn a_group_without_the_controller_is_charged_where_the_next_one_above_has_it() {
+        let root = root(&[
+            ("proc/self/cgroup", "0::/pod/init\n"),
+            ("proc/self/mountinfo", "1 2 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            ("sys/fs/cgroup/pod/memory.max", "100000\n"),
+            ("sys/fs/cgroup/pod/memory.current", "90000\n"),
+            ("sys/fs/cgroup/pod/memory.stat", "anon 40000\n"),
+            ("sys/fs/cgroup/pod/init/cgroup.procs", "1\n"),
+        ]);
+        let group = MemoryGroup::of_this_process(root.path()).unwrap();
+        assert_eq!((group.limit, group.charge().unwrap()), (100_000, 90_000));
     }
 
     #[test]

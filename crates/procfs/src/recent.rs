@@ -56,6 +56,11 @@ impl RecentFiles {
         files.len()
     }
 
+    /// Closes all files.
+    pub(crate) fn close_all(&self) {
+        self.files().clear();
+    }
+
     fn files(&self) -> MutexGuard<'_, HashMap<FileIdentity, (Kept, Instant)>> {
         // Each change is one insertion or removal: none leaves the map half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

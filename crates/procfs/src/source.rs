@@ -72,6 +72,11 @@ impl ProcSource {
         self.recent.close_old()
     }
 
+    /// Closes all files that have been kept, since nobody will close them when they are old.
+    pub fn close_kept_files(&self) {
+        self.recent.close_all();
+    }
+
     /// What `/proc` shows of the process, seen through the thread: when the leader has exited before
     /// the others, nothing of the process can be read through it.
     ///
@@ -148,10 +153,12 @@ impl ProcSource {
         self.check(key).is_ok().then_some(namespace)
     }
 
-    /// The mount namespace of this process.
+    /// The mount namespaces that are the machine's own, as far as they can be seen: that of process 1, and that of this
+    /// process, which a service manager gives one of its own.
     #[must_use]
-    pub fn own_mount_namespace(&self) -> Option<u64> {
-        fs::metadata(self.root.join("self/ns/mnt")).ok().map(|namespace| namespace.ino())
+    pub fn machines_mount_namespaces(&self) -> Vec<u64> {
+        let namespaces = ["1/ns/mnt", "self/ns/mnt"].map(|of| fs::metadata(self.root.join(of)));
+        namespaces.into_iter().flatten().map(|namespace| namespace.ino()).collect()
     }
 
     /// The directory of a process.

@@ -105,7 +105,8 @@ impl<'a> Session<'a> {
         let work = async {
             let mut recorded = record(plan).await?;
             let gathered = take(&recording);
-            let running = gathered.running();
+            // What `--pid` names was there before, and is nobody's to end.
+            let running = if arguments.pid.is_empty() { gathered.running() } else { Vec::new() };
             let (profile, tally) = gathered.finish(recorded.from, recorded.until);
             // Before the command is waited for: whoever loses patience then has the file.
             let bytes = format.encode(&profile, profile.main_quantity()).map_err(Cause::Encode);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::query::filter::{Grouping, Groups, NOT_ASKED};
-use crate::query::scan::scans;
+use crate::query::filter::{Grouping, Groups};
+use crate::query::scan::{Scan, scans};
 use crate::query::{Amount, Query};
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
@@ -47,17 +47,20 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
     let steps = query.span.len().div_ceil(step) as usize;
     let query = Query { baseline: None, grouping: Grouping::Executable, ..query.clone() };
     let place = |tick: u32| (tick.saturating_sub(query.span.from) / step) as usize;
-    let (mut groups, mut series, mut total) = (Groups::default(), Vec::<Vec<u64>>::new(), Amount::default());
+    let (mut groups, mut sums, mut total) = (Groups::default(), Vec::<u64>::new(), Amount::default());
     scans(store, &query, &mut groups, |scan| {
-        // A file may have samples without values.
-        let values = (0..).zip(&*scan.patterns).map(|(pattern, _)| scan.weight(pattern));
-        let values: Vec<u64> =
-            values.map(|weight| if weight.value > 0 { weight.value } else { weight.samples }).collect();
-        for (_, pattern, count) in scan.counted(&scan.counts()) {
+        let values = values(scan);
+        for (group, pattern, count) in scan.counted(&scan.counts()) {
             total.add(scan.sum(pattern, count).now);
+            let value = values.get(pattern as usize).copied().unwrap_or_default() * u64::from(count[0]);
+            sums.resize(sums.len().max(group as usize + 1), 0);
+            sums.get_mut(group as usize).into_iter().for_each(|sum| *sum += value);
         }
-        let most = scan.groups.iter().filter(|&&group| group != NOT_ASKED).max();
-        series.resize_with(series.len().max(most.map_or(0, |&most| most as usize + 1)), || vec![0; steps]);
+    });
+    // Lines are long, and there may be many executables: no more have one than are shown.
+    let mut lines = Lines::of(&sums, &groups, steps);
+    scans(store, &query, &mut groups, |scan| {
+        let values = values(scan);
         // Neighbours are of one instant, mostly.
         let mut last = (query.span.from, 0);
         for block in scan.blocks() {
@@ -65,18 +68,13 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
                 if record.tick != last.0 {
                     last = (record.tick, place(record.tick));
                 }
-                let line = series.get_mut(group as usize);
-                if let Some(value) = line.and_then(|line| line.get_mut(last.1)) {
-                    *value += values.get(record.pattern as usize).copied().unwrap_or_default();
-                }
+                let value = values.get(record.pattern as usize).copied().unwrap_or_default();
+                lines.add(group, last.1, value);
             });
         }
     });
     let lost = lost(store, query.span, steps, place);
-    let named =
-        (0..).zip(series).map(|(group, values)| Series { name: groups.name(group).to_owned(), values });
-    let series =
-        most_first(named.filter(|series| series.values.iter().any(|&value| value > 0)).collect(), steps);
+    let series = lines.series(&groups);
     let from = store.unix_millis(query.span.from);
     Timeline { from, step: u64::from(step) * 1_000 / u64::from(TICKS_PER_SECOND), steps, series, lost, total }
 }
@@ -92,17 +90,46 @@ fn lost(store: &Store, span: Span, steps: usize, place: impl Fn(u32) -> usize) -
     lost
 }
 
-fn most_first(mut series: Vec<Series>, steps: usize) -> Vec<Series> {
-    series.sort_by_cached_key(|series| {
-        (std::cmp::Reverse(series.values.iter().sum::<u64>()), series.name.clone())
-    });
-    let rest = series.split_off(series.len().min(MOST_SERIES));
-    if !rest.is_empty() {
-        let mut values = vec![0; steps];
-        for series in &rest {
-            values.iter_mut().zip(&series.values).for_each(|(sum, value)| *sum += value);
+/// The value of a sample of each pattern. A file may have samples without values.
+fn values(scan: &Scan<'_>) -> Vec<u64> {
+    let weights = (0..).zip(&*scan.patterns).map(|(pattern, _)| scan.weight(pattern));
+    weights.map(|weight| if weight.value > 0 { weight.value } else { weight.samples }).collect()
+}
+
+/// The lines of the executables that use most, and last that of all others.
+struct Lines {
+    /// Of each group, which line is its own; beyond those there are: that of all others.
+    of_groups: Vec<usize>,
+    /// The groups that have lines of their own, most first.
+    shown: Vec<u32>,
+    values: Vec<Vec<u64>>,
+    /// Groups without a line of their own that have something.
+    others: usize,
+}
+
+impl Lines {
+    fn of(sums: &[u64], groups: &Groups, steps: usize) -> Self {
+        let mut some: Vec<(u32, u64)> = (0..).zip(sums.iter().copied()).filter(|(_, sum)| *sum > 0).collect();
+        some.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| groups.name(a.0).cmp(groups.name(b.0))));
+        let others = some.len().saturating_sub(MOST_SERIES);
+        let shown: Vec<u32> = some.iter().take(MOST_SERIES).map(|(group, _)| *group).collect();
+        let mut of_groups = vec![MOST_SERIES; sums.len()];
+        for (line, group) in shown.iter().enumerate() {
+            of_groups.get_mut(*group as usize).into_iter().for_each(|of| *of = line);
         }
-        series.push(Series { name: format!("other ({})", rest.len()), values });
+        Self { of_groups, shown, values: vec![vec![0; steps]; MOST_SERIES + 1], others }
     }
-    series
+
+    fn add(&mut self, group: u32, step: usize, value: u64) {
+        let line = self.of_groups.get(group as usize).and_then(|line| self.values.get_mut(*line));
+        line.and_then(|line| line.get_mut(step)).into_iter().for_each(|sum| *sum += value);
+    }
+
+    fn series(self, groups: &Groups) -> Vec<Series> {
+        let Self { shown, mut values, others, .. } = self;
+        let rest = values.pop().filter(|_| others > 0);
+        let named = shown.iter().zip(values);
+        let named = named.map(|(group, values)| Series { name: groups.name(*group).to_owned(), values });
+        named.chain(rest.map(|values| Series { name: format!("other ({others})"), values })).collect()
+    }
 }

@@ -115,9 +115,11 @@ impl Growth<'_> {
                 _ => self.callees(&branches, 0, next.depth),
             };
             self.builder.push(self.frames, next.depth, next.frame, next.total, own);
-            let is_full = self.builder.tree.nodes.len() + pending.len() + children.len() > MOST_NODES;
-            let (mut kept, small): (Vec<_>, Vec<_>) =
-                children.into_iter().partition(|child| !is_full && child.total.is_part(whole, SMALLEST_PART));
+            let (mut kept, mut small): (Vec<_>, Vec<_>) =
+                children.into_iter().partition(|child| child.total.is_part(whole, SMALLEST_PART));
+            if self.builder.tree.nodes.len() + pending.len() + kept.len() > MOST_NODES {
+                small.append(&mut kept);
+            }
             small.iter().for_each(|child| rest.0.add(child.total));
             rest.1 += small.len();
             if rest.1 > 0 {

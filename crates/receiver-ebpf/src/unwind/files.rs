@@ -108,6 +108,12 @@ pub(crate) struct Files {
     open: VecDeque<OpenFile>,
 }
 
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.source.close_kept_files();
+    }
+}
+
 /// A file that stays open for the moment.
 #[derive(Debug)]
 struct OpenFile {
@@ -127,9 +133,12 @@ impl Files {
     pub(crate) fn facts(&mut self, met: &MetFile) -> Result<FileFacts, FileError> {
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
         let mount_namespace = self.source.mount_namespace(met.process);
-        let is_own = mount_namespace.is_some() && mount_namespace == self.source.own_mount_namespace();
+        let is_machines = mount_namespace
+            .is_some_and(|namespace| self.source.machines_mount_namespaces().contains(&namespace));
         self.read(met, |tables, user, _bytes| {
-            let owner = Owner { user, mount_namespace, is_root: is_own && user == Some(Uid(0)) };
+            let is_anybody = user.is_none_or(|user| user == Uid(0));
+            let mount_namespace = mount_namespace.filter(|_| is_anybody);
+            let owner = Owner { user, mount_namespace, is_root: is_machines && user == Some(Uid(0)) };
             Ok(FileFacts { build_id, owner, pages: tables.pages() })
         })
     }

@@ -12,7 +12,7 @@ use crate::abi::{self, SampleMapping};
 
 /// Longest that what one stack lacks is read and built: a stack that leads through ever new files and pages takes no
 /// more from those that wait behind it, and what it has had built by then is there for the next one.
-const BUILD_WITHIN: Duration = Duration::from_millis(250);
+const BUILD_WITHIN: Duration = Duration::from_millis(500);
 
 impl<K: Kernel> Worker<K> {
     /// The rest of a stack, with all rows built that it needs and that are built in time; `None` if nobody waits for it

@@ -76,10 +76,10 @@ impl RowsPlace {
 pub(crate) struct Owner {
     /// The user whose file it is; `None` if nobody vouches for that.
     pub(crate) user: Option<Uid>,
-    /// The mount namespace of the process that was met with the file; `None` if it had ended. Users of the same number
-    /// in two containers are two users.
+    /// The mount namespace of the process that was met with the file, if its user is root or not known: root of a
+    /// container is not root of another. Any other user is one, in however many namespaces of its own.
     pub(crate) mount_namespace: Option<u64>,
-    /// True for root in the mount namespace of the agent: root of a container is as any other user.
+    /// True for root in the mount namespace of the machine, or of the agent.
     pub(crate) is_root: bool,
 }
 
