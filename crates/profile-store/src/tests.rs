@@ -345,3 +345,34 @@ fn what_is_small_becomes_other_and_the_sum_stays() {
         .collect();
     assert_eq!(names, [("all", 5_000), ("other (2500)", 2_500), ("f0", 2_500)]);
 }
+
+/// However many groups there are: one that has a tenth of all is shown.
+#[test]
+fn a_large_group_is_shown_among_many_small_ones() {
+    let mut store = Store::new(MANY, 0);
+    let weight = Weight { samples: 1, value: 1, ..Weight::default() };
+    let mut run = |tick: u32, executable: &str, pid: u32| {
+        let process = ProcessText { key: key(pid), executable };
+        let task = TaskText { process, tid: pid, thread: "", container: "" };
+        store.add(&SampleText { tick, task, weight, ..SampleText::default() });
+    };
+    for number in 0..30_000 {
+        run(number / 100, &format!("/bin/program-{number}"), 10 + number);
+        if number % 9 == 0 {
+            run(number / 100, "/bin/large", 1);
+        }
+    }
+    store.finish();
+    let span = store.held();
+    for grouping in [Grouping::Executable, Grouping::Process] {
+        let tree = tree(&store, &Query { span, grouping, ..Query::default() });
+        let nodes =
+            tree.nodes.iter().map(|node| (&*tree.frames[node.frame as usize].name, node.total.now.samples));
+        let large: Vec<_> = nodes.filter(|(name, _)| name.contains("large")).collect();
+        assert!(matches!(large[..], [(_, 3_334)]), "{grouping:?}: {large:?}");
+    }
+    let line = timeline(&store, &Query { span, ..Query::default() });
+    let sums: Vec<u64> = line.series.iter().map(|series| series.values.iter().sum()).collect();
+    assert_eq!((&*line.series[0].name, &*line.series[8].name), ("/bin/large", "other (29993)"));
+    assert_eq!((sums[0], sums.iter().sum::<u64>(), line.total.samples), (3_334, 33_334, 33_334));
+}
