@@ -61,8 +61,8 @@ impl Room {
         self.sample_ring(cpus).saturating_add(self.lifecycle_ring())
     }
 
-    /// Bytes of events that may wait behind a sample whose stack is followed, for so many CPUs: what the rings hold takes
-    /// several times its bytes.
+    /// Bytes of events that may wait behind a sample whose stack is followed, for so many CPUs: what the rings hold
+    /// takes several times its bytes.
     pub(crate) fn held(self, cpus: usize) -> usize {
         let times = if self.group.is_some() { 1 } else { 4 };
         times * self.rings(cpus) as usize
