@@ -160,7 +160,7 @@ fn ctrl_c_ends_a_recording_well() {
     let _alone = alone();
     let recorder = Recorder::new();
     let burn = burner(recorder.dir.path());
-    let mut command = recorder.command(&["--", burn.to_str().expect("UTF-8"), "cpu", "0.3", "wait"]);
+    let mut command = recorder.command(&["--", burn.to_str().expect("UTF-8"), "cpu", "1.5", "wait"]);
     let mut daemon = tests::daemon::Daemon::start("record", command.stdin(Stdio::piped()));
     let _open = daemon.stdin();
     daemon.out.wait_for("ready", tests::daemon::PATIENCE).expect("the command gets to its wait");
@@ -170,7 +170,7 @@ fn ctrl_c_ends_a_recording_well() {
     assert_eq!(ended.status.code(), Some(143), "{:?}", ended.log);
     assert_near(
         recorder.samples("recorded-burn"),
-        Duration::from_millis(300),
+        Duration::from_millis(1_500),
         lost(&ended.log.join("\n")) + 15,
     );
 }
