@@ -23,7 +23,11 @@ const RATE: u32 = 199;
 const ENOUGH: usize = 40;
 
 /// The functions of a program, by what `nm` prints of it before anything is stripped.
-struct Truth(Vec<(u64, u64, String)>);
+struct Truth {
+    functions: Vec<(u64, u64, String)>,
+    /// File offset, address and size of each segment, by `readelf`.
+    segments: Vec<[u64; 3]>,
+}
 
 impl Truth {
     /// Reads the symbols of a file, those for the dynamic linker alone if `dynamic`.
@@ -39,13 +43,29 @@ impl Truth {
             let name = fields.next()?;
             "tTwWiI".contains(kind).then(|| (start, size, comparable(name)))
         });
-        Self(symbols.collect())
+        let functions = symbols.collect();
+        let segments = run(Command::new("readelf").arg("-lW").arg(path));
+        let segments = segments.lines().filter_map(|line| {
+            let mut fields = line.trim_start().strip_prefix("LOAD")?.split_whitespace();
+            let mut number = || u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok();
+            let (offset, address, _physical, size) = (number()?, number()?, number()?, number()?);
+            Some([offset, address, size])
+        });
+        Self { functions, segments: segments.collect() }
     }
 
-    /// The names of the functions that hold an address.
+    /// The names of the functions that hold an address. What is below all of the program's addresses is an offset: the
+    /// file had not been read when its window closed.
     fn at(&self, address: u64) -> BTreeSet<&str> {
+        let is_offset = self.segments.iter().all(|[_, start, _]| address < *start);
+        let segment =
+            self.segments.iter().find(|[offset, _, size]| (*offset..offset + size).contains(&address));
+        let address = match segment.filter(|_| is_offset) {
+            Some([offset, start, _]) => address - offset + start,
+            None => address,
+        };
         let holds = |(start, size, _): &&(u64, u64, String)| (*start..start + size).contains(&address);
-        self.0.iter().filter(holds).map(|(_, _, name)| name.as_str()).collect()
+        self.functions.iter().filter(holds).map(|(_, _, name)| name.as_str()).collect()
     }
 }
 

@@ -243,7 +243,8 @@ fn a_port_in_use_is_refused_until_it_is_free() {
         let line = wait_for(&agent, REFUSED, turn);
         assert!(line.contains(&other.to_string()) && line.contains("in use"), "{line}");
         assert_eq!(http::get(health, "/").expect("it answers").status, 200);
-        assert!(agent.metrics().count("otelcol_receiver_accepted_profile_samples", &[]) > 0);
+        let accepted = || agent.metrics().count("otelcol_receiver_accepted_profile_samples", &[]);
+        wait::until("samples", accepted, |accepted| *accepted > 0);
     }
     drop(taken);
     reload(&agent, &with_exporters(&agent, &prometheus), 1);
