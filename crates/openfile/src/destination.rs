@@ -8,12 +8,11 @@ use std::path::Path;
 use std::process;
 
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, openat, renameat, statat,
-    unlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, fchown, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use crate::{ATTEMPTS, parent};
+use crate::{ATTEMPTS, can_create_at, parent};
 
 /// Where a file is to be: a name in a directory that stays the same whoever moves it, or puts a link in its place,
 /// before the file is written.
@@ -24,8 +23,8 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Looks for what would keep a file from being written, and changes nothing. What is there may be a file or a
-    /// link, which is replaced and not followed: a device or a pipe would be gone then.
+    /// Looks for what would keep a file from being written, and changes nothing. A file or a link of the name may be
+    /// there, which is replaced and not followed; a device or a pipe may not, since it would be gone then.
     ///
     /// # Errors
     /// What the system says; `InvalidInput` for a name of what is no regular file.
@@ -35,7 +34,7 @@ impl Destination {
         let directory = openat(CWD, parent(path), flags, Mode::empty())?;
         let destination = Self { directory, name };
         destination.check()?;
-        destination.can_create()?;
+        can_create_at(&destination.directory, Path::new("."))?;
         Ok(destination)
     }
 
@@ -65,18 +64,6 @@ impl Destination {
                 _ => Err(not_regular()),
             },
             Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn can_create(&self) -> io::Result<()> {
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        match openat(&self.directory, ".", flags, Mode::RUSR) {
-            Ok(_nameless) => Ok(()),
-            // A file system without files that have no name.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                Ok(accessat(&self.directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
-            }
             Err(error) => Err(error.into()),
         }
     }

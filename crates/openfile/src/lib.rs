@@ -7,10 +7,11 @@ mod destination;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, openat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -65,11 +66,16 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
 /// Why it cannot.
 pub fn can_create_in(directory: &Path) -> io::Result<()> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    match rustix::fs::open(directory, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR) {
+    can_create_at(CWD, directory)
+}
+
+/// As [`can_create_in`], for a directory below another.
+fn can_create_at(above: impl AsFd, directory: &Path) -> io::Result<()> {
+    match openat(&above, directory, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR) {
         Ok(_nameless) => Ok(()),
         // A file system without files that have no name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-            Ok(accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+            Ok(accessat(&above, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
         }
         Err(error) => Err(error.into()),
     }
