@@ -8,7 +8,6 @@ mod debug_link;
 mod demangle;
 mod dynamic;
 mod elf;
-mod error;
 mod flatten;
 mod go;
 mod kernel;
@@ -25,7 +24,8 @@ mod tests;
 pub use bytesource::ByteSource;
 pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
-pub use error::SymbolError;
+/// The reason for which a file gives no names.
+pub use elffile::ElfError as SymbolError;
 pub use kernel::{KernelFunction, KernelSymbols};
 pub use perf_map::{JitFunction, PerfMap, PerfMapLines};
 pub use source_line::SourceLine;
