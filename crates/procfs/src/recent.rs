@@ -75,6 +75,7 @@ fn close_old(files: &mut HashMap<FileIdentity, (Kept, Instant)>, now: Instant) {
 mod tests {
     use std::fs;
     use std::io::{Read as _, Write as _};
+    use std::path::PathBuf;
 
     use foreignfile::Files;
     use pdata::{BootTime, MappedFile, Pc, Pid, ProcessKey};
@@ -84,6 +85,21 @@ mod tests {
 
     /// A process that has ended.
     const ENDED: ProcessKey = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
+
+    fn reader() -> Files {
+        let mut reader = Files::new(Arc::default());
+        reader.wait_for_answers(Duration::from_secs(60));
+        reader
+    }
+
+    /// A file, and how the kernel side announces it.
+    fn program(dir: &tempfile::TempDir) -> (PathBuf, MappedFile) {
+        let path = dir.path().join("program");
+        fs::write(&path, "content").unwrap();
+        let found = fs::metadata(&path).unwrap();
+        let file = MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(&path) };
+        (path, file)
+    }
 
     fn open(files: &mut Files, file: &MappedFile, keep: bool) -> Option<String> {
         let (source, range) = (ProcSource::new("/proc"), (Pc(1), Pc(2)));
@@ -98,15 +114,9 @@ mod tests {
 
     #[test]
     fn what_one_stage_keeps_another_reads_after_it_is_gone_unless_it_has_been_written_to() {
-        let mut readers = [(); 2].map(|()| Files::new(Arc::default()));
-        readers.iter_mut().for_each(|files| files.wait_for_answers(Duration::from_secs(60)));
-        let [first, second] = &mut readers;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        let mut written = fs::File::create(&path).unwrap();
-        written.write_all(b"content").unwrap();
-        let found = written.metadata().unwrap();
-        let file = MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(&path) };
+        let ([first, second], dir) = (&mut [reader(), reader()], tempfile::tempdir().unwrap());
+        let (path, file) = program(&dir);
+        let mut written = fs::File::options().append(true).open(&path).unwrap();
 
         assert_eq!(open(first, &file, true).as_deref(), Some("content"));
         fs::remove_file(&path).unwrap();
@@ -117,13 +127,8 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_gone_with_its_name_and_what_is_kept_is_closed_in_time() {
-        let mut reader = Files::new(Arc::default());
-        reader.wait_for_answers(Duration::from_secs(60));
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        fs::write(&path, "content").unwrap();
-        let found = fs::metadata(&path).unwrap();
-        let file = MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(&path) };
+        let (mut reader, dir) = (reader(), tempfile::tempdir().unwrap());
+        let (path, file) = program(&dir);
         assert_eq!(open(&mut reader, &file, false).as_deref(), Some("content"));
 
         let recent = RecentFiles::default();
@@ -141,13 +146,8 @@ mod tests {
 
     #[test]
     fn no_more_are_kept_than_may_be() {
-        let mut reader = Files::new(Arc::default());
-        reader.wait_for_answers(Duration::from_secs(60));
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        fs::write(&path, "content").unwrap();
-        let found = fs::metadata(&path).unwrap();
-        let file = MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(&path) };
+        let (mut reader, dir) = (reader(), tempfile::tempdir().unwrap());
+        let (_path, file) = program(&dir);
         let source = ProcSource::new("/proc");
         let opened = source.open_mapped(&mut reader, (ENDED, (Pc(1), Pc(2))), &file, KEPT_FOR).unwrap();
         let recent = RecentFiles::default();
