@@ -4,18 +4,14 @@
 mod support;
 
 use std::collections::HashSet;
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Event, Pid, ProcessKey, ProcessTransition, Watermark};
+use pdata::{Batch, Event, Pid, ProcessKey, ProcessTransition};
 use receiver_ebpf::Config;
-use tower::Service;
 
-use support::{PATIENCE, run};
+use support::{PATIENCE, done_after, run};
 
 /// Processes that end while the ring is full.
 const SLEEPERS: usize = 300;
@@ -45,18 +41,8 @@ impl Memory {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-}
 
-impl Service<Batch> for Memory {
-    type Response = Watermark;
-    type Error = Infallible;
-    type Future = Ready<Result<Watermark, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
+    fn take(&self, batch: &Batch) {
         let mut state = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.shut).unwrap();
         for event in batch.events.iter() {
             match event {
@@ -75,7 +61,6 @@ impl Service<Batch> for Memory {
                 _ => {}
             }
         }
-        ready(Ok(batch.watermark))
     }
 }
 
@@ -99,7 +84,8 @@ fn sleepers() -> Vec<Child> {
 fn processes_whose_end_was_lost_are_reconciled() {
     let memory = Memory::default();
     let seen = memory.clone();
-    run(Config { samples_per_second: 19, ..Config::default() }, memory, move |_| {
+    let next = done_after(move |batch| memory.take(batch));
+    run(Config { samples_per_second: 19, ..Config::default() }, next, move |_| {
         let mut sleepers = sleepers();
         let are_known = |state: &State| {
             sleepers.iter().all(|sleeper| state.known.iter().any(|key| key.pid == Pid(sleeper.id())))

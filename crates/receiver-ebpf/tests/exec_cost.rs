@@ -4,18 +4,14 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::fs;
-use std::future::{Ready, ready};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Event, ProcessEvent, ProcessTransition, Watermark};
+use pdata::{Batch, Event, ProcessEvent, ProcessTransition};
 use receiver_ebpf::{Config, Control, Wanted};
-use support::{PATIENCE, run};
-use tower::Service;
+use support::{PATIENCE, done_after, run};
 
 const EXECS: u32 = 1500;
 const NAMES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
@@ -70,18 +66,8 @@ impl Last {
             assert!(Command::new("/bin/true").status().unwrap().success());
         }
     }
-}
 
-impl Service<Batch> for Last {
-    type Response = Watermark;
-    type Error = Infallible;
-    type Future = Ready<Result<Watermark, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
+    fn take(&self, batch: &Batch) {
         let mut execs = batch.events.iter().filter_map(|event| match event {
             Event::Process(ProcessEvent {
                 transition: ProcessTransition::Exec { arguments, .. }, ..
@@ -91,7 +77,6 @@ impl Service<Batch> for Last {
         if let Some(reads) = execs.next_back() {
             *self.0.lock().unwrap() = Some(reads);
         }
-        ready(Ok(batch.watermark))
     }
 }
 
@@ -125,5 +110,6 @@ fn measured(control: &Control, seen: &Last) {
 fn reading_an_environment_costs_little() {
     let last = Last::default();
     let seen = last.clone();
-    run(Config { samples_per_second: 1, ..Config::default() }, last, move |control| measured(control, &seen));
+    let next = done_after(move |batch| last.take(batch));
+    run(Config { samples_per_second: 1, ..Config::default() }, next, move |control| measured(control, &seen));
 }

@@ -3,12 +3,9 @@
 
 mod support;
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -18,9 +15,8 @@ use pdata::{
 use receiver_ebpf::Config;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
-use tower::Service;
 
-use support::{PATIENCE, Recorder, burn, record_controlled, record_watched, run};
+use support::{PATIENCE, Recorder, burn, done_after, record_controlled, record_watched, run};
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own.
 fn record(work: impl FnOnce() + Send + 'static) -> Vec<Batch> {
@@ -62,16 +58,8 @@ struct Verdict {
     lost: u64,
 }
 
-impl Service<Batch> for Judge {
-    type Response = Watermark;
-    type Error = Infallible;
-    type Future = Ready<Result<Watermark, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
+impl Judge {
+    fn take(&self, batch: &Batch) {
         let mut verdict = self.0.lock().unwrap();
         for event in batch.events.iter() {
             verdict.events += 1;
@@ -85,7 +73,6 @@ impl Service<Batch> for Judge {
         }
         verdict.batches += 1;
         verdict.watermark = batch.watermark;
-        ready(Ok(batch.watermark))
     }
 }
 
@@ -100,7 +87,8 @@ fn no_event_of_a_million_comes_behind_the_watermark() {
     let seen = judge.clone();
     let samples_per_second = *Config::SAMPLES_PER_SECOND_BOUNDS.end();
     let config = Config { samples_per_second, poll_interval: Duration::from_millis(5), ..Config::default() };
-    run(config, judge.clone(), move |_| {
+    let takes = judge.clone();
+    run(config, done_after(move |batch| takes.take(batch)), move |_| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| storm_of_names(&done));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pdata::{Batch, Watermark};
 use receiver_ebpf::{Config, Control, Receiver};
 use rustix::time::{ClockId, clock_gettime};
-use tower::Service;
+use tower::{Service, service_fn};
 
 /// Keeps every batch, and is done with it at once.
 #[derive(Clone, Default)]
@@ -53,6 +53,16 @@ impl Service<Batch> for Recorder {
         self.0.lock().unwrap().push(batch);
         ready(Ok(watermark))
     }
+}
+
+/// A next stage that shows each batch to `take`, and is done with it then.
+pub(crate) fn done_after(
+    mut take: impl FnMut(&Batch),
+) -> impl Service<Batch, Response = Watermark, Error = Infallible> {
+    service_fn(move |batch: Batch| {
+        take(&batch);
+        ready(Ok(batch.watermark))
+    })
 }
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own; `work` may change it meanwhile.
