@@ -33,7 +33,7 @@ impl Stopped {
 
 /// An exporter that takes one batch at a time. [`Delivery`] makes a stage of it.
 pub trait Deliver {
-    /// Takes a batch; returns what is left to be done before the answer.
+    /// Takes a batch; returns the work that is left to be done before the answer.
     fn deliver(&mut self, batch: Batch) -> Work;
 }
 

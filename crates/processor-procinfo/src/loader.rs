@@ -198,7 +198,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any arguments are read: no panic, and what is passed on is the end of what was there.
+        /// Any arguments are read: no panic, and the arguments passed on are the last of those that there were.
         #[test]
         fn any_arguments_are_read(text in "((--|--list|--argv0|[a-z-]{0,3})\0){0,6}", bytes: Vec<u8>) {
             for arguments in [text.as_bytes(), &bytes] {

@@ -96,7 +96,8 @@ mod tests {
     }
 
     proptest! {
-        /// All that can leave does, once; who holds no more than an equal part of what is left loses nothing to others.
+        /// Each holding that can leave does, once; a user who holds no more than an equal part of the
+        /// rest loses nothing to others.
         #[test]
         fn equal_parts_are_safe(all in prop::collection::vec((0..4_u32, 1..9_usize, any::<u64>()), 0..40)) {
             let held: Vec<_> =

@@ -11,7 +11,8 @@ use crate::table::{Table, number};
 use crate::task::{ProcessRow, TaskRow};
 use crate::time::{Span, Tick};
 
-/// Most samples of a block: what is not packed is a small part of the least memory that can be asked for.
+/// Most samples of a block: those of the last one, which are not packed, take a small part of the least memory that
+/// can be asked for.
 pub(crate) const MOST_SAMPLES: usize = 32_768;
 
 /// A block that samples are added to.

@@ -230,7 +230,7 @@ proptest! {
         let held = status(&store, &Query { span: store.held(), ..Query::default() });
         prop_assert!(held.total.samples <= store.taken());
         let all = status(&store, &Query { span: Span::ALL, ..Query::default() });
-        prop_assert_eq!(all.total.samples + all.dropped, store.taken(), "what is not there is counted");
+        prop_assert_eq!(all.total.samples + all.dropped, store.taken(), "samples that have made room are counted");
         prop_assert!(held.short || held.total.samples == store.taken());
     }
 }

@@ -44,7 +44,7 @@ impl Pair {
         self.then.add(more.then);
     }
 
-    /// What is left if a part of it is taken out.
+    /// The pair less a part of it.
     pub(crate) fn without(self, part: Self) -> Self {
         let less = |whole: Amount, part: Amount| Amount {
             samples: whole.samples.saturating_sub(part.samples),

@@ -99,8 +99,8 @@ impl Merged {
         }
     }
 
-    /// What is called by nodes of a view that are one in the tree. What is not shown gives its callees to whom it is
-    /// called by, and so does what belongs to the same module as a folded caller.
+    /// The callees of nodes of a view that are one in the tree. A node that is not shown gives its callees to its
+    /// caller, and so does one of the same module as a folded caller.
     fn called_by(
         &self,
         node: u32,

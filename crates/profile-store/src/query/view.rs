@@ -74,8 +74,8 @@ impl<'a> View<'a> {
         self.links.get(node as usize).map(|(_, next)| *next).filter(|&next| next != NONE)
     }
 
-    /// Calls `each` for every node that is shown, callers first: with its frame, its own and total sums (what is not
-    /// shown below it belongs to it), and whether none of its callers is the same frame.
+    /// Calls `each` for every node that is shown, callers first: with its frame, its own and total sums (nodes below it
+    /// that are not shown belong to it), and whether none of its callers is the same frame.
     pub(crate) fn walk(
         &mut self,
         counts: &[Count],
