@@ -210,7 +210,7 @@ fn a_file_of_an_overlay_has_the_name_it_was_opened_by_and_the_identity_of_its_la
     });
     let found = assert_true(&batches, &runs);
     assert!(found > 200, "{found} samples");
-    let in_run = own_samples(&batches).filter_map(leaf).filter_map(|frame| match &frame.code {
+    let in_run = runs[0].samples(&batches).filter_map(leaf).filter_map(|frame| match &frame.code {
         Code::Mapped(mapping) if frame.pc.0 & !0xfff == runs[0].pc.0 => Some(mapping),
         _ => None,
     });

@@ -125,6 +125,14 @@ pub(crate) struct Run {
     pub(crate) offset: FileOffset,
 }
 
+impl Run {
+    /// The samples of the thread that ran, while it did: other tests may map other files at the same address.
+    pub(crate) fn samples<'b>(&self, batches: &'b [Batch]) -> impl Iterator<Item = &'b Sample> + use<'_, 'b> {
+        own_samples(batches)
+            .filter(|sample| sample.tid == self.tid && self.from <= sample.at && sample.at <= self.until)
+    }
+}
+
 /// Runs the loop, and says what a sample of that must show.
 pub(crate) fn run(mapped: &Mapped, page: usize, file: &File, file_page: usize, time: Duration) -> Run {
     let (from, until) = mapped.spin(page, time);
@@ -142,9 +150,7 @@ pub(crate) fn run(mapped: &Mapped, page: usize, file: &File, file_page: usize, t
 pub(crate) fn assert_true(batches: &[Batch], runs: &[Run]) -> usize {
     let mut found = 0;
     for run in runs {
-        let in_time = own_samples(batches)
-            .filter(|sample| sample.tid == run.tid && run.from <= sample.at && sample.at <= run.until);
-        for sample in in_time {
+        for sample in run.samples(batches) {
             let Some(frame) = leaf(sample) else { continue };
             let pc = frame.pc;
             let Some(into) = pc.0.checked_sub(run.pc.0).filter(|into| *into < SPIN.len() as u64) else {
