@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes what the integration tests need beside cargo: a Collector (tests/collector/otelcol), a Python environment
 # with an independent OTLP decoder (target/venv), Prometheus (target/prometheus), axe-core, which looks for what keeps
-# people from using a page (target/axe; its licence is MPL-2.0, so it is fetched and not kept here), and speedscope, which
-# is to open our files in a browser and under Node (target/speedscope). Does nothing if all are current.
+# people from using a page (target/axe), speedscope, which is to open our files in a browser and under Node
+# (target/speedscope), and the Firefox Profiler's loader (target/firefox-profiler). The licence of axe-core and of the last
+# is MPL-2.0, so they are fetched and not kept here. Does nothing if all are current.
 set -eu
 target="${CARGO_TARGET_DIR:-$(dirname "$0")/../target}"
 mkdir -p "$target"
@@ -62,7 +63,7 @@ fetch() {
         return
     fi
     aside="$(mktemp -d "$target/$3.XXXXXX")"
-    if (cd "$aside" && npm pack --silent "$1@$2" && tar -xzf "$1"-*.tgz) >/dev/null 2>&1; then
+    if (cd "$aside" && npm pack --silent "$1@$2" && tar -xzf ./*.tgz) >/dev/null 2>&1; then
         mv -T "$aside/package" "$target/$3" 2>/dev/null || true
     else
         echo "no $1: the tests that use it leave that part out (it takes npm)"
@@ -72,3 +73,4 @@ fetch() {
 
 fetch axe-core 4.14.1 axe
 fetch speedscope 1.25.0 speedscope
+fetch @firefox-devtools/profiler-cli 0.10.0 firefox-profiler

@@ -9,6 +9,9 @@ HOSTILE = "</script><img src=x onerror=document.title='owned'>\u202e\u001b[31m"
 GONE = "cc1"
 LIBRARY, BUILD_ID = "/usr/lib/libparse.so.1", "00c0ffee"
 IN_LIBRARY = ("parse", "lex")
+# The container of these pids. Its name has what separates in addresses, in paths and in the filters of the page.
+CONTAINER = "shop/a&exe=b:1 c"
+IN_CONTAINER = (11, 13)
 
 
 class Dictionary:
@@ -73,6 +76,8 @@ def write(path):
             return datetime.datetime.fromtimestamp(START + second, datetime.timezone.utc).isoformat()
         facts = {"process.pid": pid, "process.executable.path": executable, "process.parent_pid": parent,
                  "process.executable.name": executable.rsplit("/")[-1], "process.creation.time": instant(since - 1)}
+        if pid in IN_CONTAINER:
+            facts["container.name"] = CONTAINER
         if until < SECONDS:
             facts["process.exit.time"] = instant(until)
         attributes = [{"key": key, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}

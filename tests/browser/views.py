@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reader"))
 from formats import opened  # noqa: E402
 
 FAMILY = sum((until - since) * count for pid, _, parent, (since, until), stacks in fixture.PROCESSES if 10 in (pid, parent) for _, count in stacks)
+CONTAINED = sum((until - since) * count for pid, _, _, (since, until), stacks in fixture.PROCESSES if pid in fixture.IN_CONTAINER for _, count in stacks)
 PARSED = 25 * 20
 
 
@@ -49,11 +50,54 @@ def merges(visit):
     visit.choose("Group by", "executable")
 
 
+def chooses(visit, label, key, name):
+    """A name is chosen from the list of those that there are."""
+    visit.browser.run(f"[...document.querySelectorAll('#filter-row label')].find((each) => each.firstChild.textContent === {label!r}).querySelector('input').focus()")
+    visit.browser.until(f"[...document.querySelectorAll('#names-{key} option')].some((option) => option.value === {name!r})")
+    visit.choose(label, name)
+
+
+def rows_of_top(visit, rows):
+    before = visit.shown()
+    visit.browser.run(f"(() => {{ const select = document.querySelector('#view-top select'); select.value = {rows!r}; select.dispatchEvent(new Event('change')); }})()")
+    visit.ready(before)
+
+
+def filters_by_container(visit):
+    """A container is chosen from its list or from the top table; it is shown, in the address, and there after a reload."""
+    chooses(visit, "Container", "container", fixture.CONTAINER)
+
+    def is_shown(how):
+        check(visit.samples() == CONTAINED, f"{how}: {visit.samples()} samples of the container, expected {CONTAINED}")
+        check(visit.state("container") == fixture.CONTAINER, f"{how}: {visit.state('container')!r} is in the address")
+        check(f"container: {fixture.CONTAINER}" in visit.text("#chips"), f"{how}: no filter by container in {visit.text('#chips')!r}")
+        visit.find("collect_garbage")
+        visit.find(fixture.GONE)
+        check(not visit.seek("make"), f"{how}: a process outside of the container is shown")
+    is_shown("chosen")
+    visit.browser.send("Page.reload")
+    visit.browser.until("document.readyState === 'complete' && document.body.dataset.ready")
+    is_shown("after a reload")
+    visit.choose("Group by", "container")
+    # A graph shows the last part of a path.
+    _part, row = visit.find(fixture.CONTAINER.rsplit("/")[-1])
+    check(row == 1, f"the container is in row {row} of the graph by container")
+    remove_filters(visit)
+    visit.find("(no container)")
+    visit.choose("Group by", "executable")
+    visit.ready(visit.press("#tab-top"))
+    rows_of_top(visit, "container")
+    click(visit, f"[...document.querySelectorAll('#view-top tbody button')].find((button) => button.textContent === {fixture.CONTAINER!r})")
+    is_shown("of the top table")
+    remove_filters(visit)
+    visit.ready(visit.press("#tab-top"))
+    rows_of_top(visit, "function")
+    visit.ready(visit.press("#tab-flame"))
+
+
 def filters_by_thread(visit):
     """A thread is chosen from a list of those that there are."""
-    visit.browser.run("[...document.querySelectorAll('#filter-row label')].find((label) => label.firstChild.textContent === 'Thread').querySelector('input').focus()")
-    visit.browser.until("[...document.querySelectorAll('#names-thread option')].some((option) => option.value === 'make')")
-    visit.choose("Thread", "make")
+    chooses(visit, "Thread", "thread", "make")
     check(visit.samples() == 60, f"{visit.samples()} samples of the thread, expected 60")
     check(visit.state("thread") == "make", "the thread is not in the address")
     visit.choose("Time", "off")
@@ -162,6 +206,7 @@ def all_of_them(visit, is_served):
     names_what_a_frame_is(visit)
     merges(visit)
     filters_by_thread(visit)
+    filters_by_container(visit)
     shows_a_family(visit)
     rules(visit)
     sorts_and_turns_around(visit)

@@ -8,7 +8,7 @@ tests/reader/formats.py FILE...     prints a JSON object: for each file, how man
 | .pb.gz | `go tool pprof` |
 | .folded | the pattern of flamegraph.pl |
 | .svg | an XML parser (expat) |
-| .json | a check of every table and index, as the Firefox Profiler's documentation of the processed format has them |
+| .json | the Firefox Profiler's own loader from its npm package, FIREFOX_PROFILER names its script; and a check of every table and index, as its documentation of the processed format has them |
 | .speedscope.json | speedscope's importer under Node, from its npm package: SPEEDSCOPE names its index.html |
 | .jsonl, .otlp | protobuf's own decoder with the official schema, if this Python has it (target/venv has) |
 | .html | a base64 and a gzip decoder: the tables inside |
@@ -26,6 +26,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
+
+import firefox_profiler
 
 HERE = Path(__file__).resolve().parent
 SVG_PARTS = {"svg", "style", "rect", "text", "g", "title", "script"}
@@ -140,7 +142,19 @@ class Firefox:
 
 def firefox(path):
     profile = Firefox(path.read_text(encoding="utf-8"))
-    return profile.count(), profile.markers
+    counted = profile.count()
+    program = os.environ.get("FIREFOX_PROFILER")
+    if not program or not Path(program).exists():
+        skipped("the Firefox Profiler", "no FIREFOX_PROFILER, see tests/setup.sh (it takes npm)")
+    elif not shutil.which("node"):
+        skipped("the Firefox Profiler", "no Node")
+    else:
+        try:
+            found = firefox_profiler.counted(program, path)
+        except firefox_profiler.Refused as fault:
+            raise Unsound(f"the Firefox Profiler refuses it: {fault}") from fault
+        check(found == (counted, profile.markers), f"the Firefox Profiler finds {found}, its tables have {counted, profile.markers}")
+    return counted, profile.markers
 
 
 def speedscope(path):

@@ -23,9 +23,15 @@ const NAMES: [&str; 8] =
 /// A command that knows where the independent readers are.
 fn python() -> Command {
     let mut command = Command::new(workspace::python());
-    let speedscope = workspace::output().join("../speedscope/dist/release/index.html");
-    if speedscope.exists() {
-        command.env("SPEEDSCOPE", speedscope);
+    let tools = [
+        ("SPEEDSCOPE", "../speedscope/dist/release/index.html"),
+        ("FIREFOX_PROFILER", "../firefox-profiler/dist/profiler-cli.js"),
+    ];
+    for (variable, file) in tools {
+        let file = workspace::output().join(file);
+        if file.exists() {
+            command.env(variable, file);
+        }
     }
     command
 }

@@ -32,8 +32,11 @@ fn visit(arguments: &[&str]) {
     }
     let mut command = Command::new("python3");
     command.arg(workspace::file("browser/page.py")).args(arguments);
-    for (variable, file) in [("AXE", "axe/axe.min.js"), ("SPEEDSCOPE", "speedscope/dist/release/index.html")]
-    {
+    for (variable, file) in [
+        ("AXE", "axe/axe.min.js"),
+        ("SPEEDSCOPE", "speedscope/dist/release/index.html"),
+        ("FIREFOX_PROFILER", "firefox-profiler/dist/profiler-cli.js"),
+    ] {
         let file = workspace::output().join("..").join(file);
         if file.exists() {
             command.env(variable, file);

@@ -14,6 +14,9 @@ const RULES = [["inlines", "Inlined functions"], ["libraries", "Libraries"], ["r
 
 const CHIPS = { exe: "executable", pid: "process", ancestor: "descends from", thread: "thread", container: "container", cpu: "CPU" };
 
+// Filters by a process.
+const PROCESSES = ["pid", "ancestor"];
+
 // Filters by a name, and what the top table calls a row of such names.
 const NAMED = { exe: ["Executable", "executable"], thread: ["Thread", "thread"], container: ["Container", "container"] };
 
@@ -89,7 +92,8 @@ export class Filters {
     const chip = (label, remove) => make("span", { class: "chip" }, label,
       make("button", { type: "button", "aria-label": `Remove ${label}`, onclick: remove }, "×"));
     const chips = Object.entries(CHIPS).filter(([key]) => state.get(key)).map(([key, label]) => {
-      const value = key === "exe" ? base(state.get(key)) : state.get(key).split(":")[0];
+      // A process is its pid and its start; other names may have a colon of their own.
+      const value = key === "exe" ? base(state.get(key)) : PROCESSES.includes(key) ? state.get(key).split(":")[0] : state.get(key);
       return chip(`${label}: ${visible(value)}`, () => state.set({ [key]: "" }));
     });
     for (const key of ["hide", "fold"]) {
