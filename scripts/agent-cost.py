@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the agent costs at rest and among short processes, next to `perf record` in the same run.
 
-scripts/agent-cost.py AGENT [AGENT ...] [--seconds 60] [--rounds 2] [--loads idle,storm] [--threads]
-                                                                         needs root and perf
+scripts/agent-cost.py AGENT [AGENT ...] [--seconds 60] [--rounds 2] [--loads idle,storm] [--views] [--threads]
+                                                                         needs root, and perf without --views
 
 Each AGENT is a path of a `pipeline` binary, so that an older build can be compared with a newer one. Every profiler runs
 alone, in turn, and the whole turn is repeated for each round:
@@ -15,21 +15,35 @@ Printed for each: CPU seconds a minute (of all threads, ended ones included, and
 CPU clocks in nanoseconds: the ticks of proc(5) are 10 ms, which is a third of what an idle agent takes in 20 s) and the
 resident set at the end, both after the first SETTLED seconds. With --threads, also what each thread took. `perf record`
 writes its data to /dev/null.
+
+With --views, what the exporters `flamegraph` and `top` cost beside `debug` and `file`: each AGENT runs without them, with
+each of them and nobody who looks, and with somebody who does: a page that asks each two seconds what an open page asks,
+and a `pipeline top` that prints each second. The first column then names which.
 """
 
 import argparse
 import collections
+import contextlib
+import functools
 import json
 import pathlib
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import ContextManager
 
 # By then the snapshot of what runs is read, and names and unwind rows of what runs are there.
 SETTLED = 10.0
 # Name, samples a second, short processes a second.
 LOADS = [("idle", 19, 0), ("quiet", 19, 3), ("storm", 99, 40)]
+PAGE_PORT = 18890
+# What a page asks for while it is open, and how often: `refresh` and LIVE_EVERY in crates/profile-page/page/js/main.js.
+PAGE_ASKS = ["status?last=60&group=executable", "tree?last=60&group=executable", "timeline?group=executable"]
+PAGE_EVERY = 2.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -57,22 +71,89 @@ def resident_mib(pid: int) -> float:
     return 0.0
 
 
-def agent_command(agent: str, hertz: int, directory: str) -> list[str]:
-    """The default pipeline of config/agent.yaml, with its file in `directory` and another port."""
+def agent_command(agent: str, hertz: int, directory: str, views: tuple[str, ...] = ()) -> list[str]:
+    """The default pipeline of config/agent.yaml, with its files in `directory`, other ports, and these of its views."""
     known = subprocess.run([agent, "components"], capture_output=True, text=True, check=True).stdout
     processors = [name for name in ("procinfo", "symbolizer") if name in known]
+    settings = {"top": {"endpoint": f"{directory}/top.sock"}, "flamegraph": {"endpoint": f"localhost:{PAGE_PORT}"}}
+    exporters = {"debug": {}, "file": {"path": f"{directory}/profiles.jsonl"}, **{view: settings[view] for view in views}}
     config = {
         "receivers": {"ebpf": {"samples_per_second": hertz}},
         "processors": {name: {} for name in processors},
-        "exporters": {"debug": {}, "file": {"path": f"{directory}/profiles.jsonl"}},
+        "exporters": exporters,
         "service": {
             "pipelines": {
-                "profiles": {"receivers": ["ebpf"], "processors": processors, "exporters": ["debug", "file"]}
+                "profiles": {"receivers": ["ebpf"], "processors": processors, "exporters": list(exporters)}
             },
             "telemetry": {"metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "localhost", "port": 18888}}}}]}},
         },
     }
     return [agent, "--config", f"yaml:{json.dumps(config)}"]
+
+
+@contextlib.contextmanager
+def nobody(_agent: str, _directory: str) -> Iterator[None]:
+    """Looks at nothing."""
+    yield
+
+
+@contextlib.contextmanager
+def page_open(_agent: str, _directory: str) -> Iterator[None]:
+    """Asks what an open page asks, until the end of the block; asserts then that it was answered."""
+    stop, answered = threading.Event(), [0]
+
+    def ask() -> None:
+        while not stop.wait(PAGE_EVERY):
+            for question in PAGE_ASKS:
+                request = urllib.request.Request(f"http://localhost:{PAGE_PORT}/api/{question}", headers={"Accept-Encoding": "gzip"})
+                with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
+                    answered[0] += bool(answer.read())
+
+    page = threading.Thread(target=ask)
+    page.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        page.join()
+    if not answered[0]:
+        raise SystemExit("no question of the page was answered")
+
+
+@contextlib.contextmanager
+def top_attached(agent: str, directory: str) -> Iterator[None]:
+    """Has `pipeline top` attached once the agent has its socket, until the end of the block; asserts that it printed."""
+    stop, printed = threading.Event(), [0]
+
+    def watch() -> None:
+        while not pathlib.Path(f"{directory}/top.sock").exists():
+            if stop.wait(0.1):
+                return
+        command = [agent, "top", "--connect", f"{directory}/top.sock", "--plain", "-d", "1"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as top:
+            threading.Thread(target=lambda: (stop.wait(), top.terminate()), daemon=True).start()
+            for line in top.stdout or []:
+                printed[0] += len(line)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+    if not printed[0]:
+        raise SystemExit("`top` has printed nothing")
+
+
+# What is compared by --views: the name, the exporters beside `debug` and `file`, and who looks.
+VIEWS = [
+    ("without", (), nobody),
+    ("top, nobody attached", ("top",), nobody),
+    ("top, one attached", ("top",), top_attached),
+    ("flamegraph, no page open", ("flamegraph",), nobody),
+    ("flamegraph, a page open", ("flamegraph",), page_open),
+]
 
 
 def perf_command(hertz: int) -> list[str]:
@@ -90,7 +171,10 @@ def short_processes(rate: int, until: float) -> None:
             time.sleep(until - now)
 
 
-def measure(command: list[str], rate: int, seconds: float) -> tuple[float, float, dict[str, float]]:
+Measured = tuple[float, float, dict[str, float]]
+
+
+def measure(command: list[str], rate: int, seconds: float) -> Measured:
     """CPU seconds a minute, MiB resident at the end, and CPU seconds a minute of each thread."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -106,7 +190,17 @@ def measure(command: list[str], rate: int, seconds: float) -> tuple[float, float
         process.wait()
 
 
-def print_threads(results: dict[tuple[str, str], list[tuple[float, float, dict[str, float]]]]) -> None:
+def runs(arguments: argparse.Namespace, hertz: int, directory: str) -> Iterator[tuple[str, list[str], Callable[[], ContextManager[None]]]]:
+    """What is measured for each load: a name, a command, and who looks meanwhile."""
+    for agent in arguments.agents:
+        for name, views, look in VIEWS if arguments.views else VIEWS[:1]:
+            label = f"{agent}: {name}" if arguments.views else agent
+            yield label, agent_command(agent, hertz, directory, views), functools.partial(look, agent, directory)
+    if not arguments.views:
+        yield "perf record", perf_command(hertz), functools.partial(nobody, "", "")
+
+
+def print_threads(results: dict[tuple[str, str], list[Measured]]) -> None:
     """The median of each thread that takes more than nothing, the dearest first."""
     for (load, profiler), measured in results.items():
         names = {name for _, _, threads in measured for name in threads}
@@ -121,18 +215,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--loads", default=",".join(name for name, _, _ in LOADS))
+    parser.add_argument("--views", action="store_true")
     parser.add_argument("--threads", action="store_true")
     arguments = parser.parse_args()
-    results: dict[tuple[str, str], list[tuple[float, float, dict[str, float]]]] = {}
+    results: dict[tuple[str, str], list[Measured]] = {}
     loads = [load for load in LOADS if load[0] in arguments.loads.split(",")]
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
             for load, hertz, rate in loads:
-                for agent in arguments.agents:
-                    measured = measure(agent_command(agent, hertz, directory), rate, arguments.seconds)
-                    results.setdefault((load, agent), []).append(measured)
-                measured = measure(perf_command(hertz), rate, arguments.seconds)
-                results.setdefault((load, "perf record"), []).append(measured)
+                for name, command, look in runs(arguments, hertz, directory):
+                    with look():
+                        measured = measure(command, rate, arguments.seconds)
+                    results.setdefault((load, name), []).append(measured)
     print("| load | profiler | CPU s a minute: least / median | RSS MiB |")
     print("| --- | --- | ---: | ---: |")
     for (load, profiler), measured in results.items():
