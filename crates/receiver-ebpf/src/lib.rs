@@ -41,6 +41,7 @@ mod ring;
 mod room;
 mod roster;
 mod sampler;
+mod signals;
 mod skipped;
 mod snapshot;
 mod stack_budget;

@@ -7,21 +7,24 @@ use std::time::Duration;
 use aya::programs::ProgramError;
 
 use crate::error::{StartError, attach};
+use crate::signals;
 
-/// How often a program is handed to the verifier that a signal keeps interrupting.
+/// How often a program is handed to the verifier that something keeps interrupting, such as SIGSTOP.
 const TRIES: u32 = 50;
 /// Lets the signal be delivered, and whatever sends more of them come to its end.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Loads a program of this name, again and again while signals interrupt the verifier.
+/// Loads a program of this name with no signal delivered meanwhile, and again while the verifier is interrupted all the
+/// same.
 ///
 /// The verifier looks for a signal as it goes and gives up with EAGAIN (`do_check` in the kernel's
-/// `kernel/bpf/verifier.c`), which is no fault of the program.
+/// `kernel/bpf/verifier.c`), which is no fault of the program. On a busy machine a large program takes 100 ms: where
+/// children end more often than that, or a timer of the process fires, one try after the other would be interrupted.
 pub(crate) fn load(
     program: &'static str,
     load: impl FnMut() -> Result<(), ProgramError>,
 ) -> Result<(), StartError> {
-    repeat(load, was_interrupted).map_err(attach(program))
+    signals::without(|| repeat(load, was_interrupted)).map_err(attach(program))
 }
 
 fn was_interrupted(error: &ProgramError) -> bool {

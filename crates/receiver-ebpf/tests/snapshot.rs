@@ -6,9 +6,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use pdata::{Event, ProcessEvent, ProcessTransition};
 use receiver_ebpf::Config;
@@ -47,28 +44,36 @@ impl Drop for Crowd {
     }
 }
 
+/// Short processes, one after the other, until it is dropped. A process of its own has them as children: the signals of
+/// their ends are not for the thread that loads BPF programs.
+struct Storm(Child);
+
+impl Storm {
+    fn start() -> Self {
+        Self(Command::new("sh").args(["-c", "while /bin/true; do :; done"]).spawn().unwrap())
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// However many processes there are, and whatever others do meanwhile: each is seen once, and no record of another is
 /// lost.
 #[test]
 #[ignore = "needs root: loads BPF programs, and room for 3,000 processes"]
 fn each_of_many_processes_is_seen_once_while_others_come_and_go() {
     let crowd = Crowd::start();
-    let stop = Arc::new(AtomicBool::new(false));
-    let storm = {
-        let stop = Arc::clone(&stop);
-        thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                assert!(Command::new("/bin/true").status().unwrap().success());
-            }
-        })
-    };
+    let storm = Storm::start();
     let recorder = Recorder::default();
     let seen = recorder.clone();
     run(Config::default(), recorder.clone(), move |_| {
         seen.wait_until("the snapshot", |batches| batches.iter().any(|batch| !batch.events.is_empty()));
     });
-    stop.store(true, Ordering::Relaxed);
-    storm.join().unwrap();
+    drop(storm);
 
     let mut times: BTreeMap<u32, usize> = crowd.pids.iter().map(|&pid| (pid, 0)).collect();
     for event in recorder.0.lock().unwrap().iter().flat_map(|batch| batch.events.iter()) {
