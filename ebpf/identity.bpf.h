@@ -4,14 +4,15 @@
 #define PIPELINE_IDENTITY_BPF_H
 
 #include "include/prelude.h"
+#include "namespace.bpf.h"
 
 static __always_inline void identify(struct record_header *header, enum record_kind kind, struct task_struct *task)
 {
 	header->kind = kind;
 	header->cpu = bpf_get_smp_processor_id();
 	header->ktime_ns = bpf_ktime_get_ns();
-	header->pid = BPF_CORE_READ(task, tgid);
-	header->tid = BPF_CORE_READ(task, pid);
+	header->pid = process_of(task);
+	header->tid = thread_of(task);
 	header->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	header->exec_count = BPF_CORE_READ(task, self_exec_id);
 	header->flags = BPF_CORE_READ(task, flags) & PF_KTHREAD ? FLAG_KERNEL_THREAD : 0;

@@ -4,8 +4,10 @@
 #define PIPELINE_IMAGE_BPF_H
 
 #include "include/prelude.h"
+#include "announced.bpf.h"
 #include "counters.bpf.h"
 #include "identity.bpf.h"
+#include "namespace.bpf.h"
 #include "path.bpf.h"
 #include "relatives.bpf.h"
 #include "rings.bpf.h"
@@ -89,38 +91,6 @@ static __always_inline int emit_image(struct image_record *image, struct path_sc
 	return 1;
 }
 
-/* Images that user space knows, or will know before anything that comes after. Whoever meets another announces it: so a
- * record that was lost, or a hook that the kernel skipped, costs nothing but the samples up to the next. */
-struct image_key {
-	__u64 start_boottime_ns;
-	__u32 pid;
-	__u32 exec_count;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct image_key);
-	__type(value, __u32);
-} announced_images SEC(".maps");
-
-static __always_inline void image_key(struct image_key *key, struct task_struct *task)
-{
-	key->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	key->pid = BPF_CORE_READ(task, tgid);
-	key->exec_count = BPF_CORE_READ(task, self_exec_id);
-}
-
-/* Only once its record has been submitted: then in kernel-time order nobody finds it here before that. */
-static __always_inline void image_is_announced(struct task_struct *task)
-{
-	struct image_key key;
-	__u32 value = 0;
-
-	image_key(&key, task);
-	bpf_map_update_elem(&announced_images, &key, &value, BPF_ANY);
-}
-
 /* Announces the image of the task that is being sampled, if nobody has. Inside execve that can be one whose exec is not
  * complete.
  *
@@ -146,7 +116,7 @@ __attribute__((noinline)) int announce_image(void)
 	start = describe_image(&image, scratch, task, &flags);
 	/* A task that is exiting has no executable any more. */
 	if (image.path_bytes && emit_image(&image, scratch, start, RECORD_SEEN, task, flags))
-		image_is_announced(task);
+		key_is_announced(&key, task);
 	return 0;
 }
 

@@ -8,14 +8,18 @@
 #include "environment.bpf.h"
 #include "identity.bpf.h"
 #include "image.bpf.h"
+#include "namespace.bpf.h"
 #include "path.bpf.h"
 #include "relatives.bpf.h"
 #include "rings.bpf.h"
 
 static __always_inline void emit_header(enum record_kind kind, struct task_struct *task, const char *comm)
 {
-	struct record_header *slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);
+	struct record_header *slot;
 
+	if (is_outside(task))
+		return;
+	slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);
 	if (!slot) {
 		count(COUNTER_LIFECYCLE_RING_FULL);
 		return;
@@ -61,6 +65,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct image_record image = {};
 	__u32 flags = 0, start;
 
+	if (is_outside(task))
+		return 0;
 	if (!scratch) {
 		count(COUNTER_LIFECYCLE_NO_SCRATCH);
 		return 0;
@@ -81,7 +87,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct image_key image;
 
 	/* A new thread is no new process. */
-	if (child->pid != child->tgid)
+	if (child->pid != child->tgid || is_outside(child))
 		return 0;
 	slot = bpf_ringbuf_reserve(&lifecycle, sizeof(*slot), 0);
 	if (!slot) {
@@ -89,7 +95,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	}
 	identify(&slot->header, RECORD_FORK, child);
-	slot->parent_pid = parent->tgid;
+	/* 0 if it is outside: nsenter(1) and container runtimes put children into namespaces that they are not in. */
+	slot->parent_pid = process_of(parent);
 	slot->parent_start_boottime_ns = parent->group_leader->start_boottime;
 	slot->parent_exec_count = parent->self_exec_id;
 	describe_relatives(&slot->relatives, child);

@@ -9,6 +9,7 @@
 #include "identity.bpf.h"
 #include "image.bpf.h"
 #include "mapping.bpf.h"
+#include "namespace.bpf.h"
 #include "raw.bpf.h"
 #include "rings.bpf.h"
 #include "stack.bpf.h"
@@ -60,7 +61,7 @@ static __always_inline void describe_sample(struct sample_record *sample, struct
 			count(COUNTER_SAMPLE_RING_FULL);                                 \
 			return 0;                                                        \
 		}                                                                        \
-		describe_sample(&slot->sample, &shape, context->sample_period, task);    \
+		describe_sample(&slot->sample, &shape, period, task);                    \
 		bpf_probe_read_kernel(slot->words, sizeof(slot->words), scratch->words); \
 		bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);                              \
 	})
@@ -184,12 +185,19 @@ int sample_cpu(struct bpf_perf_event_data *context)
 	struct shape shape = {};
 	/* The idle task, on each CPU: cpu-clock ticks there too. */
 	int idle = !(__u32)bpf_get_current_pid_tgid();
+	/* Read once: clang computes the address of what is read often, and the verifier refuses that of a context. */
+	__u64 period = context->sample_period;
 
 	if (idle && idle_in_softirq(context)) {
 		idle = 0;
 		shape.flags = FLAG_SOFTIRQ;
 	}
-	count_tick(task, context->sample_period, !idle);
+	/* A softirq on an idle CPU is of the whole machine, which a namespace of its own does not see. */
+	if (!idle && is_outside(task)) {
+		count_tick(task, period, COUNTER_TICKS_OUTSIDE);
+		return 0;
+	}
+	count_tick(task, period, idle ? COUNTER_TICKS_IDLE : COUNTER_TICKS_BUSY);
 	if (idle)
 		return 0;
 	scratch = bpf_map_lookup_elem(&stack_scratches, &zero);
@@ -210,7 +218,7 @@ int sample_cpu(struct bpf_perf_event_data *context)
 			struct walk *walk = current_walk();
 
 			if (walk)
-				emit_raw(walk, scratch, &shape, context->sample_period, task);
+				emit_raw(walk, scratch, &shape, period, task);
 			wake_reader_if_filling(&samples);
 			return 0;
 		}

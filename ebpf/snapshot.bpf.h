@@ -7,6 +7,7 @@
 #include "counters.bpf.h"
 #include "identity.bpf.h"
 #include "image.bpf.h"
+#include "namespace.bpf.h"
 #include "path.bpf.h"
 
 /* The thread that stands for its process: the leader, or, when that has exited first, any that still has memory. */
@@ -27,7 +28,7 @@ int snapshot_task(struct bpf_iter__task *context)
 	struct path_scratch *scratch;
 	struct image_record image = {};
 
-	if (!task || !speaks_for_process(task))
+	if (!task || !speaks_for_process(task) || is_outside(task))
 		return 0;
 	scratch = bpf_map_lookup_elem(&path_scratches, &key);
 	if (!scratch) {

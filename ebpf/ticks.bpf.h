@@ -32,7 +32,7 @@ static __always_inline int idle_in_softirq(struct bpf_perf_event_data *context)
 struct tick {
 	__u64 ktime_ns;
 	__u64 switches; /* how often the thread it hit had been switched out by then */
-	__u32 tid;      /* 0: the CPU was idle, or in a softirq with nothing else to do */
+	__u32 tid;      /* 0: the CPU was idle, in a softirq with nothing else to do, or ran what is not looked at */
 	__u32 reserved;
 };
 
@@ -43,17 +43,19 @@ struct {
 	__type(value, struct tick);
 } last_ticks SEC(".maps");
 
-/* A timer that fires late (a stopped virtual CPU, interrupts off for long) skips the ticks it has missed. They were
+/* Counts a tick as a COUNTER_TICKS_*.
+ *
+ * A timer that fires late (a stopped virtual CPU, interrupts off for long) skips the ticks it has missed. They were
  * samples if the CPU was busy all the while, which is certain only where one thread has run from the last tick to this
  * without a switch. So this counts no more than was lost, and may count less; what is overdue by the clock alone would
  * be no measure, since the timer of an idle CPU may not fire at all. */
-static __always_inline void count_tick(struct task_struct *task, __u64 period, int busy)
+static __always_inline void count_tick(struct task_struct *task, __u64 period, enum counter kind)
 {
-	__u32 zero = 0, tid = BPF_CORE_READ(task, pid);
+	__u32 zero = 0, tid = kind == COUNTER_TICKS_BUSY ? BPF_CORE_READ(task, pid) : 0;
 	struct tick *last = bpf_map_lookup_elem(&last_ticks, &zero);
 	__u64 now = bpf_ktime_get_ns(), switches = 0;
 
-	count(busy ? COUNTER_TICKS_BUSY : COUNTER_TICKS_IDLE);
+	count(kind);
 	if (!last)
 		return;
 	if (tid)

@@ -61,8 +61,8 @@ struct record_header {
 	__u32 kind;
 	__u32 cpu;
 	__u64 ktime_ns;          /* read after the ring slot was reserved: see docs/decisions/watermark.md */
-	__u32 pid;               /* task_struct::tgid */
-	__u32 tid;               /* task_struct::pid */
+	__u32 pid;               /* of the process, in the agent's pid namespace */
+	__u32 tid;               /* of the thread; 0 if it was released before the record was written */
 	__u64 start_boottime_ns; /* of the group leader */
 	__u32 exec_count;        /* task_struct::self_exec_id, its low half */
 	__u32 flags;
@@ -273,7 +273,8 @@ enum row_page_state {
 	PAGE_BUILT = 2, /* without rows: no table covers any byte of it */
 };
 
-/* Where a process stands among others. Numbers of processes are those of the first pid namespace. */
+/* Where a process stands among others. Numbers of processes are those of the agent's pid namespace, 0 for what is
+ * outside. */
 struct relatives {
 	__u64 parent_start_boottime_ns;
 	__u32 parent_pid; /* real_parent's */
@@ -316,7 +317,7 @@ struct wanted_environment {
 struct fork_record {
 	struct record_header header; /* the child's */
 	__u64 parent_start_boottime_ns;
-	__u32 parent_pid; /* of the process that called clone, whose image the child runs */
+	__u32 parent_pid; /* of the process that called clone, whose image the child runs; 0 if it is outside */
 	__u32 parent_exec_count;
 	struct relatives relatives; /* the child's */
 };
@@ -361,8 +362,9 @@ enum counter {
 	COUNTER_ROW_ASK_RING_FULL = 11,    /* a page of rows could not be asked for: the next walk tries again */
 	COUNTER_CGROUP_OVER_BUDGET = 12,   /* control groups could not be announced: as COUNTER_FILE_OVER_BUDGET */
 	COUNTER_RAW_OVER_BUDGET = 13,      /* a walk came to a frame whose rule is not built, and went on as it could */
-	COUNTER_STACKS = 14,               /* user stacks without a raw_stack, by stack_end: so many slots */
-	COUNTERS = 25,
+	COUNTER_TICKS_OUTSIDE = 14,        /* the timer hit a task outside the agent's pid namespace: no sample due */
+	COUNTER_STACKS = 15,               /* user stacks without a raw_stack, by stack_end: so many slots */
+	COUNTERS = 26,
 };
 
 /* What one CPU has counted; no CPU writes to a cache line of another. */

@@ -39,7 +39,7 @@ static void expect(const char *what, __u64 found, __u64 expected)
 static void tick(__u64 at, struct task_struct *task)
 {
 	stub_now = at;
-	count_tick(task, PERIOD, task->pid != 0);
+	count_tick(task, PERIOD, task->pid ? COUNTER_TICKS_BUSY : COUNTER_TICKS_IDLE);
 }
 
 static void ticks_by_hand(void)

@@ -30,6 +30,7 @@ pub struct Setup {
     overlays: Vec<Value>,
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    pid_namespace: bool,
 }
 
 impl Default for Setup {
@@ -59,6 +60,7 @@ impl Setup {
             overlays: Vec::new(),
             args: Vec::new(),
             environment: Vec::new(),
+            pid_namespace: false,
         }
     }
 
@@ -136,6 +138,12 @@ impl Setup {
         self
     }
 
+    /// Runs the agent as the first process of a pid namespace of its own, with a `/proc` of that.
+    #[must_use]
+    pub fn in_pid_namespace(self) -> Self {
+        Self { pid_namespace: true, ..self }
+    }
+
     /// Directory for what the test needs beside; gone with the agent.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -153,7 +161,13 @@ impl Setup {
     #[must_use]
     pub fn command(&self) -> Command {
         self.write(&self.config());
-        let mut command = Command::new(workspace::pipeline());
+        let mut command = if self.pid_namespace {
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(workspace::pipeline());
+            unshare
+        } else {
+            Command::new(workspace::pipeline())
+        };
         command.arg("--config").arg(self.config_path()).args(&self.args);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -241,10 +255,26 @@ impl Agent {
         OtlpFile::read_if_any(&self.setup.file).expect("the agent has written OTLP profiles")
     }
 
-    /// Its process ID.
+    /// Its process ID, as the test's namespace has it.
+    ///
+    /// # Panics
+    /// If it has ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.daemon.pid()
+        let pid = self.daemon.pid();
+        if !self.setup.pid_namespace {
+            return pid;
+        }
+        // That of unshare(1), which waits for the agent.
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("unshare runs as long as the agent");
+        children.trim().parse().expect("the agent is the only child")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed());
+        rustix::process::kill_process(pid.expect("no process has the number 0"), signal)
+            .expect("the agent runs");
     }
 
     /// Its process: log, output and signals.
@@ -270,7 +300,7 @@ impl Agent {
     /// Sends it `signal` and waits for its end, whatever that is.
     #[must_use]
     pub fn end_by(self, signal: Signal) -> Ended {
-        self.daemon.signal(signal);
+        self.signal(signal);
         self.end()
     }
 
@@ -286,7 +316,7 @@ impl Agent {
     /// If it exits with another code than 0, or has written something else than profiles.
     #[must_use]
     pub fn stop_by(self, signal: Signal) -> Outcome {
-        self.daemon.signal(signal);
+        self.signal(signal);
         let Ended { status, out, log } = self.daemon.wait();
         Ended { status, out, log: log.clone() }.assert_code(0);
         let file = OtlpFile::read_if_any(&self.setup.file).expect("the agent has written OTLP profiles");

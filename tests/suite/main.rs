@@ -19,6 +19,7 @@ mod memory_limiter;
 mod named;
 mod out_of_the_box;
 mod page;
+mod pid_namespace;
 mod prometheus;
 mod queue;
 mod reading;

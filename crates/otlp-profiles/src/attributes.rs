@@ -15,7 +15,7 @@ use pdata::{Code, Frame, Runtime};
 /// share one so that hundreds of short-lived workers do not become as many services.
 pub const SERVICE_NAME: &str = pdata::names::SERVICE_NAME;
 
-/// Resource, int: the process, in the initial pid namespace.
+/// Resource, int: the process, in the agent's pid namespace.
 pub const PROCESS_PID: &str = pdata::names::PID;
 
 /// Resource, string: path of the executable, as `readlink /proc/PID/exe` shows it outside a chroot,

@@ -5,7 +5,7 @@
 pub const SERVICE_NAME: &str = "service.name";
 /// String: the namespace of the service.
 pub const SERVICE_NAMESPACE: &str = "service.namespace";
-/// Int: the process, in the initial pid namespace.
+/// Int: the process, in the agent's pid namespace.
 pub const PID: &str = "process.pid";
 /// String: start of the process, RFC 3339 in UTC with nanoseconds.
 pub const CREATION_TIME: &str = "process.creation.time";

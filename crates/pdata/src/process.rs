@@ -27,7 +27,7 @@ impl fmt::Display for Tid {
 /// A process, exactly: a pid comes back, a pid with its start time does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
-    /// Number in the initial pid namespace.
+    /// Number in the agent's pid namespace.
     pub pid: Pid,
     /// Start of the group leader. Source: `task_struct::group_leader->start_boottime`.
     pub start_time: BootTime,

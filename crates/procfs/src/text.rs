@@ -63,10 +63,17 @@ pub fn users(status: &[u8]) -> Option<[u32; 4]> {
     Some([users.next()??, users.next()??, users.next()??, users.next()??])
 }
 
+/// The pid of a process in each pid namespace, from that of the `/proc` that was read down to its own, of
+/// proc_pid_status(5).
+#[must_use]
+pub fn pids(status: &[u8]) -> Option<Vec<u32>> {
+    value_of("NSpid:", status)?.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
+}
+
 /// The pid of a process in its own pid namespace, of proc_pid_status(5).
 #[must_use]
 pub fn innermost_pid(status: &[u8]) -> Option<u32> {
-    value_of("NSpid:", status)?.split_ascii_whitespace().next_back()?.parse().ok()
+    pids(status)?.last().copied()
 }
 
 /// Memory of a process, in pages, of proc_pid_statm(5).
@@ -124,6 +131,7 @@ mod tests {
         assert_eq!((process_of(b"Name:\ta\nTgid:\t42\n"), process_of(b"Tgid:\n")), (Some(42), None));
         let status = b"NSpid:\t4242\t7\t1\nUid:\t1000\t0\t1000\t1\n";
         assert_eq!((users(status), innermost_pid(status)), (Some([1000, 0, 1000, 1]), Some(1)));
+        assert_eq!(pids(status), Some(vec![4242, 7, 1]));
         assert_eq!((users(b"Uid:\t1\n"), innermost_pid(b"NSpid:\t\n")), (None, None));
         assert_eq!(groups(b"Name:\ta\nGroups:\t4 27 1000 \n"), Some(vec![4, 27, 1_000]));
         assert_eq!(
@@ -146,7 +154,7 @@ mod tests {
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100), number: u64) {
             let _ = (rss_anon(&bytes), mem_total(&bytes), limit(&bytes), effective_capabilities(&bytes), pages(&bytes), process_of(&bytes));
-            let _ = (groups(&bytes), on_cpu(&bytes));
+            let _ = (groups(&bytes), on_cpu(&bytes), pids(&bytes));
             prop_assert_eq!(limit(number.to_string().as_bytes()), Some(number));
             let status = format!("RssAnon: {} kB", number >> 10);
             let capabilities = format!("CapEff:\t{number:016x}\n");

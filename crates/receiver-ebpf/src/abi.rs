@@ -296,10 +296,11 @@ pub(crate) enum Counter {
     RowAskRingFull = 11,
     CgroupOverBudget = 12,
     RawOverBudget = 13,
+    TicksOutside = 14,
 }
 
 /// The first of the counters that count user stacks by their end, in the order of [`STACK_ENDS`].
-pub(crate) const COUNTER_STACKS: usize = 14;
+pub(crate) const COUNTER_STACKS: usize = 15;
 /// Counters of a CPU.
 const COUNTERS: usize = COUNTER_STACKS + STACK_ENDS.len();
 /// What one CPU has counted.

@@ -45,6 +45,8 @@ pub(crate) struct Ticks {
     pub busy: u64,
     /// On an idle CPU.
     pub idle: u64,
+    /// On a CPU that ran what the agent's pid namespace does not see.
+    pub outside: u64,
 }
 
 impl Counters {
@@ -80,17 +82,22 @@ impl Counters {
 
     /// Ticks since the last call.
     pub(crate) fn ticks(&mut self) -> Ticks {
-        let [busy, idle] =
-            [Counter::TicksBusy, Counter::TicksIdle].map(|counter| self.total(counter as usize));
-        Ticks { busy: grown(&mut self.ticks.busy, busy), idle: grown(&mut self.ticks.idle, idle) }
+        let [busy, idle, outside] = [Counter::TicksBusy, Counter::TicksIdle, Counter::TicksOutside]
+            .map(|counter| self.total(counter as usize));
+        Ticks {
+            busy: grown(&mut self.ticks.busy, busy),
+            idle: grown(&mut self.ticks.idle, idle),
+            outside: grown(&mut self.ticks.outside, outside),
+        }
     }
 
     /// Ticks of each CPU's timers so far.
     pub(crate) fn ticks_by_cpu(&self) -> Vec<CpuTicks> {
         let ticks = |&cpu: &u32| {
             let count = |counter: Counter| self.memory.word_64(word(cpu, counter as usize));
-            let (busy, idle) = (count(Counter::TicksBusy), count(Counter::TicksIdle));
-            CpuTicks { cpu, all: busy + idle, due: busy + count(Counter::TicksMissed) }
+            let busy = count(Counter::TicksBusy);
+            let others = count(Counter::TicksIdle) + count(Counter::TicksOutside);
+            CpuTicks { cpu, all: busy + others, due: busy + count(Counter::TicksMissed) }
         };
         self.cpus.iter().map(ticks).collect()
     }
@@ -170,10 +177,11 @@ mod tests {
             set(cpu, abi::COUNTER_STACKS + abi::STACK_ENDS.len() - 1, 2);
         }
         set(3, Counter::TicksIdle as usize, 100);
-        let of_cpus = [(0, 5, 6), (1, 7, 8), (3, 111, 12)].map(|(cpu, all, due)| CpuTicks { cpu, all, due });
+        set(1, Counter::TicksOutside as usize, 9);
+        let of_cpus = [(0, 5, 6), (1, 16, 8), (3, 111, 12)].map(|(cpu, all, due)| CpuTicks { cpu, all, due });
         assert_eq!(counters.ticks_by_cpu(), of_cpus);
-        let Ticks { busy, idle } = counters.ticks();
-        assert_eq!((busy, idle), (23, 100));
+        let Ticks { busy, idle, outside } = counters.ticks();
+        assert_eq!((busy, idle, outside), (23, 100, 9));
         assert_eq!(counters.losses().collect::<Vec<_>>(), [(LossReason::SampleTimerMissed, 3)]);
         assert_eq!(counters.losses().count(), 0, "reported once");
         let stacks = counters.stacks();

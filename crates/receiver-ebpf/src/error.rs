@@ -54,11 +54,11 @@ pub enum StartError {
     /// The process may not load BPF programs or open perf events.
     #[error("missing {missing}: run as root, or grant CAP_BPF and CAP_PERFMON")]
     Privileges { missing: String },
-    /// Pids seen by the BPF programs and by perf would differ.
+    /// What `/proc` says of a pid is about another process than the one that has it in the agent's namespace.
     #[error(
-        "running in a pid namespace of its own: start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)"
+        "/proc is that of another pid namespace than the agent's: mount one of its own (unshare --mount-proc; mount -t proc proc /proc)"
     )]
-    PidNamespace,
+    ForeignProc,
     /// The kernel's list of CPUs cannot be read.
     #[error("cannot read {file}")]
     Cpus { file: &'static str, source: io::Error },

@@ -32,6 +32,7 @@ mod memory;
 mod metrics;
 mod order;
 mod pace;
+mod pid_namespace;
 pub mod preflight;
 mod reader;
 mod receiver;

@@ -24,6 +24,7 @@ use crate::horizon::Barrier;
 use crate::identify::Identifier;
 use crate::kernel_types::KernelTypes;
 use crate::memory::SharedMemory;
+use crate::pid_namespace::PidNamespace;
 use crate::ring::Ring;
 use crate::room::Room;
 use crate::unwind::{PAGES_BYTES, RULES_BYTES, RowMaps, WalkMaps};
@@ -53,6 +54,7 @@ const ANNOUNCED_FILES: &str = "announced_files";
 const ANNOUNCED_CGROUPS: &str = "announced_cgroups";
 const WANTED_ENVIRONMENT: &str = "wanted_environment";
 const LEGACY_CONTROLLERS: &str = "legacy_controllers";
+const PID_NAMESPACE: &str = "pid_namespace";
 const PAGE_SHIFT: &str = "page_shift";
 const ROW_FILES: &str = "row_files";
 const ROW_PAGES: &str = "row_pages";
@@ -162,6 +164,7 @@ impl Programs {
             .override_global(PAGE_SHIFT, &page.trailing_zeros(), true)
             .override_global(UNWIND_ROWS, &u32::from(unwind.enabled), true)
             .override_global(LEGACY_CONTROLLERS, &legacy_controllers(), true)
+            .override_global(PID_NAMESPACE, &PidNamespace::find().map_or(0, PidNamespace::inode), true)
             .override_global(MAX_USER_FRAMES, &unwind.max_frames, true)
             .override_global(RAW_PER_SECOND, &unwind.raw_samples_per_second, true)
             .load(OBJECT)

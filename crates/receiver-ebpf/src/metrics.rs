@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     rate: Gauge,
     ticks_busy: Counter,
     ticks_idle: Counter,
+    ticks_outside: Counter,
     unknown_cgroups: Counter,
     asks_lost: Counter,
     unknown_files: Counter,
@@ -74,6 +75,7 @@ impl Metrics {
             rate: gauge!(RATE),
             ticks_busy: counter!(TICKS, "state" => "busy"),
             ticks_idle: counter!(TICKS, "state" => "idle"),
+            ticks_outside: counter!(TICKS, "state" => "outside"),
             unknown_cgroups: counter!(UNKNOWN_CGROUPS),
             asks_lost: counter!(ASKS_LOST),
             unknown_files: counter!(FRAMES, "reason" => "unknown_file"),
@@ -93,6 +95,7 @@ impl Metrics {
     pub(crate) fn ticks(&self, ticks: Ticks) {
         self.ticks_busy.increment(ticks.busy);
         self.ticks_idle.increment(ticks.idle);
+        self.ticks_outside.increment(ticks.outside);
     }
 
     /// User frames that got no mapping, in the order of [`UNMAPPED`].

@@ -5,7 +5,6 @@ mod report;
 mod settings;
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use procfs::MemoryGroup;
@@ -13,6 +12,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::cpus;
 use crate::error::StartError;
+use crate::pid_namespace::PidNamespace;
 use crate::room::LEAST_MEMORY;
 
 pub use report::{Finding, Verdict, report};
@@ -29,8 +29,6 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 const DESCRIPTORS_PER_CPU: u64 = 1;
 /// Descriptors for all else: programs and maps, files, connections, standard streams.
 const OTHER_DESCRIPTORS: u64 = 128;
-/// Inode of the first pid namespace: `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`.
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// The kernel's own types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -47,7 +45,7 @@ const CAP_BPF: u32 = 39;
 const CAP_CHECKPOINT_RESTORE: u32 = 40;
 
 /// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age,
-/// its memory, its types, lockdown, privileges, the pid namespace, and how many descriptors this process may have.
+/// its memory, its types, lockdown, privileges, whose pids `/proc` has, and how many descriptors this process may have.
 /// Touches nothing.
 ///
 /// # Errors
@@ -72,8 +70,8 @@ pub fn check() -> Result<(), StartError> {
         return Err(StartError::Privileges { missing });
     }
     // Unreadable means an unusual /proc, not a namespace: then the kernel decides.
-    if fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != Path::new(FIRST_PID_NAMESPACE)) {
-        return Err(StartError::PidNamespace);
+    if PidNamespace::find() == Some(PidNamespace::ForeignProc) {
+        return Err(StartError::ForeignProc);
     }
     let cpus = cpus::online()?.len();
     let needed = descriptors(cpus);

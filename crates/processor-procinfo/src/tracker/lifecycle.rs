@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    Comm, Executable, Image, ImageKey, ImageKind, KTime, ProcessEvent, ProcessTransition, Relatives, Script,
+    Comm, Executable, Image, ImageKey, ImageKind, KTime, Pid, ProcessEvent, ProcessTransition, Relatives, Script,
     Tid,
 };
 
@@ -105,7 +105,8 @@ impl Tracker {
     fn fork(&mut self, key: ImageKey, at: KTime, parent: ImageKey) {
         let parents = self.table.get(parent.process);
         let image = parents.and_then(|process| process.images.get(parent.exec_count)).cloned();
-        if image.is_none() {
+        // Of a parent outside the agent's pid namespace nothing can be known.
+        if image.is_none() && parent.process.pid != Pid(0) {
             self.tally.misses.parent += 1;
         }
         let environment = parents.and_then(|process| process.environment(parent.exec_count)).cloned();

@@ -22,7 +22,7 @@ pub enum Start {
 /// A process, whatever it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessRef {
-    /// Number in the initial pid namespace.
+    /// Number in the agent's pid namespace.
     pub pid: u32,
     /// Start, which distinguishes it from others of that number.
     pub start: Start,

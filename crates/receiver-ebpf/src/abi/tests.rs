@@ -131,6 +131,7 @@ fn constants_are_those_of_the_header() {
         COUNTER_ROW_ASK_RING_FULL = RowAskRingFull,
         COUNTER_CGROUP_OVER_BUDGET = CgroupOverBudget,
         COUNTER_RAW_OVER_BUDGET = RawOverBudget,
+        COUNTER_TICKS_OUTSIDE = TicksOutside,
     ];
     let mut ours: BTreeMap<&str, u64> = constants.into_iter().chain(counters).chain(RULES).collect();
     ours.extend(sizes.map(|(name, size)| (name, size as u64)));

@@ -7,8 +7,9 @@ use procfs::text::effective_capabilities;
 use rustix::process::{Resource, getrlimit};
 
 use super::settings::{max_sample_rate, setting};
-use super::{FIRST_PID_NAMESPACE, chosen, knows_mappings_tree};
+use super::{chosen, knows_mappings_tree};
 use crate::cpus;
+use crate::pid_namespace::PidNamespace;
 use crate::room::Room;
 
 /// Facts that decide what works. `None` is what could not be read.
@@ -23,8 +24,8 @@ pub(super) struct Facts {
     pub(super) btf: bool,
     /// Bits of effective capabilities.
     pub(super) capabilities: u64,
-    /// In the first pid namespace.
-    pub(super) host_pids: Option<bool>,
+    /// Whose numbers processes are known by.
+    pub(super) pids: Option<PidNamespace>,
     /// `none`, `integrity` or `confidentiality`.
     pub(super) lockdown: Option<String>,
     pub(super) paranoid: Option<i64>,
@@ -42,7 +43,6 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn read() -> Self {
         let text = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let namespace = fs::read_link("/proc/self/ns/pid").ok();
         Self {
             proc: Path::new(super::PROC).exists(),
             mappings_tree: fs::read(super::BTF).ok().map(|btf| knows_mappings_tree(&btf)),
@@ -52,7 +52,7 @@ impl Facts {
                 .ok()
                 .and_then(|status| effective_capabilities(&status))
                 .unwrap_or_default(),
-            host_pids: namespace.map(|namespace| namespace == Path::new(FIRST_PID_NAMESPACE)),
+            pids: PidNamespace::find(),
             lockdown: chosen(&text(super::LOCKDOWN)),
             paranoid: setting("kernel/perf_event_paranoid"),
             max_stack: setting("kernel/perf_event_max_stack"),

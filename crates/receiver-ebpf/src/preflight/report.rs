@@ -10,6 +10,7 @@ use super::{
 use crate::config::UnwindConfig;
 use crate::error::StartError;
 use crate::loader::Programs;
+use crate::pid_namespace::PidNamespace;
 use crate::room::LEAST_MEMORY;
 
 /// The deepest stack that a sample holds, and the kernel's default.
@@ -166,13 +167,22 @@ fn privilege(facts: &Facts, any_of: &[u32], name: &str, without: Verdict, missin
 }
 
 fn namespace(facts: &Facts) -> Finding {
-    match facts.host_pids {
-        Some(false) => {
-            finding("pid namespace", Verdict::Fails, "is not the host's: processes would have other pids")
-                .fix("start it in the host's (Kubernetes: hostPID: true; docker: --pid=host)")
+    let name = "pid namespace";
+    match facts.pids {
+        Some(PidNamespace::First) => finding(name, Verdict::Works, "the host's"),
+        Some(PidNamespace::Inner(_)) => finding(
+            name,
+            Verdict::Limits,
+            "is not the host's: processes outside of it, kernel threads among them, are left out, and pids are its own",
+        )
+        .fix(
+            "start it in the host's (Kubernetes: hostPID: true; docker: --pid=host); nothing if that is done, and the node is a container itself (kind, minikube)",
+        ),
+        Some(PidNamespace::ForeignProc) => {
+            finding(name, Verdict::Fails, "is not that of /proc, which has other processes by the same pids")
+                .fix("mount -t proc proc /proc (unshare: --mount-proc)")
         }
-        Some(true) => finding("pid namespace", Verdict::Works, "the host's"),
-        None => finding("pid namespace", Verdict::Works, "is not shown by /proc"),
+        None => finding(name, Verdict::Works, "is not shown by /proc"),
     }
 }
 
@@ -295,7 +305,7 @@ mod tests {
             release: "6.1.0".to_owned(),
             btf: true,
             capabilities: capabilities.iter().map(|bit| 1 << bit).sum(),
-            host_pids: Some(true),
+            pids: Some(PidNamespace::First),
             lockdown: None,
             paranoid: Some(2),
             max_stack: Some(127),
@@ -331,7 +341,8 @@ mod tests {
             (Facts { descriptors: Some(512), cpus: 512, ..facts() }, "file descriptors", Fails),
             (Facts { room: Room { group: Some(40 << 20) }, ..facts() }, "memory", Fails),
             (Facts { room: Room { group: Some(64 << 20) }, ..facts() }, "memory", Limits),
-            (Facts { host_pids: Some(false), ..facts() }, "pid namespace", Fails),
+            (Facts { pids: Some(PidNamespace::Inner(7)), ..facts() }, "pid namespace", Limits),
+            (Facts { pids: Some(PidNamespace::ForeignProc), ..facts() }, "pid namespace", Fails),
             (Facts { lockdown: Some("confidentiality".to_owned()), ..facts() }, "lockdown", Fails),
             (Facts { max_sample_rate: Some(250), ..facts() }, MAX_SAMPLE_RATE, Limits),
             (Facts { max_stack: Some(64), ..facts() }, "kernel.perf_event_max_stack", Limits),
