@@ -57,7 +57,8 @@ fn pids_are_those_of_the_agents_own_namespace() {
     let setup = setup.with(serde_json::json!({ "processors": { "procinfo": {
         "metadata": ["parent", "ancestors", "session", "namespaces"],
     } } }));
-    let [within, below, outside] = ["burns-within", "burns-below", "burns-outside"].map(|name| setup.dir().join(name));
+    let [within, below, outside] =
+        ["burns-within", "burns-below", "burns-outside"].map(|name| setup.dir().join(name));
     for path in [&within, &below, &outside] {
         program::compile(path, BUILD_ID);
     }
@@ -95,7 +96,10 @@ fn pids_are_those_of_the_agents_own_namespace() {
         let outside = of(&resources, name).into_iter().filter(|of| of.int("process.vpid") != Some(unshare));
         assert_eq!(outside.count(), 0, "{name} is outside");
     }
-    assert!(of(&resources, "burns-within").into_iter().any(was_read), "its file was found by a pid of this /proc");
+    assert!(
+        of(&resources, "burns-within").into_iter().any(was_read),
+        "its file was found by a pid of this /proc"
+    );
     // The agent is the first process of its namespace, and there are not many others.
     for of in &resources {
         let pid = of.int("process.pid").expect("each has one");

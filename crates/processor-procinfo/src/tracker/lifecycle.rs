@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pdata::{
-    Comm, Executable, Image, ImageKey, ImageKind, KTime, Pid, ProcessEvent, ProcessTransition, Relatives, Script,
-    Tid,
+    Comm, Executable, Image, ImageKey, ImageKind, KTime, Pid, ProcessEvent, ProcessTransition, Relatives,
+    Script, Tid,
 };
 
 use super::Tracker;
