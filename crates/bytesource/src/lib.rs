@@ -19,6 +19,16 @@ pub trait ByteSource {
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 }
 
+impl<S: ByteSource + ?Sized> ByteSource for &S {
+    fn size(&self) -> u64 {
+        S::size(self)
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        S::read_exact_at(self, offset, buffer)
+    }
+}
+
 impl ByteSource for [u8] {
     fn size(&self) -> u64 {
         self.len() as u64

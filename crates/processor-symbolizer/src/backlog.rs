@@ -6,15 +6,20 @@
 //! once theirs have taken much time: whoever runs ten thousand programs does not keep another from the names of one.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
+use pdata::MappedFile;
 
 use crate::fair::User;
 use crate::files::Files;
 use crate::jit::Jits;
 use crate::kernel::Kernel;
-use crate::request::{Found, Lookup, NameAnswer, NameRequest, Target};
+use crate::lines::{LineJob, LineThread, NamedAddress};
+use crate::metrics;
+use crate::progress::Progress;
+use crate::request::{Found, Lookup, Name, NameAnswer, NameRequest, NamesByAddress, Space, Target};
 use crate::sight::Sight;
 use crate::vdso::Vdso;
 
@@ -25,6 +30,9 @@ pub(crate) struct Spaces {
     pub(crate) kernel: Kernel,
     pub(crate) vdso: Vdso,
     pub(crate) jits: Jits,
+    /// Looks up lines; `None` if none are wanted.
+    pub(crate) lines: Option<LineThread>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Spaces {
@@ -51,16 +59,61 @@ impl Spaces {
         }
     }
 
-    fn find(&mut self, Lookup { space, target, addresses }: Lookup) -> Found {
+    /// Adds what a lookup of a request finds to `found`.
+    fn find(&mut self, ticket: u64, Lookup { space, target, addresses }: Lookup, found: &mut Vec<Found>) {
         match target {
             Target::File { file, process, range, user } => {
-                let names = self.files.names(Sight { file: &file, process, range, user }, &addresses);
-                Found { space, replaced: false, names }
+                let sight = Sight { file: &file, process, range, user };
+                let mut names = self.files.names(sight, &addresses);
+                if let Ok(names) = &mut names
+                    && let Some(named) = self.ask_for_lines(ticket, (sight, &file), names)
+                {
+                    found.push(Found { space, replaced: false, has_more: true, names: Ok(named) });
+                }
+                found.push(Found { space, replaced: false, has_more: false, names });
             }
-            Target::Kernel => self.kernel.names(&addresses),
-            Target::Vdso => self.vdso.names(&addresses),
-            Target::Jit { process, user } => self.jits.names(self.files.reader(), process, user, &addresses),
+            Target::Kernel => found.push(self.kernel.names(&addresses)),
+            Target::Vdso => found.push(self.vdso.names(&addresses)),
+            Target::Jit { process, user } => {
+                found.push(self.jits.names(self.files.reader(), process, user, &addresses));
+            }
         }
+    }
+
+    /// Has lines looked up of addresses that have names. Returns those of which more will be found, and leaves the
+    /// others.
+    fn ask_for_lines(
+        &self,
+        ticket: u64,
+        (sight, file): (Sight<'_>, &Arc<MappedFile>),
+        names: &mut NamesByAddress,
+    ) -> Option<NamesByAddress> {
+        let (lines, identity) = (self.lines.as_ref()?, sight.file.identity);
+        let source = self.files.line_source(identity)?;
+        let wanted = |(offset, name): &(u64, Name)| {
+            // What has a file has lines already: Go's tables have them.
+            let name =
+                name.as_ref().ok().filter(|name| name.0.iter().all(|line| line.function.file.is_none()))?;
+            let address = self.files.address_of(identity, *offset)?;
+            Some(NamedAddress { offset: *offset, address, name: Arc::clone(name) })
+        };
+        let addresses: Vec<_> = names.iter().filter_map(wanted).collect();
+        let count = addresses.len() as u64;
+        let named: NamesByAddress =
+            addresses.iter().map(|each| (each.offset, Ok(Arc::clone(&each.name)))).collect();
+        let (space, file, Sight { process, range, user, .. }) =
+            (Space::File(identity), Arc::clone(file), sight);
+        let job = LineJob { ticket, space, file, process, range, user, source, addresses };
+        if named.is_empty() {
+            return None;
+        }
+        if !lines.ask(job) {
+            metrics::LineTally { queue_full: count, ..metrics::LineTally::default() }.publish();
+            return None;
+        }
+        let asked: HashSet<u64> = named.iter().map(|(offset, _)| *offset).collect();
+        names.retain(|(offset, _)| !asked.contains(offset));
+        Some(named)
     }
 }
 
@@ -106,24 +159,27 @@ impl Backlog {
         for pending in &mut self.requests {
             for lookup in std::mem::take(&mut pending.new) {
                 if spaces.is_quick(&lookup) {
-                    found.push(spaces.find(lookup));
+                    spaces.find(pending.ticket, lookup, &mut found);
                 } else {
                     pending.slow.push_back(lookup);
                 }
             }
         }
-        found.extend(self.next_slow().map(|lookup| spaces.find(lookup)));
+        if let Some((ticket, lookup)) = self.next_slow() {
+            spaces.find(ticket, lookup, &mut found);
+        }
         while let Some(first) = self.requests.front()
             && first.slow.is_empty()
         {
             self.answered = first.ticket;
             self.requests.pop_front();
         }
-        NameAnswer { ticket: self.answered, found }
+        spaces.progress.named(self.answered);
+        NameAnswer { ticket: spaces.progress.answered(), found }
     }
 
-    /// The oldest lookup that takes long of the user whose last turn is the longest ago.
-    fn next_slow(&mut self) -> Option<Lookup> {
+    /// The oldest lookup that takes long, and the request that it is part of, of the user whose last turn is the longest ago.
+    fn next_slow(&mut self) -> Option<(u64, Lookup)> {
         // The first place of each user.
         let mut waiting: HashMap<User, (usize, usize)> = HashMap::default();
         for (request, pending) in self.requests.iter().enumerate() {
@@ -137,16 +193,16 @@ impl Backlog {
             waiting.into_iter().min_by_key(|(user, place)| (served(user), *place))?;
         self.turns += 1;
         self.served.insert(user, self.turns);
-        self.requests.get_mut(request)?.slow.remove(place)
+        let pending = self.requests.get_mut(request)?;
+        Some((pending.ticket, pending.slow.remove(place)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pdata::{FileIdentity, MappedFile, Pc, ProcessKey, Uid};
+    use pdata::{FileIdentity, Pc, ProcessKey, Uid};
 
     use super::*;
-    use crate::request::Space;
 
     fn lookup(user: u32, inode: u64) -> Lookup {
         let identity = FileIdentity { inode, ..FileIdentity::default() };
@@ -162,7 +218,7 @@ mod tests {
     /// Files in the order in which their tables are read, by inode number.
     fn order(backlog: &mut Backlog) -> Vec<u64> {
         let next = std::iter::from_fn(|| backlog.next_slow());
-        next.filter_map(|lookup| match lookup.space {
+        next.filter_map(|(_, lookup)| match lookup.space {
             Space::File(identity) => Some(identity.inode),
             _ => None,
         })

@@ -22,6 +22,10 @@ pub struct Config {
     pub timeout: Duration,
     /// How names that a compiler has mangled are shown.
     pub demangle: Demangling,
+    /// Whether frames have the file and the line of their source, and the functions that were inlined there, from debug
+    /// information (DWARF): the file's own, or that of a debug file below `/usr/lib/debug` or beside it. Takes a quarter
+    /// of `max_memory`.
+    pub lines: bool,
 }
 
 /// How names that a compiler has mangled are shown.
@@ -100,6 +104,7 @@ impl Default for Config {
             max_open_files: Self::MAX_OPEN_FILES,
             timeout: Self::TIMEOUT,
             demangle: Demangling::default(),
+            lines: false,
         }
     }
 }
@@ -116,6 +121,7 @@ mod tests {
             max_open_files: 0,
             timeout: Duration::ZERO,
             demangle: Demangling::Full,
+            lines: true,
         };
         let keys: Vec<_> = config.validate().into_iter().map(|fault| fault.keys).collect();
         assert_eq!(keys.len(), 3);

@@ -2,6 +2,7 @@
 //! beside the file. Only those of root are read, since they are found by a name that the stripped file chooses.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesource::OpenFile;
@@ -52,7 +53,7 @@ fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<De
         Some(id) => tables.build_id() == Some(id),
         None => stripped.debug_link()?.is_of(&file).ok()?,
     };
-    (is_it && tables.symbols() > 0).then_some(DebugFile { file, tables })
+    (is_it && tables.symbols() > 0).then(|| DebugFile { file: Arc::new(file), tables })
 }
 
 /// Where it may be, and whether as the agent sees it or as the process does.

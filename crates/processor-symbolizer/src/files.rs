@@ -1,6 +1,7 @@
 //! Files held open by what the kernel knows them by, and their symbol tables.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytesource::OpenFile;
@@ -8,9 +9,10 @@ use foldhash::HashMap;
 use foreignfile::{Opened, Quarantine, Refusal, Retries};
 use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
-use symbolize::{Demangle, Limits};
+use symbolize::{Demangle, Limits, SymbolFile};
 
 use crate::fair::{Holding, Leaving, User};
+use crate::lines::LineSource;
 use crate::request::{NamesByAddress, Unnamed};
 use crate::sight::Sight;
 use crate::symbols::Symbols;
@@ -31,6 +33,8 @@ pub(crate) struct FileSettings {
     pub(crate) max_bytes: usize,
     pub(crate) max_open: usize,
     pub(crate) demangle: Demangle,
+    /// Whether debug information is wanted, beside symbols.
+    pub(crate) lines: bool,
 }
 
 /// The files that are held.
@@ -56,7 +60,7 @@ pub(crate) struct Files {
 struct Held {
     /// The open file; `None` if its file system may ask others when it is read or closed: it is opened for each reading
     /// then.
-    file: Option<OpenFile>,
+    file: Option<Arc<OpenFile>>,
     symbols: Symbols,
     used: u64,
     /// Who ran what it was first read for: what others have read does not make room for it.
@@ -139,6 +143,20 @@ impl Files {
         }
     }
 
+    /// Where lines of a file that is held are to be had; `None` if it has no debug information.
+    pub(crate) fn line_source(&self, identity: FileIdentity) -> Option<LineSource> {
+        let held = self.held.get(&identity)?;
+        if held.symbols.tables.as_ref()?.has_debug_info() {
+            return Some(LineSource::Own(held.file.clone()));
+        }
+        held.symbols.debug_information().map(LineSource::Debug)
+    }
+
+    /// Addresses, as a held file's own symbols have them, of bytes of it.
+    pub(crate) fn address_of(&self, identity: FileIdentity, offset: u64) -> Option<u64> {
+        self.held.get(&identity)?.symbols.tables.as_ref()?.address_of(offset)
+    }
+
     /// The way to the process that reads.
     pub(crate) fn reader(&mut self) -> &mut foreignfile::Files {
         &mut self.reader
@@ -157,7 +175,7 @@ impl Files {
         let before = held.symbols.bytes;
         let names = match &held.file {
             Some(file) => {
-                let names = held.symbols.names(file, offsets, demangle);
+                let names = held.symbols.names(&**file, offsets, demangle);
                 // Asked last: if it is the file now, what was read is what it has had since it was met.
                 if is_as_met(file.file(), sight.file) { Ok(names) } else { Err(Unnamed::Gone) }
             }
@@ -183,7 +201,7 @@ impl Files {
         let demangle = self.settings.demangle;
         let names = match &file {
             Some(file) => {
-                let names = symbols.names(file, offsets, demangle);
+                let names = symbols.names(&**file, offsets, demangle);
                 if !is_as_met(file.file(), sight.file) {
                     return Err(Unnamed::Gone);
                 }
@@ -197,11 +215,11 @@ impl Files {
     }
 
     /// Opens a file and reads its tables. The file is at hand afterwards if it may be.
-    fn read(&mut self, sight: Sight<'_>) -> Result<(Option<OpenFile>, Symbols, &'static str), Unnamed> {
+    fn read(&mut self, sight: Sight<'_>) -> Result<(Option<Arc<OpenFile>>, Symbols, &'static str), Unnamed> {
         let limits = Limits { memory: self.settings.max_bytes };
         if let Some((_, file)) = self.opened.remove(&sight.file.identity) {
             let (symbols, outcome) = Symbols::read(&file, limits, sight.file)?;
-            return Ok((Some(file), symbols, outcome));
+            return Ok((Some(Arc::new(file)), symbols, outcome));
         }
         let opened = open(&self.source, &mut self.reader, sight)?;
         let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
@@ -214,7 +232,7 @@ impl Files {
                 read
             }
         };
-        Ok((shared, symbols, outcome))
+        Ok((shared.map(Arc::new), symbols, outcome))
     }
 
     /// The names of bytes of a file that is opened for each reading.
@@ -232,9 +250,9 @@ impl Files {
     /// Has a stripped file's symbols found in another file; true if they were.
     fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols) -> bool {
         let limits = Limits { memory: self.settings.max_bytes };
-        let Some(tables) = symbols.tables.as_ref().filter(|tables| !tables.has_symtab()) else {
-            return false;
-        };
+        let lines = self.settings.lines;
+        let lacks = |tables: &&SymbolFile| !tables.has_symtab() || lines && !tables.has_debug_info();
+        let Some(tables) = symbols.tables.as_ref().filter(lacks) else { return false };
         let debug = debug_files::find(&self.source, &mut self.reader, sight, tables, limits);
         let found = debug.is_some();
         if let Some(debug) = debug {
@@ -291,7 +309,7 @@ impl Files {
 }
 
 /// Opens the file of a mapping, checked to be the one that the kernel met.
-fn open<'a>(
+pub(crate) fn open<'a>(
     source: &ProcSource,
     reader: &'a mut foreignfile::Files,
     sight: Sight<'_>,
@@ -307,7 +325,7 @@ fn open<'a>(
 }
 
 /// That a file which has been read is still as it was found.
-fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
+pub(crate) fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
     match opened.is_unchanged() {
         Ok(true) => Ok(()),
         Ok(false) => Err(Unnamed::Gone),
@@ -316,7 +334,7 @@ fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
 }
 
 /// True if an open file, which was checked when it was opened, has not been written to since the kernel met it.
-fn is_as_met(opened: &File, met: &MappedFile) -> bool {
+pub(crate) fn is_as_met(opened: &File, met: &MappedFile) -> bool {
     let Ok(found) = opened.metadata() else { return false };
     let seen = identity_of(&found);
     (seen.inode, seen.modified, found.len()) == (met.identity.inode, met.identity.modified, met.size)

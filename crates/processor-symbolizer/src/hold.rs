@@ -107,7 +107,8 @@ where
                 biased;
                 answer = next_answer(&mut self.lookups) => match answer {
                     Some(answer) => {
-                        answered = answer.ticket;
+                        // Two threads answer.
+                        answered = answered.max(answer.ticket);
                         if answer.found.iter().any(|found| found.replaced) {
                             // What is known is about to be forgotten, and is what these frames waited for.
                             held.iter_mut().for_each(|held| held.name(&mut self.names, false));

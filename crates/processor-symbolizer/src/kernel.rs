@@ -99,7 +99,7 @@ impl Kernel {
             true => Err(Unnamed::KernelHidden),
             false => Ok(addresses.iter().map(|&address| (address, self.name(address, is_unsure))).collect()),
         };
-        Found { space: Space::Kernel, replaced, names }
+        Found { space: Space::Kernel, replaced, has_more: false, names }
     }
 
     fn may_be_a_program(&self, address: u64) -> bool {

@@ -3,7 +3,8 @@
 //! [`Symbolizer`] stands after the processor that attributes samples. It sends each address that it has no name for to
 //! a thread of its own, which opens the file at first sight and keeps it open, so that it can be read after its name
 //! and its process are gone. A batch waits for its names, but never longer than [`Config::timeout`]; batches leave in
-//! the order in which they came. A name that cannot be had for certain is not given. Start reading at `layer.rs`, then
+//! the order in which they came. A name that cannot be had for certain is not given. Lines of source, where they are
+//! wanted, are looked up by a second thread, for which names do not wait. Start reading at `layer.rs`, then
 //! `hold.rs` and
 //! `resolver.rs`.
 
@@ -17,8 +18,11 @@ mod hold;
 mod jit;
 mod kernel;
 mod layer;
+mod line_files;
+mod lines;
 mod metrics;
 mod names;
+mod progress;
 mod request;
 mod resolver;
 mod runtime;

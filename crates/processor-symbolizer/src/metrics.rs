@@ -17,6 +17,8 @@ const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
 const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
 const PERF_MAPS: &str = "otelcol_processor_symbolizer_perf_maps_total";
 const PERF_MAP_LINES: &str = "otelcol_processor_symbolizer_perf_map_lines_total";
+const LINE_TABLES: &str = "otelcol_processor_symbolizer_line_tables_total";
+const LINES: &str = "otelcol_processor_symbolizer_lines_total";
 const OPEN: &str = "otelcol_processor_symbolizer_open_files";
 
 /// Says what each metric means.
@@ -31,6 +33,8 @@ pub(crate) fn describe() {
             "Lists of functions that processes compile at run time, looked for and read, by outcome.",
         ),
         (PERF_MAP_LINES, "Lines of those lists, by outcome."),
+        (LINE_TABLES, "Files whose debug information was looked into, by outcome."),
+        (LINES, "Addresses whose lines were looked up, by outcome."),
         (EVICTED, "Files that have made room for others, by the limit that was hit."),
     ] {
         describe_counter!(name, Unit::Count, meaning);
@@ -119,4 +123,41 @@ pub(crate) fn kernel_symbols(bytes: usize) {
 /// Bytes of names.
 pub(crate) fn names(bytes: usize) {
     gauge!(CACHE, "of" => "names").set(bytes as f64);
+}
+
+/// A file whose debug information was looked into.
+pub(crate) fn line_table(outcome: &'static str) {
+    counter!(LINE_TABLES, "outcome" => outcome).increment(1);
+}
+
+/// Addresses whose lines were looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LineTally {
+    pub(crate) found: u64,
+    pub(crate) missing: u64,
+    pub(crate) late: u64,
+    pub(crate) refused: u64,
+    /// Those that were not asked for, since too many waited.
+    pub(crate) queue_full: u64,
+}
+
+impl LineTally {
+    /// Adds all of it to the metrics.
+    pub(crate) fn publish(self) {
+        let Self { found, missing, late, refused, queue_full } = self;
+        for (outcome, count) in [
+            ("found", found),
+            ("missing", missing),
+            ("late", late),
+            ("refused", refused),
+            ("queue_full", queue_full),
+        ] {
+            counter!(LINES, "outcome" => outcome).increment(count);
+        }
+    }
+}
+
+/// Bytes of lines.
+pub(crate) fn lines_memory(bytes: usize) {
+    gauge!(CACHE, "of" => "lines").set(bytes as f64);
 }

@@ -45,7 +45,7 @@ pub(crate) struct Names {
 struct Address {
     /// The last answer; `None` before the first.
     name: Option<Name>,
-    /// True if an answer is to come: the first, or one that may be a name where the last was none.
+    /// True if an answer is to come: the first, one that may be a name where the last was none, or one with lines.
     is_asked: bool,
 }
 
@@ -174,17 +174,23 @@ impl Names {
                     if let Some(address) = addresses.by_address.get_mut(&address)
                         && address.is_asked
                     {
-                        *address = Address { name: Some(name), is_asked: false };
-                        addresses.bytes += bytes;
-                        self.bytes += bytes;
+                        let before = address.name.as_ref().map_or(0, bytes_of);
+                        *address = Address { name: Some(name), is_asked: found.has_more };
+                        addresses.bytes = addresses.bytes + bytes - before;
+                        self.bytes = self.bytes + bytes - before;
                     }
                 }
             }
             Err(why) => {
                 addresses.failed = Some((why, Instant::now() + RETRY));
-                let before = addresses.by_address.len();
-                addresses.by_address.retain(|_, address| !address.is_asked);
-                let dropped = ENTRY * (before - addresses.by_address.len());
+                let mut dropped = 0;
+                addresses.by_address.retain(|_, address| {
+                    dropped += match address.is_asked {
+                        true => ENTRY + address.name.as_ref().map_or(0, bytes_of),
+                        false => 0,
+                    };
+                    !address.is_asked
+                });
                 addresses.bytes -= dropped;
                 self.bytes -= dropped;
             }

@@ -83,6 +83,8 @@ pub(crate) struct Found {
     pub(crate) space: Space,
     /// True if names found in it before hold no longer.
     pub(crate) replaced: bool,
+    /// True if more will be found for these addresses: their lines, and the functions that were inlined there.
+    pub(crate) has_more: bool,
     pub(crate) names: Result<NamesByAddress, Unnamed>,
 }
 

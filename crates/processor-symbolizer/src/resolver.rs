@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::files::{FileSettings, Files};
 use crate::jit::Jits;
 use crate::kernel::Kernel;
+use crate::lines::{LineSettings, LineThread};
+use crate::progress::{MOST_LINE_JOBS, Progress};
 use crate::request::{Lookup, NameAnswer, NameRequest};
 use crate::vdso::Vdso;
 
@@ -27,6 +29,8 @@ const CLOSE_EVERY: Duration = Duration::from_secs(5);
 /// Eighths of the memory that tables may take, and functions compiled at run time; names take the rest.
 const TABLES_SHARE: usize = 5;
 const JIT_SHARE: usize = 1;
+/// Of the tables' share what lines take, where they are wanted.
+const LINES_SHARE: usize = 2;
 const SHARES: usize = 8;
 
 /// The thread's other end. The thread ends when this is dropped.
@@ -48,14 +52,27 @@ impl Resolver {
     ) -> io::Result<(Self, mpsc::Receiver<NameAnswer>)> {
         let (requests, asked) = sync_channel(QUEUE);
         let (answer, answers) = mpsc::channel(QUEUE);
+        let lines_share = if config.lines { LINES_SHARE } else { 0 };
+        let demangle = config.demangle.into();
+        let most_open = config.max_open_files.min(allowed_files() / 2).max(1);
         let settings = FileSettings {
-            max_bytes: config.max_memory.as_usize() / SHARES * TABLES_SHARE,
-            max_open: config.max_open_files.min(allowed_files() / 2).max(1),
-            demangle: config.demangle.into(),
+            max_bytes: config.max_memory.as_usize() / SHARES * (TABLES_SHARE - lines_share),
+            // Files that make room while their lines are looked up stay open for that long.
+            max_open: if config.lines { most_open - (most_open / 4).min(MOST_LINE_JOBS) } else { most_open },
+            demangle,
+            lines: config.lines,
         };
+        let progress = Arc::new(Progress::default());
+        let max_bytes = config.max_memory.as_usize() / SHARES * lines_share;
+        let lines = config.lines.then(|| {
+            let settings = LineSettings { max_bytes, demangle };
+            LineThread::start(settings, source.clone(), Arc::clone(&progress), answer.clone())
+        });
+        let lines = lines.transpose()?;
         let jits = Jits::new(source.clone(), config.max_memory.as_usize() / SHARES * JIT_SHARE);
         let kernel = Kernel::new(Path::new("/proc"), list);
-        let spaces = Spaces { files: Files::new(source, settings), kernel, vdso: Vdso::default(), jits };
+        let files = Files::new(source, settings);
+        let spaces = Spaces { files, kernel, vdso: Vdso::default(), jits, lines, progress };
         thread::Builder::new().name("symbolizer".to_owned()).spawn(move || serve(spaces, &asked, &answer))?;
         Ok((Self { requests, asked: 0 }, answers))
     }

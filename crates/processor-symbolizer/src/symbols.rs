@@ -34,7 +34,7 @@ pub(crate) struct Symbols {
 /// A file with the symbols that another was stripped of, held open.
 #[derive(Debug)]
 pub(crate) struct DebugFile {
-    pub(crate) file: OpenFile,
+    pub(crate) file: Arc<OpenFile>,
     pub(crate) tables: SymbolFile,
 }
 
@@ -79,6 +79,12 @@ impl Symbols {
         self.debug.is_some()
     }
 
+    /// The second file, if it has debug information.
+    pub(crate) fn debug_information(&self) -> Option<Arc<OpenFile>> {
+        let debug = self.debug.as_ref().filter(|debug| debug.tables.has_debug_info())?;
+        Some(Arc::clone(&debug.file))
+    }
+
     /// The names of the code at offsets of the file, which is at hand as `source`.
     pub(crate) fn names<S: ByteSource>(
         &mut self,
@@ -110,7 +116,7 @@ impl Symbols {
         let address = tables.address_of(offset).ok_or(Unnamed::Stripped)?;
         let own = tables.resolve(source, address).map_err(|_error| Unnamed::Unreadable)?;
         let debug = self.debug.as_ref().filter(|_| own.as_ref().is_none_or(|own| own.lines.is_empty()));
-        let debug = debug.and_then(|debug| debug.tables.resolve(&debug.file, address).ok().flatten());
+        let debug = debug.and_then(|debug| debug.tables.resolve(&*debug.file, address).ok().flatten());
         let own = own.map(|own| (false, own));
         debug.map(|debug| (true, debug)).or(own).ok_or(Unnamed::Stripped)
     }

@@ -3,5 +3,6 @@
 mod files;
 mod jit;
 mod layer;
+mod lines;
 mod make;
 mod names;

@@ -39,7 +39,7 @@ impl Vdso {
                 Ok(addresses.iter().map(name).collect())
             }
         };
-        Found { space: Space::Vdso, replaced: false, names }
+        Found { space: Space::Vdso, replaced: false, has_more: false, names }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use elffile::{Header, Notes, SectionNames, read};
 use object::Endianness;
-use object::elf::{ELF_NOTE_GNU, NT_GNU_BUILD_ID, PT_DYNAMIC, PT_LOAD, PT_NOTE, SHT_NOTE};
+use object::elf::{ELF_NOTE_GNU, NT_GNU_BUILD_ID, PT_DYNAMIC, PT_LOAD, PT_NOTE, SHT_NOBITS, SHT_NOTE};
 
 use crate::{ByteSource, SymbolError};
 
@@ -108,6 +108,14 @@ impl Elf {
     /// The name of a section; empty if it has none.
     pub(crate) fn name_of(&self, section: &Section) -> &[u8] {
         self.names.of(section)
+    }
+
+    /// True if the file has debug information (DWARF) of its own.
+    pub(crate) fn has_debug_info(&self) -> bool {
+        let mut sections = self.sections.iter();
+        sections.any(|section| {
+            section.kind != SHT_NOBITS && section.size > 0 && self.name_of(section) == b".debug_info"
+        })
     }
 
     /// The GNU build ID; `None` if there is none.

@@ -6,6 +6,7 @@
 mod debug_data;
 mod debug_link;
 mod demangle;
+mod dwarf;
 mod dynamic;
 mod elf;
 mod flatten;
@@ -24,6 +25,7 @@ mod tests;
 pub use bytesource::ByteSource;
 pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
+pub use dwarf::LineTables;
 /// The reason for which a file gives no names.
 pub use elffile::ElfError as SymbolError;
 pub use kernel::{KernelFunction, KernelSymbols};

@@ -54,6 +54,7 @@ pub struct SymbolFile {
     build_id: Option<Box<[u8]>>,
     debug_link: Option<DebugLink>,
     has_symtab: bool,
+    has_debug_info: bool,
 }
 
 /// Where names are.
@@ -113,6 +114,7 @@ impl SymbolFile {
             build_id: elf.build_id(source),
             debug_link: DebugLink::of(source, &elf),
             has_symtab: symtab.is_some(),
+            has_debug_info: elf.has_debug_info(),
         })
     }
 
@@ -149,6 +151,12 @@ impl SymbolFile {
     #[must_use]
     pub fn has_symtab(&self) -> bool {
         self.has_symtab
+    }
+
+    /// True if [`LineTables`](crate::LineTables) may find lines and inlined functions in the file.
+    #[must_use]
+    pub fn has_debug_info(&self) -> bool {
+        self.has_debug_info
     }
 
     /// The address, as the file's own symbols have it, of a byte of the file; `None` if no segment holds it.

@@ -78,7 +78,7 @@ impl Jits {
             self.close_some();
         }
         metrics::jit(self.bytes);
-        Found { space: Space::Jit(process), replaced, names: Ok(names) }
+        Found { space: Space::Jit(process), replaced, has_more: false, names: Ok(names) }
     }
 
     /// Drops processes until the others are within bounds: of the user whose processes take the most, the one used

@@ -14,7 +14,7 @@ use crate::sight::Sight;
 const MIB: usize = 1 << 20;
 
 fn files(max_open: usize, max_bytes: usize) -> Files {
-    let settings = FileSettings { max_bytes, max_open, demangle: Demangle::Simplified };
+    let settings = FileSettings { max_bytes, max_open, demangle: Demangle::Simplified, lines: false };
     Files::new(ProcSource::new("/proc"), settings)
 }
 

@@ -12,7 +12,7 @@ use crate::request::{Found, Name, Space, Unnamed};
 #[derive(Clone, Debug)]
 enum Op {
     Ask(u64, u64),
-    Answer(u64, bool, Vec<(u64, bool)>),
+    Answer(u64, (bool, bool), Vec<(u64, bool)>),
     Fail(u64),
     Withdraw(u64, Vec<u64>),
 }
@@ -21,8 +21,8 @@ fn op() -> impl Strategy<Value = Op> {
     let (space, address) = (0..6u64, 0..40u64);
     prop_oneof![
         4 => (space.clone(), address.clone()).prop_map(|(space, address)| Op::Ask(space, address)),
-        3 => (space.clone(), any::<bool>(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
-            .prop_map(|(space, replaced, names)| Op::Answer(space, replaced, names)),
+        3 => (space.clone(), any::<(bool, bool)>(), prop::collection::vec((address.clone(), any::<bool>()), 0..20))
+            .prop_map(|(space, kind, names)| Op::Answer(space, kind, names)),
         1 => space.clone().prop_map(Op::Fail),
         1 => (space, prop::collection::vec(address, 0..5)).prop_map(|(space, of)| Op::Withdraw(space, of)),
     ]
@@ -52,7 +52,7 @@ fn all_texts_of_a_function_count() {
         for address in addresses {
             names.ask(space(1), address, None);
             let found = vec![(address, Ok(Arc::clone(&lines)))];
-            names.insert(Found { space: space(1), replaced: false, names: Ok(found) });
+            names.insert(Found { space: space(1), replaced: false, has_more: false, names: Ok(found) });
         }
         names.bytes()
     };
@@ -66,7 +66,7 @@ fn all_texts_of_a_function_count() {
 fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
     let mut names = Names::new(100_000);
     let answer = |names: &mut Names, name: Name| {
-        names.insert(Found { space: space(1), replaced: false, names: Ok(vec![(7, name)]) });
+        names.insert(Found { space: space(1), replaced: false, has_more: false, names: Ok(vec![(7, name)]) });
     };
     let is_none = |known: Known| matches!(known, Known::Answered(Err(Unnamed::NoFile)));
     names.ask(space(1), 7, None);
@@ -100,14 +100,14 @@ proptest! {
         for op in ops {
             match op {
                 Op::Ask(of, address) => names.ask(space(of), address, Some(Uid(u32::from(of > 3)))),
-                Op::Answer(of, replaced, all) => {
+                Op::Answer(of, (replaced, has_more), all) => {
                     let all = all.into_iter().map(|(address, named)| {
                         (address, if named { Ok(lines(address)) } else { Err(Unnamed::Stripped) })
                     });
-                    names.insert(Found { space: space(of), replaced, names: Ok(all.collect()) });
+                    names.insert(Found { space: space(of), replaced, has_more, names: Ok(all.collect()) });
                     prop_assert!(names.bytes() <= ROOM);
                 }
-                Op::Fail(of) => names.insert(Found { space: space(of), replaced: false, names: Err(Unnamed::Gone) }),
+                Op::Fail(of) => names.insert(Found { space: space(of), replaced: false, has_more: false, names: Err(Unnamed::Gone) }),
                 Op::Withdraw(of, asked) => names.withdraw(space(of), &asked),
             }
             prop_assert_eq!(names.bytes(), names.counted());
@@ -130,7 +130,7 @@ fn many_names_of_one_user_do_not_crowd_out_those_of_another() {
         // Even, so that all are files.
         let space = space(2 * of);
         names.ask(space, 1, Some(Uid(user)));
-        names.insert(Found { space, replaced: false, names: Ok(vec![(1, Ok(lines(1)))]) });
+        names.insert(Found { space, replaced: false, has_more: false, names: Ok(vec![(1, Ok(lines(1)))]) });
     }
     assert!((0..3).all(|of| matches!(names.get(space(2 * of), 1), Known::Answered(Ok(_)))));
 }

@@ -1,0 +1,188 @@
+//! Lines of source and inlined functions, from a file's debug information (DWARF).
+//!
+//! gimli reads entries and lines, through windows on the file, and nothing is kept of it but compact tables of the units
+//! that were asked for. addr2line, which does all of it, keeps what it has read without a bound, and wants sections
+//! whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here, whatever a
+//! file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
+
+mod functions;
+mod index;
+mod rows;
+mod sections;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod window;
+
+use std::collections::BTreeMap;
+
+use self::index::Index;
+use self::sections::{Sections, dwarf};
+use self::tables::{TextAt, UnitTables};
+use self::window::{Effort, PART, SectionBytes};
+use crate::elf::Elf;
+use crate::{ByteSource, Limits, SourceLine, SymbolError};
+
+/// Steps that finding a file's units may take, and reading one: about a third of a second each.
+const INDEX_STEPS: u64 = 64 << 20;
+const UNIT_STEPS: u64 = 64 << 20;
+/// Steps that reading the names of one address may take.
+const NAME_STEPS: u64 = 1 << 20;
+/// Units that are kept at most, with those that are remembered to be of no use.
+const MOST_UNITS: usize = 4096;
+
+/// The lines and inlined functions of one ELF file.
+#[derive(Debug)]
+pub struct LineTables {
+    sections: Sections,
+    index: Index,
+    units: Units,
+}
+
+/// The units that have been read.
+#[derive(Debug)]
+struct Units {
+    /// `None` for those that cannot be used.
+    read: BTreeMap<u32, (Option<UnitTables>, u64)>,
+    bytes: usize,
+    max_bytes: usize,
+    /// Counts uses.
+    now: u64,
+}
+
+impl LineTables {
+    /// Finds the units of a file's debug information; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`SymbolError`] for a file that is damaged, needs more than `limits`, or cannot be read.
+    pub fn open(source: &dyn ByteSource, limits: Limits) -> Result<Option<Self>, SymbolError> {
+        let elf = Elf::read(source)?;
+        let Some(sections) = Sections::find(source, &elf, limits.memory)? else { return Ok(None) };
+        let effort = Effort::new(INDEX_STEPS);
+        let index = {
+            let open = sections.open(source, &effort);
+            let dwarf = dwarf(&open).ok_or(SymbolError::Malformed { part: PART })?;
+            let mut room = Room(limits.memory.saturating_sub(sections.memory()));
+            Index::read(&dwarf, &effort, &mut room).map_err(|error| error.reason(&effort))?
+        };
+        let max_bytes = limits.memory.saturating_sub(sections.memory() + index.memory());
+        let units = Units { read: BTreeMap::new(), bytes: 0, max_bytes, now: 0 };
+        Ok(Some(Self { sections, index, units }))
+    }
+
+    /// The bytes that this holds in memory, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.sections.memory() + self.index.memory() + self.units.bytes
+    }
+
+    /// The lines of addresses, as the file's own symbols have them, in their order. Those of an address have the
+    /// innermost inlined function first and the function itself last, whose name is empty if the debug information
+    /// does not say it; they are empty if nothing is known. `source` is what [`open`](Self::open) has read.
+    ///
+    /// An address whose unit is damaged or too large has an error at first, and no lines from then on.
+    pub fn lines(
+        &mut self,
+        source: &dyn ByteSource,
+        addresses: &[u64],
+    ) -> Vec<Result<Vec<SourceLine>, SymbolError>> {
+        let effort = Effort::new(0);
+        let sections = self.sections.open(source, &effort);
+        let lines = |&address: &u64| {
+            for unit in self.index.units_at(address) {
+                self.units.load(unit, &sections, &effort, &self.index)?;
+                effort.refill(NAME_STEPS);
+                let Some(tables) = self.units.get(unit) else { continue };
+                let lines = tables.lines(&sections, address).map_err(|error| error.reason(&effort))?;
+                if !lines.is_empty() {
+                    return Ok(lines);
+                }
+            }
+            Ok(Vec::new())
+        };
+        addresses.iter().map(lines).collect()
+    }
+}
+
+impl Units {
+    fn get(&self, unit: u32) -> Option<&UnitTables> {
+        self.read.get(&unit)?.0.as_ref()
+    }
+
+    /// Reads a unit, if that has not been done or it has made room.
+    fn load(
+        &mut self,
+        unit: u32,
+        sections: &[SectionBytes<'_>],
+        effort: &Effort,
+        index: &Index,
+    ) -> Result<(), SymbolError> {
+        self.now += 1;
+        if let Some((_, used)) = self.read.get_mut(&unit) {
+            *used = self.now;
+            return Ok(());
+        }
+        effort.refill(UNIT_STEPS);
+        let at = usize::try_from(unit).ok().and_then(|unit| index.units.get(unit).copied());
+        let (Some(at), Some(dwarf)) = (at, dwarf(sections)) else { return Ok(()) };
+        let mut room = Room(self.max_bytes);
+        let read = UnitTables::read(&dwarf, effort, (at, index), &mut room);
+        let read = read.map_err(|error| error.reason(effort));
+        if let Err(error @ SymbolError::Read(_)) = read {
+            // It may be read later.
+            return Err(error);
+        }
+        let (tables, error) = match read {
+            Ok(tables) => (Some(tables), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.bytes += tables.as_ref().map_or(0, UnitTables::memory);
+        self.read.insert(unit, (tables, self.now));
+        self.make_room();
+        error
+    }
+
+    /// Drops units until the others are within bounds, those used longest ago first.
+    fn make_room(&mut self) {
+        while (self.bytes > self.max_bytes || self.read.len() > MOST_UNITS) && self.read.len() > 1 {
+            let oldest = self.read.iter().min_by_key(|(_, (_, used))| *used).map(|(&unit, _)| unit);
+            let Some((tables, _)) = oldest.and_then(|unit| self.read.remove(&unit)) else { return };
+            self.bytes -= tables.map_or(0, |tables| tables.memory());
+        }
+    }
+}
+
+/// Bytes that may still be taken.
+#[derive(Clone, Copy, Debug)]
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), TableError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(TableError::Full)?;
+        Ok(())
+    }
+}
+
+/// The reason for which tables are not read.
+#[derive(Debug)]
+enum TableError {
+    Dwarf(gimli::Error),
+    /// They would take more room than they may.
+    Full,
+}
+
+impl From<gimli::Error> for TableError {
+    fn from(error: gimli::Error) -> Self {
+        Self::Dwarf(error)
+    }
+}
+
+impl TableError {
+    fn reason(self, effort: &Effort) -> SymbolError {
+        match self {
+            Self::Dwarf(error) => effort.reason(error),
+            Self::Full => SymbolError::TooLarge { part: PART },
+        }
+    }
+}

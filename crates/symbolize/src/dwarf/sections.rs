@@ -1,0 +1,166 @@
+//! The sections that debug information is in.
+
+use std::io::Read as _;
+
+use elffile::read;
+use gimli::{Dwarf, RunTimeEndian, SectionId};
+use object::Endianness;
+use object::elf::{
+    CompressionHeader32, CompressionHeader64, ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_COMPRESSED, SHT_NOBITS,
+};
+use object::pod;
+use object::read::elf::CompressionHeader as _;
+
+use super::window::{Bytes, Effort, PART, SectionBytes, Window};
+use crate::elf::{Elf, Section};
+use crate::{ByteSource, SymbolError};
+
+/// The sections that are read.
+const ALL: [SectionId; 9] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+];
+
+/// Where the sections of a file are.
+#[derive(Debug)]
+pub(super) struct Sections {
+    endian: RunTimeEndian,
+    places: Vec<Place>,
+}
+
+/// Where the bytes of a section are.
+#[derive(Debug)]
+enum Place {
+    Absent,
+    InFile {
+        offset: u64,
+        size: usize,
+    },
+    /// Unpacked.
+    AtHand(Box<[u8]>),
+}
+
+impl Sections {
+    /// Finds the sections; `None` if the file has no debug information. Compressed ones are unpacked, and may take
+    /// `most` bytes then.
+    pub(super) fn find(source: &dyn ByteSource, elf: &Elf, most: usize) -> Result<Option<Self>, SymbolError> {
+        let endian = match elf.endian {
+            Endianness::Little => RunTimeEndian::Little,
+            Endianness::Big => RunTimeEndian::Big,
+        };
+        let mut left = most;
+        let places = ALL.iter().map(|id| {
+            let name = id.name().as_bytes();
+            let found = elf.sections.iter().find(|section| {
+                section.kind != SHT_NOBITS && section.size > 0 && elf.name_of(section) == name
+            });
+            found.map_or(Ok(Place::Absent), |section| place(source, elf, section, &mut left))
+        });
+        let places: Vec<_> = places.collect::<Result<_, _>>()?;
+        let has = |wanted| {
+            let mut both = ALL.iter().zip(&places);
+            both.any(|(id, place)| *id == wanted && !matches!(place, Place::Absent))
+        };
+        Ok((has(SectionId::DebugInfo) && has(SectionId::DebugAbbrev)).then_some(Self { endian, places }))
+    }
+
+    /// Bytes that this holds in memory.
+    pub(super) fn memory(&self) -> usize {
+        let at_hand = |place: &Place| match place {
+            Place::AtHand(bytes) => bytes.len(),
+            Place::Absent | Place::InFile { .. } => 0,
+        };
+        self.places.iter().map(|place| size_of::<Place>() + at_hand(place)).sum()
+    }
+
+    /// The sections, to be read with that effort. The last is empty.
+    pub(super) fn open<'a>(
+        &'a self,
+        source: &'a dyn ByteSource,
+        effort: &'a Effort,
+    ) -> Vec<SectionBytes<'a>> {
+        let of = |(number, place): (u8, &'a Place)| {
+            let (size, bytes) = match place {
+                Place::Absent => (0, Bytes::Held(&[])),
+                Place::AtHand(bytes) => (bytes.len(), Bytes::Held(bytes)),
+                &Place::InFile { offset, size } => {
+                    (size, Bytes::InFile { source, offset, pages: Box::default() })
+                }
+            };
+            SectionBytes { number, endian: self.endian, size, bytes, effort }
+        };
+        (0..).zip(self.places.iter().chain([&Place::Absent])).map(of).collect()
+    }
+}
+
+/// Open sections as gimli takes them.
+pub(super) fn dwarf<'a>(sections: &'a [SectionBytes<'a>]) -> Option<Dwarf<Window<'a>>> {
+    let none = Window::of(sections.last()?);
+    let section = |id| {
+        let index = ALL.iter().position(|each| *each == id);
+        let found = index.and_then(|index| sections.get(index));
+        Ok::<_, std::convert::Infallible>(found.map_or(none, Window::of))
+    };
+    Dwarf::load(section).ok()
+}
+
+fn place(
+    source: &dyn ByteSource,
+    elf: &Elf,
+    section: &Section,
+    left: &mut usize,
+) -> Result<Place, SymbolError> {
+    if section.flags & u64::from(SHF_COMPRESSED) != 0 {
+        let unpacked = unpack(source, elf, section, *left)?;
+        *left -= unpacked.len();
+        return Ok(Place::AtHand(unpacked.into()));
+    }
+    // The rest of a section that reaches beyond the end of the file is not there.
+    let size = section.size.min(source.size().saturating_sub(section.offset));
+    let size = usize::try_from(size).map_err(|_wide| SymbolError::TooLarge { part: PART })?;
+    Ok(Place::InFile { offset: section.offset, size })
+}
+
+/// The bytes of a compressed section, at most so many.
+fn unpack(
+    source: &dyn ByteSource,
+    elf: &Elf,
+    section: &Section,
+    most: usize,
+) -> Result<Vec<u8>, SymbolError> {
+    if section.size > most as u64 {
+        return Err(SymbolError::TooLarge { part: PART });
+    }
+    let packed = read::bytes(source, section.offset, section.size, PART)?;
+    let (kind, size, packed) = header(&packed, elf).ok_or(SymbolError::Malformed { part: PART })?;
+    if size > most as u64 {
+        return Err(SymbolError::TooLarge { part: PART });
+    }
+    let mut out = Vec::new();
+    let unpacked = match kind {
+        ELFCOMPRESS_ZLIB => flate2::read::ZlibDecoder::new(packed).take(size).read_to_end(&mut out),
+        ELFCOMPRESS_ZSTD => zstd::stream::read::Decoder::with_buffer(packed)
+            .and_then(|decoder| decoder.take(size).read_to_end(&mut out)),
+        _ => return Err(SymbolError::Malformed { part: PART }),
+    };
+    unpacked.map_err(|_damaged| SymbolError::Malformed { part: PART })?;
+    Ok(out)
+}
+
+/// How a section is compressed, its size when it is unpacked, and the rest of it.
+fn header<'a>(packed: &'a [u8], elf: &Elf) -> Option<(u32, u64, &'a [u8])> {
+    if elf.is_64 {
+        let (header, rest) = pod::from_bytes::<CompressionHeader64<Endianness>>(packed).ok()?;
+        Some((header.ch_type(elf.endian), header.ch_size(elf.endian), rest))
+    } else {
+        let (header, rest) = pod::from_bytes::<CompressionHeader32<Endianness>>(packed).ok()?;
+        Some((header.ch_type(elf.endian), header.ch_size(elf.endian).into(), rest))
+    }
+}
