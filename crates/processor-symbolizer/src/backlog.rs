@@ -16,7 +16,8 @@ use crate::fair::User;
 use crate::files::Files;
 use crate::jit::Jits;
 use crate::kernel::Kernel;
-use crate::lines::{LineJob, LineThread, NamedAddress};
+use crate::line_job::{LineJob, NamedAddress};
+use crate::lines::LineThread;
 use crate::metrics;
 use crate::progress::Progress;
 use crate::request::{Found, Lookup, Name, NameAnswer, NameRequest, NamesByAddress, Space, Target};
@@ -178,7 +179,8 @@ impl Backlog {
         NameAnswer { ticket: spaces.progress.answered(), found }
     }
 
-    /// The oldest lookup that takes long, and the request that it is part of, of the user whose last turn is the longest ago.
+    /// The oldest lookup that takes long, and the request that it is part of, of the user whose last turn is the
+    /// longest ago.
     fn next_slow(&mut self) -> Option<(u64, Lookup)> {
         // The first place of each user.
         let mut waiting: HashMap<User, (usize, usize)> = HashMap::default();

@@ -12,7 +12,7 @@ use procfs::{ProcSource, identity_of};
 use symbolize::{Demangle, Limits, SymbolFile};
 
 use crate::fair::{Holding, Leaving, User};
-use crate::lines::LineSource;
+use crate::line_job::LineSource;
 use crate::request::{NamesByAddress, Unnamed};
 use crate::sight::Sight;
 use crate::symbols::Symbols;

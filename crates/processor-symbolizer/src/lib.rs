@@ -19,6 +19,7 @@ mod jit;
 mod kernel;
 mod layer;
 mod line_files;
+mod line_job;
 mod lines;
 mod metrics;
 mod names;

@@ -12,7 +12,7 @@ use symbolize::{Demangle, Limits, LineTables, SourceLine, SymbolError, demangle}
 
 use crate::fair::{Holding, Leaving, User};
 use crate::files::{is_as_met, open, unchanged};
-use crate::lines::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
+use crate::line_job::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
 use crate::metrics;
 use crate::request::NamesByAddress;
 use crate::sight::Sight;

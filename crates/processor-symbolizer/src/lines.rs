@@ -2,7 +2,7 @@
 //!
 //! Reading debug information takes much longer than reading symbols, and nobody waits for it: names are answered before
 //! by the other thread, and take the place of lines that are not there in time. Users have their files read by turns,
-//! and each file for no longer than [`TURN`].
+//! and each file for no longer than [`TURN`](crate::line_job::TURN).
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,60 +12,17 @@ use std::thread;
 use std::time::Duration;
 
 use foldhash::HashMap;
-use pdata::{MappedFile, Pc, ProcessKey};
 use procfs::ProcSource;
-use symbolize::Demangle;
 use tokio::sync::mpsc;
 
 use crate::fair::User;
 use crate::line_files::LineFiles;
+use crate::line_job::{LineJob, LineSettings};
 use crate::progress::Progress;
-use crate::request::{Found, NameAnswer, NamesByAddress, Space};
+use crate::request::{Found, NameAnswer, NamesByAddress};
 
-/// Longest that lines of one file are looked up before the file of another user has its turn.
-pub(crate) const TURN: Duration = Duration::from_secs(1);
 /// Time without work after which the process that reads is ended until it is needed.
 const REST_AFTER: Duration = Duration::from_secs(60);
-
-/// Addresses of a file whose lines are wanted.
-#[derive(Debug)]
-pub(crate) struct LineJob {
-    /// The request that they are part of.
-    pub(crate) ticket: u64,
-    pub(crate) space: Space,
-    pub(crate) file: Arc<MappedFile>,
-    pub(crate) process: ProcessKey,
-    pub(crate) range: (Pc, Pc),
-    pub(crate) user: User,
-    pub(crate) source: LineSource,
-    pub(crate) addresses: Vec<NamedAddress>,
-}
-
-/// An address that has a name, and is to have lines.
-#[derive(Debug)]
-pub(crate) struct NamedAddress {
-    /// The address as it was asked for: an offset of the file.
-    pub(crate) offset: u64,
-    /// The same, as the file's own symbols have it.
-    pub(crate) address: u64,
-    pub(crate) name: Arc<pdata::Lines>,
-}
-
-/// Where the debug information is.
-#[derive(Clone, Debug)]
-pub(crate) enum LineSource {
-    /// In the file itself, which is held open; or else it is opened.
-    Own(Option<Arc<bytesource::OpenFile>>),
-    /// In the file that has what the file was stripped of.
-    Debug(Arc<bytesource::OpenFile>),
-}
-
-/// How lines are read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LineSettings {
-    pub(crate) max_bytes: usize,
-    pub(crate) demangle: Demangle,
-}
 
 /// The thread's other end. The thread ends when this is dropped.
 #[derive(Debug)]

@@ -1,25 +1,28 @@
 //! Lines of source and inlined functions, from a file's debug information (DWARF).
 //!
-//! gimli reads entries and lines, through windows on the file, and nothing is kept of it but compact tables of the units
-//! that were asked for. addr2line, which does all of it, keeps what it has read without a bound, and wants sections
-//! whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here, whatever a
-//! file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
+//! gimli reads entries and lines, through windows on the file, and nothing is kept of it but compact tables of the
+//! units that were asked for. addr2line, which does all of it, keeps what it has read without a bound, and wants
+//! sections whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here,
+//! whatever a file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
 
 mod functions;
 mod index;
+mod room;
 mod rows;
 mod sections;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod unit;
 mod window;
 
 use std::collections::BTreeMap;
 
 use self::index::Index;
+use self::room::Room;
 use self::sections::{Sections, dwarf};
-use self::tables::{TextAt, UnitTables};
+use self::tables::UnitTables;
 use self::window::{Effort, PART, SectionBytes};
 use crate::elf::Elf;
 use crate::{ByteSource, Limits, SourceLine, SymbolError};
@@ -149,40 +152,6 @@ impl Units {
             let oldest = self.read.iter().min_by_key(|(_, (_, used))| *used).map(|(&unit, _)| unit);
             let Some((tables, _)) = oldest.and_then(|unit| self.read.remove(&unit)) else { return };
             self.bytes -= tables.map_or(0, |tables| tables.memory());
-        }
-    }
-}
-
-/// Bytes that may still be taken.
-#[derive(Clone, Copy, Debug)]
-struct Room(usize);
-
-impl Room {
-    fn take(&mut self, bytes: usize) -> Result<(), TableError> {
-        self.0 = self.0.checked_sub(bytes).ok_or(TableError::Full)?;
-        Ok(())
-    }
-}
-
-/// The reason for which tables are not read.
-#[derive(Debug)]
-enum TableError {
-    Dwarf(gimli::Error),
-    /// They would take more room than they may.
-    Full,
-}
-
-impl From<gimli::Error> for TableError {
-    fn from(error: gimli::Error) -> Self {
-        Self::Dwarf(error)
-    }
-}
-
-impl TableError {
-    fn reason(self, effort: &Effort) -> SymbolError {
-        match self {
-            Self::Dwarf(error) => effort.reason(error),
-            Self::Full => SymbolError::TooLarge { part: PART },
         }
     }
 }

@@ -7,9 +7,10 @@ use gimli::constants as dw;
 use gimli::{Attribute, AttributeValue, Dwarf, UnitOffset};
 
 use super::index::Index;
+use super::room::{Room, TableError};
+use super::text::TextAt;
 use super::unit::{RangeAttributes, Unit, UnitRoot};
 use super::window::{Effort, Window};
-use super::{Room, TableError, TextAt};
 
 /// The longest way from a function's code to its name: from code to what it is a copy of to its declaration.
 const MOST_HOPS: usize = 8;

@@ -3,9 +3,9 @@
 use gimli::Dwarf;
 use gimli::constants as dw;
 
+use super::room::{Room, TableError};
 use super::unit::UnitRoot;
 use super::window::{Effort, Window};
-use super::{Room, TableError};
 
 /// Ranges that are looked at for one address, where units claim to overlap.
 const MOST_OVERLAPPING: usize = 64;

@@ -2,9 +2,10 @@
 
 use gimli::{Dwarf, Reader as _, Section as _};
 
+use super::room::{Room, TableError};
+use super::text::TextAt;
 use super::unit::UnitRoot;
 use super::window::{Effort, Window};
-use super::{Room, TableError, TextAt};
 
 /// The most bytes of the names of files and directories before a unit's lines.
 const MAX_HEADER: u64 = 1 << 20;

@@ -1,43 +1,17 @@
 //! What is known of a unit's code: which functions it is of, and which lines.
 
-use gimli::{Dwarf, Reader as _};
+use gimli::Dwarf;
 
 use super::functions::{Facts, FunctionRange, Functions, InlinedRange};
 use super::index::Index;
+use super::room::{Room, TableError};
 use super::rows::{FileAt, Rows};
 use super::unit::UnitRoot;
 use super::window::{Effort, SectionBytes, Window};
-use super::{Room, TableError};
 use crate::SourceLine;
 
 /// Functions that are looked at for one address, where they claim to overlap.
 const MOST_OVERLAPPING: usize = 64;
-/// The longest name of a function, or part of a path, that is taken.
-const LONGEST_TEXT: usize = 4 << 10;
-
-/// A text: the number of the section that it is in, and its offset there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TextAt(u64);
-
-const NUMBER_SHIFT: u32 = 56;
-
-impl TextAt {
-    pub(super) fn of(window: &Window<'_>) -> Self {
-        let (number, at) = window.place();
-        Self((u64::from(number) << NUMBER_SHIFT) | at as u64)
-    }
-
-    /// The text; `None` if it is empty or too long.
-    fn read(self, sections: &[SectionBytes<'_>]) -> gimli::Result<Option<String>> {
-        let number = usize::try_from(self.0 >> NUMBER_SHIFT).unwrap_or(usize::MAX);
-        let at = usize::try_from(self.0 & ((1 << NUMBER_SHIFT) - 1)).unwrap_or(usize::MAX);
-        let Some(section) = sections.get(number) else { return Ok(None) };
-        let mut text = Window::of(section).until(at.saturating_add(LONGEST_TEXT));
-        text.skip(at)?;
-        let text = text.read_null_terminated_slice()?;
-        Ok(if text.is_empty() { None } else { Some(text.to_string_lossy()?.into_owned()) })
-    }
-}
 
 /// A unit.
 #[derive(Debug)]

@@ -1,0 +1,38 @@
+//! The bound on what tables take.
+
+use super::window::{Effort, PART};
+use crate::SymbolError;
+
+/// Bytes that may still be taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room(pub(super) usize);
+
+impl Room {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), TableError> {
+        self.0 = self.0.checked_sub(bytes).ok_or(TableError::Full)?;
+        Ok(())
+    }
+}
+
+/// The reason for which tables are not read.
+#[derive(Debug)]
+pub(super) enum TableError {
+    Dwarf(gimli::Error),
+    /// They would take more room than they may.
+    Full,
+}
+
+impl From<gimli::Error> for TableError {
+    fn from(error: gimli::Error) -> Self {
+        Self::Dwarf(error)
+    }
+}
+
+impl TableError {
+    pub(super) fn reason(self, effort: &Effort) -> SymbolError {
+        match self {
+            Self::Dwarf(error) => effort.reason(error),
+            Self::Full => SymbolError::TooLarge { part: PART },
+        }
+    }
+}
