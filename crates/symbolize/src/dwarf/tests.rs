@@ -92,8 +92,8 @@ fn kind(symbol: Option<&str>, ours: &[SourceLine], theirs: &[(String, String)]) 
             // The function itself has its symbol's name.
             () if is_last && symbol == Some(name) => {}
             () if is_last && ours_at.function.is_empty() && symbol.is_none() => kind = "gap",
-            // To them, what is inlined and has no name of the linker has that of the symbol it is in, once that has been
-            // asked for.
+            // To them, what is inlined and has no name of the linker has that of the symbol it is in, once that has
+            // been asked for.
             () if !is_last && symbol == Some(name) && !ours_at.function.starts_with('_') => {
                 kind = "inlined without a linker's name";
             }
