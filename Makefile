@@ -65,5 +65,7 @@ fuzz:
 		-max_len=16384 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run symbols corpus/symbols seeds/symbols -- \
 		-max_len=16384 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run process_context corpus/process_context seeds/process_context -- \
+		-max_len=4096 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run profile_readers corpus/profile_readers seeds/profile_readers -- \
 		-max_len=16384 -timeout=10 -rss_limit_mb=1024 -max_total_time=$(FUZZ_SECONDS)

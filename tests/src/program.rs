@@ -37,6 +37,10 @@ pub enum Step {
     Wait,
     /// Uses that much CPU time.
     Cpu(Duration),
+    /// Uses CPU time until [`Burner::go`].
+    Busy,
+    /// Publishes the name of its service in memory: its process context.
+    Publish(&'static str),
     /// Makes a directory its root.
     Chroot(PathBuf),
     /// Becomes another program, which does the steps that follow.
@@ -72,6 +76,8 @@ impl Burner {
             match step {
                 Step::Wait => command.arg("wait"),
                 Step::Cpu(time) => command.arg("cpu").arg(format!("{:.9}", time.as_secs_f64())),
+                Step::Busy => command.arg("busy"),
+                Step::Publish(name) => command.arg("publish").arg(name),
                 Step::Chroot(root) => command.arg("chroot").arg(root),
                 Step::Exec(path) => command.arg("exec").arg(path),
             };

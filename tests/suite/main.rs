@@ -20,6 +20,7 @@ mod named;
 mod out_of_the_box;
 mod page;
 mod pid_namespace;
+mod process_context;
 mod prometheus;
 mod queue;
 mod reading;

@@ -1,6 +1,7 @@
 //! Opening files through a reader.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,24 @@ use crate::origin::Origin;
 use crate::place::FilePlace;
 use crate::quarantine::{Quarantine, Source};
 use crate::refusal::{Refusal, unexpected};
+
+/// A file of `/proc/PID` that shows what a process has mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessMemory {
+    /// The list of its mappings, as text: proc_pid_maps(5).
+    Maps,
+    /// The memory itself; positions are addresses.
+    Mem,
+}
+
+impl ProcessMemory {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Maps => "maps",
+            Self::Mem => "mem",
+        }
+    }
+}
 
 /// Opens files, one at a time. A reader of its own is started with the first.
 #[derive(Debug)]
@@ -134,6 +153,33 @@ impl Files {
     /// As [`open`](Self::open).
     pub fn look(&mut self, place: FilePlace<'_>) -> Result<Found, Refusal> {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
+    }
+
+    /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position `at`
+    /// on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the process
+    /// has mapped, or for a lock that the process holds.
+    ///
+    /// # Errors
+    /// Why it is not to be read.
+    pub fn read_memory(
+        &mut self,
+        process: &Path,
+        file: ProcessMemory,
+        at: u64,
+        length: u32,
+    ) -> Result<Vec<u8>, Refusal> {
+        let path = process.join(file.name());
+        let origin = Origin::of_way(FilePlace::Link { link: &path, process, device: None });
+        if !self.0.quarantine().may_ask(origin.source) {
+            return Err(Refusal::Skipped);
+        }
+        self.0.start()?;
+        self.0.begin_file();
+        let until = Instant::now() + self.0.answer_within();
+        match self.0.ask(&Request::ReadProc { path: &path, at, length }, &origin, until)? {
+            Answer::Bytes(bytes) => Ok(bytes.to_vec()),
+            answer => Err(unexpected(&answer)),
+        }
     }
 
     /// Ends the reader; another is started when it is needed.

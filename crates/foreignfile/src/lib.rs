@@ -31,7 +31,7 @@ mod refusal;
 mod retries;
 mod serve;
 
-pub use files::Files;
+pub use files::{Files, ProcessMemory};
 pub use kept::Kept;
 pub use message::Found;
 pub use mounts::{Mount, Mounts};

@@ -17,6 +17,7 @@ const READ: u8 = 3;
 const CLOSE: u8 = 4;
 const LOOK: u8 = 5;
 const LET_GO: u8 = 6;
+const READ_PROC: u8 = 7;
 
 const DONE: u8 = 0;
 const FAILED: u8 = 1;
@@ -32,6 +33,8 @@ pub(crate) enum Request<'a> {
     Open(Content),
     /// Reads the file that has been opened.
     Read { at: u64, length: u32 },
+    /// Reads from a file of a process in `/proc` that shows what the process has mapped.
+    ReadProc { path: &'a Path, at: u64, length: u32 },
     /// Looks at it again.
     Look,
     /// Closes it.
@@ -102,6 +105,10 @@ impl Request<'_> {
             Self::Close => vec![CLOSE],
             Self::LetGo => vec![LET_GO],
             Self::Read { at, length } => [&[READ][..], &at.to_ne_bytes(), &length.to_ne_bytes()].concat(),
+            Self::ReadProc { path, at, length } => {
+                let path = path.as_os_str().as_bytes();
+                [&[READ_PROC][..], &at.to_ne_bytes(), &length.to_ne_bytes(), path].concat()
+            }
         }
     }
 }
@@ -130,6 +137,11 @@ impl<'a> Request<'a> {
                 let at = u64::from_ne_bytes(*take(&mut rest)?);
                 Some(Self::Read { at, length: u32::from_ne_bytes(*take(&mut rest)?) })
             }
+            READ_PROC => {
+                let at = u64::from_ne_bytes(*take(&mut rest)?);
+                let length = u32::from_ne_bytes(*take(&mut rest)?);
+                Some(Self::ReadProc { path: Path::new(OsStr::from_bytes(rest)), at, length })
+            }
             _ => None,
         }
     }
@@ -140,7 +152,7 @@ impl<'a> Answer<'a> {
         let tag = match request {
             Request::Find { .. } => FIND,
             Request::Open(_) => OPEN,
-            Request::Read { .. } => READ,
+            Request::Read { .. } | Request::ReadProc { .. } => READ,
             Request::Look => LOOK,
             Request::Close | Request::LetGo => CLOSE,
         };
@@ -210,7 +222,8 @@ mod tests {
             let root = Some(Path::new(&root)).filter(|root| *root != Path::new(""));
             let find = Request::Find { root, path: Path::new(&path), follows_links };
             let opens = [Content::Code, Content::Data].map(Request::Open);
-            for request in [find, opens[0], opens[1], Request::Read { at, length }, Request::Look, Request::Close, Request::LetGo] {
+            let reads = [Request::Read { at, length }, Request::ReadProc { path: Path::new(&path), at, length }];
+            for request in [find, opens[0], opens[1], reads[0], reads[1], Request::Look, Request::Close, Request::LetGo] {
                 let bytes = request.encode();
                 prop_assert_eq!(Request::parse(&bytes), Some(request));
             }

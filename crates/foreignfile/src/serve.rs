@@ -73,6 +73,24 @@ impl FileServer {
         self.opened.as_ref().filter(|_| self.shares).map(AsFd::as_fd)
     }
 
+    /// Reads as much as there is, up to `length`: such files give a page at a time.
+    fn read_proc(&mut self, path: &Path, at: u64, length: u32) -> Result<Answer<'_>, Errno> {
+        let file = File::from(rustix::fs::open(path, READ, Mode::empty())?);
+        self.bytes.clear();
+        self.bytes.resize(usize::try_from(length).unwrap_or(MAX_READ).min(MAX_READ), 0);
+        let mut read = 0;
+        while let Some(rest) = self.bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, at.saturating_add(read.try_into().unwrap_or(u64::MAX))) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                // What lies behind is not there.
+                Err(_) if read > 0 => break,
+                Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+            }
+        }
+        Ok(Answer::Bytes(self.bytes.get(..read).unwrap_or_default()))
+    }
+
     fn act(&mut self, request: &Request<'_>) -> Result<Answer<'_>, Errno> {
         self.shares = false;
         match *request {
@@ -104,6 +122,7 @@ impl FileServer {
                 self.opened = None;
                 Ok(Answer::Closed)
             }
+            Request::ReadProc { path, at, length } => self.read_proc(path, at, length),
             Request::Read { at, length } => {
                 let file = self.opened.as_ref().ok_or(Errno::BADF)?;
                 let length = usize::try_from(length).unwrap_or(MAX_READ).min(MAX_READ);

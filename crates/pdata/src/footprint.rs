@@ -84,7 +84,9 @@ impl Context {
 }
 
 impl Attribute {
-    fn footprint(&self) -> usize {
+    /// Bytes that go with it, less those that others hold too.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
         let key = if let Cow::Owned(key) = &self.key { key.len() } else { 0 };
         let value = match &self.value {
             AttributeValue::Text(text) => share(text, text.len()),

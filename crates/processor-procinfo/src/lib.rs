@@ -6,12 +6,14 @@
 //! then `tracker.rs` and `table.rs`.
 
 mod config;
+mod context_watch;
 mod host;
 mod images;
 mod layer;
 mod loader;
 mod metrics;
 mod process;
+mod process_context;
 mod program_name;
 mod reader;
 mod redaction;
@@ -29,6 +31,7 @@ pub use config::{
     MOST_EXITED_AGE, MOST_EXITED_PROCESSES, Metadata, ResourceChange, ResourceConfig,
 };
 pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};
+pub use process_context::attributes as process_context_attributes;
 pub use procfs::Identify;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const EVICTED: &str = "otelcol_processor_procinfo_evicted_total";
 const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
 const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
 const ENVIRONMENT_READS: &str = "otelcol_processor_procinfo_environment_reads_total";
+const CONTEXT_LOOKS: &str = "otelcol_processor_procinfo_context_looks_total";
 const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
@@ -33,6 +34,7 @@ pub(crate) fn describe() {
             ENVIRONMENT_READS,
             "Environments read for OpenTelemetry's variables, by where and with what outcome.",
         ),
+        (CONTEXT_LOOKS, "Looks for what processes publish of themselves, by outcome."),
         (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
     ];
     for (name, meaning) in counters {
@@ -126,6 +128,11 @@ pub(crate) fn file_read(outcome: &'static str) {
 /// One environment read from `/proc`.
 pub(crate) fn environment_read(outcome: &'static str) {
     counter!(ENVIRONMENT_READS, "outcome" => outcome).increment(1);
+}
+
+/// One look for what a process publishes of itself.
+pub(crate) fn context_look(outcome: &'static str) {
+    counter!(CONTEXT_LOOKS, "outcome" => outcome).increment(1);
 }
 
 /// One process looked up.

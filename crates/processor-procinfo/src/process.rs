@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pdata::{ExecCount, KTime, Parent, ProcessKey, Relatives, UnixNanos};
 
+use crate::context_watch::ContextWatch;
 use crate::images::Images;
 use crate::table::Footprint;
 use crate::wall_clock::WallClock;
@@ -28,6 +29,8 @@ pub(crate) struct Process {
     environment: Option<(ExecCount, Arc<[u8]>)>,
     /// Arguments of an image, as far as they are of use.
     arguments: Option<(ExecCount, Arc<[u8]>)>,
+    /// What the process has published of itself.
+    pub(crate) context: ContextWatch,
     /// The image of which the environment was asked for last.
     environment_asked: Option<ExecCount>,
     /// True if an environment is still to be asked for, since nobody could read it when it should have been.
@@ -48,7 +51,10 @@ impl Footprint for Process {
     fn footprint(&self) -> usize {
         let bytes =
             |of_image: &Option<(ExecCount, Arc<[u8]>)>| of_image.as_ref().map_or(0, |(_, text)| text.len());
-        self.images.footprint() + bytes(&self.environment) + bytes(&self.arguments)
+        self.images.footprint()
+            + bytes(&self.environment)
+            + bytes(&self.arguments)
+            + self.context.footprint()
     }
 }
 
@@ -62,6 +68,7 @@ impl Process {
             of_children: None,
             environment: None,
             arguments: None,
+            context: ContextWatch::default(),
             environment_asked: None,
             environment_due: false,
             repair: Repair::default(),

@@ -12,16 +12,19 @@ use std::time::Duration;
 use componentstatus::Status;
 use foreignfile::{Files, Quarantine};
 use pdata::{ImageKey, KTime};
-use procfs::{ProcError, ProcSource, Snapshot, clock};
+use procfs::{ContextLook, ProcError, ProcSource, PublishedContext, Snapshot, clock};
 
 use self::files::FileReader;
-use crate::metrics;
-use crate::request::{FileRequest, ReadRequest, Reads};
+use crate::context_watch::{ContextFound, Published};
+use crate::request::{FileRequest, ProcessRequest, ReadRequest, Reads};
+use crate::{metrics, process_context};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
+/// Looks for contexts that wait at most: what is not looked at now is looked at later.
+const CONTEXT_QUEUE: usize = 256;
 /// Answers that wait at most. As many as requests, so that an answer is never refused.
-const ANSWERS: usize = QUEUE;
+const ANSWERS: usize = QUEUE + CONTEXT_QUEUE;
 /// How often to look for file systems that may be asked again, at least.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Time without requests after which the process that reads files is not kept any longer.
@@ -43,6 +46,8 @@ pub(crate) enum Looked {
     Process(Result<Snapshot, ProcError>),
     /// Variables of its environment, and its arguments.
     Environment(Result<(Vec<u8>, Vec<u8>), ProcError>),
+    /// What it has published of itself.
+    Context(Result<ContextFound, ProcError>),
 }
 
 /// The reading threads' other end. They end when this is dropped.
@@ -52,6 +57,7 @@ pub(crate) enum Looked {
 pub(crate) struct ReaderThreads {
     files: SyncSender<FileRequest>,
     processes: SyncSender<ReadRequest>,
+    contexts: SyncSender<(ProcessRequest, Option<(u64, u64)>)>,
     answers: Receiver<ProcessAnswer>,
 }
 
@@ -65,13 +71,16 @@ impl ReaderThreads {
         let (files, files_asked) = sync_channel(QUEUE);
         let (processes, processes_asked) = sync_channel(QUEUE);
         let (answer, answers) = sync_channel(ANSWERS);
-        let other = source.clone();
+        let (contexts, contexts_asked) = sync_channel(CONTEXT_QUEUE);
+        let (other, third, context_answer) = (source.clone(), source.clone(), answer.clone());
         let threads = thread::Builder::new().name("procinfo-reader".to_owned());
         threads.spawn(move || serve_files(&source, &files_asked, &status))?;
         let threads = thread::Builder::new().name("procinfo-repair".to_owned());
         let prefixes: Vec<String> = variables.iter().map(|name| format!("{name}=")).collect();
         threads.spawn(move || serve_processes(&other, &prefixes, &processes_asked, &answer))?;
-        Ok(Self { files, processes, answers })
+        let threads = thread::Builder::new().name("procinfo-context".to_owned());
+        threads.spawn(move || serve_contexts(&third, &contexts_asked, &context_answer))?;
+        Ok(Self { files, processes, contexts, answers })
     }
 
     /// The next answer that is there.
@@ -94,6 +103,13 @@ impl Reads for ReaderThreads {
                 let asked = self.processes.try_send(request).is_ok();
                 if !asked {
                     metrics::repair("queue_full");
+                }
+                asked
+            }
+            ReadRequest::Context(request, known) => {
+                let asked = self.contexts.try_send((request, known)).is_ok();
+                if !asked {
+                    metrics::context_look("queue_full");
                 }
                 asked
             }
@@ -163,11 +179,42 @@ fn serve_processes(
                     .and_then(|variables| Ok((variables, source.arguments(process, tid)?)));
                 (request, Looked::Environment(given))
             }
-            // Read by the other thread.
-            ReadRequest::File(_) => continue,
+            // Read by the other threads.
+            ReadRequest::File(_) | ReadRequest::Context(..) => continue,
         };
         let answered = ProcessAnswer { image: request.image, before: clock::now(), outcome };
         if answer.send(answered).is_err() {
+            return;
+        }
+    }
+}
+
+fn serve_contexts(
+    source: &ProcSource,
+    asked: &Receiver<(ProcessRequest, Option<(u64, u64)>)>,
+    answer: &SyncSender<ProcessAnswer>,
+) {
+    let mut files = Files::new(Quarantine::of_this_process());
+    loop {
+        let (request, known) = match asked.recv_timeout(REST_AFTER) {
+            Ok(request) => request,
+            Err(RecvTimeoutError::Timeout) => {
+                files.rest();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let look = source.process_context(&mut files, request.image.process, known);
+        let found = look.map(|look| match look {
+            ContextLook::Nothing => ContextFound::Nothing,
+            ContextLook::Unchanged => ContextFound::Unchanged,
+            ContextLook::Published(PublishedContext { address, published_at, payload }) => {
+                let attributes = process_context::attributes(&payload);
+                ContextFound::Published(Published { at: (address, published_at), attributes })
+            }
+        });
+        let outcome = Looked::Context(found);
+        if answer.send(ProcessAnswer { image: request.image, before: clock::now(), outcome }).is_err() {
             return;
         }
     }

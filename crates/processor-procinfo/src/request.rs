@@ -16,6 +16,8 @@ pub(crate) enum ReadRequest {
     File(FileRequest),
     /// A process of which a record was lost.
     Process(ProcessRequest),
+    /// What a process may have published of itself, and where and when it had when somebody looked last.
+    Context(ProcessRequest, Option<(u64, u64)>),
     /// The environment of a process that began before anybody looked.
     Environment(ProcessRequest),
 }

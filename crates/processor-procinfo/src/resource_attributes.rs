@@ -12,6 +12,24 @@ use pdata::{Attribute, AttributeValue};
 const MAX_ATTRIBUTES: usize = 32;
 const MAX_BYTES: usize = 255;
 
+/// Keys, and beginnings of keys, that a program may not say of itself: what the kernel says of it is so, and where that
+/// says nothing, the program is in no container or pod.
+const NOT_ITS_OWN: [&str; 8] = [
+    "process.",
+    "procinfo.",
+    "container.id",
+    "container.name",
+    "container.runtime.name",
+    "k8s.pod.uid",
+    "host.",
+    "os.",
+];
+
+/// True if a program may say what is under this key of itself.
+pub(crate) fn is_its_own(key: &str) -> bool {
+    !NOT_ITS_OWN.iter().any(|prefix| key.starts_with(prefix))
+}
+
 /// Reads the variable. As the specification says, a value that cannot be read as a whole is discarded as a whole.
 pub(crate) fn parse(variable: &[u8]) -> Vec<Attribute> {
     let Ok(text) = std::str::from_utf8(variable) else { return Vec::new() };

@@ -3,6 +3,7 @@
 //! A source is asked once for each image in each context, when the first sample of it is attributed, and again when
 //! more has been learnt. It reads nothing: what must be read while a process lives comes with the events.
 
+mod context;
 mod environment;
 pub(crate) mod names;
 mod owner;
@@ -14,6 +15,7 @@ mod standing;
 
 use pdata::Attributes;
 
+use self::context::FromContext;
 use self::environment::FromEnvironment;
 use self::owner::Owner;
 use self::parents::Parents;
@@ -38,6 +40,10 @@ impl Sources {
         let residence =
             FromResidence::new(wants(Metadata::Container), wants(Metadata::Unit), wants(Metadata::Cgroup));
         sources.extend(residence.map(|source| Box::new(source) as Box<_>));
+        // Before the environment: the program has read that itself, and knows more by now.
+        if wants(Metadata::Service) {
+            sources.push(Box::new(FromContext));
+        }
         let environment =
             FromEnvironment::new(wants(Metadata::Service), config.environment_variables.clone());
         sources.extend(environment.map(|source| Box::new(source) as Box<_>));

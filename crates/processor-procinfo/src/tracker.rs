@@ -40,6 +40,8 @@ pub(crate) struct Tracker {
     wants_environment: bool,
     /// True if variables are to be read of environments.
     wants_variables: bool,
+    /// True if it is looked for what programs publish of themselves.
+    wants_contexts: bool,
     /// True if the arguments of every program are of use, not of interpreters alone.
     keeps_arguments: bool,
 }
@@ -58,6 +60,7 @@ impl Tracker {
             sources: Sources::new(config, users),
             wants_environment: !config.variables().is_empty() || config.argument_bytes() > 0,
             wants_variables: !config.variables().is_empty(),
+            wants_contexts: config.metadata.contains(&Metadata::Service),
             keeps_arguments: config.metadata.contains(&Metadata::CommandArgs),
         }
     }
@@ -159,6 +162,10 @@ impl Tracker {
                     let request = ProcessRequest { image: sample.key, tid: sample.tid };
                     self.ask_environment(request, is_there, reads);
                 }
+                if self.wants_contexts && !late && sample.running == Running::Program {
+                    let request = ProcessRequest { image: sample.key, tid: sample.tid };
+                    self.ask_context(request, sample.at, reads);
+                }
             }
             None => {
                 self.sample_of_unknown_image(sample);
@@ -225,7 +232,8 @@ impl Tracker {
             let environment = process.environment(key.exec_count).map_or(&[][..], |variables| variables);
             let arguments = process.arguments(key.exec_count).map_or(&[][..], |arguments| arguments);
             let relatives = process.relatives.as_ref();
-            let subject = Subject { image: &image, relatives, environment, arguments };
+            let published = process.context.attributes(key.exec_count);
+            let subject = Subject { image: &image, relatives, environment, published, arguments };
             image.attributes = self.sources.describe(&subject);
         }
         let image = Arc::new(image);

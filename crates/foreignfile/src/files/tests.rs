@@ -2,9 +2,10 @@
 //! `tests/suite/stuck.rs`.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use bytesource::ByteSource as _;
 use rustix::fs::{CWD, Mode, mknodat};
@@ -131,4 +132,27 @@ fn a_reader_that_has_gone_is_replaced() {
     files.0.reader().unwrap().disconnect(other);
     assert!(matches!(files.look(own(&path)), Err(Refusal::NoReader(_))));
     assert_eq!(files.look(own(&path)).unwrap().size, 4);
+}
+
+#[test]
+fn memory_of_a_process_is_read_as_far_as_it_is_there() {
+    let text = Box::new(*b"some bytes of this very process");
+    let (own, mut files) = (Path::new(OWN), files());
+    let address = std::ptr::from_ref(&*text).addr() as u64;
+    let length = u32::try_from(text.len()).unwrap();
+    assert_eq!(files.read_memory(own, ProcessMemory::Mem, address, length).unwrap(), *text);
+    assert!(matches!(files.read_memory(own, ProcessMemory::Mem, 0, 8), Err(Refusal::Open(_))));
+    // A program that waits for its input maps nothing more.
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
+    input.write_all(b".").unwrap();
+    output.read_exact(&mut [0]).unwrap();
+    let process = Path::new("/proc").join(cat.id().to_string());
+    let mut maps = |at, length| files.read_memory(&process, ProcessMemory::Maps, at, length).unwrap();
+    let (whole, first, rest) = (maps(0, u32::MAX), maps(0, 100), maps(100, u32::MAX));
+    assert!(whole.len() > 200 && whole == [first, rest].concat());
+    drop(input);
+    cat.wait().unwrap();
+    let gone = files.read_memory(Path::new("/proc/0"), ProcessMemory::Maps, 0, 8);
+    assert!(matches!(gone, Err(Refusal::Gone)), "{gone:?}");
 }

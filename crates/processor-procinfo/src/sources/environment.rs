@@ -11,19 +11,6 @@ use crate::resource_attributes;
 /// Goes before `service.name` of the other variable.
 const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &[u8] = b"OTEL_RESOURCE_ATTRIBUTES";
-/// Keys, and beginnings of keys, that a program may not say of itself: what the kernel says of it is so, and where that
-/// says nothing, the program is in no container or pod.
-const NOT_ITS_OWN: [&str; 8] = [
-    "process.",
-    "procinfo.",
-    "container.id",
-    "container.name",
-    "container.runtime.name",
-    "k8s.pod.uid",
-    "host.",
-    "os.",
-];
-
 /// What a program was given: what its service is called, and variables that users have named.
 #[derive(Debug)]
 pub(super) struct FromEnvironment {
@@ -62,7 +49,7 @@ fn service(environment: &[u8]) -> Vec<Attribute> {
     let others = others.map(resource_attributes::parse).unwrap_or_default();
     let own = others.into_iter().filter(|attribute| {
         let is_named = name.is_some() && attribute.key == names::SERVICE_NAME;
-        !is_named && !NOT_ITS_OWN.iter().any(|prefix| attribute.key.starts_with(prefix))
+        !is_named && resource_attributes::is_its_own(&attribute.key)
     });
     name.iter().cloned().chain(own).collect()
 }

@@ -14,6 +14,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) relatives: Option<&'a Relatives>,
     /// Variables of its environment, as `KEY=VALUE` each ended by NUL.
     pub(crate) environment: &'a [u8],
+    /// What it has published of itself, if it has.
+    pub(crate) published: Option<&'a Arc<[Attribute]>>,
     /// Its arguments, each ended by NUL, the last possibly cut short.
     pub(crate) arguments: &'a [u8],
 }

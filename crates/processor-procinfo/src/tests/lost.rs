@@ -104,7 +104,7 @@ impl Scene {
     fn looked_up(&mut self) -> Vec<ProcessRequest> {
         let requests = self.requests.drain(..).filter_map(|request| match request {
             ReadRequest::Process(request) => Some(request),
-            ReadRequest::File(_) | ReadRequest::Environment(_) => None,
+            ReadRequest::File(_) | ReadRequest::Environment(_) | ReadRequest::Context(..) => None,
         });
         requests.collect()
     }

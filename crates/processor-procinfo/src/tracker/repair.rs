@@ -6,6 +6,7 @@ use pdata::{ImageKey, ImageKind, KTime, Watermark};
 
 use super::Tracker;
 use super::lifecycle::user;
+use crate::context_watch::ContextFound;
 use crate::metrics;
 use crate::reader::{Looked, ProcessAnswer};
 use crate::request::{ProcessRequest, ReadRequest, Reads};
@@ -77,6 +78,39 @@ impl Tracker {
         }
     }
 
+    /// Has somebody look for what an image may have published, if that is due when it is sampled.
+    pub(super) fn ask_context(&mut self, request: ProcessRequest, at: KTime, reads: &mut impl Reads) {
+        let (key, image) = (request.image.process, request.image.exec_count);
+        if self.table.is_running(key)
+            && let Some(process) = self.table.get_mut(key)
+            && !process.images.has_newer(image)
+            && process.context.is_due(image, at)
+        {
+            match reads.ask(ReadRequest::Context(request, process.context.known())) {
+                true => process.context.asked(),
+                false => process.context.refused(at),
+            }
+        }
+    }
+
+    /// Takes what a look for what an image has published has found; the image is then described anew. Returns what came
+    /// of it, the metric label `outcome`.
+    fn found(&mut self, answer: &ProcessAnswer, found: &Result<ContextFound, ProcError>) -> &'static str {
+        let image = answer.image;
+        let Some(process) = self.table.get_mut(image.process) else { return "exited" };
+        let changes = process.context.found(image.exec_count, answer.before, found.as_ref().ok().cloned());
+        if changes && let Some(known) = process.images.get(image.exec_count).cloned() {
+            process.images.redescribe(image.exec_count, known);
+        }
+        match found {
+            Ok(ContextFound::Published(_)) => "read",
+            Ok(ContextFound::Unchanged) => "unchanged",
+            Ok(ContextFound::Nothing) => "none",
+            Err(ProcError::Ended | ProcError::Gone) => "ended",
+            Err(ProcError::Parse(_) | ProcError::Read(_)) => "unreadable",
+        }
+    }
+
     /// Asks `/proc` about a process of which something is missing, unless that cannot help.
     pub(super) fn ask_repair(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
         let (key, image) = (request.image.process, request.image.exec_count);
@@ -92,17 +126,23 @@ impl Tracker {
     /// Uses an answer. Returns what came of it, the metric label `outcome`, if the process was repaired by it.
     fn repair(&mut self, answer: &ProcessAnswer) -> Option<&'static str> {
         let image = answer.image;
+        if let Looked::Context(found) = &answer.outcome {
+            metrics::context_look(self.found(answer, found));
+            return None;
+        }
         let running = self.table.is_running(image.process);
         let Some(process) = self.table.get_mut(image.process) else {
             match answer.outcome {
                 Looked::Process(_) => return Some("exited"),
                 Looked::Environment(_) => metrics::environment_read("exited"),
+                Looked::Context(_) => {}
             }
             return None;
         };
         let execed = process.images.has_newer(image.exec_count);
         let outcome = match &answer.outcome {
             Looked::Process(outcome) => outcome,
+            Looked::Context(_) => return None,
             // Whose it is cannot be known.
             Looked::Environment(_) if execed => {
                 metrics::environment_read("execed");

@@ -1,0 +1,17 @@
+//! From the context that a program publishes of itself while it runs.
+
+use std::sync::Arc;
+
+use pdata::Attribute;
+
+use super::source::{Source, Subject};
+
+/// The source of what programs say of themselves in memory.
+#[derive(Debug)]
+pub(super) struct FromContext;
+
+impl Source for FromContext {
+    fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]> {
+        subject.published.cloned().unwrap_or_default()
+    }
+}
