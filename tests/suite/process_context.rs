@@ -42,7 +42,8 @@ fn a_published_service_goes_before_that_of_the_environment_and_may_change() {
         ("OTEL_RESOURCE_ATTRIBUTES", "service.version=7,service.instance.id=i-1"),
     ];
     let mut publisher = Burner::start_with(&path, &steps, &environment);
-    let wait_for = |service| wait::until(service, || events(&agent.file_so_far(), service), |count| *count > ENOUGH);
+    let wait_for =
+        |service| wait::until(service, || events(&agent.file_so_far(), service), |count| *count > ENOUGH);
     wait_for("by environment");
     publisher.go();
     wait_for("first");

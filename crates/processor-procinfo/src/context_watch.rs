@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn what_is_found_is_known_until_it_changes_or_the_image_does() {
         let mut watch = ContextWatch::default();
-        let name = |watch: &ContextWatch, image| watch.attributes(image).map(|known| format!("{:?}", known[0].value));
+        let name = |watch: &ContextWatch, image| {
+            watch.attributes(image).map(|known| format!("{:?}", known[0].value))
+        };
         assert!(!watch.is_due(IMAGE, seconds(0.0)));
         assert!(watch.found(IMAGE, seconds(1.0), published("a", 1)));
         assert!(!watch.is_due(IMAGE, seconds(10.9)) && watch.is_due(IMAGE, seconds(11.0)));

@@ -51,10 +51,7 @@ impl Footprint for Process {
     fn footprint(&self) -> usize {
         let bytes =
             |of_image: &Option<(ExecCount, Arc<[u8]>)>| of_image.as_ref().map_or(0, |(_, text)| text.len());
-        self.images.footprint()
-            + bytes(&self.environment)
-            + bytes(&self.arguments)
-            + self.context.footprint()
+        self.images.footprint() + bytes(&self.environment) + bytes(&self.arguments) + self.context.footprint()
     }
 }
 

@@ -227,8 +227,12 @@ mod tests {
             pair("a.double", &[4 << 3 | 1, 0, 0, 0, 0, 0, 0, 0, 0]),
             text("service.name", "second"),
         ]);
-        let expected =
-            ["service.name=Text(\"cart\")", "a.number=Int(7)", "a.truth=Bool(true)", "a.list=Texts([\"a\", \"b\"])"];
+        let expected = [
+            "service.name=Text(\"cart\")",
+            "a.number=Int(7)",
+            "a.truth=Bool(true)",
+            "a.list=Texts([\"a\", \"b\"])",
+        ];
         assert_eq!(read_back(&payload), expected);
     }
 

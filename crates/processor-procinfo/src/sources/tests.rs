@@ -119,7 +119,8 @@ fn nothing_is_said_that_nobody_asked_for() {
 fn a_path_without_its_beginning_says_nothing() {
     let mut sources = Sources::new(&Config::default(), Users::default());
     let image = image(cgroup(&format!("/docker/{ID}"), true));
-    let subject = Subject { image: &image, relatives: None, environment: &[], published: None, arguments: &[] };
+    let subject =
+        Subject { image: &image, relatives: None, environment: &[], published: None, arguments: &[] };
     assert_eq!(sources.describe(&subject).get(names::CONTAINER_ID), None);
 }
 
