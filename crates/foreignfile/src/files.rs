@@ -156,8 +156,8 @@ impl Files {
     }
 
     /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position `at`
-    /// on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the process
-    /// has mapped, or for a lock that the process holds.
+    /// on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the
+    /// process has mapped, or for a lock that the process holds.
     ///
     /// # Errors
     /// Why it is not to be read.

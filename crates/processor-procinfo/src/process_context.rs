@@ -1,7 +1,7 @@
 //! The payload of a process's context: what a program says of itself while it runs.
 //!
-//! Source: OTEP 4719, and `opentelemetry/proto/processcontext/v1development/process_context.proto`. Read field by field,
-//! so that nothing is held but what is taken.
+//! Source: OTEP 4719, and `opentelemetry/proto/processcontext/v1development/process_context.proto`. Messages are read
+//! field by field, so that nothing is held but what is taken.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ const MAX_TEXTS: usize = 16;
 /// What SDKs call a service that nobody has named: the name of the executable says more.
 const UNNAMED: &str = "unknown_service";
 
-/// The resource's attributes of a `ProcessContext` message: texts, numbers, truths and lists of texts. Any other kind of
-/// value is left out, as is what a program may not say of itself. Nothing of bytes that are no message.
+/// The resource's attributes of a `ProcessContext` message: texts, numbers, truths and lists of texts. Any other kind
+/// of value is left out, as is what a program may not say of itself. Nothing of bytes that are no message.
 #[must_use]
 pub fn attributes(payload: &[u8]) -> Arc<[Attribute]> {
     read(payload).unwrap_or_default().into()

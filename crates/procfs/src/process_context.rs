@@ -1,7 +1,8 @@
 //! The context that a process publishes of itself, for whoever reads its memory: OpenTelemetry's process context.
 //!
-//! Source: OTEP 4719 (`oteps/profiles/4719-process-ctx.md` of the specification), version 2 of its header. A mapping that
-//! is named after it begins with a header, which points to the payload and has the instant at which that was published.
+//! Source: OTEP 4719 (`oteps/profiles/4719-process-ctx.md` of the specification), version 2 of its header. A mapping
+//! that is named after it begins with a header, which points to the payload and has the instant at which that was
+//! published.
 
 use std::path::Path;
 
