@@ -155,8 +155,8 @@ impl Files {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
     }
 
-    /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position `at`
-    /// on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the
+    /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position
+    /// `at` on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the
     /// process has mapped, or for a lock that the process holds.
     ///
     /// # Errors
