@@ -1,18 +1,18 @@
-//! Any bytes are a file with symbols, the text of the kernel's symbols or a mangled name, or are refused: no panic, in
-//! bounded time and memory.
+//! Any bytes are a file with symbols or lines, the text of the kernel's symbols, a list of compiled functions or a
+//! mangled name, or are refused: no panic, in bounded time and memory.
 //!
 //! The first byte chooses which.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use symbolize::{Demangle, KernelSymbols, Limits, SymbolFile, demangle};
+use symbolize::{Demangle, KernelSymbols, Limits, LineTables, PerfMap, SymbolFile, demangle};
 
 const MEMORY: usize = 4 << 20;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, rest)) = bytes.split_first() else { return };
-    match choice % 3 {
+    match choice % 5 {
         0 => {
             let Ok(file) = SymbolFile::open(rest, Limits { memory: MEMORY }) else { return };
             assert!(file.memory() < 3 * MEMORY);
@@ -27,6 +27,24 @@ fuzz_target!(|bytes: &[u8]| {
             let symbols = KernelSymbols::parse(rest);
             for at in (0xffff_ffff_8100_0000..0xffff_ffff_8101_0000).step_by(256) {
                 assert!(symbols.find(at).is_none_or(|found| found.start <= at && !found.name.is_empty()));
+            }
+        }
+        3 => {
+            let Ok(Some(mut tables)) = LineTables::open(&rest, Limits { memory: MEMORY }) else { return };
+            let addresses: Vec<u64> =
+                (0..0x4000).step_by(256).chain((0x40_0000..0x40_2000).step_by(256)).collect();
+            assert_eq!(tables.lines(&rest, &addresses).len(), addresses.len());
+            // The last unit may be as large as all may.
+            assert!(tables.memory() <= 2 * MEMORY);
+        }
+        4 => {
+            let (mut map, half) = (PerfMap::new(MEMORY), rest.len() / 2);
+            let (first, second) = rest.split_at(half);
+            for text in [first, second] {
+                assert!(map.add(text).consumed <= text.len() && map.memory() <= MEMORY);
+            }
+            for at in (0..0x1_0000).step_by(256) {
+                assert!(map.find(at).is_none_or(|found| found.start <= at && !found.name.is_empty()));
             }
         }
         _ => {
