@@ -4,8 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -133,11 +132,6 @@ fn agent() -> Agent {
         .start()
 }
 
-/// The time that is left until the agent has been stopped for longer than it rests between two readings of a list.
-fn rest_of_pause(since: SystemTime) -> Duration {
-    Duration::from_secs(3).saturating_sub(since.elapsed().unwrap_or_default())
-}
-
 /// Functions of a program that runs are named, and of one that has gone before the agent looked.
 fn names_functions(runtime: &Runtime, residence: Residence) {
     let _alone = alone();
@@ -158,8 +152,6 @@ fn names_functions(runtime: &Runtime, residence: Residence) {
     work.work("last");
     let on_demand = runtime.writes_list.is_some();
     work.end();
-    // The agent may have read the list right before it was stopped, and rests after that.
-    thread::sleep(rest_of_pause(stopped));
     agent.daemon().signal(Signal::CONT);
     let file = agent.stop().file;
     let named = samples(&file, first, stopped);

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashSet};
 use pdata::MappedFile;
@@ -46,6 +46,11 @@ impl Spaces {
     /// it has been deleted, and keeps its file system from being unmounted. True if something is still open.
     pub(crate) fn close_old(&mut self) -> bool {
         self.jits.close_old(Instant::now())
+    }
+
+    /// Nothing could be asked for so long.
+    pub(crate) fn was_stopped(&mut self, time: Duration) {
+        self.jits.was_stopped(time);
     }
 
     /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file

@@ -120,7 +120,13 @@ fn allowed_files() -> usize {
 fn serve(mut spaces: Spaces, asked: &Receiver<NameRequest>, answer: &Sender<NameAnswer>) {
     let mut backlog = Backlog::default();
     let (mut worked, mut closed, mut is_open) = (Instant::now(), Instant::now(), false);
+    let mut turned = Instant::now();
     loop {
+        if is_open {
+            // No turn takes longer by itself.
+            spaces.was_stopped(turned.elapsed().saturating_sub(CLOSE_EVERY));
+        }
+        turned = Instant::now();
         if closed.elapsed() >= CLOSE_EVERY {
             (closed, is_open) = (Instant::now(), spaces.close_old());
         }

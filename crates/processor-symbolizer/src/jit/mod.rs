@@ -49,8 +49,8 @@ impl Jits {
     /// True if names of a process can be answered at once: nothing is to be read for it, or the lists of its user have
     /// not taken much time of late.
     pub(crate) fn is_quick(&self, process: ProcessKey, user: User, now: Instant) -> bool {
-        let is_read = self.processes.get(&process).is_some_and(|jit| !jit.is_due(now));
-        is_read || self.budget.is_left(user, now)
+        let is_read = |jit: &Jit| !jit.is_due(now) && !jit.has_rest(&self.source, process);
+        self.budget.is_left(user, now) || self.processes.get(&process).is_some_and(is_read)
     }
 
     /// The names of addresses of a process.
@@ -67,7 +67,7 @@ impl Jits {
         let jit = self.processes.entry(process).or_insert_with(|| Jit::new(most));
         let (before, was_open) = (jit.counted, jit.is_open());
         (jit.used, jit.used_at) = (self.now, Instant::now());
-        let replaced = jit.read_on(&self.source, reader, process);
+        let replaced = jit.read_on(&self.source, reader, process, addresses);
         self.budget.spend(user, Instant::now(), jit.used_at.elapsed());
         let names = addresses.iter().map(|&address| (address, jit.name(address))).collect();
         jit.counted = jit.memory();
@@ -115,6 +115,13 @@ impl Jits {
             if let Some(jit) = self.processes.get_mut(&process) {
                 jit.close();
             }
+        }
+    }
+
+    /// For so long the agent was stopped, or frozen as a control group can be: nobody could use a list meanwhile.
+    pub(crate) fn was_stopped(&mut self, time: Duration) {
+        for jit in self.processes.values_mut() {
+            jit.used_at += time;
         }
     }
 

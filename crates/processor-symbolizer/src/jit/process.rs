@@ -98,14 +98,25 @@ impl Jit {
         self.next <= now
     }
 
-    /// Reads on if it is time to. True if names that were given before may hold no longer.
+    /// True if the process has gone while its list is held open. The rest of that is read when it is next asked for,
+    /// whether that is due or not: these samples are the last, and names that come later are for nobody.
+    pub(super) fn has_rest(&self, source: &ProcSource, process: ProcessKey) -> bool {
+        self.is_open() && source.check(process).is_err()
+    }
+
+    /// Reads on if it is time to, or if one of the addresses may be in the rest of the list. True if names that were
+    /// given before may hold no longer.
     pub(super) fn read_on(
         &mut self,
         source: &ProcSource,
         reader: &mut foreignfile::Files,
         process: ProcessKey,
+        addresses: &[u64],
     ) -> bool {
-        self.is_due(Instant::now()) && self.refresh(source, reader, process)
+        let is_unnamed = |address: &u64| self.functions.find(*address).is_none();
+        let is_now =
+            self.is_due(Instant::now()) || addresses.iter().any(is_unnamed) && self.has_rest(source, process);
+        is_now && self.refresh(source, reader, process)
     }
 
     /// The name of an address, as far as the list has been read.

@@ -139,9 +139,10 @@ fn what_a_list_has_gained_before_its_process_ended_is_read_from_the_list_itself(
     // Another's list at that path is none of this process.
     fs::write(&process.path, "1000 100 other\n2000 100 other\n").unwrap();
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
-    // Of a file system that may ask others when it is read, nothing is held.
+    // Of a file system that may ask others when it is read, nothing is held. Else it is read at once: whoever asks now is
+    // the last to do so.
     if is_held {
-        reader.wait_for(key, 0x2000, "second");
+        assert_eq!(reader.name(key, 0x2000).as_deref(), Ok("second"));
     }
     assert_eq!(reader.jits.held().1, 0, "there is nothing left to read");
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
@@ -156,7 +157,10 @@ fn a_list_that_is_not_used_any_more_is_closed_and_opened_again_for_new_samples()
     reader.wait_for(key, 0x1000, "first");
     let now = Instant::now();
     assert_eq!(reader.jits.close_old(now), reader.jits.held().1 == 1, "it has just been used");
-    assert!(!reader.jits.close_old(now + Duration::from_secs(11)));
+    reader.jits.was_stopped(Duration::from_secs(5));
+    let later = now + Duration::from_secs(11);
+    assert_eq!(reader.jits.close_old(later), reader.jits.held().1 == 1, "the agent was stopped meanwhile");
+    assert!(!reader.jits.close_old(later + Duration::from_secs(5)));
     assert_eq!(reader.jits.held().1, 0);
     process.write("2000 100 second\n");
     reader.wait_for(key, 0x2000, "second");
