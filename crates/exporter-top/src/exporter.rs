@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use componentstatus::Board;
 use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
 use pdata::{Batch, Watermark};
-use profile_seconds::Message;
 
 use crate::audience::Audience;
 use crate::config::Config;
@@ -68,7 +67,7 @@ impl TopState {
         let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
         let reporter = reporter.get_or_insert_with(|| Reporter::new(Arc::clone(&self.board)));
         for report in reporter.take(batch) {
-            self.audience.send(&Message::Report(Box::new(report)));
+            self.audience.send(report);
         }
     }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use componentstatus::{Board, Kind};
 use exporterhelper::{Delivery, DeliverySettings};
-use pdata::{Batch, ClockOffset, Comm, Event, KTime, Measure, Sample, Watermark};
-use profile_seconds::{Message, MessageReader, Report};
+use pdata::{
+    Batch, ClockOffset, Comm, Event, KTime, Loss, LossReason, Measure, Sample, Watermark,
+};
+use profile_seconds::{Losses, Message, MessageReader, Report};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -23,6 +25,8 @@ struct Watcher {
     reader: MessageReader,
     /// Seconds that were not sent.
     skipped: u64,
+    /// Records lost in those seconds.
+    lost: Losses,
 }
 
 impl Watcher {
@@ -31,6 +35,7 @@ impl Watcher {
             stream: UnixStream::connect(path).await.unwrap(),
             reader: MessageReader::default(),
             skipped: 0,
+            lost: Losses::default(),
         }
     }
 
@@ -57,14 +62,18 @@ impl Watcher {
         loop {
             match self.next().await {
                 Some(Message::Report(report)) => return *report,
-                Some(Message::Skipped { seconds }) => self.skipped += seconds,
+                Some(Message::Skipped { seconds, lost }) => {
+                    self.skipped += seconds;
+                    self.lost.add(&lost);
+                }
                 other => panic!("{other:?}"),
             }
         }
     }
 }
 
-/// A second in which each of so many threads of unknown processes was sampled once.
+/// A second in which each of so many threads of unknown processes was sampled once, and as many samples were lost as its
+/// number says.
 fn batch(second: u64, threads: u32) -> Batch {
     let sample = |thread: u32| {
         let mut comm = [0; 16];
@@ -77,7 +86,9 @@ fn batch(second: u64, threads: u32) -> Batch {
         })
     };
     let watermark = Watermark::before(KTime::from_nanos((second + 1) * 1_000_000_000));
-    Batch::new((0..threads).map(sample).collect(), watermark, ClockOffset::default())
+    let at = KTime::from_nanos(second * 1_000_000_000);
+    let loss = Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count: second });
+    Batch::new((0..threads).map(sample).chain([loss]).collect(), watermark, ClockOffset::default())
 }
 
 fn start(path: &Path, board: &Arc<Board>) -> Delivery<TopExporter> {
@@ -134,13 +145,16 @@ async fn who_does_not_read_misses_seconds_alone() {
         assert_eq!(watcher.report().await.second.number, second);
     }
     let mut silent = silent;
-    let mut seen = vec![silent.report().await.second.number];
-    while *seen.last().unwrap() < 29 {
-        seen.push(silent.report().await.second.number);
+    let mut seen = Vec::new();
+    while seen.last() != Some(&29) {
+        let second = silent.report().await.second;
+        seen.push(second.number);
+        silent.lost.add(&second.lost);
     }
     assert!(seen.len() < 29 && seen.is_sorted(), "{seen:?}");
     let skipped = usize::try_from(silent.skipped).unwrap();
     assert_eq!(seen.len() + skipped, 29, "each second is seen, or is said to be missing: {seen:?}");
+    assert_eq!(silent.lost.take(), [("sample_ring_full".into(), true, (1..=29).sum())], "what was lost in those is counted, too");
 }
 
 #[tokio::test]

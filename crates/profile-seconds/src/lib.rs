@@ -11,6 +11,7 @@
 mod call_tree;
 mod gathering;
 mod known;
+mod losses;
 mod message;
 mod names;
 mod report;
@@ -20,6 +21,7 @@ mod summarizer;
 #[cfg(test)]
 mod tests;
 
+pub use losses::{Losses, LostRecords};
 pub use message::{Hello, MAX_LINE, Message, MessageError, MessageReader, VERSION};
 pub use report::{AgentUse, QueueUse, Report, StageUse, ThreadUse};
 pub use second::{

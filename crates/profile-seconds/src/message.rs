@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::losses::LostRecords;
 use crate::report::Report;
-use crate::second::SecondError;
+use crate::second::{SecondError, check_losses};
 
 /// The version of the messages. A reader of another version cannot read them.
 pub const VERSION: u32 = 1;
@@ -30,6 +31,9 @@ pub enum Message {
     Skipped {
         /// How many.
         seconds: u64,
+        /// Records lost in them, by reason.
+        #[serde(default)]
+        lost: Vec<LostRecords>,
     },
 }
 
@@ -87,7 +91,8 @@ impl Message {
                     return Err(MessageError::Stages(many));
                 }
             }
-            Self::Hello(_) | Self::Refused { .. } | Self::Skipped { .. } => {}
+            Self::Skipped { lost, .. } => check_losses(lost)?,
+            Self::Hello(_) | Self::Refused { .. } => {}
         }
         Ok(message)
     }

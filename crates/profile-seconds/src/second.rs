@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::losses::LostRecords;
+
 /// Most calls of a second.
 pub const MAX_CALLS: usize = 8_192;
 /// Most processes of a second, their ancestors included.
@@ -30,7 +32,7 @@ pub struct Second {
     /// Processes that ran or ended in the second, and their ancestors.
     pub processes: Vec<ProcessUse>,
     /// Lost records by reason: the name of the reason, whether the records were samples, and their number.
-    pub lost: Vec<(Box<str>, bool, u64)>,
+    pub lost: Vec<LostRecords>,
 }
 
 /// A function as called on one way from the root. The first level below the root is executables.
@@ -159,15 +161,14 @@ impl Second {
             ("names", self.names.len(), MAX_NAMES),
             ("calls", self.calls.len(), MAX_CALLS),
             ("processes", self.processes.len(), MAX_PROCESSES),
-            ("reasons of loss", self.lost.len(), MAX_REASONS),
         ];
         if let Some((what, found, most)) = lengths.into_iter().find(|(_, found, most)| found > most) {
             return Err(SecondError::TooMany { what, found, most });
         }
-        let reasons = self.lost.iter().map(|(reason, ..)| reason);
-        if self.names.iter().chain(reasons).any(|name| name.len() > MAX_NAME) {
+        if self.names.iter().any(|name| name.len() > MAX_NAME) {
             return Err(SecondError::LongName);
         }
+        check_losses(&self.lost)?;
         let is_early = |(place, call): &(usize, &Call)| {
             usize::try_from(call.parent).is_ok_and(|parent| parent <= *place)
         };
@@ -185,4 +186,17 @@ impl Second {
 }
 
 /// Most reasons of loss: several times as many as there are.
-const MAX_REASONS: usize = 64;
+pub(crate) const MAX_REASONS: usize = 64;
+
+/// Checks that losses are within the bounds.
+///
+/// # Errors
+/// [`SecondError`] for the first fault.
+pub(crate) fn check_losses(lost: &[LostRecords]) -> Result<(), SecondError> {
+    if lost.len() > MAX_REASONS {
+        let (what, found) = ("reasons of loss", lost.len());
+        return Err(SecondError::TooMany { what, found, most: MAX_REASONS });
+    }
+    let is_long = |(reason, ..): &LostRecords| reason.len() > MAX_NAME;
+    if lost.iter().any(is_long) { Err(SecondError::LongName) } else { Ok(()) }
+}

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::error::Cause;
+use super::missed::Missed;
 use super::update::Update;
 
 /// Longest that an agent may take to answer.
@@ -34,7 +35,7 @@ struct Connection {
     reader: MessageReader,
     hello: Hello,
     /// Seconds that were not sent since the last report.
-    skipped: u64,
+    missed: Missed,
 }
 
 /// Attaches to the agent of this socket, or else to the one that runs by default; `None` if none does.
@@ -64,11 +65,11 @@ impl Attached {
         loop {
             return match connection.next().await {
                 Ok(Some(Message::Report(mut report))) => {
-                    report.skipped = report.skipped.saturating_add(std::mem::take(&mut connection.skipped));
+                    connection.missed.put_into(&mut report);
                     Ok(Update::Report(report))
                 }
-                Ok(Some(Message::Skipped { seconds })) => {
-                    connection.skipped = connection.skipped.saturating_add(seconds);
+                Ok(Some(Message::Skipped { seconds, lost })) => {
+                    connection.missed.add(seconds, &lost);
                     continue;
                 }
                 // Nothing else is sent by this version.
@@ -132,7 +133,7 @@ impl Connection {
             ));
         }
         let hello = Hello { version: 0, agent: String::new(), pid: 0 };
-        let mut connection = Self { stream, reader: MessageReader::default(), hello, skipped: 0 };
+        let mut connection = Self { stream, reader: MessageReader::default(), hello, missed: Missed::default() };
         let first = timeout(HELLO_WITHIN, connection.next()).await;
         match first {
             Ok(Ok(Some(Message::Hello(hello)))) => Ok(Self { hello, ..connection }),

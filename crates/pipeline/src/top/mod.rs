@@ -7,6 +7,7 @@
 mod attach;
 mod error;
 mod keys;
+mod missed;
 mod own;
 mod printing;
 mod screen;

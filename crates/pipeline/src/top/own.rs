@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::error::Cause;
+use super::missed::Missed;
 use crate::builtin::{Builtin, BuiltinError, Collect, Collector};
 use crate::cli::{Cli, CliError, TopArguments};
 use crate::config::Environment;
@@ -37,33 +38,6 @@ struct Reporting {
     missed: Missed,
 }
 
-/// Reports that found no room since the last that did.
-#[derive(Debug, Default)]
-struct Missed {
-    seconds: u64,
-    /// What they say is lost: by reason, whether it were samples, and how many.
-    lost: Vec<(Box<str>, bool, u64)>,
-}
-
-impl Missed {
-    fn add(&mut self, report: Report) {
-        self.seconds = report.skipped.saturating_add(1);
-        self.lost = report.second.lost;
-    }
-
-    /// Adds what was missed to the next report.
-    fn put_into(&mut self, report: &mut Report) {
-        report.skipped = report.skipped.saturating_add(std::mem::take(&mut self.seconds));
-        for (reason, is_sample, count) in self.lost.drain(..) {
-            let known = report.second.lost.iter_mut().find(|(known, ..)| *known == reason);
-            match known {
-                Some((.., lost)) => *lost = lost.saturating_add(count),
-                None => report.second.lost.push((reason, is_sample, count)),
-            }
-        }
-    }
-}
-
 impl Collect for Reporting {
     fn take(&mut self, batch: &Batch) {
         let reports = self.reporter.iter_mut().flat_map(|reporter| reporter.take(batch));
@@ -71,7 +45,7 @@ impl Collect for Reporting {
             self.missed.put_into(&mut report);
             // Full if somebody has stopped the terminal.
             if let Err(TrySendError::Full(report)) = self.reports.try_send(Box::new(report)) {
-                self.missed.add(*report);
+                self.missed.add(report.skipped.saturating_add(1), &report.second.lost);
             }
         }
     }
@@ -128,33 +102,5 @@ impl Own {
     /// [`Cause`] if it does not end well.
     pub(super) async fn end(self) -> Result<(), Cause> {
         Ok(self.agent.stop().await.map_err(BuiltinError::from)?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_missed_is_in_the_next_report() {
-        let report = |lost: &[(&str, u64)]| {
-            let mut report = Report::default();
-            report.second.lost = lost.iter().map(|&(reason, count)| (reason.into(), true, count)).collect();
-            report
-        };
-        let mut missed = Missed::default();
-        for lost in [[("a", 1), ("b", 2)], [("b", 3), ("c", 4)]] {
-            let mut report = report(&lost);
-            missed.put_into(&mut report);
-            missed.add(report);
-        }
-        let mut next = report(&[("a", 10)]);
-        missed.put_into(&mut next);
-        let mut lost: Vec<_> =
-            next.second.lost.iter().map(|(reason, _, count)| (&**reason, *count)).collect();
-        lost.sort_unstable();
-        assert_eq!((next.skipped, &*lost), (2, &[("a", 11), ("b", 5), ("c", 4)][..]));
-        missed.put_into(&mut next);
-        assert_eq!(next.skipped, 2, "once");
     }
 }
