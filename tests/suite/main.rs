@@ -14,6 +14,7 @@ mod delivery;
 mod exporter_prometheus;
 mod files;
 mod formats;
+mod full_queue;
 mod kernel_names;
 mod memory_limiter;
 mod named;

@@ -38,13 +38,13 @@ const WINDOWS_A_RUN: u64 = 3;
 const UNREMOVED: u64 = 2;
 
 /// An agent with windows of 200 ms that keeps its queue in `storage`, with its log as JSON.
-struct Queued {
-    setup: Setup,
+pub(crate) struct Queued {
+    pub(crate) setup: Setup,
     metrics_port: u16,
 }
 
 impl Queued {
-    fn new(endpoint: &str, storage: &Path) -> Self {
+    pub(crate) fn new(endpoint: &str, storage: &Path) -> Self {
         let metrics_port = workspace::free_port();
         let setup = Setup::new().metrics_port(metrics_port).samples_per_second(199);
         let setup = setup.window(Duration::from_millis(200)).otlp(endpoint).with(json!({
@@ -87,10 +87,10 @@ impl Queued {
 }
 
 /// A window as both sides know it: its start and its samples.
-type Window = (u64, u64);
+pub(crate) type Window = (u64, u64);
 
 /// Windows that the agent says are on disk, each of them once.
-fn on_disk(log: &[String]) -> Vec<Window> {
+pub(crate) fn on_disk(log: &[String]) -> Vec<Window> {
     let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines = lines.filter(|line| line["msg"] == QUEUED);
     let number = |line: &Value, key| line.get(key).and_then(Value::as_u64).expect("a number");
@@ -98,7 +98,7 @@ fn on_disk(log: &[String]) -> Vec<Window> {
 }
 
 /// How many times each window is in a file.
-fn windows(file: &OtlpFile) -> BTreeMap<Window, u64> {
+pub(crate) fn windows(file: &OtlpFile) -> BTreeMap<Window, u64> {
     let mut windows = BTreeMap::new();
     for request in &file.requests {
         let resources =

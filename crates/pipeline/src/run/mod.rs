@@ -136,7 +136,7 @@ impl Agent {
             for (id, config) in &change.adjust {
                 self.host.sampling.control(id).iter().for_each(|control| config.adjust(control));
             }
-            info!(started, stopped, "Configuration reloaded. Nothing was lost.");
+            info!(started, stopped, "Configuration reloaded without a gap.");
             return Ok(());
         };
         let next = self.assemble(new, &staged).map_err(ReloadError::Refused)?;
