@@ -85,7 +85,8 @@ fn a_full_queue_on_disk_is_sent_by_the_successor() {
     let _alone = alone();
     let storage = tempfile::tempdir().expect("a temporary directory");
     let queued = Queued::new(&format!("localhost:{}", workspace::free_port()), storage.path());
-    let size = json!({ "exporters": { "otlp": { "sending_queue": { "queue_size": FITS }, "window": "300ms" } } });
+    let size =
+        json!({ "exporters": { "otlp": { "sending_queue": { "queue_size": FITS }, "window": "300ms" } } });
     let agent = queued.setup.with(size).start();
     wait_until_it_overflows(&agent, "otlp", 0);
     let collector = Collector::start();
@@ -104,7 +105,11 @@ fn a_full_queue_on_disk_is_sent_by_the_successor() {
     let (kept, received) = (on_disk(&outcome.log), collector.stop());
     let arrived = windows(&received);
     let lost: Vec<_> = kept.iter().filter(|window| !arrived.contains_key(window)).collect();
-    assert!(kept.len() as u64 >= FITS && lost.is_empty(), "of {} windows, these are lost: {lost:?}", kept.len());
+    assert!(
+        kept.len() as u64 >= FITS && lost.is_empty(),
+        "of {} windows, these are lost: {lost:?}",
+        kept.len()
+    );
     assert!(arrived.values().all(|times| *times == 1), "none was sent twice: {arrived:?}");
     let (whole, arrived) = (samples(&outcome.file), samples(&received));
     assert_eq!(whole - arrived, full, "{arrived} of {whole} have arrived, the others found no room");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use confighttp::Endpoint;
 use exporterhelper::{Delivery, DeliverySettings};
 use pdata::{
-    Batch, Code, Event, Frame, Function, ImageKey, KTime, Line, Lines, Measure, Pc, Pid, ProcessKey, Sample, Stack,
-    Watermark,
+    Batch, Code, Event, Frame, Function, ImageKey, KTime, Line, Lines, Measure, Pc, Pid, ProcessKey, Sample,
+    Stack, Watermark,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -97,7 +97,11 @@ fn long_names(second: u64, watermark: Watermark) -> Batch {
             ..Sample::default()
         })
     };
-    Batch { events: Arc::new((0..NAMES).map(sample).collect::<Vec<_>>().into()), watermark, ..Batch::default() }
+    Batch {
+        events: Arc::new((0..NAMES).map(sample).collect::<Vec<_>>().into()),
+        watermark,
+        ..Batch::default()
+    }
 }
 
 /// Clients that ask for more than sockets hold and never read it, and as many more as there are places that never ask:
@@ -139,7 +143,10 @@ async fn clients_that_stop_reading_hold_up_nobody() {
             least = time_until_served().await;
         }
     }
-    assert!(least <= SILENT_FOR, "{least:?}: who comes later waits until those who say nothing are shown out");
+    assert!(
+        least <= SILENT_FOR,
+        "{least:?}: who comes later waits until those who say nothing are shown out"
+    );
     // It was not read: of an answer that fits into sockets nothing would have been left to be sent.
     let mut rest = Vec::new();
     let _reset = stalled.swap_remove(0).read_to_end(&mut rest).await;

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use componentstatus::{Board, Kind};
 use exporterhelper::{Delivery, DeliverySettings};
-use pdata::{
-    Batch, ClockOffset, Comm, Event, KTime, Loss, LossReason, Measure, Sample, Watermark,
-};
+use pdata::{Batch, ClockOffset, Comm, Event, KTime, Loss, LossReason, Measure, Sample, Watermark};
 use profile_seconds::{Losses, Message, MessageReader, Report};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -154,7 +152,11 @@ async fn who_does_not_read_misses_seconds_alone() {
     assert!(seen.len() < 29 && seen.is_sorted(), "{seen:?}");
     let skipped = usize::try_from(silent.skipped).unwrap();
     assert_eq!(seen.len() + skipped, 29, "each second is seen, or is said to be missing: {seen:?}");
-    assert_eq!(silent.lost.take(), [("sample_ring_full".into(), true, (1..=29).sum())], "what was lost in those is counted, too");
+    assert_eq!(
+        silent.lost.take(),
+        [("sample_ring_full".into(), true, (1..=29).sum())],
+        "what was lost in those is counted, too"
+    );
 }
 
 #[tokio::test]

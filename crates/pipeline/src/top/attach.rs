@@ -133,7 +133,8 @@ impl Connection {
             ));
         }
         let hello = Hello { version: 0, agent: String::new(), pid: 0 };
-        let mut connection = Self { stream, reader: MessageReader::default(), hello, missed: Missed::default() };
+        let mut connection =
+            Self { stream, reader: MessageReader::default(), hello, missed: Missed::default() };
         let first = timeout(HELLO_WITHIN, connection.next()).await;
         match first {
             Ok(Ok(Some(Message::Hello(hello)))) => Ok(Self { hello, ..connection }),
