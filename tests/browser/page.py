@@ -118,9 +118,10 @@ def shows_gone(visit, name):
     row = f"[...document.querySelectorAll('#view-processes tbody tr')].find((row) => row.querySelector('.name').textContent.includes({name!r}))"
     visit.browser.until(f"Boolean({row})")
     check(visit.browser.run(f"Boolean({row}.querySelector('.mark'))"), f"{name} is not marked as gone")
-    before, all_samples = visit.shown(), visit.samples()
+    all_samples = visit.samples()
     visit.browser.run(f"{row}.querySelector('.name button:not(.twist)').click()")
-    visit.ready(before)
+    # Whatever else a live page shows before: all that there is grows.
+    visit.shows_fewer_than(all_samples)
     check(visit.state("pid") and 0 < visit.samples() < all_samples, f"{visit.samples()} of {all_samples} samples are of {name}")
     check(name in visit.name_at(0.5, 1), f"{visit.name_at(0.5, 1)!r} is shown")
     before = visit.shown()
@@ -232,15 +233,15 @@ def of_live(address, gone, burner):
         visit.open(address)
         visit.browser.until(f"document.querySelector('#legend').textContent.includes({burner!r})")
         keeps_its_zoom(visit, burner)
-        shows_gone(visit, gone)
         before = visit.shown()
-        # All that is held rather than the last minute.
+        # All that is held rather than the last minute, before which something may have ended.
         visit.browser.run("""(() => {
             const last = document.querySelector('#last');
             last.value = '0';
             last.dispatchEvent(new Event('change'));
         })()""")
         visit.ready(before)
+        shows_gone(visit, gone)
         visit.press("#live")
         check(visit.text("#live-text") == "Paused", "it does not pause")
         before = visit.samples()

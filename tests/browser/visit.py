@@ -36,6 +36,10 @@ class Visit:
         """Samples that the page says are shown."""
         return int(re.search(r"Samples ([\d,]+)", self.text("#strip")).group(1).replace(",", ""))
 
+    def shows_fewer_than(self, samples):
+        """Waits until fewer samples than so many are shown."""
+        self.browser.until(f"Number(/Samples ([\\d,]+)/.exec(document.querySelector('#strip').textContent)[1].replaceAll(',', '')) < {samples}")
+
     def box(self, selector):
         script = f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()"
         return self.browser.run(script)
@@ -64,7 +68,7 @@ class Visit:
         return found
 
     def seek(self, name, deepest=12):
-        """A point of the frame with this name, if it is in sight. The page itself is asked, by events as a pointer makes them."""
+        """A point in the middle of the frame with this name, if it is in sight: an edge moves when more samples come. The page itself is asked, by events as a pointer makes them."""
         return self.browser.run(f"""(() => {{
             const canvas = document.querySelector('#view-flame canvas');
             const place = canvas.getBoundingClientRect();
@@ -74,10 +78,16 @@ class Visit:
                 return title ? title.firstChild.textContent : '';
             }};
             for (let row = 0; row < {deepest}; row += 1) {{
-                for (let step = 1; step < 200; step += 1) if (at(step / 200, row) === {name!r}) return [step / 200, row];
+                const steps = [];
+                for (let step = 1; step < 200; step += 1) {{
+                    if (at(step / 200, row) === {name!r}) steps.push(step);
+                    else if (steps.length) break;
+                }}
+                if (steps.length) return [(steps[0] + steps[steps.length - 1]) / 400, row];
             }}
             return null;
         }})()""")
+
     def choose(self, label, value):
         """Sets one of the filters."""
         before = self.shown()

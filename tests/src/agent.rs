@@ -17,6 +17,10 @@ use crate::otlp::OtlpFile;
 use crate::overlay::merge;
 use crate::workspace;
 
+/// How long exporters may take for what is left at the end: less than [`PATIENCE`](crate::daemon::PATIENCE), with which
+/// its end is waited for, and enough for a machine that is busy.
+const SHUTDOWN_TIMEOUT: &str = "50s";
+
 /// What an agent is to do.
 #[derive(Debug)]
 pub struct Setup {
@@ -197,6 +201,7 @@ impl Setup {
             "processors": { "procinfo": {} },
             "exporters": exporters,
             "service": {
+                "shutdown_timeout": SHUTDOWN_TIMEOUT,
                 "pipelines": {
                     "profiles": { "receivers": ["ebpf"], "processors": ["procinfo"], "exporters": names },
                 },
@@ -246,13 +251,13 @@ impl Agent {
         Metrics::scrape(self.setup.metrics_port).expect("the agent serves metrics")
     }
 
-    /// What its file exporter has written up to now.
+    /// The whole lines that its file exporter has written up to now.
     ///
     /// # Panics
-    /// If it has written something else than whole lines of profiles.
+    /// If it has written something else than profiles.
     #[must_use]
     pub fn file_so_far(&self) -> OtlpFile {
-        OtlpFile::read_if_any(&self.setup.file).expect("the agent has written OTLP profiles")
+        OtlpFile::read_so_far(&self.setup.file).expect("the agent has written OTLP profiles")
     }
 
     /// Its process ID, as the test's namespace has it.

@@ -14,6 +14,10 @@ use crate::otlp::OtlpFile;
 use crate::overlay::merge;
 use crate::workspace;
 
+/// How long an exporter of ours waits for an answer by default: an attempt that is made again where a busy machine keeps
+/// this Collector from its CPU would be logged as a failure.
+const TIMEOUT: &str = "60s";
+
 /// What a lane speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -142,7 +146,8 @@ impl Collector {
                 "key_file": file("client-key.pem"),
             }),
         };
-        let mut config = json!({ "endpoint": format!("{scheme}localhost:{port}"), "tls": tls });
+        let mut config =
+            json!({ "endpoint": format!("{scheme}localhost:{port}"), "tls": tls, "timeout": TIMEOUT });
         merge(&mut config, keys);
         (format!("{kind}/{index}"), config)
     }

@@ -1,6 +1,7 @@
 //! A process that a test starts, watches and stops.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
@@ -14,6 +15,23 @@ pub use crate::wait::PATIENCE;
 
 /// Longest that a process may work, whatever else the machine does.
 const LONGEST: Duration = Duration::from_secs(600);
+
+/// Starts `command`, whose program this process may have written just now.
+///
+/// # Panics
+/// If it does not start.
+pub fn spawn(command: &mut Command) -> Child {
+    let began = Instant::now();
+    loop {
+        match command.spawn() {
+            // A child of another thread, which has not called exec yet, holds the file open for writing.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && began.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome.unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        }
+    }
+}
 
 /// A running process; killed if it is dropped, and its log is then shown if the test has failed.
 #[derive(Debug)]
@@ -43,8 +61,7 @@ impl Daemon {
     /// # Panics
     /// If it does not start.
     pub fn start(name: &'static str, command: &mut Command) -> Self {
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let out = child.stdout.take().map(Lines::of).unwrap_or_default();
         let log = child.stderr.take().map(Lines::of).unwrap_or_default();
         Self { name, child, out, log }

@@ -18,6 +18,7 @@ pub mod overlay;
 pub mod program;
 pub mod prometheus;
 pub mod reader;
+pub mod recording;
 pub mod validator;
 pub mod wait;
 pub mod workspace;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tests::group::Group;
 use tests::program::{self, Burner, Step};
+use tests::recording::lost;
 use tests::{wait, workspace};
 
 use crate::alone;
@@ -61,13 +62,6 @@ fn burner(dir: &Path) -> PathBuf {
     let path = dir.join("recorded-burn");
     program::compile(&path, "0123456789abcdef");
     path
-}
-
-fn lost(log: &str) -> u64 {
-    let (_, rest) = log.split_once("Samples lost on this machine: ").expect("the summary says it");
-    let digits: String =
-        rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
-    digits.parse().expect("a number")
 }
 
 fn assert_near(samples: u64, cpu: Duration, lost: u64) {
@@ -231,7 +225,8 @@ fn children_and_control_groups_are_recorded() {
             Some(path) => vec!["--cgroup", path],
             None => vec!["-p", &pid, "--children"],
         };
-        let recording = recorder.command(&arguments).spawn().expect("the agent starts");
+        let mut command = recorder.command(&arguments);
+        let recording = command.stderr(Stdio::piped()).spawn().expect("the agent starts");
         wait_until_it_samples(recording.id());
         drop(shell.stdin.take());
         assert!(shell.wait().expect("sh ends").success());
@@ -241,8 +236,9 @@ fn children_and_control_groups_are_recorded() {
             kill_process(agent, Signal::INT).expect("it runs");
         }
         let output = recording.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert_near(recorder.samples("recorded-burn"), Duration::from_secs(1), 0);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {log}");
+        assert_near(recorder.samples("recorded-burn"), Duration::from_secs(1), lost(&log));
         fs::remove_file(recorder.file()).expect("it was written");
     }
 }

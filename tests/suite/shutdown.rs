@@ -35,7 +35,9 @@ fn sigterm_flushes_the_open_window() {
 #[ignore = "needs root: loads BPF programs"]
 fn an_unreachable_endpoint_is_told_of_and_stops_nothing() {
     let endpoint = format!("localhost:{}", workspace::free_port());
-    let outcome = assert_flushed(Setup::new().otlp(&endpoint), Signal::INT);
+    // It tries again for as long as it may.
+    let setup = Setup::new().otlp(&endpoint).with(json!({ "service": { "shutdown_timeout": "10s" } }));
+    let outcome = assert_flushed(setup, Signal::INT);
     let told = outcome.log.iter().any(|line| line.contains("exporter=otlp") && line.contains("refused"));
     assert!(told, "{:#?}", outcome.log);
 }
@@ -95,8 +97,10 @@ fn stalled(shutdown_timeout: &str) -> (Agent, TcpStream) {
     let setup = Setup::new().samples_per_second(RATE).exporter("otlp_grpc", otlp);
     let agent = setup.with(json!({ "service": { "shutdown_timeout": shutdown_timeout } })).start();
     // Once it has connected, the exporter is at work.
-    let (silent, _from) = silent.accept().expect("the exporter connects");
-    (agent, silent)
+    silent.set_nonblocking(true).expect("a socket of ours");
+    let connection = wait::until("the exporter to connect", || silent.accept().ok(), Option::is_some);
+    let (connection, _from) = connection.expect("it has connected");
+    (agent, connection)
 }
 
 /// A second SIGTERM ends the agent at once, whatever an exporter is waiting for.
@@ -121,7 +125,8 @@ fn a_second_sigterm_exits_at_once() {
 #[ignore = "needs root: loads BPF programs"]
 fn a_stalled_exporter_is_given_up_on_in_time() {
     let _alone = alone();
-    let (agent, _silent) = stalled("1s");
+    // The other has to encode, write and sync its window in that time.
+    let (agent, _silent) = stalled("5s");
     let outcome = agent.stop_by(Signal::TERM);
     validator::assert_valid(&outcome.file);
     assert!(!outcome.file.requests.is_empty());

@@ -70,7 +70,8 @@ fn what_runs_is_in_the_tables_of_each_view_and_no_name_is_printed_raw() {
     let share = percent(&executables, &name);
     // One thread, which others may keep from its CPU.
     assert!((0.5..=115.0).contains(&share), "{executables}");
-    assert!(executables.starts_with("CPU ") && executables.contains("lost 0 "), "{executables}");
+    // A machine that stands still for a moment loses some.
+    assert!(executables.starts_with("CPU ") && executables.contains("; lost "), "{executables}");
     let processes = table(&["--once", "-d", "1", "--view", "processes", "--filter", "burn"]);
     assert!(processes.contains(&format!("{} {name}", burner.pid())), "{processes}");
     let functions = table(&["--once", "-d", "1", "--view", "functions", "-n", "1000"]);

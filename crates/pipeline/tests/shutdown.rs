@@ -42,7 +42,13 @@ impl Agent {
         let mut agent = Self { child, log, silent: None };
         agent.wait_for("Everything is ready.");
         // With the first window that it has to deliver, the exporter connects.
-        agent.silent = Some(server.accept().unwrap().0);
+        server.set_nonblocking(true).unwrap();
+        let begun = Instant::now();
+        while agent.silent.is_none() {
+            agent.silent = server.accept().ok().map(|(connection, _from)| connection);
+            assert!(begun.elapsed() < PATIENCE, "the exporter does not connect");
+            thread::sleep(Duration::from_millis(20));
+        }
         agent
     }
 

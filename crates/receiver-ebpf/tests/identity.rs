@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs::{self, File, FileTimes};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -21,7 +22,16 @@ const EXT4_SUPER_MAGIC: i64 = 0xef53;
 /// Starts a copy of a shell that works until it is killed.
 fn start(path: &Path) -> Child {
     fs::copy("/bin/sh", path).unwrap();
-    Command::new(path).args(["-c", "while :; do :; done"]).spawn().unwrap()
+    let begun = Instant::now();
+    loop {
+        match Command::new(path).args(["-c", "while :; do :; done"]).spawn() {
+            // A child of another test, which has not called exec yet, holds the copy open for writing.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && begun.elapsed() < LONG => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome.unwrap(),
+        }
+    }
 }
 
 fn end(mut child: Child) {

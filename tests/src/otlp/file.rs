@@ -1,6 +1,7 @@
 //! Files of OTLP/JSON lines, one export request a line.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::resolved::{BadIndex, Resource, resolve};
@@ -50,10 +51,26 @@ impl OtlpFile {
     /// As [`read`](Self::read), but for a file that is not there.
     pub fn read_if_any(path: &Path) -> Result<Self, ReadError> {
         match Self::read(path) {
-            Err(ReadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(ReadError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 Ok(Self { requests: Vec::new() })
             }
             result => result,
+        }
+    }
+
+    /// The whole lines of a file that is still written, or none if it is not there yet. A line of many pages is not
+    /// there all at once, so that what follows the last end of a line is left out.
+    ///
+    /// # Errors
+    /// As [`read_if_any`](Self::read_if_any).
+    pub fn read_so_far(path: &Path) -> Result<Self, ReadError> {
+        match fs::read(path) {
+            Ok(text) => {
+                let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+                Self::parse(text.get(..whole).unwrap_or_default())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self { requests: Vec::new() }),
+            Err(source) => Err(ReadError::Read { path: path.to_owned(), source }),
         }
     }
 
