@@ -77,7 +77,7 @@ class Daemon:
 
 
 def counted(program, profile):
-    """Samples of all threads whose weights are samples, and markers by name."""
+    """Samples of all threads whose weights are samples."""
     with tempfile.TemporaryDirectory(prefix="firefox-profiler.") as directory, Daemon(program, profile.resolve(), directory) as daemon:
         threads = daemon.ask(command="thread", subcommand="list", threadListOptions={"limit": 0})["threads"]
         samples = 0
@@ -86,7 +86,4 @@ def counted(program, profile):
             if found["weightType"] == "samples":
                 breakdown = found["categoryBreakdown"] or {"totalSamples": 0}
                 samples += breakdown["totalSamples"]
-        markers = {}
-        for marker in daemon.ask(command="profile", subcommand="markers", markerFilters={"limit": 0})["markers"]:
-            markers[marker["name"]] = markers.get(marker["name"], 0) + 1
-        return samples, markers
+        return samples

@@ -153,7 +153,7 @@ def firefox(path):
             found = firefox_profiler.counted(program, path)
         except firefox_profiler.Refused as fault:
             raise Unsound(f"the Firefox Profiler refuses it: {fault}") from fault
-        check(found == (counted, profile.markers), f"the Firefox Profiler finds {found}, its tables have {counted, profile.markers}")
+        check(found == counted, f"the Firefox Profiler finds {found} samples, its tables have {counted}")
     return counted, profile.markers
 
 
