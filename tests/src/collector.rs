@@ -14,8 +14,8 @@ use crate::otlp::OtlpFile;
 use crate::overlay::merge;
 use crate::workspace;
 
-/// How long an exporter of ours waits for an answer by default: an attempt that is made again where a busy machine keeps
-/// this Collector from its CPU would be logged as a failure.
+/// How long an exporter of ours waits for an answer by default: an attempt that is made again where a busy machine
+/// keeps this Collector from its CPU would be logged as a failure.
 const TIMEOUT: &str = "60s";
 
 /// What a lane speaks.

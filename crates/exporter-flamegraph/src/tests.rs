@@ -125,8 +125,8 @@ async fn clients_that_stop_reading_hold_up_nobody() {
         assert_eq!(samples(&exporter, "").await, 5_000 + NAMES as u64);
     };
     timeout(PATIENCE, others).await.expect("nobody waits for those who do not read");
-    // The place of one who says nothing is that of another who does, before the first has been silent for longer than he
-    // may. A machine that stands still for that long shows nothing: then it is tried again.
+    // The place of one who says nothing is that of another who does, before the first has been silent for longer than
+    // he may. A machine that stands still for that long shows nothing: then it is tried again.
     let time_until_served = async || {
         let mut silent = Vec::new();
         for _ in 0..400 {

@@ -70,8 +70,8 @@ impl Watcher {
     }
 }
 
-/// A second in which each of so many threads of unknown processes was sampled once, and as many samples were lost as its
-/// number says.
+/// A second in which each of so many threads of unknown processes was sampled once, and as many samples were lost as
+/// its number says.
 fn batch(second: u64, threads: u32) -> Batch {
     let sample = |thread: u32| {
         let mut comm = [0; 16];

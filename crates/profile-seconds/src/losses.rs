@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::second::MAX_REASONS;
+/// Most reasons of loss: several times as many as there are.
+pub(crate) const MAX_REASONS: usize = 64;
 
 /// Lost records by reason: the name of the reason, whether the records were samples, and their number.
 pub type LostRecords = (Box<str>, bool, u64);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::losses::LostRecords;
+use crate::losses::{LostRecords, MAX_REASONS};
 
 /// Most calls of a second.
 pub const MAX_CALLS: usize = 8_192;
@@ -184,9 +184,6 @@ impl Second {
         }
     }
 }
-
-/// Most reasons of loss: several times as many as there are.
-pub(crate) const MAX_REASONS: usize = 64;
 
 /// Checks that losses are within the bounds.
 ///
