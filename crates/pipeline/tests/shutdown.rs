@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The fan-out's bound on the end of the stream, and what the rest of a shutdown may take on any machine.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 const LEEWAY: Duration = Duration::from_secs(20);
+/// Longer than anything takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent whose only exporter waits ten minutes for a server that never answers.
 struct Agent {
