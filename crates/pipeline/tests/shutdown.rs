@@ -48,7 +48,7 @@ impl Agent {
         let begun = Instant::now();
         while agent.silent.is_none() {
             agent.silent = server.accept().ok().map(|(connection, _from)| connection);
-            assert!(begun.elapsed() < Duration::from_secs(60), "the exporter does not connect");
+            assert!(begun.elapsed() < PATIENCE, "the exporter does not connect");
             thread::sleep(Duration::from_millis(20));
         }
         agent
