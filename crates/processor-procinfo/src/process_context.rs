@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use pdata::{Attribute, AttributeValue, names};
+use protowire::{Fields, WireValue};
 
 use crate::resource_attributes::is_its_own;
 
@@ -28,8 +29,8 @@ pub fn attributes(payload: &[u8]) -> Arc<[Attribute]> {
 fn read(payload: &[u8]) -> Option<Vec<Attribute>> {
     let mut taken: Vec<Attribute> = Vec::new();
     for resource in Fields(payload).numbered(1) {
-        for pair in Fields(resource?.bytes()?).numbered(1) {
-            let pair = pair?.bytes()?;
+        for pair in Fields(resource.ok()?.bytes().ok()?).numbered(1) {
+            let pair = pair.ok()?.bytes().ok()?;
             let Some(attribute) = attribute(pair)? else { continue };
             // Keys are to be unique: of two the first counts.
             let is_new = taken.iter().all(|other| other.key != attribute.key);
@@ -45,9 +46,9 @@ fn read(payload: &[u8]) -> Option<Vec<Attribute>> {
 fn attribute(pair: &[u8]) -> Option<Option<Attribute>> {
     let (mut key, mut value) = (None, None);
     for field in Fields(pair) {
-        match field? {
-            (1, Value::Bytes(text)) => key = Some(std::str::from_utf8(text).ok()?),
-            (2, Value::Bytes(any)) => value = any_value(any)?,
+        match field.ok()? {
+            (1, WireValue::Bytes(text)) => key = Some(std::str::from_utf8(text).ok()?),
+            (2, WireValue::Bytes(any)) => value = any_value(any)?,
             _ => {}
         }
     }
@@ -64,11 +65,11 @@ fn any_value(any: &[u8]) -> Option<Option<AttributeValue>> {
     let mut value = None;
     for field in Fields(any) {
         // Of several the last counts, as of every `oneof`.
-        value = match field? {
-            (1, Value::Bytes(text)) => text_of(text)?.map(AttributeValue::Text),
-            (2, Value::Varint(truth)) => Some(AttributeValue::Bool(truth != 0)),
-            (3, Value::Varint(number)) => Some(AttributeValue::Int(number.cast_signed())),
-            (5, Value::Bytes(list)) => texts(list)?.map(AttributeValue::Texts),
+        value = match field.ok()? {
+            (1, WireValue::Bytes(text)) => text_of(text)?.map(AttributeValue::Text),
+            (2, WireValue::Varint(truth)) => Some(AttributeValue::Bool(truth != 0)),
+            (3, WireValue::Varint(number)) => Some(AttributeValue::Int(number.cast_signed())),
+            (5, WireValue::Bytes(list)) => texts(list)?.map(AttributeValue::Texts),
             _ => None,
         };
     }
@@ -79,10 +80,10 @@ fn any_value(any: &[u8]) -> Option<Option<AttributeValue>> {
 fn texts(list: &[u8]) -> Option<Option<Arc<[Arc<str>]>>> {
     let mut texts = Vec::new();
     for any in Fields(list).numbered(1) {
-        let mut fields = Fields(any?.bytes()?);
+        let mut fields = Fields(any.ok()?.bytes().ok()?);
         let text = match fields.next() {
-            Some(field) => match field? {
-                (1, Value::Bytes(text)) => text_of(text)?,
+            Some(field) => match field.ok()? {
+                (1, WireValue::Bytes(text)) => text_of(text)?,
                 _ => None,
             },
             None => None,
@@ -97,89 +98,6 @@ fn texts(list: &[u8]) -> Option<Option<Arc<[Arc<str>]>>> {
 fn text_of(bytes: &[u8]) -> Option<Option<Arc<str>>> {
     let text = std::str::from_utf8(bytes).ok()?;
     Some((text.len() <= MAX_BYTES).then(|| text.into()))
-}
-
-/// The value of a field in wire form.
-#[derive(Clone, Copy, Debug)]
-enum Value<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-    /// A number of fixed length, which nothing here is.
-    Fixed,
-}
-
-impl<'a> Value<'a> {
-    fn bytes(self) -> Option<&'a [u8]> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes),
-            Self::Varint(_) | Self::Fixed => None,
-        }
-    }
-}
-
-/// The fields of a message, each with its number; `None` where there is none, and nothing after that.
-#[derive(Debug)]
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    /// Those of one number.
-    fn numbered(self, wanted: u32) -> impl Iterator<Item = Option<Value<'a>>> {
-        self.filter_map(move |field| match field {
-            Some((number, value)) => (number == wanted).then_some(Some(value)),
-            None => Some(None),
-        })
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u32, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = field(&mut self.0);
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field)
-    }
-}
-
-fn field<'a>(rest: &mut &'a [u8]) -> Option<(u32, Value<'a>)> {
-    let tag = varint(rest)?;
-    let number = u32::try_from(tag >> 3).ok().filter(|&number| number > 0)?;
-    let value = match tag & 7 {
-        0 => Value::Varint(varint(rest)?),
-        1 => fixed(rest, 8)?,
-        2 => {
-            let length = usize::try_from(varint(rest)?).ok()?;
-            let (bytes, after) = rest.split_at_checked(length)?;
-            *rest = after;
-            Value::Bytes(bytes)
-        }
-        5 => fixed(rest, 4)?,
-        _ => return None,
-    };
-    Some((number, value))
-}
-
-fn fixed<'a>(rest: &mut &[u8], length: usize) -> Option<Value<'a>> {
-    *rest = rest.get(length..)?;
-    Some(Value::Fixed)
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

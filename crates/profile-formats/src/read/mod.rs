@@ -8,7 +8,6 @@ mod plain;
 mod pprof;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 pub use error::ReadError;
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use otlp_profiles::attributes;
 use pdata::UnixNanos;
 use prost::Message;
+use protowire::{Fields, WireValue};
 
 use super::error::ReadError;
 use super::full::{FactRoom, add};
-use super::wire::{Fields, WireValue};
 use crate::model::{
     Amount, Attribute, Bounds, FrameKind, Function, Line, Lines, Location, Mapping, Process, ProcessIdentity,
     ProcessRef, Profile, SampleKey, Stack, Start, Tables, Thread, Value, ValueType,
@@ -103,10 +103,7 @@ impl<'a> Parts<'a> {
         &self,
         wanted: u32,
     ) -> impl Iterator<Item = Result<T, ReadError>> + use<'a, T> {
-        Fields(self.whole).filter_map(move |field| match field {
-            Ok((number, value)) => (number == wanted).then(|| decode(value)),
-            Err(fault) => Some(Err(part(fault))),
-        })
+        Fields(self.whole).numbered(wanted).map(|value| value.map_err(part).and_then(decode))
     }
 
     fn samples(&self) -> impl Iterator<Item = Result<proto::Sample, ReadError>> + use<'a> {

@@ -1,12 +1,12 @@
 //! The tables of a request. An entry is read when something first refers to it.
 
 use otlp_profiles::attributes;
+use protowire::{Fields, WireValue};
 
 use crate::model::{
     Attribute, Bounds, FrameKind, Function, Line, Lines, Location, Mapping, Stack, Tables, UNKNOWN, Value,
 };
 use crate::read::full;
-use crate::read::wire::{Fields, WireValue};
 use crate::table::Id;
 
 /// The most entries of a table: more than a request of 512 MiB has in practice, whatever is in it.

@@ -1,11 +1,12 @@
 //! Files of requests, whatever they are wrapped in.
 
+use protowire::{Fields, WireValue};
+
 use super::json;
 use super::requests::Requests;
 use crate::model::Profile;
 use crate::read::error::ReadError;
 use crate::read::plain::{MOST_BYTES, plain};
-use crate::read::wire::{Fields, WireValue};
 
 /// Bytes of a length before a message.
 const PREFIX: usize = 4;

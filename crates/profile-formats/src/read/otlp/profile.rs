@@ -2,6 +2,7 @@
 
 use otlp_profiles::attributes as key;
 use pdata::UnixNanos;
+use protowire::Fields;
 
 use super::dictionary::Dictionary;
 use super::gathered::Gathered;
@@ -10,7 +11,6 @@ use crate::model::{
     Amount, Attribute, Bounds, Capture, Process, Profile, SampleKey, Thread, Value, ValueType,
 };
 use crate::read::full::{FactRoom, add as add_sample};
-use crate::read::wire::Fields;
 use crate::table::Id;
 
 /// Who the samples of a profile are of.

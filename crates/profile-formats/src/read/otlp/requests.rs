@@ -1,12 +1,13 @@
 //! Requests to a profile.
 
+use protowire::Fields;
+
 use super::dictionary::Dictionary;
 use super::gathered::Gathered;
 use super::profile::{self, Owner};
 use super::resource::{find_parents, process};
 use crate::model::Profile;
 use crate::read::error::ReadError;
-use crate::read::wire::Fields;
 
 /// The most facts of a resource: each sample that names a process is looked at with all of them.
 const MOST_FACTS: usize = 512;

@@ -3,11 +3,11 @@
 //! A decoder of whole messages would make, of two bytes of a file, an empty message of a hundred in memory.
 
 /// The fault of bytes that are no message.
-pub(in crate::read) const DAMAGED: &str = "bytes that are no protobuf message";
+pub const DAMAGED: &str = "bytes that are no protobuf message";
 
 /// The value of a field, as it is in wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::read) enum WireValue<'a> {
+pub enum WireValue<'a> {
     /// A number of any length; negative ones are in two's complement.
     Varint(u64),
     /// Eight bytes.
@@ -20,7 +20,17 @@ pub(in crate::read) enum WireValue<'a> {
 
 /// The fields of a message, each with its number; an error ends them.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::read) struct Fields<'a>(pub(super) &'a [u8]);
+pub struct Fields<'a>(pub &'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The fields of one number, and an error if one ends them.
+    pub fn numbered(self, wanted: u32) -> impl Iterator<Item = Result<WireValue<'a>, &'static str>> {
+        self.filter_map(move |field| match field {
+            Ok((number, value)) => (number == wanted).then_some(Ok(value)),
+            Err(fault) => Some(Err(fault)),
+        })
+    }
+}
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, WireValue<'a>), &'static str>;
@@ -57,7 +67,7 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<(u32, WireValue<'a>)> {
 }
 
 /// Takes a number from the start of `rest`.
-pub(in crate::read) fn varint(rest: &mut &[u8]) -> Option<u64> {
+pub fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, after) = rest.split_first()?;
@@ -82,12 +92,12 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 impl<'a> WireValue<'a> {
     /// The bytes of a text or a message.
-    pub(in crate::read) fn bytes(self) -> Result<&'a [u8], &'static str> {
+    pub fn bytes(self) -> Result<&'a [u8], &'static str> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(DAMAGED) }
     }
 
     /// The number of a field that has one.
-    pub(in crate::read) fn number(self) -> Result<u64, &'static str> {
+    pub fn number(self) -> Result<u64, &'static str> {
         match self {
             Self::Varint(number) | Self::Fixed64(number) => Ok(number),
             _ => Err(DAMAGED),
@@ -95,17 +105,17 @@ impl<'a> WireValue<'a> {
     }
 
     /// A number with a sign.
-    pub(in crate::read) fn signed(self) -> Result<i64, &'static str> {
+    pub fn signed(self) -> Result<i64, &'static str> {
         self.number().map(u64::cast_signed)
     }
 
     /// A place in a table.
-    pub(in crate::read) fn index(self) -> Result<usize, &'static str> {
+    pub fn index(self) -> Result<usize, &'static str> {
         Ok(usize::try_from(self.number()?).unwrap_or(usize::MAX))
     }
 
     /// Calls `each` with every number of a repeated field, packed or not.
-    pub(in crate::read) fn numbers(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
+    pub fn numbers(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
         let Self::Bytes(mut rest) = self else {
             each(self.number()?);
             return Ok(());
@@ -117,7 +127,7 @@ impl<'a> WireValue<'a> {
     }
 
     /// As [`numbers`](Self::numbers), of numbers of eight bytes.
-    pub(in crate::read) fn fixed(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
+    pub fn fixed(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
         let Self::Bytes(mut rest) = self else {
             each(self.number()?);
             return Ok(());
