@@ -23,6 +23,7 @@ and a `pipeline top` that prints each second. The first column then names which.
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import functools
 import json
@@ -98,52 +99,47 @@ def nobody(_agent: str, _directory: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def page_open(_agent: str, _directory: str) -> Iterator[None]:
-    """Asks what an open page asks, until the end of the block; asserts then that it was answered."""
-    stop, answered = threading.Event(), [0]
+def beside(look: Callable[[threading.Event], int], nothing: str) -> Iterator[None]:
+    """Runs `look` on a thread of its own until the end of the block, which its event says; ends the script with the message `nothing` if it then says that it has seen nothing."""
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(look, stop)
+        try:
+            yield
+        finally:
+            stop.set()
+    if not seen.result():
+        raise SystemExit(nothing)
 
-    def ask() -> None:
+
+def page_open(_agent: str, _directory: str) -> ContextManager[None]:
+    """Asks what an open page asks."""
+
+    def ask(stop: threading.Event) -> int:
+        answered = 0
         while not stop.wait(PAGE_EVERY):
             for question in PAGE_ASKS:
                 request = urllib.request.Request(f"http://localhost:{PAGE_PORT}/api/{question}", headers={"Accept-Encoding": "gzip"})
                 with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
-                    answered[0] += bool(answer.read())
+                    answered += bool(answer.read())
+        return answered
 
-    page = threading.Thread(target=ask)
-    page.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        page.join()
-    if not answered[0]:
-        raise SystemExit("no question of the page was answered")
+    return beside(ask, "no question of the page was answered")
 
 
-@contextlib.contextmanager
-def top_attached(agent: str, directory: str) -> Iterator[None]:
-    """Has `pipeline top` attached once the agent has its socket, until the end of the block; asserts that it printed."""
-    stop, printed = threading.Event(), [0]
+def top_attached(agent: str, directory: str) -> ContextManager[None]:
+    """Has `pipeline top` attached once the agent has its socket."""
 
-    def watch() -> None:
+    def watch(stop: threading.Event) -> int:
         while not pathlib.Path(f"{directory}/top.sock").exists():
             if stop.wait(0.1):
-                return
+                return 0
         command = [agent, "top", "--connect", f"{directory}/top.sock", "--plain", "-d", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as top:
             threading.Thread(target=lambda: (stop.wait(), top.terminate()), daemon=True).start()
-            for line in top.stdout or []:
-                printed[0] += len(line)
+            return sum(len(line) for line in top.stdout or [])
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        watcher.join()
-    if not printed[0]:
-        raise SystemExit("`top` has printed nothing")
+    return beside(watch, "`top` has printed nothing")
 
 
 # What is compared by --views: the name, the exporters beside `debug` and `file`, and who looks.
