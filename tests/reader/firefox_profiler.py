@@ -34,9 +34,14 @@ class Daemon:
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
-        self.socket = self.until("start", self.connect)
-        self.answers = self.socket.makefile("r", encoding="utf-8")
-        self.until("load the profile", self.is_ready)
+        try:
+            self.socket = self.until("start", self.connect)
+            self.answers = self.socket.makefile("r", encoding="utf-8")
+            self.until("load the profile", self.is_ready)
+        except BaseException:
+            # Python leaves no block that it has not entered.
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
