@@ -78,7 +78,7 @@ fn a_full_queue_in_memory_is_tried_once_more_and_counted() {
     assert_eq!(rejecting.count(), 1, "once for all that found no room: {:#?}", outcome.log);
 }
 
-/// A queue on disk: what is there is sent by the successor, whose configuration names another server.
+/// With a queue on disk, the next exporter, whose configuration names another server, sends the windows of the last.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_full_queue_on_disk_is_sent_by_the_successor() {

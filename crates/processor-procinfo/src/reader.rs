@@ -21,7 +21,7 @@ use crate::{metrics, process_context};
 
 /// Requests that wait at most; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
-/// Looks for contexts that wait at most: what is not looked at now is looked at later.
+/// Processes that wait at most to have their contexts looked for: the others have their turn at a later look.
 const CONTEXT_QUEUE: usize = 256;
 /// Answers that wait at most. As many as requests, so that an answer is never refused.
 const ANSWERS: usize = QUEUE + CONTEXT_QUEUE;
