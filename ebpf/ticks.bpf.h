@@ -32,7 +32,7 @@ static __always_inline int idle_in_softirq(struct bpf_perf_event_data *context)
 struct tick {
 	__u64 ktime_ns;
 	__u64 switches; /* how often the thread it hit had been switched out by then */
-	__u32 tid;      /* 0: the CPU was idle, in a softirq with nothing else to do, or ran a process that is left out */
+	__u32 tid;      /* 0: the CPU was idle, in a softirq with nothing else to do, or ran a process left out */
 	__u32 reserved;
 };
 

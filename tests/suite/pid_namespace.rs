@@ -109,7 +109,8 @@ fn pids_are_those_of_the_agents_own_namespace() {
     drop((older, younger, first, second));
 }
 
-/// `doctor` names the processes that are left out, and the agent refuses a `/proc` that has other processes by the same pids.
+/// `doctor` names the processes that are left out, and the agent refuses a `/proc` that has other processes by the
+/// same pids.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes pid namespaces"]
 fn doctor_says_what_is_left_out_and_a_foreign_proc_is_refused() {

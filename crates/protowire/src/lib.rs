@@ -92,11 +92,17 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 impl<'a> WireValue<'a> {
     /// The bytes of a text or a message.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn bytes(self) -> Result<&'a [u8], &'static str> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(DAMAGED) }
     }
 
     /// The number of a field that has one.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn number(self) -> Result<u64, &'static str> {
         match self {
             Self::Varint(number) | Self::Fixed64(number) => Ok(number),
@@ -105,16 +111,25 @@ impl<'a> WireValue<'a> {
     }
 
     /// A number with a sign.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn signed(self) -> Result<i64, &'static str> {
         self.number().map(u64::cast_signed)
     }
 
     /// A place in a table.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn index(self) -> Result<usize, &'static str> {
         Ok(usize::try_from(self.number()?).unwrap_or(usize::MAX))
     }
 
     /// Calls `each` with every number of a repeated field, packed or not.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn numbers(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
         let Self::Bytes(mut rest) = self else {
             each(self.number()?);
@@ -127,6 +142,9 @@ impl<'a> WireValue<'a> {
     }
 
     /// As [`numbers`](Self::numbers), of numbers of eight bytes.
+    ///
+    /// # Errors
+    /// [`DAMAGED`], if the field has another type.
     pub fn fixed(self, mut each: impl FnMut(u64)) -> Result<(), &'static str> {
         let Self::Bytes(mut rest) = self else {
             each(self.number()?);

@@ -89,7 +89,7 @@ impl UnitTables {
         Ok(SourceLine { function, file, line: place.map_or(0, |(_, line)| line), start_line: facts.line })
     }
 
-    /// The path of a file: a relative path begins at the directory that the table names for the file.
+    /// The path of a file, of three parts: each part that is relative goes below the part before it.
     fn path(&self, sections: &[SectionBytes<'_>], file: FileAt) -> Result<Option<String>, TableError> {
         let mut path = String::new();
         for part in [self.rows.directory(), file.directory, file.name] {
