@@ -83,7 +83,12 @@ class Visit:
                     if (at(step / 200, row) === {name!r}) steps.push(step);
                     else if (steps.length) break;
                 }}
-                if (steps.length) return [(steps[0] + steps[steps.length - 1]) / 400, row];
+                if (steps.length) {{
+                    const middle = (steps[0] + steps[steps.length - 1]) / 400;
+                    // The details are of this frame again, not of the neighbour that ended the search.
+                    at(middle, row);
+                    return [middle, row];
+                }}
             }}
             return null;
         }})()""")
