@@ -1,4 +1,4 @@
-//! Facts under names, for stages that pass them on without knowing what they mean.
+//! Attributes: facts under names, for stages that pass them on without knowing their meaning.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct Attribute {
     /// The name, such as `container.id`. `docs/metadata.md` lists those that the agent gives by itself.
     pub key: Cow<'static, str>,
-    /// The fact.
+    /// The value under that name.
     pub value: AttributeValue,
 }
 
@@ -38,14 +38,13 @@ pub enum AttributeValue {
     Texts(Arc<[Arc<str>]>),
 }
 
-/// Attributes in sets, which many images share: all processes of a container have one set of its facts.
-///
-/// Of a key that is in several sets, the set that was added first has the word.
+/// Attributes in sets, which many images share: all processes of a container have one set of its facts. If several sets
+/// have a key, the value of the set that was added first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(Vec<Arc<[Attribute]>>);
 
 impl Attributes {
-    /// Adds a set. An empty one takes no room.
+    /// Adds a set. An empty set takes no room.
     pub fn add(&mut self, set: Arc<[Attribute]>) {
         if !set.is_empty() {
             self.0.push(set);
@@ -80,13 +79,14 @@ impl Attributes {
         }
     }
 
-    /// True if one of the first `sets` has the key.
+    /// True if one of the first sets, as many as `sets`, has the key.
     fn is_in_first(&self, sets: usize, key: &str) -> bool {
         self.0.iter().take(sets).any(|set| set.iter().any(|attribute| attribute.key == key))
     }
 }
 
-/// What the agent adds to everything that leaves it: which host, and what users have configured.
+/// The attributes that the agent adds to everything that leaves it: those of its host, and those that users have
+/// configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
     /// Attributes of every resource.
@@ -100,7 +100,7 @@ pub struct Resource {
 pub struct ResourceAttribute {
     /// The attribute.
     pub attribute: Attribute,
-    /// True if it takes the place of what a resource has under that key; else it only fills a gap.
+    /// True if the attribute replaces what a resource has under its key; false if it only fills a gap.
     pub replaces: bool,
 }
 
@@ -112,7 +112,7 @@ impl Resource {
         !self.attributes.iter().any(replaced) && !self.deleted.iter().any(|deleted| &**deleted == key)
     }
 
-    /// Adds an attribute, in the place of an earlier one of its key if it `replaces` that or if there is none.
+    /// Adds an attribute, in the place of an earlier attribute of its key if `replaces` is true or if there is none.
     pub fn set(&mut self, attribute: Attribute, replaces: bool) {
         self.deleted.retain(|key| **key != *attribute.key);
         match self.attributes.iter_mut().find(|added| added.attribute.key == attribute.key) {

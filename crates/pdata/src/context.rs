@@ -1,13 +1,15 @@
-//! What surrounds a thread when it is sampled, and may differ from one sample of an image to the next.
+//! Contexts: the surroundings of a thread at a sample, which may differ between samples of one image.
 
 use std::path::Path;
 use std::sync::Arc;
 
-/// Number of a [`Cgroup`], given by the kernel side of the receiver when it first meets one, and never given again.
+/// Number of a [`Cgroup`], assigned by the kernel side of the receiver when it first meets one, and never assigned
+/// again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CgroupId(pub u32);
 
-/// The control groups of a thread, as the kernel had them: their paths hold whatever became of them since.
+/// The control groups of a thread, as the kernel had them: their paths are those of that instant, even if the groups
+/// have gone since.
 ///
 /// Two hierarchies are looked at, since on many hosts only one of them says something: version 2, and one controller's
 /// of version 1 where that is in use.
@@ -28,10 +30,10 @@ pub struct Cgroup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(pub u32);
 
-/// What surrounds a thread. It belongs to the image for all that readers see, but an image can change it.
+/// The surroundings of a thread. A context belongs to the image for all that readers see, but an image can change it.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// Control groups; `None` if they could not be announced, which is counted.
+    /// The thread's control groups; `None` if they could not be announced, which is counted.
     pub cgroup: Option<Arc<Cgroup>>,
     /// The effective user. Source: `task_struct::cred->euid`.
     pub user: Option<Uid>,

@@ -1,25 +1,25 @@
-//! The events of a batch.
+//! Events: what a batch holds.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::{Census, KTime, Loss, ProcessEvent, Sample};
 
-/// Something the kernel saw.
+/// An event: something that the kernel saw.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A CPU was running this.
+    /// A stack that the kernel side captured.
     Sample(Sample),
     /// A process began, changed or ended.
     Process(ProcessEvent),
-    /// Records were lost.
+    /// The number of records that were lost in a span of time, with the reason.
     Loss(Loss),
-    /// These processes there are.
+    /// The processes that there are.
     Census(Arc<Census>),
 }
 
 impl Event {
-    /// Where the event stands in kernel order.
+    /// The event's place in kernel order.
     #[must_use]
     pub fn at(&self) -> KTime {
         match self {
@@ -31,10 +31,9 @@ impl Event {
     }
 }
 
-/// Events in kernel-time order, and how many of them are samples.
-///
-/// The samples are counted once, when the list is made: every stage wants to know the number. What changes the list
-/// later keeps the number right, or cannot change it.
+/// Events in kernel-time order, and the number of samples among them. The samples are counted once, when the list is
+/// made: every stage wants to know the number. Each method that changes the list later keeps the number right, or
+/// cannot change it.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     all: Vec<Event>,
@@ -42,7 +41,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// How many of the events are samples.
+    /// The number of samples among the events.
     #[must_use]
     pub fn sample_count(&self) -> u64 {
         self.samples

@@ -1,15 +1,15 @@
-//! The file a process runs.
+//! The executable: the file that a process runs.
 
 use std::path::Path;
 
-/// The file a process runs, as the kernel knew it when it mattered.
+/// The file that a process runs, as the kernel knew it at the event that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executable {
     /// Resolved absolute path up to the root of the mount namespace that holds the file: what
     /// `readlink /proc/PID/exe` shows outside a chroot, without a mark such as ` (deleted)`.
     /// Source: dentry and mount walk of `mm->exe_file` in `ebpf/path.bpf.h`.
     pub path: Box<Path>,
-    /// The path as the process itself sees it, where its root differs (chroot); else `None`.
+    /// The path as the process itself sees itif its root differs (chroot); else `None`.
     pub own_path: Option<Box<Path>>,
     /// Whether the path still names the file.
     pub state: FileState,
@@ -29,8 +29,8 @@ pub enum FileState {
     /// The path is a name of the file.
     #[default]
     Linked,
-    /// The name it was opened by was gone: `path` is that name. The file may have others (hard links).
-    /// As the kernel marks `/proc/PID/exe` with ` (deleted)`.
+    /// The name by which the file was opened was gone: `path` is that name. The file may have others (hard links). As
+    /// the kernel marks `/proc/PID/exe` with ` (deleted)`.
     Deleted,
     /// The file never had a name: `memfd_create(2)`. `path` is `/memfd:NAME`.
     Memfd,

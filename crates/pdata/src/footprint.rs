@@ -1,4 +1,4 @@
-//! How much memory facts hold: users choose how long paths are, so bounds count bytes, not things.
+//! The memory that facts hold. Users choose how long paths are, so bounds count bytes, not facts.
 //!
 //! Facts that several holders share are counted by each holder as its share of them, so that sums over all holders come
 //! out right.
@@ -13,7 +13,7 @@ use crate::{
     Function, Image, ImageKind, Lines, MappedFile, Mapping, Parent, ProcessTransition, Sample, Script,
 };
 
-/// The share that one holder has of something shared.
+/// The part of a shared value's bytes that one holder is charged with.
 fn share<T: ?Sized>(shared: &Arc<T>, bytes: usize) -> usize {
     // Two counts come before what an `Arc` holds.
     let bytes = bytes.saturating_add(2 * size_of::<usize>());
@@ -84,7 +84,7 @@ impl Context {
 }
 
 impl Attribute {
-    /// Bytes that go with it, less those that others hold too.
+    /// Bytes that go with the attribute, less those that others hold too.
     #[must_use]
     pub fn footprint(&self) -> usize {
         let key = if let Cow::Owned(key) = &self.key { key.len() } else { 0 };
@@ -109,8 +109,9 @@ impl Attributes {
 }
 
 impl Image {
-    /// Bytes that are held for as long as the description is. Users choose how long the paths of what runs are, so that
-    /// counts whole, whoever shares it: the others may let go of it. Of facts about where it runs it is a share.
+    /// Bytes that are held for as long as the description is. Users choose how long the paths of a program are, so the
+    /// program counts whole, whoever shares it: the others may let go of it. Of facts about the program's surroundings
+    /// only this holder's share counts.
     #[must_use]
     pub fn footprint(&self) -> usize {
         self.surroundings() + self.kind.footprint()

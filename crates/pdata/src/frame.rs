@@ -1,4 +1,4 @@
-//! Stacks: where a thread was, and how it got there.
+//! Stacks: the place where a thread was, and the calls that led there.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{Mapping, Pc};
 pub struct Stack {
     /// Frames, leaf first: the kernel's, if the sample hit it, then the process's own.
     pub frames: Box<[Frame]>,
-    /// Why the last frame is the last.
+    /// The reason why the last frame is the last.
     pub end: StackEnd,
 }
 
@@ -27,7 +27,7 @@ impl FromIterator<Frame> for Stack {
     }
 }
 
-/// Why a stack has no more frames.
+/// The reason why a stack has no more frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StackEnd {
     /// The source does not report it: `bpf_get_stack` follows frame pointers until one leads nowhere.
@@ -68,7 +68,7 @@ impl StackEnd {
 pub struct Frame {
     /// The frame's address, in its process or in the kernel.
     pub pc: Pc,
-    /// Which instruction the address is that of.
+    /// The kind of instruction whose address `pc` is.
     pub kind: AddressKind,
     /// The code at the address.
     pub code: Code,
@@ -83,7 +83,7 @@ impl Frame {
         Self { pc, kind: AddressKind::Exact, code, lines: None }
     }
 
-    /// A frame whose address is where a call returns to.
+    /// A frame whose address is the one that a call returns to.
     #[must_use]
     pub const fn caller(pc: Pc, code: Code) -> Self {
         Self { pc, kind: AddressKind::Return, code, lines: None }
@@ -107,7 +107,7 @@ impl Frame {
     }
 }
 
-/// Which instruction a frame's address is that of.
+/// The instruction whose address a frame has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AddressKind {
     /// The instruction at which the CPU was: a leaf, or a frame that an interrupt, a fault, a signal or a system call
@@ -145,12 +145,12 @@ impl Code {
 
 /// The source lines that an address is at: one for each function that the code there belongs to.
 ///
-/// The innermost comes first: a function that was inlined, then what it was inlined into. Shared by frames at one
-/// address; two of them are the same exactly if they are one in memory or equal.
+/// The innermost comes first: a function that was inlined, then the function that it was inlined into. Shared by frames
+/// at one address; two `Lines` are the same exactly if they are one in memory or equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lines(pub Box<[Line]>);
 
-/// A line of a function.
+/// A line of a function's source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     /// The function that the line is part of.
@@ -164,20 +164,20 @@ pub struct Line {
 pub struct Function {
     /// The function's name as people read it: demangled, with its module or class as the language writes them.
     pub name: Box<str>,
-    /// The function's name as the linker has it, where it is another (a mangled one).
+    /// The function's name as the linker has it, if that differs from `name` (a mangled one).
     pub system_name: Option<Box<str>>,
     /// The source file; `None` if it is not known.
     pub file: Option<Box<str>>,
     /// The line of the file at which the function starts, or 0 if it is not known.
     pub start_line: u32,
-    /// What runs the function.
+    /// The runtime that runs the function.
     pub runtime: Runtime,
 }
 
-/// What runs a function of a program.
+/// The runtime of a program's function: the CPU itself or a virtual machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Runtime {
-    /// The CPU itself, or something that is not known.
+    /// The CPU itself, or a runtime that is not known.
     #[default]
     Native,
     /// The virtual machine of Erlang.

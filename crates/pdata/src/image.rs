@@ -1,4 +1,4 @@
-//! What `processor-procinfo` knows of a sample's image.
+//! Images: the programs that processes run, with all that `processor-procinfo` knows of them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,23 +9,23 @@ use crate::{Attributes, Comm, Context, ContextKey, Executable, ImageKey, Process
 /// One program image of one process, with all that is known of it.
 ///
 /// Shared by the samples of the image: two samples are of one image exactly if their `Arc<Image>` point to the same
-/// place or their keys are equal. What is learnt later comes with another `Arc<Image>` of the same key and context,
-/// which says more than those before it. A process may change its context (its control group, its user) without a new
-/// image; what is attributed to both belongs under [`Image::identity`].
+/// place or their keys are equal. Later knowledge comes with another `Arc<Image>` of the same key and context, which
+/// says more than those before it. A process may change its context (its control group, its user) without a new image;
+/// facts that belong to both the image and its context are attributed by [`Image::identity`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Which image of which process.
+    /// The process, and the number of the image in it.
     pub key: ImageKey,
     /// Start of the process by the wall clock. It changes only if that clock is set.
     pub created: UnixNanos,
     /// The program that the image runs.
     pub kind: ImageKind,
-    /// The process that forked this one, what forked that, and so on, as far as they are known: at most
+    /// The process that forked this one, the process that forked that one, and so on, as far as they are known: at most
     /// [`Image::MAX_PARENTS`]. They stay the same when a parent ends and its children are given to another.
     pub parents: Arc<[Parent]>,
-    /// What surrounded the samples that refer to this description; `None` before the first.
+    /// The context of the samples that refer to this description; `None` before the first.
     pub context: Option<Context>,
-    /// What else is known of it.
+    /// All other facts that are known of the image.
     pub attributes: Attributes,
 }
 
@@ -33,13 +33,13 @@ impl Image {
     /// The most parents that are held of an image.
     pub const MAX_PARENTS: usize = 8;
 
-    /// An image of which no more is known.
+    /// An image of which only its key, its start and its program are known.
     #[must_use]
     pub fn new(key: ImageKey, created: UnixNanos, kind: ImageKind) -> Self {
         Self { key, created, kind, parents: Arc::default(), context: None, attributes: Attributes::default() }
     }
 
-    /// What may be shown as one: the image, in one context.
+    /// Identity under which the image is shown: the image, in one context.
     #[must_use]
     pub fn identity(&self) -> (ImageKey, ContextKey) {
         (self.key, self.context.as_ref().map(Context::key).unwrap_or_default())
@@ -48,7 +48,7 @@ impl Image {
     /// The service of all kernel threads: they share one so that hundreds of short-lived workers are not as many.
     pub const KERNEL_SERVICE: &str = "[kernel]";
 
-    /// The service that the image is part of; if nobody has named one, what it runs.
+    /// The service that the image is part of; if none has been named, the program that it runs.
     #[must_use]
     pub fn service(&self) -> Cow<'_, str> {
         match (self.attributes.text(crate::names::SERVICE_NAME), &self.kind) {
@@ -72,18 +72,18 @@ pub struct Parent {
     pub process: ProcessKey,
     /// Start of the process, as of [`Image::created`].
     pub created: UnixNanos,
-    /// What the process ran when it forked; `None` if that is not known.
+    /// The program that the process ran when it forked; `None` if that is not known.
     pub kind: Option<ImageKind>,
 }
 
-/// What runs in a process.
+/// The program that runs in a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageKind {
     /// A kernel thread, by its name.
     Kernel(Comm),
     /// A user-space program.
     User {
-        /// Its file; shared with the images that forks inherited.
+        /// The program's file; shared with the images that forks inherited.
         executable: Arc<Executable>,
         /// The script, if the executable is the interpreter of one.
         script: Option<Arc<Script>>,

@@ -1,4 +1,4 @@
-//! The samples and records that are missing, and why.
+//! Losses: the numbers of samples and records that are missing, with reasons.
 
 use crate::KTime;
 
@@ -7,7 +7,7 @@ use crate::KTime;
 pub struct Loss {
     /// Start of the span in which they were lost.
     pub from: KTime,
-    /// End of the span, and where the loss stands in the order of events.
+    /// End of the span, and the loss's place in the order of events.
     pub until: KTime,
     /// The reason why the records were lost.
     pub reason: LossReason,
@@ -15,29 +15,30 @@ pub struct Loss {
     pub count: u64,
 }
 
-/// How records were lost. The names are the metric label `reason` and part of OTLP attribute keys.
+/// Reasons why records were lost. Their names are the metric label `reason` and part of OTLP attribute keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LossReason {
     /// A sample found its ring full.
     SampleRingFull,
-    /// A sampling timer fired too late (the virtual CPU was stopped, or interrupts were off). Counted where it is
-    /// certain that the CPU was busy, so it may be more.
+    /// A sampling timer fired too late (the virtual CPU was stopped, or interrupts were off). Only those are counted of
+    /// which it is certain that the CPU was busy; there may be more.
     SampleTimerMissed,
-    /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. By the
-    /// working time that the kernel reports of that CPU.
+    /// A CPU worked without a sampling timer: it had only just come online, or the kernel refused it one. The count is
+    /// computed from the working time that the kernel reports of that CPU.
     SampleCpuUnattended,
     /// The rate is above the kernel's own limit, `kernel.perf_event_max_sample_rate`, and the kernel stopped the timer
-    /// for a while. By the working time that the kernel reports of that CPU.
+    /// for a while. The count is computed from the working time that the kernel reports of that CPU.
     SampleThinned,
-    /// The kernel skipped the sampler's program because it was at work in one on that CPU (`recursion_misses`).
+    /// The kernel skipped the sampler's program because a BPF program was already at work on that CPU
+    /// (`recursion_misses`).
     SampleHookSkipped,
     /// A sample's record could not be decoded.
     SampleMalformed,
     /// A sample found no scratch memory in the kernel.
     SampleNoScratch,
-    /// An exporter's queue was full, or what it was at work on took too long: that exporter alone did not get the
-    /// sample.
+    /// An exporter's queue was full, or the batch that it was at work on took too long: that exporter alone did not get
+    /// the sample.
     SampleQueueFull,
     /// The agent was at its memory limit and dropped the sample.
     SampleMemoryLimit,
@@ -51,10 +52,10 @@ pub enum LossReason {
     /// A lifecycle record found no scratch memory in the kernel.
     LifecycleNoScratch,
     /// A mapped file was met for the first time, and its share of the lifecycle ring was full, or the sample had met
-    /// too many new ones. The next sample tries again; frames of this one have a mapping without a file.
+    /// too many new ones. The next sample tries again; frames of this sample have a mapping without a file.
     FileOverBudget,
-    /// Control groups were met for the first time, and the share of the lifecycle ring for what is announced was full.
-    /// The next sample in them tries again; this one has none.
+    /// Control groups were met for the first time, and the share of the lifecycle ring for announcements was full. The
+    /// next sample in them tries again; this sample has none.
     CgroupOverBudget,
 }
 
@@ -78,7 +79,7 @@ impl LossReason {
         Self::CgroupOverBudget,
     ];
 
-    /// Name in metrics and attributes.
+    /// The reason's name in metrics and attributes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -100,7 +101,7 @@ impl LossReason {
         }
     }
 
-    /// True if what was lost were samples, rather than facts about processes.
+    /// True if the reason loses samples, rather than facts about processes.
     #[must_use]
     pub const fn is_sample(self) -> bool {
         matches!(

@@ -62,11 +62,11 @@ impl fmt::Debug for BuildId {
 /// One loadable segment of an ELF file (`PT_LOAD`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Where it starts in the file (`p_offset`).
+    /// Start of the segment in the file (`p_offset`).
     pub file_offset: FileOffset,
-    /// Bytes it takes in the file (`p_filesz`).
+    /// Bytes that the segment takes in the file (`p_filesz`).
     pub size: u64,
-    /// Where it starts in memory, before relocation (`p_vaddr`).
+    /// Start of the segment in memory, before relocation (`p_vaddr`).
     pub address: ElfAddress,
 }
 
@@ -84,14 +84,15 @@ pub struct FileFacts {
     pub segments: Box<[Segment]>,
 }
 
-/// What identifies a file's content in the kernel, whatever its name.
+/// The facts that identify a file's content in the kernel, whatever its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// Device, as in `super_block::s_dev` (20 bits of minor).
     pub device: u32,
     /// Inode number on that device.
     pub inode: u64,
-    /// Differs once an inode number is used again, on file systems that count. Source: `inode::i_generation`.
+    /// A number that differs once an inode number is used again, on file systems that count. Source:
+    /// `inode::i_generation`.
     pub generation: u32,
     /// Last change of the content, nanoseconds since 1970: differs once a file has been written in place.
     pub modified: u64,
@@ -105,9 +106,9 @@ pub struct MappedFile {
     /// Path up to the root of the mount namespace that holds the file, as
     /// [`Executable::path`](crate::Executable::path).
     pub path: Box<Path>,
-    /// The path as the process itself sees it, where its root differs (chroot); else `None`.
+    /// The path as the process itself sees it, if its root differs (chroot); else `None`.
     pub own_path: Option<Box<Path>>,
-    /// What the kernel knows the file by.
+    /// The facts by which the kernel knows the file.
     pub identity: FileIdentity,
     /// Bytes in the file when it was first met.
     pub size: u64,
@@ -115,9 +116,10 @@ pub struct MappedFile {
     pub state: FileState,
     /// True if the path was longer than the kernel side can hold; `path` is then its tail.
     pub truncated: bool,
-    /// Build ID, read from the memory of the process that was met with it; `None` if that page was not in memory.
+    /// Build ID, read from the memory of the process in which the file was first met; `None` if that page was not in
+    /// memory.
     pub build_id: Option<BuildId>,
-    /// What reading the file found out; empty until it has been read, and for ever if it was gone.
+    /// Facts found by reading the file; empty until it has been read, and for ever if it was gone.
     pub facts: OnceLock<FileFacts>,
 }
 
@@ -168,7 +170,7 @@ pub struct KernelImage {
 /// Name of the kernel itself.
 pub const KERNEL: &str = "[kernel]";
 
-/// What backs a mapping.
+/// The memory or file behind a mapping.
 #[derive(Clone, Debug)]
 pub enum Backing {
     /// A file.
@@ -179,11 +181,11 @@ pub enum Backing {
     /// Memory without a file or a name, such as that of a compiler at run time, and the process that mapped it: its
     /// children inherit the mapping.
     Anonymous(ProcessKey),
-    /// No file: `[vdso]`, `[heap]`, ..., as the kernel names it.
+    /// Memory with a name of the kernel's in place of a file: `[vdso]`, `[heap]`, ...
     Special(Arc<str>),
 }
 
-/// Name of the code that the kernel gives each process, as the kernel has it.
+/// Name of the code that the kernel maps into each process, as the kernel has it.
 pub const VDSO: &str = "[vdso]";
 
 /// Name of memory without a file or a name, as perf has it.
@@ -196,7 +198,7 @@ impl Backing {
         matches!(self, Self::Kernel(_))
     }
 
-    /// The name of what is mapped: the path of a file, else a name as the kernel or perf gives it.
+    /// The name of the memory or file that is mapped: the path of a file, else a name of the kernel's or of perf's.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
         match self {
@@ -215,7 +217,7 @@ pub struct Mapping {
     pub start: Pc,
     /// First address after the range.
     pub end: Pc,
-    /// Where in the file `start` is; 0 in the kernel, and meaningless without a file.
+    /// Position of `start` in the file; 0 in the kernel, and meaningless without a file.
     pub file_offset: FileOffset,
     /// The memory or file that is mapped.
     pub backing: Backing,

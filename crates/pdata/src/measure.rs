@@ -1,8 +1,8 @@
-//! What a sample measures.
+//! The measure of a sample: CPU time of a period, or time off the CPU.
 
 use std::time::Duration;
 
-/// What a sample measures, and how much of it the sample stands for.
+/// The quantity that a sample measures, and the amount of it that the sample stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Measure {
     /// Time on a CPU, of which a timer takes a sample once in each period.
@@ -14,7 +14,7 @@ pub enum Measure {
     OffCpu {
         /// Time from the switch to when the thread ran again.
         blocked: Duration,
-        /// Why the thread did not run.
+        /// The reason why the thread did not run.
         reason: OffCpuReason,
     },
 }
@@ -25,7 +25,7 @@ impl Default for Measure {
     }
 }
 
-/// Why a thread did not run. Source: `prev_state` and `preempt` of `sched_switch`.
+/// Reasons why a thread did not run. Source: `prev_state` and `preempt` of `sched_switch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OffCpuReason {
     /// The thread waited for an event that a signal may cut short (`TASK_INTERRUPTIBLE`): a lock, a timer, a socket.

@@ -1,5 +1,5 @@
-//! Names of attributes that more than one component gives or looks for, by OpenTelemetry's semantic conventions (1.44)
-//! wherever those have one. `docs/metadata.md` shows each with an example, its source and its cost.
+//! Names of attributes that more than one component sets or looks for, by OpenTelemetry's semantic conventions (1.44)
+//! wherever those conventions have one. `docs/metadata.md` shows each with an example, its source and its cost.
 
 /// String: the service.
 pub const SERVICE_NAME: &str = "service.name";
@@ -17,19 +17,19 @@ pub const EXECUTABLE_NAME: &str = "process.executable.name";
 pub const EXECUTABLE_OWN_PATH: &str = "procinfo.executable.own_path";
 /// String: `deleted` or `memfd`; absent while the path names the file.
 pub const EXECUTABLE_STATE: &str = "procinfo.executable.state";
-/// Bool, only ever true: what the process ran is not known.
+/// Bool, only ever true: the program of the process is not known.
 pub const UNRESOLVED: &str = "procinfo.unresolved";
 /// Int: the process that forked this one.
 pub const PARENT_PID: &str = "process.parent_pid";
-/// String: start of that process, as [`CREATION_TIME`].
+/// String: start of the parent process, as [`CREATION_TIME`].
 pub const PARENT_CREATION_TIME: &str = "procinfo.parent.creation_time";
-/// String: what that process ran when it forked, as [`EXECUTABLE_NAME`].
+/// String: the program that the parent process ran when it forked, as [`EXECUTABLE_NAME`].
 pub const PARENT_NAME: &str = "procinfo.parent.executable.name";
 /// Int: leader of the session.
 pub const SESSION_LEADER: &str = "process.session_leader.pid";
 /// String: the innermost container.
 pub const CONTAINER_ID: &str = "container.id";
-/// String: the container's name, of runtimes that name its control group so.
+/// String: the container's name, if the runtime names its control group so.
 pub const CONTAINER_NAME: &str = "container.name";
 /// String: `docker`, `containerd`, `cri-o`, `podman`, `lxc`, `systemd-nspawn`, `runc` or `crun`.
 pub const CONTAINER_RUNTIME: &str = "container.runtime.name";

@@ -1,14 +1,14 @@
-//! Who ran: identities that survive the reuse of a pid, and what happens to a process.
+//! Processes: identities that survive the reuse of a pid, and the events of a process's life.
 
 use std::fmt;
 
 use crate::{BootTime, Executable, KTime};
 
-/// A process, by the number user space knows it by. The kernel calls it `tgid`.
+/// A process, by the number by which user space knows it. The kernel calls it `tgid`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pid(pub u32);
 
-/// A thread, by the number user space knows it by. The kernel calls it `pid`.
+/// A thread, by the number by which user space knows it. The kernel calls it `pid`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tid(pub u32);
 
@@ -24,18 +24,18 @@ impl fmt::Display for Tid {
     }
 }
 
-/// A process, exactly: a pid comes back, a pid with its start time does not.
+/// The identity of a process: a pid is used again, a pid with its start time is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessKey {
-    /// Number in the agent's pid namespace.
+    /// The process's number in the agent's pid namespace.
     pub pid: Pid,
     /// Start of the group leader. Source: `task_struct::group_leader->start_boottime`.
     pub start_time: BootTime,
 }
 
-/// How many times a task and its ancestors have called `execve`, modulo 2^32.
+/// The number of times that a task and its ancestors have called `execve`, modulo 2^32.
 ///
-/// Inherited over fork and raised by one per exec. Source: `task_struct::self_exec_id`.
+/// The count is inherited over fork and raised by one per exec. Source: `task_struct::self_exec_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecCount(pub u32);
 
@@ -59,7 +59,7 @@ impl Comm {
         self.0.split(|&b| b == 0).next().unwrap_or_default()
     }
 
-    /// The name in brackets: how everything names what runs no program.
+    /// The name in brackets, by which all outputs name a thread that runs no program.
     #[must_use]
     pub fn in_brackets(self) -> String {
         format!("[{self}]")
@@ -67,7 +67,7 @@ impl Comm {
 }
 
 impl fmt::Display for Comm {
-    /// The name, with what is not UTF-8 replaced.
+    /// Writes the name, with bytes that are not UTF-8 replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&String::from_utf8_lossy(self.as_bytes()))
     }
@@ -79,35 +79,35 @@ impl fmt::Debug for Comm {
     }
 }
 
-/// A look at which processes there are: any other has ended.
+/// A list of the processes that there are: any other has ended.
 ///
-/// Taken after records were lost, and now and then anyway, so that nobody remembers a process for ever whose end was
-/// lost.
+/// A census is taken after records were lost, and now and then anyway, so that no stage remembers a process for ever
+/// whose end was lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
-    /// Where the look stands in the order of events: so late that the end of every process which is missing from it has
+    /// The census's place in the order of events: so late that the end of every process which is missing from it has
     /// been passed on before, if its record was not lost.
     pub at: KTime,
-    /// When the look began. It need not have found a process that was first heard of after this.
+    /// The instant at which the census began. It need not have found a process whose first event is later.
     pub began: KTime,
-    /// Processes that there are, in the order of pids. Source: `ebpf/census.bpf.h`.
+    /// The processes that were found, in the order of pids. Source: `ebpf/census.bpf.h`.
     pub processes: Box<[CensusEntry]>,
-    /// Pids in use by processes that the look could not identify. Source: `/proc`.
+    /// Pids in use by processes that the census could not identify. Source: `/proc`.
     pub unidentified: Box<[Pid]>,
 }
 
-/// A process that there is.
+/// A process that a census has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CensusEntry {
     /// The process that was found.
     pub process: ProcessKey,
-    /// True if its last thread has begun to exit: its parent has not reaped it.
+    /// True if the process's last thread has begun to exit: its parent has not reaped it.
     pub exited: bool,
 }
 
-/// Where a process stands among others. Source: `ebpf/relatives.bpf.h`.
+/// The place of a process among others. Source: `ebpf/relatives.bpf.h`.
 ///
-/// Numbers of 0 stand for what is not known, or outside what the kernel can name.
+/// Numbers of 0 stand for those that are not known, or outside of what the kernel can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relatives {
     /// The parent, as the kernel had it then (`real_parent`). Exact for ever in the record of a fork.
@@ -131,26 +131,26 @@ pub struct Relatives {
 /// Something that happened to a process, seen by the kernel as it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessEvent {
-    /// When. Source: `bpf_ktime_get_ns`, read after the ring slot was reserved.
+    /// Instant of the event. Source: `bpf_ktime_get_ns`, read after the ring slot was reserved.
     pub at: KTime,
-    /// To whom; for [`Fork`](ProcessTransition::Fork) the child, for an image the new one.
+    /// Image that the event is about; for [`Fork`](ProcessTransition::Fork) the child's, for an exec the new one.
     pub image: ImageKey,
     /// The change that happened to the process.
     pub transition: ProcessTransition,
 }
 
-/// What happened to a process.
+/// The changes that can happen to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessTransition {
     /// The image has been seen running: at start-up by the snapshot, or by a sample of an image of which no record had
-    /// been written, such as one whose exec is not complete. Says nothing of when it began.
+    /// been written, such as one whose exec is not complete. The event does not say when the image began.
     Seen {
-        /// What it runs; `None` for a kernel thread.
+        /// File that the image runs; `None` for a kernel thread.
         executable: Option<Box<Executable>>,
-        /// Name of the thread seen.
+        /// Name of the thread that was seen.
         comm: Comm,
-        /// Where the process stands among others, as far as that can be seen by now: the parent of an orphan is the
-        /// process that it was given to.
+        /// Place of the process among others, as far as it can be seen by now: the parent of an orphan is the process
+        /// that adopted it.
         relatives: Relatives,
     },
     /// An `execve` is complete: the image replaces every earlier one of the process.
@@ -159,39 +159,38 @@ pub enum ProcessTransition {
         executable: Box<Executable>,
         /// Thread name after the exec.
         comm: Comm,
-        /// What the caller passed to `execve`, unresolved; for a script, the script.
-        /// Source: `linux_binprm::filename`.
+        /// File name that the caller passed to `execve`, unresolved; for a script, the script. Source:
+        /// `linux_binprm::filename`.
         filename: Box<[u8]>,
         /// Interpreter as the script's first line names it, unresolved; `None` if the file was no
         /// script. Source: `linux_binprm::interp` where it differs from `filename`.
         interpreter: Option<Box<[u8]>>,
-        /// Variables of its environment that OpenTelemetry has named, as `KEY=VALUE` each ended by NUL; `None` if the
-        /// environment could not be read to its end. Source: `ebpf/environment.bpf.h`.
+        /// Variables of the program's environment that OpenTelemetry has named, as `KEY=VALUE` each ended by NUL;
+        /// `None` if the environment could not be read to its end. Source: `ebpf/environment.bpf.h`.
         environment: Option<Box<[u8]>>,
-        /// Its arguments, the program's own name first, each ended by NUL; the last may be cut short. Empty if nobody
-        /// has asked for them.
+        /// Arguments of the program, its own name first, each ended by NUL; the last may be cut short. Empty unless the
+        /// configuration asks for arguments.
         arguments: Box<[u8]>,
-        /// Where the process stands among others.
+        /// Place of the process among others.
         relatives: Relatives,
     },
     /// A process was made; it runs its parent's image until it execs.
     Fork {
-        /// Image of the thread that called `clone`. The child runs it, even if it was given another parent
-        /// (`CLONE_PARENT`).
+        /// Image of the thread that called `clone`. The child runs it, even if it has another parent (`CLONE_PARENT`).
         parent: ImageKey,
-        /// Where the child stands among others.
+        /// Place of the child among others.
         relatives: Relatives,
     },
     /// A kernel thread took another name.
     Rename {
         /// The kernel thread that has a new name.
         tid: Tid,
-        /// Its new name.
+        /// The thread's new name.
         comm: Comm,
     },
-    /// The last thread has begun to exit. It can still be sampled until [`Freed`](Self::Freed).
+    /// The last thread has begun to exit. The process can still be sampled until [`Freed`](Self::Freed).
     Exit,
-    /// The kernel has let go of the process: no sample of it can be stamped after this.
-    /// Source: `sched_process_free` of the group leader.
+    /// The kernel has let go of the process: no sample of it can have a later stamp. Source: `sched_process_free` of
+    /// the group leader.
     Freed,
 }

@@ -9,19 +9,19 @@ use crate::{Comm, Context, Image, ImageKey, KTime, Measure, Stack, Tid};
 pub struct Sample {
     /// Capture time. Source: `bpf_ktime_get_ns` in `ebpf/sample.bpf.h`.
     pub at: KTime,
-    /// Image that ran, exact even if its pid is used again.
+    /// Image that ran, exact even if the pid of its process is used again.
     pub key: ImageKey,
-    /// What the sample measures, and how much of it.
+    /// The quantity that the sample measures, and the amount of it.
     pub measure: Measure,
-    /// Thread that ran.
+    /// Thread that the stack is of.
     pub tid: Tid,
-    /// CPU it ran on, the kernel's logical number.
+    /// CPU on which the thread ran, by the kernel's logical number.
     pub cpu: u32,
     /// The thread's name at that instant.
     pub comm: Comm,
-    /// What surrounded the thread: control groups, user.
+    /// The thread's surroundings: control groups, user.
     pub context: Context,
-    /// What ran on behalf of the process.
+    /// The program or kernel code that ran on behalf of the process.
     pub running: Running,
     /// The stack of the thread at that instant.
     pub stack: Stack,
@@ -37,7 +37,7 @@ impl Sample {
         if self.running.is_kernel() { self.comm.in_brackets() } else { self.comm.to_string() }
     }
 
-    /// What people see in place of an executable when the process is not known: its thread's name, marked as
+    /// The name that people see in place of an executable when the process is not known: that of its thread, marked as
     /// unresolved.
     #[must_use]
     pub fn unresolved_name(&self) -> String {
@@ -45,7 +45,7 @@ impl Sample {
     }
 }
 
-/// What ran on behalf of a sample's process.
+/// The kinds of code that run on behalf of a sample's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Running {
     /// The program, or the kernel at the program's request.
@@ -56,13 +56,13 @@ pub enum Running {
     Execve,
     /// A kernel thread, which has no program.
     KernelThread,
-    /// A softirq on a CPU with nothing else to do: of pid 0, and named so. One that interrupts a thread is part of that
-    /// thread's sample.
+    /// A softirq on a CPU with nothing else to do: of pid 0, and named so. A softirq that interrupts a thread is part
+    /// of that thread's sample.
     Softirq,
 }
 
 impl Running {
-    /// True if no program ran: the thread's name is all that is known of an image.
+    /// True if no program ran: of the image only the thread's name is known.
     #[must_use]
     pub const fn is_kernel(self) -> bool {
         matches!(self, Self::KernelThread | Self::Softirq)

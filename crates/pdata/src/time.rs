@@ -79,7 +79,7 @@ impl UnixNanos {
     }
 }
 
-/// How far the wall clock is ahead of the kernel's clocks, as measured at one instant.
+/// The distance by which the wall clock is ahead of the kernel's clocks, as measured at one instant.
 ///
 /// A clock step changes the next measurement, never an old one: whoever converts several instants
 /// of one unit of output (a profile) uses one offset for all of them.
@@ -90,7 +90,7 @@ pub struct ClockOffset {
 }
 
 impl ClockOffset {
-    /// The offset given by readings of the three clocks at the same instant.
+    /// The offset computed from readings of the three clocks at the same instant.
     #[must_use]
     pub fn from_readings(monotonic: KTime, boot: BootTime, unix: UnixNanos) -> Self {
         Self {

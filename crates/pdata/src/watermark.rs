@@ -1,20 +1,20 @@
-//! The promise that travels with every batch, and back as every answer.
+//! The watermark: a promise that travels with every batch, and back as every answer.
 
 use crate::KTime;
 
 /// "Nothing before this instant is still to come."
 ///
-/// Downstream, on a [`Batch`](crate::Batch): every event stamped before the instant has been passed
-/// on. Upstream, as the answer of a `Service<Batch>`: the callee is done with every event stamped
-/// before the instant (exported, or given up on and counted) and will not ask about it again.
-/// An event that arrives behind a watermark already given is late: kept, and counted.
+/// Downstream, on a [`Batch`](crate::Batch): every event stamped before the instant has been passed on. Upstream, as
+/// the result of a `Service<Batch>`: the callee is done with every event stamped before the instant (exported, or given
+/// up on and counted) and will not ask about it again. An event that arrives behind a watermark already forwarded is
+/// late: kept, and counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Watermark(KTime);
 
 impl Watermark {
-    /// Promises nothing.
+    /// The watermark that promises nothing.
     pub const NONE: Self = Self(KTime::ZERO);
-    /// Promises that nothing will ever come, as at the end of a stream.
+    /// The watermark that promises that nothing will ever come, as at the end of a stream.
     pub const END: Self = Self(KTime::MAX);
 
     /// The promise that every event before `at` has been dealt with.
@@ -23,7 +23,7 @@ impl Watermark {
         Self(at)
     }
 
-    /// First instant the promise does not cover.
+    /// First instant that the promise does not cover.
     #[must_use]
     pub const fn at(self) -> KTime {
         self.0
