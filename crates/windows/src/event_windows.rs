@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use pdata::{Batch, Event, KTime, Loss, ProcessEvent, Sample, Watermark};
 
-/// Length of a window unless the user says otherwise.
+/// Length of a window unless the configuration sets another.
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(5);
 /// The shortest window worth its overhead: each one repeats its resources and its dictionary.
 pub const MIN_WINDOW: Duration = Duration::from_millis(100);
-/// The longest window: it is held in memory, and lost if the agent is killed.
+/// The longest window: its content is held in memory, and lost if the agent is killed.
 pub const MAX_WINDOW: Duration = Duration::from_secs(600);
 
-/// What is wrong with the value of a configuration key `window`, if anything.
+/// The fault in the value of a configuration key `window`, if there is one.
 #[must_use]
 pub fn window_fault(window: Duration) -> Option<String> {
     let fits = (MIN_WINDOW..=MAX_WINDOW).contains(&window);
@@ -29,8 +29,8 @@ pub trait Gather {
     fn sample(&mut self, sample: &Sample);
     /// Takes a loss of the window, or a late one.
     fn loss(&mut self, loss: &Loss);
-    /// Takes what happened to a process in the window, if [`Gather::PROCESSES`] or
-    /// [`EventWindows::taking_processes`] says so.
+    /// Takes a process event of the window, if [`Gather::PROCESSES`] is true or [`EventWindows::taking_processes`]
+    /// asked for such events.
     fn process(&mut self, _event: &ProcessEvent) {}
 }
 
@@ -41,34 +41,33 @@ pub struct Closed<G> {
     pub from: KTime,
     /// End of the window, not part of it.
     pub until: KTime,
-    /// What it collected. A late sample's stamp is before [`Closed::from`].
+    /// The collected events. A late sample's stamp is before [`Closed::from`].
     pub gathered: G,
 }
 
 /// Sorts samples and losses into windows of one length, one after the other from the first event on.
 ///
-/// A window closes when a batch's watermark reaches its end. An event of a closed window (a late one)
-/// goes to the first window still open: kept rather than sent in a window of its own. A loss belongs
-/// to the window that holds its end. A window without events does not come to be.
+/// A window closes when a batch's watermark reaches its end. An event of a closed window (a late one) goes to the first
+/// window still open: it gets no window of its own. A loss belongs to the window that holds its end. No window is made
+/// for a span without events.
 ///
-/// At [`Watermark::END`] all windows close, the last one where the events known of ended, so that its
-/// length is the time that was looked at. At a [flush](Batch::flush) they close at the watermark, and the next
-/// window starts there.
+/// At [`Watermark::END`] all windows close, the last one at the end of the known events, so that its length is the time
+/// that was observed. At a [flush](Batch::flush) all windows close at the watermark, and the next window starts there.
 #[derive(Debug)]
 pub struct EventWindows<G> {
     length: u64,
     /// Start of window 0.
     origin: Option<KTime>,
-    /// By rising number. More than one only while a batch is taken, since all its events are before
-    /// its watermark.
+    /// The open windows, by rising number. There is more than one only while a batch is taken, since all its events are
+    /// before its watermark.
     open: VecDeque<Open<G>>,
     /// Number of the first window that has not been closed.
     first_open: u64,
-    /// True if what happens to processes is taken.
+    /// True if process events are taken.
     processes: bool,
-    /// Up to where events are known: the highest watermark but END, or just after the latest event.
+    /// The instant up to which events are known: the highest watermark but END, or just after the latest event.
     seen: KTime,
-    /// Last answer.
+    /// The watermark of the last answer.
     acked: Watermark,
 }
 
@@ -77,7 +76,7 @@ struct Open<G> {
     number: u64,
     from: KTime,
     until: KTime,
-    /// Stamp of the earliest sample held that no answer has covered yet.
+    /// Stamp of the earliest sample in the window that no answer has covered yet.
     holds_from: KTime,
     gathered: G,
 }
@@ -97,7 +96,7 @@ impl<G: Gather> EventWindows<G> {
         }
     }
 
-    /// The same windows, which also take what happens to processes if that is `wanted`.
+    /// The same windows, which also take process events if `wanted` is true.
     #[must_use]
     pub fn taking_processes(self, wanted: bool) -> Self {
         Self { processes: G::PROCESSES || wanted, ..self }
@@ -105,10 +104,10 @@ impl<G: Gather> EventWindows<G> {
 
     /// Takes a batch; `start` makes the contents of a new window.
     ///
-    /// Gives the windows that have closed, in order, and the answer to the batch once they have been
-    /// dealt with: up to the earliest sample still held, or to the batch's watermark if none is held.
-    /// It never goes back. Losses and events of processes carry all that is known of them, so a held one
-    /// does not hold it back.
+    /// Returns the windows that have closed, in order, and the watermark to answer the batch with once they have been
+    /// dealt with: that of the earliest sample still held, or the batch's if none is held. The watermark never goes
+    /// back. Losses and process events carry all that is known of them, so one that is held does not hold the watermark
+    /// back.
     pub fn push(&mut self, batch: &Batch, mut start: impl FnMut() -> G) -> (Vec<Closed<G>>, Watermark) {
         for event in batch.events.iter() {
             match event {
@@ -156,7 +155,7 @@ impl<G: Gather> EventWindows<G> {
         &mut self.open[place]
     }
 
-    /// Closes what is open at `until`: all events are before it.
+    /// Closes the open windows at `until`: all events are before that instant.
     fn flush(&mut self, until: KTime) -> impl Iterator<Item = Closed<G>> + use<G> {
         self.origin = self.origin.map(|_| until);
         self.first_open = 0;
@@ -185,17 +184,17 @@ impl<G: Gather> EventWindows<G> {
     }
 }
 
-/// The instant right after.
+/// The instant right after `at`.
 fn after(at: KTime) -> KTime {
     at.saturating_add(Duration::from_nanos(1))
 }
 
-/// Nanoseconds from `origin` to `at`, zero if it is earlier.
+/// Nanoseconds from `origin` to `at`, zero if `at` is earlier.
 fn since(origin: KTime, at: KTime) -> u64 {
     at.as_nanos().saturating_sub(origin.as_nanos())
 }
 
-/// Start of a window.
+/// Start of the window of a number.
 fn bound(origin: KTime, length: u64, number: u64) -> KTime {
     KTime::from_nanos(origin.as_nanos().saturating_add(length.saturating_mul(number)))
 }

@@ -1,8 +1,9 @@
-//! Batches to windows of event time, for exporters of whatever format.
+//! Sorting of batches into windows of event time, for exporters of any format.
 //!
 //! Pure: no I/O, no clocks, no threads, and nothing of OTLP. An exporter implements [`Gather`] for what it collects of
-//! a window, and [`EventWindows`] hands it each sample and each loss, and the windows that are complete. [`Losses`]
-//! adds up what a window lacks. [`Grouping`] says which images leave as one, and [`Groups`] are what they leave as.
+//! a window, and [`EventWindows`] hands it each sample and each loss, and returns the windows that are complete.
+//! [`Losses`] adds up the records that a window lacks. [`Grouping`] decides which images leave as one, and each of its
+//! [`Groups`] then leaves in their place.
 
 mod event_windows;
 mod grouping;

@@ -1,4 +1,4 @@
-//! How much of a window is missing.
+//! Sums of the records that a window lacks, by reason.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ impl Losses {
         self.add_count(loss.reason, loss.count);
     }
 
-    /// Adds what another span lost.
+    /// Adds the losses of another span.
     pub fn merge(&mut self, other: &Self) {
         for (&reason, &count) in &other.0 {
             self.add_count(reason, count);
@@ -28,7 +28,7 @@ impl Losses {
         counts.fold(0, u64::saturating_add)
     }
 
-    /// The reasons that lost something, in order, with how much.
+    /// The reasons for which records were lost, in order, with the number of records.
     pub fn iter(&self) -> impl Iterator<Item = (LossReason, u64)> + '_ {
         self.0.iter().map(|(&reason, &count)| (reason, count))
     }

@@ -1,4 +1,4 @@
-//! What images can be put together by.
+//! Keys of a grouping: the facts by which images are put together.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupBy {
-    /// The executable, by its path; of a kernel thread its name.
+    /// The executable, by its path; a kernel thread by its name.
     Executable,
-    /// The process, whatever it executed one after the other.
+    /// The process, whatever programs it executed one after the other.
     Process,
     /// The process that forked this one.
     Parent,
@@ -35,7 +35,7 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    /// Names of the attributes whose values a group has in common; none of what is no attribute of an image.
+    /// Names of the attributes whose values a group has in common; empty for a fact that is no attribute of an image.
     pub(super) fn attributes(&self) -> &[&'static str] {
         match self {
             Self::Executable | Self::Process | Self::Parent | Self::Attribute(_) => &[],
@@ -54,7 +54,7 @@ impl GroupBy {
         }
     }
 
-    /// What people see of it as the head of a column.
+    /// The key's name as the head of a column.
     #[must_use]
     pub fn title(&self) -> &str {
         match self {
@@ -72,7 +72,7 @@ impl GroupBy {
     }
 }
 
-/// What is wrong with the keys `group_by` and `fold_shorter_than`, if anything.
+/// The faults in the values of the keys `group_by` and `fold_shorter_than`, if there are any.
 #[must_use]
 pub fn group_faults(by: &[GroupBy], shorter_than: Duration) -> Vec<Fault> {
     let unknown = by.iter().filter_map(|by| match by {

@@ -9,14 +9,14 @@ use super::group_by::GroupBy;
 use super::member::Member;
 use super::part::{self, Part};
 
-/// The service of members of several that have nothing in common which has a name.
+/// The service of a group whose members are of several services and have no fact in common that has a name.
 const SEVERAL: &str = "(several)";
 
 /// The groups that members have been put in.
 #[derive(Debug)]
 pub struct Groups {
     by: Arc<[GroupBy]>,
-    /// Seeded: users choose paths and names.
+    /// The number of each group by its parts. The hash is seeded, since users choose paths and names.
     numbers: HashMap<Box<[Part]>, usize>,
     groups: Vec<Group>,
 }
@@ -26,9 +26,9 @@ pub struct Groups {
 pub struct Group {
     facts: Vec<Attribute>,
     label: String,
-    /// The service of all of them; `None` once two differ.
+    /// The service of all members; `None` once two differ.
     service: Option<String>,
-    /// What goes by the name of a service then.
+    /// The name shown in place of the service once the members' services differ.
     name: String,
     processes: HashSet<ProcessKey>,
 }
@@ -78,8 +78,8 @@ impl Group {
         }
     }
 
-    /// What the members have in common, as far as it is known, in the order of what they were put together by. A name
-    /// may be there twice; the first has the word.
+    /// The facts that the members have in common, as far as they are known, in the order of the grouping's keys. A name
+    /// may be there twice; the first counts.
     #[must_use]
     pub fn facts(&self) -> &[Attribute] {
         &self.facts
@@ -91,13 +91,14 @@ impl Group {
         &self.label
     }
 
-    /// The service of all members; if they are of several, the name of what they have in common, without numbers.
+    /// The service of all members; if there are several services, the name of a fact that the members have in common,
+    /// without numbers.
     #[must_use]
     pub fn service(&self) -> &str {
         self.service.as_deref().unwrap_or(&self.name)
     }
 
-    /// How many processes the members are of.
+    /// The number of processes that the members are of.
     #[must_use]
     pub fn processes(&self) -> usize {
         self.processes.len()

@@ -1,4 +1,4 @@
-//! How long processes lived.
+//! The processes that ended in a window, and how long they lived.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub struct Lives {
 }
 
 impl Lives {
-    /// Takes what happened to a process.
+    /// Takes a process event.
     pub fn process(&mut self, event: &ProcessEvent) {
         if event.transition == ProcessTransition::Exit {
             // Two last threads may both report the end: the later one is it.
@@ -22,7 +22,7 @@ impl Lives {
     }
 
     /// True if the process has ended, sooner after its start than `span`. A process that still ran when the window
-    /// closed did not.
+    /// closed has not ended.
     #[must_use]
     pub fn are_shorter(&self, process: ProcessKey, span: Duration, clock: ClockOffset) -> bool {
         let Some(&end) = self.ends.get(&process) else { return false };

@@ -1,7 +1,7 @@
-//! Roll-up: which images of a window leave as one.
+//! Roll-up of a window's images into groups, each of which leaves as one.
 //!
 //! Groups are made when a window closes, since more may be learnt of an image after its first sample, and since only
-//! then it is known which processes have ended. What is added up stays exact: a group has every sample of its members.
+//! then it is known which processes have ended. Sums stay exact: a group has every sample of its members.
 
 mod group_by;
 mod groups;
@@ -21,17 +21,17 @@ pub use self::groups::{Group, Groups};
 pub use self::lives::Lives;
 pub use self::member::Member;
 
-/// Which images leave as one.
+/// The rule that decides which images of a window leave as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grouping {
     by: Arc<[GroupBy]>,
-    /// Zero for processes of any life.
+    /// The life below which processes are put together; zero to put together processes of any life.
     shorter_than: Duration,
 }
 
 impl Grouping {
-    /// Puts together what is alike in all of `by`: all of it, or, unless `shorter_than` is zero, what is of processes
-    /// that lived shorter. Nothing at all if `by` is empty.
+    /// A rule that puts together images which are alike in all of `by`: all images, or, unless `shorter_than` is zero,
+    /// those of processes that lived shorter. If `by` is empty, the rule puts nothing together.
     #[must_use]
     pub fn new(by: &[GroupBy], shorter_than: Duration) -> Self {
         Self { by: by.into(), shorter_than }
@@ -62,7 +62,7 @@ impl Grouping {
             && (self.shorter_than.is_zero() || lives.are_shorter(key.process, self.shorter_than, clock))
     }
 
-    /// Groups to put members in.
+    /// Empty groups, to put members in.
     #[must_use]
     pub fn groups(&self) -> Groups {
         Groups::new(Arc::clone(&self.by))

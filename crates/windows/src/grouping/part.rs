@@ -1,4 +1,4 @@
-//! A fact that the images of a group have in common: what identifies it, and how it is shown.
+//! A fact that the images of a group have in common: its identity, and its text for people.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,12 +9,12 @@ use pdata::{Attribute, AttributeValue, FileState, Image, ImageKind, ProcessKey, 
 use super::group_by::GroupBy;
 use super::member::Member;
 
-/// What identifies a fact.
+/// The identity of a fact.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     /// The path of the executable, as the process itself sees it, and whether it names the file.
     File(Box<Path>, Option<Box<Path>>, FileState),
-    /// What has no file, by its name; and whether that is the name of a thread of which nothing is known.
+    /// The name of an image without a file, and whether that is the name of a thread of which nothing is known.
     Name(Box<str>, bool),
     /// A process.
     Process(ProcessKey),
@@ -61,7 +61,7 @@ fn value(key: &str, member: &Member<'_>) -> Option<AttributeValue> {
     member.image?.attributes.get(key).cloned()
 }
 
-/// The service of a member; without one the name of what it runs.
+/// The service of a member; without one the name of the program that it runs.
 pub(super) fn service<'a>(member: &Member<'a>) -> Cow<'a, str> {
     member.image.map_or(Cow::Borrowed(member.thread_name), Image::service)
 }
