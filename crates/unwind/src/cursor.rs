@@ -2,12 +2,12 @@
 
 /// Format of an encoded pointer that is a plain 8-byte number (`DW_EH_PE_absptr`).
 pub(crate) const ABSOLUTE: u8 = 0x00;
-/// Relative to the place of the pointer itself (`DW_EH_PE_pcrel`).
+/// Encoding of a pointer relative to its own address (`DW_EH_PE_pcrel`).
 const PC_RELATIVE: u8 = 0x10;
-/// Relative to a base, which in `.eh_frame_hdr` is the header's address (`DW_EH_PE_datarel`).
+/// Encoding of a pointer relative to a base, which in `.eh_frame_hdr` is the header's address (`DW_EH_PE_datarel`).
 const DATA_RELATIVE: u8 = 0x30;
 
-/// Bytes that stand at a known address, and how far they have been read.
+/// Bytes that stand at a known address, and the position up to which they have been read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -100,7 +100,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Reads up to the next zero byte, which is left out.
+    /// Reads the bytes up to the next zero byte, which is left out.
     pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         let length = memchr::memchr(0, self.rest)?;
         let text = self.take(length as u64)?;

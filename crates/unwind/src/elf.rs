@@ -1,4 +1,4 @@
-//! Where an ELF64 file keeps its code and its unwind tables.
+//! The parts of an ELF64 file that hold its code and its unwind tables.
 
 use elffile::{Header, SectionNames, Segment, read};
 use object::Endianness;
@@ -31,11 +31,11 @@ pub enum Machine {
 /// An executable part of a file, as it is mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CodeSegment {
-    /// Address in the file's own terms (`p_vaddr`).
+    /// The segment's address in the file's own terms (`p_vaddr`).
     pub address: u64,
-    /// Offset in the file.
+    /// The segment's offset in the file.
     pub offset: u64,
-    /// Bytes in the file.
+    /// Bytes of the segment in the file.
     pub size: u64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Section {
     pub(crate) size: u64,
 }
 
-/// What the rest of the crate needs of an ELF file.
+/// The facts of an ELF file that the rest of the crate needs.
 #[derive(Debug)]
 pub(crate) struct Elf {
     pub(crate) machine: Machine,
@@ -60,9 +60,9 @@ pub(crate) struct Elf {
     pub(crate) debug_frame: Option<Section>,
     /// Address of the first instruction of a program.
     pub(crate) entry: u64,
-    /// Functions that link editors put together of pieces: `.init`, `.fini`.
+    /// Functions that link editors assemble from pieces: `.init`, `.fini`.
     pub(crate) pieced: Vec<u64>,
-    /// Whether the file may be a dynamic linker.
+    /// True if the file may be a dynamic linker.
     pub(crate) linker: bool,
 }
 
@@ -92,7 +92,7 @@ impl Elf {
         if let Some(dynamic) = dynamic {
             elf.dynamic(source, dynamic)?;
         }
-        // Section headers are a help, not a need: what is wrong with them is as if they were not there.
+        // Section headers are a help, not a need: faulty ones are treated as missing.
         if let Ok(sections) = header.sections(source, MAX_SECTIONS)
             && let Ok(names) = sections.names(source, MAX_NAMES)
         {
@@ -148,7 +148,7 @@ impl Elf {
         Ok(())
     }
 
-    /// Takes a section in whose bytes are whole and in the file.
+    /// Adds a section that lies in the file as a whole.
     fn section<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,

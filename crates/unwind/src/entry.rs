@@ -1,4 +1,5 @@
-//! The entries of `.eh_frame` and `.debug_frame`: what functions share (CIE) and what each has of its own (FDE).
+//! The entries of `.eh_frame` and `.debug_frame`: the facts that functions share (CIE) and those that each has of its
+//! own (FDE).
 
 use foldhash::HashMap;
 
@@ -11,12 +12,12 @@ use crate::window::{Budget, LARGEST_READ, Windows};
 use crate::{ByteSource, Machine, UnwindError};
 
 /// The longest entry that is read. The longest of a Debian image has 30 KiB. Windows stay open at several entries of
-/// each file: none of these may make one larger than it is counted.
+/// each file: no entry may make a window larger than it is counted.
 const MAX_ENTRY: u64 = LARGEST_READ;
-/// The most CIEs that are kept; beyond it all are read anew.
+/// The most CIEs that are kept; beyond this number all are read anew.
 const MAX_CIES: usize = 256;
 
-/// Which of the two sections: they differ in how an FDE names its CIE.
+/// The two kinds of section, which differ in how an FDE names its CIE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Dialect {
     EhFrame,
@@ -26,11 +27,11 @@ pub(crate) enum Dialect {
 /// A function's entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Fde {
-    /// Address of the first instruction, and of the first one behind the function.
+    /// Address of the first instruction of the function.
     pub(crate) start: u64,
     pub(crate) end: u64,
     cie: u64,
-    /// The instructions, by offset from the start of the section.
+    /// Offset of the instructions from the start of the section.
     instructions: u64,
     length: u64,
 }
@@ -74,12 +75,12 @@ impl Entries {
         }
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that the entries hold in memory, about.
     pub(crate) fn memory(&self) -> usize {
         self.cies.len() * size_of::<(u64, Option<Cie>)>() + 2 * Windows::MOST_BYTES
     }
 
-    /// Gives back what only makes the next page faster.
+    /// Frees memory that only makes the next page faster.
     pub(crate) fn shrink(&mut self) {
         self.cies = HashMap::default();
         self.shared = Windows::default();
@@ -134,7 +135,7 @@ impl Entries {
         Ok((fits && entry.length >= 4).then_some(entry))
     }
 
-    /// Reads an FDE; `None` for a CIE and for what is malformed or of no known function.
+    /// Reads an FDE; `None` for a CIE, and for an entry that is malformed or of no known function.
     pub(crate) fn fde<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
@@ -171,7 +172,7 @@ impl Entries {
         if entry.wide && self.dialect == Dialect::DebugFrame { 8 } else { 4 }
     }
 
-    /// The offset of the CIE that an FDE names, and whether the id is eight bytes wide. `None` for a CIE.
+    /// The offset of the CIE that an FDE names, and true if the id is eight bytes wide. `None` for a CIE.
     fn id<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
@@ -232,7 +233,7 @@ impl Entries {
         Ok(body.and_then(|body| parse_cie(body, id_size, self.dialect, self.machine)))
     }
 
-    /// Hands over the states of a function, as [`Program::run`] does.
+    /// Calls `emit` with the states of a function, as [`Program::run`] does.
     pub(crate) fn states<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
@@ -242,7 +243,7 @@ impl Entries {
     ) -> Result<(), UnwindError> {
         budget.spend(fde.length)?;
         let mut emit = emit;
-        // Read again where the cache of CIEs was cleared since.
+        // Reads the CIE again if the cache of CIEs was cleared since.
         if self.cie(source, fde.cie, budget)?.is_none() {
             return Ok(());
         }

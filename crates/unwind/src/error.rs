@@ -1,11 +1,11 @@
-//! Why a file or a page has no rows.
+//! Reasons why a file or a page has no rows.
 
 use std::io;
 
 use elffile::ElfError;
 use thiserror::Error;
 
-/// Why a file cannot be unwound by its tables, or one of its pages could not be built.
+/// The reason why a file cannot be unwound by its tables, or why one of its pages could not be built.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum UnwindError {
@@ -18,7 +18,7 @@ pub enum UnwindError {
     /// A part of the file contradicts another one, or ends early.
     #[error("{part} is malformed")]
     Malformed { part: &'static str },
-    /// A bound of this crate was met.
+    /// The file needs more than a bound of this crate allows.
     #[error("{part} is larger than this agent reads")]
     TooLarge { part: &'static str },
 }

@@ -5,13 +5,13 @@ use crate::cursor::Cursor;
 /// The kinds of DWARF expressions that are understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Summary {
-    /// Register + offset.
+    /// The value of a register plus an offset.
     Sum { register: u16, offset: i64 },
     /// The word at register + offset, plus a number.
     Deref { register: u16, offset: i64, add: i64 },
-    /// The procedure linkage table of x86-64; pushes from this byte of an entry on.
+    /// The expression of the procedure linkage table of x86-64, an entry of which pushes from byte `threshold` on.
     Plt { threshold: u8 },
-    /// Anything else.
+    /// Any other expression.
     Other,
 }
 

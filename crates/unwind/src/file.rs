@@ -1,4 +1,4 @@
-//! A file and its pages.
+//! Files and the pages of their unwind rows.
 
 use std::io;
 
@@ -21,7 +21,7 @@ const MIN_GAP: u64 = 9;
 /// The largest `.eh_frame` of a dynamic linker.
 const LARGEST_LINKER: u64 = 256 << 10;
 
-/// A source whose type is not known: so all that reads one is compiled here, once, and as this crate is.
+/// A source whose type is erased, so that every reader of one is compiled here, once, and with this crate's options.
 struct Erased<'a, S: ?Sized>(&'a S);
 
 impl<S: ByteSource + ?Sized> ByteSource for Erased<'_, S> {
@@ -38,9 +38,10 @@ impl<S: ByteSource + ?Sized> ByteSource for Erased<'_, S> {
 #[derive(Debug)]
 pub struct UnwindFile {
     elf: Elf,
-    /// `.eh_frame`, then `.debug_frame`, which counts where the first says nothing.
+    /// Tables by precedence: `.eh_frame`, then `.debug_frame`, which counts for addresses that the first does not
+    /// cover.
     layers: Vec<Index>,
-    /// Whether the rules keep track of rbx.
+    /// True if the rules keep track of rbx.
     track: bool,
 }
 
@@ -48,8 +49,8 @@ impl UnwindFile {
     /// Reads the headers of a file.
     ///
     /// # Errors
-    /// [`UnwindError::OtherFormat`] for what is no ELF64 file of a known machine, and any other for one that is
-    /// damaged. A file without unwind tables is no error: all its pages are gaps.
+    /// [`UnwindError::OtherFormat`] for a source that is no ELF64 file of a known machine, and any other error for a
+    /// damaged file. A file without unwind tables is no error: all its pages are gaps.
     pub fn open<S: ByteSource + ?Sized>(source: &S) -> Result<Self, UnwindError> {
         Self::read(&Erased(source))
     }
@@ -93,20 +94,20 @@ impl UnwindFile {
         &self.elf.code
     }
 
-    /// How many pages the executable segments reach into, counted from the start of the file.
+    /// The number of pages that the executable segments reach into, counted from the start of the file.
     #[must_use]
     pub fn pages(&self) -> u64 {
         let end = self.elf.code.iter().map(|segment| segment.offset.saturating_add(segment.size)).max();
         end.map_or(0, |end| end.div_ceil(PageRows::SIZE))
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that the file's tables hold in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         size_of::<Self>() + self.layers.iter().map(Index::memory).sum::<usize>()
     }
 
-    /// Gives back memory that only makes the next page faster.
+    /// Frees memory that only makes the next page faster.
     pub fn shrink(&mut self) {
         for layer in &mut self.layers {
             layer.shrink();
@@ -197,7 +198,7 @@ impl Build<'_> {
         self.rows.push(u16::from_le_bytes([low[0], low[1]]), rule);
     }
 
-    /// Fills `from..to` from the first layer, and what that leaves out from the others.
+    /// Fills `from..to` from the first layer, and the addresses that it leaves out from the others.
     fn cover<S: ByteSource + ?Sized>(
         &mut self,
         layers: &mut [Index],
@@ -216,7 +217,7 @@ impl Build<'_> {
                 self.cover(below, source, at, fde.start)?;
             }
             let (start, end) = (fde.start.max(at), fde.end.min(to));
-            // Rows are set from here on even where the instructions turn out to be malformed.
+            // Rows are set from here on even if the instructions turn out to be malformed.
             self.push(start, RuleId::GAP);
             let mut budget = std::mem::replace(&mut self.budget, Budget::new(0));
             let mut last = start;
@@ -253,7 +254,7 @@ impl Build<'_> {
         }
     }
 
-    /// What the code itself says, by ranges of addresses.
+    /// Reads the rules that the code itself reveals, by ranges of addresses.
     fn overlays<S: ByteSource + ?Sized>(
         &mut self,
         elf: &Elf,

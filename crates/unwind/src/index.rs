@@ -1,4 +1,4 @@
-//! Which entries may cover a range of addresses.
+//! The search for the entries that cover a range of addresses.
 
 use zerocopy::little_endian::I32;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -15,12 +15,12 @@ const TABLE_ENCODING: u8 = 0x3b;
 const MAX_SCANNED: usize = 1 << 20;
 /// Work that reading a whole section may take, in bytes.
 const SCAN_BUDGET: u64 = 512 << 20;
-/// How far back to look for an entry that is not empty.
+/// The most entries before the one found that are tried, to find one that is not empty.
 const MAX_BACK: u8 = 16;
-/// How many empty entries of one function are skipped.
+/// The most empty entries of one function that are skipped.
 const MAX_EMPTY: u8 = 4;
 
-/// The search table of `.eh_frame_hdr`: the functions' addresses, ascending, and where their entries are.
+/// The search table of `.eh_frame_hdr`: the functions' addresses, ascending, and the addresses of their entries.
 #[derive(Debug)]
 pub(crate) struct SearchTable {
     /// Address of the header, which all numbers are relative to.
@@ -39,7 +39,8 @@ struct Pair {
 }
 
 impl SearchTable {
-    /// Reads the header; also returns the address of `.eh_frame`. No table if it is missing or of another encoding.
+    /// Reads the header; also returns the address of `.eh_frame`. Returns no table if it is missing or of another
+    /// encoding.
     pub(crate) fn read<S: ByteSource + ?Sized>(
         source: &S,
         header: Section,
@@ -68,7 +69,7 @@ impl SearchTable {
         Ok((Some(eh_frame), table))
     }
 
-    /// Address of the function, and of its entry.
+    /// Addresses of a function and of its entry, by their number in the table.
     fn pair<S: ByteSource + ?Sized>(
         &mut self,
         source: &S,
@@ -83,7 +84,7 @@ impl SearchTable {
     }
 }
 
-/// A function found by reading the whole section.
+/// A function that was found by reading the whole section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Scanned {
     start: u64,
@@ -91,12 +92,12 @@ struct Scanned {
     entry: u32,
 }
 
-/// How the entries of a section are found.
+/// The way in which the entries of a section are found.
 #[derive(Debug)]
 enum Lookup {
     Table(Box<SearchTable>),
     Scanned(Vec<Scanned>),
-    /// To be scanned when it is first needed.
+    /// The section is to be scanned when an entry is first needed.
     Unread,
 }
 
@@ -124,7 +125,7 @@ impl Index {
         scanned + self.entries.memory()
     }
 
-    /// Gives back what only makes the next page faster.
+    /// Frees memory that only makes the next page faster.
     pub(crate) fn shrink(&mut self) {
         self.entries.shrink();
         if let Lookup::Table(table) = &mut self.lookup {
@@ -158,7 +159,7 @@ impl Index {
     }
 }
 
-/// `None` if the table turns out to be wrong.
+/// Finds functions by the search table; `None` if the table turns out to be wrong.
 fn by_table<S: ByteSource + ?Sized>(
     table: &mut SearchTable,
     entries: &mut Entries,
@@ -177,7 +178,7 @@ fn by_table<S: ByteSource + ?Sized>(
         }
     }
     let mut found = Vec::new();
-    // Back to the function that holds the first byte, over entries that cover nothing.
+    // Goes back to the function that holds the first byte, over entries that cover nothing.
     let mut before: Option<u64> = None;
     for back in 1..=low.min(MAX_BACK.into()) {
         let (start, entry) = table.pair(source, low - back, budget)?;
@@ -289,7 +290,7 @@ fn by_scan<S: ByteSource + ?Sized>(
     Ok(apart(found, from))
 }
 
-/// Resolves overlaps: `found` ascends by start.
+/// Resolves overlaps of functions; `found` ascends by start.
 fn apart(found: Vec<Fde>, from: u64) -> Vec<Fde> {
     let mut out: Vec<Fde> = Vec::with_capacity(found.len());
     for fde in found {

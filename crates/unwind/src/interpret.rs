@@ -6,10 +6,10 @@ use crate::cursor::Cursor;
 use crate::expression::summary;
 use crate::state::{CfaRule, RegisterRule, Registers, State};
 
-/// How deep `DW_CFA_remember_state` may nest. Compilers nest once.
+/// The greatest depth to which `DW_CFA_remember_state` may nest. Compilers nest once.
 const MAX_REMEMBERED: usize = 32;
 
-/// What a program is run with.
+/// The instructions' surroundings: the machine, the CIE and the range of the function.
 #[derive(Debug)]
 pub(crate) struct Program<'a> {
     pub(crate) machine: Machine,
@@ -19,9 +19,9 @@ pub(crate) struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// Runs the instructions and hands over each range of addresses with its state: ascending, clipped to the
-    /// function, none of them empty. Returns the last state, and `None` where an instruction is malformed: what was
-    /// handed over before it stands, the rest of the function has no state. `emit` answers `false` to stop early.
+    /// Runs the instructions and calls `emit` with each range of addresses and its state: ascending, clipped to the
+    /// function, none of them empty. Returns the last state, or `None` if an instruction is malformed: the ranges
+    /// emitted before it stand, the rest of the function has no state. `emit` returns `false` to stop early.
     pub(crate) fn run(
         &self,
         mut instructions: Cursor<'_>,
@@ -84,7 +84,7 @@ impl Program<'_> {
         Some(state)
     }
 
-    /// An instruction that changes the state of the current range.
+    /// Applies an instruction that changes the state of the current range.
     fn register_instruction(
         &self,
         code: u8,
@@ -128,7 +128,7 @@ impl Program<'_> {
         Some(())
     }
 
-    /// An instruction that changes the rule of the frame's address.
+    /// Applies an instruction that changes the rule of the frame's address.
     fn frame_address_instruction(
         &self,
         code: u8,
@@ -173,7 +173,7 @@ impl Program<'_> {
         Some(())
     }
 
-    /// The rule that an instruction gives the register that it has named.
+    /// The rule that an instruction sets for the register that it has named.
     fn register_rule(&self, code: u8, instructions: &mut Cursor<'_>) -> Option<RegisterRule> {
         let cie = self.cie;
         Some(match code {

@@ -1,16 +1,17 @@
-//! The rows of one page: from which byte on which rule holds.
+//! The rows of one page, each of which names a rule and the first byte that it holds for.
 
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::RuleId;
 
-/// From which byte of a page on which rule holds: the byte in bits 0-15, the rule in bits 16-29, two bits spare.
+/// A rule and the first byte of a page that it holds for: the byte in bits 0-15, the rule in bits 16-29, two bits
+/// spare.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, IntoBytes, Immutable)]
 #[repr(transparent)]
 pub struct Row(u32);
 
 impl Row {
-    /// A row, of the lower 16 bits of the file offset from which the rule holds.
+    /// A row of the lower 16 bits of the file offset from which the rule holds, and the rule.
     #[must_use]
     pub fn new(low: u16, rule: RuleId) -> Self {
         Self(u32::from(low) | u32::from(rule.bits()) << 16)
@@ -52,7 +53,7 @@ impl PageRows {
         Self { rows: Vec::new() }
     }
 
-    /// Rows of other places put together to a page, behind a gap. Those that do not ascend are left out.
+    /// A page put together from rows of other places, behind a gap. Rows that do not ascend are left out.
     #[must_use]
     pub fn from_rows(rows: impl IntoIterator<Item = Row>) -> Self {
         let mut page = Self::new();
@@ -65,7 +66,8 @@ impl PageRows {
         page
     }
 
-    /// Says that `rule` holds from byte `low` on. Calls come in ascending order of `low`; the last one for a byte wins.
+    /// Adds the row by which `rule` holds from byte `low` on. Calls come in ascending order of `low`; the last one for
+    /// a byte wins.
     pub(crate) fn push(&mut self, low: u16, rule: RuleId) {
         if let [.., last] = self.rows.as_mut_slice()
             && last.low() == low
@@ -83,7 +85,7 @@ impl PageRows {
         &self.rows
     }
 
-    /// Whether no table covers any byte of the page.
+    /// True if no table covers any byte of the page.
     #[must_use]
     pub fn is_gap(&self) -> bool {
         matches!(self.rows.as_slice(), [only] if only.rule() == RuleId::GAP)

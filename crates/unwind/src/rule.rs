@@ -1,8 +1,8 @@
-//! How one step from a frame to its caller goes.
+//! Rules: one step from a frame to its caller each.
 
 use zerocopy::{Immutable, IntoBytes};
 
-/// How the canonical frame address is found: the stack pointer of the caller after the call returned.
+/// The ways to find the canonical frame address: the stack pointer of the caller after the call returned.
 ///
 /// The numbers are the contract with `ebpf/unwind.bpf.h`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
@@ -11,54 +11,56 @@ pub enum Cfa {
     /// No table covers the pc: only the frame pointer may help.
     #[default]
     Gap = 0,
-    /// The table needs what a walk cannot do: the stack ends here.
+    /// The table asks for a step that a walk cannot take: the stack ends here.
     Unsupported = 1,
     /// The outermost frame of a thread.
     Root = 2,
     /// A signal frame: all registers are in memory, at a place that the kernel's ABI fixes.
     Signal = 3,
-    /// Stack pointer + `cfa_offset`.
+    /// The CFA is the stack pointer + `cfa_offset`.
     Sp = 4,
-    /// Frame pointer + `cfa_offset`.
+    /// The CFA is the frame pointer + `cfa_offset`.
     Fp = 5,
-    /// Register `register` + `cfa_offset`: known in an interrupted frame, and in those above it where `kept` says so.
+    /// The CFA is register `register` + `cfa_offset`: known in an interrupted frame, and in those above it where `kept`
+    /// says so.
     Register = 6,
-    /// Stack pointer + 8, and 8 more from byte `cfa_offset` of a 16-byte entry on: procedure linkage table of x86-64.
+    /// The CFA is the stack pointer + 8, and 8 more from byte `cfa_offset` of a 16-byte entry on: procedure linkage
+    /// table of x86-64.
     Plt = 7,
-    /// The word at the stack pointer + `cfa_offset`, plus `add`.
+    /// The CFA is the word at the stack pointer + `cfa_offset`, plus `add`.
     AtSp = 8,
-    /// The word at the frame pointer + `cfa_offset`, plus `add`.
+    /// The CFA is the word at the frame pointer + `cfa_offset`, plus `add`.
     AtFp = 9,
 }
 
-/// Where the caller's frame pointer is.
+/// The places of the caller's frame pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
 #[repr(u8)]
 pub enum SavedFp {
-    /// In its register, untouched.
+    /// The caller's frame pointer is in its register, untouched.
     #[default]
     Same = 0,
-    /// In memory at CFA + `fp_offset`.
+    /// The caller's frame pointer is in memory at CFA + `fp_offset`.
     AtCfa = 1,
-    /// In memory at the frame pointer + `fp_offset`.
+    /// The caller's frame pointer is in memory at the frame pointer + `fp_offset`.
     AtFp = 2,
-    /// Nowhere that a walk can reach.
+    /// The caller's frame pointer is nowhere that a walk can reach.
     Lost = 3,
 }
 
-/// Where the return address is.
+/// The places of the return address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
 #[repr(u8)]
 pub enum ReturnAddress {
-    /// In memory at CFA + `ra_offset`.
+    /// The return address is in memory at CFA + `ra_offset`.
     #[default]
     AtCfa = 0,
-    /// In the link register (aarch64): only in an interrupted frame.
+    /// The return address is in the link register (aarch64): only in an interrupted frame.
     LinkRegister = 1,
-    /// In register `register` (x86-64, `vfork`): only in an interrupted frame.
+    /// The return address is in register `register` (x86-64, `vfork`): only in an interrupted frame.
     Register = 2,
-    /// As `AtCfa`, but the interrupted frame of a thread whose result register is 0 is a root: the first
-    /// instructions of a thread that `clone` made, on a stack that holds no return address yet.
+    /// The return address is as for `AtCfa`, but the interrupted frame of a thread whose result register is 0 is a
+    /// root: the first instructions of a thread that `clone` made, on a stack that holds no return address yet.
     AtCfaUnlessChild = 3,
 }
 
@@ -66,23 +68,23 @@ pub enum ReturnAddress {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Rule {
-    /// How the CFA is found.
+    /// The way to find the CFA.
     pub cfa: Cfa,
-    /// Where the caller's frame pointer is.
+    /// The place of the caller's frame pointer.
     pub fp: SavedFp,
-    /// Where the return address is.
+    /// The place of the return address.
     pub ra: ReturnAddress,
-    /// A register in DWARF's numbers, where `cfa` or `ra` names one.
+    /// A register in DWARF's numbers, if `cfa` or `ra` names one.
     pub register: u8,
-    /// Bytes, as `cfa` says.
+    /// Offset in bytes that `cfa` adds; for [`Cfa::Plt`] the byte of an entry from which on it pushes.
     pub cfa_offset: i32,
-    /// Bytes, as `fp` says.
+    /// Offset in bytes that `fp` adds to the CFA or to the frame pointer.
     pub fp_offset: i16,
-    /// Bytes from the CFA.
+    /// Offset of the return address in bytes from the CFA.
     pub ra_offset: i16,
     /// Bytes added to a CFA read from memory.
     pub add: i16,
-    /// Where rbx is, in the dynamic linker of x86-64, whose `_dl_runtime_resolve` has its CFA there. 1: in its
+    /// The place of rbx in the dynamic linker of x86-64, whose `_dl_runtime_resolve` has its CFA there. 1: in its
     /// register; negative: in memory at CFA + `kept`; 0: not known.
     pub kept: i16,
 }
@@ -90,13 +92,13 @@ pub struct Rule {
 const _: () = assert!(size_of::<Rule>() == 16);
 
 impl Rule {
-    /// No table covers the pc.
+    /// The rule of code that no table covers.
     pub const GAP: Self = Self::only(Cfa::Gap);
-    /// What a walk cannot do.
+    /// The rule of code whose table asks for a step that a walk cannot take.
     pub const UNSUPPORTED: Self = Self::only(Cfa::Unsupported);
-    /// The outermost frame.
+    /// The rule of the outermost frame.
     pub const ROOT: Self = Self::only(Cfa::Root);
-    /// A signal frame.
+    /// The rule of a signal frame.
     pub const SIGNAL: Self = Self::only(Cfa::Signal);
 
     const fn only(cfa: Cfa) -> Self {
@@ -113,7 +115,7 @@ impl Rule {
         }
     }
 
-    /// A function of x86-64 with `depth` bytes between its stack pointer and the CFA, which touches nothing else.
+    /// A function of x86-64 with `depth` bytes between its stack pointer and the CFA, which changes no other register.
     pub(crate) const fn pushed(depth: i32) -> Self {
         let mut rule = Self::only(Cfa::Sp);
         rule.cfa_offset = depth;
@@ -122,7 +124,7 @@ impl Rule {
     }
 }
 
-/// The index of a rule in the table.
+/// The index of a rule in the rule table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct RuleId(u16);
 
@@ -136,7 +138,7 @@ impl RuleId {
         Self(bits)
     }
 
-    /// The index in the table, below [`RuleTable::CAPACITY`](crate::RuleTable::CAPACITY).
+    /// The rule's index in the table
     #[must_use]
     pub fn index(self) -> usize {
         self.0.into()

@@ -1,12 +1,12 @@
-//! Where the caller's registers are at one instruction, and the rule that says so to a walk.
+//! The places of the caller's registers at one instruction, and the rule that leads a walk to them.
 
 use crate::expression::Summary;
 use crate::{Cfa, Machine, ReturnAddress, Rule, SavedFp};
 
-/// Where the caller's value of a register is.
+/// The place of the caller's value of a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum RegisterRule {
-    /// Nothing was said.
+    /// No instruction names the register.
     #[default]
     Unspecified,
     Undefined,
@@ -14,11 +14,11 @@ pub(crate) enum RegisterRule {
     AtCfa(i64),
     Register(u16),
     AtExpression(Summary),
-    /// A value, not a place in memory: no walk reads that.
+    /// The register has a computed value, not a place in memory: no walk computes it.
     Value,
 }
 
-/// How the CFA is computed.
+/// The way in which the CFA is computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum CfaRule {
     #[default]
@@ -36,7 +36,7 @@ pub(crate) struct State {
     pub(crate) cfa: CfaRule,
     pub(crate) fp: RegisterRule,
     pub(crate) ra: RegisterRule,
-    /// rbx of x86-64.
+    /// The place of rbx of x86-64.
     pub(crate) rbx: RegisterRule,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Registers {
     pub(crate) fp: u16,
     pub(crate) ra: u16,
     pub(crate) rbx: Option<u16>,
-    /// The largest number whose value in an interrupted frame a walk knows.
+    /// The largest number of a register whose value a walk knows in an interrupted frame.
     pub(crate) last: u16,
 }
 
@@ -85,7 +85,7 @@ impl State {
         });
     }
 
-    /// The rule that a walk applies where this state holds. `track` asks for rbx.
+    /// The rule that a walk applies where this state holds. `track` includes rbx.
     pub(crate) fn rule(&self, machine: Machine, track: bool) -> Rule {
         self.try_rule(machine, track).unwrap_or(Rule::UNSUPPORTED)
     }
@@ -121,7 +121,7 @@ impl State {
         Some(rule)
     }
 
-    /// Sets in a rule where the frame is; `None` if no rule says so.
+    /// Sets how a rule finds the CFA; `None` if no rule can express it.
     fn find_frame(&self, machine: Machine, rule: &mut Rule) -> Option<()> {
         let registers = Registers::of(machine);
         match self.cfa {
@@ -157,7 +157,7 @@ impl State {
         Some(())
     }
 
-    /// Sets in a rule where the caller's frame pointer is; `None` if no rule can say so.
+    /// Sets the place of the caller's frame pointer in a rule; `None` if no rule can express it.
     fn find_frame_pointer(&self, registers: Registers, rule: &mut Rule) -> Option<()> {
         match self.fp {
             RegisterRule::Unspecified | RegisterRule::Same => {}

@@ -1,27 +1,27 @@
 //! Rules for code of x86-64 and aarch64 that no table covers, and for one place where the tables say too little.
 //!
-//! All of it is recognised by bytes of code that the ABI or decades of C libraries have fixed.
+//! All such code is recognised by bytes that the ABI or decades of C libraries have fixed.
 
 use memchr::memmem;
 
 use crate::Rule;
 
-/// What holds for some bytes of code instead of what the tables say.
+/// The rule that holds for some bytes of code in place of the tables' one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Overlay {
-    /// This rule.
+    /// The rule is this one.
     Rule(Rule),
-    /// The same rule, but a new thread starts here.
+    /// The rule is the tables' own, but a new thread starts here.
     Child,
 }
 
-/// A range of bytes in the text and what holds for it.
+/// A range of bytes in the text and the rule that holds for it.
 pub(crate) type Found = (usize, usize, Overlay);
 
 /// The most overlays of one page.
 pub(crate) const MAX_OVERLAYS: usize = 64;
 
-/// Bytes of a function that are looked at.
+/// The most bytes of a function that are searched.
 const MAX_FUNCTION: usize = 64;
 
 /// `mov $15, %rax; syscall` (`rt_sigreturn`), as kernel and debuggers know it.
@@ -32,7 +32,8 @@ const ENDBR64: &[u8] = &[0xf3, 0x0f, 0x1e, 0xfa];
 const PUSH_8: &[u8] = &[0x48, 0x83, 0xec, 0x08];
 const POP_8: &[u8] = &[0x48, 0x83, 0xc4, 0x08];
 
-/// Return trampolines of signal handlers in a gap. One byte earlier too, since the pc of a caller is looked up there.
+/// Return trampolines of signal handlers in a gap. Each range begins one byte earlier, since the pc of a caller is
+/// looked up there.
 pub(crate) fn sigreturns(gap: &[u8], aarch64: bool) -> impl Iterator<Item = Found> + '_ {
     let code = if aarch64 { SIGRETURN_AARCH64 } else { SIGRETURN_X86_64 };
     memmem::find_iter(gap, code)
@@ -53,7 +54,7 @@ pub(crate) fn children(text: &[u8]) -> impl Iterator<Item = Found> + '_ {
     })
 }
 
-/// `_init` and `_fini`, which are put together from pieces and have no entry: `code` begins at the function.
+/// `_init` and `_fini`, which are assembled from pieces and have no entry: `code` begins at the function.
 pub(crate) fn pieced(code: &[u8]) -> Vec<Found> {
     let code = code.get(..MAX_FUNCTION).unwrap_or(code);
     let push = if code.starts_with(ENDBR64) { ENDBR64.len() } else { 0 };
@@ -76,7 +77,7 @@ pub(crate) fn entry(code: &[u8], aarch64: bool) -> Option<Found> {
     let code = code.get(..MAX_FUNCTION).unwrap_or(code);
     let root = Overlay::Rule(Rule::ROOT);
     if aarch64 {
-        // mov x29, #0 is what all of them begin with; bl or b ends them.
+        // mov x29, #0 is the first instruction of all entry points; bl or b ends them.
         let words = code.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_le_bytes));
         let last = words.enumerate().find(|(_, word)| matches!(word >> 26, 0b10_0101 | 0b00_0101))?;
         return Some((0, (last.0 + 1) * 4, root));

@@ -4,19 +4,20 @@ use foldhash::{HashMap, HashSet};
 
 use crate::{Row, Rule, RuleId};
 
-/// All rules of all files.
+/// The rules of all files.
 ///
-/// A reader of the shared table needs no lock: what a row refers to stays as it is for as long as the page that the row
-/// is of is [counted](Self::count_page). Only [`sweep`](Self::sweep) takes rules out, those that no counted page has.
+/// A reader of the shared table needs no lock: the rule that a row refers to stays as it is for as long as the row's
+/// page is [counted](Self::count_page). Only [`sweep`](Self::sweep) takes rules out, and only rules that no counted
+/// page has.
 #[derive(Debug)]
 pub struct RuleTable {
     rules: Vec<Rule>,
     ids: HashMap<Rule, RuleId>,
-    /// Counted pages that have a row of each rule.
+    /// The number of counted pages that have a row of each rule, by the rule's index.
     pages: Vec<u32>,
-    /// Numbers below the highest that are free again.
+    /// Ids below the highest that are free again.
     free: Vec<RuleId>,
-    /// Rules that whoever shares the table has not been handed.
+    /// Rules that [`take_new`](Self::take_new) has not returned yet.
     new: Vec<RuleId>,
     overflows: u64,
 }
@@ -35,7 +36,8 @@ impl RuleTable {
         table
     }
 
-    /// The id of `rule`, which is added if it is new. A full table answers [`RuleId::UNSUPPORTED`] and counts it.
+    /// The id of `rule`, which is added if it is new. A full table returns [`RuleId::UNSUPPORTED`] and counts the
+    /// overflow.
     pub fn id(&mut self, rule: Rule) -> RuleId {
         if let Some(id) = self.ids.get(&rule) {
             return *id;
@@ -60,37 +62,37 @@ impl RuleTable {
         Some(RuleId::from_bits(id))
     }
 
-    /// The rule of an id of this table.
+    /// The rule that an id of this table stands for.
     #[must_use]
     pub fn rule(&self, id: RuleId) -> Rule {
         self.rules.get(id.index()).copied().unwrap_or(Rule::UNSUPPORTED)
     }
 
-    /// How many rules there are.
+    /// The number of rules in the table.
     #[must_use]
     pub fn used(&self) -> usize {
         self.ids.len()
     }
 
-    /// How many there is room for.
+    /// The number of rules that the table has room for.
     #[must_use]
     pub fn left(&self) -> usize {
         Self::CAPACITY.saturating_sub(self.ids.len())
     }
 
-    /// How often a new rule found the table full.
+    /// The number of times that a new rule found the table full.
     #[must_use]
     pub fn overflows(&self) -> u64 {
         self.overflows
     }
 
-    /// The rules that have come since the last call, for whoever shares the table.
+    /// The rules that have come since the last call, for those who share the table.
     pub fn take_new(&mut self) -> impl Iterator<Item = (RuleId, Rule)> {
         let new = std::mem::take(&mut self.new);
         new.into_iter().map(|id| (id, self.rule(id)))
     }
 
-    /// Counts a page: its rules stay.
+    /// Counts a page: its rules stay in the table.
     pub fn count_page(&mut self, rows: impl IntoIterator<Item = Row>) {
         for id in distinct(rows) {
             if let Some(pages) = self.pages.get_mut(id.index()) {
@@ -99,7 +101,7 @@ impl RuleTable {
         }
     }
 
-    /// The end of a page that was [counted](Self::count_page), with the same rows.
+    /// Ends the count of a page that was [counted](Self::count_page), with the same rows.
     pub fn discount_page(&mut self, rows: impl IntoIterator<Item = Row>) {
         for id in distinct(rows) {
             if let Some(pages) = self.pages.get_mut(id.index()) {
@@ -108,7 +110,8 @@ impl RuleTable {
         }
     }
 
-    /// Takes the rules out that no counted page has. Not while a page is built that is still to be counted.
+    /// Takes the rules out that no counted page has. Must not be called while a page is built that is still to be
+    /// counted.
     pub fn sweep(&mut self) {
         let (pages, free) = (&self.pages, &mut self.free);
         self.ids.retain(|_, id| {

@@ -1,4 +1,4 @@
-//! Golden cases, each written byte by byte, and that any bytes are read or refused.
+//! Golden cases, each written byte by byte, and properties of files of any bytes.
 
 use proptest::prelude::*;
 
@@ -359,7 +359,7 @@ proptest! {
         read_all(&bytes);
     }
 
-    /// The same for files that are damaged in a few places, most of them in the headers and the tables.
+    /// Files that are damaged in a few places, most of them in the headers and the tables, are read or refused too.
     #[test]
     fn damaged_files_are_read_or_refused(
         damage in prop::collection::vec((prop_oneof![0usize..256, 0x8000usize..0x8080, 0xf000usize..0xf020], any::<u8>()), 1..8)

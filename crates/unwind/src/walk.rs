@@ -1,14 +1,14 @@
-//! One step after the other up a stack of which a copy is at hand.
+//! Walks: steps up a stack of which a copy is at hand.
 //!
-//! `ebpf/unwind.bpf.h` takes the same steps in the kernel, on the stack itself: what is changed in one is changed in
-//! both.
+//! `ebpf/unwind.bpf.h` takes the same steps in the kernel, on the stack itself: a change of one is a change of both.
 
 use crate::{Cfa, Machine, ReturnAddress, Rule, SavedFp};
 
 /// Registers of user code, by DWARF's numbers; machines with fewer leave the rest unused.
 pub const REGISTERS: usize = 32;
 
-/// Neither a frame's, since it is odd and below every stack, nor a root's: a stack that needs it ends there.
+/// The frame pointer of a caller whose own is lost: no frame's, since it is odd and below every stack, and no root's. A
+/// stack that needs it ends there.
 const LOST_FRAME_POINTER: u64 = 1;
 
 /// A piece of a stack, as it was at one instant.
@@ -25,7 +25,7 @@ impl<'a> StackCopy<'a> {
         Self { start, bytes }
     }
 
-    /// The word at an address; `None` where it is not in the copy as a whole.
+    /// The word at an address; `None` if it is not in the copy as a whole.
     #[must_use]
     pub fn word(&self, address: u64) -> Option<u64> {
         let at = usize::try_from(address.checked_sub(self.start)?).ok()?;
@@ -33,7 +33,7 @@ impl<'a> StackCopy<'a> {
         Some(u64::from_le_bytes(*word))
     }
 
-    /// Words in a row.
+    /// Words in a row from an address on.
     fn words<const N: usize>(&self, address: u64) -> Option<[u64; N]> {
         let mut words = [0; N];
         for (word, at) in words.iter_mut().zip(0_u64..) {
@@ -43,44 +43,44 @@ impl<'a> StackCopy<'a> {
     }
 }
 
-/// Why a stack has no more frames.
+/// The reason why a stack has no more frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkEnd {
-    /// The outermost frame of a thread.
+    /// The frame is the outermost one of a thread.
     Root,
     /// No table covers the frame, and its frame pointer leads nowhere.
     NoUnwindInfo,
-    /// The rule asks for what a walk cannot do.
+    /// The rule asks for a step that a walk cannot take.
     Unsupported,
-    /// The caller's frame would not lie above.
+    /// The caller's frame would not lie above this one.
     BadFrame,
-    /// What the rule leads to is not in the copy.
+    /// The memory that the rule leads to is not in the copy.
     Unreadable,
 }
 
-/// A walk up a stack, which has come to a frame.
+/// A walk up a stack, which has arrived at a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
-    /// The machine whose registers these are.
+    /// The machine whose registers the walk follows.
     pub machine: Machine,
     /// The frame's address: of an instruction if it was interrupted, else of the one that the callee returns to.
     pub pc: u64,
-    /// Stack pointer.
+    /// The frame's stack pointer.
     pub sp: u64,
-    /// Frame pointer.
+    /// The frame's frame pointer.
     pub fp: u64,
-    /// All registers, right for an interrupted frame.
+    /// All registers; their values are right for an interrupted frame.
     pub registers: [u64; REGISTERS],
-    /// The frame is a leaf, or was interrupted by a signal.
+    /// True if the frame is a leaf, or was interrupted by a signal.
     pub interrupted: bool,
-    /// Of `registers`, the one that [`Rule::kept`] follows is right though the frame is a caller's.
+    /// True if the register that [`Rule::kept`] follows is right in `registers` although the frame is a caller's.
     pub kept_known: bool,
-    /// The frame was found by a frame pointer, in place of a rule.
+    /// True if the frame was found by a frame pointer, in place of a rule.
     pub guessed: bool,
 }
 
 impl Walk {
-    /// The address whose rule leads to the caller. That of a call may be the last of a function.
+    /// The address whose rule leads to the caller. The address of a call may be the last of a function.
     #[must_use]
     pub fn look(&self) -> u64 {
         if self.interrupted { self.pc } else { self.pc.wrapping_sub(1) }
@@ -89,7 +89,7 @@ impl Walk {
     /// Goes to the caller by the rule of [`look`](Self::look).
     ///
     /// # Errors
-    /// [`WalkEnd`] where the frame has no caller, or none that can be found. The walk is then of no more use.
+    /// [`WalkEnd`] if the frame has no caller, or none that can be found. The walk must not be used after that.
     pub fn step(&mut self, rule: &Rule, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         match rule.cfa {
             Cfa::Gap => return self.step_by_frame_pointer(stack),
@@ -122,7 +122,7 @@ impl Walk {
     /// Goes to the caller by the frame pointer, which is right only if each function keeps it.
     ///
     /// # Errors
-    /// As [`step`](Self::step).
+    /// Those of [`step`](Self::step).
     pub fn step_by_frame_pointer(&mut self, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         (self.guessed, self.kept_known) = (true, false);
         if self.fp == 0 {
@@ -152,7 +152,7 @@ impl Walk {
         self.registers.get(usize::from(number) & (REGISTERS - 1)).copied().unwrap_or_default()
     }
 
-    /// `None` if the rule's input is not known.
+    /// The CFA of the frame; `None` if the rule's input is not known.
     fn cfa(&self, rule: &Rule, stack: &StackCopy<'_>) -> Option<u64> {
         let offset = i64::from(rule.cfa_offset);
         let behind = |base: u64| {
@@ -196,7 +196,7 @@ impl Walk {
         }
     }
 
-    /// rbx, which the dynamic linker finds its frame by in one place.
+    /// Follows rbx, by which the dynamic linker finds its frame in one place.
     fn follow_kept(&mut self, rule: &Rule, cfa: u64, stack: &StackCopy<'_>) {
         let Some(number) = kept_register(self.machine) else { return };
         if rule.kept > 0 {
@@ -209,7 +209,7 @@ impl Walk {
         }
     }
 
-    /// To what a signal interrupted: the kernel has put its registers on the handler's stack.
+    /// Goes to the frame that a signal interrupted: the kernel has put its registers on the handler's stack.
     fn return_from_signal(&mut self, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         match self.machine {
             Machine::X86_64 => {
@@ -241,13 +241,13 @@ impl Walk {
 const LINK_REGISTER: u8 = 30;
 
 /// Bytes from the stack pointer that a handler returns to, to the saved registers: the first fields of `struct
-/// rt_sigframe` and what it begins with.
+/// rt_sigframe` and of the `struct ucontext` in it.
 const X86_64_FRAME: u64 = 40;
 const AARCH64_FRAME: u64 = 128 + 176 + 8;
 /// The order in which `struct sigcontext` has the registers, by DWARF's numbers; rip, which has none here, follows.
 const X86_64_SAVED: [usize; 16] = [8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7];
 
-/// The register that [`Rule::kept`] is about.
+/// The register whose place [`Rule::kept`] holds.
 fn kept_register(machine: Machine) -> Option<u8> {
     match machine {
         Machine::X86_64 => Some(3),
@@ -383,8 +383,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the rules and the stack, on either machine: no panic, and by rules alone, signals aside, a walk
-        /// never goes down.
+        /// No rules and no stack, on either machine, make a walk panic; by rules alone, signals aside, a walk never
+        /// goes down.
         #[test]
         fn any_rules_and_bytes_lead_up_or_end(
             rules in proptest::collection::vec(rules(), 1..40),

@@ -8,7 +8,7 @@ pub(crate) const LARGEST_READ: u64 = 64 << 10;
 
 /// Work that building one page may take, in bytes that are read or interpreted.
 ///
-/// Entries may overlap in a malicious file, so that bounds on each of them bound nothing.
+/// Entries may overlap in a malicious file, so that bounds on each entry bound nothing.
 #[derive(Debug)]
 pub(crate) struct Budget(u64);
 
@@ -32,7 +32,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// True if bytes from `offset` on are held, or would be the next ones.
+    /// True if bytes from `offset` on are held, or would be the next to read.
     fn leads_to(&self, offset: u64) -> bool {
         !self.bytes.is_empty() && (self.offset..=self.offset + self.bytes.len() as u64).contains(&offset)
     }
@@ -72,19 +72,19 @@ impl Window {
 }
 
 /// Windows at several places of a file. The table's entries of functions that follow each other may lie in several
-/// parts of it, as those of frequent and of rare code do: one window would be moved to and fro.
+/// parts of the file, as those of frequent and of rare code do: one window would be moved to and fro.
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
-    /// The one that was used last comes last.
+    /// The windows, the most recently used last.
     windows: [Window; Self::COUNT],
 }
 
 impl Windows {
     const COUNT: usize = 4;
-    /// Bytes that they take at most, as long as nobody asks for more than [`LARGEST_READ`] at once.
+    /// Bytes that the windows take at most, as long as no caller asks for more than [`LARGEST_READ`] at once.
     pub(crate) const MOST_BYTES: usize = Self::COUNT * (64 << 10);
 
-    /// Bytes that they take.
+    /// Bytes that the windows take.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.windows.iter().map(|window| window.bytes.capacity()).sum()
@@ -98,7 +98,7 @@ impl Windows {
         length: u64,
         budget: &mut Budget,
     ) -> Result<Option<&[u8]>, UnwindError> {
-        // Else the one that was used longest ago.
+        // Otherwise the window that was used longest ago.
         let place = self.windows.iter().rposition(|window| window.leads_to(offset)).unwrap_or(0);
         if let Some(later) = self.windows.get_mut(place..) {
             later.rotate_left(1);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever and in whatever order bytes are asked for, they are those of the file.
+        /// Bytes that are read, at any place and in any order, are those of the file.
         #[test]
         fn bytes_are_those_of_the_file(asked in proptest::collection::vec((0usize..300_000, 0usize..9_000), 0..60)) {
             let (source, mut windows, mut budget) = (source(256 << 10), Windows::default(), Budget::new(u64::MAX));

@@ -1,4 +1,4 @@
-//! The same rows by gimli and object, which share no code with the crate.
+//! An oracle: the same rows by gimli and object, which share no code with the crate.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,14 +16,14 @@ use unwind::{Cfa, PageRows, ReturnAddress, Rule, RuleTable, SavedFp, UnwindFile}
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
-/// A function and its rules: addresses, ascending.
+/// A function and its rules, by ascending addresses.
 struct Function {
     start: u64,
     end: u64,
     rules: Vec<(u64, u64, Rule)>,
 }
 
-/// What a comparison found.
+/// The counts and differences that a comparison found.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
     pub(crate) pages: u64,
@@ -210,7 +210,8 @@ fn cover(layers: &[Vec<Function>], from: u64, to: u64, out: &mut Vec<(u64, u64, 
     }
 }
 
-/// How many ranges with a rule the `.eh_frame` of a file has, each of them made a rule: the work to compare with.
+/// The number of ranges with a rule in the `.eh_frame` of a file, each of them turned into a rule: the work to compare
+/// with.
 #[allow(dead_code, reason = "for the benchmark alone")]
 pub(crate) fn rows(bytes: &[u8]) -> usize {
     let file = object::File::parse(bytes).unwrap();
@@ -223,7 +224,7 @@ pub(crate) fn rows(bytes: &[u8]) -> usize {
     functions(&eh_frame, &bases, machine).iter().map(|function| function.rules.len()).sum()
 }
 
-/// Whether what differs from the tables is what the crate reads from the code.
+/// True if the crate reads from the code the rule in which it differs from the tables.
 fn is_synthetic(ours: Rule, theirs: Rule) -> bool {
     let child =
         Rule { ra: ReturnAddress::AtCfa, ..ours } == theirs && ours.ra == ReturnAddress::AtCfaUnlessChild;
