@@ -29,7 +29,7 @@ pub struct Header {
     pub(crate) names: u16,
 }
 
-/// Where a table of the file is.
+/// The place of a table in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableAt {
     pub(crate) offset: u64,

@@ -6,7 +6,7 @@ use object::endian::Endian as _;
 /// A note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note<'a> {
-    /// The name of whoever defines the kinds, without the NULs at its end.
+    /// The name of the vendor that defines the kinds, without the NULs at its end.
     pub name: &'a [u8],
     /// The kind of note.
     pub kind: u32,
@@ -44,7 +44,7 @@ impl<'a> Iterator for Notes<'a> {
         let size = |number| usize::try_from(self.word(words, number)?).ok();
         let (name_size, size, kind) = (size(0)?, size(1)?, self.word(words, 2)?);
         let name = all.get(12..12_usize.checked_add(name_size)?)?;
-        // From the start of the note, as the header's 12 bytes are aligned to 4 only.
+        // Counted from the start of the note, as the header's 12 bytes are aligned to 4 only.
         let at = (12 + name_size).checked_next_multiple_of(self.align)?;
         let end = at.checked_add(size)?;
         let bytes = all.get(at..end)?;

@@ -27,10 +27,10 @@ pub fn bytes<S: ByteSource + ?Sized>(
 }
 
 /// Calls `each` with the entries of the table that takes `size` bytes from `offset` on, piece by piece. Of a table that
-/// reaches beyond the end of the source, it is called with those that are whole.
+/// reaches beyond the end of the source, `each` is called with the entries that are whole.
 ///
 /// # Errors
-/// What `each` returns; errors of reading.
+/// Errors of `each`; errors of reading.
 pub fn entries<T: Pod, S: ByteSource + ?Sized, E: From<ElfError>>(
     source: &S,
     offset: u64,

@@ -14,19 +14,19 @@ const PART: &str = "the section header table";
 /// A section, as its header describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Section {
-    /// Where the section's name starts among the names (`sh_name`).
+    /// The position of the section's name among the names (`sh_name`).
     pub name: u32,
     /// The kind of section (`sh_type`).
     pub kind: u32,
-    /// What the section holds, and how (`sh_flags`).
+    /// The flags of the section's contents, `SHF_ALLOC` and others (`sh_flags`).
     pub flags: u64,
-    /// Where the section starts in memory, before relocation (`sh_addr`).
+    /// The section's address in memory, before relocation (`sh_addr`).
     pub address: u64,
-    /// Where the section starts in the file (`sh_offset`).
+    /// The section's position in the file, in bytes (`sh_offset`).
     pub offset: u64,
     /// Bytes of the section (`sh_size`).
     pub size: u64,
-    /// The number of the section that belongs to it, such as the strings of a symbol table (`sh_link`).
+    /// The number of the section that belongs to this one, such as the strings of a symbol table (`sh_link`).
     pub link: u32,
     /// The alignment of the section (`sh_addralign`).
     pub align: u64,
@@ -50,7 +50,7 @@ impl Section {
 /// The sections of a file, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Sections {
-    /// All of them, the empty first one too.
+    /// All sections, the empty first one too.
     pub all: Vec<Section>,
     /// The number of the section that holds their names.
     names: u32,
@@ -89,7 +89,7 @@ impl SectionNames {
 
 impl Header {
     /// The sections of the file; none if it has no section headers. Of a table that reaches beyond the end of the file,
-    /// those that are whole.
+    /// only the entries that are whole.
     ///
     /// # Errors
     /// [`ElfError`] if the table is not as it should be, or has more than `most` entries; errors of reading.
@@ -118,7 +118,7 @@ impl Header {
         }
         let (mut count, mut names) = (table.entries.into(), self.names.into());
         if table.entries == 0 || self.names == SHN_XINDEX {
-            // A file with more sections than the header has room for has their number in the first of them.
+            // A file with more sections than the header has room for has the number of sections in the first of them.
             let first = read::bytes(source, table.offset, size, PART)?;
             let (first, _none) =
                 pod::from_bytes::<H>(&first).map_err(|()| ElfError::Malformed { part: PART })?;

@@ -1,4 +1,4 @@
-//! The segments of a file: what is loaded, and where.
+//! The segments of a file: its parts that are loaded, with their addresses.
 
 use bytesource::ByteSource;
 use object::Endianness;
@@ -15,11 +15,11 @@ const PART: &str = "the program header table";
 pub struct Segment {
     /// The kind of segment (`p_type`).
     pub kind: u32,
-    /// What may be done with the segment's memory (`p_flags`).
+    /// The access that the segment's memory allows, `PF_X` and others (`p_flags`).
     pub flags: u32,
-    /// Where the segment starts in the file (`p_offset`).
+    /// The segment's position in the file, in bytes (`p_offset`).
     pub offset: u64,
-    /// Where the segment starts in memory, before relocation (`p_vaddr`).
+    /// The segment's address in memory, before relocation (`p_vaddr`).
     pub address: u64,
     /// Bytes that the segment takes in the file (`p_filesz`).
     pub size: u64,
@@ -34,7 +34,7 @@ impl Segment {
         self.flags & PF_X != 0
     }
 
-    /// Where in the file the byte at an address is; `None` if the file has no such byte of the segment.
+    /// The position in the file of the byte at an address; `None` if the file has no such byte of the segment.
     #[must_use]
     pub fn offset_of(&self, address: u64) -> Option<u64> {
         let into = address.checked_sub(self.address).filter(|into| *into < self.size)?;

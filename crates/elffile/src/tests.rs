@@ -12,7 +12,7 @@ use super::*;
 
 const MOST: u64 = 1 << 20;
 
-/// Two segments and three sections: none, code, and the names at the end.
+/// A file of two segments and three sections: none, code, and the names at the end.
 fn file(is_64: bool, is_little: bool) -> Vec<u8> {
     let mut file = vec![0x7f, b'E', b'L', b'F', 1 + u8::from(is_64), 2 - u8::from(is_little), 1];
     file.resize(16, 0);
@@ -200,7 +200,7 @@ proptest! {
         prop_assert!(Notes::new(&bytes, Endianness::Big, 8).count() <= bytes.len() / 12);
     }
 
-    /// So is any damaged file, of either size and byte order.
+    /// Any damaged file, of either size and byte order, is read or refused too.
     #[test]
     fn no_damage_panics(
         (is_64, is_little) in any::<(bool, bool)>(),
