@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use crate::{ATTEMPTS, can_create_at, parent};
 
-/// Where a file is to be: a name in a directory that stays the same whoever moves it, or puts a link in its place,
-/// before the file is written.
+/// The destination of a file: a name in a directory that stays the same even if somebody moves it, or puts a link in
+/// its place, before the file is written.
 #[derive(Debug)]
 pub struct Destination {
     directory: OwnedFd,
@@ -23,11 +23,11 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Looks for what would keep a file from being written, and changes nothing. A file or a link of the name may be
-    /// there, which is replaced and not followed; a device or a pipe may not, since it would be gone then.
+    /// Checks that a file can be written, and changes nothing. A file or a link of the name may be there, which is
+    /// replaced and not followed; a device or a pipe may not, since a write would remove it.
     ///
     /// # Errors
-    /// What the system says; `InvalidInput` for a name of what is no regular file.
+    /// The operating system's error; `InvalidInput` for the name of something that is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or_else(not_regular)?.to_owned();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -38,11 +38,11 @@ impl Destination {
         Ok(destination)
     }
 
-    /// Writes a file with this mode, of `owner` (user and group) if one is named. Another that has the name stays as it
-    /// was unless all is written.
+    /// Writes a file with this mode, of `owner` (user and group) if one is named. Another file of the name stays as it
+    /// was unless all bytes are written.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn write(&self, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
         self.check()?;
         let mut part = OsString::from(".");
@@ -68,7 +68,7 @@ impl Destination {
         }
     }
 
-    /// Creates a file in the place of any that has the name, such as one that was left half written.
+    /// Creates a file in the place of any file of that name, such as one that was left half written.
     fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || openat(&self.directory, name, flags, Mode::from_raw_mode(mode));
@@ -91,7 +91,7 @@ fn fill(mut file: File, bytes: &[u8], owner: Option<(u32, u32)>) -> io::Result<(
         fchown(&file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
     }
     file.write_all(bytes)?;
-    // The name is to be that of the whole even after a failure of the power.
+    // Even after a power failure, the name is to be that of a whole file.
     file.sync_data()
 }
 
@@ -119,7 +119,8 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left");
     }
 
-    /// Whoever replaces the directory by a link meanwhile has the file in the directory that was named.
+    /// A directory that somebody replaces by a link meanwhile gets no file: the file is in the directory that was
+    /// opened.
     #[test]
     fn a_directory_that_is_replaced_is_not_looked_up_again() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Opens the files that the agent writes, among files of others: it often runs as root, and whoever can write to the
-//! directory of a file could have it write to another by a symbolic link.
+//! Opens the files that the agent writes, among files of others: it often runs as root, and somebody who can write to
+//! the directory of a file could make the agent write to another file by a symbolic link.
 //!
-//! No open waits: a pipe without a reader is an error (`ENXIO`), and what is opened does not block.
+//! No open waits: a pipe without a reader is an error (`ENXIO`), and no read or write of an opened file blocks.
 
 mod destination;
 
@@ -17,14 +17,14 @@ use rustix::process::geteuid;
 
 pub use destination::Destination;
 
-/// Attempts to create a file in the place of another that somebody creates again and again.
+/// Attempts to create a file in the place of one that somebody creates again and again.
 const ATTEMPTS: usize = 3;
 
 /// Opens a file. A symbolic link is followed only in a directory that nobody else [can write to](others_can_write):
 /// there it is the owner's wish.
 ///
 /// # Errors
-/// What the system says; `PermissionDenied` for such a link.
+/// The operating system's error; `PermissionDenied` for a symbolic link that is not followed.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let opened = options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK)).open(path);
     match opened {
@@ -39,11 +39,11 @@ pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a file to write to, in the place of any that has the name: neither the contents nor the owner nor the
-/// mode of that one are kept.
+/// Creates a file to write to, in the place of any file of that name, of which neither the contents nor the owner nor
+/// the mode are kept.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
@@ -63,17 +63,17 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
 /// Finds out whether a file can be created in `directory`, and changes nothing there.
 ///
 /// # Errors
-/// Why it cannot.
+/// The operating system's error, if no file can be created.
 pub fn can_create_in(directory: &Path) -> io::Result<()> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     can_create_at(CWD, directory)
 }
 
-/// As [`can_create_in`], for a directory below another.
+/// Finds out the same as [`can_create_in`], for a directory below another.
 fn can_create_at(above: impl AsFd, directory: &Path) -> io::Result<()> {
     match openat(&above, directory, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::RUSR) {
         Ok(_nameless) => Ok(()),
-        // A file system without files that have no name.
+        // The file system cannot hold files without a name.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             Ok(accessat(&above, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
         }
@@ -81,7 +81,7 @@ fn can_create_at(above: impl AsFd, directory: &Path) -> io::Result<()> {
     }
 }
 
-/// True if others than root and the user that the agent runs as can change what a directory or file is.
+/// True if others than root and the user that the agent runs as can change a directory or file of this metadata.
 #[must_use]
 pub fn others_can_write(metadata: &Metadata) -> bool {
     let own = geteuid().as_raw();
