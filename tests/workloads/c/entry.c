@@ -101,6 +101,8 @@ static pid_t start_orphan(enum start start, struct slot *slot, const char *numbe
     pid_t parent = getpid();
     pid_t second = fork();
     if (second == 0) {
+        /* Its parent may not get to run before it is looked at. */
+        slot->orphan_pid = getpid();
         /* It will ask for a signal at its parent's death: that is to be the launcher. */
         while (slot->wait_go && getppid() == parent)
             usleep(1000);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "plan.h"
 
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
@@ -160,19 +161,31 @@ static void start(const struct entry *entry)
     verify |= (int)slot->verify;
 }
 
-/* Reads the link as any observer would, through a thread that still runs. */
+/* What the link of a thread shows; 0 if the thread has ended. */
+static ssize_t read_link(pid_t pid, const char *tid, char target[MAX_PATH])
+{
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%d/task/%.20s/exe", pid, tid);
+    ssize_t length = readlink(link, target, MAX_PATH - 1);
+    return length > 0 ? length : 0;
+}
+
+/* Reads the link as any observer would, through a thread that still runs. A thread's tid may be far from the pid, or
+ * below it where tids have come round. */
 static void look_at(size_t number, uint32_t image)
 {
     struct slot *slot = slot_at(number);
     pid_t pid = flights[number].start == START_ORPHAN ? slot->orphan_pid : flights[number].pid;
     char *target = observed[number][image];
     ssize_t length = 0;
-    for (pid_t tid = pid; tid < pid + 64 && length <= 0; tid++) {
-        char link[64];
-        snprintf(link, sizeof link, "/proc/%d/task/%d/exe", pid, tid);
-        length = readlink(link, target, MAX_PATH - 1);
-    }
-    target[length > 0 ? length : 0] = '\0';
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *thread; threads != NULL && length == 0 && (thread = readdir(threads)) != NULL;)
+        length = read_link(pid, thread->d_name, target);
+    if (threads != NULL)
+        closedir(threads);
+    target[length] = '\0';
     slot->seen = image + 1;
 }
 
