@@ -1,4 +1,4 @@
-//! Samples that came one after the other, with the processes and threads that they are of.
+//! Samples in the order in which they were added, with their processes and threads.
 
 use std::borrow::Cow;
 use std::mem::size_of;
@@ -11,11 +11,11 @@ use crate::table::{Table, number};
 use crate::task::{ProcessRow, TaskRow};
 use crate::time::{Span, Tick};
 
-/// Most samples of a block: those of the last one, which are not packed, take a small part of the least memory that
-/// can be asked for.
+/// Most samples of a block. The samples of the last block are not packed: at this number they take a small part of the
+/// least memory that a user can configure.
 pub(crate) const MOST_SAMPLES: usize = 32_768;
 
-/// A block that samples are added to.
+/// A block that still takes samples.
 #[derive(Debug)]
 pub(crate) struct OpenBlock {
     pub processes: Table<ProcessRow>,
@@ -24,10 +24,10 @@ pub(crate) struct OpenBlock {
     span: Span,
 }
 
-/// A block that is full, packed.
+/// A full block, packed.
 ///
-/// Of a storm of processes that live for two samples each a sample takes 7 bytes: two for its pattern, one for its
-/// thread, three or four for half a process (the instant of its start is all that surprises), and a fraction of one for
+/// In a storm of processes that live for two samples each, a sample takes 7 bytes: two for its pattern, one for its
+/// thread, three or four for half a process (only the instant of its start is unforeseeable), and a fraction of one for
 /// its instant and CPU, which are held once for all samples of a CPU in a step.
 #[derive(Debug)]
 pub(crate) struct PackedBlock {
@@ -35,7 +35,7 @@ pub(crate) struct PackedBlock {
     process_count: usize,
     tasks: Box<[u8]>,
     task_count: usize,
-    /// Steps since the run before, CPU, samples: of each run of samples of one CPU in one step.
+    /// Three numbers for each run of samples of one CPU in one step: steps since the run before, CPU, samples.
     runs: Box<[u8]>,
     patterns: Box<[u8]>,
     /// Numbers of threads, as differences.
@@ -70,7 +70,7 @@ impl OpenBlock {
         self.processes.bytes() + self.tasks.bytes() + self.records.capacity() * size_of::<Record>()
     }
 
-    /// The samples by time and CPU; those of one step and CPU as they came.
+    /// Packs the samples by time and CPU; samples of one step and CPU keep their order.
     pub(crate) fn pack(mut self) -> PackedBlock {
         self.records.sort_by_key(|record| (record.tick, record.cpu));
         let (mut runs, mut patterns, mut who) = (Vec::new(), Vec::new(), Vec::new());
@@ -128,7 +128,7 @@ impl PackedBlock {
     }
 }
 
-/// A block, be it packed or not.
+/// A block, whether packed or open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Block<'a> {
     Open(&'a OpenBlock),
@@ -143,7 +143,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Calls `each` for every sample; without tasks those are all 0, and need not be unpacked.
+    /// Calls `each` for every sample. Without `with_tasks` a packed block leaves its threads packed, and each record's
+    /// task is 0.
     #[inline]
     pub(crate) fn each(self, with_tasks: bool, each: impl FnMut(Record)) {
         match self {
@@ -167,7 +168,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Each process as what it differs in from the one before it.
+/// Packs each process as its differences from the process before it.
 fn pack_processes(rows: &[ProcessRow]) -> Box<[u8]> {
     let mut packed = Vec::new();
     let (mut pid, mut start, mut parent) = (0, 0_u64, None);
@@ -206,7 +207,7 @@ fn unpack_processes(packed: &[u8], count: usize) -> Vec<ProcessRow> {
     rows
 }
 
-/// Most threads are the first one of the process after the one before.
+/// Packs threads. Most threads are the first one of the process after the thread before: those take one byte.
 fn pack_tasks(rows: &[TaskRow], processes: &[ProcessRow]) -> Box<[u8]> {
     let (mut packed, mut next) = (Vec::new(), 0);
     for row in rows {
@@ -246,7 +247,7 @@ mod tests {
 
     use super::*;
 
-    /// A process and its parent, the thread's number if it is another, when, on which CPU, and what it did.
+    /// A process and its parent, the thread's number if it is another, the step, the CPU, and a pattern.
     type Plain = ((u32, u64, u32), Option<u32>, (u32, u16), u32);
 
     fn plain() -> impl Strategy<Value = Plain> {

@@ -1,4 +1,4 @@
-//! Batches of the pipeline to rows of the store.
+//! Conversion of the pipeline's batches to rows of the store.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,17 +19,18 @@ use crate::time::{TICK_NANOS, Tick};
 /// Feeds a store with batches.
 #[derive(Debug, Default)]
 pub struct Feed {
-    /// The kernel's instant of the store's first step, once there is one.
+    /// The kernel's time of the store's first step; `None` before the first batch.
     epoch: Option<KTime>,
-    /// Highest watermark but the end.
+    /// Highest watermark so far, apart from the final [`Watermark::END`].
     seen: KTime,
 }
 
-/// Numbers of frames that were met before, in one batch: by where in memory what they share is.
+/// Numbers of the frames of one batch, by the addresses of the lines and the mapping that a frame shares, and its
+/// program counter.
 type Met = HashMap<(usize, usize, u64), Vec<u32>>;
 
 impl Feed {
-    /// A store that follows processes, and what feeds it.
+    /// Makes a store that follows processes, and its feed.
     #[must_use]
     pub fn start(limits: Limits) -> (Self, Store) {
         let mut store = Store::new(limits, 0);
@@ -37,13 +38,13 @@ impl Feed {
         (Self::default(), store)
     }
 
-    /// How far everything has come; `None` before the first batch.
+    /// The watermark before which all events have come; `None` before the first batch.
     #[must_use]
     pub fn seen(&self) -> Option<KTime> {
         self.epoch.map(|_| self.seen)
     }
 
-    /// Adds what a batch brings.
+    /// Adds a batch's events and watermark to the store.
     pub fn take(&mut self, batch: &Batch, store: &mut Store) {
         self.begin(batch, store);
         let (mut met, mut number) = (Met::default(), store.number());
@@ -78,8 +79,8 @@ impl Feed {
         }
     }
 
-    /// The first step is the start of a second of the wall clock, as it was when the first batch was made: a clock that
-    /// is set later moves nothing.
+    /// Sets the store's first step to the start of a second of the wall clock, by the first batch's clock: setting the
+    /// clock later moves nothing.
     fn begin(&mut self, batch: &Batch, store: &mut Store) {
         if self.epoch.is_some() {
             return;
@@ -112,7 +113,7 @@ impl Feed {
             stack = store.push(stack, frame);
         }
         for frame in sample.stack.frames.iter().rev() {
-            // What a frame shares with others stays where it is as long as the batch does.
+            // A frame's lines and mapping are shared, so their addresses stay the same for as long as the batch lives.
             let shared = frame.lines.as_ref().map_or(0, |lines| Arc::as_ptr(lines).addr());
             let module =
                 if let Code::Mapped(mapping) = &frame.code { Arc::as_ptr(mapping).addr() } else { 0 };
@@ -152,7 +153,7 @@ impl Feed {
     }
 }
 
-/// The numbers of what a frame consists of, outermost first: functions that were inlined come after what they are in.
+/// The rows of a frame, outermost first: an inlined function comes after the function that it was inlined into.
 fn rows(frame: &Frame, executable: &str, store: &mut Store) -> Vec<u32> {
     let module = module(frame);
     let (build_id, address) = match &frame.code {
@@ -203,7 +204,7 @@ fn build_id_and_address(frame: &Frame, mapping: &Mapping) -> (String, u64) {
     (file.any_build_id().map(|id| id.to_string()).unwrap_or_default(), address)
 }
 
-/// The path of what runs, or the name of what has no file.
+/// The path of the sample's executable, or the name of an image without a file.
 fn executable(sample: &Sample) -> Cow<'_, str> {
     match sample.image.as_deref().map(|image| &image.kind) {
         Some(ImageKind::User { executable, .. }) => executable.path.to_string_lossy(),
@@ -212,7 +213,7 @@ fn executable(sample: &Sample) -> Cow<'_, str> {
     }
 }
 
-/// The path of the control group; the root's is none.
+/// The path of the sample's control group; empty for the root group.
 fn container(sample: &Sample) -> String {
     let path = sample.context.cgroup.as_ref().map(|cgroup| cgroup.path.to_string_lossy());
     path.filter(|path| path != "/").map(Cow::into_owned).unwrap_or_default()
@@ -246,8 +247,8 @@ mod tests {
         })
     }
 
-    /// What a process descends from is known once it has been learnt, be that after its first sample; what a fork says
-    /// holds whatever is seen later.
+    /// A process's parent is known once an event names it, even after its first sample; the parent that a fork names
+    /// outlasts all later ones.
     #[test]
     fn parents_are_learnt_whenever_they_become_known() {
         let limits = Limits { max_bytes: 8 << 20, retention: 3_600 * 50 };
@@ -259,7 +260,7 @@ mod tests {
             Event::Process(fork),
             seen(2, 3, 2),
             seen(2, 7, 3),
-            // Adopted since.
+            // The process was adopted since by another parent.
             seen(2, 4, 1),
             sample(3, 7),
             sample(3, 4),

@@ -1,13 +1,13 @@
-//! What a frame is, to a reader.
+//! Frames as answers show them: names, places in source files, and marks.
 
 use std::fmt::Write as _;
 
-/// A frame as it comes: whatever is not known is empty or 0.
+/// A frame's texts as a caller of the store passes them: a fact that is not known is empty or 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameText<'a> {
     /// The function's name; empty if nothing has named it.
     pub name: &'a str,
-    /// The file or other memory that its code is in.
+    /// The file or other memory that the function's code is in.
     pub module: &'a str,
     /// The module's build ID, in hex.
     pub build_id: &'a str,
@@ -15,14 +15,15 @@ pub struct FrameText<'a> {
     pub file: &'a str,
     /// The line of the source file at which the function starts.
     pub line: u32,
-    /// Where it is in its module. Only of a frame without a name: those with one are the same wherever they are in it.
+    /// The frame's address in its module. Only set for a frame without a name: a named frame is the same wherever its
+    /// address is in the function.
     pub address: u64,
-    /// What kind of frame it is.
+    /// Marks that say whose code the frame is.
     pub flags: FrameFlags,
 }
 
 impl FrameText<'_> {
-    /// Stands at the root of a stack for the outer frames that it lacks.
+    /// A frame at the root of a stack that stands for the outer frames that the stack lacks.
     pub const TRUNCATED: FrameText<'static> = FrameText {
         name: "[truncated]",
         module: "",
@@ -34,7 +35,7 @@ impl FrameText<'_> {
     };
 }
 
-/// What kind of frame it is: a set of marks.
+/// A set of marks that say whose code a frame is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameFlags(pub u8);
 
@@ -54,14 +55,14 @@ impl FrameFlags {
         Self(self.0 | other.0)
     }
 
-    /// True if all marks of the other are there.
+    /// True if all marks of `other` are in this set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 }
 
-/// A frame as it is held: texts by their numbers.
+/// A frame as a generation holds it: its texts by their numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct FrameRow {
     pub name: u32,
@@ -78,7 +79,7 @@ pub(crate) fn base(path: &str) -> &str {
     path.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or(path)
 }
 
-/// What a frame is called: its function, or where it is in its module.
+/// The label of a frame: its function's name, or the module and the address in it.
 pub(crate) fn label(name: &str, module: &str, address: u64) -> String {
     if !name.is_empty() {
         return name.to_owned();

@@ -1,7 +1,8 @@
-//! A stretch of time with all that its samples need: tables of texts, frames, stacks and patterns of its own.
+//! A stretch of time and everything that its samples refer to: tables of texts, frames, stacks and patterns of its own.
 //!
-//! Nothing in it points to another generation, so the oldest is dropped as a whole: no reference counts, no rebuilding,
-//! no pause. What two generations have in common is held twice; what is gone from the samples goes with them.
+//! Nothing in a generation points to another one, so the oldest is dropped as a whole: no reference counts, no
+//! rebuilding, no pause. Values that two generations have in common are held twice; a dropped generation takes its
+//! values with it.
 
 use std::mem::size_of;
 
@@ -14,18 +15,18 @@ use crate::table::{Table, Texts};
 use crate::task::{ProcessRow, ProcessText, TaskRow, TaskText};
 use crate::time::{Span, Tick};
 
-/// Records that were lost.
+/// Records that were lost in one step for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LossRow {
     pub tick: Tick,
     /// Number of the reason's text.
     pub reason: u32,
-    /// True if they were samples.
+    /// True if the lost records were samples.
     pub is_sample: bool,
     pub count: u64,
 }
 
-/// A stretch of time with all that its samples need.
+/// A stretch of time and everything that its samples refer to.
 #[derive(Debug)]
 pub struct Generation {
     pub(crate) texts: Texts,
@@ -37,9 +38,9 @@ pub struct Generation {
     packed: Vec<PackedBlock>,
     packed_bytes: usize,
     open: OpenBlock,
-    /// Steps that the samples are in.
+    /// Steps from the first sample to the last.
     pub(crate) span: Span,
-    /// Samples, each as often as it stands for.
+    /// Number of samples; a sample that stands for several counts as that many.
     pub(crate) samples: u64,
     pub(crate) losses: Vec<LossRow>,
 }
@@ -76,12 +77,13 @@ impl Generation {
         self.frames.add(row)
     }
 
-    /// The number of the stack that `stack` is with one more frame.
+    /// The number of the stack that is `stack` and one more frame, its new leaf.
     pub(crate) fn push(&mut self, stack: u32, frame: u32) -> u32 {
         self.stacks.push(stack, frame)
     }
 
-    /// The number that a process which runs this now has in the block of the next sample.
+    /// The number of a process in the open block, which the next sample goes to. The process's row gets this
+    /// executable.
     pub(crate) fn process(&mut self, process: &ProcessText<'_>) -> u32 {
         let id = self.ancestor(process);
         let executable = self.texts.add(process.executable);
@@ -89,8 +91,8 @@ impl Generation {
         id
     }
 
-    /// The number of a process as [`process`](Self::process) gives it; it is known to run this unless its samples say
-    /// what else.
+    /// The number of a process in the open block, as [`process`](Self::process) returns it. A process that is in the
+    /// block already keeps its executable.
     pub(crate) fn ancestor(&mut self, process: &ProcessText<'_>) -> u32 {
         let (key, executable) = (process.key, self.texts.add(process.executable));
         self.open.processes.intern(&key, || ProcessRow { key, executable, parent: None })
@@ -102,7 +104,7 @@ impl Generation {
     }
 
     pub(crate) fn set_parent(&mut self, process: u32, parent: u32) {
-        // A row's parent may be made after it; whoever walks up is bounded by the number of rows.
+        // A parent's row may come after its child's, so walks up the ancestors are bounded by a number of rows.
         self.open.processes.update(process, |row| row.parent = Some(parent));
     }
 
@@ -144,7 +146,7 @@ impl Generation {
 
     pub(crate) fn loss(&mut self, tick: Tick, reason: &str, is_sample: bool, count: u64) {
         let reason = self.texts.add(reason);
-        // A machine in trouble reports the same loss again and again.
+        // A machine in trouble reports the same loss again and again, so one row adds up equal ones.
         if let Some(last) =
             self.losses.iter_mut().rev().take(32).find(|row| row.tick == tick && row.reason == reason)
         {
@@ -154,7 +156,7 @@ impl Generation {
         self.losses.push(LossRow { tick, reason, is_sample, count });
     }
 
-    /// Packs everything: nothing may come after.
+    /// Packs all that the generation holds; no sample may come afterwards.
     pub(crate) fn seal(&mut self) {
         if !self.open.is_empty() {
             self.pack();
@@ -170,7 +172,7 @@ impl Generation {
         self.losses.shrink_to_fit();
     }
 
-    /// Bytes that it has allocated.
+    /// Bytes that the generation has allocated.
     pub(crate) fn bytes(&self) -> usize {
         self.texts.bytes()
             + self.frames.bytes()
@@ -184,12 +186,12 @@ impl Generation {
             + size_of::<Self>()
     }
 
-    /// True if nothing has come yet.
+    /// True if the generation has neither samples nor losses.
     pub(crate) fn is_empty(&self) -> bool {
         self.span.is_empty() && self.losses.is_empty()
     }
 
-    /// Its samples, in blocks as they came.
+    /// The generation's samples in blocks, oldest block first.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
         self.packed.iter().map(Block::Packed).chain([Block::Open(&self.open)])
     }

@@ -1,4 +1,4 @@
-//! The last minutes of samples in bounded memory, and the answers that a page asks of them. Pure: no I/O, no clocks.
+//! The last minutes of samples in bounded memory, and the answers to a page's queries. Pure: no I/O, no clocks.
 //!
 //! ```text
 //! Batch --> feed.rs --rows--> Store: generation (open) | generation (sealed) | ... | the oldest, dropped as a whole
@@ -6,7 +6,7 @@
 //!                               +--> query/: filter --> scan --> views of stacks --> tree, top, sandwich, timeline, ...
 //! ```
 //!
-//! Start reading at [`Store`]; `generation.rs` says what is held, and why whole generations are dropped.
+//! Start reading at [`Store`]; `generation.rs` describes a generation and why it is dropped as a whole.
 
 mod block;
 mod feed;

@@ -1,4 +1,4 @@
-//! Whose child a process is, and whether it still runs.
+//! Parents of processes, and ends of processes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem::size_of;
@@ -8,33 +8,33 @@ use pdata::{Census, KTime, ProcessKey};
 
 use crate::time::Tick;
 
-/// Most processes that are remembered: four times what a busy machine has at once.
+/// Most processes that a lineage remembers: four times as many as a busy machine runs at once.
 const MOST: usize = 65_536;
 
-/// What is known of the processes that run, and of those that have run of late.
+/// Parents, executables and ends of the processes that run, and of those that ran lately.
 ///
-/// One that has ended is known for as long as one that descends from it is. Bounded: beyond [`MOST`] those go first
-/// that ended first; if all run, new ones have no known parent.
+/// A process that has ended is remembered for as long as one of its descendants is. The number is bounded: beyond
+/// [`MOST`], those that ended first are forgotten first; if all are running, new ones have no known parent.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
-    /// Seeded: users choose how often processes are made, but not what their keys hash to.
+    /// A map with a seeded hasher: users choose how often processes are made, but not what their keys hash to.
     known: HashMap<ProcessKey, Descent>,
-    /// Those that have ended, in that order, with when.
+    /// Processes that have ended, with the step of the end, earliest first.
     ended: VecDeque<(ProcessKey, Tick)>,
 }
 
-/// What is known of a process.
+/// Facts about one process: its parent, its executable, and whether it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Descent {
     pub parent: Option<ProcessKey>,
     pub executable: Arc<str>,
     pub first_heard: KTime,
     pub ended: bool,
-    /// Children that are known and count here: its own parent stays as long as it does.
+    /// Children that are remembered and counted here: their parent is remembered for as long as they are.
     children: u32,
-    /// True if its parent counts it.
+    /// True if the parent's `children` includes this process.
     is_counted: bool,
-    /// True if it is only known for its children.
+    /// True if the process is only remembered because of its children.
     lingers: bool,
 }
 
@@ -45,16 +45,16 @@ impl Descent {
 }
 
 impl Lineage {
-    /// A process was made: it runs what its parent runs.
+    /// Notes a fork: the child runs its parent's executable.
     pub(crate) fn fork(&mut self, child: ProcessKey, parent: ProcessKey, at: KTime) {
         let executable =
             self.known.get(&parent).map(|descent| Arc::clone(&descent.executable)).unwrap_or_default();
-        // A thread that makes a process of a process: never its own parent.
+        // A thread that makes a process of a process must not become its own parent.
         let parent = Some(parent).filter(|&parent| parent != child);
         self.insert(child, Descent::new(parent, executable, at));
     }
 
-    /// A process runs this.
+    /// Notes the executable that a process runs.
     pub(crate) fn runs(&mut self, process: ProcessKey, executable: &str, at: KTime) {
         match self.known.get_mut(&process) {
             Some(descent) if *descent.executable == *executable => {}
@@ -65,8 +65,8 @@ impl Lineage {
         }
     }
 
-    /// A process was found to have this parent, after it had begun: what a fork has said holds. The parent runs at that
-    /// instant, whether or not anything else has been heard of it.
+    /// Notes the parent that a process was found with after its start; a parent that a fork has named stays. The parent
+    /// is running at that instant, whether or not another event has named it.
     pub(crate) fn descends(&mut self, child: ProcessKey, parent: ProcessKey, at: KTime) {
         if parent.pid.0 == 0 || parent == child {
             return;
@@ -80,7 +80,7 @@ impl Lineage {
         }
     }
 
-    /// A process has ended.
+    /// Notes the end of a process.
     pub(crate) fn end(&mut self, process: ProcessKey, at: Tick) {
         if let Some(descent) = self.known.get_mut(&process).filter(|descent| !descent.ended) {
             descent.ended = true;
@@ -88,7 +88,7 @@ impl Lineage {
         }
     }
 
-    /// These processes there are: any other that was known before the look began has ended.
+    /// Applies a list of all processes: any process that was known before the listing began and is not in it has ended.
     pub(crate) fn census(&mut self, census: &Census, at: Tick) {
         let found: HashSet<ProcessKey> =
             census.processes.iter().filter(|entry| !entry.exited).map(|entry| entry.process).collect();
@@ -108,7 +108,7 @@ impl Lineage {
         }
     }
 
-    /// Forgets what ended before.
+    /// Forgets the processes that ended before a step.
     pub(crate) fn forget(&mut self, before: Tick) {
         while self.ended.front().is_some_and(|(_, at)| *at < before) {
             self.forget_first();
@@ -119,13 +119,13 @@ impl Lineage {
         self.known.get(&process)
     }
 
-    /// True of a process that has ended. Whoever is not known any more has ended long ago.
+    /// True if a process has ended. A process that is not remembered any more ended long ago.
     pub(crate) fn is_gone(&self, process: ProcessKey) -> bool {
         process.pid.0 != 0 && self.known.get(&process).is_none_or(|descent| descent.ended)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        // Of a hash table an eighth is free, and each place has a byte of its own; a name is about so long.
+        // An eighth of a hash table's places is free, and each place has a byte of its own; 48 bytes stand for a name.
         let place = size_of::<(ProcessKey, Descent)>() + 1;
         self.known.capacity() * place * 8 / 7
             + self.known.len() * 48
@@ -137,7 +137,7 @@ impl Lineage {
             self.forget_first();
         }
         if let Some(before) = self.known.get_mut(&process) {
-            // It was heard of by what it did before its start was.
+            // Other events named the process before its start did.
             let (children, lingers) = (before.children, before.lingers);
             let was = std::mem::replace(before, Descent { children, lingers, ..descent });
             self.release_parent_of(&was);
@@ -147,7 +147,7 @@ impl Lineage {
         self.count_at_parent(process);
     }
 
-    /// A parent that is known stays so until this child is forgotten.
+    /// Counts a child at its parent, if the parent is known: it is remembered until the child is forgotten.
     fn count_at_parent(&mut self, child: ProcessKey) {
         let parent = self.known.get(&child).filter(|descent| !descent.is_counted);
         let parent = parent.and_then(|descent| descent.parent);
@@ -158,7 +158,7 @@ impl Lineage {
         }
     }
 
-    /// Forgets who has ended first, unless someone who descends from it is known.
+    /// Forgets the process that ended first, unless one of its descendants is remembered.
     fn forget_first(&mut self) {
         let Some((process, _)) = self.ended.pop_front() else { return };
         let Some(descent) = self.known.get_mut(&process) else { return };
@@ -170,7 +170,7 @@ impl Lineage {
         }
     }
 
-    /// A child is forgotten, and so are ancestors that were only known for it.
+    /// Uncounts a forgotten child at its parent, and forgets ancestors that were only remembered because of it.
     fn release_parent_of(&mut self, child: &Descent) {
         let mut next = child.parent.filter(|_| child.is_counted);
         while let Some(key) = next {

@@ -1,4 +1,4 @@
-//! Numbers as bytes: seven bits in each, the lowest first, so that small ones take one.
+//! Numbers as bytes: seven bits in each byte, the lowest first, so that small numbers take one byte.
 
 /// Appends a number.
 pub(crate) fn put(bytes: &mut Vec<u8>, mut number: u64) {
@@ -11,17 +11,17 @@ pub(crate) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(low);
 }
 
-/// Appends a difference: those near 0 take one byte, whatever their sign.
+/// Appends a signed difference: one near 0 takes one byte, whatever its sign.
 pub(crate) fn put_signed(bytes: &mut Vec<u8>, number: i64) {
     put(bytes, (number << 1 ^ number >> 63).cast_unsigned());
 }
 
-/// Appends how far a number is from the one before it, of 32 bits each.
+/// Appends the difference of two numbers of 32 bits.
 pub(crate) fn put_step(bytes: &mut Vec<u8>, before: u32, number: u32) {
     put_signed(bytes, i64::from(number) - i64::from(before));
 }
 
-/// Reads what was appended, in that order; behind the end everything is 0.
+/// Reads appended numbers in their order; behind the end every number is 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a>(pub &'a [u8]);
 
@@ -67,7 +67,7 @@ impl Reader<'_> {
         (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
     }
 
-    /// The number that is so far from the one before it.
+    /// Reads a difference, and returns the number that is that far from `before`.
     #[inline]
     pub(crate) fn step(&mut self, before: u32) -> u32 {
         u32::try_from(i64::from(before).saturating_add(self.signed())).unwrap_or_default()
@@ -99,7 +99,7 @@ mod tests {
             prop_assert!(reader.0.is_empty() && reader.number() == 0);
         }
 
-        /// Any bytes are some numbers.
+        /// Any bytes can be read as numbers.
         #[test]
         fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let mut reader = Reader(&bytes);

@@ -1,4 +1,4 @@
-//! What samples have in common but for their instant, CPU and process.
+//! Patterns of samples: all that a sample has apart from its instant, CPU and process.
 
 use std::borrow::Cow;
 use std::mem::size_of;
@@ -6,7 +6,7 @@ use std::mem::size_of;
 use crate::packed::{Reader, put, put_step};
 use crate::table::Table;
 
-/// Where samples come from, whichever process that was.
+/// The executable, thread name and container of samples, whichever process they are of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct OriginRow {
     pub executable: u32,
@@ -14,7 +14,7 @@ pub(crate) struct OriginRow {
     pub container: u32,
 }
 
-/// What samples have in common but for their instant, CPU and process.
+/// A pattern: all that samples have in common apart from their instant, CPU and process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct PatternRow {
     pub origin: u32,
@@ -23,7 +23,7 @@ pub(crate) struct PatternRow {
     pub leaf: Leaf,
 }
 
-/// What there is to know of the innermost frame of a stack, lest stacks be unpacked for it.
+/// Facts about the innermost frame of a stack, held here so that a query need not unpack stacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Leaf {
     pub is_named: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// As the two lowest bits of a number.
+    /// The facts as the two lowest bits of a number.
     fn bits(self) -> u64 {
         u64::from(self.is_named) | u64::from(self.is_kernel) << 1
     }
@@ -41,14 +41,14 @@ impl Leaf {
     }
 }
 
-/// Patterns that are each held once, with how many samples each has: whoever asks for all of a generation looks at its
+/// Patterns that are each held once, with the number of samples of each: a query for all of a generation looks at its
 /// patterns, which are few, and not at its samples.
 #[derive(Debug)]
 pub(crate) struct Patterns {
     rows: Table<PatternRow>,
     counts: Vec<u32>,
     packed: Box<[u8]>,
-    /// Rows that are packed.
+    /// Number of the packed rows.
     len: usize,
 }
 
@@ -67,7 +67,7 @@ impl Patterns {
         id
     }
 
-    /// The patterns, and the samples of each.
+    /// The patterns, and the number of samples of each.
     pub(crate) fn rows(&self) -> (Cow<'_, [PatternRow]>, Cow<'_, [u32]>) {
         if self.len == 0 {
             return (Cow::Borrowed(self.rows.items()), Cow::Borrowed(&self.counts));
@@ -84,7 +84,7 @@ impl Patterns {
         (Cow::Owned(rows), Cow::Owned(counts))
     }
 
-    /// Packs the rows: none may come after.
+    /// Packs the rows; no sample may be counted afterwards.
     pub(crate) fn seal(&mut self) {
         let rows = self.rows.items();
         let (mut packed, mut stack) = (Vec::new(), 0);

@@ -1,8 +1,8 @@
-//! What a sample is.
+//! Samples as a block holds them, and their weights.
 
 use crate::time::Tick;
 
-/// What a sample measures.
+/// The measure of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Time on a CPU.
@@ -12,26 +12,26 @@ pub enum Kind {
     OffCpu,
 }
 
-/// How much a sample stands for.
+/// The number and value that a sample stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Weight {
-    /// What it measures.
+    /// The measure of the sample.
     pub kind: Kind,
     /// True if the stack lacks its outer frames.
     pub truncated: bool,
-    /// Samples that it stands for: 1, unless they were added up before.
+    /// Number of samples that this one stands for: 1, unless a file had added them up.
     pub samples: u64,
-    /// Nanoseconds, or whatever the store's unit is.
+    /// The sample's value in the store's unit: nanoseconds unless a file has another.
     pub value: u64,
 }
 
-/// One sample, by numbers of the tables of its block and its generation.
+/// One sample, as numbers in the tables of its block and its generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub tick: Tick,
-    /// Who: a number of the block's threads.
+    /// Number of the thread in the block.
     pub task: u32,
-    /// What, where, and how much: a number of the generation's patterns.
+    /// Number of the pattern in the generation: executable, stack and weight.
     pub pattern: u32,
     pub cpu: u16,
 }

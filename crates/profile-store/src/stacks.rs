@@ -8,10 +8,10 @@ use crate::table::{Table, number};
 /// The root of all stacks.
 pub(crate) const ROOT: u32 = 0;
 
-/// A frame below another: a stack is the number of its leaf.
+/// A frame below its caller's row: a stack is the number of its leaf's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StackRow {
-    /// Number of the caller's row, which is less than its own.
+    /// Number of the caller's row, which is less than this row's.
     pub parent: u32,
     pub frame: u32,
 }
@@ -20,15 +20,15 @@ impl StackRow {
     const ROOT: Self = Self { parent: ROOT, frame: u32::MAX };
 }
 
-/// Stacks that are each held once, as a tree: callers come before whom they call.
+/// Stacks that are each held once, as a tree: callers come before their callees.
 ///
-/// Sealed, a row takes two to three bytes: a stack that nobody has met before is a chain of rows, each the child of the
+/// Sealed, a row takes two to three bytes: a stack that is new to the table is a chain of rows, each the child of the
 /// row before it.
 #[derive(Debug)]
 pub(crate) struct Stacks {
     rows: Table<StackRow>,
     packed: Box<[u8]>,
-    /// Rows that are packed.
+    /// Number of the packed rows.
     len: usize,
 }
 
@@ -39,12 +39,12 @@ impl Stacks {
         Self { rows, packed: Box::default(), len: 0 }
     }
 
-    /// The number of the stack that `stack` is with one more frame.
+    /// The number of the stack that is `stack` and one more frame, its new leaf.
     pub(crate) fn push(&mut self, stack: u32, frame: u32) -> u32 {
         self.rows.add(StackRow { parent: stack, frame })
     }
 
-    /// The innermost frame of a stack that is not packed; `None` of the root.
+    /// The innermost frame of a stack that is not packed; `None` for the root.
     pub(crate) fn leaf(&self, stack: u32) -> Option<u32> {
         self.rows.items().get(stack as usize).filter(|_| stack != ROOT).map(|row| row.frame)
     }
@@ -66,7 +66,7 @@ impl Stacks {
         Cow::Owned(rows)
     }
 
-    /// Packs the rows: none may come after.
+    /// Packs the rows; none may be added afterwards.
     pub(crate) fn seal(&mut self) {
         let rows = self.rows.items();
         let mut packed = Vec::new();

@@ -1,4 +1,4 @@
-//! What is held, and within which bounds.
+//! The store of samples, and its bounds of memory and time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,39 +14,40 @@ use crate::stacks::ROOT;
 use crate::task::{ProcessText, TaskText};
 use crate::time::{Span, TICK_NANOS, TICKS_PER_SECOND, Tick};
 
-/// Parts of the whole, of time and of memory, that a generation is: so much more than the newest may be missing.
+/// Number of generations that the allowed time and memory is divided into: as much as one of them may be missing at the
+/// old end.
 const PARTS: u32 = 8;
-/// Longest line of ancestors that is followed.
+/// Most ancestors of a process that are followed.
 pub(crate) const MOST_ANCESTORS: usize = 64;
 
 /// Steps for which a process without descendants is known after its end: samples may be late.
 const ENDED_FOR: Tick = 30 * TICKS_PER_SECOND;
 
-/// How much is held.
+/// The bounds of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes.
+    /// Most bytes that the store holds.
     pub max_bytes: usize,
-    /// Longest time, in steps.
+    /// Longest time that the store holds, in steps.
     pub retention: Tick,
 }
 
-/// A sample as it comes, with its frames from the outermost to the leaf.
+/// A sample as a caller passes it to the store, with its frames from the outermost to the leaf.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SampleText<'a> {
-    /// When.
+    /// The step of the sample.
     pub tick: Tick,
-    /// On which CPU.
+    /// The CPU that the thread ran on.
     pub cpu: u16,
-    /// Who ran.
+    /// The thread that ran, or was off the CPU.
     pub task: TaskText<'a>,
-    /// What it measures, and how much.
+    /// The sample's measure and value.
     pub weight: Weight,
-    /// Frames, outermost first.
+    /// The sample's frames, outermost first.
     pub frames: &'a [FrameText<'a>],
 }
 
-/// How far a store has come: the end of its [window](Store::window).
+/// A store's progress: the end of its [window](Store::window), readable from another thread.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU32>);
 
@@ -58,34 +59,34 @@ impl Progress {
     }
 }
 
-/// The last minutes of samples, never more than so many bytes: the oldest go first.
+/// The last minutes of samples in no more bytes than the bound: the oldest samples are dropped first.
 ///
-/// Samples go to the open generation. Once that has an eighth of the memory or of the time, it is sealed (its tables
-/// shrink, and what is only needed to find values again is freed) and another begins. While there is more than allowed,
-/// the oldest generation is dropped as a whole. Whoever makes stacks, names or processes that nobody has seen before
+/// Samples go to the open generation. When that has an eighth of the memory or of the time, it is sealed (its tables
+/// shrink, and indexes that only new values would need are freed) and another begins. While the store is larger than
+/// allowed, the oldest generation is dropped as a whole. A user who makes stacks, names or processes that are all new
 /// thus shortens the time that is held, which [`held`](Self::held) reports, and never raises the memory.
 #[derive(Debug)]
 pub struct Store {
     limits: Limits,
-    /// Oldest first, with the bytes of each.
+    /// Sealed generations, oldest first, with the bytes of each.
     sealed: VecDeque<(Generation, usize)>,
     sealed_bytes: usize,
     open: Generation,
-    /// Rises when numbers of frames and stacks that were handed out are no longer good.
+    /// Number of the open generation: numbers of frames and stacks that the store returned are only good within one.
     number: u64,
     pub(crate) lineage: Option<Lineage>,
-    /// Up to where everything has come, in whole seconds.
+    /// The step before which all samples have come, in whole seconds.
     complete: Tick,
     progress: Progress,
-    /// Up to where generations were dropped for want of memory.
+    /// End of the last generation that was dropped for want of memory.
     dropped_until: Tick,
-    /// Samples of those.
+    /// Number of samples in those dropped generations.
     dropped: u64,
-    /// Unix time of the first step, nanoseconds.
+    /// Unix time of the first step, in nanoseconds.
     epoch: u64,
-    /// What values are: `nanoseconds`, unless samples were read from a file that measures something else.
+    /// The unit of values: `nanoseconds`, unless samples were read from a file that measures something else.
     unit: String,
-    /// Samples that have come, since the start.
+    /// Number of samples that have come since the start.
     taken: u64,
 }
 
@@ -110,18 +111,18 @@ impl Store {
         }
     }
 
-    /// Sets what values are.
+    /// Sets the unit of values.
     pub fn set_unit(&mut self, unit: &str) {
         unit.clone_into(&mut self.unit);
     }
 
-    /// What values are.
+    /// The unit of values.
     #[must_use]
     pub fn unit(&self) -> &str {
         &self.unit
     }
 
-    /// Unix time of the first step, nanoseconds.
+    /// Unix time of the first step, in nanoseconds.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -146,12 +147,14 @@ impl Store {
         self.open.frame(frame)
     }
 
-    /// The number of the stack that `stack` (0 for none) is with one more frame, good as long as a frame's.
+    /// The number of the stack that is `stack` (0 for none) and one more frame, good until [`number`](Self::number)
+    /// rises.
     pub fn push(&mut self, stack: u32, frame: u32) -> u32 {
         self.open.push(stack, frame)
     }
 
-    /// Rises when numbers of frames and stacks that were handed out are no longer good.
+    /// Number of the open generation. When it rises, numbers of frames and stacks that the store returned are no longer
+    /// good.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -172,7 +175,7 @@ impl Store {
     }
 
     /// The number of a process in the open generation, with its ancestors as far as they are known by now: a parent may
-    /// be learnt of later than the first sample.
+    /// become known after the first sample.
     fn process(&mut self, process: &ProcessText<'_>) -> u32 {
         let id = self.open.process(process);
         let (mut child, mut key) = (id, process.key);
@@ -187,12 +190,12 @@ impl Store {
         id
     }
 
-    /// From now on it is known whose child a process is, and whether it has ended.
+    /// Makes the store follow parents and ends of processes from now on.
     pub fn follow_processes(&mut self) {
         self.lineage.get_or_insert_default();
     }
 
-    /// Notes whose child a process is and when it ended, where no [`Feed`](crate::Feed) does.
+    /// Notes a process's parent and end, for a store without a [`Feed`](crate::Feed).
     pub fn know_process(
         &mut self,
         key: ProcessKey,
@@ -210,7 +213,7 @@ impl Store {
         }
     }
 
-    /// Everything before `tick` has come. Time that has passed makes the oldest go.
+    /// Sets the step before which all samples have come. Generations that are older than the retention are dropped.
     pub fn advance(&mut self, tick: Tick) {
         self.complete = self.complete.max(tick - tick % TICKS_PER_SECOND);
         self.progress.0.store(self.complete, Ordering::Relaxed);
@@ -219,7 +222,7 @@ impl Store {
             self.drop_oldest();
         }
         if let Some(lineage) = &mut self.lineage {
-            // Samples come before the end of their process, and what is held knows its own ancestors.
+            // A process's samples come before its end, and each generation has the ancestors of its own processes.
             lineage.forget(self.complete.saturating_sub(ENDED_FOR).max(oldest));
         }
         let part = (self.limits.retention / PARTS).max(TICKS_PER_SECOND);
@@ -228,7 +231,7 @@ impl Store {
         }
     }
 
-    /// No more samples will come.
+    /// Ends the window behind the last sample: no more samples will come.
     pub fn finish(&mut self) {
         let last = self.generations().map(|generation| generation.span.until).max().unwrap_or_default();
         self.complete = self.complete.max(last.div_ceil(TICKS_PER_SECOND).saturating_mul(TICKS_PER_SECOND));
@@ -273,25 +276,25 @@ impl Store {
         self.sealed_bytes + self.open.bytes() + self.lineage.as_ref().map_or(0, Lineage::bytes)
     }
 
-    /// The bounds.
+    /// The bounds of memory and time.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Samples that have come since the start, those that are not held any more included.
+    /// Number of samples that have come since the start, including those that are no longer held.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// What says how far the store has come without waiting for who uses it.
+    /// The store's progress, which can be read without waiting for the store's lock.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 
-    /// Samples that memory has made go before their time, since the start.
+    /// Number of samples that were dropped for want of memory since the start.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
@@ -303,7 +306,7 @@ impl Store {
         Span { from: self.complete.saturating_sub(self.limits.retention), until: self.complete }
     }
 
-    /// The part of the [window](Self::window) of which samples are held, in whole seconds.
+    /// The part of the [window](Self::window) whose samples are held, in whole seconds.
     #[must_use]
     pub fn held(&self) -> Span {
         let window = self.window();
@@ -313,7 +316,7 @@ impl Store {
         Span { from: first - first % TICKS_PER_SECOND, until: window.until }.within(window)
     }
 
-    /// True if memory, not time, has made the oldest go that would be in the window.
+    /// True if a part of the window was dropped for want of memory.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.dropped_until > self.window().from
@@ -324,19 +327,19 @@ impl Store {
         self.sealed.iter().map(|(generation, _)| generation).chain([&self.open])
     }
 
-    /// Whether a process has ended; `None` if nobody follows processes here.
+    /// Whether a process has ended; `None` if this store does not follow processes.
     #[must_use]
     pub fn is_gone(&self, process: ProcessKey) -> Option<bool> {
         self.lineage.as_ref().map(|lineage| lineage.is_gone(process))
     }
 
-    /// The step of an instant, in Unix nanoseconds.
+    /// The step of an instant that is in Unix nanoseconds.
     #[must_use]
     pub fn tick(&self, unix: u64) -> Tick {
         Tick::try_from(unix.saturating_sub(self.epoch) / TICK_NANOS).unwrap_or(Tick::MAX)
     }
 
-    /// When a step begins, in Unix milliseconds.
+    /// The start of a step, in Unix milliseconds.
     #[must_use]
     pub fn unix_millis(&self, tick: Tick) -> u64 {
         (self.epoch.saturating_add(u64::from(tick).saturating_mul(TICK_NANOS))) / 1_000_000

@@ -1,4 +1,4 @@
-//! Values that are each held once.
+//! Tables in which each value is held once.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -7,9 +7,9 @@ use std::mem::size_of;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// Values that are each held once, numbered in the order in which they came.
+/// A table of values that are each held once, numbered in the order in which they came.
 ///
-/// Hashes are seeded: users choose names. A sealed table takes no more values, and no memory for finding them.
+/// Hashes are seeded, since users choose names. A sealed table takes no more values, and no memory for finding them.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     items: Vec<T>,
@@ -40,7 +40,7 @@ impl<T: Hash + Eq> Table<T> {
         id
     }
 
-    /// The number of a value that is cheap to copy.
+    /// The number of a value that is cheap to copy; a new value is added.
     pub(crate) fn add(&mut self, value: T) -> u32
     where
         T: Copy,
@@ -52,36 +52,36 @@ impl<T: Hash + Eq> Table<T> {
         &self.items
     }
 
-    /// Changes a value in what its hash and equality leave out.
+    /// Changes the parts of a value that its hash and equality leave out.
     pub(crate) fn update(&mut self, id: u32, change: impl FnOnce(&mut T)) {
         if let Some(item) = self.items.get_mut(id as usize) {
             change(item);
         }
     }
 
-    /// Gives back what only further values would need.
+    /// Frees the memory that only new values would need.
     pub(crate) fn seal(&mut self) {
         self.index = HashTable::new();
         self.items.shrink_to_fit();
     }
 
-    /// Bytes that the table itself has allocated, without what its values point to.
+    /// Bytes that the table itself has allocated, without the memory that its values point to.
     pub(crate) fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<T>() + self.index.allocation_size()
     }
 }
 
-/// A number for what is `length`th in a table. Memory ends long before the numbers do.
+/// A table's length as the number of its next value. Memory ends long before the numbers do.
 pub(crate) fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Longest text that is held, in bytes: a longer one is cut, and ends in `…`.
+/// Longest text in a table, in bytes: a longer one is cut, and ends in `…`.
 const MAX_TEXT: usize = 1_024;
-/// What an allocator adds to a piece of memory, about.
+/// Bytes that an allocator adds to each piece of memory, about.
 const PER_PIECE: usize = 16;
 
-/// Texts that are each held once; number 0 is the empty one.
+/// Texts that are each held once; number 0 is the empty text.
 #[derive(Debug)]
 pub(crate) struct Texts {
     table: Table<Box<str>>,
@@ -131,8 +131,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A text is found again by its number, and equal texts have equal numbers; what is too long is cut at a
-        /// character and within the bound.
+        /// A text is found again by its number, and equal texts have equal numbers; a text that is too long is cut
+        /// between characters and within the bound.
         #[test]
         fn texts_are_held_once(texts in prop::collection::vec(".{0,8}", 0..60), long in "[aé€😀]{0,900}") {
             let mut table = Texts::new();

@@ -1,40 +1,40 @@
-//! Who ran: threads and their processes.
+//! Threads of samples, and their processes.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 
 use pdata::ProcessKey;
 
-/// A process as it comes.
+/// A process as a caller passes it to the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessText<'a> {
-    /// Which one.
+    /// The process's pid and start.
     pub key: ProcessKey,
-    /// What it runs: a path, or a name in brackets.
+    /// The process's executable: a path, or a name in brackets.
     pub executable: &'a str,
 }
 
-/// A thread as it comes, and where it ran.
+/// A thread as a caller passes it to the store, with its container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskText<'a> {
-    /// The process that it is part of.
+    /// The process that the thread is part of.
     pub process: ProcessText<'a>,
-    /// Its number.
+    /// The thread's number.
     pub tid: u32,
-    /// Its name.
+    /// The thread's name.
     pub thread: &'a str,
-    /// The container or control group that it is in; empty if there is none.
+    /// The thread's container or control group; empty if there is none.
     pub container: &'a str,
 }
 
-/// A thread as it is held: its names are its samples' patterns'.
+/// A thread as a block holds it: its names are in the patterns of its samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TaskRow {
     pub process: u32,
     pub tid: u32,
 }
 
-/// A process as it is held. The key alone distinguishes it.
+/// A process as a block holds it. The key alone distinguishes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessRow {
     pub key: ProcessKey,

@@ -91,7 +91,7 @@ fn sum<'a>(samples: impl Iterator<Item = &'a Plain>) -> Amount {
         .fold(Amount::default(), |sum, one| Amount { samples: sum.samples + 1, value: sum.value + one.value })
 }
 
-/// What ends in each path of names of a tree.
+/// The amount that ends in each path of names of a tree.
 fn paths(tree: &Tree) -> BTreeMap<Vec<String>, Amount> {
     let (mut path, mut found) = (Vec::new(), BTreeMap::new());
     for node in &tree.nodes {
@@ -124,7 +124,7 @@ proptest! {
         let tree = tree(&store, &query);
         let whole = sum(asked.iter().copied());
         prop_assert_eq!(tree.nodes.first().map(|root| root.total.now), Some(whole));
-        // With so few samples nothing is too small to be shown unless values differ much.
+        // With so few samples no node is too small to be shown, unless values differ much.
         let found = paths(&tree);
         let others = found.keys().any(|path| path.last().is_some_and(|name| name.starts_with("other (")));
         if !others {
@@ -132,7 +132,7 @@ proptest! {
         }
     }
 
-    /// A table's rows add up to all samples by what is their own, and the total of a function counts each sample once.
+    /// The rows' own amounts add up to all samples, and the total of a function counts each sample once.
     #[test]
     fn a_table_counts_each_sample_once(samples in prop::collection::vec(plain(), 0..120)) {
         let store = filled(&samples);
@@ -152,7 +152,7 @@ proptest! {
         }
     }
 
-    /// The sums of a time line, of heat, of processes, of rows and of a grouped tree are all the same.
+    /// The amounts of a time line, heat, processes, rows and a grouped tree are all the same.
     #[test]
     fn all_answers_have_the_same_sum(samples in prop::collection::vec(plain(), 1..120)) {
         let store = filled(&samples);
@@ -176,7 +176,7 @@ proptest! {
         prop_assert_eq!(status(&store, &query).total, whole);
     }
 
-    /// What is hidden gives what it has to its caller, and what is folded is one: no sample is lost by a rule.
+    /// A hidden frame's amount is its caller's, and folded neighbours are one frame: a rule loses no sample.
     #[test]
     fn rules_lose_nothing(samples in prop::collection::vec(plain(), 0..80)) {
         let store = filled(&samples);
@@ -209,7 +209,7 @@ proptest! {
         prop_assert_eq!(own, whole, "each call comes from somewhere");
     }
 
-    /// Whatever comes, memory stays within its bound, and what is left are the samples that came last.
+    /// Whatever samples come, memory stays within its bound, and the samples that came last are held.
     #[test]
     fn memory_is_bounded(seeds in prop::collection::vec(any::<u64>(), 1..40)) {
         let limits = Limits { max_bytes: 256 << 10, retention: 600 * TICKS_PER_SECOND };
@@ -346,7 +346,7 @@ fn what_is_small_becomes_other_and_the_sum_stays() {
     assert_eq!(names, [("all", 5_000), ("other (2500)", 2_500), ("f0", 2_500)]);
 }
 
-/// However many groups there are: one that has a tenth of all is shown.
+/// A group that has a tenth of all samples is shown, however many groups there are.
 #[test]
 fn a_large_group_is_shown_among_many_small_ones() {
     let mut store = Store::new(MANY, 0);

@@ -1,4 +1,4 @@
-//! When: the steps that the store distinguishes.
+//! Steps of time, the smallest that the store distinguishes.
 
 /// Steps in a second: as many rows as the heat map below a second has.
 pub const TICKS_PER_SECOND: u32 = 50;
@@ -8,12 +8,12 @@ pub const TICK_NANOS: u64 = 1_000_000_000 / TICKS_PER_SECOND as u64;
 /// A step of time, counted from the store's first second.
 pub type Tick = u32;
 
-/// Steps from one on up to another, which is not part of it.
+/// The steps from one on up to another, which is not part of the span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// First step.
+    /// First step of the span.
     pub from: Tick,
-    /// First step after it.
+    /// First step after the span.
     pub until: Tick,
 }
 
@@ -27,7 +27,7 @@ impl Span {
         self.from <= tick && tick < self.until
     }
 
-    /// Steps in the span.
+    /// Number of steps in the span.
     #[must_use]
     pub const fn len(self) -> u32 {
         self.until.saturating_sub(self.from)

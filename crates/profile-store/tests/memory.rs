@@ -1,4 +1,4 @@
-//! What a store of a million stacks takes, and what answers take while they are made, by counting what is allocated.
+//! Memory of a store of a million stacks, and of the making of its answers, measured by counting allocations.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::indexing_slicing, reason = "a test may panic, in what it calls too")]
 
@@ -12,7 +12,7 @@ use profile_store::{
 const MAX_BYTES: usize = 64 << 20;
 const STACKS: u32 = 1_000_000;
 const SAMPLES_PER_TICK: u32 = 40;
-/// Frames of a stack that no other has, below those that many have.
+/// Frames at the leaf end of a stack that no other stack has, below those that many have.
 const OWN_FRAMES: u32 = 6;
 /// Functions that stacks are made of.
 const FUNCTIONS: u32 = 2_000;
@@ -36,7 +36,7 @@ fn fill(store: &mut Store) {
         }
         let frame = |number: u32| *known.1.get((number % FUNCTIONS) as usize).unwrap();
         let common = (0..10).map(|depth| frame(depth + stack % 3 * (depth / 5)));
-        // The digits of the stack's number, and where they are: no other stack has them all.
+        // The digits of the stack's number, each with its position: no other stack has all of these frames.
         let own = (0..OWN_FRAMES).map(|depth| frame(100 * depth + 7 + stack / 10_u32.pow(depth) % 10));
         let leaf = common.chain(own).fold(0, |leaf, frame| store.push(leaf, frame));
         let process = ProcessKey {
@@ -57,8 +57,8 @@ fn fill(store: &mut Store) {
     store.finish();
 }
 
-/// A million stacks that no two samples share take no more than may be, by what was allocated in truth; and no answer
-/// takes more than three quarters of that while it is made.
+/// A million stacks that no two samples share stay within the store's bound, by the bytes that were really allocated;
+/// and no answer takes more than three quarters of that bound while it is made.
 #[test]
 fn a_million_stacks_are_held_and_answered_from_in_bounded_memory() {
     let limits = Limits { max_bytes: MAX_BYTES, retention: 3_600 * TICKS_PER_SECOND };

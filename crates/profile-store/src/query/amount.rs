@@ -1,20 +1,20 @@
-//! How much: of what is asked for, and of what it is compared with.
+//! Amounts: numbers of samples and their values, in a query's span and in its baseline.
 
 use serde::Serialize;
 
 use crate::records::Weight;
 
-/// Samples, and what they stand for.
+/// A number of samples and the sum of their values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Amount {
     /// Number of samples.
     pub samples: u64,
-    /// Nanoseconds, or whatever the store's unit is.
+    /// Sum of the samples' values, in the store's unit: nanoseconds unless a file has another.
     pub value: u64,
 }
 
 impl Amount {
-    /// Adds so much.
+    /// Adds another amount.
     pub fn add(&mut self, more: Self) {
         self.samples = self.samples.saturating_add(more.samples);
         self.value = self.value.saturating_add(more.value);
@@ -22,19 +22,19 @@ impl Amount {
 }
 
 impl Weight {
-    /// What so many samples of this weight add up to.
+    /// The amount that `count` samples of this weight add up to.
     pub(crate) fn times(self, count: u32) -> Amount {
         let of = |one: u64| one.saturating_mul(count.into());
         Amount { samples: of(self.samples), value: of(self.value) }
     }
 }
 
-/// What is asked for, and what it is compared with.
+/// An amount in a query's span, and the same in its baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
-    /// In the span.
+    /// The amount in the span.
     pub now: Amount,
-    /// In the baseline.
+    /// The amount in the baseline.
     pub then: Amount,
 }
 
@@ -57,10 +57,10 @@ impl Pair {
         self == Self::default()
     }
 
-    /// True if it is at least one of `parts` of `whole`, in the span or in the baseline.
+    /// True if this pair is at least one of `parts` equal parts of `whole`, in the span or in the baseline.
     pub(crate) fn is_part(self, whole: Self, parts: u64) -> bool {
         let is_part = |part: Amount, whole: Amount| {
-            // Samples of a file may have no value.
+            // Samples that were read from a file may have no value.
             let (part, whole) =
                 if whole.value > 0 { (part.value, whole.value) } else { (part.samples, whole.samples) };
             part > 0 && u128::from(part) * u128::from(parts) >= u128::from(whole)

@@ -1,4 +1,4 @@
-//! A merged tree's nodes of one group.
+//! Nodes of a merged tree that one group has samples in.
 
 use crate::query::Pair;
 use crate::query::merged::{Merged, SortedSums};
@@ -9,14 +9,14 @@ use crate::table::number;
 pub(crate) struct Branch {
     pub frame: u32,
     pub own: Pair,
-    /// What goes on to callees that are no nodes, and how many those are.
+    /// The amount of callees that are too small to be nodes, and their number.
     pub rest: (Pair, usize),
-    /// Of it and all that it calls.
+    /// The amount of this node and all its callees.
     pub total: Pair,
     pub children: Vec<u32>,
 }
 
-/// The nodes of a group; the first is the root, callers come before their callees.
+/// The nodes of a group; the first is the root, and callers come before their callees.
 pub(crate) fn branches(merged: &Merged, sums: &SortedSums, group: u32) -> Vec<Branch> {
     let first = sums.sums.partition_point(|((of, _), _)| *of < group);
     let end = sums.sums.partition_point(|((of, _), _)| *of <= group);
@@ -46,7 +46,7 @@ pub(crate) fn branches(merged: &Merged, sums: &SortedSums, group: u32) -> Vec<Br
     branches
 }
 
-/// These nodes and all that they are below, the root included, in rising order.
+/// The nodes and all their ancestors, the root included, in rising order.
 fn with_ancestors(merged: &Merged, nodes: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut found = foldhash::HashSet::default();
     found.insert(0);

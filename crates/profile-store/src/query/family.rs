@@ -1,4 +1,4 @@
-//! What processes and all that descend from them have used.
+//! CPU time of processes, added up over each process and its descendants.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,32 @@ use crate::query::scan::{Members, Scan, scans};
 use crate::query::{Amount, Query};
 use crate::store::Store;
 
-/// Most processes that are kept apart while there are some that have ended and have no known descendants: of those the
-/// half that has used least goes to its parents. One of them that had samples long before its last ones may be counted
-/// twice; what it has used is not.
+/// Most processes that are kept apart while some of them have ended and have no known descendants: of those, the half
+/// that has used least is added to its parents. One of them that had samples long before its last ones may be counted
+/// twice; its amount is not.
 const MOST_PROCESSES: usize = 1 << 16;
 
-/// What a process has used.
+/// The amount of a process and of its descendants.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessSums {
-    /// Number of the name of what it runs.
+    /// Number of the name of the process's executable.
     executable: u32,
     pub parent: Option<ProcessKey>,
     pub own: Amount,
-    /// Of itself and all that descend from it.
+    /// The amount of the process and all its descendants.
     pub total: Amount,
-    /// How many of those there are, itself included.
+    /// Number of processes in `total`, the process itself included.
     pub count: usize,
     pub children: Vec<ProcessKey>,
-    /// What children have used that are not distinguished, and how many they are.
+    /// The amount of children that are not kept apart, and their number.
     pub small: (Amount, usize),
 }
 
-/// Processes that have used something, and their ancestors.
+/// Processes with samples, and their ancestors.
 #[derive(Debug, Default)]
 pub(crate) struct Families {
     pub sums: BTreeMap<ProcessKey, ProcessSums>,
-    /// What processes without a known parent have used that are not distinguished, and how many they are.
+    /// The amount of processes without a known parent that are not kept apart, and their number.
     pub small: (Amount, usize),
     executables: Groups,
 }
@@ -67,14 +67,14 @@ impl Families {
         self.executables.name(process.executable)
     }
 
-    /// How many processes have used something, how many of them are gone, and what they add up to.
+    /// The number of processes with samples, the number of those that have ended, and the amount of all.
     pub(crate) fn sampled(&self, store: &Store) -> (usize, usize, Amount) {
         let (mut total, mut sampled) = self.small;
         self.sums.values().for_each(|process| {
             total.add(process.small.0);
             sampled += process.small.1;
         });
-        // Whoever is not distinguished has ended.
+        // Processes that are not kept apart have ended.
         let mut gone = sampled;
         for (key, process) in self.sums.iter().filter(|(_, process)| process.own != Amount::default()) {
             total.add(process.own);
@@ -84,8 +84,8 @@ impl Families {
         (sampled, gone, total)
     }
 
-    /// Fills in children and what whole families have used. A parent starts before its children, or in the same
-    /// instant: a file that says otherwise has no such parent.
+    /// Fills in the children and the amounts of whole families. A parent starts before its children, or in the same
+    /// instant; a parent that a file declares against that order is ignored.
     fn link(&mut self) {
         let sums = &mut self.sums;
         let mut order: Vec<ProcessKey> = sums.keys().copied().collect();
@@ -108,7 +108,7 @@ impl Families {
     }
 }
 
-/// Families while samples are added.
+/// Sums of processes while samples are being added.
 #[derive(Default)]
 struct Gathering {
     sums: HashMap<ProcessKey, ProcessSums>,
@@ -117,7 +117,7 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// Adds what the processes of a block have used, and their ancestors; returns who they are.
+    /// Adds the amounts of a block's processes, with their ancestors; returns the keys of all these.
     fn add(&mut self, scan: &Scan<'_>, block: Block<'_>, names: &mut [Option<u32>]) -> HashSet<ProcessKey> {
         let members = Members::of(block);
         let mut own = vec![Amount::default(); members.processes.len()];
@@ -138,7 +138,7 @@ impl Gathering {
         {
             self.sums.entry(process.key).or_default().own.add(*amount);
             let mut next = Some(process);
-            // Whoever was here before has been with all ancestors.
+            // A process that is in `seen` was added with all its ancestors.
             while let Some(process) = next.filter(|process| seen.insert(process.key)) {
                 let entry = self.sums.entry(process.key).or_default();
                 entry.executable = name(process.executable);
@@ -149,8 +149,8 @@ impl Gathering {
         seen
     }
 
-    /// Puts those together that have ended, descend to nobody and are not in the last block, but for so many that have
-    /// used most.
+    /// Puts processes together that have ended, are nobody's parent and are not in the last block, apart from the
+    /// `keep` that have used most.
     fn put_together(&mut self, store: &Store, last: &HashSet<ProcessKey>, keep: usize) {
         let parents: HashSet<ProcessKey> = self.sums.values().filter_map(|process| process.parent).collect();
         let is_over = |key: &ProcessKey| {
@@ -180,7 +180,8 @@ mod tests {
     use crate::time::Span;
     use crate::{Limits, ProcessText, SampleText, TaskText, Weight};
 
-    /// With room for fewer processes than there were, the small ones are their parent's, and no sample is lost.
+    /// With room for fewer processes than there are, the amounts of small ones are their parent's, and no sample is
+    /// lost.
     #[test]
     fn small_processes_that_have_ended_are_put_together() {
         let key = |pid: u32| ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(pid.into()) };

@@ -1,4 +1,4 @@
-//! Whose samples are asked for, and which.
+//! Filters and groupings of samples.
 
 use foldhash::HashMap;
 use pdata::ProcessKey;
@@ -10,33 +10,33 @@ use crate::records::Kind;
 use crate::store::MOST_ANCESTORS;
 use crate::task::ProcessRow;
 
-/// Samples that are asked for: those that every part of it lets through.
+/// A filter of samples: a sample passes if every part of the filter lets it through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// Of processes that run this: a path, or its last part.
+    /// The executable that the sample's process runs: a path, or its last part.
     pub executable: Option<String>,
-    /// Of this process.
+    /// The sample's process.
     pub process: Option<ProcessSet>,
-    /// Of this process and all that descend from it.
+    /// The sample's process or one of its ancestors.
     pub ancestor: Option<ProcessSet>,
-    /// Of threads with this name.
+    /// The name of the sample's thread.
     pub thread: Option<String>,
-    /// Of this container or control group.
+    /// The sample's container or control group.
     pub container: Option<String>,
-    /// On this CPU.
+    /// The sample's CPU.
     pub cpu: Option<u16>,
-    /// Where the leaf is.
+    /// The code that the sample's leaf is in: the program's, the kernel's, or either.
     pub mode: Mode,
-    /// What is measured.
+    /// The measure of the sample: time on a CPU or off it.
     pub kind: Kind,
 }
 
-/// Processes by what is known of them.
+/// Processes with one pid, or one process by its pid and start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessSet {
-    /// Their pid.
+    /// The pid of the processes.
     pub pid: u32,
-    /// Start of the one that is meant, in nanoseconds since boot; without it, all with this pid.
+    /// Start of the one process that is meant, in nanoseconds since boot; `None` for all with this pid.
     pub start: Option<u64>,
 }
 
@@ -46,41 +46,41 @@ impl ProcessSet {
     }
 }
 
-/// Where the leaf of a stack is.
+/// The code that the leaf of a stack is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Anywhere.
+    /// Any code.
     #[default]
     Any,
-    /// In the program.
+    /// The program's code.
     User,
-    /// In the kernel.
+    /// The kernel's code.
     Kernel,
 }
 
-/// What samples are put together by.
+/// The property by which samples are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Grouping {
-    /// Nothing: all are one.
+    /// No property: all samples are one group.
     #[default]
     None,
-    /// What their process runs.
+    /// The executable that the process runs.
     Executable,
-    /// Their process.
+    /// The process.
     Process,
-    /// The name of their thread.
+    /// The name of the thread.
     Thread,
-    /// Their container or control group.
+    /// The container or control group.
     Container,
 }
 
-/// The group of what a query does not ask for.
+/// The group of samples that a query does not ask for.
 pub(crate) const NOT_ASKED: u32 = u32::MAX;
 
 /// Names of groups, each with its number.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    /// Seeded: users choose names.
+    /// A map with a seeded hasher: users choose names.
     numbers: HashMap<String, u32>,
     names: Vec<String>,
 }
@@ -101,8 +101,8 @@ impl Groups {
     }
 }
 
-/// The group of each pattern of a generation; [`NOT_ASKED`] of one that the filter does not let through. Whatever the
-/// query's grouping, all of a process's patterns are of group 0 if it is by process.
+/// The group of each pattern of a generation; [`NOT_ASKED`] for a pattern that the filter does not let through. In a
+/// query that groups by process all patterns are of group 0, since a pattern has no process.
 pub(crate) fn groups_of_patterns(
     generation: &Generation,
     patterns: &[PatternRow],
@@ -145,7 +145,7 @@ fn is_allowed(generation: &Generation, origin: &OriginRow, filter: &Filter) -> b
         && equals(&filter.container, text(origin.container))
 }
 
-/// The name of the group of samples from somewhere.
+/// The name of the group of samples of an origin.
 fn group<'a>(generation: &'a Generation, origin: &OriginRow, grouping: Grouping) -> &'a str {
     match grouping {
         Grouping::None | Grouping::Process => "",
@@ -156,7 +156,7 @@ fn group<'a>(generation: &'a Generation, origin: &OriginRow, grouping: Grouping)
     }
 }
 
-/// Of each process, whether it is the ancestor or descends from it.
+/// For each process, true if it is an ancestor of this set or descends from one.
 pub(crate) fn descendants(processes: &[ProcessRow], ancestor: ProcessSet) -> Vec<bool> {
     let descends = |first: usize| {
         let mut at = first;

@@ -1,4 +1,4 @@
-//! The frames of all generations under one number each, and what the rules make of them.
+//! The frames of all generations under one number each, after the rules are applied.
 
 use std::hash::BuildHasher as _;
 
@@ -11,12 +11,12 @@ use crate::generation::Generation;
 use crate::query::rules::{Fate, Rules};
 use crate::table::number;
 
-/// A frame as it is shown.
+/// A frame as an answer shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct FrameView {
-    /// What it is called.
+    /// The frame's label: its function's name, or the module and the address in it.
     pub name: String,
-    /// The file or other memory that its code is in.
+    /// The file or other memory that the frame's code is in.
     pub module: String,
     /// The module's build ID.
     pub build_id: String,
@@ -24,20 +24,20 @@ pub struct FrameView {
     pub file: String,
     /// See `file`.
     pub line: u32,
-    /// Marks, as in [`FrameFlags`]; 8 is for what stands for several frames or none.
+    /// Marks, as in [`FrameFlags`]; 8 marks a row that stands for several frames or none.
     pub flags: u8,
 }
 
-/// The mark of what stands for several frames or none: a group, a module, "other".
+/// The mark of a row that stands for several frames or none: a group, a module, "other".
 pub(crate) const SUMMARY: u8 = 8;
 
 impl FrameView {
-    /// What stands for several frames.
+    /// A row that stands for several frames.
     pub(crate) fn summary(name: &str, module: &str) -> Self {
         Self { name: name.to_owned(), module: module.to_owned(), flags: SUMMARY, ..Self::default() }
     }
 
-    /// All that distinguishes it, in an order in which frames of one name are neighbours.
+    /// All that distinguishes a frame, in an order in which frames of one name are neighbours.
     pub(crate) fn key(&self) -> (&str, &str, &str, &str, u32, u8) {
         (&self.name, &self.module, &self.build_id, &self.file, self.line, self.flags)
     }
@@ -53,7 +53,7 @@ impl FrameView {
         }
     }
 
-    /// All code of a module as one.
+    /// A row that stands for all code of a module.
     fn module_of(frame: &FrameText<'_>) -> Self {
         let FrameFlags(flags) = frame.flags;
         let kept = flags & (FrameFlags::KERNEL.0 | FrameFlags::PROGRAM.0);
@@ -66,19 +66,19 @@ impl FrameView {
     }
 }
 
-/// Frames of all generations, each once.
+/// The frames of all generations, each held once.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     places: HashTable<u32>,
-    /// Seeded: users choose names.
+    /// A seeded hasher: users choose names.
     hasher: RandomState,
     views: Vec<FrameView>,
 }
 
-/// What a frame of a generation is shown as; `None` if it is not.
+/// The number of the [`FrameView`] that a frame is shown as; `None` if it is hidden.
 pub(crate) type Shown = Option<u32>;
 
-/// What the frames of a generation are shown as, as far as anybody has asked.
+/// The frames of a generation as they are shown, each looked up when it is first asked for.
 #[derive(Debug)]
 pub(crate) struct ShownFrames {
     known: Vec<Option<Shown>>,
@@ -89,7 +89,7 @@ impl ShownFrames {
         Self { known: vec![None; generation.frames.items().len()] }
     }
 
-    /// What a frame is shown as, under these rules; nothing of a number that is no frame's.
+    /// The frame as it is shown under these rules; `None` for a number that is no frame's.
     pub(crate) fn get(
         &mut self,
         frame: u32,
@@ -112,7 +112,8 @@ impl ShownFrames {
 }
 
 impl Frames {
-    /// The number of a frame. One that is known costs no memory: each generation has most of the others' frames.
+    /// The number of a frame. Looking up a known frame allocates no memory: most frames of a generation are in others,
+    /// too.
     fn number_of(&mut self, text: &FrameText<'_>) -> u32 {
         if text.name.is_empty() {
             return self.number(FrameView::of(text));

@@ -1,4 +1,4 @@
-//! Use below a second: a column for each second, a row for each part of it.
+//! Samples below a second: a column for each second, a row for each step of it.
 
 use serde::Serialize;
 
@@ -8,21 +8,21 @@ use crate::query::scan::scans;
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
 
-/// Most columns: the last ones are shown.
+/// Most columns, which are seconds: the last ones are shown.
 const MOST_SECONDS: u32 = 300;
 
-/// Samples below a second, as in FlameScope.
+/// Numbers of samples by second and step of the second, as in FlameScope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Heat {
-    /// Where it begins, in Unix milliseconds.
+    /// Start of the first column, in Unix milliseconds.
     pub from: u64,
-    /// Rows: parts of a second.
+    /// Number of rows, which are the steps of a second.
     pub rows: u32,
-    /// Samples: all of the first second from its start on, then those of the next.
+    /// Numbers of samples: the cells of the first second from its start on, then those of the next.
     pub cells: Vec<u64>,
 }
 
-/// Samples below a second of the last seconds that are asked for.
+/// The numbers of samples of the last seconds of a query's span, by step.
 #[must_use]
 pub fn heat(store: &Store, query: &Query) -> Heat {
     let from = query.span.from.max(query.span.until.saturating_sub(MOST_SECONDS * TICKS_PER_SECOND));

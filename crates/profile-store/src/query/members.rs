@@ -1,4 +1,4 @@
-//! Groups of a query, with what each adds up to: of processes there may be millions.
+//! Groups of a query and their amounts, bounded since there may be millions of processes.
 
 use std::cmp::Reverse;
 
@@ -13,18 +13,18 @@ use crate::query::{Pair, Query};
 use crate::records::Record;
 use crate::store::Store;
 
-/// Most groups that are kept apart. Of more, the half that has used least goes to the rest when there is no more room;
-/// what the others have used is then counted from the start, so that it is exact.
+/// Most groups that are kept apart. When there are more, the half that has used least is added to the rest; the amounts
+/// of the others are then counted from the start, so that they are exact.
 const MOST_GROUPS: usize = 1 << 16;
 
-/// Groups with what each adds up to.
+/// Groups and their amounts.
 #[derive(Debug, Default)]
 pub(crate) struct GroupSums {
-    /// Names and sums, by the number of the group.
+    /// Name and amount of each group, by the group's number.
     pub groups: Vec<(String, Pair)>,
-    /// What groups add up to that are not distinguished, and how many there are.
+    /// The amount of groups that are not kept apart, and their number.
     pub rest: (Pair, usize),
-    /// Numbers of groups of processes; `None` if groups are of something else.
+    /// Numbers of groups of processes; `None` for another grouping.
     processes: Option<ProcessGroups>,
 }
 
@@ -39,7 +39,8 @@ impl GroupSums {
         all.with_names(names)
     }
 
-    /// As [`of`](Self::of) for processes; as nothing yet for other groups, which [`add`](Self::add) takes.
+    /// Groups of processes with their amounts, as [`of`](Self::of) returns them; for another grouping an empty value,
+    /// which [`add`](Self::add) fills.
     pub(crate) fn begin(store: &Store, query: &Query) -> Self {
         match query.grouping {
             Grouping::Process => of_processes(store, query, MOST_GROUPS),
@@ -47,7 +48,7 @@ impl GroupSums {
         }
     }
 
-    /// Adds what a scan has of each group, but for processes, which are known from the beginning.
+    /// Adds a scan's amount of each group. Groups of processes are complete from the beginning.
     pub(crate) fn add(&mut self, scan: &Scan<'_>, counts: &[Count]) {
         if self.processes.is_some() {
             return;
@@ -62,7 +63,7 @@ impl GroupSums {
         }
     }
 
-    /// Names the groups of all scans.
+    /// Sets the names of the groups of all scans.
     pub(crate) fn with_names(mut self, names: Groups) -> Self {
         if self.processes.is_none() {
             for (number, (name, _)) in (0..).zip(&mut self.groups) {
@@ -72,14 +73,14 @@ impl GroupSums {
         self
     }
 
-    /// What all samples add up to.
+    /// The amount of all samples.
     pub(crate) fn whole(&self) -> Pair {
         let mut whole = self.rest.0;
         self.groups.iter().for_each(|(_, sum)| whole.add(*sum));
         whole
     }
 
-    /// Calls `each` with the group, the pattern and the number of the samples of a scan, but for those of the rest.
+    /// Calls `each` with group, pattern and number of a scan's samples, apart from samples of the rest.
     pub(crate) fn each(&mut self, scan: &Scan<'_>, counts: &[Count], mut each: impl FnMut(u32, u32, Count)) {
         let Some(processes) = &mut self.processes else {
             scan.counted(counts).for_each(|(group, pattern, count)| each(group, pattern, count));
@@ -96,7 +97,7 @@ impl GroupSums {
     }
 }
 
-/// Numbers of groups of processes, by pid and what runs.
+/// Numbers of groups of processes, by pid and executable.
 #[derive(Debug, Default)]
 struct ProcessGroups {
     numbers: HashMap<u64, u32>,
@@ -104,7 +105,7 @@ struct ProcessGroups {
 }
 
 impl ProcessGroups {
-    /// Calls `each` with the key of the group of every sample of a block.
+    /// Calls `each` with every sample of a block and the key of its group.
     fn each(
         &self,
         scan: &Scan<'_>,
@@ -112,7 +113,7 @@ impl ProcessGroups {
         mut each: impl FnMut(&HashMap<u64, u32>, u64, Record),
     ) {
         let members = Members::of(block);
-        // Of each thread the origin of its last sample, and the key: few run one program after the other.
+        // For each thread, the origin of its last sample, and the key: few threads run one program after the other.
         let mut known = vec![(u32::MAX, 0_u64); members.tasks.len()];
         scan.each(block, true, |_, record| {
             let origin = scan.patterns.get(record.pattern as usize).map_or(0, |row| row.origin);
@@ -126,14 +127,14 @@ impl ProcessGroups {
         });
     }
 
-    /// Of each origin of a scan, the number of the name of what runs.
+    /// For each origin of a scan, the number of its executable's name.
     fn names(&mut self, scan: &Scan<'_>) -> Vec<u32> {
         let origins = scan.generation.origins.items().iter();
         let name = |origin: &OriginRow| base(scan.generation.texts.get(origin.executable));
         origins.map(|origin| self.executables.number(name(origin))).collect()
     }
 
-    /// Adds up what the groups of a scan have used.
+    /// Adds up the amounts of a scan's groups.
     fn add_up(
         &mut self,
         scan: &Scan<'_>,
@@ -142,7 +143,7 @@ impl ProcessGroups {
     ) {
         let names = self.names(scan);
         for block in scan.blocks() {
-            // A process has its samples one after the other, mostly.
+            // Most samples of a process follow one another, so their sum is flushed when the key changes.
             let mut last = (0, Pair::default());
             self.each(scan, (block, &names), |numbers, key, record| {
                 if last.0 != key {
@@ -196,7 +197,7 @@ fn of_processes(store: &Store, query: &Query, most: usize) -> GroupSums {
     GroupSums { groups, rest, processes: Some(processes) }
 }
 
-/// Keeps so many, those that have used most.
+/// Removes all but the `keep` groups that have used most.
 fn drop_least(sums: &mut HashMap<u64, Pair>, keep: usize, dropped: &mut Distinct) {
     let most = |pair: &Pair| (pair.now.value.max(pair.then.value), pair.now.samples.max(pair.then.samples));
     let mut order: Vec<_> = sums.iter().map(|(key, sum)| (Reverse(most(sum)), *key)).collect();
@@ -207,11 +208,11 @@ fn drop_least(sums: &mut HashMap<u64, Pair>, keep: usize, dropped: &mut Distinct
     }
 }
 
-/// Keys, counted once each: eight bytes for one.
+/// A set of keys, each counted once, of eight bytes a key.
 #[derive(Debug, Default)]
 struct Distinct {
     keys: Vec<u64>,
-    /// How many are known to be distinct.
+    /// Number of keys that are known to be distinct.
     sorted: usize,
 }
 
@@ -229,7 +230,7 @@ impl Distinct {
         self.sorted = self.keys.len();
     }
 
-    /// How many there are, but for these.
+    /// Number of distinct keys, without the known ones.
     fn count_but(mut self, known: &HashMap<u64, u32>) -> usize {
         self.sort();
         self.keys.iter().filter(|key| !known.contains_key(key)).count()
@@ -244,7 +245,7 @@ mod tests {
     use crate::time::Span;
     use crate::{Limits, ProcessText, SampleText, TaskText, Weight};
 
-    /// With room for fewer groups than there are, those that have used most are exact, and the rest is counted.
+    /// With room for fewer groups than there are, the groups that have used most are exact, and the rest is counted.
     #[test]
     fn groups_that_use_most_are_exact_however_many_there_are() {
         let mut store = Store::new(Limits { max_bytes: 1 << 20, retention: 1_000_000 }, 0);

@@ -1,8 +1,8 @@
-//! The tree that the stacks of all generations make together, as far as its nodes are large enough to be shown.
+//! The tree that the stacks of all generations make together, without nodes that are too small to be shown.
 //!
 //! A node that is one of [`SMALLEST_PART`]s of the whole is that of at least one generation's part of it, too. So each
-//! generation is gone through twice: first its large nodes become nodes of the tree, then its samples are added to
-//! them. Of the millions of nodes that are too small none is ever held for more than one generation.
+//! generation is read twice: first its large nodes become nodes of the tree, then its samples are added to them. Of the
+//! millions of nodes that are too small, none is ever held for more than one generation.
 
 use foldhash::{HashMap, HashSet};
 
@@ -14,54 +14,54 @@ use crate::query::{Pair, SMALLEST_PART};
 use crate::stacks::StackRow;
 use crate::table::number;
 
-/// Most nodes that are held, shown or not. Only stacks of hundreds of frames each that are unlike each other come near:
-/// what is beyond goes to what it is called by.
+/// Most nodes of a merged tree, shown or not. Only stacks of hundreds of frames each that are unlike each other come
+/// near; the amount of nodes beyond is added to their caller.
 const MOST_NODES: usize = 200_000;
-/// No node, or no frame.
+/// The number of no node and of no frame.
 const NONE: u32 = u32::MAX;
 
 /// A node of a [`Merged`] tree.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MergedNode {
-    /// Less than its own number; 0 of the root.
+    /// Number of the parent, which is less than the node's own; 0 for the root.
     pub parent: u32,
     pub frame: u32,
 }
 
-/// The large nodes of all generations, without sums. Node 0 is the root.
+/// The large nodes of all generations, without amounts. Node 0 is the root.
 #[derive(Debug)]
 pub(crate) struct Merged {
     pub nodes: Vec<MergedNode>,
     children: HashMap<(u32, u32), u32>,
 }
 
-/// What there is of one group in one node.
+/// The amount of one group in one node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NodeSum {
-    /// What ends in it.
+    /// The amount of stacks that end in the node.
     pub own: Pair,
-    /// What goes on to callees that are too small to be nodes.
+    /// The amount of callees that are too small to be nodes.
     pub rest: Pair,
 }
 
-/// Sums by group and node.
+/// Amounts by group and node.
 #[derive(Debug, Default)]
 pub(crate) struct MergedSums {
     sums: HashMap<(u32, u32), NodeSum>,
-    /// Callees that are too small to be nodes: group, node, frame.
+    /// Callees that are too small to be nodes, as group, node and frame.
     small: HashSet<(u32, u32, u32)>,
 }
 
-/// Sums in order: by group, then by node, then by frame.
+/// Amounts in order: by group, then by node.
 #[derive(Debug, Default)]
 pub(crate) struct SortedSums {
     pub sums: Vec<((u32, u32), NodeSum)>,
-    /// How many small callees a group has in a node.
+    /// The number of small callees that a group has in a node, in the same order.
     pub small: Vec<((u32, u32), usize)>,
 }
 
 impl SortedSums {
-    /// What all groups add up to.
+    /// The amount of all groups.
     pub(crate) fn total(&self) -> Pair {
         let mut total = Pair::default();
         for (_, sum) in &self.sums {
@@ -77,14 +77,14 @@ impl Merged {
         Self { nodes: vec![MergedNode { parent: 0, frame: root }], children: HashMap::default() }
     }
 
-    /// Adds what is large of a view's part that is below these nodes.
+    /// Adds the large nodes of the part of a view that is below `starts`.
     pub(crate) fn grow(&mut self, view: &mut View<'_>, starts: Vec<u32>, frames: &mut Frames, rules: &Rules) {
         let mut whole = Pair::default();
         starts.iter().for_each(|&start| whole.add(view.total(start)));
         let mut pending = vec![(0, starts)];
         while let Some((node, of)) = pending.pop() {
             let mut called = self.called_by(node, of, view, frames, rules);
-            // Neighbours are of one frame.
+            // Sorted, the callees of one frame are neighbours.
             called.sort_by_key(|(frame, _)| *frame);
             for same in called.chunk_by(|a, b| a.0 == b.0) {
                 let mut total = Pair::default();
@@ -99,8 +99,8 @@ impl Merged {
         }
     }
 
-    /// The callees of nodes of a view that are one in the tree. A node that is not shown gives its callees to its
-    /// caller, and so does one of the same module as a folded caller.
+    /// The callees of those nodes of a view that are one node of the tree. The callees of a node that is hidden, or of
+    /// the same module as its folded caller, count as its caller's.
     fn called_by(
         &self,
         node: u32,
@@ -141,8 +141,8 @@ impl Merged {
         Some(new)
     }
 
-    /// Where the stacks of a generation are in the tree: the node, and the frame of the small callee of that node
-    /// which the stack goes on to. [`NONE`] of what is below none of the nodes at which the tree starts.
+    /// The place in the tree of each stack of a generation: the node, and the frame of the small callee of that node
+    /// that the stack goes on to. [`NONE`] stands for a stack that is below none of `starts`, and for no small callee.
     fn places(
         &self,
         scan: &Scan<'_>,
@@ -156,7 +156,7 @@ impl Merged {
             let above = if at == 0 { None } else { places.get(row.parent as usize).copied() };
             let place = match above.unwrap_or((NONE, NONE)) {
                 (NONE, _) if starts.get(at).copied().unwrap_or_default() => (0, NONE),
-                // Below none of the starts, or below what is too small.
+                // The stack is below none of the starts, or below a callee that is too small.
                 (node, frame) if node == NONE || frame != NONE => (node, frame),
                 (node, _) => match shown.get(row.frame, scan.generation, (frames, rules)) {
                     Some(frame) if !self.is_folded_into(node, frame, frames) => {
@@ -172,8 +172,8 @@ impl Merged {
 }
 
 impl MergedSums {
-    /// Adds the samples of a generation, which `each` calls what it is handed with: group, pattern and number.
-    /// `starts` are the nodes that are the root of the tree.
+    /// Adds the samples of a generation. `each` passes group, pattern and number of the samples to its argument.
+    /// `starts` marks the stacks that are the root of the tree.
     pub(crate) fn add(
         &mut self,
         merged: &Merged,
@@ -198,7 +198,7 @@ impl MergedSums {
         });
     }
 
-    /// The sums in order.
+    /// The amounts in order.
     pub(crate) fn sorted(self) -> SortedSums {
         let mut sums: Vec<_> = self.sums.into_iter().collect();
         sums.sort_unstable_by_key(|(key, _)| *key);

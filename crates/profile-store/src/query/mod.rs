@@ -1,4 +1,4 @@
-//! Answers: what a page asks, and what it gets.
+//! Queries of a page, and the answers to them.
 //!
 //! ```text
 //! Query --> filter.rs: which patterns of a generation --> scan.rs: its samples, or how many of each pattern
@@ -43,20 +43,20 @@ pub use tree::{Node, Tree, tree};
 
 use crate::time::Span;
 
-/// What is asked for.
+/// A page's query: a span of time, a filter, and how the answer is arranged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Query {
-    /// When.
+    /// The span whose samples are asked for.
     pub span: Span,
-    /// What it is compared with.
+    /// An earlier or later span that `span` is compared with.
     pub baseline: Option<Span>,
-    /// Whose samples, and which.
+    /// The samples that are asked for.
     pub filter: Filter,
-    /// What the first level of a tree is.
+    /// The property of the groups that are the first level of a tree.
     pub grouping: Grouping,
-    /// Which frames are left out or put together.
+    /// Rules by which frames are hidden or folded.
     pub rules: Rules,
 }
 
-/// Parts of the whole that are too small to be shown: what is less than one of so many goes to "other".
+/// Number of parts of the whole: a node smaller than one of them is not shown, and its amount goes to "other".
 pub(crate) const SMALLEST_PART: u64 = 1_000;

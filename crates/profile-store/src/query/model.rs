@@ -1,4 +1,4 @@
-//! All that is asked for as plain tables: what a page works on that has no server.
+//! The samples of a query as plain tables, for a page that works without a server.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::table::{Table, Texts};
 use crate::task::ProcessRow;
 
-/// All that is asked for as plain tables, in columns. A number in a column is a place in another table.
+/// The samples of a query as plain tables, in columns. A number in a column is a position in another table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Model {
     /// Unix time of the first step, in milliseconds.
@@ -24,7 +24,7 @@ pub struct Model {
     pub from: u32,
     /// See `from`.
     pub until: u32,
-    /// What values are.
+    /// The unit of values.
     pub unit: String,
     /// Texts: the first is empty.
     pub texts: Vec<String>,
@@ -32,13 +32,14 @@ pub struct Model {
     pub frames: Vec<(u32, u32, u32, u32, u32, String, u8)>,
     /// Stacks: the parent, which comes before, and the frame. The first is the root.
     pub stacks: Vec<(u32, u32)>,
-    /// Processes: pid, start, executable, parent's place plus one or 0, whether it is gone (1), not (0) or unknown (2).
+    /// Processes: pid, start, executable, parent's position plus one or 0, whether it is gone (1), not (0) or unknown
+    /// (2).
     pub processes: Vec<(u32, String, u32, u32, u8)>,
     /// Threads: process, executable, tid, name, container.
     pub tasks: Vec<(u32, u32, u32, u32, u32)>,
-    /// Weights: 0 on a CPU or 1 off, whether the stack is cut, samples, value.
+    /// Weights: 0 on a CPU or 1 off, whether the stack is truncated, samples, value.
     pub weights: Vec<(u8, u8, u64, u64)>,
-    /// Samples, in columns: when (steps since the sample before), thread, stack, weight, CPU.
+    /// Samples, in columns: steps since the sample before, thread, stack, weight, CPU.
     pub ticks: Vec<i64>,
     /// See `ticks`.
     pub sample_tasks: Vec<u32>,
@@ -48,17 +49,17 @@ pub struct Model {
     pub sample_weights: Vec<u32>,
     /// See `ticks`.
     pub sample_cpus: Vec<u16>,
-    /// Losses: when, reason, whether they were samples, how many.
+    /// Losses: step, reason, whether they were samples, number of records.
     pub losses: Vec<(u32, u32, u8, u64)>,
 }
 
-/// All that is asked for, whatever the kind, the baseline, the grouping and the rules.
+/// The samples of a query of either kind; the query's baseline, grouping and rules do not apply.
 #[must_use]
 pub fn model(store: &Store, query: &Query) -> Model {
     whole(store, query, usize::MAX).into_model(store, query)
 }
 
-/// As [`model`]; `None` if it takes more than about so many bytes as text.
+/// The same as [`model`]; `None` if the text takes more than about `most_bytes`.
 #[must_use]
 pub fn model_within(store: &Store, query: &Query, most_bytes: usize) -> Option<Model> {
     let whole = whole(store, query, most_bytes);
@@ -88,7 +89,7 @@ fn whole(store: &Store, query: &Query, most_bytes: usize) -> Whole {
     whole
 }
 
-/// About what a sample, a thread and a process take, in bytes: as tables and as text.
+/// Bytes that a sample, a thread and a process take as tables and as text, about.
 const PER_SAMPLE: usize = 48;
 const PER_TASK: usize = 80;
 const PER_PROCESS: usize = 200;
@@ -96,7 +97,7 @@ const PER_PROCESS: usize = 200;
 /// A thread: process, executable, tid, name, container.
 type Task = (u32, u32, u32, u32, u32);
 
-/// What all generations have, in tables of one numbering.
+/// The rows of all generations, in tables with one numbering.
 struct Whole {
     texts: Texts,
     frames: Table<FrameRow>,
@@ -105,7 +106,7 @@ struct Whole {
     tasks: Table<Task>,
     weights: Table<Weight>,
     losses: Vec<LossRow>,
-    /// The samples' columns.
+    /// The columns of samples; the other tables of this model stay empty.
     model: Model,
     /// Step of the last sample.
     last: i64,
@@ -126,7 +127,7 @@ impl Whole {
         }
     }
 
-    /// About how many bytes it takes.
+    /// Bytes that the tables and their text take, about.
     fn bytes(&self) -> usize {
         self.model.ticks.len() * PER_SAMPLE
             + self.tasks.items().len() * PER_TASK
@@ -136,14 +137,15 @@ impl Whole {
             + self.stacks.bytes()
     }
 
-    /// Takes the samples of a scan, and the processes of their blocks. What is too large grows no further.
+    /// Adds the samples of a scan and the processes of its blocks. Tables that are larger than `most_bytes` grow no
+    /// further.
     fn absorb(&mut self, scan: &Scan<'_>, most_bytes: usize) {
         let rows = scan.generation.stacks.rows();
         let mut known = vec![None; rows.len()];
         if let Some(root) = known.first_mut() {
             *root = Some(ROOT);
         }
-        // Stack and weight of each pattern that has been met.
+        // Stack and weight of each pattern that a sample has used.
         let mut patterns: Vec<Option<(u32, u32)>> = vec![None; scan.patterns.len()];
         for block in scan.blocks() {
             if self.bytes() > most_bytes {
@@ -255,7 +257,7 @@ impl Whole {
     fn into_model(self, store: &Store, query: &Query) -> Model {
         let texts = (0..crate::table::number(self.texts.len())).map(|id| self.texts.get(id).to_owned());
         let stacks = self.stacks.rows();
-        // The root has no frame; numbers of frames begin at 0.
+        // The root has no frame; it gets 0, since numbers of frames begin at 0.
         let stacks = stacks.iter().map(|row| (row.parent, if row.frame == u32::MAX { 0 } else { row.frame }));
         let weights = self.weights.items().iter().map(|weight| {
             let is_off = u8::from(weight.kind == Kind::OffCpu);

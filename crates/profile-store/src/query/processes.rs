@@ -1,4 +1,4 @@
-//! Processes, those that are gone included, as a tree with sums.
+//! Processes as a tree with amounts, including processes that have ended.
 
 use pdata::ProcessKey;
 use serde::Serialize;
@@ -8,41 +8,41 @@ use crate::query::filter::Grouping;
 use crate::query::{Amount, Pair, Query, SMALLEST_PART};
 use crate::store::Store;
 
-/// Processes that used something, and their ancestors.
+/// Processes with samples, and their ancestors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Processes {
-    /// A process comes right after its parent, or after what is below the sibling before it.
+    /// The processes: each comes right after its parent, or after the descendants of the sibling before it.
     pub rows: Vec<ProcessEntry>,
-    /// Processes that were sampled.
+    /// Number of processes that have samples.
     pub sampled: usize,
-    /// Those of them that are gone.
+    /// Number of those processes that have ended.
     pub gone: usize,
-    /// What all samples add up to.
+    /// The amount of all samples.
     pub total: Amount,
 }
 
-/// A process, or those of its children that are too small to be shown.
+/// A process, or all those children of a process that are too small to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ProcessEntry {
-    /// How many of its ancestors are above it.
+    /// Number of ancestors above the process.
     pub depth: u32,
-    /// Its pid; 0 for several.
+    /// The process's pid; 0 for several processes.
     pub pid: u32,
-    /// Its start, nanoseconds since boot: text, since it may be more than a browser's numbers hold.
+    /// The process's start, nanoseconds since boot: text, since it may be more than a browser's numbers hold.
     pub start: String,
-    /// What it runs.
+    /// The executable that the process runs.
     pub executable: String,
-    /// Whether it has ended; `None` if that is not known.
+    /// Whether the process has ended; `None` if that is not known.
     pub gone: Option<bool>,
-    /// How many processes it stands for.
+    /// Number of processes that the entry stands for.
     pub count: usize,
-    /// Of itself.
+    /// The amount of the process itself.
     pub own: Amount,
-    /// Of itself and all that descend from it.
+    /// The amount of the process and all its descendants.
     pub total: Amount,
 }
 
-/// Processes that used something, whatever the baseline.
+/// The processes that a query asks for; its baseline does not apply.
 #[must_use]
 pub fn processes(store: &Store, query: &Query) -> Processes {
     let query = Query { baseline: None, grouping: Grouping::None, ..query.clone() };
@@ -73,8 +73,8 @@ fn rows(store: &Store, families: &Families, whole: Amount) -> Vec<ProcessEntry> 
     rows
 }
 
-/// Those of the siblings that are shown, the one with most last; the others are added as one row, together with those
-/// that were put together before.
+/// The siblings that are shown, the one that has used most last. The others are pushed as one row, together with those
+/// that had been put together before.
 fn siblings(
     families: &Families,
     keys: Vec<ProcessKey>,

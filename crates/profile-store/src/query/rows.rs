@@ -1,4 +1,4 @@
-//! All samples that are asked for, one after the other.
+//! The samples and losses of a query, one after the other.
 
 use crate::frame::FrameText;
 use crate::query::Query;
@@ -8,7 +8,7 @@ use crate::records::Record;
 use crate::stacks::{ROOT, StackRow};
 use crate::store::{SampleText, Store};
 
-/// A sample or a loss that is asked for.
+/// A sample or a loss of a query.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
     /// A sample.
@@ -17,15 +17,15 @@ pub enum Row<'a> {
     Loss {
         /// The reason's name.
         reason: &'a str,
-        /// True if they were samples.
+        /// True if the lost records were samples.
         is_sample: bool,
-        /// How many.
+        /// Number of records.
         count: u64,
     },
 }
 
-/// Calls `each` with all that is asked for, whatever the baseline, the grouping and the rules. Samples come by time as
-/// far as they came so, and those of one step by CPU.
+/// Calls `each` with every sample and loss of a query; its baseline, grouping and rules do not apply. Samples are
+/// ordered by time as far as they came in that order, and samples of one step by CPU.
 pub fn rows(store: &Store, query: &Query, mut each: impl FnMut(Row<'_>)) {
     let query = Query { baseline: None, grouping: Grouping::None, ..query.clone() };
     for generation in store.generations() {
@@ -54,7 +54,7 @@ fn samples(scan: &Scan<'_>, each: &mut impl FnMut(Row<'_>)) {
     }
 }
 
-/// A sample without its frames, and those.
+/// A sample whose frames are still empty, and its frames.
 fn sample<'a>(
     scan: &Scan<'a>,
     stacks: &[StackRow],

@@ -1,28 +1,28 @@
-//! Which frames are left out of a picture, and which are put together.
+//! Rules by which frames of an answer are hidden or folded.
 
 use crate::frame::{FrameFlags, FrameText};
 
-/// Which frames a rule is for.
+/// A test of frames.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// The kernel's.
+    /// Frames of the kernel.
     Kernel,
-    /// Functions that the compiler has inlined.
+    /// Frames of functions that the compiler has inlined.
     Inlines,
-    /// Code of the program's libraries.
+    /// Frames of the program's libraries.
     Libraries,
-    /// What languages add to every program: start-up, threads, scheduling, collection of garbage.
+    /// Frames that languages add to every program: start-up, threads, scheduling, collection of garbage.
     Runtime,
-    /// Frames whose name or module has this in it.
+    /// Frames whose name or module contains this text.
     Text(String),
 }
 
-/// Which frames are left out, and which are put together.
+/// The frames that an answer hides and those that it folds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rules {
-    /// Frames that are left out: their callees are their callers'.
+    /// Frames that are hidden: their callees count as their callers'.
     pub hide: Vec<Rule>,
-    /// Frames that become one with their neighbours of the same module, by whose name they go.
+    /// Frames that are folded: neighbours of the same module become one frame with the module's name.
     pub fold: Vec<Rule>,
     /// True to show modules rather than functions.
     pub by_module: bool,
@@ -61,7 +61,7 @@ impl Rule {
         match self {
             Self::Kernel => frame.flags.has(FrameFlags::KERNEL),
             Self::Inlines => frame.flags.has(FrameFlags::INLINE),
-            // What has no module is a mark, such as [truncated].
+            // A frame without a module is a mark, such as [truncated].
             Self::Libraries => {
                 !frame.flags.has(FrameFlags::KERNEL)
                     && !frame.flags.has(FrameFlags::PROGRAM)
@@ -73,12 +73,12 @@ impl Rule {
     }
 }
 
-/// What becomes of a frame.
+/// The treatment of a frame under the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Shown,
     Hidden,
-    /// It goes by its module's name.
+    /// The frame is shown under its module's name.
     Folded,
 }
 

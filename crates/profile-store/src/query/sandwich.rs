@@ -1,4 +1,4 @@
-//! One function: who calls it, and what it calls.
+//! A function's callers and callees.
 
 use std::collections::VecDeque;
 
@@ -16,15 +16,15 @@ use crate::query::{Pair, Query, SMALLEST_PART};
 use crate::stacks::{ROOT, StackRow};
 use crate::store::Store;
 
-/// Most nodes of the tree of callers before what is small is left out.
+/// Most nodes of the tree of callers before small ones are left out.
 const MOST_CALLERS: usize = 200_000;
 
-/// One function: who calls it, and what it calls.
+/// A function's callers and callees, as two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sandwich {
-    /// From the function outwards: the children of a node are its callers.
+    /// The callers, from the function outwards: the children of a node are its callers.
     pub callers: Tree,
-    /// From the function inwards.
+    /// The callees, from the function inwards.
     pub callees: Tree,
 }
 
@@ -65,11 +65,11 @@ pub fn sandwich(store: &Store, query: &Query, name: &str, module: Option<&str>) 
     Sandwich { callers, callees: growth.tree(root, None) }
 }
 
-/// Which frames are meant.
+/// The function that a sandwich is of, by name and perhaps module.
 struct Wanted<'a> {
     name: &'a str,
     module: Option<&'a str>,
-    /// Of each frame, as far as it has been asked for.
+    /// For each frame, whether it is the function, as far as that has been asked for.
     known: Vec<Option<bool>>,
 }
 
@@ -86,7 +86,7 @@ impl Wanted<'_> {
         })
     }
 
-    /// Of each node whether it is of a wanted frame and has no such node among its callers: what is below one is
+    /// For each node, true if it is of the wanted function and none of its callers is: the stacks below such a node are
     /// counted once.
     fn outermost(
         &mut self,
@@ -110,17 +110,17 @@ impl Wanted<'_> {
     }
 }
 
-/// A node of the tree of callers.
+/// A node in the tree of callers.
 #[derive(Default)]
 struct Caller {
     frame: u32,
     total: Pair,
-    /// What has no further caller.
+    /// The amount of stacks that have no further caller.
     own: Pair,
     children: Vec<u32>,
 }
 
-/// The tree of callers: from the function outwards.
+/// The tree of callers, from the function outwards.
 struct Callers {
     nodes: Vec<Caller>,
     places: HashMap<(u32, u32), u32>,
@@ -154,7 +154,7 @@ impl Callers {
         }
     }
 
-    /// The tree without what is too small.
+    /// The tree without nodes that are too small.
     fn write(&self, frames: &mut Frames) -> Tree {
         let nodes = &self.nodes;
         let whole = nodes.first().map(|root| root.total).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The samples of a generation that a query asks for.
+//! Samples of one generation that a query asks for.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use crate::records::{Record, Weight};
 use crate::task::{ProcessRow, TaskRow};
 use crate::time::{Span, Tick};
 
-/// How many samples of a pattern are in the span, and how many in the baseline.
+/// Number of samples of a pattern in the span, and number in the baseline.
 pub(crate) type Count = [u32; 2];
 
-/// What a query asks for of a generation.
+/// The part of a generation that a query asks for.
 #[derive(Debug)]
 pub(crate) struct Scan<'a> {
     pub generation: &'a Generation,
     query: &'a Query,
     pub patterns: Cow<'a, [PatternRow]>,
-    /// Samples of each pattern in the whole generation.
+    /// Number of samples of each pattern in the whole generation.
     whole: Cow<'a, [u32]>,
-    /// The group of each pattern; [`NOT_ASKED`] of one that the filter does not let through.
+    /// The group of each pattern; [`NOT_ASKED`] for a pattern that the filter does not let through.
     pub groups: Vec<u32>,
 }
 
@@ -40,14 +40,14 @@ impl<'a> Members<'a> {
         Self { processes, tasks }
     }
 
-    /// A thread's process.
+    /// The process of a thread.
     pub(crate) fn process(&self, task: u32) -> Option<&ProcessRow> {
         self.processes.get(self.tasks.get(task as usize)?.process as usize)
     }
 }
 
 impl<'a> Scan<'a> {
-    /// `None` if the generation has nothing of the time that is asked for.
+    /// The scan of a generation; `None` if none of its samples is in the query's time.
     pub(crate) fn of(generation: &'a Generation, query: &'a Query, groups: &mut Groups) -> Option<Self> {
         if !overlaps(query, generation.span) {
             return None;
@@ -57,30 +57,31 @@ impl<'a> Scan<'a> {
         Some(Self { generation, query, patterns, whole, groups })
     }
 
-    /// How much a sample of a pattern stands for.
+    /// The weight of a sample of this pattern.
     pub(crate) fn weight(&self, pattern: u32) -> Weight {
         let weight = self.patterns.get(pattern as usize).map_or(u32::MAX, |row| row.weight);
         self.generation.weights.items().get(weight as usize).copied().unwrap_or_default()
     }
 
-    /// What so many samples of a pattern add up to.
+    /// The amount that `now` and `then` samples of a pattern add up to.
     pub(crate) fn sum(&self, pattern: u32, [now, then]: Count) -> Pair {
         let weight = self.weight(pattern);
         Pair { now: weight.times(now), then: weight.times(then) }
     }
 
-    /// The blocks that have something of the time that is asked for.
+    /// The blocks that overlap the query's span or baseline.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Block<'a>> + '_ {
         self.generation.blocks().filter(|block| overlaps(self.query, block.span()))
     }
 
-    /// 1 if an instant is in the span, and 1 if it is in the baseline.
+    /// For an instant, 1 if it is in the span, and 1 if it is in the baseline.
     pub(crate) fn count(&self, tick: Tick) -> Count {
         let then = self.query.baseline.is_some_and(|span| span.contains(tick));
         [u32::from(self.query.span.contains(tick)), u32::from(then)]
     }
 
-    /// Calls `each` with the group and every sample of a block that is asked for. Without tasks those are all 0.
+    /// Calls `each` with the group and the record of every sample of a block that is asked for. Without `with_tasks`
+    /// the tasks of a packed block may all be 0.
     #[inline]
     pub(crate) fn each(&self, block: Block<'a>, with_tasks: bool, mut each: impl FnMut(u32, Record)) {
         let (span, baseline, cpu) = (self.query.span, self.query.baseline, self.query.filter.cpu);
@@ -101,7 +102,8 @@ impl<'a> Scan<'a> {
         });
     }
 
-    /// How many samples of each pattern are asked for. All of a generation is known without a look at its samples.
+    /// Number of samples of each pattern that are asked for. If the query covers the whole generation, its samples are
+    /// not read.
     pub(crate) fn counts(&self) -> Vec<Count> {
         let (filter, span) = (&self.query.filter, self.generation.span);
         let looks_at_samples = filter.cpu.is_some() || filter.process.is_some() || filter.ancestor.is_some();
@@ -129,14 +131,14 @@ impl<'a> Scan<'a> {
         counts
     }
 
-    /// The patterns that samples are asked of, with the group and how many.
+    /// The patterns with samples that are asked for, each with its group and its number of samples.
     pub(crate) fn counted<'c>(&'c self, counts: &'c [Count]) -> impl Iterator<Item = (u32, u32, Count)> + 'c {
         let of = self.groups.iter().zip(counts).zip(0..);
         of.filter(|((_, count), _)| **count != [0, 0])
             .map(|((&group, &count), pattern)| (group, pattern, count))
     }
 
-    /// Of each of a block's threads, whether the filter lets its process through; `None` if it lets all.
+    /// For each of a block's threads, true if the filter lets its process through; `None` if it lets all through.
     fn allowed_tasks(&self, block: Block<'a>) -> Option<Vec<bool>> {
         let filter = &self.query.filter;
         if filter.process.is_none() && filter.ancestor.is_none() {
@@ -161,7 +163,7 @@ fn overlaps(query: &Query, span: Span) -> bool {
     is_in(query.span) || query.baseline.is_some_and(is_in)
 }
 
-/// Calls `each` with what every generation that has something of it has of a query.
+/// Calls `each` with the scan of every generation that overlaps the query's time.
 pub(crate) fn scans(
     store: &crate::Store,
     query: &Query,

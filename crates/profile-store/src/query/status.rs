@@ -1,4 +1,4 @@
-//! What is missing and what is held: what a reader must know to trust the rest.
+//! Completeness of the answers: samples that are missing, cut or unnamed, and the time and memory that is held.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +9,34 @@ use crate::query::scan::scans;
 use crate::query::{Amount, Query};
 use crate::store::Store;
 
-/// What is missing and what is held.
+/// Samples that are missing, cut or unnamed, and the time and memory that is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// What the samples that are asked for add up to.
+    /// The amount of all samples that are asked for.
     pub total: Amount,
-    /// Of them, with stacks that lack their outer frames.
+    /// Number of them with stacks that lack their outer frames.
     pub truncated: u64,
-    /// Of them, with a leaf that nothing has named, or without any frame.
+    /// Number of them with an unnamed leaf, or without any frame.
     pub unnamed: u64,
-    /// Records lost in the time that is asked for, by reason, whatever the filter.
+    /// Records lost in the time that is asked for, by reason; the filter does not apply.
     pub lost: Vec<Lost>,
-    /// Bytes that are held.
+    /// Bytes that the store holds.
     pub bytes: usize,
-    /// Most bytes that may be.
+    /// Most bytes that the store may hold.
     pub max_bytes: usize,
-    /// Longest time that is held, in milliseconds.
+    /// Longest time that the store holds, in milliseconds.
     pub retention: u64,
-    /// The time that is held, in Unix milliseconds.
+    /// Start of the time that the store holds, in Unix milliseconds.
     pub held_from: u64,
     /// See `held_from`.
     pub held_until: u64,
-    /// True if memory, not time, has made older samples go.
+    /// True if older samples were dropped for want of memory rather than for their age.
     pub short: bool,
-    /// Samples that have come since the start.
+    /// Number of samples that have come since the start.
     pub taken: u64,
-    /// Samples of them that memory, not time, has made go.
+    /// Number of those samples that were dropped for want of memory.
     pub dropped: u64,
-    /// What values are.
+    /// The unit of values.
     pub unit: String,
     /// True if samples have values.
     pub has_values: bool,
@@ -47,13 +47,13 @@ pub struct Status {
 pub struct Lost {
     /// The reason's name.
     pub reason: String,
-    /// How many.
+    /// Number of records.
     pub count: u64,
-    /// True if they were samples.
+    /// True if the records were samples.
     pub samples: bool,
 }
 
-/// What is missing and what is held, of what is asked for.
+/// The status of the samples that a query asks for.
 #[must_use]
 pub fn status(store: &Store, query: &Query) -> Status {
     let mut status = Status::default();

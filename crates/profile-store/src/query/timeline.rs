@@ -8,7 +8,7 @@ use crate::query::{Amount, Query};
 use crate::store::Store;
 use crate::time::{Span, TICKS_PER_SECOND};
 
-/// Most places along the line.
+/// Most steps of a time line.
 const MOST_STEPS: u32 = 900;
 /// Executables with a line of their own; all others are one.
 const MOST_SERIES: usize = 8;
@@ -16,30 +16,30 @@ const MOST_SERIES: usize = 8;
 /// Use over time, by executable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timeline {
-    /// Where it begins, in Unix milliseconds.
+    /// Start of the first step, in Unix milliseconds.
     pub from: u64,
     /// Length of a step, in milliseconds.
     pub step: u64,
     /// Number of steps.
     pub steps: usize,
-    /// Most first, then all others as one.
+    /// The series of the executables that have used most, most first, then one of all others.
     pub series: Vec<Series>,
-    /// Samples lost, by step.
+    /// Number of samples lost in each step.
     pub lost: Vec<u64>,
-    /// What is in it.
+    /// The amount of all samples of the time line.
     pub total: Amount,
 }
 
 /// Use over time of one executable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Series {
-    /// What runs: a path, or a name in brackets.
+    /// The executable: a path, or a name in brackets.
     pub name: String,
     /// Values, by step.
     pub values: Vec<u64>,
 }
 
-/// Use over time of what is asked for, whatever the baseline.
+/// The time line of a query; its baseline does not apply.
 #[must_use]
 pub fn timeline(store: &Store, query: &Query) -> Timeline {
     let seconds = (query.span.len() / TICKS_PER_SECOND).max(1);
@@ -57,11 +57,11 @@ pub fn timeline(store: &Store, query: &Query) -> Timeline {
             sums.get_mut(group as usize).into_iter().for_each(|sum| *sum += value);
         }
     });
-    // Lines are long, and there may be many executables: no more have one than are shown.
+    // Lines are long, and there may be many executables: only those that are shown get one.
     let mut lines = Lines::of(&sums, &groups, steps);
     scans(store, &query, &mut groups, |scan| {
         let values = values(scan);
-        // Neighbours are of one instant, mostly.
+        // Most neighbours are of one instant, so the last one's step is kept.
         let mut last = (query.span.from, 0);
         for block in scan.blocks() {
             scan.each(block, false, |group, record| {
@@ -90,20 +90,20 @@ fn lost(store: &Store, span: Span, steps: usize, place: impl Fn(u32) -> usize) -
     lost
 }
 
-/// The value of a sample of each pattern. A file may have samples without values.
+/// The value of a sample of each pattern; the number of samples where a file has no values.
 fn values(scan: &Scan<'_>) -> Vec<u64> {
     let weights = (0..).zip(&*scan.patterns).map(|(pattern, _)| scan.weight(pattern));
     weights.map(|weight| if weight.value > 0 { weight.value } else { weight.samples }).collect()
 }
 
-/// The lines of the executables that use most, and last that of all others.
+/// The lines of the executables that have used most, and last the line of all others.
 struct Lines {
-    /// Of each group, which line is its own; beyond those there are: that of all others.
+    /// For each group the position of its line; the last position is the line of all others.
     of_groups: Vec<usize>,
-    /// The groups that have lines of their own, most first.
+    /// The groups that have lines of their own, the one that has used most first.
     shown: Vec<u32>,
     values: Vec<Vec<u64>>,
-    /// Groups without a line of their own that have something.
+    /// Number of groups with samples that have no line of their own.
     others: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Who has used most: functions, executables, threads, processes.
+//! Tables of the functions, executables, threads or processes that have used most.
 
 use serde::Serialize;
 
@@ -14,45 +14,45 @@ use crate::store::Store;
 /// Most rows of a table.
 const MOST_ROWS: usize = 500;
 
-/// What a table's rows are.
+/// The kind of a table's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TopBy {
-    /// Functions, or modules if the rules put them together.
+    /// A row for each function, or for each module if the rules fold them.
     #[default]
     Frame,
-    /// The query's grouping.
+    /// A row for each group of the query's grouping.
     Group,
 }
 
-/// A table of who has used most.
+/// A table of the functions or groups that have used most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Top {
-    /// What all samples add up to.
+    /// The amount of all samples.
     pub total: Amount,
-    /// As `total`, in the baseline.
+    /// The amount of all samples of the baseline.
     pub then_total: Amount,
-    /// Most first, by what is their own.
+    /// The rows, the one with the largest amount of its own first.
     pub rows: Vec<TopRow>,
-    /// Rows that were left out.
+    /// Number of rows that were left out.
     pub left_out: usize,
 }
 
 /// A row of a [`Top`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TopRow {
-    /// Who.
+    /// The function or group.
     pub frame: FrameView,
-    /// Of samples that end in it.
+    /// The amount of samples whose leaf it is.
     pub own: Amount,
-    /// Of samples that it is in, each counted once.
+    /// The amount of samples whose stack it is in, each counted once.
     pub total: Amount,
-    /// As `own`, in the baseline.
+    /// The amount of the baseline's samples whose leaf it is.
     pub then_own: Amount,
-    /// As `total`, in the baseline.
+    /// The amount of the baseline's samples whose stack it is in, each counted once.
     pub then_total: Amount,
 }
 
-/// Who has used most.
+/// The functions or groups of a query that have used most.
 #[must_use]
 pub fn top(store: &Store, query: &Query, by: TopBy) -> Top {
     match by {
@@ -101,7 +101,7 @@ fn table(whole: Pair, rows: impl Iterator<Item = (FrameView, (Pair, Pair))>) -> 
             |pair: &Pair| (pair.now.value.max(pair.then.value), pair.now.samples.max(pair.then.samples));
         (std::cmp::Reverse((most(own), most(total))), frame.name.clone())
     };
-    // Those with the largest totals, too: a reader may sort by either.
+    // The rows with the largest totals are kept, too: a reader may sort by either.
     rows.sort_by_cached_key(|row| std::cmp::Reverse(row.1.1.now.value.max(row.1.1.then.value)));
     let tail = rows.split_off(rows.len().min(MOST_ROWS));
     let left_out = tail.len().saturating_sub(MOST_ROWS);

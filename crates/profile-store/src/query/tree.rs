@@ -1,4 +1,4 @@
-//! The flame graph: stacks of all generations as one tree, without what is too small to be seen.
+//! The flame graph: stacks of all generations as one tree, without nodes that are too small to be seen.
 
 use std::collections::VecDeque;
 
@@ -16,14 +16,14 @@ use crate::query::{Grouping, Pair, Query, SMALLEST_PART};
 use crate::stacks::ROOT;
 use crate::store::Store;
 
-/// Most nodes of a tree: with names that compress badly it is sent in less than 400 KB, the page included. Only stacks
-/// of dozens of frames that are unlike each other come near.
+/// Most nodes of a tree: even with names that compress badly, such a tree is sent in less than 400 KB, the page
+/// included. Only stacks of dozens of frames that are unlike each other come near.
 const MOST_NODES: usize = 27_000;
 
-/// A tree of frames. Each node comes right after its parent, or after what is below the sibling before it.
+/// A tree of frames. Each node comes right after its parent, or after the descendants of the sibling before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
-    /// The frames that nodes are of.
+    /// The frames that nodes refer to.
     pub frames: Vec<FrameView>,
     /// The nodes; the first is the root.
     pub nodes: Vec<Node>,
@@ -32,17 +32,17 @@ pub struct Tree {
 /// A node of a [`Tree`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// How far from the root.
+    /// Number of nodes between this node and the root, plus one; 0 for the root.
     pub depth: u32,
-    /// Which of the tree's frames.
+    /// Position of the node's frame in the tree's `frames`.
     pub frame: u32,
-    /// Of it and what is below it.
+    /// The amount of the node and its descendants.
     pub total: Pair,
-    /// Of itself.
+    /// The amount of the node itself.
     pub own: Pair,
 }
 
-/// The flame graph of what is asked for.
+/// The flame graph of a query.
 #[must_use]
 pub fn tree(store: &Store, query: &Query) -> Tree {
     let mut frames = Frames::default();
@@ -67,7 +67,7 @@ pub fn tree(store: &Store, query: &Query) -> Tree {
         .tree(root, groups)
 }
 
-/// What is still to be added to a tree.
+/// A node that is still to be added to a tree.
 #[derive(Clone, Copy)]
 struct Pending {
     depth: u32,
@@ -76,18 +76,18 @@ struct Pending {
     of: Part,
 }
 
-/// What a node of a tree stands for.
+/// The part of the samples that a node of a tree stands for.
 #[derive(Clone, Copy)]
 enum Part {
     /// All groups.
     All,
     /// A group.
     Group(u32),
-    /// A branch of the group that came last.
+    /// A branch of the group that was added last.
     Branch(u32),
 }
 
-/// Makes a tree of sums.
+/// Builds a tree of a merged tree and its amounts.
 pub(crate) struct Growth<'a> {
     pub merged: &'a Merged,
     pub sums: &'a SortedSums,
@@ -96,7 +96,7 @@ pub(crate) struct Growth<'a> {
 }
 
 impl Growth<'_> {
-    /// The tree whose root has this frame, with a first level of groups if there are some.
+    /// The tree whose root has the frame `root`, with a first level of groups if there are `groups`.
     pub(crate) fn tree(mut self, root: u32, groups: Option<&GroupSums>) -> Tree {
         let mut branches = Vec::new();
         let (of, whole) = match groups {
@@ -105,7 +105,7 @@ impl Growth<'_> {
         };
         let mut pending = vec![Pending { depth: 0, frame: root, total: whole, of }];
         while let Some(next) = pending.pop() {
-            // Before a group comes, all nodes of the one before it have been.
+            // All nodes of the group before have been added before a group is, so its branches can be replaced.
             if let Part::Group(group) = next.of {
                 branches = self::branches(self.merged, self.sums, group);
             }
@@ -127,7 +127,7 @@ impl Growth<'_> {
                 let frame = self.frames.number(FrameView::summary(&name, ""));
                 self.builder.push(self.frames, next.depth + 1, frame, rest.0, rest.0);
             }
-            // By name, so that what is shown stays in its place when more comes; the last is taken first.
+            // Sorted by name, so that nodes stay in their place as samples come; the last is taken first.
             let key = |child: &Pending| self.frames.get(child.frame).map(FrameView::key);
             kept.sort_by(|a, b| key(b).cmp(&key(a)));
             pending.extend(kept);
@@ -144,11 +144,11 @@ impl Growth<'_> {
         (branch.own, branch.children.iter().filter_map(child).collect(), branch.rest)
     }
 
-    /// The first level of a tree that is grouped.
+    /// The first level of a grouped tree.
     fn groups(&mut self, groups: &GroupSums, whole: Pair) -> Vec<Pending> {
         let some = (0..).zip(&groups.groups).filter(|(_, (_, total))| !total.is_none());
         let of = some.map(|(group, (name, total))| {
-            // Of those that are too small the name is not needed, and there may be many.
+            // The name of a group that is too small is not needed, and there may be many.
             let is_shown = total.is_part(whole, SMALLEST_PART);
             let frame = if is_shown {
                 self.frames.number(FrameView::summary(crate::frame::base(name), name))
@@ -161,7 +161,7 @@ impl Growth<'_> {
     }
 }
 
-/// Makes a tree whose frames are those it has.
+/// Builds a tree with only those frames that its nodes use.
 #[derive(Default)]
 pub(crate) struct TreeBuilder {
     pub(crate) tree: Tree,

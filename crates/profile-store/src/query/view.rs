@@ -1,4 +1,4 @@
-//! The stacks of a query's samples, of one generation: a tree with sums.
+//! The stacks of a query's samples in one generation, as a tree with amounts.
 
 use std::borrow::Cow;
 
@@ -9,29 +9,29 @@ use crate::query::scan::{Count, Scan};
 use crate::stacks::{ROOT, StackRow};
 use crate::table::number;
 
-/// No node.
+/// The number of no node.
 const NONE: u32 = u32::MAX;
 
-/// The stacks of a query's samples, of one generation. Node 0 is the root, and parents come before their children.
+/// The stacks of a query's samples in one generation. Node 0 is the root, and parents come before their children.
 ///
-/// It lives for as long as an answer takes its part of it: at no time does an answer have the trees of two generations.
+/// A view lives only while an answer reads it: at no time does an answer hold the trees of two generations.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     scan: &'a Scan<'a>,
     pub rows: Cow<'a, [StackRow]>,
-    /// What comes through each node.
+    /// The amount of each node and its descendants.
     totals: Vec<Pair>,
-    /// The first child that has samples and the next sibling, of each node.
+    /// For each node the first child that has samples, and the next sibling.
     links: Vec<(u32, u32)>,
     shown: ShownFrames,
 }
 
 impl<'a> View<'a> {
-    /// The stacks of so many samples of each pattern.
+    /// The view of a scan with `counts` samples of each pattern.
     pub(crate) fn of(scan: &'a Scan<'a>, counts: &[Count]) -> Self {
         let rows = scan.generation.stacks.rows();
         let mut totals = own(scan, counts, rows.len());
-        // Children come after their parents, so backwards everything below a node is complete before it.
+        // Children come after their parents, so going backwards the descendants of a node are complete before it.
         let mut links = vec![(NONE, NONE); rows.len()];
         for (at, row) in rows.iter().enumerate().skip(1).rev() {
             let total = totals.get(at).copied().unwrap_or_default();
@@ -58,24 +58,24 @@ impl<'a> View<'a> {
         self.rows.get(node as usize).map_or(ROOT, |row| row.parent)
     }
 
-    /// What a node is shown as; nothing of the root.
+    /// The frame that a node is shown as; `None` for the root.
     pub(crate) fn shown(&mut self, node: u32, frames: &mut Frames, rules: &Rules) -> Shown {
         let row = self.rows.get(node as usize).filter(|_| node != ROOT)?;
         self.shown.get(row.frame, self.scan.generation, (frames, rules))
     }
 
-    /// The first child with samples.
+    /// The first child of a node that has samples.
     pub(crate) fn first_child(&self, node: u32) -> Option<u32> {
         self.links.get(node as usize).map(|(first, _)| *first).filter(|&first| first != NONE)
     }
 
-    /// The next sibling with samples.
+    /// The next sibling of a node that has samples.
     pub(crate) fn next_sibling(&self, node: u32) -> Option<u32> {
         self.links.get(node as usize).map(|(_, next)| *next).filter(|&next| next != NONE)
     }
 
-    /// Calls `each` for every node that is shown, callers first: with its frame, its own and total sums (nodes below it
-    /// that are not shown belong to it), and whether none of its callers is the same frame.
+    /// Calls `each` for every node that is shown, callers first: with its frame, its own and total amounts (including
+    /// hidden nodes below it), and whether none of its callers is of the same frame.
     pub(crate) fn walk(
         &mut self,
         counts: &[Count],
@@ -98,7 +98,7 @@ impl<'a> View<'a> {
             let (shown, above) = (self.shown(at, frames, rules), path.above());
             match (shown, above) {
                 (Some(frame), _) => each(frame, own, total, path.times(frame) == 0),
-                // What a hidden frame has of its own is its caller's.
+                // A hidden frame's own amount is its caller's.
                 (None, Some(above)) if !own.is_none() => each(above, own, Pair::default(), false),
                 (None, _) => {}
             }
@@ -106,7 +106,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Makes the path that of a node: most nodes come right after their parents, so that this is seldom needed.
+    /// Makes `path` the path of a node. Most nodes come right after their parents, so that this is seldom needed.
     fn go_to(&mut self, node: u32, path: &mut Path, frames: &mut Frames, rules: &Rules) {
         let (mut at, mut missing) = (node, Vec::new());
         while at != ROOT && !path.has(at) {
@@ -121,7 +121,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What ends in each node.
+/// The amount of stacks that end in each node.
 fn own(scan: &Scan<'_>, counts: &[Count], nodes: usize) -> Vec<Pair> {
     let mut own = vec![Pair::default(); nodes];
     for (_, pattern, count) in scan.counted(counts) {
@@ -133,13 +133,13 @@ fn own(scan: &Scan<'_>, counts: &[Count], nodes: usize) -> Vec<Pair> {
     own
 }
 
-/// The way from the root to a node.
+/// The path from the root to a node.
 #[derive(Default)]
 struct Path {
-    /// Nodes by rising number, without the root: what each is shown as, and the innermost that is shown of it and
-    /// those before it.
+    /// Nodes by rising number, without the root: the frame that each is shown as, and the innermost shown frame of the
+    /// node and those before it.
     nodes: Vec<(u32, Shown, Shown)>,
-    /// How often each frame is on the way.
+    /// For each frame the number of its nodes on the path.
     times: Vec<u32>,
 }
 
@@ -148,7 +148,7 @@ impl Path {
         self.nodes.last().map_or(ROOT, |(node, ..)| *node)
     }
 
-    /// What stands for the callers of a child of the last node.
+    /// The innermost shown frame of the path, which hidden callees are added to.
     fn above(&self) -> Shown {
         self.nodes.last().and_then(|(.., above)| *above)
     }
@@ -171,7 +171,7 @@ impl Path {
         self.nodes.push((node, shown, shown.or(self.above())));
     }
 
-    /// Leaves all nodes that come after this one, which is the root or on the way.
+    /// Removes all nodes behind `node`, which is the root or on the path.
     fn cut_to(&mut self, node: u32) {
         while let Some((_, shown, _)) = self.nodes.pop_if(|(last, ..)| *last > node) {
             if let Some(times) = shown.and_then(|frame| self.times.get_mut(frame as usize)) {
