@@ -1,4 +1,4 @@
-//! Two profiles compared, each by its own total, so that a longer one does not look like a busier one.
+//! Comparison of two profiles, each by its own total, so that a longer one does not look like a busier one.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use crate::model::{Profile, Quantity};
 use crate::svg;
 use crate::tree::Tree;
 
-/// Appends a flame graph: how wide a frame is is the mean of its shares in both profiles, and its colour says in which
-/// the share is larger, red in `after` and blue in `before`.
+/// Appends a flame graph of two profiles. A frame's width is the mean of its shares in both profiles, and its colour
+/// shows in which the share is larger: red in `after`, blue in `before`.
 pub fn svg(before: (&Profile, Quantity), after: (&Profile, Quantity), out: &mut Vec<u8>) {
     let mut tree = Tree::new();
     tree.add(before.0, before.1, 0);
@@ -17,8 +17,8 @@ pub fn svg(before: (&Profile, Quantity), after: (&Profile, Quantity), out: &mut 
     svg::write_difference(&tree, out);
 }
 
-/// Appends lines as `difffolded.pl -n` writes them: a stack, its value in `before` as if that had the total of `after`,
-/// and its value in `after`.
+/// Appends lines as `difffolded.pl -n` writes them: a stack, its value in `before` scaled to the total of `after`, and
+/// its value in `after`.
 pub fn folded(before: (&Profile, Quantity), after: (&Profile, Quantity), out: &mut Vec<u8>) {
     let mut stacks = BTreeMap::<String, [i128; 2]>::new();
     for (side, (profile, quantity)) in [before, after].into_iter().enumerate() {
@@ -30,7 +30,7 @@ pub fn folded(before: (&Profile, Quantity), after: (&Profile, Quantity), out: &m
     }
     let total = |side: usize| stacks.values().filter_map(|values| values.get(side)).sum::<i128>();
     let (total_before, total_after) = (total(0), total(1));
-    // Rounded by the running sum, so that the sum of all is the total to the last sample.
+    // Rounded by the running sum, so that the scaled values add up to the total exactly.
     let scale = |sum: i128| if total_before > 0 { sum.saturating_mul(total_after) / total_before } else { 0 };
     let mut sum = 0;
     for (stack, [before, after]) in &stacks {

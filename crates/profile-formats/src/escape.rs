@@ -1,9 +1,9 @@
-//! Names of others in text.
+//! Escapes for names of other programs in text.
 
 use configtypes::is_unseen;
 
-/// Appends a name for a line of folded stacks: what would end the name or its line, and what a terminal would not show
-/// as it is, is written as `\xHH` or `\u{HHHH}`, and so is the backslash.
+/// Appends a name for a line of folded stacks. Characters that would end the name or its line, those that a terminal
+/// would not show, and the backslash are written as `\xHH` or `\u{HHHH}`.
 pub(crate) fn folded(name: &str, line: &mut String) {
     for character in name.chars() {
         match character {
@@ -19,7 +19,7 @@ pub(crate) fn folded(name: &str, line: &mut String) {
     }
 }
 
-/// The name that [`folded`] has written so; any other text as it is.
+/// The name that [`folded`] has escaped as `text`; text without escapes stays as it is.
 pub(crate) fn unfolded(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     let mut rest = text;
@@ -40,7 +40,7 @@ pub(crate) fn unfolded(text: &str) -> String {
     name
 }
 
-/// The character of an escape, and what follows it.
+/// The character of an escape, and the text behind it.
 fn escaped(text: &str) -> Option<(char, &str)> {
     let (digits, rest) = match text.strip_prefix('x') {
         Some(text) => text.split_at_checked(2)?,
@@ -68,7 +68,7 @@ mod tests {
             prop_assert_eq!(unfolded(&escaped), name);
         }
 
-        /// Text that was not written by us is taken as it is, as far as it is no escape.
+        /// Text that this crate has not written is read as it is, apart from escapes in it.
         #[test]
         fn any_text_is_a_name(text in "[\\\\xu{}0-9a-f;\u{e9}]{0,20}") {
             unfolded(&text);

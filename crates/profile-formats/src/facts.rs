@@ -1,5 +1,5 @@
-//! The facts of tasks and samples under the names that OpenTelemetry or we have for them: what formats have as
-//! attributes or labels.
+//! The facts of tasks and samples under their names of OpenTelemetry or our own: a format writes them as attributes or
+//! labels.
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use pdata::{FileState, UnixNanos, rfc3339};
 
 use crate::model::{Attribute, Process, SampleKey, Tables, Value};
 
-/// Who started a process, by OpenTelemetry's name.
+/// OpenTelemetry's name of the pid of the process that started a process.
 pub(crate) const PARENT_PID: &str = "process.parent_pid";
-/// When a process ended, by OpenTelemetry's name.
+/// OpenTelemetry's name of the instant at which a process ended.
 pub(crate) const EXIT_TIME: &str = "process.exit.time";
 
-/// A fact.
+/// A fact of a task or a sample: a key and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fact<'a> {
     pub(crate) key: &'a str,
     pub(crate) value: FactValue<'a>,
-    /// Unit of a number; empty if it has none.
+    /// Unit of a number; empty for a fact without a unit.
     pub(crate) unit: &'a str,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum FactValue<'a> {
     Bool(bool),
 }
 
-/// The facts of a process, in the order in which OTLP has them.
+/// The facts of a process, in the order in which OTLP attributes are written.
 pub(crate) fn of_process<'a>(process: &Process, tables: &'a Tables) -> Vec<Fact<'a>> {
     let mut facts = Facts { list: Vec::new(), tables };
     facts.text(attributes::SERVICE_NAME, process.service);
@@ -51,7 +51,7 @@ pub(crate) fn of_process<'a>(process: &Process, tables: &'a Tables) -> Vec<Fact<
     facts.list
 }
 
-/// The facts of a sample beside its stack and its process.
+/// The facts of a sample apart from its stack and its process.
 pub(crate) fn of_sample<'a>(key: &SampleKey, tables: &'a Tables) -> Vec<Fact<'a>> {
     let mut facts = Facts { list: Vec::new(), tables };
     let thread = key.thread.and_then(|thread| tables.threads.get(thread));

@@ -13,7 +13,8 @@ pub(crate) const START: u64 = 1_700_000_000_000_000_000;
 /// A profile without samples: a library without names, a program with them, and the kernel.
 pub(crate) struct Fixture {
     pub(crate) profile: Profile,
-    /// By number: none; `main`; then `inlined;odd` in `outer` in `main`; a place in the library in `main`; `[kernel]`.
+    /// The stacks by number: none; `main`; then `inlined;odd` in `outer` in `main`; a place in the library in `main`;
+    /// `[kernel]`.
     stacks: [Option<Id<Stack>>; 4],
 }
 
@@ -104,7 +105,7 @@ impl Fixture {
     }
 }
 
-/// Two processes and a kernel thread's stack: 3, 2 and 1 samples.
+/// Six samples of two processes, one stack of them in the kernel.
 pub(crate) fn profile() -> Profile {
     let mut fixture = Fixture::new();
     let app = fixture.thread(1, "/usr/bin/less", Some(77), "app");
@@ -118,7 +119,7 @@ pub(crate) fn profile() -> Profile {
     fixture.profile
 }
 
-/// Names that do harm where they are not escaped.
+/// Names that do harm unless a format escapes them.
 pub(crate) const HOSTILE: [&str; 12] = [
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(1)>",

@@ -1,4 +1,4 @@
-//! The formats that profiles are written in, by name.
+//! The names and file extensions of the formats that profiles are written in.
 
 use std::fmt;
 use std::io;
@@ -9,15 +9,15 @@ use crate::{firefox, folded, otlp, pprof, speedscope, svg};
 /// A format that profiles are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// gzip'd `perftools.profiles.Profile`, for `go tool pprof` and all that read its format.
+    /// gzip'd `perftools.profiles.Profile`, for `go tool pprof` and other tools that read its format.
     Pprof,
-    /// Folded stacks, for `flamegraph.pl` and all that read its format.
+    /// Folded stacks, for `flamegraph.pl` and other tools that read its format.
     Folded,
     /// Interactive flame graph.
     Svg,
     /// speedscope's own format.
     Speedscope,
-    /// A line of OTLP/JSON, as exporters put them into files.
+    /// One line of OTLP/JSON, as exporters append them to files.
     OtlpJson,
     /// One message of OTLP.
     Otlp,
@@ -34,11 +34,11 @@ impl Format {
         Self::Speedscope,
         Self::OtlpJson,
         Self::Otlp,
-        // The last, since its names of files end as others do, too.
+        // The last, since `.json` also ends the extensions of other formats.
         Self::Firefox,
     ];
 
-    /// The name by which people ask for it.
+    /// The format's name on the command line and in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Format {
         }
     }
 
-    /// How names of files in this format end, the usual one first.
+    /// The file extensions of the format, the usual one first.
     #[must_use]
     pub const fn extensions(self) -> &'static [&'static str] {
         match self {
@@ -72,7 +72,7 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format that the name of a file says it is in.
+    /// The format of a file, by the extension of its name.
     #[must_use]
     pub fn of_file(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
@@ -80,11 +80,11 @@ impl Format {
         Self::ALL.into_iter().find(ends)
     }
 
-    /// Appends a profile in this format. Of formats that hold one kind of value that is `quantity`; pprof and OTLP hold
-    /// all.
+    /// Appends a profile in this format. Formats that hold one kind of value hold `quantity`; pprof and OTLP hold all
+    /// kinds.
     ///
     /// # Errors
-    /// Those of an encoder; none is expected.
+    /// An error of the format's encoder; none is expected.
     pub fn write(self, profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Pprof => pprof::write(profile, out)?,

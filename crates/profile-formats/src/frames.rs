@@ -1,9 +1,9 @@
-//! Frames of samples as a format numbers them: root first, the task before them where a format knows no tasks.
+//! Frames of samples for formats that number them: root first, with the task as the root for formats without tasks.
 
 use crate::folded::{TRUNCATED, task_name};
 use crate::model::{FrameKind, Profile, SampleKey};
 
-/// A frame, by all that formats distinguish it by.
+/// A frame's name, source line and kind, by which formats distinguish frames.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PlainFrame {
     pub(crate) name: String,
@@ -18,7 +18,7 @@ impl PlainFrame {
     }
 }
 
-/// The frames of a sample, root first: its task, a mark in the place of what is missing, then its stack.
+/// The frames of a sample, root first: its task, a mark in the place of missing outer frames, then its stack.
 pub(crate) fn root_first(profile: &Profile, key: &SampleKey) -> Vec<PlainFrame> {
     let stack = profile.tables.stack_frames(key.stack).map(|frame| PlainFrame {
         name: frame.name.into_owned(),

@@ -1,8 +1,8 @@
 //! A profile in memory, gathered from samples or read from a file, and the formats that it can be written in.
 //!
-//! Pure: bytes are handed in and handed out, nothing is opened, and no clock is read. Begin at [`Profile`]: plain
-//! tables and samples that refer to them. A [`Gatherer`] fills one from what flows through the pipeline, exact to the
-//! sample and bounded whatever comes; [`Profile::merge`] adds one to another.
+//! Pure: functions take and return bytes; nothing opens files or reads clocks. Begin at [`Profile`]: plain tables and
+//! samples that refer to them. A [`Gatherer`] fills one from the pipeline's events, exact to the sample and within its
+//! bounds; [`Profile::merge`] adds one to another.
 
 pub mod diff;
 mod escape;

@@ -6,12 +6,12 @@ use crate::model::{
 };
 use crate::table::Id;
 
-/// The new number of each entry of a table; `None` of what does not fit in.
+/// The new number of each entry of a table; `None` for one that is beyond the bounds.
 type Numbers<T> = Vec<Option<Id<T>>>;
 
 impl Profile {
-    /// Adds another profile: the sum of captures is that of both, to the capture. What does not fit in is counted under
-    /// one stack, as by a [`Gatherer`](crate::Gatherer).
+    /// Adds another profile: the number of captures is that of both together. Samples beyond the bounds are counted
+    /// under one stack, as by a [`Gatherer`](crate::Gatherer).
     pub fn merge(&mut self, other: &Self, bounds: &Bounds) {
         let is_new = self.samples.is_empty() && self.end.as_nanos() == 0;
         self.start = if is_new { other.start } else { self.start.min(other.start) };
@@ -50,7 +50,7 @@ impl Profile {
         merged
     }
 
-    /// Adds to the sample that stands for all that do not fit in.
+    /// Adds an amount to the sample that stands for all beyond the bounds.
     pub(crate) fn add_other(&mut self, value_type: Id<ValueType>, amount: Amount) -> Id<SampleKey> {
         self.beyond_bounds = self.beyond_bounds.saturating_add(amount.count);
         let stack = Some(self.tables.other_stack());
@@ -60,7 +60,7 @@ impl Profile {
 }
 
 impl Tables {
-    /// The stack that stands for all that do not fit in.
+    /// The stack that stands for all samples beyond the bounds.
     pub(crate) fn other_stack(&mut self) -> Id<Stack> {
         let name = self.texts.intern(OTHER);
         let function = self.functions.intern(Function { name, system_name: None, file: None, start_line: 0 });
@@ -88,7 +88,7 @@ impl Renumbered {
             let room = to.texts.bytes() < bounds.text_bytes;
             texts.push(if room { Some(to.texts.intern(text)) } else { to.texts.find(text) });
         }
-        // Names of kinds of values are few, and without them there is nothing to count under.
+        // Names of kinds of values are few, and without them samples could not be counted, so they ignore the bounds.
         let value_types = from.value_types.iter().map(|(_, kind)| value_type(to, from, kind)).collect();
         let stacks = stacks(to, from, &texts, bounds);
         let processes = processes(to, from, &texts, bounds);
@@ -105,7 +105,7 @@ impl Renumbered {
         self.value_types.get(old.index()).copied().unwrap_or(old)
     }
 
-    /// The sample as it is numbered now; `None` if a part of it does not fit in.
+    /// A sample's key with the new numbers; `None` if a part of it is beyond the bounds.
     fn key(&self, key: &SampleKey) -> Option<SampleKey> {
         Some(SampleKey {
             stack: all(key.stack, |id| at(&self.stacks, id))?,
@@ -236,7 +236,7 @@ fn at<T: ?Sized>(numbers: &Numbers<T>, id: Id<T>) -> Option<Id<T>> {
     numbers.get(id.index()).copied().flatten()
 }
 
-/// The new number of what there is; `None` if it is there and does not fit in.
+/// The new number of an optional reference; `None` if there is a reference and its entry is beyond the bounds.
 fn all<T, U>(old: Option<T>, new: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     old.map_or(Some(None), |old| new(old).map(Some))
 }

@@ -1,6 +1,6 @@
 //! speedscope's own format: `https://www.speedscope.app/file-format-schema.json`.
 //!
-//! One profile for each kind of value, each of all tasks: a stack is a sample, with its task as the root.
+//! The file has one profile of all tasks for each kind of value: a stack is a sample, with its task as the root.
 
 #[cfg(test)]
 mod tests;
@@ -54,10 +54,10 @@ struct Sampled {
     weights: Vec<i64>,
 }
 
-/// Appends a profile.
+/// Appends a profile in speedscope's format.
 ///
 /// # Errors
-/// None that memory does not make: the encoder's.
+/// An error of the JSON encoder; none is expected while memory suffices.
 pub fn write(profile: &Profile, out: &mut Vec<u8>) -> io::Result<()> {
     let mut frames = IndexSet::<PlainFrame>::new();
     let kinds = profile.kinds();
@@ -84,7 +84,7 @@ fn sampled(profile: &Profile, quantity: Quantity, frames: &mut IndexSet<PlainFra
     let mut stacks = BTreeMap::<Vec<usize>, i64>::new();
     for (key, amount) in profile.samples.iter() {
         let value = profile.amount_of(quantity, key, amount);
-        // What is less than nothing has no place in a flame graph.
+        // A negative value has no place in a flame graph.
         if value > 0 {
             let stack = root_first(profile, key).into_iter().map(|frame| frames.insert_full(frame).0);
             let sum = stacks.entry(stack.collect()).or_default();

@@ -1,4 +1,4 @@
-//! Tables in which each entry is there once, and the numbers of the entries.
+//! Tables in which each entry is held once, and the numbers of the entries.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexSet;
 
-/// The number of an entry of a table of `T`. It means something only beside the table that gave it.
+/// The number of an entry of a table of `T`. It is only valid for the table that returned it.
 pub struct Id<T: ?Sized> {
     /// One more than the entry's index.
     number: NonZeroU32,
@@ -70,8 +70,8 @@ impl<T: ?Sized> fmt::Debug for Id<T> {
     }
 }
 
-/// Entries, each there once, in the order in which they were added. The hash is keyed anew for each table, so that
-/// names and addresses chosen by others do not slow it down.
+/// Entries that are each held once, in the order in which they were added. The hash is keyed anew for each table, so
+/// that names and addresses chosen by other programs do not slow it down.
 #[derive(Clone, Debug)]
 pub struct Table<T> {
     entries: IndexSet<T, DefaultHashBuilder>,
@@ -89,12 +89,12 @@ impl<T: Eq + Hash> Table<T> {
         Id::of_index(self.entries.insert_full(entry).0)
     }
 
-    /// The number of an entry, which is added only if there is `room`; `None` if it then is not there.
+    /// The number of an entry, which is added only if there is `room`; `None` if it is new and there is none.
     pub fn intern_within(&mut self, entry: T, room: bool) -> Option<Id<T>> {
         if room { Some(self.intern(entry)) } else { self.find(&entry) }
     }
 
-    /// The number of an entry; `None` if it is not there.
+    /// The number of an entry; `None` if the table does not have it.
     #[must_use]
     pub fn find(&self, entry: &T) -> Option<Id<T>> {
         self.entries.get_index_of(entry).map(Id::of_index)
@@ -113,13 +113,13 @@ impl<T> Table<T> {
         self.entries.iter().enumerate().map(|(index, entry)| (Id::of_index(index), entry))
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// True if there are none.
+    /// True if the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,4 +1,4 @@
-//! Stacks added up by the names of their frames: what a flame graph shows.
+//! The tree of a flame graph: stacks added up by the names of their frames.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use indexmap::IndexSet;
 use crate::frames::root_first;
 use crate::model::{FrameKind, Profile, Quantity};
 
-/// The most nodes of a tree; what is deeper counts for the last node that there is.
+/// Most nodes of a tree; the value of deeper frames is added to the last node on their path.
 const MAX_NODES: usize = 1 << 21;
 
-/// A tree of stacks by the names of their frames, with two values for each: of one profile, or of two to compare.
+/// A tree of stacks by the names of their frames, with two values for each node, so that two profiles can be compared.
 #[derive(Debug)]
 pub(crate) struct Tree {
     labels: IndexSet<Label>,
@@ -18,7 +18,7 @@ pub(crate) struct Tree {
     children: HashMap<(usize, usize), usize>,
 }
 
-/// What makes two frames one.
+/// Key of a frame: frames of a caller that are equal in it are one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Label {
     pub(crate) name: String,
@@ -31,21 +31,21 @@ pub(crate) struct Node {
     label: usize,
     pub(crate) parent: Option<usize>,
     pub(crate) depth: usize,
-    /// Value of stacks that end here, of each profile.
+    /// Value of the stacks that end in this node, of each profile.
     pub(crate) own: [i64; 2],
-    /// Value of stacks that come through here or end here.
+    /// Value of the stacks that go through this node or end in it, of each profile.
     pub(crate) total: [i64; 2],
 }
 
 impl Tree {
-    /// A tree of nothing but its root.
+    /// A tree that only has its root.
     pub(crate) fn new() -> Self {
         let label = Label { name: "all".to_owned(), kind: FrameKind::User };
         let root = Node { label: 0, parent: None, depth: 0, own: [0; 2], total: [0; 2] };
         Self { labels: IndexSet::from([label]), nodes: vec![root], children: HashMap::new() }
     }
 
-    /// Adds the samples of a profile to one of the two values. What is less than nothing is left out.
+    /// Adds the samples of a profile to one of the two values. Negative values are left out.
     pub(crate) fn add(&mut self, profile: &Profile, quantity: Quantity, side: usize) {
         for (key, amount) in profile.samples.iter() {
             let value = profile.amount_of(quantity, key, amount);
@@ -66,10 +66,10 @@ impl Tree {
         }
     }
 
-    /// Adds up the totals, once all is added.
+    /// Adds up the totals once all samples are added.
     pub(crate) fn total_up(&mut self) {
         let mut totals: Vec<[i64; 2]> = self.nodes.iter().map(|node| node.own).collect();
-        // A child comes after its parent.
+        // A child comes after its parent, so going backwards its total is complete before its parent's.
         for (number, node) in self.nodes.iter().enumerate().rev() {
             let of = totals.get(number).copied().unwrap_or_default();
             if let Some(sum) = node.parent.and_then(|parent| totals.get_mut(parent)) {

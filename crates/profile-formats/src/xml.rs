@@ -1,9 +1,9 @@
-//! Text in XML.
+//! Escapes for text in XML.
 
 use configtypes::is_unseen;
 
-/// Appends text as the content of an element or an attribute: nothing in it is markup, and what does not show, which
-/// XML does not allow in part, is written as `\u{HHHH}`.
+/// Appends text as the content of an element or an attribute, with its markup escaped. Characters that do not show,
+/// some of which XML forbids, are written as `\u{HHHH}`.
 pub(crate) fn escape(text: &str, out: &mut String) {
     for character in text.chars() {
         match character {
@@ -20,7 +20,7 @@ pub(crate) fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// True for numbers that Unicode has for no character, of which XML refuses two.
+/// True for code points that Unicode assigns to no character, two of which XML refuses.
 fn is_no_character(character: char) -> bool {
     let number = u32::from(character);
     number & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&number)

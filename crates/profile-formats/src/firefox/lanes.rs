@@ -1,4 +1,4 @@
-//! The threads of the file, which are of one kind of value each, and whose they are.
+//! The threads of the file, each of one thread of a process and one kind of value.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use crate::model::{Process, ProcessRef, Profile, SampleKey, Start, UNKNOWN};
 use crate::table::Id;
 
-/// What makes samples those of one thread of the file.
+/// Key of a thread of the file: samples with the same process, thread and kind of value share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Lane {
     pub(super) process: Option<ProcessRef>,
@@ -15,14 +15,14 @@ pub(super) struct Lane {
     pub(super) kind: (Id<str>, Id<str>),
 }
 
-/// What a lane is called.
+/// The names of a lane's thread and process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LaneName {
     pub(super) thread: String,
     pub(super) process: String,
     pub(super) tid: String,
     pub(super) is_main: bool,
-    /// The image seen last.
+    /// The image of the sample seen last.
     pub(super) image: Option<Id<Process>>,
 }
 
@@ -40,7 +40,7 @@ impl Lanes {
             let (lane, name) = lane(key, profile);
             let entry = lanes.entry(lane);
             of_sample.push(entry.index());
-            // The last name is the one that it had longest after its exec.
+            // The name that is written last wins: it is the one that the thread had longest after its exec.
             *entry.or_default() = name;
         }
         Self { lanes, of_sample }
@@ -73,7 +73,7 @@ fn lane(key: &SampleKey, profile: &Profile) -> (Lane, LaneName) {
     (Lane { process: reference, tid, kind }, lane_name)
 }
 
-/// Numbers of processes and threads as texts, each of one of them: a number that is used again has a suffix.
+/// Pids and thread numbers as texts that are each used once: a number that is used again gets a suffix.
 #[derive(Default)]
 pub(super) struct Numbers {
     pids: HashMap<Option<ProcessRef>, String>,
@@ -99,5 +99,5 @@ fn unique(number: String, used: &mut HashMap<String, u32>) -> String {
     if *uses == 1 { number } else { format!("{number}.{}", *uses - 1) }
 }
 
-/// No process: whose the events of the whole machine are.
+/// The process that stands for the whole machine, whose events have no process of their own.
 pub(super) const MACHINE: ProcessRef = ProcessRef { pid: u32::MAX, start: Start::Unknown };

@@ -1,4 +1,4 @@
-//! Markers: exec, fork, exit and loss.
+//! Markers of the Firefox Profiler's format: exec, fork, exit and loss.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::output::MarkerTable;
 use super::symbols::Symbols;
 use crate::model::{Marker, MarkerKind, Profile};
 
-/// What the Firefox Profiler is to show of each kind.
+/// The schema by which the Firefox Profiler shows each kind of marker.
 pub(super) fn schema() -> Value {
     let field = |key: &str, label: &str, format: &str| json!({ "key": key, "label": label, "format": format, "searchable": true });
     let kind = |name: &str, label: &str, fields: &[Value]| {

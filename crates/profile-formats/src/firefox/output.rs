@@ -1,11 +1,11 @@
-//! The file's objects: tables are columns of equal length.
+//! The objects of the file; its tables are columns of equal length.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The file.
+/// The whole file.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct File {
@@ -23,13 +23,13 @@ pub(super) struct Meta {
     pub(super) categories: Vec<Category>,
     pub(super) debug: bool,
     pub(super) extensions: Extensions,
-    /// Milliseconds.
+    /// Interval between samples, in milliseconds.
     pub(super) interval: f64,
     pub(super) preprocessed_profile_version: u32,
     pub(super) process_type: u32,
     pub(super) product: &'static str,
     pub(super) sample_units: BTreeMap<&'static str, &'static str>,
-    /// Milliseconds since 1970.
+    /// Start of the profile, in milliseconds since 1970.
     pub(super) start_time: f64,
     pub(super) symbolicated: bool,
     pub(super) paused_ranges: [u8; 0],

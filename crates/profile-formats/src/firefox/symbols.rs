@@ -1,4 +1,4 @@
-//! The code of a thread: its strings, functions, frames and stacks. Libraries are of all threads.
+//! Strings, functions, frames and stacks of one thread, and the libraries, which all threads share.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use crate::folded::TRUNCATED;
 use crate::model::{FrameKind, FrameView, Mapping, Profile, SampleKey, Stack, Tables};
 use crate::table::Id;
 
-/// Kind of a resource that is a library.
+/// Resource type of a library.
 const LIBRARY: u8 = 1;
-/// Categories by number: of everything else, of programs, of the kernel, of interpreters.
+/// Names and colours of the categories, by number: other, programs, the kernel, interpreters.
 pub(super) const CATEGORIES: [(&str, &str); 4] =
     [("Other", "grey"), ("User", "yellow"), ("Kernel", "orange"), ("Interpreted", "green")];
 
@@ -24,7 +24,7 @@ pub(super) struct Libraries {
 
 impl Libraries {
     fn number(&mut self, mapping: &Mapping, tables: &Tables) -> usize {
-        // Ranges of one file are one library.
+        // Mappings of one file are one library, so the range is left out of the key.
         let file = Mapping { start: 0, limit: 0, file_offset: 0, ..*mapping };
         *self.known.entry(file).or_insert_with(|| {
             let path = tables.text(mapping.name).to_owned();
@@ -45,7 +45,7 @@ impl Libraries {
     }
 }
 
-/// A build ID as Breakpad has it: the first 16 bytes as a GUID, three numbers of which are little-endian, and an age.
+/// A build ID in Breakpad's form: the first 16 bytes as a GUID, three numbers of which are little-endian, and an age.
 fn breakpad_id(build_id: &str) -> String {
     let digits: Vec<char> =
         build_id.chars().take_while(char::is_ascii_hexdigit).chain(std::iter::repeat('0')).take(32).collect();
@@ -54,7 +54,7 @@ fn breakpad_id(build_id: &str) -> String {
     bytes.map(char::to_ascii_uppercase).chain(['0']).collect()
 }
 
-/// The code of a thread.
+/// Strings, functions, frames and stacks of one thread.
 #[derive(Default)]
 pub(super) struct Symbols {
     pub(super) strings: IndexSet<String>,
@@ -98,7 +98,7 @@ impl Symbols {
         let mut path = Vec::new();
         let (mut next, mut prefix) = (key.stack, None);
         let is_cut = key.cut.is_some();
-        // Up to the first stack that is known.
+        // Collected from the leaf up to the first stack whose number is known.
         loop {
             let Some(id) = next else {
                 if is_cut {
@@ -130,7 +130,7 @@ impl Symbols {
         prefix
     }
 
-    /// A stack of one frame that is no code.
+    /// A stack of one frame that stands for no code.
     fn label(&mut self, name: &str) -> usize {
         let name = self.string(name);
         let func = self.function(name, None, -1);
@@ -167,7 +167,7 @@ impl Symbols {
             FrameKind::Kernel => 2,
             FrameKind::Interpreted => 3,
         };
-        // Numbers of JavaScript are exact up to 2^53.
+        // JavaScript's numbers are exact up to 2^53, so larger addresses are left out.
         let address =
             i64::try_from(frame.address).ok().filter(|&address| address < 1 << 53 && mapping.is_some());
         let func = self.function(name, file, resource);

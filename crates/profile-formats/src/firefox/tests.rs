@@ -1,4 +1,4 @@
-//! A profile as the Firefox Profiler has it.
+//! Tests of profiles in the Firefox Profiler's format.
 
 use fxprof_processed_profile as samply;
 use proptest::prelude::*;
@@ -18,14 +18,14 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
     value[key].as_array().unwrap_or_else(|| panic!("{key} of {value}"))
 }
 
-/// Every number in a column is that of an entry of a table of `length` entries, or nothing.
+/// Checks that every number in a column is an index below `length`, or null.
 fn within(column: &[Value], length: usize) {
     for number in column.iter().filter(|number| !number.is_null() && **number != -1) {
         assert!(number.as_u64().is_some_and(|number| number < length as u64), "{number} of {length}");
     }
 }
 
-/// The columns of a table are of its length. Returns that.
+/// Checks that all columns of a table have its length. Returns that length.
 fn columns(table: &Value) -> usize {
     let length = usize::try_from(table["length"].as_u64().unwrap()).unwrap();
     for (key, column) in table.as_object().unwrap().iter().filter(|(_, column)| column.is_array()) {
@@ -34,7 +34,7 @@ fn columns(table: &Value) -> usize {
     length
 }
 
-/// What the format's documentation demands. Returns the sum of weights of samples counted.
+/// Checks a file against the format's documentation. Returns the sum of weights of counted samples.
 fn check(file: &Value) -> f64 {
     let libs = list(file, "libs").len();
     let kinds: Vec<_> =
@@ -73,7 +73,7 @@ fn check(file: &Value) -> f64 {
     sum
 }
 
-/// A file of samply's crate, which has every part.
+/// A file that samply's crate wrote, with every part of the format.
 fn samplys() -> Value {
     let start = samply::Timestamp::from_millis_since_reference(0.0);
     let reference = samply::ReferenceTimestamp::from_millis_since_unix_epoch(1000.0);
@@ -98,7 +98,7 @@ fn samplys() -> Value {
     serde_json::to_value(&profile).unwrap()
 }
 
-/// Has each key that the other has, in values of the same type.
+/// Checks that `ours` has each key of `theirs`, with values of the same type.
 fn has_the_shape_of(ours: &Value, theirs: &Value, at: &str) {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {

@@ -1,4 +1,4 @@
-//! A profile to the file.
+//! Conversion of a profile to the Firefox Profiler's format.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -14,13 +14,13 @@ use crate::table::Id;
 
 /// The version of the format.
 const VERSION: u32 = 55;
-/// Milliseconds between samples, where that is not known.
+/// Milliseconds between samples of a profile whose period is not known.
 const INTERVAL: f64 = 1.0;
 
-/// Appends a profile.
+/// Appends a profile in the Firefox Profiler's format.
 ///
 /// # Errors
-/// None that memory does not make: the encoder's.
+/// An error of the JSON encoder; none is expected while memory suffices.
 pub fn write(profile: &Profile, out: &mut Vec<u8>) -> io::Result<()> {
     let mut libraries = Libraries::default();
     let mut numbers = Numbers::default();
@@ -57,10 +57,10 @@ pub fn write(profile: &Profile, out: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(out, &file).map_err(io::Error::other)
 }
 
-/// One event of a thread: when, of which sample, and how much.
+/// One event of a thread: its instant, its sample, and its value.
 type SampleEvent = (UnixNanos, Id<SampleKey>, i64);
 
-/// The events of each lane in order of time. What a sample has beyond its captures is at the start.
+/// The events of each lane in order of time. A sample's amount beyond its captures is an event at the profile's start.
 fn events(profile: &Profile, of_sample: &[usize], lanes: usize) -> Vec<Vec<SampleEvent>> {
     let mut events = vec![Vec::new(); lanes];
     let mut left: Vec<Amount> = profile.samples.iter().map(|(_, amount)| amount).collect();
@@ -113,7 +113,7 @@ fn sample_table(
     table
 }
 
-/// Puts each marker on the first thread of its process, or on a thread that is the machine's.
+/// Puts each marker on the first thread of its process, or on the machine's thread if the process has none.
 fn mark(
     profile: &Profile,
     first_of: &HashMap<ProcessRef, usize>,
@@ -206,7 +206,7 @@ fn meta(profile: &Profile) -> Meta {
     }
 }
 
-/// Milliseconds from an instant to another, with the digits of nanoseconds as far as a float has them.
+/// Milliseconds from an instant to another, as exact to the nanosecond as a float can be.
 fn millis_between(from: UnixNanos, to: UnixNanos) -> f64 {
     let (from, to) = (from.as_nanos(), to.as_nanos());
     let nanos = i64::try_from(to.abs_diff(from)).unwrap_or(i64::MAX);

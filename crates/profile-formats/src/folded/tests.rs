@@ -1,4 +1,4 @@
-//! A profile as folded stacks.
+//! Tests of profiles as folded stacks.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,8 @@ fn folded(profile: &Profile) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What `flamegraph.pl` takes: each line a stack without empty frames, a space, and a number. Returns their sum.
+/// Checks text against the input of `flamegraph.pl`: each line a stack without empty frames, a space, and a number.
+/// Returns the sum of the numbers.
 fn check(text: &str) -> u64 {
     let numbers = text.lines().map(|line| {
         let (stack, number) = line.rsplit_once(' ').expect("a number");
@@ -49,7 +50,7 @@ fn hostile_names_stay_names() {
 }
 
 proptest! {
-    /// Of any profile, however broken, the counts add up to what was sampled.
+    /// The counts add up to the number of captures, however broken the profile is.
     #[test]
     fn counts_add_up(profile in any_profile()) {
         let sum: u64 = folded(&profile).lines().map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum();

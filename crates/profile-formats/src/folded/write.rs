@@ -1,17 +1,17 @@
-//! A profile to folded stacks.
+//! Conversion of a profile to folded stacks.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::escape;
 use crate::model::{Profile, Quantity, SampleKey, UNKNOWN};
 
-/// Frame in the place of outer frames that are missing.
+/// Name of the frame that stands for missing outer frames.
 pub(crate) const TRUNCATED: &str = "[truncated]";
 
 /// Appends the lines of a profile, sorted; equal stacks of one thread name are added up.
 ///
-/// A frame without a name is its file's name and the address in it; `[truncated]` stands for outer frames that are
-/// missing.
+/// A frame without a name is shown as its file's name and the address in it; `[truncated]` stands for missing outer
+/// frames.
 pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
     for (stack, value) in stacks(profile, quantity) {
         out.extend_from_slice(format!("{stack} {value}\n").as_bytes());
@@ -21,7 +21,7 @@ pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
 /// The value of each folded stack.
 pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, i64> {
     let mut stacks = BTreeMap::<String, i64>::new();
-    // The frames of a stack are written once, however many threads and CPUs it was seen on.
+    // The frames of a stack are written once, however many threads and CPUs the stack was sampled on.
     let mut frames = HashMap::new();
     for (key, amount) in profile.samples.iter() {
         let value = profile.amount_of(quantity, key, amount);
@@ -30,7 +30,7 @@ pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, 
         }
         let mut line = String::new();
         escape::folded(task_name(profile, key), &mut line);
-        // In the place of what is missing.
+        // The mark stands where the missing outer frames would.
         if key.cut.is_some() {
             line.push(';');
             line.push_str(TRUNCATED);
@@ -42,7 +42,7 @@ pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, 
     stacks
 }
 
-/// The name of a sample's thread, else of its process. A thread may call itself nothing at all.
+/// The name of a sample's thread, or of its process if the thread's name is empty.
 pub(crate) fn task_name<'a>(profile: &'a Profile, key: &SampleKey) -> &'a str {
     let tables = &profile.tables;
     let thread = key.thread.and_then(|thread| tables.threads.get(thread));

@@ -1,4 +1,4 @@
-//! A profile from what flows through the pipeline.
+//! Gathering of the pipeline's events into a profile.
 
 mod places;
 mod settle;
@@ -22,38 +22,38 @@ use crate::model::{
 };
 use crate::table::Id;
 
-/// What a profile is to hold beside samples, and how much.
+/// Settings of a [`Gatherer`]: its bounds, and which events it keeps beside samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GatherSettings {
-    /// How much it may hold.
+    /// Bounds of the profile.
     pub bounds: Bounds,
-    /// Whether it holds the instant of each sample.
+    /// Whether the profile holds the instant of each sample.
     pub captures: bool,
-    /// Whether it holds what happened to processes, and when samples were lost.
+    /// Whether the profile holds events of processes, and the spans in which samples were lost.
     pub markers: bool,
 }
 
-/// Gathers samples, losses and what happens to processes into a [`Profile`].
+/// Gathers samples, losses and events of processes into a [`Profile`].
 ///
-/// Each sample counts, and in bounded memory: what does not fit is counted under one stack. Files that are read while
-/// samples are gathered hold as read for all of them.
+/// Every sample is counted, in bounded memory: samples beyond the bounds are counted under one stack. A file that is
+/// read while samples are gathered has its build ID and addresses in all of them.
 #[derive(Debug)]
 pub struct Gatherer {
     settings: GatherSettings,
-    /// One for all times, so that a step of the wall clock falls between profiles.
+    /// One clock offset for all times, so that a step of the wall clock falls between profiles.
     clock: ClockOffset,
-    /// Locations have provisional numbers in it, those of `places`, until it is finished.
+    /// The profile so far. Its locations have provisional numbers, those of `places`, until it is finished.
     profile: Profile,
     places: Places,
     tasks: Tasks,
     value_types: FxHashMap<Option<Duration>, Id<ValueType>>,
     reasons: FxHashMap<OffCpuReason, Id<Box<[Attribute]>>>,
-    /// First and last instant of a sample.
+    /// The first and the last instant of a sample.
     span: Option<(UnixNanos, UnixNanos)>,
 }
 
 impl Gatherer {
-    /// Gathers nothing yet. All times are converted by `clock`, that of the batch with the first event.
+    /// Makes an empty gatherer. All times are converted by `clock`, that of the batch with the first event.
     #[must_use]
     pub fn new(clock: ClockOffset, settings: GatherSettings) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Gatherer {
         }
     }
 
-    /// Takes all events of a batch, for whoever has no [windows](windows::EventWindows).
+    /// Adds all events of a batch, for a caller without [windows](windows::EventWindows).
     pub fn push(&mut self, batch: &Batch) {
         for event in batch.events.iter() {
             match event {
@@ -86,32 +86,32 @@ impl Gatherer {
         self.profile.samples.is_empty()
     }
 
-    /// How often samples were captured so far.
+    /// Number of captures so far.
     #[must_use]
     pub fn captured(&self) -> u64 {
         self.profile.samples.captured()
     }
 
-    /// An instant by the wall clock, as the profile has it.
+    /// A kernel time by the wall clock, as the profile has it.
     #[must_use]
     pub fn unix(&self, at: KTime) -> UnixNanos {
         self.clock.unix(at)
     }
 
-    /// What was lost so far, by reason.
+    /// The losses so far, by reason.
     #[must_use]
     pub fn losses(&self) -> &BTreeMap<Box<str>, Loss> {
         &self.profile.losses
     }
 
-    /// Adds what was lost in a span before, in which nothing was gathered.
+    /// Adds the losses of an earlier span in which no sample was gathered.
     pub fn carry(&mut self, losses: &BTreeMap<Box<str>, Loss>) {
         for (reason, &loss) in losses {
             self.profile.add_loss(reason, loss);
         }
     }
 
-    /// The profile of the span from `from` until `until`, which is moved apart to hold late samples.
+    /// The profile of the span from `from` until `until`, widened so that it holds late samples.
     #[must_use]
     pub fn finish(self, from: KTime, until: KTime) -> Profile {
         let Self { mut profile, places, tasks, clock, span, .. } = self;
@@ -124,7 +124,7 @@ impl Gatherer {
         profile
     }
 
-    /// True if names that have not been met fit in.
+    /// True if new names and files still fit within the bounds.
     fn has_room(&self) -> bool {
         let (tables, bounds) = (&self.profile.tables, &self.settings.bounds);
         tables.texts.bytes() < bounds.text_bytes && !self.places.is_full()
@@ -146,7 +146,7 @@ impl Gatherer {
                     period_type: Some((texts.intern("cpu"), nanoseconds)),
                     period: nanos(period),
                 },
-                // Every nanosecond is measured: the period is one of them.
+                // The value is in nanoseconds, so one of them is the period.
                 None => {
                     let kind = texts.intern("off_cpu");
                     ValueType { kind, unit: nanoseconds, period_type: Some((kind, nanoseconds)), period: 1 }
@@ -165,7 +165,7 @@ impl Gatherer {
         }))
     }
 
-    /// The stack of a sample; `None` if it does not fit in.
+    /// The stack of a sample; `None` if it is beyond the bounds.
     fn stack(&mut self, sample: &Sample, room: bool) -> Option<Id<Stack>> {
         let tables = &mut self.profile.tables;
         let room = room && tables.stacks.len() < self.settings.bounds.stacks;
@@ -182,7 +182,8 @@ impl Gatherer {
         caller
     }
 
-    /// Adds to the sample of this key; one that does not fit in is a sample of the stack of all others.
+    /// Adds an amount to the sample of this key; one that is beyond the bounds is added to a sample of
+    /// [`OTHER`](crate::OTHER)'s stack.
     fn add(&mut self, key: SampleKey, amount: Amount, fits: bool) -> Id<SampleKey> {
         let room = self.profile.samples.len() < self.settings.bounds.samples;
         if fits && let Some(id) = self.profile.samples.add_within(key, amount, room) {
@@ -265,7 +266,7 @@ impl Gather for Gatherer {
     }
 }
 
-/// Nanoseconds, at most as many as fit.
+/// A duration in nanoseconds, `i64::MAX` at most.
 fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

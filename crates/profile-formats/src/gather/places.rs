@@ -1,4 +1,4 @@
-//! Places in the code as samples have them: in files that may not have been read yet.
+//! Places in the code as samples have them, in files that may not have been read yet.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::table::{Id, Table};
 
 /// Name of the kernel's page of user code, an ELF image linked at 0.
 const VDSO: &str = "[vdso]";
-/// Name of the kernel where its mappings are not known.
+/// Name of the kernel's code while its mappings are not known.
 const KERNEL: &str = "[kernel]";
-/// Entries of a look-up by address in memory, after which it begins anew: what it looks up may have been replaced by an
-/// equal one elsewhere in memory.
+/// Most entries of a map that is keyed by addresses in memory; a full map is cleared, since its values may have been
+/// replaced by equal ones at other addresses.
 const REMEMBERED: usize = 1 << 16;
-/// Files of which samples are held.
+/// Most files whose places are numbered.
 const MAX_FILES: usize = 1 << 16;
 
 /// A place in the code, as sampled.
@@ -32,44 +32,44 @@ pub(super) struct CodePlace {
 pub(super) enum PlaceCode {
     /// A mapped file.
     File {
-        /// Number among the files.
+        /// Number of the file in `files`.
         file: usize,
-        /// Where in the file its mapping begins.
+        /// Offset in the file at which its mapping begins.
         offset: u64,
-        /// Bytes of the mapping.
+        /// Length of the mapping, in bytes.
         length: u64,
-        /// Where in the file the place is.
+        /// Offset of the place in the file.
         at: u64,
     },
-    /// The kernel or one of its modules: an address that counts from the start of its text.
+    /// Code of the kernel or one of its modules, at an address that counts from the start of its text.
     Kernel { name: Id<str>, build_id: Option<Id<str>>, length: u64, address: u64 },
-    /// Memory that has a name and no file.
+    /// Memory that has a name but no file.
     Named { name: Id<str>, address: u64 },
-    /// Memory of which nothing is known, and functions without an address.
+    /// Memory without a known mapping, and functions without an address.
     Unmapped { address: u64 },
 }
 
-/// The places that samples have met, by provisional numbers.
+/// The places that samples refer to, by provisional numbers.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) places: Table<CodePlace>,
-    /// Files by their addresses in memory, which they keep from being used again.
+    /// Numbers of files by their addresses in memory, which stay theirs since `files` holds them.
     files_by_address: FxHashMap<usize, usize>,
     pub(super) files: Vec<Arc<MappedFile>>,
-    /// Names of memory, likewise.
+    /// Names of memory by their addresses, which stay theirs since the entry holds them.
     names: FxHashMap<usize, (Arc<str>, Id<str>)>,
-    /// Lines, likewise.
+    /// Lines by their addresses, which stay theirs since the entry holds them.
     lines: FxHashMap<usize, (Arc<pdata::Lines>, Id<Lines>)>,
 }
 
 impl Places {
-    /// True if files that have not been met do not fit in.
+    /// True if there is no room for another file.
     pub(super) fn is_full(&self) -> bool {
         self.files.len() >= MAX_FILES
     }
 
-    /// Returns the number of a frame's location, which is added if it is new; `None` if it is new and there is no
-    /// `room` for another.
+    /// The number of a frame's location, which is added if it is new; `None` if it is new and there is no `room` for
+    /// another.
     pub(super) fn location(
         &mut self,
         frame: &Frame,
@@ -98,7 +98,7 @@ impl Places {
         self.number(CodePlace { code, lines, kind }, room)
     }
 
-    /// The place of a sample without frames: readers of most formats drop what has none.
+    /// The place of a sample without frames, since readers of most formats drop a sample without any.
     pub(super) fn nowhere(&mut self, kernel: bool, tables: &mut Tables, room: bool) -> Option<Id<Location>> {
         let place = match kernel {
             true => CodePlace { code: self.kernel(0, tables), lines: None, kind: FrameKind::Kernel },
@@ -109,7 +109,7 @@ impl Places {
         self.number(place, room)
     }
 
-    /// The place that stands for all that do not fit in.
+    /// The place that stands for all samples beyond the bounds.
     pub(super) fn other(&mut self, tables: &mut Tables) -> Id<Location> {
         let name = tables.texts.intern(OTHER);
         let function =

@@ -1,4 +1,4 @@
-//! The last word on places in files, which are read beside the stream.
+//! Final locations of places in files, whose build IDs and segments may be read while samples are gathered.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use super::places::{CodePlace, PlaceCode, Places};
 use crate::model::{Capture, Location, Mapping, Profile, SampleKey, Samples, Stack, Tables, Texts};
 use crate::table::{Id, Table};
 
-/// Numbers the locations of a profile by what is known of their files now. Stacks and samples that are then the same
-/// become one.
+/// Replaces the provisional numbers of locations by those that result from what is known of their files now. Stacks and
+/// samples that become equal are merged.
 pub(super) fn settle(places: &Places, profile: &mut Profile) {
     let mut files = FileNames::default();
     let locations: Vec<Id<Location>> = places
@@ -20,13 +20,13 @@ pub(super) fn settle(places: &Places, profile: &mut Profile) {
             profile.tables.locations.intern(location)
         })
         .collect();
-    // Each place has a location of its own, in the same order, unless files turned out to be the same.
+    // Each place has a location of its own, in the same order, unless two files turned out to be the same.
     if profile.tables.locations.len() < locations.len() {
         restack(&locations, profile);
     }
 }
 
-/// Gives stacks the new numbers of their locations, and samples those of their stacks.
+/// Replaces the numbers of locations in stacks, and of stacks in samples.
 fn restack(locations: &[Id<Location>], profile: &mut Profile) {
     let old = std::mem::take(&mut profile.tables.stacks);
     let mut stacks = Table::default();
@@ -52,7 +52,7 @@ fn restack(locations: &[Id<Location>], profile: &mut Profile) {
     }
 }
 
-/// What is written of a file: its path and what identifies its content.
+/// Path of a file, and its build ID or another identification of its content.
 type FileName = (Id<str>, Option<Id<str>>);
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Processes and threads as samples and events have them.
+//! Processes and threads of samples and events.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use crate::model::{
 };
 use crate::table::Id;
 
-/// Entries of a look-up, after which it begins anew.
+/// Most entries of a look-up map; a full one is cleared.
 const REMEMBERED: usize = 1 << 14;
 
-/// Describes the tasks of a profile.
+/// Numbers and describes the processes and threads of a profile.
 #[derive(Debug)]
 pub(super) struct Tasks {
     clock: ClockOffset,
     max: usize,
-    /// Images by their addresses in memory, which they keep from being used again.
+    /// Images by their addresses in memory, which stay theirs since the entry holds them.
     images: HashMap<usize, (Arc<Image>, Id<Process>)>,
     names: HashMap<Comm, Option<Id<str>>>,
-    /// Who started a process.
+    /// The parent of each process whose fork was seen.
     parents: HashMap<ProcessKey, ProcessRef>,
-    /// When a process ended.
+    /// The instant at which each process ended.
     ends: HashMap<ProcessKey, UnixNanos>,
 }
 
 impl Tasks {
-    /// Describes at most `max` processes, with times by `clock`.
+    /// Makes a table of at most `max` processes, with times by `clock`.
     pub(super) fn new(clock: ClockOffset, max: usize) -> Self {
         Self {
             clock,
@@ -45,8 +45,8 @@ impl Tasks {
         }
     }
 
-    /// The thread of a sample; `None` if it is new and there is no `room`. A thread of a process that does not fit in
-    /// is of no process.
+    /// The thread of a sample; `None` if it is new and there is no `room`. A thread whose process is beyond the bounds
+    /// has no process.
     pub(super) fn thread(&mut self, sample: &Sample, tables: &mut Tables, room: bool) -> Option<Id<Thread>> {
         let process = self.process(sample, tables, room);
         if let Some(process) = process.and_then(|id| tables.processes.get_mut(id)) {
@@ -57,7 +57,7 @@ impl Tasks {
         tables.threads.intern_within(thread, room)
     }
 
-    /// What happened, if it is of note. What is learnt of processes is kept.
+    /// The marker of an event, if it is of note. The facts that it brings of its process are kept.
     pub(super) fn event(&mut self, event: &ProcessEvent, tables: &mut Tables, room: bool) -> Option<Marker> {
         let at = self.clock.unix(event.at);
         let key = event.image.process;
@@ -89,7 +89,7 @@ impl Tasks {
         Some(Marker { at, process, kind })
     }
 
-    /// Completes the processes by what was learnt of them: parents and ends.
+    /// Sets the parents and ends of the processes.
     pub(super) fn finish(self, processes: &mut Processes) {
         for process in processes.iter_mut() {
             let Some(ProcessRef { pid, start: Start::Boot(start_time) }) = process.process else { continue };
@@ -111,7 +111,8 @@ impl Tasks {
             return Some(known);
         }
         let id = tables.processes.intern_within(identity(image.key, true), room, Process::default)?;
-        // What is learnt later is more: an image first met inside execve has no script until the exec is complete.
+        // A later description knows more: an image that is first sampled inside execve has no script until the exec is
+        // complete.
         let described = described(image, &mut tables.texts);
         if let Some(process) = tables.processes.get_mut(id) {
             *process = described;
@@ -123,14 +124,14 @@ impl Tasks {
         Some(id)
     }
 
-    /// An image that an event is of, with as little as is known of it.
+    /// The number of an event's image, which is described by its key alone if it is new.
     fn known(&self, key: ImageKey, tables: &mut Tables, room: bool) -> Option<Id<Process>> {
         let room = room && tables.processes.len() < self.max;
         let clock = self.clock;
         tables.processes.intern_within(identity(key, true), room, || bare(key, clock))
     }
 
-    /// An image runs this file.
+    /// Describes an image by the file that it runs.
     fn started(
         &self,
         key: ImageKey,
@@ -151,7 +152,7 @@ impl Tasks {
         });
     }
 
-    /// A process was made by another, whose image it runs.
+    /// Notes a fork; the child runs the image of its parent.
     fn forked(&mut self, child: ImageKey, parent: ImageKey, tables: &mut Tables, room: bool) -> ProcessRef {
         let reference = reference(parent.process);
         if self.parents.len() < self.max {
@@ -192,7 +193,7 @@ fn identity(key: ImageKey, resolved: bool) -> ProcessIdentity {
     }
 }
 
-/// A process of which only the identity is known.
+/// A process of which only the key is known.
 fn bare(key: ImageKey, clock: ClockOffset) -> Process {
     Process {
         process: Some(reference(key.process)),
@@ -235,7 +236,7 @@ fn described(image: &Image, texts: &mut Texts) -> Process {
     process
 }
 
-/// What else is known of an image, beside its service.
+/// The attributes of an image, apart from its service.
 fn attributes(image: &Image, texts: &mut Texts) -> Box<[Attribute]> {
     let others = image.attributes.iter().filter(|attribute| attribute.key != names::SERVICE_NAME);
     let attribute = |attribute: &pdata::Attribute| {
@@ -251,7 +252,7 @@ fn attributes(image: &Image, texts: &mut Texts) -> Box<[Attribute]> {
     others.map(attribute).collect()
 }
 
-/// Describes a process by the file it runs.
+/// Describes a process by the file that it runs.
 fn describe(process: &mut Process, executable: &Executable, texts: &mut Texts) {
     let path = &executable.path;
     let name = texts.intern(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy());

@@ -1,4 +1,4 @@
-//! Samples as a profile.
+//! Tests of samples gathered into a profile.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn a_file_that_is_read_meanwhile_holds_as_read_for_all_samples() {
     let (start, end) = (Pc(0x5000), Pc(0x6000));
     let mapping =
         || Mapping { start, end, file_offset: FileOffset(0x1000), backing: Backing::File(file.clone()) };
-    // Two mappings of one file at different addresses, as two processes have them.
+    // Two mappings of one file at different addresses, as two processes would have them.
     let (one, two) =
         (Arc::new(mapping()), Arc::new(Mapping { start: Pc(0x7000), end: Pc(0x8000), ..mapping() }));
     let mut gatherer = gatherer(Bounds::default());
@@ -127,7 +127,7 @@ fn processes_have_their_parent_and_their_end_and_markers_say_when() {
 }
 
 proptest! {
-    /// Whatever the bounds are, each sample counts once, in a profile and in the sum of profiles.
+    /// Each sample counts once, in a profile and in the sum of profiles, whatever the bounds are.
     #[test]
     fn every_sample_counts(
         stacks in prop::collection::vec((prop::collection::vec(0..6_u64, 0..6), 1..4_u32), 0..60),
@@ -156,7 +156,7 @@ proptest! {
         prop_assert!(sum.samples.len() <= samples + 2);
     }
 
-    /// A merged profile says the same as the profile it was made of.
+    /// A merged profile has the same stacks and amounts as the profile that was merged.
     #[test]
     fn merging_keeps_stacks(stacks in prop::collection::vec(prop::collection::vec(0..6_u64, 0..6), 0..30)) {
         let mut gatherer = gatherer(Bounds::default());

@@ -1,24 +1,25 @@
-//! How much a profile may hold.
+//! Bounds of a profile's memory.
 
-/// How much a profile may hold. What is beyond is counted under one stack, and the profile says how much that is.
+/// Most entries of a profile's tables. Samples beyond them are counted under one stack, and in
+/// [`Profile::beyond_bounds`](super::Profile::beyond_bounds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Distinct stacks, their callers included: nodes of the tree of stacks.
+    /// Most distinct stacks, their callers included: nodes of the tree of stacks.
     pub stacks: usize,
-    /// Distinct samples, which differ in stack, task, CPU or kind of value.
+    /// Most distinct samples, which differ in stack, task, CPU or kind of value.
     pub samples: usize,
-    /// Processes.
+    /// Most processes.
     pub processes: usize,
-    /// Bytes of names and paths.
+    /// Most bytes of names and paths.
     pub text_bytes: usize,
-    /// Instants at which samples were taken, if they are kept at all.
+    /// Most instants of samples, if they are kept at all.
     pub captures: usize,
-    /// Events beside samples.
+    /// Most events beside samples.
     pub markers: usize,
 }
 
 impl Default for Bounds {
-    /// About 256 MiB at most. A machine that does not fill this has tens of thousands of stacks.
+    /// Bounds of about 256 MiB. A machine that does not fill this has tens of thousands of stacks.
     fn default() -> Self {
         Self {
             stacks: 1 << 20,

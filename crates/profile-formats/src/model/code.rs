@@ -1,38 +1,38 @@
-//! Code: what was mapped, its functions, and places in it.
+//! Code: mappings, functions, and places in them.
 
 use smallvec::SmallVec;
 
 use crate::table::Id;
 
-/// A mapped file, or the name of memory that is none.
+/// A mapped file, or named memory without a file.
 ///
 /// Addresses are the file's own (`p_vaddr`), wherever processes have mapped it, so that processes share mappings and
-/// locations; `address - start + file_offset` is a position in the file. A file that was never read has its offsets for
-/// addresses.
+/// locations; `address - start + file_offset` is a position in the file. A file that was never read has offsets instead
+/// of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mapping {
     /// First address; 0, with `limit`, if the range is not known.
     pub start: u64,
     /// First address after the range.
     pub limit: u64,
-    /// Where in the file `start` is.
+    /// Offset in the file of the byte at `start`.
     pub file_offset: u64,
-    /// Path of the file, else a name such as `[kernel]`, `[vdso]` or `//anon`.
+    /// Path of the file; for memory a name such as `[kernel]`, `[vdso]` or `//anon`.
     pub name: Id<str>,
-    /// GNU build ID in hex, else another text that identifies the file's content.
+    /// GNU build ID in hex, or another text that identifies the file's content.
     pub build_id: Option<Id<str>>,
-    /// True of a file, false of memory that only has a name.
+    /// True for a file, false for memory that only has a name.
     pub is_file: bool,
 }
 
 /// A function of a program's source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Function {
-    /// The name as people read it.
+    /// The function's name as people read it.
     pub name: Id<str>,
-    /// The name as the linker has it, where it is another.
+    /// The function's name as the linker has it, if it differs.
     pub system_name: Option<Id<str>>,
-    /// The source file.
+    /// The function's source file.
     pub file: Option<Id<str>>,
     /// The line at which the function starts, or 0 if it is not known.
     pub start_line: u32,
@@ -49,20 +49,20 @@ pub struct Line {
     pub column: u32,
 }
 
-/// The lines that a place in the code is at: the innermost first, a function that was inlined, then what it was inlined
+/// The lines of a place in the code, innermost first: an inlined function comes before the function that it was inlined
 /// into.
 pub type Lines = SmallVec<[Line; 1]>;
 
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
-    /// What is mapped there; `None` if that is not known.
+    /// The mapping that the place is in; `None` if that is not known.
     pub mapping: Option<Id<Mapping>>,
-    /// The address, as the mapping's file has it; of a caller an address inside its call.
+    /// The address of the place in its mapping's file; for a caller an address inside its call.
     pub address: u64,
-    /// The lines; `None` if nothing has named the place.
+    /// The lines of the place; `None` if no symbol was found for it.
     pub lines: Option<Id<Lines>>,
-    /// The kind of code.
+    /// The kind of code at the place.
     pub kind: FrameKind,
 }
 

@@ -5,25 +5,25 @@ use pdata::UnixNanos;
 use super::process::{Process, ProcessRef};
 use crate::table::Id;
 
-/// Something that happened at an instant.
+/// An event of a process, or a loss of the whole machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// The instant, by the wall clock.
+    /// The instant of the event, by the wall clock.
     pub at: UnixNanos,
-    /// To whom; `None` of a loss, which is of the whole machine.
+    /// The process of the event; `None` for a loss, which is of the whole machine.
     pub process: Option<Id<Process>>,
-    /// The event.
+    /// The kind of the event.
     pub kind: MarkerKind,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkerKind {
-    /// The process became another program: the one that its entry describes.
+    /// The process became another program, which its entry in the table describes.
     Exec,
-    /// The process was made.
+    /// Another process made the process.
     Fork {
-        /// By this one.
+        /// The process that made it.
         parent: ProcessRef,
     },
     /// The process ended.
@@ -32,9 +32,9 @@ pub enum MarkerKind {
     Loss {
         /// The reason why the records were lost.
         reason: Id<str>,
-        /// How many.
+        /// Number of lost records.
         count: u64,
-        /// Since when; until the marker's instant.
+        /// Start of the span of the loss; the marker's instant is its end.
         since: UnixNanos,
     },
 }

@@ -1,4 +1,4 @@
-//! What a profile is: tables of what code and which tasks there were, and samples that refer to them.
+//! The model of a profile: tables of code and tasks, and samples that refer to them.
 
 mod bounds;
 mod code;

@@ -7,76 +7,76 @@ use pdata::{BootTime, FileState, UnixNanos};
 use super::value::Attribute;
 use crate::table::Id;
 
-/// When a process started, which with its pid names it for ever. Only starts of one kind can be compared.
+/// Start of a process, which together with its pid identifies it for ever. Only starts of one kind can be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Start {
-    /// It is not known.
+    /// A start that is not known.
     #[default]
     Unknown,
-    /// By the kernel's clock: of a profile that was gathered here.
+    /// A start by the kernel's clock, in a profile that this process gathered.
     Boot(BootTime),
-    /// By the wall clock: of a profile that was read from a file.
+    /// A start by the wall clock, in a profile that was read from a file.
     Unix(UnixNanos),
 }
 
-/// A process, whatever it runs.
+/// A process, whichever images it runs one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessRef {
-    /// Number in the agent's pid namespace.
+    /// The process's number in the agent's pid namespace.
     pub pid: u32,
-    /// Start, which distinguishes it from others of that number.
+    /// The process's start, which distinguishes it from others with that number.
     pub start: Start,
 }
 
-/// What makes two entries one process: one program image of it, which an `execve` replaces.
+/// Key of a process's entry: one program image of the process, which an `execve` replaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessIdentity {
-    /// The process; `None` if the source of the profile does not say.
+    /// The process; `None` if the profile's source does not name it.
     pub process: Option<ProcessRef>,
-    /// Number of the image; 0 if the source does not say.
+    /// Number of the image among those of the process; 0 if the profile's source does not name it.
     pub exec_count: u32,
-    /// False if what it ran was not found out. Samples of an image before and after it was found out are of two
+    /// False if the image's program was not found out. Samples of an image before and after it was found out are of two
     /// entries.
     pub resolved: bool,
-    /// All that is known of a process without a number.
+    /// All facts that are known of a process without a number.
     pub facts: Box<[Attribute]>,
 }
 
-/// A program image of a process, with all that is known of it.
+/// A program image of a process, with all facts that are known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// The process; `None` if the source of the profile does not say.
+    /// The process; `None` if the profile's source does not name it.
     pub process: Option<ProcessRef>,
-    /// Start by the wall clock.
+    /// The process's start by the wall clock.
     pub created: Option<UnixNanos>,
     /// Number of the image among those of the process.
     pub exec_count: Option<u32>,
-    /// Name of the image: last part of the executable's path; `[NAME]` of a kernel thread; of an unresolved process the
-    /// name of the thread first sampled.
+    /// Name of the image: the last part of the executable's path; `[NAME]` for a kernel thread; for an unresolved
+    /// process the name of the thread first sampled.
     pub name: Option<Id<str>>,
-    /// OpenTelemetry's `service.name`: most often the same.
+    /// OpenTelemetry's `service.name`, which most often equals the name.
     pub service: Option<Id<str>>,
-    /// Path of the executable; `None` of a kernel thread and of an unresolved process.
+    /// Path of the executable; `None` for a kernel thread and for an unresolved process.
     pub path: Option<Id<str>>,
-    /// The path as the process itself sees it, where its root differs.
+    /// The path as the process itself sees it, if its root directory differs.
     pub own_path: Option<Id<str>>,
     /// Whether the path named the file when it began to run.
     pub file: FileState,
-    /// True if the path was too long, and is its tail.
+    /// True if the path was too long, so that `path` is its tail.
     pub path_truncated: bool,
     /// The script, if the executable is the interpreter of one.
     pub script: Option<Script>,
-    /// True if no program ran: a kernel thread, or a softirq.
+    /// True if the process runs no program: it is a kernel thread, or a softirq.
     pub kernel: bool,
-    /// True if what the process ran was not found out.
+    /// True if the program of the process was not found out.
     pub unresolved: bool,
-    /// The process that started it, if that was seen.
+    /// The process that started this one, if its fork was seen.
     pub parent: Option<ProcessRef>,
-    /// When it ended; `None` while it runs, and if its end was not seen.
+    /// The instant at which the process ended; `None` while it runs, and if its end was not seen.
     pub gone: Option<UnixNanos>,
-    /// Control group of the sample seen last; 0 if it is not known.
+    /// ID of the control group of the sample seen last; 0 if it is not known.
     pub cgroup: u64,
-    /// Further facts, in the order of the source.
+    /// Further facts of the process, in the order of the source.
     pub attributes: Box<[Attribute]>,
 }
 
@@ -89,18 +89,18 @@ pub struct Script {
     pub interpreter: Option<Id<str>>,
 }
 
-/// A thread.
+/// A thread of a process image, under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Thread {
     /// The process image that it ran; `None` if there were more processes than a profile holds.
     pub process: Option<Id<Process>>,
     /// The thread's number.
     pub tid: Option<u32>,
-    /// Its name at that instant; `None` if it is empty.
+    /// The thread's name when it was sampled; `None` if it is empty.
     pub name: Option<Id<str>>,
 }
 
-/// The processes of a profile. What is learnt of one later replaces what was known.
+/// The processes of a profile. A later description of a process replaces the one before.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
     entries: IndexMap<ProcessIdentity, Process, DefaultHashBuilder>,
@@ -149,18 +149,18 @@ impl Processes {
         self.entries.values().enumerate().map(|(index, process)| (Id::of_index(index), process))
     }
 
-    /// The processes with what makes them what they are.
+    /// The processes with their keys.
     pub fn identities(&self) -> impl ExactSizeIterator<Item = (&ProcessIdentity, &Process)> {
         self.entries.iter()
     }
 
-    /// How many there are.
+    /// The number of processes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// True if there are none.
+    /// True if there is no process.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,4 +1,4 @@
-//! A profile.
+//! A profile: a span of time, tables, and samples that refer to them.
 
 use std::collections::BTreeMap;
 
@@ -8,55 +8,55 @@ use super::marker::Marker;
 use super::sample::{Capture, Samples};
 use super::tables::Tables;
 
-/// What ran where, for how much of a span of time.
+/// The stacks and tasks that ran in a span of time, and the amount of each.
 ///
-/// Whatever was left out is counted: the sum of [`Samples::captured`] is that of the samples that were gathered, to the
-/// sample, and [`Profile::beyond_bounds`] of them have no stack of their own.
+/// Samples beyond the bounds are counted, too: [`Samples::captured`] is exactly the number of gathered samples, and
+/// [`Profile::beyond_bounds`] of them have no stack of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     /// Start of the span.
     pub start: UnixNanos,
     /// End of the span, not part of it.
     pub end: UnixNanos,
-    /// What samples refer to.
+    /// The tables that samples refer to.
     pub tables: Tables,
-    /// Samples, and how much of each there was.
+    /// The samples, each with its amount.
     pub samples: Samples,
-    /// When samples were captured, in the order in which they came; empty if that is not kept.
+    /// Instants of samples in the order in which they came; empty if they are not kept.
     pub captures: Vec<Capture>,
-    /// Captures of which no instant is kept, although instants are: there were too many.
+    /// Number of captures whose instant is not kept although others are: there were too many.
     pub untimed: u64,
     /// Events beside samples, in the order in which they came.
     pub markers: Vec<Marker>,
-    /// Events that were too many to keep.
+    /// Number of events that were too many to keep.
     pub markers_dropped: u64,
-    /// What was lost before it came here, by reason.
+    /// Losses before samples reached the profile, by reason.
     pub losses: BTreeMap<Box<str>, Loss>,
-    /// Captures that are counted under the one stack [`OTHER`](super::OTHER), since the profile was full.
+    /// Number of captures that are counted under the one stack [`OTHER`](super::OTHER), since the profile was full.
     pub beyond_bounds: u64,
 }
 
-/// Records lost by one reason.
+/// Records lost for one reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// How many.
+    /// Number of records.
     pub count: u64,
-    /// True if they were samples, rather than facts of processes.
+    /// True if the records were samples, rather than facts of processes.
     pub samples: bool,
 }
 
-/// What a profile is worth, in numbers of captures.
+/// Numbers of captures that show how complete a profile is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Captures.
+    /// Number of captures.
     pub captured: u64,
-    /// Samples that were lost, by any reason.
+    /// Number of samples that were lost, for any reason.
     pub lost: u64,
-    /// Captures whose stack lacks its outermost frames.
+    /// Number of captures whose stack lacks its outermost frames.
     pub truncated: u64,
-    /// Captures whose innermost frame has no name.
+    /// Number of captures whose innermost frame has no name.
     pub unnamed: u64,
-    /// Captures that are under the one stack [`OTHER`](super::OTHER).
+    /// Number of captures that are under the one stack [`OTHER`](super::OTHER).
     pub beyond_bounds: u64,
 }
 
@@ -74,14 +74,14 @@ impl Profile {
         }
     }
 
-    /// Samples that were lost, by any reason.
+    /// Number of samples that were lost, for any reason.
     #[must_use]
     pub fn samples_lost(&self) -> u64 {
         let samples = self.losses.values().filter(|loss| loss.samples);
         samples.fold(0, |sum, loss| sum.saturating_add(loss.count))
     }
 
-    /// What the profile is worth, in numbers of captures.
+    /// Numbers of captures that show how complete the profile is.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary =

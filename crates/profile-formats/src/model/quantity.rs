@@ -1,27 +1,27 @@
-//! What can be shown of a profile: one kind of value, counted or derived.
+//! Quantities that can be shown of a profile: each a kind of value, counted or derived.
 
 use super::profile::Profile;
 use super::sample::{Amount, SampleKey, ValueType};
 use crate::table::Id;
 
-/// Unit of what is counted.
+/// Unit of counted values.
 const COUNT: &str = "count";
 
 /// A kind of value, and its unit.
 type Kind = (Id<str>, Id<str>);
 
-/// A quantity that samples have more or less of.
+/// A quantity by which samples are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quantity {
-    /// How often samples were captured, whatever they measure.
+    /// The number of captures, whatever the samples measure.
     Captures,
-    /// A kind of value and its unit: as measured, or what captures of a known period stand for.
+    /// A kind of value and its unit: as measured, or the quantity that captures of a known period stand for.
     Kind(Id<str>, Id<str>),
 }
 
 impl Profile {
-    /// The kinds of values that there are, in order: `samples`/`count` and `cpu`/`nanoseconds` of time on a CPU,
-    /// `off_cpu`/`nanoseconds` of time off it.
+    /// The kinds of values of the profile, in order: `samples`/`count` and `cpu`/`nanoseconds` for time on a CPU,
+    /// `off_cpu`/`nanoseconds` for time off it.
     #[must_use]
     pub fn kinds(&self) -> Vec<(Id<str>, Id<str>)> {
         let mut kinds = Vec::new();
@@ -36,7 +36,7 @@ impl Profile {
         kinds
     }
 
-    /// The quantity that is shown unless another is asked for: samples counted, if there are any; else the first kind.
+    /// The quantity that is shown by default: samples counted, if there are any; else the first kind.
     #[must_use]
     pub fn main_quantity(&self) -> Quantity {
         let kinds = self.kinds();
@@ -62,7 +62,7 @@ impl Profile {
         }
     }
 
-    /// How much of a quantity a sample has; 0 if it measures something else.
+    /// The amount that a sample has of a quantity; 0 if it measures another kind.
     #[must_use]
     pub fn amount_of(&self, quantity: Quantity, key: &SampleKey, amount: Amount) -> i64 {
         let Quantity::Kind(kind, unit) = quantity else {
@@ -79,8 +79,8 @@ impl Profile {
         }
     }
 
-    /// The kinds that samples of a type have: their own and, where that counts events of a known period, the quantity
-    /// that they stand for.
+    /// The kinds that samples of a type have: their own and, if that counts events of a known period, the quantity that
+    /// the events stand for.
     fn kinds_of(&self, value_type: &ValueType) -> (Kind, Option<Kind>) {
         let counted = (value_type.kind, value_type.unit);
         let counts = value_type.period > 0 && self.tables.text(value_type.unit) == COUNT;

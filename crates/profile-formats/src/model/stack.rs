@@ -5,11 +5,11 @@ use crate::table::Id;
 
 /// A stack: its leaf, and the stack of the leaf's caller.
 ///
-/// Stacks share what they have in common at their root, so that a million of them take little memory.
+/// Stacks share the callers that they have in common, so that a million of them take little memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stack {
     /// The stack of the caller, which has a lower number; `None` at the root.
     pub caller: Option<Id<Stack>>,
-    /// The leaf.
+    /// The location of the leaf.
     pub location: Id<Location>,
 }

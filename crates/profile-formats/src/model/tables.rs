@@ -1,4 +1,4 @@
-//! All tables of a profile.
+//! The tables that the samples of a profile refer to.
 
 use super::code::{Function, Line, Lines, Location, Mapping};
 use super::process::{Process, Processes, Thread};
@@ -8,7 +8,7 @@ use super::text::Texts;
 use super::value::Attribute;
 use crate::table::{Id, Table};
 
-/// What samples refer to.
+/// The tables that the samples of a profile refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// Names and paths.
@@ -17,7 +17,7 @@ pub struct Tables {
     pub mappings: Table<Mapping>,
     /// Functions.
     pub functions: Table<Function>,
-    /// Lines that a place in the code is at.
+    /// Lines of places in the code.
     pub lines: Table<Lines>,
     /// Places in the code.
     pub locations: Table<Location>,
@@ -34,13 +34,13 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// A text; empty for a number of another table.
+    /// The text with this number; empty for a number of another table.
     #[must_use]
     pub fn text(&self, id: Id<str>) -> &str {
         self.texts.get(id)
     }
 
-    /// A text that may not be there; empty if it is not.
+    /// The text with this number; empty for `None`.
     #[must_use]
     pub fn text_or_empty(&self, id: Option<Id<str>>) -> &str {
         id.map_or("", |id| self.texts.get(id))
@@ -52,7 +52,7 @@ impl Tables {
         std::iter::from_fn(move || {
             let id = next?;
             let stack = self.stacks.get(id)?;
-            // A caller is older, so the walk ends whatever the numbers are.
+            // A caller has a lower number, so the walk ends whatever numbers a file has.
             next = stack.caller.filter(|caller| *caller < id);
             Some((stack.location, self.locations.get(stack.location)?))
         })

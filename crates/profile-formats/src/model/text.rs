@@ -1,11 +1,11 @@
-//! Names and paths.
+//! The table of names and paths.
 
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexSet;
 
 use crate::table::Id;
 
-/// Texts, each there once. They come from other programs and may hold anything: a writer escapes them.
+/// Texts, each held once. They come from other programs and may hold any character: a writer escapes them.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
     entries: IndexSet<Box<str>, DefaultHashBuilder>,
@@ -39,13 +39,13 @@ impl Texts {
         self.entries.iter().enumerate().map(|(index, text)| (Id::of_index(index), &**text))
     }
 
-    /// How many texts there are.
+    /// The number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// True if there are none.
+    /// True if there is no text.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

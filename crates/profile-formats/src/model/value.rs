@@ -2,14 +2,14 @@
 
 use crate::table::Id;
 
-/// A fact of a process or of samples, by a key of OpenTelemetry's or of another tool's.
+/// A fact of a process or of samples, under a key of OpenTelemetry or of another tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attribute {
-    /// The key, such as `container.id`.
+    /// The attribute's key, such as `container.id`.
     pub key: Id<str>,
-    /// The value.
+    /// The attribute's value.
     pub value: Value,
-    /// Unit of a number, if one is known.
+    /// The unit of a number, if one is known.
     pub unit: Option<Id<str>>,
 }
 

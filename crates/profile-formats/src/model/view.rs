@@ -1,4 +1,4 @@
-//! Frames as people see them.
+//! Frames with the names that people see.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use super::stack::Stack;
 use super::tables::Tables;
 use crate::table::Id;
 
-/// Name of the stack under which all samples are that were too many to hold each by itself.
+/// Name of the stack under which samples beyond the bounds of a profile are counted.
 pub const OTHER: &str = "(other)";
-/// Name of code of which nothing is known.
+/// Name of code without a symbol, a file or a named mapping.
 pub const UNKNOWN: &str = "[unknown]";
 
-/// A frame with its name: one for each function that a location belongs to.
+/// A frame with its name: one for each function that a location belongs to, inlined ones included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameView<'a> {
-    /// Name of the function; else of the file and the address in it; else of what is mapped there; else [`UNKNOWN`].
+    /// Name of the function; else of the file and the address in it; else of the mapping; else [`UNKNOWN`].
     pub name: Cow<'a, str>,
-    /// True if `name` is that of a function.
+    /// True if `name` is the name of a function.
     pub named: bool,
     /// Source file; empty if it is not known.
     pub file: &'a str,
@@ -27,11 +27,11 @@ pub struct FrameView<'a> {
     pub column: u32,
     /// Line of the source file at which the function starts; 0 if it is not known.
     pub start_line: u32,
-    /// What is mapped there.
+    /// The mapping of the frame's location.
     pub mapping: Option<&'a Mapping>,
-    /// The address.
+    /// The address of the frame's location.
     pub address: u64,
-    /// The kind of code.
+    /// The kind of code of the frame.
     pub kind: FrameKind,
     /// True if the function was inlined into the next frame.
     pub inlined: bool,

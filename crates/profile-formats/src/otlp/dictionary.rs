@@ -1,4 +1,4 @@
-//! The tables that samples of a request refer to, filled with what is used.
+//! The tables that samples of a request refer to, filled with the entries that samples use.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +11,7 @@ use crate::facts::{Fact, FactValue};
 use crate::model::{FrameKind, Function, Line, Location, Mapping, Stack, Tables, UNKNOWN};
 use crate::table::Id;
 
-/// The tables, each with the empty entry that number 0 is.
+/// The tables of a request, each with the empty entry at number 0.
 pub(super) struct Dictionary<'a> {
     tables: &'a Tables,
     pub(super) message: wire::ProfilesDictionary,
@@ -58,7 +58,7 @@ impl<'a> Dictionary<'a> {
         number
     }
 
-    /// A fact whose key was made here, which is there once.
+    /// Adds a fact whose key is made for this request, and which no other entry equals.
     pub(super) fn fact_of(&mut self, key: &str, of: FactValue<'_>) -> i32 {
         let entry =
             wire::KeyValueAndUnit { key_strindex: self.text(key), value: Some(value(&of)), unit_strindex: 0 };
@@ -87,7 +87,7 @@ impl<'a> Dictionary<'a> {
         self.fact(Fact { key, value: FactValue::Text(text.into()), unit: "" })
     }
 
-    /// A stack; one without frames has one of which nothing is known, since readers drop what has none.
+    /// The number of a stack; one without frames gets an unknown frame, since readers drop a stack without any.
     pub(super) fn stack(&mut self, stack: Option<Id<Stack>>) -> i32 {
         if let Some(&known) = self.stacks.get(&stack) {
             return known;
@@ -110,7 +110,7 @@ impl<'a> Dictionary<'a> {
         let mut lines: Vec<wire::Line> = lines.iter().map(|line| self.line(line)).collect();
         let mut mapping_index = 0;
         match mapping {
-            // A mapping must have a build ID: without one its name is that of a function.
+            // OTLP demands a build ID of a mapping: the name of a mapping without one becomes the name of a function.
             Some((id, mapping)) if mapping.build_id.is_some() => mapping_index = self.mapping(id, mapping),
             Some((_, mapping)) if lines.is_empty() => lines.push(self.named(self.tables.text(mapping.name))),
             None if lines.is_empty() => lines.push(self.named(UNKNOWN)),
@@ -190,7 +190,7 @@ fn push<T>(table: &mut Vec<T>, entry: T) -> i32 {
     number
 }
 
-/// A value as OTLP has it.
+/// A fact's value as OTLP's `AnyValue`.
 pub(super) fn value(value: &FactValue<'_>) -> AnyValue {
     let value = match value {
         FactValue::Text(text) => any_value::Value::StringValue(text.to_string()),

@@ -18,7 +18,7 @@ use crate::facts::{self, FactValue};
 use crate::model::{Amount, Capture, Process, Profile, SampleKey, ValueType};
 use crate::table::Id;
 
-/// The name of whoever has made the profile.
+/// The name of the instrumentation scope.
 const SCOPE: &str = "pipeline";
 
 /// Appends a profile as one protobuf message.
@@ -32,7 +32,7 @@ pub fn write_json(profile: &Profile, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Samples by what makes a profile one: who ran, and what is measured.
+/// Samples grouped by process, which is a resource, and by kind of value, which is a profile.
 type Groups<'a> =
     IndexMap<Option<Id<Process>>, IndexMap<Id<ValueType>, Vec<(&'a SampleKey, Amount, &'a [Capture])>>>;
 
@@ -119,7 +119,7 @@ fn of_type<'a>(
     }
 }
 
-/// Captures with an instant: each counts 1, or has a value.
+/// The captures of a sample that have an instant: each counts 1, or has a value.
 fn timed(base: &wire::Sample, captures: &[Capture]) -> Option<wire::Sample> {
     let counts = captures.iter().all(|capture| capture.value == 1);
     let values = captures.iter().map(|capture| capture.value).filter(|_| !counts).collect();
@@ -127,7 +127,7 @@ fn timed(base: &wire::Sample, captures: &[Capture]) -> Option<wire::Sample> {
     (!captures.is_empty()).then(|| wire::Sample { values, timestamps_unix_nano, ..base.clone() })
 }
 
-/// The rest, as one value.
+/// The captures of a sample without an instant, as one value.
 fn untimed(base: &wire::Sample, amount: Amount, captures: &[Capture]) -> Option<wire::Sample> {
     let timed = captures.iter().fold(0_i64, |sum, capture| sum.saturating_add(capture.value));
     let rest = amount.value.saturating_sub(timed);
@@ -135,7 +135,7 @@ fn untimed(base: &wire::Sample, amount: Amount, captures: &[Capture]) -> Option<
     is_left.then(|| wire::Sample { values: vec![rest], ..base.clone() })
 }
 
-/// What is missing, as attributes of every profile.
+/// The losses, as attributes of every profile.
 fn losses<'a>(profile: &'a Profile, dictionary: &mut Dictionary<'a>) -> Vec<i32> {
     if profile.losses.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! What is written is read again.
+//! Tests that written requests can be read again.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ fn what_is_written_is_read_with_all_that_is_in_it() {
     let mut lossy = profile();
     lossy.add_loss("sample_ring_full", Loss { count: 7, samples: true });
     lossy.add_loss("map_full", Loss { count: 2, samples: false });
-    // A sample more than there are instants.
+    // One capture more than there are instants.
     lossy.captures.pop();
     for original in [profile(), hostile(), lossy] {
         for format in [Format::Otlp, Format::OtlpJson] {
@@ -40,7 +40,7 @@ fn what_is_written_is_read_with_all_that_is_in_it() {
     }
 }
 
-/// Records that were lost.
+/// A number of lost records.
 struct Sum(u64);
 
 impl<'a> std::iter::Sum<&'a Loss> for Sum {
@@ -50,7 +50,7 @@ impl<'a> std::iter::Sum<&'a Loss> for Sum {
 }
 
 proptest! {
-    /// Any profile is written, and what was written is read.
+    /// Any profile can be written, and the written bytes can be read.
     #[test]
     fn any_profile_is_written(profile in any_profile()) {
         for format in [Format::Otlp, Format::OtlpJson] {

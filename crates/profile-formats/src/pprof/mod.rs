@@ -1,4 +1,4 @@
-//! pprof: `perftools.profiles.Profile`, all processes in one, distinguished by labels.
+//! pprof: `perftools.profiles.Profile`, one profile of all processes, distinguished by labels.
 //!
 //! | model | pprof |
 //! | --- | --- |

@@ -26,10 +26,10 @@ pub(crate) struct Profile {
     pub(crate) period_type: Option<ValueType>,
     #[prost(int64, tag = "12")]
     pub(crate) period: i64,
-    /// Strings.
+    /// Comments, as indices of strings.
     #[prost(int64, repeated, tag = "13")]
     pub(crate) comment: Vec<i64>,
-    /// String.
+    /// The kind of value that is shown by default, as the index of a string.
     #[prost(int64, tag = "14")]
     pub(crate) default_sample_type: i64,
 }
@@ -92,7 +92,7 @@ pub(crate) struct Mapping {
     pub(crate) has_inline_frames: bool,
 }
 
-/// An address in a mapping, and what it is in the source, innermost first.
+/// An address in a mapping, and its lines of source, innermost first.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Location {
     #[prost(uint64, tag = "1")]
@@ -116,7 +116,7 @@ pub(crate) struct Line {
     pub(crate) column: i64,
 }
 
-/// A function, by strings.
+/// A function; its names are indices of strings.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Function {
     #[prost(uint64, tag = "1")]

@@ -1,4 +1,4 @@
-//! Functions, mappings and locations, as far as samples use them.
+//! Functions, mappings and locations that samples use.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use super::strings::Strings;
 use crate::model::{Function, Location, Mapping, Tables, UNKNOWN};
 use crate::table::Id;
 
-/// Locations, functions and mappings, numbered from 1 in the order in which they are met.
+/// Locations, functions and mappings, numbered from 1 in the order in which samples use them.
 #[derive(Debug)]
 pub(super) struct Symbols<'a> {
     tables: &'a Tables,
     known_mappings: HashMap<Id<Mapping>, u64>,
     known_locations: HashMap<Id<Location>, u64>,
     known_functions: HashMap<Id<Function>, u64>,
-    /// Functions that stand for code without one, by name.
+    /// Functions that stand for code without a symbol, by name.
     stand_ins: HashMap<&'a str, u64>,
     mappings: Vec<proto::Mapping>,
     locations: Vec<proto::Location>,
@@ -35,7 +35,7 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// Puts the mapping of this file first, which pprof takes for the program.
+    /// Puts the mapping of this file first: pprof takes the first mapping for the program.
     pub(super) fn main_binary(&mut self, path: Id<str>, strings: &mut Strings) {
         let mut named = self.tables.mappings.iter().filter(|(_, mapping)| mapping.name == path);
         if let Some((id, _)) = named.next() {
@@ -43,7 +43,7 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// ID of a location.
+    /// ID of a location, which is added if it is new.
     pub(super) fn location(&mut self, id: Id<Location>, location: &Location, strings: &mut Strings) -> u64 {
         if let Some(&known) = self.known_locations.get(&id) {
             return known;
@@ -57,7 +57,7 @@ impl<'a> Symbols<'a> {
         number
     }
 
-    /// The lines of a location; a stand-in for what has neither a line nor a file.
+    /// The lines of a location; a stand-in for a location that has neither a line nor a file.
     fn lines(&mut self, location: &Location, mapping_id: u64, strings: &mut Strings) -> Vec<proto::Line> {
         let mut lines = Vec::new();
         for line in self.tables.lines(location) {
@@ -74,7 +74,7 @@ impl<'a> Symbols<'a> {
         lines
     }
 
-    /// Keeps in a mapping what all its locations have.
+    /// Updates a mapping's flags, which are set if all its locations have functions, file names and lines.
     fn note(&mut self, mapping_id: u64, lines: &[proto::Line]) {
         let number = mapping_id.checked_sub(1).and_then(|at| usize::try_from(at).ok());
         let Some(mapping) = number.and_then(|at| self.mappings.get_mut(at)) else { return };
@@ -85,7 +85,7 @@ impl<'a> Symbols<'a> {
         mapping.has_functions &= !lines.is_empty();
         mapping.has_filenames &= lines.iter().any(|line| function(line).is_some_and(|f| f.filename > 0));
         mapping.has_line_numbers &= lines.iter().any(|line| line.line > 0);
-        // One is enough to say that inlining has been looked at.
+        // One location with inlined functions is enough to say that inlining has been looked at.
         mapping.has_inline_frames |= lines.len() > 1;
     }
 
@@ -112,7 +112,7 @@ impl<'a> Symbols<'a> {
         number
     }
 
-    /// ID of a function; 0 for none.
+    /// ID of a function; 0 for one that is not in the table.
     fn function(&mut self, id: Id<Function>, strings: &mut Strings) -> u64 {
         if let Some(&known) = self.known_functions.get(&id) {
             return known;

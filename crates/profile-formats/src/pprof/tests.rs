@@ -1,4 +1,4 @@
-//! A profile as pprof.
+//! Tests of profiles as pprof.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use super::write::message;
 use super::*;
 use crate::fixture::{Fixture, START, any_profile, hostile, profile};
 
-/// The string that an index stands for.
+/// The string with this index.
 fn string(profile: &proto::Profile, index: i64) -> &str {
     &profile.string_table[usize::try_from(index).unwrap()]
 }
@@ -52,7 +52,7 @@ fn the_program_comes_first_with_its_build_id() {
     let [app, library] = profile.mapping[..] else { panic!() };
     assert!(app.has_functions && app.has_filenames && app.has_line_numbers && app.has_inline_frames);
     assert!(!library.has_functions && !library.has_inline_frames);
-    // Leaf first; in a location the innermost line first.
+    // Stacks are leaf first; in a location the innermost line is first.
     let leaf = &profile.location[usize::try_from(profile.sample[0].location_id[0]).unwrap() - 1];
     let names: Vec<_> = leaf
         .line
@@ -63,7 +63,7 @@ fn the_program_comes_first_with_its_build_id() {
     assert_eq!(names, ["inlined;odd", "outer"]);
 }
 
-/// What pprof's own reader checks (`Profile.CheckValid`), and that every index is within its table.
+/// Checks a profile as pprof's own reader does (`Profile.CheckValid`), and that every index is within its table.
 fn check(profile: &proto::Profile) -> Result<(), TestCaseError> {
     prop_assert_eq!(profile.string_table.first().map(String::as_str), Some(""));
     let strings = i64::try_from(profile.string_table.len()).unwrap();
@@ -94,7 +94,7 @@ fn check(profile: &proto::Profile) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    /// Any profile, however broken, becomes one that pprof's reader takes.
+    /// Any profile, however broken, becomes one that pprof's reader accepts.
     #[test]
     fn any_profile_becomes_a_sound_one(profile in any_profile()) {
         let encoded = encode(&profile);
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-/// What `go tool pprof` says of a profile with these arguments.
+/// The output of `go tool pprof` for a profile with these arguments.
 fn go_tool_pprof(profile: &crate::Profile, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("cpu.pb.gz");
@@ -128,7 +128,7 @@ fn go_tool_pprof(profile: &crate::Profile, arguments: &[&str]) -> String {
     write(profile, &mut bytes).unwrap();
     std::fs::write(&file, bytes).unwrap();
     let mut command = Command::new("go");
-    // It must not look for the program.
+    // `go tool pprof` must not look for the program.
     command.args(["tool", "pprof", "-symbolize=none"]).args(arguments).arg(&file);
     let output = command.env("PPROF_TMPDIR", directory.path()).output().unwrap();
     assert!(output.status.success(), "{output:?}");

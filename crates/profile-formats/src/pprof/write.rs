@@ -1,4 +1,4 @@
-//! A profile to pprof.
+//! Conversion of a profile to pprof.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write as _};
@@ -14,17 +14,17 @@ use crate::facts::{self, Fact, FactValue};
 use crate::model::{Process, Profile, Quantity, SampleKey, ValueType};
 use crate::table::Id;
 
-/// Appends a profile as a gzip'd `perftools.profiles.Profile`, as `go tool pprof` takes it.
+/// Appends a profile as a gzip'd `perftools.profiles.Profile`, which `go tool pprof` reads.
 ///
 /// # Errors
-/// None that memory does not make: the encoder's.
+/// An error of the gzip encoder; none is expected while memory suffices.
 pub fn write(profile: &Profile, out: &mut Vec<u8>) -> io::Result<()> {
     let mut encoder = GzEncoder::new(out, flate2::Compression::default());
     encoder.write_all(&encode(profile))?;
     encoder.finish().map(drop)
 }
 
-/// A profile as a `perftools.profiles.Profile`, not compressed.
+/// Encodes a profile as a `perftools.profiles.Profile`, not compressed.
 #[must_use]
 pub fn encode(profile: &Profile) -> Vec<u8> {
     message(profile).encode_to_vec()
@@ -69,7 +69,7 @@ pub(super) fn message(profile: &Profile) -> proto::Profile {
     }
 }
 
-/// Samples that differ in what they measure alone are one, with a value for each kind.
+/// The samples; those that differ only in their kind of value are one, with a value for each kind.
 fn samples<'a>(
     profile: &'a Profile,
     kinds: &[(Id<str>, Id<str>)],
@@ -116,7 +116,7 @@ fn labels(facts: &[Fact<'_>], strings: &mut Strings) -> Vec<proto::Label> {
             FactValue::Text(value) => text(value),
             FactValue::Bool(flag) => text(if *flag { "true" } else { "false" }),
             FactValue::Int(number) => {
-                // Neither text nor a number that is not 0 makes a label of neither kind; a unit says which.
+                // A number 0 without a unit would make a label that is neither text nor a number.
                 let unit = if fact.unit.is_empty() && *number == 0 { "count" } else { fact.unit };
                 proto::Label { key, str: 0, num: *number, num_unit: strings.index(unit) }
             }
@@ -125,7 +125,7 @@ fn labels(facts: &[Fact<'_>], strings: &mut Strings) -> Vec<proto::Label> {
     labels.collect()
 }
 
-/// What the profile lacks, as `go tool pprof -comments` prints it.
+/// The losses of the profile, which `go tool pprof -comments` prints.
 fn comments(profile: &Profile) -> Vec<String> {
     let losses = profile.losses.iter().map(|(reason, loss)| {
         let prefix = match loss.samples {

@@ -1,4 +1,4 @@
-//! Folded stacks of us or of others: `frame;frame;frame number`, the outermost frame first.
+//! Reading of folded stacks, ours or other tools': `frame;frame;frame number`, the outermost frame first.
 
 use super::error::ReadError;
 use super::full::add;
@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::table::Id;
 
-/// Reads lines; the first frame of each is its thread. Empty lines and those that begin with `#` are passed over.
+/// Reads lines; the first frame of each is its thread. Empty lines and those that begin with `#` are skipped.
 pub(super) fn read(text: &str) -> Result<Profile, ReadError> {
     let mut profile = Profile::default();
     let texts = &mut profile.tables.texts;

@@ -1,11 +1,11 @@
-//! What is done when a profile is full.
+//! Fallbacks for a profile that is full.
 
 use std::borrow::Cow;
 
 use crate::model::{Amount, Attribute, Bounds, OTHER, Profile, SampleKey, Tables};
 use crate::table::Id;
 
-/// Adds to a sample, or to that of all others if the profile is full.
+/// Adds an amount to the sample `key`, or to the sample of all others if the profile is full.
 pub(super) fn add(
     profile: &mut Profile,
     key: Option<SampleKey>,
@@ -17,7 +17,7 @@ pub(super) fn add(
     added.unwrap_or_else(|| profile.add_other(other.value_type, amount))
 }
 
-/// The number of a text from a file, or of one that stands for all that do not fit in.
+/// The number of a text from a file, or of [`OTHER`] if the text is beyond the bounds.
 pub(super) fn text(bytes: &[u8], tables: &mut Tables) -> Id<str> {
     let text = String::from_utf8_lossy(bytes);
     match text {
@@ -29,30 +29,30 @@ pub(super) fn text(bytes: &[u8], tables: &mut Tables) -> Id<str> {
     }
 }
 
-/// How many facts are kept of processes and samples beside those that have a place of their own: a file may refer to a
+/// Room for facts of processes and samples that have no field of their own. It is bounded because a file may refer to a
 /// list of thousands with each of its bytes.
 #[derive(Debug)]
 pub(super) struct FactRoom(usize);
 
 impl Default for FactRoom {
-    /// 24 MiB at most.
+    /// Room for about a million facts, which take 24 MiB at most.
     fn default() -> Self {
         Self(1 << 20)
     }
 }
 
 impl FactRoom {
-    /// True if so many more can be kept.
+    /// True if there is room for `number` more facts.
     pub(super) fn has(&self, number: usize) -> bool {
         self.0 >= number
     }
 
-    /// Takes room for so many.
+    /// Uses room for `number` facts.
     pub(super) fn take(&mut self, number: usize) {
         self.0 = self.0.saturating_sub(number);
     }
 
-    /// The facts, once `gone` that were kept before are no more; none if there is no room for them.
+    /// Returns the facts if there is room for them, else none. `gone` facts that were kept before give their room back.
     pub(super) fn keep(&mut self, facts: Vec<Attribute>, gone: usize) -> Box<[Attribute]> {
         self.0 = self.0.saturating_add(gone);
         match self.0.checked_sub(facts.len()) {
@@ -64,7 +64,7 @@ impl FactRoom {
         }
     }
 
-    /// The number of a list of facts of samples; `None` of an empty one, and of one for which there is no room.
+    /// The number of a list of facts of samples; `None` for an empty list, and for one for which there is no room.
     pub(super) fn list(
         &mut self,
         facts: Vec<Attribute>,

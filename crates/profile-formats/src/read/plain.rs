@@ -1,20 +1,20 @@
-//! Bytes as they were before they were compressed.
+//! Decompression of files.
 
 use std::borrow::Cow;
 use std::io::Read;
 
 use super::error::ReadError;
 
-/// The most bytes that a file may hold once it is decompressed.
+/// Most bytes of a file once it is decompressed.
 pub(super) const MOST_BYTES: u64 = 512 << 20;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// The bytes, decompressed if they are of gzip or zstd; at most so many.
+/// The bytes, decompressed if they are of gzip or zstd; `most` bytes at most.
 ///
 /// # Errors
-/// [`ReadError`] for damaged compression, or if there are more.
+/// [`ReadError`] for damaged compression, or if there are more than `most` bytes.
 pub(super) fn plain(bytes: &[u8], most: u64) -> Result<Cow<'_, [u8]>, ReadError> {
     if bytes.starts_with(GZIP) {
         let decoder = flate2::read::MultiGzDecoder::new(bytes);

@@ -1,4 +1,4 @@
-//! pprof of us or of others.
+//! Reading of pprof profiles, ours or other tools'.
 
 use std::collections::HashMap;
 
@@ -16,15 +16,15 @@ use crate::model::{
 use crate::pprof::proto;
 use crate::table::Id;
 
-/// The most entries of a table.
+/// Most entries of a table.
 const MOST_ENTRIES: usize = 1 << 22;
-/// The most bytes of a sample, a location or another part: decoded it takes some 16 times as many.
+/// Most bytes of a sample, a location or another part, which decoded takes some 16 times as many.
 const MOST_PART_BYTES: usize = 1 << 20;
-/// The most kinds of values.
+/// Most kinds of values.
 const MOST_COLUMNS: usize = 64;
 
-/// Reads a `perftools.profiles.Profile`, part by part: as a whole message it would take many times its bytes in memory,
-/// of which an empty sample has two.
+/// Reads a `perftools.profiles.Profile`, part by part: decoded as a whole message it would take many times its bytes,
+/// since an empty sample has only two.
 pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
     let message = Parts::of(bytes)?;
     let mut profile = Profile::default();
@@ -41,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
         let is_room = profile.samples.len() < Bounds::default().samples;
         let task = reader.task(&sample, is_room, &mut profile.tables);
         let stack_and_task = stack.zip(task);
-        // What a row counts is how often it was captured; a row that counts nothing was at least once.
+        // The counted value of a row is its number of captures; a row without one was captured at least once.
         let counted = columns.iter().find(|column| column.counts);
         let count = counted.and_then(|column| sample.value.get(column.index)).copied();
         let mut count = u64::try_from(count.unwrap_or(1)).unwrap_or_default();
@@ -56,14 +56,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Profile, ReadError> {
             let key = stack_and_task.as_ref().map(|&(stack, Task { thread, cpu, cut, attributes })| {
                 SampleKey { stack, cut, thread, cpu, value_type, attributes }
             });
-            // Counted once, whatever else is measured of it.
+            // The captures are counted for the first value only, whichever other values the row has.
             add(&mut profile, key, other, Amount { value, count: std::mem::take(&mut count) });
         }
     }
     Ok(profile)
 }
 
-/// The parts of a profile, undecoded but for what there is once.
+/// The parts of a profile: repeated messages undecoded, the others decoded.
 #[derive(Debug, Default)]
 struct Parts<'a> {
     whole: &'a [u8],
@@ -125,7 +125,7 @@ fn decode<T: Message + Default>(value: WireValue<'_>) -> Result<T, ReadError> {
     T::decode(bytes).map_err(ReadError::Pprof)
 }
 
-/// Refuses a table of this many entries if they are too many.
+/// Refuses a table with more than the most entries.
 fn bounded(entries: usize) -> Result<(), ReadError> {
     if entries > MOST_ENTRIES { Err(part(TOO_MANY)) } else { Ok(()) }
 }
@@ -136,7 +136,7 @@ struct PprofReader<'a> {
     room: FactRoom,
 }
 
-/// A column of values that is not derived from another.
+/// A column of values that is not derived from another column.
 struct Column {
     index: usize,
     value_type: Id<ValueType>,
@@ -205,7 +205,7 @@ impl<'a> PprofReader<'a> {
         Ok(())
     }
 
-    /// The columns; one that is another times the period is left out.
+    /// The columns of values, without a column that is another one times the period.
     fn columns(&self, tables: &mut Tables) -> Result<Vec<Column>, ReadError> {
         let (message, period) = (self.message, self.message.period);
         let types = &message.types;
@@ -248,7 +248,7 @@ impl<'a> PprofReader<'a> {
         Ok(true)
     }
 
-    /// The stack of a sample; `None` if it does not fit in.
+    /// The stack of a sample; `None` if it is beyond the bounds.
     fn stack(
         &self,
         sample: &proto::Sample,
@@ -268,7 +268,7 @@ impl<'a> PprofReader<'a> {
         Ok(Some(caller))
     }
 
-    /// What the labels of a sample say; `None` if its thread is new and there is no room.
+    /// The thread, CPU and further facts of a sample's labels; `None` if its thread is new and there is no room.
     fn task(&mut self, sample: &proto::Sample, is_room: bool, tables: &mut Tables) -> Option<Task> {
         let (mut process, mut identity) = (Process::default(), None);
         let (mut tid, mut name, mut cpu, mut cut) = (None, None, None, None);

@@ -1,4 +1,4 @@
-//! Bytes to profiles.
+//! Tests of bytes read as profiles.
 
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn a_fault_names_its_place() {
     assert!(matches!(read(b"\x1f\x8b\x00"), Err(ReadError::Compression { name: "gzip", .. })));
 }
 
-/// Two bytes of pprof are a sample without anything, of which a decoder of whole messages makes a hundred bytes.
+/// Two bytes of pprof are an empty sample, of which a decoder of whole messages makes a hundred bytes.
 #[test]
 fn parts_of_pprof_are_read_one_by_one_and_bounded() {
     let empty_samples = [b"\x32\x00".as_slice(), &b"\x12\x00".repeat(1 << 20)].concat();
@@ -60,13 +60,13 @@ fn parts_of_pprof_are_read_one_by_one_and_bounded() {
 }
 
 proptest! {
-    /// Any bytes are a profile or are refused.
+    /// Any bytes are read as a profile, or are refused.
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _read = read(&bytes);
     }
 
-    /// Any profile that was written is read again, or is refused for what it refers to.
+    /// A written profile with a damaged byte is read again, or is refused for a dangling reference.
     #[test]
     fn damaged_profiles_are_read_or_refused(profile in any_profile(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = crate::pprof::encode(&profile);

@@ -1,4 +1,4 @@
-//! A profile as speedscope has it.
+//! Tests of profiles in speedscope's format.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn json(profile: &Profile) -> Value {
     serde_json::from_slice(&out).unwrap()
 }
 
-/// What the schema demands, and that every number is within its table. Returns the total of each profile.
+/// Checks a file against the schema, and that every number is within its table. Returns the total of each profile.
 fn check(file: &Value) -> Vec<(String, i64)> {
     let frames = file["shared"]["frames"].as_array().unwrap().len() as u64;
     let profiles = file["profiles"].as_array().unwrap();

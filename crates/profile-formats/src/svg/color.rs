@@ -1,8 +1,8 @@
-//! The colours of frames.
+//! Colours of frames.
 
 use crate::model::FrameKind;
 
-/// The colour of a frame: one of its name's own, of the colours of its kind of code.
+/// The colour of a frame: its name chooses one of the colours of its kind of code.
 pub(super) fn of_frame(name: &str, kind: FrameKind) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in name.bytes() {
@@ -17,10 +17,9 @@ pub(super) fn of_frame(name: &str, kind: FrameKind) -> String {
     format!("hsl({hue},78%,{lightness}%)")
 }
 
-/// The colour of a share that has changed by so much: red if it has grown, blue if it has shrunk, the stronger the
-/// more.
+/// The colour of a change of a share: red if the share has grown, blue if it has shrunk, stronger for a larger change.
 pub(super) fn of_change(change: f64) -> String {
-    // The root of it, so that small changes show.
+    // The square root makes small changes visible.
     let strength = (change.abs() * 4.0).sqrt().min(1.0);
     let faded = 235.0 - 165.0 * strength;
     if change.abs() < 0.000_5 {

@@ -1,26 +1,26 @@
-//! Where frames go.
+//! Positions of frames in the picture.
 
 use crate::tree::{Node, Tree};
 
-/// Width of the picture.
+/// Width of the picture, in pixels.
 pub(super) const WIDTH: f64 = 1200.0;
-/// The smallest share of the whole that is drawn: a tenth of a pixel.
+/// Smallest share of the whole that is drawn: a tenth of a pixel.
 const SMALLEST: f64 = 0.1 / WIDTH;
-/// Frames deeper than this are not drawn.
+/// Greatest depth of a frame that is drawn.
 const DEEPEST: usize = 1000;
 
-/// A frame with its place, in shares of the whole.
+/// A frame with its position, in shares of the whole.
 #[derive(Debug)]
 pub(super) struct Placed<'a> {
     pub(super) node: &'a Node,
     pub(super) depth: usize,
     pub(super) start: f64,
     pub(super) share: f64,
-    /// Share of each of two profiles.
+    /// The frame's share of each of two profiles.
     pub(super) shares: [f64; 2],
 }
 
-/// The frames that can be seen, callers first, and how many cannot.
+/// The frames that can be seen, callers first, and the number of those that cannot.
 pub(super) fn place(tree: &Tree, differs: bool) -> (Vec<Placed<'_>>, usize) {
     let totals = tree.nodes.first().map_or([0; 2], |root| root.total);
     let children = tree.children();
@@ -57,7 +57,7 @@ fn width([first, second]: [f64; 2], differs: bool) -> f64 {
     if differs { f64::midpoint(first, second) } else { first }
 }
 
-/// A value for a picture, which needs no more digits than a float has.
+/// A value as a float, whose digits suffice for a picture.
 #[allow(clippy::cast_precision_loss, reason = "a share of a picture")]
 fn as_f64(value: i64) -> f64 {
     value as f64

@@ -1,7 +1,7 @@
-//! An interactive flame graph in one file, which fetches nothing: SVG with a small script.
+//! An interactive flame graph in one file that loads no others: SVG with a small script.
 //!
-//! The root is at the top. A click enlarges a frame, `/` or Ctrl-F searches by a regular expression and says which
-//! share matches, Escape goes back. Without a script, as in a preview, it still shows the names that fit.
+//! The root is at the top. A click enlarges a frame, `/` or Ctrl-F searches by a regular expression and shows the share
+//! that matches, Escape goes back. Without scripts, as in a preview, the picture still shows the names that fit.
 
 mod color;
 mod layout;
@@ -13,13 +13,13 @@ use crate::model::{Profile, Quantity};
 use crate::tree::Tree;
 use crate::xml::escape;
 
-/// Height of a frame.
+/// Height of a frame, in pixels.
 const ROW: usize = 17;
-/// Room above the frames.
+/// Height of the room above the frames, in pixels.
 const HEAD: usize = 56;
-/// Room below the frames.
+/// Height of the room below the frames, in pixels.
 const FOOT: usize = 40;
-/// Width of a letter, at most about.
+/// Width of a wide letter, in pixels.
 const LETTER: f64 = 7.2;
 
 const STYLE: &str = include_str!("style.css");
@@ -45,8 +45,8 @@ pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
     draw(&tree, &Picture { title: "Flame graph", notes, unit, differs: false }, out);
 }
 
-/// Appends the flame graph of two profiles: how wide a frame is is the mean of its shares in both, and its colour says
-/// in which the share is larger.
+/// Appends the flame graph of two profiles. A frame's width is the mean of its shares in both, and its colour shows in
+/// which the share is larger.
 pub(crate) fn write_difference(tree: &Tree, out: &mut Vec<u8>) {
     let notes = vec!["share of each profile; red has grown, blue has shrunk".to_owned()];
     draw(tree, &Picture { title: "Differential flame graph", notes, unit: "", differs: true }, out);
@@ -127,7 +127,7 @@ fn draw_frame(frame: &Placed<'_>, tree: &Tree, picture: &Picture<'_>, out: &mut 
     out.push_str("</g>\n");
 }
 
-/// As much of a name as there is room for.
+/// The name, cut if there is room for fewer letters.
 fn fit(name: &str, letters: f64) -> String {
     let count = name.chars().count();
     let room = (0..count).take_while(|&number| usize_to_f64(number) < letters).count();
@@ -137,7 +137,7 @@ fn fit(name: &str, letters: f64) -> String {
     name.chars().take(room.saturating_sub(2)).chain("..".chars()).collect()
 }
 
-/// A count of letters, which are few.
+/// A count of letters as a float.
 fn usize_to_f64(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::MAX, f64::from)
 }

@@ -1,4 +1,4 @@
-//! A profile as a flame graph.
+//! Tests of profiles as flame graphs.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ fn svg(profile: &Profile) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// An XML parser takes the picture; returns the titles of its frames.
+/// Parses the picture as XML; returns the titles of its frames.
 fn titles(svg: &str) -> Vec<String> {
     let document = roxmltree::Document::parse(svg).unwrap();
     let allowed = ["svg", "style", "rect", "text", "g", "title", "script"];
@@ -51,7 +51,7 @@ proptest! {
     }
 }
 
-/// Node takes the script.
+/// Node can parse the script.
 #[test]
 #[ignore = "needs Node"]
 fn the_script_is_one() {

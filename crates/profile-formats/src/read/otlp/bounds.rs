@@ -1,16 +1,16 @@
-//! Files of a few kilobytes that took gigabytes, or hours.
+//! Tests of files of a few kilobytes that once took gigabytes of memory, or hours.
 
 use std::time::{Duration, Instant};
 
 use crate::model::{Bounds, Profile};
 use crate::read::{ReadError, read};
 
-/// A field with bytes in it, as protobuf has it.
+/// A protobuf field with bytes in it.
 fn bytes(number: u64, value: &[u8]) -> Vec<u8> {
     [varint(number << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
 }
 
-/// A field that is a number.
+/// A protobuf field with a number.
 fn number(number: u64, value: u64) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
@@ -26,7 +26,7 @@ fn varint(mut value: u64) -> Vec<u8> {
 }
 
 fn strings(texts: &[&str]) -> Vec<u8> {
-    // With the empty stack, which samples that name none refer to.
+    // The empty stack is included, which samples without a stack refer to.
     let texts: Vec<u8> = texts.iter().flat_map(|text| bytes(5, text.as_bytes())).collect();
     [texts, bytes(7, &[])].concat()
 }
@@ -41,7 +41,7 @@ fn facts_of_processes(profile: &Profile) -> usize {
     profile.tables.processes.iter().map(|(_, process)| process.attributes.len()).sum()
 }
 
-/// A list of a long text a hundred thousand times, in one value and in many.
+/// A list that repeats a long text a hundred thousand times, in one field and in many.
 #[test]
 fn a_list_of_one_text_many_times_takes_little() {
     let long = "x".repeat(1 << 20);
@@ -53,7 +53,7 @@ fn a_list_of_one_text_many_times_takes_little() {
     }
 }
 
-/// Texts that are made rather than read: long lists, and numbers that print with three hundred digits.
+/// Texts that the reader composes: long lists, and numbers that print with three hundred digits.
 #[test]
 fn texts_have_a_bound_whatever_they_are_made_of() {
     let long = "x".repeat(5_000);
@@ -71,7 +71,7 @@ fn texts_have_a_bound_whatever_they_are_made_of() {
     assert_eq!(read.samples.captured(), 20_000);
 }
 
-/// A reason of a megabyte, in every window.
+/// A loss reason of a megabyte, repeated in every window.
 #[test]
 fn a_long_reason_is_there_once() {
     let name = format!("profile.window.samples.lost.{}", "x".repeat(1 << 20));
@@ -85,7 +85,7 @@ fn a_long_reason_is_there_once() {
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
-/// Facts of a resource hold for every process of its samples.
+/// The facts of a resource, which hold for every process of its samples, are bounded.
 #[test]
 fn facts_of_many_processes_have_a_bound() {
     let keys: Vec<String> = (0..512).map(|key| format!("key.{key}")).collect();
@@ -116,7 +116,7 @@ fn a_list_in_pieces_has_a_bound() {
     assert!(matches!(fault, ReadError::Otlp { fault: "a list of more than 4096 attributes", .. }), "{fault}");
 }
 
-/// A stack without frames, with much in it that nobody knows, is walked through once.
+/// A stack without frames, whose message has many unknown fields, is read once.
 #[test]
 fn an_empty_stack_is_read_once() {
     let stack = bytes(7, &number(9, 1).repeat(1 << 20));
@@ -125,6 +125,6 @@ fn an_empty_stack_is_read_once() {
     let dictionary = [bytes(5, b""), stack].concat();
     let read = read(&request(&[], &bytes(2, &sample.repeat(100_000)), &dictionary)).unwrap();
     assert_eq!(read.samples.captured(), 100_000);
-    // A hundred thousand times it would take a quarter of an hour.
+    // Read a hundred thousand times, it would take a quarter of an hour.
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

@@ -1,4 +1,4 @@
-//! The tables of a request. An entry is read when something first refers to it.
+//! The tables of a request. An entry is read when another first refers to it.
 
 use otlp_profiles::attributes;
 use protowire::{Fields, WireValue};
@@ -9,15 +9,15 @@ use crate::model::{
 use crate::read::full;
 use crate::table::Id;
 
-/// The most entries of a table: more than a request of 512 MiB has in practice, whatever is in it.
+/// Most entries of a table: more than a request of 512 MiB has in practice.
 const MOST_ENTRIES: usize = 1 << 22;
-/// The most functions that were inlined into one place, or facts in one list.
+/// Most functions that were inlined into one place, and most facts in one list.
 const MOST_PARTS: usize = 1 << 12;
-/// The most texts of a list that become one text, and the most bytes of that.
+/// Most texts of a list that are joined to one text, and most bytes of the joined text.
 const MOST_TEXTS: usize = 64;
 const MOST_JOINED_BYTES: usize = 4 << 10;
 
-/// A table of a request, and what of it has been read.
+/// A table of a request: its undecoded entries, and those that have been read.
 #[derive(Debug)]
 struct Entries<'a, T> {
     raw: Vec<&'a [u8]>,
@@ -61,9 +61,9 @@ pub(super) struct Dictionary<'a> {
     locations: Entries<'a, Id<Location>>,
     functions: Entries<'a, Id<Function>>,
     strings: Entries<'a, Id<str>>,
-    /// `None` of a fact whose value is of no kind that a profile holds.
+    /// Facts; `None` for a fact whose value is of a kind that a profile cannot hold.
     attributes: Entries<'a, Option<Attribute>>,
-    /// `None` of a stack that does not fit in; it has nothing in it if that is the empty one.
+    /// Stacks; `None` for a stack beyond the bounds, `Some(None)` for the empty one.
     stacks: Entries<'a, Option<Option<Id<Stack>>>>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Dictionary<'a> {
         Ok(())
     }
 
-    /// A text.
+    /// The text with this number.
     pub(super) fn text(&mut self, index: usize, tables: &mut Tables) -> Result<Id<str>, &'static str> {
         if let Some(known) = self.strings.known(index) {
             return Ok(known);
@@ -95,13 +95,13 @@ impl<'a> Dictionary<'a> {
         Ok(self.strings.know(index, id))
     }
 
-    /// A text; `None` if it is empty.
+    /// The text with this number; `None` if it is empty.
     fn some_text(&mut self, index: usize, tables: &mut Tables) -> Result<Option<Id<str>>, &'static str> {
         let id = self.text(index, tables)?;
         Ok(Some(id).filter(|&id| !tables.text(id).is_empty()))
     }
 
-    /// A fact; `None` if a profile cannot hold its value.
+    /// The fact with this number; `None` if a profile cannot hold its value.
     pub(super) fn attribute(
         &mut self,
         index: usize,
@@ -151,7 +151,7 @@ impl<'a> Dictionary<'a> {
         fault.map_or(Ok(()), Err)
     }
 
-    /// A fact that stands by itself, as in resources: a `KeyValue`.
+    /// Reads a `KeyValue`, a fact that refers to no table, as resources have them.
     pub(super) fn key_value(
         &mut self,
         message: &[u8],
@@ -171,7 +171,7 @@ impl<'a> Dictionary<'a> {
         Ok(key.zip(value).map(|(key, value)| Attribute { key, value, unit: None }))
     }
 
-    /// An `AnyValue`; `None` of kinds that a profile does not hold.
+    /// Reads an `AnyValue`; `None` for a kind that a profile cannot hold.
     fn value(&mut self, message: &[u8], tables: &mut Tables) -> Result<Option<Value>, &'static str> {
         let mut value = None;
         for field in Fields(message) {
@@ -192,7 +192,7 @@ impl<'a> Dictionary<'a> {
         Ok(value)
     }
 
-    /// The texts of an `ArrayValue`, with commas between them; only the first if they are many or long.
+    /// The texts of an `ArrayValue`, joined with commas; only the first of them if they are many or long.
     fn texts(&mut self, message: &[u8], tables: &mut Tables) -> Result<Id<str>, &'static str> {
         let (mut joined, mut number) = (String::new(), 0);
         'list: for field in Fields(message) {
@@ -224,7 +224,7 @@ impl<'a> Dictionary<'a> {
         Ok(full::text(joined.as_bytes(), tables))
     }
 
-    /// A stack; `None` if it does not fit in. Number 0 is the empty one.
+    /// The stack with this number; `None` if it is beyond the bounds. Number 0 is the empty one.
     pub(super) fn stack(
         &mut self,
         index: usize,
@@ -297,7 +297,7 @@ impl<'a> Dictionary<'a> {
         Ok(self.locations.know(index, id))
     }
 
-    /// A line; `None` if it names no function.
+    /// Reads a `Line`; `None` if it refers to no function.
     fn line(&mut self, message: &[u8], tables: &mut Tables) -> Result<Option<Line>, &'static str> {
         let (mut function, mut line, mut column) = (0, 0, 0);
         for field in Fields(message) {
@@ -341,7 +341,7 @@ impl<'a> Dictionary<'a> {
         Ok(self.functions.know(index, id))
     }
 
-    /// A mapping; number 0 is none.
+    /// The mapping with this number; number 0 is none.
     fn mapping(&mut self, index: usize, tables: &mut Tables) -> Result<Option<Id<Mapping>>, &'static str> {
         if index == 0 {
             return Ok(None);
@@ -370,20 +370,20 @@ impl<'a> Dictionary<'a> {
     }
 }
 
-/// True of names of memory that is no file.
+/// True if a name is that of memory without a file.
 fn is_memory(name: &str) -> bool {
     name == pdata::ANONYMOUS || name.is_empty() || (name.starts_with('[') && name.ends_with(']'))
 }
 
-/// The name of the memory that a place is in, or the path of its file, if OTLP has that as a function: there a mapping
-/// must have a build ID.
+/// The name of a location's memory, or the path of its file, if OTLP has that as a function: a mapping without a build
+/// ID cannot be encoded.
 fn memory(lines: &[Line], tables: &Tables) -> Option<Id<str>> {
     let [Line { function, line: 0, .. }] = *lines else { return None };
     let function = tables.functions.get(function).filter(|function| function.file.is_none())?;
     Some(function.name).filter(|&name| is_memory(tables.text(name)) || tables.text(name).starts_with('/'))
 }
 
-/// The kind of code, if a fact says it: what neither the kernel nor a compiler has made is interpreted.
+/// The kind of code that a fact names. A kind that neither the kernel nor a compiler makes is interpreted.
 fn frame_kind(attribute: &Attribute, tables: &Tables) -> Option<FrameKind> {
     let Value::Text(kind) = attribute.value else { return None };
     if tables.text(attribute.key) != attributes::FRAME_TYPE {
@@ -396,7 +396,7 @@ fn frame_kind(attribute: &Attribute, tables: &Tables) -> Option<FrameKind> {
     })
 }
 
-/// What identifies a file: the first of these that there is.
+/// The identification of a file's content: the first of GNU build ID, Go build ID and hash that the facts have.
 fn build_id(facts: &[Attribute], tables: &Tables) -> Option<Id<str>> {
     let find = |key: &str| {
         let found = facts.iter().find(|fact| tables.text(fact.key) == key)?;

@@ -1,4 +1,4 @@
-//! Files of requests, whatever they are wrapped in.
+//! Files of OTLP requests, in each of their wrappings.
 
 use protowire::{Fields, WireValue};
 
@@ -8,22 +8,22 @@ use crate::model::Profile;
 use crate::read::error::ReadError;
 use crate::read::plain::{MOST_BYTES, plain};
 
-/// Bytes of a length before a message.
+/// Bytes of the length before a message.
 const PREFIX: usize = 4;
 
-/// How the requests of a file are put together.
+/// The wrapping of the requests of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::read) enum Wrapping {
     /// OTLP/JSON, one request after the other.
     Json,
     /// One request as protobuf.
     Message,
-    /// Requests with their lengths before them (4 bytes, big-endian), each compressed or not: as the Collector's file
-    /// exporter writes protobuf, and whatever it compresses.
+    /// Requests with their lengths before them (4 bytes, big-endian), each compressed or not: the Collector's file
+    /// exporter writes protobuf so, and all that it compresses.
     Framed,
 }
 
-/// How the requests of a file are put together; `None` if it holds none.
+/// The wrapping of a file's requests; `None` if the file holds none.
 pub(in crate::read) fn wrapping(bytes: &[u8]) -> Option<Wrapping> {
     if bytes.trim_ascii_start().starts_with(b"{") {
         return Some(Wrapping::Json);
@@ -40,7 +40,7 @@ pub(in crate::read) fn wrapping(bytes: &[u8]) -> Option<Wrapping> {
 /// Reads a file of requests.
 ///
 /// # Errors
-/// [`ReadError`] says what is wrong, and with which request.
+/// [`ReadError`] names the fault and the request.
 pub(in crate::read) fn read(bytes: &[u8], wrapping: Wrapping) -> Result<Profile, ReadError> {
     let mut requests = Requests::default();
     match wrapping {
@@ -73,7 +73,8 @@ impl Requests {
     }
 }
 
-/// The messages of a file of which each has its length before it; `None` for what is cut off, which is the last.
+/// The messages of a file in which a length precedes each; `None` for a message that is cut off, which is the last
+/// item.
 struct Frames<'a>(&'a [u8]);
 
 impl<'a> Iterator for Frames<'a> {

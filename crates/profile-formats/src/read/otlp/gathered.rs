@@ -1,4 +1,4 @@
-//! What is gathered of the profiles of a file.
+//! The profile that the requests of a file are gathered into.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,25 @@ use crate::model::{Attribute, Loss, Profile, Value};
 use crate::read::full::FactRoom;
 use crate::table::Id;
 
-/// The most windows whose losses are distinguished.
+/// Most windows whose losses are distinguished.
 const MOST_WINDOWS: usize = 1 << 20;
-/// The longest name of a reason for losses, in bytes; those of `pdata` have some 30.
+/// Longest name of a loss reason, in bytes; those of `pdata` have some 30.
 const MOST_REASON_BYTES: usize = 128;
 
-/// What is gathered of the profiles of a file.
+/// The profile that the requests of a file are gathered into, with state that only reading needs.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) profile: Profile,
-    /// Losses whose window has been met: every profile of a window repeats them.
+    /// Losses that were added, with their window: every profile of a window repeats them.
     losses: HashSet<(u64, u64, Id<str>, u64)>,
-    /// For facts of processes and samples.
+    /// Room for facts of processes and samples.
     pub(super) facts: FactRoom,
-    /// True once a profile had a span.
+    /// True once a profile has set the span.
     has_span: bool,
 }
 
 impl Gathered {
-    /// Makes the profile at least as long as this.
+    /// Widens the profile's span to hold this one.
     pub(super) fn span(&mut self, start: u64, end: u64) {
         let (start, end) = (UnixNanos::from_nanos(start), UnixNanos::from_nanos(end));
         let profile = &mut self.profile;
@@ -36,7 +36,7 @@ impl Gathered {
         self.has_span = true;
     }
 
-    /// Adds what the window of a profile has lost, once for each window.
+    /// Adds the losses of a profile's window, once for each window.
     pub(super) fn lose(&mut self, start: u64, duration: u64, facts: &[Attribute]) {
         for fact in facts {
             let Value::Int(count) = fact.value else { continue };

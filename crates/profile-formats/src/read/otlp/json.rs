@@ -1,4 +1,4 @@
-//! OTLP/JSON to protobuf, as it is read: neither the text nor the message is ever in memory as a tree.
+//! Conversion of OTLP/JSON to protobuf while it is read: neither the text nor the message is ever in memory as a tree.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::schema::{JsonField, Kind, REQUEST};
 
-/// Deepest that messages are in messages; a request has ten levels. What is deeper is passed over.
+/// Deepest nesting of messages; a request has ten levels. Deeper messages are skipped.
 const MOST_DEPTH: usize = 16;
 
-/// Calls `each` with the protobuf of every request of a text, one after the other with space between them.
+/// Calls `each` with the protobuf of every request of a text, in which requests follow one another.
 ///
 /// # Errors
-/// What is wrong with the text, and where, or that of `each`.
+/// A fault of the text, with its position, or an error of `each`.
 pub(super) fn requests<E: From<serde_json::Error>>(
     text: &[u8],
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut source = serde_json::Deserializer::from_slice(text);
     let mut message = Vec::new();
-    // The end is an error as long as there is more.
+    // `end` is an error as long as there is more text.
     while source.end().is_err() {
         message.clear();
         RequestText(&mut message).deserialize(&mut source)?;
@@ -29,7 +29,7 @@ pub(super) fn requests<E: From<serde_json::Error>>(
     Ok(())
 }
 
-/// A whole request, to be appended.
+/// The visitor of a whole request, which appends its protobuf.
 struct RequestText<'a>(&'a mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for RequestText<'_> {
@@ -52,7 +52,7 @@ impl<'de> Visitor<'de> for RequestText<'_> {
     }
 }
 
-/// Appends the fields of an object that are known.
+/// Appends the known fields of an object.
 fn fields<'de, M: MapAccess<'de>>(
     mut map: M,
     known: &'static [JsonField],
@@ -68,7 +68,7 @@ fn fields<'de, M: MapAccess<'de>>(
     Ok(())
 }
 
-/// The field of a name.
+/// The visitor of a field's name, which finds the field.
 struct Name(&'static [JsonField]);
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -99,7 +99,7 @@ fn is_name(field: &str, name: &str) -> bool {
     field == name || (name.contains('_') && plain(field) == plain(name))
 }
 
-/// A value of a field, or an entry of its list, to be appended.
+/// The visitor of a field's value, or of an entry of its list, which appends its protobuf.
 struct FieldValue<'a> {
     field: &'static JsonField,
     depth: usize,
@@ -231,7 +231,7 @@ impl<'de> Visitor<'de> for FieldValue<'_> {
         Ok(())
     }
 
-    /// Nothing is the default; of a list it is an entry, which has a number.
+    /// Accepts `null`: for a field it is the default; in a list it is an empty entry, which keeps its number.
     fn visit_unit<E: Error>(mut self) -> Result<(), E> {
         if self.is_entry {
             match self.field.kind {

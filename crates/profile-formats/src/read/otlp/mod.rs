@@ -1,9 +1,8 @@
-//! OTLP profiles (`opentelemetry.proto.profiles.v1development`, schema 1.10) of us or of others: requests one after the
-//! other, as exporters put them into files.
+//! Reading of OTLP profiles (`opentelemetry.proto.profiles.v1development`, schema 1.10), ours or other tools': files of
+//! requests one after the other, as exporters write them.
 //!
-//! `file` finds the `requests`, whatever they are wrapped in; `json` turns one that is text into protobuf by `schema`;
-//! `dictionary` reads what the samples of `profile` refer to, and no more, into what is
-//! `gathered`.
+//! `file` unwraps the `requests`; `json` converts a request that is text to protobuf by `schema`; `dictionary` reads
+//! those entries that the samples of `profile` refer to, and no more; the result is in `gathered`.
 
 mod dictionary;
 mod file;

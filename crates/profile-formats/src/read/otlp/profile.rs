@@ -1,4 +1,4 @@
-//! Profiles and their samples.
+//! Reading of profiles and their samples.
 
 use otlp_profiles::attributes as key;
 use pdata::UnixNanos;
@@ -13,14 +13,14 @@ use crate::model::{
 use crate::read::full::{FactRoom, add as add_sample};
 use crate::table::Id;
 
-/// Who the samples of a profile are of.
+/// The process of a resource, and the resource's facts.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) process: Option<Id<Process>>,
     pub(super) facts: Vec<Attribute>,
 }
 
-/// Adds a `Profile`.
+/// Adds a `Profile` message.
 pub(super) fn add(
     gathered: &mut Gathered,
     message: &[u8],
@@ -61,7 +61,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// A `ValueType`, by the numbers of its texts.
+/// Reads a `ValueType`, as the numbers of its two texts.
 fn kind_of(message: &[u8]) -> Result<(usize, usize), &'static str> {
     let (mut kind, mut unit) = (0, 0);
     for field in Fields(message) {
@@ -75,20 +75,20 @@ fn kind_of(message: &[u8]) -> Result<(usize, usize), &'static str> {
     Ok((kind, unit))
 }
 
-/// The samples of one profile, on their way to the whole.
+/// Reads the samples of one profile into the whole.
 struct Samples<'a, 'b> {
     value_type: Id<ValueType>,
-    /// True if values are counts.
+    /// True if the values count samples.
     counts: bool,
     owner: &'a Owner,
     dictionary: &'a mut Dictionary<'b>,
     profile: &'a mut Profile,
-    /// For facts.
+    /// Room for facts of samples.
     room: &'a mut FactRoom,
 }
 
 impl Samples<'_, '_> {
-    /// Adds a `Sample`: timestamps that count 1 each, or with a value for each, or values without instants.
+    /// Adds a `Sample` message: timestamps that count 1 each, or with a value for each, or values without instants.
     fn add(&mut self, message: &[u8]) -> Result<(), &'static str> {
         let (mut stack, mut facts, mut sum) = (0, Vec::new(), 0_i64);
         let (mut values, mut instants) = (0_u64, 0_u64);
@@ -133,7 +133,7 @@ impl Samples<'_, '_> {
         Ok(add_sample(self.profile, key, other, amount))
     }
 
-    /// What the facts of a sample say; `None` if its thread is new and there is no room.
+    /// The sample's key with thread, CPU and further facts; `None` if its thread is new and there is no room.
     fn task(&mut self, facts: Vec<Attribute>, mut key: SampleKey) -> Option<SampleKey> {
         let tables = &mut self.profile.tables;
         let (mut tid, mut name, mut free, mut is_process) = (None, None, Vec::new(), false);
@@ -153,7 +153,7 @@ impl Samples<'_, '_> {
         }
         let mut process = self.owner.process;
         if is_process {
-            // Sources that have many processes in one resource say of each sample whose it is.
+            // Sources that have many processes in one resource name the process in each sample.
             let is_of_process = |fact: &&Attribute| tables.text(fact.key).starts_with("process.");
             let of_process: Vec<_> = facts.iter().filter(is_of_process).copied().collect();
             let whole: Vec<_> = self.owner.facts.iter().copied().chain(of_process).collect();
@@ -169,7 +169,7 @@ impl Samples<'_, '_> {
         Some(key)
     }
 
-    /// Adds the instants of a sample, each with its value if there is `one_each`, else with its share of the sum.
+    /// Adds the instants of a sample, each with its own value if `one_each`, else with its share of the sum.
     fn captures(
         &mut self,
         message: &[u8],

@@ -1,4 +1,4 @@
-//! Requests to a profile.
+//! Reading of requests into a profile.
 
 use protowire::Fields;
 
@@ -9,19 +9,19 @@ use super::resource::{find_parents, process};
 use crate::model::Profile;
 use crate::read::error::ReadError;
 
-/// The most facts of a resource: each sample that names a process is looked at with all of them.
+/// Most facts of a resource, all of which are read again for each sample that names a process.
 const MOST_FACTS: usize = 512;
 
-/// What has been read of a file of requests.
+/// The profile of the requests of a file that have been read so far.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     gathered: Gathered,
-    /// How many requests there were.
+    /// Number of requests so far.
     number: usize,
 }
 
 impl Requests {
-    /// Adds what an `ExportProfilesServiceRequest` says.
+    /// Adds an `ExportProfilesServiceRequest` message.
     pub(super) fn add(&mut self, request: &[u8]) -> Result<(), ReadError> {
         self.number += 1;
         let number = self.number;
@@ -30,7 +30,7 @@ impl Requests {
 
     fn add_fields(&mut self, request: &[u8]) -> Result<(), &'static str> {
         let mut dictionary = Dictionary::default();
-        // The dictionary comes last, and everything before refers to it.
+        // The dictionary comes last although everything before refers to it, so it is read first.
         for field in Fields(request) {
             if let (2, value) = field? {
                 dictionary.add(value.bytes()?)?;
@@ -44,7 +44,7 @@ impl Requests {
         Ok(())
     }
 
-    /// Adds a `ResourceProfiles`.
+    /// Adds a `ResourceProfiles` message.
     fn resource(&mut self, message: &[u8], dictionary: &mut Dictionary<'_>) -> Result<(), &'static str> {
         let Gathered { profile, facts: room, .. } = &mut self.gathered;
         let tables = &mut profile.tables;
@@ -72,7 +72,7 @@ impl Requests {
         Ok(())
     }
 
-    /// All that was read.
+    /// The profile of all requests.
     pub(super) fn finish(mut self) -> Profile {
         find_parents(&mut self.gathered.profile.tables);
         self.gathered.profile

@@ -1,4 +1,4 @@
-//! Facts to processes.
+//! Conversion of facts to processes.
 
 use otlp_profiles::attributes as key;
 use pdata::{FileState, UnixNanos};
@@ -8,8 +8,8 @@ use crate::model::{Attribute, Bounds, Process, ProcessIdentity, ProcessRef, Scri
 use crate::read::full::FactRoom;
 use crate::table::Id;
 
-/// The process that facts describe: those of a resource, and those of a sample where its source has them there. `None`
-/// if nothing is known of it, or if it does not fit in.
+/// The process that facts describe: a resource's, and a sample's if its source puts them there. `None` if there are no
+/// facts, or if the process is beyond the bounds.
 pub(super) fn process(facts: &[Attribute], tables: &mut Tables, room: &mut FactRoom) -> Option<Id<Process>> {
     if facts.is_empty() {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn process(facts: &[Attribute], tables: &mut Tables, room: &mut FactR
     if let Some(script) = &mut process.script {
         script.interpreter = interpreter;
     }
-    // Readers know a process by its name; some sources have that of a service alone.
+    // Readers know a process by its name; some sources only name the service.
     process.name = process.name.or(process.service);
     process.kernel = process.path.is_none() && tables.text_or_empty(process.service) == "[kernel]";
     let start = process.created.map_or(Start::Unknown, Start::Unix);
@@ -50,7 +50,7 @@ pub(super) fn process(facts: &[Attribute], tables: &mut Tables, room: &mut FactR
         process: process.process,
         exec_count: process.exec_count.unwrap_or_default(),
         resolved: !process.unresolved,
-        // A process without a number is what is known of it.
+        // A process without a number is identified by its facts.
         facts: if pid.is_none() { facts.into() } else { Box::default() },
     };
     let (known, of_identity) = (tables.processes.len(), identity.facts.len());
@@ -59,7 +59,7 @@ pub(super) fn process(facts: &[Attribute], tables: &mut Tables, room: &mut FactR
     if tables.processes.len() > known {
         room.take(of_identity);
     }
-    // What a later request says holds: it may know when the process has ended.
+    // A later request replaces the description: it may know that the process has ended.
     if let Some(known) = tables.processes.get_mut(id) {
         process.attributes = room.keep(others, known.attributes.len());
         *known = process;
@@ -80,8 +80,8 @@ fn time(text: &str) -> Option<UnixNanos> {
     u64::try_from(at.as_nanosecond()).ok().map(UnixNanos::from_nanos)
 }
 
-/// Gives parents of which only the number is known their start: of the processes with the number the one that started
-/// last before the child.
+/// Finds the starts of parents of which only the number is known: of the processes with that number, the parent is the
+/// one that started last before the child.
 pub(super) fn find_parents(tables: &mut Tables) {
     let mut known: Vec<(u32, u64, Start)> = Vec::new();
     for (_, process) in tables.processes.iter() {

@@ -1,18 +1,18 @@
-//! The names that OTLP/JSON has for the fields that are read, and how they are encoded in protobuf.
+//! Names of OTLP/JSON's fields that are read, and their encoding in protobuf.
 
 /// A field of a message.
 #[derive(Debug)]
 pub(super) struct JsonField {
-    /// In lowerCamelCase; readers take it in `snake_case`, too.
+    /// The field's name in lowerCamelCase; readers accept it in `snake_case`, too.
     pub(super) name: &'static str,
     pub(super) number: u32,
     pub(super) kind: Kind,
 }
 
-/// What the values of a field are. Any of them may be repeated.
+/// The type of a field's values. Any field may be repeated.
 #[derive(Debug)]
 pub(super) enum Kind {
-    /// By the place of the fields, since messages may be in messages of their own kind.
+    /// A message with these fields. The reference is double since messages may contain messages of their own kind.
     Message(&'static &'static [JsonField]),
     Text,
     Number,
@@ -28,7 +28,7 @@ const fn field(number: u32, name: &'static str, kind: Kind) -> JsonField {
     JsonField { name, number, kind }
 }
 
-/// `ExportProfilesServiceRequest`.
+/// The fields of `ExportProfilesServiceRequest`.
 pub(super) static REQUEST: &[JsonField] = &[
     field(1, "resourceProfiles", Message(&RESOURCE_PROFILES)),
     field(2, "dictionary", Message(&DICTIONARY)),

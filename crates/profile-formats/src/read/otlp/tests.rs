@@ -1,4 +1,4 @@
-//! Requests against what was gathered, and against damage.
+//! Tests of requests against the gathered profile, and against damage.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ fn folded(profile: &Profile) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// A function in a file, memory without one, the kernel, an interpreted function, and what nobody knows.
+/// A frame of one of five kinds: a function in a file, memory without a file, the kernel, an interpreted function,
+/// unknown code.
 fn frame(choice: u8, at: u64, file: &Arc<MappedFile>) -> Frame {
     let pc = |base: u64| Pc(base + at);
     let mapping = |start, end, backing| {
@@ -91,7 +92,7 @@ fn batch(choices: &[Choice]) -> Batch {
             ..Sample::default()
         }));
     }
-    // In a window with a sample: others are reported by nobody.
+    // The loss is in a window with a sample: an empty window reports none.
     let at = KTime::from_nanos(1);
     events.push(Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count: 3 }));
     let clock =
@@ -109,7 +110,7 @@ fn requests(batch: &Batch, length: u64) -> Vec<ExportProfilesServiceRequest> {
     windows.push(batch).requests.iter().map(|request| request.message().unwrap()).collect()
 }
 
-/// The files that exporters make of requests: JSON lines, frames of protobuf, compressed frames.
+/// The files that exporters write of requests: JSON lines, frames of protobuf, compressed frames.
 fn files(requests: &[ExportProfilesServiceRequest]) -> Vec<Vec<u8>> {
     let (mut json, mut framed, mut packed, mut packed_json) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -135,7 +136,7 @@ fn files(requests: &[ExportProfilesServiceRequest]) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    /// A file of OTLP says what the samples say that it was made of, however it is wrapped.
+    /// A file of OTLP, however it is wrapped, reads as the profile of the samples that it was made of.
     #[test]
     fn a_file_says_what_was_gathered(choices in choices(), length in prop_oneof![Just(10_u64), Just(1_000)]) {
         let batch = batch(&choices);
@@ -169,7 +170,7 @@ proptest! {
         }
     }
 
-    /// A file with a byte changed, or one that is cut off, is read or refused.
+    /// A damaged file, with a byte changed or its end cut off, is read or refused.
     #[test]
     fn damaged_files_are_read_or_refused(
         choices in choices(), which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
@@ -182,7 +183,7 @@ proptest! {
     }
 }
 
-/// Of another tool: many processes in one resource, attributes that refer to strings, values in every shape.
+/// A file of another tool: many processes in one resource, attributes that refer to strings, values of every kind.
 #[test]
 fn other_shapes_are_read() {
     let string_table =
@@ -273,11 +274,11 @@ fn a_fault_names_the_request_and_what_is_wrong_with_it() {
         let fault = read(text.as_bytes()).unwrap_err().to_string();
         assert!(fault.contains(expected), "{text}: {fault}");
     }
-    // Other spellings, what is not known, and nulls are no faults.
+    // Other spellings of names, unknown fields, and nulls are no faults.
     read(br#"{"resource_profiles":[{"resource":null,"schemaUrl":"x","new":[1,{"a":null}]}],"dictionary":{"string_table":[""]}}"#).unwrap();
 }
 
-/// Deep nesting takes neither the stack nor quadratic time.
+/// Deep nesting uses up neither the stack nor quadratic time.
 #[test]
 fn deep_values_are_passed_over() {
     let deep = format!("{}{}", "{\"arrayValue\":{\"values\":[".repeat(40), "]}}".repeat(40));
