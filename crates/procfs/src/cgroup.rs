@@ -1,4 +1,5 @@
-//! Where the control groups of a process are: `/proc/self/cgroup` and `/proc/self/mountinfo`.
+//! Control groups of a process, and the places where their hierarchies are mounted: `/proc/self/cgroup` and
+//! `/proc/self/mountinfo`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 pub enum Hierarchy {
     /// Version 2.
     Unified,
-    /// Version 1, the one of the memory controller.
+    /// Version 1, the hierarchy of the memory controller.
     Memory,
 }
 
@@ -40,19 +41,19 @@ pub fn has_legacy_hierarchy(cgroups: &[u8], controller: &str) -> bool {
     fields.is_some_and(|fields| fields.first().is_some_and(|first| (b'1'..=b'9').contains(first)))
 }
 
-/// A place where a hierarchy can be seen, or a part of it.
+/// A place where a hierarchy, or a part of one, can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     /// The hierarchy that is mounted.
     pub hierarchy: Hierarchy,
     /// The group that is mounted, from the hierarchy's root.
     root: PathBuf,
-    /// The path that the hierarchy is mounted at.
+    /// The path at which the hierarchy is mounted.
     point: PathBuf,
 }
 
 impl Mount {
-    /// Every such mount. Source: proc_pid_mountinfo(5).
+    /// Every mount of such a hierarchy. Source: proc_pid_mountinfo(5).
     #[must_use]
     pub fn parse_all(mountinfo: &[u8]) -> Vec<Self> {
         mountinfo.split(|&byte| byte == b'\n').filter_map(Self::parse).collect()
@@ -74,9 +75,9 @@ impl Mount {
         Some(Self { hierarchy, root: unescape(root), point: unescape(point) })
     }
 
-    /// The directories of `group` and of those above it, as far as they can be seen here; the mount itself last.
+    /// The directories of `group` and of the groups above it, as far as they can be seen here; the mount itself last.
     ///
-    /// A group that is not below what is mounted (the namespace it was made in is another) cannot be seen: then only
+    /// A group that is not below the mounted one (the namespace it was made in is another) cannot be seen: then only
     /// the mount itself is returned, which is as near as there is.
     #[must_use]
     pub fn directories(&self, group: &Path) -> Vec<PathBuf> {
@@ -84,7 +85,7 @@ impl Mount {
         below.ancestors().map(|part| self.point.join(part)).collect()
     }
 
-    /// The directory of `group`; `None` if it is not below what is mounted.
+    /// The directory of `group`; `None` if it is not below the mounted group.
     #[must_use]
     pub fn directory(&self, group: &Path) -> Option<PathBuf> {
         self.below(group).map(|below| self.point.join(below))
@@ -96,7 +97,7 @@ impl Mount {
     }
 }
 
-/// Undoes `\040` and the like: space, tab, newline and backslash are written in octal.
+/// Undoes escapes such as `\040`: space, tab, newline and backslash are written in octal.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -105,7 +106,7 @@ fn unescape(field: &[u8]) -> PathBuf {
         match (byte, after.split_at_checked(3)) {
             (b'\\', Some((digits, after))) if digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) => {
                 let value = digits.iter().fold(0, |value, digit| value * 8 + u32::from(digit - b'0'));
-                // Above 255 is nothing the kernel writes.
+                // The kernel writes no value above 255.
                 bytes.push(u8::try_from(value).unwrap_or(b'?'));
                 rest = after;
             }

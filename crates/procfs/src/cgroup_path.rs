@@ -1,9 +1,9 @@
-//! What the path of a control group says of who runs in it: container, pod, unit.
+//! Residences: the container, pod and unit that the path of a control group names.
 //!
 //! Paths are read from the root down, by the ways in which docker, containerd, CRI-O, podman, runc and crun, the
-//! kubelet, LXC, systemd-nspawn and systemd lay out their groups. Whoever may make groups below one of their own may
-//! give them any name: what a path says below the first container, or below a user's own manager, is the word of those
-//! who run there. Of containers in containers the innermost counts, and the outermost is kept beside it.
+//! kubelet, LXC, systemd-nspawn and systemd lay out their groups. Those who may make groups below one of their own may
+//! give them any name: the names in a path below the first container, or below a user's own manager, are the word of
+//! those who run there. Of containers in containers the innermost counts, and the outermost is kept beside it.
 
 mod container;
 mod names;
@@ -34,7 +34,7 @@ pub struct Residence {
 }
 
 impl Residence {
-    /// Reads a path. Names that are not UTF-8 are no names that the above give.
+    /// Reads a path. Names that are not UTF-8 are none that these runtimes choose.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let mut reader = CgroupReader::default();
@@ -44,9 +44,9 @@ impl Residence {
         reader.found
     }
 
-    /// Reads the paths that a thread has in two hierarchies, and keeps the one that says more of containers: on hosts
-    /// with both, some runtimes put containers into one of them alone, and what the other says there is of the
-    /// runtime itself.
+    /// Reads the paths that a thread has in two hierarchies, and keeps the residence that says more of containers: on
+    /// hosts with both hierarchies, some runtimes put containers into one alone, and the path in the other is that of
+    /// the runtime itself.
     #[must_use]
     pub fn of_either(path: &Path, legacy: Option<&Path>) -> Self {
         let found = Self::of(path);
@@ -62,30 +62,31 @@ impl Residence {
     }
 }
 
-/// Goes down a path.
+/// A reader that goes down a path name by name.
 #[derive(Debug, Default)]
 struct CgroupReader {
     found: Residence,
-    /// The name above.
+    /// The name above the current one.
     above: Box<str>,
-    /// How far systemd has said what there is to say.
+    /// The state of reading the names that systemd has chosen.
     systemd: Systemd,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Systemd {
-    /// In slices, and looking for a unit.
+    /// The path is in slices, and its unit is still to come.
     #[default]
     System,
-    /// In the manager of a user, and looking for its unit.
+    /// The path is in the manager of a user, and the unit of that manager is still to come.
     User,
-    /// Below a unit, where groups have names of their own, or where systemd is not.
+    /// The path is below a unit, where groups have names of their own, or outside of systemd's groups.
     Done,
 }
 
 impl CgroupReader {
     fn step(&mut self, name: &str) {
-        // `<slice>:<runtime>:<id>`, where the kubelet's driver is systemd and the runtime's is not: both in one.
+        // `<slice>:<runtime>:<id>`, where the kubelet's driver is systemd and the runtime's is not: one name holds
+        // both.
         if let Some((slice, _)) = name.split_once(".slice:")
             && let Some(uid) = names::pod(&format!("{slice}.slice"), "")
         {
@@ -97,7 +98,7 @@ impl CgroupReader {
                 self.found.pod_uid = Some(uid);
                 self.systemd(name);
             }
-            // What watches a container is no part of it.
+            // The process that watches a container is no part of it.
             Group::Other if name == "supervisor" && self.is_in_nspawn() => self.found.container = None,
             Group::Monitor | Group::Other => self.systemd(name),
         }
@@ -111,7 +112,7 @@ impl CgroupReader {
     fn container(&mut self, container: Container) {
         self.systemd = Systemd::Done;
         let found = &mut self.found;
-        // `pod<uid>/<id>/<id>`: a group that repeats the name above it is part of it.
+        // `pod<uid>/<id>/<id>`: a group that repeats the name above it is part of the same container.
         if found.container.as_ref().is_some_and(|above| above.id.is_some() && above.id == container.id) {
             return;
         }
@@ -122,7 +123,7 @@ impl CgroupReader {
         }
     }
 
-    /// systemd.unit(5), and how `cg_path_get_unit` of systemd reads a path: slices, then a unit.
+    /// Reads a name as systemd.unit(5) and `cg_path_get_unit` of systemd do: slices, then a unit.
     fn systemd(&mut self, name: &str) {
         let name = name.strip_prefix('_').unwrap_or(name);
         let slice = name.ends_with(".slice");

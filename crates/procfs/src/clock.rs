@@ -3,23 +3,25 @@
 use pdata::{BootTime, ClockOffset, KTime, UnixNanos};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Readings of three clocks are only worth something if nothing came between them; of so many
-/// attempts the one that took least time is kept.
+/// Most attempts to read the three clocks. Readings are only worth something if nothing came between them, so the
+/// attempt that took the least time is kept.
 const ATTEMPTS: usize = 5;
 
-/// Now, as the kernel stamps events (`CLOCK_MONOTONIC`). Events that are stamped from now on are not before it.
+/// The present instant, as the kernel stamps events (`CLOCK_MONOTONIC`). Events that are stamped from now on are not
+/// before it.
 #[must_use]
 pub fn now() -> KTime {
     KTime::from_nanos(read(ClockId::Monotonic))
 }
 
-/// Now, as the kernel stamps the start of processes (`CLOCK_BOOTTIME`).
+/// The present instant, as the kernel stamps the start of processes (`CLOCK_BOOTTIME`).
 #[must_use]
 pub fn since_boot() -> BootTime {
     BootTime::from_nanos(read(ClockId::Boottime))
 }
 
-/// Returns how far the wall clock is ahead now. Measured anew for each batch, it follows any clock step.
+/// Returns the distance by which the wall clock is ahead of the kernel's clocks now. Measured anew for each batch, it
+/// follows any clock step.
 #[must_use]
 pub fn offset() -> ClockOffset {
     let mut best = (u64::MAX, ClockOffset::default());

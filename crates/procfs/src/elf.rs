@@ -1,4 +1,4 @@
-//! Facts of a file that only reading it finds out.
+//! Facts of a file that only reading the file finds out.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,19 +20,18 @@ const MAX_SEGMENTS: usize = 256;
 /// The longest Go build ID kept; they have 83 bytes.
 const MAX_GO_BUILD_ID: usize = 256;
 
-/// Reads what there is to know of a file. For a file that is no ELF file, or a broken one, that is
-/// its hash alone.
+/// Reads all facts of a file. For a file that is no ELF file, or a broken one, the only fact is its hash.
 ///
 /// # Errors
-/// Whatever reading says, such as a file cut short meanwhile.
+/// Any error of reading, such as that of a file cut short meanwhile.
 pub fn read_facts(file: &mut (impl Read + Seek)) -> io::Result<FileFacts> {
     let htlhash = htlhash(file)?;
     let described = Source::new(file).ok().and_then(|source| describe(&source).ok());
     Ok(FileFacts { htlhash, ..described.unwrap_or_default() })
 }
 
-/// OTLP's `process.executable.build_id.htlhash`: head, tail, length. In a file shorter than both
-/// together they overlap.
+/// Computes OTLP's `process.executable.build_id.htlhash`: of head, tail and length. In a file shorter than head and
+/// tail together, the two overlap.
 fn htlhash(file: &mut (impl Read + Seek)) -> io::Result<[u8; 16]> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut hash = Sha256::new();
@@ -65,7 +64,7 @@ fn describe<S: ByteSource>(source: &S) -> Result<FileFacts, ElfError> {
         if segment.kind != PT_NOTE || segment.size > room_for_notes {
             continue;
         }
-        // Broken notes are no reason to give up what the headers say.
+        // Broken notes are no reason to give up the facts in the headers.
         let Ok(notes) = read::bytes(source, segment.offset, segment.size, "notes") else { continue };
         room_for_notes -= segment.size;
         Notes::new(&notes, header.endian, segment.align).for_each(|note| take_note(&mut facts, note));
@@ -93,7 +92,7 @@ fn go_build_id(desc: &[u8]) -> Option<Box<str>> {
     (!text.is_empty() && text.len() <= MAX_GO_BUILD_ID).then(|| text.into())
 }
 
-/// A file that is read where it stands.
+/// An open file as a source of bytes.
 struct Source<'a, F> {
     file: RefCell<&'a mut F>,
     size: u64,

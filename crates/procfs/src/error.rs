@@ -1,22 +1,22 @@
-//! Why something of `/proc` could not be read.
+//! Reasons why a part of `/proc` could not be read.
 
 use std::io;
 
 use foreignfile::Refusal;
 
-/// Why something could not be read.
+/// The reason why a part of `/proc` could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcError {
-    /// What was asked for is not there any more: an outcome, not a fault.
+    /// The process or file is not there any more: an outcome, not a fault.
     #[error("gone")]
     Gone,
-    /// The process is over: its pid is nobody's, or another's.
+    /// The process has ended: its pid is nobody's, or another's.
     #[error("the process has ended")]
     Ended,
-    /// Not what proc(5) says.
+    /// A line is not as proc(5) describes it.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// Anything else.
+    /// Any other error of reading.
     #[error("cannot read")]
     Read(#[source] io::Error),
 }
@@ -32,11 +32,11 @@ impl From<io::Error> for ProcError {
     }
 }
 
-/// A line that is not as proc(5) says.
+/// A line that is not as proc(5) describes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: cannot parse {text:?}")]
 pub struct ParseError {
-    /// Which file of `/proc/PID`.
+    /// The name of the file below `/proc/PID`.
     pub file: &'static str,
     /// The text that could not be parsed.
     pub text: String,

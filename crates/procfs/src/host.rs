@@ -1,4 +1,4 @@
-//! What machine this is.
+//! Facts of the machine that the agent runs on.
 
 use std::fs;
 use std::io::Read as _;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// The root of the host's first process: its files are the host's even if this process is in a container.
 const HOST_ROOT: &str = "/proc/1/root";
-/// Files are small, or are none of those that are looked for.
+/// Most bytes read of a file of facts: such files are small, and a larger file is none of them.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Facts of a machine. Whoever runs in a container of it gets those of the host, as far as they can be seen from there.
+/// Facts of a machine. In a container they are those of the host, as far as they can be seen from there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Its name.
+    /// The machine's name.
     pub name: Option<String>,
-    /// Its machine ID (machine-id(5)), or where it has none the ID of this boot, which no other machine has either.
+    /// The machine's ID (machine-id(5)); if it has none, the ID of this boot, which no other machine has either.
     pub id: Option<String>,
     /// The processor's architecture, as OpenTelemetry names it.
     pub arch: String,
@@ -25,7 +25,7 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// Reads the facts. What cannot be read is left out.
+    /// Reads the facts. A fact that cannot be read is left out.
     #[must_use]
     pub fn read() -> Self {
         let release = read("etc/os-release").or_else(|| read("usr/lib/os-release")).unwrap_or_default();
@@ -40,7 +40,7 @@ impl HostFacts {
     }
 }
 
-/// The host's file; this process's own where the host's cannot be seen.
+/// Reads a file of the host; this process's own if the host's cannot be seen.
 #[must_use]
 pub fn read_host_file(path: &str) -> Option<Vec<u8>> {
     let read = |root: &str| {
@@ -58,7 +58,8 @@ fn read(path: &str) -> Option<String> {
 
 fn host_name() -> Option<String> {
     let namespace = |of: &str| fs::read_link(Path::new("/proc").join(of).join("ns/uts")).ok();
-    // A container has a name of its own. The kernel's name for the host is seen by nobody in there; its file is.
+    // A container has a name of its own. No process in there sees the host's name by the kernel, but the host's file
+    // can be read.
     let name = match (namespace("self"), namespace("1")) {
         (Some(own_namespace), Some(hosts)) if own_namespace != hosts => {
             read("etc/hostname").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -81,7 +82,7 @@ fn boot_id() -> Option<String> {
     kernel_text("random/boot_id")
 }
 
-/// A text that the kernel gives.
+/// Reads a text of the kernel's, below `/proc/sys/kernel`.
 fn kernel_text(name: &str) -> Option<String> {
     let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(name)).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())

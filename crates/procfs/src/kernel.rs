@@ -1,4 +1,5 @@
-//! The kernel's own code: where it and its modules are, and what identifies the files that they were loaded from.
+//! The kernel's own code: its address ranges and those of its modules, and the identities of the files that they were
+//! loaded from.
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -8,30 +9,31 @@ use pdata::{BuildId, Pc};
 
 /// The most bytes of symbols that are read: a hundred times what a kernel has.
 const MAX_SYMBOLS: u64 = 512 << 20;
-/// `NT_GNU_BUILD_ID`, and the name of whoever defined it.
+/// `NT_GNU_BUILD_ID`, and the name of the vendor that defines it.
 const BUILD_ID: u32 = 3;
 const GNU: &[u8] = b"GNU\0";
 
-/// Whoever can ask the kernel what `/proc/kallsyms` does not show: addresses that it hides, and whether there are BPF
-/// programs that had not been loaded when it was read.
+/// A way to ask the kernel for what `/proc/kallsyms` does not show: addresses that it hides, and BPF programs loaded
+/// since it was read.
 pub trait ListSymbols: fmt::Debug + Send + Sync {
-    /// The symbols, as `/proc/kallsyms` prints them to those to whom it shows addresses.
+    /// The symbols, as `/proc/kallsyms` prints them for readers to whom it shows addresses.
     ///
     /// # Errors
-    /// If the kernel refuses.
+    /// The kernel's refusal.
     fn symbols(&self) -> io::Result<Vec<u8>>;
 
-    /// The number of the BPF program that was loaded last, of those that are still there: numbers count up. `None` if
-    /// there is none or the kernel does not say.
+    /// The number of the BPF program that was loaded last, of the programs that are still there: numbers count up.
+    /// `None` if there is none or the kernel does not say.
     fn newest_program(&self) -> Option<u32>;
 }
 
 /// The range of the kernel's own text, by the lines of `/proc/kallsyms`: from `_stext` to `_etext`.
 ///
-/// `None` if the kernel shows no addresses to this process, or has no such symbols. Reads no further than the second.
+/// `None` if the kernel shows no addresses to this process, or has no such symbols. Reads no further than the second
+/// symbol.
 ///
 /// # Errors
-/// Those of reading.
+/// Errors of reading.
 pub fn kernel_text(symbols: impl BufRead) -> io::Result<Option<Range<Pc>>> {
     let (mut symbols, mut line) = (symbols.take(MAX_SYMBOLS), Vec::new());
     let mut start = None;
@@ -62,11 +64,11 @@ pub struct KernelModule {
     pub name: Box<str>,
     /// The first address of its code.
     pub start: Pc,
-    /// Bytes in memory: those of its code, and on some kernels those of its data too.
+    /// Bytes in memory: those of the module's code, and on some kernels those of its data too.
     pub size: u64,
 }
 
-/// The modules of `/proc/modules`, in the order of their addresses; none whose address the kernel hides.
+/// The modules of `/proc/modules`, in the order of their addresses; without those whose address the kernel hides.
 #[must_use]
 pub fn modules(text: &[u8]) -> Vec<KernelModule> {
     let mut modules: Vec<_> = text.split(|&byte| byte == b'\n').filter_map(module).collect();
@@ -74,7 +76,7 @@ pub fn modules(text: &[u8]) -> Vec<KernelModule> {
     modules
 }
 
-/// `NAME SIZE USERS DEPENDENCIES STATE ADDRESS`, see `m_show` in `kernel/module/procfs.c`.
+/// Parses `NAME SIZE USERS DEPENDENCIES STATE ADDRESS`, see `m_show` in `kernel/module/procfs.c`.
 fn module(line: &[u8]) -> Option<KernelModule> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let (name, size, address) = (words.next()?, words.next()?.parse().ok()?, words.nth(3)?);
@@ -108,7 +110,7 @@ fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_ne_bytes(*number), rest))
 }
 
-/// So many bytes, and what follows them and their padding; the last note may have none.
+/// Splits off `length` bytes; returns them and the bytes that follow their padding. The last note may have no padding.
 fn padded(bytes: &[u8], length: u32) -> Option<(&[u8], &[u8])> {
     let length = usize::try_from(length).ok()?;
     let (field, _) = bytes.split_at_checked(length)?;

@@ -1,7 +1,7 @@
-//! What `/proc` says, for all who read it: bytes to facts, the files of processes, and the clocks they are stamped by.
+//! Contents of `/proc`, for all who read it: bytes to facts, the files of processes, and the clocks of the kernel.
 //!
-//! [`ProcSource`] reads what `/proc` shows of a process, and has the files found through it opened. The others
-//! ([`text`], [`cgroup`], [`kernel`], [`read_facts`] of ELF files) parse bytes, any bytes, without panicking.
+//! [`ProcSource`] reads what `/proc` shows of a process, and has the files found through it opened. The other modules
+//! ([`text`], [`cgroup`], [`kernel`], [`read_facts`] of ELF files) parse any bytes without panicking.
 
 pub mod cgroup;
 mod cgroup_path;

@@ -1,4 +1,4 @@
-//! The control group that bounds this process's memory: its limit, and what is charged to it.
+//! The control group that bounds this process's memory: its limit, and the bytes that are charged to it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use crate::cgroup::{self, Hierarchy, Mount};
 use crate::text;
 
-/// Read of one file at most: `mountinfo` of a machine with thousands of containers.
+/// Most bytes read of one file: `mountinfo` of a machine with thousands of containers.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The control group of this process, if its memory is limited: by itself, or by a group above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryGroup {
-    /// The most bytes that can be charged to it: the least limit of the group and of those above it.
+    /// The most bytes that can be charged to the group: the least limit of the group and of those above it.
     pub limit: u64,
     hierarchy: Hierarchy,
-    /// The directory of the group that is charged: its own, or the next one above that has the memory controller.
-    /// `None` if the group cannot be seen from here, as from another namespace.
+    /// The directory of the group that is charged: this process's own, or the next one above that has the memory
+    /// controller. `None` if the group cannot be seen from here, as from another namespace.
     directory: Option<PathBuf>,
 }
 
@@ -45,24 +45,27 @@ impl MemoryGroup {
         cgroup::memberships(&read(Path::new("proc/self/cgroup"))).into_iter().find_map(limited)
     }
 
-    /// The least limit of a group that this process is in, bytes; `None` if none has one below the machine's memory.
+    /// The least limit of a group that this process is in, bytes; `None` if no group has a limit below the machine's
+    /// memory.
     #[must_use]
     pub fn least_limit() -> Option<u64> {
         Self::of_this_process(Path::new("/")).map(|group| group.limit)
     }
 
-    /// A part of that limit, bytes: what one user of memory may take of it. Without a limit, any number.
+    /// A part of the [least limit](Self::least_limit), bytes: the memory that one user of it may take. Without a limit,
+    /// any number.
     #[must_use]
     pub fn part(parts: u64) -> u64 {
         Self::least_limit().map_or(u64::MAX, |limit| limit / parts.max(1))
     }
 
     /// Bytes that are charged to the group and that the kernel cannot get back by itself: the memory of programs, and
-    /// what the kernel holds for them, such as BPF maps. Not the cache of files, and nothing of other groups: what is
-    /// charged to a group above is mostly the memory of others, against which this process can do nothing.
+    /// memory that the kernel holds for them, such as BPF maps. The cache of files does not count, nor anything of
+    /// other groups: the charge of a group above is mostly the memory of others, against which this process can do
+    /// nothing.
     ///
     /// # Errors
-    /// Those of reading the group's files, as when the group is gone or cannot be seen.
+    /// Errors of reading the group's files, as when the group is gone or cannot be seen.
     pub fn charge(&self) -> io::Result<u64> {
         let reclaimable = match self.hierarchy {
             Hierarchy::Unified => &UNIFIED_RECLAIMABLE[..],
@@ -78,7 +81,8 @@ impl MemoryGroup {
 
 /// Keys of `memory.stat` that the kernel can get back. Source: `Documentation/admin-guide/cgroup-v2.rst`.
 const UNIFIED_RECLAIMABLE: [&str; 3] = ["active_file", "inactive_file", "slab_reclaimable"];
-/// Those of version 1, which writes sums of groups below under names of their own.
+/// Keys of `memory.stat` in version 1 that the kernel can get back; version 1 writes sums of groups below under names
+/// of their own.
 const LEGACY_RECLAIMABLE: [&str; 2] = ["total_active_file", "total_inactive_file"];
 
 fn limit_file(hierarchy: Hierarchy) -> &'static str {
@@ -209,7 +213,7 @@ mod tests {
         assert!(group.charge().is_err());
     }
 
-    /// Says nothing where no group has a limit; where one has, its files are as expected.
+    /// Without a limited group there is none to read; with one, its files are as expected.
     #[test]
     fn this_machine_is_understood() {
         let machine = text::mem_total(&read(Path::new("/"), Path::new("proc/meminfo")).unwrap()).unwrap();

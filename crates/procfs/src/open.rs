@@ -1,4 +1,4 @@
-//! Opening files that processes have mapped, and that they may have put anything in the place of.
+//! The opening of files that processes have mapped, in whose place those processes may have put anything.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -16,11 +16,12 @@ const OWN: &str = "/proc/self";
 
 impl ProcSource {
     /// Opens a file that a process had mapped at `range`, whether or not the process is still there: the mapped file
-    /// itself, or what has its name, to the process and to us, if the kernel knows it by the same. What another stage
-    /// of this process [keeps](Self::keep) is not looked for. All is to be read `within` that time.
+    /// itself, or the file of its name, to the process and to us, if that has the same identity. A file that another
+    /// stage of this process [keeps](Self::keep) is taken without looking for it. All of the file is to be read
+    /// `within` that time.
     ///
     /// # Errors
-    /// Why it cannot be read.
+    /// The reason why the file cannot be read.
     pub fn open_mapped<'a>(
         &self,
         files: &'a mut Files,
@@ -40,7 +41,7 @@ impl ProcSource {
         // Read, not followed: the root may be on a file system that does not answer.
         let seen_by_leader = fs::read_link(process.join("root")).is_ok();
         let threads = if seen_by_leader { Vec::new() } else { self.threads(key) };
-        // Following a link to a mapped file takes a capability; that to the executable does not.
+        // Following a link to a mapped file takes a capability; the link to the executable can be followed without.
         let links = [&mapped, &executable].map(|link| FilePlace::Link { link, process, device });
         // Each place is a question to another process: none is asked of a process that has gone.
         let links = links.into_iter().filter(|_link| seen_by_leader || !threads.is_empty());
@@ -55,25 +56,25 @@ impl ProcSource {
     }
 
     /// Keeps a file open that [`open_mapped`](Self::open_mapped) has opened, for the other stages of this process that
-    /// will want to read it: by then it may be gone. Whoever calls this calls
-    /// [`close_old_files`](Self::close_old_files) from time to time.
+    /// will want to read it: by then it may be gone. A caller also calls [`close_old_files`](Self::close_old_files)
+    /// from time to time.
     pub fn keep(&self, file: &MappedFile, opened: &Opened<'_>) {
         self.recent.keep(file.identity, opened);
     }
 
-    /// Has the kernel say whether it knows an open file by that identity. Passes where it cannot be asked: without
-    /// [`verified_by`](Self::verified_by), and for a file that is not at hand.
+    /// Asks the kernel whether it knows an open file by that identity. The check passes if the kernel cannot be asked:
+    /// without [`verified_by`](Self::verified_by), and for a file that is not at hand.
     ///
     /// # Errors
-    /// [`Refusal::Unwanted`] if it is another file, or has been written to.
+    /// [`Refusal::Unwanted`] if the open file is another, or has been written to.
     pub fn verify(&self, opened: &Opened<'_>, identity: FileIdentity) -> Result<(), Refusal> {
         opened.shared().map_or(Ok(()), |file| self.verify_file(file, identity))
     }
 
-    /// As [`verify`](Self::verify), of a file at hand.
+    /// Asks the same as [`verify`](Self::verify), for a file at hand.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify).
+    /// Those of [`verify`](Self::verify).
     pub fn verify_file(&self, file: &File, identity: FileIdentity) -> Result<(), Refusal> {
         match self.identify.as_ref().and_then(|identify| identify.is_file(file, identity)) {
             Some(false) => Err(Refusal::Unwanted),
@@ -82,7 +83,7 @@ impl ProcSource {
     }
 }
 
-/// True if what was found is the file that the kernel met in a mapping: by inode number, time of the last change, size
+/// True if the found file is the one that the kernel met in a mapping: by inode number, time of the last change, size
 /// and device.
 fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &MountsSeen) -> bool {
     let (seconds, nanos) = found.modified;
@@ -94,8 +95,8 @@ fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &Moun
     if kernel_device(found.device) == file.identity.device {
         return true;
     }
-    // An overlay and a subvolume each show a device of their own; the list of mounts has the one that the kernel knows
-    // them by.
+    // An overlay and a subvolume each show a device of their own; the list of mounts has the device by which the kernel
+    // knows them.
     let process = match place {
         FilePlace::Link { process, .. } | FilePlace::Seen { process, .. } => process,
         FilePlace::Own { .. } => Path::new(OWN),
@@ -103,7 +104,7 @@ fn is_file(found: &Found, file: &MappedFile, place: FilePlace<'_>, mounts: &Moun
     let device = [process, Path::new(OWN)].iter().find_map(|process| mounts.device(process, found.mount));
     match device {
         Some(device) => device == device_numbers(file.identity.device),
-        // Of a mount that has been detached since, the process itself has mapped it.
+        // The mount has been detached since: only a link to the process's own mapping leads to its files.
         None => matches!(place, FilePlace::Link { .. }),
     }
 }

@@ -1,4 +1,4 @@
-//! What this process itself has used.
+//! CPU time and memory that this process itself has used.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::text;
 
-/// Memory of this process.
+/// The file of this process's memory, in pages.
 const STATM: &str = "/proc/self/statm";
 
 /// CPU time that all threads of this process have used, user and system.
@@ -26,8 +26,8 @@ pub struct OwnMemory {
 }
 
 impl OwnMemory {
-    /// The memory that this process has now; `None` if `/proc` does not show it. Reading it does not block, since
-    /// procfs is memory.
+    /// The memory that this process has now; `None` if `/proc` does not show it. The read does not block, since procfs
+    /// is memory.
     #[must_use]
     pub fn now() -> Option<Self> {
         let pages = text::pages(&fs::read(STATM).ok()?)?;

@@ -1,4 +1,4 @@
-//! Who started whom, of the processes that there are.
+//! The parents of the processes that there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ pub fn parents(proc: &Path) -> BTreeMap<Pid, Pid> {
     pids.filter_map(|pid| Some((pid, parent(pid)?))).collect()
 }
 
-/// The processes of `roots` and all that descend from them.
+/// The processes of `roots` and all their descendants.
 #[must_use]
 pub fn with_descendants(roots: impl IntoIterator<Item = Pid>, parents: &BTreeMap<Pid, Pid>) -> BTreeSet<Pid> {
     let mut children = BTreeMap::<Pid, Vec<Pid>>::new();

@@ -1,8 +1,8 @@
-//! The context that a process publishes of itself, for whoever reads its memory: OpenTelemetry's process context.
+//! The context that a process publishes of itself, for those who read its memory: OpenTelemetry's process context.
 //!
 //! Source: OTEP 4719 (`oteps/profiles/4719-process-ctx.md` of the specification), version 2 of its header. A mapping
-//! that is named after it begins with a header, which points to the payload and has the instant at which that was
-//! published.
+//! that is named after it begins with a header, which points to the payload and has the instant at which the payload
+//! was published.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use pdata::ProcessKey;
 use crate::error::ProcError;
 use crate::source::ProcSource;
 
-/// Names of the mapping: of anonymous memory, of a memfd that has been given a name, and of one that has not.
+/// Names of the mapping: of anonymous memory, of a memfd that has been named, and of a memfd without a name.
 const NAMES: [&[u8]; 4] =
     [b"[anon:OTEL_CTX]", b"[anon_shmem:OTEL_CTX]", b"/memfd:OTEL_CTX", b"/memfd:OTEL_CTX (deleted)"];
 const SIGNATURE: &[u8; 8] = b"OTEL_CTX";
@@ -22,32 +22,33 @@ const HEADER_BYTES: u32 = 32;
 const MAX_PAYLOAD: u32 = 16 << 10;
 /// Bytes of a list of mappings that are looked through: some ten thousand mappings.
 const MAX_MAPS: u64 = 1 << 20;
-/// Bytes of it that are asked for at a time.
+/// Bytes of the list that are read at a time.
 const PIECE: u32 = 128 << 10;
-/// Mappings of that name that are looked at: a process has one.
+/// Mappings of that name that are tried: a process has one.
 const MAX_CANDIDATES: usize = 4;
-/// How often a context is read that is being written.
+/// The most tries to read a context while it is being written.
 const TRIES: usize = 3;
 
 /// The context of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedContext {
-    /// Address of its header.
+    /// Address of the context's header.
     pub address: u64,
-    /// When it was published, by the process's own word: not zero, and another number whenever it changes.
+    /// The instant at which the context was published, by the process's own word: not zero, and another number whenever
+    /// the context changes.
     pub published_at: u64,
     /// A `ProcessContext` message of `opentelemetry/proto/processcontext`; any bytes.
     pub payload: Vec<u8>,
 }
 
-/// What a look for a process's context finds.
+/// The outcomes of a look for a process's context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContextLook {
     /// The process has published none.
     Nothing,
-    /// It is the one that is known, or is just being written.
+    /// The context is the one that is known, or is just being written.
     Unchanged,
-    /// One that is not known.
+    /// The context is not known yet.
     Published(PublishedContext),
 }
 
@@ -59,10 +60,10 @@ struct Header {
 }
 
 impl ProcSource {
-    /// Looks for the context of a process, of which address and instant may be `known`.
+    /// Looks for the context of a process, whose address and instant may be `known`.
     ///
     /// # Errors
-    /// [`ProcError::Ended`] if there is no such process; what keeps its memory from being read.
+    /// [`ProcError::Ended`] if there is no such process; the reason why its memory cannot be read.
     pub fn process_context(
         &self,
         files: &mut Files,
@@ -70,7 +71,7 @@ impl ProcSource {
         known: Option<(u64, u64)>,
     ) -> Result<ContextLook, ProcError> {
         let look = look(files, &self.process(key), known);
-        // Asked last: if the pid is the process's now, it was all along.
+        // The process is checked last: if the pid is the process's now, it was all along.
         self.check(key)?;
         Ok(look?)
     }
@@ -91,7 +92,7 @@ fn look(files: &mut Files, process: &Path, known: Option<(u64, u64)>) -> Result<
     Ok(ContextLook::Nothing)
 }
 
-/// Reads the context at an address, as the reading protocol has it: what was published at the same instant before and
+/// Reads the context at an address, as the reading protocol has it: a payload whose instant is the same before and
 /// after is whole.
 fn read(files: &mut Files, process: &Path, address: u64) -> Result<ContextLook, Refusal> {
     for _ in 0..TRIES {
@@ -116,7 +117,7 @@ fn read_header(files: &mut Files, process: &Path, address: u64) -> Result<Option
     Ok(header(&read_memory(files, process, address, HEADER_BYTES)?))
 }
 
-/// Bytes of a process's memory; fewer where it has no more, none at an address that it does not have.
+/// Reads bytes of a process's memory; fewer if it has no more, none at an address that it does not have.
 fn read_memory(files: &mut Files, process: &Path, address: u64, length: u32) -> Result<Vec<u8>, Refusal> {
     match files.read_memory(process, ProcessMemory::Mem, address, length) {
         Err(Refusal::Open(error)) if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
@@ -138,7 +139,7 @@ fn read_maps(files: &mut Files, process: &Path) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Where the mappings of that name begin, of proc_pid_maps(5). Names are the process's word.
+/// The addresses at which the mappings of that name begin, of proc_pid_maps(5). Names are the process's word.
 fn candidates(maps: &[u8]) -> Vec<u64> {
     let lines = maps.split(|&byte| byte == b'\n').filter(|line| {
         // Address, permissions, offset, device and inode come before the name, which is padded.

@@ -13,7 +13,7 @@ use pdata::FileIdentity;
 
 /// Files that are kept at most.
 const MAX_KEPT: usize = 64;
-/// How long each is kept: longer than any stage is behind another, as a rule.
+/// The time for which each file is kept: longer than any stage is behind another, as a rule.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// Files that were opened lately.
@@ -21,7 +21,7 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct RecentFiles(Mutex<HashMap<FileIdentity, (Kept, Instant)>>);
 
 impl RecentFiles {
-    /// Those of this process.
+    /// The files that this process has opened lately.
     pub(crate) fn of_this_process() -> Arc<Self> {
         static RECENT: OnceLock<Arc<RecentFiles>> = OnceLock::new();
         Arc::clone(RECENT.get_or_init(Arc::default))
@@ -39,7 +39,7 @@ impl RecentFiles {
         files.insert(identity, (kept, now));
     }
 
-    /// A file that is kept and has not been written to.
+    /// Returns a kept file that has not been written to.
     pub(crate) fn find(&self, identity: FileIdentity) -> Option<Kept> {
         let mut files = self.files();
         let found = files.get(&identity)?.0.again();
@@ -49,7 +49,7 @@ impl RecentFiles {
         found
     }
 
-    /// Closes the files that have been kept for long enough. Returns how many are left.
+    /// Closes the files that have been kept for long enough. Returns the number of files that are left.
     pub(crate) fn close_old(&self) -> usize {
         let mut files = self.files();
         close_old(&mut files, Instant::now());
@@ -92,7 +92,7 @@ mod tests {
         reader
     }
 
-    /// A file, and how the kernel side announces it.
+    /// A file, and its announcement by the kernel side.
     fn program(dir: &tempfile::TempDir) -> (PathBuf, MappedFile) {
         let path = dir.path().join("program");
         fs::write(&path, "content").unwrap();

@@ -1,4 +1,4 @@
-//! Alone in reading `/proc`.
+//! The source of facts about processes: the one place that reads `/proc/PID`.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,12 +17,12 @@ use crate::identity::kernel_device;
 use crate::recent::RecentFiles;
 use crate::stat;
 
-/// What the kernel appends to a path that does not name the file any more.
+/// The mark that the kernel appends to a path that does not name the file any more.
 const DELETED: &[u8] = b" (deleted)";
 /// Bytes of an environment that are looked through: users may make it as large as they like.
 const MAX_ENVIRONMENT: u64 = 1 << 20;
-/// Bytes of variables that are taken of one environment: as much as anybody needs for 32 attributes. They are kept for
-/// as long as the process is known.
+/// Bytes of variables that are taken of one environment: as much as anybody needs for 32 attributes. The variables are
+/// kept for as long as the process is known.
 const MAX_VARIABLES: usize = 8 << 10;
 /// Names of variables taken of one environment.
 const MAX_NAMES: usize = 16;
@@ -31,18 +31,18 @@ const MAX_ARGUMENTS: u64 = 2048;
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
 
-/// What `/proc` shows of a process.
+/// The program and name that `/proc` shows of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// What runs; `None` for a kernel thread.
+    /// The program that runs; `None` for a kernel thread.
     pub executable: Option<Executable>,
-    /// Name of the thread looked at.
+    /// Name of the thread that the process was seen through.
     pub comm: Comm,
 }
 
-/// Whoever can ask the kernel what it knows an open file by.
+/// A way to ask the kernel by which identity it knows an open file.
 pub trait Identify: fmt::Debug + Send + Sync {
-    /// True if the open file has that identity, its generation included; `None` if that cannot be found out.
+    /// True if the open file has that identity, its generation included; `None` if the kernel does not answer.
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool>;
 }
 
@@ -55,36 +55,36 @@ pub struct ProcSource {
 }
 
 impl ProcSource {
-    /// The one at `root`, as a rule `/proc`.
+    /// The proc filesystem at `root`, as a rule `/proc`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), identify: None, recent: RecentFiles::of_this_process() }
     }
 
-    /// Has the kernel verify the files that are opened. Without, what `stat` shows of them decides.
+    /// Has the kernel verify the files that are opened. Without that, the facts that `stat` shows of them decide.
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { identify: Some(identify), ..self }
     }
 
     /// Closes the files that have been [kept](Self::keep) for so long that no stage of this process will need them any
-    /// more: an open file keeps its file system from being unmounted. Returns how many are still open.
+    /// more: an open file keeps its file system from being unmounted. Returns the number of files that are still open.
     pub fn close_old_files(&self) -> usize {
         self.recent.close_old()
     }
 
-    /// Closes all files that have been kept, since nobody will close them when they are old.
+    /// Closes all files that have been kept, for the end of the agent, which will not close them when they are old.
     pub fn close_kept_files(&self) {
         self.recent.close_all();
     }
 
-    /// What `/proc` shows of the process, seen through the thread: when the leader has exited before
-    /// the others, nothing of the process can be read through it.
+    /// Reads the program and name of the process through the thread: when the leader has exited before the others,
+    /// nothing of the process can be read through it.
     ///
     /// # Errors
     /// [`ProcError::Ended`] if there is no such process; [`ProcError::Gone`] if it is about to end.
     pub fn snapshot(&self, files: &mut Files, key: ProcessKey, tid: Tid) -> Result<Snapshot, ProcError> {
         let snapshot = self.unchecked_snapshot(files, key, tid);
-        // Asked last: if the pid is the process's now, it was all along.
+        // The process is checked last: if the pid is the process's now, it was all along.
         self.check(key)?;
         snapshot
     }
@@ -104,12 +104,12 @@ impl ProcSource {
         Ok(Snapshot { executable, comm })
     }
 
-    /// Variables of a process's environment that begin with one of `prefixes`, as `KEY=VALUE` each ended by NUL: those
-    /// that its program was started with, unless it has written over them since. Of several with one name only the
-    /// first, as for getenv(3); 8 KiB in all, which a longer one is not part of.
+    /// Variables of a process's environment that begin with one of `prefixes`, as `KEY=VALUE` each ended by NUL: the
+    /// variables that its program was started with, unless it has written over them since. Of several variables of one
+    /// name only the first is taken, as by getenv(3), and 8 KiB in all; a variable that does not fit is left out.
     ///
     /// # Errors
-    /// As [`snapshot`](Self::snapshot).
+    /// Those of [`snapshot`](Self::snapshot).
     pub fn variables(
         &self,
         key: ProcessKey,
@@ -122,17 +122,17 @@ impl ProcSource {
         let mut environment = Vec::new();
         let read = File::open(seen.join("environ"))
             .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
-        // Asked last: see above.
+        // Checked last, as in [`snapshot`](Self::snapshot).
         self.check(key)?;
         read?;
         Ok(wanted(&environment, prefixes))
     }
 
-    /// The first arguments of a process, each ended by NUL, the last possibly cut short: those that its program was
-    /// started with, unless it has written over them since.
+    /// The first arguments of a process, each ended by NUL, the last possibly cut short: the arguments that its program
+    /// was started with, unless it has written over them since.
     ///
     /// # Errors
-    /// As [`snapshot`](Self::snapshot).
+    /// Those of [`snapshot`](Self::snapshot).
     pub fn arguments(&self, key: ProcessKey, tid: Tid) -> Result<Vec<u8>, ProcError> {
         let process = self.process(key);
         let thread = process.join("task").join(tid.to_string());
@@ -140,7 +140,7 @@ impl ProcSource {
         let mut arguments = Vec::new();
         let read = File::open(seen.join("cmdline"))
             .and_then(|file| file.take(MAX_ARGUMENTS).read_to_end(&mut arguments));
-        // Asked last: see above.
+        // Checked last, as in [`snapshot`](Self::snapshot).
         self.check(key)?;
         read?;
         Ok(arguments)
@@ -154,7 +154,7 @@ impl ProcSource {
     }
 
     /// The mount namespaces that are the machine's own, as far as they can be seen: that of process 1, and that of this
-    /// process, which a service manager gives one of its own.
+    /// process, if a service manager has made one for it.
     #[must_use]
     pub fn machines_mount_namespaces(&self) -> Vec<u64> {
         let namespaces = ["1/ns/mnt", "self/ns/mnt"].map(|of| fs::metadata(self.root.join(of)));
@@ -167,21 +167,22 @@ impl ProcSource {
         self.root.join(key.pid.to_string())
     }
 
-    /// The link to the file behind a mapping, whatever its name is by now. Following it takes a capability.
+    /// The link to the file behind a mapping, whatever the file's name is by now. Following the link takes a
+    /// capability.
     pub(crate) fn mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> PathBuf {
         self.process(key).join("map_files").join(format!("{:x}-{:x}", start.0, end.0))
     }
 
-    /// The directories of a process's threads, through which it can be seen once its leader has exited.
+    /// The directories of a process's threads, through which the process can be seen once its leader has exited.
     pub(crate) fn threads(&self, key: ProcessKey) -> Vec<PathBuf> {
         let threads = fs::read_dir(self.process(key).join("task")).into_iter().flatten();
         threads.take(MAX_THREADS).flatten().map(|thread| thread.path()).collect()
     }
 
-    /// That the pid is still the process's: asked after reading, it says that what was read is of the process.
+    /// Checks that the pid is still the process's: a check after a read shows that the facts read are the process's.
     ///
     /// # Errors
-    /// [`ProcError::Ended`] if it is not.
+    /// [`ProcError::Ended`] if the pid is not the process's any more.
     pub fn check(&self, key: ProcessKey) -> Result<(), ProcError> {
         let stat = fs::read(self.process(key).join("stat"));
         let stat = stat.map_err(|error| match ProcError::from(error) {
@@ -192,7 +193,7 @@ impl ProcSource {
     }
 }
 
-/// The variables that [`ProcSource::variables`] takes.
+/// The variables that [`ProcSource::variables`] takes of an environment.
 fn wanted(environment: &[u8], prefixes: &[impl AsRef<str>]) -> Vec<u8> {
     let is_wanted =
         |variable: &[u8]| prefixes.iter().any(|prefix| variable.starts_with(prefix.as_ref().as_bytes()));
@@ -203,7 +204,7 @@ fn wanted(environment: &[u8], prefixes: &[impl AsRef<str>]) -> Vec<u8> {
         let Some(name) = variable.get(..name(variable)).filter(|name| !names.contains(name)) else {
             continue;
         };
-        // At most so many names are looked through for each variable.
+        // Each variable's name is compared with at most so many others.
         if names.len() >= MAX_NAMES {
             break;
         }
@@ -216,15 +217,15 @@ fn wanted(environment: &[u8], prefixes: &[impl AsRef<str>]) -> Vec<u8> {
     taken
 }
 
-/// What `exe` of `/proc/PID` or `/proc/PID/task/TID` says.
+/// The executable by the `exe` link of `/proc/PID` or `/proc/PID/task/TID`.
 fn executable(files: &mut Files, seen: &Path) -> Result<Executable, ProcError> {
     let link = seen.join("exe");
     let text = fs::read_link(&link)?.into_os_string().into_vec();
-    // Follows the link to the file itself, even if that has no name any more.
+    // Follows the link to the file itself, even if the file has no name any more.
     let file = files.look(FilePlace::Link { link: &link, process: seen, device: None })?;
     let (path, state) = match text.strip_suffix(DELETED) {
         Some(path) if path.starts_with(b"/memfd:") => (path, FileState::Memfd),
-        // A file may be called so; one that has lost this name may have others.
+        // A file may have such a name of its own; a file that has lost this name may have others.
         Some(path) if !is_named(files, &text, &file) => (path, FileState::Deleted),
         _ => (&*text, FileState::Linked),
     };

@@ -1,4 +1,4 @@
-//! proc_pid_stat(5).
+//! Parts of proc_pid_stat(5).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::error::ParseError;
 const TICK_NANOS: u64 = 10_000_000;
 /// `PF_KTHREAD` of the kernel's `sched.h`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
-/// Fields after the command's name, counted from the state, which is field 3 in proc(5).
+/// Positions of fields after the command's name, counted from the state, which is field 3 in proc(5).
 const FLAGS: usize = 9 - 3;
 const START_TIME: usize = 22 - 3;
 const PARENT: usize = 4 - 3;
@@ -19,15 +19,15 @@ const CHILDREN_USER: usize = 16 - 3;
 /// The fields of `/proc/PID/stat` that are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
-    /// Start since boot, in ticks, rounded down.
+    /// Start of the process since boot, in ticks, rounded down.
     start_ticks: u64,
     /// True for a kernel thread.
     pub(crate) kernel_thread: bool,
 }
 
 impl Stat {
-    /// True if a process that started at `start_time` may be this one: the kernel rounds the same
-    /// instant down. A tick is 10 ms, within which a pid comes round again only if there are few.
+    /// True if a process that started at `start_time` may be this one: the kernel rounds the same instant down. A tick
+    /// is 10 ms, within which a pid is used again only if there are few pids.
     pub(crate) fn is_start(&self, start_time: BootTime) -> bool {
         self.start_ticks == start_time.as_nanos() / TICK_NANOS
     }
@@ -36,18 +36,19 @@ impl Stat {
 /// Parses `/proc/PID/stat`.
 ///
 /// # Errors
-/// [`ParseError`] if a field needed is missing or no number.
+/// [`ParseError`] if a needed field is missing or no number.
 pub(crate) fn parse(text: &[u8]) -> Result<Stat, ParseError> {
     parse_fields(text).ok_or_else(|| ParseError::new("stat", text))
 }
 
-/// The parent of the process that `/proc/PID/stat` is of; pid 0 for one that the kernel has made.
+/// The parent of the process that `/proc/PID/stat` is of; pid 0 for a process that the kernel has made.
 #[must_use]
 pub fn parent(stat: &[u8]) -> Option<Pid> {
     number(fields(stat)?.nth(PARENT)?).map(Pid)
 }
 
-/// CPU time of the children that the process has waited for, and of those that they have waited for. In steps of 10 ms.
+/// CPU time of the children that the process has waited for, and of the children that those have waited for, in steps
+/// of 10 ms.
 #[must_use]
 pub fn children_cpu_time(stat: &[u8]) -> Option<Duration> {
     let mut fields = fields(stat)?;
@@ -69,7 +70,7 @@ fn parse_fields(text: &[u8]) -> Option<Stat> {
     Some(Stat { start_ticks, kernel_thread: flags & KERNEL_THREAD != 0 })
 }
 
-/// A number in ASCII; `None` if it is none or too large.
+/// Parses a number in ASCII; `None` if the text is none or the number too large.
 fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -83,7 +84,7 @@ mod tests {
     /// `cat /proc/PID/stat` on Linux 6.18, of a process renamed to `a) b`.
     const USER: &[u8] = b"4242 (a) b) S 4000 4242 4242 34816 4300 4194304 1096 0 0 0 0 0 0 0 20 0 1 0 \
         1234567 8388608 1024 18446744073709551615 1 1 0 0 0 0 65536 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
-    /// The same of `[kthreadd]`.
+    /// The line of `[kthreadd]`, on the same kernel.
     const KERNEL: &[u8] = b"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 7 0 0 20 0 1 0 3 0 0 \
         18446744073709551615 0 0 0 0 0 0 0 2147483647 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
 

@@ -1,4 +1,4 @@
-//! The small files: any bytes are parsed or refused.
+//! Parsers of small files of `/proc` and control groups: any bytes are parsed or refused.
 
 /// `RssAnon` of proc_pid_status(5), bytes.
 #[must_use]
@@ -18,7 +18,7 @@ fn value_of<'a>(key: &str, file: &'a [u8]) -> Option<&'a str> {
     std::str::from_utf8(line).ok()
 }
 
-/// `KEY  NUMBER kB`, in bytes.
+/// The value of a line `KEY NUMBER kB`, in bytes.
 fn bytes_of(key: &str, file: &[u8]) -> Option<u64> {
     let kibibytes: u64 = value_of(key, file)?.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1024)
@@ -30,7 +30,7 @@ pub fn effective_capabilities(status: &[u8]) -> Option<u64> {
     u64::from_str_radix(value_of("CapEff:", status)?.trim(), 16).ok()
 }
 
-/// `SigIgn` of proc_pid_status(5): whether the process ignores the signal with this number, from 1.
+/// True if the process ignores the signal with this number, from 1, by `SigIgn` of proc_pid_status(5).
 #[must_use]
 pub fn ignores(status: &[u8], signal: u32) -> Option<bool> {
     let ignored = u64::from_str_radix(value_of("SigIgn:", status)?.trim(), 16).ok()?;
@@ -56,15 +56,15 @@ pub fn on_cpu(schedstat: &[u8]) -> Option<u64> {
     std::str::from_utf8(schedstat).ok()?.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Users that a process runs as, of proc_pid_status(5): real, effective, saved and that of files.
+/// The users that a process runs as, of proc_pid_status(5): real, effective, saved and file-system user.
 #[must_use]
 pub fn users(status: &[u8]) -> Option<[u32; 4]> {
     let mut users = value_of("Uid:", status)?.split_ascii_whitespace().map(|user| user.parse().ok());
     Some([users.next()??, users.next()??, users.next()??, users.next()??])
 }
 
-/// The pid of a process in each pid namespace, from that of the `/proc` that was read down to its own, of
-/// proc_pid_status(5).
+/// The pid of a process in each pid namespace, from the namespace of the `/proc` that was read down to the process's
+/// own, of proc_pid_status(5).
 #[must_use]
 pub fn pids(status: &[u8]) -> Option<Vec<u32>> {
     value_of("NSpid:", status)?.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
@@ -89,11 +89,11 @@ pub struct Pages {
 #[must_use]
 pub fn pages(statm: &[u8]) -> Option<Pages> {
     let mut fields = std::str::from_utf8(statm).ok()?.split_ascii_whitespace();
-    // The second and the sixth.
+    // `resident` is the second field, `data` the sixth.
     Some(Pages { resident: fields.nth(1)?.parse().ok()?, data: fields.nth(3)?.parse().ok()? })
 }
 
-/// A group's limit, bytes; `None` for `max`, and for what is no limit. Source:
+/// A group's limit, bytes; `None` for `max`, and for a text that is no limit. Source:
 /// `Documentation/admin-guide/cgroup-v2.rst` (memory.max) and `cgroup-v1/memory.rst` (memory.limit_in_bytes).
 #[must_use]
 pub fn limit(file: &[u8]) -> Option<u64> {

@@ -1,16 +1,16 @@
-//! The code that the kernel gives each process.
+//! The vDSO: code that the kernel maps into each process.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-/// The most bytes that it takes: Linux 6.18 on x86-64 has two pages.
+/// The most bytes of a vDSO: Linux 6.18 on x86-64 has two pages.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// The ELF file that the kernel has put into this process's memory; each process of the same machine type has the same.
+/// The ELF file of the vDSO in this process's memory; each process of the same machine type has the same.
 ///
 /// # Errors
-/// `NotFound` if there is none; any error of reading `/proc/self`.
+/// `NotFound` if there is no vDSO; any error of reading `/proc/self`.
 pub fn own_vdso() -> io::Result<Vec<u8>> {
     let maps = fs::read("/proc/self/maps")?;
     let (start, end) = range_of(&maps, pdata::VDSO).ok_or(io::ErrorKind::NotFound)?;
@@ -20,14 +20,14 @@ pub fn own_vdso() -> io::Result<Vec<u8>> {
     Ok(image)
 }
 
-/// First address and the one after the last of the mapping of that name, in the text of proc_pid_maps(5).
+/// First address of the mapping of that name, and the one after its last, in the text of proc_pid_maps(5).
 fn range_of(maps: &[u8], name: &str) -> Option<(u64, u64)> {
     let lines = maps.split(|&byte| byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
     lines.filter_map(|line| line.strip_suffix(name)).find_map(|line| {
         let (start, rest) = line.split_once('-')?;
         let (end, rest) = rest.split_once(' ')?;
         let number = |text| u64::from_str_radix(text, 16).ok();
-        // A file may be called so, but has an inode.
+        // A file may have the same name, but has an inode.
         let mut fields = rest.split_whitespace();
         (fields.nth(3) == Some("0") && fields.next().is_none()).then_some((number(start)?, number(end)?))
     })

@@ -1,12 +1,12 @@
-//! A container.
+//! Containers, as their control groups name them.
 
 /// A container, as its group is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// The ID that its runtime gave it; `None` for one that only has a name.
+    /// The ID that the container's runtime has chosen; `None` for a container that only has a name.
     pub id: Option<Box<str>>,
-    /// Its name, where groups are named so (LXC, nspawn).
+    /// The container's name, if its runtime names groups so (LXC, nspawn).
     pub name: Option<Box<str>>,
-    /// What runs it, where the name says so.
+    /// The container's runtime, if the group's name shows it.
     pub runtime: Option<&'static str>,
 }

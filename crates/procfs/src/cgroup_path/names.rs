@@ -1,24 +1,24 @@
-//! One name of a path.
+//! The names in the path of a control group.
 
 use super::container::Container;
 
-/// What a group is, by its name.
+/// The kind of a group, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Group {
     Container(Container),
     /// The group of a pod, by its UID.
     Pod(Box<str>),
-    /// What a runtime runs beside a container, and names after it.
+    /// The group of a helper process that a runtime runs beside a container, and names after it.
     Monitor,
     Other,
 }
 
-/// Digits of an ID as docker, containerd, CRI-O and podman give them.
+/// Digits of an ID as docker, containerd, CRI-O and podman choose them.
 const ID_DIGITS: usize = 64;
-/// Longest ID that a name of its own (`runc run NAME`) may be, as `NAME_MAX`.
+/// Longest ID of a container whose user names it (`runc run NAME`): as `NAME_MAX`.
 const MAX_ID: usize = 255;
 
-/// What runtimes put before an ID, and what they are called.
+/// Prefixes that runtimes put before an ID, with the names of those runtimes.
 const PREFIXES: [(&str, Option<&str>); 7] = [
     ("docker-", Some("docker")),
     ("cri-containerd-", Some("containerd")),
@@ -28,11 +28,11 @@ const PREFIXES: [(&str, Option<&str>); 7] = [
     ("libpod-", Some("podman")),
     ("containerd-", Some("containerd")),
 ];
-/// Runtimes that name scopes after containers whose IDs are whatever their users say.
+/// Runtimes that name scopes after containers whose IDs their users choose freely.
 const FREE_PREFIXES: [(&str, &str); 2] = [("runc-", "runc"), ("crun-", "crun")];
-/// Names of what runs beside a container.
+/// Prefixes of the groups of helper processes beside a container.
 const MONITORS: [&str; 4] = ["crio-conmon-", "libpod-conmon-", "lxc.monitor", "conmon-"];
-/// Groups below which a bare ID is a container's, and whose those are.
+/// Groups below which a bare ID is a container's, with the runtimes of those containers.
 const PARENTS: [(&str, &str); 6] = [
     ("docker", "docker"),
     ("ecs", "docker"),
@@ -42,7 +42,7 @@ const PARENTS: [(&str, &str); 6] = [
     ("moby", "docker"),
 ];
 
-/// What the group called `name` is, below one called `above`.
+/// The kind of the group called `name`, below one called `above`.
 pub(super) fn read(name: &str, above: &str) -> Group {
     if MONITORS.iter().any(|monitor| name.starts_with(monitor)) {
         return Group::Monitor;
@@ -89,7 +89,7 @@ fn container(name: &str, above: &str) -> Option<Container> {
     })
 }
 
-/// Containers that go by a name: LXC and nspawn. Fargate's IDs have a shape of their own.
+/// A container that goes by a name: LXC and nspawn. Fargate's IDs have a shape of their own.
 fn named(name: &str, above: &str) -> Option<Container> {
     let lxc = name.strip_prefix("lxc.payload.").or_else(|| {
         let parent = above == "lxc" || above == "lxc.payload";
@@ -121,7 +121,8 @@ fn with_name(name: &str, runtime: &'static str) -> Container {
     Container { id: None, name: Some(name.into()), runtime: Some(runtime) }
 }
 
-/// The UID of a pod: `pod<uid>` below a group of the kubelet's, or the slice that its systemd driver makes of that.
+/// The UID of a pod: `pod<uid>` below a group of the kubelet's, or the slice that the kubelet's systemd driver makes of
+/// that.
 pub(super) fn pod(name: &str, above: &str) -> Option<Box<str>> {
     let uid = match name.strip_suffix(".slice") {
         Some(slice) if slice.starts_with("kubepods") || slice.contains("-kubepods") => {
@@ -148,7 +149,7 @@ fn hexadecimal(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What runc takes for the ID of a container.
+/// True if runc accepts the text as the ID of a container.
 fn is_free_id(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte))
@@ -159,7 +160,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(char::is_control)
 }
 
-/// Undoes systemd's `\x2d` and the like.
+/// Undoes systemd's escapes, such as `\x2d`.
 fn unescape(name: &str) -> String {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();

@@ -7,7 +7,7 @@ const B: &str = "b0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f
 const UID: &str = "2c48913c-b29f-11e7-9350-020968147796";
 const UID_OF_SLICE: &str = "2c48913c_b29f_11e7_9350_020968147796";
 
-/// A path in which `A`, `B`, `UID` and `UID_` stand for the above.
+/// The residence by a path in which `<A>`, `<B>`, `<UID>` and `<UID_>` stand for the constants above.
 fn of(path: &str) -> Residence {
     let path = path.replace("UID_", UID_OF_SLICE).replace("UID", UID);
     let path = path.split('/').map(|name| {
@@ -183,7 +183,7 @@ proptest! {
         prop_assert!(found.unit.is_none_or(|unit| path.contains(&*unit)));
     }
 
-    /// What hostile users put below a container cannot change which container of the host it is.
+    /// Names that hostile users choose below a container cannot change which container of the host it is.
     #[test]
     fn what_is_below_a_container_does_not_change_the_outermost(below in "[-a-z0-9.:_@/]{0,200}") {
         let found = of(&format!("/docker/<A>/{below}"));

@@ -108,7 +108,7 @@ proptest! {
         prop_assert!(read_facts(&mut Cursor::new(bytes)).is_ok());
     }
 
-    /// So has any damaged ELF file.
+    /// Any damaged ELF file has a hash, and is described or not.
     #[test]
     fn no_damage_panics(
         damage in proptest::collection::vec((0..fixture().len(), any::<u8>()), 1..8),

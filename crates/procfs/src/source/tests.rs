@@ -130,7 +130,7 @@ fn this_process_is_seen_as_it_is() {
     assert!(before <= crate::clock::now());
 }
 
-/// Which process this is. Its start only the kernel knows: the 22nd field of its stat.
+/// The identity of this process. Only the kernel shows its start: in the 22nd field of its stat.
 fn own_key() -> ProcessKey {
     let text = fs::read("/proc/self/stat").unwrap();
     let after_name = text.rsplit(|&byte| byte == b')').next().unwrap();
