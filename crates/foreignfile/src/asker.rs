@@ -1,4 +1,4 @@
-//! Asking a reader, and leaving one that does not answer.
+//! Askers: they send requests to a reader, and leave a reader that does not answer.
 
 use std::fs::File;
 use std::io;
@@ -21,12 +21,12 @@ pub(crate) struct Asker {
     reader: Option<ReaderProcess>,
     answer: Vec<u8>,
     answer_within: Duration,
-    /// How long the answers for one file have taken.
+    /// The time that the answers for one file have taken so far.
     waited: Duration,
 }
 
 impl Asker {
-    /// Without a reader yet.
+    /// An asker without a reader yet.
     pub(crate) fn new(quarantine: Arc<Quarantine>) -> Self {
         Self {
             quarantine,
@@ -37,7 +37,7 @@ impl Asker {
         }
     }
 
-    /// What is known of sources that do not answer.
+    /// The sources that do not answer, and the readers left with them.
     pub(crate) fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }
@@ -47,7 +47,7 @@ impl Asker {
         self.answer_within
     }
 
-    /// Waits that long for each answer.
+    /// Sets the longest to wait for one answer.
     pub(crate) fn wait_for_answers(&mut self, answer_within: Duration) {
         self.answer_within = answer_within;
     }
@@ -67,7 +67,7 @@ impl Asker {
         }
     }
 
-    /// The answers from now on are for another file.
+    /// Starts another file: the time of the answers so far does not count for it.
     pub(crate) fn begin_file(&mut self) {
         self.waited = Duration::ZERO;
     }
@@ -77,22 +77,22 @@ impl Asker {
         self.reader.as_mut().and_then(ReaderProcess::take_shared).map(File::from)
     }
 
-    /// The reader itself.
+    /// The reader itself, if there is one.
     #[cfg(test)]
     pub(crate) fn reader(&mut self) -> Option<&mut ReaderProcess> {
         self.reader.as_mut()
     }
 
-    /// Has the reader close its file, and waits for nothing.
+    /// Has the reader close its file, without waiting for an answer.
     pub(crate) fn let_go(&mut self) {
         if let Some(reader) = &self.reader {
             reader.note(&Request::LetGo);
         }
     }
 
-    /// Asks the reader, unless it is too late for the file. A reader that does not answer is left, and what it was
-    /// asked of is skipped for a while: if one answer does not come in time, or all together have taken as long as one
-    /// may. What the agent itself takes between two questions is not held against a file system.
+    /// Asks the reader, unless it is too late for the file. A reader that does not answer is left, and the source that
+    /// it was to read is skipped for a while: if one answer does not come in time, or all together have taken as long
+    /// as one may. The time that the agent itself takes between two requests is not held against a file system.
     pub(crate) fn ask(
         &mut self,
         request: &Request<'_>,
@@ -105,7 +105,7 @@ impl Asker {
             return Err(Refusal::TooLong);
         }
         let until = asked + if asked < until { self.answer_within } else { Duration::ZERO };
-        // Asked for in two steps, since what is borrowed for an answer cannot be given back for a failure.
+        // The answer is parsed in a second step, since a borrow of it for a success could not be ended for a failure.
         let answered = reader.ask(request, &mut self.answer, until);
         self.waited += asked.elapsed();
         let failure = match answered {

@@ -1,4 +1,4 @@
-//! Opening files through a reader.
+//! Files opened through a reader.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,12 +16,12 @@ use crate::place::FilePlace;
 use crate::quarantine::{Quarantine, Source};
 use crate::refusal::{Refusal, unexpected};
 
-/// A file of `/proc/PID` that shows what a process has mapped.
+/// Files of `/proc/PID` that show what a process has mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessMemory {
-    /// The list of its mappings, as text: proc_pid_maps(5).
+    /// The list of the process's mappings, as text: proc_pid_maps(5).
     Maps,
-    /// The memory itself; positions are addresses.
+    /// The process's memory itself; positions are addresses.
     Mem,
 }
 
@@ -34,27 +34,27 @@ impl ProcessMemory {
     }
 }
 
-/// Opens files, one at a time. A reader of its own is started with the first.
+/// Opens files, one at a time. A reader of its own is started with the first file.
 #[derive(Debug)]
 pub struct Files(Asker);
 
 impl Files {
-    /// Opens files, and shares with others what is known of file systems that do not answer.
+    /// Opens files, and shares with others the quarantine of file systems that do not answer.
     #[must_use]
     pub fn new(quarantine: Arc<Quarantine>) -> Self {
         Self(Asker::new(quarantine))
     }
 
-    /// Waits that long for each answer: on a busy machine even memory may take its time.
+    /// Sets the longest to wait for each answer: on a busy machine even memory may take its time.
     pub fn wait_for_answers(&mut self, answer_within: Duration) {
         self.0.wait_for_answers(answer_within);
     }
 
-    /// Opens the regular file at a place, if `is_wanted` says so of what is found. Nothing of it is read before.
-    /// All that is read of it is to be read `within` that time.
+    /// Opens the regular file at a place, if `is_wanted` is true of the found facts. Nothing of the file is read
+    /// before. All reads of it have to end `within` that time.
     ///
     /// # Errors
-    /// Why it is not to be read.
+    /// The reason why the file is not to be read.
     pub fn open(
         &mut self,
         place: FilePlace<'_>,
@@ -64,11 +64,11 @@ impl Files {
         self.open_first([place], within, |found, _place| is_wanted(found))
     }
 
-    /// As [`open`](Self::open), for a file that no process executes: such as a list of functions that one has written.
-    /// It may be of a mount with `noexec`, as `/tmp` often is.
+    /// Opens a file as [`open`](Self::open) does, but one that no process executes: such as a list of functions that a
+    /// process has written. It may be of a mount with `noexec`, as `/tmp` often is.
     ///
     /// # Errors
-    /// Why it is not to be read.
+    /// The reason why the file is not to be read.
     pub fn open_data(
         &mut self,
         place: FilePlace<'_>,
@@ -78,10 +78,11 @@ impl Files {
         self.open_places([place], Content::Data, within, |found, _place| is_wanted(found))
     }
 
-    /// As [`open`](Self::open), at the first of several places where the wanted file is.
+    /// Opens a file as [`open`](Self::open) does, at the first of several places where the wanted file is.
     ///
     /// # Errors
-    /// Why it is not to be read; of several reasons the first that says more than that the file is gone.
+    /// The reason why the file is not to be read; of several reasons the first that says more than that the file is
+    /// gone.
     pub fn open_first<'a>(
         &mut self,
         places: impl IntoIterator<Item = FilePlace<'a>>,
@@ -106,7 +107,7 @@ impl Files {
                 Ok((found, origin, shared)) => {
                     return Ok(Opened::new(&mut self.0, (found, origin), shared, until));
                 }
-                // What does not answer is not asked again by another name.
+                // A source that does not answer is not asked again by another name.
                 Err(refusal @ (Refusal::Silent | Refusal::Skipped)) => return Err(refusal),
                 Err(refusal) if matches!(refused, Refusal::Gone) => refused = refusal,
                 Err(_less) => {}
@@ -115,8 +116,8 @@ impl Files {
         Err(refused)
     }
 
-    /// A file that was kept, without looking for it: whoever had it mapped may be gone by now. It is to be read
-    /// `within` that time.
+    /// A file that was kept, without looking for it: the process that had mapped it may be gone by now. All reads of it
+    /// have to end `within` that time.
     pub fn open_kept(&mut self, kept: Kept, within: Duration) -> Opened<'_> {
         let (file, found, origin) = kept.into_parts();
         Opened::new(&mut self.0, (found, origin), Some(file), Instant::now() + within)
@@ -130,7 +131,7 @@ impl Files {
     ) -> Result<(Found, Origin, Option<File>), Refusal> {
         let (found, origin) = self.find(place, until)?;
         if !FileType::from_raw_mode(found.mode).is_file() || found.size == 0 {
-            // No code was mapped from an empty one, and what pretends to be empty, as the files of /proc do, may do
+            // No code was mapped from an empty file, and a file that pretends to be empty, as those of /proc do, may do
             // anything.
             return Err(Refusal::Gone);
         }
@@ -147,20 +148,20 @@ impl Files {
         Ok((found, origin, self.0.take_shared()))
     }
 
-    /// Finds out what is at a place, which opens nothing.
+    /// Finds the file at a place, and opens nothing.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn look(&mut self, place: FilePlace<'_>) -> Result<Found, Refusal> {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
     }
 
     /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position
-    /// `at` on as there are, up to `length` and 128 KiB. The kernel may have to wait for whoever serves a file that the
+    /// `at` on as there are, up to `length` and 128 KiB. The kernel may have to wait for the server of a file that the
     /// process has mapped, or for a lock that the process holds.
     ///
     /// # Errors
-    /// Why it is not to be read.
+    /// The reason why the memory is not to be read.
     pub fn read_memory(
         &mut self,
         process: &Path,
@@ -187,7 +188,7 @@ impl Files {
         self.0.rest();
     }
 
-    /// What is at a place, and what to hold responsible if it does not answer when it is read.
+    /// Finds the file at a place, and the source to hold responsible if it does not answer when the file is read.
     fn find(&mut self, place: FilePlace<'_>, until: Instant) -> Result<(Found, Origin), Refusal> {
         let way = Origin::of_way(place);
         if !self.0.quarantine().may_ask(way.source) {

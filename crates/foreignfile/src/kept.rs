@@ -1,4 +1,4 @@
-//! A file that has been opened once, to be read again by others.
+//! Kept files: opened once, to be read again by others.
 
 use std::fs::File;
 
@@ -6,9 +6,9 @@ use crate::message::Found;
 use crate::origin::Origin;
 use crate::serve::facts;
 
-/// An open file of this machine's own disks or memory, and what was found of it before it was opened.
+/// An open file of this machine's own disks or memory, and the facts found of it before it was opened.
 ///
-/// As long as it is open, its file system cannot be unmounted.
+/// As long as the file is open, its file system cannot be unmounted.
 #[derive(Debug)]
 pub struct Kept {
     file: File,

@@ -1,4 +1,4 @@
-//! Which file systems hold files that may be read.
+//! The kinds of file systems, and which of them hold files that may be read.
 
 /// File systems that the kernel makes up, by `f_type` of statfs(2): their files are no programs, and reading them may
 /// have effects or show what only root may see. Source: uapi/linux/magic.h, and the file system itself where it is not
@@ -30,8 +30,8 @@ const MADE_UP: [u32; 24] = [
     0x0765_5821, // resctrl
 ];
 
-/// File systems on this machine's own disks and memory: reading or closing a file of theirs asks nobody. An overlay is
-/// none of them, since anything may lie below it.
+/// File systems on this machine's own disks and memory: reading or closing a file of theirs waits for no server. An
+/// overlay is none of them, since anything may lie below it.
 const LOCAL: [u32; 12] = [
     0x0000_ef53, // ext2, ext3, ext4
     0x5846_5342, // xfs

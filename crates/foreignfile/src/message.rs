@@ -1,4 +1,4 @@
-//! What the agent and a reader say to each other: one datagram each way, at most one at a time.
+//! Messages between the agent and a reader: one datagram each way, at most one at a time.
 //!
 //! Numbers are of the machine's own byte order: both ends are the same binary.
 
@@ -24,7 +24,7 @@ const FAILED: u8 = 1;
 const MADE_UP: u8 = 2;
 const NO_EXEC: u8 = 3;
 
-/// Something for a reader to do.
+/// A request to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request<'a> {
     /// Finds a file, and opens nothing.
@@ -35,39 +35,39 @@ pub(crate) enum Request<'a> {
     Read { at: u64, length: u32 },
     /// Reads from a file of a process in `/proc` that shows what the process has mapped.
     ReadProc { path: &'a Path, at: u64, length: u32 },
-    /// Looks at it again.
+    /// Looks at the opened file again.
     Look,
-    /// Closes it.
+    /// Closes the opened file.
     Close,
-    /// Closes it, and sends no answer: of a file that asks nobody when it is closed.
+    /// Closes the opened file, and sends no answer: for a file whose closing waits for no server.
     LetGo,
 }
 
-/// What a file is read for.
+/// The content that a file is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Code that a process has mapped: it is in no file of a mount with `noexec`.
+    /// Code that a process has mapped: no file of a mount with `noexec` holds any.
     Code,
-    /// Anything else.
+    /// Any other content.
     Data,
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer<'a> {
     Found(Found),
     Opened,
     Closed,
     Bytes(&'a [u8]),
-    /// The system's error, by its number.
+    /// The operating system's error, by its number.
     Failed(i32),
-    /// A file of a file system that the kernel makes up, by its kind.
+    /// The file is of a file system that the kernel makes up, of this kind.
     MadeUp(u32),
-    /// A file of a mount from which nothing is executed.
+    /// The file is of a mount from which nothing is executed.
     NoExec,
 }
 
-/// What is known of a file that has been found and not been opened.
+/// Facts of a file that has been found and not been opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Device, as stat(2) shows it: that of an overlay or a subvolume is its own.
@@ -80,9 +80,9 @@ pub struct Found {
     pub modified: (i64, u32),
     /// Kind and permissions, as in `st_mode`.
     pub mode: u32,
-    /// The mount it was found on, as in `/proc/PID/mountinfo`.
+    /// The mount on which the file was found, as in `/proc/PID/mountinfo`.
     pub mount: u64,
-    /// Its owner, as the agent's user namespace has it.
+    /// The file's owner, as the agent's user namespace has it.
     pub uid: u32,
 }
 
@@ -114,7 +114,7 @@ impl Request<'_> {
 }
 
 impl<'a> Request<'a> {
-    /// `None` for bytes that are no request.
+    /// Parses a request; `None` for bytes that are none.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (&tag, mut rest) = bytes.split_first()?;
         match tag {
@@ -172,7 +172,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// `None` for bytes that are no answer.
+    /// Parses an answer; `None` for bytes that are none.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;
         let &[outcome, tag] = take(&mut rest)?;

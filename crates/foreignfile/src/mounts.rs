@@ -1,4 +1,4 @@
-//! `/proc/PID/mountinfo`, proc_pid_mountinfo(5): asking it asks no file system.
+//! Lists of mounts, from `/proc/PID/mountinfo` (proc_pid_mountinfo(5)): reading them asks no file system.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,18 +7,18 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes of the list that are read at most. A machine full of containers has some thousands of mounts, with a line of
-/// some hundred bytes for each; whoever can mount can make as many as he likes.
+/// some hundred bytes for each; a user who can mount can make as many as they like.
 const MAX_LIST: u64 = 8 << 20;
 
 /// A mount that a process sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Its number, as [`Found::mount`](crate::Found::mount).
+    /// The mount's number, as [`Found::mount`](crate::Found::mount).
     pub id: u64,
-    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for an overlay or a subvolume, not
-    /// what stat(2) shows.
+    /// Device of the file system as the kernel has it (`s_dev`), major and minor: for an overlay or a subvolume,
+    /// another device than stat(2) shows.
     pub device: (u32, u32),
-    /// Where it is, to the process.
+    /// The path at which the process sees the mount.
     pub point: PathBuf,
     /// Name of the kind of file system, such as `ext4` or `fuse.sshfs`.
     pub kind: String,
@@ -29,17 +29,17 @@ pub struct Mount {
 pub struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// Those of the process whose directory in `/proc` this is.
+    /// The mounts of the process whose directory in `/proc` is `process`.
     ///
     /// # Errors
-    /// Whatever reading says.
+    /// Any error of reading.
     pub fn of(process: &Path) -> io::Result<Self> {
         let mut list = Vec::new();
         File::open(process.join("mountinfo"))?.take(MAX_LIST).read_to_end(&mut list)?;
         Ok(Self::parse(&list))
     }
 
-    /// What lines of that file say; those that are not as they are to be say nothing.
+    /// The mounts in the text of that file; a malformed line adds none.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         Self(text.split(|&byte| byte == b'\n').filter_map(line).collect())
@@ -57,10 +57,10 @@ impl Mounts {
         self.0.iter().find(|mount| mount.device == device)
     }
 
-    /// The mount that holds a path in which no link is met.
+    /// The mount that holds a path without links.
     #[must_use]
     pub fn by_path(&self, path: &Path) -> Option<&Mount> {
-        // The last of several at one place is the one on top.
+        // Of several mounts at one place the last is the one on top.
         let holding = self.0.iter().filter(|mount| path.starts_with(&mount.point));
         holding.max_by_key(|mount| mount.point.components().count())
     }
@@ -71,7 +71,7 @@ fn line(line: &[u8]) -> Option<Mount> {
     let id = number(fields.next()?)?;
     let (major, minor) = std::str::from_utf8(fields.nth(1)?).ok()?.split_once(':')?;
     let point = PathBuf::from(unescaped(fields.nth(1)?));
-    // After any number of optional fields.
+    // The kind comes after any number of optional fields.
     let kind = fields.skip_while(|field| field != b"-").nth(1)?;
     let kind = String::from_utf8_lossy(unescaped(kind).as_bytes()).into_owned();
     Some(Mount { id, device: (major.parse().ok()?, minor.parse().ok()?), point, kind })
@@ -81,7 +81,7 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Blanks, line ends and backslashes stand there as `\` and three octal digits.
+/// Undoes the escapes of blanks, line ends and backslashes: `\` and three octal digits.
 fn unescaped(field: &[u8]) -> OsString {
     let mut text = Vec::with_capacity(field.len());
     let mut rest = field;

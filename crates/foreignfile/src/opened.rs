@@ -1,4 +1,4 @@
-//! A file that has been found and opened.
+//! Opened files: found and opened by a reader.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -15,21 +15,22 @@ use crate::origin::Origin;
 use crate::refusal::{Refusal, as_error, unexpected};
 use crate::serve::facts;
 
-/// A file that has been opened, and is closed when this is dropped.
+/// A file that has been opened, and is closed when the value is dropped.
 #[derive(Debug)]
 pub struct Opened<'a> {
     asker: &'a mut Asker,
     origin: Origin,
     found: Found,
     shared: Option<File>,
-    /// It asks nobody when it is closed.
+    /// True if closing the file waits for no server.
     is_local: bool,
     until: Instant,
     at: u64,
 }
 
 impl<'a> Opened<'a> {
-    /// A file that the reader has opened, and `shared` with the agent if it may be. It is to be read `until` then.
+    /// A file that the reader has opened, and `shared` with the agent if it may be. All reads of it have to end before
+    /// `until`.
     pub(crate) fn new(
         asker: &'a mut Asker,
         (found, origin): (Found, Origin),
@@ -41,20 +42,20 @@ impl<'a> Opened<'a> {
 }
 
 impl Opened<'_> {
-    /// What was found of it before it was opened.
+    /// The facts found of the file before it was opened.
     #[must_use]
     pub fn found(&self) -> &Found {
         &self.found
     }
 
-    /// The file itself, to be compared with others: only of file systems of this machine that ask nobody when it is
-    /// read or closed.
+    /// The file itself, to be compared with others: only if its file system is of this machine and waits for no server
+    /// when the file is read or closed.
     #[must_use]
     pub fn shared(&self) -> Option<&File> {
         self.shared.as_ref()
     }
 
-    /// The file, to be read again by others and later; `None` unless it is [`shared`](Self::shared).
+    /// The file, for others to read again later; `None` unless it is [`shared`](Self::shared).
     #[must_use]
     pub fn keep(&self) -> Option<Kept> {
         Kept::new(self.shared()?, self.found, &self.origin)
@@ -63,7 +64,8 @@ impl Opened<'_> {
     /// The file itself, which the reader lets go of.
     ///
     /// # Errors
-    /// This, unless the file is of a file system of this machine that asks nobody when it is read or closed.
+    /// The opened file itself, unless it is of a file system of this machine that waits for no server when the file is
+    /// read or closed.
     pub fn into_local(mut self) -> Result<LocalFile, Box<Self>> {
         match self.shared.take() {
             Some(file) => Ok(LocalFile { file, found: self.found, until: self.until }),
@@ -71,10 +73,10 @@ impl Opened<'_> {
         }
     }
 
-    /// True if the file is still as it was found. Asked after reading, it says that all that was read belongs together.
+    /// True if the file is still as it was found. A check after the reads shows that all bytes read belong together.
     ///
     /// # Errors
-    /// As [`read_at`](Self::read_at).
+    /// Those of [`read_at`](Self::read_at).
     pub fn is_unchanged(&mut self) -> io::Result<bool> {
         if let Some(file) = &self.shared {
             return Ok(facts(file)? == self.found);
@@ -91,14 +93,15 @@ impl Opened<'_> {
         Bytes { size: self.found.size, opened: RefCell::new(self) }
     }
 
-    /// Reads bytes at a position; fewer than there is room for at its end, or if it is a lot.
+    /// Reads bytes at a position; fewer than there is room for at the end of the file, or if the room exceeds one
+    /// answer.
     ///
     /// # Errors
-    /// What the system says; `TimedOut` if the file system does not answer, or reading the file takes too long.
+    /// The operating system's error; `TimedOut` if the file system does not answer, or reading the file takes too long.
     pub fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(file) = &self.shared {
-            // Nobody has to answer for this machine's own disks and memory, and asking for each piece of a file would
-            // take longer than reading it.
+            // This machine's own disks and memory need no reader, and asking for each piece of a file would take longer
+            // than reading it.
             return if Instant::now() < self.until {
                 file.read_at(buffer, at)
             } else {
@@ -117,9 +120,9 @@ impl Opened<'_> {
     }
 }
 
-/// An open file of this machine's own disks or memory: reading it asks nobody else. Others may have it open, too.
+/// An open file of this machine's own disks or memory: reading it waits for no server. Others may have it open, too.
 ///
-/// As long as it is open, its file system cannot be unmounted.
+/// As long as the file is open, its file system cannot be unmounted.
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
@@ -134,13 +137,13 @@ impl LocalFile {
         &self.file
     }
 
-    /// What was found of it before it was opened.
+    /// The facts found of the file before it was opened.
     #[must_use]
     pub fn found(&self) -> &Found {
         &self.found
     }
 
-    /// All that is read from now on is to be read until then.
+    /// Sets the instant by which all further reads have to end.
     pub fn read_until(&mut self, until: Instant) {
         self.until = until;
     }
@@ -148,7 +151,7 @@ impl LocalFile {
     /// True if the file is still as it was found.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub fn is_unchanged(&self) -> io::Result<bool> {
         Ok(facts(&self.file)? == self.found)
     }
@@ -177,7 +180,7 @@ pub struct Bytes<O> {
 }
 
 impl<O> Bytes<O> {
-    /// The file again.
+    /// Returns the file.
     pub fn into_inner(self) -> O {
         self.opened.into_inner()
     }
@@ -205,7 +208,7 @@ impl Drop for Opened<'_> {
         if self.is_local {
             return self.asker.let_go();
         }
-        // A file system may be asked at that, too.
+        // Closing a file may ask its file system, too.
         let until = Instant::now() + self.asker.answer_within();
         let _closed = self.asker.ask(&Request::Close, &self.origin, until).map(|_answer| ());
     }

@@ -1,4 +1,4 @@
-//! What may not answer, and its name.
+//! Origins: the sources that may not answer, with their names.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,22 +8,22 @@ use crate::mounts::Mounts;
 use crate::place::{FilePlace, OWN};
 use crate::quarantine::Source;
 
-/// What may not answer, and how to find its name then.
+/// A source that may not answer, with the facts from which its name can be found then.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) source: Source,
-    /// The process that sees it, by its directory in `/proc`.
+    /// The process that sees the source, by its directory in `/proc`.
     pub(crate) process: PathBuf,
-    /// The mount, if it is known.
+    /// The mount that is the source, if it is known.
     pub(crate) mount: Option<u64>,
 }
 
 impl Origin {
-    /// What lies on the way to a place.
+    /// The origin of all that lies on the way to a place.
     pub(crate) fn of_way(place: FilePlace<'_>) -> Self {
         let (process, path) = match place {
             FilePlace::Link { process, device, .. } => {
-                // Such a link is no path: nothing but the file itself is asked.
+                // A link of `/proc` is no path: no file system is asked but the file's own.
                 let source = match device {
                     Some((major, minor)) => Source::Device(rustix::fs::makedev(major, minor)),
                     None => Source::Process(inode(process)),
@@ -41,7 +41,7 @@ impl Origin {
         Self { source, process: process.to_owned(), mount: mount.map(|mount| mount.id) }
     }
 
-    /// Its name in messages. Whoever mounts something chooses how the place is called.
+    /// The source's name in messages, escaped: the user who mounts a file system chooses what its place is called.
     pub(crate) fn name(&self) -> String {
         let device = match self.source {
             Source::Device(device) => (rustix::fs::major(device), rustix::fs::minor(device)),

@@ -1,16 +1,16 @@
-//! Where files are.
+//! Places of files: paths and links of `/proc`.
 
 use std::path::Path;
 
 /// The agent's own directory in `/proc`.
 pub(crate) const OWN: &str = "/proc/self";
 
-/// Where a file is to be found.
+/// The place of a file.
 #[derive(Clone, Copy, Debug)]
 pub enum FilePlace<'a> {
     /// A link of `/proc` that leads to the file itself, whatever its name, such as `/proc/PID/map_files/RANGE`.
     Link {
-        /// The link.
+        /// The link itself.
         link: &'a Path,
         /// The process's directory in `/proc`.
         process: &'a Path,
@@ -28,7 +28,7 @@ pub enum FilePlace<'a> {
     Own {
         /// The path.
         path: &'a Path,
-        /// Whether links are followed: not if somebody else chose the path.
+        /// True if links are followed; false if somebody else chose the path.
         follows_links: bool,
     },
 }

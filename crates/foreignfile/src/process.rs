@@ -1,4 +1,4 @@
-//! A reader's other end: starting one, asking it, and leaving it if it does not answer.
+//! The agent's end of a reader: starting one, asking it, and leaving it if it does not answer.
 
 use std::env;
 use std::io::{self, IoSliceMut};
@@ -24,21 +24,21 @@ use crate::serve::serve;
 
 /// The argument by which this binary becomes a reader.
 const ARGUMENT: &str = "read-foreign-files";
-/// What is executed: this binary, even if another has come to its path.
+/// The path of the executed binary: this one, even if another has come to its path.
 const OWN_BINARY: &str = "/proc/self/exe";
 
 /// True if this binary begins with [`serve_if_asked`].
 static CAN_BE_READER: AtomicBool = AtomicBool::new(false);
 
-/// Makes this process a reader if it has been started as one, until the agent that did so has ended; true if that was
-/// so. For the first line of `main`: a binary that does not call it reads on a thread instead.
+/// Makes this process a reader if it has been started as one, until the agent that started it has ended; true if it was
+/// a reader. For the first line of `main`: a binary that does not call it reads on a thread instead.
 #[must_use]
 pub fn serve_if_asked() -> bool {
     if env::args_os().nth(1).is_none_or(|argument| argument != ARGUMENT) {
         CAN_BE_READER.store(true, Ordering::Relaxed);
         return false;
     }
-    // It ends with the agent, which may have much to read before it does.
+    // The reader ends with the agent, which may have much to read before it does.
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         let _kept = signal_hook::flag::register(signal, Arc::default());
     }
@@ -60,24 +60,25 @@ pub(crate) struct ReaderProcess {
 #[derive(Debug)]
 pub(crate) enum Life {
     Process(Child),
-    /// Where no process can be started. One that is stuck in a thread keeps the agent from its end.
+    /// A reader on a thread, if no process can be started. A reader that is stuck in a thread keeps the agent from its
+    /// end.
     Thread(JoinHandle<()>),
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     /// The reader has not answered in time.
     Silent,
-    /// There is no reader at the other end any more, or none that makes sense.
+    /// The reader has gone, or its answers make no sense.
     Gone,
 }
 
 impl ReaderProcess {
-    /// Starts one.
+    /// Starts a reader.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub(crate) fn start() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let (socket, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -94,12 +95,12 @@ impl ReaderProcess {
         Ok(Self { socket, life, shared: None })
     }
 
-    /// Asks it for something that has no answer. One that does not get it does the next best at the next request.
+    /// Sends the reader a request that has no answer. A reader that does not receive it catches up at the next request.
     pub(crate) fn note(&self, request: &Request<'_>) {
         let _unsent = send(&self.socket, &request.encode(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 
-    /// Asks it, and waits for the answer. Returns its length.
+    /// Sends the reader a request, and waits for the answer. Returns the length of the answer.
     pub(crate) fn ask(
         &mut self,
         request: &Request<'_>,
@@ -136,17 +137,17 @@ impl ReaderProcess {
         self.shared.take()
     }
 
-    /// Has nobody at the other end any more.
+    /// Replaces the socket, so that no reader is at the other end any more.
     #[cfg(test)]
     pub(crate) fn disconnect(&mut self, socket: OwnedFd) {
         self.socket = socket;
     }
 
-    /// Ends it, if it can be.
+    /// Ends the reader, if it can be ended.
     pub(crate) fn leave(self) -> Life {
         let mut life = self.life;
         if let Life::Process(child) = &mut life {
-            // It may have ended already.
+            // The reader may have ended already.
             let _ended = child.kill();
         }
         life
@@ -154,7 +155,7 @@ impl ReaderProcess {
 }
 
 impl Life {
-    /// True if it is over.
+    /// True if the reader has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         match self {
             Self::Process(child) => !matches!(child.try_wait(), Ok(None)),

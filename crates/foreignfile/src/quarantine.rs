@@ -8,33 +8,33 @@ use foldhash::{HashMap, HashSet};
 
 use crate::process::Life;
 
-/// Sources that do not answer, and readers left with some, at most: with so many, only sources that have answered
-/// before are asked.
+/// The most sources that do not answer, and the most readers left with some of them: beyond that, only sources that
+/// have answered before are asked.
 const MAX_SILENT: usize = 8;
-/// Readers that are left at most, also with sources that have answered before: whoever has many file systems can have
+/// The most readers that are left, also with sources that have answered before: a user with many file systems can have
 /// each answer once.
 const MAX_LEFT: usize = 32;
-/// Sources remembered at most to have answered, and not to have.
+/// The most sources remembered as answering, and the most as silent.
 const MAX_REMEMBERED: usize = 4096;
-/// How long a source is skipped at first; each time after, twice as long.
+/// The time for which a source is skipped at first; each time after, it is twice as long.
 const FIRST_SKIP: Duration = Duration::from_secs(30);
-/// How long at most.
+/// The longest time for which a source is skipped.
 const LONGEST_SKIP: Duration = Duration::from_secs(3600);
 
-/// What may not answer.
+/// A source of files that may not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A file system, by the device of its files.
     Device(u64),
-    /// The paths that lead to a file system, by its device, in a mount namespace: whoever owns that chooses what lies
-    /// on the way.
+    /// The paths that lead to a file system, by its device, in a mount namespace: the namespace's owner chooses what
+    /// lies on the way.
     Paths {
         /// Inode of the namespace.
         namespace: u64,
         /// The file system, major and minor.
         device: (u32, u32),
     },
-    /// What the links of a process in `/proc` lead to, by the inode of its directory there.
+    /// The links of a process in `/proc`, by the inode of its directory there.
     Process(u64),
 }
 
@@ -48,7 +48,7 @@ pub struct Quarantine {
 struct State {
     silent: HashMap<Source, Silent>,
     left: Vec<(Source, Life)>,
-    /// Readers that nobody needs any more.
+    /// Readers that no file needs any more, until they have ended.
     ending: Vec<Life>,
     answering: HashSet<Source>,
 }
@@ -56,19 +56,19 @@ struct State {
 struct Silent {
     name: String,
     until: Instant,
-    /// For how long it is skipped next.
+    /// The time for which the source is skipped next.
     skip: Duration,
 }
 
 impl Quarantine {
-    /// The one of this process.
+    /// The quarantine of this process.
     #[must_use]
     pub fn of_this_process() -> Arc<Self> {
         static QUARANTINE: OnceLock<Arc<Quarantine>> = OnceLock::new();
         Arc::clone(QUARANTINE.get_or_init(Arc::default))
     }
 
-    /// The names of what is skipped now.
+    /// The names of the sources that are skipped now.
     #[must_use]
     pub fn skipped(&self) -> Vec<String> {
         let (now, mut state) = (Instant::now(), self.state());
@@ -87,7 +87,7 @@ impl Quarantine {
         self.state().may_ask(source, Instant::now())
     }
 
-    /// A source has answered.
+    /// Notes that a source has answered.
     pub(crate) fn answered(&self, source: Source) {
         let mut state = self.state();
         state.silent.remove(&source);
@@ -97,18 +97,19 @@ impl Quarantine {
         state.answering.insert(source);
     }
 
-    /// A source has not answered in time, and a reader is left with it. Returns for how long it is skipped.
+    /// Notes that a source has not answered in time, and that a reader is left with it. Returns the time for which the
+    /// source is skipped.
     pub(crate) fn silent(&self, source: Source, name: String, reader: Life) -> Duration {
         self.state().silent(source, name, reader, Instant::now())
     }
 
-    /// A reader that is to end, and to be collected once it has.
+    /// Takes a reader that is to end, and collects it once it has.
     pub(crate) fn end(&self, reader: Life) {
         self.state().ending.push(reader);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No panic happens while it is held.
+        // No panic happens while the state is locked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -226,7 +227,8 @@ mod tests {
         assert!(quarantine.state().may_ask(Source::Device(99), now + 2 * FIRST_SKIP));
     }
 
-    /// As with thousands of file systems of one user, each of which answers until it has been asked once.
+    /// Thousands of file systems of one user, each of which answers until it has been asked once, leave no more
+    /// readers.
     #[test]
     fn no_more_readers_are_left_with_sources_that_have_answered_than_there_may_be() {
         let quarantine = Quarantine::default();

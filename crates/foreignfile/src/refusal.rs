@@ -1,4 +1,4 @@
-//! Why files are not read.
+//! Refusals: reasons why files are not read.
 
 use std::io;
 
@@ -6,37 +6,37 @@ use rustix::io::Errno;
 
 use crate::message::Answer;
 
-/// Why a file is not to be read.
+/// The reason why a file is not to be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is none, or something that is no regular file, or an empty one.
+    /// The place has no file, or something that is no regular file, or an empty one.
     #[error("there is no such file")]
     Gone,
-    /// Something else is there.
+    /// The place has another file than the wanted one.
     #[error("another file is there")]
     Unwanted,
-    /// It is of a file system that the kernel makes up, such as proc and sysfs.
+    /// The file is of a file system that the kernel makes up, such as proc and sysfs.
     #[error("it is of a file system that the kernel makes up, of kind {kind:#x}")]
     MadeUp {
         /// `f_type` of statfs(2).
         kind: u32,
     },
-    /// Its mount is one from which nothing is executed.
+    /// The file's mount is one from which nothing is executed.
     #[error("its mount is noexec")]
     NoExec,
-    /// Its file system does not answer.
+    /// The file's file system does not answer.
     #[error("its file system does not answer")]
     Silent,
-    /// Finding and reading it takes longer than it may, though each answer came in time.
+    /// Finding and reading the file takes longer than it may, though each answer came in time.
     #[error("it takes too long")]
     TooLong,
-    /// Its file system has not answered before, and is skipped for now.
+    /// The file's file system has not answered before, and is skipped for now.
     #[error("its file system has not answered before")]
     Skipped,
-    /// There is no reader, or none that works.
+    /// The agent has no reader, or none that works.
     #[error("no process to read files with")]
     NoReader(#[source] io::Error),
-    /// Anything else.
+    /// Any other error of opening.
     #[error("cannot open")]
     Open(#[source] io::Error),
 }
@@ -46,7 +46,7 @@ pub(crate) fn unexpected(answer: &Answer<'_>) -> Refusal {
         Answer::Failed(errno) => io::Error::from_raw_os_error(*errno),
         _ => return Refusal::NoReader(io::ErrorKind::InvalidData.into()),
     };
-    // ENOENT from open; ESRCH from what is in /proc of a process that has ended; ENOTDIR and ELOOP of a path that has
+    // ENOENT from open; ESRCH from a file in /proc of a process that has ended; ENOTDIR and ELOOP of a path that has
     // changed.
     let gone =
         [Errno::NOENT, Errno::SRCH, Errno::NOTDIR, Errno::LOOP].map(|errno| Some(errno.raw_os_error()));

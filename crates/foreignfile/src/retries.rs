@@ -1,4 +1,4 @@
-//! When files that could not be read are tried again.
+//! Retries: the times at which files that could not be read are tried again.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 /// Tries after which a file is tried more rarely.
 const MAX_TRIES: u8 = 16;
-/// Time between those. They never end, since a file system that is skipped for now is asked again.
+/// Time between the rarer tries, which never end, since a file system that is skipped for now is asked again.
 const LATE_RETRY: Duration = Duration::from_secs(600);
 
-/// Files that could not be read, by what identifies them, and why.
+/// Files that could not be read, by their identities, with the reasons.
 #[derive(Debug)]
 pub struct Retries<K, W> {
-    /// Seeded: users choose files.
+    /// Failures by file. The hash is seeded, since users choose files.
     failures: HashMap<K, Failure<W>>,
     retry: Duration,
     most: usize,
@@ -26,21 +26,21 @@ struct Failure<W> {
 }
 
 impl<K: Eq + Hash, W> Retries<K, W> {
-    /// None so far. A file is left alone for `retry` after a failure; `most` failures are remembered, then all are
-    /// forgotten.
+    /// No failures so far. A file is left alone for `retry` after a failure; `most` failures are remembered, then all
+    /// are forgotten.
     #[must_use]
     pub fn new(retry: Duration, most: usize) -> Self {
         Self { failures: HashMap::new(), retry, most }
     }
 
-    /// Why the last try failed, if it is too early for another.
+    /// The reason why the last try failed, if it is too early for another.
     pub fn too_early(&self, file: &K) -> Option<&W> {
         let failure = self.failures.get(file)?;
         let left_alone_for = if failure.tries >= MAX_TRIES { LATE_RETRY } else { self.retry };
         (failure.at.elapsed() < left_alone_for).then_some(&failure.why)
     }
 
-    /// A file could not be read.
+    /// Notes that a file could not be read.
     pub fn failed(&mut self, file: K, why: W) {
         if self.failures.len() >= self.most {
             self.failures.clear();
@@ -49,7 +49,7 @@ impl<K: Eq + Hash, W> Retries<K, W> {
         self.failures.insert(file, Failure { why, at: Instant::now(), tries });
     }
 
-    /// A file has been read: a later failure is a first one.
+    /// Notes that a file has been read: a later failure is a first one.
     pub fn succeeded(&mut self, file: &K) {
         self.failures.remove(file);
     }

@@ -1,4 +1,4 @@
-//! The reader: does what it is asked, one thing at a time, and may be stuck in it.
+//! The reader's end: it serves one request at a time, and may be stuck in it.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -14,15 +14,15 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlag
 use crate::kind;
 use crate::message::{Answer, Content, Found, MAX_MESSAGE, MAX_READ, Request};
 
-/// What is at a path may be a FIFO, whose open would wait, or a device, whose open may do anything: `/dev/watchdog`
-/// restarts the machine. So it is found first, which opens nothing.
+/// Flags of finding a file, which opens nothing. A FIFO may be at the path, whose open would wait, or a device, whose
+/// open may do anything: `/dev/watchdog` restarts the machine.
 const FIND: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
-/// NONBLOCK: an open waits for a lease on the file, too.
+/// Flags of opening a file. NONBLOCK: an open waits for a lease on the file, too.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 /// `ST_NOEXEC` of statfs(2).
 const NO_EXEC: u64 = 8;
 
-/// Answers what is asked until nobody asks any more.
+/// Answers requests until the agent closes its end.
 pub(crate) fn serve(socket: impl AsFd) {
     let mut reader = FileServer::default();
     let mut request = vec![0; MAX_MESSAGE];
@@ -32,7 +32,7 @@ pub(crate) fn serve(socket: impl AsFd) {
             Err(Errno::INTR) => continue,
             Err(_) => return,
         };
-        // No bytes are the end: each request has some.
+        // No bytes mean the end: each request has some.
         let Some(request) = request.get(..length).and_then(Request::parse) else { return };
         if request == Request::LetGo {
             reader.opened = None;
@@ -57,10 +57,10 @@ fn send_with(socket: impl AsFd, answer: &[u8], shared: Option<BorrowedFd<'_>>) -
     sendmsg(socket, &[IoSlice::new(answer)], &mut ancillary, SendFlags::NOSIGNAL)
 }
 
-/// One file, at the most.
+/// The server of one file at most: the found one, or the opened one.
 #[derive(Debug, Default)]
 struct FileServer {
-    /// True if the file has just been opened, and may be handed on.
+    /// True if the file has just been opened, and may be sent to the agent.
     shares: bool,
     found: Option<OwnedFd>,
     opened: Option<File>,
@@ -68,12 +68,12 @@ struct FileServer {
 }
 
 impl FileServer {
-    /// The file to hand on with the answer at hand.
+    /// The file to send to the agent with the answer at hand.
     fn shared(&self) -> Option<BorrowedFd<'_>> {
         self.opened.as_ref().filter(|_| self.shares).map(AsFd::as_fd)
     }
 
-    /// Reads as much as there is, up to `length`: such files give a page at a time.
+    /// Reads as much of a file of `/proc` as there is, up to `length`: one read of such a file returns a page at most.
     fn read_proc(&mut self, path: &Path, at: u64, length: u32) -> Result<Answer<'_>, Errno> {
         let file = File::from(rustix::fs::open(path, READ, Mode::empty())?);
         self.bytes.clear();
@@ -83,7 +83,7 @@ impl FileServer {
             match file.read_at(rest, at.saturating_add(read.try_into().unwrap_or(u64::MAX))) {
                 Ok(0) => break,
                 Ok(more) => read += more,
-                // What lies behind is not there.
+                // Memory behind the last address that was read is not there.
                 Err(_) if read > 0 => break,
                 Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
             }
@@ -141,13 +141,13 @@ fn find(root: Option<&Path>, path: &Path, follows_links: bool) -> Result<OwnedFd
         return rustix::fs::openat2(rustix::fs::CWD, path, FIND, Mode::empty(), links);
     };
     let root = rustix::fs::open(root, FIND | OFlags::DIRECTORY, Mode::empty())?;
-    // A link met on the way means what it means there.
+    // A link on the way is resolved within that root.
     rustix::fs::openat2(root, path, FIND, Mode::empty(), links | ResolveFlags::IN_ROOT)
 }
 
-/// What the kernel has in memory of a file.
+/// The facts of a file that the kernel has in memory.
 pub(crate) fn facts(found: impl AsFd) -> Result<Found, Errno> {
-    // What the kernel has in memory is what it knows the mapped file by, and asking for it asks no server.
+    // By the facts in its memory the kernel knows the mapped file, and asking for them asks no server.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = rustix::fs::statx(found, "", flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
     Ok(Found {

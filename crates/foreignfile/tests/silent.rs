@@ -43,7 +43,7 @@ fn own(path: &Path) -> FilePlace<'_> {
     FilePlace::Own { path, follows_links: false }
 }
 
-/// Nothing is asked of a file system for a file that is not the one: an open alone may have effects.
+/// No request goes to a file system for a file that is not the wanted one: an open alone may have effects.
 #[test]
 #[ignore = "needs root: mounts FUSE"]
 fn a_file_that_is_not_wanted_is_not_opened() {
@@ -62,7 +62,7 @@ fn a_file_that_is_not_wanted_is_not_opened() {
     assert!(mounted.fuse.asked().contains(&opcode::OPEN));
 }
 
-/// One that does not answer is waited for once; others are read on, and it too once it answers again.
+/// A file system that does not answer is waited for once; others are read on, and it too once it answers again.
 #[test]
 #[ignore = "needs root: mounts FUSE"]
 fn a_file_system_that_does_not_answer_is_left_and_skipped() {
@@ -70,7 +70,7 @@ fn a_file_system_that_does_not_answer_is_left_and_skipped() {
     let quarantine = Arc::<Quarantine>::default();
     let mut files = Files::new(Arc::clone(&quarantine));
     let (path, other) = (mounted.fuse.file(), mounted.other());
-    // A file that was opened would be closed at the end, which is asked, too.
+    // A file that was opened would be closed at the end, which asks the file system, too.
     let held = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
     let link = FilePlace::Link { link: &link, process: Path::new("/proc/self"), device: None };

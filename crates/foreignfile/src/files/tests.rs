@@ -1,5 +1,5 @@
-//! Files of this machine, read on a thread: the tests' binary cannot be a reader. What does not answer is in
-//! `tests/suite/stuck.rs`.
+//! Files of this machine, read on a thread: the tests' binary cannot be a reader. Sources that do not answer are tested
+//! in `tests/suite/stuck.rs`.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -89,7 +89,7 @@ fn a_local_file_is_read_after_the_reader_has_let_it_go_and_knows_when_it_is_writ
     assert!(!local.is_unchanged().unwrap());
 }
 
-/// Whatever has come in the place of a file, nothing waits, and nothing is read that the kernel makes up.
+/// Whatever has come in the place of a file: no open waits, and nothing is read that the kernel makes up.
 #[test]
 fn what_is_no_file_of_a_real_file_system_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn what_is_no_file_of_a_real_file_system_is_not_opened() {
         let refused = files.open(own(path), WITHIN, |_| true).unwrap_err();
         assert!(matches!(refused, Refusal::Gone), "{path:?}: {refused:?}");
     }
-    // It has a size, so that only its file system gives it away.
+    // The file has a size, so that only its file system gives it away.
     let made_up = Path::new("/sys/kernel/uevent_seqnum");
     let refused = files.open(own(made_up), WITHIN, |_| true).unwrap_err();
     assert!(matches!(refused, Refusal::MadeUp { kind: 0x6265_6572 }), "{refused:?}");
@@ -118,7 +118,7 @@ fn what_is_no_file_of_a_real_file_system_is_not_opened() {
     assert!(files.open(followed, WITHIN, |_| true).is_ok());
 }
 
-/// A reader that is killed, by whoever, is replaced.
+/// A reader that somebody kills is replaced.
 #[test]
 fn a_reader_that_has_gone_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
