@@ -1,4 +1,4 @@
-//! The measurement of the batches that pass between two stages: how many samples, how far, how long.
+//! The measurement of the batches that pass between two stages: numbers of samples, watermarks, times.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,8 +11,8 @@ use tower::{Layer, Service};
 
 use crate::stopwatch::Stopwatch;
 
-/// Puts an [`Instrument`] around a service: between the stage before it and that service. Each does nothing unless
-/// asked to.
+/// Puts an [`Instrument`] around a service: between the stage before it and that service. An instrument does nothing
+/// unless asked to.
 #[derive(Clone, Debug, Default)]
 pub struct InstrumentLayer {
     counters: Vec<Counter>,
@@ -35,13 +35,13 @@ impl InstrumentLayer {
         self
     }
 
-    /// Shows on the board that `stage`, the one before, has passed each batch on.
+    /// Shows on the board that `stage`, the stage before, has passed each batch on.
     #[must_use]
     pub fn shows(self, stage: Arc<Stage>) -> Self {
         Self { forwarded_by: Some(stage), ..self }
     }
 
-    /// Has `watch`, that of the processor before, stand still for what follows.
+    /// Has `watch`, the stopwatch of the processor before, stand still during the stages that follow.
     #[must_use]
     pub fn pauses(self, watch: &Stopwatch) -> Self {
         Self { pauses: Some(watch.clone()), ..self }
@@ -62,7 +62,7 @@ impl<S> Layer<S> for InstrumentLayer {
     }
 }
 
-/// A service whose calls are noted as its [`InstrumentLayer`] says, and that changes nothing.
+/// A service whose calls are measured as its [`InstrumentLayer`] asks, and that changes nothing.
 #[derive(Clone, Debug)]
 pub struct Instrument<S> {
     inner: S,
@@ -147,7 +147,7 @@ mod tests {
         let times: Vec<_> = times.iter().map(|time| time.into_inner()).collect();
         assert_eq!((times.len(), calls.len()), (2, 2));
         for (time, call) in times.into_iter().zip(calls) {
-            // However much longer than asked for each sleep took.
+            // `most` holds however much longer than asked for each sleep took.
             let most = (call - REST).as_secs_f64();
             assert!(time >= WORK.as_secs_f64() && time <= most, "{time} of {call:?}");
         }

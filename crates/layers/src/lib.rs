@@ -1,4 +1,4 @@
-//! Layers that know nothing of any component: what stands between the stages of a pipeline.
+//! Layers that know nothing of any component: they stand between the stages of a pipeline.
 //!
 //! ```text
 //! receiver --[Instrument]--> Tee --+--[Instrument]--> processor --[Instrument]--> FanOut --Inlet--+--> Sink: queue, exporter

@@ -1,4 +1,4 @@
-//! The metrics of what stands between components, which name their own.
+//! The metrics of the layers between components, whose own metrics the components name.
 
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
@@ -8,11 +8,11 @@ use metrics::{
 /// Samples that the fan-out's queue for an exporter had no room for. The exporter's own queue counts
 /// `otelcol_exporter_enqueue_failed_profile_samples`.
 pub const FANOUT_DROPPED: &str = "otelcol_exporter_fanout_dropped_samples_total";
-/// Samples that an exporter was given and neither acknowledged in time nor, as far as is known, counted.
+/// Samples that were forwarded to an exporter and neither acked in time nor, as far as is known, counted.
 pub const FANOUT_GIVEN_UP_SAMPLES: &str = "otelcol_exporter_fanout_given_up_samples_total";
 /// Calls to an exporter that failed or were cancelled.
 pub const FANOUT_GIVEN_UP: &str = "otelcol_exporter_fanout_given_up_total";
-/// Bytes in the fan-out's queue for an exporter, what it works on included.
+/// Bytes in the fan-out's queue for an exporter, the batch that it works on included.
 pub const FANOUT_QUEUE: &str = "otelcol_exporter_fanout_queue_bytes";
 /// Most bytes that the fan-out queues for an exporter.
 pub const FANOUT_QUEUE_CAPACITY: &str = "otelcol_exporter_fanout_queue_capacity_bytes";
@@ -23,7 +23,7 @@ pub const OUTGOING: &str = "otelcol_processor_outgoing_items";
 /// Time that a processor works on a batch. As in the Collector.
 pub const DURATION: &str = "otelcol_processor_internal_duration";
 
-/// Gives the recorder a description of each metric.
+/// Registers a description of each metric with the recorder.
 pub fn describe() {
     describe_counter!(
         FANOUT_DROPPED,

@@ -1,4 +1,4 @@
-//! The time that a processor works itself.
+//! Stopwatches: the time that a processor itself works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,18 +7,18 @@ use std::time::Duration;
 use componentstatus::Stage;
 use metrics::Histogram;
 
-/// Takes the time that a processor works on a batch itself, without what comes after it. A processor does its work
-/// before its `call` returns: what `call` takes, less what the `call` of the next stage took within it.
+/// Takes the time that a processor works on a batch itself, without the stages after it. A processor does its work
+/// before its `call` returns: the time is that of `call`, less that of the next stage's `call` within it.
 #[derive(Clone, Debug)]
 pub struct Stopwatch {
     taken: Histogram,
     shown: Option<Arc<Stage>>,
-    /// Nanoseconds spent in the stages after it, since the batch came.
+    /// Nanoseconds spent in the stages after the processor, since the batch came.
     elsewhere: Arc<AtomicU64>,
 }
 
 impl Stopwatch {
-    /// Records times, in seconds, to `taken`.
+    /// A stopwatch that records times, in seconds, to `taken`.
     #[must_use]
     pub fn new(taken: Histogram) -> Self {
         Self { taken, shown: None, elsewhere: Arc::default() }
@@ -30,7 +30,7 @@ impl Stopwatch {
         Self { shown: Some(Arc::clone(stage)), ..self }
     }
 
-    /// Records the time of the processor, whose `call` has taken `taken` with what comes after it.
+    /// Records the time of the processor, whose `call` has taken `taken` with the stages after it.
     pub(crate) fn record(&self, taken: Duration) {
         let elsewhere = Duration::from_nanos(self.elsewhere.swap(0, Ordering::Relaxed));
         let worked = taken.saturating_sub(elsewhere);

@@ -1,4 +1,4 @@
-//! One receiver to the heads of several pipelines.
+//! The tee: one receiver to the heads of several pipelines.
 
 use std::fmt;
 use std::future::Future;
@@ -13,15 +13,14 @@ use thiserror::Error;
 use tower::Service;
 use tracing::error;
 
-/// Every pipeline has failed: there is nobody left to receive for.
+/// The error of a tee whose pipelines have all failed: there is nobody left to receive for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("every pipeline has failed")]
 pub struct NoHeadLeft;
 
-/// Passes each batch to every pipeline, side by side, and answers with the least watermark of theirs.
-///
-/// Pipelines are all waited for, unlike exporters behind a fan-out: their heads only look processes up and queue. One
-/// that fails is logged and out, and the others go on.
+/// Passes each batch to every pipeline, side by side, and answers with the least of their watermarks. Pipelines are all
+/// waited for, unlike exporters behind a fan-out: their heads only look processes up and queue. A pipeline that fails
+/// is logged and left out, and the others go on.
 pub struct Tee<S> {
     heads: Vec<Head<S>>,
 }
@@ -29,13 +28,13 @@ pub struct Tee<S> {
 struct Head<S> {
     pipeline: String,
     service: S,
-    /// Set where the answer is awaited.
+    /// True once the pipeline has failed; set where the answer is awaited.
     failed: Arc<AtomicBool>,
     is_ready: bool,
 }
 
 impl<S> Tee<S> {
-    /// A tee to these heads, by the names of their pipelines.
+    /// A tee to `heads`, by the names of their pipelines.
     #[must_use]
     pub fn new(heads: Vec<(String, S)>) -> Self {
         let head = |(pipeline, service)| Head { pipeline, service, failed: Arc::default(), is_ready: false };

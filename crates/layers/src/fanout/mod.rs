@@ -1,4 +1,4 @@
-//! One stage to many, none of which can hold up another.
+//! Fan-out: one stage to many exporters, none of which can hold up another.
 //!
 //! ```text
 //! call(batch) --+--> Sink of an exporter: queue, task
@@ -6,7 +6,7 @@
 //!    <--- least of what each has acknowledged so far (at once; the answers to this batch come with a later one)
 //! ```
 //!
-//! Where it leads to can be changed between two batches, while it runs: see [`Outlets::swap`].
+//! The exporters that a fan-out leads to can be changed between two batches, while it runs: see [`Outlets::swap`].
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use tower::Service;
 
 use super::sink::{Inlet, Sink, weight};
 
-/// Every exporter is gone: there is nobody left to work for.
+/// The error of a fan-out whose exporters are all gone: there is nobody left to work for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("every exporter has stopped")]
 pub struct NoBranchLeft;
@@ -39,30 +39,30 @@ pub struct FanOut {
     outlets: Outlets,
 }
 
-/// Where a [`FanOut`] leads to.
+/// The exporters that a [`FanOut`] leads to.
 #[derive(Clone, Debug)]
 pub struct Outlets(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     open: Vec<Inlet>,
-    /// Exporters that have been swapped out, and the last watermark that was forwarded to each from here.
+    /// Exporters that have been swapped out, and the last watermark that this fan-out forwarded to each.
     leaving: Vec<(Inlet, Watermark)>,
     /// Watermark of the last batch.
     forwarded: Watermark,
-    /// Highest answer.
+    /// Highest watermark that this fan-out has answered.
     acked: Watermark,
-    /// Of the last batch.
+    /// Clock offset of the last batch.
     clock: ClockOffset,
     drain_within: Duration,
-    /// Whether the end of the stream is acked when the exporters have finished, or at once.
+    /// True if the end of the stream is acked when the exporters have finished; false if at once.
     waits: bool,
     ended: bool,
 }
 
 impl FanOut {
-    /// A fan-out to these. At the end of the stream, what an exporter has not finished after `drain_within` is
-    /// given up.
+    /// A fan-out to the exporters behind `open`. At the end of the stream, samples that an exporter has not finished
+    /// after `drain_within` are given up.
     #[must_use]
     pub fn new(open: Vec<Inlet>, drain_within: Duration) -> Self {
         let state = State {
@@ -78,7 +78,7 @@ impl FanOut {
         Self { outlets: Outlets(Arc::new(Mutex::new(state))) }
     }
 
-    /// Id of the exporter that the branch leads to.
+    /// The outlets of the fan-out, by which others can change them while it runs.
     #[must_use]
     pub fn outlets(&self) -> Outlets {
         self.outlets.clone()
@@ -86,9 +86,9 @@ impl FanOut {
 }
 
 impl Outlets {
-    /// Between two batches: ends the streams of the exporters that `leaves` holds of, and adds `new` ones. Each
-    /// batch thus goes to all of the old or to all of the new. Those that leave have `drain_within` to finish; until
-    /// they have, what they have not acknowledged counts as not done with.
+    /// Ends, between two batches, the streams of the exporters of which `leaves` is true, and adds `new` ones. Each
+    /// batch thus goes to all old exporters or to all new ones. Exporters that leave have `drain_within` to finish;
+    /// until they have, batches that they have not acked hold this fan-out's answer back.
     pub fn swap(&self, leaves: impl Fn(&Arc<Sink>) -> bool, new: Vec<Inlet>) {
         let state = &mut *self.state();
         if state.ended {
@@ -101,7 +101,7 @@ impl Outlets {
         let deadline = Instant::now() + state.drain_within;
         for inlet in gone {
             inlet.end(last(state.clock));
-            // Else another pipeline still sends to it.
+            // If the exporter's stream has not ended, another pipeline still sends to it.
             if inlet.sink().has_ended() {
                 let sink = Arc::clone(inlet.sink());
                 tokio::spawn(async move { sink.finish(deadline).await });
@@ -110,24 +110,25 @@ impl Outlets {
         }
     }
 
-    /// Sets how long exporters may take to finish.
+    /// Sets the time that exporters may take to finish.
     pub fn drain_within(&self, drain_within: Duration) {
         self.state().drain_within = drain_within;
     }
 
-    /// Has the end of the stream acked at once, while exporters finish in the background: others wait to go on.
+    /// Has the end of the stream acked at once, while exporters finish in the background: for a swap, after which
+    /// others wait to go on.
     pub fn leave_behind(&self) {
         self.state().waits = false;
     }
 
-    /// True if this exporter is among those it leads to.
+    /// True if the fan-out leads to this exporter.
     #[must_use]
     pub fn leads_to(&self, sink: &Arc<Sink>) -> bool {
         self.state().open.iter().any(|inlet| Arc::ptr_eq(inlet.sink(), sink))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way.
+        // No panic happens while the state is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,21 +139,21 @@ fn last(clock: ClockOffset) -> Batch {
 }
 
 impl State {
-    /// Passes a batch on, and answers with what has been acknowledged.
+    /// Passes a batch on, and answers with the least watermark that all exporters have acked.
     fn pass(&mut self, batch: &Batch) -> Result<Watermark, NoBranchLeft> {
         self.clock = batch.clock;
         self.forwarded = batch.watermark;
         let weight = weight(batch);
         self.open.iter().for_each(|inlet| inlet.offer(batch.clone(), weight));
-        // Another pipeline may send to it for ever: only what was forwarded to it from here counts.
+        // Another pipeline may send to a leaving exporter for ever: only batches forwarded to it from here count.
         self.leaving.retain(|(inlet, last)| inlet.acked() < *last);
         if self.open.iter().all(|inlet| inlet.sink().is_gone()) {
             return Err(NoBranchLeft);
         }
-        // One that is gone acknowledges everything, so that it holds nothing up.
+        // An exporter that is gone acks everything, so that it holds nothing up.
         let inlets = self.open.iter().chain(self.leaving.iter().map(|(inlet, _)| inlet));
         let least = inlets.map(Inlet::acked).min().unwrap_or(Watermark::NONE);
-        // A new exporter has acknowledged nothing yet, and has nothing to do with what was before it.
+        // A new exporter has acked nothing yet, and earlier batches are no concern of it.
         self.acked = self.acked.max(least);
         Ok(self.acked)
     }
@@ -161,7 +162,7 @@ impl State {
     fn end(&mut self, batch: &Batch) -> impl Future<Output = ()> + Send + use<> {
         self.ended = true;
         let deadline = Instant::now() + self.drain_within;
-        // All receive the end before any is waited for: they finish side by side.
+        // All exporters receive the end before any is waited for: they finish side by side.
         self.open.iter().for_each(|inlet| inlet.end(batch.clone()));
         let leaving = mem::take(&mut self.leaving).into_iter().map(|(inlet, _)| inlet);
         let inlets = mem::take(&mut self.open).into_iter().chain(leaving);
@@ -176,7 +177,7 @@ impl State {
         let finish = tokio::spawn(finish);
         async move {
             if waits {
-                // It does not panic, and nobody aborts it.
+                // The task does not panic, and nobody aborts it.
                 let _finished = finish.await;
             }
         }

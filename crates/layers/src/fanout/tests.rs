@@ -1,4 +1,4 @@
-//! Exporters that fail, stall, panic or never answer, and what the others see of it: nothing.
+//! Exporters that fail, stall, panic or never answer, and properties of the others, which see nothing of it.
 //!
 //! Time is paused: a sleep runs everything until all of it waits, then moves the clock.
 
@@ -41,7 +41,7 @@ where
     Sink::spawn(stage, ready(service), settings)
 }
 
-/// A fan-out to these.
+/// A fan-out to these sinks.
 fn fan_out<const N: usize>(sinks: [&Arc<Sink>; N]) -> FanOut {
     FanOut::new(sinks.map(Sink::open).into(), DRAIN_WITHIN)
 }
@@ -80,7 +80,7 @@ impl Rig {
         answer
     }
 
-    /// What an empty batch is answered: what has been acknowledged so far.
+    /// The answer to an empty batch: the watermark that has been acked so far.
     async fn acked(&mut self, at: u64) -> Watermark {
         self.call(batch(before(at), 0)).await
     }

@@ -18,12 +18,12 @@ use super::ledger::Ledger;
 use super::unreported::Unreported;
 use crate::metrics::SinkMetrics;
 
-/// What the task reports to the intake.
+/// The progress that an exporter's task reports to the intake.
 #[derive(Debug, Default)]
 pub(super) struct SinkProgress {
-    /// Highest watermark the exporter has acknowledged, nanoseconds.
+    /// Highest watermark that the exporter has acked, nanoseconds.
     pub(super) acked: AtomicU64,
-    /// Samples queued and not acknowledged.
+    /// Samples queued and not acked.
     pub(super) samples: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct SinkProgress {
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) batch: Batch,
-    /// `None` for the last batch, which always fits.
+    /// The room that the batch takes; `None` for the last batch, which always fits.
     pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    /// A driver of the exporter `stage`, which records in `shared` how far it has got.
+    /// A driver of the exporter `stage`, which records its progress in `shared`.
     pub(super) fn new(
         stage: Arc<Stage>,
         shared: Arc<SinkProgress>,
@@ -76,7 +76,7 @@ impl Driver {
         S: Service<Batch, Response = Watermark>,
         S::Error: Display,
     {
-        // `_room` lives to the end of the turn: a batch counts as queued until it has been answered.
+        // `_room` lives to the end of the loop's turn: a batch counts as queued until it has been answered.
         while let Some(Queued { batch, _room }) = queue.recv().await {
             let until = batch.watermark;
             let samples = batch.sample_count();
@@ -84,7 +84,7 @@ impl Driver {
             let answer = self.call(&mut service, batch).await;
             self.stage.forwarded(samples, until);
             match answer {
-                // Nobody can be done with what it has not been given yet.
+                // No exporter can be done with a batch that has not been forwarded to it yet.
                 Some(answer) if until != Watermark::END => {
                     self.acknowledge(answer.min(until));
                 }
@@ -102,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// The exporter's answer; `None` if there was none, which is then counted and logged.
+    /// The exporter's answer; `None` if it gave no answer in time, which is then counted and logged.
     async fn call<S>(&mut self, service: &mut S, mut batch: Batch) -> Option<Watermark>
     where
         S: Service<Batch, Response = Watermark>,
@@ -113,8 +113,8 @@ impl Driver {
         let ready = async { service.ready().await.map(|_service| ()) };
         let ready = timeout_at(deadline, ready).await;
         if self.outcome(ready).is_none() {
-            // The exporter has not received the batch. Of one that it has received, it reports the losses or delivers
-            // the samples itself.
+            // The exporter has not received this batch. Of a batch that it has received, it reports the losses or
+            // delivers the samples itself.
             self.unreported.note(&batch, since);
             return None;
         }
@@ -125,7 +125,7 @@ impl Driver {
         Some(answer)
     }
 
-    /// What the exporter has said in time; counted and logged if it is nothing good.
+    /// The exporter's result, if it came in time and is no error; else the failure is counted and logged.
     fn outcome<T, E: Display>(&mut self, result: Result<Result<T, E>, Elapsed>) -> Option<T> {
         match result {
             Ok(Ok(value)) => Some(value),
@@ -142,7 +142,7 @@ impl Driver {
         }
     }
 
-    /// One line for the first failure of a row: the metric counts them all.
+    /// Logs one line for the first failure of a row: the metric counts them all.
     fn note_failing(&mut self, error: &dyn Display) {
         self.stage.status().failed(error);
         if !mem::replace(&mut self.is_failing, true) {

@@ -1,4 +1,4 @@
-//! An exporter's queue.
+//! Intakes: an exporter's queue, and the end of it that takes batches.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -23,13 +23,13 @@ pub(super) struct Intake {
     name: Arc<str>,
     stage: Arc<Stage>,
     queue: mpsc::Sender<Queued>,
-    /// Permits for the bytes that still fit.
+    /// Permits for the bytes that still fit into the queue.
     room: Arc<Semaphore>,
     capacity: u32,
     shared: Arc<SinkProgress>,
-    /// Until somebody waits for its end.
+    /// The exporter's task, until somebody waits for its end.
     task: Option<JoinHandle<()>>,
-    /// Closed once the task is gone, and with it the exporter.
+    /// A channel that is closed once the task is gone, and with it the exporter.
     gone: watch::Receiver<()>,
     metrics: SinkMetrics,
     /// Watermark of the last batch that was queued.
@@ -40,13 +40,13 @@ pub(super) struct Intake {
     unreported: Unreported,
     /// The highest watermark that has been acked: it must not go back.
     acked: Watermark,
-    /// True from the first batch that is dropped until the queue is half empty: one line says so, not one
-    /// a batch, nor one each time that a small batch finds room between large ones.
+    /// True from the first batch that is dropped until the queue is half empty: one line is logged then, not one a
+    /// batch, nor one each time that a small batch finds room between large ones.
     is_full: bool,
 }
 
 impl Intake {
-    /// An intake, and the task behind it: it drives what `service` becomes.
+    /// An intake, and the task behind it: the task drives the exporter that `service` becomes.
     pub(super) fn spawn<S>(
         stage: Arc<Stage>,
         service: impl Future<Output = S> + Send + 'static,
@@ -67,7 +67,7 @@ impl Intake {
         let driver = Driver::new(stage.clone(), shared.clone(), metrics.clone(), settings.give_up_after);
         let (alive, gone) = watch::channel(());
         let task = tokio::spawn(async move {
-            // Dropped after the exporter, however the task ends.
+            // `_alive` is dropped after the exporter, however the task ends.
             let _alive = alive;
             driver.run(service.await, receiver).await;
         });
@@ -89,9 +89,9 @@ impl Intake {
         }
     }
 
-    /// Queues `batch`, of that many bytes, or drops and counts it.
+    /// Queues `batch`, of `weight` bytes, or drops and counts it.
     pub(super) fn offer(&mut self, mut batch: Batch, weight: usize) {
-        // Before the batch takes its place: of an exporter that keeps up, nothing is queued then.
+        // Shown before the batch takes its place: the queue of an exporter that keeps up is empty then.
         self.show_queue();
         let (watermark, samples) = (batch.watermark, batch.sample_count());
         let bytes = u32::try_from(weight).unwrap_or(u32::MAX).min(self.capacity);
@@ -108,7 +108,7 @@ impl Intake {
         self.send(Queued { batch, _room: Some(room) }, samples);
     }
 
-    /// Counts samples that there was no room for.
+    /// Counts samples that the queue had no room for.
     pub(super) fn count_dropped(&self, samples: u64) {
         self.metrics.dropped.increment(samples);
         self.stage.dropped(samples);
@@ -119,14 +119,15 @@ impl Intake {
         self.capacity as usize
     }
 
-    /// The exporter's word, or more where what it has not seen was dropped. Never goes back.
+    /// The watermark that the exporter has acked, or a later one if the batches behind it were dropped. Never goes
+    /// back.
     pub(super) fn acked(&mut self) -> Watermark {
         if self.is_dead() {
             return Watermark::END;
         }
         let nanos = self.shared.acked.load(Ordering::Acquire);
         let exported = Watermark::before(KTime::from_nanos(nanos));
-        // A dropped batch is done with once everything queued before it is.
+        // A dropped batch is done with once every batch queued before it is.
         let now = if exported >= self.forwarded { exported.max(self.dropped) } else { exported };
         self.acked = self.acked.max(now);
         self.acked
@@ -145,24 +146,24 @@ impl Intake {
     }
 
     fn send(&mut self, queued: Queued, samples: u64) {
-        // Counted first: the task may be done with the batch before `try_send` is back.
+        // Samples are counted first: the task may be done with the batch before `try_send` is back.
         self.shared.samples.fetch_add(samples, Ordering::Relaxed);
         // There is a slot for every permit and one for the last batch, so an error means that the task is gone:
         // `count_unfinished` counts what it left behind.
         let _gone = self.queue.try_send(queued);
     }
 
-    /// The task, for the one who waits for its end.
+    /// Takes the task, for a caller who waits for its end.
     pub(super) fn take_task(&mut self) -> Option<JoinHandle<()>> {
         self.task.take()
     }
 
-    /// Closed once the task is gone.
+    /// A channel that is closed once the task is gone.
     pub(super) fn gone(&self) -> watch::Receiver<()> {
         self.gone.clone()
     }
 
-    /// Counts what the task has left behind; it is gone.
+    /// Counts the samples that the task, which is gone, has left behind.
     pub(super) fn count_unfinished(&self, reason: &'static str) {
         let dropped_samples = self.shared.samples.load(Ordering::Acquire);
         self.metrics.given_up(reason);
@@ -191,7 +192,7 @@ impl Intake {
         }
     }
 
-    /// Bytes in the queue, what the exporter works on included.
+    /// Bytes in the queue, the batch that the exporter works on included.
     fn used(&self) -> u32 {
         self.capacity.saturating_sub(u32::try_from(self.room.available_permits()).unwrap_or(u32::MAX))
     }

@@ -20,7 +20,7 @@ impl Ledger {
         }
     }
 
-    /// Notes an answer. Returns the samples that it acknowledges; an answer never takes one back.
+    /// Notes an answer. Returns the number of samples that it acks; an answer never takes one back.
     pub(super) fn acknowledge(&mut self, answer: Watermark) -> u64 {
         self.acked = self.acked.max(answer);
         let mut samples = 0;

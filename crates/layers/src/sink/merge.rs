@@ -1,4 +1,4 @@
-//! Several streams into one, in kernel-time order: the same promise that each of them keeps.
+//! The merge of several streams into one, in kernel-time order: the same promise that each of them keeps.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -6,31 +6,31 @@ use std::sync::Arc;
 
 use pdata::{Batch, Event, Watermark};
 
-/// Names an input.
+/// The number of an input of a merge.
 pub(super) type Input = u64;
 
-/// Merges the batches of its inputs. Of a single input, each passes as it is.
+/// Merges the batches of its inputs. The batches of a single input pass as they are.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
-    /// The open inputs and what each has promised.
+    /// The open inputs, with the watermark of each.
     inputs: BTreeMap<Input, Watermark>,
     next: Input,
-    /// Events that a slower input may still have earlier ones for, in order.
+    /// Events before which a slower input may still have others, in order.
     held: Vec<Event>,
     /// Watermark of the last batch that was made.
     forwarded: Watermark,
 }
 
 impl Merge {
-    /// A new input, which has promised nothing yet.
+    /// Opens a new input, which has promised nothing yet.
     pub(super) fn open(&mut self) -> Input {
         self.next += 1;
         self.inputs.insert(self.next, Watermark::NONE);
         self.next
     }
 
-    /// Takes a batch of `input`; one with [`Watermark::END`] closes it. Returns what can be passed on, which ends
-    /// the stream if no input is left; `None` if there is nothing to pass on.
+    /// Takes a batch of `input`; a batch with [`Watermark::END`] closes the input. Returns a batch of the events that
+    /// can be passed on, which ends the stream if no input is left; `None` if there is nothing to pass on.
     pub(super) fn push(&mut self, input: Input, batch: Batch) -> Option<Batch> {
         let promised = self.inputs.get_mut(&input)?;
         *promised = batch.watermark.max(*promised);
@@ -38,7 +38,7 @@ impl Merge {
             self.inputs.remove(&input);
         }
         let least = self.inputs.values().min().copied().unwrap_or(Watermark::END);
-        // A new input has promised nothing, yet what has been promised to the exporter stays so.
+        // A new input has promised nothing, yet the watermark forwarded to the exporter must not go back.
         let until = least.max(self.forwarded);
         if self.held.is_empty() && until == batch.watermark {
             self.forwarded = until;
@@ -48,7 +48,7 @@ impl Merge {
         let flush = batch.flush;
         let rest = Batch { events: Arc::default(), ..batch.clone() };
         events.append(&mut batch.into_events());
-        // Stable, and quick: two runs that are in order.
+        // The sort is stable, and quick: two runs that are in order.
         events.sort_by_key(Event::at);
         self.held = match until {
             Watermark::END => Vec::new(),

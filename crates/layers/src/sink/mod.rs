@@ -1,4 +1,4 @@
-//! An exporter in the graph: a queue of its own and the task behind it, so that it can hold up nobody.
+//! Sinks: an exporter in the graph, with a queue of its own and the task behind it, so that it can hold up nobody.
 //!
 //! ```text
 //! fan-out of one pipeline ----Inlet--+--> merge --> queue --> task: ready, call --> exporter
@@ -33,7 +33,7 @@ use unreported::Unreported;
 pub(crate) use weight::weight;
 use weight::weight_of;
 
-/// A running exporter, which any number of fan-outs send to. Its stream ends once all of them have ended theirs.
+/// A running exporter, which any number of fan-outs send to. Its stream ends once all fan-outs have ended theirs.
 #[derive(Debug)]
 pub struct Sink {
     state: Mutex<State>,
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl Sink {
-    /// Starts the task of an exporter; what is sent to it is queued until `service` has become one.
+    /// Starts the task of an exporter; batches sent to it are queued until `service` has become one.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -66,21 +66,21 @@ impl Sink {
         Arc::new(Self { state: Mutex::new(State { merge: Merge::default(), intake, ended: false }) })
     }
 
-    /// A new way in.
+    /// Opens a new way into the exporter.
     pub fn open(self: &Arc<Self>) -> Inlet {
         let input = self.state().merge.open();
         Inlet { sink: Arc::clone(self), input }
     }
 
-    /// Waits until the exporter has finished its stream, which must have been ended; gives up on what is left at
-    /// `deadline`.
+    /// Waits until the exporter has finished its stream, which must have been ended; gives up on the samples that are
+    /// left at `deadline`.
     pub async fn finish(&self, deadline: Instant) {
         let (task, mut gone) = {
             let mut state = self.state();
             (state.intake.take_task(), state.intake.gone())
         };
         let Some(mut task) = task else {
-            // Somebody else waits already, no longer than that.
+            // Another caller waits already, no longer than that.
             let _late = timeout_at(deadline, gone.changed()).await;
             return;
         };
@@ -95,7 +95,7 @@ impl Sink {
         self.state().intake.count_unfinished(reason);
     }
 
-    /// Resolves when the exporter is gone, and what it had open is closed.
+    /// Resolves when the exporter is gone, and its files and connections are closed.
     pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut gone = self.state().intake.gone();
         async move {
@@ -104,7 +104,7 @@ impl Sink {
         }
     }
 
-    /// True once every stream into it has ended.
+    /// True once every stream into the exporter has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.state().ended
@@ -124,7 +124,7 @@ impl Sink {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way.
+        // No panic happens while the state is locked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,17 +137,17 @@ pub struct Inlet {
 }
 
 impl Inlet {
-    /// Id of the exporter.
+    /// The exporter that the inlet leads into.
     #[must_use]
     pub fn sink(&self) -> &Arc<Sink> {
         &self.sink
     }
 
-    /// Queues `batch`, of that many bytes, or drops and counts it.
+    /// Queues `batch`, of `weight` bytes, or drops and counts it.
     pub(super) fn offer(&self, mut batch: Batch, weight: usize) {
         let State { merge, intake, .. } = &mut *self.sink.state();
         if !merge.held().is_empty() && weight_of(merge.held()) + weight > intake.capacity() {
-            // Another input does not come along: bounded as the queue is.
+            // Another input lags behind: the events that wait for it are bounded as the queue is.
             drop_events(&mut batch, intake);
         }
         let events = Arc::as_ptr(&batch.events);
@@ -173,7 +173,7 @@ impl Inlet {
         }
     }
 
-    /// How far the exporter has got.
+    /// The watermark up to which the exporter has acked everything.
     pub(super) fn acked(&self) -> Watermark {
         self.sink.state().intake.acked()
     }
@@ -181,7 +181,7 @@ impl Inlet {
 
 impl Drop for Inlet {
     fn drop(&mut self) {
-        // Does nothing if it has ended.
+        // The call does nothing if the input has ended.
         self.end(Batch { events: Arc::default(), watermark: Watermark::END, ..Batch::default() });
     }
 }

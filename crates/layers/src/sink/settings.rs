@@ -10,10 +10,10 @@ const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 /// Bounds on what a slow exporter can cost.
 #[derive(Clone, Copy, Debug)]
 pub struct SinkBounds {
-    /// Most bytes of batches queued for one exporter, the one it works on included. A batch that is
-    /// larger fits into an empty queue.
+    /// Most bytes of batches queued for one exporter, the batch that it works on included. A batch that is larger fits
+    /// into an empty queue.
     pub queue_bytes: usize,
-    /// A call that takes longer is cancelled, and what it was about is given up.
+    /// Longest time of a call: one that takes longer is cancelled, and its samples are given up.
     pub give_up_after: Duration,
 }
 

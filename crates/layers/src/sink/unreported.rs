@@ -9,7 +9,7 @@ use pdata::{Batch, Event, KTime, Loss, LossReason, Watermark};
 #[derive(Debug, Default)]
 pub(super) struct Unreported {
     losses: BTreeMap<LossReason, Loss>,
-    /// A request to deliver.
+    /// True if one of the batches asked for delivery without waiting for a window to fill.
     flush: bool,
 }
 

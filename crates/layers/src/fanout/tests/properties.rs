@@ -1,4 +1,4 @@
-//! What holds however exporters lag and fail.
+//! Properties of a fan-out whose exporters lag and fail at will.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,8 +9,8 @@ use super::*;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However exporters lag, an answer is exactly the least of what they have said so far, never goes
-    /// back, and the last one is the end.
+    /// However exporters lag, an answer is exactly the least watermark that they have acked so far, never goes back,
+    /// and the last one is the end.
     #[test]
     fn an_answer_is_the_least_of_what_was_said(
         steps in prop::collection::vec((1_u64..20, 0_usize..6), 1..40),
@@ -83,7 +83,7 @@ proptest! {
     }
 }
 
-/// What an exporter has answered: the highest so far.
+/// The highest watermark that an exporter has answered so far.
 #[derive(Clone, Debug, Default)]
 struct HighestAnswer(Arc<AtomicU64>);
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Answers every batch at once with its own watermark, and keeps them.
+/// An exporter that answers every batch at once with the batch's own watermark, and keeps the batches.
 fn keeper(
     seen: &Arc<Mutex<Vec<Batch>>>,
     delay: Duration,
@@ -162,8 +162,8 @@ async fn a_shared_exporter_that_leaves_counts_until_it_is_done_with_what_it_was_
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// However often exporters are swapped, and with successors of whatever speed: each sample is in exactly one of
-    /// those that were behind the outlet, and they hold them in order.
+    /// However often exporters are swapped, and with successors of whatever speed: each sample is in exactly one of the
+    /// exporters that were behind the outlet, and they hold samples in order.
     #[test]
     fn no_sample_is_lost_or_doubled_by_swaps(
         steps in prop::collection::vec((1_u64..300, 0_usize..4, prop::option::weighted(0.3, 0_u64..400)), 1..60),
@@ -172,7 +172,7 @@ proptest! {
             let settings = SinkBounds { queue_bytes: 1 << 20, ..SETTINGS };
             let seen = Arc::<Mutex<Vec<Batch>>>::default();
             let mut current = sink("x", keeper(&seen, Duration::ZERO), settings);
-            // Time for the slowest: what takes longer than the bound is given up, and counted.
+            // Time for the slowest exporter: one that takes longer than the bound is given up, and counted.
             let mut fan_out = FanOut::new(vec![current.open()], Duration::from_secs(3600));
             let (mut at, mut sent) = (0, Vec::new());
             for (step, samples, swap) in steps {
@@ -188,7 +188,7 @@ proptest! {
                 fan_out.ready().await.unwrap().call(batch(before(at), samples)).await.unwrap();
                 sleep(Duration::from_millis(step)).await;
             }
-            // Time enough for them all to finish, one after the other.
+            // Time enough for all exporters to finish, one after the other.
             for _ in 0..100 {
                 sleep(Duration::from_secs(1)).await;
             }
