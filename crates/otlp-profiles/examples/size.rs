@@ -1,5 +1,5 @@
 //! Bytes a sample, raw and after gzip, of the host in `benches/host` at 19 Hz: `cargo run --release -p otlp-profiles
-//! --example size`; then by how much they grow with what resources say beside what runs.
+//! --example size`; then the growth of those bytes with the number of attributes on each resource.
 
 #![allow(clippy::unwrap_used, reason = "an example of figures, made for people to run")]
 
@@ -55,12 +55,12 @@ fn main() {
     growth();
 }
 
-/// What resources say.
+/// A set of attributes to put on resources, beside those that every image has.
 #[derive(Clone, Copy)]
 struct ResourceShape {
     name: &'static str,
     host: &'static [(&'static str, &'static str)],
-    /// Of each process, by its number.
+    /// Attributes of each process, made from its number.
     process: &'static [fn(u32) -> Vec<Attribute>],
 }
 
@@ -129,7 +129,7 @@ const SAID: [ResourceShape; 11] = [
     ResourceShape { name: "all of it", host: &HOST, process: &[container, unit, slice, parent, owner, user] },
 ];
 
-/// The batches, with what is said.
+/// Returns the batches with the attributes of a shape on their host and on their images.
 fn say(batches: &[Batch], said: ResourceShape) -> Vec<Batch> {
     let mut resource = Resource::default();
     said.host.iter().for_each(|&(key, value)| resource.set(Attribute::text(key, value), false));

@@ -1,4 +1,4 @@
-//! Every attribute name that profiles carry, and what its value means.
+//! Every attribute name that profiles carry, and the meaning of its value.
 //!
 //! Names of OpenTelemetry's semantic conventions (1.44) are used wherever one fits; names of our own
 //! begin with `procinfo.` (facts of a process), `profile.window.` (counts and losses of a window), `profile.off_cpu.`
@@ -8,11 +8,11 @@
 
 use pdata::{Code, Frame, Runtime};
 
-/// Resource, string: the service that the process was given by its environment, else what an interpreter runs, by its
-/// arguments, else the name of the executable; `[kernel]` for every kernel thread. See `docs/metadata.md`.
+/// Resource, string: the service that the process's environment names, else the program that an interpreter runs, by
+/// its arguments, else the name of the executable; `[kernel]` for every kernel thread. See `docs/metadata.md`.
 ///
-/// Some readers group by it, and fall back to `unknown_service:NAME`. The plain name reads better, and kernel threads
-/// share one so that hundreds of short-lived workers do not become as many services.
+/// Some readers group by the service name, and fall back to `unknown_service:NAME`. The plain name reads better, and
+/// kernel threads share one so that hundreds of short-lived workers do not become as many services.
 pub const SERVICE_NAME: &str = pdata::names::SERVICE_NAME;
 
 /// Resource, int: the process, in the agent's pid namespace.
@@ -56,7 +56,7 @@ pub const LOADER_PATH: &str = "procinfo.loader.path";
 /// `execve`, modulo 2^32.
 pub const EXEC_COUNT: &str = "procinfo.exec_count";
 
-/// Resource, bool, only ever true: what the process ran is not known.
+/// Resource, bool, only ever true: the image that the process ran is not known.
 pub const UNRESOLVED: &str = pdata::names::UNRESOLVED;
 
 /// Sample, int: the thread, by its operating-system number.
@@ -65,7 +65,7 @@ pub const THREAD_ID: &str = "thread.id";
 /// Sample, string: the thread's name at that instant (`comm`). Absent if the name is empty.
 pub const THREAD_NAME: &str = "thread.name";
 
-/// Sample, int: the CPU it ran on.
+/// Sample, int: the CPU that the thread ran on.
 pub const CPU_LOGICAL_NUMBER: &str = "cpu.logical_number";
 
 /// Sample, string: why the thread was off the CPU: `sleep`, `uninterruptible`, `preempted` or `stopped`. In profiles of
@@ -77,17 +77,17 @@ pub const OFF_CPU_REASON: &str = "profile.off_cpu.reason";
 /// source does not report that.
 pub const STACK_TRUNCATED: &str = "profile.stack.truncated";
 
-/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or what runs the function: `beam`, `cpython`,
-/// `dotnet`, `jvm`, `php`, `ruby` or `v8js`.
+/// Location, string: [`FRAME_TYPE_NATIVE`], [`FRAME_TYPE_KERNEL`], or the runtime that runs the function: `beam`,
+/// `cpython`, `dotnet`, `jvm`, `php`, `ruby` or `v8js`.
 pub const FRAME_TYPE: &str = "profile.frame.type";
 
-/// Value of [`FRAME_TYPE`]: user code, of whatever kind until it has been looked at.
+/// Value of [`FRAME_TYPE`]: user code, of whatever kind until its runtime is known.
 pub const FRAME_TYPE_NATIVE: &str = "native";
 
 /// Value of [`FRAME_TYPE`]: kernel code.
 pub const FRAME_TYPE_KERNEL: &str = "kernel";
 
-/// Value of [`FRAME_TYPE`] for a frame: of its innermost function, where that is known.
+/// Returns the value of [`FRAME_TYPE`] for a frame: that of its innermost function, where that is known.
 pub(crate) fn frame_type(frame: &Frame) -> &'static str {
     if frame.code.is_kernel() {
         return FRAME_TYPE_KERNEL;
@@ -128,16 +128,16 @@ pub const BUILD_ID_HTLHASH: &str = "process.executable.build_id.htlhash";
 /// none delivered has no profile: its losses are added to those of the next window that has one.
 pub const WINDOW_SAMPLES_EXPECTED: &str = "profile.window.samples.expected";
 
-/// Profile, int: of those, how many were lost. Always present.
+/// Profile, int: number of the window's expected samples that were lost. Always present.
 pub const WINDOW_SAMPLES_LOST: &str = "profile.window.samples.lost";
 
-/// Profile, int: prefix of how many samples were lost by one reason, such as
+/// Profile, int: prefix of the number of samples lost for one reason, such as
 /// `profile.window.samples.lost.sample_ring_full`. Present if not zero.
 pub const WINDOW_SAMPLES_LOST_BY: &str = "profile.window.samples.lost.";
 
-/// Profile, int: prefix of how many other records were lost by one reason: facts of processes that they
-/// carried may be missing. Present if not zero.
+/// Profile, int: prefix of the number of other records lost for one reason: facts of processes that they carried may be
+/// missing. Present if not zero.
 pub const WINDOW_RECORDS_LOST_BY: &str = "profile.window.records.lost.";
 
-/// Profile, int: how many processes its samples are of. In profiles of a group of images alone.
+/// Profile, int: number of processes that the profile's samples are of. In profiles of a group of images alone.
 pub const GROUP_PROCESSES: &str = "profile.group.processes";

@@ -1,16 +1,16 @@
-//! The dictionary of a part: what of the whole one it has, under which numbers.
+//! The dictionary of a part: the entries of the whole dictionary that the part uses, and their numbers in the part.
 //!
-//! Entries are numbered in order of their first use in the part, so a number is final once given, and with it the size
-//! of all that refers to it. That makes the part's size exact at every step.
+//! Entries are numbered in order of their first use in the part, so an entry's number is final from its first use on,
+//! and with it the size of every field that refers to the entry. That makes the part's size exact at every step.
 
 use crate::dictionary::{Dictionary, Line};
 use crate::table::{entry, number, recycle};
 use crate::wire::{bytes_field, index_field, index_len, list_field, uint_field};
 
-/// Of one table, the entries that a part uses.
+/// The entries of one table that a part uses.
 #[derive(Debug, Default)]
 pub(crate) struct Column {
-    /// New number by old; 0 for what is not used.
+    /// Number in the part, by the number in the whole dictionary; 0 for an entry that the part does not use.
     new: Vec<i32>,
     /// Old number and size of each entry but the first, which is the zero value.
     used: Vec<(i32, usize)>,
@@ -22,7 +22,7 @@ pub(crate) struct Column {
 const ZERO_ENTRY: usize = 2;
 
 impl Column {
-    /// New number of an entry; 0 for the zero value and for what is not used.
+    /// New number of an entry; 0 for the zero value and for an entry that the part does not use.
     pub(crate) fn number(&self, old: i32) -> i32 {
         entry(&self.new, old).copied().unwrap_or_default()
     }
@@ -32,7 +32,7 @@ impl Column {
         &self.used
     }
 
-    /// The entry's new number, if it is in the part already.
+    /// The entry's new number, if the part uses the entry already.
     fn known(&self, old: i32) -> Option<i32> {
         match self.number(old) {
             0 if old != 0 => None,
@@ -40,7 +40,7 @@ impl Column {
         }
     }
 
-    /// Takes an entry of `len` bytes in.
+    /// Takes an entry of `len` bytes into the part, and returns its new number.
     fn take(&mut self, old: i32, len: usize) -> i32 {
         self.used.push((old, len));
         let new = number(self.used.len());
@@ -66,7 +66,7 @@ impl Column {
     }
 }
 
-/// Of each table, the entries that a part uses.
+/// The entries that a part uses, by table.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) mappings: Column,
@@ -79,7 +79,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Forgets everything.
+    /// Forgets every entry.
     pub(crate) fn clear(&mut self) {
         for column in self.all_mut() {
             recycle(&mut column.new);
@@ -88,12 +88,12 @@ impl Columns {
         }
     }
 
-    /// How many entries are used of each table.
+    /// Number of used entries of each table.
     pub(crate) fn lens(&self) -> [usize; 7] {
         self.all().map(|column| column.used.len())
     }
 
-    /// Leaves only the first so many that were taken in.
+    /// Leaves only the first so many entries of each table.
     pub(crate) fn truncate(&mut self, lens: &[usize; 7]) {
         for (column, &len) in self.all_mut().into_iter().zip(lens) {
             column.truncate(len);
@@ -110,12 +110,12 @@ impl Columns {
         [mappings, locations, functions, links, strings, attributes, stacks]
     }
 
-    /// Bytes of the dictionary.
+    /// Bytes of the part's dictionary.
     pub(crate) fn bytes(&self) -> usize {
         self.all().iter().map(|column| ZERO_ENTRY + column.bytes).sum()
     }
 
-    /// Takes a string in.
+    /// Takes a string into the part, and returns its new number.
     pub(crate) fn string(&mut self, old: i32, tables: &Dictionary) -> i32 {
         match self.strings.known(old) {
             Some(new) => new,
@@ -123,7 +123,7 @@ impl Columns {
         }
     }
 
-    /// Takes the attributes of a list in. Gives how many bytes their numbers take.
+    /// Takes the attributes of a list into the part. Returns the bytes that their new numbers take.
     pub(crate) fn list(&mut self, list: i32, tables: &Dictionary) -> usize {
         tables.lists.get(list).iter().map(|&old| index_len(self.attribute(old, tables))).sum()
     }
@@ -149,7 +149,7 @@ impl Columns {
         self.functions.take(old, names + uint_field(function.start_line.cast_unsigned()))
     }
 
-    /// Takes the function of a line in. Gives how many bytes the line takes.
+    /// Takes the function of a line into the part. Returns the bytes that the line takes.
     fn line(&mut self, line: &Line, tables: &Dictionary) -> usize {
         let numbers = [line.line, line.column].map(|number| uint_field(number.cast_unsigned()));
         index_field(self.function(line.function, tables)) + numbers.iter().sum::<usize>()
@@ -181,7 +181,7 @@ impl Columns {
         self.locations.take(old, mapping + uint_field(place.address) + lines + frame_type)
     }
 
-    /// Takes a stack in.
+    /// Takes a stack into the part, and returns its new number.
     pub(crate) fn stack(&mut self, old: i32, tables: &Dictionary) -> i32 {
         if let Some(new) = self.stacks.known(old) {
             return new;
@@ -191,7 +191,7 @@ impl Columns {
         self.stacks.take(old, list_field(len))
     }
 
-    /// Takes a link in.
+    /// Takes a link into the part, and returns its new number.
     pub(crate) fn link(&mut self, old: i32, tables: &Dictionary) -> i32 {
         if let Some(new) = self.links.known(old) {
             return new;

@@ -1,4 +1,4 @@
-//! Profiles as they are gathered: samples by identity, and one log of when they were taken.
+//! Profiles as they are gathered: samples by identity, and one log of the time of every capture.
 
 use std::ops::Range;
 
@@ -11,31 +11,31 @@ pub(crate) struct Content {
     pub(crate) dictionary: Dictionary,
     pub(crate) profiles: Vec<Profile>,
     pub(crate) samples: Vec<Sample>,
-    /// The sample of each capture, in order of arrival.
+    /// The number of the sample of each capture, in order of arrival.
     captured: Vec<u32>,
-    /// When each was taken, nanoseconds since the epoch.
+    /// Time of each capture, nanoseconds since the epoch.
     stamps: Vec<u64>,
-    /// The value of each, 0 in a profile without values; empty until there is a profile with them.
+    /// Value of each capture, 0 in a profile without values; empty until there is a profile with values.
     values: Vec<i64>,
 }
 
-/// All of a profile but its samples, and the resource and scope it alone stands in.
+/// A profile without its samples, and the resource and scope that enclose it alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Profile {
     /// Blob: a `Resource`.
     pub(crate) resource: i32,
-    /// Blob: its schema URL.
+    /// Blob: schema URL of the resource.
     pub(crate) resource_schema: i32,
     /// Blob: an `InstrumentationScope`.
     pub(crate) scope: i32,
-    /// Blob: its schema URL.
+    /// Blob: schema URL of the scope.
     pub(crate) scope_schema: i32,
-    /// Strings: type and unit.
+    /// Strings: type and unit of the samples' values.
     pub(crate) sample_type: (i32, i32),
-    /// Strings: type and unit.
+    /// Strings: type and unit of the period.
     pub(crate) period_type: (i32, i32),
     pub(crate) period: i64,
-    /// True if each timestamp of its samples has a value beside it; else each stands for a period.
+    /// True if each timestamp of a sample has a value beside it; else each timestamp stands for a period.
     pub(crate) valued: bool,
     /// Start, nanoseconds since the epoch.
     pub(crate) time: u64,
@@ -45,10 +45,10 @@ pub(crate) struct Profile {
     pub(crate) attributes: i32,
 }
 
-/// All of a sample but when it was taken: its identity within a profile.
+/// A sample without its times: its identity within a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sample {
-    /// Which of [`Content::profiles`] it is in.
+    /// Number of the sample's profile in [`Content::profiles`].
     pub(crate) profile: u32,
     pub(crate) stack: i32,
     /// List of attributes.
@@ -57,7 +57,7 @@ pub(crate) struct Sample {
 }
 
 impl Content {
-    /// Forgets everything.
+    /// Forgets all profiles and their dictionary.
     pub(crate) fn clear(&mut self) {
         self.dictionary.clear();
         recycle(&mut self.profiles);
@@ -67,7 +67,7 @@ impl Content {
         recycle(&mut self.values);
     }
 
-    /// Adds a sample that differs from all others. Gives its number.
+    /// Adds a sample that differs from all others. Returns its number.
     pub(crate) fn push(&mut self, sample: Sample) -> u32 {
         let number = count(self.samples.len());
         self.samples.push(sample);
@@ -91,7 +91,7 @@ impl Content {
         self.values.push(value);
     }
 
-    /// Takes back what was added since there were as many profiles, samples and captures.
+    /// Takes back whatever was added after there were as many profiles, samples and captures.
     pub(crate) fn truncate(&mut self, (profiles, samples, captures): (usize, usize, usize)) {
         self.profiles.truncate(profiles);
         self.samples.truncate(samples);
@@ -100,17 +100,17 @@ impl Content {
         self.values.truncate(captures);
     }
 
-    /// How many profiles, samples and captures there are.
+    /// Number of profiles, of samples and of captures.
     pub(crate) fn lens(&self) -> (usize, usize, usize) {
         (self.profiles.len(), self.samples.len(), self.stamps.len())
     }
 
-    /// Each capture: its sample and when.
+    /// The number of the sample and the time of each capture.
     pub(crate) fn captures(&self) -> impl ExactSizeIterator<Item = (u32, u64)> + Clone + '_ {
         self.captured.iter().copied().zip(self.stamps.iter().copied())
     }
 
-    /// Each capture: its sample and its value; nothing as long as no profile has values.
+    /// The number of the sample and the value of each capture; none as long as no profile has values.
     fn captured_values(&self) -> impl ExactSizeIterator<Item = (u32, i64)> + Clone + '_ {
         self.captured.iter().copied().zip(self.values.iter().copied())
     }
@@ -120,7 +120,7 @@ impl Content {
         at(&self.profiles, sample.profile).is_some_and(|profile| profile.valued)
     }
 
-    /// Gives each sample the new number of its stack, and makes one of those that then are the same.
+    /// Replaces the stack of each sample by its new number, and joins samples that are the same then.
     pub(crate) fn restack(&mut self, stacks: &[i32]) {
         self.change_samples(|sample, _| {
             let stack = crate::table::entry(stacks, sample.stack).copied().unwrap_or_default();
@@ -128,7 +128,7 @@ impl Content {
         });
     }
 
-    /// Changes each sample, and makes one of those that then are the same.
+    /// Changes each sample, and joins samples that are the same then.
     pub(crate) fn change_samples(&mut self, mut change: impl FnMut(Sample, &mut Dictionary) -> Sample) {
         let old = std::mem::take(&mut self.samples);
         let mut numbers = rustc_hash::FxHashMap::default();
@@ -143,23 +143,23 @@ impl Content {
     }
 }
 
-/// Samples sorted by profile and captures by sample, both else in the order they came in. Kept for its memory.
+/// Samples sorted by profile and captures by sample, both else in order of arrival. Kept for its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     samples: Vec<u32>,
-    /// Where in `samples` each profile's end.
+    /// End of each profile's samples in `samples`.
     sample_ends: Vec<usize>,
     stamps: Vec<u64>,
-    /// Where in `stamps` each sample's end.
+    /// End of each sample's timestamps in `stamps`.
     stamp_ends: Vec<usize>,
-    /// As `stamps`, unless there are none.
+    /// Values in the order of `stamps`; empty if no profile has values.
     values: Vec<i64>,
-    /// Where in `values` each sample's end: as `stamp_ends`, unless there are none.
+    /// End of each sample's values in `values`: like `stamp_ends`, or empty if there are no values.
     value_ends: Vec<usize>,
 }
 
 impl Order {
-    /// Sorts what there is.
+    /// Sorts the samples and captures of `content`.
     pub(crate) fn sort(&mut self, content: &Content) {
         let profiles = content.samples.iter().map(|sample| sample.profile);
         let samples = (0..count(content.samples.len())).zip(profiles).map(|(number, of)| (of, number));
@@ -169,28 +169,28 @@ impl Order {
         distribute(content.captured_values(), count, &mut self.values, &mut self.value_ends);
     }
 
-    /// The samples of a profile.
+    /// The numbers of a profile's samples.
     pub(crate) fn samples(&self, profile: u32) -> &[u32] {
         self.samples.get(range(&self.sample_ends, profile)).unwrap_or_default()
     }
 
-    /// Where the timestamps of a sample are.
+    /// Range of a sample's timestamps among all sorted timestamps.
     pub(crate) fn range(&self, sample: u32) -> Range<usize> {
         range(&self.stamp_ends, sample)
     }
 
-    /// The timestamps at these places.
+    /// The timestamps in this range.
     pub(crate) fn stamps(&self, range: Range<usize>) -> &[u64] {
         self.stamps.get(range).unwrap_or_default()
     }
 
-    /// The values beside them.
+    /// The values of the timestamps in this range; empty if their profile has no values.
     pub(crate) fn values(&self, range: Range<usize>) -> &[i64] {
         self.values.get(range).unwrap_or_default()
     }
 }
 
-/// Sorts values by their group, and keeps the order within each: a counting sort.
+/// Sorts values by their group, and keeps the order within each group: a counting sort.
 fn distribute<T: Copy + Default>(
     values: impl Iterator<Item = (u32, T)> + Clone,
     groups: usize,
@@ -229,7 +229,7 @@ fn range(ends: &[usize], number: u32) -> Range<usize> {
     start..end
 }
 
-/// An entry by its number.
+/// An entry by its number; `None` if there is none.
 pub(crate) fn at<T>(entries: &[T], number: u32) -> Option<&T> {
     entries.get(usize::try_from(number).ok()?)
 }
@@ -238,7 +238,7 @@ fn at_mut<T>(entries: &mut [T], number: u32) -> Option<&mut T> {
     entries.get_mut(usize::try_from(number).ok()?)
 }
 
-/// How many there are: less than 2^32, as each takes tens of bytes of memory.
+/// Number of entries as 32 bits: there are less than 2^32, as each entry takes tens of bytes of memory.
 pub(crate) fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

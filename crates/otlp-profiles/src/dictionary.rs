@@ -8,7 +8,7 @@ use crate::wire::{Writer, bytes_field, varint_len};
 /// Value of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
-    /// Text, inline: readers differ in whether they follow references.
+    /// Text, inline: not all readers follow references to strings.
     Str(&'a str),
     /// A whole number.
     Int(i64),
@@ -57,7 +57,7 @@ fn texts_len(texts: &[Arc<str>]) -> usize {
 pub(crate) struct Attribute {
     /// Number of the string that is the key.
     pub(crate) key: i32,
-    /// Which of [`Dictionary::blobs`] is the value's `AnyValue`; 0 for none.
+    /// Number of the value's `AnyValue` in [`Dictionary::blobs`]; 0 for none.
     pub(crate) value: i32,
     /// Number of the string that is the unit, or 0.
     pub(crate) unit: i32,
@@ -66,13 +66,13 @@ pub(crate) struct Attribute {
 /// An entry of the table of functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Function {
-    /// String: its name, as for people.
+    /// Number of the string that is the function's name, as for people.
     pub(crate) name: i32,
-    /// String: its name, as the linker has it.
+    /// Number of the string that is the function's name, as the linker has it.
     pub(crate) system_name: i32,
     /// Number of the string that is the path.
     pub(crate) filename: i32,
-    /// Where it starts in the source, or 0.
+    /// First line of the function in its source file, or 0.
     pub(crate) start_line: i64,
 }
 
@@ -81,9 +81,9 @@ pub(crate) struct Function {
 pub(crate) struct FileMapping {
     /// First address, in the file's own terms.
     pub(crate) start: u64,
-    /// End, not part of it; 0 like the start if the bounds are not known.
+    /// Address after the last; 0 like the start if the bounds are not known.
     pub(crate) limit: u64,
-    /// Where in the file the start is.
+    /// Offset of `start` in the file, in bytes.
     pub(crate) offset: u64,
     /// Number of the string that is the file's path.
     pub(crate) filename: i32,
@@ -109,13 +109,13 @@ pub(crate) struct FrameLocation {
     pub(crate) mapping: i32,
     /// Address in the mapping's terms.
     pub(crate) address: u64,
-    /// List of lines, innermost first; empty if it is left to the reader to find them.
+    /// List of lines, innermost first; empty if the reader is to find them.
     pub(crate) lines: i32,
     /// Index of the attribute `profile.frame.type`, or 0.
     pub(crate) frame_type: i32,
 }
 
-/// A span that samples were taken in, as two indices of [`Dictionary::blobs`].
+/// A span that samples were taken in, as two numbers in [`Dictionary::blobs`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SpanLink {
     /// Trace ID.
@@ -134,21 +134,21 @@ pub(crate) struct Dictionary {
     pub(crate) locations: Records<FrameLocation>,
     pub(crate) links: Records<SpanLink>,
     pub(crate) stacks: Lists<i32>,
-    /// No table of OTLP: lists of attributes.
+    /// Lists of attributes; they are no table of OTLP.
     pub(crate) lists: Lists<i32>,
-    /// No table of OTLP: lists of lines.
+    /// Lists of lines; they are no table of OTLP.
     pub(crate) lines: Lists<Line>,
-    /// No table of OTLP: messages as protobuf, and IDs.
+    /// Messages as protobuf, and IDs; they are no table of OTLP.
     pub(crate) blobs: Lists<u8>,
-    /// Tables to be filled anew by [`renumber`](Self::renumber), which happens once before all is forgotten; kept for
-    /// their memory.
+    /// Tables to be filled anew by [`renumber`](Self::renumber), which happens once before the dictionary is cleared;
+    /// kept for their memory.
     spare: (Records<FrameLocation>, Lists<i32>),
-    /// Kept between calls for its memory.
+    /// A buffer that is kept between calls for its memory.
     scratch: Vec<u8>,
 }
 
 impl Dictionary {
-    /// Forgets everything.
+    /// Forgets every entry of every table.
     pub(crate) fn clear(&mut self) {
         self.strings.clear();
         self.attributes.clear();
@@ -184,13 +184,13 @@ impl Dictionary {
         self.attribute(key, Value::Str(text))
     }
 
-    /// A list of attributes followed by another.
+    /// Index of the list of one list's attributes followed by another's.
     pub(crate) fn join_lists(&mut self, first: i32, second: i32) -> i32 {
         let joined = [self.lists.get(first), self.lists.get(second)].concat();
         self.lists.intern(&joined)
     }
 
-    /// The list of one line of a function of which no more than a name is known.
+    /// Index of the list of one line, of a function of which no more than a name is known.
     pub(crate) fn named(&mut self, name: &str) -> i32 {
         let name = self.string(name);
         let function = self.functions.intern(Function { name, ..Function::default() });
@@ -207,8 +207,8 @@ impl Dictionary {
         self.functions.intern(Function { name, system_name, filename, start_line: (*start_line).into() })
     }
 
-    /// Makes mappings, locations and stacks anew, each location as `settled` has it: it is given the location, its old
-    /// mapping, and the dictionary to add to. Returns the new number of each stack.
+    /// Makes mappings, locations and stacks anew. `settled` takes a location, its old mapping and this dictionary to
+    /// add to, and returns the location to encode instead. Returns the new number of each stack.
     pub(crate) fn renumber(
         &mut self,
         mut settled: impl FnMut(FrameLocation, FileMapping, &mut Self) -> FrameLocation,

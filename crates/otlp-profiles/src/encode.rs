@@ -6,7 +6,7 @@ use crate::dictionary::Dictionary;
 use crate::part::{Part, PartProfile, PartSample};
 use crate::wire::{Writer, index_field, index_len, uint_field};
 
-/// The bytes of a part.
+/// Returns the bytes of a part.
 pub(crate) fn encode(part: &Part, content: &Content, order: &Order) -> Vec<u8> {
     let mut out = Vec::with_capacity(part.len());
     let mut writer = Writer(&mut out);
@@ -97,7 +97,7 @@ fn write_dictionary(out: &mut Writer<'_>, new: &Columns, tables: &Dictionary) {
     });
 }
 
-/// A table: its zero value, and each entry in a field of its own.
+/// Writes a table: its zero value, and each entry in a field of its own.
 fn write_table(
     out: &mut Writer<'_>,
     field: u8,

@@ -1,4 +1,4 @@
-//! Stacks to indices of the dictionary.
+//! Stacks of samples to indices of the dictionary.
 
 use std::sync::Arc;
 
@@ -19,26 +19,28 @@ const UNKNOWN: &str = "[unknown]";
 
 /// Interns stacks, with look-ups by pointer and address before those by content: of whole stacks, then of frames.
 ///
-/// OTLP leaves room to say where in a call instruction a caller's address lies; as the reference
-/// profiler does, and as symbolizers expect, a frame is encoded with [the address to look up](Frame::lookup_pc).
+/// OTLP leaves it open which byte of a call instruction a caller's address is; as the reference profiler does, and as
+/// symbolizers expect, a frame is encoded with [the address to look up](Frame::lookup_pc).
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     ranges: FxHashMap<usize, EncodedMapping>,
-    /// Functions by their addresses in memory, which they keep from being used again, and their numbers.
+    /// Functions and their numbers, by their addresses in memory. The map holds each function so that no other takes
+    /// its address.
     functions: FxHashMap<usize, (Arc<pdata::Function>, i32)>,
-    /// Lines of frames, likewise, and the numbers of their lists.
+    /// Lines of frames and the numbers of their lists, by their addresses in memory, which no others take while the map
+    /// holds them.
     lines: FxHashMap<usize, (Arc<Lines>, i32)>,
-    /// By space, address and lines.
+    /// Locations by space, address and lines.
     locations: foldhash::HashMap<(usize, Pc, usize), i32>,
-    /// Stacks as sampled, as [`write_key`] has them.
+    /// Stacks as they were sampled, in the form of [`write_key`].
     sampled: Lists<u64>,
-    /// Index of each of those.
+    /// Index of each sampled stack in the dictionary.
     stacks: Vec<i32>,
     /// Attributes of the types of frames.
     frame_types: FxHashMap<&'static str, i32>,
-    /// Kept between calls for its memory.
+    /// A buffer for a stack, kept between calls for its memory.
     stack: Vec<i32>,
-    /// Kept between calls for its memory.
+    /// A buffer for a key, kept between calls for its memory.
     key: Vec<u64>,
 }
 
@@ -46,13 +48,13 @@ pub(crate) struct Frames {
 const KERNEL_SPACE: usize = 0;
 /// Key of addresses without a mapping; no pointer to a mapping has this value.
 const NO_MAPPING: usize = 4;
-/// Set in the key of a frame whose address is a return address. Of pointers it is free, since they are aligned.
+/// Bit in the key of a frame whose address is a return address. Pointers leave the bit free, since they are aligned.
 const RETURN: usize = 1;
-/// Set in the key of a frame with lines; free likewise.
+/// Bit in the key of a frame with lines. Pointers leave the bit free, since they are aligned.
 const NAMED: usize = 2;
 
 impl Frames {
-    /// Forgets everything.
+    /// Forgets all stacks and frames.
     pub(crate) fn clear(&mut self) {
         clear(&mut self.ranges);
         clear(&mut self.functions);
@@ -65,7 +67,7 @@ impl Frames {
 
     /// Index of a sample's stack.
     ///
-    /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop what has none.
+    /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop a sample with an empty stack.
     pub(crate) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
         let frames = &sample.stack.frames;
         if frames.is_empty() {
@@ -92,8 +94,8 @@ impl Frames {
         index
     }
 
-    /// Encodes anew the files that had not been read when they were met, and have been since. Returns the new number of
-    /// each stack; `None` if nothing changes.
+    /// Encodes anew the files that had not been read when their mappings were first met, and have been since. Returns
+    /// the new number of each stack; `None` if nothing changes.
     pub(crate) fn settle(&self, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
         let mut unread = FxHashMap::default();
         for (file, mappings) in self.ranges.values().filter_map(EncodedMapping::unread) {
@@ -172,7 +174,8 @@ impl Frames {
     }
 }
 
-/// What an address is relative to: a mapping or a function, by its address in memory, or one of the two spaces without.
+/// Key of the space that a frame's address counts in: the address in memory of its mapping or function, or one of the
+/// two spaces without.
 fn space(code: &Code) -> usize {
     match code {
         Code::Kernel => KERNEL_SPACE,
@@ -182,16 +185,16 @@ fn space(code: &Code) -> usize {
     }
 }
 
-/// Where the lines of a frame are in memory; 0 if it has none.
+/// Address in memory of a frame's lines; 0 if the frame has none.
 fn lines_address(frame: &Frame) -> usize {
     frame.lines.as_ref().map_or(0, |lines| Arc::as_ptr(lines).addr())
 }
 
-/// Writes what distinguishes stacks: address and space of each frame, then where the lines of those are that have some,
-/// and how many frames there are.
+/// Writes the key that distinguishes stacks: address and space of each frame, then the addresses in memory of the
+/// frames' lines, and the number of frames.
 ///
-/// The last two only if a frame has lines, so stacks without take no more than they need. Two stacks cannot have one
-/// key: [`NAMED`] among the pairs says whether more than pairs follows.
+/// Lines and number are written only if a frame has lines, so stacks without take no more than they need. Two stacks
+/// cannot have one key: [`NAMED`] among the pairs shows that more than pairs follows.
 fn write_key(frames: &[Frame], key: &mut Vec<u64>) {
     key.clear();
     key.resize(2 * frames.len(), 0);

@@ -1,9 +1,9 @@
 //! OTLP/JSON of a request, written straight from the message.
 //!
-//! By the rules of the OTLP specification: keys in lowerCamelCase, 64-bit integers as decimal
-//! strings, trace, span and profile IDs as hex, other bytes as base64, fields with their default
-//! value left out. A value of an `AnyValue` is always written, since its presence says its type.
-//! The text has no line break, so requests can stand one on a line.
+//! The text follows the rules of the OTLP specification: keys in lowerCamelCase, 64-bit integers as decimal strings,
+//! trace, span and profile IDs as hex, other bytes as base64, fields with their default value left out. A value of an
+//! `AnyValue` is always written, since its presence shows its type. The text has no line break, so requests can stand
+//! one on a line.
 //!
 //! `opentelemetry-proto`'s own serde output is not OTLP/JSON for profiles: it writes IDs as arrays and
 //! numbers of 64 bits as numbers.
@@ -22,7 +22,7 @@ use self::writer::{Object, Write};
 
 mod writer;
 
-/// Appends a request, as one line without its end.
+/// Appends a request to `out`, as one line without its end.
 pub fn write_request(request: &ExportProfilesServiceRequest, out: &mut Vec<u8>) {
     request.write(out);
 }

@@ -1,14 +1,13 @@
 //! Batches of samples to OTLP profiles: `opentelemetry.proto.profiles.v1development`, schema 1.10.
 //!
-//! Pure: no I/O, no clocks, no threads. Used by every exporter that speaks OTLP. [`Windows`] gathers
-//! batches into fixed windows of event time and yields the requests to send; [`json`] writes a
-//! request as OTLP/JSON. What closes a window is in crate [`windows`](::windows).
+//! The crate does no I/O, reads no clock and starts no thread; every exporter of OTLP uses it. [`Windows`] gathers
+//! batches into fixed windows of event time and yields the requests to send; [`json`] writes a request as OTLP/JSON.
+//! What closes a window is in crate [`windows`](::windows).
 //!
-//! One request holds one dictionary and, for each process image, one `ResourceProfiles` with one
-//! scope and one `Profile` for each thing that is measured of it. CPU time: type `samples`/`count`, period
-//! `cpu`/`nanoseconds`, and samples that carry timestamps and no values. Time off the CPU: type
-//! `off_cpu`/`nanoseconds`, and samples with a value beside each timestamp. What each attribute says is in
-//! [`attributes`].
+//! One request has one dictionary and, for each process image, one `ResourceProfiles` with one scope and one `Profile`
+//! for each thing that is measured of it. CPU time: type `samples`/`count`, period `cpu`/`nanoseconds`, and samples
+//! that carry timestamps and no values. Time off the CPU: type `off_cpu`/`nanoseconds`, and samples with a value beside
+//! each timestamp. What each attribute says is in [`attributes`].
 //!
 //! Images may be rolled up ([`Windows::rolled_up`]): those of a group then have one `ResourceProfiles`.
 //!

@@ -1,4 +1,4 @@
-//! How much of a window is missing, as attributes.
+//! The samples and records that a window lacks, as attributes of its profiles.
 
 use ::windows::Losses;
 

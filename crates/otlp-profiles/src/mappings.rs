@@ -16,10 +16,10 @@ use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 /// mapping is first met counts as such until the window closes, and is settled then.
 ///
 /// Addresses in the kernel and in its modules count from the start of their text: the kernel is elsewhere after each
-/// boot, and a module wherever there was room.
+/// boot, and a module stands wherever there was room.
 #[derive(Debug)]
 pub(crate) struct EncodedMapping {
-    /// Also keeps the mapping's address from being used again while the window is open.
+    /// The mapping, held so that no other takes its address in memory while the window is open.
     mapping: Arc<Mapping>,
     target: Target,
 }
@@ -28,16 +28,16 @@ pub(crate) struct EncodedMapping {
 enum Target {
     File {
         file: Arc<MappedFile>,
-        /// True if the file had been read when it was first met.
+        /// True if the file had been read when its mapping was first met.
         read: bool,
         /// The OTLP mapping for each distance between ELF address and file offset: one, save in a range
         /// that spans segments.
         indices: SmallVec<[(u64, i32); 1]>,
     },
     Other {
-        /// The OTLP mapping, or 0 for what has no build ID.
+        /// The OTLP mapping, or 0 if the code has no build ID.
         mapping: i32,
-        /// The list of a line that names what has no mapping; else the empty list.
+        /// The list of the line that names code without a mapping; else the empty list.
         name: i32,
         /// The address that the addresses of the mapping count from.
         base: u64,
@@ -71,7 +71,7 @@ impl EncodedMapping {
         Self { mapping: Arc::clone(mapping), target }
     }
 
-    /// The file, if it had not been read when it was first met, and its mappings so far.
+    /// The file, if it had not been read when its mapping was first met, and its OTLP mappings so far.
     pub(crate) fn unread(&self) -> Option<(&MappedFile, impl Iterator<Item = i32>)> {
         match &self.target {
             Target::File { file, read: false, indices } => {
@@ -130,7 +130,7 @@ pub(crate) fn bounds(start: u64, length: u64) -> (u64, u64) {
     start.checked_add(length).filter(|_| length > 0).map_or((0, 0), |limit| (start, limit))
 }
 
-/// The list of attributes that identify a file; of those that only reading the file finds out, none unless `read`.
+/// The list of attributes that identify a file; without those that are found by reading the file unless `read`.
 pub(crate) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> i32 {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);

@@ -1,4 +1,4 @@
-//! Several requests as few.
+//! Several requests merged to a few.
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -13,9 +13,10 @@ use crate::split::Splitter;
 
 /// Makes few requests of many, each of at most `max_bytes` as protobuf before compression.
 ///
-/// What they say together stays the same: the same captures, each in a profile of its own window. What their
-/// dictionaries share is encoded once, and none has an entry twice or one that it does not use. Resources keep their
-/// order and are not joined; what is too large to stay whole is split as in [`Windows`](crate::Windows).
+/// The new requests together have the same content: the same captures, each in a profile of its own window. Entries
+/// that several dictionaries share are encoded once, and no dictionary has an entry twice or one that it does not use.
+/// Resources keep their order and are not joined; a resource that is too large to stay whole is split as in
+/// [`Windows`](crate::Windows).
 ///
 /// A request that is none of [`Windows`](crate::Windows)' making, such as one with values that stand for several
 /// timestamps or with attributes that refer to strings, is passed on as it is, after the others.
@@ -40,7 +41,7 @@ pub fn merge(requests: &[ProfilesRequest], max_bytes: usize) -> Vec<ProfilesRequ
     merged
 }
 
-/// Adds what a request says. `None` if there is something in it that [`Content`] has no place for; part of the request
+/// Adds the content of a request. `None` if something in the request has no place in [`Content`]; part of the request
 /// may then have been added.
 fn add(request: &ProfilesRequest, content: &mut Content) -> Option<()> {
     let before = content.lens();
@@ -63,7 +64,7 @@ fn add(request: &ProfilesRequest, content: &mut Content) -> Option<()> {
         };
         add_profile(profile, around, &numbers, content)?;
     }
-    // Said beside the bytes, and relied on by those who count.
+    // The number that stands beside the bytes must be theirs: those who count samples rely on it.
     let captures = content.lens().2.checked_sub(before.2)?;
     (captures as u64 == request.samples).then_some(())
 }
@@ -114,7 +115,7 @@ fn add_profile(
     plain.then_some(())
 }
 
-/// For each entry of a request's tables its number in the dictionary of all.
+/// Numbers in the merged dictionary, by the numbers in one request's.
 struct Numbers {
     strings: Vec<i32>,
     attributes: Vec<i32>,
@@ -205,12 +206,12 @@ fn attribute(old: &otlp::KeyValueAndUnit, strings: &[i32], into: &mut Dictionary
     Some(into.attributes.intern(Attribute { key, value, unit }))
 }
 
-/// True if a string of the request's is meant, which has another number in what is made of it.
+/// True if an attribute refers to a string of its request's dictionary, which has another number in the merged one.
 fn refers(attribute: &KeyValue) -> bool {
     attribute.key_strindex != 0 || attribute.value.as_ref().is_some_and(value_refers)
 }
 
-/// As [`refers`]. Deep only as far as the decoder goes.
+/// True if a value refers to a string of its request's dictionary. The recursion is no deeper than the decoder's.
 fn value_refers(value: &AnyValue) -> bool {
     match &value.value {
         Some(Value::StringValueStrindex(_)) => true,
@@ -220,7 +221,7 @@ fn value_refers(value: &AnyValue) -> bool {
     }
 }
 
-/// The new number of an entry; `None` if there is no such entry.
+/// The number in the merged dictionary of a request's entry; `None` if there is no such entry.
 fn number(numbers: &[i32], old: i32) -> Option<i32> {
     crate::table::entry(numbers, old).copied()
 }

@@ -1,4 +1,4 @@
-//! A part of a request: what is in it, and how many bytes it takes.
+//! A part of a request: the profiles and samples in it, and its size in bytes.
 
 use std::ops::Range;
 
@@ -11,19 +11,19 @@ use crate::wire::{bytes_field, fixed64_field, index_field, list_field, uint_fiel
 /// A profile in a part.
 #[derive(Clone, Debug)]
 pub(crate) struct PartProfile {
-    /// Which of the content's.
+    /// Number of the profile in the content.
     pub(crate) number: u32,
-    /// Its samples among the part's.
+    /// Range of the profile's samples among the part's.
     pub(crate) samples: Range<usize>,
-    /// Bytes of its attributes' numbers.
+    /// Bytes of the numbers of the profile's attributes.
     pub(crate) attributes_len: usize,
-    /// Bytes of all of the profile but samples.
+    /// Bytes of the profile without its samples.
     head_len: usize,
     /// Bytes of the samples, as fields of the profile.
     samples_len: usize,
-    /// Bytes of all of the scope's message but the profile.
+    /// Bytes of the scope's message without the profile.
     scope_len: usize,
-    /// Bytes of all of the resource's message but the scope.
+    /// Bytes of the resource's message without the scope.
     resource_len: usize,
 }
 
@@ -47,19 +47,19 @@ impl PartProfile {
 /// A sample in a part.
 #[derive(Clone, Debug)]
 pub(crate) struct PartSample {
-    /// Which of the content's.
+    /// Number of the sample in the content.
     pub(crate) number: u32,
-    /// Its timestamps among all.
+    /// Range of the sample's timestamps among all sorted timestamps.
     pub(crate) stamps: Range<usize>,
-    /// Bytes of its attributes' numbers.
+    /// Bytes of the numbers of the sample's attributes.
     pub(crate) attributes_len: usize,
-    /// Bytes of its values; 0 if it has none.
+    /// Bytes of the sample's values; 0 if it has none.
     pub(crate) values_len: usize,
     /// Bytes of the `Sample`.
     pub(crate) len: usize,
 }
 
-/// A part that is being put together. Empty, it keeps its memory.
+/// A part that is being put together. Once emptied, it keeps its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Part {
     pub(crate) columns: Columns,
@@ -80,7 +80,7 @@ pub(crate) struct Mark {
 }
 
 impl Part {
-    /// Forgets everything.
+    /// Forgets all profiles of the part.
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
         recycle(&mut self.profiles);
@@ -126,7 +126,7 @@ impl Part {
         self.profiles.push(profile);
     }
 
-    /// Adds a sample of the last profile with these of its timestamps.
+    /// Adds a sample of the last profile with a range of the sample's timestamps.
     pub(crate) fn add(&mut self, number: u32, stamps: Range<usize>, content: &Content, order: &Order) {
         let (Some(&sample), Some(profile)) = (at(&content.samples, number), self.profiles.last_mut()) else {
             return;
@@ -145,7 +145,7 @@ impl Part {
         profile.samples.end = self.samples.len();
     }
 
-    /// The state as it is.
+    /// The part's state, to go back to.
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             columns: self.columns.lens(),

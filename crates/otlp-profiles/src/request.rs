@@ -1,10 +1,10 @@
-//! The requests that are sent.
+//! Export requests that are ready to be sent.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use prost::{DecodeError, Message as _};
 
-/// A request in wire form, and what it weighs.
+/// A request in wire form, and the number of its samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfilesRequest {
     /// An `ExportProfilesServiceRequest` as protobuf.
@@ -15,10 +15,9 @@ pub struct ProfilesRequest {
 }
 
 impl ProfilesRequest {
-    /// The request as a message, for what is not sent as protobuf.
+    /// The request as a message, for exporters that do not send protobuf.
     ///
-    /// # Errors
-    /// [`DecodeError`] if the bytes are no request, as may be of a file that holds them.
+    /// # Errors [`DecodeError`] if the bytes are no request, which can happen if a file held them.
     pub fn message(&self) -> Result<ExportProfilesServiceRequest, DecodeError> {
         ExportProfilesServiceRequest::decode(self.bytes.clone())
     }

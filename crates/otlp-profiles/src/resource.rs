@@ -1,4 +1,5 @@
-//! Who a profile is of: resource attributes, inline, since not every reader follows references.
+//! Resource attributes of an image or of a group, inline, since not every reader follows
+//! references.
 
 use ::windows::Group;
 use pdata::{
@@ -33,13 +34,13 @@ pub(crate) fn known(image: &Image, host: &Resource, out: &mut Vec<u8>) {
 /// An image of which nothing is known beyond its first sample.
 #[derive(Clone, Debug)]
 pub(crate) struct Unresolved {
-    /// Which image it is.
+    /// Identity of the image.
     pub(crate) key: ImageKey,
-    /// Start of its process.
+    /// Start of the image's process.
     pub(crate) created: UnixNanos,
-    /// The name of the thread, which is all there is to call it by.
+    /// Name of the thread, the only name that is known.
     pub(crate) name: String,
-    /// True if no program ran.
+    /// True if the thread ran no program, but kernel code alone.
     pub(crate) kernel: bool,
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn unresolved(image: &Unresolved, host: &Resource, out: &mut Vec<u8>)
     list.host();
 }
 
-/// Writes the `Resource` of several images: what they have in common.
+/// Writes the `Resource` of several images: the attributes that they have in common.
 pub(crate) fn group(group: &Group, host: &Resource, out: &mut Vec<u8>) {
     let mut list = Attributes::new(host, out);
     list.text(attributes::SERVICE_NAME, group.service());
@@ -61,7 +62,8 @@ pub(crate) fn group(group: &Group, host: &Resource, out: &mut Vec<u8>) {
     list.host();
 }
 
-/// Writes attributes of a `Resource`, each key once: the first that is written holds.
+/// Writes attributes of a `Resource`, each key once: the first value that is written for a key
+/// holds.
 struct Attributes<'a> {
     host: &'a Resource,
     out: &'a mut Vec<u8>,
@@ -100,7 +102,7 @@ impl<'a> Attributes<'a> {
         self.value(key, Value::Int(number.into()));
     }
 
-    /// An attribute of the image, unless the host's is to stand in its place.
+    /// Writes an attribute of the image, unless the host's value takes its place.
     fn value(&mut self, key: &'a str, value: Value<'_>) {
         if self.host.keeps(key) {
             self.write(key, value);
@@ -113,7 +115,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// What every resource has.
+    /// Writes the host's attributes, which every resource has.
     fn host(&mut self) {
         for added in &self.host.attributes {
             self.write_value(&added.attribute.key, &added.attribute.value);
@@ -129,7 +131,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// A `KeyValue`, unless there is one of that key.
+    /// Writes a `KeyValue`, unless there is one of that key.
     fn write(&mut self, key: &'a str, value: Value<'_>) {
         if self.written.contains(&key) {
             return;

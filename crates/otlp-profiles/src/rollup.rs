@@ -1,4 +1,5 @@
-//! Whose the profiles of a window are, once all is known that will be: each by itself, or several as one.
+//! Resources of a window's profiles, made when the window closes and no more will be known: one for each image, or one
+//! for a group of images.
 
 use std::sync::Arc;
 
@@ -11,21 +12,21 @@ use crate::content::{Content, Profile, Sample, at, count};
 use crate::dictionary::{Dictionary, Value};
 use crate::resource::{self, Unresolved};
 
-/// Where a profile comes from.
+/// The source of a profile's samples.
 #[derive(Clone, Debug)]
 pub(crate) struct ProfileSource {
-    /// First and last timestamp.
+    /// First and last timestamp of the profile.
     pub(crate) span: (u64, u64),
     /// The image that was sampled.
     pub(crate) who: ProfileOwner,
 }
 
-/// Whose samples are in a profile.
+/// The image that the samples of a profile are of.
 #[derive(Clone, Debug)]
 pub(crate) enum ProfileOwner {
-    /// Those of an image, as it was described last.
+    /// An image by its latest description.
     Known(Arc<Image>),
-    /// Those of an image of which nothing is known.
+    /// An image of which nothing is known.
     Unresolved(Box<Unresolved>),
 }
 
@@ -46,17 +47,17 @@ impl ProfileOwner {
     }
 }
 
-/// What decides whose profiles are.
+/// The facts that decide which resource a profile gets.
 #[derive(Debug)]
 pub(crate) struct Identities<'a> {
     pub(crate) grouping: &'a Grouping,
     pub(crate) lives: &'a Lives,
     pub(crate) clock: ClockOffset,
-    /// What every resource has beside what is known of its process.
+    /// Attributes that every resource has beside those of its process.
     pub(crate) host: &'a Resource,
 }
 
-/// A profile of one image or of a group, and what comes of those that it is made of.
+/// A profile of one image or of a group, the span of its timestamps, and the number of its group.
 struct Joined {
     profile: Profile,
     span: (u64, u64),
@@ -64,8 +65,8 @@ struct Joined {
 }
 
 impl Identities<'_> {
-    /// Gives each profile its resource, and makes one of those that leave as a group. Returns the first and the last
-    /// timestamp of each that there is then.
+    /// Writes each profile's resource, and joins profiles of one group. Returns the first and the last timestamp of
+    /// each profile that is left.
     pub(crate) fn settle(&self, content: &mut Content, sources: &[ProfileSource]) -> Vec<(u64, u64)> {
         let mut groups = self.grouping.groups();
         let (joined, numbers) = self.join(&content.profiles, sources, &mut groups);
@@ -93,8 +94,8 @@ impl Identities<'_> {
         joined.into_iter().map(|(joined, _)| joined.span).collect()
     }
 
-    /// The profiles there are to be, each with the source of its first part, and of each old one the number of that
-    /// which it goes into.
+    /// Joins the profiles of each group. Returns the joined profiles, each with the source of its first part, and for
+    /// each old profile the number of the one that takes its samples.
     fn join<'s>(
         &self,
         profiles: &[Profile],
@@ -145,7 +146,7 @@ fn attributes_of(group: &Group, tables: &mut Dictionary) -> i32 {
     tables.lists.intern(&[processes])
 }
 
-/// A list of attributes without that of a key.
+/// Index of the list without the attribute of a key.
 fn without(key: i32, list: i32, tables: &mut Dictionary) -> i32 {
     let is_other =
         |&&number: &&i32| tables.attributes.get(number).is_none_or(|attribute| attribute.key != key);

@@ -1,9 +1,9 @@
-//! The last word on files that a window met before they had been read.
+//! The final encoding of files that a window met before they had been read.
 //!
-//! Files are read beside the stream, so the first samples in a file come before its facts. While the
-//! window is open such a file is encoded provisionally, by file offsets. When it closes, what has become
-//! known by then holds for the whole window; a file of which nothing is known to the end is encoded by
-//! its name alone, since a mapping must have a build ID.
+//! Files are read beside the stream, so the first samples in a file come before its facts. While the window is open
+//! such a file is encoded provisionally, by file offsets. When it closes, the facts that are known by then hold for the
+//! whole window; a file of which nothing is known to the end is encoded by its name alone, since a mapping must have a
+//! build ID.
 
 use pdata::{FileOffset, MappedFile};
 use rustc_hash::FxHashMap;
@@ -11,8 +11,8 @@ use rustc_hash::FxHashMap;
 use crate::dictionary::{Dictionary, FileMapping, FrameLocation};
 use crate::mappings::{bounds, build_ids};
 
-/// Encodes anew, by what is known now, every location in the files `unread`, by their provisional mappings. Returns
-/// the new number of each stack, of which several may have become one; `None` if nothing changes.
+/// Encodes anew every location in the files `unread`, by the facts that are known of them now and their provisional
+/// mappings. Returns the new number of each stack, of which several may have become one; `None` if nothing changes.
 pub(crate) fn settle(unread: &FxHashMap<i32, &MappedFile>, dictionary: &mut Dictionary) -> Option<Vec<i32>> {
     // The kernel's build ID is enough for a file that cannot be read.
     let stays = |file: &&MappedFile| file.facts.get().is_none() && file.build_id.is_some();
@@ -25,7 +25,7 @@ pub(crate) fn settle(unread: &FxHashMap<i32, &MappedFile>, dictionary: &mut Dict
     }))
 }
 
-/// A location with a provisional mapping, by what is known of its file now.
+/// Returns a location that has a provisional mapping with the mapping that its file's facts yield now.
 fn relocate(
     place: FrameLocation,
     mapping: FileMapping,

@@ -7,15 +7,14 @@ use crate::encode::encode;
 use crate::part::Part;
 use crate::request::ProfilesRequest;
 
-/// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames,
-/// each in a file of its own with the longest path, if that is UTF-8 (what is not takes up to three
-/// times as much).
+/// The least bound that makes sense: more than one capture takes with 127 kernel and 127 user frames, each in a file of
+/// its own with the longest path, if that is UTF-8 (other bytes take up to three times as much).
 pub const MIN_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// A bound that the Collector's default of 4 MiB for a received message leaves room for.
 pub const DEFAULT_REQUEST_BYTES: usize = 3_900 * 1024;
 
-/// Makes requests, and keeps the memory that takes.
+/// Splits contents into requests, and keeps the memory that this takes.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
     order: Order,
@@ -28,8 +27,8 @@ impl Splitter {
     /// Requests hold whole resources if possible, in order, each with a dictionary of only what it uses. A resource
     /// that is too large alone is split by samples, from the room beside the resources before it on, and a sample by
     /// timestamps; the requests then repeat the resource and the profile's times and attributes. No two neighbours
-    /// would fit in one request. What cannot be split is left too large: one timestamp of one sample; how much that
-    /// takes, [`MIN_REQUEST_BYTES`] says.
+    /// would fit in one request. One timestamp of one sample cannot be split and may be too large;
+    /// [`MIN_REQUEST_BYTES`] leaves room for it.
     pub(crate) fn requests(&mut self, content: &Content, max_bytes: usize) -> Vec<ProfilesRequest> {
         self.order.sort(content);
         let (part, alone) = (&mut self.part, Part::default());
@@ -46,7 +45,7 @@ struct Split<'a> {
     content: &'a Content,
     order: &'a Order,
     part: &'a mut Part,
-    /// Where it is tried out whether a profile fits in a part of its own; else empty.
+    /// A part to try whether a profile fits in a part of its own; empty between tries.
     alone: Part,
     max_bytes: usize,
     done: Vec<ProfilesRequest>,
@@ -66,8 +65,8 @@ impl Split<'_> {
         self.split(profile);
     }
 
-    /// Adds a profile that is too large for one part. It begins in the room that is left if its first sample fits
-    /// there: in a part of its own, that sample could be so small a beginning that both parts would fit in one.
+    /// Adds a profile that is too large for one part. The profile begins in the room that is left if its first sample
+    /// fits there: in a part of its own, that sample could be so small a beginning that both parts would fit in one.
     fn split(&mut self, profile: u32) {
         let mark = self.part.mark();
         self.part.begin(profile, self.content);
@@ -83,7 +82,7 @@ impl Split<'_> {
         }
     }
 
-    /// Adds a sample of a profile that is split.
+    /// Adds a sample of a profile that is being split.
     fn sample(&mut self, profile: u32, sample: u32) {
         let mut stamps = self.order.range(sample);
         while !self.fits(sample, stamps.clone()) {
@@ -101,7 +100,7 @@ impl Split<'_> {
         }
     }
 
-    /// Adds a sample with these timestamps if there is room.
+    /// Adds a sample with a range of its timestamps if there is room; true if there was.
     fn fits(&mut self, sample: u32, stamps: Range<usize>) -> bool {
         let mark = self.part.mark();
         self.part.add(sample, stamps, self.content, self.order);
@@ -128,7 +127,8 @@ impl Split<'_> {
         least
     }
 
-    /// Ends the part, if there is anything in it. What is empty is not cleared again: it would give back its memory.
+    /// Ends the part, if there is anything in it. An empty part is not cleared again: clearing it would free its
+    /// memory.
     fn finish(&mut self) {
         if self.part.has_begun() {
             let bytes = encode(self.part, self.content, self.order).into();
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::content::{Profile, Sample};
 
-    /// `samples` samples, each with a stack of its own.
+    /// Content with `samples` samples, each with a stack of its own.
     fn content(samples: i32) -> Content {
         let mut content = Content::default();
         content.profiles.push(Profile::default());

@@ -1,6 +1,6 @@
 //! Values numbered from 0 in the order they were first met, each once. Cleared, a table keeps its memory.
 //!
-//! Users choose what is in them (names, paths, addresses), so hashes are seeded: nobody can choose values that collide.
+//! Users choose the values (names, paths, addresses), so hashes are seeded: nobody can choose values that collide.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
@@ -8,24 +8,23 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// Entries that a table keeps room for however few it held.
+/// Number of entries that a table keeps room for, even if it held fewer.
 const ALWAYS_KEPT: usize = 1024;
 
-/// Room to keep in a buffer that held `used` entries of `capacity`: what a quiet time after a rush leaves unused is
-/// given back.
+/// Room to keep in a buffer that held `used` entries of `capacity`: most of the room that a rush left unused is freed.
 pub(crate) fn room(used: usize, capacity: usize) -> usize {
     let enough = used.max(ALWAYS_KEPT);
     if capacity / 4 > enough { enough * 2 } else { capacity }
 }
 
-/// Empties a buffer and keeps its memory, in reason.
+/// Empties a buffer and keeps its memory, as far as [`room`] allows.
 pub(crate) fn recycle<T>(buffer: &mut Vec<T>) {
     let room = room(buffer.len(), buffer.capacity());
     buffer.clear();
     buffer.shrink_to(room);
 }
 
-/// Empties a map and keeps its memory, in reason.
+/// Empties a map and keeps its memory, as far as [`room`] allows.
 pub(crate) fn clear<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     let room = room(map.len(), map.capacity());
     map.clear();
@@ -82,7 +81,7 @@ impl<T: Copy + Default + Eq + Hash> Records<T> {
         &self.entries
     }
 
-    /// Forgets all but the default value.
+    /// Forgets all values but the default.
     pub(crate) fn clear(&mut self) {
         let room = room(self.entries.len(), self.entries.capacity());
         recycle(&mut self.entries);
@@ -96,7 +95,7 @@ impl<T: Copy + Default + Eq + Hash> Records<T> {
 #[derive(Debug)]
 pub(crate) struct Lists<T> {
     values: Vec<T>,
-    /// Where each list ends, and so where the next one starts.
+    /// End of each list in the buffer, and so the start of the next list.
     ends: Vec<usize>,
     index: HashTable<i32>,
     seed: RandomState,
@@ -130,17 +129,17 @@ impl<T: Copy + Eq + Hash> Lists<T> {
         new
     }
 
-    /// A list by its number; empty if there is none of it.
+    /// A list by its number; empty if there is no such list.
     pub(crate) fn get(&self, at: i32) -> &[T] {
         slice(&self.values, &self.ends, at)
     }
 
-    /// How many lists there are.
+    /// Number of lists.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Forgets all but the empty list.
+    /// Forgets all lists but the empty one.
     pub(crate) fn clear(&mut self) {
         let room = room(self.ends.len(), self.ends.capacity());
         recycle(&mut self.values);

@@ -1,4 +1,4 @@
-//! Tests across files. What they share: [`make`] builds input, [`read`] reads output.
+//! Tests across files. They share [`make`], which builds input, and [`read`], which reads output.
 
 mod dictionary;
 mod frames;

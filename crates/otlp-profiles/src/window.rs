@@ -1,4 +1,4 @@
-//! One window of samples, gathered as they come.
+//! The samples of one window, gathered in order of arrival.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,23 +25,24 @@ const SCOPE: &str = "pipeline";
 /// Schema of the semantic conventions that attribute names follow.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
-/// The profiles of a window. Emptied, it keeps its memory.
+/// The profiles of a window. Once emptied, it keeps its memory.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     clock: ClockOffset,
-    /// What every resource has beside what is known of its process.
+    /// Attributes that every resource has beside those of its process.
     host: Arc<Resource>,
     content: Content,
     frames: Frames,
-    /// Where each profile comes from.
+    /// Image and span of each profile.
     sources: Vec<ProfileSource>,
     grouping: Grouping,
     lives: Lives,
-    /// Profile of what is measured of an image, by its address; the image is kept so that no other takes the address.
+    /// Profile of one measure of an image, by the image's address in memory; the image is held so that no other takes
+    /// the address.
     by_pointer: FxHashMap<(usize, Measured), (Arc<Image>, u32)>,
-    /// Profile of what is measured of an image in one context, by its identity and whether it is resolved.
+    /// Profile of one measure of an image in one context, by the image's identity and whether it is resolved.
     by_key: FxHashMap<((ImageKey, ContextKey), bool, Measured), u32>,
-    /// Samples by identity; the value is the number among the content's.
+    /// Samples by identity; the value is the sample's number in the content.
     samples: foldhash::HashMap<Identity, u32>,
     /// Attribute of a thread's name; `None` for an empty one.
     names: foldhash::HashMap<Comm, Option<i32>>,
@@ -49,16 +50,17 @@ pub(crate) struct Window {
     tids: FxHashMap<u32, i32>,
     /// Attribute of a CPU's number.
     cpus: FxHashMap<u32, i32>,
-    /// Attribute of why a thread was off the CPU.
+    /// Attribute of each reason for which threads were off the CPU.
     reasons: FxHashMap<OffCpuReason, i32>,
-    /// Attribute of each way in which stacks are cut short.
+    /// Attribute of each reason for which stacks are cut short.
     truncations: FxHashMap<&'static str, i32>,
     losses: Losses,
-    /// Kept between calls for its memory.
+    /// A buffer that is kept between calls for its memory.
     scratch: Vec<u8>,
 }
 
-/// What makes two captures one sample: OTLP's stack and set of attributes, within a profile.
+/// The identity of a sample within a profile: OTLP's stack and set of attributes. Captures with one identity are one
+/// sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     profile: u32,
@@ -70,12 +72,12 @@ struct Identity {
     truncated: Option<&'static str>,
 }
 
-/// What a profile measures: one thing, at one period.
+/// The measure of a profile: CPU time at one period, or time off the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Measured {
-    /// CPU time; each capture stands for so much.
+    /// CPU time; each capture stands for this much of it.
     OnCpu(Duration),
-    /// Time off the CPU; each capture has its own.
+    /// Time off the CPU; each capture has a value of its own.
     OffCpu,
 }
 
@@ -122,14 +124,14 @@ impl Gather for Window {
 impl Window {
     /// Starts an empty window.
     ///
-    /// All its times are converted by one `clock`, that of the batch with its first event, so that a
-    /// step of the wall clock falls between profiles and not into one. The same goes for what that batch's `host` adds
-    /// to every resource.
+    /// All times of the window are converted by one `clock`, that of the batch with its first event, so that a step of
+    /// the wall clock falls between profiles and not into one. The same goes for the attributes that that batch's
+    /// `host` adds to every resource.
     pub(crate) fn start(self, clock: ClockOffset, host: Arc<Resource>, grouping: Grouping) -> Self {
         Self { clock, host, grouping, ..self }
     }
 
-    /// Empties the window, and lets go of the images and mappings in it.
+    /// Empties the window, and drops the images and mappings in it.
     pub(crate) fn clear(&mut self) {
         self.content.clear();
         self.frames.clear();
@@ -151,12 +153,12 @@ impl Window {
         self.content.samples.is_empty()
     }
 
-    /// Losses gathered, to be changed.
+    /// Losses of the window, to be added to.
     pub(crate) fn losses(&mut self) -> &mut Losses {
         &mut self.losses
     }
 
-    /// Completes the window; no more may be gathered.
+    /// Completes the window; no more samples may be added.
     pub(crate) fn finish(&mut self, from: KTime, until: KTime) -> &Content {
         let content = &mut self.content;
         if let Some(stacks) = self.frames.settle(&mut content.dictionary) {
@@ -182,7 +184,7 @@ impl Window {
             let time = from.min(first);
             let end = until.max(last.saturating_add(1));
             let (sample_type, period_type) = if profile.valued { (off_cpu, off_cpu) } else { on_cpu };
-            // What is said of a group alone goes after what is said of all.
+            // Attributes of a group alone go after those of all profiles.
             let attributes = match profile.attributes {
                 0 => attributes,
                 own => tables.join_lists(attributes, own),
@@ -281,12 +283,12 @@ impl Window {
     }
 }
 
-/// Nanoseconds, at most as many as fit.
+/// A span in nanoseconds; one that is too long is as long as an `i64` holds.
 fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// An `InstrumentationScope`.
+/// Writes an `InstrumentationScope`, and returns its bytes.
 fn scope(out: &mut Vec<u8>) -> &[u8] {
     out.clear();
     let mut writer = Writer(out);

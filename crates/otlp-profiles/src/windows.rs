@@ -1,4 +1,4 @@
-//! Batches in, export requests out.
+//! Windows of event time that turn batches into export requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::request::ProfilesRequest;
 use crate::split::Splitter;
 use crate::window::Window;
 
-/// Windows kept for their memory. One is gathered while another is encoded.
+/// Number of emptied windows that are kept for their memory. One is gathered while another is encoded.
 const SPARE: usize = 2;
 
-/// Gathers batches into windows of event time and yields what to send for each.
+/// Gathers batches into windows of event time and yields the requests to send for each.
 #[derive(Debug)]
 pub struct Windows {
     events: EventWindows<Window>,
@@ -22,7 +22,7 @@ pub struct Windows {
     grouping: Grouping,
     /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: Losses,
-    /// Windows encoded before, emptied and kept for their memory. They take turns, so that each gives back what a rush
+    /// Windows that were encoded and emptied, kept for their memory. They take turns, so that each frees what a rush
     /// has left it with.
     spare: VecDeque<Window>,
     splitter: Splitter,
@@ -33,7 +33,7 @@ pub struct Windows {
 pub struct Finished {
     /// Requests to send, in order; none if no window has closed.
     pub requests: Vec<ProfilesRequest>,
-    /// The answer to the batch once they have been sent or given up on.
+    /// The watermark to ack once the requests have been sent or dropped.
     pub acked: Watermark,
 }
 
@@ -59,7 +59,7 @@ impl Windows {
         Self { events, grouping, ..self }
     }
 
-    /// Takes a batch. See [`EventWindows`] for when a window closes and what the answer is.
+    /// Takes a batch. See [`EventWindows`] for when a window closes and up to which watermark it acks.
     ///
     /// A window in which samples were lost and none arrived yields no request, since a profile needs a
     /// sample; its losses are reported by the next window that has one, or by nobody if there is none.

@@ -1,4 +1,4 @@
-//! Protobuf's wire format, as much of it as a profile needs: sizes first, then bytes.
+//! Protobuf's wire format, the part of it that profiles need: sizes first, then bytes.
 //!
 //! Every field number of the schema is below 16, so that a tag takes one byte. A field with its default value is
 //! left out, as proto3 has it; a list of numbers is packed.
@@ -49,25 +49,25 @@ const DELIMITED: u8 = 2;
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Writer<'_> {
-    /// A field that holds a number; nothing if it is zero.
+    /// Appends a field that holds a number; nothing if it is zero.
     pub(crate) fn uint(&mut self, field: u8, number: u64) {
         if number != 0 {
             self.uint_always(field, number);
         }
     }
 
-    /// A field that holds a number: in a `oneof`, zero is written too.
+    /// Appends a field that holds a number, even if it is zero, as a `oneof` needs it.
     pub(crate) fn uint_always(&mut self, field: u8, number: u64) {
         self.tag(field, VARINT);
         self.varint(number);
     }
 
-    /// A field that holds an index; nothing if it is zero.
+    /// Appends a field that holds an index; nothing if it is zero.
     pub(crate) fn index(&mut self, field: u8, index: i32) {
         self.uint(field, u64::from(index.unsigned_abs()));
     }
 
-    /// A field of eight fixed bytes; nothing if it is zero.
+    /// Appends a field of eight fixed bytes; nothing if it is zero.
     pub(crate) fn fixed64(&mut self, field: u8, number: u64) {
         if number != 0 {
             self.tag(field, FIXED64);
@@ -75,7 +75,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A packed list of such, if there are any.
+    /// Appends a packed list of numbers of eight fixed bytes; nothing if it is empty.
     pub(crate) fn fixed64s(&mut self, field: u8, numbers: &[u64]) {
         if !numbers.is_empty() {
             self.header(field, numbers.len() * 8);
@@ -83,25 +83,25 @@ impl Writer<'_> {
         }
     }
 
-    /// A field with a message or a text.
+    /// Appends a field with a message or a text.
     pub(crate) fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.header(field, bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
-    /// A text, if it is not empty.
+    /// Appends a field with a text; nothing if it is empty.
     pub(crate) fn text(&mut self, field: u8, text: &[u8]) {
         if !text.is_empty() {
             self.bytes(field, text);
         }
     }
 
-    /// A packed list of indices that take `len` bytes, if there are any.
+    /// Appends a packed list of indices that take `len` bytes; nothing if it is empty.
     pub(crate) fn indices(&mut self, field: u8, len: usize, indices: impl Iterator<Item = i32>) {
         self.varints(field, len, indices.map(|index| u64::from(index.unsigned_abs())));
     }
 
-    /// A packed list of numbers that take `len` bytes, if there are any.
+    /// Appends a packed list of numbers that take `len` bytes; nothing if it is empty.
     pub(crate) fn varints(&mut self, field: u8, len: usize, numbers: impl Iterator<Item = u64>) {
         if len > 0 {
             self.header(field, len);
@@ -109,7 +109,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What stands before the `len` bytes of a message, a text or a list.
+    /// Appends the tag and the length that precede the `len` bytes of a message, a text or a list.
     pub(crate) fn header(&mut self, field: u8, len: usize) {
         self.tag(field, DELIMITED);
         self.varint(len as u64);

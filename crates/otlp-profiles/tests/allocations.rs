@@ -1,4 +1,4 @@
-//! How often memory is asked for.
+//! Counts of memory allocations while windows are filled and closed.
 
 #[path = "../benches/host/mod.rs"]
 mod host;
@@ -28,7 +28,7 @@ fn push_all(windows: &mut Windows, batches: &[Batch]) -> u64 {
 fn known_stacks_allocate_nothing() {
     /// Half of a window.
     const HALF: Duration = Duration::from_secs(35);
-    /// Its executable and libraries among them.
+    /// Number of files of the host: one executable for each process, and the libraries.
     const FILES: u64 = host::PROCESSES + host::LIBRARIES;
     let batches = Host::new(8).batches(5_000);
     let mut windows = Windows::new(WINDOW, usize::MAX);
@@ -51,7 +51,7 @@ fn known_stacks_allocate_nothing() {
     }
 }
 
-/// What a window allocates once it is warm is its requests, not its samples.
+/// Closing a warm window allocates memory for its requests, not for its samples.
 #[test]
 fn closing_a_window_allocates_for_its_requests_alone() {
     let allocated = |samples: u64| {

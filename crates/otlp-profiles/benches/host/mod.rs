@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use pdata::*;
 
-/// Processes of the host.
+/// Number of processes on the host.
 pub(crate) const PROCESSES: u64 = 60;
-/// Libraries that they share.
+/// Number of libraries that the processes share.
 pub(crate) const LIBRARIES: u64 = 8;
-/// Distinct stacks that a process can show; how many it does show depends on how long one looks.
+/// Number of distinct stacks that a process can show; a short look sees fewer of them.
 const STACKS: f64 = 2_000.0;
-/// Threads of a process.
+/// Number of threads of a process.
 const THREADS: u64 = 8;
 
-/// What a sampler sees on a host with `cpus` busy CPUs at 19 Hz.
+/// A made-up host with `cpus` busy CPUs, as a sampler at 19 Hz sees it.
 pub(crate) struct Host {
     cpus: u64,
     programs: Vec<(Arc<Image>, Vec<Arc<Mapping>>)>,
     random: u64,
-    /// Samples taken.
+    /// Number of samples taken so far.
     taken: u64,
 }
 
@@ -38,13 +38,13 @@ impl Host {
         Self { cpus, programs, random: 0x9e37_79b9_7f4a_7c15, taken: 0 }
     }
 
-    /// The samples that follow, in batches of a thousand.
+    /// Returns the next `samples` samples, in batches of a thousand.
     pub(crate) fn batches(&mut self, samples: u64) -> Vec<Batch> {
         let events: Vec<_> = (0..samples).map(|_| Event::Sample(self.sample())).collect();
         events.chunks(1_000).map(batch).collect()
     }
 
-    /// The same samples, `later`.
+    /// Returns copies of `batches` whose events and watermarks are `later`.
     pub(crate) fn again(batches: &[Batch], later: Duration) -> Vec<Batch> {
         let moved = |event: &Event| match event {
             Event::Sample(sample) => {
@@ -78,7 +78,7 @@ impl Host {
         }
     }
 
-    /// A number below `ranks`, each as likely as 1/(n + 1).
+    /// Returns a number below `ranks`, each as likely as 1/(n + 1).
     #[allow(clippy::cast_possible_truncation, reason = "a rank is small and not negative")]
     fn zipf(&mut self, ranks: f64) -> u64 {
         let uniform = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
@@ -118,7 +118,8 @@ pub(crate) fn end() -> Batch {
     Batch { watermark: Watermark::END, ..batch(&[]) }
 }
 
-/// 10 to 50 frames: one in four stacks begins in the kernel, callers near the root are shared by many stacks.
+/// Returns a stack of 10 to 50 frames: one in four begins in the kernel, and many stacks share the callers near the
+/// root.
 fn frames(mappings: &[Arc<Mapping>], process: u64, stack: u64) -> Stack {
     let mix = |n: u64| (n ^ (process << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     let depth = 10 + mix(stack) % 41;

@@ -5,7 +5,7 @@ pub(super) trait Write {
     /// Writes the message's fields.
     fn fields(&self, object: &mut Object<'_>);
 
-    /// Appends the object.
+    /// Appends the message as an object.
     fn write(&self, out: &mut Vec<u8>) {
         out.push(b'{');
         self.fields(&mut Object { out, empty: true });
@@ -13,7 +13,8 @@ pub(super) trait Write {
     }
 }
 
-/// An object being written. Methods leave out a default value unless they say `always`.
+/// An object that is being written. Its methods leave out a default value unless their names have
+/// `always`.
 pub(super) struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
@@ -36,7 +37,7 @@ impl Object<'_> {
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    /// A number of at most 32 bits.
+    /// Writes a number of at most 32 bits.
     pub(super) fn int<T: itoa::Integer + Default + PartialEq>(&mut self, key: &str, number: T) {
         if number != T::default() {
             self.int_always(key, number);
@@ -48,7 +49,7 @@ impl Object<'_> {
         write_int(self.out, number);
     }
 
-    /// A number of 64 bits.
+    /// Writes a number of 64 bits.
     pub(super) fn long<T: itoa::Integer + Default + PartialEq>(&mut self, key: &str, number: T) {
         if number != T::default() {
             self.long_always(key, number);
@@ -88,7 +89,7 @@ impl Object<'_> {
         }
     }
 
-    /// An object that is no message of its own in Rust.
+    /// Writes an object that is no message of its own in Rust.
     pub(super) fn nested(&mut self, key: &str, fields: impl FnOnce(&mut Object<'_>)) {
         self.key(key);
         self.out.push(b'{');
@@ -124,7 +125,7 @@ impl Object<'_> {
         self.out.push(b']');
     }
 
-    /// Keys are our own names and need no escape.
+    /// Writes a key. Keys are our own names and need no escape.
     fn key(&mut self, key: &str) {
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');

@@ -1,4 +1,4 @@
-//! How addresses, files and special code are encoded.
+//! The encoding of addresses, files and special code.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn frames(stack: Vec<Frame>) -> Vec<String> {
 }
 
 const NATIVE: &str = r#"["profile.frame.type=native"]"#;
-/// As [`NATIVE`], of the functions that start at line 3.
+/// Attributes of a location like [`NATIVE`]'s, of the functions that start at line 3.
 const PYTHON: &str = r#"["profile.frame.type=cpython"]"#;
 const KERNEL: &str = r#"["profile.frame.type=kernel"]"#;
 

@@ -241,13 +241,14 @@ proptest! {
         prop_assert_eq!(parse::request(&text(&request)), request);
     }
 
-    /// So it does by canonical protobuf JSON, as a library of others reads it by the schema alone.
+    /// Any message in canonical protobuf JSON reads back as it was, by another library and the
+    /// schema alone.
     #[test]
     fn any_message_reads_back_by_the_schema(request in request()) {
         prop_assert_eq!(reflect::request(&text(&request)), request);
     }
 
-    /// So does what is made from samples.
+    /// Messages that are made from samples read back as they were.
     #[test]
     fn a_window_reads_back(samples in samples(1_000, 20)) {
         prop_assume!(!samples.is_empty());

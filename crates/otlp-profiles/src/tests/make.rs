@@ -105,7 +105,7 @@ pub(super) fn no_file(backing: Backing, start: u64, end: u64) -> Arc<Mapping> {
     Arc::new(Mapping { start: Pc(start), end: Pc(end), file_offset: FileOffset(0), backing })
 }
 
-/// A few of everything, for streams in which values meet again.
+/// A few images, mappings and threads, for streams in which values meet again.
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) images: Vec<Option<Arc<Image>>>,

@@ -27,7 +27,7 @@ fn all(requests: &[ProfilesRequest]) -> Vec<Capture> {
 }
 
 proptest! {
-    /// What goes in comes out, each capture once, in clean tables and within the bound.
+    /// Every capture that goes in comes out once, in clean tables and within the bound.
     #[test]
     fn merged_requests_say_the_same(
         one in samples(1_000, 40), two in samples(1_000, 40),
@@ -48,7 +48,8 @@ proptest! {
         prop_assert!(whole.is_empty() || whole[0].bytes.len() <= requests.iter().map(|r| r.bytes.len()).sum());
     }
 
-    /// Whatever a queue's file has become, nothing panics and what is not understood is passed on.
+    /// Whatever a queue's file has become, nothing panics, and requests that are not understood are
+    /// passed on.
     #[test]
     fn what_is_not_understood_is_passed_on(
         samples in samples(300, 20), at in any::<prop::sample::Index>(), byte: u8, junk in prop::collection::vec(any::<u8>(), 0..40),
@@ -72,7 +73,7 @@ fn resource(message: &mut ExportProfilesServiceRequest) -> &mut Resource {
     message.resource_profiles[0].resource.as_mut().unwrap()
 }
 
-/// A value that is a string of the dictionary.
+/// A value that refers to a string of the dictionary.
 fn reference() -> Option<AnyValue> {
     Some(AnyValue { value: Some(Value::StringValueStrindex(1)) })
 }

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::profiles::v1development::*;
 use crate::{ProfilesRequest, Windows};
 use pdata::{Batch, Watermark};
 
-/// One timestamp of one sample with all that is said of it, in text.
+/// One timestamp of one sample with all its attributes, in text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Capture {
     pub(super) resource: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Capture {
     pub(super) value: Option<i64>,
 }
 
-/// Everything a request says, one entry a timestamp, sorted.
+/// All captures of a request, one entry a timestamp, sorted.
 pub(super) fn captures(request: &ExportProfilesServiceRequest) -> Vec<Capture> {
     let tables = request.dictionary.as_ref().unwrap();
     let mut captures = Vec::new();
@@ -121,7 +121,7 @@ pub(super) fn index(at: i32) -> usize {
     usize::try_from(at).unwrap()
 }
 
-/// Runs batches through windows and gives all requests. The last batch should end the stream.
+/// Runs batches through windows and returns all requests. The last batch should end the stream.
 pub(super) fn run(windows: &mut Windows, batches: &[Batch]) -> Vec<ProfilesRequest> {
     batches.iter().flat_map(|batch| windows.push(batch).requests).collect()
 }

@@ -1,4 +1,4 @@
-//! What a resource says of an image.
+//! The attributes in the resource of an image.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -135,7 +135,7 @@ fn what_is_learnt_of_an_image_within_a_window_is_told_of_all_its_samples() {
     }
 }
 
-/// Attributes that an image has from whoever knows more of it, and a host's, in one resource.
+/// Attributes of one resource that come from an image's description and from the host's.
 fn with_host(host: Resource) -> Vec<String> {
     let kind = ImageKind::Kernel(comm("kswapd0"));
     let mut image = Image::new(key(42), UnixNanos::from_nanos(7), kind);

@@ -1,4 +1,4 @@
-//! What leaves as one.
+//! Images that leave as one profile.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn grouping(by: &[GroupBy]) -> Grouping {
     Grouping::new(by, Duration::ZERO)
 }
 
-/// What a window of these events says, and checks that it is well-formed.
+/// The captures of a window of these events, whose requests are checked to be well-formed.
 fn window(grouping: Grouping, events: Vec<Event>) -> Vec<Capture> {
     let mut windows = Windows::new(WINDOW, usize::MAX).rolled_up(grouping);
     let requests = windows.push(&batch(events, Watermark::END)).requests;
@@ -25,7 +25,7 @@ fn window(grouping: Grouping, events: Vec<Event>) -> Vec<Capture> {
     requests.iter().map(message).inspect(check_tables).flat_map(|message| captures(&message)).collect()
 }
 
-/// A capture without what a roll-up may change.
+/// The parts of a capture that a roll-up must not change.
 fn rest(capture: &Capture) -> (u64, Option<i64>, Vec<String>, Vec<String>, Vec<String>) {
     let others = |texts: &[String], without: &str| {
         texts.iter().filter(|text| !text.starts_with(without)).cloned().collect::<Vec<_>>()
@@ -129,8 +129,8 @@ fn what_is_learnt_late_holds_for_the_whole_window() {
 }
 
 proptest! {
-    /// However a window is rolled up: each sample is there once, with its instant, stack, value and all that is said of
-    /// its thread but the number; and the profiles of a group are as many as it measures things.
+    /// However a window is rolled up, each sample is there once, with its instant, stack, value and all of its thread's
+    /// attributes but the number; and a group has one profile for each thing that is measured.
     #[test]
     fn nothing_is_added_or_lost(
         samples in samples(1000, 60),

@@ -1,4 +1,4 @@
-//! Splitting at its edges. That parts are bounded, full and complete is tested with the wire form.
+//! Splitting at its edges. `wire_form` tests that parts are bounded, full and complete.
 
 use std::time::Duration;
 

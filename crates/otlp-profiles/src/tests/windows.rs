@@ -225,7 +225,7 @@ fn lost(finished: &Finished) -> Vec<(u64, u64)> {
 struct Step {
     /// Distance of each event from the watermark before, some of them late.
     events: Vec<(i64, Option<u64>)>,
-    /// How far the watermark moves past the last event.
+    /// Nanoseconds by which the watermark moves past the last event.
     advance: u64,
 }
 
@@ -258,7 +258,7 @@ proptest! {
     }
 }
 
-/// What the contract says must be known.
+/// The state that the contract of windows makes known to whoever pushes batches.
 #[derive(Default)]
 struct Model {
     origin: Option<u64>,

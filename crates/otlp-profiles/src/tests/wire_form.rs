@@ -53,7 +53,7 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
     })
 }
 
-/// The resources of a request one by one, each with what of the dictionary it uses.
+/// The resources of a request one by one, each with the entries of the dictionary that it uses.
 fn resources(request: &ExportProfilesServiceRequest) -> Vec<ExportProfilesServiceRequest> {
     let one =
         |resource: &ResourceProfiles| extract(vec![resource.clone()], request.dictionary.as_ref().unwrap());
@@ -79,7 +79,7 @@ proptest! {
         prop_assert_eq!(messages, model);
     }
 
-    /// In one window, losses and all.
+    /// The bytes of one window with losses are those of the message made the plain way.
     #[test]
     fn losses_are_told_as_the_plain_way_has_it(batches in batches()) {
         let length = Duration::from_secs(1);
@@ -94,7 +94,7 @@ proptest! {
         }
     }
 
-    /// Files that are read while a window is open change what the window says as the plain way has it.
+    /// Files that are read while a window is open change the window's bytes as they change the plain way's.
     #[test]
     fn files_read_late_are_told_as_the_plain_way_has_it(
         picks in prop::collection::vec((0..3_usize, 0..0x40_u64), 1..40),
@@ -147,14 +147,14 @@ proptest! {
         prop_assert_eq!(requests, model);
     }
 
-    /// Parts are as they should be, whatever the events and the bound.
+    /// Parts are bounded, full and complete, whatever the events and the bound.
     #[test]
     fn parts_are_bounded_full_and_lose_nothing(batches in batches(), max_bytes in 0..6_000_usize) {
         check_parts(&batches, max_bytes);
     }
 }
 
-/// A resource that is too large alone begins in what room the one before has left; parts are full at other
+/// A resource that is too large alone begins in the room that the resource before has left; parts are full at other
 /// bounds, too.
 #[test]
 fn a_resource_that_is_split_begins_beside_the_one_before() {
@@ -184,8 +184,8 @@ fn a_resource_that_is_split_begins_beside_the_one_before() {
     }
 }
 
-/// Asserts that parts say together what the whole says, have clean tables, are within the bound unless they hold a
-/// single timestamp, and are as few as taking things in order allows: no two neighbours would fit in one.
+/// Asserts that parts together have the content of the whole, have clean tables, are within the bound unless they hold
+/// a single timestamp, and are as few as taking samples in order allows: no two neighbours would fit in one.
 fn check_parts(batches: &[Batch], max_bytes: usize) {
     let run = |max_bytes| {
         let mut windows = Windows::new(Duration::from_secs(1), max_bytes);
@@ -216,7 +216,7 @@ fn check_parts(batches: &[Batch], max_bytes: usize) {
     }
 }
 
-/// Two requests as one, the plain way.
+/// Two requests joined to one, the plain way.
 fn join(two: &[ExportProfilesServiceRequest]) -> ExportProfilesServiceRequest {
     let requests: Vec<_> = two
         .iter()

@@ -23,8 +23,8 @@ pub(super) fn request(text: &str) -> ExportProfilesServiceRequest {
     message.transcode_to().unwrap()
 }
 
-/// OTLP writes these as hex, canonical JSON all bytes as base64. No key of ours has such a name otherwise: attributes'
-/// keys are values in OTLP.
+/// Turns IDs to base64: OTLP writes them as hex, canonical JSON all bytes as base64. No key of ours has such a name
+/// otherwise: attributes' keys are values in OTLP.
 fn ids_to_base64(value: &mut Value) {
     match value {
         Value::Array(list) => list.iter_mut().for_each(ids_to_base64),

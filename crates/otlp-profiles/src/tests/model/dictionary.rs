@@ -33,7 +33,7 @@ pub(in crate::tests) struct FrameLocation {
     pub(in crate::tests) mapping: i32,
     /// Address in the mapping's terms.
     pub(in crate::tests) address: u64,
-    /// Function and line of it, innermost first; none if it is left to the reader to find them.
+    /// Function and line of it, innermost first; none if the reader is to find them.
     pub(in crate::tests) lines: Vec<(i32, i64)>,
     /// The attribute `profile.frame.type`.
     pub(in crate::tests) frame_type: i32,
@@ -111,12 +111,12 @@ impl Dictionary {
         self.locations.intern(&place)
     }
 
-    /// Index of a stack, given its locations leaf first.
+    /// Index of a stack, whose locations come leaf first.
     pub(in crate::tests) fn stack(&mut self, locations: &[i32]) -> i32 {
         self.stacks.intern(locations)
     }
 
-    /// Takes the mappings out, to be put back as they are found to be.
+    /// Takes the mappings out, to be put back once their files' facts are known.
     pub(in crate::tests) fn take_mappings(&mut self) -> Vec<Mapping> {
         self.mappings.take()
     }

@@ -16,7 +16,7 @@ use crate::attributes;
 /// mapping is first met counts as such until the window closes, and is settled then.
 #[derive(Debug)]
 pub(in crate::tests) struct EncodedMapping {
-    /// Also keeps the mapping's address from being used again while the window is open.
+    /// The mapping, held so that no other takes its address in memory while the window is open.
     mapping: Arc<Mapping>,
     target: Target,
 }
@@ -25,7 +25,7 @@ pub(in crate::tests) struct EncodedMapping {
 enum Target {
     File {
         file: Arc<MappedFile>,
-        /// True if the file had been read when it was first met.
+        /// True if the file had been read when its mapping was first met.
         read: bool,
         /// The OTLP mapping for each distance between ELF address and file offset: one, save in a range
         /// that spans segments.
@@ -131,7 +131,7 @@ fn intern(mapping: &Mapping, file: &MappedFile, read: bool, bias: u64, dictionar
     })
 }
 
-/// The attributes that identify a file; of those that only reading the file finds out, none unless `read`.
+/// The attributes that identify a file; without those that are found by reading the file unless `read`.
 pub(in crate::tests) fn build_ids(file: &MappedFile, read: bool, dictionary: &mut Dictionary) -> Vec<i32> {
     let facts = file.facts.get().filter(|_| read);
     let gnu = file.build_id.or_else(|| facts?.build_id);

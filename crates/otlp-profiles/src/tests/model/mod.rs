@@ -1,6 +1,7 @@
-//! The plain way to make a request, kept to hold the other to it: prost's messages, built as samples come.
+//! The plain way to make a request, against which the crate's own is tested: prost's messages, built as samples come.
 //!
-//! [`window`] gathers into messages with a growing dictionary of messages, [`extract`] copies what some profiles use.
+//! [`window`] gathers into messages with a growing dictionary of messages, [`extract`] copies the entries that some
+//! profiles use.
 
 pub(super) mod dictionary;
 pub(super) mod extract;

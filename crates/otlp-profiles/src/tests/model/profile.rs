@@ -1,4 +1,4 @@
-//! One profile: the samples of one image in one window.
+//! A profile of the samples of one image in one window.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const SCOPE: &str = "pipeline";
 /// Schema of the semantic conventions that attribute names follow.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
-/// What all profiles of a window have in common.
+/// Values that all profiles of a window have in common.
 #[derive(Debug)]
 pub(in crate::tests) struct Common {
     /// Start of the window.
@@ -26,9 +26,9 @@ pub(in crate::tests) struct Common {
     until: UnixNanos,
     sample_type: ValueType,
     period_type: ValueType,
-    /// Of time off the CPU.
+    /// Type and unit of time off the CPU.
     off_cpu: ValueType,
-    /// Of the profile: what the window lost.
+    /// Attributes of every profile: the window's losses.
     attribute_indices: Vec<i32>,
 }
 
@@ -64,7 +64,7 @@ impl ImageProfile {
         Self { resource, period, samples: Vec::new(), earliest: u64::MAX, latest: 0 }
     }
 
-    /// Replaces what is said of the image.
+    /// Replaces the description of the image.
     pub(in crate::tests) fn describe(&mut self, resource: Resource) {
         self.resource = resource;
     }
@@ -74,7 +74,7 @@ impl ImageProfile {
         self.samples.len()
     }
 
-    /// Adds a sample with an identity that none here has: a stack and a set of attributes.
+    /// Adds a sample with an identity that no other sample of the profile has: a stack and a set of attributes.
     pub(in crate::tests) fn push(&mut self, stack_index: i32, attribute_indices: Vec<i32>) {
         self.samples.push(Sample { stack_index, attribute_indices, ..Sample::default() });
     }
@@ -90,7 +90,7 @@ impl ImageProfile {
         }
     }
 
-    /// Gives each sample the new number of its stack, and makes one of those that then are the same.
+    /// Replaces the stack of each sample by its new number, and joins samples that are the same then.
     pub(in crate::tests) fn restack(&mut self, stacks: &[i32]) {
         let mut numbers = FxHashMap::default();
         for mut sample in std::mem::take(&mut self.samples) {

@@ -1,4 +1,4 @@
-//! Who a profile is of: resource attributes, inline, since not every reader follows references.
+//! Resource attributes of an image, inline, since not every reader follows references.
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;

@@ -1,4 +1,4 @@
-//! One window of samples, gathered as they come.
+//! The samples of one window, gathered in order of arrival.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,8 @@ pub(in crate::tests) struct Window {
     delivered: u64,
 }
 
-/// What makes two captures one sample: OTLP's stack and set of attributes, within a profile.
+/// The identity of a sample within a profile: OTLP's stack and set of attributes. Captures with one identity are one
+/// sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     profile: usize,
@@ -79,8 +80,8 @@ impl Gather for Window {
 impl Window {
     /// An empty window.
     ///
-    /// All its times are converted by one `clock`, that of the batch with its first event, so that a
-    /// step of the wall clock falls between profiles and not into one.
+    /// All times of the window are converted by one `clock`, that of the batch with its first event, so that a step of
+    /// the wall clock falls between profiles and not into one.
     pub(in crate::tests) fn new(clock: ClockOffset) -> Self {
         Self {
             clock,
