@@ -13,28 +13,28 @@ use crate::fault::{Advise, Fault, Faults};
 use crate::references::Originals;
 use crate::sources::Sources;
 
-/// What reading a tree needs to know beside the tree.
+/// The tree and the facts about its values that reading a part of it needs.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Texts behind references.
     pub(crate) originals: &'a Originals,
-    /// All that was merged.
+    /// The whole tree, merged and expanded.
     pub root: &'a Dict,
-    /// Who knows where its values came from.
+    /// Index of the places where the tree's values are written.
     pub(crate) sources: &'a Sources,
-    /// See [`Context::advised_by`].
+    /// Advice about unknown keys; see [`Context::advised_by`].
     pub(crate) advise: Advise,
 }
 
 impl Context<'_> {
-    /// Lets faults about unknown keys say what `advise` knows of them.
+    /// Adds the advice of `advise` to faults about unknown keys.
     #[must_use]
     pub fn advised_by(self, advise: Advise) -> Self {
         Self { advise, ..self }
     }
 
-    /// Reads `value`, which stands at `path`, as a `T`. Every fault is added to `faults`: a faulty key
-    /// is noted, taken out, and the rest read again. `None` if nothing can be read for faults.
+    /// Reads `value`, which stands at `path`, as a `T`. Every fault is added to `faults`: a faulty key is noted, taken
+    /// out, and the rest read again. `None` if faults leave nothing to read.
     pub(crate) fn decode<T: DeserializeOwned>(
         &self,
         value: &Value,
@@ -66,7 +66,7 @@ impl Context<'_> {
         }
     }
 
-    /// Where the value at `path`, or what would hold it, stands: `agent.yaml:12`.
+    /// The place where the value at `path`, or the section that would hold it, is written: `agent.yaml:12`.
     #[must_use]
     pub fn place(&self, path: &[String]) -> Option<String> {
         self.sources.place(self.root, path)
@@ -99,7 +99,7 @@ fn remove(value: &mut Value, path: &[String]) -> bool {
     }
 }
 
-/// What a section without a value holds.
+/// Contents of a section without a value.
 static EMPTY: Dict = Dict::new();
 
 /// A value and where it stands.
@@ -145,7 +145,7 @@ impl<'de> IntoDeserializer<'de, DecodeError> for Node<'de> {
     }
 }
 
-/// A key of a map, which knows where it stands so that an unknown one is reported there.
+/// A key of a map, with its path so that an unknown key is reported where it stands.
 struct Key<'a> {
     key: &'a str,
     path: Vec<String>,

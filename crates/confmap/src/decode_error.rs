@@ -1,4 +1,4 @@
-//! Why a value is not what a key wants, in words for the person who wrote it.
+//! Reasons why a value does not fit its key, in words for the person who wrote it.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use serde::de::{self, Expected, Unexpected};
 
 use crate::fault::{Advise, Fault, hint};
 
-/// Why a value cannot be read, and where it stands.
+/// A reason why a value cannot be read, and the value's place.
 #[derive(Debug)]
 pub(crate) struct DecodeError {
-    /// From the root; empty until the error has passed the node it is about.
+    /// Keys from the root to the value; empty until the error has passed the node that it is about.
     pub(crate) path: Vec<String>,
     /// The problem with the value.
     pub(crate) problem: Problem,
 }
 
-/// Why a value cannot be read.
+/// A reason why a value cannot be read.
 #[derive(Debug)]
 pub(crate) enum Problem {
     /// The value is `null` where the key wants something: no fault, the key counts as absent.
@@ -29,7 +29,7 @@ pub(crate) enum Problem {
     Missing(&'static str),
     /// The value is of another type or out of range.
     Mismatch { expected: String, found: String },
-    /// In the type's own words.
+    /// A problem that a type describes in its own words.
     Other(String),
 }
 
@@ -54,7 +54,7 @@ impl DecodeError {
         Fault { path: self.path, message, source: None }
     }
 
-    /// `value` is not what is wanted.
+    /// The problem that `value` is not of the type that its key expects.
     pub(crate) fn mismatch(value: &Value, expected: &dyn Expected) -> Self {
         let found = match value {
             Value::String(_, text) => Unexpected::Str(text),
@@ -131,7 +131,7 @@ impl de::Error for DecodeError {
     }
 }
 
-/// What was found, as written.
+/// The value that was found, as written.
 fn shown(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Bool(value) => value.to_string(),
@@ -145,7 +145,7 @@ fn shown(found: Unexpected<'_>) -> String {
     }
 }
 
-/// What serde calls a type, in words that say what may be written.
+/// serde's name of a type, in words that describe the values one may write.
 fn in_words(expected: &str) -> String {
     let whole = |min: i128, max: i128| format!("a whole number from {min} to {max}");
     match expected {

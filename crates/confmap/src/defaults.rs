@@ -6,23 +6,24 @@ use figment::{Metadata, Profile, Provider, Source};
 use crate::fault::Fault;
 use crate::provider::Places;
 
-/// Values that apply where the configuration has none, and where each comes from.
+/// Values that apply where the configuration has none, and the source of each.
 #[derive(Debug)]
 pub struct Defaults {
     name: &'static str,
     /// Names of lists that are added to rather than filled.
     pub(crate) extends: &'static [&'static str],
     dict: Dict,
-    /// Which of the providers it is; see [`Sources`](crate::sources::Sources).
+    /// Number of these defaults among the providers; see [`Sources`](crate::sources::Sources).
     pub(crate) index: usize,
-    /// Where each value comes from.
+    /// Source of each value.
     pub(crate) places: Places,
-    /// What is wrong where they come from.
+    /// Faults that were found in the sources.
     pub(crate) faults: Vec<Fault>,
 }
 
 impl Defaults {
-    /// None yet, from what is called `name`. Lists called as one of `extends` are added to where they are configured.
+    /// Empty defaults of the provider `name`. Lists whose names are in `extends` are added to where they are
+    /// configured.
     #[must_use]
     pub fn new(name: &'static str, extends: &'static [&'static str]) -> Self {
         Self { name, extends, dict: Dict::new(), index: 0, places: Places::new(), faults: Vec::new() }
@@ -69,7 +70,7 @@ fn insert(dict: &mut Dict, path: &[&str], value: Value) {
     }
 }
 
-/// Puts `defaults` where `root` has nothing, or null; lists called as one of `extends` are added to.
+/// Puts `defaults` where `root` has nothing, or null; lists whose names are in `extends` are added to.
 pub(crate) fn fill(root: &mut Dict, defaults: Dict, extends: &[&str]) {
     for (key, default) in defaults {
         match (root.get_mut(&key), default) {

@@ -1,10 +1,11 @@
 //! `${env:VAR}`, `${env:VAR:-default}` and the like in one configuration value.
 //!
-//! The Collector's rules (confmap `expand.go`): `${VAR}` is short for `${env:VAR}`; the innermost reference
-//! is expanded first, and what it gives may hold more; an odd number of `$` before a `${` escapes it; a bare
-//! `$VAR` stays as it is. Each `$$` that is left becomes `$` at the very end, see [`unescape`].
+//! The Collector's rules (confmap `expand.go`): `${VAR}` is short for `${env:VAR}`; the innermost reference is expanded
+//! first, and its value may hold more; an odd number of `$` before a `${` escapes it; a bare `$VAR` stays as it is.
+//! Each `$$` that is left becomes `$` at the very end, see [`unescape`].
 //!
-//! Not the Collector's: `${raw:env:VAR}` and `${raw:file:PATH}` are text, byte for byte, and nothing in it is expanded.
+//! The one addition to the Collector's rules: `${raw:env:VAR}` and `${raw:file:PATH}` are text, byte for byte, and
+//! nothing in it is expanded.
 
 use thiserror::Error;
 
@@ -12,52 +13,53 @@ use crate::environment::Environment;
 use crate::file::read_file;
 use crate::scheme::is_scheme;
 
-/// How many references one value may take to expand: stops one that leads to itself.
+/// The most references that one value may expand: it stops a reference that leads to itself.
 pub(crate) const MAX_EXPANSIONS: usize = 1000;
-/// Bytes that all expansions of a configuration may make: stops those that double.
+/// The most bytes that all expansions of a configuration may make: it stops references that double.
 pub(crate) const MAX_EXPANDED_BYTES: usize = 64 * 1024 * 1024;
 
-/// What an expansion costs beside its bytes: so that many small ones come to an end soon, too.
+/// Bytes charged for an expansion beside those it makes, so that many small ones end soon, too.
 const EXPANSION_COST: usize = 1024;
 
-/// Begins what stands for a character of a raw value until all of it is expanded. No environment variable holds it.
+/// First character of the two that stand for a character of a raw value until all of the value is expanded. No
+/// environment variable holds it.
 const RAW_MARK: char = '\0';
-/// The characters that references are made of, and what stands for them.
+/// The characters that references are made of, and the characters that stand for them.
 const RAW: [(&str, &str); 2] = [("$", "\0d"), ("}", "\0b")];
-/// What errors show of a reference that came with the value of another: it may be a piece of a secret.
+/// Text that errors show for a reference that came with the value of another: it may be a piece of a secret.
 const HIDDEN: &str = "[REDACTED]";
 
-/// Why a reference cannot be expanded.
+/// A reason why a reference cannot be expanded.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub(crate) enum ExpandError {
-    /// Not a name the shell would take.
+    /// The name is none that the shell would take.
     #[error("environment variable {name:?} has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$")]
     Name { name: String },
-    /// A scheme other than `env`, `file` and `yaml`.
+    /// The scheme is none of `env`, `file` and `yaml`.
     #[error("scheme {scheme:?} is not supported for uri {uri:?} (valid values: [env, file, yaml, raw])")]
     Scheme {
-        /// What was given as the scheme.
+        /// The scheme of the reference.
         scheme: String,
         /// The whole reference without its braces.
         uri: String,
     },
-    /// A `raw:` before something else than `env:NAME` and `file:PATH`.
+    /// A `raw:` stands before something else than `env:NAME` and `file:PATH`.
     #[error("invalid uri: {uri:?}: expected raw:env:NAME or raw:file:PATH")]
     Raw {
         /// The whole reference without its braces.
         uri: String,
     },
-    /// A file that is no text, for a value that must be one.
+    /// The file has a NUL byte, so it is no text, and the value must be one.
     #[error("the file {path:?} holds a NUL byte, so it is no text")]
     Nul { path: String },
-    /// A colon, and no scheme before it.
+    /// The reference has a colon, and no scheme before it.
     #[error("invalid uri: {uri:?}")]
     Uri {
         /// The whole reference without its braces.
         uri: String,
     },
-    /// A dollar sign inside a reference.
+    /// The reference has a dollar sign inside.
     #[error("the uri {uri:?} contains unsupported characters ('$')")]
     Dollar {
         /// The whole reference without its braces.
@@ -78,17 +80,17 @@ pub(crate) enum ExpandError {
     TooLarge,
 }
 
-/// What a value with references stands for.
+/// The result of expanding a value with references.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expanded {
     /// Text with the references replaced: a string.
     Text(String),
-    /// The value was one reference and nothing else: this is what it refers to, any YAML value. May hold
-    /// references itself.
+    /// Text of any YAML value, for a value that was one reference and nothing else. The text may hold references
+    /// itself.
     Reference(String),
 }
 
-/// Expands references, within a budget.
+/// Expands references, within a budget of references and bytes.
 pub(crate) struct Expander<'a> {
     environment: Environment<'a>,
     /// References that the value at hand may still take.
@@ -102,7 +104,7 @@ pub(crate) struct Expander<'a> {
     raw: bool,
     /// Variables that were referred to, are not set and have no default.
     pub(crate) unset: Vec<String>,
-    /// Variables whose values are not what they were: dollar signs in them were references, or escaped each other.
+    /// Variables whose values differ from their texts: dollar signs in them were references, or escaped each other.
     pub(crate) changed: Vec<String>,
 }
 
@@ -119,8 +121,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// Begins another value, which the configuration has in these words: it has the whole number of references for
-    /// itself.
+    /// Begins another value, which is `written` in the configuration: it has the whole number of references for itself.
     pub(crate) fn next_value(&mut self, written: &str) {
         self.turns = MAX_EXPANSIONS;
         self.raw = false;
@@ -128,20 +129,20 @@ impl<'a> Expander<'a> {
         self.written.push_str(written);
     }
 
-    /// The value of an expanded text: what is left of dollar signs that escape one another.
+    /// The value of an expanded text, without the dollar signs that escape others.
     pub(crate) fn finish(&self, text: &str) -> String {
         let text = unescape(text);
         if self.raw { RAW.iter().fold(text, |text, (plain, mark)| text.replace(mark, plain)) } else { text }
     }
 
-    /// Counts what an expansion made: that many bytes, and its own cost. Once the budget is overdrawn it is gone.
+    /// Charges the budget for an expansion that made `bytes` bytes. Once the budget is overdrawn it is gone.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), ExpandError> {
         let left = self.bytes.checked_sub(bytes.saturating_add(EXPANSION_COST));
         self.bytes = left.unwrap_or(0);
         left.map(|_left| ()).ok_or(ExpandError::TooLarge)
     }
 
-    /// Expands a string value, up to where it is one reference: what that stands for may be no string.
+    /// Expands a string value, up to where it is one reference, whose value may be no string.
     pub(crate) fn expand(&mut self, text: &str) -> Result<Expanded, ExpandError> {
         let mut text = text.to_owned();
         while let Some(reference) = find(&text) {
@@ -264,8 +265,8 @@ fn is_raw(reference: &str) -> bool {
     reference.starts_with("${raw:")
 }
 
-/// The first reference that can be expanded: from the first `}` that has a `${` before it back to the last
-/// such `${`. `None` if that one is escaped, whatever comes after it; so it is in the Collector.
+/// The first reference that can be expanded: from the first `}` that has a `${` before it back to the last such `${`.
+/// `None` if that one is escaped, whatever comes after it, as in the Collector.
 fn find(text: &str) -> Option<&str> {
     let mut start = 0;
     loop {
@@ -281,7 +282,7 @@ fn find(text: &str) -> Option<&str> {
     }
 }
 
-/// The dollar signs of a text that are left once those that escape one another are taken out.
+/// The text without the dollar signs that escape others.
 pub(crate) fn unescape(text: &str) -> String {
     text.replace("$$", "$")
 }

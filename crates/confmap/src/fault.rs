@@ -1,24 +1,24 @@
-//! Faults of a configuration: what is wrong, where, and what was probably meant.
+//! Faults of a configuration: the problem, its place, and the key or value that was probably meant.
 
 use std::fmt;
 
-/// Says of a key that is not known, by its path from the root, what to write instead; `None` if there is nothing to
-/// say.
+/// Advice for a key that is not known, by the key's path from the root: the key to write instead; `None` if there is no
+/// advice.
 pub type Advise = fn(&[String]) -> Option<&'static str>;
 
-/// One thing wrong, at one place.
+/// One problem at one place of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Keys from the root to the place; empty for the configuration as a whole.
     pub path: Vec<String>,
-    /// What is wrong and what is expected.
+    /// The problem, and the value that is expected.
     pub message: String,
-    /// Where that is written: `agent.yaml:12`, a flag or an environment variable.
+    /// The place where the value is written: `agent.yaml:12`, a flag or an environment variable.
     pub source: Option<String>,
 }
 
 impl fmt::Display for Fault {
-    /// `exporters::file::path: must not be empty`.
+    /// Writes a fault like `exporters::file::path: must not be empty`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path.join("::"))?;
@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything wrong with a configuration. Prints one fault a line.
+/// All faults of a configuration. Prints one fault a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -44,7 +44,7 @@ impl Faults {
         self.0.push(fault);
     }
 
-    /// True if something is wrong at `path` or inside it.
+    /// True if there is a fault at `path` or inside it.
     pub fn touches<S: AsRef<str>>(&self, path: &[S]) -> bool {
         self.0.iter().any(|fault| {
             fault.path.len() >= path.len()
@@ -52,7 +52,7 @@ impl Faults {
         })
     }
 
-    /// Lets each fault that does not say where it is written say so.
+    /// Adds a place from `place` to each fault without one.
     pub fn locate(&mut self, place: impl Fn(&[String]) -> Option<String>) {
         for fault in &mut self.0 {
             fault.source = fault.source.take().or_else(|| place(&fault.path));
@@ -65,7 +65,7 @@ impl Faults {
         &self.0
     }
 
-    /// `value` if nothing is wrong.
+    /// Returns `value` if there are no faults.
     ///
     /// # Errors
     /// The faults, if there are any.

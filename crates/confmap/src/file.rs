@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// The largest file that is read.
+/// The most bytes that a file may have.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads a file that holds no more than [`MAX_FILE_BYTES`]. It may be a pipe.

@@ -1,5 +1,5 @@
-//! Collector-style configuration, whatever it configures: locations of YAML to one tree, and parts of that tree to
-//! typed values. The Collector's `confmap`.
+//! Collector-style configuration of any program, like the Collector's `confmap`: locations of YAML to one tree, and
+//! parts of that tree to typed values.
 //!
 //! ```text
 //! --config, --set --location.rs--> text --yaml/, provider.rs--> figment (merge) --references.rs, expand.rs--> Tree

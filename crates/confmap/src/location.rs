@@ -1,4 +1,4 @@
-//! Where configuration comes from: a file, an environment variable or the command line itself.
+//! Locations of configuration: files, environment variables and the command line itself.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -48,7 +48,8 @@ impl Location {
         Ok(Self::Set(format!("{}: {value}", key.trim().replace('.', "::"))))
     }
 
-    /// How to name a line, from 1, of its `text`: `agent.yaml:12`. Of what is shown whole, no line is named.
+    /// The name of a line of the location's `text`, counted from 1: `agent.yaml:12`. A text of one line that is shown
+    /// whole has no line number.
     pub(crate) fn place(&self, line: usize, text: &str) -> String {
         match self {
             Self::File(_) | Self::Env(_) => format!("{self}:{line}"),
@@ -57,7 +58,7 @@ impl Location {
         }
     }
 
-    /// The YAML text.
+    /// The YAML text of the location.
     pub(crate) fn read(&self, environment: Environment<'_>) -> Result<String, ConfigError> {
         match self {
             Self::File(path) => {
@@ -82,13 +83,13 @@ impl fmt::Display for Location {
     }
 }
 
-/// The key that a text begins with, and whether there is more: the value may be a secret.
+/// The first key of a text, and a mark if there is more: the value may be a secret.
 struct Excerpt<'a>(&'a str);
 
 impl Excerpt<'_> {
     const MAX: usize = 80;
 
-    /// The end of the first key, whose parts may have `::` between them.
+    /// Index of the end of the first key, whose parts may have `::` between them.
     fn end(text: &str) -> usize {
         let is_of_key = |at: usize, c: char| {
             let is_delimiter = || {
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!(shown(&"\u{fc}".repeat(90)), format!("yaml:{} ...", "\u{fc}".repeat(80)));
     }
 
-    /// Headers hold passwords, and `--set` is how one without a file gives them.
+    /// No value of a location is shown: headers hold passwords, and users without a file pass them by `--set`.
     #[test]
     fn no_value_of_a_location_is_shown() {
         for text in

@@ -1,5 +1,5 @@
-//! A figment provider of Collector YAML: one location, parsed; references in it are still to be expanded,
-//! since the Collector expands what is merged.
+//! A figment provider of Collector YAML: one location, parsed. Its references are still to be expanded, since the
+//! Collector expands the merged configuration.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use crate::fault::Fault;
 use crate::location::Location;
 use crate::yaml::{self, MAX_DEPTH, Node, Scalar, Yaml};
 
-/// What separates keys inside a key.
+/// Separator of keys inside a key.
 const DELIMITER: &str = "::";
 
-/// Where the values of one provider stand, by their path.
+/// Places of one provider's values, by the values' paths.
 pub(crate) type Places = BTreeMap<Vec<String>, String>;
 
-/// One location's configuration.
+/// The configuration of one location.
 #[derive(Debug)]
 pub(crate) struct CollectorYaml {
     name: String,
     dict: Dict,
-    /// Which of the providers it is; see [`Sources`](crate::sources::Sources).
+    /// Number of this location among the providers; see [`Sources`](crate::sources::Sources).
     pub(crate) index: usize,
-    /// Where its values stand: `agent.yaml:12`.
+    /// Places of the location's values: `agent.yaml:12`.
     pub(crate) places: Places,
-    /// What is wrong with it and yet leaves it readable.
+    /// Faults that leave the location readable.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -60,7 +60,7 @@ impl CollectorYaml {
     }
 }
 
-/// A fault of a text, which has no path.
+/// A fault of a whole text, which has no path.
 fn unplaced(message: String, place: String) -> Fault {
     Fault { path: Vec::new(), message, source: Some(place) }
 }
@@ -75,7 +75,7 @@ impl Provider for CollectorYaml {
     }
 }
 
-/// Turns the YAML tree into figment's values, noting where each stands.
+/// Turns the YAML tree into figment's values, and notes the place of each.
 struct ValueBuilder<'a> {
     place: &'a dyn Fn(usize) -> String,
     places: Places,
@@ -124,7 +124,7 @@ impl ValueBuilder<'_> {
     }
 }
 
-/// Sets a key, or joins its map with the one that is there: `a::b: 1` beside `a: {c: 2}`.
+/// Sets a key, or joins its map with the map that the key has already: `a::b: 1` beside `a: {c: 2}`.
 fn join(dict: &mut Dict, (key, value): (String, Value)) {
     match (dict.get_mut(&key), value) {
         (Some(Value::Dict(_, inner)), Value::Dict(_, more)) => {
@@ -162,7 +162,7 @@ pub(crate) fn untracked(node: Node, tag: Tag) -> Value {
     value
 }
 
-/// Marks a value and all in it as coming from where `tag` says.
+/// Marks a value and all values in it with `tag`.
 pub(crate) fn retag(value: &mut Value, tag: Tag) {
     let own = match value {
         Value::String(own, _)

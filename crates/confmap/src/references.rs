@@ -10,14 +10,14 @@ use crate::fault::Fault;
 use crate::provider::untracked;
 use crate::yaml::{self, MAX_DEPTH, Scalar, Yaml};
 
-/// The text behind values that are references, by their path: a key that wants a string gets the text,
-/// so that `${env:TOKEN}` may be `0123` or `true`.
+/// Texts of values that were references, by their path: a key that wants a string gets the text, so that `${env:TOKEN}`
+/// may be `0123` or `true`.
 pub(crate) type Originals = BTreeMap<Vec<String>, String>;
 
 /// The most references of which faults are reported: nobody reads more, and a reference can make many.
 const MAX_FAULTS: usize = 1000;
 
-/// What is known once every reference is expanded.
+/// The results of expanding all references of a tree.
 pub(crate) struct References {
     /// Texts behind references.
     pub(crate) originals: Originals,
@@ -25,7 +25,7 @@ pub(crate) struct References {
     pub(crate) unset: Vec<String>,
     /// Environment variables whose values expansion has changed; each once.
     pub(crate) changed: Vec<String>,
-    /// References that cannot be expanded. Null stands in their place.
+    /// Faults of references that cannot be expanded. Null stands in their place.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn expand(root: &mut Dict, environment: Environment<'_>) -> Reference
     References { originals, unset: once(unset), changed: once(changed), faults }
 }
 
-/// Each name once, in the order in which they came.
+/// Returns each name once, in the order in which they came.
 fn once(names: Vec<String>) -> Vec<String> {
     let mut known = BTreeSet::new();
     names.into_iter().filter(|name| known.insert(name.clone())).collect()
@@ -56,7 +56,7 @@ struct Walker<'a> {
     faults: Vec<Fault>,
     path: Vec<String>,
     too_large: bool,
-    /// True inside a value that a reference gave: nothing there is in the configuration's own words.
+    /// True inside the value of a reference: nothing there is in the configuration's own words.
     referred: bool,
 }
 
@@ -98,7 +98,7 @@ impl Walker<'_> {
         self.path.pop();
     }
 
-    /// Puts in the place of `value` what its text stands for.
+    /// Replaces `value` by the value that its text stands for.
     fn string(&mut self, value: &mut Value, mut text: String) -> Result<(), ExpandError> {
         let tag = value.tag();
         loop {
@@ -147,7 +147,7 @@ impl Walker<'_> {
     }
 }
 
-/// Makes a value null, which still knows where it came from.
+/// Replaces a value by null that has its tag, and so its place.
 fn clear(value: &mut Value) {
     *value = Value::Empty(value.tag(), Empty::Unit);
 }

@@ -1,6 +1,7 @@
 //! Schemes of URIs: `file` in `file:agent.yaml`.
 
-/// A letter and at least one more letter, digit or `+.-`: one letter would be a Windows drive.
+/// True for a letter and at least one more letter, digit or `+.-`: one letter would be a Windows
+/// drive.
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|c: char| c.is_ascii_alphabetic())

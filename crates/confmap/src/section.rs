@@ -1,11 +1,11 @@
-//! A part of the configuration that one type reads.
+//! Parts of the configuration that one type reads.
 
 use figment::value::Value;
 
 use crate::decode::{Context, find};
 use crate::fault::{Fault, Faults};
 
-/// One component's part of the configuration.
+/// The part of the configuration that one component reads.
 #[derive(Debug)]
 pub struct Section<'a> {
     pub(crate) value: &'a Value,
@@ -14,13 +14,13 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The part of the configuration at `path`, which is `value`.
+    /// The section of `value`, which stands at `path`.
     #[must_use]
     pub fn new(value: &'a Value, path: Vec<String>, context: &'a Context<'a>) -> Self {
         Self { value, path, context }
     }
 
-    /// The section as a `T`, as far as it can be read; what is wrong with it is added to `faults`.
+    /// Reads the section as a `T`, as far as possible, and adds its faults to `faults`.
     pub fn read<T: serde::de::DeserializeOwned>(
         &self,
         faults: &mut Faults,

@@ -1,12 +1,12 @@
-//! Which line of which file a merged value came from.
+//! The file and line of each merged value.
 
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Profile, Provider as _, Source};
 
 use crate::provider::Places;
 
-/// Knows where values came from: figment marks each with its provider, and where it stands there is known
-/// by its path. A provider says which it is by a [`Source::Custom`] with its place in `places`.
+/// Index of the places where values are written: figment marks each value with its provider, and the provider's
+/// [`Places`] have the value's place by its path. A provider shows its number in `places` by a [`Source::Custom`].
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     figments: Vec<Figment>,
@@ -14,20 +14,21 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Notes where the values of one more provider stand; the number to give to that provider.
+    /// Adds the places of one more provider's values; returns the provider's number.
     pub(crate) fn add(&mut self, places: Places) -> usize {
         self.places.push(places);
         self.places.len() - 1
     }
 
-    /// The values of `figment`, whose marks are known from now on.
+    /// The values of `figment`, whose marks are known from then on.
     pub(crate) fn values(&mut self, figment: Figment) -> Result<Dict, Box<figment::Error>> {
         let values = figment.data().map_err(Box::new)?.remove(&Profile::Default).unwrap_or_default();
         self.figments.push(figment);
         Ok(values)
     }
 
-    /// Where the value at `path` of `root` came from; of one that is not there, where what would hold it did.
+    /// The place of the value at `path` of `root`; for a value that is not there, the place of the section that would
+    /// hold it.
     pub(crate) fn place(&self, root: &Dict, path: &[String]) -> Option<String> {
         let (first, rest) = path.split_first()?;
         let (mut value, mut depth) = (root.get(first)?, 1);

@@ -52,7 +52,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What [`shown`] makes of the merged locations, or the faults.
+/// The text by [`shown`] of the merged locations, or the faults.
 fn merged(texts: &[&str]) -> String {
     match tree(texts) {
         Ok(tree) if tree.faults.as_slice().is_empty() => {

@@ -13,7 +13,7 @@ use crate::provider::CollectorYaml;
 use crate::references::{Originals, expand};
 use crate::sources::Sources;
 
-/// All that was configured, merged and expanded, and where it came from.
+/// The whole configuration, merged and expanded, and the places of its values.
 #[derive(Debug)]
 pub struct Tree {
     /// Values of the merged configuration.
@@ -22,9 +22,9 @@ pub struct Tree {
     pub(crate) sources: Sources,
     /// Environment variables that are referred to without default, and not set.
     pub unset: Vec<String>,
-    /// Environment variables whose values are not what they were, since they hold references or doubled dollar signs.
+    /// Environment variables whose values differ from their texts, since they hold references or doubled dollar signs.
     pub changed: Vec<String>,
-    /// What is wrong already, though the tree can be read.
+    /// Faults of a tree that can be read all the same.
     pub faults: Faults,
 }
 
@@ -63,7 +63,7 @@ impl Tree {
         Ok(Self { root, originals: references.originals, sources, unset, changed, faults })
     }
 
-    /// Puts `defaults` below what is configured: each where the tree has nothing, or null.
+    /// Puts `defaults` below the configuration: each where the tree has nothing, or null.
     ///
     /// # Errors
     /// If the defaults cannot be merged, which would be a fault of this crate.
@@ -79,14 +79,14 @@ impl Tree {
         Ok(())
     }
 
-    /// What reading parts of the tree takes.
+    /// The context for reading parts of the tree.
     #[must_use]
     pub fn context(&self) -> Context<'_> {
         Context { originals: &self.originals, root: &self.root, sources: &self.sources, advise: |_path| None }
     }
 }
 
-/// No provider of ours fails; figment cannot know.
+/// The error of a figment provider. No provider of ours fails; figment cannot know.
 fn broken(error: &figment::Error) -> ConfigError {
     let mut faults = Faults::default();
     faults.push(Fault { path: Vec::new(), message: error.to_string(), source: None });

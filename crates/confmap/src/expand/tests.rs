@@ -1,4 +1,4 @@
-//! One value at a time. The names in the tables are those of the Collector's own tests (confmap
+//! Expansion of single values. The names in the tables are those of the Collector's own tests (confmap
 //! `expand_test.go`, `TestResolverExpandStringValues`), whose `test:` scheme is `yaml:` here.
 
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn environment(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// The text, or what it refers to, with dollar signs unescaped.
+/// The expanded text, or the text that the reference stands for, with dollar signs unescaped.
 fn expand(text: &str) -> Result<String, String> {
     let mut expander = Expander::new(&environment);
     expander.next_value(text);
@@ -219,7 +219,7 @@ fn a_raw_file_is_taken_with_its_dollar_signs_and_its_last_newline() {
     assert!(expand(&text).unwrap_err().contains("holds a NUL byte"));
 }
 
-/// The variable is named, and no piece of its value: neither as one that is not set nor in an error.
+/// An error names the variable and shows no piece of its value; nor does a note of a variable that is not set.
 #[test]
 fn a_value_that_expansion_changes_is_noted_and_never_shown() {
     let mut expander = Expander::new(&environment);

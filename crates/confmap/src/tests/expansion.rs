@@ -1,5 +1,5 @@
-//! References in a tree: where they count, what they become, what is left of dollar signs. How one value is
-//! expanded: `expand/tests.rs`.
+//! References in a tree: where they count, what they become, and which dollar signs are left. `expand/tests.rs` tests
+//! the expansion of single values.
 
 use super::*;
 

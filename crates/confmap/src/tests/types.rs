@@ -1,4 +1,4 @@
-//! What a key of each type takes: strictly, and of a reference its original text where a string is wanted
+//! The values that a key of each type takes: strictly, and of a reference its original text where a string is wanted
 //! (confmap's `e2e/types_test.go`).
 
 use std::collections::BTreeMap;

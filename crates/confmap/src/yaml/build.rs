@@ -14,7 +14,7 @@ pub(crate) fn build(text: &str) -> Result<Document, YamlFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        // What is missing at the end is said to be missing behind it.
+        // The parser reports a text that ends too early behind its last line.
         let (event, span) = event.map_err(|error| {
             fault(error.marker().line().min(last_line(text)), format!("invalid YAML: {}", error.info()))
         })?;
@@ -50,7 +50,7 @@ enum MapKey {
     Plain(Key),
     /// A `<<`.
     Merge,
-    /// One that is there already: its value is not used.
+    /// A key that the map has already: its value is not used.
     Repeated,
 }
 
@@ -134,7 +134,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a node that is complete where it belongs.
+    /// Puts a complete node where it belongs.
     fn complete(&mut self, anchor: usize, node: Node, is_merge: bool) -> Result<(), YamlFault> {
         self.count(1, node.line)?;
         if anchor > 0 {
@@ -170,7 +170,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds what `<<` stands for: keys that the map has itself win, then those of the first map merged.
+    /// Adds the maps that `<<` stands for: keys that the map has itself win, then those of the first map merged.
     fn merge(&mut self, entries: &mut Vec<(Key, Node)>, merged: Vec<Node>) -> Result<(), YamlFault> {
         if merged.is_empty() {
             return Ok(());

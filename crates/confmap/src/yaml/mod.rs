@@ -1,6 +1,6 @@
-//! YAML to a tree that knows the line of each of its nodes. A total function of the text.
+//! YAML text to a tree that holds the line of each of its nodes, by a total function.
 //!
-//! The parser is `saphyr-parser`, which says where things stand; what a scalar means is `scalar.rs`.
+//! The parser is `saphyr-parser`, which reports the line of each event; `scalar.rs` has the meaning of scalars.
 
 mod build;
 mod node;

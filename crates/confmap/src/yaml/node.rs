@@ -1,14 +1,14 @@
-//! The tree.
+//! The nodes of a YAML tree.
 
 use std::fmt;
 
-/// Deepest nesting.
+/// The deepest nesting that is read.
 pub(crate) const MAX_DEPTH: usize = 128;
-/// Most nodes of a document. An alias counts as often as it is used, so that a few lines of nested aliases
-/// do not fill the memory.
+/// The most nodes that a document may have. An alias counts as often as it is used, so that a few lines of nested
+/// aliases do not fill the memory.
 pub(crate) const MAX_NODES: usize = 100_000;
 
-/// A value and where it stands.
+/// A value and the line where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     /// Line, from 1.
@@ -18,7 +18,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// How many values it is, itself included.
+    /// Number of values in the node, itself included.
     pub(crate) fn size(&self) -> usize {
         1 + match &self.value {
             Yaml::Scalar(_) => 0,
@@ -31,7 +31,7 @@ impl Node {
 /// A YAML value: the kinds that configuration can have.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Yaml {
-    /// One value.
+    /// A value that holds no others.
     Scalar(Scalar),
     /// A list.
     List(Vec<Node>),
@@ -62,7 +62,7 @@ pub(crate) enum Scalar {
 }
 
 impl fmt::Display for Scalar {
-    /// As a key is written.
+    /// Writes the scalar as it is written when it is a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -75,7 +75,7 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// Something wrong with the text.
+/// A fault of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct YamlFault {
     /// Line, from 1.
@@ -89,6 +89,6 @@ pub(crate) struct YamlFault {
 pub(crate) struct Document {
     /// The value; null for an empty text.
     pub(crate) root: Node,
-    /// What is wrong with it and yet leaves it readable.
+    /// Faults that leave the document readable.
     pub(crate) faults: Vec<YamlFault>,
 }

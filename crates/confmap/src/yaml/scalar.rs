@@ -1,7 +1,7 @@
-//! What a plain scalar means: the rules of the YAML library that the Collector uses (go-yaml v3, `resolve.go`).
+//! The meaning of a plain scalar, by the rules of the YAML library that the Collector uses (go-yaml v3, `resolve.go`).
 //!
-//! They are YAML 1.2's with what remains of 1.1: `0123` is octal, `1_000` a number, but `yes` is a string.
-//! A date, which that library knows as a type of its own, is a string here.
+//! Those rules are YAML 1.2's with remnants of 1.1: `0123` is octal, `1_000` a number, but `yes` is a string. A date,
+//! which that library knows as a type of its own, is a string here.
 
 use super::node::Scalar;
 

@@ -1,4 +1,4 @@
-//! Text to tree.
+//! YAML text to trees.
 
 use proptest::prelude::*;
 
@@ -124,7 +124,7 @@ proptest! {
         }
     }
 
-    /// What JSON says is what YAML says.
+    /// JSON is read as the same tree by YAML.
     #[test]
     fn json_is_yaml(text in "[ -~]{0,20}", number: i64, flag: bool) {
         let document = parse(&format!("{{\"a\": {text:?}, \"b\": [{number}, {flag}, null]}}"));
