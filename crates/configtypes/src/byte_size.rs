@@ -28,25 +28,25 @@ const BINARY: usize = 4;
 pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// A size of so many bytes.
+    /// A size of `bytes` bytes.
     #[must_use]
     pub const fn from_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// `kib` times 1024 bytes; at most what fits.
+    /// A size of `kib` times 1024 bytes; at most `u64::MAX` bytes.
     #[must_use]
     pub const fn from_kib(kib: u64) -> Self {
         Self(kib.saturating_mul(1 << 10))
     }
 
-    /// `mib` times 1024² bytes; at most what fits.
+    /// A size of `mib` times 1024² bytes; at most `u64::MAX` bytes.
     #[must_use]
     pub const fn from_mib(mib: u64) -> Self {
         Self(mib.saturating_mul(1 << 20))
     }
 
-    /// `gib` times 1024³ bytes; at most what fits.
+    /// A size of `gib` times 1024³ bytes; at most `u64::MAX` bytes.
     #[must_use]
     pub const fn from_gib(gib: u64) -> Self {
         Self(gib.saturating_mul(1 << 30))
@@ -58,14 +58,14 @@ impl ByteSize {
         self.0
     }
 
-    /// Bytes, as many as memory can hold.
+    /// The size in bytes; at most `usize::MAX`.
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 
-/// Not a number of bytes.
+/// The error of a text that is no number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError(String);
 
@@ -124,7 +124,8 @@ fn part_of(fraction: &str, scale: u64) -> Option<u64> {
 }
 
 impl fmt::Display for ByteSize {
-    /// In the largest binary unit of which it is a whole number, so that reading it gives the same size.
+    /// Writes the size in the largest binary unit of which it is a whole number, so that reading the text gives the
+    /// same size.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |(_, scale): &&(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*scale);
         match UNITS.iter().take(BINARY).find(whole) {
@@ -241,7 +242,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is written is read back as it was.
+        /// A size that is written is read back as it was.
         #[test]
         fn a_size_survives_writing_and_reading(bytes: u64, shift in 0_u32..64) {
             let size = ByteSize((bytes >> shift) << (shift / 2));

@@ -1,6 +1,6 @@
 //! Durations as the Collector writes them: `300ms`, `1h30m`; a bare integer is nanoseconds.
 //!
-//! Use as `#[serde(with = "configtypes::GoDuration")]`, which gives the key a schema too.
+//! Use it as `#[serde(with = "configtypes::GoDuration")]`, which adds a schema to the key, too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -50,7 +50,7 @@ fn nanos(text: &str) -> Option<u64> {
     sum
 }
 
-/// `number` times `scale`; what is below a nanosecond is dropped.
+/// `number` times `scale`; fractions of a nanosecond are dropped.
 fn scaled(number: &str, scale: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     // No unit has so many nanoseconds that digits after the 18th would change them.
@@ -87,7 +87,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
 pub struct GoDuration(pub Duration);
 
 impl GoDuration {
-    /// As [`serialize`](fn@serialize).
+    /// Writes a duration like [`serialize`](fn@serialize).
     ///
     /// # Errors
     /// Whatever the serializer refuses.
@@ -95,7 +95,7 @@ impl GoDuration {
         serialize(value, serializer)
     }
 
-    /// As [`deserialize`](fn@deserialize).
+    /// Reads a duration like [`deserialize`](fn@deserialize).
     ///
     /// # Errors
     /// As [`deserialize`](fn@deserialize).
@@ -105,7 +105,8 @@ impl GoDuration {
 }
 
 impl fmt::Display for GoDuration {
-    /// As Go's `Duration.String`: no unit above hours, and below a second one unit with decimals.
+    /// Writes the duration as Go's `Duration.String` does: no unit above hours, and below a second one unit with
+    /// decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         if seconds == 0 {
@@ -161,7 +162,7 @@ impl JsonSchema for GoDuration {
 pub enum GoDurationOption {}
 
 impl GoDurationOption {
-    /// As [`serialize`](fn@serialize), or nothing.
+    /// Writes a duration like [`serialize`](fn@serialize), or nothing.
     ///
     /// # Errors
     /// Whatever the serializer refuses.
@@ -169,7 +170,7 @@ impl GoDurationOption {
         value.map(GoDuration).serialize(serializer)
     }
 
-    /// As [`deserialize`](fn@deserialize), or nothing for nothing.
+    /// Reads a duration like [`deserialize`](fn@deserialize), or nothing for nothing.
     ///
     /// # Errors
     /// As [`deserialize`](fn@deserialize).
@@ -300,7 +301,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is written is read back as it was.
+        /// A duration that is written is read back as it was.
         #[test]
         fn a_duration_survives_writing_and_reading(nanos: u64) {
             let duration = Duration::from_nanos(nanos);

@@ -1,18 +1,18 @@
-//! What a component finds wrong with its own configuration.
+//! Faults that a component finds in its own configuration.
 
 use std::fmt;
 
-/// One thing wrong with a component's configuration, as its `validate` reports it.
+/// One problem with a component's configuration, as its `validate` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Keys from the component's section to the value; empty for the section as a whole.
     pub keys: Vec<String>,
-    /// What is wrong and what is expected.
+    /// The problem, and the value that is expected.
     pub message: String,
 }
 
 impl Fault {
-    /// `message` holds of the value at `keys`.
+    /// The fault that `message` describes, in the value at `keys`.
     pub fn at<K: Into<String>>(keys: impl IntoIterator<Item = K>, message: impl Into<String>) -> Self {
         Self { keys: keys.into_iter().map(Into::into).collect(), message: message.into() }
     }
@@ -26,7 +26,7 @@ impl Fault {
 }
 
 impl fmt::Display for Fault {
-    /// `rotation::max_megabytes: is 0, expected at least 1`.
+    /// Writes a fault like `rotation::max_megabytes: is 0, expected at least 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.keys.is_empty() {
             write!(f, "{}: ", self.keys.join("::"))?;
@@ -35,7 +35,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault is a text that reads the same: for tests of what the user is shown.
+/// A fault equals a text that reads the same: for tests of the texts that users see.
 impl PartialEq<&str> for Fault {
     fn eq(&self, text: &&str) -> bool {
         let shown = self.to_string();

@@ -27,7 +27,7 @@ impl Headers {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
     }
 
-    /// True if there are none.
+    /// True if there are no headers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -49,7 +49,7 @@ impl Headers {
 }
 
 impl<N: Into<String>, V: Into<Secret>> FromIterator<(N, V)> for Headers {
-    /// Of a name that comes twice, the last value.
+    /// Keeps the last value of a name that comes twice.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         let mut headers = Self::default();
         for (name, value) in pairs {
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// One header of a list.
+/// One header in a list of `{name: ..., value: ...}`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pair {

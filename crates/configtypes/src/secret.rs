@@ -1,4 +1,4 @@
-//! Text that must not be shown.
+//! Texts that must not be shown.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What is shown instead, as by the Collector.
+/// Text that stands for a secret wherever one is shown, the same as the Collector's.
 pub const REDACTED: &str = "[REDACTED]";
 
 /// Name by which a deserializer knows that it reads a [`Secret`], so that its errors do not show the value.
@@ -59,10 +59,10 @@ thread_local! {
     static UNREDACTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `write`, within which this thread serializes secrets as they are. For the one command that a
-/// user asks to show them; nothing else may call this. `Debug` and `Display` stay redacted.
+/// Runs `write`, during which this thread serializes secrets as they are. Only the command by which a user asks to show
+/// them may call this. `Debug` and `Display` stay redacted.
 pub fn unredacted<T>(write: impl FnOnce() -> T) -> T {
-    /// Restores what held before, even if `write` panics.
+    /// Restores the former state, even if `write` panics.
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {

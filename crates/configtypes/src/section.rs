@@ -1,11 +1,11 @@
-//! Sections that are off unless they are there.
+//! Sections that are off unless the configuration has them.
 
 use serde::{Deserialize, Deserializer};
 
 /// Reads an `Option<Section>` as the Collector does: a key without a value is there, with the section's defaults.
 ///
 /// Use as `#[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]` in a struct
-/// with `#[serde(default)]`: what is absent is then `None`, and is not written as null, which would read as being
+/// with `#[serde(default)]`: an absent section is then `None`, and is not written as null, which would read as being
 /// there.
 ///
 /// # Errors

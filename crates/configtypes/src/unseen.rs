@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// True for a character that a terminal does not show as one of its own: control characters, those that turn the
-/// direction of what follows, and those without width. Whoever chooses a name could make it look like another.
+/// direction of the text after them, and those without width. Whoever chooses a name could make it look like another.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     let is_format = matches!(
