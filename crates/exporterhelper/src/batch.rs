@@ -35,7 +35,7 @@ impl<S> Layer<S> for BatchLayer {
     }
 }
 
-/// See [`BatchLayer`]. Always ready, as what it sends by is asked for each request.
+/// The service of a [`BatchLayer`]. It is always ready, as it asks its transport for each request.
 #[derive(Clone, Debug)]
 pub struct BatchService<S> {
     inner: S,
@@ -45,7 +45,7 @@ pub struct BatchService<S> {
 /// The outcome of one request that was sent.
 #[derive(Debug)]
 pub struct Sent {
-    /// Samples in it.
+    /// Samples in the request.
     pub samples: u64,
     /// The outcome of the attempt.
     pub result: Result<Delivered, SendError>,

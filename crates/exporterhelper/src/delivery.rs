@@ -1,4 +1,4 @@
-//! The stage of an exporter that does one thing at a time.
+//! The stage of an exporter that delivers one batch at a time.
 
 use std::fmt;
 use std::future::{self, Future};
@@ -20,12 +20,12 @@ pub type AckFuture = Pin<Box<dyn Future<Output = Result<Watermark, Stopped>> + S
 pub struct Stopped(#[source] Option<JoinError>);
 
 impl Stopped {
-    /// The task ended so.
+    /// The error of a delivery whose task ended like this.
     pub(crate) fn task(error: JoinError) -> Self {
         Self(Some(error))
     }
 
-    /// The task behind a queue is gone.
+    /// The error of a delivery whose queue has lost its task.
     pub(crate) fn queue() -> Self {
         Self(None)
     }
@@ -33,11 +33,11 @@ impl Stopped {
 
 /// An exporter that takes one batch at a time. [`Delivery`] makes a stage of it.
 pub trait Deliver {
-    /// Takes a batch; returns the work that is left to be done before the answer.
+    /// Takes a batch; returns the work that is left to do before the batch is acked.
     fn deliver(&mut self, batch: Batch) -> Work;
 }
 
-/// What an exporter has to do before it answers, and the answer.
+/// Work that an exporter has to do before it acks a batch, and the watermark that it acks then.
 pub struct Work {
     acked: Watermark,
     task: Task,
@@ -50,18 +50,18 @@ enum Task {
 }
 
 impl Work {
-    /// Nothing: the answer is `acked`, at once.
+    /// No work: `acked` is acked at once.
     #[must_use]
     pub fn nothing(acked: Watermark) -> Self {
         Self { acked, task: Task::Nothing }
     }
 
-    /// Runs `work` on a task of its own; the answer is `acked` once it is over.
+    /// Runs `work` on a task of its own, and acks `acked` once it is over.
     pub fn asynchronous(acked: Watermark, work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { acked, task: Task::Asynchronous(Box::pin(work)) }
     }
 
-    /// As [`asynchronous`](Self::asynchronous), for work that may block: it runs on the runtime's blocking pool.
+    /// Runs `work`, which may block, on the runtime's blocking pool, and acks `acked` once it is over.
     pub fn blocking(acked: Watermark, work: impl FnOnce() + Send + 'static) -> Self {
         Self { acked, task: Task::Blocking(Box::new(work)) }
     }
@@ -75,12 +75,12 @@ impl fmt::Debug for Work {
 
 /// The stage of an exporter, with at most one delivery under way.
 ///
-/// A delivery runs on a task of its own from the moment it is started: it is finished even if the caller loses
-/// patience and drops the answer. Until then the exporter is not ready, so that no later answer runs ahead.
+/// A delivery runs on a task of its own from the moment it is started: it is finished even if the caller loses patience
+/// and drops the future. Until then the exporter is not ready, so that no later ack runs ahead.
 #[derive(Debug)]
 pub struct Delivery<E> {
     exporter: E,
-    /// Resolves when the last one started is over.
+    /// Resolves when the delivery that was started last is over.
     under_way: Option<oneshot::Receiver<()>>,
 }
 
@@ -107,7 +107,7 @@ impl<E: Deliver> Service<Batch> for Delivery<E> {
     type Error = Stopped;
     type Future = AckFuture;
 
-    /// Ready when no delivery is under way.
+    /// Returns ready when no delivery is under way.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
         if let Some(under_way) = &mut self.under_way {
             // The sender is dropped unused.
@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// An exporter that has this to do, once.
+    /// An exporter that has one piece of work to do, once.
     struct Once(Option<Work>);
 
     impl Deliver for Once {

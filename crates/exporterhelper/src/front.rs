@@ -1,4 +1,4 @@
-//! Where batches become requests.
+//! The front of an exporter, which turns batches into requests.
 
 use std::task::{Context, Poll};
 
@@ -24,7 +24,7 @@ impl Front {
         Self { windows, queue, forwarded: Watermark::NONE }
     }
 
-    /// Reports in each batch the samples that the queue had no room for in the window that is open.
+    /// Adds to each batch the losses of samples for which the queue had no room in the open window.
     fn report_lost(&self, batch: &mut Batch) {
         let count = self.queue.take_lost();
         if count > 0 {

@@ -1,5 +1,5 @@
-//! What every exporter does alike, the Collector's `exporterhelper` in small: one delivery at a time, and
-//! saying what became of it.
+//! The parts that all exporters share, like the Collector's `exporterhelper` in small: one delivery at a time, and
+//! reports of its outcome.
 //!
 //! An exporter that sends requests is a stack of layers:
 //!

@@ -1,4 +1,4 @@
-//! What became of an exporter's samples: counters by the Collector's names, and its status.
+//! Counters of an exporter's samples by outcome, with the Collector's names, and its status.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ impl Metrics {
         Self { sent: counter(SENT), send_failed: counter(SEND_FAILED), status: settings.status.clone() }
     }
 
-    /// So many samples have been delivered.
+    /// Counts samples that have been delivered.
     pub fn sent(&self, samples: u64) {
         self.sent.increment(samples);
         self.status.succeeded();
     }
 
-    /// So many samples have been given up on, for this reason.
+    /// Counts samples that have been dropped, for this reason.
     pub fn send_failed(&self, samples: u64, reason: &dyn Display) {
         self.send_failed.increment(samples);
         self.status.failed(reason);

@@ -1,4 +1,4 @@
-//! What may become of a request that is sent.
+//! Outcomes of sending a request.
 
 use std::time::Duration;
 
@@ -6,28 +6,29 @@ use thiserror::Error;
 
 /// The server has taken a request, if perhaps not all of it.
 ///
-/// The transport counts and logs what the server rejected; that is never sent again, and the request counts as sent.
+/// The transport counts and logs the profiles that the server rejected; they are never sent again, and the request
+/// counts as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Profiles that the server says it has rejected (OTLP: `partial_success.rejected_profiles`).
+    /// Profiles that the server has rejected (OTLP: `partial_success.rejected_profiles`).
     pub rejected: u64,
-    /// Its warning; empty if it has none (OTLP: `partial_success.error_message`).
+    /// The server's warning; empty if it sent none (OTLP: `partial_success.error_message`).
     pub message: String,
 }
 
 /// The server has not taken a request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SendError {
-    /// It never will: given up at once.
+    /// The server will never take the request, which is dropped at once.
     #[error("{reason}")]
     Permanent {
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
     },
-    /// It may later.
+    /// The server may take the request later.
     #[error("{reason}")]
     Retryable {
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
         /// The least time that the server asks to wait (gRPC: `RetryInfo`, HTTP: `Retry-After`).
         after: Option<Duration>,
@@ -35,13 +36,13 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// An error that another attempt will not mend.
+    /// An error that another attempt would not mend.
     #[must_use]
     pub fn permanent(reason: impl Into<String>) -> Self {
         Self::Permanent { reason: reason.into() }
     }
 
-    /// An error that may be over soon, without word from the server when.
+    /// An error that may be over soon; the server has not named a time.
     #[must_use]
     pub fn retryable(reason: impl Into<String>) -> Self {
         Self::Retryable { reason: reason.into(), after: None }

@@ -1,4 +1,4 @@
-//! When to try again.
+//! The times at which a request is tried again.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,8 @@ use tracing::info;
 use crate::config::{QueueConfig, RetryConfig};
 use crate::{Delivered, DeliverySettings, SendError, Stop};
 
-/// Longest that a server may ask us to wait: what asks for years is broken, and the exporter is not to stop for good.
+/// The longest that a server may ask us to wait: a server that asks for years is broken, and the exporter is not to
+/// stop for good.
 const MAX_THROTTLE: Duration = Duration::from_secs(600);
 
 /// Tries a request of that queue again by the policy of the exporter's `retry_on_failure`.
@@ -33,19 +34,20 @@ pub fn retry_layer(
 /// once, and never shorter than the server asks for,
 /// which counts up to ten minutes.
 ///
-/// Once the stream has [stopped](Stop), what waits is tried one last time at once, and nothing is tried again.
+/// Once the stream has [stopped](Stop), a request that waits is tried one last time at once, and nothing is tried
+/// again.
 #[derive(Clone)]
 pub struct RetryPolicy {
     config: Arc<RetryConfig>,
-    /// Zero for no end.
+    /// Time after which a request is dropped; zero for never.
     max_elapsed_time: Duration,
     settings: DeliverySettings,
     stop: Stop,
-    /// A number from 0 to 1 by chance.
+    /// Returns a random number from 0 to 1.
     chance: fn() -> f64,
     /// Interval before the next attempt.
     interval: Duration,
-    /// When the first attempt began.
+    /// Start of the first attempt.
     started: Instant,
     /// Attempts that are over; 0 in the policy that each request takes a copy of.
     attempts: u32,
@@ -65,7 +67,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Time until the next attempt, before what the server asks for.
+    /// Returns the time until the next attempt, before the server's wish is considered.
     fn backoff(&mut self) -> Duration {
         let RetryConfig { randomization_factor, multiplier, max_interval, .. } = *self.config;
         let off = randomization_factor * (2.0 * (self.chance)() - 1.0);
@@ -75,7 +77,7 @@ impl RetryPolicy {
     }
 }
 
-/// A product that does not fit is the longest duration.
+/// The product of an interval and a factor; if it does not fit, the longest duration.
 fn scaled(interval: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(interval.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
@@ -139,8 +141,8 @@ mod tests {
         RetryPolicy { chance, ..RetryPolicy::new(&DeliverySettings::new("otlp"), &config, stop) }
     }
 
-    /// When each attempt was made, in milliseconds, and how it ended, if `answers` is what the server says and its
-    /// last answer is repeated.
+    /// The time of each attempt, in milliseconds, and the outcome of the last, if the server responds with `answers`
+    /// and repeats the last of them.
     async fn attempts(
         policy: RetryPolicy,
         answers: Vec<Result<Delivered, SendError>>,

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Set by the queue when the stream has ended: a retry that waits is then made at once, and is the last.
+/// A signal that the queue sets when the stream has ended: a retry that waits is then made at once, and is the last.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(CancellationToken);
 

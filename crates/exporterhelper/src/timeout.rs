@@ -9,14 +9,14 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use crate::SendError;
 
-/// Gives up an attempt that takes too long, waiting for a connection included; it may be tried again.
+/// Ends an attempt that takes too long, waiting for a connection included; it may be tried again.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeoutLayer {
     timeout: Duration,
 }
 
 impl TimeoutLayer {
-    /// At most this long; zero is forever.
+    /// A layer that lets an attempt take at most this long; zero is forever.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { timeout }
@@ -31,7 +31,8 @@ impl<S> Layer<S> for TimeoutLayer {
     }
 }
 
-/// See [`TimeoutLayer`]. Always ready: a transport that is not ready uses up the time of the attempt.
+/// The service of a [`TimeoutLayer`]. It is always ready: a transport that is not ready uses up the time of the
+/// attempt.
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
     inner: S,

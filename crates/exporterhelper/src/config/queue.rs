@@ -21,40 +21,40 @@ pub struct QueueConfig {
     pub enabled: bool,
     /// Most requests sent at a time. Above 1 they may arrive in another order.
     pub num_consumers: usize,
-    /// Most that the queue holds, what is being sent included, in units of the sizer.
+    /// The most that the queue holds, including requests that are being sent, in units of the sizer.
     pub queue_size: u64,
-    /// What the queue's size is counted in.
+    /// The unit that the queue's size is counted in.
     pub sizer: Sizer,
-    /// What happens to a request that does not fit: true to wait for room, false to drop it.
+    /// Whether a request that does not fit waits for room; false to drop it.
     pub block_on_overflow: bool,
-    /// Whether a window is waited for until it is sent. Not with a storage.
+    /// Whether the next window waits until this one has been sent. Not with a storage.
     pub wait_for_result: bool,
     /// Extension that keeps the queue on disk, such as `file_storage`; absent for a queue in memory.
     pub storage: Option<String>,
-    /// Most bytes of requests kept by the storage, whatever the sizer says; 0 for no bound.
+    /// The most bytes of requests that the storage keeps, whatever the sizer; 0 for no bound.
     pub max_bytes: ByteSize,
-    /// Longest that the storage keeps a request for; what is older is dropped. 0 for ever.
+    /// The longest time for which the storage keeps a request; older ones are dropped. 0 for ever.
     #[serde(with = "configtypes::GoDuration")]
     pub max_age: Duration,
-    /// Sends several requests as one; absent for each by itself.
+    /// Settings for sending several requests as one; absent to send each by itself.
     #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchConfig>,
 }
 
-/// What a queue's size is counted in.
+/// The unit that a queue's size is counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sizer {
-    /// Requests.
+    /// The number of requests.
     #[default]
     Requests,
-    /// Samples, as the kernel took them.
+    /// The number of samples, as the kernel took them.
     Items,
     /// Bytes of protobuf before compression.
     Bytes,
 }
 
-/// Sends several requests as one.
+/// Settings for sending several requests as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
@@ -63,17 +63,17 @@ pub struct BatchConfig {
     pub flush_timeout: Duration,
     /// Size from which on requests no longer wait for others.
     pub min_size: u64,
-    /// Largest size of a request made of several, only with the sizer bytes; 0 for the exporter's own bound.
+    /// The largest size of a request made of several, only with the sizer bytes; 0 for the exporter's own bound.
     pub max_size: u64,
-    /// What sizes are counted in; absent for the sizer of the queue, or items if that is requests.
+    /// The unit that sizes are counted in; absent for the sizer of the queue, or items if that is requests.
     pub sizer: Option<BatchSizer>,
 }
 
-/// What a batch's size is counted in.
+/// The unit that a batch's size is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchSizer {
-    /// Samples, as the kernel took them.
+    /// The number of samples, as the kernel took them.
     Items,
     /// Bytes of protobuf before compression.
     Bytes,
@@ -103,13 +103,14 @@ impl Default for BatchConfig {
 }
 
 impl QueueConfig {
-    /// True if requests are kept on disk.
+    /// True if the queue keeps requests on disk.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         self.enabled && self.storage.is_some()
     }
 
-    /// Every fault, in the Collector's words where it has such a fault. As there, a disabled queue has none.
+    /// Every fault, in the Collector's words where the Collector has such a fault. A disabled queue has none, as in the
+    /// Collector.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         if !self.enabled {
@@ -134,7 +135,7 @@ impl QueueConfig {
 }
 
 impl BatchConfig {
-    /// What sizes are counted in, for a batch of that queue.
+    /// The unit that sizes of batches are counted in, behind that queue.
     #[must_use]
     pub fn sizer(&self, queue: &QueueConfig) -> BatchSizer {
         self.sizer.unwrap_or(match queue.sizer {

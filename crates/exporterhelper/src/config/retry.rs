@@ -14,24 +14,24 @@ const MULTIPLIER: f64 = 1.5;
 const RANDOMIZATION_FACTOR: f64 = 0.5;
 const MAX_ELAPSED_TIME: Duration = Duration::from_secs(300);
 
-/// Sends a request again that failed and may succeed later.
+/// Settings for sending requests again that failed and may succeed later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryConfig {
-    /// Whether to try again at all.
+    /// Whether failed requests are sent again at all.
     pub enabled: bool,
     /// Time before the second attempt.
     #[serde(with = "configtypes::GoDuration")]
     pub initial_interval: Duration,
-    /// By how much each interval is longer than the one before.
+    /// Factor by which each interval is longer than the one before.
     pub multiplier: f64,
-    /// How far an interval may be off by chance, as a share of it: 0 to 1.
+    /// The largest random deviation of an interval, as a share of it: 0 to 1.
     pub randomization_factor: f64,
-    /// Longest interval. A server may ask for a longer one.
+    /// The longest interval. A server may ask for a longer one.
     #[serde(with = "configtypes::GoDuration")]
     pub max_interval: Duration,
-    /// Time after which a request is given up, 0 for never; absent for 5m, or for never if the queue has a storage,
-    /// which bounds what it keeps by `max_age` and `max_bytes`.
+    /// Time after which a request is dropped, 0 for never; absent for 5m, or for never if the queue has a storage,
+    /// which bounds its requests by `max_age` and `max_bytes`.
     #[serde(with = "configtypes::GoDurationOption")]
     pub max_elapsed_time: Option<Duration>,
 }
@@ -50,14 +50,14 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
-    /// Time after which a request of that queue is given up; zero for never.
+    /// Time after which a request of that queue is dropped; zero for never.
     #[must_use]
     pub fn max_elapsed_time(&self, queue: &QueueConfig) -> Duration {
         let default = if queue.is_stored() { Duration::ZERO } else { MAX_ELAPSED_TIME };
         self.max_elapsed_time.unwrap_or(default)
     }
 
-    /// What is sound but probably not meant, as `key: what it does`.
+    /// Values that are valid but probably not meant, as `key: effect of the value`.
     #[must_use]
     pub fn doubts(&self, queue: &QueueConfig) -> Vec<String> {
         let ends = self.max_elapsed_time.filter(|time| !time.is_zero() && queue.is_stored());
@@ -71,7 +71,7 @@ impl RetryConfig {
         is_shorter.then_some(doubt).into_iter().collect()
     }
 
-    /// Every fault, in the Collector's words. As there, values are looked at even if retrying is disabled.
+    /// Every fault, in the Collector's words. As in the Collector, values are checked even if retrying is disabled.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let max_elapsed_time = self.max_elapsed_time.unwrap_or(MAX_ELAPSED_TIME);

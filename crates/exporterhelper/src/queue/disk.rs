@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// A report of the thread that owns the file.
 #[derive(Debug)]
 pub(crate) enum Report {
-    /// The requests that an earlier run has left in the file, when it has been opened.
+    /// The requests that an earlier run has left in the file, once it is open.
     Recovered(Vec<Stored>),
     /// The outcome of writing the request with this key.
     Appended(u64, Appended),
@@ -22,11 +22,11 @@ pub(crate) enum Report {
 /// Takes the reports of a file, on its thread.
 type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
 
-/// A client of the storage that reports what becomes of the queue's requests.
+/// A client of the storage that reports the outcome of writing each of the queue's requests.
 pub(crate) struct Disk {
     client: Client,
     report: Reporter,
-    /// Zero for any age.
+    /// The longest time for which the file keeps a request; zero for ever.
     max_age: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Disk {
         Ok(Self { client, report, max_age })
     }
 
-    /// Has the request written; what has come of it is reported.
+    /// Has the request written; the outcome is reported.
     pub(crate) fn append(&self, key: u64, request: &ProfilesRequest) -> Handle {
         let report = Arc::clone(&self.report);
         self.client.append(request.bytes.clone(), request.samples, move |appended| {
@@ -66,17 +66,17 @@ impl Disk {
         self.client.remove(handle);
     }
 
-    /// Resolves once everything is done that can be.
+    /// Resolves once everything has been written that can be.
     pub(crate) fn flush(&self) -> impl Future<Output = ()> + use<> {
         self.client.flush()
     }
 
-    /// Resolves once the file is free for the next.
+    /// Resolves once the file is free for the next owner.
     pub(crate) fn close(self) -> impl Future<Output = ()> {
         self.client.close()
     }
 
-    /// When a request of that age is too old; `None` for never.
+    /// Time at which a request of that age is too old; `None` for never.
     pub(crate) fn expires(&self, age: Duration) -> Option<Instant> {
         let left = self.max_age.saturating_sub(age);
         if self.max_age.is_zero() { None } else { Instant::now().checked_add(left) }

@@ -1,4 +1,4 @@
-//! What the queue holds, and what fits.
+//! The requests that the queue holds, and the room for more.
 
 use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
@@ -12,24 +12,25 @@ use super::disk::Disk;
 use super::ledger::{Ledger, LedgerTicket};
 use crate::config::{QueueConfig, Sizer};
 
-/// Most that is held in memory because it cannot be written to disk.
+/// The most bytes held in memory because they cannot be written to disk.
 const MAX_UNWRITTEN: u64 = 64 << 20;
 
 /// A request in the queue, waiting or being sent.
 #[derive(Debug)]
 struct Item {
     weight: Weight,
-    /// `None` if it has to be read from disk.
+    /// The request; `None` if it has to be read from disk.
     request: Option<ProfilesRequest>,
-    /// It is on disk for good.
+    /// True if the request is on disk for good.
     is_on_disk: bool,
-    /// It came with the end of the stream, and is tried once even if it is on disk.
+    /// True if the request came with the end of the stream, and is tried once even if it is on disk.
     is_last: bool,
-    /// Where it is on disk, or will be.
+    /// The request's place on disk, now or once it is written.
     handle: Option<Handle>,
-    /// Given up once the request is sent, on disk or given up on: somebody's answer waits for it.
+    /// Ticket of the window's watermark, which is acked once its requests are sent, on disk or dropped. `None` once
+    /// handed back.
     ticket: Option<LedgerTicket>,
-    /// When it is too old.
+    /// Time from which on the request is too old.
     expires: Option<Instant>,
 }
 
@@ -43,15 +44,15 @@ struct Weight {
 /// A request that is about to be sent.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// Its name in the queue.
+    /// The request's number in the queue.
     pub(crate) key: u64,
-    /// Samples in it.
+    /// Samples in the request.
     pub(crate) samples: u64,
-    /// Its length.
+    /// Bytes of the request.
     pub(crate) bytes: u64,
     /// The request, unless it has to be read first.
     pub(crate) from: RequestSource,
-    /// It is too old to be sent.
+    /// True if the request is too old to be sent.
     pub(crate) is_expired: bool,
 }
 
@@ -64,17 +65,17 @@ pub(crate) enum RequestSource {
     Disk(Handle),
 }
 
-/// Why a request was not taken.
+/// The reason why a request was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// There is no room now.
+    /// There is no room for the request now.
     Full,
-    /// There never will be.
+    /// There will never be room for the request.
     TooLarge,
 }
 
 impl Refused {
-    /// In the Collector's words.
+    /// The reason in the Collector's words.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Full => "sending queue is full",
@@ -83,35 +84,35 @@ impl Refused {
     }
 }
 
-/// The requests of the queue and the answers that wait for them. Tasks are others' business.
+/// The requests of the queue and the watermarks that wait for them. Its callers run the tasks.
 #[derive(Debug)]
 pub(crate) struct Items {
     sizer: Sizer,
     capacity: u64,
     /// Most bytes on disk.
     max_bytes: u64,
-    /// Waits for room instead of dropping.
+    /// True if requests wait for room instead of being dropped.
     blocks: bool,
-    /// False if all requests of a window have to be over before the next.
+    /// False if all requests of a window have to be over before the next window comes.
     is_queue: bool,
-    /// Keeps what is in the queue through a crash.
+    /// The file that keeps the queue's requests through a crash.
     pub(crate) disk: Option<Disk>,
     items: HashMap<u64, Item>,
-    /// Those that are not being sent, in order.
+    /// Numbers of the requests that are not being sent, in order.
     waiting: VecDeque<u64>,
     next_key: u64,
     /// Sum of the items' sizes.
     used: u64,
     /// Sum of the items' bytes.
     bytes: u64,
-    /// Sum of the bytes of those that are not on disk.
+    /// Sum of the bytes of the items that are not on disk.
     unwritten: u64,
-    /// In order, what is to come in when there is room.
+    /// Requests that wait for room in the queue, in order.
     outside: VecDeque<(ProfilesRequest, LedgerTicket)>,
     ledger: Ledger,
-    /// Wakes who waits until there is room.
+    /// Wakes the task that waits until there is room.
     pub(crate) waker: Option<Waker>,
-    /// The stream is over.
+    /// True once the stream is over.
     pub(crate) has_ended: bool,
 }
 
@@ -141,7 +142,7 @@ impl Items {
         }
     }
 
-    /// Takes the requests of a window, whose answer is `acked`. Gives those that were refused.
+    /// Takes the requests of a window, whose watermark is `acked`. Returns the requests that were refused.
     pub(crate) fn offer(
         &mut self,
         requests: Vec<ProfilesRequest>,
@@ -166,7 +167,7 @@ impl Items {
         refused
     }
 
-    /// Takes what an earlier run has left: it comes first.
+    /// Takes the requests that an earlier run has left: they come first.
     pub(crate) fn recover(&mut self, stored: &[Stored]) {
         for &Stored { handle, samples, bytes, age } in stored.iter().rev() {
             let weight = Weight { samples, bytes };
@@ -212,7 +213,7 @@ impl Items {
         key
     }
 
-    /// Lets in what fits of what is outside; at the end of the stream, all of it.
+    /// Lets in as many of the requests outside as fit; at the end of the stream, all of them.
     fn let_in(&mut self) {
         while self.outside.front().is_some_and(|(request, _)| self.has_ended || self.fits(request).is_ok()) {
             let Some((request, ticket)) = self.outside.pop_front() else { break };
@@ -220,8 +221,8 @@ impl Items {
         }
     }
 
-    /// The next request to send. It keeps its room until it is [over](Self::finish). At the end of the stream what is
-    /// on disk stays there, but for the last window.
+    /// The next request to send. It keeps its room until it is [over](Self::finish). At the end of the stream the
+    /// requests on disk stay there, but for the last window.
     pub(crate) fn take(&mut self) -> Option<Taken> {
         loop {
             let key = self.waiting.pop_front()?;
@@ -241,7 +242,7 @@ impl Items {
         }
     }
 
-    /// The disk's word on a request. Gives it if it is there from now on.
+    /// Takes the outcome of writing a request. Returns the request if it is on disk from now on.
     pub(crate) fn appended(&mut self, key: u64, appended: Appended) -> Option<ProfilesRequest> {
         let item = self.items.get_mut(&key)?;
         match appended {
@@ -262,7 +263,7 @@ impl Items {
         }
     }
 
-    /// A request is over: sent or given up on.
+    /// Removes a request that has been sent or dropped.
     pub(crate) fn finish(&mut self, key: u64) {
         let Some(item) = self.items.remove(&key) else { return };
         self.used = self.used.saturating_sub(self.size(item.weight));
@@ -279,7 +280,7 @@ impl Items {
         self.make_room();
     }
 
-    /// Lets in what fits now, and wakes who waits if that was all.
+    /// Lets in the requests that fit now, and wakes the task that waits if none is left outside.
     fn make_room(&mut self) {
         self.let_in();
         if self.has_room()
@@ -289,7 +290,7 @@ impl Items {
         }
     }
 
-    /// Gives up on all that is not on disk. Returns how many samples that were.
+    /// Drops all requests that are not on disk. Returns the number of their samples.
     pub(crate) fn give_up(&mut self) -> u64 {
         let left = self.items.iter().filter(|(_, item)| !item.is_on_disk);
         let left: Vec<_> = left.map(|(key, item)| (*key, item.weight.samples)).collect();
@@ -302,17 +303,17 @@ impl Items {
         self.outside.is_empty() && (self.is_queue || self.items.is_empty())
     }
 
-    /// The answer that is due.
+    /// The watermark to ack.
     pub(crate) fn acked(&self) -> Watermark {
         self.ledger.acked()
     }
 
-    /// The room that is taken up, in units of the sizer.
+    /// Room that requests take up, in units of the sizer.
     pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
-    /// The room there is.
+    /// Room of the whole queue, in units of the sizer.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }

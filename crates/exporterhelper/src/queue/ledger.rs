@@ -1,17 +1,17 @@
-//! From requests that are over, in any order, to the one watermark that says so.
+//! From requests that are over, in any order, to the one watermark to ack.
 
 use std::collections::VecDeque;
 
 use pdata::Watermark;
 
-/// The answers that still wait for requests.
+/// The watermarks that still wait for requests.
 ///
-/// A window's answer is due once all of its requests are over, and those of every window before it.
+/// A window's watermark is acked once all of its requests are over, and those of every window before it.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// In order; each waits for at least one request, or is behind one that does.
+    /// Watermarks in order; each waits for at least one request, or is behind one that does.
     open: VecDeque<Entry>,
-    /// Number of the first one that is open.
+    /// Number of the first open entry.
     first: u64,
     acked: Watermark,
 }
@@ -22,12 +22,12 @@ struct Entry {
     requests: usize,
 }
 
-/// Stands for one open request in the ledger; handing it back closes the request.
+/// A ticket for one open request in the ledger; handing it back closes the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LedgerTicket(u64);
 
 impl Ledger {
-    /// Notes requests, and the answer that is due once they are over. Returns a ticket for each.
+    /// Adds requests, and the watermark to ack once they are over. Returns a ticket for each.
     pub(crate) fn open(
         &mut self,
         requests: usize,
@@ -58,7 +58,7 @@ impl Ledger {
         }
     }
 
-    /// The answer that is due.
+    /// The watermark to ack.
     pub(crate) fn acked(&self) -> Watermark {
         self.acked
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However requests end, the answer is always that of the last window before which none is open.
+        /// However requests end, the acked watermark is always that of the last window up to which none is open.
         #[test]
         fn the_answer_is_that_of_the_last_window_with_nothing_open_up_to_it(
             steps in prop::collection::vec((0_usize..4, 0_u64..5, prop::collection::vec(any::<u16>(), 0..6)), 0..60)

@@ -11,15 +11,15 @@ use crate::config::QueueConfig;
 
 /// Samples that did not fit into the queue.
 const ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_profile_samples";
-/// How full the queue is.
+/// Room of the queue that is taken up, in units of its sizer.
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// How full it may be.
+/// Room of the whole queue, in units of its sizer.
 const QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
-/// Requests being sent.
+/// Requests that are being sent.
 const IN_FLIGHT: &str = "otelcol_exporter_in_flight_requests";
-/// Samples that are sent at once.
+/// Samples of a group of requests that is sent.
 const SEND_SIZE: &str = "otelcol_exporter_queue_batch_send_size";
-/// Bytes that are sent at once.
+/// Bytes of a group of requests that is sent.
 const SEND_BYTES: &str = "otelcol_exporter_queue_batch_send_size_bytes";
 
 #[derive(Clone, Debug)]
@@ -66,13 +66,13 @@ impl QueueMetrics {
         self.size.set(float(used));
     }
 
-    /// Notes how large a group of requests is that is about to be sent.
+    /// Records the size of a group of requests that is about to be sent.
     pub(crate) fn sending(&self, requests: &[ProfilesRequest]) {
         self.send_size.record(float(requests.iter().map(|request| request.samples).sum()));
         self.send_bytes.record(float(requests.iter().map(|request| request.bytes.len() as u64).sum()));
     }
 
-    /// Counts a request as being sent for as long as what is returned lives.
+    /// Counts a request as being sent for as long as the returned value lives.
     pub(crate) fn in_flight(&self) -> InFlight {
         self.in_flight.increment(1.0);
         InFlight(self.in_flight.clone())
@@ -89,7 +89,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Exact up to 2^53, which no queue reaches.
+/// The number as a float, exact up to 2^53, which no queue reaches.
 fn float(value: u64) -> f64 {
     value as f64
 }

@@ -40,7 +40,7 @@ pub struct QueueLayer {
 }
 
 impl QueueLayer {
-    /// A queue as configured. `stop` is notified when the stream is over.
+    /// A queue by its configuration. `stop` is notified when the stream is over.
     #[must_use]
     pub fn new(settings: &DeliverySettings, config: &QueueConfig, stop: &Stop) -> Self {
         Self { settings: settings.clone(), config: config.clone(), stop: stop.clone() }
@@ -48,7 +48,7 @@ impl QueueLayer {
 }
 
 impl QueueLayer {
-    /// The file of the queue, if it is to have one.
+    /// The file of the queue, if its configuration names a storage.
     fn disk(&self, shared: &Arc<QueueState>) -> Option<Disk> {
         let name = self.config.storage.as_ref().filter(|_| self.config.enabled)?;
         let exporter = &*self.settings.id;
@@ -94,18 +94,18 @@ where
     }
 }
 
-/// Holds requests until they are sent or given up on.
+/// Holds requests until they are sent or dropped.
 ///
-/// Takes the requests of a window and answers at once with the watermark up to which everything is over, or on disk. A
-/// request that does not fit is dropped and counted, or waited for. At the end of the stream all that is left is tried
-/// once, save what is on disk already, which the next run finds there.
+/// Takes the requests of a window and acks at once the watermark up to which everything is over, or on disk. A request
+/// that does not fit is dropped and counted, or waited for. At the end of the stream all requests that are left are
+/// tried once, save those that are on disk already, which the next run finds there.
 #[derive(Debug)]
 pub struct Queue {
     shared: Arc<QueueState>,
-    /// `None` once the stream is over.
+    /// The task that sends; `None` once the stream is over.
     task: Option<Task>,
     stop: Stop,
-    /// An answer waits for the requests it is about.
+    /// True if a window is acked only once its own requests are over.
     waits: bool,
 }
 
@@ -120,7 +120,7 @@ impl Drop for Task {
 }
 
 impl Queue {
-    /// Samples that did not fit since this was last asked.
+    /// Samples that did not fit since the last call.
     pub fn take_lost(&self) -> u64 {
         self.shared.take_lost()
     }

@@ -25,7 +25,7 @@ pub(crate) struct Sender<S> {
     gather: Option<Gather>,
 }
 
-/// When a group of requests is large enough.
+/// The size from which on a group of requests no longer waits for others, and the longest wait.
 #[derive(Clone, Copy, Debug)]
 struct Gather {
     within: Duration,
@@ -57,7 +57,7 @@ where
         Self { service, shared, consumers, gather: gather.map(|batch| Gather::new(batch, config)) }
     }
 
-    /// Sends what comes until the stream is over and all that is left has been tried.
+    /// Sends requests as they come until the stream is over and all that are left have been tried.
     pub(crate) async fn run(self) {
         let consumers = Arc::new(Semaphore::new(self.consumers));
         let mut sends = JoinSet::new();
@@ -120,7 +120,7 @@ where
     let may_succeed_later =
         sent.iter().any(|sent| matches!(&sent.result, Err(error) if error.is_retryable()));
     if may_succeed_later && shared.has_ended() && shared.has_disk() {
-        // It stays on disk for the next run, or is given up on if it has not come to be there.
+        // The request stays on disk for the next run, or is dropped if it has not been written yet.
         over.keys.clear();
         let taken = sent.iter().filter(|sent| sent.result.is_ok());
         taken.for_each(|sent| report(&shared, sent));
@@ -130,7 +130,7 @@ where
     over.finish();
 }
 
-/// Counts what became of a request, and logs it if it was not taken.
+/// Counts the outcome of a request, and logs it if the request was not taken.
 fn report(shared: &QueueState, Sent { samples, result }: &Sent) {
     match result {
         Ok(_) => shared.metrics.sent(*samples),
@@ -144,12 +144,12 @@ fn report(shared: &QueueState, Sent { samples, result }: &Sent) {
     }
 }
 
-/// Requests that are over when they are said to be, or by a panic. If it is the task that ends, they are not: what is
-/// on disk is to stay there.
+/// Requests that are being sent. They are over by a call of `finish`, or by a panic. If the task ends before, they are
+/// not over: requests on disk are to stay there.
 struct Over<'a> {
     shared: &'a QueueState,
     keys: Vec<u64>,
-    /// Those in all of them.
+    /// Samples in all of the requests.
     samples: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the queue's two ends share: the stage that takes windows, and the task that has them sent.
+//! State that the queue's two ends share: the stage that takes windows, and the task that has them sent.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use super::metrics::QueueMetrics;
 use crate::config::QueueConfig;
 use crate::{DeliverySettings, Metrics};
 
-/// Between attempts to read a file that cannot be read.
+/// Time between attempts to read a file that cannot be read.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The state of a queue, which its front and its sending task share.
@@ -28,23 +28,24 @@ pub(crate) struct QueueState {
     items: Mutex<Items>,
     /// Notifies the sending task of items to take, and of the end.
     work: Notify,
-    /// The answer that is due.
+    /// The watermark to ack.
     acked: watch::Sender<Watermark>,
-    /// Samples refused since it was last asked.
+    /// Samples that were refused since the last call of `take_lost`.
     lost: AtomicU64,
-    /// True from the first refusal until there is room again: one line says so, not one a window.
+    /// True from the first refusal until there is room again: a refusal is logged once for all of them, not once a
+    /// window.
     is_full: AtomicBool,
     pub(crate) metrics: Metrics,
     pub(crate) gauges: QueueMetrics,
 }
 
-/// What the sending task has to do.
+/// The next thing that the sending task has to do.
 enum Next {
-    /// Send this.
+    /// Send this request.
     Request(Taken),
-    /// There is nothing to send now: wait.
+    /// Wait: there is nothing to send now.
     Nothing,
-    /// The stream is over, and nothing is left.
+    /// End: the stream is over, and nothing is left.
     End,
 }
 
@@ -89,7 +90,7 @@ impl QueueState {
         result
     }
 
-    /// Takes a window's requests, whose answer is `acked`; counts those that do not fit.
+    /// Takes a window's requests, whose watermark is `acked`; counts those that do not fit.
     pub(crate) fn offer(&self, requests: Vec<ProfilesRequest>, acked: Watermark) {
         let refused = self.update(|items| items.offer(requests, acked));
         self.work.notify_one();
@@ -111,12 +112,12 @@ impl QueueState {
         }
     }
 
-    /// Samples that did not fit, since this was last asked.
+    /// Samples that did not fit since the last call.
     pub(crate) fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
-    /// The next request to send, once there is one; `None` at the end, once none is left to be tried.
+    /// The next request to send, once there is one; `None` at the end, once none is left to try.
     pub(crate) async fn next(&self) -> Option<Taken> {
         loop {
             match self.take() {
@@ -135,7 +136,7 @@ impl QueueState {
         }
     }
 
-    /// What there is to do now. What is too old is given up on.
+    /// The next thing to do. Requests that are too old are dropped.
     fn take(&self) -> Next {
         loop {
             let next = {
@@ -159,7 +160,8 @@ impl QueueState {
         }
     }
 
-    /// The request that was taken. `None` if it has to be left where it is, or is lost, which is then counted.
+    /// Returns the request that was taken. `None` if the request has to stay on disk, or is lost, which is then
+    /// counted.
     pub(crate) async fn load(&self, taken: &Taken) -> Option<ProfilesRequest> {
         let handle = match &taken.from {
             RequestSource::Memory(request) => return Some(request.clone()),
@@ -208,13 +210,13 @@ impl QueueState {
         }
     }
 
-    /// What an earlier run has left on disk is to be sent first.
+    /// Puts the requests that an earlier run has left on disk first.
     fn recovered(&self, stored: &[Stored]) {
         self.update(|items| items.recover(stored));
         self.work.notify_one();
     }
 
-    /// The disk's word on a request.
+    /// Takes the outcome of writing a request.
     fn appended(&self, key: u64, appended: Appended) {
         let queued = self.update(|items| items.appended(key, appended));
         // What waited outside may have come in.
@@ -227,7 +229,7 @@ impl QueueState {
         }
     }
 
-    /// Ends it: waits for the disk, and gives up on what has not come to be there.
+    /// Ends the queue: waits for the disk, and drops the requests that have not been written.
     pub(crate) async fn end(&self) {
         let flushed = self.items().disk.as_ref().map(Disk::flush);
         if let Some(flushed) = flushed {
@@ -247,7 +249,7 @@ impl QueueState {
         }
     }
 
-    /// A request is over.
+    /// Marks a request as over.
     pub(crate) fn finish(&self, key: u64) {
         let has_room = self.update(|items| {
             items.finish(key);
@@ -260,7 +262,7 @@ impl QueueState {
         }
     }
 
-    /// Ready when nothing waits for room.
+    /// Returns ready when no request waits for room.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut items = self.items();
         if items.has_room() {
@@ -270,12 +272,12 @@ impl QueueState {
         Poll::Pending
     }
 
-    /// The answer that is due.
+    /// The watermark to ack.
     pub(crate) fn acked(&self) -> Watermark {
         *self.acked.borrow()
     }
 
-    /// Follows the answer that is due.
+    /// A receiver that follows the watermark to ack.
     pub(crate) fn follow(&self) -> watch::Receiver<Watermark> {
         self.acked.subscribe()
     }

@@ -1,4 +1,4 @@
-//! A queue before a server that answers when the test says so. Time is paused.
+//! A queue before a server that answers when the test lets it. Time is paused.
 
 mod on_disk;
 
@@ -21,7 +21,7 @@ const SETTLE: Duration = Duration::from_millis(1);
 
 type Sending = (Vec<ProfilesRequest>, oneshot::Sender<Result<Delivered, SendError>>);
 
-/// What the queue sends by.
+/// The service that the queue sends by.
 #[derive(Clone, Debug)]
 struct Server(mpsc::Sender<Sending>);
 
@@ -66,7 +66,7 @@ impl Rig {
         Self { queue, server, metrics: recorder.snapshotter(), _recorder }
     }
 
-    /// Hands in a window of requests with so many samples each.
+    /// Hands in a window of requests with these numbers of samples. Returns the acked watermark.
     async fn window(&mut self, until: u64, samples: &[u64]) -> Watermark {
         let answer = self.queue.ready().await.unwrap().call(finished(before(until), samples));
         let answer = answer.await.unwrap();
@@ -74,13 +74,13 @@ impl Rig {
         answer
     }
 
-    /// What has been answered by now.
+    /// The watermark that has been acked by now.
     async fn answered(&mut self) -> Watermark {
         sleep(SETTLE).await;
         self.queue.ready().await.unwrap().call(finished(Watermark::NONE, &[])).await.unwrap()
     }
 
-    /// The next request that is sent: its samples, and what to answer by.
+    /// The next request that is sent: its samples, and the sender for the server's response.
     async fn sent(&mut self) -> (u64, oneshot::Sender<Result<Delivered, SendError>>) {
         let (group, respond) = self.server.recv().await.unwrap();
         (group.iter().map(|request| request.samples).sum(), respond)
@@ -302,7 +302,7 @@ async fn requests_do_not_wait_for_others_at_the_end() {
     assert!(began.elapsed() < Duration::from_secs(1));
 }
 
-/// One exporter's server is stalled for a minute: the other's windows go out as they come.
+/// While one exporter's server stalls for a minute, the windows of the other go out as they come.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_server_does_not_hold_up_what_feeds_it() {
     let mut rig = Rig::new(&QueueConfig::default());

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Longer than any of this takes.
+/// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn on_disk() -> QueueConfig {
@@ -28,14 +28,14 @@ impl Rig {
         Self::over(config, &settings(directory))
     }
 
-    /// Waits until the answer is `acked`.
+    /// Waits until the queue has acked `acked`.
     async fn until_answered(&mut self, acked: Watermark) {
         let waited = async { while self.answered().await < acked {} };
         tokio::time::timeout(PATIENCE, waited).await.unwrap();
         assert_eq!(self.answered().await, acked);
     }
 
-    /// True if the answer gets to be `acked` before long, though nothing has been taken.
+    /// True if the queue acks `acked` before long, though no request has been taken.
     async fn is_answered_untaken(&mut self, acked: Watermark) -> bool {
         for _ in 0..50 {
             if self.answered().await == acked {
@@ -101,7 +101,7 @@ async fn at_the_end_what_cannot_be_sent_stays_for_the_next() {
     assert_eq!(samples, [1, 2]);
 }
 
-/// However soon it is on disk: a consumer is free only long after.
+/// However soon the last window is on disk: a consumer is free only long after.
 #[tokio::test]
 async fn the_last_window_is_tried_once_and_stays_if_that_fails() {
     let dir = TempDir::new().unwrap();
@@ -184,7 +184,7 @@ async fn what_waits_for_memory_comes_in_once_the_rest_is_on_disk() {
     tokio::time::timeout(PATIENCE, rig.until_answered(before(10))).await.unwrap();
 }
 
-/// The file is a directory: nothing can be written, as on a full disk.
+/// The queue's file is a directory: nothing can be written, as on a full disk.
 #[tokio::test]
 async fn without_a_disk_the_queue_is_in_memory() {
     let dir = TempDir::new().unwrap();
