@@ -1,13 +1,13 @@
-//! Where connections lead to.
+//! Addresses that connections lead to.
 
 use std::path::PathBuf;
 
-/// Where a server or a proxy listens.
+/// An address that a server or a proxy listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SocketAddress {
     /// Host name, or address without brackets, and port.
     Tcp(String, u16),
-    /// Socket in the file system.
+    /// Path of a socket in the file system.
     Unix(PathBuf),
 }
 

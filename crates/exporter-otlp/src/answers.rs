@@ -1,4 +1,4 @@
-//! The outcome of answers, whatever they come by.
+//! Counts and log lines of servers' answers, by gRPC or HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,12 @@ use crate::causes::one_line;
 
 const REJECTED: &str = "otelcol_exporter_otlp_rejected_profiles_total";
 
-/// Counts and logs what servers say, for one exporter.
+/// Counts and logs the answers of servers, for one exporter.
 #[derive(Debug)]
 pub(crate) struct Answers {
     exporter: Arc<str>,
     rejected: Counter,
-    /// It has been said that servers have no use for profiles.
+    /// True once it has been logged that servers take no profiles.
     hinted: AtomicBool,
 }
 
@@ -28,8 +28,8 @@ impl Answers {
         Arc::new(Self { exporter: settings.id.clone(), rejected, hinted: AtomicBool::new(false) })
     }
 
-    /// A request has been taken, if perhaps in part, which is never mended by sending it again. As in the Collector,
-    /// what is rejected is counted apart: in profiles.
+    /// The delivery of a request that a server has taken, if perhaps in part, which is never mended by sending it
+    /// again. As in the Collector, rejected profiles have a counter of their own.
     pub(crate) fn taken(&self, answer: ExportProfilesServiceResponse) -> Delivered {
         self.hinted.store(false, Ordering::Relaxed);
         let partial = answer.partial_success.unwrap_or_default();
@@ -48,7 +48,7 @@ impl Answers {
         Delivered { rejected, message }
     }
 
-    /// A server has no use for profiles, which is said once, until one has.
+    /// Logs that a server takes no profiles, once until one has taken some.
     pub(crate) fn hint(&self, error: &SendError) {
         if !self.hinted.swap(true, Ordering::Relaxed) {
             tracing::error!(

@@ -1,4 +1,4 @@
-//! Several servers that take the same.
+//! Several servers that take the same profiles.
 //!
 //! ```text
 //! request --> failover --> balance (p2c) --+--> server   set aside for a while after it has failed
@@ -26,13 +26,13 @@ use self::failover::Failover;
 pub(crate) use self::followed::{Dial, Followed, Lookup, Resolve};
 use self::server::{Server, Servers};
 
-/// Requests on their way to be given to a server: no more than there are consumers of a queue, in practice.
+/// Requests on their way to a server: no more than there are consumers of a queue, in practice.
 const BUFFER: usize = 64;
 
 /// The service that carries a request to one server, by gRPC or HTTP.
 pub(crate) type Transport = BoxCloneService<ProfilesRequest, Delivered, SendError>;
 
-/// One transport of several, or of one as it is.
+/// One transport that spreads requests over several, or the only one as it is.
 ///
 /// Must be called within a Tokio runtime.
 pub(crate) fn balance<S>(transports: Vec<S>) -> Transport

@@ -23,7 +23,7 @@ pub(crate) fn causes<'a>(
     })
 }
 
-/// `text`, and what it was caused by as far as it does not say so already: layers of a transport repeat each other.
+/// `text` and its causes, as far as the text does not name them already: layers of a transport repeat each other.
 pub(crate) fn with_causes<'a>(
     text: String,
     causes: impl Iterator<Item = &'a (dyn Error + 'static)>,

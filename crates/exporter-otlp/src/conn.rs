@@ -1,4 +1,4 @@
-//! A connection, however it was made.
+//! A connection to a server or to a proxy.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,9 +17,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// A connection over which HTTP is spoken.
 pub(crate) struct Conn {
     io: TokioIo<Box<dyn Io>>,
-    /// The server has agreed to HTTP/2.
+    /// True if the server has agreed to HTTP/2.
     http2: bool,
-    /// It is a proxy that reads the requests.
+    /// True if the connection leads to a proxy that reads the requests.
     proxied: bool,
 }
 

@@ -21,20 +21,20 @@ use crate::conn::{Conn, Io};
 use crate::proxy::Proxy;
 use crate::tls::Tls;
 
-/// For the case that attempts have no bound of their own.
+/// The longest time to connect if attempts have no bound of their own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which TCP asks whether the other side is still there; as Go does.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
-/// Time after which TCP gives up on bytes that nobody acknowledges: a connection to a machine that is gone must not
-/// swallow requests for the quarter of an hour that Linux would try.
+/// Time after which TCP drops a connection with bytes that nobody acknowledges: a connection to a machine that is gone
+/// must not swallow requests for the quarter of an hour that Linux would try.
 const TCP_USER_TIMEOUT_MS: u32 = 30_000;
 
-/// How one server is reached.
+/// The way to one server: its address, TLS, and the proxy between.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) address: SocketAddress,
     pub(crate) tls: Option<(Arc<Tls>, ServerName<'static>)>,
-    /// Where to go by, and what to ask it for if all it has to do is to pass on bytes.
+    /// The proxy to connect through, and the destination that a proxy which only passes on bytes is to connect to.
     pub(crate) proxy: Option<(Proxy, Uri)>,
     pub(crate) timeout: Duration,
 }
@@ -102,7 +102,7 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    /// The URI is that of the request: where to go is known already.
+    /// Connects. The URI is that of the request: the destination is known already.
     fn call(&mut self, _uri: Uri) -> Self::Future {
         Box::pin(self.clone().connect())
     }

@@ -1,14 +1,15 @@
-//! What can go wrong, apart from requests that fail.
+//! Errors of setting up an exporter, which requests that fail are not.
 
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-/// The exporter cannot be set up: begins with the key that is at fault. An unreachable server is no such error.
+/// The exporter cannot be set up; the text begins with the key that is at fault. An unreachable server is no such
+/// error.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum ConnectError {
-    /// The configuration has faults that `validate` reports, or the environment has.
+    /// The configuration or the environment has faults that `validate` reports.
     #[error("{0}")]
     Config(String),
     /// A file of the TLS configuration cannot be read.

@@ -1,7 +1,7 @@
 //! Sends profiles by OTLP, over gRPC or HTTP, to a Collector or any backend that takes them.
 //!
-//! [`grpc`] and [`http`] make the stage; `stack.rs` shows what it is made of. What carries a request, a transport,
-//! is a `Service` of its own, so that all else is the same for both.
+//! [`grpc`] and [`http`] make the stage; `stack.rs` shows its layers. The transport, which carries a request, is a
+//! `Service` of its own, so that gRPC and HTTP share all else.
 
 mod address;
 mod answers;

@@ -1,11 +1,11 @@
-//! Which proxy to go by, if any.
+//! Proxies of HTTP connections.
 
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::address::SocketAddress;
 
-/// A proxy to go by.
+/// A proxy to connect through.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddress,
@@ -14,10 +14,9 @@ pub(crate) struct Proxy {
     pub(crate) auth: Option<HeaderValue>,
 }
 
-/// Reads the URL of a proxy. It may hold a user and a password, which are never shown.
+/// Reads the URL of a proxy. The URL may hold a user and a password, which are never shown.
 ///
-/// # Errors
-/// A fault that says what is expected, without the key's name and without the text.
+/// # Errors A fault that names the form that is expected, without the key's name and without the text.
 pub(crate) fn parse(text: &str) -> Result<Proxy, String> {
     let refuse = || "is no proxy that can be used, expected http://host:port".to_owned();
     let url: Uri = text.parse().map_err(|_invalid| refuse())?;
@@ -32,8 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<Proxy, String> {
 /// The proxy that the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, also in lower case) has for
 /// a destination.
 ///
-/// # Errors
-/// If there is one that cannot be used; without its text.
+/// If the environment names a proxy that cannot be used; without its text.
 pub(crate) fn of_environment(destination: &Uri) -> Result<Option<Proxy>, String> {
     let matcher = Matcher::from_env();
     if matcher.intercept(destination).is_none() {

@@ -1,4 +1,4 @@
-//! What an OTLP exporter is made of.
+//! The layers of an OTLP exporter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +32,9 @@ pub fn grpc(settings: &DeliverySettings, config: &GrpcConfig) -> Result<Exporter
     Ok(Stack::from(config).over(settings, balance(transports)))
 }
 
-/// An exporter by HTTP; otherwise as [`grpc`].
+/// An exporter by HTTP, otherwise like that of [`grpc`].
 ///
-/// # Errors
-/// As [`grpc`], also if the environment names a proxy that cannot be used.
+/// The same as those of [`grpc`]; also if the environment names a proxy that cannot be used.
 pub fn http(settings: &DeliverySettings, config: &HttpConfig) -> Result<Exporter, ConnectError> {
     warn_if_unverified(settings, config.tls.insecure_skip_verify);
     let transports = Http::all(config, &Answers::new(settings))?;
@@ -54,7 +53,7 @@ struct Stack<'a> {
 }
 
 impl Stack<'_> {
-    /// The layers, from what comes in to what goes out.
+    /// The layers in order, from the front that takes batches to the transport.
     fn over(&self, settings: &DeliverySettings, transport: Transport) -> Exporter {
         let max_bytes = self.max_request_size.as_usize();
         let stop = Stop::default();

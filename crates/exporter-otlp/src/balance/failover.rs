@@ -1,4 +1,4 @@
-//! What one server fails to take goes to another at once.
+//! Sends a request that one server fails to take to another at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use super::server::Servers;
 
-/// Tries each server at most once for a request. When all are set aside, it fails at once: then it is for
-/// `retry_on_failure` to wait.
+/// Tries each server at most once for a request. When all are set aside, the request fails at once, and
+/// `retry_on_failure` waits.
 #[derive(Clone, Debug)]
 pub(super) struct Failover<B> {
     balance: B,
@@ -34,7 +34,7 @@ where
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<Delivered, SendError>> + Send>>;
 
-    /// Which server is ready is asked for each request.
+    /// Returns ready always: each request asks anew for a server that is ready.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Poll::Ready(Ok(()))
     }
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// The error of a server, out of the box that the buffer hands it on in.
+/// The error of a server, out of the box in which the buffer passes it on.
 fn known(error: BoxError) -> SendError {
     match error.downcast::<SendError>() {
         Ok(known) => *known,

@@ -1,4 +1,4 @@
-//! The servers that one name stands for, as they come and go: what gRPC does for `dns:///`.
+//! The servers that one name stands for, as they come and go, like gRPC's `dns:///`.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,43 +17,43 @@ use tower::{Service, ServiceExt as _};
 use super::{Transport, balance};
 use crate::error::ConnectError;
 
-/// How long addresses are used before the name is looked up again. A server that is new gets work after this time at
-/// the latest.
+/// Time for which addresses are used before the name is looked up again. A new server gets work after this time at the
+/// latest.
 const REFRESH: Duration = Duration::from_secs(30);
 /// Time between lookups while servers fail or the name cannot be looked up.
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest that a lookup may take; the C library's resolver gives up after 10 to 30 s.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Servers of one name that are used at most: a name with more addresses is a mistake.
+/// The most servers of one name that are used: a name with more addresses is a mistake.
 const MAX_SERVERS: usize = 256;
 
 /// The result of looking up a name.
 pub(crate) type Lookup = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
-/// Looks up which addresses the name has now.
+/// Looks up the addresses that the name has now.
 pub(crate) type Resolve = Arc<dyn Fn() -> Lookup + Send + Sync>;
 /// Makes the transport to one address.
 pub(crate) type Dial = Arc<dyn Fn(SocketAddr) -> Result<Transport, ConnectError> + Send + Sync>;
 
 /// Sends each request to one of the servers of a name, in turn, and to another if that one fails.
 ///
-/// Nothing is looked up before the first request. A lookup that fails leaves the addresses as they are.
+/// The name is not looked up before the first request. A lookup that fails leaves the addresses as they are.
 #[derive(Clone)]
 pub(crate) struct Followed {
     name: Arc<str>,
     resolve: Resolve,
     dial: Dial,
     state: Arc<Mutex<State>>,
-    /// Held by the request that waits for the first addresses.
+    /// Lock of the request that waits for the first addresses.
     first: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
 struct State {
     servers: BTreeMap<SocketAddr, Transport>,
-    /// Spreads requests over `servers`; `None` until there are any.
+    /// Transport that spreads requests over `servers`; `None` until there are any.
     balanced: Option<Transport>,
     looked: Option<Instant>,
-    /// True while a task of its own looks up the name.
+    /// True while a task looks up the name.
     looking: bool,
     /// True if a request has failed since the last lookup.
     failed: bool,
@@ -64,7 +64,7 @@ impl Followed {
         Self { name: name.into(), resolve, dial, state: Arc::default(), first: Arc::default() }
     }
 
-    /// As if a request had failed a while ago.
+    /// Sets the state that a failed request leaves after a while.
     #[cfg(test)]
     pub(crate) fn fail_for_test(&self) {
         let mut state = self.state();
@@ -75,8 +75,7 @@ impl Followed {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What spreads requests over the servers, and keeps it up to date. Waits for a lookup only if there are no
-    /// addresses yet.
+    /// The transport that spreads requests over the servers. A due lookup runs beside it; the first one is waited for.
     async fn balanced(&self) -> Result<Transport, SendError> {
         if let Some(balanced) = self.known() {
             return Ok(balanced);

@@ -1,4 +1,4 @@
-//! One server of several.
+//! A server that is set aside for a while after it has failed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,24 +13,24 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower::Service;
 use tower::load::Load;
 
-/// How long a server is set aside that has failed once.
+/// Time for which a server is set aside that has failed once.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long at most, however often it has failed.
+/// The longest time for which a server is set aside, however often it has failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Counts over all servers.
+/// The health of all servers, and a count of their requests.
 #[derive(Debug)]
 pub(super) struct Servers {
     health: Vec<Mutex<Health>>,
-    /// Numbers requests in the order they are given to a server.
+    /// Number of requests that have been sent; it orders them.
     turns: AtomicU64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Health {
-    /// Until when the server is set aside.
+    /// Time until which the server is set aside.
     until: Option<Instant>,
-    /// For how long it is the next time.
+    /// Time for which the server is set aside when it fails next.
     pause: Duration,
 }
 
@@ -46,14 +46,14 @@ impl Servers {
         self.health.len()
     }
 
-    /// Time until the first is tried again, if all are set aside.
+    /// Time until the first server is tried again, if all are set aside.
     pub(super) fn all_aside(&self) -> Option<Duration> {
         let now = Instant::now();
         let waits: Option<Vec<_>> = (0..self.count()).map(|index| self.aside(index, now)).collect();
         waits?.into_iter().min()
     }
 
-    /// Time for which this one is set aside.
+    /// Time for which this server is still set aside.
     fn aside(&self, index: usize, now: Instant) -> Option<Duration> {
         let until = self.with(index, |health| health.until).flatten()?;
         until.checked_duration_since(now).filter(|wait| !wait.is_zero())
@@ -79,7 +79,7 @@ impl Servers {
     }
 }
 
-/// One server: ready unless it is set aside.
+/// The transport to one server, ready unless the server is set aside.
 #[derive(Debug)]
 pub(super) struct Server<S> {
     transport: S,
@@ -98,7 +98,8 @@ impl<S> Server<S> {
 }
 
 impl<S> Load for Server<S> {
-    /// The fewer requests under way, then the longer ago the last one: round robin, where all keep up.
+    /// Load of a server: its requests under way, then the turn of its last request. That is round robin where all
+    /// servers keep up.
     type Metric = (usize, u64);
 
     fn load(&self) -> Self::Metric {

@@ -1,4 +1,4 @@
-//! Bounds and faults that both exporters have alike.
+//! Bounds and faults that the gRPC and the HTTP exporter share.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use otlp_profiles::{DEFAULT_REQUEST_BYTES, MIN_REQUEST_BYTES};
 
 /// The longest time for one attempt.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
-/// The largest request: what OTLP recommends receivers to accept.
+/// The largest request: the size that OTLP recommends receivers to accept.
 const MAX_REQUEST_SIZE: ByteSize = ByteSize::from_mib(64);
 /// Headers that the protocol itself sets.
 const RESERVED: [&str; 9] = [

@@ -13,7 +13,7 @@ use crate::grpc::target;
 
 const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// More often is taken for abuse by servers.
+/// The shortest time between pings: servers take more frequent ones for abuse.
 const MIN_KEEPALIVE_TIME: Duration = Duration::from_secs(1);
 
 /// Sends profiles by OTLP over gRPC.
@@ -22,41 +22,42 @@ const MIN_KEEPALIVE_TIME: Duration = Duration::from_secs(1);
 pub struct GrpcConfig {
     /// Server: `host:port`, `http://host:port`, `https://host:port`, `dns:///host:port` or `unix:///path`; required.
     pub endpoint: String,
-    /// More servers that take the same: each request goes to one of them all, another if that one fails.
+    /// More servers that take the same profiles: each request goes to one of them all, another if that one fails.
     pub endpoints: Vec<String>,
-    /// How requests are spread over several servers.
+    /// Order in which requests go to several servers.
     pub balancer_name: BalancerName,
     /// Encryption of connections.
     pub tls: TlsConfig,
     /// Compression of requests.
     pub compression: GrpcCompression,
-    /// Longest that one attempt may take, connecting included; 0 for no bound.
+    /// The longest that one attempt may take, connecting included; 0 for no bound.
     #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
-    /// Sent with each request, for example to authenticate.
+    /// Headers that are sent with each request, for example to authenticate.
     pub headers: Headers,
-    /// Asks a silent server whether it is still there; absent for not.
+    /// Pings to a silent server; absent for none.
     #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub keepalive: Option<Keepalive>,
     /// Whether an attempt waits for a connection as long as it may, rather than fail when there is none.
     pub wait_for_ready: bool,
-    /// Who asks, as servers log it; absent for the agent's name and version.
+    /// Name of the client, as servers log it; absent for the agent's name and version.
     pub user_agent: Option<String>,
     /// Value of `:authority`, if not the endpoint.
     pub authority: Option<String>,
     /// Length of a profile. Each window is sent when it is over.
     #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
-    /// What images leave as one by: those that are alike in all of it. Empty for each by itself.
+    /// Attributes by which images leave as one: those with the same values of all of them. Empty for each image by
+    /// itself.
     pub group_by: Vec<GroupBy>,
     /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
     #[serde(with = "configtypes::GoDuration")]
     pub fold_shorter_than: Duration,
     /// Bytes of a request before compression; a window that needs more is sent in several.
     pub max_request_size: ByteSize,
-    /// Holds requests until they are sent.
+    /// Queue that holds requests until they are sent.
     pub sending_queue: QueueConfig,
-    /// Sends again what failed and may succeed later.
+    /// Settings for sending requests again that failed and may succeed later.
     pub retry_on_failure: RetryConfig,
     #[doc(hidden)]
     #[serde(skip_serializing)]
@@ -76,11 +77,11 @@ pub struct GrpcConfig {
     pub write_buffer_size: Option<Unsupported>,
 }
 
-/// How requests are spread over several servers.
+/// Order in which requests go to several servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BalancerName {
-    /// To each in turn, as far as they keep up.
+    /// Each server in turn, as far as it keeps up.
     #[default]
     RoundRobin,
 }
@@ -94,21 +95,21 @@ pub enum GrpcCompression {
     Gzip,
     /// zstd.
     Zstd,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
-/// Asks a silent server whether it is still there, by HTTP/2 pings.
+/// Settings of HTTP/2 pings to a server that has been silent for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keepalive {
-    /// Silence after which it is asked.
+    /// Silence after which the server is pinged.
     #[serde(with = "configtypes::GoDuration")]
     pub time: Duration,
-    /// Time without an answer after which the connection is given up.
+    /// Time without an answer after which the connection is closed.
     #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
-    /// Whether to ask while nothing is being sent, too.
+    /// Whether the server is pinged while nothing is being sent, too.
     pub permit_without_stream: bool,
 }
 
@@ -147,7 +148,7 @@ impl Default for GrpcConfig {
 }
 
 impl GrpcConfig {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

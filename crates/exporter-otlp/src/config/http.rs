@@ -24,9 +24,9 @@ pub struct HttpConfig {
     /// Server: `http://host:port` or `https://host`, to which `/v1development/profiles` is added. Required unless
     /// there is a `profiles_endpoint`.
     pub endpoint: String,
-    /// More servers that take the same: each request goes to one of them all, another if that one fails.
+    /// More servers that take the same profiles: each request goes to one of them all, another if that one fails.
     pub endpoints: Vec<String>,
-    /// URL to send to, as it is, instead of one made from the endpoint; absent for that.
+    /// URL to send to, as it is; absent for the URL made from the endpoint.
     pub profiles_endpoint: Option<String>,
     /// Form in which requests are written.
     pub encoding: Encoding,
@@ -34,33 +34,35 @@ pub struct HttpConfig {
     pub tls: TlsConfig,
     /// Compression of requests.
     pub compression: HttpCompression,
-    /// Longest that one attempt may take, connecting included; 0 for no bound.
+    /// The longest that one attempt may take, connecting included; 0 for no bound.
     #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
-    /// Sent with each request, for example to authenticate.
+    /// Headers that are sent with each request, for example to authenticate.
     pub headers: Headers,
-    /// Proxy to go by, an `http://` URL; absent for that of the environment's `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
+    /// Proxy to connect through, an `http://` URL; absent for that of the environment's `HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `NO_PROXY`.
     pub proxy_url: Option<Secret>,
-    /// Most connections to a server that are kept open while nothing is being sent.
+    /// The most connections to a server that are kept open while nothing is being sent.
     pub max_idle_conns: usize,
-    /// Longest that a connection is kept open while nothing is being sent; 0 for ever.
+    /// The longest time for which a connection is kept open while nothing is being sent; 0 for ever.
     #[serde(with = "configtypes::GoDuration")]
     pub idle_conn_timeout: Duration,
-    /// Whether to speak HTTP/2 to a server that offers it by TLS.
+    /// Whether HTTP/2 is spoken to a server that offers it by TLS.
     pub force_attempt_http2: bool,
     /// Length of a profile. Each window is sent when it is over.
     #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
-    /// What images leave as one by: those that are alike in all of it. Empty for each by itself.
+    /// Attributes by which images leave as one: those with the same values of all of them. Empty for each image by
+    /// itself.
     pub group_by: Vec<GroupBy>,
     /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
     #[serde(with = "configtypes::GoDuration")]
     pub fold_shorter_than: Duration,
     /// Bytes of a request as protobuf before compression; a window that needs more is sent in several.
     pub max_request_size: ByteSize,
-    /// Holds requests until they are sent.
+    /// Queue that holds requests until they are sent.
     pub sending_queue: QueueConfig,
-    /// Sends again what failed and may succeed later.
+    /// Settings for sending requests again that failed and may succeed later.
     pub retry_on_failure: RetryConfig,
     #[doc(hidden)]
     #[serde(skip_serializing)]
@@ -104,7 +106,7 @@ pub enum HttpCompression {
     Zlib,
     /// zlib, by the name that HTTP has for it.
     Deflate,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
@@ -138,7 +140,7 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = self.endpoint_faults();

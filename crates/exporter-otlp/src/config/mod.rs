@@ -14,7 +14,8 @@ pub use grpc::{BalancerName, GrpcCompression, GrpcConfig, Keepalive};
 pub use http::{Encoding, HttpCompression, HttpConfig};
 pub use tls::{TlsConfig, TlsVersion};
 
-/// A key that the Collector knows and this exporter does not: read so that the fault can say so.
+/// A key that the Collector knows and this exporter does not. It is read so that a fault can name
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unsupported;
 

@@ -17,27 +17,28 @@ use super::{Unsupported, unsupported};
 pub struct TlsConfig {
     /// Speak without TLS. An `https://` endpoint is spoken to with TLS all the same.
     pub insecure: bool,
-    /// Speak TLS with a server whoever it is: against those who listen only, not those who meddle.
+    /// Speak TLS with a server whoever it is: a protection from those who listen only, not from those who meddle.
     pub insecure_skip_verify: bool,
     /// File of certificates (PEM) to verify the server by, instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The same, as text.
+    /// Certificates (PEM) to verify the server by, as text instead of a file.
     pub ca_pem: Option<Secret>,
-    /// Whether the system's certificates hold beside those named.
+    /// Whether the system's certificates are trusted beside those that are named.
     pub include_system_ca_certs_pool: bool,
     /// File of the certificate (PEM) to show to the server; goes with a key.
     pub cert_file: Option<PathBuf>,
-    /// The same, as text.
+    /// Certificate (PEM) to show to the server, as text instead of a file.
     pub cert_pem: Option<Secret>,
     /// File of the certificate's key (PEM).
     pub key_file: Option<PathBuf>,
-    /// The same, as text.
+    /// The certificate's key (PEM), as text instead of a file.
     pub key_pem: Option<Secret>,
     /// The oldest TLS to speak: `1.2` or `1.3`; absent for 1.2.
     pub min_version: Option<TlsVersion>,
     /// The newest TLS to speak: `1.2` or `1.3`; absent for 1.3.
     pub max_version: Option<TlsVersion>,
-    /// How often at most the files are looked at for changes when a connection is made; absent for each time.
+    /// The shortest time between two checks whether the files have changed, which are made for new connections; absent
+    /// to check for each connection.
     #[serde(with = "configtypes::GoDurationOption")]
     pub reload_interval: Option<Duration>,
     /// Name that the server's certificate must have, if not that of the endpoint.
@@ -66,7 +67,7 @@ pub enum TlsVersion {
 }
 
 impl TlsConfig {
-    /// True if any certificate or key is named.
+    /// True if the configuration names a certificate or key.
     fn names_certificates(&self) -> bool {
         self.ca_file.is_some() || self.ca_pem.is_some() || self.has_cert() || self.has_key()
     }
@@ -142,7 +143,7 @@ impl<'de> Deserialize<'de> for TlsVersion {
     }
 }
 
-/// `1.2` without quotes is a number to YAML.
+/// Reads text or a number: `1.2` without quotes is a number to YAML.
 struct TextOrNumber;
 
 impl de::Visitor<'_> for TextOrNumber {

@@ -1,4 +1,4 @@
-//! Requests that are bytes already.
+//! gRPC messages for requests that are bytes already.
 
 use bytes::{BufMut as _, Bytes};
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceResponse;
@@ -9,10 +9,10 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 /// A server's response to an export.
 pub(super) type ExportResponse = ExportProfilesServiceResponse;
 
-/// The largest answer: what OTLP recommends.
+/// The largest answer that is read: the size that OTLP recommends.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Sends a request as it is.
+/// Encodes a request by sending its bytes as they are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Encoded;
 

@@ -1,4 +1,4 @@
-//! One request, by gRPC.
+//! The transport that sends a request by gRPC.
 
 mod codec;
 mod status;
@@ -34,7 +34,7 @@ use crate::tls::Tls;
 const EXPORT: &str = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
 /// The protocols that TLS has to agree upon for gRPC.
 const ALPN: &[&[u8]] = &[b"h2"];
-/// Pauses between attempts to connect while one waits for a connection.
+/// Pauses between attempts to connect while a request waits for a connection.
 const RECONNECT: Duration = Duration::from_millis(100);
 
 /// Sends a request to `ProfilesService/Export` of one server.
@@ -91,7 +91,7 @@ pub(crate) fn followed(
     Followed::new(name.as_str(), resolve, dial)
 }
 
-/// Asks the system, on a thread of its own, as the C library does it.
+/// Looks a name up by the system's resolver, on a thread of its own, since the C library's call blocks.
 fn resolve(host: &str, port: u16) -> Resolve {
     let host = host.to_owned();
     Arc::new(move || -> Lookup {
@@ -101,7 +101,7 @@ fn resolve(host: &str, port: u16) -> Resolve {
 }
 
 impl Grpc {
-    /// One to the target, at this address of it.
+    /// A transport to `target`, at this address of it.
     fn new(
         config: &GrpcConfig,
         target: &Target,
@@ -168,7 +168,7 @@ impl Service<otlp_profiles::ProfilesRequest> for Grpc {
     }
 }
 
-/// The address and authority that requests name. TLS is the connector's, of which HTTP knows nothing but the scheme.
+/// The address and authority that requests name. The connector speaks TLS, of which HTTP knows nothing but the scheme.
 fn endpoint(config: &GrpcConfig, target: &Target) -> Result<Endpoint, ConnectError> {
     let refuse = |key: &str| ConnectError::Config(format!("{key}: cannot be sent"));
     let uri = |scheme: &str, authority: &str| {

@@ -1,4 +1,4 @@
-//! What a gRPC status says of a request.
+//! The outcome of a request by its gRPC status.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tonic_types::StatusExt as _;
 
 use crate::causes::{causes, one_line, with_causes};
 
-/// How tonic begins to say that an answer is larger than it may be.
+/// First words of tonic's error for an answer that is too large.
 const ANSWER_TOO_LARGE: &str = "Error, decoded message length too large";
 
-/// By the table of the OTLP specification, "OTLP/gRPC Response": all that is not in it is permanent.
+/// The error of a status, by the table of the OTLP specification, "OTLP/gRPC Response": every code that is not in it is
+/// permanent.
 pub(super) fn judge(status: &Status) -> SendError {
     let reason = describe(status);
     let after = retry_info(status);
@@ -26,15 +27,15 @@ pub(super) fn judge(status: &Status) -> SendError {
         | Code::Unavailable
         | Code::DataLoss => true,
         Code::ResourceExhausted => after.is_some(),
-        // Said by no server: the connection has broken.
+        // No server has sent this status: the connection has broken.
         Code::Unknown | Code::Internal => status.source().is_some(),
         _ => false,
     };
     if is_retryable { SendError::Retryable { reason, after } } else { SendError::Permanent { reason } }
 }
 
-/// True if the server has no use for profiles: the service is not there. That a compression is not is said by the same
-/// code, in the words of grpc-go `Decompressor is not installed`, of others `Content is compressed`.
+/// True if the server takes no profiles: it has no such service. The same code stands for a compression that the server
+/// lacks, in the words of grpc-go `Decompressor is not installed`, of others `Content is compressed`.
 pub(super) fn takes_no_profiles(status: &Status) -> bool {
     status.code() == Code::Unimplemented && !status.message().to_ascii_lowercase().contains("compress")
 }
@@ -50,7 +51,7 @@ fn retry_info(status: &Status) -> Option<Duration> {
     status.get_details_retry_info().map(|info| info.retry_delay.unwrap_or_default())
 }
 
-/// A status in one line, with what it was caused by.
+/// A status in one line, with its causes.
 fn describe(status: &Status) -> String {
     with_causes(format!("{:?}: {}", status.code(), one_line(status.message())), causes(status))
 }
@@ -61,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Every code, and whether OTLP says that a request may be sent again.
+    /// Every code, and whether OTLP lets a request be sent again after it.
     const CODES: [(Code, bool); 16] = [
         (Code::Cancelled, true),
         (Code::Unknown, false),

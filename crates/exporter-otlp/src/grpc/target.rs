@@ -1,4 +1,4 @@
-//! Where to send by gRPC, from what the user wrote.
+//! Destinations of gRPC, as users write them.
 
 use std::path::PathBuf;
 
@@ -22,11 +22,10 @@ pub(crate) struct Target {
 
 /// Reads `host:port`, `dns:///host:port`, `http://host:port`, `https://host[:port]`, `unix:///path` or `unix:path`.
 ///
-/// As in the Collector, TLS is spoken unless `insecure`, and always to `https://`. Unlike it, `http://` without
-/// `insecure` is refused rather than taken as TLS.
+/// As in the Collector, TLS is spoken unless `insecure`, and always to `https://`. Unlike the Collector, `http://`
+/// without `insecure` is refused rather than taken as TLS.
 ///
-/// # Errors
-/// A fault that says what is wrong with the text and what is expected, without the key's name.
+/// # Errors A fault with the problem of the text and the form that is expected, without the key's name.
 pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     let refuse = |what: &str| {
         Err(format!(
@@ -67,7 +66,7 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     if authority.host().is_empty() {
         return refuse("is no host and port");
     }
-    // Only https has a port that everybody means when none is given.
+    // Only `https://` has a port that everybody expects when the text has none.
     let bare = authority.as_str() == authority.host();
     let port = match authority.port_u16() {
         Some(port) => port,

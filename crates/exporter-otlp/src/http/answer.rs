@@ -1,4 +1,4 @@
-//! What an HTTP answer says of a request.
+//! The outcome of a request by its HTTP response.
 
 use std::time::Duration;
 
@@ -21,18 +21,17 @@ use super::retry_after;
 use crate::causes::one_line;
 use crate::config::Encoding;
 
-/// How the content type of gRPC begins.
+/// First characters of gRPC's content type.
 const GRPC: &str = "application/grpc";
-/// The largest answer to a request that was taken: what OTLP recommends.
+/// The largest answer to a request that was taken: the size that OTLP recommends.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes that are read of a response that refuses a request.
 const MAX_REASON_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a request that was taken.
 ///
-/// # Errors
-/// Permanent, if it is no such answer: something else than an OTLP receiver has answered. Retryable, if the connection
-/// breaks.
+/// # Errors Permanent, if the answer is not OTLP's: something else than an OTLP receiver has answered. Retryable, if
+/// the connection breaks.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Incoming,
@@ -76,7 +75,7 @@ fn parse(bytes: &Bytes, encoding: Encoding) -> Result<ExportProfilesServiceRespo
     }
 }
 
-/// `ExportProfilesServiceResponse` as OTLP/JSON; fields not known are ignored, as it says.
+/// `ExportProfilesServiceResponse` as OTLP/JSON, which asks that unknown fields be ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct JsonAnswer {
@@ -86,7 +85,7 @@ struct JsonAnswer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct JsonPartialSuccess {
-    /// A number of 64 bits: text, or a number all the same.
+    /// Number of 64 bits, as text, or as a number all the same.
     rejected_profiles: Value,
     error_message: String,
 }
@@ -121,7 +120,8 @@ pub(super) async fn refusal(head: &Parts, body: Incoming) -> SendError {
     }
 }
 
-/// When to send the request again: never, or at the earliest after the time that the server asks for, if it does.
+/// Whether and when a request may be sent again: `None` for never, else the least time that the server asks for, if it
+/// asks.
 fn after(status: StatusCode, headers: &HeaderMap) -> Option<Option<Duration>> {
     match status {
         StatusCode::TOO_MANY_REQUESTS
@@ -132,7 +132,7 @@ fn after(status: StatusCode, headers: &HeaderMap) -> Option<Option<Duration>> {
     }
 }
 
-/// Why, in the server's words: the message of a `google.rpc.Status`, else the beginning of a text.
+/// The reason in the server's words: the message of a `google.rpc.Status`, else the beginning of a text.
 async fn reason(headers: &HeaderMap, mut body: Incoming) -> String {
     let mut bytes = Vec::new();
     // Of a body that breaks off or goes on too long, the error quotes the part that came.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any bytes are an answer or are refused, and give a reason of one line.
+        /// Any bytes are an answer or are refused, with a reason of one line.
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>, json: bool) {
             let (encoding, name) = if json { (Encoding::Json, JSON) } else { (Encoding::Proto, PROTOBUF) };

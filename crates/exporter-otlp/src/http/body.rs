@@ -15,7 +15,7 @@ const ZSTD_LEVEL: i32 = 3;
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 pub(super) const JSON: &str = "application/json";
 
-/// How requests are written and compressed.
+/// Encoding and compression of a request's body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body {
     pub(super) encoding: Encoding,
@@ -40,10 +40,9 @@ impl Body {
         }
     }
 
-    /// The bytes to send. Takes time.
+    /// The bytes to send. Takes CPU time.
     ///
-    /// # Errors
-    /// If the request is none, which is seen only where it has to be read.
+    /// # Errors If the bytes are no request, which is found only by encodings that read them.
     pub(super) fn write(self, request: &ProfilesRequest) -> Result<Bytes, String> {
         let plain = match self.encoding {
             Encoding::Proto => request.bytes.clone(),

@@ -1,4 +1,4 @@
-//! One request, by HTTP.
+//! The transport that sends a request by HTTP.
 
 mod answer;
 mod body;
@@ -45,7 +45,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// One for each server. Must be called within a Tokio runtime, and reads files.
+    /// A transport to each server. Must be called within a Tokio runtime, and reads files.
     ///
     /// # Errors
     /// If the configuration makes no sense or files of it cannot be used. An unreachable server is no error.
@@ -132,7 +132,7 @@ impl Service<otlp_profiles::ProfilesRequest> for Http {
     }
 }
 
-/// Those of every request; `proxy` is one that reads them.
+/// Headers of every request; `proxy` is one that reads the requests.
 fn headers(config: &HttpConfig, body: Body, proxy: Option<&Proxy>) -> Result<HeaderMap, ConnectError> {
     let mut map = HeaderMap::new();
     map.insert(USER_AGENT, HeaderValue::from_static(crate::USER_AGENT));

@@ -1,10 +1,10 @@
-//! `Retry-After`.
+//! The header `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// Least time to wait that the server asks for, in seconds or up to a date; nothing if it is neither.
+/// Least time to wait that the server asks for, in seconds or up to a date; `None` if the header is neither.
 pub(super) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = text(headers, RETRY_AFTER)?;
     if let Ok(seconds) = text.parse() {

@@ -1,10 +1,10 @@
-//! Where to send by HTTP, from what the user wrote.
+//! Destinations of HTTP, as users write them.
 
 use http::Uri;
 
 use crate::address::SocketAddress;
 
-/// Added to `endpoint`.
+/// Path that is added to `endpoint`.
 const PATH: &str = "/v1development/profiles";
 
 /// A URL to send to.
@@ -17,8 +17,7 @@ pub(crate) struct Target {
 
 /// Reads a URL to be sent to as it is.
 ///
-/// # Errors
-/// What is wrong with the text and what is expected, without the key's name.
+/// # Errors The problem of the text and the form that is expected, without the key's name.
 pub(crate) fn parse(text: &str) -> Result<Target, String> {
     if text.is_empty() {
         return Err("is missing, expected an OTLP HTTP receiver, like http://localhost:4318".to_owned());
@@ -50,8 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
 
 /// Reads the URL of a server, to which the path for profiles is added.
 ///
-/// # Errors
-/// As [`parse`].
+/// The same as those of [`parse`].
 pub(crate) fn parse_base(text: &str) -> Result<Target, String> {
     let base = parse(text)?;
     if base.url.query().is_some() {

@@ -16,7 +16,7 @@ use crate::{GrpcConfig, HttpConfig};
 
 type Result = std::result::Result<Delivered, SendError>;
 
-/// Which server got each request, and a transport to `count` of them, which answer as `respond` says.
+/// The number of the server that got each request, and a transport to `count` servers, which respond by `respond`.
 fn servers(
     count: usize,
     respond: impl Fn(usize) -> Result + Clone + Send + 'static,
@@ -56,7 +56,7 @@ async fn requests_go_to_each_in_turn() {
     }
 }
 
-/// Each answer is there at once, without a moment of waiting: time is paused and does not pass.
+/// No answer takes a moment of waiting: time is paused and does not pass.
 #[tokio::test(start_paused = true)]
 async fn what_one_fails_to_take_goes_to_another_at_once() {
     let (log, mut transport) =
@@ -175,7 +175,7 @@ async fn a_server_that_dies_costs_no_sample() {
     assert_eq!((dying.count(), staying.count()), (2, 8));
 }
 
-/// The same by HTTP, with a server that breaks off.
+/// Two servers by HTTP, one of which breaks off. Every sample arrives.
 #[tokio::test]
 async fn an_http_server_that_breaks_off_costs_no_sample() {
     let ok = || answer("200 OK", "", b"");

@@ -16,11 +16,11 @@ use crate::answers::Answers;
 use crate::balance::{Followed, Lookup, Resolve};
 use crate::grpc::{followed, target};
 
-/// A name service of one name, and how often it has been asked.
+/// A name service of one name, with a count of its lookups.
 #[derive(Clone, Default)]
 struct Names {
     answer: Arc<Mutex<Vec<SocketAddr>>>,
-    /// True while nobody answers for it.
+    /// True while the name service does not respond.
     down: Arc<Mutex<bool>>,
     asked: Arc<AtomicUsize>,
 }
@@ -40,7 +40,7 @@ impl Names {
         })
     }
 
-    /// What sends to the servers of the name `collector`.
+    /// A transport to the servers of the name `collector`.
     fn follow(&self) -> Followed {
         let address = "127.0.0.1:1".parse().unwrap();
         let config = GrpcConfig { endpoint: "dns:///collector:4317".to_owned(), ..config(address) };
@@ -74,8 +74,8 @@ async fn requests_go_to_each_address_of_a_name_in_turn() {
     assert_eq!(names.asked.load(Ordering::Relaxed), 1, "the answer is used for a while");
 }
 
-/// A server that goes costs no request, and one that comes gets its share: the failure of the one is what makes the
-/// name be looked up again.
+/// A server that goes costs no request, and one that comes gets its share: the failure of the first has the name looked
+/// up again.
 #[tokio::test]
 async fn servers_that_come_and_go_are_followed() {
     let ((second, two, _two), (third, three, _three)) = (server(3).await, server(4).await);
@@ -129,7 +129,7 @@ async fn while_the_name_cannot_be_looked_up_its_last_addresses_are_used() {
     assert_eq!(first.count(), 5);
 }
 
-/// The system's own resolver, from the configuration on.
+/// The system's own resolver looks up a name that comes from the configuration.
 #[tokio::test]
 async fn dns_in_an_endpoint_is_looked_up_by_the_system() {
     let fake = Fake::collector();

@@ -47,7 +47,7 @@ impl Fake {
         Self { received: Arc::default(), respond: Arc::new(Mutex::new(Box::new(respond))) }
     }
 
-    /// One that takes what a Collector takes.
+    /// A server that takes requests up to the size that a Collector takes.
     pub(super) fn collector() -> Self {
         Self::new(|request| match request.encoded_len() {
             0..=COLLECTOR_LIMIT => Ok(ExportProfilesServiceResponse::default()),
@@ -79,7 +79,7 @@ impl Fake {
         self.serve_at("127.0.0.1:0".parse().unwrap(), tls).await
     }
 
-    /// The same at an address of the caller's choice.
+    /// Serves at an address of the caller's choice, until the task is aborted.
     pub(super) async fn serve_at(
         &self,
         address: SocketAddr,
@@ -128,7 +128,7 @@ pub(super) fn request(bytes: usize) -> otlp_profiles::ProfilesRequest {
     otlp_profiles::ProfilesRequest { bytes: message.encode_to_vec().into(), samples: 1 }
 }
 
-/// One transport, for this server.
+/// A transport to the server that `config` names.
 pub(super) fn transport(config: &GrpcConfig) -> Transport {
     let answers = Answers::new(&DeliverySettings::new("otlp_grpc"));
     crate::grpc::transports(config, &answers).unwrap().pop().unwrap()
@@ -157,7 +157,7 @@ fn retried(reason: &str, after: Option<u64>) -> Result<Delivered, SendError> {
     Err(SendError::Retryable { reason: reason.to_owned(), after: after.map(Duration::from_secs) })
 }
 
-/// What a server says, and what becomes of the request: sent, tried again (not before a time), or dropped.
+/// A server's responses, and the outcome of each: sent, tried again (not before a time), or dropped.
 #[tokio::test]
 async fn table_of_grpc_answers() {
     let asks = |code, seconds: u64| {

@@ -43,7 +43,7 @@ pub(super) fn answer(status: &str, headers: &str, body: &[u8]) -> Act {
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 const JSON: &str = "content-type: application/json; charset=utf-8\r\n";
 
-/// What a server answers, and what becomes of the request: sent, tried again (not before a time), or dropped.
+/// A server's responses, and the outcome of each: sent, tried again (not before a time), or dropped.
 #[tokio::test]
 async fn table_of_http_answers() {
     let partial = ExportProfilesServiceResponse {

@@ -1,4 +1,4 @@
-//! Batches, and what the log and the metrics say.
+//! Batches, and readers of the log and the metrics.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

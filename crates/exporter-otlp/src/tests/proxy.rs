@@ -1,4 +1,4 @@
-//! By a proxy.
+//! Exports through a proxy.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! A server below HTTP, that may break off anywhere; and what becomes of requests that meet one.
+//! A server below HTTP, that may break off anywhere; and the outcome of requests that meet one.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,24 +12,24 @@ use tower::{Service as _, ServiceExt as _};
 use super::grpc::{self, request};
 use super::http::{self, answer};
 
-/// What a server does with one request.
+/// The server's act on one request.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
-    /// Reads it and answers these bytes.
+    /// Reads the request and answers these bytes.
     Answer(Vec<u8>),
-    /// As `Answer`, then closes the connection although it has not said so.
+    /// Answers like `Answer`, then closes the connection without a header that announces it.
     AnswerAndClose(Vec<u8>),
-    /// Reads it and answers `head`, then `chunk` as long as somebody reads it.
+    /// Reads the request and answers `head`, then `chunk` as long as somebody reads it.
     Endless { head: Vec<u8>, chunk: Vec<u8> },
-    /// Reads the first bytes of it, or of an answer's end, and resets the connection.
+    /// Reads the first bytes of the request, or of an answer's end, and resets the connection.
     Reset,
-    /// Reads it, answers these bytes and resets the connection.
+    /// Reads the request, answers these bytes and resets the connection.
     AnswerAndReset(Vec<u8>),
-    /// Reads it, closes its half of the connection without an answer.
+    /// Reads the request, closes its half of the connection without an answer.
     HalfClose,
-    /// Takes no byte and says nothing, for ever.
+    /// Takes no byte and sends nothing, for ever.
     Stall,
-    /// Takes a little of it at a time, with pauses, then answers these bytes.
+    /// Takes a little of the request at a time, with pauses, then answers these bytes.
     ReadSlowly(Vec<u8>),
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Got {
     pub(super) body: Vec<u8>,
 }
 
-/// A server that handles each request, in turn, as the script says.
+/// A server that handles each request, in turn, by a script.
 #[derive(Debug)]
 pub(super) struct Rude {
     pub(super) address: SocketAddr,
@@ -170,7 +170,7 @@ async fn table_of_broken_connections_by_http() {
     }
 }
 
-/// A server that closes a connection between two requests, without having said so, costs nothing.
+/// A server that closes a connection between two requests, without announcing it, costs nothing.
 #[tokio::test]
 async fn a_connection_that_is_closed_while_it_is_idle_is_made_anew() {
     let rude = Rude::start(vec![Act::AnswerAndClose(ok()), Act::Answer(ok())]).await;
@@ -195,7 +195,7 @@ async fn a_server_that_reads_slowly_gets_it_all() {
     assert_eq!(rude.requests()[0].body, request(100_000).bytes);
 }
 
-/// What breaks or is no gRPC is worth another attempt, too.
+/// A connection that breaks or does not speak gRPC is worth another attempt, too.
 #[tokio::test]
 async fn table_of_broken_connections_by_grpc() {
     for act in [

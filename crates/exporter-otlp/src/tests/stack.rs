@@ -1,4 +1,4 @@
-//! The whole exporter: what is sent, tried again, given up on, and counted.
+//! The whole exporter: which samples are sent, tried again, dropped, and counted.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn send(mut exporter: Exporter, windows: &[u64]) {
     assert_eq!(exporter.ready().await.unwrap().call(end).await.unwrap(), Watermark::END);
 }
 
-/// Runs `test` and gives what it has counted: sent, failed, rejected.
+/// Runs `test` and returns the samples that the metrics have counted: sent, failed, rejected.
 fn counted(test: impl Future<Output = ()>) -> [u64; 3] {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -55,7 +55,7 @@ fn counted(test: impl Future<Output = ()>) -> [u64; 3] {
     counter(&snapshotter, NAMES)
 }
 
-/// A short wait, and no chance.
+/// Sets a short wait between attempts, and no randomness.
 fn impatient(config: &mut exporterhelper::config::RetryConfig) {
     config.initial_interval = Duration::from_millis(1);
     config.randomization_factor = 0.0;

@@ -1,4 +1,4 @@
-//! TLS: who is believed, and what happens when files change.
+//! TLS: the certificates that are trusted, and the effect of files that change.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::http;
 use super::make::{self, Log};
 use crate::{ConnectError, GrpcConfig, HttpConfig, TlsConfig, TlsVersion};
 
-/// An authority, and files of what it has signed.
+/// A certificate authority, and the files of certificates that it has signed.
 pub(super) struct Authority {
     directory: tempfile::TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -56,7 +56,8 @@ impl Authority {
         ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))
     }
 
-    /// For a server below tonic; with `clients`, one that takes only those who are vouched for by that authority.
+    /// Configuration of a server below tonic; with `clients`, of one that takes only clients with certificates of that
+    /// authority.
     pub(super) fn server_config(&self, name: &str, clients: Option<&Self>) -> ServerConfig {
         let (certificate, key) = self.sign(name);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -201,7 +202,7 @@ async fn versions_are_bounded() {
     assert!(error.to_string().contains("ProtocolVersion"), "{error}");
 }
 
-/// Each connection uses the files as they are then; bad ones are logged once, and the old ones stay in use.
+/// Each connection uses the files as they are when it is made; bad ones are logged once, and the old ones stay in use.
 #[tokio::test]
 async fn files_that_change_are_read_again() {
     let log = Log::default();

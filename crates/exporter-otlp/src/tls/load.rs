@@ -1,4 +1,4 @@
-//! From PEM to what rustls makes connections by.
+//! PEM files and texts to the configuration by which rustls makes connections.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,9 @@ use super::verify::AnyServer;
 use crate::config::{TlsConfig, TlsVersion};
 use crate::error::ConnectError;
 
-/// Reads the files, or what stands in their place.
+/// Reads the files, or the texts in their place.
 ///
-/// # Errors
-/// The key at fault.
+/// An error that names the key at fault.
 pub(super) fn client(config: &TlsConfig, alpn: &[&[u8]]) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -45,8 +44,8 @@ fn versions(config: &TlsConfig) -> Vec<&'static SupportedProtocolVersion> {
     known.into_iter().filter(|(name, _)| (min..=max).contains(name)).map(|(_, version)| version).collect()
 }
 
-/// Those that vouch for a server. As in the Collector, those that are named stand instead of the system's, not beside
-/// them, unless both are asked for.
+/// The authorities that may vouch for a server. As in the Collector, those that the user names take the place of the
+/// system's, unless the user asks for both.
 fn authorities(config: &TlsConfig) -> Result<RootCertStore, ConnectError> {
     let mut store = RootCertStore::empty();
     let named = Pem::of("ca", config.ca_file.as_deref(), config.ca_pem.as_ref())?;
@@ -79,7 +78,7 @@ fn identify(
     builder.with_client_auth_cert(certificate.certificates()?, der).map_err(|error| key.bad(error))
 }
 
-/// A text, and what to call it.
+/// A PEM text, and its name in errors.
 struct Pem {
     key: String,
     place: String,
@@ -105,7 +104,7 @@ impl Pem {
         }))
     }
 
-    /// The certificates in it, one at least.
+    /// The certificates of the text, one at least.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
         let found = CertificateDer::pem_slice_iter(&self.text).collect::<Result<Vec<_>, _>>();
         let found = found.map_err(|error| self.bad(error))?;

@@ -1,4 +1,5 @@
-//! TLS by what the user named: read when the exporter starts, and again when a file has changed.
+//! TLS with the certificates that the user names: they are read when the exporter starts, and again when a file has
+//! changed.
 
 mod load;
 mod verify;
@@ -14,8 +15,8 @@ use tokio::time::Instant;
 use crate::config::TlsConfig;
 use crate::error::ConnectError;
 
-/// The TLS configuration of connections. Each new one uses the files as they are then; if these cannot be used, the
-/// last ones that could.
+/// The TLS configuration of connections. Each new connection uses the files as they are then; if these cannot be used,
+/// the last ones that could.
 #[derive(Debug)]
 pub(crate) struct Tls {
     config: TlsConfig,
@@ -41,10 +42,9 @@ struct Stamp {
 }
 
 impl Tls {
-    /// Reads what the configuration names. May block.
+    /// Reads the files that the configuration names. May block.
     ///
-    /// # Errors
-    /// The key at fault.
+    /// An error that names the key at fault.
     pub(crate) fn new(config: &TlsConfig, alpn: &'static [&'static [u8]]) -> Result<Self, ConnectError> {
         // Before the files are read, so that a change in between is seen the next time.
         let files = stamps(config);
@@ -53,10 +53,10 @@ impl Tls {
         Ok(Self { config: config.clone(), alpn, state })
     }
 
-    /// As [`new`](Self::new), for all of an exporter's servers; reads nothing if none of them is spoken to by TLS.
+    /// The configuration for all of an exporter's servers, like that of [`new`](Self::new); reads nothing if none of
+    /// them is spoken to by TLS.
     ///
-    /// # Errors
-    /// The key at fault.
+    /// An error that names the key at fault.
     pub(crate) fn if_needed(
         needed: bool,
         config: &TlsConfig,
@@ -65,10 +65,10 @@ impl Tls {
         needed.then(|| Self::new(config, alpn).map(Arc::new)).transpose()
     }
 
-    /// The parts that a connection to `host` needs: this, and the name that the server's certificate must have.
+    /// The parts that a connection to `host` needs: this configuration, and the name that the server's certificate must
+    /// have.
     ///
-    /// # Errors
-    /// If `host`, or what is in its place, is no name.
+    /// If `host`, or the name that the user configured in its place, is no name.
     pub(crate) fn for_host(
         self: &Arc<Self>,
         host: &str,
@@ -121,7 +121,7 @@ impl Tls {
                     );
                 }
             }
-            // Even if they are bad: that is said once, until they change again.
+            // Bad files are stored, too, so that they are logged only once, until they change again.
             state.files = files;
         }
         state.client.clone()

@@ -1,4 +1,4 @@
-//! `insecure_skip_verify`.
+//! The key `insecure_skip_verify`.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes any certificate as that of the server. That the server has the certificate's key is still asked for: it costs
+/// Takes any certificate as that of the server. That the server has the certificate's key is still verified: it costs
 /// nothing.
 #[derive(Debug)]
 pub(super) struct AnyServer(Arc<CryptoProvider>);
