@@ -23,6 +23,10 @@ pub enum ProcessMemory {
     Maps,
     /// The process's memory itself; positions are addresses.
     Mem,
+    /// The strings of its initial environment: proc_pid_environ(5).
+    Environ,
+    /// Its arguments: proc_pid_cmdline(5).
+    Cmdline,
 }
 
 impl ProcessMemory {
@@ -30,6 +34,8 @@ impl ProcessMemory {
         match self {
             Self::Maps => "maps",
             Self::Mem => "mem",
+            Self::Environ => "environ",
+            Self::Cmdline => "cmdline",
         }
     }
 }
@@ -156,9 +162,9 @@ impl Files {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
     }
 
-    /// Reads from `maps` or `mem` of a process, whose directory in `/proc` is `process`: as many bytes from position
-    /// `at` on as there are, up to `length` and 128 KiB. The kernel may have to wait for the server of a file that the
-    /// process has mapped, or for a lock that the process holds.
+    /// Reads from such a file of a process, whose directory in `/proc` is `process` (or that of a thread, if its leader
+    /// has exited): as many bytes from position `at` on as there are, up to `length` and 128 KiB. The kernel may have
+    /// to wait for the server of a file that the process has mapped, or for a lock that the process holds.
     ///
     /// # Errors
     /// The reason why the memory is not to be read.

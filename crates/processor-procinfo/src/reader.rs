@@ -52,7 +52,7 @@ pub(crate) enum Looked {
 
 /// The reading threads' other end. They end when this is dropped.
 ///
-/// Files and processes are read by a thread each: what is in `/proc` is there at once, a file may take its time.
+/// Files and processes are read by a thread each: a look into `/proc` has its answer at once, a file may take its time.
 #[derive(Debug)]
 pub(crate) struct ReaderThreads {
     files: SyncSender<FileRequest>,
@@ -175,8 +175,8 @@ fn serve_processes(
             ReadRequest::Environment(request) => {
                 let (process, tid) = (request.image.process, request.tid);
                 let given = source
-                    .variables(process, tid, prefixes)
-                    .and_then(|variables| Ok((variables, source.arguments(process, tid)?)));
+                    .variables(&mut files, process, tid, prefixes)
+                    .and_then(|variables| Ok((variables, source.arguments(&mut files, process, tid)?)));
                 (request, Looked::Environment(given))
             }
             // Read by the other threads.

@@ -16,6 +16,7 @@ mod open;
 pub mod own;
 mod parents;
 mod process_context;
+mod process_memory;
 mod recent;
 mod source;
 mod stat;

@@ -10,6 +10,7 @@ use foreignfile::{Files, ProcessMemory, Refusal};
 use pdata::ProcessKey;
 
 use crate::error::ProcError;
+use crate::process_memory;
 use crate::source::ProcSource;
 
 /// Names of the mapping: of anonymous memory, of a memfd that has been named, and of a memfd without a name.
@@ -21,9 +22,7 @@ const HEADER_BYTES: u32 = 32;
 /// Bytes of a payload at most: more than anybody needs for 32 attributes.
 const MAX_PAYLOAD: u32 = 16 << 10;
 /// Bytes of a list of mappings that are looked through: some ten thousand mappings.
-const MAX_MAPS: u64 = 1 << 20;
-/// Bytes of the list that are read at a time.
-const PIECE: u32 = 128 << 10;
+const MAX_MAPS: u32 = 1 << 20;
 /// Mappings of that name that are tried: a process has one.
 const MAX_CANDIDATES: usize = 4;
 /// The most tries to read a context while it is being written.
@@ -83,7 +82,7 @@ fn look(files: &mut Files, process: &Path, known: Option<(u64, u64)>) -> Result<
     {
         return Ok(ContextLook::Unchanged);
     }
-    for address in candidates(&read_maps(files, process)?) {
+    for address in candidates(&process_memory::read(files, process, ProcessMemory::Maps, MAX_MAPS)?) {
         match read(files, process, address)? {
             ContextLook::Nothing => {}
             found => return Ok(found),
@@ -124,18 +123,6 @@ fn read_memory(files: &mut Files, process: &Path, address: u64, length: u32) -> 
             Ok(Vec::new())
         }
         read => read,
-    }
-}
-
-fn read_maps(files: &mut Files, process: &Path) -> Result<Vec<u8>, Refusal> {
-    let mut maps = Vec::new();
-    loop {
-        let at = u64::try_from(maps.len()).unwrap_or(u64::MAX);
-        let piece = files.read_memory(process, ProcessMemory::Maps, at, PIECE)?;
-        maps.extend_from_slice(&piece);
-        if piece.len() < PIECE as usize || at >= MAX_MAPS {
-            return Ok(maps);
-        }
     }
 }
 

@@ -3,31 +3,31 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foreignfile::{FilePlace, Files, Found};
+use foreignfile::{FilePlace, Files, Found, ProcessMemory};
 use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
 use crate::identity::kernel_device;
+use crate::process_memory;
 use crate::recent::RecentFiles;
 use crate::stat;
 
 /// The mark that the kernel appends to a path that does not name the file any more.
 const DELETED: &[u8] = b" (deleted)";
 /// Bytes of an environment that are looked through: users may make it as large as they like.
-const MAX_ENVIRONMENT: u64 = 1 << 20;
+const MAX_ENVIRONMENT: u32 = 1 << 20;
 /// Bytes of variables that are taken of one environment: as much as anybody needs for 32 attributes. The variables are
 /// kept for as long as the process is known.
 const MAX_VARIABLES: usize = 8 << 10;
 /// Names of variables taken of one environment.
 const MAX_NAMES: usize = 16;
 /// Bytes of a process's arguments that are read at most.
-const MAX_ARGUMENTS: u64 = 2048;
+const MAX_ARGUMENTS: u32 = 2048;
 /// Threads of a process looked through at most, for one through which it can still be seen.
 const MAX_THREADS: usize = 16;
 
@@ -112,19 +112,12 @@ impl ProcSource {
     /// Those of [`snapshot`](Self::snapshot).
     pub fn variables(
         &self,
+        files: &mut Files,
         key: ProcessKey,
         tid: Tid,
         prefixes: &[impl AsRef<str>],
     ) -> Result<Vec<u8>, ProcError> {
-        let process = self.process(key);
-        let thread = process.join("task").join(tid.to_string());
-        let seen = if thread.is_dir() { &thread } else { &process };
-        let mut environment = Vec::new();
-        let read = File::open(seen.join("environ"))
-            .and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
-        // Checked last, as in [`snapshot`](Self::snapshot).
-        self.check(key)?;
-        read?;
+        let environment = self.strings(files, (key, tid), ProcessMemory::Environ, MAX_ENVIRONMENT)?;
         Ok(wanted(&environment, prefixes))
     }
 
@@ -132,18 +125,25 @@ impl ProcSource {
     /// was started with, unless it has written over them since.
     ///
     /// # Errors
-    /// Those of [`snapshot`](Self::snapshot).
-    pub fn arguments(&self, key: ProcessKey, tid: Tid) -> Result<Vec<u8>, ProcError> {
+    /// As [`snapshot`](Self::snapshot).
+    pub fn arguments(&self, files: &mut Files, key: ProcessKey, tid: Tid) -> Result<Vec<u8>, ProcError> {
+        self.strings(files, (key, tid), ProcessMemory::Cmdline, MAX_ARGUMENTS)
+    }
+
+    fn strings(
+        &self,
+        files: &mut Files,
+        (key, tid): (ProcessKey, Tid),
+        file: ProcessMemory,
+        most: u32,
+    ) -> Result<Vec<u8>, ProcError> {
         let process = self.process(key);
         let thread = process.join("task").join(tid.to_string());
         let seen = if thread.is_dir() { &thread } else { &process };
-        let mut arguments = Vec::new();
-        let read = File::open(seen.join("cmdline"))
-            .and_then(|file| file.take(MAX_ARGUMENTS).read_to_end(&mut arguments));
+        let read = process_memory::read(files, seen, file, most);
         // Checked last, as in [`snapshot`](Self::snapshot).
         self.check(key)?;
-        read?;
-        Ok(arguments)
+        Ok(read?)
     }
 
     /// The mount namespace of a process, by the inode number of its file in nsfs; `None` if the process has ended.

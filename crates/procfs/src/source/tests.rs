@@ -153,7 +153,7 @@ fn of_an_environment_no_more_is_taken_than_is_of_use() {
     let variables = [&long, &long, "OTEL_SERVICE_NAME=a", "OTEL_SERVICE_NAME=b", "HOME=/", "OTEL_TEAM=c"];
     fs::write(tree.process.join("environ"), variables.map(|variable| format!("{variable}\0")).concat())
         .unwrap();
-    let read = |prefixes: &[&str]| tree.source().variables(KEY, Tid(42), prefixes).unwrap();
+    let read = |prefixes: &[&str]| tree.source().variables(&mut files(), KEY, Tid(42), prefixes).unwrap();
     assert_eq!(read(&["OTEL_SERVICE_NAME=", "OTEL_RESOURCE_ATTRIBUTES="]), b"OTEL_SERVICE_NAME=a\0");
     assert_eq!(read(&["OTEL_"]), b"OTEL_SERVICE_NAME=a\0OTEL_TEAM=c\0");
     let many: String = (0..1000).map(|number| format!("A{number}={}\0", "x".repeat(1000))).collect();
