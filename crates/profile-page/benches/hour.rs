@@ -1,5 +1,5 @@
-//! What a page costs the server with an hour of a storm in memory: 997 samples a second of each of two CPUs, of
-//! processes that live for two samples each. Prints what is held, and how many bytes are sent, before it measures.
+//! Cost to the server of a page with an hour of a storm in memory: 997 samples a second of each of two CPUs, of
+//! processes that live for two samples each. Prints the bytes that are held and sent before it measures.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ const EPOCH: u64 = 1_790_000_000;
 const SECONDS: u32 = 3_600;
 const HERTZ: u32 = 997;
 const CPUS: u32 = 2;
-/// Distinct functions, and executables.
+/// Number of distinct functions.
 const NAMES: usize = 400;
 const EXECUTABLES: usize = 50;
 
@@ -58,14 +58,14 @@ fn storm(max_bytes: usize) -> Store {
             let process = number / 2;
             let executable = &paths[mix(process) % EXECUTABLES];
             let tick = second * TICKS_PER_SECOND + within * TICKS_PER_SECOND / (HERTZ * CPUS);
-            // Starts are no multiples of anything.
+            // Starts are multiples of no step, so that they are hard to pack.
             let start = u64::from(process) * 1_003_009 + mix(process) as u64 % 1_003_009;
             let key =
                 ProcessKey { pid: Pid(process % 4_000_000 + 2), start_time: BootTime::from_nanos(start) };
             if number.is_multiple_of(2) {
                 store.know_process(key, executable, Some(init), Some(tick));
             }
-            // Of few distinct stacks most samples are, and some of very many.
+            // Most samples are of few distinct stacks, and some of very many.
             let seed = if number.is_multiple_of(20) { mix(number) % 200_000 } else { mix(number) % 300 };
             let depth = 6 + seed % 25;
             let frames: Vec<_> =
@@ -91,7 +91,7 @@ fn storm(max_bytes: usize) -> Store {
     store
 }
 
-/// Asks as a browser does; returns how many bytes were sent.
+/// Sends a request as a browser does; returns the number of bytes of the answer.
 fn ask(runtime: &Runtime, router: &Router, path: &str) -> usize {
     let request =
         Request::get(path).header("host", "localhost").header("accept-encoding", "gzip").body(Body::empty());
@@ -109,7 +109,7 @@ fn hour(criterion: &mut Criterion) {
         let store = storm(max_bytes);
         let (held, bytes) = (store.held().len() / TICKS_PER_SECOND, store.bytes());
         let router = router(Page::of(store));
-        // Each question is another one, so that none is answered from what was answered before.
+        // Each request differs from those before, so that none is answered from the cache.
         let turn = Cell::new(0_u64);
         let range = |seconds: u64| {
             turn.set(turn.get() + 1);
@@ -117,7 +117,7 @@ fn hour(criterion: &mut Criterion) {
             format!("from={}&until={until}", until - seconds * 1_000 + turn.get() % 900)
         };
         let time_line = |seconds: u64| ask(&runtime, &router, &format!("/api/timeline?{}", range(seconds)));
-        // All that a page asks for when its range is another one.
+        // All requests that a page sends when its range changes.
         let shown = |seconds: u64| {
             let range = range(seconds);
             let of = |name: &str| ask(&runtime, &router, &format!("/api/{name}?{range}&group=executable"));

@@ -1,4 +1,4 @@
-//! Questions to answers.
+//! Answers to questions, as JSON.
 
 use std::io::{self, Read as _, Write as _};
 
@@ -13,16 +13,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::question::{Question, Topic};
 
-/// An answer with the range that it is of.
+/// An answer with its range of time.
 #[derive(Serialize)]
 struct Envelope<T> {
-    /// In Unix milliseconds.
+    /// Start of the range, in Unix milliseconds.
     from: u64,
     until: u64,
     answer: T,
 }
 
-/// The answer to a question about numbers, as JSON.
+/// The answer to a question that is not a download, as JSON.
 pub(crate) fn json(store: &Store, question: &Question) -> Result<Vec<u8>, serde_json::Error> {
     let query = question.query(store);
     match &question.topic {
@@ -43,10 +43,10 @@ fn envelope<T: Serialize>(store: &Store, query: &Query, answer: T) -> Result<Vec
     serde_json::to_vec(&Envelope { from, until, answer })
 }
 
-/// Compressed as well as is worth the time.
+/// The bytes, compressed with gzip at a level that is worth its time.
 pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), level);
-    // Memory takes all that is written.
+    // Writing to memory does not fail.
     let _written = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
@@ -54,8 +54,8 @@ pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
 /// Most bytes of a part of a plain answer.
 const PART: u64 = 64 << 10;
 
-/// What was compressed, in parts, each made when the client has read those before: an answer takes no more memory than
-/// it does compressed, and no thread of the runtime decompresses.
+/// The decompressed bytes in parts, each of which is made when the client has read those before: an answer takes no
+/// more memory than it does compressed, and no thread of the runtime decompresses.
 pub(crate) fn plain(gzipped: Bytes) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static {
     stream::try_unfold(GzDecoder::new(gzipped.reader()), |mut decoder| async {
         let read = move || {
@@ -67,7 +67,7 @@ pub(crate) fn plain(gzipped: Bytes) -> impl Stream<Item = io::Result<Vec<u8>>> +
     })
 }
 
-/// The sum of a text, of which nobody can make two with the same: 128 bits of SHA-256, in hexadecimal.
+/// A sum of a text for which no second text can be made: 128 bits of SHA-256, in hexadecimal.
 pub(crate) fn sum(text: &[u8]) -> String {
     let digest: [u8; 32] = Sha256::digest(text).into();
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn texts_that_a_weak_sum_confuses_have_sums_of_their_own() {
-        // FNV-1a with 64 bits has the same of both.
+        // FNV-1a with 64 bits has the same sum of both.
         assert_ne!(sum(b"8yn0iYCKYHlIj4-BwPqk"), sum(b"GReLUrM4wMqfg9yzV3KQ"));
         assert_eq!(sum(b""), "e3b0c44298fc1c149afbf4c8996fb924");
     }

@@ -7,9 +7,9 @@ use flate2::Compression;
 
 use crate::answer::{gzip, sum};
 
-/// The page; marks in it stand for what is put into its head and at its end.
+/// The page; marks in it stand for the insertions into its head and at its end.
 const HTML: &str = include_str!("../page/index.html");
-/// How it looks.
+/// The page's style sheet.
 pub(crate) const CSS: &str = include_str!("../page/page.css");
 
 /// The scripts, each after those that it imports.
@@ -31,22 +31,22 @@ const SCRIPTS: [&str; 15] = [
     include_str!("../page/js/main.js"),
 ];
 
-/// All scripts as one, which needs no modules: a page in a file cannot load any, and one request is quicker than many.
+/// All scripts as one without modules: a page in a file cannot load modules, and one request is quicker than many.
 pub(crate) static SCRIPT: LazyLock<String> = LazyLock::new(|| {
     let lines = SCRIPTS.iter().flat_map(|script| script.lines());
-    // Each import is a line of its own, and all names are different.
+    // Each import is on a line of its own, and all names differ, so imports can be dropped.
     let kept = lines.filter(|line| !line.starts_with("import "));
     let body: String =
         kept.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect();
     format!("\"use strict\";\n(() => {{\n{body}}})();\n")
 });
 
-/// The page with this in its head and this at its end.
+/// The page with `head` inserted into its head and `tail` at its end.
 pub(crate) fn page(head: &str, tail: &str) -> String {
     HTML.replace("<!-- head -->", head).replace("<!-- tail -->", tail)
 }
 
-/// A file of the page as it is served.
+/// A file of the page as the server sends it.
 #[derive(Debug)]
 pub(crate) struct Asset {
     pub kind: &'static str,
@@ -68,15 +68,15 @@ impl Asset {
     }
 }
 
-/// The page of what is still recorded.
+/// The page over a store that still grows.
 pub(crate) static LIVE_INDEX: LazyLock<Asset> = LazyLock::new(|| Asset::index(""));
-/// The page of a file, which asks once, since nothing changes.
+/// The page over a file, which asks once, since nothing changes.
 pub(crate) static FILE_INDEX: LazyLock<Asset> =
     LazyLock::new(|| Asset::index("\n<meta name=\"pipeline-file\" content=\"\">"));
-/// The script as it is served.
+/// The script as the server sends it.
 pub(crate) static SCRIPT_FILE: LazyLock<Asset> =
     LazyLock::new(|| Asset::of("text/javascript; charset=utf-8", &SCRIPT));
-/// The style as it is served.
+/// The style sheet as the server sends it.
 pub(crate) static CSS_FILE: LazyLock<Asset> = LazyLock::new(|| Asset::of("text/css; charset=utf-8", CSS));
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// What is put together in one scope, and into one page, has no name twice and no end of an element in it.
+    /// Scripts that are joined in one scope and put into one page have no name twice, and no end tag in them.
     #[test]
     fn scripts_can_be_put_together() {
         let mut names = BTreeSet::new();
@@ -103,7 +103,7 @@ mod tests {
         assert!(SCRIPT.is_ascii() || SCRIPT.chars().all(|c| !c.is_control() || c == '\n'));
     }
 
-    /// The page escapes the same characters as what this program writes into terminals and files.
+    /// The page escapes the same characters as this program does in terminals and files.
     #[test]
     fn what_is_unseen_is_the_same_set_everywhere() {
         let (_, rest) = SCRIPT.split_once("UNSEEN = /[").unwrap();

@@ -1,4 +1,4 @@
-//! Answers that have been given: a hundred pages that look at the same cost as much as one.
+//! A cache of answers: a hundred pages that show the same cost as much as one.
 
 use std::collections::VecDeque;
 
@@ -7,22 +7,22 @@ use profile_store::Tick;
 
 /// Most answers that are kept.
 const MOST_ANSWERS: usize = 64;
-/// Most bytes that they have together.
+/// Most bytes of all answers together.
 const MOST_BYTES: usize = 8 << 20;
-/// Most bytes of an answer that is kept with its key.
+/// Most bytes of an answer and its key that are kept.
 pub(crate) const MOST_ANSWER: usize = MOST_BYTES / 4;
 
-/// What an answer is to: the text of the request itself, since whoever could make two with the same sum would choose
-/// what others are shown.
+/// Key of an answer: the text of the request itself, since a user who could make two requests with the same sum would
+/// choose the answers of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    /// The end of what is complete.
+    /// The end of the time of which all samples have come.
     pub until: Tick,
-    /// The path with what is after `?`.
+    /// The path, with the query after `?`.
     pub asked: String,
 }
 
-/// The last answers, by what they are to; those that nobody has asked for go first.
+/// The latest answers by their keys; the answer that was asked for least recently is dropped first.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     answers: VecDeque<(Key, Bytes)>,

@@ -1,4 +1,4 @@
-//! What is shown, in the formats of other tools.
+//! Downloads: the shown samples in the formats of other tools.
 
 use std::fmt;
 use std::io;
@@ -10,19 +10,19 @@ use crate::export::profile_within;
 use crate::file::html_of_store;
 use crate::question::{Format, Question};
 
-/// A file to be saved.
+/// A file that a browser saves.
 pub(crate) struct Download {
     pub body: Vec<u8>,
     pub kind: &'static str,
     pub name: &'static str,
 }
 
-/// Why there is no file.
+/// The fault for which a file cannot be made.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// It would take more memory than it may.
+    /// The file would take more memory than it may.
     TooLarge,
-    /// It could not be written.
+    /// The format's encoder failed.
     Write(io::Error),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a question asks for as a file, unless that takes more than about so many bytes of memory.
+/// The file that a question asks for, unless it takes more than about `most_bytes` of memory.
 pub(crate) fn make(
     store: &Store,
     question: &Question,
@@ -65,11 +65,11 @@ pub(crate) fn make(
     Ok(Download { body, kind, name })
 }
 
-/// Writes how two profiles differ.
+/// Writes the differences of two profiles.
 type Compare = fn((&Profile, Quantity), (&Profile, Quantity), &mut Vec<u8>);
 
-/// All that is asked for, in a format of another tool. Two times that are compared stay so in the formats that can say
-/// it; in the others the first of them is alone.
+/// The samples of a query in a format of another tool. Of two times that are compared, formats without differences get
+/// only the first.
 fn write(
     store: &Store,
     query: &Query,

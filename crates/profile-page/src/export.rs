@@ -1,4 +1,4 @@
-//! What a store has of a question to a profile, for the formats of other tools.
+//! Conversion of a query's samples to a profile, for the formats of other tools.
 
 use pdata::UnixNanos;
 use profile_formats::{
@@ -9,8 +9,9 @@ use profile_store::{FrameFlags, FrameText, Kind, Query, Row, Rules, SampleText, 
 
 use crate::rules::shown;
 
-/// All that is asked for as a profile: every sample, whatever the baseline and the grouping, with the frames that the
-/// rules leave; the instants of samples only if they are wanted. `None` if it takes more than about so many bytes.
+/// The samples of a query as a profile, with the frames that the rules leave; the query's baseline and grouping do not
+/// apply. The instants of samples are included if `with_instants`. `None` if the profile takes more than about
+/// `most_bytes`.
 pub(crate) fn profile_within(
     store: &Store,
     query: &Query,
@@ -24,7 +25,7 @@ pub(crate) fn profile_within(
 fn export<'a>(store: &'a Store, query: &Query, with_instants: bool, most_bytes: usize) -> Export<'a> {
     let mut export = Export::new(store, query, with_instants);
     rows(store, query, |row| match row {
-        // What is too large grows no further.
+        // A profile that is larger than `most_bytes` grows no further.
         Row::Sample(_) if export.bytes() > most_bytes => {}
         Row::Sample(sample) => export.sample(sample, &query.rules),
         Row::Loss { reason, is_sample, count } => {
@@ -34,7 +35,7 @@ fn export<'a>(store: &'a Store, query: &Query, with_instants: bool, most_bytes: 
     export
 }
 
-/// About what a sample, a thread with its process, and an instant of a profile take, in bytes.
+/// Bytes that a sample, a thread with its process, and an instant of a profile take, about.
 const PER_SAMPLE: usize = 160;
 const PER_THREAD: usize = 480;
 const PER_INSTANT: usize = 24;
@@ -49,7 +50,7 @@ struct Export<'a> {
     off_cpu: ValueTypeTexts,
 }
 
-/// Texts of a kind of value.
+/// The texts of a kind of value.
 struct ValueTypeTexts {
     kind: Id<str>,
     unit: Id<str>,
@@ -75,7 +76,7 @@ impl<'a> Export<'a> {
         Self { store, profile, with_instants, samples: 0, threads: 0, on_cpu, off_cpu }
     }
 
-    /// About how many bytes the profile takes.
+    /// Bytes that the profile takes, about.
     fn bytes(&self) -> usize {
         self.samples * PER_SAMPLE + self.threads * PER_THREAD + self.profile.captures.len() * PER_INSTANT
     }
@@ -87,7 +88,7 @@ impl<'a> Export<'a> {
         let is_counted = self.on_cpu.period_type.is_some() || self.store.unit() == "count";
         let (texts, period, value) = match weight.kind {
             Kind::OffCpu => (&self.off_cpu, 0, value),
-            // Each sample stands for as much as any other of the same number.
+            // Each sample stands for as much as any other of the same pattern.
             Kind::OnCpu if is_counted => {
                 (&self.on_cpu, value.checked_div(samples).unwrap_or_default(), samples)
             }
@@ -127,7 +128,7 @@ impl<'a> Export<'a> {
         let path = tables.texts.intern(task.process.executable);
         let name = tables.texts.intern(task.process.executable.rsplit('/').next().unwrap_or_default());
         let is_file = task.process.executable.starts_with('/');
-        // An image is known by what it runs alone: samples do not keep its number.
+        // An image is identified by its executable alone: samples do not keep its number.
         let exec_count = u32::try_from(path.index()).unwrap_or(u32::MAX);
         let identity =
             ProcessIdentity { process: Some(process), exec_count, resolved: is_file, facts: Box::default() };
@@ -150,7 +151,7 @@ impl<'a> Export<'a> {
                 at += 1;
                 continue;
             }
-            // Functions that were inlined into one place come after what they are in.
+            // An inlined function comes after the function that it was inlined into.
             let rest = frames.get(at + 1..).unwrap_or_default();
             let inlined = rest.iter().take_while(|next| next.flags.has(FrameFlags::INLINE)).count();
             let place = frames.get(at..=at + inlined).unwrap_or_default();
@@ -161,7 +162,7 @@ impl<'a> Export<'a> {
         stack
     }
 
-    /// A place in the code with the functions that it belongs to, the outermost first.
+    /// A place in the code with its functions, the outermost first.
     fn location(&mut self, frame: &FrameText<'_>, place: &[FrameText<'_>]) -> Id<Location> {
         let tables = &mut self.profile.tables;
         let mapping = (!frame.module.is_empty()).then(|| Mapping {

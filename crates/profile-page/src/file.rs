@@ -1,4 +1,4 @@
-//! The page as one file, with all that it shows inside: it can be mailed, and opened without a server.
+//! The page as one file with all its data, which can be mailed and opened without a server.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,22 +13,21 @@ use crate::assets::{CSS, SCRIPT, page};
 
 /// The page that shows a quantity of a profile, as one file.
 ///
-/// Texts of the profile are in it in an encoding in which no character means anything to a browser, and it may run
-/// nothing but its own script, by the sum of that.
+/// The profile's texts are encoded so that no character in them means anything to a browser, and the page's policy
+/// allows only its own script, by the script's sum.
 ///
 /// # Errors
-/// Never in practice: tables can always be written as JSON.
+/// None in practice: tables can always be written as JSON.
 pub fn html(profile: &Profile, quantity: Quantity) -> Result<Vec<u8>, serde_json::Error> {
     let store = crate::import::store(profile, quantity);
     let query = Query { span: store.held(), ..Query::default() };
     write(&Tables { model: model(&store, &query), parts: Vec::new() })
 }
 
-/// The page that compares two profiles, each by its own total, as one file. They have the names that are shown for
-/// them.
+/// The page that compares two profiles, each by its own total, as one file. The page shows the two names.
 ///
 /// # Errors
-/// As [`html`].
+/// The same as of [`html`].
 pub fn html_of_difference(
     before: (&Profile, Quantity, &str),
     after: (&Profile, Quantity, &str),
@@ -43,11 +42,11 @@ pub fn html_of_difference(
     write(&Tables { model: model(&store, &query), parts: parts.collect() })
 }
 
-/// The page that shows what a store has of a span of time and a filter, as one file; `None` if that takes more than
-/// about so many bytes of memory.
+/// The page that shows a query's span and filter, as one file; `None` if it takes more than about `most_bytes` of
+/// memory.
 ///
 /// # Errors
-/// As [`html`].
+/// The same as of [`html`].
 pub(crate) fn html_of_store(
     store: &Store,
     query: &Query,
@@ -57,19 +56,19 @@ pub(crate) fn html_of_store(
     model.map(|model| write(&Tables { model, parts: Vec::new() })).transpose()
 }
 
-/// What the page in a file works on.
+/// The data of a page that is a file.
 #[derive(Serialize)]
 struct Tables {
     #[serde(flatten)]
     model: Model,
-    /// Profiles that are to be compared; none if there is only one.
+    /// Profiles that are to be compared; empty if there is only one.
     parts: Vec<Part>,
 }
 
-/// One of two profiles that are compared.
+/// The span and name of one of two profiles that are compared.
 #[derive(Serialize)]
 struct Part {
-    /// In Unix milliseconds.
+    /// Start of the span, in Unix milliseconds.
     from: u64,
     until: u64,
     name: String,
@@ -90,7 +89,7 @@ fn write(tables: &Tables) -> Result<Vec<u8>, serde_json::Error> {
     Ok(page(&head, &tail).into_bytes())
 }
 
-/// A text's sum as a policy has it.
+/// The sum of a text in the form of a content security policy.
 fn sum(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }

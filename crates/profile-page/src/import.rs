@@ -1,4 +1,4 @@
-//! A profile to a store.
+//! Conversion of a profile to a store.
 
 use pdata::{BootTime, Pid, ProcessKey, UnixNanos};
 use profile_formats::{
@@ -10,15 +10,15 @@ use profile_store::{
     Tick, Weight,
 };
 
-/// Most bytes that a profile takes as a store: several times what the largest takes that is read.
+/// Most bytes that a profile takes as a store: several times as many as the largest profile that can be read.
 const MOST_BYTES: usize = 2 << 30;
-/// The kind of values that are of time off the CPU.
+/// The kind of values that measure time off the CPU.
 const OFF_CPU: &str = "off_cpu";
-/// What time on a CPU is measured in.
+/// The kind of values that measure time on a CPU.
 const CPU: &str = "cpu";
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// A store of all that a profile has of a quantity. Captures of which no instant is known are at its start.
+/// A store of a profile's samples of a quantity. Captures of which no instant is known are at its start.
 #[must_use]
 pub fn store(profile: &Profile, quantity: Quantity) -> Store {
     let mut store = empty(profile);
@@ -30,11 +30,11 @@ pub fn store(profile: &Profile, quantity: Quantity) -> Store {
     store
 }
 
-/// A store of two profiles, one after the other whenever they were taken, and the span of each.
+/// A store of two profiles, placed one after the other whenever they were taken, and the span of each.
 pub(crate) fn stores(before: (&Profile, Quantity), after: (&Profile, Quantity)) -> (Store, [Span; 2]) {
     let mut store = empty(before.0);
     let from = store.epoch();
-    // One that is not measured is compared by what both count.
+    // If one profile measures no CPU time, both are compared by their counts.
     let measured = before.0.quantity(CPU).zip(after.0.quantity(CPU)).unzip();
     fill(&mut store, before.0, before.1, measured.0, from);
     let first = Span { from: 0, until: length(before.0) };
@@ -50,13 +50,13 @@ fn empty(profile: &Profile) -> Store {
     Store::new(Limits { max_bytes: MOST_BYTES, retention: Tick::MAX }, second_of(profile))
 }
 
-/// The start of the second in which a profile starts.
+/// The start of the second in which a profile starts, in Unix nanoseconds.
 fn second_of(profile: &Profile) -> u64 {
     let start = profile.start.as_nanos();
     start - start % NANOS_PER_SECOND
 }
 
-/// Steps of the seconds that hold all of a profile; at least those of one.
+/// Steps of the seconds that contain the profile; at least one second.
 fn length(profile: &Profile) -> Tick {
     let last = profile.captures.iter().map(|capture| capture.at.as_nanos()).max().unwrap_or_default();
     let end = profile.end.as_nanos().max(last.saturating_add(1));
@@ -64,7 +64,7 @@ fn length(profile: &Profile) -> Tick {
     Tick::try_from(seconds).unwrap_or(Tick::MAX).saturating_mul(TICKS_PER_SECOND)
 }
 
-/// Adds a profile to a store, as if the second in which it starts were at `from`.
+/// Adds a profile to a store, moved so that the second in which it starts is at `from`.
 fn fill(store: &mut Store, profile: &Profile, main: Quantity, measured: Option<Quantity>, from: u64) {
     let stacks = || vec![None; profile.tables.stacks.len()];
     Import {
@@ -82,19 +82,19 @@ fn fill(store: &mut Store, profile: &Profile, main: Quantity, measured: Option<Q
 struct Import<'a> {
     profile: &'a Profile,
     store: &'a mut Store,
-    /// Nanoseconds by which all is moved.
+    /// Nanoseconds by which all instants are moved.
     shift: u64,
-    /// What is counted.
+    /// The counted quantity.
     main: Quantity,
-    /// What that stands for, if it is CPU time.
+    /// The CPU time that the counted quantity stands for, if it does.
     measured: Option<Quantity>,
-    /// Numbers of stacks in the store: of whole ones, and of those that are cut.
+    /// Numbers of stacks in the store: of whole stacks, and of truncated ones.
     stacks: [Vec<Option<u32>>; 2],
-    /// The name of what each process runs.
+    /// The name of each process's executable.
     executables: Vec<String>,
 }
 
-/// What a sample is in the store, but when and how much.
+/// A sample's row in the store, apart from its step and its value.
 struct Known {
     thread: Option<Id<Thread>>,
     cpu: u16,
@@ -112,7 +112,7 @@ impl Import<'_> {
             self.store.set_unit(if is_time { "nanoseconds" } else { unit });
         }
         self.processes();
-        // The rest of each sample, once the captures with an instant are taken out.
+        // The rest of each sample, after the captures with an instant have been subtracted.
         let mut left: Vec<Amount> = profile.samples.iter().map(|(_, amount)| amount).collect();
         let mut known: Vec<Option<Option<Known>>> = (0..left.len()).map(|_| None).collect();
         for capture in &profile.captures {
@@ -126,7 +126,7 @@ impl Import<'_> {
         }
         let start = self.tick(profile.start);
         for (at, ((key, _), rest)) in profile.samples.iter().zip(left).enumerate() {
-            // A row of which another kind of value is counted has a value alone.
+            // A row that counts another kind of value only has a value.
             if rest.count > 0 || rest.value != 0 {
                 self.add(at, key, rest, start, &mut known);
             }
@@ -178,7 +178,7 @@ impl Import<'_> {
         );
     }
 
-    /// How many there are of a sample: what is counted if that is shown, else how often it was captured.
+    /// The number of samples of an amount: its counted value if that is shown, else its number of captures.
     fn samples(&self, key: &SampleKey, kind: Kind, amount: Amount) -> u64 {
         let (_, unit) = self.profile.quantity_name(self.main);
         if kind == Kind::OffCpu || self.measured.is_some() || unit != "count" {
@@ -187,7 +187,7 @@ impl Import<'_> {
         u64::try_from(self.profile.amount_of(self.main, key, amount)).unwrap_or_default()
     }
 
-    /// What a sample stands for: CPU time, else what it counts unless that is itself.
+    /// The value of an amount: CPU time, or the main quantity unless that is a count.
     fn value(&self, key: &SampleKey, amount: Amount) -> i64 {
         if let Some(measured) = self.measured {
             return self.profile.amount_of(measured, key, amount);
@@ -196,7 +196,7 @@ impl Import<'_> {
         if unit == "count" { 0 } else { self.profile.amount_of(self.main, key, amount) }
     }
 
-    /// `None` of a sample of another kind of value: a file may have several of the same stacks.
+    /// The row of a sample; `None` for another kind of value, since a file may have several of the same stacks.
     fn know(&mut self, key: &SampleKey) -> Option<Known> {
         let value_type = self.profile.tables.value_types.get(key.value_type)?;
         let is_off = self.profile.tables.text(value_type.kind) == OFF_CPU;
@@ -235,7 +235,7 @@ impl Import<'_> {
             }
             let Some(row) = tables.stacks.get(id) else { break root };
             path.push((id, row.location));
-            // A caller is older, so the walk ends whatever the numbers are.
+            // A caller has a lower number, so the walk ends whatever numbers a file has.
             next = row.caller.filter(|caller| *caller < id);
         };
         for (id, location) in path.into_iter().rev() {
@@ -284,7 +284,7 @@ impl ThreadOf {
         let tables = &profile.tables;
         let executable = thread.process.and_then(|process| executables.get(process.index()));
         let name = Some(tables.text_or_empty(thread.name)).filter(|name| !name.is_empty());
-        // Of a source that knows no processes the first frame is the best name of what ran.
+        // If the source knows no processes, the first frame is the best name of the program.
         let executable = executable.map(String::as_str).or(name);
         let process = tables.process_of(&thread);
         let key = process.and_then(|process| process.process).map(key_of).unwrap_or_default();
@@ -297,7 +297,7 @@ impl ThreadOf {
     }
 }
 
-/// The container that a process is in, by the name that people know it by.
+/// The container that a process is in, by the name that people know best.
 fn container<'a>(profile: &'a Profile, process: &Process) -> &'a str {
     let tables = &profile.tables;
     let find = |wanted: &str| {
@@ -343,7 +343,7 @@ fn frame_of(
         module,
         build_id,
         file: frame.file,
-        // Not the line of the sample: all lines of a function are one frame.
+        // The function's start, not the sample's line: all lines of a function are one frame.
         line: frame.start_line,
         address: if frame.named { 0 } else { frame.address },
         flags,

@@ -1,4 +1,4 @@
-//! What a running page has.
+//! The state of a running page.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -12,25 +12,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::cache::{Cache, Key};
 use crate::security::Token;
 
-/// Questions that are worked on at once: others wait their turn, so that pages never take more than this much CPU.
+/// Most questions that are worked on at once: others wait their turn, so that pages never take more CPU than this.
 const AT_ONCE: usize = 1;
-/// Answers that are for one client alone, in memory at once: one that is sent, and one that is made meanwhile. Each
-/// stays there until the client has read it.
+/// Most answers for one client alone that are in memory at once: one that is being sent, and one that is made
+/// meanwhile. Each stays in memory until the client has read it.
 const BODIES_AT_ONCE: usize = 2;
 
 /// A page over a store that may grow while it is shown.
 pub struct Page {
     store: Arc<RwLock<Store>>,
-    /// How far the store has come, for whoever may not wait for it.
+    /// The store's progress, readable without waiting for the store's lock.
     pub(crate) progress: Progress,
     agent: Option<Agent>,
     cache: Mutex<Cache>,
     turns: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
     pub(crate) token: Option<Token>,
-    /// True if more comes.
+    /// True if more samples will come.
     pub(crate) is_live: bool,
-    /// Distinguishes answers of this page from those of one before it at the same address.
+    /// Distinguishes answers of this page from those of an earlier page at the same address.
     pub(crate) born: u128,
 }
 
@@ -39,7 +39,7 @@ pub struct Page {
 pub(crate) struct BodyPlace(#[allow(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
 
 impl BodyPlace {
-    /// The answer, which has the place until its last byte is with the kernel or its client is gone.
+    /// Binds an answer to the place, until the answer's last byte is with the kernel or its client is gone.
     pub(crate) fn with(self, body: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         Bytes::from_owner(Placed { body, _place: self })
     }
@@ -58,14 +58,14 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Placed<T> {
 
 type Agent = Box<dyn Fn() -> AgentView + Send + Sync>;
 
-/// What the agent itself costs, and how far behind it is.
+/// The agent's own CPU time and memory, and how far it is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct AgentView {
-    /// Share of one CPU since the page asked last, in percent.
+    /// Share of one CPU since the last measurement, in percent.
     pub cpu_percent: f64,
-    /// Memory that it has (resident).
+    /// Resident memory of the agent, in bytes.
     pub memory_bytes: u64,
-    /// How far the newest complete data is behind now; `None` before the first.
+    /// Milliseconds from the newest complete data until now; `None` before the first batch.
     pub lag_ms: Option<u64>,
 }
 
@@ -76,7 +76,7 @@ impl Page {
         Self { is_live: false, ..Self::over(Arc::new(RwLock::new(store))) }
     }
 
-    /// A page over a store that is being fed.
+    /// A page over a store that is still fed.
     #[must_use]
     pub fn over(store: Arc<RwLock<Store>>) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a number that no page before had, not an instant")]
@@ -87,26 +87,26 @@ impl Page {
         Self { store, progress, agent: None, cache, turns, bodies, token: None, is_live: true, born }
     }
 
-    /// Shows what the agent costs, too.
+    /// Makes the page show the agent's own use, too.
     #[must_use]
     pub fn with_agent(mut self, agent: impl Fn() -> AgentView + Send + Sync + 'static) -> Self {
         self.agent = Some(Box::new(agent));
         self
     }
 
-    /// Answers those alone who have this token.
+    /// Makes the page answer only requests that have this token.
     #[must_use]
     pub fn with_token(mut self, token: Option<Token>) -> Self {
         self.token = token;
         self
     }
 
-    /// An answer that has been given.
+    /// An answer from the cache.
     pub(crate) fn cached(&self, key: &Key) -> Option<Bytes> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(key)
     }
 
-    /// Keeps an answer for whoever asks the same.
+    /// Keeps an answer for clients that ask the same.
     pub(crate) fn cache(&self, key: Key, answer: Bytes) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, answer);
     }
@@ -115,10 +115,10 @@ impl Page {
         self.agent.as_ref().map(|agent| agent())
     }
 
-    /// What `work` returns, which is done on a thread that may wait, in its turn; `None` if it panics.
+    /// The result of `work`, which runs in its turn on a thread that may wait; `None` if it panics.
     ///
-    /// The turn lasts as long as the work, not as long as somebody waits for it: clients that hang up and ask again
-    /// have one question worked on at a time, too.
+    /// The turn lasts as long as the work, not as long as the client waits for it: clients that hang up and ask again
+    /// also have only one question worked on at a time.
     pub(crate) async fn work<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -133,23 +133,23 @@ impl Page {
         tokio::task::spawn_blocking(work).await.ok()
     }
 
-    /// A place for an answer that is for one client alone, once there is one.
+    /// A place for an answer that is for one client alone, as soon as one is free.
     pub(crate) async fn place(&self) -> Option<BodyPlace> {
         Arc::clone(&self.bodies).acquire_owned().await.ok().map(BodyPlace)
     }
 
-    /// As [`place`](Self::place); `None` if there is none now.
+    /// The same as [`place`](Self::place), without waiting; `None` if no place is free.
     pub(crate) fn place_now(&self) -> Option<BodyPlace> {
         Arc::clone(&self.bodies).try_acquire_owned().ok().map(BodyPlace)
     }
 
-    /// True if nothing is being worked on.
+    /// True if no question is being worked on.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.turns.available_permits() == AT_ONCE
     }
 
-    /// The store, once nobody changes it: never on a thread that others' tasks run on.
+    /// The store, read-locked: waits while it is changed, so never call this on a thread of the runtime.
     pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
         // Tables that a panic has left half made answer with less, not with wrong places.
         self.store.read().unwrap_or_else(PoisonError::into_inner)

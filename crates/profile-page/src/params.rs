@@ -1,9 +1,9 @@
-//! The part of an address after `?`.
+//! The query of an address, the part after `?`.
 
-/// Longest that is read: more than a page ever sends.
+/// Longest query that is read, in bytes: more than a page ever sends.
 const MOST_BYTES: usize = 8_192;
 
-/// Keys and values in their order, decoded; `None` if there is too much, or what is encoded is no text.
+/// The query's keys and values in order, decoded; `None` if the query is too long, or its bytes are not UTF-8.
 pub(crate) fn parse(query: &str) -> Option<Vec<(String, String)>> {
     if query.len() > MOST_BYTES {
         return None;
@@ -15,7 +15,7 @@ pub(crate) fn parse(query: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// A text with `%HH` for bytes and `+` for a space.
+/// Decodes a text with `%HH` for bytes and `+` for a space.
 pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Any text is read or refused, and what was encoded comes back.
+        /// Any text is read or refused, and an encoded text is decoded again.
         #[test]
         fn what_is_encoded_comes_back(any in ".*", text in ".{0,40}") {
             let _read = parse(&any);

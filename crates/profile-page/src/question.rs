@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! Questions that requests ask.
 
 use profile_store::{
     Filter, Grouping, Kind, Mode, ProcessSet, Query, Rule, Span, Store, TICKS_PER_SECOND, TopBy,
@@ -6,7 +6,7 @@ use profile_store::{
 
 use crate::params::{decode, parse};
 
-/// A kind of answer.
+/// The kind of a question's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     Status,
@@ -19,7 +19,7 @@ pub(crate) enum Topic {
     Download(Format),
 }
 
-/// What can be downloaded.
+/// The format of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Pprof,
@@ -29,7 +29,7 @@ pub(crate) enum Format {
     Html,
 }
 
-/// What a request asks for, in the words of the request.
+/// A request's question, before the store's times are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     pub topic: Topic,
@@ -40,23 +40,23 @@ pub(crate) struct Question {
     rules: profile_store::Rules,
 }
 
-/// When, as it is asked for.
+/// The range of time that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TimeRange {
-    /// All that is held.
+    /// All time of which samples are held.
     All,
-    /// So many seconds up to the newest.
+    /// The last seconds up to the newest.
     Last(u32),
-    /// In Unix milliseconds.
+    /// From one instant to another, in Unix milliseconds.
     Between(u64, u64),
 }
 
-/// Why a request is refused.
+/// The fault for which a request is refused, as text for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal(pub String);
 
 impl Question {
-    /// What `/api/NAME?QUERY` asks for; `None` if there is no such name.
+    /// The question of a request `/api/NAME?QUERY`; `None` if there is no such name.
     pub(crate) fn parse(name: &str, query: &str) -> Option<Result<Self, Refusal>> {
         let topic = match name {
             "status" => Topic::Status,
@@ -72,7 +72,7 @@ impl Question {
         Some(Self::read(topic, query))
     }
 
-    /// Of the last seconds, as for a profile of so many seconds.
+    /// The question of a topic for the last `seconds`.
     pub(crate) fn last(topic: Topic, seconds: u32) -> Self {
         let (filter, grouping, rules) = (Filter::default(), Grouping::None, profile_store::Rules::default());
         Self { topic, range: TimeRange::Last(seconds), baseline: None, filter, grouping, rules }
@@ -139,7 +139,7 @@ impl Question {
         Ok(())
     }
 
-    /// What is asked of the store, as it is now.
+    /// The question as a query of the store in its present state.
     pub(crate) fn query(&self, store: &Store) -> Query {
         let (held, window) = (store.held(), store.window());
         let between = |(from, until): (u64, u64)| {
@@ -158,7 +158,7 @@ impl Question {
             span,
             baseline: self.baseline.map(between),
             filter: self.filter.clone(),
-            // A table of groups has its own, and nothing else looks at it.
+            // A table of groups has its own grouping, and no other topic uses one.
             grouping: if matches!(self.topic, Topic::Tree | Topic::Top(TopBy::Group)) {
                 self.grouping
             } else {
@@ -202,7 +202,7 @@ fn process(key: &str, value: &str) -> Result<ProcessSet, Refusal> {
     Ok(ProcessSet { pid: number(key, pid)?, start })
 }
 
-/// Names of rules with commas between them, each encoded once more.
+/// Reads names of rules with commas between them, each of which is encoded once more.
 fn rules(key: &str, value: &str) -> Result<Vec<Rule>, Refusal> {
     let rule = |name: &str| {
         let name = decode(name)?;

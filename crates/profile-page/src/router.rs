@@ -1,4 +1,4 @@
-//! Requests to answers.
+//! Routes of requests to their answers.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ use crate::page::Page;
 use crate::question::{Format, Question, Refusal, Topic};
 use crate::security::{HEADERS, refusal};
 
-/// Seconds that a profile at `/debug/pprof/profile` is of, if no others are asked for.
+/// Default of the seconds that a profile at `/debug/pprof/profile` covers.
 const PPROF_SECONDS: u32 = 30;
 
-/// Most memory that a file takes while it is made of a page that an agent serves, about: an hour of a storm as a file
-/// would take gigabytes.
+/// Most memory that a download from an agent takes while it is made, about: a file of an hour of a storm would take
+/// gigabytes.
 const MOST_FILE_BYTES: usize = 128 << 20;
 
-/// The page, its API under `/api/`, and `/debug/pprof/profile`. Nothing can be changed by it: only `GET` and `HEAD` are
-/// answered.
+/// The routes of the page, its API under `/api/`, and `/debug/pprof/profile`. No request changes anything: only `GET`
+/// and `HEAD` are answered.
 pub fn router(page: Page) -> Router {
     routes(Arc::new(page))
 }
@@ -44,7 +44,7 @@ pub(crate) fn routes(page: Arc<Page>) -> Router {
         .with_state(page)
 }
 
-/// Refuses who may not ask, and adds to every answer what a browser may do with it.
+/// Refuses requests that may not be answered, and adds headers that restrict the browser to every answer.
 async fn guard(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
     let mut response = match refusal(request.headers(), page.token.as_ref()) {
         None => next.run(request).await,
@@ -64,7 +64,7 @@ async fn index(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response {
     asset(&headers, if page.is_live { &LIVE_INDEX } else { &FILE_INDEX })
 }
 
-/// A file of the page itself.
+/// The answer for a file of the page itself.
 fn asset(headers: &HeaderMap, asset: &Asset) -> Response {
     if is_known(headers, &asset.tag) {
         return not_modified(asset.tag.clone());
@@ -94,9 +94,9 @@ async fn api(
     }
 }
 
-/// An answer that is the same until more seconds are complete.
+/// Answers a question whose answer stays the same until more seconds are complete.
 async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &HeaderMap) -> Response {
-    // The store may be changed right now, for a while: it is looked at on threads alone that may wait.
+    // The store may be locked for a change right now, so only threads that may wait read it.
     let until = page.progress.complete();
     let asked = uri.path_and_query().map_or("", |asked| asked.as_str());
     let key = Key { until, asked: asked.to_owned() };
@@ -110,7 +110,7 @@ async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &Header
     };
     match known {
         Some(body) if body.len() <= MOST_ANSWER => send(headers, tag, body),
-        // Nobody shares it, so it has a place of its own.
+        // An answer too large for the cache is for this client alone, so it needs a place of its own.
         Some(body) => match page.place_now() {
             Some(place) => send(headers, tag, place.with(body)),
             None => busy(),
@@ -119,9 +119,9 @@ async fn answer(page: Arc<Page>, question: Question, uri: &Uri, headers: &Header
     }
 }
 
-/// An answer, compressed, that the cache then has.
+/// The compressed answer, which is then in the cache.
 fn computed(page: &Page, question: &Question, key: Key) -> Option<Bytes> {
-    // Whoever was before may have asked the same.
+    // The question whose turn was before may have been the same.
     if let Some(known) = page.cached(&key) {
         return Some(known);
     }
@@ -130,12 +130,12 @@ fn computed(page: &Page, question: &Question, key: Key) -> Option<Bytes> {
     Some(body)
 }
 
-/// What is missing and held, with what the agent costs right now.
+/// Answers with the status of the store and the agent's own use right now.
 async fn status(page: Arc<Page>, question: Question, headers: &HeaderMap) -> Response {
     let work = move |page: &Page| {
         let mut json = json(&page.store(), &question)?;
         if let Some(agent) = page.agent() {
-            // Into the object, before its end.
+            // Inserted into the JSON object before its closing brace.
             json.pop();
             json.extend_from_slice(b",\"agent\":");
             json.extend(serde_json::to_vec(&agent)?);
@@ -169,7 +169,7 @@ async fn download(page: Arc<Page>, question: Question, format: Format) -> Respon
     }
 }
 
-/// What `go tool pprof http://localhost:4470/debug/pprof/profile` reads: the last seconds that are held, at once.
+/// Answers `go tool pprof http://localhost:4470/debug/pprof/profile` at once, with the last seconds that are held.
 async fn pprof(State(page): State<Arc<Page>>, uri: Uri) -> Response {
     let pairs = crate::params::parse(uri.query().unwrap_or_default()).unwrap_or_default();
     let seconds =
@@ -182,7 +182,7 @@ async fn pprof(State(page): State<Arc<Page>>, uri: Uri) -> Response {
     }
 }
 
-/// An answer as it is for whoever takes it compressed, and plain for others.
+/// The answer, compressed for a client that accepts gzip, else plain.
 fn send(headers: &HeaderMap, tag: String, gzipped: Bytes) -> Response {
     let common = common("application/json", tag);
     if takes_gzip(headers) {

@@ -1,8 +1,8 @@
-//! The frames of a stack as the rules of a question have them: for downloads, which show what the page shows.
+//! A question's rules applied to the frames of a stack, for downloads, which show the same frames as the page.
 
 use profile_store::{FrameFlags, FrameText, Rules};
 
-/// What a rule does to a frame.
+/// The treatment of a frame under the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Shown,
@@ -10,8 +10,8 @@ enum Fate {
     Folded,
 }
 
-/// The frames that are shown of a stack, the outermost first: without those that are hidden, and with one frame, by the
-/// name of the module, for neighbours that are folded.
+/// The frames of a stack that are shown, the outermost first: without hidden frames, and with one frame, named after
+/// the module, for folded neighbours.
 pub(crate) fn shown<'a>(frames: &[FrameText<'a>], rules: &Rules) -> Vec<FrameText<'a>> {
     let mut shown: Vec<FrameText<'a>> = Vec::with_capacity(frames.len());
     let (mut folded, mut before): (Option<&str>, _) = (None, Fate::Hidden);
@@ -47,7 +47,7 @@ fn fate(frame: &FrameText<'_>, rules: &Rules) -> Fate {
     }
 }
 
-/// What stands for all code of a frame's module.
+/// A frame that stands for all code of a frame's module.
 fn module_of<'a>(frame: &FrameText<'a>) -> FrameText<'a> {
     let name = match frame.module {
         "" => frame.name,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     proptest! {
-        /// A frame is shown once at most, and in its order.
+        /// Each frame is shown at most once, and in its order.
         #[test]
         fn no_frame_is_made_up(kinds in prop::collection::vec(0u8..4, 0..20), hidden in any::<bool>(), by_module in any::<bool>()) {
             let frames: Vec<_> = kinds.iter().map(|kind| match kind {

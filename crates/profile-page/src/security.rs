@@ -1,4 +1,4 @@
-//! Who gets an answer, and what a browser may do with it.
+//! Requests that get an answer, and the restrictions on the browser that shows it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// What the page may load and run: its own files, and nothing that text from a profile could turn into.
+/// Policy of what the page may load and run: its own files, and nothing that text from a profile could turn into.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
@@ -21,12 +21,12 @@ pub(crate) const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-/// A text that whoever asks must know. Only its sum is kept, so comparing takes equally long whatever is wrong.
+/// A text that a client must present. Only its sum is kept, so that comparing takes equally long whatever is wrong.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// The token that a file has in its first line; `None` if that is empty.
+    /// The token in the first line of a file; `None` if that line is empty.
     #[must_use]
     pub fn of(file: &str) -> Option<Self> {
         let line = file.lines().next().unwrap_or_default().trim();
@@ -44,7 +44,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a request is refused, if it is.
+/// The status and text of a refusal; `None` if the request may be answered.
 pub(crate) fn refusal(headers: &HeaderMap, token: Option<&Token>) -> Option<(StatusCode, &'static str)> {
     if !is_own_page(headers) {
         return Some((StatusCode::FORBIDDEN, "The request comes from a page of another origin.\n"));
@@ -56,7 +56,7 @@ pub(crate) fn refusal(headers: &HeaderMap, token: Option<&Token>) -> Option<(Sta
     ))
 }
 
-/// True unless a browser says that a page from elsewhere asks. That somebody has followed a link is no such request.
+/// True unless the browser reports that a page of another origin sends the request. Following a link is allowed.
 fn is_own_page(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let fetch = |name: &'static str| text(HeaderName::from_static(name));
@@ -71,7 +71,7 @@ fn is_own_page(headers: &HeaderMap) -> bool {
     is_own_origin && is_own_site
 }
 
-/// The token in a request: `Bearer TOKEN`, or `Basic` with it as the password.
+/// The token in a request: `Bearer TOKEN`, or `Basic` with the token as the password.
 fn presented(headers: &HeaderMap) -> Option<Token> {
     let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {

@@ -1,4 +1,4 @@
-//! Requests to the page, and the page as one file.
+//! Tests of requests to the page, and of the page as one file.
 
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, RwLock, mpsc};
@@ -21,7 +21,7 @@ use crate::question::{Question, Topic};
 use crate::router::routes;
 use crate::{AgentView, Page, Token, html, html_of_difference, router, store};
 
-/// Names that do harm where they are taken for something else.
+/// Names that do harm if they are taken for markup or code.
 const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(1)>",
@@ -54,7 +54,7 @@ fn samples(tables: &Value) -> u64 {
     of.iter().map(|number| weights[usize::try_from(number.as_u64().unwrap()).unwrap()]).sum()
 }
 
-/// All samples are in the file, and no name is in it as a browser could take it for something else.
+/// All samples are in the file, and no name is in it in a form that a browser could take for markup or code.
 #[test]
 fn the_page_as_a_file_has_every_sample_and_no_raw_name() {
     let profile = profile(&HOSTILE);
@@ -93,7 +93,7 @@ async fn ask(router: &Router, method: &str, path: &str) -> (StatusCode, Vec<u8>)
     (status, to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec())
 }
 
-/// Whatever it is downloaded as, a profile has the samples that the page says are shown.
+/// A download in any format has the samples that the page counts.
 #[tokio::test]
 async fn every_download_has_the_samples_that_are_shown() {
     let profile = profile(&HOSTILE);
@@ -136,7 +136,7 @@ async fn nothing_is_written_and_what_is_wrong_is_said() {
     }
 }
 
-/// An answer that somebody has already is not sent again.
+/// An answer that the client has already is not sent again.
 #[tokio::test]
 async fn what_has_not_changed_is_not_sent_again() {
     let profile = profile(&["a"]);
@@ -158,7 +158,7 @@ async fn what_has_not_changed_is_not_sent_again() {
     }
 }
 
-/// Where a token is asked for, nothing is answered without it, and a browser is asked for it.
+/// A page with a token answers nothing without it, and asks the browser for it.
 #[tokio::test]
 async fn nothing_is_answered_without_the_token() {
     let profile = profile(&["a"]);
@@ -182,7 +182,7 @@ async fn nothing_is_answered_without_the_token() {
     }
 }
 
-/// A download has the frames that the page shows, and two times that are compared where its format can say so.
+/// A download has the frames that the page shows, and two compared times if its format has differences.
 #[tokio::test]
 async fn downloads_show_what_the_page_shows() {
     let profile = profile_formats::read(b"app;main;f 3\napp;main;g 1\n".as_slice()).unwrap();
@@ -196,7 +196,7 @@ async fn downloads_show_what_the_page_shows() {
     assert_eq!(text("folded", "&hide=text:main").await, "app;f 3\napp;g 1\n");
     let svg = text("svg", "&hide=text:main").await;
     assert!(svg.contains("<title>f — 3 ") && !svg.contains("<title>main "), "{svg}");
-    // The profile has no instants: all of it is in its first second, which is compared with itself.
+    // The profile has no instants: all its samples are in its first second, which is compared with itself.
     let compared = "&from=0&until=1000&base_from=0&base_until=1000";
     assert_eq!(text("folded", compared).await, "app;main;f 3 3\napp;main;g 1 1\n");
     assert!(text("svg", compared).await.contains("75.00% → 75.00% (+0.00%)"));
@@ -218,7 +218,7 @@ async fn a_hundred_clients_are_answered() {
     }
 }
 
-/// Whoever hangs up while an answer is made gives nobody a second turn before it is made.
+/// A client that hangs up while its answer is made frees no second turn before the answer is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_lasts_as_long_as_the_work() {
     let profile = profile(&HOSTILE);
@@ -247,7 +247,8 @@ async fn a_turn_lasts_as_long_as_the_work() {
     assert!(page.is_idle());
 }
 
-/// Who does not read a file keeps its memory from others, not more: no other file is made before there is room.
+/// A client that does not read a file keeps its memory from others, but no more than that: no other file is made before
+/// there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_nobody_reads_are_bounded() {
     let profile = profile(&HOSTILE);
@@ -262,11 +263,11 @@ async fn files_that_nobody_reads_are_bounded() {
     let two = download().await.unwrap();
     assert!(page.place_now().is_none(), "two answers are in memory");
     let third = tokio::spawn(download());
-    // Answers that all share are not held up.
+    // Answers that all clients share are not held up.
     assert_eq!(ask(&router, "GET", "/api/tree").await.0, StatusCode::OK);
     drop(one);
     assert_eq!(third.await.unwrap().unwrap().status(), StatusCode::OK);
-    // Its bytes have the place until the last is gone, the body or not.
+    // The bytes keep the place until the last of them is gone, whether or not the body still exists.
     let bytes = to_bytes(two.into_body(), usize::MAX).await.unwrap();
     let last = bytes.slice(bytes.len() - 1..);
     drop(bytes);
@@ -278,7 +279,7 @@ async fn files_that_nobody_reads_are_bounded() {
     drop((held, last));
 }
 
-/// Plain or compressed, an answer says the same, and a large one comes in parts.
+/// An answer is the same plain or compressed, and a large one comes in parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_answers_are_what_compressed_ones_are() {
     let names: Vec<String> = (0..3_000).map(|number| format!("function_number_{number}")).collect();
@@ -298,7 +299,7 @@ async fn plain_answers_are_what_compressed_ones_are() {
     }
 }
 
-/// The page and its largest tree, of stacks that have nothing in common and names that compress badly, are 400 KB.
+/// The page and its largest tree, of stacks without common frames and names that compress badly, take 400 KB.
 #[tokio::test]
 async fn the_largest_tree_is_small_enough_to_be_sent() {
     let limits = Limits { max_bytes: 64 << 20, retention: 1_000 * TICKS_PER_SECOND };
@@ -333,7 +334,7 @@ async fn the_largest_tree_is_small_enough_to_be_sent() {
     assert!((100_000..=400_000).contains(&sent), "{sent} bytes");
 }
 
-/// While the store is being changed, whoever asks waits; the threads that other exporters' tasks run on do not.
+/// While the store is being changed, clients wait; the threads that other exporters' tasks run on do not.
 #[tokio::test]
 async fn a_store_that_is_being_changed_holds_up_no_thread_of_the_runtime() {
     let profile = profile(&HOSTILE);
@@ -365,7 +366,7 @@ async fn a_store_that_is_being_changed_holds_up_no_thread_of_the_runtime() {
     }
 }
 
-/// A file that would take more memory than it may is refused, whatever its format.
+/// A file that would take more memory than it may is refused in any format.
 #[test]
 fn a_file_that_takes_too_much_memory_is_refused() {
     let profile = profile(&HOSTILE);
@@ -378,7 +379,7 @@ fn a_file_that_takes_too_much_memory_is_refused() {
     }
 }
 
-/// What is in a store is what was read, through files of every format that can be read again.
+/// A store has the samples of the file that it was read from, in every format that can be read again.
 #[test]
 fn a_store_has_what_a_file_has() {
     let profile = profile(&HOSTILE);
@@ -409,7 +410,7 @@ fn pprof(columns: &[(&str, &str, u8)]) -> Profile {
     profile_formats::read(&parts.concat()).unwrap()
 }
 
-/// Every column of a file is shown, not only the first that counts; and time off the CPU beside that on it.
+/// Every column of a file is shown, not only the first that counts; and time off the CPU beside time on it.
 #[tokio::test]
 async fn every_column_of_a_file_is_shown() {
     let total = async |profile: &Profile, quantity: Quantity, query: &str| {
