@@ -1,20 +1,20 @@
-//! Who calls whom, while a second is gathered.
+//! Callers and callees of a second while it is gathered.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::second::{Call, CallKind};
 
-/// Calls below a root, each after its caller, and where to find them.
+/// Calls below a root, each after its caller, and an index of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallTree {
     calls: Vec<Call>,
-    /// By caller, name and module.
+    /// The number of each call, by caller, name and module.
     places: HashMap<(u32, u32, u32), u32>,
 }
 
 impl CallTree {
-    /// Adds a stack of names, modules and kinds, the outermost first.
+    /// Adds `nanos` to each call of a stack of names, modules and kinds, the outermost first.
     pub(crate) fn add(&mut self, stack: impl IntoIterator<Item = (u32, u32, CallKind)>, nanos: u64) {
         let mut parent = 0;
         for (name, module, kind) in stack {
@@ -35,9 +35,9 @@ impl CallTree {
         &self.calls
     }
 
-    /// Leaves the `most` calls that take the most time. The time of the others counts for their callers.
+    /// Keeps the `most` calls that take the most time. The time of the others counts for their callers.
     ///
-    /// A call takes no more time than its caller and comes after it, so that no call is left without its caller.
+    /// A call takes no more time than its caller and comes after it, so no call is kept without its caller.
     pub(crate) fn prune(&mut self, most: usize) {
         if self.calls.len() <= most {
             return;
@@ -51,7 +51,7 @@ impl CallTree {
             }
         }
         let old = std::mem::take(self);
-        // By the old number plus one.
+        // New numbers by the old number plus one.
         let mut numbers = vec![0; old.calls.len() + 1];
         for (place, call) in old.calls.iter().enumerate().filter(|(place, _)| kept.get(*place) == Some(&true))
         {
@@ -63,7 +63,7 @@ impl CallTree {
         }
     }
 
-    /// Gives each call the names that `place` makes of its own.
+    /// Replaces the names of each call by those that `place` returns for them.
     pub(crate) fn rename(&mut self, mut place: impl FnMut(u32) -> u32) {
         let renamed = std::mem::take(&mut self.calls).into_iter();
         let calls: Vec<_> =
@@ -75,7 +75,7 @@ impl CallTree {
         self.calls = calls;
     }
 
-    /// The number (place plus one) of a call like this, which is added if it is not there.
+    /// The number (position plus one) of a call like this, which is added if it is new.
     fn child(&mut self, call: Call) -> u32 {
         let next = u32::try_from(self.calls.len() + 1).unwrap_or(u32::MAX);
         let calls = &mut self.calls;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     proptest! {
-        /// The rest of a tree is a tree: callers come first, and totals are as they were.
+        /// A pruned tree is a tree: callers come first, and totals are as they were.
         #[test]
         fn what_is_left_is_the_most_expensive_and_a_tree(
             stacks in prop::collection::vec((prop::collection::vec(0_u32..4, 1..6), 0_u64..9), 1..30),

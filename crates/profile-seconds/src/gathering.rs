@@ -10,13 +10,13 @@ use crate::call_tree::CallTree;
 use crate::names::Names;
 use crate::second::{CallKind, MAX_CALLS, MAX_NAMES, MAX_PROCESSES, ProcessId, ProcessUse, Second};
 
-/// How many times as much as a second may have is gathered before the smallest is put together.
+/// A second may gather this many times its bound before the smallest entries are put together.
 const SLACK: usize = 8;
 
 /// A second while it is gathered.
 ///
-/// Whoever makes stacks, names or processes in any number costs memory up to a bound: once it is reached, what took
-/// least CPU time is put together with its callers or parents.
+/// Users can make any number of stacks, names and processes, so memory is bounded: at the bound, the entries with the
+/// least CPU time are put together with their callers or parents.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gathering {
     pub(crate) number: u64,
@@ -26,11 +26,11 @@ pub(crate) struct Gathering {
     calls: CallTree,
     processes: HashMap<ProcessId, ProcessUse>,
     lost: BTreeMap<LossReason, u64>,
-    /// One stack, kept for its memory.
+    /// Buffer for one stack, kept so that its memory is used again.
     stack: Vec<(u32, u32, CallKind)>,
 }
 
-/// A process by the identity that is sent.
+/// The identity of a process as messages have it.
 pub(crate) fn id(process: ProcessKey) -> ProcessId {
     ProcessId { pid: process.pid.0, start: process.start_time.as_nanos() }
 }
@@ -40,7 +40,7 @@ impl Gathering {
         Self { number, ..Self::default() }
     }
 
-    /// Takes a sample of CPU time; any other is left out.
+    /// Adds a sample of CPU time; a sample of another measure is left out.
     pub(crate) fn sample(&mut self, sample: &Sample) {
         let Measure::OnCpu { period } = sample.measure else { return };
         let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
@@ -49,7 +49,7 @@ impl Gathering {
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();
         stack.push((self.names.place(&executable(sample)), 0, CallKind::Executable));
-        // The outermost first: within a frame, what others were inlined into.
+        // The outermost frame first; within a frame, the function that others were inlined into.
         for frame in sample.stack.frames.iter().rev() {
             let kind = kind(&frame.code);
             for symbol in symbols(frame).rev() {
@@ -67,14 +67,14 @@ impl Gathering {
         *lost = lost.saturating_add(loss.count);
     }
 
-    /// A process that has been sampled of late has ended.
+    /// Notes the end of a process that has been sampled of late.
     pub(crate) fn gone(&mut self, process: ProcessKey) {
         let process = id(process);
         self.processes.entry(process).or_insert(ProcessUse { process, ..ProcessUse::default() }).gone = true;
         self.bound();
     }
 
-    /// The second, within its bounds.
+    /// The gathered second, pruned to its bounds.
     pub(crate) fn finish(mut self) -> Second {
         self.calls.prune(MAX_CALLS);
         self.prune_processes(MAX_PROCESSES);
@@ -111,7 +111,7 @@ impl Gathering {
         for (place, ancestor) in parents.iter().enumerate() {
             let process = id(ancestor.process);
             if self.processes.get(&process).is_some_and(|known| known.name != 0 && known.parent.is_some()) {
-                // So are those above it.
+                // The ancestors above it are then known, too.
                 return;
             }
             let name = ancestor.kind.as_ref().map_or(0, |kind| self.names.place(&ImageKind::name(kind)));
@@ -138,8 +138,8 @@ impl Gathering {
         }
     }
 
-    /// Leaves the `most` processes that took the most CPU time. That of the others is missing from the processes, not
-    /// from the calls.
+    /// Keeps the `most` processes that took the most CPU time. The time of the others is missing from the processes,
+    /// but not from the calls.
     fn prune_processes(&mut self, most: usize) {
         if self.processes.len() <= most {
             return;
@@ -150,7 +150,7 @@ impl Gathering {
         self.processes = processes.into_iter().map(|process| (process.process, process)).collect();
     }
 
-    /// Leaves the names that are still used.
+    /// Keeps the names that are still used.
     fn prune_names(&mut self) {
         let old = std::mem::take(&mut self.names);
         let names = &mut self.names;

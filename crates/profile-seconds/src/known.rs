@@ -1,23 +1,23 @@
-//! The processes whose end is worth a note.
+//! Processes whose end is worth a note.
 
 use std::collections::{HashMap, HashSet};
 
 use pdata::{Census, KTime, ProcessKey};
 
-/// Most processes that are remembered: of those that come later, the end is not noted.
+/// Most processes that are remembered: the ends of further ones are not noted.
 const MOST: usize = 1 << 16;
-/// Seconds for which a process is remembered that is not sampled any more.
+/// Seconds for which a process is remembered after it was sampled last.
 const SECONDS: u64 = 120;
 
-/// Processes that have been sampled of late, or are ancestors of those: only their end is worth a note.
+/// Processes that have been sampled of late, and their ancestors: only their end is worth a note.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
-    /// When the process was first sampled, and the last second in which it was.
+    /// The instant at which each process was first sampled, and the last second in which it was.
     processes: HashMap<ProcessKey, (KTime, u64)>,
 }
 
 impl Known {
-    /// A process was sampled, or one that descends from it.
+    /// Notes that a process or one of its descendants was sampled.
     pub(crate) fn saw(&mut self, process: ProcessKey, at: KTime, second: u64) {
         if let Some((_, last)) = self.processes.get_mut(&process) {
             *last = second;
@@ -31,13 +31,13 @@ impl Known {
         self.processes.remove(&process).is_some()
     }
 
-    /// The processes that are missing from a look at all that there are, and so have ended.
+    /// The processes that are missing from a list of all processes, and so have ended.
     pub(crate) fn missing(&mut self, census: &Census) -> HashSet<ProcessKey> {
         let found = census.processes.iter().filter(|entry| !entry.exited).map(|entry| entry.process);
         let found: HashSet<_> = found.collect();
         let unidentified: HashSet<_> = census.unidentified.iter().collect();
         let is_missing = |(key, (first, _)): &(&ProcessKey, &(KTime, u64))| {
-            // Pid 0 stands for what runs on an idle CPU.
+            // Pid 0 stands for the idle task.
             key.pid.0 != 0
                 && *first < census.began
                 && !found.contains(key)
@@ -48,7 +48,7 @@ impl Known {
         missing
     }
 
-    /// Forgets what was last seen long before `second`.
+    /// Forgets processes that were last sampled long before `second`.
     pub(crate) fn forget(&mut self, second: u64) {
         self.processes.retain(|_, (_, last)| second.saturating_sub(*last) <= SECONDS);
     }

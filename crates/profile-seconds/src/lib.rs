@@ -1,12 +1,12 @@
-//! What the CPUs did, second by second: made of batches, sent by the agent, shown by `pipeline top`. Pure: no I/O, no
-//! clocks.
+//! Summaries of the CPUs' use, second by second: made of batches, sent by the agent, shown by `pipeline top`. Pure: no
+//! I/O, no clocks.
 //!
 //! ```text
 //! Batch --> Summarizer --> Second --+ StageUse, AgentUse --> Report --> Message --line of JSON--> MessageReader
 //! ```
 //!
-//! Start reading at [`Second`]. Everything in it is bounded: what a second has too much of is put together in
-//! `gathering.rs`, the smallest first.
+//! Start reading at [`Second`]. Every part of it is bounded: `gathering.rs` puts the smallest entries of a second
+//! together when there are too many.
 
 mod call_tree;
 mod gathering;

@@ -8,7 +8,8 @@ pub(crate) const MAX_REASONS: usize = 64;
 /// Lost records by reason: the name of the reason, whether the records were samples, and their number.
 pub type LostRecords = (Box<str>, bool, u64);
 
-/// Lost records of several seconds, added up by reason. Holds as many reasons as a second may have, whoever names them.
+/// Lost records of several seconds, added up by reason. There are at most as many reasons as a second may have, even if
+/// a message names more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses(BTreeMap<Box<str>, (bool, u64)>);
 
@@ -24,7 +25,7 @@ impl Losses {
         }
     }
 
-    /// The losses that came after `earlier`, which is what these were once.
+    /// The losses since `earlier`, a former state of these.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Vec<LostRecords> {
         let later = self.0.iter().map(|(reason, (is_sample, count))| {
@@ -34,7 +35,7 @@ impl Losses {
         later.filter(|(.., count)| *count > 0).collect()
     }
 
-    /// The losses by name of their reason; none are left here.
+    /// Removes all losses and returns them, by name of their reason.
     #[must_use]
     pub fn take(&mut self) -> Vec<LostRecords> {
         std::mem::take(self).since(&Self::default())

@@ -1,4 +1,4 @@
-//! What the agent sends to those who watch it: lines of JSON.
+//! Messages that the agent sends to its watchers: lines of JSON.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,35 +9,35 @@ use crate::second::{SecondError, check_losses};
 
 /// The version of the messages. A reader of another version cannot read them.
 pub const VERSION: u32 = 1;
-/// Longest line, in bytes. A full second takes less: names of 256 bytes each, escaped at worst, included.
+/// Longest line, in bytes. A full second takes less, even with names of 256 bytes each, all of them escaped.
 pub const MAX_LINE: usize = 48 << 20;
-/// Most stages, and most names of threads.
+/// Most stages, and most names of threads, of a report.
 const MAX_STAGES: usize = 1_024;
 
-/// A message of the agent. Nobody sends one to it.
+/// A message from the agent to a watcher. A watcher sends no messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
-    /// The first message to whoever may watch.
+    /// The first message to a watcher that may watch.
     Hello(Hello),
-    /// The only message to whoever may not.
+    /// The only message to a watcher that may not.
     Refused {
         /// The reason, in words.
         reason: String,
     },
-    /// A second.
+    /// A second, with the state of the agent.
     Report(Box<Report>),
-    /// Seconds before the next report that whoever reads is not sent, since it did not keep up.
+    /// Seconds before the next report that the watcher is not sent, since it did not keep up.
     Skipped {
-        /// How many.
+        /// Number of skipped seconds.
         seconds: u64,
-        /// Records lost in them, by reason.
+        /// Records lost in those seconds, by reason.
         #[serde(default)]
         lost: Vec<LostRecords>,
     },
 }
 
-/// Who speaks.
+/// The agent's greeting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`VERSION`] of the agent.
@@ -48,7 +48,7 @@ pub struct Hello {
     pub pid: u32,
 }
 
-/// Why bytes are no messages.
+/// A fault for which bytes are no message.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum MessageError {
@@ -68,7 +68,7 @@ impl Message {
     /// The message as a line.
     #[must_use]
     pub fn line(&self) -> Vec<u8> {
-        // Nothing in a message refuses to be written.
+        // Every message can be encoded.
         let mut line = serde_json::to_vec(self).unwrap_or_default();
         line.push(b'\n');
         line
@@ -77,7 +77,7 @@ impl Message {
     /// Reads a line, with or without its end.
     ///
     /// # Errors
-    /// [`MessageError`] if it is no message, or one of another version.
+    /// [`MessageError`] if the line is no message, or one of another version.
     pub fn read(line: &[u8]) -> Result<Self, MessageError> {
         let message = serde_json::from_slice(line)?;
         match &message {
@@ -98,24 +98,24 @@ impl Message {
     }
 }
 
-/// Bytes to messages, in whatever pieces they come.
+/// Reads messages from bytes that arrive in any pieces.
 #[derive(Debug, Default)]
 pub struct MessageReader {
     held: Vec<u8>,
-    /// Bytes of `held` that have no end of a line.
+    /// Number of bytes of `held` that are known to have no end of a line.
     searched: usize,
 }
 
 impl MessageReader {
-    /// Takes bytes that have come.
+    /// Adds bytes that have arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
 
-    /// The next message, if all of it has come.
+    /// The next message, if all of it has arrived.
     ///
     /// # Errors
-    /// [`MessageError`] if what has come is no message; nothing more can be read then.
+    /// [`MessageError`] if the bytes are no message; nothing more can be read then.
     pub fn take(&mut self) -> Result<Option<Message>, MessageError> {
         let new = self.held.get(self.searched..).unwrap_or_default();
         let Some(end) = new.iter().position(|&byte| byte == b'\n') else {

@@ -1,12 +1,12 @@
-//! The names of a second while it is gathered.
+//! Names of a second while it is gathered.
 
 use std::collections::HashMap;
 
 use crate::second::MAX_NAME;
 
-/// Texts, each held once, by their place. Place 0 is the empty text.
+/// Texts, each held once, by their positions. Position 0 is the empty text.
 ///
-/// The hashes are seeded: users choose names.
+/// Hashes are seeded, since users choose names.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     places: HashMap<Box<str>, u32>,
@@ -20,7 +20,7 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The place of a text, of which no more than [`MAX_NAME`] bytes are held.
+    /// The position of a text, which is added if it is new, cut to [`MAX_NAME`] bytes.
     pub(crate) fn place(&mut self, text: &str) -> u32 {
         if let Some(&place) = self.places.get(text) {
             return place;
@@ -34,7 +34,7 @@ impl Names {
         place
     }
 
-    /// The text at a place.
+    /// The text at a position.
     pub(crate) fn text(&self, place: u32) -> &str {
         usize::try_from(place).ok().and_then(|place| self.texts.get(place)).map_or("", |text| text)
     }
@@ -48,7 +48,7 @@ impl Names {
     }
 }
 
-/// The beginning of a text that is too long.
+/// The beginning of a text that is too long, with `…` at its end.
 fn cut(text: &str) -> String {
     let most = MAX_NAME - '…'.len_utf8();
     let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A text has one place, and what is held of it is its beginning within the bound.
+        /// A text has one position, and is held as far as the bound allows.
         #[test]
         fn a_text_has_one_place(texts in prop::collection::vec("[aé€😀]{0,120}", 1..20)) {
             let mut names = Names::default();

@@ -1,79 +1,79 @@
-//! A second, and how the agent fared when it sent it.
+//! Reports: a second, and the agent's state when it sent it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::second::Second;
 
-/// A second, and how the agent fared when it sent it.
+/// A second, and the agent's state when it sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The last second that is complete.
     pub second: Second,
     /// CPUs of the machine that are online.
     pub cpus: u32,
-    /// Age of the last instant up to which everything is known, in milliseconds.
+    /// Age of the watermark before which all events have come, in milliseconds.
     pub lag_ms: u64,
-    /// What the agent itself costs.
+    /// CPU time and memory of the agent itself.
     pub agent: AgentUse,
     /// The stages of the agent's pipelines: receivers, then processors, then exporters.
     pub stages: Vec<StageUse>,
-    /// Seconds before this one that whoever reads was not sent, since it did not keep up.
+    /// Seconds before this one that the watcher was not sent, since it did not keep up.
     #[serde(default)]
     pub skipped: u64,
 }
 
-/// What the agent itself costs.
+/// CPU time and memory of the agent itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentUse {
     /// CPU time since the report before, in thousandths of one CPU's time.
     pub cpu_permille: u64,
-    /// Memory that is resident, in bytes.
+    /// Resident memory of the agent, in bytes.
     pub memory_bytes: u64,
-    /// Its threads, those of one name as one, by name.
+    /// Threads of the agent, added up and ordered by name.
     pub threads: Vec<ThreadUse>,
 }
 
-/// The threads of the agent that have one name.
+/// The threads of the agent with the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadUse {
-    /// Their name.
+    /// Name of the threads.
     pub name: Box<str>,
-    /// How many there are.
+    /// Number of the threads.
     pub threads: u64,
-    /// CPU time since the report before, in thousandths of one CPU's time.
+    /// CPU time of the threads since the report before, in thousandths of one CPU's time.
     pub cpu_permille: u64,
 }
 
 /// A stage of the agent's pipelines.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageUse {
-    /// `receiver`, `processor` or `exporter`.
+    /// Kind of the stage: `receiver`, `processor` or `exporter`.
     pub kind: Box<str>,
-    /// Its id in the configuration.
+    /// The stage's id in the configuration.
     pub id: Box<str>,
-    /// Samples that it has passed on since it started.
+    /// Number of samples that the stage has forwarded since it started.
     pub samples: u64,
-    /// Samples that it passes on in a second.
+    /// Samples that the stage forwards in a second.
     pub samples_per_second: u64,
-    /// How far the last batch that it took is behind, in milliseconds.
+    /// Age of the last batch that the stage took, in milliseconds.
     pub lag_ms: Option<u64>,
-    /// How far what it is done with is behind, in milliseconds; only of an exporter.
+    /// Age of the watermark that the stage has acked, in milliseconds; only of an exporter.
     pub done_lag_ms: Option<u64>,
-    /// Its queue, if it has one.
+    /// The stage's queue, if it has one.
     pub queue: Option<QueueUse>,
-    /// Samples that its queue had no room for.
+    /// Number of samples that the queue had no room for.
     pub dropped: u64,
-    /// Time that it has worked since the report before, in thousandths; `None` if that is not measured.
+    /// Time that the stage has worked since the report before, in thousandths; `None` if that is not measured.
     pub busy_permille: Option<u64>,
-    /// What goes wrong now.
+    /// The error that the stage reports now.
     pub failure: Option<Box<str>>,
 }
 
 /// The queue of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueUse {
-    /// Bytes in it.
+    /// Bytes in the queue.
     pub used_bytes: u64,
-    /// Most bytes that fit.
+    /// Most bytes that the queue holds.
     pub capacity_bytes: u64,
 }

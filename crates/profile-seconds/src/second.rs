@@ -1,4 +1,4 @@
-//! One second, as it is sent.
+//! One second, as the agent sends it.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,25 +9,25 @@ use crate::losses::{LostRecords, MAX_REASONS};
 pub const MAX_CALLS: usize = 8_192;
 /// Most processes of a second, their ancestors included.
 pub const MAX_PROCESSES: usize = 4_096;
-/// Most names of a second: two of each call, and one of each process.
+/// Most names of a second: two for each call, and one for each process.
 pub const MAX_NAMES: usize = 2 * MAX_CALLS + MAX_PROCESSES + 1;
 /// Longest name, in bytes: a longer one is cut and ends in `…`.
 pub const MAX_NAME: usize = 256;
 
-/// What the CPUs did in one second of the kernel's clock.
+/// Calls and processes of all CPUs in one second of the kernel's clock.
 ///
-/// Names and processes are others' to choose: nothing of them is fit for a terminal before it is escaped.
+/// Users choose the names of functions and processes, so none is fit for a terminal before it is escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Second {
     /// The second's number, counted from the start of `CLOCK_MONOTONIC`.
     pub number: u64,
-    /// Samples of CPU time that were taken.
+    /// Number of samples of CPU time.
     pub samples: u64,
-    /// Nanoseconds of CPU time that they stand for.
+    /// Nanoseconds of CPU time that the samples stand for.
     pub cpu: u64,
-    /// Names, each once. Calls and processes refer to them by their place; place 0 is the empty name.
+    /// Names, each once. Calls and processes refer to them by their position; position 0 is the empty name.
     pub names: Vec<Box<str>>,
-    /// Calls, each after its caller.
+    /// Calls, each behind its caller.
     pub calls: Vec<Call>,
     /// Processes that ran or ended in the second, and their ancestors.
     pub processes: Vec<ProcessUse>,
@@ -35,23 +35,23 @@ pub struct Second {
     pub lost: Vec<LostRecords>,
 }
 
-/// A function as called on one way from the root. The first level below the root is executables.
+/// A function on one path of callers from the root. The first level below the root is executables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u32, u32, u32, CallKind, u64)", into = "(u32, u32, u32, CallKind, u64)")]
 pub struct Call {
-    /// The caller: the place of a call plus one, 0 for the root.
+    /// The caller: the position of a call plus one, or 0 for the root.
     pub parent: u32,
     /// The function's name, or the executable's path.
     pub name: u32,
-    /// The file that holds its code, without its directory; empty for an executable.
+    /// The file that holds the function's code, without its directory; empty for an executable.
     pub module: u32,
-    /// Whose code it is.
+    /// The kind of code that the call runs.
     pub kind: CallKind,
-    /// Nanoseconds of CPU time in it and in what it called.
+    /// Nanoseconds of CPU time in the call and in its callees.
     pub total: u64,
 }
 
-/// Whose code a call is of.
+/// The kind of code that a call runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallKind {
@@ -62,7 +62,7 @@ pub enum CallKind {
     /// Code of the kernel.
     #[serde(rename = "k")]
     Kernel,
-    /// All that an executable ran.
+    /// An executable, which stands for all that it ran.
     #[serde(rename = "x")]
     Executable,
 }
@@ -79,13 +79,13 @@ impl From<Call> for (u32, u32, u32, CallKind, u64) {
     }
 }
 
-/// A process: its number, and when it started in nanoseconds since boot. A number comes back, both together do not.
+/// A process: its pid, and its start in nanoseconds since boot. A pid is used again, both together are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "(u32, u64)", into = "(u32, u64)")]
 pub struct ProcessId {
-    /// The number that user space knows it by.
+    /// The pid, as user space knows the process.
     pub pid: u32,
-    /// Start of its first thread.
+    /// Start of the process's first thread, in nanoseconds since boot.
     pub start: u64,
 }
 
@@ -101,7 +101,7 @@ impl From<ProcessId> for (u32, u64) {
     }
 }
 
-/// A process in a second.
+/// A process's use in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ProcessFields", into = "ProcessFields")]
 pub struct ProcessUse {
@@ -109,11 +109,11 @@ pub struct ProcessUse {
     pub process: ProcessId,
     /// The process that forked it, if that is known.
     pub parent: Option<ProcessId>,
-    /// What it runs; the empty name if that is not known.
+    /// The executable that the process runs; the empty name if it is not known.
     pub name: u32,
-    /// True if it has ended.
+    /// True if the process has ended.
     pub gone: bool,
-    /// Nanoseconds of CPU time.
+    /// Nanoseconds of CPU time of the process.
     pub cpu: u64,
 }
 
@@ -131,7 +131,7 @@ impl From<ProcessUse> for ProcessFields {
     }
 }
 
-/// Why a second is none.
+/// A fault for which a message is no valid second.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum SecondError {
@@ -146,13 +146,13 @@ pub enum SecondError {
 }
 
 impl Second {
-    /// The name at a place; empty if there is none.
+    /// The name at a position; empty if there is none.
     #[must_use]
     pub fn name(&self, number: u32) -> &str {
         usize::try_from(number).ok().and_then(|place| self.names.get(place)).map_or("", |name| name)
     }
 
-    /// Checks that a message is within the bounds, and that every index in it is of its own tables.
+    /// Checks that the second is within the bounds, and that every index in it is of its own tables.
     ///
     /// # Errors
     /// [`SecondError`] for the first fault.

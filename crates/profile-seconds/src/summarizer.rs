@@ -1,4 +1,4 @@
-//! Batches to seconds.
+//! Seconds made of batches.
 
 use pdata::{Batch, Event, KTime, ProcessTransition, Sample, Watermark};
 
@@ -8,23 +8,22 @@ use crate::second::Second;
 
 const NANOS: u64 = 1_000_000_000;
 
-/// Makes seconds of batches.
+/// Makes summaries of seconds from batches.
 ///
-/// A second is complete once the watermark has passed its end. An event that comes later counts for the second that is
-/// under way then. A second in which there was neither an event nor a batch does not come to be, and neither does the
-/// first one, of which the beginning is missing.
+/// A second is complete once the watermark has passed its end. A later event counts for the second that is open then.
+/// No summary is made of a second without any event or batch, nor of the first one, whose beginning is missing.
 #[derive(Clone, Debug, Default)]
 pub struct Summarizer {
     open: Option<Gathering>,
-    /// True if the open second has been seen from its beginning.
+    /// True if the open second was gathered from its beginning.
     is_whole: bool,
     known: Known,
-    /// Highest watermark but the end.
+    /// Highest watermark so far, apart from the final [`Watermark::END`].
     seen: Option<KTime>,
 }
 
 impl Summarizer {
-    /// Takes a batch; returns the seconds that are complete, in order.
+    /// Adds a batch; returns the seconds that are complete, in order.
     pub fn take(&mut self, batch: &Batch) -> Vec<Second> {
         let mut complete = Vec::new();
         for event in batch.events.iter() {
@@ -40,13 +39,13 @@ impl Summarizer {
         complete
     }
 
-    /// The instant up to which everything is known; `None` before the first batch.
+    /// The watermark before which all events have come; `None` before the first batch.
     #[must_use]
     pub fn seen(&self) -> Option<KTime> {
         self.seen
     }
 
-    /// Opens the second of an instant; returns the one before, if that is complete now.
+    /// Opens the second of an instant; returns the second before, if it is complete now.
     fn reach(&mut self, at: KTime) -> Option<Second> {
         let number = at.as_nanos() / NANOS;
         match &self.open {

@@ -1,4 +1,4 @@
-//! Seconds of samples that nobody took, and messages that nobody sent.
+//! Tests with made-up samples, seconds and messages.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn kind(path: &str) -> ImageKind {
     ImageKind::User { executable: Arc::new(executable), script: None, loader: None }
 }
 
-/// A frame of kernel code if the name says so.
+/// A frame of kernel code if the name begins with `do_`.
 fn frame(name: &str) -> Frame {
     let function = Arc::new(Function { name: name.into(), ..Function::default() });
     let lines = Arc::new(Lines([Line { function, line: 0 }].into()));
@@ -41,7 +41,7 @@ fn frame(name: &str) -> Frame {
     Frame { lines: Some(lines), ..Frame::exact(Pc(1), code) }
 }
 
-/// A sample of 10 ms, the innermost function first, of a process that the process 1 has forked.
+/// A sample of 10 ms, the innermost function first, of a process that process 1 has forked.
 fn sample(millis: u64, pid: u32, path: &str, functions: &[&str]) -> Event {
     let parent =
         Parent { process: key(1).process, created: UnixNanos::default(), kind: Some(kind("/sbin/init")) };
@@ -60,7 +60,7 @@ fn batch(events: Vec<Event>, millis: u64) -> Batch {
     Batch::new(events, Watermark::before(KTime::from_nanos(millis * MILLIS)), ClockOffset::default())
 }
 
-/// A summarizer that has seen a batch up to a second before.
+/// A summarizer that has taken a batch up to a second before.
 fn summarizer(millis: u64) -> Summarizer {
     let mut summarizer = Summarizer::default();
     let first = vec![sample(millis - 1_000, 5, "/bin/before", &[])];
@@ -73,7 +73,7 @@ fn exit(millis: u64, pid: u32) -> Event {
     Event::Process(ProcessEvent { at, image: key(pid), transition: ProcessTransition::Exit })
 }
 
-/// The calls as `way total`, by name.
+/// The calls as `path total`, by name.
 fn ways(second: &Second) -> Vec<String> {
     let mut ways: Vec<String> = Vec::new();
     for call in &second.calls {
@@ -146,7 +146,7 @@ fn who_is_missing_from_a_census_is_gone_and_quiet_seconds_come_with_their_batch(
     assert_eq!(summarizer.take(&batch(Vec::new(), 61_000))[0].samples, 0);
 }
 
-/// Stacks, names and processes in any number are put together, the most expensive are there, and no time is missing.
+/// Stacks, names and processes in any number are put together, the most expensive are kept, and no time is missing.
 #[test]
 fn a_second_is_bounded_whatever_users_do() {
     let mut summarizer = summarizer(5_000);
@@ -169,7 +169,7 @@ fn a_second_is_bounded_whatever_users_do() {
     assert!(line.len() < MAX_LINE / 8, "{}", line.len());
 }
 
-/// The longest line that the agent can send is one that a reader takes.
+/// The longest line that the agent can send is accepted by a reader.
 #[test]
 fn the_longest_second_fits_into_a_line() {
     let names = std::iter::once(String::new())
@@ -235,7 +235,7 @@ fn messages() -> impl Strategy<Value = Message> {
 }
 
 proptest! {
-    /// Messages arrive as they were sent, in whatever pieces.
+    /// Messages arrive as they were sent, in pieces of any size.
     #[test]
     fn messages_arrive_in_whatever_pieces(
         sent in prop::collection::vec(messages(), 0..5), piece in 1_usize..200,
@@ -263,7 +263,7 @@ proptest! {
         }
     }
 
-    /// A message with a byte changed is another message within the bounds, or is refused.
+    /// A message with a changed byte is another message within the bounds, or is refused.
     #[test]
     fn a_damaged_message_is_a_message_or_refused(
         message in messages(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
