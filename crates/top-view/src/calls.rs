@@ -1,4 +1,4 @@
-//! The calls of a window as one tree.
+//! The calls of a window, added up to one tree.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -9,14 +9,14 @@ use terminal::FunctionId;
 use crate::history::History;
 use crate::minute::HeldCall;
 
-/// A function's own time, and that with what it called.
+/// A function's own time, and its total with all callees, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Time {
     pub(crate) own: u64,
     pub(crate) total: u64,
 }
 
-/// The calls of a window as one tree. Number 0 is the root, which stands for everything.
+/// The calls of a window, added up to one tree. Number 0 is the root, which stands for all of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Calls {
     calls: Vec<HeldCall>,
@@ -32,7 +32,7 @@ impl Calls {
         let mut numbers = HashMap::<(u32, FunctionId), u32>::new();
         for second in history.window(seconds) {
             calls.total = calls.total.saturating_add(second.cpu);
-            // The numbers here of those of the second; a caller comes before what it calls.
+            // Numbers in this tree, by the second's own numbers; a caller comes before its callees.
             let mut places = vec![0_u32];
             for call in &second.calls {
                 let parent = at(&places, call.parent).copied().unwrap_or_default();
@@ -58,7 +58,7 @@ impl Calls {
         self.calls.get(number.checked_sub(1)?)
     }
 
-    /// Nanoseconds of a call; of the root, all.
+    /// Nanoseconds of a call; for the root, of all calls.
     pub(crate) fn total(&self, number: usize) -> u64 {
         self.get(number).map_or(self.total, |call| call.total)
     }
@@ -68,7 +68,7 @@ impl Calls {
         self.get(number).and_then(|call| usize::try_from(call.parent).ok()).unwrap_or(Self::ROOT)
     }
 
-    /// The calls that each makes, the most expensive first, by its number.
+    /// The callees of each call by its number, the most expensive first.
     pub(crate) fn children(&self) -> Vec<Vec<usize>> {
         let mut children = vec![Vec::new(); self.calls.len() + 1];
         for number in 1..=self.calls.len() {
@@ -83,14 +83,14 @@ impl Calls {
         children
     }
 
-    /// The time of each executable, which are the first level.
+    /// The time of each executable; executables are the first level of the tree.
     pub(crate) fn executables(&self) -> HashMap<FunctionId, Time> {
         let first = self.calls.iter().filter(|call| call.parent == 0);
         first.map(|call| (call.function, Time { own: call.total, total: call.total })).collect()
     }
 
-    /// The time of each function; of one executable, if it is named. What a function called by way of itself counts
-    /// once.
+    /// The time of each function, or of those of one executable if `within` names it. A function's recursive calls
+    /// count once.
     pub(crate) fn functions(&self, within: Option<FunctionId>) -> HashMap<FunctionId, Time> {
         let wanted = wanted(&self.calls, within);
         let mut below = vec![0_u64; self.calls.len() + 1];
@@ -118,7 +118,7 @@ impl Calls {
     }
 }
 
-/// Of each call by its number, whether it is of one executable; of all if none is named.
+/// For each call by its number, true if it belongs to the executable; true for all if there is none.
 pub(crate) fn wanted(calls: &[HeldCall], within: Option<FunctionId>) -> Vec<bool> {
     let mut wanted = vec![within.is_none(); calls.len() + 1];
     for (number, call) in (1..).zip(calls) {

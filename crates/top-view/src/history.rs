@@ -1,4 +1,4 @@
-//! The last minute.
+//! The seconds of the last minute.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,36 +9,36 @@ use terminal::{FunctionId, NameId, Names};
 use crate::minute::{HeldCall, HeldSecond, SECONDS};
 use crate::processes::{Process, Processes};
 
-/// Names that are held before those that the minute does not have any more are forgotten.
+/// Most names before those that the minute no longer has are forgotten.
 const MANY_NAMES: usize = 1 << 16;
 /// Most reasons of loss.
 const MOST_REASONS: usize = 64;
 
-/// What the CPUs did in the last minute, second by second.
+/// The use of the CPUs in the last minute, second by second.
 ///
-/// Bounded, whoever sends the seconds: a minute of them, each of which is bounded, and their names.
+/// Memory is bounded for any sender of seconds: a minute of them, each of which is bounded, and their names.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     pub(crate) names: Names,
-    /// The oldest first; a second in which nothing was heard is missing.
+    /// Seconds, the oldest first; a second without a report is missing.
     seconds: VecDeque<Arc<HeldSecond>>,
     pub(crate) processes: Processes,
     pub(crate) cpus: u32,
     pub(crate) lag_ms: u64,
     pub(crate) agent: AgentUse,
     pub(crate) stages: Vec<StageUse>,
-    /// Records lost since the first second, by reason: whether they were samples, and their number.
+    /// Records lost since the first second, by reason: whether the records were samples, and their number.
     pub(crate) lost: BTreeMap<Box<str>, (bool, u64)>,
-    /// Seconds that were not sent since the first.
+    /// Number of seconds since the first that were not sent.
     pub(crate) skipped: u64,
 }
 
 impl History {
-    /// Takes a report, which somebody has checked (`Message::read`) or made.
+    /// Adds a report, which `Message::read` has checked or this program has made.
     pub fn take(&mut self, report: Report) {
         let Report { second, cpus, lag_ms, agent, stages, skipped } = report;
         if self.seconds.back().is_some_and(|last| last.number >= second.number) {
-            // Another agent, which has been started since the machine was: its clock is the same.
+            // The report comes from another agent that was started later on the same machine, whose clock is the same.
             self.seconds.clear();
         }
         (self.cpus, self.lag_ms, self.agent) = (cpus, lag_ms, agent);
@@ -58,27 +58,27 @@ impl History {
         }
     }
 
-    /// True before the first second.
+    /// True before the first second has come.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seconds.is_empty()
     }
 
-    /// Seconds from the first that is held to the last, those included in which nothing was heard.
+    /// Number of seconds from the first that is held to the last, including those without a report.
     #[must_use]
     pub fn seconds(&self) -> u64 {
         let first = self.seconds.front().map(|first| first.number);
         first.map_or(0, |first| self.end().saturating_sub(first))
     }
 
-    /// Seconds of a window that were not sent.
+    /// Number of seconds of a window that were not sent.
     pub(crate) fn unheard(&self, seconds: u64) -> u64 {
         let from = self.end().saturating_sub(seconds);
         let skipped = |second: &HeldSecond| second.skipped.min(second.number.saturating_sub(from));
         self.window(seconds).map(skipped).fold(0, u64::saturating_add)
     }
 
-    /// Samples lost since the first second.
+    /// Number of samples lost since the first second.
     pub(crate) fn lost_samples(&self) -> u64 {
         let samples = self.lost.values().filter(|(is_sample, _)| *is_sample);
         samples.fold(0, |sum, (_, count)| sum.saturating_add(*count))
@@ -90,7 +90,7 @@ impl History {
         self.seconds.iter().map(|second| &**second).filter(move |second| second.number >= from)
     }
 
-    /// A value of each of the last seconds, the oldest first; zero where nothing was heard.
+    /// A value of each of the last seconds, the oldest first; zero for a second without a report.
     pub(crate) fn series(&self, seconds: u64, value: impl Fn(&HeldSecond) -> u64) -> Vec<u64> {
         let values: HashMap<_, _> =
             self.window(seconds).map(|second| (second.number, value(second))).collect();
@@ -134,7 +134,7 @@ impl History {
         }));
     }
 
-    /// Numbers the names anew, those that are still used.
+    /// Forgets the names that are no longer used; the others get new numbers.
     fn forget_names(&mut self) {
         let old = std::mem::take(&mut self.names);
         let names = &mut self.names;

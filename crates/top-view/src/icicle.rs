@@ -1,4 +1,4 @@
-//! Calls, each below its caller and as wide as what it takes: how to get from one to another.
+//! The icicle: calls, each below its caller and as wide as its time. Steps from one call to another.
 
 use terminal::FunctionId;
 
@@ -8,17 +8,17 @@ use crate::history::History;
 /// A step to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// To the caller.
+    /// The step to the caller.
     Out,
-    /// To the most expensive call that it makes.
+    /// The step to the most expensive callee.
     In,
-    /// To the call before it, of the same caller.
+    /// The step to the previous callee of the same caller.
     Before,
-    /// To the call after it.
+    /// The step to the next callee of the same caller.
     After,
 }
 
-/// The call at the end of a way from the root, or as far as the way goes.
+/// The call at the end of a path from the root, or at the end of that part of the path which exists.
 pub(crate) fn find(calls: &Calls, children: &[Vec<usize>], way: &[FunctionId]) -> usize {
     let mut place = Calls::ROOT;
     for function in way {
@@ -30,7 +30,7 @@ pub(crate) fn find(calls: &Calls, children: &[Vec<usize>], way: &[FunctionId]) -
     place
 }
 
-/// The way from the root to a call.
+/// The path from the root to a call.
 fn way(calls: &Calls, mut place: usize) -> Vec<FunctionId> {
     let mut way = Vec::new();
     while let Some(call) = calls.get(place) {
@@ -41,7 +41,7 @@ fn way(calls: &Calls, mut place: usize) -> Vec<FunctionId> {
     way
 }
 
-/// The way to what is chosen next, within what is shown; `None` if there is no such call.
+/// The path to the call that a step leads to, within the shown part; `None` if there is no such call.
 pub(crate) fn walk(
     history: &History,
     seconds: u64,

@@ -6,7 +6,7 @@
 //! Source: whom it comes from ---------------/ \--> plain --> lines of text
 //! ```
 //!
-//! Start reading at [`History`]. Names are others' to choose: what is shown of them has passed `text.rs`.
+//! Start reading at [`History`]. Users choose names, so those that are shown have passed `text.rs`.
 
 mod calls;
 mod draw;

@@ -1,4 +1,4 @@
-//! The same without a terminal: lines of text.
+//! Views as lines of text, for output without a terminal.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::stages::{self, StageLine};
 use crate::text::shown;
 use crate::view::{Tab, View};
 
-/// The columns of a line that nobody cuts.
+/// Columns of a line for output that nothing cuts.
 const COLUMNS: usize = 200;
-/// The part of all that a call must take to be listed: one in so many.
+/// Number of parts of all time: a call that takes less than one of them is not listed.
 const SMALLEST_PART: u64 = 100;
 
-/// What `view` looks at as lines of text, the first `most` rows of it: a line of the machine, then the table.
+/// A view as lines of text, with the first `most` of its rows: a line of the machine's use, then the table.
 ///
-/// Nothing in it steers a terminal, whatever the names in it are.
+/// No name in the text steers a terminal.
 #[must_use]
 pub fn plain(history: &History, view: &View, most: usize) -> String {
     let (lost, state) = state(history);
@@ -76,6 +76,6 @@ fn icicle(history: &History, view: &View, most: usize, text: &mut String) {
 }
 
 fn line(text: &mut String, line: &str) {
-    // Nothing keeps a string from growing.
+    // Writing to a string does not fail.
     let _written = writeln!(text, "{}", shown(line));
 }

@@ -1,11 +1,11 @@
-//! What keys do.
+//! Keys and their effect on a view.
 
 use crate::history::History;
 use crate::icicle::{self, Step};
 use crate::rows::{self, RowOf};
 use crate::view::{Cover, FunctionText, LONGEST_FILTER, Sort, Tab, View, ids};
 
-/// Rows that a page moves.
+/// Rows that the page keys move the selection by.
 const PAGE: usize = 10;
 
 /// A key.
@@ -42,14 +42,14 @@ pub enum Key {
 /// The action that follows a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Draw anew.
+    /// The screen is drawn anew.
     Draw,
-    /// End.
+    /// The program ends.
     Quit,
 }
 
 impl View {
-    /// Does what a key asks for; `history` is what is shown.
+    /// Applies a key to the view of `history`.
     pub fn press(&mut self, key: Key, history: &History) -> Outcome {
         if key == Key::Interrupt {
             return Outcome::Quit;
@@ -71,7 +71,7 @@ impl View {
         Outcome::Draw
     }
 
-    /// Does what a key asks for whatever the tab; false if it asks for nothing of that kind.
+    /// Applies a key that has the same effect on every tab; false if the key is none of those.
     fn command(&mut self, key: Key) -> bool {
         match key {
             Key::Character('?' | 'h') => self.cover = Cover::Help,
@@ -109,7 +109,7 @@ impl View {
         };
     }
 
-    /// Looks at the functions and calls of the executable that is chosen.
+    /// Shows the functions and calls of the selected executable.
     fn enter(&mut self, history: &History) {
         let row = rows::executables(history, self).into_iter().nth(self.selected);
         let Some(RowOf::Executable(executable)) = row.map(|row| row.of) else { return };
@@ -120,7 +120,7 @@ impl View {
         self.show(Tab::Functions);
     }
 
-    /// Goes back to all executables, or to all rows.
+    /// Shows all executables again, or removes the filter.
     fn leave(&mut self) {
         if self.within.take().is_some() {
             (self.zoom, self.chosen) = (Vec::new(), Vec::new());

@@ -1,18 +1,18 @@
-//! Processes, those included that are gone but ran within the minute.
+//! Processes of the minute, including those that have ended.
 
 use std::collections::HashMap;
 
 use profile_seconds::ProcessId;
 use terminal::NameId;
 
-/// What is known of a process.
+/// Facts about a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Process {
     pub(crate) parent: Option<ProcessId>,
-    /// What it runs; `None` if nobody knows.
+    /// The executable that the process runs; `None` if it is not known.
     pub(crate) name: Option<NameId>,
     pub(crate) gone: bool,
-    /// The last second that has something of it.
+    /// The last second that names the process.
     last: u64,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// A second has something of a process. What it does not know is as it was.
+    /// Applies a second's facts about a process. Facts that the second does not know stay as they were.
     pub(crate) fn saw(&mut self, id: ProcessId, seen: Process, second: u64) {
         let known = self.table.entry(id).or_default();
         known.parent = seen.parent.filter(|&parent| parent != id).or(known.parent);
@@ -36,7 +36,7 @@ impl Processes {
         self.table.get(&id)
     }
 
-    /// Forgets what nothing was heard of since a second.
+    /// Forgets processes that no second since `oldest` names.
     pub(crate) fn forget(&mut self, oldest: u64) {
         self.table.retain(|_, process| process.last >= oldest);
     }
@@ -47,7 +47,7 @@ impl Processes {
 }
 
 impl Process {
-    /// What a second has of a process.
+    /// The facts about a process that a second has.
     pub(crate) fn seen(parent: Option<ProcessId>, name: Option<NameId>, gone: bool) -> Self {
         Self { parent, name, gone, last: 0 }
     }

@@ -1,4 +1,4 @@
-//! What a window has, in rows.
+//! The rows of lists.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ use crate::view::{Sort, View};
 /// A row of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// As somebody has chosen it: to be escaped when it is shown.
+    /// The name as its user chose it: unescaped, so it must be escaped before it is shown.
     pub(crate) name: String,
-    /// The file that holds a function; as somebody has chosen it, too.
+    /// The file that holds the function's code, unescaped as the name.
     pub(crate) module: String,
-    /// Nanoseconds in the window.
+    /// Time in the window.
     pub(crate) time: Time,
-    /// Steps from the root of a tree.
+    /// Number of ancestors in a tree.
     pub(crate) depth: usize,
     /// True for a process that has ended.
     pub(crate) gone: bool,
@@ -40,7 +40,7 @@ impl Row {
         Self { name, module: String::new(), time, depth: 0, gone: false, of }
     }
 
-    /// The name with the file that holds it.
+    /// The name with the module.
     pub(crate) fn full_name(&self) -> String {
         joined(&self.name, &self.module)
     }
@@ -66,7 +66,7 @@ pub(crate) fn functions(history: &History, view: &View) -> Vec<Row> {
     sorted(calls.functions(view.within(history)).into_iter().map(row).collect(), view)
 }
 
-/// What a function is called, with the file that holds it.
+/// The name of a function, with its module.
 pub(crate) fn function_name(history: &History, FunctionId { name, module }: FunctionId) -> String {
     joined(history.names.text(name), history.names.text(module))
 }
@@ -75,7 +75,7 @@ fn joined(name: &str, module: &str) -> String {
     if module.is_empty() { name.to_owned() } else { format!("{name} ({module})") }
 }
 
-/// The values of a row's last seconds, for rows that are to be seen.
+/// The values of each row's last seconds, for the rows on the screen.
 pub(crate) fn series(history: &History, view: &View, rows: &[Row], seconds: u64) -> Vec<Vec<u64>> {
     let functions = rows.iter().any(|row| matches!(row.of, RowOf::Function(_)));
     let wanted: HashMap<FunctionId, usize> = rows
@@ -112,7 +112,7 @@ fn of_process(second: &HeldSecond, id: ProcessId) -> u64 {
     found.ok().and_then(|place| second.processes.get(place)).map_or(0, |(_, cpu)| *cpu)
 }
 
-/// All functions in one pass over each second. What a function called by way of itself counts once.
+/// Fills in the values of all functions in one pass over each second. A function's recursive calls count once.
 fn of_functions(
     history: &History,
     (wanted, within): (&HashMap<FunctionId, usize>, Option<FunctionId>),

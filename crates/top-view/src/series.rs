@@ -1,16 +1,16 @@
 //! A line of small bars.
 
-/// Bars from little to all.
+/// Bars from the lowest to the highest.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Values as a line of bars, the highest of which stands for `most`; blank for nothing at all.
+/// Values as a line of bars, the highest of which stands for `most`; a blank stands for zero.
 pub(crate) fn bars(values: &[u64], most: u64) -> String {
     let most = most.max(1);
     let bar = |&value: &u64| {
         if value == 0 {
             return ' ';
         }
-        // At most 7, whatever the numbers.
+        // The step is 7 at most, since the value is cut to `most`.
         let step = u128::from(value.min(most)) * 7 / u128::from(most);
         usize::try_from(step).ok().and_then(|step| BARS.get(step)).copied().unwrap_or('█')
     };

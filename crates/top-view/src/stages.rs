@@ -9,9 +9,9 @@ use crate::series::bars;
 use crate::text;
 use crate::view::View;
 
-/// Seconds of a stage's line of bars.
+/// Seconds that a stage's line of bars covers.
 const SECONDS: u64 = 20;
-/// Columns that a whole line takes; on a narrower screen some are left out.
+/// Columns that a whole line needs; on a narrower screen some columns are left out.
 const WHOLE: usize = 118;
 
 /// A line of the tables.
@@ -19,7 +19,7 @@ const WHOLE: usize = 118;
 pub(crate) enum StageLine {
     Heading(String),
     Plain(String),
-    /// Of a stage that fails.
+    /// A line of a stage that fails.
     Failing(String),
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn lines(history: &History, view: &View, columns: usize) -> Vec<Stage
     lines
 }
 
-/// What a stage is called.
+/// The name of a stage: its kind and id.
 pub(crate) fn name(stage: &StageUse) -> String {
     format!("{} {}", stage.kind, stage.id)
 }
@@ -85,7 +85,7 @@ impl Table<'_> {
         format!("{name} {:>9} {:>8}", grouped(thread.threads), permille(thread.cpu_permille))
     }
 
-    /// A name in its column.
+    /// A name, filled up to the width of its column.
     fn name(&self, name: &str) -> String {
         let columns = if self.is_whole { 32 } else { 24 };
         let fitted = text::fitted(name, columns);
@@ -93,7 +93,7 @@ impl Table<'_> {
         fitted + &" ".repeat(missing)
     }
 
-    /// Samples that a stage has passed on in each of the last seconds.
+    /// The samples that a stage has forwarded in each of the last seconds, as a line of bars.
     fn passed(&self, stage: &StageUse) -> String {
         let name = name(stage);
         let until = |second: &HeldSecond| {

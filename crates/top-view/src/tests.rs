@@ -1,4 +1,4 @@
-//! Seconds that nobody lived through, as they are shown.
+//! Tests of made-up seconds as they are shown.
 
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -15,8 +15,8 @@ use crate::*;
 
 const MILLIS: u64 = 1_000_000;
 
-/// A second in which `path` ran for 300 ms: 200 ms in `leaf`, which `main` calls, and 100 ms in the kernel below it. It
-/// is process 7, a child of process 1; process 8, another child, has ended.
+/// A second in which `path` ran for 300 ms: 200 ms in `leaf`, which `main` calls, and 100 ms in the kernel below it.
+/// The program is process 7, a child of process 1; process 8, another child, has ended.
 fn report(number: u64, path: &str, leaf: &str) -> Report {
     let texts = ["", path, "main", leaf, "do_read", "libx.so", "[kernel]", "init", "gone-one"];
     let call =
@@ -70,7 +70,7 @@ fn history(path: &str, leaf: &str) -> History {
     history
 }
 
-/// What a terminal of this size shows, as rows without blanks at their ends.
+/// The screen of a terminal of this size, as rows without blanks at their ends.
 fn screen(history: &History, view: &mut View, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let screen = Screen { source: "agent 5", has_colors: true };
@@ -260,7 +260,7 @@ fn tables_are_the_same_without_a_terminal() {
     assert!(plain(&history, &view(Tab::Stages), 9).contains("THREADS OF THE AGENT"));
 }
 
-/// A minute is held, however long it goes on, with its names alone.
+/// A minute of seconds and the names in them are held, however long they keep coming.
 #[test]
 fn a_minute_is_held() {
     let mut history = History::default();
@@ -280,8 +280,7 @@ fn a_minute_is_held() {
     assert_eq!(history.seconds(), 1, "the clock of another machine or boot");
 }
 
-/// Processes that are each other's parents are listed once, and a line of ancestors has an end.
-/// However many names come and go, and are numbered anew, what was chosen stays what it was.
+/// A chosen executable stays the same, however many names come and go and are numbered anew.
 #[test]
 fn what_is_chosen_stays_the_same_executable() {
     let mut history = history("/usr/bin/app", "hot");
@@ -318,11 +317,12 @@ fn seconds_that_were_not_sent_are_not_quiet() {
     let after = figures(&history);
     assert_eq!(share(&after), share(&before), "{after}");
     assert!(after.contains("last 6 s") && after.contains(", 4 s not seen"), "{after}");
-    // Nobody has skipped those before: nothing ran in them. Three that were skipped are in the window yet.
+    // The seconds before were not skipped: nothing ran in them. Three skipped ones are still in the window.
     history.take(report(1_030, "/usr/bin/app", "hot"));
     assert!(figures(&history).contains("last 7 s"), "{}", figures(&history));
 }
 
+/// Processes that are each other's parents are listed once, and a line of ancestors has an end.
 #[test]
 fn a_circle_of_processes_is_listed_once() {
     let mut report = report(5, "/x", "leaf");
@@ -360,7 +360,7 @@ fn hostile() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the names, and whatever keys are pressed: no name steers the terminal, in any view of any size.
+    /// No name steers the terminal, in any view of any size, whatever keys are pressed.
     #[test]
     fn no_name_steers_the_terminal(
         path in hostile(), leaf in hostile(), filter in hostile(), source in hostile(),

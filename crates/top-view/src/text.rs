@@ -1,15 +1,15 @@
-//! Text that is fit for a terminal, whoever has chosen it.
+//! Text that is fit for a terminal, even if a user of the machine has chosen it.
 
 use std::borrow::Cow;
 
 use configtypes::printable;
 use unicode_width::UnicodeWidthChar as _;
 
-/// Columns from which on there is room for a name and what it is of.
+/// Least columns for a name and its module.
 const LEAST_FOR_TWO: usize = 12;
 
-/// A text as it is shown: what would steer a terminal, turn or hide text is escaped, and marks that combine with the
-/// character before them are left out, since terminals do not agree on how many of them fit into a place.
+/// A text as it is shown: characters that would steer a terminal, turn text or hide it are escaped, and combining marks
+/// are left out, since terminals do not agree on how many of them fit into a column.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let text = printable(text);
     let is_mark = |character: char| character.width().unwrap_or(0) == 0;
@@ -24,7 +24,7 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// A text as it is shown in at most `columns`. The middle of a longer one is left out: both ends of a name say most.
+/// A text as it is shown in at most `columns`. The middle of a longer text is left out: both ends of a name say most.
 pub(crate) fn fitted(text: &str, columns: usize) -> String {
     let text = shown(text);
     if width(&text) <= columns {
@@ -36,11 +36,11 @@ pub(crate) fn fitted(text: &str, columns: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// A name and what it is of in at most `columns`, such as `main (libx.so)`. If both are too long, the name gets two
+/// A name and its module in at most `columns`, such as `main (libx.so)`. If both are too long, the name gets two
 /// thirds.
 pub(crate) fn paired(name: &str, of: &str, columns: usize) -> String {
     let (name, of) = (shown(name), shown(of));
-    // Less room is better used for the name alone.
+    // Fewer columns are better used for the name alone.
     if of.is_empty() || columns < LEAST_FOR_TWO {
         return fitted(&name, columns);
     }
@@ -60,7 +60,7 @@ pub(crate) fn beginning(text: &str, columns: usize) -> String {
     columns.checked_sub(1).map_or_else(String::new, |kept| taken(text.chars(), kept) + "…")
 }
 
-/// The first characters that fit into so many columns.
+/// The first characters that fit into `columns`.
 fn taken(characters: impl Iterator<Item = char>, columns: usize) -> String {
     let mut left = columns;
     let fits = |character: &char| {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any text fits, and nothing in it steers the terminal.
+        /// Any text fits, and no character in it steers the terminal.
         #[test]
         fn any_text_fits(text in any::<String>(), columns in 0_usize..40) {
             for fitted in [fitted(&text, columns), paired(&text, &text, columns), beginning(&text, columns)] {

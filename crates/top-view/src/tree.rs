@@ -1,4 +1,4 @@
-//! The processes of a window, each below the one that forked it.
+//! The processes of a window, each below its parent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,11 +9,11 @@ use crate::history::History;
 use crate::rows::{Row, RowOf, order};
 use crate::view::{Sort, View};
 
-/// The most generations of a process that are shown: a screen has no room to distinguish more.
+/// Most ancestors of a process that are shown: a screen has no room to distinguish more.
 const MOST_GENERATIONS: usize = 64;
 
-/// The processes of a window, each below the one that forked it, whose total includes theirs. A filter leaves those
-/// that it names, and what is above them.
+/// The processes of a window, each below its parent, whose total includes theirs. With a filter, only the processes
+/// that it lets through are shown, with their ancestors.
 pub(crate) fn processes(history: &History, view: &View) -> Vec<Row> {
     let mut own = HashMap::<ProcessId, u64>::new();
     for second in history.window(view.window()) {
@@ -29,13 +29,13 @@ pub(crate) fn processes(history: &History, view: &View) -> Vec<Row> {
     tree.rows(history, &own, view.sort())
 }
 
-/// A process's number and what it runs.
+/// A process's pid and executable.
 fn name(history: &History, process: ProcessId) -> String {
     let name = history.processes.get(process).and_then(|known| known.name);
     format!("{} {}", process.pid, name.map_or("?", |name| history.names.text(name)))
 }
 
-/// Processes that are to be seen.
+/// The processes that are shown.
 #[derive(Debug, Default)]
 struct Tree {
     totals: BTreeMap<ProcessId, u64>,
@@ -43,7 +43,7 @@ struct Tree {
 }
 
 impl Tree {
-    /// Adds a process that took so long, with all above it.
+    /// Adds a process's time to it and to its ancestors.
     fn add(&mut self, history: &History, process: ProcessId, cpu: u64) {
         let mut next = Some(process);
         for _generation in 0..MOST_GENERATIONS {
@@ -53,7 +53,7 @@ impl Tree {
             next = history.processes.get(process).and_then(|known| known.parent);
             self.children.entry(next).or_default().insert(process);
         }
-        // A line of ancestors that is longer begins in its middle; so does one that leads back to itself.
+        // A longer line of ancestors begins in its middle; so does one that leads back to itself.
         self.children.entry(None).or_default().extend(next);
     }
 
@@ -72,7 +72,7 @@ impl Tree {
         rows
     }
 
-    /// The children of a process, the one to be listed first at the end.
+    /// The children of a process, the one that is listed first at the end.
     fn siblings(
         &self,
         history: &History,
@@ -93,7 +93,7 @@ impl Tree {
             }
         };
         let mut rows: Vec<_> = children.map(row).collect();
-        // Of a tree, what a branch takes decides.
+        // In a tree branches are sorted by their total, even if own time was asked for.
         let sort = if sort == Sort::Own { Sort::Total } else { sort };
         rows.sort_by(|a, b| order(b, a, sort));
         rows

@@ -1,39 +1,39 @@
-//! What is looked at.
+//! The state of what the screen shows.
 
 use terminal::FunctionId;
 
 use crate::history::History;
 use crate::minute::SECONDS;
 
-/// Lengths of the window that figures are of, in seconds.
+/// Lengths of the window that figures cover, in seconds.
 const WINDOWS: [u64; 4] = [1, 5, 15, SECONDS];
-/// Length of the window unless somebody has chosen another, in seconds.
+/// Length of the window by default, in seconds.
 const WINDOW: u64 = 5;
 /// Most characters of a filter.
 pub(crate) const LONGEST_FILTER: usize = 80;
 
-/// What is listed.
+/// The list that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
-    /// Executables.
+    /// The list of executables.
     #[default]
     Executables,
-    /// Functions.
+    /// The list of functions.
     Functions,
-    /// Processes, below those that forked them.
+    /// The tree of processes, each below its parent.
     Processes,
-    /// Calls, each below its caller and as wide as what it takes.
+    /// The icicle of calls, each below its caller and as wide as its time.
     Icicle,
     /// The agent's own stages and threads.
     Stages,
 }
 
 impl Tab {
-    /// All, in the order of their keys.
+    /// All tabs, in the order of their keys.
     pub const ALL: [Self; 5] =
         [Self::Executables, Self::Functions, Self::Processes, Self::Icicle, Self::Stages];
 
-    /// The name of the view.
+    /// The name of the tab.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,20 +46,20 @@ impl Tab {
     }
 }
 
-/// What comes first.
+/// The order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// What took most CPU time itself.
+    /// The order by own CPU time, most first.
     #[default]
     Own,
-    /// What took most with all that it called or forked.
+    /// The order by total CPU time with all callees or descendants, most first.
     Total,
-    /// By name.
+    /// The order of names.
     Name,
 }
 
 impl Sort {
-    /// All, in the order in which a key goes through them.
+    /// All orders, in the sequence in which a key goes through them.
     pub const ALL: [Self; 3] = [Self::Own, Self::Total, Self::Name];
 
     /// The name of the order.
@@ -73,7 +73,7 @@ impl Sort {
     }
 }
 
-/// What covers the rows.
+/// The screen that covers the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cover {
     #[default]
@@ -82,8 +82,8 @@ pub(crate) enum Cover {
     Losses,
 }
 
-/// A function, or an executable, by its texts: a history numbers its names anew, and a frozen one is another than that
-/// which goes on.
+/// A function or an executable by its texts: its number changes when a history forgets names, and differs between a
+/// frozen history and the one that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionText {
     pub(crate) name: Box<str>,
@@ -96,18 +96,18 @@ impl FunctionText {
         Self { name: text(function.name), module: text(function.module) }
     }
 
-    /// Its number in a history; one that nothing has if it is not in there.
+    /// The function's number in a history; a number that no function has if the history does not have its name.
     pub(crate) fn id(&self, history: &History) -> FunctionId {
         FunctionId { name: history.names.find(&self.name), module: history.names.find(&self.module) }
     }
 }
 
-/// The numbers of a way in a history.
+/// The numbers of a path's functions in a history.
 pub(crate) fn ids(way: &[FunctionText], history: &History) -> Vec<FunctionId> {
     way.iter().map(|function| function.id(history)).collect()
 }
 
-/// What is looked at.
+/// The state of what the screen shows: tab, order, filter, window, and selection.
 #[derive(Clone, Debug)]
 pub struct View {
     pub(crate) tab: Tab,
@@ -117,17 +117,17 @@ pub struct View {
     pub(crate) window: u64,
     pub(crate) is_frozen: bool,
     pub(crate) cover: Cover,
-    /// The row that is chosen, of the tabs that have rows.
+    /// The selected row, for tabs that have rows.
     pub(crate) selected: usize,
-    /// The executable that functions are of, if only one is looked at.
+    /// The executable whose functions are shown; `None` for those of all.
     pub(crate) within: Option<FunctionText>,
-    /// The way from the root to what the icicle shows, and to the call that is chosen.
+    /// The paths from the root to the call that the icicle shows, and to the selected call.
     pub(crate) zoom: Vec<FunctionText>,
     pub(crate) chosen: Vec<FunctionText>,
 }
 
 impl View {
-    /// A view that begins so.
+    /// A view that begins with this tab, order and filter.
     #[must_use]
     pub fn new(tab: Tab, sort: Sort, filter: &str) -> Self {
         Self {
@@ -145,13 +145,13 @@ impl View {
         }
     }
 
-    /// True if what is shown is not to change.
+    /// True if the screen must not change.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.is_frozen
     }
 
-    /// What is listed.
+    /// The tab that is shown.
     #[must_use]
     pub fn tab(&self) -> Tab {
         self.tab
@@ -169,23 +169,23 @@ impl View {
         self.is_typing
     }
 
-    /// The executable that functions are of, if only one is looked at.
+    /// The executable whose functions are shown; `None` for those of all.
     pub(crate) fn within(&self, history: &History) -> Option<FunctionId> {
         self.within.as_ref().map(|within| within.id(history))
     }
 
-    /// Seconds that figures are of.
+    /// Length of the window that figures cover, in seconds.
     pub(crate) fn window(&self) -> u64 {
         self.window
     }
 
-    /// The same view with a window of so many seconds, as far as a minute goes.
+    /// The same view with a window of `seconds`, a minute at most.
     #[must_use]
     pub fn with_window(self, seconds: u64) -> Self {
         Self { window: seconds.clamp(1, SECONDS), ..self }
     }
 
-    /// The window that comes after this one.
+    /// The next longer window, or the shortest.
     pub(crate) fn next_window(&self) -> u64 {
         let longer = WINDOWS.into_iter().find(|&seconds| seconds > self.window);
         longer.or(WINDOWS.first().copied()).unwrap_or(WINDOW)

@@ -14,7 +14,7 @@ use crate::rows::function_name;
 use crate::text;
 use crate::view::{View, ids};
 
-/// Draws the calls up to the row `foot`; the row before says what is chosen.
+/// Draws the calls in the rows up to `foot`; the last row before it has the name of the chosen call.
 pub(super) fn draw(history: &History, view: &View, paper: &mut Paper<'_>, foot: u16) {
     let calls = Calls::of(history, view.window());
     let children = calls.children();
@@ -42,7 +42,7 @@ impl Icicle<'_> {
         call.map_or_else(|| "everything".to_owned(), |call| function_name(self.history, call.function))
     }
 
-    /// The name without the file that holds it, or an executable's without its directory.
+    /// The name without its module; for an executable its path without the directory.
     fn short_name(&self, call: usize) -> &str {
         let Some(call) = self.calls.get(call) else { return "everything" };
         let name = self.history.names.text(call.function.name);
@@ -63,7 +63,7 @@ impl Icicle<'_> {
         }
     }
 
-    /// Draws a call, and those that it makes below it, each in its share of the columns.
+    /// Draws a call, and its callees below it, each in its share of the columns.
     fn block(&self, paper: &mut Paper<'_>, call: usize, rows: Range<u16>, columns: Range<u16>) {
         let mut open = vec![(call, rows.start, columns)];
         while let Some((call, row, columns)) = open.pop() {
@@ -76,7 +76,7 @@ impl Icicle<'_> {
             let (all, mut column) = (u128::from(self.calls.total(call).max(1)), columns.start);
             for &child in self.children.get(call).into_iter().flatten() {
                 let share = u128::from(self.calls.total(child)) * columns.len() as u128 / all;
-                // No wider than what holds it.
+                // A callee is no wider than the rest of its caller.
                 let width = u16::try_from(share).unwrap_or(u16::MAX).min(columns.end - column);
                 if width == 0 {
                     break;

@@ -1,4 +1,4 @@
-//! What covers the rows: help, and what is lost.
+//! Screens that cover the rows: help, losses, and the wait for the first second.
 
 use terminal::grouped;
 
@@ -38,7 +38,7 @@ pub(super) fn help(paper: &mut Paper<'_>, foot: u16) {
     }
 }
 
-/// Draws what was lost, by reason.
+/// Draws the losses, by reason.
 pub(super) fn losses(history: &History, paper: &mut Paper<'_>, foot: u16) {
     let end = paper.width();
     let heading = format!("{:>14}  {:<8}  REASON", "LOST", "WHAT");
@@ -55,7 +55,7 @@ pub(super) fn losses(history: &History, paper: &mut Paper<'_>, foot: u16) {
     }
 }
 
-/// Says that nothing has come yet.
+/// Draws that no second has come yet.
 pub(super) fn waiting(paper: &mut Paper<'_>) {
     let end = paper.width();
     paper.text(HEAD, 1, end, "Waiting for the first second.", TextLook::Plain);

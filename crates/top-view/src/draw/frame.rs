@@ -1,4 +1,4 @@
-//! The first rows and the last.
+//! The rows above and below the list.
 
 use terminal::{grouped, percent};
 
@@ -10,7 +10,7 @@ use crate::series::bars;
 use crate::stages::{bytes, permille};
 use crate::view::{Tab, View};
 
-/// Seconds that the figures are of: fewer than the window in the beginning, and where some were not sent.
+/// Seconds that the figures cover: fewer than the window at the beginning, and if some seconds were not sent.
 pub(crate) fn seconds(history: &History, view: &View) -> u64 {
     let window = view.window().min(history.seconds());
     window.saturating_sub(history.unheard(window)).max(1)
@@ -54,7 +54,7 @@ fn machine(history: &History, view: &View, paper: &mut Paper<'_>) {
     paper.text(HEAD - 2, start, end, &line, TextLook::Program);
 }
 
-/// The use of the machine, in words.
+/// The use of the machine, as text.
 pub(crate) fn figures(history: &History, view: &View) -> String {
     let (mut cpu, mut samples) = (0_u64, 0_u64);
     for second in history.window(view.window()) {
@@ -67,7 +67,7 @@ pub(crate) fn figures(history: &History, view: &View) -> String {
     format!("CPU {share:.1} % of {all} %, {rate} samples/s, last {seconds} s, by {}", view.sort().name())
 }
 
-/// How the agent fares, in words: the losses apart, since they may matter.
+/// The losses and the agent's state, as two texts, since losses are shown more strikingly.
 pub(crate) fn state(history: &History) -> (String, String) {
     let (lag, agent) = (history.lag_ms, &history.agent);
     let (cpu, memory) = (permille(agent.cpu_permille), bytes(agent.memory_bytes));
@@ -78,7 +78,7 @@ pub(crate) fn state(history: &History) -> (String, String) {
     (lost, format!("lag {}.{} s  agent {cpu} % CPU {memory}", lag / 1_000, lag % 1_000 / 100))
 }
 
-/// Draws the last row.
+/// Draws the last row: losses, the agent's state, and the source of the seconds.
 pub(super) fn foot(history: &History, view: &View, screen: &Screen<'_>, paper: &mut Paper<'_>, row: u16) {
     let end = paper.width();
     let (lost, state) = state(history);

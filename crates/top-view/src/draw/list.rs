@@ -1,4 +1,4 @@
-//! Rows.
+//! Drawing of lists.
 
 use terminal::percent;
 
@@ -14,12 +14,12 @@ use crate::text;
 use crate::tree;
 use crate::view::{Sort, Tab, View};
 
-/// Columns from which on a line of bars is a minute long.
+/// Least columns of a screen that shows a minute in each line of bars.
 const WIDE: u16 = 120;
-/// Steps of a tree that are shown as such.
+/// Most levels of a tree that are indented.
 const MOST_STEPS: usize = 20;
 
-/// The rows of what `view` lists.
+/// The rows of the list in a view.
 pub(crate) fn rows_of(history: &History, view: &View) -> Vec<Row> {
     match view.tab() {
         Tab::Functions => rows::functions(history, view),
@@ -28,7 +28,7 @@ pub(crate) fn rows_of(history: &History, view: &View) -> Vec<Row> {
     }
 }
 
-/// Draws the rows of what `view` lists.
+/// Draws the list in a view.
 pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, foot: u16) {
     let rows = rows_of(history, view);
     let bars = match (paper.width() >= WIDE, view.tab()) {
@@ -61,7 +61,7 @@ pub(super) fn draw(history: &History, view: &mut View, paper: &mut Paper<'_>, fo
     }
 }
 
-/// The headings of the columns, with a line of bars or without.
+/// The headings of the columns, with a line of bars if `bars` is its length in seconds.
 pub(crate) fn heading(view: &View, bars: Option<u16>) -> String {
     let mark = |sort| if view.sort() == sort { "*" } else { "" };
     let mut text = format!("{:>8}", format!("CPU %{}", mark(Sort::Own)));
@@ -79,7 +79,7 @@ pub(crate) fn heading(view: &View, bars: Option<u16>) -> String {
     format!("{text}  {what}{}", mark(Sort::Name))
 }
 
-/// The figures of a row, of a window of so many nanoseconds.
+/// The figures of a row, in percent of `whole` nanoseconds.
 pub(crate) fn share(view: &View, row: &Row, whole: u64) -> String {
     let own = format!("{:>8.1}", percent(row.time.own, whole));
     if view.tab() == Tab::Executables {
@@ -88,7 +88,7 @@ pub(crate) fn share(view: &View, row: &Row, whole: u64) -> String {
     format!("{own}{:>9.1}", percent(row.time.total, whole))
 }
 
-/// The name of a row, `step` columns to the right for each generation above it.
+/// The name of a row, `step` columns further to the right for each ancestor.
 pub(crate) fn label(row: &Row, step: usize) -> String {
     let gone = if row.gone { " (gone)" } else { "" };
     format!("{}{}{gone}", " ".repeat(step * row.depth.min(MOST_STEPS)), row.name)

@@ -1,4 +1,4 @@
-//! The screen.
+//! Drawing of the screen.
 
 mod blocks;
 mod cover;
@@ -17,7 +17,7 @@ pub(crate) use frame::{figures, seconds, state};
 pub use layout::Screen;
 pub(crate) use list::{heading, label, rows_of, share};
 
-/// Draws what `view` looks at on all of `buffer`. Moves its choice to where there is something.
+/// Draws a view on all of `buffer`. Moves its selection to a row that exists.
 pub fn draw(history: &History, view: &mut View, screen: &Screen<'_>, buffer: &mut Buffer) {
     let mut paper = Paper::new(buffer, screen.has_colors);
     frame::head(history, view, &mut paper);

@@ -1,37 +1,37 @@
-//! What is drawn on: places and looks, in the words of this crate.
+//! A buffer with positions and looks, in the terms of this crate.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::text;
 
-/// How a text looks. Of colours, those of the terminal's palette, which people choose so that they can read them.
+/// The look of a text. Colours are those of the terminal's palette, which people choose so that they can read them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum TextLook {
-    /// Text as it comes.
+    /// The look of ordinary text.
     #[default]
     Plain,
-    /// Headings.
+    /// The look of headings.
     Heading,
-    /// What stands out.
+    /// The look of text that stands out.
     Bold,
-    /// What is over.
+    /// The look of ended processes.
     Dim,
-    /// What is chosen.
+    /// The look of the selection.
     Chosen,
-    /// What is chosen and over.
+    /// The look of a selected process that has ended.
     ChosenDim,
-    /// Programs, and bars.
+    /// The look of code of programs, and of bars.
     Program,
-    /// The kernel.
+    /// The look of code of the kernel.
     Kernel,
-    /// An executable.
+    /// The look of an executable.
     Executable,
-    /// What is looked for.
+    /// The look of names that the filter lets through.
     Found,
-    /// What is lost, or fails.
+    /// The look of losses and failures.
     Bad,
-    /// Text that reports something unusual, such as losses.
+    /// The look of unusual states, such as a frozen screen.
     Notice,
 }
 
@@ -54,20 +54,20 @@ impl TextLook {
         }
     }
 
-    /// The same look of what is chosen.
+    /// The look of this text when it is selected.
     pub(super) fn chosen(self) -> Self {
         if self == Self::Dim { Self::ChosenDim } else { Self::Chosen }
     }
 }
 
-/// A buffer, from its first row and column on.
+/// A buffer to draw on, from its first row and column on.
 pub(super) struct Paper<'a> {
     buffer: &'a mut Buffer,
     has_colors: bool,
 }
 
 impl<'a> Paper<'a> {
-    /// Takes a buffer, of which nothing is left.
+    /// Clears a buffer to draw on it.
     pub(super) fn new(buffer: &'a mut Buffer, has_colors: bool) -> Self {
         buffer.reset();
         Self { buffer, has_colors }
@@ -81,8 +81,8 @@ impl<'a> Paper<'a> {
         self.buffer.area.height
     }
 
-    /// Writes a text, whoever has chosen it, as far as there is room before the column `end`: the middle of a longer
-    /// one is left out. Returns the column after it.
+    /// Writes a text, escaped and as far as there is room before the column `end`: the middle of a longer text is left
+    /// out. Returns the column after the text.
     pub(super) fn text(&mut self, row: u16, column: u16, end: u16, text: &str, look: TextLook) -> u16 {
         let end = end.min(self.width());
         let room = end.saturating_sub(column);
@@ -96,14 +96,14 @@ impl<'a> Paper<'a> {
         after.saturating_sub(self.buffer.area.x)
     }
 
-    /// As [`text`](Self::text), and fills the room with blanks of the same look.
+    /// The same as [`text`](Self::text), with the rest of the room filled with blanks of the same look.
     pub(super) fn block(&mut self, row: u16, column: u16, end: u16, text: &str, look: TextLook) {
         let after = self.text(row, column, end, text, look);
         let blanks = " ".repeat(usize::from(end.min(self.width()).saturating_sub(after)));
         self.text(row, after, end, &blanks, look);
     }
 
-    /// Gives a row a look, whatever is written there.
+    /// Changes the look of a row's text.
     pub(super) fn restyle(&mut self, row: u16, look: TextLook) {
         let area = self.buffer.area;
         if row < area.height {
