@@ -1,4 +1,4 @@
-//! Those who watch: each is sent what there is, as fast as it reads.
+//! The watchers of the socket: each is sent the seconds as fast as it reads them.
 
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
@@ -18,34 +18,35 @@ use crate::metrics::Watched;
 use crate::peers::Watchers;
 use crate::socket::Socket;
 
-/// Most who are served at once: each is a task, a socket, and shares the lines below with the others.
+/// Most watchers that are served at once: each is a task and a socket, and shares the lines below with the others.
 const MOST: usize = 16;
-/// Lines that are held for those who do not keep up: one who misses more than these skips what is gone.
+/// Most lines that are held for watchers that do not keep up: one that is further behind misses the oldest.
 const HELD: usize = 4;
-/// Longest that one may take to read a line.
+/// Longest time that a watcher may take to read a line.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// Pause after the system has refused to accept: for want of file descriptors, for example.
+/// Pause after the kernel has refused to accept a connection, for want of file descriptors, for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// A second as it is sent.
+/// The line of one second, with the losses around it.
 #[derive(Clone, Debug)]
 struct Line {
     bytes: Arc<[u8]>,
-    /// Records lost in the seconds before it.
+    /// Records lost in the seconds before this one.
     lost_before: Arc<Losses>,
-    /// Records lost until its end.
+    /// Records lost until the end of this second.
     lost: Arc<Losses>,
 }
 
-/// One who watches, and what it has heard of.
+/// A watcher's queue of lines, and its losses so far.
 #[derive(Debug)]
 struct Watcher {
     lines: Receiver<Line>,
-    /// Records lost until the end of the last second that it was sent.
+    /// Records lost until the end of the last second that the watcher was sent.
     lost: Arc<Losses>,
 }
 
-/// Those who watch. The socket is gone once the [`stop`](Self::stop) is over, or soon after this is dropped.
+/// All watchers of the socket. The socket is removed once [`stop`](Self::stop) has returned, or soon after this is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Audience {
     lines: Arc<Lines>,
@@ -54,10 +55,10 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
-    /// Serves whoever connects and may watch. Needs a Tokio runtime.
+    /// Accepts connections, and sends seconds to each peer that may watch. Needs a Tokio runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error for the listening socket.
     pub(crate) fn serve(
         (socket, listener): (Socket, StdListener),
         watchers: Watchers,
@@ -76,17 +77,17 @@ impl Audience {
         Ok(Self { lines, stop, over })
     }
 
-    /// True if nobody watches.
+    /// True if there is no watcher.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.sender.receiver_count() == 0
     }
 
-    /// Sends a second to all who watch.
+    /// Sends a second to all watchers.
     pub(crate) fn send(&self, report: Report) {
         self.lines.send(report);
     }
 
-    /// Sends everybody away; done when the socket is gone.
+    /// Closes all connections; returns when the socket is removed.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.over.cancelled().await;
@@ -99,7 +100,7 @@ impl Drop for Audience {
     }
 }
 
-/// The seconds on their way to those who watch.
+/// The lines of seconds on their way to the watchers.
 #[derive(Debug)]
 struct Lines {
     sender: Sender<Line>,
@@ -115,20 +116,21 @@ impl Lines {
             Arc::make_mut(&mut so_far).add(&report.second.lost);
         }
         let bytes = Message::Report(Box::new(report)).line().into();
-        // Nobody, if the last has just left.
+        // Fails if the last watcher has just left.
         let _watchers = self.sender.send(Line { bytes, lost_before, lost: Arc::clone(&so_far) });
     }
 
-    /// A place for one more, who hears of all that is sent from now on; `None` if there is none.
+    /// A queue for one more watcher, which gets all lines that are sent from now on; `None` if there are too many
+    /// watchers.
     fn subscribe(&self) -> Option<Watcher> {
-        // Under the lock, so that what was lost before is that before the first second that it hears of.
+        // Under the lock, so that `lost` is up to the first second that the watcher gets.
         let so_far = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let has_room = self.sender.receiver_count() < MOST;
         has_room.then(|| Watcher { lines: self.sender.subscribe(), lost: Arc::clone(&so_far) })
     }
 }
 
-/// Where those who want to watch come in.
+/// Admits peers that connect, and sends them the lines.
 #[derive(Clone, Debug)]
 struct Door {
     watchers: Watchers,
@@ -141,7 +143,7 @@ impl Door {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // Before the next is counted.
+                    // Admitted here rather than in the task, so that the next connection is counted with this one.
                     let admitted = self.look_at(&stream);
                     let (door, stop) = (self.clone(), stop.clone());
                     tokio::spawn(async move {
@@ -185,7 +187,7 @@ impl Door {
         let mut skipped = 0;
         loop {
             let line = tokio::select! {
-                // Nobody has anything to say: this is the end.
+                // Watchers never send anything, so a read that returns is the end of the connection.
                 _ = stream.read(&mut word) => return,
                 line = watcher.lines.recv() => line,
             };
@@ -199,7 +201,7 @@ impl Door {
                 Err(RecvError::Closed) => return,
             };
             if skipped > 0 {
-                // A second that is missing is neither one in which nothing ran nor one in which nothing was lost.
+                // The watcher must distinguish a missing second from one in which nothing ran or nothing was lost.
                 let lost = line.lost_before.since(&watcher.lost);
                 let message = Message::Skipped { seconds: std::mem::take(&mut skipped), lost };
                 if send(&mut stream, &message.line()).await.is_err() {
@@ -214,7 +216,7 @@ impl Door {
     }
 }
 
-/// Sends a line to one who reads it in time.
+/// Sends a line to a peer, which must read it in time.
 async fn send(stream: &mut UnixStream, line: &[u8]) -> io::Result<()> {
     timeout(READ_WITHIN, stream.write_all(line)).await?
 }

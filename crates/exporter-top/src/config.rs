@@ -24,7 +24,7 @@ impl Config {
     /// Default of `endpoint`.
     pub const ENDPOINT: &str = "/run/pipeline/top.sock";
 
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault of the configuration, by its key, with the value that was expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let path = &self.endpoint;

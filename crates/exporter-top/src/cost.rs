@@ -11,12 +11,12 @@ use profile_seconds::{AgentUse, ThreadUse};
 
 const OWN_THREADS: &str = "/proc/self/task";
 
-/// Measures what the agent costs, from one measurement to the next.
+/// Measures the agent's CPU time and memory, from one measurement to the next.
 #[derive(Debug)]
 pub(crate) struct Cost {
     at: KTime,
     cpu: Duration,
-    /// CPU time of each thread, nanoseconds.
+    /// CPU time of each thread, in nanoseconds.
     threads: BTreeMap<u32, u64>,
 }
 
@@ -26,7 +26,7 @@ impl Cost {
         Self { at: clock::now(), cpu: own::cpu_time(), threads }
     }
 
-    /// What the agent has cost since the last measurement, and the nanoseconds that it is of.
+    /// The agent's use since the last measurement, and the nanoseconds between both.
     pub(crate) fn measure(&mut self) -> (AgentUse, u64) {
         let before = std::mem::replace(
             self,
@@ -55,7 +55,7 @@ impl Cost {
     }
 }
 
-/// Thousandths that a part is of a whole.
+/// A part of a whole, in thousandths.
 pub(crate) fn permille(part: u64, whole: u64) -> u64 {
     let share = u128::from(part) * 1_000 / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
@@ -71,7 +71,7 @@ struct Thread {
     cpu: u64,
 }
 
-/// The threads of this process. What cannot be read of one that ends meanwhile is left out.
+/// The threads of this process; a thread that ends while it is read is left out.
 fn own_threads() -> impl Iterator<Item = Thread> {
     let entries = fs::read_dir(OWN_THREADS).into_iter().flatten().flatten();
     entries.filter_map(|entry| {
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_this_process_does_is_seen() {
         let mut cost = Cost::new();
-        // Of this thread alone: other tests of this process use CPU time meanwhile.
+        // Only this thread is measured: other tests of this process use CPU time meanwhile.
         let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
         let began = used();
         while used() - began < Duration::from_millis(20) {}

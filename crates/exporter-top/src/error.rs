@@ -1,11 +1,11 @@
-//! Why the exporter cannot start.
+//! Errors for which the exporter cannot start.
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why the exporter cannot start.
+/// An error for which the exporter cannot start.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum StartError {
@@ -17,7 +17,7 @@ pub enum StartError {
     Group(String),
 }
 
-/// Why a socket cannot be made.
+/// An error for which a socket cannot be made.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum SocketError {

@@ -1,4 +1,4 @@
-//! The stage.
+//! The exporter's stage.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +16,10 @@ use crate::peers::Watchers;
 use crate::reporter::Reporter;
 use crate::socket::Socket;
 
-/// Sends what the CPUs did, second by second, to whoever is attached to its socket.
+/// Sends a summary of every second to the programs that are attached to the exporter's socket.
 ///
-/// While nobody is, a batch is acked and forgotten. Else it is summarised on a thread that may block, and the answer is
-/// its own watermark. Whoever does not read misses seconds, and holds up nobody.
+/// While no program is attached, a batch is acked and dropped. Otherwise it is summarised on a thread that may block,
+/// and the answer is the batch's own watermark. A program that does not read misses seconds, and holds up no other.
 pub struct TopExporter {
     shared: Arc<TopState>,
     metrics: Metrics,
@@ -28,13 +28,13 @@ pub struct TopExporter {
 struct TopState {
     audience: Audience,
     board: Arc<Board>,
-    /// `None` while nobody watches.
+    /// The reporter of the seconds; `None` while there is no watcher.
     reporter: Mutex<Option<Reporter>>,
 }
 
 impl TopExporter {
-    /// Listens where the configuration says, which is taken to be valid. The stages that it shows are those on `board`.
-    /// Needs a Tokio runtime.
+    /// Listens on the socket of a valid configuration. The stages that the reports show are those on `board`. Needs a
+    /// Tokio runtime.
     ///
     /// # Errors
     /// [`StartError`] if the socket cannot be made, or the group is not known.
@@ -52,10 +52,10 @@ impl TopExporter {
         Ok(Delivery::of(Self { shared, metrics: Metrics::of(settings) }))
     }
 
-    /// Looks for what would keep the exporter from starting.
+    /// Checks for faults for which the exporter could not start.
     ///
     /// # Errors
-    /// As [`start`](Self::start), as far as looking can find out.
+    /// The same as of [`start`](Self::start), as far as they can be found without starting.
     pub fn check(config: &Config) -> Result<(), StartError> {
         config.group.as_deref().map(group::find).transpose()?;
         Ok(Socket::check(config)?)
@@ -71,7 +71,7 @@ impl TopState {
         }
     }
 
-    /// Forgets what those who watched have seen. The next to come begins anew.
+    /// Drops the reporter once the last watcher has left. The next watcher begins with a new one.
     fn rest(&self) {
         *self.reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

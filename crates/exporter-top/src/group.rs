@@ -6,7 +6,7 @@ use crate::error::StartError;
 
 const GROUP: &str = "/etc/group";
 
-/// The number of a group, which may be a number already.
+/// The number of a group, whose name may be the number itself.
 ///
 /// # Errors
 /// [`StartError::Group`] if no group has the name.
@@ -15,7 +15,7 @@ pub(crate) fn find(name: &str) -> Result<u32, StartError> {
     number(&file, name).ok_or_else(|| StartError::Group(name.to_owned()))
 }
 
-/// The number of a group by the lines of group(5).
+/// The number of a group, found in text in the format of group(5).
 fn number(file: &str, name: &str) -> Option<u32> {
     let mut numbers = file.lines().filter_map(|line| {
         let mut fields = line.split(':');

@@ -1,4 +1,4 @@
-//! Seconds for `pipeline top`, sent to whoever is attached to a unix socket.
+//! Summaries of seconds for `pipeline top`, sent to the programs that are attached to a unix socket.
 //!
 //! ```text
 //! Batch --> exporter.rs --on a thread of its own--> Reporter: Report --line--> audience.rs --socket--> pipeline top
@@ -6,7 +6,7 @@
 //!                +--> nothing at all while nobody is attached                      ^ socket.rs: where
 //! ```
 //!
-//! Start reading at [`TopExporter`]. What is sent and how it is bounded: `profile-seconds`.
+//! Start reading at [`TopExporter`]. `profile-seconds` defines the messages and their bounds.
 
 mod audience;
 mod config;

@@ -5,7 +5,7 @@ use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 const CLIENTS: &str = "otelcol_exporter_top_clients";
 const SKIPPED: &str = "otelcol_exporter_top_skipped_seconds_total";
 
-/// What those who watch cost, and what they miss.
+/// The number of watchers, and of the seconds that they have missed.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
     pub(crate) clients: Gauge,

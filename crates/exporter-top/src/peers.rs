@@ -1,4 +1,4 @@
-//! Who may watch, and whom a watcher may believe.
+//! Peers of the socket: programs that may watch, and agents that a watcher may trust.
 
 use std::fs;
 use std::io;
@@ -11,19 +11,19 @@ use rustix::net::UCred;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 
-/// Who may watch: root, the user that the agent runs as, and the members of a group if one is named.
+/// The peers that may watch: root, the user that the agent runs as, and the members of a group if one is named.
 ///
-/// The mode of the socket says the same, but somebody may have changed it, and a descriptor can be passed on.
+/// The socket's mode lets the same users connect, but it may have been changed, and a descriptor can be passed on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watchers {
     pub(crate) group: Option<u32>,
 }
 
 impl Watchers {
-    /// Looks whether whoever connected may watch.
+    /// Checks whether the peer at the other end of a socket may watch.
     ///
     /// # Errors
-    /// The reason why not, for them.
+    /// The reason for the refusal, as text for the peer.
     pub(crate) fn admit(self, stream: impl AsFd) -> Result<(), String> {
         let peer = socket_peercred(stream).map_err(|error| format!("cannot see who you are: {error}"))?;
         let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
@@ -35,9 +35,9 @@ impl Watchers {
     }
 }
 
-/// True if the process at the other end of the socket at `path` may be believed to be an agent: it runs as root, as
-/// this process's own user, or as the user that root has made the socket's directory for. Anybody else could show
-/// whatever they like.
+/// True if the process at the other end of the socket at `path` may be trusted to be an agent: it runs as root, as this
+/// process's own user, or as the user that root has made the socket's directory for. Another user's process could show
+/// any figures.
 #[must_use]
 pub fn is_trusted(stream: impl AsFd, path: &Path) -> bool {
     socket_peercred(stream).is_ok_and(|peer| {
@@ -46,14 +46,14 @@ pub fn is_trusted(stream: impl AsFd, path: &Path) -> bool {
     })
 }
 
-/// Owner and mode of the directory that a path is in and of all above it, the nearest first.
+/// Owner and mode of the directory that contains `path` and of all its ancestors, the nearest first.
 fn owners(path: &Path) -> io::Result<Vec<(u32, u32)>> {
     let directory = path.canonicalize()?;
     let above = directory.ancestors().skip(1);
     above.map(|directory| fs::metadata(directory).map(|found| (found.uid(), found.mode()))).collect()
 }
 
-/// True if a directory is the user's, and nobody but root could have put another in its place.
+/// True if a directory belongs to the user, and only root could have put another in its place.
 fn is_place_of(uid: u32, owners: &[(u32, u32)]) -> bool {
     let Some((&(owner, mode), above)) = owners.split_first() else { return false };
     let is_closed = |mode: u32| mode & 0o022 == 0;
@@ -67,8 +67,8 @@ fn is_own(uid: u32) -> bool {
     [0, geteuid().as_raw()].contains(&uid)
 }
 
-/// True if the process that connected is in a supplementary group. Another process may have its number by now: the
-/// kernel, which knows, has looked at the mode of the socket before.
+/// True if the process that connected is in a supplementary group. Another process may have its number by now, but the
+/// kernel has checked the socket's mode before, which does not depend on the number.
 fn is_member(peer: &UCred, group: u32) -> bool {
     let status = fs::read(format!("/proc/{}/status", peer.pid.as_raw_nonzero()));
     status.ok().and_then(|status| text::groups(&status)).is_some_and(|groups| groups.contains(&group))

@@ -1,4 +1,4 @@
-//! Batches to reports.
+//! Reports made of batches.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use profile_seconds::{QueueUse, Report, StageUse, Summarizer};
 
 use crate::cost::{Cost, permille};
 
-/// Makes reports of batches: the seconds that are complete, and how the agent fares.
+/// Makes reports of batches: the seconds that are complete, and the state of the agent.
 #[derive(Debug)]
 pub struct Reporter {
     summarizer: Summarizer,
     board: Arc<Board>,
     cost: Cost,
-    /// Nanoseconds that each stage has worked until the last report.
+    /// Nanoseconds for which each stage had worked until the last report.
     worked: HashMap<(Kind, String), u64>,
 }
 
 impl Reporter {
-    /// A reporter that has seen nothing yet, of an agent whose stages are on `board`.
+    /// A reporter without any seconds yet, of an agent whose stages are on `board`.
     #[must_use]
     pub fn new(board: Arc<Board>) -> Self {
         Self { summarizer: Summarizer::default(), board, cost: Cost::new(), worked: HashMap::new() }
     }
 
-    /// Takes a batch; returns the seconds that are complete, in order. Reads `/proc`.
+    /// Adds a batch; returns the seconds that are complete, in order. Reads `/proc`.
     pub fn take(&mut self, batch: &Batch) -> Vec<Report> {
         let seconds = self.summarizer.take(batch);
         if seconds.is_empty() {
@@ -80,7 +80,7 @@ impl Reporter {
     }
 }
 
-/// The name of each stage: its id, and its pipelines where several stages have that.
+/// The name of each stage: its id, with its pipelines if several stages have that id.
 fn names(views: &[StageView]) -> Vec<String> {
     let mut stages: HashMap<_, usize> = HashMap::new();
     views.iter().for_each(|view| *stages.entry((view.kind, &*view.id)).or_default() += 1);
@@ -108,7 +108,7 @@ fn cpus() -> u32 {
 mod tests {
     use super::*;
 
-    /// Two pipelines may have a processor of one id: each is a stage with work of its own.
+    /// Two pipelines may have a processor of the same id: each is a stage with work of its own.
     #[test]
     fn stages_of_one_id_are_distinguished_by_their_pipelines() {
         let board = Arc::<Board>::default();

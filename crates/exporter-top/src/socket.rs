@@ -1,4 +1,4 @@
-//! The socket: made so that nobody else decides where it is, and gone with the agent.
+//! The socket: made so that no other user can replace it, and removed with the agent.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -18,21 +18,21 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use crate::config::Config;
 use crate::error::SocketError;
 
-/// Mode of the directory, if it is made.
+/// Mode of the directory, if the agent makes it.
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 /// Mode of the socket: only its owner may connect.
 const MODE: Mode = Mode::from_raw_mode(0o600);
 /// Mode of the socket if a group may connect, too.
 const GROUP_MODE: Mode = Mode::from_raw_mode(0o660);
-/// Connections that may wait to be accepted.
+/// Most connections that wait to be accepted.
 const BACKLOG: i32 = 16;
 
-/// A socket that listens; gone from its directory when this is dropped.
+/// A listening socket, which is removed from its directory when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Socket {
     directory: Directory,
     name: OsString,
-    /// By which it is known to be this one.
+    /// Device and inode of the socket, by which it is distinguished from one that has replaced it.
     inode: (u64, u64),
 }
 
@@ -41,8 +41,8 @@ pub(crate) struct Socket {
 struct Directory(OwnedFd);
 
 impl Socket {
-    /// Makes the socket of a configuration; `group` is the number of its group. One that is left from an agent that has
-    /// ended is replaced.
+    /// Makes the socket of a configuration; `group` is the number of its group. A socket that an ended agent has left
+    /// is replaced.
     ///
     /// # Errors
     /// [`SocketError`] if the directory is not safe, the socket is in use, or the system refuses it.
@@ -50,7 +50,7 @@ impl Socket {
         Directory::make(config)?;
         let (directory, name, path) = Self::find(config)?;
         let make = |source: io::Error| SocketError::Make { path: path.clone(), source };
-        // Under another name until it is as it is to be, and listens: nobody meets half a socket.
+        // Made under another name until it is complete and listens, so that no client can connect to half a socket.
         let new = new_name(&name);
         let made = bind_in(&directory, &new, group).and_then(|listener| {
             let stat = directory.stat(&new)?.ok_or(io::ErrorKind::NotFound)?;
@@ -64,15 +64,15 @@ impl Socket {
         Ok((Self { directory, name, inode }, listener))
     }
 
-    /// Looks for what would keep the socket from being made, and makes nothing.
+    /// Checks for faults for which the socket could not be made, and makes nothing.
     ///
     /// # Errors
-    /// As [`make`](Self::make), as far as looking can find out.
+    /// The same as of [`make`](Self::make), as far as they can be found without making the socket.
     pub(crate) fn check(config: &Config) -> Result<(), SocketError> {
         if Directory::would_be_made(config)? {
             return Ok(());
         }
-        // One that an agent listens on is in the way only for as long as that agent runs.
+        // A socket that an agent listens on is in the way only for as long as that agent runs.
         match Self::find(config) {
             Ok(_) | Err(SocketError::InUse { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -100,7 +100,7 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let found = self.directory.stat(&self.name).ok().flatten();
-        // Another may have taken its place.
+        // Another socket may have taken this one's place.
         if found.is_some_and(|stat| (stat.st_dev, stat.st_ino) == self.inode) {
             let _gone = unlinkat(&self.directory.0, &self.name, AtFlags::empty());
         }
@@ -139,7 +139,7 @@ impl Directory {
         Ok(Self(file.into()))
     }
 
-    /// What a name stands for, links not followed; `None` if there is nothing.
+    /// The file of this name, links not followed; `None` if there is none.
     fn stat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -148,18 +148,18 @@ impl Directory {
         }
     }
 
-    /// A path that leads to this directory, whatever has become of its own.
+    /// A path that leads to this directory, even if the directory has been renamed.
     fn path_of(&self, name: &OsStr) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd())).join(name)
     }
 }
 
-/// What a failure of the system is, that concerns the directory.
+/// Makes the error of the operating system one of the directory.
 fn refused(config: &Config) -> impl Fn(io::Error) -> SocketError {
     move |source| SocketError::Directory { directory: config.directory().to_owned(), source }
 }
 
-/// The name under which a socket is made.
+/// The temporary name under which a socket is made.
 fn new_name(name: &OsStr) -> OsString {
     let mut new = OsString::from(".");
     new.push(name);
@@ -171,12 +171,12 @@ fn bind_in(directory: &Directory, name: &OsStr, group: Option<u32>) -> io::Resul
     let _left_by_one_that_had_our_number = unlinkat(&directory.0, name, AtFlags::empty());
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    // Of a socket that is not bound yet, it is the mode that it will be bound with.
+    // The mode of a socket that is not bound yet is the mode that its file gets.
     fchmod(&socket, MODE)?;
     bind(&socket, &SocketAddrUnix::new(directory.path_of(name))?)?;
     if let Some(group) = group {
         chownat(&directory.0, name, None, Some(Gid::from_raw(group)), AtFlags::SYMLINK_NOFOLLOW)?;
-        // Only root can write to the directory, so that the name is still the socket's.
+        // Only root can write to the directory, so the name is still the socket's.
         chmodat(&directory.0, name, GROUP_MODE, AtFlags::empty())?;
     }
     listen(&socket, BACKLOG)?;
@@ -225,7 +225,7 @@ mod tests {
         let old = fs::symlink_metadata(&path).unwrap().ino();
         let (first, listener) = Socket::make(&config(&path), None).unwrap();
         assert_ne!(fs::symlink_metadata(&path).unwrap().ino(), old);
-        // The first has died, without a chance to take its socket away.
+        // The first agent has died without removing its socket.
         drop(listener);
         let (_second, _listener) = Socket::make(&config(&path), None).unwrap();
         drop(first);

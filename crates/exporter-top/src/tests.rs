@@ -1,4 +1,4 @@
-//! The exporter with those who watch, by a real socket.
+//! Tests of the exporter with watchers, over a real socket.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tower::{Service as _, ServiceExt as _};
 
 use crate::{Config, TopExporter};
 
-/// Longest that a message may take on any machine.
+/// Longest time that a message may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Watcher {
@@ -70,8 +70,7 @@ impl Watcher {
     }
 }
 
-/// A second in which each of so many threads of unknown processes was sampled once, and as many samples were lost as
-/// its number says.
+/// A second in which each of `threads` threads of unknown processes was sampled once, and `second` samples were lost.
 fn batch(second: u64, threads: u32) -> Batch {
     let sample = |thread: u32| {
         let mut comm = [0; 16];
@@ -109,7 +108,7 @@ async fn who_is_attached_sees_each_second_and_the_stages_and_the_socket_goes_wit
     send(&mut exporter, batch(3, 9)).await;
     let mut watcher = Watcher::connect(&path).await.greeted().await;
     stage.forwarded(7, Watermark::before(KTime::from_nanos(1)));
-    // The first second may have begun before.
+    // The first second may have begun before the watcher connected.
     for second in [3, 4, 5] {
         send(&mut exporter, batch(second, 2)).await;
     }
@@ -128,7 +127,7 @@ async fn who_is_attached_sees_each_second_and_the_stages_and_the_socket_goes_wit
     Watcher::connect(&path).await.greeted().await;
 }
 
-/// One who does not read holds up neither the pipeline nor the others, and has its place for as long as the others.
+/// A watcher that does not read holds up neither the pipeline nor other watchers, and keeps its place as they do.
 #[tokio::test]
 async fn who_does_not_read_misses_seconds_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -136,7 +135,7 @@ async fn who_does_not_read_misses_seconds_alone() {
     let mut exporter = start(&path, &Arc::default());
     let silent = Watcher::connect(&path).await.greeted().await;
     let mut watcher = Watcher::connect(&path).await.greeted().await;
-    // A line is longer than what a socket holds in a few.
+    // A line is so long that a socket holds only a few.
     send(&mut exporter, batch(0, 1)).await;
     for second in 1..30 {
         send(&mut exporter, batch(second, 1_000)).await;
@@ -177,7 +176,7 @@ async fn the_places_are_bounded_and_free_again() {
     assert_eq!(late.next().await, None);
     watchers.pop();
     loop {
-        // The place is free once the agent has seen that its holder is gone.
+        // The place is free once the agent has seen that its holder has left.
         if let Some(Message::Hello(_)) = Watcher::connect(&path).await.next().await {
             return;
         }
