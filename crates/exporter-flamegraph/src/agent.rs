@@ -9,15 +9,15 @@ use procfs::clock;
 use procfs::own::{self, OwnMemory};
 use profile_page::AgentView;
 
-/// Shortest time that a share of CPU is measured over: pages may ask as often as they like.
+/// Shortest time that a share of CPU is measured over, however often pages ask.
 const LEAST_TIME: Duration = Duration::from_secs(1);
 
-/// Measures what the agent costs, whenever it is asked.
+/// Measures the CPU time and memory of the agent when a page asks.
 #[derive(Debug)]
 pub(crate) struct Agent {
-    /// The last measurement: when, CPU time until then, and the share that it gave.
+    /// The last measurement: its instant, the CPU time until then, and the share in percent that it showed.
     last: Mutex<(KTime, Duration, f64)>,
-    /// How far everything has come, by the kernel's clock; 0 before the first batch.
+    /// The watermark before which all events have come, in nanoseconds of the kernel's clock; 0 before the first batch.
     seen: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ impl Agent {
         Self { last: Mutex::new((clock::now(), own::cpu_time(), 0.0)), seen: AtomicU64::new(0) }
     }
 
-    /// Notes how far everything has come.
+    /// Notes the watermark before which all events have come.
     pub(crate) fn saw(&self, seen: KTime) {
         self.seen.store(seen.as_nanos(), Ordering::Relaxed);
     }

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen, host:port; a browser shows the page at `http://host:port/`.
+    /// Address to listen on, host:port; a browser shows the page at `http://host:port/`.
     pub endpoint: Endpoint,
-    /// How long samples are held.
+    /// Time for which samples are held.
     #[serde(with = "configtypes::GoDuration")]
     pub retention: Duration,
     /// Most memory for them: the oldest go first, and the page says so.
@@ -30,9 +30,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Default of `endpoint`. Of the ports that IANA has assigned to nobody (4461 to 4483 are), below those that Linux
-    /// picks for outgoing connections (from 32768), and no well-known program's: 4040, which other profilers' pages are
-    /// at, is Pyroscope's, ngrok's and Spark's.
+    /// Default of `endpoint`. The port is one of those that IANA has assigned to nobody (4461 to 4483 are), below those
+    /// that Linux picks for outgoing connections (from 32768), and no well-known program's: 4040, the port of other
+    /// profilers' pages, is Pyroscope's, ngrok's and Spark's.
     pub const ENDPOINT: (&str, u16) = ("localhost", 4470);
     /// Default of `retention`.
     pub const RETENTION: Duration = Duration::from_secs(15 * 60);
@@ -45,7 +45,7 @@ impl Config {
     pub const MAX_MEMORY_BOUNDS: RangeInclusive<ByteSize> =
         ByteSize::from_mib(4)..=ByteSize::from_mib(16 * 1_024);
 
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault of the configuration, by its key, with the value that was expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -1,11 +1,11 @@
-//! Why it cannot start.
+//! Errors for which the page cannot be served.
 
 use std::path::PathBuf;
 
 use confighttp::ListenError;
 use thiserror::Error;
 
-/// Why the page cannot be served.
+/// An error for which the page cannot be served.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum StartError {

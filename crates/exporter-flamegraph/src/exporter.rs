@@ -1,4 +1,4 @@
-//! The stage.
+//! The exporter's stage.
 
 use std::fmt;
 use std::fs;
@@ -17,20 +17,20 @@ use crate::config::Config;
 use crate::error::StartError;
 use crate::metrics::Held;
 
-/// Connections of the page: a hundred pages that ask three things at once.
+/// Most connections to the page: a hundred pages that send three requests at once.
 const CONNECTIONS: usize = 300;
 
 /// Holds the last minutes of batches, and serves the page that shows them until the stream ends.
 ///
-/// The answer to a batch is its own watermark once it is held; one is taken at a time, on a thread that may wait for a
-/// page that is being made: the runtime that other exporters use never does. The answer to the end of the stream comes
-/// when the port is free again: a successor may then listen there.
+/// The answer to a batch is its own watermark once the store holds the batch. Batches are stored one at a time, on a
+/// thread that may wait for an answer that is being computed; the runtime that other exporters use never waits. The
+/// answer to the end of the stream comes when the port is free again: a successor may then listen there.
 pub struct FlamegraphExporter {
     shown: Arc<Shown>,
     server: Arc<Server>,
 }
 
-/// What batches go to.
+/// The state that batches change: the page's store, and the gauges about it.
 struct Shown {
     feed: Mutex<Feed>,
     store: Arc<RwLock<Store>>,
@@ -40,7 +40,7 @@ struct Shown {
 }
 
 impl FlamegraphExporter {
-    /// Listens where the configuration says, which is taken to be valid. Needs a Tokio runtime.
+    /// Listens on the endpoint of a valid configuration. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`StartError`] if the endpoint cannot be listened on, or the token cannot be read.
@@ -59,16 +59,16 @@ impl FlamegraphExporter {
         Ok(Delivery::of(Self { shown, server: Arc::new(server) }))
     }
 
-    /// Where it listens: the port that was free if 0 was asked for.
+    /// The address that the page is served at; a free port if the configured one is 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Reads what is needed to start, and listens nowhere.
+    /// Reads the token's file, and listens nowhere.
     ///
     /// # Errors
-    /// As [`start`](Self::start), as far as looking can find out.
+    /// The same as of [`start`](Self::start), apart from those of listening.
     pub fn check(config: &Config) -> Result<(), StartError> {
         config.token_file.as_deref().map(token).transpose().map(drop)
     }
@@ -102,7 +102,7 @@ impl Deliver for FlamegraphExporter {
         let (shown, done) = (Arc::clone(&self.shown), batch.watermark);
         let server = (done == Watermark::END).then(|| Arc::clone(&self.server));
         Work::asynchronous(done, async move {
-            // A panic in there is logged by the runtime; what it was about is missing from the page.
+            // A panic in the task is logged by the runtime; the samples of the batch are then missing from the page.
             let _taken = tokio::task::spawn_blocking(move || shown.take(&batch)).await;
             if let Some(server) = server {
                 server.stop().await;

@@ -4,8 +4,8 @@
 //! Batch --> exporter.rs --on a thread of its own--> profile_store::Feed --> Store <-- profile_page::router <-- browser
 //! ```
 //!
-//! Start reading at [`FlamegraphExporter`]. What is held and how it is bounded: `profile-store`; what is served, and to
-//! whom: `profile-page`.
+//! Start reading at [`FlamegraphExporter`]. `profile-store` holds the samples and bounds them; `profile-page` serves
+//! the page, and decides to whom.
 
 mod agent;
 mod config;

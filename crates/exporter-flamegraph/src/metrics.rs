@@ -5,7 +5,7 @@ use metrics::{Gauge, Unit, describe_gauge, gauge};
 const BYTES: &str = "otelcol_exporter_flamegraph_held_bytes";
 const SECONDS: &str = "otelcol_exporter_flamegraph_held_seconds";
 
-/// The gauges of what the page of one exporter holds.
+/// Gauges of the memory and the time that the samples of one exporter's page take.
 #[derive(Clone)]
 pub(crate) struct Held {
     pub bytes: Gauge,

@@ -1,4 +1,4 @@
-//! The exporter over real connections.
+//! Tests of the exporter over real connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,10 +74,10 @@ async fn what_was_sent_is_shown_and_the_port_is_free_at_the_end() {
     std::net::TcpListener::bind(address).unwrap();
 }
 
-/// Longest that anything may take here that does not wait for a client: less than a client may take to read an answer,
-/// after which it is cut off and nobody waits for it any more.
+/// Longest that anything may take here that does not wait for a client: less than the time that a client may take to
+/// read an answer, after which its connection is cut off.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Less than a client may take to ask.
+/// Less than the time that a client may take to send a request.
 const SILENT_FOR: Duration = Duration::from_secs(4);
 /// Distinct functions, each with a name of some KiB: together more than two sockets hold of an answer.
 const NAMES: usize = 4_000;
@@ -104,8 +104,8 @@ fn long_names(second: u64, watermark: Watermark) -> Batch {
     }
 }
 
-/// Clients that ask for more than sockets hold and never read it, and as many more as there are places that never ask:
-/// they hold up neither the stage nor who comes later.
+/// Clients that ask for more than sockets hold and never read it, together with as many silent ones as there are
+/// connections, hold up neither the stage nor later clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_stop_reading_hold_up_nobody() {
     let before = |second: u64| Watermark::before(KTime::from_nanos(second * 1_000_000_000));
@@ -114,7 +114,7 @@ async fn clients_that_stop_reading_hold_up_nobody() {
     let mut stalled = Vec::new();
     for _ in 0..8 {
         let mut client = ask(&exporter, "/api/download?format=folded").await;
-        // Its answer is under way, and will not be read.
+        // The client's answer is under way, and will not be read.
         assert!(timeout(PATIENCE, client.read_u8()).await.is_ok_and(|first| first.is_ok()));
         stalled.push(client);
     }
@@ -125,8 +125,8 @@ async fn clients_that_stop_reading_hold_up_nobody() {
         assert_eq!(samples(&exporter, "").await, 5_000 + NAMES as u64);
     };
     timeout(PATIENCE, others).await.expect("nobody waits for those who do not read");
-    // The place of one who says nothing is that of another who does, before the first has been silent for longer than
-    // he may. A machine that stands still for that long shows nothing: then it is tried again.
+    // The connection of a silent client becomes a speaking one's, before the first has been silent for longer than it
+    // may. A machine that stands still for that long shows nothing: then the step is tried again.
     let time_until_served = async || {
         let mut silent = Vec::new();
         for _ in 0..400 {
@@ -147,7 +147,7 @@ async fn clients_that_stop_reading_hold_up_nobody() {
         least <= SILENT_FOR,
         "{least:?}: who comes later waits until those who say nothing are shown out"
     );
-    // It was not read: of an answer that fits into sockets nothing would have been left to be sent.
+    // The answer was not read: of an answer that fits into sockets nothing would have been left to be sent.
     let mut rest = Vec::new();
     let _reset = stalled.swap_remove(0).read_to_end(&mut rest).await;
     assert!(rest.len() < NAMES * NAME_BYTES, "{} bytes of an answer that nobody read were sent", rest.len());
