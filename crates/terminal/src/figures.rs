@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers and names in the form that people read.
 
-/// A count with its thousands apart: `1,234,567`.
+/// A count with commas between its thousands: `1,234,567`.
 #[must_use]
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -14,7 +14,7 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
-/// Percent that a part is of a whole; zero of nothing.
+/// A part in percent of a whole; zero if the whole is zero.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }

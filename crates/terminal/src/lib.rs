@@ -1,6 +1,6 @@
-//! What people at a terminal see of samples: the summary of a recording.
+//! Summaries of recordings for people at a terminal.
 //!
-//! Pure: no I/O, no clocks, no threads. Names are others' to choose: what is printed of them has passed
+//! Pure: no I/O, no clocks, no threads. Users choose names, so those that are printed have passed
 //! [`configtypes::printable`].
 
 mod figures;

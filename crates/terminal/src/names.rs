@@ -1,17 +1,17 @@
-//! Texts, each held once.
+//! Texts, each held once, by numbers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most texts that are held: what comes later is one of [`NameId::OTHER`].
+/// Most texts that are held: further ones get the number [`NameId::OTHER`].
 const MOST: usize = 1 << 18;
 
-/// A text by its number.
+/// The number of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameId(u32);
 
 impl NameId {
-    /// The number of everything that there was no room for.
+    /// The number of all texts for which there was no room.
     pub const OTHER: Self = Self(0);
     /// A number that no text has.
     pub const ABSENT: Self = Self(u32::MAX);
@@ -47,13 +47,13 @@ impl Names {
         }
     }
 
-    /// The number of a text that is held; [`NameId::ABSENT`] of any other.
+    /// The number of a text that is held; [`NameId::ABSENT`] for another text.
     #[must_use]
     pub fn find(&self, text: &str) -> NameId {
         self.ids.get(text).copied().unwrap_or(NameId::ABSENT)
     }
 
-    /// How many texts are held.
+    /// The number of texts.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "one text is always there")]
     pub fn len(&self) -> usize {

@@ -1,4 +1,4 @@
-//! A recording in a few lines.
+//! The summary of a recording, in a few lines.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -8,21 +8,21 @@ use configtypes::printable;
 use crate::figures::{grouped, percent, shortened};
 use crate::tally::Tally;
 
-/// Functions and executables that are listed.
+/// Number of functions and of executables that are listed.
 const TOP: usize = 10;
-/// Characters of a name at most.
+/// Most characters of a name.
 const WIDTH: usize = 100;
 
-/// What is known of a recording beside its samples.
+/// Facts of a recording apart from its samples.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Time that was looked at.
+    /// Time that the recording covers.
     pub length: Duration,
-    /// Samples per second of each CPU.
+    /// Samples per second and CPU.
     pub samples_per_second: u32,
-    /// CPU time of the command and the descendants that were waited for, by the kernel's count.
+    /// CPU time of the command and of the descendants that it waited for, as the kernel counts it.
     pub command_cpu: Option<Duration>,
-    /// Samples of what else ran on the machine.
+    /// Number of samples of other processes on the machine.
     pub others: u64,
 }
 
@@ -90,7 +90,7 @@ impl Summary<'_> {
         Ok(())
     }
 
-    /// What is missing, whatever the reason.
+    /// Writes the numbers of samples that are missing or incomplete, with the reasons.
     fn lost(&self, out: &mut String) -> fmt::Result {
         let Self { tally, facts } = self;
         let (truncated, unnamed) = (self.percent(tally.truncated), self.percent(tally.unnamed));

@@ -1,25 +1,25 @@
-//! What frames and samples are called.
+//! Names of frames and samples.
 
 use std::borrow::Cow;
 use std::path::Path;
 
 use pdata::{Backing, Code, FileState, Frame, Image, ImageKind, Sample};
 
-/// The name of functions that have none.
+/// The name that stands for a missing function name.
 const UNNAMED: &str = "[unnamed]";
 
 /// A function that a frame is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol<'a> {
-    /// Its name, or [`UNNAMED`].
+    /// The function's name, or [`UNNAMED`].
     pub name: &'a str,
-    /// The file that holds its code, without its directory.
+    /// The file that holds the function's code, without its directory.
     pub module: Cow<'a, str>,
-    /// False if nothing has named it.
+    /// False if no symbol was found.
     pub is_named: bool,
 }
 
-/// The functions that a frame is in, the innermost first: more than one where some were inlined.
+/// The functions that a frame is in, the innermost first: more than one if some were inlined.
 pub fn symbols(frame: &Frame) -> impl DoubleEndedIterator<Item = Symbol<'_>> {
     let lines = frame.lines.as_ref().map(|lines| &*lines.0).unwrap_or_default();
     let named = lines.iter().map(|line| &*line.function.name);
@@ -33,7 +33,7 @@ pub fn symbols(frame: &Frame) -> impl DoubleEndedIterator<Item = Symbol<'_>> {
     names.map(move |name| Symbol { name, module: module(&frame.code), is_named })
 }
 
-/// The name of what holds code.
+/// The name of the file or other memory that holds code.
 fn module(code: &Code) -> Cow<'_, str> {
     match code {
         Code::Kernel => Cow::Borrowed("[kernel]"),
@@ -50,7 +50,7 @@ fn last_part(path: &str) -> Cow<'_, str> {
     Path::new(path).file_name().map_or(Cow::Borrowed(path), |name| name.to_string_lossy())
 }
 
-/// What a sample's image runs: a path with what is special about it, or a name in brackets.
+/// The executable of a sample: a path, marked if the file is deleted, or a name in brackets.
 #[must_use]
 pub fn executable(sample: &Sample) -> Cow<'_, str> {
     match sample.image.as_deref() {

@@ -1,4 +1,4 @@
-//! Samples, counted by function and by executable.
+//! Counts of samples by function and by executable.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::symbols::{executable, symbols};
 pub struct FunctionId {
     /// The function's name.
     pub name: NameId,
-    /// The file that holds its code.
+    /// The file that holds the function's code.
     pub module: NameId,
 }
 
-/// Samples of a function.
+/// Counts of a function's samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Samples that hit the function itself.
+    /// Number of samples whose leaf is the function.
     pub own: u64,
-    /// Samples that hit it or what it called; a sample counts once, however often the function is on its stack.
+    /// Number of samples that have the function on their stack, however often.
     pub total: u64,
 }
 
-/// Samples of CPU time, counted by function and by executable. Samples of time off the CPU are left out.
+/// Counts of samples of CPU time by function and by executable. Samples of time off the CPU are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub(crate) names: Names,
@@ -36,23 +36,23 @@ pub struct Tally {
     pub(crate) samples: u64,
     /// CPU time that the samples stand for.
     pub(crate) cpu: Duration,
-    /// Samples whose stack is known to be cut short.
+    /// Number of samples whose stack is cut short.
     pub(crate) truncated: u64,
-    /// Samples that hit code which nothing has named.
+    /// Number of samples whose leaf has no name.
     pub(crate) unnamed: u64,
     pub(crate) losses: Losses,
-    /// The functions of one stack, kept for its memory.
+    /// Buffer for the functions of one stack, kept so that its memory is used again.
     stack: Vec<FunctionId>,
 }
 
 impl Tally {
-    /// Samples that were counted.
+    /// The number of counted samples.
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// Counts by function, the most samples of its own first.
+    /// The functions with their counts, those with the most samples of their own first.
     pub(crate) fn ranked_functions(&self) -> Vec<(FunctionId, Share)> {
         let mut functions: Vec<_> = self.functions.iter().map(|(&id, &share)| (id, share)).collect();
         let text = |id: FunctionId| (self.names.text(id.name), self.names.text(id.module));
@@ -63,7 +63,7 @@ impl Tally {
         functions
     }
 
-    /// Counts by executable, the most samples first.
+    /// The executables with their counts, those with the most samples first.
     pub(crate) fn ranked_executables(&self) -> Vec<(&str, u64)> {
         let mut executables: Vec<_> =
             self.executables.iter().map(|(&id, &samples)| (self.names.text(id), samples)).collect();

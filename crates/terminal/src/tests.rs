@@ -1,4 +1,4 @@
-//! Samples that nobody took, and what is printed of them.
+//! Tests of made-up samples and their printed summary.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) fn process(pid: u32) -> ImageKey {
     ImageKey { process, ..ImageKey::default() }
 }
 
-/// A frame in `libx.so`, of a function and of what it was inlined into; without a name if there is none.
+/// A frame in `libx.so` of a function and those that it was inlined into; without a name if there are no functions.
 pub(crate) fn frame(functions: &[&str]) -> Frame {
     let backing = Backing::File(Arc::new(MappedFile::at(Path::new("/lib/libx.so"))));
     let mapping = Mapping { start: Pc(0), end: Pc(9), file_offset: FileOffset(0), backing };
@@ -124,7 +124,7 @@ fn a_recording_of_nothing_has_a_summary_too() {
 }
 
 proptest! {
-    /// No name steers the terminal or adds a line.
+    /// A summary has no name that steers the terminal or adds a line.
     #[test]
     fn no_name_steers_the_terminal(function in hostile(), path in hostile()) {
         let path = path.replace('\0', "");
