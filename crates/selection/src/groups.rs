@@ -1,4 +1,4 @@
-//! A control group and those below it.
+//! A control group and the groups below it.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ impl GroupTree {
         Self { path: Path::new("/").join(path) }
     }
 
-    /// True if the group is the one that was asked for or below it, in either hierarchy.
+    /// True if a group is this one or below it, in either hierarchy.
     #[must_use]
     pub fn contains(&self, group: &Cgroup) -> bool {
         let legacy = group.legacy_path.as_deref();

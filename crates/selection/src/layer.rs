@@ -1,4 +1,4 @@
-//! The stage.
+//! The stage that drops samples.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use tower::{Layer, Service};
 use crate::observed::Observed;
 use crate::scope::Scope;
 
-/// Makes the stage that drops the samples that a recording is not of.
+/// Makes the stage that drops the samples that do not belong to a recording.
 #[derive(Clone, Debug)]
 pub struct SelectionLayer {
     scope: Arc<Mutex<Scope>>,
@@ -17,7 +17,7 @@ pub struct SelectionLayer {
 }
 
 impl SelectionLayer {
-    /// A layer for one recording, which shows in `observed` what it has seen.
+    /// A layer for one recording, which counts the samples in `observed`.
     #[must_use]
     pub fn new(scope: Scope, observed: Arc<Observed>) -> Self {
         Self { scope: Arc::new(Mutex::new(scope)), observed }
@@ -32,7 +32,7 @@ impl<S> Layer<S> for SelectionLayer {
     }
 }
 
-/// Drops the samples that a recording is not of. All other events pass.
+/// Drops the samples that do not belong to a recording. All other events pass.
 #[derive(Debug)]
 pub struct Selection<S> {
     layer: SelectionLayer,
@@ -53,7 +53,7 @@ where
 
     fn call(&mut self, batch: Batch) -> S::Future {
         let SelectionLayer { scope, observed } = &self.layer;
-        // A scope is whole between two events.
+        // The scope is consistent between two events, so a lock that a panic has poisoned can be used.
         let mut scope = scope.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = select(&mut scope, observed, batch);
         drop(scope);
@@ -61,7 +61,7 @@ where
     }
 }
 
-/// The batch without the samples that are not wanted.
+/// The batch without the samples outside the scope.
 fn select(scope: &mut Scope, observed: &Observed, batch: Batch) -> Batch {
     let (mut kept, mut others, mut lost) = (0, 0, 0);
     let mut wanted = |event: &Event| -> bool {

@@ -1,9 +1,8 @@
-//! Which samples a recording is of: those of a process tree, of some processes, of a control group, or all.
+//! The selection of a recording's samples: those of a process tree, of some processes, of a control group, or all.
 //!
-//! A [`Scope`] says what is wanted, and the stage that [`SelectionLayer`] makes drops all other samples, before
-//! anything is looked up for them.
-//! Events of processes pass, whosever they are: stages behind need them all. The kernel reports
-//! a fork before it can report anything of the child, so a set of [`ProcessKey`](pdata::ProcessKey)s is exact.
+//! A [`Scope`] describes the selected processes, and the stage that [`SelectionLayer`] makes drops all other samples,
+//! before anything is looked up for them. Events of all processes pass, since stages behind need them. The kernel
+//! reports a fork before it can report any event of the child, so a set of [`ProcessKey`](pdata::ProcessKey)s is exact.
 
 mod groups;
 mod layer;

@@ -1,30 +1,30 @@
-//! The processes that a recording is of.
+//! Processes whose samples belong to a recording.
 
 use std::collections::{BTreeSet, HashMap};
 
 use pdata::{BootTime, Pid, ProcessEvent, ProcessKey, ProcessTransition};
 
-/// A set of processes, and of their descendants if those are wanted.
+/// A set of processes, perhaps with their descendants.
 ///
-/// It begins with pids, since that is what people know processes by, and holds exact identities from the first event of
-/// each on: a later process that gets one of the pids is another.
+/// The set begins with pids, since people know processes by them, and has a process's exact identity from its first
+/// event on: a later process that gets one of the pids is another.
 #[derive(Clone, Debug)]
 pub struct Members {
-    /// Pids of which no event has been seen yet.
+    /// Pids of processes without an event so far.
     awaited: BTreeSet<Pid>,
-    /// A process that started later is not one of those that were asked for.
+    /// Instant of the request: a process that started later is not one of those that were asked for.
     started_by: BootTime,
     follows_forks: bool,
-    /// The members that can still be sampled; true for one that has not begun to exit.
+    /// The members that can still be sampled; true for a member that has not begun to exit.
     alive: HashMap<ProcessKey, bool>,
-    /// How many of them have not begun to exit.
+    /// Number of members that have not begun to exit.
     running: usize,
-    /// Members that the kernel has let go of, since the last call of [`forget`](Self::forget) and before it.
+    /// Members that the kernel has freed since the last call of [`forget`](Self::forget), and before that call.
     freed: [Vec<ProcessKey>; 2],
 }
 
 impl Members {
-    /// The processes that have these pids now, at `now`, and no others.
+    /// The processes that have these pids at `now`, and no others.
     #[must_use]
     pub fn processes(pids: impl IntoIterator<Item = Pid>, now: BootTime) -> Self {
         Self {
@@ -37,13 +37,13 @@ impl Members {
         }
     }
 
-    /// The processes that have these pids now, and all that they and their descendants fork from now on.
+    /// The processes that have these pids at `now`, and all that they and their descendants fork from then on.
     #[must_use]
     pub fn trees(roots: impl IntoIterator<Item = Pid>, now: BootTime) -> Self {
         Self { follows_forks: true, ..Self::processes(roots, now) }
     }
 
-    /// Takes note of an event. Events come in the kernel's order.
+    /// Applies an event. Events come in the kernel's order.
     pub fn observe(&mut self, event: &ProcessEvent) {
         let process = event.image.process;
         self.recognize(process);
@@ -67,7 +67,7 @@ impl Members {
         }
     }
 
-    /// True if a sample of this process is wanted.
+    /// True if a process is a member, so that its samples belong to the recording.
     pub fn contains(&mut self, process: ProcessKey) -> bool {
         self.recognize(process);
         self.alive.contains_key(&process)
@@ -79,12 +79,12 @@ impl Members {
         self.awaited.is_empty() && self.running == 0
     }
 
-    /// The processes of the set that have not begun to exit, as far as events of them have been seen.
+    /// The members that have not begun to exit, as far as events of them have come.
     pub fn running(&self) -> impl Iterator<Item = ProcessKey> {
         self.alive.iter().filter(|(_, runs)| **runs).map(|(process, _)| *process)
     }
 
-    /// Forgets the processes that were freed before the last call: a sample that is late may still come between.
+    /// Forgets the members that were freed before the last call: between two calls a late sample may still come.
     pub fn forget(&mut self) {
         let [now, before] = &mut self.freed;
         std::mem::swap(now, before);
@@ -93,7 +93,7 @@ impl Members {
         }
     }
 
-    /// Makes the process a member if it is one that was asked for by its pid.
+    /// Makes a process a member if its pid is one of those that were asked for.
     fn recognize(&mut self, process: ProcessKey) {
         if !self.awaited.is_empty()
             && process.start_time <= self.started_by
@@ -198,7 +198,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever forks in whatever order: the tree is the transitive closure of its forks.
+        /// A tree is the transitive closure of its forks, in any order of them.
         #[test]
         fn a_tree_is_the_closure_of_its_forks(forks in proptest::collection::vec((0_u32..40, 0_u32..1000), 0..60)) {
             let mut members = Members::trees([Pid(0)], NOW);
@@ -208,7 +208,7 @@ mod tests {
             for (child, (parent, start)) in (1_u32..).zip(forks) {
                 let parent = key(parent % child, if parent % child == 0 { 1 } else { u64::from(parents[&(parent % child)]) });
                 parents.insert(child, start);
-                // Every other one is the child of a stranger.
+                // Every other process is the child of a stranger.
                 let parent = if start % 2 == 0 { parent } else { key(1_000, 1) };
                 members.observe(&fork(parent, key(child, u64::from(start))));
                 let wanted = members.contains(parent);

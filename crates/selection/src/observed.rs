@@ -1,10 +1,10 @@
-//! The processes and samples that have come by so far.
+//! Counts of the samples that a recording has come across so far.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pdata::KTime;
 
-/// What a recording has seen so far, for those who show it while it goes on.
+/// Counts and watermark of a recording so far, for programs that show its progress.
 #[derive(Debug, Default)]
 pub struct Observed {
     kept: AtomicU64,
@@ -15,19 +15,19 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Samples that are part of the recording.
+    /// Number of samples that belong to the recording.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.kept.load(Ordering::Relaxed)
     }
 
-    /// Samples of what else ran on the machine.
+    /// Number of samples of other processes on the machine.
     #[must_use]
     pub fn others(&self) -> u64 {
         self.others.load(Ordering::Relaxed)
     }
 
-    /// Samples of the machine that were lost; whose they would have been is not known.
+    /// Number of the machine's samples that were lost; it is not known whether they belong to the recording.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)

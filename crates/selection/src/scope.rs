@@ -1,4 +1,4 @@
-//! The processes that a recording is of.
+//! The scope of a recording: the processes whose samples belong to it.
 
 use std::collections::HashSet;
 
@@ -7,25 +7,25 @@ use pdata::{Event, ProcessEvent, ProcessKey, ProcessTransition, Sample};
 use crate::groups::GroupTree;
 use crate::members::Members;
 
-/// The processes that a recording is of.
+/// The processes whose samples belong to a recording.
 #[derive(Clone, Debug)]
 pub enum Scope {
-    /// Everything that runs.
+    /// Every process of the machine.
     Machine,
     /// Some processes, perhaps with their descendants.
     Members(Members),
-    /// A control group with those below it, and the processes that were sampled in them.
+    /// A control group with the groups below it, and the processes that were sampled in them.
     Group(GroupTree, HashSet<ProcessKey>),
 }
 
 impl Scope {
-    /// A control group with those below it.
+    /// The scope of a control group and the groups below it.
     #[must_use]
     pub fn group(groups: GroupTree) -> Self {
         Self::Group(groups, HashSet::new())
     }
 
-    /// Takes note of an event, and returns whether it is of the recording. A loss always is: it is of the whole
+    /// Applies an event, and returns whether it belongs to the recording. A loss always does, since it is of the whole
     /// machine. Events come in the kernel's order.
     pub fn concerns(&mut self, event: &Event) -> bool {
         match event {
@@ -58,7 +58,7 @@ impl Scope {
                 members.observe(event);
                 members.contains(process)
             }
-            // No event says which group a process is in.
+            // No event names the group that a process is in, so the sampled processes are used.
             Self::Group(_, sampled) => match event.transition {
                 ProcessTransition::Freed => sampled.remove(&process),
                 _ => sampled.contains(&process),
@@ -66,20 +66,20 @@ impl Scope {
         }
     }
 
-    /// Takes note of the end of a batch.
+    /// Applies the end of a batch.
     pub fn end_batch(&mut self) {
         if let Self::Members(members) = self {
             members.forget();
         }
     }
 
-    /// The processes of it that have not ended; none of a scope that is no set of processes.
+    /// The processes of the scope that have not ended; empty for a scope that is not a set of processes.
     #[must_use]
     pub fn running(&self) -> Vec<ProcessKey> {
         if let Self::Members(members) = self { members.running().collect() } else { Vec::new() }
     }
 
-    /// True once nothing of it is left that could be sampled.
+    /// True once no process of the scope can be sampled any more.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::Members(members) if members.has_ended())
     }
