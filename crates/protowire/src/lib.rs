@@ -1,11 +1,11 @@
-//! Protobuf, field by field: nothing is held but what the reader of a field keeps.
+//! Reading of protobuf, field by field, without decoding whole messages into memory.
 //!
-//! A decoder of whole messages would make, of two bytes of a file, an empty message of a hundred in memory.
+//! A decoder of whole messages would make an empty message of a hundred bytes in memory from two bytes of a file.
 
 /// The fault of bytes that are no message.
 pub const DAMAGED: &str = "bytes that are no protobuf message";
 
-/// The value of a field, as it is in wire form.
+/// The value of a field, as its wire type has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireValue<'a> {
     /// A number of any length; negative ones are in two's complement.
@@ -14,7 +14,7 @@ pub enum WireValue<'a> {
     Fixed64(u64),
     /// Four bytes, of which OTLP profiles have none.
     Fixed32,
-    /// A text, a message, or packed numbers.
+    /// Bytes of a text, a message, or packed numbers.
     Bytes(&'a [u8]),
 }
 
@@ -23,7 +23,7 @@ pub enum WireValue<'a> {
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The fields of one number, and an error if one ends them.
+    /// The values of the fields with one number, and the error if one ends the fields.
     pub fn numbered(self, wanted: u32) -> impl Iterator<Item = Result<WireValue<'a>, &'static str>> {
         self.filter_map(move |field| match field {
             Ok((number, value)) => (number == wanted).then_some(Ok(value)),
@@ -99,7 +99,7 @@ impl<'a> WireValue<'a> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(DAMAGED) }
     }
 
-    /// The number of a field that has one.
+    /// The number of a varint or an eight-byte field.
     ///
     /// # Errors
     /// [`DAMAGED`], if the field has another type.
@@ -110,7 +110,7 @@ impl<'a> WireValue<'a> {
         }
     }
 
-    /// A number with a sign.
+    /// The number of a field as a signed one.
     ///
     /// # Errors
     /// [`DAMAGED`], if the field has another type.
@@ -118,7 +118,7 @@ impl<'a> WireValue<'a> {
         self.number().map(u64::cast_signed)
     }
 
-    /// A place in a table.
+    /// The number of a field as an index of a table.
     ///
     /// # Errors
     /// [`DAMAGED`], if the field has another type.
@@ -141,7 +141,7 @@ impl<'a> WireValue<'a> {
         Ok(())
     }
 
-    /// As [`numbers`](Self::numbers), of numbers of eight bytes.
+    /// Calls `each` with every eight-byte number of a repeated field, packed or not.
     ///
     /// # Errors
     /// [`DAMAGED`], if the field has another type.
@@ -172,7 +172,7 @@ mod tests {
             prop_assert!(Fields(&bytes).count() <= bytes.len());
         }
 
-        /// What another encoder has written is read.
+        /// Fields that another encoder has written are read.
         #[test]
         fn another_encoders_fields_are_read(
             stack in any::<i32>(), values in prop::collection::vec(any::<i64>(), 0..5), times in prop::collection::vec(any::<u64>(), 0..5),
