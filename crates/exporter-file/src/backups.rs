@@ -1,4 +1,5 @@
-//! Old files: their names, and which of them are kept. As in the Collector: `name-TIME.ext` beside `name.ext`.
+//! Old files: their names, and the choice of those that are kept. As in the Collector, `name-TIME.ext` stands beside
+//! `name.ext`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,20 +16,20 @@ use pdata::UnixNanos;
 use crate::config::Rotation;
 use crate::template::timestamp;
 
-/// The time in a name, to the millisecond.
+/// Format of the time in a name, to the millisecond.
 const TIME: &str = "%Y-%m-%dT%H-%M-%S.%3f";
-/// Length of that.
+/// Length of the time in a name, in bytes.
 const TIME_LENGTH: usize = 23;
-/// How many milliseconds are tried for a name that is not taken.
+/// Number of milliseconds that are tried for a name that is not taken.
 const TRIES: u64 = 10_000;
 
 /// Names that old files of one path have.
 #[derive(Clone, Debug)]
 pub(crate) struct Backups {
     directory: PathBuf,
-    /// The part of the file's name before the time, its hyphen included.
+    /// The part of an old file's name before the time, its hyphen included.
     before: OsString,
-    /// The part after the time: the extension with its dot.
+    /// The part of an old file's name after the time: the extension with its dot.
     after: OsString,
     zone: TimeZone,
 }
@@ -106,7 +107,7 @@ impl Backups {
     }
 }
 
-/// Where the extension of a name starts, at its dot; that of `p.pb.gz` is `.pb.gz`.
+/// Index of the dot at which the extension of a name starts; the extension of `p.pb.gz` is `.pb.gz`.
 fn extension(name: &[u8]) -> Option<usize> {
     let last = name.iter().rposition(|&byte| byte == b'.').filter(|&at| at > 0)?;
     let before = name.get(..last)?;
@@ -119,7 +120,7 @@ fn path_part(name: &std::ffi::OsStr, range: impl std::slice::SliceIndex<[u8], Ou
     OsString::from_vec(name.as_encoded_bytes().get(range).unwrap_or_default().to_vec())
 }
 
-/// Renames a file unless the new name is taken; false if it is.
+/// Renames a file unless the new name is taken; false if it is taken.
 pub(crate) fn rename_to_new(from: &Path, to: &Path) -> io::Result<bool> {
     // A second name, then the first one removed: unlike a rename, a link replaces nothing.
     match fs::hard_link(from, to) {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     proptest! {
-        /// The time written in a name is read back, to the millisecond.
+        /// The time that is written in a name is read back, to the millisecond.
         #[test]
         fn a_name_tells_its_time(nanos in 0..7_000_000_000_000_000_000_u64, path in "[a-z]{1,5}(\\.[a-z]{1,3}){0,2}") {
             let backups = Backups::of(Path::new(&path), false);

@@ -1,4 +1,4 @@
-//! What can go wrong at the start; later, what cannot be written is counted and the next window tries again.
+//! Errors of opening the file. Later, records that cannot be written are counted, and the next window tries again.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct OpenError {
     /// The file that could not be opened.
     pub path: PathBuf,
-    /// What to do about it.
+    /// Advice to the user.
     fix: &'static str,
     #[source]
     source: io::Error,

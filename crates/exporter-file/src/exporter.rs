@@ -1,4 +1,4 @@
-//! The stage.
+//! The stage that writes windows to files.
 
 use std::fmt;
 use std::io;
@@ -19,23 +19,21 @@ use crate::template::Template;
 
 /// Gathers batches into windows and writes each to a file.
 ///
-/// Encoding and writing run on a thread of the runtime's blocking pool, one window at a time: the
-/// exporter is not ready until the last one is written. A window that cannot be written is counted,
-/// logged once per outage, and given up on.
+/// Encoding and writing run on a thread of the runtime's blocking pool, one window at a time: the exporter is not ready
+/// until the last one is written. A window that cannot be written is counted, logged once per outage, and dropped.
 pub struct FileExporter {
     source: Source,
     writer: Arc<Mutex<Writer>>,
 }
 
 impl FileExporter {
-    /// Finds out whether the file can be written. It is opened for the first window, and truncated then unless `append`
-    /// is set, it is rotated, or the time is in its path.
+    /// Finds out whether the file can be written. The file is opened for the first window, and truncated then unless
+    /// `append` is set, it is rotated, or the time is in its path.
     ///
-    /// An exporter that takes the place of another in the same process must be given `append`: what its predecessor has
-    /// written is ours, whatever the user says of what was there before.
+    /// An exporter that takes the place of another in the same process needs `append`: the records of its predecessor
+    /// are ours, whatever the user wants done with older ones.
     ///
-    /// # Errors
-    /// [`OpenError`] names the path and what to do if it cannot be opened for writing.
+    /// [`OpenError`] names the path and the remedy if the file cannot be opened for writing.
     pub fn open(settings: &DeliverySettings, config: Config) -> Result<Delivery<Self>, OpenError> {
         let path = config.path.clone();
         let failed = |source| OpenError::new(path.clone(), source);
@@ -48,10 +46,9 @@ impl FileExporter {
         Ok(Delivery::of(Self { source, writer: Arc::new(Mutex::new(writer)) }))
     }
 
-    /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
+    /// Looks for reasons for which [`open`](Self::open) would fail. Nothing is changed.
     ///
-    /// # Errors
-    /// As `open`, as far as looking can find out.
+    /// The same as those of `open`, as far as looking can find out.
     pub fn check(config: &Config) -> Result<(), OpenError> {
         let failed = |source| OpenError::new(config.path.clone(), source);
         let template =
@@ -92,19 +89,19 @@ impl fmt::Debug for FileExporter {
 }
 
 fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
-    // A panic in an earlier window left at worst a record owed, which is known.
+    // A panic in an earlier window left at worst the rest of a record to write first, which the writer knows.
     writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The output, and saying what became of each record.
+/// The output, with counts and log lines of each record's outcome.
 struct Writer {
     output: Output,
     path: PathBuf,
-    /// The last record could not be written.
+    /// True if the last record could not be written.
     failing: bool,
     metrics: Metrics,
     flush_interval: Duration,
-    /// A task waits for the time to put what is written on disk.
+    /// True if a task waits until it is time to put written records on disk.
     sync_planned: bool,
 }
 
@@ -133,7 +130,7 @@ impl Writer {
         }
     }
 
-    /// Has what is written put on disk when it is due.
+    /// Plans the time at which written records are put on disk.
     fn plan_sync(&mut self, own: &Arc<Mutex<Self>>) {
         if self.sync_planned || !self.output.wants_sync() {
             return;

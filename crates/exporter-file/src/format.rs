@@ -9,7 +9,7 @@ use profile_formats::{Profile, Quantity, folded, pprof};
 use crate::config::{Compression, Config, Format};
 use crate::frame::{compress, frame};
 
-/// What a record holds: a window, or part of a large one.
+/// The content of a record: a window, or part of a large one.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// An export request.
@@ -19,7 +19,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Samples in it as the kernel took them.
+    /// Samples in the content, as the kernel took them.
     pub(crate) fn samples(&self) -> u64 {
         match self {
             Self::Request(request) => request.samples,
@@ -42,16 +42,16 @@ impl Content {
     }
 }
 
-/// How the records of a file are encoded, and where one ends and the next begins.
+/// The encoding of a file's records, and the marks between one and the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Records {
-    /// Lines of JSON.
+    /// Lines of JSON, a request on each.
     JsonLines,
-    /// Lines of folded stacks; a record is all those of a window.
+    /// Lines of folded stacks; the lines of a window are one record.
     Folded,
     /// Messages after their lengths.
     Frames(Message, Compression),
-    /// A file each.
+    /// Files of pprof, a record in each.
     Pprof,
 }
 
@@ -75,8 +75,8 @@ impl Records {
 
     /// Appends the record of a window.
     ///
-    /// # Errors
-    /// If a request is no message, or takes more than a record can; if the content is not what this format is made of.
+    /// # Errors If a request is no message, or takes more than a record can; if this format is made of another kind of
+    /// content.
     pub(crate) fn write(self, content: &Content, out: &mut Vec<u8>) -> io::Result<()> {
         match (self, content) {
             (Self::JsonLines, Content::Request(request)) => {

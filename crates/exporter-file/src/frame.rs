@@ -8,8 +8,8 @@ use crate::config::Compression;
 
 /// Bytes of a length: an unsigned integer, big-endian.
 pub(crate) const PREFIX: usize = 4;
-/// The longest message that is read back: dozens of times the longest that is written, and less than what the first
-/// bytes of a gzip file, of an ELF file or of text would be as a length.
+/// The longest message that is read back, in bytes: dozens of times the longest that is written, and less than the
+/// length that the first bytes of a gzip file, of an ELF file or of text would make.
 pub(crate) const MAX_FRAME: u32 = 256 << 20;
 
 /// Appends a message with its length.
@@ -21,7 +21,7 @@ pub(crate) fn frame(message: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// A message compressed on its own: a whole gzip member or zstd frame.
+/// A message compressed by itself: a whole gzip member or zstd frame.
 pub(crate) fn compress(message: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
     match compression {
         Compression::None => Ok(message.to_vec()),

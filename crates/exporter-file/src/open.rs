@@ -1,4 +1,4 @@
-//! Opening a file, and mending what it already holds.
+//! Opening a file to append to, and mending its end.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,28 +9,29 @@ use crate::config::Config;
 use crate::format::Records;
 use crate::tail::{Tail, folded, json, of_frames, of_lines};
 
-/// Profiles name what a host runs; like the Collector's file exporter, for the owner alone.
+/// Mode of a new file. Profiles name the programs that a host runs; like the Collector's file exporter, ours writes for
+/// the owner alone.
 const MODE: u32 = 0o600;
 
-/// A file that is open, and which one it is.
+/// A file that is open, and its identity.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) file: File,
-    /// Bytes it holds.
+    /// Bytes that the file holds.
     pub(crate) length: u64,
-    /// Device and inode.
+    /// Device and inode of the file.
     identity: (u64, u64),
-    /// Neither a pipe nor a device.
+    /// True if the file is neither a pipe nor a device.
     regular: bool,
 }
 
 impl Opened {
-    /// True of a file that keeps what is written to it.
+    /// True of a file that keeps the bytes that are written to it.
     pub(crate) fn is_regular(&self) -> bool {
         self.regular
     }
 
-    /// Asks the disk to keep what has been written.
+    /// Asks the disk to keep the bytes that have been written.
     pub(crate) fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
         if let Some(fault) = sync_fault::get() {
@@ -45,7 +46,7 @@ impl Opened {
     }
 }
 
-/// Opens a file to append to. What it holds is kept if `keep` is set, up to its last whole record.
+/// Opens a file to append to. Its records are kept if `keep` is set, up to the last whole one.
 ///
 /// # Errors
 /// The system's error; `InvalidData` if the file is to be kept and is of another format.
@@ -68,7 +69,7 @@ pub(crate) fn open(path: &Path, keep: bool, records: Records, config: &Config) -
     Ok(Opened { file, length, identity: (metadata.dev(), metadata.ino()), regular: metadata.is_file() })
 }
 
-/// Finds out whether a file that exists can be appended to and, if what it holds is to be kept, is of this format.
+/// Finds out whether a file that exists can be appended to and, if its records are to be kept, is of this format.
 pub(crate) fn check(path: &Path, keep: bool, records: Records) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     // A pipe may have no reader yet.
@@ -122,7 +123,7 @@ fn foreign() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "no records of this format")
 }
 
-/// Writes a file that is there with all its bytes or not at all, by way of a file with a name of its own.
+/// Writes a file that has all its bytes or does not exist, by way of a file with a name of its own.
 pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let mut file = openfile::create(part, MODE)?;
     let written = file.write_all(bytes).and_then(|()| if sync { file.sync_all() } else { Ok(()) });
@@ -132,8 +133,8 @@ pub(crate) fn write_whole(part: &Path, bytes: &[u8], sync: bool) -> io::Result<(
     })
 }
 
-/// Where a file is written before it gets its name: always the same beside the same file, so that what a crash leaves
-/// is overwritten.
+/// Path of the file that is written before it gets its name: always the same beside the same file, so that a file that
+/// a crash leaves is overwritten.
 pub(crate) fn part(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -146,7 +147,7 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-/// Creates the directory of a file if that is wanted.
+/// Creates the directory of a file if the configuration wants that.
 pub(crate) fn create_directory(path: &Path, config: &Config) -> io::Result<()> {
     if !config.create_directory {
         return Ok(());
@@ -156,7 +157,7 @@ pub(crate) fn create_directory(path: &Path, config: &Config) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(mode).create(parent(path))
 }
 
-/// A disk that keeps nothing, for the tests of one thread.
+/// A disk that keeps no bytes, for the tests of one thread.
 #[cfg(test)]
 pub(crate) mod sync_fault {
     use std::cell::Cell;

@@ -21,9 +21,9 @@ pub(crate) struct Output {
     format: Format,
     template: Template,
     current: Option<Current>,
-    /// The path has been opened before: what it holds is ours and stays.
+    /// True if the path has been opened before: the records in it are ours and stay.
     opened: bool,
-    /// Kept between windows for its memory.
+    /// A buffer that is kept between windows for its memory.
     buffer: Vec<u8>,
 }
 
@@ -33,22 +33,22 @@ struct Current {
     path: PathBuf,
     opened: Opened,
     records: Records<fs::File>,
-    /// Bytes in it, by our own count.
+    /// Bytes in the file, by our own count.
     length: u64,
-    /// Something was written that the disk has not been asked to keep.
+    /// True if bytes were written that the disk has not been asked to keep.
     unsynced: bool,
 }
 
 impl Output {
-    /// Finds out whether the output can be written. It is opened, and perhaps emptied, for the first window: what the
-    /// last run has left is lost only once there is something in its place.
+    /// Finds out whether the output can be written. The output is opened, and perhaps emptied, for the first window:
+    /// the records of the last run are lost only once there is something in their place.
     pub(crate) fn open(config: Config, template: Template) -> io::Result<Self> {
         Self::check(&config, &template)?;
         let format = Format::of(&config);
         Ok(Self { config, format, template, current: None, opened: false, buffer: Vec::new() })
     }
 
-    /// Finds out whether a file of its own can be created where it is to be, or the one file can be written.
+    /// Finds out whether files of their own can be created where they are to be, or the one file can be written.
     pub(crate) fn check(config: &Config, template: &Template) -> io::Result<()> {
         match template {
             Template::Fixed(path) if Format::of(config) != Format::Pprof && path.try_exists()? => {
@@ -75,15 +75,15 @@ impl Output {
         result
     }
 
-    /// True if something was written that the disk has not been asked to keep, and is to be.
+    /// True if bytes were written that the disk is to be asked to keep, and has not been.
     pub(crate) fn wants_sync(&self) -> bool {
         self.config.fsync == Fsync::Interval && self.current.as_ref().is_some_and(|file| file.unsynced)
     }
 
-    /// Asks the disk to keep what is written, if it is to be asked at all.
+    /// Asks the disk to keep the written bytes, if the configuration wants that at all.
     ///
-    /// A file that the disk does not keep is let go of: it may be on a disk that is gone for good, and the next window
-    /// opens whatever its path names by then.
+    /// A file that the disk does not keep is closed: it may be on a disk that is gone for good, and the next window
+    /// opens whatever file its path names by then.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         let wanted = self.config.fsync != Fsync::Never;
         let Some(file) = self.current.as_mut().filter(|file| wanted && file.unsynced) else { return Ok(()) };
@@ -119,7 +119,7 @@ impl Output {
         }
     }
 
-    /// Opens another file, or the same anew.
+    /// Opens another file, or the same file anew.
     fn switch_to(&mut self, path: PathBuf) -> io::Result<()> {
         if let Err(error) = self.sync() {
             // Nothing that could be done for the old file is worth the next window.
@@ -154,7 +154,7 @@ impl Output {
         self.switch_to(path)
     }
 
-    /// Writes a file of its own.
+    /// Writes a record to a file of its own.
     fn write_file(&mut self, content: &Content, bytes: &[u8]) -> io::Result<()> {
         let at = content.start()?;
         let path = self.template.path(at);

@@ -1,4 +1,4 @@
-//! Records written whole or not at all.
+//! Records that are written whole or not at all.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Longest that a reader of a pipe may take for one record.
+/// The longest time that a reader of a pipe may take for one record.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where records go: appended to, and cut at the end.
+/// A destination of records: one appends to it, and may cut its end.
 pub(crate) trait Target: Write {
     /// Takes back the last `bytes` bytes.
     fn cut(&mut self, bytes: u64) -> io::Result<()>;
 
-    /// Waits until more can be written, for so long at most.
+    /// Waits until more can be written, for `within` at most.
     fn wait(&mut self, within: Duration) -> io::Result<()>;
 }
 
-/// Opened with `O_APPEND`, so that the next write is at the end wherever that is by then.
+/// The file is open with `O_APPEND`, so that the next write is at its end, wherever that is by then.
 impl Target for File {
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
         let length = self.metadata()?.len();
@@ -38,9 +38,9 @@ impl Target for File {
 
 /// Writes records of any format, whole or not at all, as far as the target lets it.
 ///
-/// The part of a record that a failing write has left is cut off again. Where that is impossible, as in a pipe, the
-/// rest of the record is owed and goes before the next one: a reader never loses its place, and at worst
-/// sees a record that was reported as given up.
+/// Bytes of a record that a failing write has left are cut off again. Where that is impossible, as in a pipe, the rest
+/// of the record goes before the next one: a reader never loses its place, and at worst sees a record that was reported
+/// as dropped.
 #[derive(Debug)]
 pub(crate) struct Records<T> {
     target: T,
@@ -68,7 +68,7 @@ impl<T: Target> Records<T> {
     }
 }
 
-/// How many bytes were written, and why not all of them.
+/// Writes bytes. Returns the number of written bytes, and the error if not all were written.
 fn put(target: &mut impl Target, bytes: &[u8]) -> (usize, io::Result<()>) {
     let deadline = Instant::now() + TAKEN_WITHIN;
     let mut written = 0;
@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// A writer that takes as many bytes at a time as the script says and fails where it says 0; its content can be
+    /// A writer that takes the scripted numbers of bytes at a time and fails where the script has 0; its content can be
     /// read.
     struct Scripted {
         steps: Vec<usize>,
@@ -135,8 +135,8 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever writes break off, every record reported as written stands whole and in order; where the
-        /// target can be cut, nothing else stands there, and where it cannot, only whole records do.
+        /// Wherever writes break off, every record reported as written stands whole and in order; a target that can be
+        /// cut holds nothing else, and one that cannot holds whole records only.
         #[test]
         fn written_records_are_whole(
             steps in prop::collection::vec(0..6_usize, 0..40),

@@ -1,4 +1,4 @@
-//! Batches to the contents of records.
+//! Batches to the contents of the records that are written.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use windows::{Closed, EventWindows, Gather, Grouping};
 use crate::config::{Config, Format};
 use crate::format::Content;
 
-/// Gathers batches into windows, each in the form that its format is made of.
+/// Gathers batches into windows, each in the form that its format needs.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// For OTLP.
+    /// Windows of OTLP requests.
     Requests(Box<Windows>),
-    /// For formats that know no OTLP.
+    /// Windows of profiles, for formats that know no OTLP.
     Profiles(Profiles),
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) enum Finished {
     Requests(Vec<otlp_profiles::ProfilesRequest>),
-    /// Still to be finished, which takes a while: not on the runtime's threads.
+    /// Profiles that are still to be finished, which takes a while: not on the runtime's threads.
     Profiles(Vec<Closed<Samples>>),
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Profiles {
     carried: BTreeMap<Box<str>, profile_formats::Loss>,
 }
 
-/// The samples and losses of a window; its files hold nothing else.
+/// The samples and losses of a window.
 #[derive(Debug)]
 pub(crate) struct Samples(Gatherer);
 
@@ -65,7 +65,8 @@ impl Source {
         }
     }
 
-    /// Takes a batch. Gives what it completed, and the answer once that has been written or given up on.
+    /// Takes a batch. Returns the windows that it completed, and the watermark to ack once those have been written or
+    /// dropped.
     pub(crate) fn push(&mut self, batch: &Batch) -> (Finished, Watermark) {
         match self {
             Self::Requests(windows) => {

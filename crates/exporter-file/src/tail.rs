@@ -1,4 +1,4 @@
-//! What a crash has left at the end of a file that is to be appended to.
+//! The end of a file that is to be appended to, which a crash may have torn.
 
 use std::fs::File;
 use std::io;
@@ -8,21 +8,21 @@ use serde::de::IgnoredAny;
 
 use crate::frame::{MAX_FRAME, PREFIX};
 
-/// How far back the start of a last line is looked for: further than any line of ours.
+/// The longest last line that is looked for, in bytes: longer than any line of ours.
 const LONGEST_LINE: u64 = 64 << 20;
-/// Bytes read at a time.
+/// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
 /// The state of the last record of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// With a whole record, or it is empty.
+    /// The file ends with a whole record, or is empty.
     Whole,
-    /// With a whole record that lacks only its line end.
+    /// The file ends with a whole record that lacks only its line end.
     Unended,
-    /// Within a record: what is whole ends here.
+    /// The file ends within a record: its whole records end here.
     Torn(u64),
-    /// It does not hold records of this format.
+    /// The file does not hold records of this format.
     Foreign,
 }
 
@@ -31,9 +31,9 @@ pub(crate) enum Tail {
 pub(crate) enum Line {
     /// The last record is whole.
     Whole,
-    /// The start of a record, or what stands in its place.
+    /// The last line is the start of a record, or bytes in its place.
     Torn,
-    /// No record.
+    /// The last line is no record.
     Foreign,
 }
 
@@ -54,7 +54,7 @@ impl Bytes for File {
     }
 }
 
-/// How a file of lines ends, whose last line, if it has no end, is what `unended` says of it: whole, torn or foreign.
+/// The end of a file of lines. `unended` judges a last line that has no end: whole, torn or foreign.
 pub(crate) fn of_lines(file: &impl Bytes, unended: impl Fn(&[u8]) -> Line) -> io::Result<Tail> {
     let length = file.length()?;
     let Some(start) = last_line(file, length)? else { return Ok(Tail::Foreign) };
@@ -71,7 +71,7 @@ pub(crate) fn of_lines(file: &impl Bytes, unended: impl Fn(&[u8]) -> Line) -> io
     })
 }
 
-/// Where the last line starts: after the last line end. `None` if that is too far back.
+/// Offset of the last line's start, after the last line end. `None` if that is too far back.
 fn last_line(file: &impl Bytes, length: u64) -> io::Result<Option<u64>> {
     let mut start = length;
     while start > 0 {
@@ -88,7 +88,7 @@ fn last_line(file: &impl Bytes, length: u64) -> io::Result<Option<u64>> {
     Ok(Some(0))
 }
 
-/// The state of a last line in a file whose lines are JSON objects.
+/// The state of the last line of a file whose lines are JSON objects.
 pub(crate) fn json(line: &[u8]) -> Line {
     match line.first() {
         Some(b'{') if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Line::Whole,
@@ -98,12 +98,13 @@ pub(crate) fn json(line: &[u8]) -> Line {
     }
 }
 
-/// The state of a last line in a file of folded stacks: half a number is a number too, so no line is known to be whole.
+/// The state of the last line of a file of folded stacks: half a number is a number too, so no line is known to be
+/// whole.
 pub(crate) fn folded(_line: &[u8]) -> Line {
     Line::Torn
 }
 
-/// How a file of length-prefixed messages ends.
+/// The end of a file of length-prefixed messages.
 pub(crate) fn of_frames(file: &impl Bytes) -> io::Result<Tail> {
     let length = file.length()?;
     let mut at = 0;
@@ -193,7 +194,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever a file of messages breaks off, what is whole is kept and nothing more.
+        /// Wherever a file of messages breaks off, its whole messages are kept and nothing more.
         #[test]
         fn frames_are_kept_up_to_the_tear(
             messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..6),
@@ -221,7 +222,7 @@ mod tests {
             prop_assert_eq!(of_lines(&text.as_bytes(), json).unwrap(), expected);
         }
 
-        /// Any bytes end in some way, and what is said to be whole is within them.
+        /// Any bytes have an end, and a torn record starts within them.
         #[test]
         fn any_bytes_have_a_tail(bytes in prop::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..100)) {
             for tail in [of_frames(&bytes.as_slice()).unwrap(), of_lines(&bytes.as_slice(), json).unwrap()] {

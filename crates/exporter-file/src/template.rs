@@ -1,4 +1,4 @@
-//! Paths with the time in them.
+//! Paths with a window's time in them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(crate) enum Template {
     Timed(String),
 }
 
-/// Why a path is none.
+/// A reason why a path is no template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     NotText,
@@ -38,7 +38,7 @@ impl fmt::Display for Fault {
 }
 
 impl Template {
-    /// Reads a path. Without a percent sign it is taken as it is, whatever its bytes.
+    /// Reads a path. A path without a percent sign is taken as it is, whatever its bytes.
     pub(crate) fn new(path: &Path) -> Result<Self, Fault> {
         if !path.as_os_str().as_encoded_bytes().contains(&b'%') {
             return Ok(Self::Fixed(path.to_owned()));
@@ -55,13 +55,13 @@ impl Template {
         matches!(self, Self::Timed(_))
     }
 
-    /// A path in the one directory of all paths, if there is but one.
+    /// One path in the directory of all paths, if they have but one directory.
     pub(crate) fn in_known_directory(&self) -> Option<PathBuf> {
         let [early, late] = [EARLY, LATE].map(|at| self.path(at));
         (early.parent() == late.parent()).then_some(early)
     }
 
-    /// The path for a window that starts then.
+    /// The path for a window that starts at `at`.
     pub(crate) fn path(&self, at: UnixNanos) -> PathBuf {
         match self {
             Self::Fixed(path) => path.clone(),
@@ -76,7 +76,7 @@ fn format(text: &str, at: UnixNanos) -> Result<String, String> {
     strtime::format(text, &zoned).map_err(|error| error.to_string())
 }
 
-/// An instant as jiff has it. All that fit in 64 bits are within its range.
+/// An instant as jiff's type. All that fit in 64 bits are within its range.
 pub(crate) fn timestamp(at: UnixNanos) -> Timestamp {
     Timestamp::from_nanosecond(at.as_nanos().into()).unwrap_or(Timestamp::MAX)
 }

@@ -23,13 +23,13 @@ pub struct Config {
     /// File to write; required. May hold the time of a window in UTC as strftime has it, such as
     /// `%Y-%m-%d/%H.jsonl`; a percent sign is then `%%`. Created for its owner alone (mode 0600).
     pub path: PathBuf,
-    /// The format of what is written.
+    /// The format of the file's records.
     pub format: Format,
-    /// How each message is compressed, by itself; each then follows its length, as 4 bytes, big-endian. For `json`
-    /// and `proto`; `pprof` is always compressed by gzip, and `folded` never is.
+    /// Compression of each message, by itself; each then follows its length, as 4 bytes, big-endian. For `json` and
+    /// `proto`; `pprof` is always compressed by gzip, and `folded` never is.
     pub compression: Compression,
-    /// Keep what the file already holds, but for what a crash has left of a last record. As in the
-    /// Collector the default is to start the file anew; one that is rotated or has the time in its path is always kept.
+    /// Keep the records that the file already holds, without a last one that a crash has left torn. As in the Collector
+    /// the default is to start the file anew; one that is rotated or has the time in its path is always kept.
     pub append: bool,
     /// Start a new file when this one is full, and delete old ones; off unless it is there.
     #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
@@ -37,15 +37,15 @@ pub struct Config {
     /// Length of a profile. Each window becomes a record, or several if it is large.
     #[serde(with = "GoDuration")]
     pub window: Duration,
-    /// What images leave as one by: those that are alike in all of it. Empty for each by itself. For `json` and
-    /// `proto`.
+    /// Attributes by which images leave as one: those with the same values of all of them. Empty for each image by
+    /// itself. For `json` and `proto`.
     pub group_by: Vec<GroupBy>,
     /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
     #[serde(with = "GoDuration")]
     pub fold_shorter_than: Duration,
-    /// When the disk is asked to keep what is written. It is always given to the kernel at once.
+    /// Time at which the disk is asked to keep written records. The kernel gets them at once in any case.
     pub fsync: Fsync,
-    /// How long what is written may wait for the disk if `fsync` is `interval`.
+    /// The longest time for which written records may wait for the disk if `fsync` is `interval`.
     #[serde(with = "GoDuration")]
     pub flush_interval: Duration,
     /// Create the directory of the file, and those above it, where they do not exist.
@@ -63,7 +63,7 @@ pub enum Format {
     Json,
     /// OTLP as protobuf: each export request after its length, as 4 bytes, big-endian.
     Proto,
-    /// One file for each window, for `go tool pprof` and all that read its format (gzip'd
+    /// One file for each window, for `go tool pprof` and all programs that read its format (gzip'd
     /// `perftools.profiles.Profile`). Unless the path has the time in it, the window's start is put before its
     /// extension.
     Pprof,
@@ -75,7 +75,7 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
     /// Gzip.
@@ -84,14 +84,14 @@ pub enum Compression {
     Zstd,
 }
 
-/// When what is written is put on disk for certain.
+/// Time at which written records are put on disk for certain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fsync {
-    /// When the kernel sees fit: lost if power fails, not if the agent is killed.
+    /// When the kernel sees fit: records are lost if power fails, not if the agent is killed.
     #[default]
     Never,
-    /// At most `flush_interval` after it is written.
+    /// At most `flush_interval` after a record is written.
     Interval,
     /// Before a window counts as delivered.
     Always,
@@ -103,7 +103,7 @@ impl Config {
     /// Default of `directory_permissions`, as in the Collector.
     pub const DIRECTORY_PERMISSIONS: &str = "0755";
 
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -4,17 +4,17 @@ use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// When a new file is started, and which old ones are kept. As in the Collector, the full file is renamed: the
-/// time goes before its extension.
+/// Settings for starting a new file and keeping old ones. As in the Collector, the full file is renamed: the time goes
+/// before its extension.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rotation {
     /// Size from which on a file is full, in units of 1024² bytes. Files of the format `pprof` are a window each
     /// instead.
     pub max_megabytes: u32,
-    /// Days that an old file is kept, by the time in its name; 0 for any number.
+    /// Days for which an old file is kept, by the time in its name; 0 for any number.
     pub max_days: u32,
-    /// How many old files are kept; 0 for any number.
+    /// The number of old files that are kept; 0 for any number.
     pub max_backups: u32,
     /// Whether the times in names are those of this host's time zone, not UTC.
     pub localtime: bool,
@@ -31,7 +31,7 @@ impl Rotation {
         zero.then(|| Fault::at(["max_megabytes"], "is 0, expected at least 1")).into_iter().collect()
     }
 
-    /// Size that no file passes, unless one record is larger.
+    /// Size in bytes that no file exceeds, unless one record is larger.
     pub(crate) fn max_bytes(&self) -> u64 {
         u64::from(self.max_megabytes) << 20
     }

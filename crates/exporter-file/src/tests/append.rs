@@ -80,7 +80,8 @@ async fn a_file_that_is_moved_away_is_begun_again() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// As logrotate's `copytruncate` does: what comes next is at the start of the file, without zeros before it.
+/// A file is copied and emptied, like with logrotate's `copytruncate`: the next record is at the start of the file,
+/// without zeros before it.
 #[tokio::test]
 async fn a_file_that_is_copied_and_emptied_is_written_from_its_start() {
     let (directory, path) = place("profiles.jsonl");

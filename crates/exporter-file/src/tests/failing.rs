@@ -1,4 +1,4 @@
-//! What cannot be written.
+//! Files that cannot be written.
 
 use std::process::Command;
 
@@ -63,7 +63,7 @@ fn looking_whether_a_file_can_be_written_changes_nothing() {
     assert_eq!(names(directory.path()), ["p.jsonl"]);
 }
 
-/// Samples that this exporter says are sent, and are given up on. Asking sets them back.
+/// Samples that the exporter's metrics count as sent and as failed. Reading resets the counters.
 fn counts(snapshotter: &Snapshotter) -> (u64, u64) {
     let all = snapshotter.snapshot().into_vec();
     let counter = |name: &str| {
@@ -123,7 +123,7 @@ impl Drop for Tiny {
     }
 }
 
-/// What is too much for a small file system in any format.
+/// A batch that is too large for a small file system in any format.
 fn too_much(number: u64) -> Batch {
     let mut batch = second(number, 0);
     let start = number * 1_000_000_000;
@@ -169,7 +169,7 @@ fn a_full_disk_costs_whole_windows_and_is_over_when_there_is_room() {
     }
 }
 
-/// The receiver may fail to start after it: the last run's profiles are still there then.
+/// The receiver may fail to start after the exporter: the last run's profiles are still there then.
 #[tokio::test]
 async fn a_start_alone_changes_nothing() {
     let (directory, path) = place("p.jsonl");
@@ -197,7 +197,7 @@ async fn a_pipe_without_a_reader_holds_up_nothing() {
     assert_eq!(samples_of(&serde_json::from_str(&line).unwrap()), 4);
 }
 
-/// In a directory that others can write to, a name may be theirs.
+/// In a directory that others can write to, a file of ours may have a name that is theirs.
 #[tokio::test]
 async fn no_link_of_another_user_is_written_through() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -216,8 +216,8 @@ async fn no_link_of_another_user_is_written_through() {
     assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
 }
 
-/// Once its disk has failed for good, a file is neither written to nor kept open: the next window goes to what the
-/// path names then, such as the file on the disk that has been put in its place.
+/// Once its disk has failed for good, a file is neither written to nor kept open: the next window goes to the file that
+/// the path names then, such as that on the disk that has been put in its place.
 #[test]
 fn a_file_that_the_disk_does_not_keep_is_let_go_of() {
     let (directory, path) = place("p.jsonl");

@@ -25,7 +25,7 @@ pub(super) fn gunzip(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Samples taken, as the timestamps say.
+/// Number of timestamps in a request.
 fn total_events(request: &ExportProfilesServiceRequest) -> usize {
     let scopes = request.resource_profiles.iter().flat_map(|resource| &resource.scope_profiles);
     let samples = scopes.flat_map(|scope| &scope.profiles).flat_map(|profile| &profile.samples);
@@ -91,7 +91,8 @@ async fn a_record_of_more_than_a_mebibyte_is_whole() {
     }
 }
 
-/// Names that hold what lines are made of: none breaks a line or a stack, and no number in a name is taken for a count.
+/// Names with the characters that lines are made of: none breaks a line or a stack, and no number in a name is taken
+/// for a count.
 #[tokio::test]
 async fn names_with_what_folded_stacks_are_made_of_add_up() {
     let (_directory, path) = place("stacks.folded");
