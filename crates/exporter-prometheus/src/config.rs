@@ -15,22 +15,22 @@ use crate::labels::{Label, OWN_LABELS};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen, host:port; metrics are at `/metrics`.
+    /// Address to listen on, host:port; metrics are at `/metrics`.
     pub endpoint: Endpoint,
-    /// Put before the name of each metric, with an underscore; empty for nothing.
+    /// Prefix of each metric's name, joined by an underscore; empty for none.
     pub namespace: String,
     /// Labels that every series has.
     pub const_labels: BTreeMap<String, String>,
-    /// Whether each value says the time up to which it counts. Prometheus then does not notice when a series ends.
+    /// Whether each value carries the time up to which it counts. Prometheus then does not notice when a series ends.
     pub send_timestamps: bool,
     /// Time after which a series that does not grow is left out; if it grows again it begins at 0.
     #[serde(with = "configtypes::GoDuration")]
     pub metric_expiration: Duration,
     /// Whether scrapers that ask for OpenMetrics get it; else they get Prometheus' older text format.
     pub enable_open_metrics: bool,
-    /// What series are distinguished by.
+    /// Facts that series are distinguished by.
     pub labels: Vec<Label>,
-    /// Series at most; all that have none are summed up in one whose executable is named `other`.
+    /// The most series; all executables without one are summed up in one whose executable is named `other`.
     pub max_series: usize,
 }
 
@@ -44,7 +44,7 @@ impl Config {
     /// Bounds of `max_series`.
     pub const MAX_SERIES_BOUNDS: RangeInclusive<usize> = 1..=100_000;
 
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! The stage.
+//! The stage that counts samples, and its server.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -19,8 +19,8 @@ use crate::table::{Table, Totals};
 
 /// Counts batches as they come, and serves the counters at `/metrics` until the stream ends.
 ///
-/// Counting is all there is to do, so each answer is the batch's own watermark, at once. The answer to the
-/// end of the stream comes when the port is free again: a successor may then listen there.
+/// A batch is acked at once with its own watermark, since it only has to be counted. The end of the stream is acked
+/// when the port is free again: a successor may then listen there.
 pub struct PrometheusExporter {
     table: Arc<Mutex<Table>>,
     server: Server,
@@ -30,7 +30,7 @@ pub struct PrometheusExporter {
 }
 
 impl PrometheusExporter {
-    /// Listens where the configuration says, which is taken to be valid. Needs a Tokio runtime.
+    /// Listens where the configuration says, which has been validated. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be listened on.
@@ -46,7 +46,7 @@ impl PrometheusExporter {
         Ok(Delivery::of(Self { table, server, metrics: Metrics::of(settings), series, labels }))
     }
 
-    /// Where it listens: the port that was free if 0 was asked for.
+    /// Address of the server: the port that was free if 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
@@ -76,9 +76,9 @@ impl PrometheusExporter {
     }
 }
 
-/// What the samples of each image in each context add up to, with one of them: so labels are made once for each of
-/// them in a batch, not for each sample. Threads of unknown processes are distinguished by their names. Whoever
-/// used most comes first: should there be room for one more series, it is his.
+/// Sums of each image in each context, each with one of its samples: labels are then made once for each of them in a
+/// batch, not for each sample. Threads of unknown processes are distinguished by their names. The image that used most
+/// comes first: should there be room for one more series, it gets the room.
 fn by_image(batch: &Batch) -> Vec<(&Sample, Totals)> {
     type InContext = (ImageKey, ContextKey);
     let mut images: HashMap<(InContext, Option<Comm>), (&Sample, Totals)> = HashMap::default();

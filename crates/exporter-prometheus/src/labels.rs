@@ -1,4 +1,4 @@
-//! The labels that the exporter itself gives to series, and what users can choose of them.
+//! The labels of series, and the choice of them that users have.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ pub(crate) const PATH: &str = "process_executable_path";
 pub(crate) const NAME: &str = "process_executable_name";
 /// The reason why records were lost.
 pub(crate) const REASON: &str = "reason";
-/// All that are not users' to give: no constant label may have one of these names, whatever is chosen.
+/// Labels that the exporter itself makes: no constant label may have one of these names, whatever labels the user
+/// chooses.
 pub(crate) const OWN_LABELS: [&str; 10] =
     [PATH, NAME, REASON, CONTAINER_ID, CONTAINER_NAME, POD_UID, SERVICE_NAME, SERVICE_NAMESPACE, UNIT, OWNER];
 
@@ -33,7 +34,7 @@ pub enum Label {
     ContainerName,
     /// The pod: `k8s_pod_uid`.
     PodUid,
-    /// The service: `service_name`, without one the name of what runs; and `service_namespace`.
+    /// The service: `service_name`, without one the name of the program; and `service_namespace`.
     ServiceName,
     /// The systemd unit: `procinfo_systemd_unit`.
     Unit,
@@ -42,7 +43,7 @@ pub enum Label {
 }
 
 impl Label {
-    /// The labels that it gives from attributes of an image, by their names, each with the attribute's.
+    /// Names of the labels that this fact has, each with the name of the image's attribute that is its value.
     pub(crate) const fn attributes(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Executable => &[],

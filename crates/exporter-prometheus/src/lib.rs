@@ -5,7 +5,7 @@
 //! Batch --> exporter.rs --by image--> series_labels.rs --labels--> table.rs (bounded) --snapshot--> text.rs --> GET /metrics
 //! ```
 //!
-//! Start reading at [`PrometheusExporter`]; `table.rs` says how many series there can be and when one ends.
+//! Start reading at [`PrometheusExporter`]; `table.rs` bounds the number of series and ends them.
 
 mod config;
 mod exporter;

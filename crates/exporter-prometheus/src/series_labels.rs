@@ -1,15 +1,16 @@
-//! Whose CPU time it was: the labels of a series.
+//! The labels of a series, which show whose CPU time it counts.
 
 use pdata::{Image, ImageKind, Sample, names};
 
 use crate::labels::{Label, NAME, PATH};
 
-/// Whom a series is of, as its labels say it: names with values, in order. Two that say the same are one series.
+/// The labels of a series: names with values, in order. Two series with the same labels are one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeriesLabels(pub(crate) Box<[(&'static str, Box<str>)]>);
 
 impl SeriesLabels {
-    /// All that have no series of their own. No path, so that no executable is named so.
+    /// The labels of the series of all executables without one of their own. There is no path, so that no executable is
+    /// named so.
     pub(crate) fn other() -> Self {
         Self(Box::new([(NAME, "other".into())]))
     }
@@ -30,9 +31,9 @@ impl SeriesLabels {
     }
 }
 
-/// The executable. A file that has been replaced or deleted since is still named by its path: an update of a program is
-/// no other program. `process_executable_name` is the last part of the path, `[NAME]` for a kernel thread,
-/// `NAME (unresolved)` for a thread whose process is not known.
+/// Adds the labels of the executable. A file that has been replaced or deleted since is still named by its path: an
+/// update of a program is no other program. `process_executable_name` is the last part of the path, `[NAME]` for a
+/// kernel thread, `NAME (unresolved)` for a thread whose process is not known.
 fn executable(sample: &Sample, labels: &mut Vec<(&'static str, Box<str>)>) {
     let Some(Image { kind, .. }) = sample.image.as_deref() else {
         return labels.push((NAME, sample.unresolved_name().into()));

@@ -1,4 +1,4 @@
-//! The page that is scraped.
+//! The page that scrapers fetch.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,14 +14,14 @@ use crate::config::Config;
 use crate::table::Table;
 use crate::text::render;
 
-/// What the page is made of.
+/// Configuration and counters from which the page is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub config: Arc<Config>,
     pub table: Arc<Mutex<Table>>,
 }
 
-/// `GET /metrics`, and nothing else.
+/// The routes of the server: `GET /metrics`, and nothing else.
 pub(crate) fn router(page: Page) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(page)
 }
@@ -33,7 +33,8 @@ async fn metrics(State(page): State<Page>, headers: HeaderMap) -> impl IntoRespo
     ([(CONTENT_TYPE, format.content_type())], render(&snapshot, &page.config, format))
 }
 
-/// OpenMetrics for those who name it and whom it is for, whatever else they take: Prometheus prefers it.
+/// The format for a client: OpenMetrics if the client names it and it is enabled, whatever else the client takes, since
+/// Prometheus prefers it.
 fn format(headers: &HeaderMap, open_metrics: bool) -> Format {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepted.flat_map(|value| value.split(','));

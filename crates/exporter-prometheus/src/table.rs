@@ -1,4 +1,4 @@
-//! The counters: so many series, each for as long as it grows.
+//! The counters: a bounded number of series, each for as long as it grows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use pdata::{KTime, LossReason, UnixNanos};
 
 use crate::series_labels::SeriesLabels;
 
-/// How often ended series are looked for, which takes a pass over all: series expire after minutes.
+/// Time between two searches for ended series, each of which passes over all: series expire after minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often CPU times are compared: long enough to distinguish an executable that uses much from one that has just
-/// begun, short enough that nobody misses a big consumer.
+/// Time between two comparisons of CPU times: long enough to distinguish an executable that uses much from one that has
+/// just begun, short enough that nobody misses a big consumer.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
-/// Executables without a series that are compared with those that have one.
+/// The most executables without a series that are compared with those that have one.
 const MAX_CANDIDATES: usize = 1_024;
-/// Less than this part of all CPU time is not worth a series of another.
+/// Part of all CPU time, as a divisor, below which an executable does not take the series of another.
 const LEAST_SHARE: u32 = 100;
 
 /// The counts of a series.
@@ -37,34 +37,34 @@ impl Totals {
 /// Counts by executable, of a bounded number of them.
 ///
 /// An executable that comes while there is room gets a series, and keeps it for as long as it grows; one that comes
-/// later is counted in `other`, until there is room. Every [`COMPARE_EVERY`] those in `other` that have used most take
-/// the place of series that have used less than half as much.
+/// later is counted in `other`, until there is room. Every [`COMPARE_EVERY`] the executables in `other` that have used
+/// most take the place of series that have used less than half as much.
 ///
 /// A series shows 0 to the scrape that finds it first, however much it has: to Prometheus, a counter that begins at its
-/// whole value has not grown, and a job that ends between two scrapes would have used nothing. It never goes down, and
-/// no sample is in two: what `other` has counted of an executable stays there when that gets a series of its own, which
-/// begins at 0; and what a series has that was not scraped goes to `other` when it ends. What has ended is forgotten:
-/// to Prometheus, one that comes back is a counter that was reset, and its `rate` and `increase` stay right.
+/// whole value has not grown, and a job that ends between two scrapes would have used nothing. A series never goes
+/// down, and no sample is in two: what `other` has counted of an executable stays there when that gets a series of its
+/// own, which begins at 0; and what a series has that was not scraped goes to `other` when it ends. What has ended is
+/// forgotten: to Prometheus, one that comes back is a counter that was reset, and its `rate` and `increase` stay right.
 #[derive(Debug)]
 pub(crate) struct Table {
     max_series: usize,
     expiration: Duration,
-    /// Seeded: users choose paths and names.
+    /// Series by their labels, hashed with a seed: users choose paths and names.
     series: HashMap<Arc<SeriesLabels>, Series>,
     other: Totals,
-    /// What those in `other` have used since the last comparison.
+    /// CPU time that executables in `other` have used since the last comparison.
     candidates: HashMap<SeriesLabels, Duration>,
     losses: BTreeMap<LossReason, u64>,
     looked: KTime,
     compared: KTime,
-    /// Up to when everything is counted.
+    /// Time up to which everything is counted.
     as_of: Option<UnixNanos>,
 }
 
 #[derive(Debug)]
 struct Series {
     totals: Totals,
-    /// What the last scrape was shown; `None` before the first.
+    /// Counts that the last scrape was shown; `None` before the first.
     shown: Option<Totals>,
     grown: KTime,
     /// The CPU time that the series has gained since the last comparison.
@@ -76,7 +76,7 @@ impl Series {
         Self { totals, shown: None, grown: now, recent: totals.cpu }
     }
 
-    /// What no scrape has been shown.
+    /// Counts that no scrape has been shown.
     fn unshown(&self) -> Totals {
         let shown = self.shown.unwrap_or_default();
         Totals { samples: self.totals.samples - shown.samples, cpu: self.totals.cpu - shown.cpu }
@@ -88,7 +88,7 @@ impl Series {
 pub(crate) struct Snapshot {
     pub series: Vec<(Arc<SeriesLabels>, Totals)>,
     pub other: Totals,
-    /// Every reason there is.
+    /// Records lost, by every reason there is.
     pub losses: BTreeMap<LossReason, u64>,
     pub as_of: Option<UnixNanos>,
 }
@@ -109,7 +109,7 @@ impl Table {
         }
     }
 
-    /// An executable has used so much more, as of `now`.
+    /// Counts `more` for an executable, as of `now`.
     pub(crate) fn count(&mut self, who: SeriesLabels, more: Totals, now: KTime) {
         if let Some(series) = self.series.get_mut(&who) {
             series.totals.add(more);
@@ -130,12 +130,12 @@ impl Table {
         }
     }
 
-    /// So many records were lost.
+    /// Counts lost records.
     pub(crate) fn lose(&mut self, reason: LossReason, count: u64) {
         *self.losses.entry(reason).or_default() += count;
     }
 
-    /// All up to `now` has been counted. Series that have not grown for long end.
+    /// Marks everything up to `now` as counted. Series that have not grown for long end.
     pub(crate) fn advance(&mut self, now: KTime, clock: UnixNanos) {
         self.as_of = Some(clock);
         if now.saturating_since(self.looked) >= LOOK_EVERY {
@@ -150,7 +150,8 @@ impl Table {
         }
     }
 
-    /// Gives series to those in `other` that use most, and to room that has become free.
+    /// Gives series to the executables in `other` that use most: in the place of others, and where room has become
+    /// free.
     fn compare(&mut self, now: KTime) {
         let mut candidates: Vec<_> = self.candidates.drain().collect();
         // By name where they have used alike, so that the outcome does not depend on the order of a hash table.
@@ -172,12 +173,12 @@ impl Table {
         self.series.values_mut().for_each(|series| series.recent = Duration::ZERO);
     }
 
-    /// Executables that have a series of their own.
+    /// Number of executables that have a series of their own.
     pub(crate) fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// What to expose. Whoever asks is taken to be the one scraper.
+    /// The counts to expose. Every caller is taken to be the one scraper.
     pub(crate) fn scrape(&mut self) -> Snapshot {
         let series = self.series.iter_mut().map(|(who, series)| {
             let shown = if series.shown.is_some() { series.totals } else { Totals::default() };
@@ -216,7 +217,7 @@ mod tests {
         KTime::from_nanos(seconds * 1_000_000_000)
     }
 
-    /// What Prometheus' `increase` makes of the scrapes: by how much each series grows from one to the next. One that
+    /// The sums that Prometheus' `increase` makes of scrapes: each series grows from one scrape to the next. One that
     /// is new has not grown; one that is less than before was reset, and has grown from 0.
     #[derive(Default)]
     struct Prometheus {
@@ -274,7 +275,7 @@ mod tests {
         assert!(prometheus.of.values().all(|cpu| *cpu == Duration::from_secs(1)), "{:?}", prometheus.of);
     }
 
-    /// A newcomer to a full table that uses most of the machine.
+    /// A newcomer to a full table that uses most of the machine gets a series.
     #[test]
     fn who_uses_most_has_a_series_before_long() {
         let mut table = Table::new(5, EXPIRATION);
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(snapshot.series.len(), 5);
     }
 
-    /// Who comes and goes by turns does not push each other out.
+    /// Executables that come and go by turns do not push each other out.
     #[test]
     fn those_that_use_alike_keep_their_series() {
         let mut table = Table::new(2, EXPIRATION);
@@ -303,7 +304,7 @@ mod tests {
         assert_eq!(kept, ["0", "1"]);
     }
 
-    /// It was counted in `other` first, and found room before the next comparison.
+    /// The newcomer was counted in `other` first, and found room before the next comparison.
     #[test]
     fn who_has_got_room_is_not_replaced_by_its_own_series() {
         let (mut table, mut prometheus) = (Table::new(2, EXPIRATION), Prometheus::default());
@@ -331,8 +332,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and whenever it is scraped: never more series than allowed, and what Prometheus makes of all
-        /// of them is what was counted, to the nanosecond.
+        /// Whatever comes and whenever it is scraped: there are never more series than allowed, and Prometheus' sum of
+        /// all of them is the counted time, to the nanosecond.
         #[test]
         fn series_are_bounded_and_nothing_is_counted_twice_or_lost(
             max in 1usize..5,

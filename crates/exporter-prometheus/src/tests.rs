@@ -23,7 +23,7 @@ fn start(config: Config) -> Delivery<PrometheusExporter> {
     PrometheusExporter::start(&DeliverySettings::new("prometheus"), config).unwrap()
 }
 
-/// 2026-08-21T09:30:00Z when the monotonic clock shows 0.
+/// A batch whose clock shows 2026-08-21T09:30:00Z when the monotonic clock shows 0.
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
@@ -71,7 +71,7 @@ fn loss(count: u64) -> Event {
     Event::Loss(Loss { from: at(0), until: at(1), reason: LossReason::SampleRingFull, count })
 }
 
-/// Everyone that is named in a way of its own.
+/// Samples of every kind of image and thread, each of which is named in a way of its own.
 fn everyone() -> Vec<Event> {
     let kthread = image(2, ImageKind::Kernel(Comm(*b"kworker/0:1\0\0\0\0\0")));
     let cc = program(10, "/usr/bin/cc", FileState::Linked);
@@ -92,7 +92,7 @@ async fn push(exporter: &mut Delivery<PrometheusExporter>, events: Vec<Event>, w
     assert_eq!(answer.unwrap(), watermark, "all of a batch is counted at once");
 }
 
-/// Head and body of the answer to the second of two scrapes: to the first, what is new shows 0.
+/// Head and body of the answer to the second of two scrapes: the first shows new series as 0.
 async fn fetch(address: SocketAddr, accept: &str) -> io::Result<(String, String)> {
     fetch_once(address, accept).await?;
     fetch_once(address, accept).await
@@ -109,7 +109,7 @@ async fn fetch_once(address: SocketAddr, accept: &str) -> io::Result<(String, St
     Ok((head.to_owned(), body.to_owned()))
 }
 
-/// As Prometheus 3 asks.
+/// Header by which Prometheus 3 asks.
 const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn threads_of_a_process_that_is_not_known_are_told_apart() {
     }
 }
 
-/// An image that changes its container has a series in each; whoever is in none has that label not at all.
+/// An image that changes its container has a series in each; an image in no container has no such label.
 #[tokio::test]
 async fn series_are_of_whatever_labels_are_chosen() {
     let contained = |number: u32, facts: &[(&'static str, &'static str)]| {

@@ -1,4 +1,4 @@
-//! The table as Prometheus reads it.
+//! The table as text for Prometheus.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) fn render(snapshot: &Snapshot, config: &Config, format: Format) -> St
     page.text
 }
 
-/// What follows each value; in milliseconds, but in OpenMetrics in seconds.
+/// The timestamp after each value: milliseconds in the text format, seconds in OpenMetrics.
 fn timestamp(snapshot: &Snapshot, config: &Config, format: Format) -> String {
     let Some(as_of) = snapshot.as_of.filter(|_| config.send_timestamps) else { return String::new() };
     let millis = as_of.as_nanos() / 1_000_000;
@@ -83,7 +83,8 @@ impl Page<'_> {
         self.line(family, &labels, value)
     }
 
-    /// A counter's description. OpenMetrics names the family, the text format what its lines begin with.
+    /// Writes a counter's description. OpenMetrics names the family, the text format the name that its lines begin
+    /// with.
     fn head(&mut self, family: &str, help: &str) -> fmt::Result {
         let namespace = Namespace(&self.config.namespace);
         let suffix = if self.format == Format::Text { "_total" } else { "" };
@@ -120,7 +121,7 @@ impl fmt::Display for Namespace<'_> {
     }
 }
 
-/// Seconds with all their nanoseconds: a sum of them is exact where a fraction of two would not be.
+/// Seconds with all their nanoseconds: a sum of such numbers is exact where a fraction of binary floats would not be.
 struct Seconds(Duration);
 
 impl fmt::Display for Seconds {
@@ -129,7 +130,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// A label's value: a process chooses its own path and name.
+/// A label's value, escaped: a process chooses its own path and name.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
