@@ -7,27 +7,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windows::{DEFAULT_WINDOW, GroupBy, group_faults, window_fault};
 
-/// Rows of a table unless the user says otherwise.
+/// Number of rows of a table unless the user configures another.
 pub(crate) const DEFAULT_TOP: usize = 20;
-/// The longest table.
+/// The most rows of a table.
 pub(crate) const MAX_TOP: usize = 10_000;
 
 /// Configuration of the debug exporter.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How much of each window is printed.
+    /// The amount of detail that is printed of each window.
     pub verbosity: Verbosity,
     /// Time that one report covers.
     #[serde(with = "configtypes::GoDuration")]
     pub window: Duration,
     /// Rows of the table, and in detail processes, listed in a report; the rest is summed up.
     pub top: usize,
-    /// What has a row of its own: images that are alike in all of it share one.
+    /// Attributes that distinguish rows: images with the same values of all of them share one.
     pub group_by: Vec<GroupBy>,
 }
 
-/// How much to print for each window.
+/// The amount of detail in the report of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verbosity {
@@ -36,7 +36,7 @@ pub enum Verbosity {
     /// A table of the executables that ran most.
     #[default]
     Normal,
-    /// Also each process, and where its samples were.
+    /// The table, each process, and the places in the code where its samples were.
     Detailed,
 }
 
@@ -52,7 +52,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let top = !(1..=MAX_TOP).contains(&self.top);

@@ -1,4 +1,4 @@
-//! The stage.
+//! The stage that prints reports.
 
 use std::fmt;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::tally::Tally;
 /// Gathers batches into windows and prints a report of each.
 ///
 /// Reports are written on a thread of the runtime's blocking pool, one window at a time, since a
-/// terminal or a pager may make it wait. When whoever reads is gone (a broken pipe), that is logged
+/// terminal or a pager may make it wait. When the reader is gone (a broken pipe), that is logged
 /// and nothing is printed any more; the samples are counted as not sent.
 pub struct DebugExporter {
     config: Config,
@@ -25,7 +25,7 @@ pub struct DebugExporter {
 
 /// The stream that reports are printed to.
 struct Output {
-    /// `None` once nobody reads.
+    /// The stream; `None` once nobody reads.
     out: Option<Box<dyn Write + Send>>,
     metrics: Metrics,
 }

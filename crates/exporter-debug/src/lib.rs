@@ -1,6 +1,6 @@
-//! Shows people what the agent sees: for each window, which executables burned CPU.
+//! Shows people the samples that the agent takes: for each window, the executables that burned CPU.
 //!
-//! [`DebugExporter`] is the stage. What it prints is for eyes, not for parsers, and may change.
+//! [`DebugExporter`] is the stage. Its reports are for eyes, not for parsers, and may change.
 
 mod config;
 mod exporter;

@@ -1,4 +1,4 @@
-//! A window as text.
+//! The report of a window as text.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::{Config, Verbosity};
 use crate::tally::{ImageTally, KnownImage, Tally};
 use crate::text::counted;
 
-/// Places listed for each process.
+/// Number of places in the code that are listed for each process.
 const TOP_LEAVES: usize = 5;
 
 /// The report of a window, with an empty line at its end unless it is a single line.
@@ -83,18 +83,18 @@ impl Report<'_> {
         writeln!(out, "{:>8.1} {samples:>8} {pids:>6}  {name}", self.percent(cpu))
     }
 
-    /// What lost samples stand for, if they were like those that came.
+    /// CPU time that lost samples stand for, if they were like those that came.
     fn as_if_delivered(&self, lost: u64) -> Duration {
         let each = self.tally.cpu.as_secs_f64() / (self.tally.samples.max(1) as f64);
         Duration::from_secs_f64(each * lost as f64)
     }
 
-    /// Percent of one CPU that was busy for so long.
+    /// Percent of one CPU that was busy for `busy`.
     fn percent(&self, busy: Duration) -> f64 {
         100.0 * busy.as_secs_f64() / self.length.as_secs_f64()
     }
 
-    /// What is missing, by reason.
+    /// Writes the line of lost samples, with their reasons.
     fn lost(&self, out: &mut String) -> fmt::Result {
         let losses = &self.tally.losses;
         let lost = losses.samples();

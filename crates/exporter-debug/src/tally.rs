@@ -26,33 +26,33 @@ pub(crate) struct Tally {
     verbosity: Verbosity,
 }
 
-/// An image in a context, and whether it is known what it ran.
+/// The key of an image in a context, and whether the executable is known.
 pub(crate) type KnownImage = ((ImageKey, ContextKey), bool);
 
 /// Counts of one image.
 #[derive(Debug)]
 pub(crate) struct ImageTally {
-    /// The image as it was described last; `None` if it is not known what it ran.
+    /// The image by its latest description; `None` if its executable is not known.
     image: Option<Arc<Image>>,
-    /// The name of the thread sampled first.
+    /// The name of the thread that was sampled first.
     thread_name: String,
     pub(crate) samples: u64,
     pub(crate) cpu: Duration,
-    /// Samples by where the CPU was.
+    /// Samples by the place in the code where the CPU was.
     pub(crate) leaves: BTreeMap<String, u64>,
 }
 
-/// Counts of what shares a row.
+/// Counts of the images that share a row.
 #[derive(Debug)]
 pub(crate) struct RowTally {
-    /// What it has in common, to print.
+    /// Text of the attributes that the images have in common.
     pub(crate) label: String,
     pub(crate) samples: u64,
     pub(crate) cpu: Duration,
     pub(crate) processes: usize,
 }
 
-/// Image, thread, its name, CPU, and addresses.
+/// The identity of a sample: image, thread, its name, CPU, and addresses.
 type Record = (KnownImage, Tid, Comm, u32, Box<[Pc]>);
 
 impl Tally {
@@ -73,7 +73,7 @@ impl Tally {
         self.records.len()
     }
 
-    /// Counts by what shares a row, most samples first.
+    /// Counts of the rows, most samples first.
     pub(crate) fn rows(&self, grouping: &Grouping) -> Vec<RowTally> {
         let mut groups = grouping.groups();
         let mut sums: Vec<(u64, Duration)> = Vec::new();
@@ -96,7 +96,7 @@ impl Tally {
         rows
     }
 
-    /// Counts by image, most samples first.
+    /// Counts of the images, most samples first.
     pub(crate) fn images(&self) -> Vec<(&KnownImage, &ImageTally)> {
         let mut images: Vec<_> = self.images.iter().collect();
         images.sort_by_key(|&(who, tally)| (std::cmp::Reverse(tally.samples), who));
@@ -148,8 +148,8 @@ impl ImageTally {
     }
 }
 
-/// Where the CPU was: the file with an ELF address (or a file offset, until the file has been read),
-/// or an address.
+/// The place where the CPU was: the file with an ELF address (or a file offset, until the file has been read), or an
+/// address.
 fn leaf(sample: &Sample) -> String {
     let Some(Frame { pc, code, lines, .. }) = sample.stack.frames.first() else {
         return "no frames".to_owned();
@@ -180,7 +180,7 @@ fn leaf(sample: &Sample) -> String {
     }
 }
 
-/// What holds a named function, in brackets.
+/// The file or the kernel that holds a named function, in brackets.
 fn within(code: &Code) -> String {
     match code {
         Code::Mapped(mapping) => format!(" ({})", mapping.backing.name()),

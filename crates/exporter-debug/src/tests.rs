@@ -12,7 +12,7 @@ use windows::GroupBy;
 
 use crate::{Config, DebugExporter, Verbosity};
 
-/// 2026-08-21T09:30:00Z when the monotonic clock shows 0.
+/// A batch whose clock shows 2026-08-21T09:30:00Z when the monotonic clock shows 0.
 fn batch(events: Vec<Event>, watermark: Watermark) -> Batch {
     let unix = UnixNanos::from_nanos(1_787_304_600_000_000_000);
     let clock = ClockOffset::from_readings(KTime::ZERO, BootTime::from_nanos(0), unix);
@@ -138,7 +138,7 @@ async fn normal_is_a_table_of_executables_in_percent_of_one_cpu() {
     );
 }
 
-/// An image that is in two containers one after the other has a row in each; a row says what it is of in order.
+/// An image that is in two containers one after the other has a row in each; a row names its attributes in order.
 #[tokio::test]
 async fn rows_are_what_users_group_by() {
     let in_container = |number: u32, id: Option<&'static str>| {
@@ -197,7 +197,7 @@ async fn detailed_adds_each_process_and_where_it_was() {
     );
 }
 
-/// Fails as a pipe does whose reader is gone.
+/// A writer that fails like a pipe whose reader is gone.
 struct Gone(Arc<Mutex<u32>>);
 
 impl Write for Gone {
