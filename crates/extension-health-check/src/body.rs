@@ -7,10 +7,11 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Go's zero time, which the Collector answers with before it is up.
+/// Go's zero time, which the Collector answers before it is up.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// The Collector's JSON object, why the agent is not healthy, and what goes wrong in it, healthy or not.
+/// The Collector's JSON object, the reason for which the agent is not healthy, and the failures of its stages, healthy
+/// or not.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Body<'a> {
@@ -24,7 +25,8 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// `since` is the time since the Unix epoch when the agent first was healthy, and for how long that has been.
+    /// The body of an answer. `since` is the time since the Unix epoch when the agent first was healthy, and the time
+    /// that has passed since.
     pub(crate) fn new(
         error: Option<&'a str>,
         degraded: &'a [String],
@@ -38,7 +40,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Time since the Unix epoch as a date; that of [`NEVER`] if the year has more than four digits.
+/// Time since the Unix epoch as a date; [`NEVER`] if the year has more than four digits.
 fn rfc3339(since_epoch: Duration) -> String {
     let time = i128::try_from(since_epoch.as_nanos()).ok();
     let time = time.and_then(|nanos| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok());

@@ -9,25 +9,25 @@ use configtypes::{Fault, GoDuration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where the Collector's listens.
+/// Port that the Collector's extension listens on.
 const DEFAULT_PORT: u16 = 13133;
-/// Most that a watermark may be behind. Half a minute without data is what an operator wants to know of.
+/// The most that a watermark may be behind. Half a minute without data is worth an operator's attention.
 const DEFAULT_MAX_WATERMARK_LAG: Duration = Duration::from_secs(30);
 /// Bounds of `max_watermark_lag`: an exporter's longest window is ten minutes.
 const MAX_WATERMARK_LAG_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
-/// Reports by HTTP whether the agent does its work.
+/// Settings of the server that reports by HTTP whether the agent does its work.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen: `host:port`.
+    /// Address to listen on: `host:port`.
     pub endpoint: Endpoint,
-    /// Path that is answered; one that ends in `/` stands for all below it.
+    /// Path that is answered; one that ends in `/` stands for all paths below it.
     pub path: String,
-    /// What is answered instead of the usual JSON object.
+    /// Bodies to answer instead of the usual JSON object.
     pub response_body: Option<ResponseBody>,
-    /// Most that any stage may be behind the clock before the agent counts as unhealthy. A receiver that passes
-    /// nothing on for 30 s does in any case.
+    /// The most that any stage may be behind the clock before the agent counts as unhealthy. A receiver that passes
+    /// nothing on for 30 s is unhealthy in any case.
     #[serde(with = "configtypes::GoDuration")]
     pub max_watermark_lag: Duration,
 }
@@ -54,7 +54,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! The server that answers.
+//! The server that reports the agent's health.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::body::Body;
 use crate::config::Config;
 
-/// How often the agent's health is looked at, beside when it is asked for.
+/// Time between two looks at the agent's health, beside those for requests.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A running health check; dropping it ends it.
@@ -33,7 +33,8 @@ pub struct HealthCheck {
 struct Health {
     config: Config,
     board: Arc<Board>,
-    /// When the agent first was healthy: since the Unix epoch, and on the clock that is never set.
+    /// Time when the agent first was healthy: since the Unix epoch, and on the clock that is never
+    /// set.
     since: Mutex<Option<(Duration, Instant)>>,
 }
 
@@ -52,13 +53,13 @@ impl HealthCheck {
         Ok(Self { server, watch })
     }
 
-    /// The endpoint that it listens at.
+    /// Address that the health check listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Ends it; done when the port is free again.
+    /// Ends the health check; done when the port is free again.
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.watch.abort();
         self.server.stop()
@@ -72,7 +73,8 @@ impl Drop for HealthCheck {
 }
 
 impl Health {
-    /// Why the agent is not healthy, if it is not; and since when it first was.
+    /// The reason for which the agent is not healthy, if it is not; and the time when it first was
+    /// healthy.
     fn look(&self) -> (Option<String>, Option<(Duration, Instant)>) {
         let reason = match self.board.readiness(&self.config.thresholds()) {
             Readiness::Ready => None,
@@ -85,7 +87,8 @@ impl Health {
         (reason, *since)
     }
 
-    /// As Go's: a path that ends in a slash stands for all below it.
+    /// True if a request for `path` is answered: as in Go, a path that ends in a slash stands for
+    /// all below it.
     fn answers(&self, path: &str) -> bool {
         let own = self.config.path.as_str();
         path == own || own.ends_with('/') && path.starts_with(own)
@@ -115,7 +118,7 @@ async fn answer(State(health): State<Arc<Health>>, uri: Uri) -> Response {
     }
 }
 
-/// Says in the log when the agent falls ill and when it has recovered, for ever.
+/// Logs when the agent falls ill and when it has recovered, for ever.
 async fn watch(health: Arc<Health>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut was_healthy = None;
