@@ -88,10 +88,11 @@ pub enum Compression {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fsync {
-    /// When the kernel sees fit: records are lost if power fails, not if the agent is killed.
+    /// The agent never asks: the kernel writes when it sees fit, and records are lost if power fails, not if the agent
+    /// is killed.
     #[default]
     Never,
-    /// At most `flush_interval` after a record is written.
+    /// The agent asks at most `flush_interval` after a record is written.
     Interval,
     /// Before a window counts as delivered.
     Always,
