@@ -21,7 +21,7 @@ const OPENMETRICS: &str = "application/openmetrics-text";
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     registry: Registry,
-    /// Set once the registry is what the process records in.
+    /// Gauges of the process; set once the registry is the one that the process records in.
     process: Arc<OnceLock<ProcessGauges>>,
     shown: Arc<RwLock<Shown>>,
 }
@@ -42,7 +42,7 @@ impl Source {
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
-    /// Has these gauges measured for each scrape.
+    /// Sets the gauges that are measured for each scrape.
     pub(crate) fn measures(&self, process: ProcessGauges) {
         // Of one process there is one set of them.
         let _first = self.process.set(process);
@@ -71,8 +71,8 @@ async fn answer(State(source): State<Source>, headers: HeaderMap) -> Response {
     ([(header::CONTENT_TYPE, format.content_type())], source.scrape(format)).into_response()
 }
 
-/// The format that a client with this `accept` header prefers: OpenMetrics 1.0 if it names it and likes nothing
-/// else of ours better.
+/// The format that a client with this `accept` header prefers: OpenMetrics 1.0 if the client names it and likes none of
+/// our other formats better.
 fn negotiate(accept: &str) -> Format {
     let mut quality = [0_u32; 2];
     for part in accept.split(',') {
@@ -99,7 +99,7 @@ fn negotiate(accept: &str) -> Format {
     if openmetrics > 0 && openmetrics >= text { Format::OpenMetrics } else { Format::Text }
 }
 
-/// A quality of RFC 9110, 0 to 1, in thousandths; what is none counts as not wanted.
+/// A quality of RFC 9110, 0 to 1, in thousandths; a text that is none counts as 0, not wanted.
 fn thousandths(quality: &str) -> u32 {
     let quality: f64 = quality.parse().unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 1000")]

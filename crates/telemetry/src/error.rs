@@ -1,9 +1,9 @@
-//! Why the agent cannot report on itself.
+//! Reasons why the agent cannot report on itself.
 
 use confighttp::ListenError;
 use thiserror::Error;
 
-/// Why the agent cannot report on itself.
+/// A reason why the agent cannot report on itself.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum TelemetryError {
@@ -17,14 +17,14 @@ pub enum TelemetryError {
     /// An output of the log cannot be opened.
     #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]
     Output {
-        /// Which list of outputs.
+        /// Key of the list that the output is in.
         key: &'static str,
-        /// Which of the list, from 0.
+        /// Index of the output in the list, from 0.
         at: usize,
         path: String,
         source: std::io::Error,
     },
-    /// There is no thread for the log.
+    /// The system has no thread for the log.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] std::io::Error),
     /// The process has a log subscriber or metrics recorder already.

@@ -1,7 +1,7 @@
-//! How the agent reports on itself: log lines, and metrics for Prometheus.
+//! Reports of the agent on itself: log lines, and metrics for Prometheus.
 //!
-//! Start reading at [`install`]. Whatever the process records by the macros of `metrics` and says by those of
-//! `tracing` comes here; `config` is the section `service::telemetry`.
+//! Start reading at [`install`]. The metrics that the process records by the macros of `metrics` and the events of
+//! `tracing` come here; `config` is the section `service::telemetry`.
 
 pub mod config;
 
@@ -36,10 +36,10 @@ pub struct Handle {
     endpoint: Option<Open>,
 }
 
-/// An endpoint that is open.
+/// An endpoint that serves metrics.
 #[derive(Debug)]
 struct Open {
-    /// As configured: its port may be 0.
+    /// The endpoint as configured: its port may be 0.
     endpoint: Endpoint,
     server: Server,
 }
@@ -65,7 +65,7 @@ pub fn install(config: &Telemetry) -> Result<Handle, TelemetryError> {
 }
 
 impl Handle {
-    /// Where metrics are served, if they are.
+    /// Address at which metrics are served, if they are.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.endpoint.as_ref().map(|open| open.server.address())
@@ -76,14 +76,15 @@ impl Handle {
         self.writer.flush();
     }
 
-    /// Does what [`flush`](Self::flush) does, for whoever ends the process on a way of its own.
+    /// Returns a function that does the same as [`flush`](Self::flush), for code that ends the process on a way of its
+    /// own.
     pub fn flusher(&self) -> impl Fn() + Send + use<> {
         let writer = self.writer.clone();
         move || writer.flush()
     }
 
-    /// Goes on as `config` says: another level, other outputs (opened anew, so that files can be rotated), another
-    /// address. All or nothing: after an error everything is as before.
+    /// Applies `config`: another level, other outputs (opened anew, so that files can be rotated), another address. All
+    /// or nothing: after an error everything is as before.
     ///
     /// # Errors
     /// [`TelemetryError`] if the endpoint or an output of the log cannot be opened.
@@ -103,7 +104,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Serves at `endpoint`, if any, and no longer where it did.
+    /// Serves at `endpoint`, if any, and no longer at the endpoint before.
     async fn relocate(&mut self, endpoint: Option<Endpoint>) -> Result<(), TelemetryError> {
         let old = self.endpoint.take();
         let Some(endpoint) = endpoint else {

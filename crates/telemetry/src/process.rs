@@ -6,16 +6,16 @@ use std::time::Instant;
 use metrics::{Gauge, Unit, describe_gauge, gauge};
 use procfs::own::{self, OwnMemory};
 
-/// Time since the agent started. As in the Collector.
+/// Gauge of the time since the agent started, as in the Collector.
 const UPTIME: &str = "otelcol_process_uptime";
-/// CPU time of the agent. As in the Collector.
+/// Gauge of the agent's CPU time, as in the Collector.
 const CPU: &str = "otelcol_process_cpu_seconds";
-/// Memory of the agent. As in the Collector.
+/// Gauge of the agent's memory, as in the Collector.
 const RSS: &str = "otelcol_process_memory_rss";
-/// Memory asked for of the system. As in the Collector; its others are of Go's heap, which we have not.
+/// Gauge of the memory asked for of the system, as in the Collector, whose other gauges are of Go's heap.
 const SYS_MEMORY: &str = "otelcol_process_runtime_total_sys_memory_bytes";
 
-/// Gives the recorder a description of each metric.
+/// Describes each metric to the recorder.
 fn describe() {
     describe_gauge!(UPTIME, Unit::Seconds, "Time since the agent started, in seconds.");
     describe_gauge!(CPU, Unit::Seconds, "CPU time the agent has used, user and system, in seconds.");
@@ -46,7 +46,7 @@ impl ProcessGauges {
         Self { start: Instant::now(), uptime, cpu, rss, sys }
     }
 
-    /// Sets them to what they are now.
+    /// Sets the gauges to the process's figures of now.
     pub(crate) fn measure(&self) {
         self.uptime.set(self.start.elapsed().as_secs_f64());
         self.cpu.set(own::cpu_time().as_secs_f64());
@@ -64,7 +64,7 @@ impl fmt::Debug for ProcessGauges {
     }
 }
 
-/// A number of bytes as a gauge has it.
+/// A number of bytes as a gauge's value.
 fn bytes(bytes: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
     let bytes = bytes as f64;

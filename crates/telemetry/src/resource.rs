@@ -20,7 +20,7 @@ pub(crate) fn attributes(configured: &Resource, instance: Uuid) -> Vec<(String, 
     attributes.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// The attributes as Prometheus knows them: labels of `target_info`.
+/// The attributes in Prometheus' form: labels of `target_info`.
 pub(crate) fn target_info(attributes: &[(String, String)]) -> Family {
     let mut labels: Vec<_> =
         attributes.iter().map(|(name, value)| (exposition::name(name), value.clone())).collect();

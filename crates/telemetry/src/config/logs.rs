@@ -1,4 +1,4 @@
-//! `service::telemetry::logs`.
+//! The section `service::telemetry::logs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,27 +14,27 @@ const DEFAULT_TICK: Duration = Duration::from_secs(10);
 const DEFAULT_INITIAL: u64 = 10;
 const DEFAULT_THEREAFTER: u64 = 100;
 
-/// Log of the agent.
+/// Settings of the agent's log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Logs {
-    /// Least severe level that is written.
+    /// The least severe level that is written.
     pub level: LogLevel,
-    /// How a line is written.
+    /// The form of a line.
     pub encoding: LogEncoding,
     /// Whether lines leave out the place in the source that wrote them; messages are constant, and identify it too.
     pub disable_caller: bool,
     /// Known from the Collector, and refused if false: the agent writes no stack traces.
     pub disable_stacktrace: bool,
-    /// Whether lines leave out what `resource` says.
+    /// Whether lines leave out the attributes of `resource`.
     pub disable_zap_resource: bool,
     /// Known from the Collector, and refused if true.
     pub development: bool,
-    /// How repeated lines are thinned out.
+    /// Thinning of repeated lines.
     pub sampling: Sampling,
-    /// Where lines go, to each of these: `stderr`, `stdout`, or the path of a file, which is appended to.
+    /// Outputs that lines go to, all of them: `stderr`, `stdout`, or the path of a file, which is appended to.
     pub output_paths: Vec<String>,
-    /// Where the agent reports that a line could not be written: as `output_paths`.
+    /// Outputs of reports that a line could not be written, named like those of `output_paths`.
     pub error_output_paths: Vec<String>,
     /// Fields of every line.
     pub initial_fields: BTreeMap<String, serde_json::Value>,
@@ -62,45 +62,45 @@ impl Default for Logs {
     }
 }
 
-/// Level of a log line.
+/// The level of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// For developers.
+    /// Details for developers.
     Debug,
-    /// What happens in normal operation.
+    /// Events of normal operation.
     #[default]
     Info,
-    /// What may need a look.
+    /// Events that may need a look.
     Warn,
     /// Failures alone.
     Error,
 }
 
-/// How a log line is written.
+/// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogEncoding {
-    /// For people.
+    /// Text for people.
     #[default]
     Console,
     /// One JSON object a line, with the Collector's keys: `level`, `ts`, `msg`.
     Json,
 }
 
-/// How repeated lines are thinned out: of each message, in each `tick`, the first `initial` are written and then
-/// every `thereafter`th.
+/// Thinning of repeated lines: of each message, in each `tick`, the first `initial` lines are written and then every
+/// `thereafter`th.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// Whether to do so.
+    /// Whether repeated lines are thinned.
     pub enabled: bool,
     /// Time after which counting starts anew.
     #[serde(with = "configtypes::GoDuration")]
     pub tick: Duration,
     /// Lines of a message written in each tick before any is left out.
     pub initial: u64,
-    /// Of the others, each so many-th is written; 0 for none.
+    /// Number of lines after the first of which one is written; 0 to write none of them.
     pub thereafter: u64,
 }
 
@@ -153,7 +153,7 @@ impl Logs {
     }
 }
 
-/// A URL would become a file of an odd name.
+/// True if an output is no URL, which would become a file of an odd name.
 fn is_output(path: &str) -> bool {
     !path.is_empty() && !path.contains("://")
 }

@@ -1,4 +1,4 @@
-//! `service::telemetry::metrics`.
+//! The section `service::telemetry::metrics`.
 
 use configtypes::Fault;
 use schemars::JsonSchema;
@@ -11,13 +11,13 @@ const DEFAULT_HOST: &str = "localhost";
 /// Port of the Prometheus endpoint, as in the Collector.
 const DEFAULT_PORT: u16 = 8888;
 
-/// Metrics of the agent.
+/// Settings of the agent's metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metrics {
-    /// How many of the metrics are exposed.
+    /// The level from which on metrics are exposed.
     pub level: MetricsLevel,
-    /// Who may read it; at most one.
+    /// Endpoints at which metrics can be read; at most one.
     pub readers: Vec<MetricReader>,
     /// Known from the Collector, and refused: the level decides what is exposed.
     #[serde(skip_serializing)]
@@ -31,15 +31,15 @@ impl Default for Metrics {
     }
 }
 
-/// How much of its metrics the agent exposes. Each level has what the one before it has.
+/// The amount of metrics that the agent exposes. Each level has the metrics of the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricsLevel {
-    /// Nothing: no endpoint is opened.
+    /// No metrics: no endpoint is opened.
     None,
-    /// Whether it works, and what it costs.
+    /// Metrics that show whether the agent works, and what it costs.
     Basic,
-    /// What is useful day by day.
+    /// Metrics that are useful day by day.
     #[default]
     Normal,
     /// Histograms too, and the run time of each BPF program, which the kernel then measures for every BPF program
@@ -47,11 +47,11 @@ pub enum MetricsLevel {
     Detailed,
 }
 
-/// One reader of metrics.
+/// A reader of metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricReader {
-    /// A reader that fetches.
+    /// Settings of a reader that fetches.
     pub pull: Pull,
     /// Known from the Collector, and refused: the agent does not send its metrics.
     #[serde(skip_serializing)]
@@ -59,15 +59,15 @@ pub struct MetricReader {
     pub(crate) periodic: Unsupported,
 }
 
-/// A reader that fetches.
+/// Settings of a reader that fetches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pull {
-    /// The endpoint that is read.
+    /// The endpoint that the reader fetches from.
     pub exporter: PullExporter,
 }
 
-/// What a reader fetches from.
+/// The endpoint that a reader fetches from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PullExporter {
@@ -83,7 +83,7 @@ pub struct Prometheus {
     pub host: String,
     /// Port to listen on; 0 for any that is free.
     pub port: u16,
-    /// Whether to leave out the labels `otel_scope_name` and `otel_scope_version`.
+    /// Whether series lack the labels `otel_scope_name` and `otel_scope_version`.
     pub without_scope_info: bool,
     /// Whether names that a Collector has are exactly those, without `_total`, and of no type.
     pub without_type_suffix: bool,

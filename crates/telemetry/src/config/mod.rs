@@ -1,4 +1,4 @@
-//! `service::telemetry`: how the agent reports on itself.
+//! The section `service::telemetry`: settings of the agent's reports on itself.
 
 mod logs;
 mod metrics;
@@ -15,22 +15,22 @@ pub use metrics::{MetricReader, Metrics, MetricsLevel, Prometheus, Pull, PullExp
 pub use resource::Resource;
 pub use traces::{Traces, TracesLevel};
 
-/// How the agent reports on itself.
+/// Settings of the agent's reports on itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
-    /// Metrics of the agent.
+    /// Settings of the agent's metrics.
     pub metrics: Metrics,
-    /// Log of the agent.
+    /// Settings of the agent's log.
     pub logs: Logs,
     /// Known from the Collector; the agent makes no traces of itself.
     pub traces: Traces,
-    /// What the agent says it is: attributes of its own metrics and, if asked for, log lines.
+    /// The agent's description of itself: attributes of its own metrics and, if asked for, log lines.
     pub resource: Resource,
 }
 
 impl Telemetry {
-    /// Every fault, by its key: what is wrong, what is expected, with keys as they are below `telemetry`.
+    /// Every fault, by its key as it is below `telemetry`: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = self.metrics.validate();
@@ -39,7 +39,7 @@ impl Telemetry {
         faults
     }
 
-    /// The metrics endpoint, if there is to be one.
+    /// The metrics endpoint, if the configuration has one.
     #[must_use]
     pub fn endpoint(&self) -> Option<&Prometheus> {
         let reader = self.metrics.readers.first().filter(|_| self.metrics.level != MetricsLevel::None)?;

@@ -1,4 +1,4 @@
-//! `service::telemetry::resource`: what the agent says it is.
+//! The section `service::telemetry::resource`: the agent's description of itself.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,29 +9,29 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// Attributes by name; one without a value takes away what the agent would say of itself.
+/// Attributes by name; one without a value removes the agent's own attribute of that name.
 ///
-/// Written as the Collector has it, `attributes: [{name: ..., value: ...}]`, or as it had it before: names and
-/// values in one map.
+/// Written in the Collector's form, `attributes: [{name: ..., value: ...}]`, or in its older form: names and values in
+/// one map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
     /// Names such as `service.name`.
     pub attributes: BTreeMap<String, Option<String>>,
 }
 
-/// One of the list.
+/// One attribute in the list.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Attribute {
     name: String,
     #[serde(default)]
     value: Option<Scalar>,
-    /// Of the value; what is not text is written as text.
+    /// Type of the value; values that are not text are written as text.
     #[serde(default, rename = "type", skip_serializing)]
     _type: Option<String>,
 }
 
-/// Any value but lists and maps, as text.
+/// Any value but a list or a map, as text.
 #[derive(Debug)]
 struct Scalar(String);
 

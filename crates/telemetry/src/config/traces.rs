@@ -1,4 +1,4 @@
-//! `service::telemetry::traces`: accepted as far as it switches traces off.
+//! The section `service::telemetry::traces`: accepted as far as it switches traces off.
 
 use configtypes::Fault;
 use schemars::JsonSchema;
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::unsupported::Unsupported;
 
-/// Known from the Collector; the agent makes no traces of itself.
+/// Settings of traces, known from the Collector; the agent makes no traces of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Traces {
-    /// Only `none`.
+    /// The amount of traces; only `none` is valid.
     pub level: TracesLevel,
     /// Known from the Collector, and refused.
     #[serde(skip_serializing)]
@@ -22,11 +22,11 @@ pub struct Traces {
     pub(crate) propagators: Unsupported,
 }
 
-/// How much of the agent's own work is traced.
+/// The amount of the agent's own work that is traced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TracesLevel {
-    /// Nothing.
+    /// No work.
     #[default]
     None,
 }

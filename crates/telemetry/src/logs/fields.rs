@@ -1,4 +1,4 @@
-//! What an event says: its message and its fields.
+//! The message and the fields of an event.
 
 use std::fmt::{self, Debug};
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-/// Collected from an event.
+/// Message and fields that have been collected from an event.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     pub(super) message: String,
-    /// In the order of the source.
+    /// Fields in the order of the source.
     pub(super) fields: Vec<(&'static str, Value)>,
 }
 

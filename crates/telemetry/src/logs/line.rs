@@ -36,7 +36,7 @@ impl Style {
         Self { encoding: config.encoding, caller: !config.disable_caller, colours, fields }
     }
 
-    /// The line, with its end.
+    /// The line of an event, with its end.
     pub(super) fn line(&self, event: &Event<'_>) -> String {
         let mut time = String::new();
         // Nothing that is written to a `String` fails.
@@ -86,7 +86,7 @@ impl Style {
         line
     }
 
-    /// Where in the source the line comes from.
+    /// File and line in the source that the event comes from.
     fn caller(&self, metadata: &Metadata<'_>) -> Option<String> {
         let (file, line) = (metadata.file()?, metadata.line()?);
         self.caller.then(|| format!("{file}:{line}"))
@@ -97,7 +97,7 @@ impl Style {
 struct Line(Vec<(String, Value)>);
 
 impl Line {
-    /// Each key once: what an event says replaces what every line says.
+    /// Sets a key, which a line has only once: an event's value replaces the value of every line.
     fn set(&mut self, key: String, value: Value) {
         match self.0.iter_mut().find(|(taken, _)| *taken == key) {
             Some((_, taken)) => *taken = value,
@@ -132,7 +132,7 @@ fn coloured(level: Level) -> String {
     format!("\x1b[{colour}m{:>5}\x1b[0m", level.as_str())
 }
 
-/// `key`, unless a line has it already.
+/// The key as it is, or with an underscore if every line has it already.
 fn free(key: &str) -> String {
     if KEYS.contains(&key) { format!("{key}_") } else { key.to_owned() }
 }
@@ -142,7 +142,7 @@ fn needs_quotes(text: &str) -> bool {
         || text.contains(|c: char| c.is_whitespace() || configtypes::is_unseen(c) || c == '"' || c == '=')
 }
 
-/// Appends `text`; what could end the line or steer a terminal is escaped.
+/// Appends `text`; characters that could end the line or steer a terminal are escaped.
 fn one_line(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {

@@ -1,4 +1,4 @@
-//! Log lines: how they look, how often, and where they go.
+//! Log lines: their form, their thinning, and their outputs.
 
 mod fields;
 mod line;
@@ -29,9 +29,9 @@ use crate::error::TelemetryError;
 /// Libraries whose finer lines would drown ours.
 const QUIET: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "aya"];
 
-/// Lines left out since there were too many alike.
+/// Counter of lines left out since there were too many alike.
 const LEFT_OUT: &str = "otelcol_telemetry_log_lines_dropped_total";
-/// Lines that an output did not take, or that were dropped since one does not keep up.
+/// Counter of lines that an output did not take, or that were dropped since one does not keep up.
 const NOT_WRITTEN: &str = "otelcol_telemetry_log_write_failures_total";
 
 /// The log as it is configured, with its outputs open.
@@ -45,7 +45,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the outputs, which `writer` writes to. `resource` is part of each line if the configuration says so.
+    /// Opens the outputs, to which `writer` writes. `resource` is part of each line if the configuration wants that.
     pub(crate) fn open(
         config: &Logs,
         resource: &[(String, String)],

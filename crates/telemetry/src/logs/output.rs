@@ -1,4 +1,4 @@
-//! Where lines go.
+//! Outputs that log lines go to.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::Logs;
 use crate::error::TelemetryError;
 
-/// All outputs, open.
+/// All outputs of the log, open.
 #[derive(Debug)]
 pub(super) struct Outputs {
     lines: Vec<Output>,
-    /// Where it is reported that a line could not be written.
+    /// Outputs of reports that a line could not be written.
     errors: Vec<Output>,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Outputs {
 struct Output {
     path: String,
     sink: Sink,
-    /// Set while it takes nothing, so that this is reported once.
+    /// True while the output takes nothing, so that this is reported once.
     broken: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ impl Outputs {
         })
     }
 
-    /// Writes `line` to every output; answers how many did not take it.
+    /// Writes `line` to every output; returns the number of outputs that did not take it.
     pub(super) fn write(&self, line: &str) -> u64 {
         let mut failures = 0;
         for output in &self.lines {
@@ -71,7 +71,7 @@ impl Outputs {
         failures
     }
 
-    /// Writes what is amiss with the log itself.
+    /// Writes a report that is about the log itself.
     pub(super) fn note(&self, line: &str) {
         for output in &self.errors {
             // There is nowhere else to write it.
@@ -98,7 +98,7 @@ impl Output {
         Ok(Self { path: path.to_owned(), sink, broken: AtomicBool::new(false) })
     }
 
-    /// In one write, so that lines of several threads or processes stay whole.
+    /// Writes a line in one write, so that lines of several threads or processes stay whole.
     fn write(&self, line: &str) -> io::Result<()> {
         match &self.sink {
             Sink::Stderr => io::stderr().write_all(line.as_bytes()),

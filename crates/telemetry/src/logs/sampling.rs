@@ -1,4 +1,4 @@
-//! Fewer of many equal lines, as the Collector's log has it.
+//! Thinning of equal lines, as in the Collector's log.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::Sampling;
 
-/// Counts lines by what makes them equal: messages are constant and facts are fields, so that is the place in the
-/// source, of which there is a bounded number.
+/// Counts lines by the key that equal lines share: messages are constant and facts are fields, so the key is the place
+/// in the source, of which there is a bounded number.
 #[derive(Debug)]
 pub(super) struct Sampler<K> {
     tick: Duration,
@@ -17,7 +17,7 @@ pub(super) struct Sampler<K> {
     seen: Mutex<HashMap<K, Tick>>,
 }
 
-/// Lines since a time.
+/// Count of lines since the start of a tick.
 #[derive(Debug)]
 struct Tick {
     since: Instant,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     proptest! {
-        /// Of `lines` in one tick, exactly as many are written as the definition says.
+        /// Of `lines` lines in one tick, exactly as many are written as the definition of sampling demands.
         #[test]
         fn as_many_are_written_as_the_definition_says(initial in 0..20_u64, thereafter in 1..20_u64, lines in 0..200_u64) {
             let (sampler, now) = (sampler(initial, thereafter), Instant::now());

@@ -15,7 +15,7 @@ fn writer() -> Writer {
     Writer::start().unwrap()
 }
 
-/// The lines that `act` writes with a log that is configured so.
+/// The lines that `act` writes with a log that has this configuration.
 fn lines(config: &Logs, act: impl FnOnce()) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
@@ -161,7 +161,7 @@ fn an_output_that_cannot_be_opened_is_told_with_its_key() {
     assert_eq!(error, "service::telemetry::logs::error_output_paths::1: cannot open \"/no/such/log\"");
 }
 
-/// A full disk is reported once, where errors of outputs go, and every line that is lost is counted.
+/// A full disk is reported once, at the outputs for errors, and every line that is lost is counted.
 #[test]
 fn an_output_that_takes_nothing_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn an_output_that_takes_nothing_is_reported_once() {
     assert_eq!(metrics.collect()[0].series[0].value, family::Value::Integer(3));
 }
 
-/// As `stderr` is a pipe whose reader has been stopped: who logs must not wait for it.
+/// `stderr` may be a pipe whose reader has been stopped: code that logs must not wait for it.
 #[test]
 fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
     let dir = tempfile::tempdir().unwrap();

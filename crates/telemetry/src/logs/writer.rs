@@ -1,4 +1,4 @@
-//! The thread that writes lines, so that nobody who logs waits for whoever reads.
+//! The thread that writes lines, so that no code that logs waits for their reader.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,13 +10,13 @@ use metrics::Counter;
 
 use super::output::Outputs;
 
-/// Lines that wait to be written, in bytes; more are dropped, and counted.
+/// Bytes of lines that may wait to be written; more are dropped, and counted.
 const QUEUE_BYTES: usize = 1 << 20;
-/// Longest that the end of the agent waits for lines to be written.
+/// The longest time for which the end of the agent waits for lines to be written.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
-/// Hands lines to the thread; a clone hands them to the same. The last one to go waits for a second at most until all
-/// are written.
+/// Hands lines to the thread; a clone hands them to the same thread. The last clone to be dropped waits for a second at
+/// most until all lines are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(Arc<Owner>);
 
@@ -28,7 +28,7 @@ struct WriterState {
     queue: Mutex<Queue>,
     /// Notified of each line, and of the end.
     news: Condvar,
-    /// Notified when all is written.
+    /// Notified when all lines are written.
     idle: Condvar,
 }
 
@@ -36,7 +36,7 @@ struct WriterState {
 struct Queue {
     lines: VecDeque<Line>,
     bytes: usize,
-    /// Lines dropped since this was last logged.
+    /// Lines that were dropped since drops were last logged.
     dropped: u64,
     is_writing: bool,
     is_closed: bool,
@@ -45,9 +45,9 @@ struct Queue {
 #[derive(Debug)]
 struct Line {
     text: String,
-    /// Those that were configured when it was logged.
+    /// The outputs that were configured when the line was logged.
     outputs: Arc<Outputs>,
-    /// Counts outputs that do not take it.
+    /// Counter of the outputs that do not take the line.
     not_written: Counter,
 }
 
@@ -63,7 +63,7 @@ impl Writer {
         Ok(Self(Arc::new(Owner(shared))))
     }
 
-    /// Has a line written to `outputs`, or drops it if too many wait: an output does not keep up.
+    /// Has a line written to `outputs`, or drops it if too many lines wait, since an output does not keep up.
     pub(super) fn write(&self, text: String, outputs: &Arc<Outputs>, not_written: Counter) {
         let mut queue = self.0.0.queue();
         if queue.bytes.saturating_add(text.len()) > QUEUE_BYTES {

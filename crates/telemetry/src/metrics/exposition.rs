@@ -1,7 +1,7 @@
 //! Families as text: Prometheus' format 0.0.4, and OpenMetrics 1.0.
 //!
-//! Own code, since `metrics-exporter-prometheus`, which keeps the values, knows neither OpenMetrics nor metrics of no
-//! type.
+//! The writer is our own code, since `metrics-exporter-prometheus`, which keeps the values, knows neither OpenMetrics
+//! nor metrics of no type.
 
 use std::fmt::{self, Write as _};
 
@@ -9,7 +9,7 @@ use confighttp::Format;
 
 use super::family::{Distribution, Family, Kind, Series, Value};
 
-/// Writes `families`. Their names and those of their labels are as [`name`] makes them.
+/// Writes `families`, whose names and labels' names must be results of [`name`].
 pub(crate) fn render(families: &[Family], format: Format) -> String {
     let mut text = String::new();
     for family in families {
@@ -22,7 +22,7 @@ pub(crate) fn render(families: &[Family], format: Format) -> String {
     text
 }
 
-/// `text` as the name of a metric or a label: what is not allowed there becomes an underscore.
+/// `text` as the name of a metric or a label: a character that is not allowed there becomes an underscore.
 pub(crate) fn name(text: &str) -> String {
     let mut name: String =
         text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
@@ -105,7 +105,7 @@ fn write_line(
     writeln!(text, " {value}")
 }
 
-/// A value as both formats write it.
+/// A value in the form of both formats.
 struct Number(f64);
 
 impl fmt::Display for Number {
@@ -119,7 +119,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// Text with what would end it escaped.
+/// A text whose characters that would end it are escaped.
 struct Escaped<'a> {
     text: &'a str,
     quotes: bool,

@@ -81,7 +81,8 @@ target_info{a="b"} 1
     assert_eq!(render(&[], Format::OpenMetrics), "# EOF\n");
 }
 
-/// What a reader makes of `key="..."`: by the definition of the format, not by our own code.
+/// The value that a reader makes of `key="..."`: by the definition of the format, not by our own
+/// code.
 fn unescape(text: &str) -> Option<String> {
     let mut value = String::new();
     let mut chars = text.chars();
@@ -101,7 +102,7 @@ fn unescape(text: &str) -> Option<String> {
 }
 
 proptest! {
-    /// A reader finds exactly the value that a label was given, whatever it holds.
+    /// A reader finds exactly the value that a label had, whatever it holds.
     #[test]
     fn any_label_value_survives(value in "(.|[\\\\\"\n])*", hard in "[\\\\n\"\n,}= ]*", number: u64) {
         for (value, format) in [(&value, Format::Text), (&hard, Format::Text), (&hard, Format::OpenMetrics)] {
@@ -117,7 +118,7 @@ proptest! {
         }
     }
 
-    /// Whatever it explains, a help text stays on its line.
+    /// A help text stays on its line, whatever it holds.
     #[test]
     fn a_help_text_is_one_line(help in "(.|\n)*") {
         let family = Family { name: "a".to_owned(), help, kind: Kind::Gauge, series: Vec::new() };

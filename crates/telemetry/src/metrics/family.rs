@@ -1,27 +1,27 @@
-//! Metrics as they are exposed: families of series.
+//! Metrics in the form in which they are exposed: families of series.
 
 /// All series of one name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Family {
-    /// Name without what the kind adds to it: a counter's has no `_total`, that of information no `_info`.
+    /// Name without the kind's suffix: a counter's has no `_total`, that of information no `_info`.
     pub(crate) name: String,
     /// The family's meaning, in one line.
     pub(crate) help: String,
     pub(crate) kind: Kind,
-    /// One for each combination of labels.
+    /// The series, one for each combination of labels.
     pub(crate) series: Vec<Series>,
 }
 
 /// The type of a family's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Grows, from 0 at the start; its name ends in `_total`.
+    /// A value that grows, from 0 at the start; its name ends in `_total`.
     Counter,
     Gauge,
     Histogram,
-    /// No type, as the exposition format has it: a counter whose name has no `_total`.
+    /// A value of no type in the exposition format: a counter whose name has no `_total`.
     Unknown,
-    /// Always 1; its labels are the information.
+    /// The value 1; its labels are the information.
     Info,
 }
 
@@ -40,13 +40,13 @@ pub(crate) enum Value {
     Histogram(Distribution),
 }
 
-/// How many values are how large.
+/// Numbers of values by size.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Distribution {
-    /// Upper bounds in rising order, and how many values are not above them.
+    /// Upper bounds in rising order, and the number of values that are not above each.
     pub(crate) buckets: Vec<(f64, u64)>,
-    /// How many there are.
+    /// Number of all values.
     pub(crate) count: u64,
-    /// Of all values.
+    /// Sum of all values.
     pub(crate) sum: f64,
 }

@@ -1,4 +1,4 @@
-//! Metrics: recorded by whoever uses the `metrics` macros, exposed as families.
+//! Metrics that the `metrics` macros record, exposed as families.
 
 pub(crate) mod exposition;
 pub(crate) mod family;

@@ -1,7 +1,7 @@
 //! Label values as text that no format has to escape.
 //!
 //! `metrics-exporter-prometheus` takes a backslash in a value for an escape that stands there already, and drops it. So
-//! it is given values with nothing in them that means anything, and what it gives back is turned around.
+//! it gets encoded values, in which no character has a meaning of its own, and the values it renders are decoded.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Where the `metrics` macros record, and what a scrape finds.
+//! The registry in which the `metrics` macros record, and from which a scrape collects.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +14,8 @@ use super::family::Series;
 use super::recorded::Recorded;
 use super::{exposition, plain, rendered, view};
 
-/// How often recorded values of histograms are put into their buckets, even if nobody scrapes.
+/// Time after which recorded values of histograms are put into their buckets, even if nobody
+/// scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// All metrics of the process. A clone is the same registry.
@@ -84,7 +85,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
     )
 }
 
-/// `key` under a name that every format allows, with label values that nothing has to escape.
+/// `key` with a name that every format allows, and label values that no format has to escape.
 fn plain_key(key: &Key) -> Key {
     let label = |label: &Label| Label::new(exposition::name(label.key()), plain::encode(label.value()));
     Key::from_parts(exposition::name(key.name()), key.labels().map(label).collect::<Vec<_>>())
@@ -166,7 +167,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a label holds is found again.
+        /// A label's value is found again, whatever it holds.
         #[test]
         fn any_label_value_is_found_again(value in "(.|[\\\\\"\n])*") {
             let registry = Registry::new();

@@ -1,4 +1,4 @@
-//! What `metrics-exporter-prometheus` renders, read back as values.
+//! Text that `metrics-exporter-prometheus` has rendered, read back as values.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub(super) struct Rendered {
     pub(super) series: BTreeMap<Labels, Value>,
 }
 
-/// Metrics by name. A line that is not as the renderer writes it is passed over; a name that two instruments share is
-/// the first one's, for no format lets it be both.
+/// Metrics by name. A line that the renderer would not write is passed over; a name that two instruments share is the
+/// first one's, for no format lets it be both.
 pub(super) fn parse(text: &str) -> BTreeMap<String, Rendered> {
     let mut found: BTreeMap<String, Rendered> = BTreeMap::new();
     // Name and instrument of the lines that follow.
@@ -49,7 +49,7 @@ fn declaration(text: &str) -> Option<(&str, Instrument)> {
     Some((name, instrument))
 }
 
-/// Adds a line's value to `metric`; `None` if it is no line of it.
+/// Adds a line's value to `metric`; `None` if the line is of another metric or of none.
 fn add(metric: &mut Rendered, name: &str, line: &str) -> Option<()> {
     let (head, value) = line.rsplit_once(' ')?;
     let (full_name, labels) = head.strip_suffix('}').map_or(Some((head, "")), |head| head.split_once('{'))?;
@@ -84,7 +84,7 @@ fn add(metric: &mut Rendered, name: &str, line: &str) -> Option<()> {
     Some(())
 }
 
-/// `a="x",b="y"`; the values are [plain](plain), but for that of `le`.
+/// Reads `a="x",b="y"`; the values are [plain](plain), but for that of `le`.
 fn read_labels(text: &str) -> Option<Labels> {
     let pairs = text.split(',').filter(|pair| !pair.is_empty());
     let read = |pair: &str| {

@@ -1,4 +1,4 @@
-//! What is exposed of what is recorded: by level, and under which name and type.
+//! The choice of recorded metrics to expose at a level, and their exposed names and types.
 
 use metrics::Unit;
 
@@ -6,7 +6,7 @@ use super::family::{Family, Kind, Series};
 use super::recorded::{Instrument, Recorded};
 use crate::config::{MetricsLevel, Prometheus};
 
-/// Exposed at `basic` too: whether the agent works, and what it costs.
+/// Names of metrics that are exposed at `basic` too: they show whether the agent works, and what it costs.
 const BASIC: &[&str] = &[
     "otelcol_receiver_accepted_profile_samples",
     "otelcol_receiver_ebpf_records_lost_total",
@@ -28,14 +28,15 @@ const BASIC: &[&str] = &[
     "otelcol_process_memory_rss",
 ];
 
-/// Exposed at `detailed` only, as all histograms are. A name that ends in `_` stands for all that begin so.
+/// Names of metrics that are exposed at `detailed` only, as all histograms are. A name that ends in `_` stands for all
+/// that begin so.
 const DETAILED: &[&str] = &[
     // The kernel measures these at this level only: see `receiver-ebpf`.
     "otelcol_receiver_ebpf_program_",
     "otelcol_process_runtime_",
 ];
 
-/// Counters that are no whole numbers, and so are recorded as gauges; beside those that end in `_total`.
+/// Names of counters that are no whole numbers, and so are recorded as gauges; beside those that end in `_total`.
 const FLOAT_COUNTERS: &[&str] = &["otelcol_process_uptime", "otelcol_process_cpu_seconds"];
 
 /// Bounds of histograms of bytes, as in the Collector: powers of two from 128 B to 16 MiB.
@@ -89,7 +90,7 @@ impl Views {
         Self { level, without_scope_info, without_type_suffix, without_units }
     }
 
-    /// The metric as it is exposed; `None` if it is not.
+    /// Returns the metric as it is exposed; `None` if it is not.
     pub(crate) fn apply(&self, metric: Recorded) -> Option<Family> {
         if least_level(&metric) > self.level {
             return None;
@@ -140,7 +141,7 @@ fn unit_suffix(unit: Option<Unit>) -> Option<&'static str> {
     }
 }
 
-/// All of the agent is one instrumentation scope.
+/// Adds the labels of the instrumentation scope: all of the agent is one.
 fn add_scope(series: &mut Series) {
     let labels = [("otel_scope_name", "pipeline"), ("otel_scope_version", env!("CARGO_PKG_VERSION"))];
     series.labels.extend(labels.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -156,7 +157,7 @@ mod tests {
         Recorded { name: name.to_owned(), help: String::new(), unit, instrument, series }
     }
 
-    /// Name and kind of a metric as an endpoint configured so exposes it.
+    /// Name and kind by which an endpoint of this configuration exposes a metric.
     fn exposed(views: &Views, name: &str, instrument: Instrument, unit: Option<Unit>) -> (String, Kind) {
         let family = views.apply(recorded(name, instrument, unit)).unwrap();
         (family.name, family.kind)
