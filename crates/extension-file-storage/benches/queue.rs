@@ -1,5 +1,5 @@
-//! How many requests go through a queue's file: added, durable, read and removed, by the size of a request and by how
-//! many are under way at a time. The file is where temporary files are: set `TMPDIR` to a disk.
+//! Rate of requests that go through a queue's file: added, durable, read and removed, by the size of a request and by
+//! the number of requests under way at a time. The file is where temporary files are: set `TMPDIR` to a disk.
 
 #![allow(missing_docs, reason = "criterion's macros make functions without")]
 
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-/// A window of 5 s of a quiet machine, of a busy one, and the largest request.
+/// Bytes of a window of 5 s of a quiet machine, of a busy one, and of the largest request.
 const SIZES: [usize; 3] = [16 << 10, 256 << 10, 3_993_600];
 
 fn client(directory: &TempDir, fsync: bool) -> Client {
@@ -27,7 +27,8 @@ fn client(directory: &TempDir, fsync: bool) -> Client {
     FileStorage::open(config).expect("the directory is ours").client("bench", |_| {}).expect("a thread")
 }
 
-/// Puts `count` requests through, up to `at_a_time` of them waiting to be durable; each is then read and removed.
+/// Puts `count` requests through the file, up to `at_a_time` of them waiting to be durable; each is then read and
+/// removed.
 async fn pass(client: &Client, request: &Bytes, count: u64, at_a_time: u64) {
     let (send, mut received) = mpsc::channel(64);
     let (mut asked, mut under_way) = (0, VecDeque::new());

@@ -8,7 +8,7 @@ use redb::StorageBackend;
 
 use crate::fault::step;
 
-/// A file that is read and written as it is, and synced if that is wanted.
+/// A file that is read and written as it is, and synced if the configuration wants that.
 ///
 /// No read is larger than the file: lengths that come out of a corrupt file cost no memory.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use crate::inbox::{Append, Inbox};
 use crate::record::Record;
 use crate::stored::{Appended, Handle, Unavailable};
 
-/// Keeps an exporter's requests in its file. Asking never blocks: a thread does it.
+/// Keeps an exporter's requests in its file. No call blocks: a thread does the work.
 ///
-/// Once it is dropped, what was asked for is done, and the file is there for the next.
+/// Once the client is dropped, the work that it was asked to do is done, and the file is free for the next client.
 #[derive(Debug)]
 pub struct Client {
     inbox: Arc<Inbox>,
@@ -25,7 +25,7 @@ impl Client {
         Self { inbox, clock }
     }
 
-    /// Adds a request of so many samples. The thread calls `then` when it knows what has come of it.
+    /// Adds a request of `samples` samples. The thread calls `then` when it knows the outcome.
     pub fn append(
         &self,
         request: Bytes,
@@ -63,7 +63,7 @@ impl Client {
         });
     }
 
-    /// Resolves once everything asked for so far has been done, or could not be.
+    /// Resolves once all the work asked for so far has been done, or could not be.
     pub fn flush(&self) -> impl Future<Output = ()> + use<> {
         let (sender, done) = oneshot::channel();
         self.inbox.ask(|asked| asked.flushes.push(sender));
@@ -75,7 +75,8 @@ impl Client {
 }
 
 impl Client {
-    /// Ends it; resolves once everything asked for has been done, or could not be, and the file is free for the next.
+    /// Ends the client; resolves once all work asked for has been done, or could not be, and the file is free for the
+    /// next client.
     pub fn close(self) -> impl Future<Output = ()> {
         let done = self.inbox.ask(|asked| {
             asked.is_closed = true;

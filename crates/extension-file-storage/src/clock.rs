@@ -1,4 +1,4 @@
-//! What time it is for stored requests: a clock that does not jump when somebody sets the machine's.
+//! The clock of stored requests, which does not jump when somebody sets the machine's.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -8,28 +8,29 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Holds what the clock shows in this boot.
+/// Name of the file that holds the clock of this boot.
 const CLOCK_FILE: &str = "clock";
-/// Which boot of the machine this is.
+/// File that identifies this boot of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// The file is a boot ID and a number.
+/// The most bytes that are read of the clock's file, which is a boot ID and a number.
 const MAX_CLOCK_BYTES: u64 = 128;
 /// Clocks that show less have not been set yet (2025-01-01): boards without a battery begin in 1970.
 const FIRST_PLAUSIBLE: u64 = 1_735_689_600;
 
-/// Seconds since 1970 by the time since boot and the wall clock as it was when the storage was first used in this boot.
+/// Seconds since 1970 by the time since boot, and by the wall clock of the moment when the storage was first used in
+/// this boot.
 ///
-/// So within a boot ages are right whatever is done to the wall clock. What an earlier boot has stored is aged by the
-/// wall clocks of both, unless one of them cannot have been set.
+/// Within a boot, ages are thus right whatever is done to the wall clock. The age of a request that an earlier boot has
+/// stored is by the wall clocks of both boots, unless one of them cannot have been set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {
-    /// When the machine was started, as far as was known.
+    /// Start of the machine, in seconds since 1970, as far as it was known.
     booted: u64,
 }
 
 impl Clock {
-    /// The clock of this boot, from the directory if it is there. If it cannot be kept there, it is of this process
-    /// alone.
+    /// The clock of this boot, from the directory if its file is there. A clock that cannot be kept there is this
+    /// process's alone.
     pub(crate) fn open(directory: &Path) -> Self {
         let boot_id = fs::read_to_string(BOOT_ID).unwrap_or_default();
         let path = directory.join(CLOCK_FILE);
@@ -43,12 +44,12 @@ impl Clock {
         clock
     }
 
-    /// Now, in seconds since 1970.
+    /// The time now, in seconds since 1970.
     pub(crate) fn now(self) -> u64 {
         self.booted.saturating_add(since_boot())
     }
 
-    /// How old a request is that was made at `created`. One whose time cannot be known counts as new.
+    /// Age of a request that was made at `created`. A request whose time cannot be known counts as new.
     pub(crate) fn age(self, created: u64) -> Duration {
         let now = self.now();
         let is_unknown = created < FIRST_PLAUSIBLE && now >= FIRST_PLAUSIBLE;
@@ -70,8 +71,8 @@ impl Clock {
     }
 }
 
-/// Where keys begin: above those of any earlier run. What has been removed may still lie in the file, and if that has
-/// to be salvaged, its key distinguishes it from what has not.
+/// The first key of this run, above the keys of any earlier one. A removed record may still lie in the file, and if the
+/// file has to be salvaged, its key distinguishes it from those that are wanted.
 pub(crate) fn first_key() -> u64 {
     let now = clock_gettime(ClockId::Realtime);
     let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);

@@ -24,14 +24,14 @@ pub struct Config {
     pub create_directory: bool,
     /// Permissions of a directory that is made, octal.
     pub directory_permissions: String,
-    /// Longest to wait for another agent to let go of the directory.
+    /// The longest time to wait for another agent to release the directory.
     #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
-    /// Whether what is written shall survive a failure of the power, not just the end of the agent. Unlike in the
+    /// Whether stored requests shall survive a failure of the power, not just the end of the agent. Unlike in the
     /// Collector the default is true.
     pub fsync: bool,
-    /// Longest that a request waits for others to be written with, by one fsync. Until then it counts as held in
-    /// memory only.
+    /// The longest time for which a request waits for others to be written with, by one fsync. Until then it counts as
+    /// held in memory only.
     #[serde(with = "configtypes::GoDuration")]
     pub fsync_interval: Duration,
 }
@@ -50,7 +50,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -81,7 +81,7 @@ impl Config {
         faults
     }
 
-    /// The permissions of a directory that is made.
+    /// The permissions of a directory that is made, as a number; `None` if they are none.
     pub(crate) fn mode(&self) -> Option<u32> {
         let digits = self.directory_permissions.strip_prefix("0o").unwrap_or(&self.directory_permissions);
         u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777)

@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::OpenError;
 
-/// Locked while the directory is in use.
+/// Name of the file that is locked while the directory is in use.
 const LOCK_FILE: &str = "lock";
-/// Between attempts to get the lock.
+/// Pause between attempts to get the lock.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// The directories of this process: a storage that is configured anew takes over from the one before it.
@@ -28,7 +28,7 @@ static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Directory>>>> = Mutex::new(None)
 pub(crate) struct Directory {
     path: PathBuf,
     clock: Clock,
-    /// Holds the lock until it is dropped.
+    /// The lock's file; dropping it releases the lock.
     _lock: File,
     /// Names of files in use.
     taken: Mutex<BTreeSet<String>>,
@@ -69,7 +69,7 @@ impl Directory {
         Taken { directory: self.clone(), name: name.to_owned() }
     }
 
-    /// What time it is for what is stored here.
+    /// The clock of the requests that are stored in the directory.
     pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
@@ -79,7 +79,7 @@ impl Directory {
     }
 }
 
-/// A file that is its holder's alone.
+/// A file that nobody else in this process uses.
 #[derive(Debug)]
 pub(crate) struct Taken {
     directory: Arc<Directory>,
@@ -113,7 +113,7 @@ fn create(config: &Config) -> Result<(), OpenError> {
     made.map_err(|source| OpenError::Create { path: path.clone(), source })
 }
 
-/// Others could have it hold what they like, and links to what they like.
+/// Refuses a directory that others can write to: they could put any content into it, and links to any file.
 pub(crate) fn guarded(directory: &Path) -> io::Result<()> {
     if openfile::others_can_write(&fs::metadata(directory)?) {
         let fault =

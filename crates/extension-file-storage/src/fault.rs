@@ -1,8 +1,8 @@
-//! Where a test has the agent killed: at any of the steps that change a file or a directory.
+//! Steps that change a file or a directory, at any of which a test can have the agent killed.
 
 use std::io;
 
-/// Called before each such step; after an error the step must not be taken.
+/// Called before each step that changes a file or a directory; after an error the step must not be taken.
 ///
 /// # Errors
 /// Never, save in tests.
@@ -35,7 +35,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Runs `act`, of whose steps on this thread only the first so many are taken. True if there were more.
+    /// Runs `act` but takes only the first `steps` of its steps on this thread. True if there were more.
     pub(crate) fn kill_after(steps: u64, act: impl FnOnce()) -> bool {
         LEFT.set(Some(steps));
         act();

@@ -9,29 +9,30 @@ use tokio::sync::oneshot;
 use crate::record::Record;
 use crate::stored::{Handle, Unavailable};
 
-/// Called with true once a request is durable, with false if it will not be.
+/// Function that is called with true once a request is durable, with false if it will not be.
 pub(crate) type Then = Box<dyn FnOnce(bool) + Send>;
-/// The request, `None` if it is lost.
+/// The request that was read, `None` if it is lost.
 pub(crate) type ReadResult = Result<Option<Record>, Unavailable>;
 
-/// Between the exporter and its thread. Never blocks the one who asks; what it holds, the exporter's queue bounds.
+/// The work between the exporter and its thread. Asking never blocks; the exporter's queue bounds the requests that
+/// wait.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     asked: Mutex<Asked>,
     news: Condvar,
 }
 
-/// The work that has been asked for and not been done.
+/// Work that has been asked for and not been done.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     pub(crate) appends: Vec<Append>,
     pub(crate) removes: Vec<Handle>,
     pub(crate) reads: Vec<(Handle, oneshot::Sender<ReadResult>)>,
-    /// Each is answered once all that was asked for before it is done.
+    /// Senders that are notified once all work that was asked for before them is done.
     pub(crate) flushes: Vec<oneshot::Sender<()>>,
-    /// Nobody will ask any more.
+    /// True once nobody will ask any more.
     pub(crate) is_closed: bool,
-    /// When the first of what is to be written was asked for.
+    /// Time when the first of the waiting writes was asked for.
     since: Option<Instant>,
     next_handle: u64,
 }
@@ -48,15 +49,15 @@ impl Inbox {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for something.
+    /// Adds work by `ask`, and notifies the thread.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&mut Asked) -> T) -> T {
         let result = ask(&mut self.asked());
         self.news.notify_one();
         result
     }
 
-    /// Waits until there is something to do, and takes it: a read at once, a write when it has waited for others for
-    /// as long as `interval`, or somebody waits for it.
+    /// Waits until there is work to do, and takes it: a read at once, a write when it has waited for others for as long
+    /// as `interval`, or somebody waits for it.
     pub(crate) fn take(&self, interval: Duration) -> Asked {
         let mut asked = self.asked();
         loop {
@@ -81,18 +82,18 @@ impl Inbox {
 }
 
 impl Asked {
-    /// A handle that was not given before.
+    /// A handle that is new.
     pub(crate) fn handle(&mut self) -> Handle {
         self.next_handle += 1;
         Handle(self.next_handle)
     }
 
-    /// Notes that there is something to write.
+    /// Notes the time since which there is work to write.
     pub(crate) fn touch(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// How long writing may wait; `None` if there is nothing to write.
+    /// Time for which writing may still wait; `None` if there is nothing to write.
     fn wait(&self, interval: Duration) -> Option<Duration> {
         if self.is_closed || !self.flushes.is_empty() {
             return Some(Duration::ZERO);

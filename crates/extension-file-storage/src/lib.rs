@@ -1,5 +1,5 @@
-//! Keeps exporters' queues on disk, the Collector's `file_storage`: what was in a queue when the agent was killed,
-//! or the power failed, is there when it starts again.
+//! Keeps exporters' queues on disk, like the Collector's `file_storage`: requests that were in a queue when the agent
+//! was killed, or the power failed, are there when it starts again.
 //!
 //! [`FileStorage`] is the extension: a directory that this agent alone uses. Each exporter has a [`Client`] with a
 //! file of its own, a [redb](https://docs.rs/redb) database, written by a thread of its own.

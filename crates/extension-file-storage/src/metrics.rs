@@ -1,4 +1,4 @@
-//! What one exporter's file counts.
+//! Counters of one exporter's file.
 
 use metrics::{Counter, counter, describe_counter};
 
@@ -9,13 +9,13 @@ const FAILED: &str = "otelcol_extension_file_storage_failures_total";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    /// Requests that an earlier run left.
+    /// Requests that an earlier run has left.
     pub(crate) recovered: Counter,
     /// Requests that were there and are no longer whole.
     pub(crate) corrupt_records: Counter,
     /// Files beyond repair.
     pub(crate) corrupt_files: Counter,
-    /// Times that the file could not be used.
+    /// Times at which the file could not be used.
     pub(crate) failures: Counter,
 }
 

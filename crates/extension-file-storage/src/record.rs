@@ -1,29 +1,29 @@
-//! A request as it lies on disk.
+//! The form in which a request lies on disk.
 //!
 //! ```text
 //! magic 8 | version 1 | zero 3 | crc32 4 | key 8 | samples 8 | created 8 | length 4 | request
 //! ```
 //!
-//! Numbers are little-endian; the checksum is of all that follows it. The magic lets records be found in a file
+//! Numbers are little-endian; the checksum is of all bytes that follow it. The magic lets records be found in a file
 //! whose structure is lost.
 
 use bytes::Bytes;
 
 /// The first bytes of every record.
 pub const MAGIC: [u8; 8] = *b"\x91pplrec\n";
-/// The only version so far.
+/// The version of the form, of which there is only one so far.
 const VERSION: u8 = 1;
 /// Bytes before the request.
 pub const HEADER: usize = 44;
-/// The longest request that is believed: far above the bound of what an exporter makes.
+/// The longest request that is believed, in bytes: far above the bound of exporters' requests.
 pub const MAX_REQUEST: usize = 256 << 20;
 
-/// A request with what a restart needs to know of it.
+/// A request with the facts about it that a restart needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Samples in it.
+    /// Samples in the request.
     pub samples: u64,
-    /// When it was made, by the storage's clock: seconds since 1970, as far as that was known.
+    /// Time when the request was made, by the storage's clock: seconds since 1970, as far as that was known.
     pub created: u64,
     /// The request, encoded.
     pub request: Bytes,
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// What is written is read back, whatever follows it; what is cut short is not.
+        /// A record that is written is read back, whatever follows it; a record that is cut short is not.
         #[test]
         fn a_record_survives_writing_and_reading(
             key: u64, samples: u64, created: u64, request: Vec<u8>, tail: Vec<u8>, cut: prop::sample::Index

@@ -8,13 +8,14 @@ use memchr::memmem;
 use crate::record::{HEADER, MAGIC, Record, announced};
 use crate::store_error::StoreError;
 
-/// Bytes searched at a time.
+/// Number of bytes that are searched at a time.
 const STEP: usize = 1 << 20;
-/// How many times the file's length is read at most, over what looks like a record and is none.
+/// The most bytes of supposed records that are read in a salvage, as a multiple of the file's length: many headers may
+/// announce large records that are none.
 const PATIENCE: u64 = 4;
 
-/// Hands every whole record in `file` to `found`, wherever it lies. One that was removed may be among them, and
-/// one may come twice, if its old place has not been written over.
+/// Hands every whole record in `file` to `found`, wherever it lies. A record that was removed may be among them, and a
+/// record may come twice, if its old place has not been written over.
 pub(crate) fn salvage(
     file: &File,
     mut found: impl FnMut(u64, Record) -> Result<(), StoreError>,

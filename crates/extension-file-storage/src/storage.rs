@@ -1,4 +1,4 @@
-//! The extension.
+//! The extension that keeps exporters' queues on disk.
 
 use std::io;
 use std::sync::Arc;
@@ -23,8 +23,7 @@ impl FileStorage {
     /// Finds or makes the directory, and locks it: no other agent may use it meanwhile. A second storage of the same
     /// process may, so that one configuration can replace another.
     ///
-    /// # Errors
-    /// [`OpenError`] if the directory cannot be used, with what to do about it.
+    /// [`OpenError`] names the remedy if the directory cannot be used.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         if let Some(fault) = config.validate().into_iter().next() {
             return Err(OpenError::Config(fault));
@@ -32,10 +31,9 @@ impl FileStorage {
         Ok(Self { directory: Directory::open(&config)?, config })
     }
 
-    /// Looks for what would keep [`open`](Self::open) from working. Nothing is changed.
+    /// Looks for reasons for which [`open`](Self::open) would fail. Nothing is changed.
     ///
-    /// # Errors
-    /// The reason for which it would not work.
+    /// The reason for which `open` would fail.
     pub fn check(config: &Config) -> io::Result<()> {
         let directory = &config.directory;
         match openfile::can_create_in(directory) {

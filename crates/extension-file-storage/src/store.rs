@@ -1,4 +1,4 @@
-//! One file of records: a database that survives being killed, and is replaced when it is beyond repair.
+//! A file of records: a database that survives being killed, and is replaced when it is beyond repair.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,11 +15,11 @@ use crate::salvage::salvage;
 use crate::store_error::StoreError;
 
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
-/// Of pages: what is written is read once or never.
+/// Bytes of the database's cache of pages: a written page is read once or never.
 const CACHE_BYTES: usize = 8 << 20;
-/// Files beyond repair that are kept, for whoever wants to look into them.
+/// Number of files beyond repair that are kept, for people who want to look into them.
 const KEPT_CORRUPT: u32 = 3;
-/// What is saved from a corrupt file is written in transactions of this size.
+/// Bytes of a transaction when records of a corrupt file are written.
 const SALVAGE_BYTES: usize = 16 << 20;
 
 /// An open file.
@@ -29,14 +29,14 @@ pub(crate) struct Store {
     database: Database,
 }
 
-/// What a file held when it was opened.
+/// The contents of a file when it was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     /// Records by rising key.
     pub(crate) records: Vec<Found>,
     /// Records that were there once and are no longer whole.
     pub(crate) corrupt: u64,
-    /// Where a file beyond repair has been moved.
+    /// New path of a file beyond repair.
     pub(crate) moved: Option<PathBuf>,
 }
 
@@ -57,8 +57,8 @@ impl Found {
 }
 
 impl Store {
-    /// Opens the file, or makes it. Everything in it is checked; a file that is corrupt is moved aside, and what is
-    /// whole in it is taken into a new one.
+    /// Opens the file, or makes it. Everything in it is checked; a file that is corrupt is moved aside, and its whole
+    /// records are taken into a new one.
     pub(crate) fn open(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         match Self::open_sound(path, fsync) {
             Err(StoreError::Corrupt(_)) => Self::replace(path, fsync),
@@ -111,8 +111,8 @@ impl Store {
         })
     }
 
-    /// Makes another file of what is whole in a corrupt one, which is then moved aside. Until that is done the corrupt
-    /// one stays in its place: if the disk is full, or the agent is killed, it is salvaged again.
+    /// Makes another file of the whole records in a corrupt one, which is then moved aside. Until that is done the
+    /// corrupt one stays in its place: if the disk is full, or the agent is killed, it is salvaged again.
     fn replace(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let (making, aside) = (beside(path, "new"), aside(path));
         // What an attempt that was killed has left.
@@ -132,7 +132,7 @@ impl Store {
         Ok((store, contents))
     }
 
-    /// A file called `making`, of what is whole in the corrupt one.
+    /// Makes the file `making` of the whole records in the corrupt one.
     fn salvaged(corrupt: &Path, making: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let corrupt = File::open(corrupt).map_err(StoreError::Io)?;
         let (mut store, mut contents) = Self::open_sound(making, fsync)?;
@@ -155,7 +155,7 @@ impl Store {
         Ok((store, contents))
     }
 
-    /// Adds and removes records, all or none. They are there for good, in the sense of `fsync`, once this returns.
+    /// Adds and removes records, all or none. The change is there for good, in the sense of `fsync`, once this returns.
     pub(crate) fn commit(&mut self, added: &[(u64, Vec<u8>)], removed: &[u64]) -> Result<(), StoreError> {
         guarded(|| {
             let transaction = self.database.begin_write()?;
@@ -186,7 +186,7 @@ impl Store {
         })
     }
 
-    /// Closes the file. What was committed is there.
+    /// Closes the file, which has all that was committed.
     pub(crate) fn close(self) {
         // A database that has failed may panic when it is dropped.
         let _outcome = guarded(|| {
@@ -230,7 +230,7 @@ fn open_file(path: &Path) -> io::Result<File> {
     openfile::open(options.read(true).write(true).create(true).truncate(false).mode(0o600), path)
 }
 
-/// The file's name, if it is new, has to survive a failure of the power as well as what is in it.
+/// Syncs the directory of a file: the name of a new file has to survive a failure of the power, as well as its content.
 fn sync_directory(path: &Path, fsync: bool) -> Result<(), StoreError> {
     match path.parent().filter(|_| fsync) {
         Some(directory) => File::open(directory).and_then(|open| open.sync_all()).map_err(StoreError::Io),
@@ -245,13 +245,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Where to move a file that is corrupt: the first name that is free, or the last.
+/// Path to which a corrupt file is moved: the first name that is free, or the last.
 fn aside(path: &Path) -> PathBuf {
     let name = |number| beside(path, &format!("corrupt-{number}"));
     (1..KEPT_CORRUPT).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(KEPT_CORRUPT))
 }
 
-/// Runs something of the database, which panics here and there over what a corrupt file holds.
+/// Runs a call of the database, which panics here and there over the content of a corrupt file.
 fn guarded<T>(act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(act))
         .unwrap_or_else(|_panic| Err(StoreError::Corrupt("the database has given up on it".to_owned())))

@@ -1,4 +1,4 @@
-//! Why a file cannot be used.
+//! Reasons why a file cannot be used.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub(crate) enum StoreError {
     Corrupt(String),
 }
 
-/// Distinguishes a corrupt file from a disk that cannot be written.
+/// Distinguishes a corrupt file from a disk that cannot be written to.
 fn sort_out(error: redb::Error) -> StoreError {
     match error {
         redb::Error::Io(error)
@@ -29,7 +29,7 @@ fn sort_out(error: redb::Error) -> StoreError {
     }
 }
 
-/// Each of the database's calls has an error type of its own.
+/// Converts the database's errors: each of its calls has an error type of its own.
 macro_rules! from_database_errors {
     ($($error:ident),*) => {
         $(impl From<redb::$error> for StoreError {

@@ -1,4 +1,4 @@
-//! Requests that a file holds, and their names.
+//! Requests that a file holds, and their handles.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ pub struct Handle(pub(crate) u64);
 /// A request that an earlier client has left in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its name from now on.
+    /// Handle of the request from now on.
     pub handle: Handle,
-    /// Samples in it.
+    /// Samples in the request.
     pub samples: u64,
-    /// Its length in bytes.
+    /// Length of the request in bytes.
     pub bytes: u64,
-    /// Time since it was made, by a clock that does not jump; zero if that cannot be known.
+    /// Time since the request was made, by a clock that does not jump; zero if that cannot be known.
     pub age: Duration,
 }
 
@@ -27,11 +27,11 @@ pub struct Stored {
 #[error("the file of the queue cannot be read now")]
 pub struct Unavailable;
 
-/// Whether a request has come to be in the file.
+/// Whether a request is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is there for good.
+    /// The request is in the file for good.
     Durably,
-    /// It is not: the disk is full, or broken. It will not be tried again.
+    /// The request is not in the file: the disk is full, or broken. It will not be tried again.
     Not,
 }

@@ -15,7 +15,7 @@ use crate::fault::tests::kill_after;
 use crate::store::{Found, Store};
 use crate::{Appended, Client, Config, FileStorage, OpenError, Record, Stored};
 
-/// Longer than any of this takes.
+/// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(directory: &Path) -> Config {
@@ -31,7 +31,7 @@ fn storage(directory: &Path) -> FileStorage {
     FileStorage::open(config(directory)).unwrap()
 }
 
-/// A client, and what it has found.
+/// A client, and the requests that it has found.
 fn client(storage: &FileStorage) -> (Client, Vec<Stored>) {
     let (answer, answered) = mpsc::sync_channel(1);
     let client = storage.client("otlp", move |stored| answer.send(stored).unwrap()).unwrap();
@@ -70,7 +70,7 @@ async fn what_is_in_the_file_is_there_for_the_next_client() {
     assert_eq!(second.read(found[0].handle).await, Ok(Some(Bytes::from_static(b"one"))));
 }
 
-/// Else what has been removed could be taken for it when a file is salvaged.
+/// A key is not used again by a later run, or a removed record could be taken for the new one when a file is salvaged.
 #[tokio::test]
 async fn a_key_is_not_used_again_by_a_later_run() {
     let dir = TempDir::new().unwrap();
@@ -100,7 +100,7 @@ fn a_new_file_has_no_request_and_is_not_corrupt() {
     assert!(matches!(store.read(1), Ok(None)));
 }
 
-/// As on a full disk.
+/// A new file cannot be made, as on a full disk.
 #[test]
 fn a_corrupt_file_stays_until_what_is_whole_in_it_has_another() {
     let (records, mut bytes) = file_of(&[10, 5_000]);
@@ -122,7 +122,7 @@ fn a_corrupt_file_stays_until_what_is_whole_in_it_has_another() {
     assert!(!in_the_way.exists());
 }
 
-/// A copy of the file at any moment is what a kill at that moment leaves.
+/// A copy of the file at any moment is the file that a kill at that moment leaves.
 #[tokio::test]
 async fn what_was_told_to_be_there_survives_a_kill() {
     let (dir, after) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -240,7 +240,7 @@ fn check_damaged(records: &[Record], bytes: &[u8], lost_at_most: usize) {
     assert!(lost == 0 || is_reported, "{lost} are lost without a word");
 }
 
-/// The start of the file says how to read the rest.
+/// The first bytes of the file describe the structure of the rest.
 #[test]
 fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
     let (records, sound) = file_of(&[10, 5_000, 100_000]);
@@ -285,14 +285,14 @@ proptest! {
         check_damaged(&records, &bytes, records.len());
     }
 
-    /// A file of anything is no queue, and is survived.
+    /// A file of any bytes is no queue, and is survived.
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 1..10_000)) {
         check_damaged(&[], &bytes, 0);
     }
 }
 
-/// Whichever step is the last, what was in the corrupt file is found by the next run.
+/// Whichever step is the last, the records of the corrupt file are found by the next run.
 #[test]
 fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
     let (records, mut bytes) = file_of(&[10, 5_000, 300]);
@@ -317,7 +317,7 @@ fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
     assert!(steps > 10, "{steps}");
 }
 
-/// Whichever step is the last: what was acknowledged is there and what was acknowledged to be removed is not.
+/// Whichever step is the last, acknowledged requests are there, and those whose removal was acknowledged are not.
 #[test]
 fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
     let record = |key: u64| {
@@ -358,7 +358,7 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
     assert!(steps > 20, "{steps}");
 }
 
-/// `lock` may be a link to a file of root's, and the file of a queue hold what another user has made up.
+/// `lock` may be a link to a file of root's, and the file of a queue may hold requests that another user has made up.
 #[test]
 fn a_directory_that_others_can_write_to_is_refused() {
     let dir = TempDir::new().unwrap();

@@ -17,11 +17,11 @@ use crate::store::{Contents, Found, Store};
 use crate::store_error::StoreError;
 use crate::stored::{Handle, Stored, Unavailable};
 
-/// Between attempts to use a file that has failed, at least.
+/// The shortest pause between attempts to use a file that has failed.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// So many times as long as the last attempt took is nothing done: a large file takes long to check.
+/// The shortest pause after an attempt, as a multiple of the time it took: a large file takes long to check.
 const REST: u32 = 4;
-/// An empty file that has grown beyond this is made anew: a database never gets smaller by itself.
+/// Size beyond which an empty file is made anew: a database never gets smaller by itself.
 const LARGE_FILE: u64 = 16 << 20;
 
 /// Hands over the requests that an earlier run has left.
@@ -35,19 +35,19 @@ pub(crate) struct Worker {
     fsync: bool,
     interval: Duration,
     metrics: Metrics,
-    /// `None` while the file cannot be used.
+    /// The open file; `None` while it cannot be used.
     store: Option<Store>,
-    /// When it last could not.
+    /// Time when the file was last found unusable.
     failed: Option<Instant>,
-    /// How long it took to open it, or to fail.
+    /// Time that the last opening took, or failing.
     opening: Duration,
     /// True while the file cannot be used, which has been logged.
     is_failing: bool,
-    /// `None` once the file was open.
+    /// The receiver of an earlier run's requests; `None` once the file was open.
     recovered: Option<Recovered>,
-    /// Keys of what is in the file and wanted.
+    /// Keys of the records in the file that are wanted.
     live: HashMap<Handle, u64>,
-    /// Keys of what may be in the file and is not wanted.
+    /// Keys of records that may be in the file and are not wanted.
     unwanted: Vec<u64>,
     next_key: u64,
 }
@@ -80,7 +80,7 @@ impl Worker {
         }
     }
 
-    /// Does what is asked for until nobody asks any more.
+    /// Does the work that is asked for until nobody asks any more.
     pub(crate) fn run(mut self) {
         let last = loop {
             self.open();
@@ -125,7 +125,7 @@ impl Worker {
         }
     }
 
-    /// Notes what is in the file that has been opened.
+    /// Notes the contents of the file that has been opened.
     fn take_stock(&mut self, contents: &Contents) {
         let Contents { records, corrupt, moved } = contents;
         self.metrics.corrupt_records.increment(*corrupt);
@@ -191,7 +191,7 @@ impl Worker {
         }
     }
 
-    /// Writes all of it, or nothing.
+    /// Writes and removes all of it, or nothing.
     fn write(&mut self, appends: Vec<Append>, removes: &[Handle]) {
         let gone: HashSet<Handle> = removes.iter().copied().collect();
         self.unwanted.extend(removes.iter().filter_map(|handle| self.live.remove(handle)));
@@ -240,7 +240,7 @@ impl Worker {
         }
     }
 
-    /// The file cannot be used: until it can, the queue is in memory alone.
+    /// Notes that the file cannot be used: until it can, the queue is in memory alone.
     fn fail(&mut self, error: &StoreError) {
         if let Some(store) = self.store.take() {
             store.close();
@@ -255,7 +255,7 @@ impl Worker {
         }
     }
 
-    /// Something has been written.
+    /// Notes that the file has been written to.
     fn note_working(&mut self) {
         self.failed = None;
         if std::mem::take(&mut self.is_failing) {
