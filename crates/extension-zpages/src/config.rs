@@ -5,14 +5,14 @@ use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where the Collector's listens.
+/// Port that the Collector's extension listens on.
 const DEFAULT_PORT: u16 = 55679;
 
-/// Pages that show how the agent fares.
+/// Settings of the pages that show the state of the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to listen: `host:port`. There is no password: what is shown is for whoever can connect.
+    /// Address to listen on: `host:port`. There is no password: the pages are for everybody who can connect.
     pub endpoint: Endpoint,
 }
 
@@ -23,7 +23,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every fault: there can be none that reading does not find.
+    /// Every fault: there can be none that reading the section does not find.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         Vec::new()

@@ -1,11 +1,11 @@
-//! HTML, with everything in it escaped.
+//! HTML pages, with all text in them escaped.
 
 use std::fmt::{self, Display, Write as _};
 
 const STYLE: &str = "body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}\
 th,td{border:1px solid #ccc;padding:.3em .6em;text-align:left}td.n{text-align:right}.bad{color:#b00}";
 
-/// Pages there are, by path.
+/// Paths of the pages.
 pub(crate) const PAGES: [&str; 4] =
     ["/debug/servicez", "/debug/pipelinez", "/debug/extensionz", "/debug/featurez"];
 
@@ -65,7 +65,7 @@ impl Page {
         self.0
     }
 
-    /// Markup of ours.
+    /// Appends markup of ours, which is not escaped.
     fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
@@ -78,12 +78,12 @@ impl Page {
     }
 }
 
-/// One cell of a table.
+/// A cell of a table.
 #[derive(Debug)]
 pub(crate) enum Cell {
     Text(String),
     Number(String),
-    /// Something that is wrong.
+    /// A text about something that is wrong.
     Bad(String),
 }
 

@@ -1,4 +1,4 @@
-//! Pages that show how the agent fares, live: each stage with its rate, queue, lag and last error. Type `zpages`, at
+//! Pages that show the state of the agent, live: each stage with its rate, queue, lag and last error. Type `zpages`, at
 //! the Collector's paths: `/debug/servicez`, `pipelinez`, `extensionz` and `featurez`. Plain HTML, no scripts.
 
 mod config;

@@ -1,4 +1,4 @@
-//! What each page shows. Pure: of a snapshot, text.
+//! Texts of the pages, made of snapshots of the agent's state.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const COLUMNS: [&str; 10] = [
     "last error",
 ];
 
-/// Each pipeline with its stages.
+/// The page about the pipelines, each with its stages.
 pub(crate) fn pipelinez(stages: &[StageView]) -> String {
     let mut page = Page::new("Pipelines");
     let pipelines: BTreeSet<_> = stages.iter().flat_map(|stage| &stage.pipelines).collect();
@@ -102,7 +102,7 @@ pub(crate) fn extensionz(about: &About) -> String {
     page.finish()
 }
 
-/// The feature gates.
+/// The page about the feature gates.
 pub(crate) fn featurez(about: &About) -> String {
     let mut page = Page::new("Feature gates");
     page.table(&["gate", "state"]);
@@ -113,7 +113,7 @@ pub(crate) fn featurez(about: &About) -> String {
     page.finish()
 }
 
-/// To the millisecond.
+/// A duration as text, to the millisecond.
 fn short(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     GoDuration(Duration::from_millis(millis)).to_string()

@@ -22,11 +22,11 @@ use crate::pages::{About, extensionz, featurez, pipelinez, servicez};
 #[derive(Debug)]
 pub struct ZPages(Server);
 
-/// Where the pages get what they show.
+/// The sources of the pages' contents.
 pub struct Source {
     /// The board on which stages report.
     pub board: Arc<Board>,
-    /// What there is to say of the process, asked for with each page.
+    /// Returns the facts of the process, for each page anew.
     pub about: Box<dyn Fn() -> About + Send + Sync>,
 }
 
@@ -60,7 +60,7 @@ impl ZPages {
         self.0.address()
     }
 
-    /// Ends them; done when the port is free again.
+    /// Ends the pages; done when the port is free again.
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         self.0.stop()
     }
@@ -89,7 +89,8 @@ async fn features(State(shown): State<Arc<Shown>>) -> Response {
     answer(featurez(&(shown.source.about)()))
 }
 
-/// Nothing in a page is to be run or fetched, whatever gets into it.
+/// The response with a page, whose headers forbid to run or fetch anything, whatever gets into the
+/// page.
 fn answer(page: String) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
