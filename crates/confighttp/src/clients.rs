@@ -1,4 +1,4 @@
-//! The clients of a server, and which of them has to leave when there are too many.
+//! The clients of a server, and the choice of the one that has to leave when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IoSlice};
@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// The connections of a server, never more than so many.
+/// The connections of a server, never more than a bounded number.
 ///
-/// For one that is too many, the peer with the most connections loses the one that has stood still for the longest: who
-/// opens many shuts out himself alone.
+/// To make room for one more, the peer with the most connections loses the connection that has stood still for the
+/// longest: a peer that opens many shuts out itself alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     most: usize,
@@ -25,14 +25,14 @@ pub(crate) struct Clients {
 struct All {
     clients: BTreeMap<u64, Client>,
     next: u64,
-    /// Rises with each byte that any of them has moved: a clock that needs no time.
+    /// Count that rises with each byte that any of the clients has moved: a clock that needs no time.
     moves: u64,
 }
 
 #[derive(Debug)]
 struct Client {
     peer: IpAddr,
-    /// When it last moved, by `moves`.
+    /// Value of `moves` when the client last moved a byte.
     moved: u64,
     cut: CancellationToken,
 }
@@ -42,7 +42,7 @@ impl Clients {
         Self { most, all: Arc::default() }
     }
 
-    /// Notes one more, which is cut off with `cut` at the latest.
+    /// Adds a client, which is cut off with `cut` at the latest.
     pub(crate) fn admit(&self, peer: IpAddr, cut: &CancellationToken) -> Watched {
         let mut all = lock(&self.all);
         while all.clients.len() >= self.most {
@@ -77,7 +77,7 @@ impl All {
     }
 }
 
-/// One client's place, free once this and its stream are gone.
+/// A client's place, free once this value and the client's stream are gone.
 #[derive(Debug)]
 pub(crate) struct Watched {
     slot: Arc<ClientSlot>,
@@ -85,7 +85,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Cancelled when the client has to leave.
+    /// A token that is cancelled when the client has to leave.
     pub(crate) fn cut(&self) -> &CancellationToken {
         &self.cut
     }

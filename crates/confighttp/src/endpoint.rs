@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! Addresses that servers listen on.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct Endpoint {
 #[error("invalid endpoint {shown}: expected host:port, like localhost:8888, [::1]:8888 or 0.0.0.0:8888", shown = shown(.0))]
 pub struct ParseError(String);
 
-/// What is before an @ may be a password.
+/// The text for an error; one with an @ is not shown, since a password may stand before it.
 fn shown(text: &str) -> String {
     if text.contains('@') { "that holds a user or password".to_owned() } else { format!("{text:?}") }
 }
@@ -134,7 +134,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any text is read or refused, and what is read is written so that it is read again.
+        /// Any text is read or refused, and an endpoint that was read is written so that it is read
+        /// again.
         #[test]
         fn any_text_is_read_or_refused(text in ".*", likely in "\\[?[a-f:.0-9]*\\]?:[0-9]{1,6}") {
             for text in [text, likely] {

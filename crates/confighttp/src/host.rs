@@ -1,4 +1,5 @@
-//! Against DNS rebinding: a page from elsewhere, in a browser on this machine, whose name turns into our address.
+//! A protection against DNS rebinding: a page from elsewhere, in a browser on this machine, whose name turns into our
+//! address.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Small HTTP servers of the agent, the Collector's `confighttp` in small: where they [listen](Endpoint), and a
-//! [`Server`] with bounds on what its clients can cost.
+//! Small HTTP servers of the agent, like the Collector's `confighttp` in small: the [address](Endpoint) that they
+//! listen on, and a [`Server`] with bounds on the cost of its clients.
 //!
-//! Plain HTTP/1.1, one request a connection. On the loopback device requests must be for this machine. Whoever needs
-//! TLS or authentication puts a proxy before it; the defaults listen on `localhost`.
+//! The servers speak plain HTTP/1.1, one request a connection. On the loopback device requests must be for this
+//! machine. Users who need TLS or authentication put a proxy before them; the defaults listen on `localhost`.
 
 mod clients;
 mod endpoint;

@@ -1,4 +1,4 @@
-//! A server with bounds: so many clients, each so patient.
+//! A server with bounds on the number of its clients and on their time.
 //!
 //! A connection carries one request: a client that keeps it open costs a place that the next one needs, and to connect
 //! again costs a scraper nothing. So two bounds suffice: on the time until its head, and on the time until its end.
@@ -25,10 +25,11 @@ use crate::Endpoint;
 use crate::clients::{Clients, Watched};
 use crate::host;
 
-/// What clients may cost.
+/// Bounds on the cost of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Connections served at once; one more, and the one that has stood still for the longest is closed.
+    /// The most connections that are served at once; for one more, the one that has stood still for the longest is
+    /// closed.
     pub connections: usize,
 }
 
@@ -38,33 +39,33 @@ impl Default for Bounds {
     }
 }
 
-/// Connections served at once unless more are needed.
+/// The most connections that are served at once unless more are needed.
 const CONNECTIONS: usize = 32;
-/// Longest that a client may take to send the head of its request.
+/// The longest time that a client may take to send the head of its request.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// Longest that a connection may last: a client that reads its answer more slowly than that is cut off.
+/// The longest time that a connection may last: a client that reads its answer more slowly than that is cut off.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Longest that answers under way may take once the server is stopped.
+/// The longest time that answers under way may take once the server is stopped.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
-/// Longest that a name may take to be looked up.
+/// The longest time that a name may take to be looked up.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after the system has refused to accept: for want of file descriptors, for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// Why a server cannot be started.
+/// A reason why a server cannot be started.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum ListenError {
-    /// The host means no address.
+    /// The host has no address.
     #[error("cannot resolve {host:?}: {reason}")]
     Resolve { host: String, reason: String },
-    /// The system does not let us listen there.
+    /// The system does not let us listen at the address.
     #[error("cannot listen on {endpoint}: {reason}")]
     Listen {
         endpoint: Endpoint,
-        /// Why, in the system's words.
+        /// The reason, in the system's words.
         reason: String,
     },
 }
@@ -74,7 +75,7 @@ pub enum ListenError {
 pub struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    /// Set when its port is free again and its clients are gone.
+    /// Token that is cancelled when the server's port is free again and its clients are gone.
     over: CancellationToken,
 }
 
@@ -90,10 +91,9 @@ impl Server {
         Self::start_within(endpoint, router, Bounds::default())
     }
 
-    /// As [`start`](Self::start), with bounds of its own.
+    /// Starts a server like [`start`](Self::start), with these bounds.
     ///
-    /// # Errors
-    /// As [`start`](Self::start).
+    /// The same as those of [`start`](Self::start).
     pub fn start_within(endpoint: &Endpoint, router: Router, bounds: Bounds) -> Result<Self, ListenError> {
         let refuse =
             |error: io::Error| ListenError::Listen { endpoint: endpoint.clone(), reason: error.to_string() };
@@ -111,7 +111,7 @@ impl Server {
         Ok(Self { address, stop, over })
     }
 
-    /// Where it listens: the port that was free if 0 was asked for.
+    /// Address of the server: the port that was free if 0 was asked for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -249,7 +249,7 @@ mod tests {
         assert!(over.is_ok(), "it is still served");
     }
 
-    /// What a browser sends that a foreign page has lured to this address by a name of its own.
+    /// The request of a browser that a foreign page has lured to this address by a name of its own.
     #[tokio::test]
     async fn a_page_from_elsewhere_reads_nothing() {
         let server = start();
