@@ -1,4 +1,4 @@
-//! All stages.
+//! The board of all stages of the agent.
 
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,7 +9,7 @@ use pdata::KTime;
 use crate::readiness::{Phase, Readiness, Thresholds, judge, stalled};
 use crate::stage::{Kind, Stage, StageView};
 
-/// The stages of all pipelines that run, and the phase the agent is in. One in a process.
+/// The stages of all pipelines that run, and the phase of the agent. There is one in a process.
 #[derive(Debug, Default)]
 pub struct Board {
     state: Mutex<State>,
@@ -58,7 +58,7 @@ impl Board {
         self.snapshot_at(procfs::clock::now())
     }
 
-    /// As [`snapshot`](Self::snapshot), at any instant.
+    /// Every stage at `now`, in the same order as by [`snapshot`](Self::snapshot).
     #[must_use]
     pub fn snapshot_at(&self, now: KTime) -> Vec<StageView> {
         let mut stages: Vec<_> =
@@ -73,13 +73,14 @@ impl Board {
         judge(self.phase(), &self.snapshot(), thresholds)
     }
 
-    /// Why the watermark does not advance: the receiver that has passed nothing on for longer than `after`.
+    /// The receiver that has passed nothing on for longer than `after`, in words: the reason why the watermark does not
+    /// advance.
     #[must_use]
     pub fn stalled(&self, after: Duration) -> Option<String> {
         stalled(&self.snapshot(), after)
     }
 
-    /// What goes wrong now, by stage, in words.
+    /// The failures that persist now, by stage, in words.
     #[must_use]
     pub fn failing(&self) -> Vec<String> {
         let stages = self.snapshot().into_iter();

@@ -1,12 +1,12 @@
-//! How the stages of the running pipelines fare: written by the graph as batches pass, read by whoever shows
-//! or judges it (health check, pages, watchdog). The Collector's `componentstatus`.
+//! State of the stages of the running pipelines, like the Collector's `componentstatus`: the graph writes it as batches
+//! pass, and the health check, the pages and the watchdog read it.
 //!
 //! ```text
 //! receiver --> [Stage::forwarded] --> processor --> [forwarded] --> fan-out [queue, dropped] --> exporter [forwarded, acked]
 //!                                       Board::snapshot() -> Vec<StageView>      Board::readiness() -> Readiness
 //! ```
 //!
-//! Writing is a few atomics a batch. Reading copies.
+//! Writing costs a few atomics a batch. Reading copies.
 
 mod board;
 mod rate;

@@ -9,7 +9,7 @@ const NANOS: u64 = 1_000_000_000;
 /// Counts by second, of the last [`SECONDS`] whole ones and the one under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
-    /// Second since the clock's start, and what happened in it; place: second modulo length.
+    /// Second since the clock's start, and number of events in it; place: second modulo length.
     buckets: [(u64, u64); SECONDS + 1],
     /// Second of the first event.
     since: Option<u64>,
@@ -22,7 +22,7 @@ impl Default for Rate {
 }
 
 impl Rate {
-    /// So many events happened at `at`.
+    /// Counts events that happened at `at`.
     pub(crate) fn add(&mut self, count: u64, at: KTime) {
         let second = at.as_nanos() / NANOS;
         self.since.get_or_insert(second);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same as counting a list of events.
+        /// The rate is the same as that of a list of events.
         #[test]
         fn the_rate_is_that_of_the_last_whole_seconds(
             steps in prop::collection::vec((0_u64..4_000, 0_u64..9), 1..60), wait in 0_u64..20_000,

@@ -4,32 +4,32 @@ use std::time::Duration;
 
 use crate::stage::{Kind, StageView};
 
-/// Where the agent is in its life.
+/// The phase of the agent's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Its components are being started.
+    /// The agent's components are being started.
     #[default]
     Starting,
-    /// It samples.
+    /// The agent samples.
     Running,
-    /// It delivers what is left.
+    /// The agent delivers the samples that are left.
     Stopping,
 }
 
-/// A reason for which the agent is no longer healthy.
+/// Bounds beyond which the agent is no longer healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
-    /// A receiver that passes nothing on for longer has stalled: even an idle machine makes it pass a watermark with
+    /// Time without a batch after which a receiver has stalled: even on an idle machine it passes a watermark on with
     /// every poll.
     pub stalled_after: Duration,
-    /// Most that the watermark of what a stage has taken may be behind.
+    /// The most that the watermark of a stage may be behind the clock.
     pub most_lag: Duration,
 }
 
 impl Thresholds {
-    /// Six times the slowest poll that can be configured.
+    /// Default of `stalled_after`: six times the slowest poll that can be configured.
     pub const STALLED_AFTER: Duration = Duration::from_secs(30);
-    /// As long as the fan-out waits for an exporter, and the same again.
+    /// Default of `most_lag`: as long as the fan-out waits for an exporter, and the same again.
     pub const MOST_LAG: Duration = Duration::from_secs(60);
 }
 
@@ -42,11 +42,11 @@ impl Default for Thresholds {
 /// Whether the agent does its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It does.
+    /// The agent does its work.
     Ready,
-    /// It does not.
+    /// The agent does not do its work.
     NotReady {
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
     },
 }

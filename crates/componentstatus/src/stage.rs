@@ -1,4 +1,4 @@
-//! One stage.
+//! The state of one stage of a pipeline.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use procfs::clock::now;
 use crate::rate::Rate;
 use crate::status::{Failure, Status};
 
-/// The kind of a stage: where in the pipeline it stands.
+/// The kind of a stage: its position in the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The stage that samples come from.
@@ -46,14 +46,14 @@ pub struct Stage {
     forwarded: AtomicU64,
     /// Time of the last batch that was forwarded.
     forwarded_at: AtomicU64,
-    /// Highest watermark that the stage has answered with; 0 before the first.
+    /// The highest watermark that the stage has acked; 0 before the first.
     acked: AtomicU64,
     queue_used: AtomicU64,
-    /// 0 if the stage has no queue.
+    /// The most bytes that the stage's queue holds; 0 if the stage has no queue.
     queue_capacity: AtomicU64,
     /// Nanoseconds that the stage has worked.
     worked: AtomicU64,
-    /// True once somebody has measured that.
+    /// True once somebody has measured the time that the stage works.
     is_measured: AtomicBool,
     rate: Mutex<Rate>,
     status: Arc<Status>,
@@ -62,9 +62,9 @@ pub struct Stage {
 /// Bytes queued in front of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Bytes in it, what is being worked on included.
+    /// Bytes in the queue, including those that are being worked on.
     pub used_bytes: u64,
-    /// Most bytes that fit.
+    /// The most bytes that fit.
     pub capacity_bytes: u64,
 }
 
@@ -73,30 +73,31 @@ pub struct Queue {
 pub struct StageView {
     /// The stage's kind.
     pub kind: Kind,
-    /// Its component id, such as `otlp_grpc/backup`.
+    /// Component id of the stage, such as `otlp_grpc/backup`.
     pub id: Arc<str>,
-    /// Ids of the pipelines that it is part of.
+    /// Ids of the pipelines that the stage is part of.
     pub pipelines: Vec<String>,
-    /// Batches that have passed.
+    /// Batches that have passed the stage.
     pub batches: u64,
-    /// Samples that it has forwarded: of a receiver and a processor, that it passed on; of an exporter, that it took.
+    /// Samples that the stage has forwarded: of a receiver and a processor, samples that it passed on; of an exporter,
+    /// samples that it took.
     pub samples: u64,
     /// Samples a second, over the last ten seconds.
     pub samples_per_second: f64,
     /// Samples that the stage's queue had no room for.
     pub dropped: u64,
-    /// Its queue, if it has one.
+    /// The stage's queue, if it has one.
     pub queue: Option<Queue>,
     /// Time that the stage has worked on batches since it was made, without the stages after it; `None` if nobody
     /// measures that.
     pub worked: Option<Duration>,
     /// Time since a batch last passed; since the stage was made, if none has.
     pub idle: Duration,
-    /// How far the watermark of the last batch that passed is behind now; before the first, the age of the stage.
+    /// Time by which the watermark of the last batch that passed is behind now; before the first, the age of the stage.
     /// `None` at the end.
     pub watermark_lag: Option<Duration>,
-    /// How far the watermark that it has answered with is behind now: an exporter is done with everything before
-    /// it. Up to a window more than the other is normal. `None` before the first answer, and at the end.
+    /// Time by which the acked watermark is behind now: an exporter is done with everything before it. Up to a window
+    /// more than `watermark_lag` is normal. `None` before the first ack, and at the end.
     pub acked_lag: Option<Duration>,
     /// The last failure, if there was one.
     pub last_failure: Option<Failure>,
@@ -130,7 +131,7 @@ impl Stage {
         }
     }
 
-    /// A batch of so many samples has passed, with this watermark.
+    /// Counts a batch of `samples` samples with this watermark, which has passed.
     pub fn forwarded(&self, samples: u64, watermark: Watermark) {
         self.forwarded_at(samples, watermark, now());
     }
@@ -143,29 +144,29 @@ impl Stage {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner).add(samples, now);
     }
 
-    /// The stage has answered with this watermark.
+    /// Notes that the stage has acked this watermark.
     pub fn acked(&self, watermark: Watermark) {
         self.acked.fetch_max(watermark.at().as_nanos(), Ordering::Relaxed);
     }
 
-    /// The stage's queue is filled so far.
+    /// Notes the fill of the stage's queue.
     pub fn queue(&self, queue: Queue) {
         self.queue_used.store(queue.used_bytes, Ordering::Relaxed);
         self.queue_capacity.store(queue.capacity_bytes, Ordering::Relaxed);
     }
 
-    /// So many samples did not fit into the stage's queue.
+    /// Counts samples that did not fit into the stage's queue.
     pub fn dropped(&self, samples: u64) {
         self.dropped.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// The stage has worked for so long on a batch.
+    /// Adds time that the stage has worked on a batch.
     pub fn worked(&self, time: Duration) {
         self.is_measured.store(true, Ordering::Relaxed);
         self.worked.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Where the stage says what goes wrong; for the settings of an exporter.
+    /// Status to which the stage reports its failures; for the settings of an exporter.
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
         &self.status
@@ -177,13 +178,13 @@ impl Stage {
         self.kind
     }
 
-    /// Its component id.
+    /// Component id of the stage.
     #[must_use]
     pub fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// The stage now.
+    /// The state of the stage at `now`.
     #[must_use]
     pub fn view(&self, now: KTime) -> StageView {
         let load = |of: &AtomicU64| of.load(Ordering::Relaxed);

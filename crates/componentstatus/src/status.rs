@@ -1,34 +1,34 @@
-//! How a component fares, for those who ask while it runs.
+//! The last failure of a component, for readers while it runs.
 
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The last that went wrong, and whether it still does. Shared by the component and whoever shows it.
+/// The last failure of a component, and whether it persists. The component and those who show it share it.
 #[derive(Debug, Default)]
 pub struct Status {
     last: Mutex<Option<Failure>>,
 }
 
-/// Something that went wrong.
+/// A failure of a component.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// Time of the last failure.
     pub at: Instant,
-    /// What, in one line.
+    /// The failure, in one line.
     pub error: String,
-    /// False once something has gone well since.
+    /// False once the component has succeeded after the failure.
     pub persists: bool,
 }
 
 impl Status {
-    /// Notes that something went wrong.
+    /// Notes a failure.
     pub fn failed(&self, error: &dyn Display) {
         let failure = Failure { at: Instant::now(), error: error.to_string(), persists: true };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
     }
 
-    /// Notes that something went well.
+    /// Notes a success.
     pub fn succeeded(&self) {
         if let Some(failure) = &mut *self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             failure.persists = false;
