@@ -1,12 +1,13 @@
-//! What the allocator is asked to do: all that is unsafe here.
+//! Requests to the allocator, which are all the unsafe code of the crate.
 #![allow(unsafe_code, reason = "malloc_trim and mallopt have no safe binding")]
 
-/// Blocks from this size on are mappings of their own, which the kernel gets back as soon as they are freed.
+/// Size in bytes from which on blocks are mappings of their own, which the kernel gets back as soon as they are freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const OWN_MAPPING_BYTES: libc::c_int = 256 << 10;
 
-/// Keeps the allocator from holding on to what a large block has left: by itself it takes a large block that is freed
-/// for a sign that more will come, and keeps up to 64 MiB for each thread. Call it before there are other threads.
+/// Keeps the allocator from holding on to the memory of freed large blocks: by itself it takes a large block that is
+/// freed for a sign that more will come, and keeps up to 64 MiB for each thread. Must be called before there are other
+/// threads.
 pub fn bound_free_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
@@ -15,8 +16,8 @@ pub fn bound_free_memory() {
     }
 }
 
-/// Returns the allocator's free memory to the kernel, as the Collector does by a garbage collection. Without it the
-/// resident set stays where it was at its worst.
+/// Returns the allocator's free memory to the kernel, as the Collector does by a garbage collection. Without this call
+/// the resident set stays where it was at its worst.
 ///
 /// Takes the locks of the allocator for some milliseconds.
 pub fn release_free_memory() {

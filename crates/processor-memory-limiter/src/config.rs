@@ -6,8 +6,8 @@ use configtypes::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Configuration of the memory limiter. What is charged to the agent's control groups is kept within the percentages,
-/// too.
+/// Configuration of the memory limiter. The memory charged to the agent's control groups is kept within the
+/// percentages, too.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -20,20 +20,20 @@ pub struct Config {
     /// Hard limit in percent of the memory there is: the least limit of the agent's control groups, or the machine's
     /// memory. 1 to 100.
     pub limit_percentage: u32,
-    /// How far the soft limit is below the hard one, in MiB; goes before `spike_limit_percentage`. null for none.
+    /// Distance of the soft limit below the hard one, in MiB; goes before `spike_limit_percentage`. null for none.
     pub spike_limit_mib: Option<u32>,
-    /// How far the soft limit is below the hard one, in percent of the memory there is; null for a fifth of the hard
+    /// Distance of the soft limit below the hard one, in percent of the memory there is; null for a fifth of the hard
     /// limit.
     pub spike_limit_percentage: Option<u32>,
 }
 
 impl Config {
-    /// Default of `check_interval`: what the Collector, which has no default, recommends.
+    /// Default of `check_interval`: the value that the Collector, which has no default, recommends.
     pub const CHECK_INTERVAL: Duration = Duration::from_secs(1);
     /// Default of `limit_percentage`.
     pub const LIMIT_PERCENTAGE: u32 = 80;
 
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault, by its key: the problem and the value that is expected.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

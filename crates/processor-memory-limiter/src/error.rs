@@ -1,17 +1,17 @@
-//! Why the limiter cannot start.
+//! Reasons why the limiter cannot start.
 
 use std::io;
 
 use thiserror::Error;
 
-/// Why the limiter cannot start.
+/// A reason why the limiter cannot start.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum StartError {
     /// The agent's own memory in use cannot be read.
     #[error("cannot read /proc/self/status")]
     Usage(#[source] io::Error),
-    /// A percentage is of something that cannot be read.
+    /// The memory that a percentage is of cannot be read.
     #[error("cannot find out how much memory there is: no MemTotal in /proc/meminfo; set limit_mib")]
     NoMemory,
     /// The spike limit, in percent of the memory there is, leaves nothing of `limit_mib`.
@@ -21,7 +21,7 @@ pub enum StartError {
         spike: u64,
         limit: u64,
     },
-    /// There is no thread to look at the memory.
+    /// The system has no thread to look at the memory.
     #[error("cannot start the memory limiter's thread")]
     Thread(#[source] io::Error),
 }

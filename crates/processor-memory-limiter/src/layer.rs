@@ -16,8 +16,8 @@ use crate::metrics::Samples;
 use crate::settings::LimiterSettings;
 use crate::watch::Watch;
 
-/// Makes services that keep the agent within its memory. Stands first in a pipeline: what it drops costs nobody behind
-/// it.
+/// Makes services that keep the agent within its memory. The layer stands first in a pipeline: samples that it drops
+/// cost no stage behind it.
 #[derive(Clone, Debug)]
 pub struct MemoryLimiterLayer {
     watch: Watch,
@@ -25,12 +25,11 @@ pub struct MemoryLimiterLayer {
 }
 
 impl MemoryLimiterLayer {
-    /// Looks at the memory in use, and starts the thread that goes on doing so. It ends with the last service.
+    /// Looks at the memory in use, and starts the thread that goes on doing so. The thread ends with the last service.
     ///
     /// The configuration is taken to be valid.
     ///
-    /// # Errors
-    /// [`StartError`] if the memory in use, or what a percentage is of, cannot be read.
+    /// [`StartError`] if the memory in use, or the memory that a percentage is of, cannot be read.
     pub fn start(config: &Config, settings: LimiterSettings) -> Result<Self, StartError> {
         let machine = Machine::new(Path::new("/"));
         let total = machine.total();
@@ -57,7 +56,7 @@ impl<S> Layer<S> for MemoryLimiterLayer {
     }
 }
 
-/// Drops samples, and reports them as a [`Loss`], while the agent is above its hard limit. All else passes.
+/// Drops samples, and reports them as a [`Loss`], while the agent is above its hard limit. All other events pass.
 #[derive(Debug)]
 pub struct MemoryLimiter<S> {
     inner: S,
@@ -89,10 +88,10 @@ where
     }
 }
 
-/// Takes the samples out and puts one loss in, where the last of them was.
+/// Replaces the samples by one loss, at the place of the last of them.
 ///
-/// What stays is copied, not what goes taken out: other pipelines may share the events, and there is no memory left for
-/// a copy of the samples.
+/// The events that stay are copied, rather than the samples taken out: other pipelines may share the events, and there
+/// is no memory left for a copy of the samples.
 fn drop_samples(events: &mut Arc<Events>) {
     let (count, mut kept) = (events.sample_count(), Vec::new());
     // Times of the first and of the last, and what stands before the last.
@@ -123,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands back what it got.
+    /// A stage that keeps the batches that it takes.
     struct Keep(Vec<Batch>);
 
     impl Service<Batch> for &mut Keep {
@@ -159,7 +158,7 @@ mod tests {
         }
     }
 
-    /// What comes out for `events`.
+    /// The batch that comes out for `events`.
     async fn pass(dropping: bool, events: Vec<Event>) -> Batch {
         let mut keep = Keep(Vec::new());
         let mut limiter = MemoryLimiter {
@@ -191,7 +190,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing but samples is dropped, each is counted, and order stays.
+        /// Only samples are dropped, each is counted, and order stays.
         #[test]
         fn only_samples_go_and_each_is_counted(mut events in proptest::collection::vec((0u64..50, any::<bool>()), 0..60)) {
             events.sort_unstable();

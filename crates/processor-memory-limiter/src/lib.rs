@@ -1,4 +1,4 @@
-//! Keeps the agent within its memory, the Collector's `memory_limiter` for something that samples.
+//! Keeps the agent within its memory, like the Collector's `memory_limiter`, but for an agent that samples.
 //!
 //! ```text
 //! machine/ --limits, once------> limits.rs --+
@@ -6,10 +6,10 @@
 //!            every check_interval                     +------dropping--> layer.rs: samples dropped, counted, reported
 //! ```
 //!
-//! There is nobody upstream to push back on, so what the Collector refuses is here not sampled to begin with: above the
-//! soft limit the rate is halved with each check. Above the hard limit samples are dropped and reported in the stream
-//! as losses. What is known of processes is never dropped: it is little, and without it later samples could not be
-//! attributed.
+//! There is nobody upstream to push back on, so instead of refusing data, as the Collector does, the limiter has fewer
+//! samples taken: above the soft limit the rate is halved with each check. Above the hard limit samples are dropped and
+//! reported in the stream as losses. Facts of processes are never dropped: they are little, and without them later
+//! samples could not be attributed.
 //!
 //! Start reading at [`MemoryLimiterLayer`]; `limiter.rs` decides, and does nothing else.
 

@@ -1,24 +1,24 @@
-//! A state machine that takes the memory in use and decides what to do about it.
+//! A state machine that takes the memory in use and decides on the sampling rate and on dropping samples.
 
 use crate::limits::Level;
 
-/// Halvings of the rate at most: to a thirty-second.
+/// The most halvings of the rate: to a thirty-second.
 pub(crate) const MAX_STEPS: u32 = 5;
-/// Looks in a row that find memory to spare before one halving is taken back.
+/// Number of looks in a row that find memory to spare before one halving is taken back.
 pub(crate) const CALM_CHECKS: u32 = 5;
 
 /// The limiter's decision, which holds until the next check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Action {
-    /// By what the sampling rate is to be divided: a power of two.
+    /// Divisor of the sampling rate: a power of two.
     pub divisor: u32,
     /// Whether samples are to be dropped.
     pub dropping: bool,
-    /// Whether memory that is free, but kept by the allocator, is to be given back.
+    /// Whether memory that is free, but kept by the allocator, is to be returned to the kernel.
     pub give_back: bool,
 }
 
-/// Decides.
+/// Decides, from one look at the memory to the next, how many samples are taken and whether they are dropped.
 ///
 /// Each look above the soft limit halves the rate once more. Above the hard limit samples are dropped as well, until
 /// a look finds no more than the soft limit in use. [`CALM_CHECKS`] looks in a row with memory to spare take one
@@ -31,7 +31,7 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// True if memory in use that is so near to its limits would have less sampled, or dropped, than is now.
+    /// True if memory in use at this level would lead to fewer samples, or to dropping them, than now.
     pub(crate) fn can_tighten(&self, level: Level) -> bool {
         match level {
             Level::AboveHard => self.steps < MAX_STEPS || !self.dropping,
@@ -40,7 +40,7 @@ impl Limiter {
         }
     }
 
-    /// Takes in how near to its limits the memory in use is.
+    /// Takes the level of the memory in use, and returns the action.
     pub(crate) fn check(&mut self, level: Level) -> Action {
         let spare = level == Level::Spare;
         if level >= Level::AboveSoft {
@@ -112,8 +112,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in use: one step at a time, within bounds; samples are dropped for as long as the last look
-        /// outside soft..=hard was above hard; and memory to spare for long enough always brings all back.
+        /// Whatever memory is in use, the rate changes by one step at a time, within bounds; samples are dropped for as
+        /// long as the last look outside soft..=hard was above hard; and memory to spare for long enough always brings
+        /// all back.
         #[test]
         fn steps_are_single_dropping_is_hysteresis_and_calm_restores_all(usages in proptest::collection::vec(0u64..1500, 1..100)) {
             let mut limiter = Limiter::default();

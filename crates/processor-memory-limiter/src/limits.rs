@@ -1,4 +1,4 @@
-//! From the configuration, and the memory there is, to limits in bytes.
+//! Limits in bytes, made from the configuration and the memory there is.
 
 use crate::config::Config;
 use crate::error::StartError;
@@ -6,30 +6,31 @@ use crate::error::StartError;
 const MIB: u64 = 1 << 20;
 /// The Collector's default for the spike limit, in percent of the hard limit.
 const SPIKE_PERCENT_OF_LIMIT: u64 = 20;
-/// Part of a group's hard limit that the soft one is below it.
+/// Part of a group's hard limit, as a divisor, by which the soft limit is below it.
 const SPIKE_PART_OF_GROUP: u64 = 10;
-/// To spare is what is so many hundredths of the soft limit below it. In between, all stays as it is.
+/// Percent of the soft limit by which memory in use has to be below it to count as spare. In between, the rate stays as
+/// it is.
 const MARGIN_PERCENT: u64 = 10;
 
-/// How near to its limits the memory in use is.
+/// The distance of the memory in use from its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// There is memory to spare.
+    /// The agent has memory to spare.
     Spare,
-    /// Below the soft limit, and near it.
+    /// The memory in use is below the soft limit, and near it.
     Near,
-    /// Above the soft limit.
+    /// The memory in use is above the soft limit.
     AboveSoft,
-    /// Above the hard limit.
+    /// The memory in use is above the hard limit.
     AboveHard,
 }
 
 /// Limits of memory in use, bytes; `soft` is below `hard`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Above it less is sampled.
+    /// The soft limit; above it fewer samples are taken.
     pub soft: u64,
-    /// Above it samples are dropped.
+    /// The hard limit; above it samples are dropped.
     pub hard: u64,
 }
 
@@ -55,10 +56,10 @@ impl Limits {
         }
     }
 
-    /// The limits of what is charged to a control group that may hold `limit` bytes.
+    /// The limits of the memory charged to a control group that may hold `limit` bytes.
     ///
-    /// They stand beside those of the agent's own memory, since the kernel kills by the charge, which holds BPF maps
-    /// and sockets as well. What those take is there at rest already, so the two are nearer to each other.
+    /// Those limits stand beside those of the agent's own memory, since the kernel kills by the charge, which holds BPF
+    /// maps and sockets as well. These take their memory at rest already, so the two limits are nearer to each other.
     pub(crate) fn of_group(config: &Config, limit: u64) -> Self {
         let hard = limit / 100 * u64::from(config.limit_percentage);
         let spike = config.spike_limit_percentage.map(|spike| limit / 100 * u64::from(spike));
@@ -66,7 +67,7 @@ impl Limits {
         Self { soft: hard - spike, hard }
     }
 
-    /// How near to the limits so many bytes are.
+    /// The level of `usage` bytes in use.
     pub(crate) fn level(&self, usage: u64) -> Level {
         match usage {
             _ if usage > self.hard => Level::AboveHard,

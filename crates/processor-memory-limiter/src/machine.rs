@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use procfs::{MemoryGroup, text};
 
-/// Read of one file at most: none of these is longer.
+/// The most bytes that are read of a file: none of those is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The machine, or a directory that looks like one.
@@ -21,17 +21,17 @@ impl Machine {
         Self { root: root.to_owned() }
     }
 
-    /// Memory that this process has for itself, bytes: the anonymous part of its resident set, `RssAnon` of
+    /// Bytes of memory that this process has for itself: the anonymous part of its resident set, `RssAnon` of
     /// `/proc/self/status`.
     ///
-    /// Not the mapped rest: program text can be read again, and the kernel's rings are of a fixed size, which appears
-    /// in the resident set (twice, as they are mapped) as they are first used, and never leaves it.
+    /// The mapped rest is not counted: program text can be read again, and the kernel's rings are of a fixed size,
+    /// which appears in the resident set (twice, as they are mapped) as they are first used, and never leaves it.
     pub(crate) fn usage(&self) -> io::Result<u64> {
         let status = self.read(Path::new("proc/self/status"))?;
         Ok(text::rss_anon(&status).ok_or(io::ErrorKind::InvalidData)?)
     }
 
-    /// Memory there is for this process, bytes: the machine's, or the least limit of a control group it is in. `None`
+    /// Bytes of memory there is for this process: the machine's, or the least limit of a control group it is in. `None`
     /// if not even the machine's is known.
     pub(crate) fn total(&self) -> Option<u64> {
         let memory = self.read(Path::new("proc/meminfo")).ok().and_then(|file| text::mem_total(&file));
@@ -73,7 +73,7 @@ mod tests {
 
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n");
 
-    /// As in a Kubernetes pod on a node with cgroup v2: a namespace of its own, so its group is the root.
+    /// A Kubernetes pod on a node with cgroup v2: it has a namespace of its own, so its group is the root.
     #[test]
     fn in_a_container_of_v2_it_is_the_containers_limit() {
         let (_root, machine) = machine(&[
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(machine.total(), Some(GIB));
     }
 
-    /// As a systemd service: the slice above it may have the lesser limit.
+    /// A systemd service: the slice above it may have the lesser limit.
     #[test]
     fn of_nested_groups_of_v2_the_least_limit_counts() {
         let (_root, machine) = machine(&[
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(machine.total(), Some(2 * GIB));
     }
 
-    /// As docker on a host with cgroup v1: the host's path is shown, and what is mounted is the container's part of it.
+    /// A docker container on a host with cgroup v1: it sees the host's path, and its part of it is mounted.
     #[test]
     fn in_a_container_of_v1_the_mount_begins_at_its_own_group() {
         let (_root, machine) = machine(&[

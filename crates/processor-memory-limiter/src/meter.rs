@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::limits::{Level, Limits};
 use crate::machine::Machine;
 
-/// Everything that bounds the agent's memory: what it has for itself, and what is charged to its control group.
+/// Everything that bounds the agent's memory: its own, and the memory charged to its control group.
 #[derive(Debug)]
 pub(crate) struct Meters {
     machine: Machine,
@@ -16,19 +16,19 @@ pub(crate) struct Meters {
     group: Option<(MemoryGroup, Limits)>,
 }
 
-/// Memory in use, and its limits.
+/// A figure of memory in use, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub usage: u64,
     pub limits: Limits,
 }
 
-/// One look at all of them.
+/// The readings of one look at the memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Readings {
-    /// What the agent has for itself.
+    /// The agent's own memory.
     pub own: Reading,
-    /// What is charged to its control group; `None` if no limit counts against that.
+    /// The memory charged to the agent's control group; `None` if no limit counts against it.
     pub group: Option<Reading>,
 }
 
@@ -42,13 +42,13 @@ impl Meters {
         Self { machine, own, group }
     }
 
-    /// Limits of what is charged to the group, if there are any.
+    /// Limits of the memory charged to the group, if there are any.
     pub(crate) fn group_limits(&self) -> Option<Limits> {
         self.group.as_ref().map(|(_, limits)| *limits)
     }
 
     /// # Errors
-    /// Those of reading the agent's own memory. A group that cannot be read is passed over: it may be gone.
+    /// The errors of reading the agent's own memory. A group that cannot be read is passed over: it may be gone.
     pub(crate) fn look(&self) -> io::Result<Readings> {
         let own = Reading { usage: self.machine.usage()?, limits: self.own };
         let of_group = |(group, limits): &(MemoryGroup, Limits)| {

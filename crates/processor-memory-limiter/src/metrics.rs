@@ -37,7 +37,7 @@ impl Samples {
 #[derive(Clone, Debug)]
 pub(crate) struct Memory {
     usage: Gauge,
-    /// `None` if no limit counts against the agent's control group.
+    /// Gauge of the control group's charge; `None` if no limit counts against it.
     group: Option<Gauge>,
     divisor: Gauge,
 }

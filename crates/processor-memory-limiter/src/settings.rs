@@ -1,12 +1,12 @@
-//! What a limiter is given beside its configuration.
+//! Settings that a limiter gets beside its configuration.
 
 use std::fmt;
 use std::sync::Arc;
 
 /// A receiver that can be made to sample less.
 pub trait Throttle: fmt::Debug + Send + Sync {
-    /// Divides the sampling rate by this, at least 1. Called often, mostly with the same value as before; must not
-    /// block.
+    /// Divides the sampling rate by `divisor`, which is at least 1. Called often, mostly with the same value as before;
+    /// must not block.
     fn set_divisor(&self, divisor: u32);
 }
 

@@ -14,26 +14,26 @@ use crate::meter::{Meters, Reading, Readings};
 use crate::metrics::Memory;
 use crate::settings::{LimiterSettings, Throttle};
 
-/// Bytes a second that the agent's memory grows by at worst: that much of samples can be read and decoded.
+/// Bytes a second that the agent's memory grows by at worst: that many bytes of samples can be read and decoded.
 const FASTEST_GROWTH: u64 = 256 << 20;
-/// Exporters deliver what they hold whenever the charge of a group has grown by one of so many parts of its hard limit.
+/// Part of a group's hard limit, as a divisor: exporters deliver their samples whenever the charge has grown by it.
 const GROWTH_PARTS: u64 = 8;
-/// Looks at a group that is nearly full are no more frequent.
+/// The shortest pause between looks at a group that is nearly full.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// A watch that is kept; dropping it ends it and takes back what it asked of the sampler.
+/// A watch on the memory in use; dropping it ends it and takes back what it asked of the sampler.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     dropping: Arc<AtomicBool>,
-    /// True if exporters are to deliver what they hold.
+    /// True if exporters are to deliver the samples that they hold.
     flush: Arc<AtomicBool>,
-    /// Dropping it ends the thread.
+    /// Sender of the thread, which ends when this is dropped.
     _kept: Arc<SyncSender<()>>,
 }
 
 impl Watch {
-    /// Looks once, at once, and then every so often on a thread of its own; in between, too, if a control group could
-    /// be full before the next look.
+    /// Looks once, at once, and then once in `every` on a thread of its own; in between, too, if a control
+    /// group could be full before the next look.
     pub(crate) fn start(
         settings: LimiterSettings,
         meters: Meters,
@@ -82,7 +82,7 @@ impl Watch {
         self.dropping.load(Ordering::Relaxed)
     }
 
-    /// Whether exporters are to deliver what they hold; true once for each time.
+    /// Whether exporters are to deliver the samples that they hold; true once for each time.
     pub(crate) fn take_flush(&self) -> bool {
         self.flush.swap(false, Ordering::Relaxed)
     }
@@ -98,14 +98,14 @@ impl Watch {
     }
 }
 
-/// How long a control group can take to be full at the earliest, within bounds.
+/// The shortest time in which a control group can become full, within bounds.
 fn pause_after(look: &Readings, every: Duration) -> Duration {
     let Some(group) = look.group else { return every };
     let soonest = Duration::from_millis(group.room().saturating_mul(1000) / FASTEST_GROWTH);
     soonest.max(SHORTEST_PAUSE).min(every)
 }
 
-/// Checks the memory in use and applies what the limiter decides.
+/// Checks the memory in use and applies the limiter's decisions.
 struct LimiterLoop {
     limiter: Limiter,
     throttle: Arc<dyn Throttle>,
@@ -132,7 +132,7 @@ impl LimiterLoop {
         self.last = action;
     }
 
-    /// Applies what a look finds, which is a regular one if it `is_due`; returns how long to wait for the next.
+    /// Applies the findings of a look, which is a regular one if it `is_due`; returns the time to wait for the next.
     fn follow(&mut self, look: &Readings, is_due: bool, every: Duration) -> Duration {
         self.follow_growth(look);
         // Looks in between only ever tighten: calm is counted in regular ones.
@@ -143,7 +143,7 @@ impl LimiterLoop {
         if self.limiter.can_tighten(Level::AboveHard) { pause_after(look, every) } else { every }
     }
 
-    /// Asks exporters to deliver while what they have gathered is small yet: to encode it takes as much memory again.
+    /// Asks exporters to deliver while they have gathered little: to encode the samples takes as much memory again.
     fn follow_growth(&mut self, look: &Readings) {
         let Some(Reading { usage, limits }) = look.group else { return };
         self.least = self.least.min(usage);
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// The thread sees what `/proc` says, samples less, drops, recovers, and takes all back at its end.
+    /// The thread reads `/proc`, has fewer samples taken, drops some, recovers, and takes all back at its end.
     #[test]
     fn what_proc_says_decides_and_the_end_takes_all_back() {
         let root = tempfile::tempdir().unwrap();
@@ -276,7 +276,7 @@ mod tests {
         assert!(!watch.take_flush());
     }
 
-    /// Something that the limiter cannot change keeps the group full: BPF maps, or another process in it.
+    /// Memory that the limiter cannot change keeps the group full: BPF maps, or another process in it.
     #[test]
     fn a_group_that_stays_full_is_looked_at_in_between_only_until_all_is_done_that_can_be() {
         let rate = Arc::new(Rate::default());
