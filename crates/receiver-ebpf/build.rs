@@ -8,7 +8,7 @@ use std::process::{Command, exit};
 const OBJECTS: [&str; 3] = ["profiler", "identify", "symbols"];
 /// The version the objects are tested with, tried first.
 const TESTED: &str = "clang-19";
-/// Older ones lack what the object needs of CO-RE, or are refused by aya (14).
+/// The oldest version: older ones lack what the object needs of CO-RE, or are refused by aya (14).
 const OLDEST: u32 = 16;
 const INSTALL: &str = "install it with `apt-get install clang-19 libbpf-dev linux-libc-dev` or set CLANG";
 
@@ -54,8 +54,8 @@ fn compile_object(clang: &str, source: &Path, name: &str) -> Result<(), String> 
     Err(format!("{clang} failed:\n{text}"))
 }
 
-/// Where <asm/types.h> of the target may be, in folders that clang searches for no bpf target: Debian's for the
-/// machine's own architecture, and those of its packages for another (libc6-dev-arm64-cross).
+/// The folder of the target's <asm/types.h>, which clang searches for no bpf target: Debian's for the machine's own
+/// architecture, or that of its packages for another (libc6-dev-arm64-cross).
 fn architecture_headers(arch: &str) -> Option<String> {
     let folders = [format!("/usr/include/{arch}-linux-gnu"), format!("/usr/{arch}-linux-gnu/include")];
     let found = folders.iter().find(|folder| Path::new(folder).join("asm/types.h").exists());
@@ -85,7 +85,7 @@ fn major_version(clang: &str) -> Option<u32> {
     String::from_utf8_lossy(&output.stdout).split('.').next()?.trim().parse().ok()
 }
 
-/// The name libbpf's headers use for an architecture.
+/// The name that libbpf's headers use for an architecture.
 fn kernel_arch(arch: &str) -> &str {
     match arch {
         "x86_64" => "x86",

@@ -31,7 +31,7 @@ fn record(at: u64) -> Vec<u8> {
     header.concat().into_iter().chain(body.concat()).chain(frames).collect()
 }
 
-/// Two CPUs' samples as they meet in one ring: nearly in order.
+/// Two CPUs' samples, nearly in order, as they meet in one ring.
 fn records() -> Vec<Vec<u8>> {
     (0..SAMPLES).map(|i| record(1_000_000 + (i ^ 1) * 100)).collect()
 }

@@ -1,4 +1,4 @@
-//! Mirror of `ebpf/include/abi.h`, which says what each field means.
+//! Mirror of `ebpf/include/abi.h`, which has the meaning of each field.
 
 use pdata::{FileIdentity, StackEnd};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -22,9 +22,9 @@ pub(crate) const FLAG_SOFTIRQ: u32 = 1 << 5;
 pub(crate) const FLAG_ENVIRONMENT_READ: u32 = 1 << 6;
 pub(crate) const FLAG_RAW_STACK: u32 = 1 << 7;
 
-/// Low bits of a user frame's word that are its address; those above are one more than its mapping's index.
+/// Low bits of a user frame's word that are its address; the bits above are one more than its mapping's index.
 pub(crate) const FRAME_ADDRESS_BITS: u32 = 56;
-/// The bit of a user frame's word that says that the frame was interrupted.
+/// The bit of a user frame's word that is set if the frame was interrupted.
 pub(crate) const FRAME_INTERRUPTED_BIT: u32 = 63;
 /// User frames that a sample can hold.
 pub(crate) const MAX_USER_FRAMES: u32 = 1024;
@@ -40,7 +40,7 @@ pub(crate) const LEGACY_CPU: u32 = 4;
 pub(crate) const IDENTIFY_SAME: u32 = 1;
 pub(crate) const IDENTIFY_OTHER: u32 = 2;
 
-/// First in every record.
+/// The header of every record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct RecordHeader {
@@ -55,7 +55,7 @@ pub(crate) struct RecordHeader {
     pub comm: [u8; 16],
 }
 
-/// What follows the header of a sample; frames and mappings come after it.
+/// The fixed part of a sample, after its header; frames and mappings come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct SampleBody {
@@ -68,7 +68,7 @@ pub(crate) struct SampleBody {
     pub user_stack_end: u16,
 }
 
-/// Where a walk has come to; the stack's bytes come after it.
+/// The state of a walk that the kernel could not finish; the stack's bytes come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct RawStackBody {
@@ -85,9 +85,9 @@ pub(crate) const RAW_INTERRUPTED: u32 = 1 << 0;
 pub(crate) const RAW_KEPT_KNOWN: u32 = 1 << 1;
 pub(crate) const RAW_GUESSED: u32 = 1 << 2;
 pub(crate) const RAW_LIST_CUT: u32 = 1 << 3;
-/// Bytes of the stack at most: a copy that is shorter by a page ended where nothing more could be read.
+/// The most bytes of a stack's copy: one that is shorter by a page ended at memory that could not be read.
 pub(crate) const RAW_STACK_BYTES: u32 = 16_384;
-/// Mappings that such a sample names at most, beside those of its frames.
+/// The most mappings that a sample with a copied stack names, beside those of its frames.
 pub(crate) const LISTED_MAPPINGS: u32 = 64;
 
 /// An executable mapping that frames of a sample lie in.
@@ -100,7 +100,7 @@ pub(crate) struct SampleMapping {
     pub file: u64,
 }
 
-/// What a file is called in the kernel.
+/// The name of a file in the kernel: its identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct FileKey {
@@ -127,7 +127,7 @@ impl FileKey {
     }
 }
 
-/// What follows the header of a file; its path comes after it.
+/// The fixed part of a file's announcement, after its header; the file's path comes after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct FileBody {
@@ -141,7 +141,7 @@ pub(crate) struct FileBody {
     pub build_id_bytes: u32,
 }
 
-/// What the control groups of a thread are called in the kernel.
+/// The names of a thread's control groups in the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct CgroupKey {
@@ -150,7 +150,7 @@ pub(crate) struct CgroupKey {
     pub controller: u64,
 }
 
-/// What follows the header of a thread's control groups; their names come after it.
+/// The fixed part of an announcement of control groups, after its header; the groups' names come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct CgroupBody {
@@ -160,7 +160,7 @@ pub(crate) struct CgroupBody {
     pub legacy_bytes: u16,
 }
 
-/// Where a process stands among others.
+/// The place of a process among others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct RelativesRecord {
@@ -175,8 +175,7 @@ pub(crate) struct RelativesRecord {
     pub has_terminal: u32,
 }
 
-/// What follows the header of an image; path, filename, interpreter, variables and arguments come after
-/// it.
+/// The fixed part of an image, after its header; path, filename, interpreter, variables and arguments come after it.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct ImageBody {
@@ -193,7 +192,7 @@ pub(crate) struct ImageBody {
     pub relatives: RelativesRecord,
 }
 
-/// What follows the child's header of a fork.
+/// The rest of a fork's record, after the child's header.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct ForkBody {
@@ -212,7 +211,7 @@ pub(crate) struct CensusRecord {
     pub start_boottime_ns: u64,
 }
 
-/// Variables that an exec record can be asked to have.
+/// The most variables that an exec record can be asked to have.
 pub(crate) const WANTED_VARIABLES: usize = 16;
 
 /// Variables of the environment that exec records are to have, by their first bytes.
@@ -240,7 +239,7 @@ pub(crate) const VDSO_GENERATION: u32 = 1;
 pub(crate) const PAGE_ASKED: u64 = 1;
 pub(crate) const PAGE_BUILT: u64 = 2;
 
-/// What identifies a file's content: the first fields of [`FileKey`].
+/// The identity of a file's content: the first fields of [`FileKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct FileIdentityKey {
@@ -258,7 +257,7 @@ impl FileIdentityKey {
     }
 }
 
-/// The pages of a file.
+/// The pages of a file in the directory, and the time at which a walk last met the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct RowFile {
@@ -268,7 +267,7 @@ pub(crate) struct RowFile {
     pub reserved: u32,
 }
 
-/// Where the rows of a page are.
+/// The place of a page's rows, and the time at which a walk last used them.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 #[allow(dead_code, reason = "its fields are read and written as words of shared memory")]
@@ -303,7 +302,7 @@ pub(crate) enum Counter {
 pub(crate) const COUNTER_STACKS: usize = 15;
 /// Counters of a CPU.
 const COUNTERS: usize = COUNTER_STACKS + STACK_ENDS.len();
-/// What one CPU has counted.
+/// The counters of one CPU.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 #[allow(dead_code, reason = "its fields are read as words of shared memory")]
@@ -311,7 +310,7 @@ pub(crate) struct CpuCounters {
     pub count: [u64; COUNTERS],
 }
 
-/// `enum stack_end`: the name of each as the metric has it, and what it is downstream.
+/// The ends of stacks by `enum stack_end`: the name of each in the metric, and its meaning downstream.
 pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [
     ("frame_pointers", StackEnd::NotReported),
     ("root", StackEnd::Root),
@@ -326,10 +325,10 @@ pub(crate) const STACK_ENDS: [(&str, StackEnd); 11] = [
     ("mapping_limit", StackEnd::DepthLimit),
 ];
 
-/// Ends of stacks, as `enum stack_end` numbers them.
+/// Numbers of ends of stacks in `enum stack_end`.
 pub(crate) const END_ROOT: u16 = 1;
 pub(crate) const END_DEPTH_LIMIT: u16 = 2;
-/// A file was not known.
+/// The end of a stack that a file was in the way of whose tables had not been read.
 pub(crate) const END_FILE_PENDING: u16 = 3;
 pub(crate) const END_PAGE_PENDING: u16 = 4;
 pub(crate) const END_NO_UNWIND_INFO: u16 = 5;
@@ -339,7 +338,7 @@ pub(crate) const END_NOT_MAPPED: u16 = 8;
 pub(crate) const END_UNREADABLE: u16 = 9;
 pub(crate) const END_MAPPING_LIMIT: u16 = 10;
 
-// As the _Static_asserts in abi.h, less the header.
+// Sizes as in the _Static_asserts in abi.h, less the header.
 const _: () = assert!(size_of::<RecordHeader>() == 56);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<SampleBody>() == 80);
 const _: () = assert!(size_of::<RecordHeader>() + size_of::<ImageBody>() == 128);

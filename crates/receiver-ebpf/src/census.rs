@@ -1,4 +1,5 @@
-//! Looks at which processes there are, step by step, so that nobody remembers one for ever whose end was lost.
+//! Censuses: lists of the processes that there are, made step by step, so that no stage remembers for ever a process
+//! whose end was lost.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,41 +12,41 @@ use zerocopy::FromBytes;
 use crate::abi::CensusRecord;
 use crate::error::StartError;
 
-/// Least time between the beginnings of two looks, however many records are lost.
+/// Least time between the beginnings of two censuses, however many records are lost.
 const AFTER_LOSS: Duration = Duration::from_secs(2);
-/// Time between two looks if nothing is known to be lost.
+/// Time between two censuses if no record is known to be lost.
 const EVERY: Duration = Duration::from_secs(60);
-/// How long the record of a process's end may follow its disappearance from the kernel's list: an RCU grace period, and
-/// the time that the callbacks before it take.
+/// The most time by which the record of a process's end may follow its disappearance from the kernel's list: an RCU
+/// grace period, and the time that the callbacks before it take.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Bytes read in one step: four thousand processes, in less than a millisecond.
 const STEP_BYTES: usize = 64 << 10;
 const RECORD_BYTES: usize = size_of::<CensusRecord>();
 
-/// Decides when to look, and does.
+/// Decides when to take a census, and takes it.
 #[derive(Debug)]
 pub(crate) struct Censuses {
     walk: Option<Walk<File>>,
-    /// When the last look began.
+    /// The instant at which the last census began.
     began: KTime,
-    /// True if records were lost since then.
+    /// True if records were lost since `began`.
     lost: bool,
-    /// True if the kernel has refused a look, which is logged once.
+    /// True if the kernel has refused a census, which is logged once.
     refused: bool,
 }
 
 impl Censuses {
-    /// Looks that follow the snapshot of `now`.
+    /// Censuses that follow the snapshot of `now`.
     pub(crate) fn new(now: KTime) -> Self {
         Self { walk: None, began: now, lost: false, refused: false }
     }
 
-    /// Records of what happened to processes were lost.
+    /// Notes that process events were lost.
     pub(crate) fn records_lost(&mut self) {
         self.lost = true;
     }
 
-    /// Looks at the next pids, if a look is under way or one is due. `open` starts the kernel's iterator.
+    /// Reads the next pids, if a census is under way or one is due. `open` starts the kernel's iterator.
     pub(crate) fn step(&mut self, open: impl FnOnce() -> Result<File, StartError>) -> Option<Census> {
         let now = clock::now();
         if self.walk.is_none() && self.is_due(now) {
@@ -91,7 +92,8 @@ impl Censuses {
     }
 }
 
-/// A kernel may hide a process from BPF, as sandboxes do with their first one; `/proc` has it all the same.
+/// The pids in `/proc`. A kernel may hide a process from BPF, as sandboxes do with their first one; `/proc` has it all
+/// the same.
 fn pids_of_proc() -> io::Result<Vec<Pid>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -104,12 +106,12 @@ fn contains(processes: &[CensusEntry], pid: Pid) -> bool {
     processes.binary_search_by_key(&pid, |entry| entry.process.pid).is_ok()
 }
 
-/// A look under way.
+/// A census under way.
 #[derive(Debug)]
 struct Walk<R> {
     source: R,
     processes: Vec<CensusEntry>,
-    /// Bytes of a record that were not yet followed by the rest.
+    /// Bytes of a record whose rest has not been read yet.
     rest: Vec<u8>,
 }
 
@@ -118,7 +120,7 @@ impl<R: Read> Walk<R> {
         Self { source, processes: Vec::new(), rest: Vec::new() }
     }
 
-    /// Reads some more; true at the end.
+    /// Reads some more records; true at the end.
     fn step(&mut self) -> io::Result<bool> {
         let mut bytes = std::mem::take(&mut self.rest);
         let limit = u64::try_from(STEP_BYTES).unwrap_or(u64::MAX);
@@ -186,7 +188,7 @@ mod tests {
     }
 
     proptest! {
-        /// However many steps it takes: each process is found once.
+        /// Each process is found once, however many steps it takes.
         #[test]
         fn every_process_is_found(pids in proptest::collection::btree_set(1u32.., 0..10_000)) {
             let pids: Vec<_> = pids.into_iter().collect();

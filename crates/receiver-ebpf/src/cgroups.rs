@@ -8,20 +8,20 @@ use rustc_hash::FxHashMap;
 use crate::abi::CgroupKey;
 use crate::decode::AnnouncedCgroup;
 
-/// Groups known at most, as many as the kernel side remembers to have announced.
+/// The most groups that are known: as many as the kernel side remembers to have announced.
 const MAX_CGROUPS: usize = 8192;
-/// Bytes of their paths at most: users may make groups below their own, with names as long as they like.
+/// The most bytes of the groups' paths: users may make groups below their own, with names as long as they like.
 const MAX_PATH_BYTES: usize = 4 << 20;
 
 /// Every control group that has been announced and not forgotten. Bounded as [`Files`](crate::files::Files) are.
 ///
-/// Samples hold what they refer to by themselves, so nothing needs to be kept for them here.
+/// Samples themselves hold the groups that they refer to, so none needs to be kept for them here.
 #[derive(Debug, Default)]
 pub(crate) struct Cgroups {
     by_number: FxHashMap<u32, Known>,
     by_key: FxHashMap<CgroupKey, u32>,
     path_bytes: usize,
-    /// Counts samples: when each group was last used.
+    /// The number of samples so far, by which the last use of each group is noted.
     now: u64,
     forgotten: Vec<CgroupKey>,
     unknown: u64,
@@ -42,8 +42,8 @@ impl Known {
 }
 
 impl Cgroups {
-    /// Takes in control groups. Ones that are known, announced again because the kernel side had to forget them, keep
-    /// their first number downstream.
+    /// Takes in announced control groups. Groups that are known, announced again because the kernel side had to forget
+    /// them, keep their first number downstream.
     pub(crate) fn announce(&mut self, announced: AnnouncedCgroup) {
         let AnnouncedCgroup { key, cgroup } = announced;
         let number = cgroup.id.0;
@@ -63,7 +63,8 @@ impl Cgroups {
         }
     }
 
-    /// The control groups of a number; `None` for 0, which the kernel side has counted, and for one that is not known.
+    /// The control groups of a number; `None` for 0, which the kernel side has counted, and for a number that is not
+    /// known.
     pub(crate) fn resolve(&mut self, number: u32) -> Option<Arc<Cgroup>> {
         self.now += 1;
         if number == 0 {
@@ -92,14 +93,14 @@ impl Cgroups {
     }
 
     fn forget_older_half(&mut self) {
-        // Numbers count up: of groups used at one time the older ones go.
+        // Numbers count up: of groups last used at one time the older ones go.
         let mut ages: Vec<_> = self.by_number.iter().map(|(&number, known)| (known.used, number)).collect();
         let middle = ages.len() / 2;
         let (older, ..) = ages.select_nth_unstable(middle);
         for &mut (_, number) in older {
             let Some(known) = self.by_number.remove(&number) else { continue };
             self.path_bytes -= known.path_bytes();
-            // They may have been announced again since, under another number.
+            // The groups may have been announced again since, under another number.
             if self.by_key.get(&known.key) == Some(&number) {
                 self.by_key.remove(&known.key);
                 self.forgotten.push(known.key);

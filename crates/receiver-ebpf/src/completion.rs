@@ -1,4 +1,4 @@
-//! What ordered samples still lack: their files, and the rest of stacks that the kernel could not follow.
+//! The completion of ordered samples: their files, and the rest of stacks that the kernel could not follow.
 
 use std::time::{Duration, Instant};
 
@@ -15,25 +15,26 @@ use crate::order::Pending;
 use crate::stack_budget::StackBudget;
 use crate::unwind::{MetFile, PATIENCE, Unwinder};
 
-/// Bytes that a stack that waits takes beside its own, about: its registers, and each mapping with its file.
+/// Bytes that a waiting stack takes beside its own, about: its registers, and each mapping with its file.
 const BESIDE_BYTES: usize = 1 << 10;
 const MAPPING_BYTES: usize = size_of::<(abi::SampleMapping, Option<MetFile>)>();
 
-/// The files that samples refer to, and whoever follows their stacks.
+/// The files that samples refer to, and the thread that follows their stacks.
 #[derive(Debug)]
 pub(crate) struct Completion {
     pub(crate) files: Files,
     pub(crate) cgroups: Cgroups,
-    /// Builds unwind rows; `None` where stacks are followed by frame pointers alone.
+    /// The thread that builds unwind rows; `None` if stacks are followed by frame pointers alone.
     unwinder: Option<Unwinder>,
-    /// Samples whose stacks are being followed, and what comes behind them.
+    /// Samples whose stacks are being followed, and the events behind them.
     hold: Hold,
-    /// Bytes of those stacks.
+    /// Bytes of the stacks that are being followed.
     stacks: StackBudget,
 }
 
 impl Completion {
-    /// Knows no control group yet. Events of no more than so many bytes wait behind a sample whose stack is followed.
+    /// A completion that knows no control group yet. No more than `max_held` bytes of events wait behind a sample whose
+    /// stack is followed.
     pub(crate) fn new(files: Files, unwinder: Option<Unwinder>, max_held: usize) -> Self {
         let (cgroups, hold, stacks) = (Cgroups::default(), Hold::new(max_held), StackBudget::default());
         Self { files, cgroups, unwinder, hold, stacks }
@@ -44,14 +45,14 @@ impl Completion {
         self.hold.is_waiting()
     }
 
-    /// Has begun what was asked for since the last call.
+    /// Has the unwinder begin the requests that were made since the last call.
     pub(crate) fn wake(&mut self) {
         if let Some(unwinder) = &mut self.unwinder {
             unwinder.wake();
         }
     }
 
-    /// Takes in a file.
+    /// Takes in an announced file.
     pub(crate) fn announce(&mut self, file: AnnouncedFile) {
         if let Some(unwinder) = &mut self.unwinder {
             unwinder.announced(file.key.identity(), file.file.build_id);
@@ -59,8 +60,8 @@ impl Completion {
         self.files.announce(file);
     }
 
-    /// What a sample needs soon, whenever its turn comes: its files read, once for all samples that have met them, and
-    /// room for its stack.
+    /// Makes the requests of a sample that cannot wait for its turn: to read its files, once for all samples that have
+    /// met them, and for room for its stack.
     pub(crate) fn prepare(
         &mut self,
         sample: &mut RawSample,
@@ -71,7 +72,7 @@ impl Completion {
             && sample.end == abi::END_FILE_PENDING
         {
             let process = sample.sample.key.process;
-            // The last frame's is the one that is not known; those behind it have no frame yet.
+            // The file of the last frame is the one that is not known; mappings behind it have no frame yet.
             let used = sample.user.iter().filter_map(|frame| sample.mappings.get(frame.mapping?));
             let met = used.filter_map(|mapping| self.files.met(mapping, process));
             met.filter(|met| unread.insert(met.identity)).for_each(|met| unwinder.read(met));
@@ -90,8 +91,8 @@ impl Completion {
         }
     }
 
-    /// Takes events in order, of which `covered` is the watermark, and gives out what is complete by now: all of it, if
-    /// somebody waits for this very batch.
+    /// Takes events in order, of which `covered` is the watermark, and returns the events that are complete by now: all
+    /// of them, if `waits` is true, since somebody waits for this very batch.
     pub(crate) fn take(
         &mut self,
         events: Vec<Pending>,
@@ -138,7 +139,8 @@ impl Completion {
         }
     }
 
-    /// Takes the answers that there are, or waits for all, from some time on and not for ever.
+    /// Takes the answers that there are; with `waits_since`, waits for all of them, until [`PATIENCE`] after that
+    /// instant.
     fn take_answers(&mut self, waits_since: Option<Instant>) {
         let Some(unwinder) = &self.unwinder else { return };
         loop {
@@ -150,13 +152,13 @@ impl Completion {
     }
 }
 
-/// Counts a stack that could be followed, had there been room for more of such.
+/// Counts a stack that could have been followed, had there been room for more copies.
 fn not_followed(metrics: &Metrics, end: u16) {
     unwind::stacks("over_memory", 1);
     count_ends(metrics, &[end]);
 }
 
-/// Counts ends that the kernel has not counted, since they were still open there.
+/// Counts ends of stacks that the kernel has not counted, since those stacks were still open there.
 fn count_ends(metrics: &Metrics, ends: &[u16]) {
     let mut by_end = [0; abi::STACK_ENDS.len()];
     for end in ends {

@@ -1,4 +1,4 @@
-//! `receivers::ebpf`: what users may set.
+//! The configuration of `receivers::ebpf`: the keys that users may set.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::abi;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Samples per second of each CPU. A number that shares no factor with common timers (19, 97, 997)
-    /// does not march in step with what it measures.
+    /// Samples per second of each CPU. A number that shares no factor with common timers (19, 97, 997) does not march
+    /// in step with the programs that it measures.
     pub samples_per_second: u32,
-    /// How often the rings are read. Longer costs less and needs more buffer; shorter shows samples sooner.
+    /// Time between two readings of the rings. Longer costs less and needs more buffer; shorter shows samples sooner.
     #[serde(with = "configtypes::GoDuration")]
     pub poll_interval: Duration,
-    /// How user stacks are followed.
+    /// The way in which user stacks are followed.
     pub unwind: UnwindConfig,
 }
 
@@ -27,15 +27,15 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UnwindConfig {
-    /// Whether stacks are followed by the unwind tables of the files that their frames are in. If not, by frame
+    /// True if stacks are followed by the unwind tables of the files that their frames are in; false if by frame
     /// pointers alone.
     pub enabled: bool,
-    /// Kernel memory for what is read of those tables, at most.
+    /// The most kernel memory for rows that are built from those tables.
     pub max_memory: ByteSize,
-    /// User frames of a stack at most; what is further out is cut off.
+    /// The most user frames of a stack; frames further out are cut off.
     pub max_frames: u32,
-    /// Samples of each CPU that may leave the kernel with a copy of their stack in a second, since the tables of their
-    /// code are still to be read: so those are whole, too. 0: none, they follow frame pointers.
+    /// Samples of each CPU that may leave the kernel with a copy of their stack in a second, if the tables of their
+    /// code are still to be read: so that their stacks are whole, too. 0: no copies, such stacks follow frame pointers.
     pub raw_samples_per_second: u32,
 }
 
@@ -99,7 +99,7 @@ impl Config {
     pub const POLL_INTERVAL_BOUNDS: RangeInclusive<Duration> =
         Duration::from_millis(5)..=Duration::from_secs(5);
 
-    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
+    /// The faults in the keys' values, each with its key and the expected value; empty if there is none.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! What may be changed while the receiver runs, by whoever holds the handle.
+//! The control of a running receiver: the requests that others may make of it.
 
 use std::fmt;
 use std::fs::File;
@@ -13,12 +13,12 @@ use crate::environment::Wanted;
 use crate::identify::Identifier;
 use crate::rest::Waker;
 
-/// Changes a receiver while it runs: its rate, and when it asks everyone to deliver.
+/// A handle by which others change a receiver while it runs: its rate, and when it asks all stages to deliver.
 ///
-/// Made before the receiver, so that stages that stand behind it can be given it. Two parties have a say on the rate
-/// and need not know of each other: the configuration sets a base, and who is short of memory a divisor. Changes take
-/// effect within about one poll; a change of the rate costs each CPU at most the period that was running, which is
-/// counted as missed ticks where the CPU is known to have been busy.
+/// The handle is made before the receiver, so that stages behind the receiver can hold it. Two parties set the rate and
+/// need not know of each other: the configuration sets a base, and the memory limiter a divisor. Changes take effect
+/// within about one poll; a change of the rate costs each CPU at most the period that was running, which is counted as
+/// missed ticks where the CPU is known to have been busy.
 #[derive(Clone)]
 pub struct Control(Arc<ControlState>);
 
@@ -58,7 +58,7 @@ impl Control {
         }
     }
 
-    /// Lowers the rate to the base divided by this; 1, and 0, are no reduction.
+    /// Lowers the rate to the base divided by `divisor`; 1, and 0, are no reduction.
     pub fn set_divisor(&self, divisor: u32) {
         let divisor = divisor.max(1);
         if self.0.divisor.swap(divisor, Ordering::Relaxed) != divisor {
@@ -80,15 +80,15 @@ impl Control {
         self.wake();
     }
 
-    /// Whether to have the kernel measure how often and how long each BPF program runs: some 20 ns for each run of
-    /// any BPF program of the machine. Off at first.
+    /// Sets whether the kernel measures how often and how long each BPF program runs: some 20 ns for each run of any
+    /// BPF program of the machine. Off at first.
     pub fn set_program_statistics(&self, on: bool) {
         if self.0.program_statistics.swap(on, Ordering::Relaxed) != on {
             self.wake();
         }
     }
 
-    /// Has each exec from now on pass this on of what the program was given, and nothing else.
+    /// Sets the facts of a program's arguments and environment that each exec passes on from now on.
     pub fn set_wanted(&self, wanted: Wanted) {
         let before = std::mem::replace(&mut *lock(&self.0.wanted), wanted.clone());
         if before != wanted {
@@ -110,7 +110,7 @@ impl Control {
         Duration::from_secs(1) / self.samples_per_second()
     }
 
-    /// True once for any number of calls of [`flush`](Self::flush).
+    /// Takes the request to deliver: true once for any number of calls of [`flush`](Self::flush).
     pub(crate) fn take_flush(&self) -> bool {
         self.0.flush.swap(false, Ordering::Relaxed)
     }
@@ -125,12 +125,12 @@ impl Control {
         self.0.program_statistics.load(Ordering::Relaxed)
     }
 
-    /// Sets what wakes the reader's thread. The reader's first poll applies the requests that came before.
+    /// Sets the waker of the reader's thread. The reader's first poll applies the requests that came before.
     pub(crate) fn applied_by(&self, reader: Waker) {
         *lock(&self.0.reader) = Some(reader);
     }
 
-    /// Sets what identifies files.
+    /// Sets the identifier of files.
     pub(crate) fn identifies_by(&self, identifier: Arc<Identifier>) {
         *lock(&self.0.identifier) = Some(identifier);
     }
@@ -153,7 +153,7 @@ impl fmt::Debug for Control {
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Single values are set and read.
+    // No panic happens while it is locked: single values are set and read.
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel side counted: samples that were due, and records it could not store.
+//! The counters of the kernel side: samples that were due, and records that it could not store.
 
 use pdata::LossReason;
 
@@ -6,7 +6,7 @@ use crate::abi::{self, Counter, CpuCounters};
 use crate::memory::SharedMemory;
 use crate::roster::CpuTicks;
 
-/// Counters that are losses as they stand.
+/// Counters whose growth is a number of losses.
 const LOSSES: [(Counter, LossReason); 7] = [
     (Counter::SampleRingFull, LossReason::SampleRingFull),
     (Counter::SampleNoScratch, LossReason::SampleNoScratch),
@@ -24,11 +24,11 @@ pub(crate) const UNMAPPED: [(Counter, &str); 3] = [
     (Counter::FramesOverMappings, "too_many_mappings"),
 ];
 
-/// Reads the counters, and reports by how much they have grown. That takes no system call.
+/// Reads the counters, and reports by how much they have grown, without a system call.
 pub(crate) struct Counters {
     /// A `struct cpu_counters` for each number that a CPU may have.
     memory: SharedMemory,
-    /// CPUs that may ever run.
+    /// Numbers of the CPUs that may ever run.
     cpus: Vec<u32>,
     losses: [u64; LOSSES.len()],
     ticks: Ticks,
@@ -41,11 +41,11 @@ pub(crate) struct Counters {
 /// Ticks of all sampling timers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ticks {
-    /// On a busy CPU: each is a sample, or counted as lost.
+    /// Ticks on a busy CPU: each is a sample, or counted as lost.
     pub busy: u64,
-    /// On an idle CPU.
+    /// Ticks on an idle CPU.
     pub idle: u64,
-    /// On a CPU that ran what the agent's pid namespace does not see.
+    /// Ticks on a CPU that ran a process outside the agent's pid namespace.
     pub outside: u64,
 }
 
@@ -64,12 +64,12 @@ impl Counters {
         }
     }
 
-    /// Bytes of memory for the counters of so many CPUs.
+    /// Bytes of memory for the counters of as many CPUs.
     pub(crate) fn bytes(cpus: u32) -> usize {
         word(cpus, 0) * size_of::<u64>()
     }
 
-    /// What was lost since the last call.
+    /// Losses since the last call.
     pub(crate) fn losses(&mut self) -> impl Iterator<Item = (LossReason, u64)> + use<> {
         let totals = LOSSES.map(|(counter, _)| self.total(counter as usize));
         let counts = grown_by(&mut self.losses, totals);
@@ -108,13 +108,13 @@ impl Counters {
         grown_by(&mut self.frames, totals)
     }
 
-    /// User stacks since the last call by what ended them, in the order of [`abi::STACK_ENDS`].
+    /// User stacks since the last call by their ends, in the order of [`abi::STACK_ENDS`].
     pub(crate) fn stacks(&mut self) -> [u64; abi::STACK_ENDS.len()] {
         let totals = std::array::from_fn(|end| self.total(abi::COUNTER_STACKS + end));
         grown_by(&mut self.stacks, totals)
     }
 
-    /// Pages of unwind rows that could not be asked for since the last call.
+    /// Requests for pages of unwind rows that were lost since the last call.
     pub(crate) fn asks_lost(&mut self) -> u64 {
         let total = self.total(Counter::RowAskRingFull as usize);
         grown(&mut self.asks_lost, total)
@@ -126,7 +126,7 @@ impl Counters {
         grown(&mut self.raw_over_budget, total)
     }
 
-    /// One counter, of all CPUs.
+    /// The sum of one counter over all CPUs.
     fn total(&self, counter: usize) -> u64 {
         self.cpus.iter().map(|&cpu| self.memory.word_64(word(cpu, counter))).sum()
     }
@@ -140,13 +140,13 @@ fn word(cpu: u32, counter: usize) -> usize {
     usize::try_from(cpu).unwrap_or(usize::MAX).saturating_mul(CPU_WORDS).saturating_add(counter)
 }
 
-/// By how much each of `totals` is above its place in `before`, which it takes.
+/// Returns by how much each of `totals` is above its value in `before`, and stores it there.
 fn grown_by<const N: usize>(before: &mut [u64; N], mut totals: [u64; N]) -> [u64; N] {
     before.iter_mut().zip(&mut totals).for_each(|(before, total)| *total = grown(before, *total));
     totals
 }
 
-/// By how much `total` is above `before`, which takes its place. A total that is below adds nothing.
+/// Returns by how much `total` is above `before`, and stores it there. A total that is below adds nothing.
 pub(crate) fn grown(before: &mut u64, total: u64) -> u64 {
     let by = total.saturating_sub(*before);
     *before += by;
@@ -168,7 +168,7 @@ mod tests {
         file.set_len(bytes as u64).unwrap();
         let [memory, kernel] = [(); 2].map(|()| SharedMemory::map(&file, bytes).unwrap());
         let set = |cpu, counter: usize, count| kernel.publish(word(cpu, counter), count);
-        // CPU 2 is none that may run.
+        // CPU 2 is none that may ever run.
         let mut counters = Counters::new(memory, vec![0, 1, 3]);
         assert_eq!(counters.losses().count(), 0);
         for (cpu, busy) in [(0, 5), (1, 7), (3, 11)] {

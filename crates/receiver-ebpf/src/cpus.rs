@@ -1,4 +1,4 @@
-//! Which CPUs there are, and how long each has worked.
+//! The CPUs of the machine, and the time that each has worked.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
 const STAT: &str = "/proc/stat";
 
-/// No kernel has so many: a list that claims more is not believed.
+/// The most CPUs of a list: no kernel has as many, so a list that claims more is not believed.
 const MOST_CPUS: usize = 1 << 16;
 
 /// CPUs that run now, in order.
@@ -23,7 +23,7 @@ pub(crate) fn online() -> Result<Vec<u32>, StartError> {
     list(ONLINE)
 }
 
-/// CPUs that may ever run, in order: a per-CPU map has a value for each of these, in this order.
+/// CPUs that may ever run, in order: a per-CPU map has a value for each of them, in this order.
 ///
 /// # Errors
 /// [`StartError::Cpus`] if the kernel's list cannot be read.
@@ -37,7 +37,7 @@ fn list(file: &'static str) -> Result<Vec<u32>, StartError> {
     parse_list(&text).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
 }
 
-/// A list as in cpuset(7), "0,2-3"; `None` if it is none.
+/// Parses a list as in cpuset(7), "0,2-3"; `None` if the text is none.
 fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut cpus = Vec::new();
     for range in text.trim().split(',').filter(|range| !range.is_empty()) {
@@ -52,7 +52,7 @@ fn parse_list(text: &str) -> Option<Vec<u32>> {
     Some(cpus)
 }
 
-/// The kernel's figures on CPUs, for whoever reads them again and again.
+/// The kernel's figures on CPUs, for a caller that reads them again and again.
 #[derive(Debug)]
 pub(crate) struct CpuFigures {
     online: RereadFile,
@@ -67,22 +67,22 @@ impl CpuFigures {
     /// CPUs that run now, in order.
     ///
     /// # Errors
-    /// Those of reading the kernel's list; also if it is none.
+    /// Errors of reading the kernel's list; also if its text is no list.
     pub(crate) fn online(&mut self) -> io::Result<Vec<u32>> {
         parse_list(self.online.read()?).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// How long each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and in
-    /// interrupts. To the clock tick of user space (10 ms).
+    /// The time that each CPU that runs now has worked since the machine was started: in user mode, in the kernel, and
+    /// in interrupts. To the clock tick of user space (10 ms).
     ///
     /// # Errors
-    /// Those of reading `/proc/stat`.
+    /// Errors of reading `/proc/stat`.
     pub(crate) fn busy(&mut self) -> io::Result<BTreeMap<u32, Duration>> {
         Ok(parse_stat(self.stat.read()?, rustix::param::clock_ticks_per_second()))
     }
 }
 
-/// The `cpuN` lines of proc_stat(5). A line that is none of them, or is not as documented, is passed over.
+/// The `cpuN` lines of proc_stat(5). Other lines, and those that are not as documented, are passed over.
 fn parse_stat(text: &str, ticks_per_second: u64) -> BTreeMap<u32, Duration> {
     let mut busy = BTreeMap::new();
     for line in text.lines() {
@@ -130,7 +130,7 @@ mod tests {
             let _any = (parse_list(&text), parse_stat(&text, ticks));
         }
 
-        /// Whatever CPUs there are, their list is read as it was written.
+        /// Any list of CPUs is read as it was written.
         #[test]
         fn a_list_says_which_cpus_there_are(cpus in proptest::collection::btree_set(0u32..4096, 0..64)) {
             let text: Vec<_> = cpus.iter().map(u32::to_string).collect();

@@ -1,4 +1,4 @@
-//! Records of the BPF rings and the snapshot to pdata: a total function of any bytes.
+//! Decoding of the records of the BPF rings and the snapshot to pdata: a total function of any bytes.
 
 use std::time::Duration;
 
@@ -20,21 +20,21 @@ use crate::abi::{
 };
 use crate::stack_budget::CountedBytes;
 
-/// Why a record was refused.
+/// The reason why a record was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// The record ends before something it must have.
+    /// The record ends before a part that it must have.
     #[error("record of {len} bytes ends within its {part}")]
     Truncated {
-        /// Bytes there are.
+        /// Bytes of the record.
         len: usize,
-        /// The part that they do not hold whole.
+        /// The part that the record does not hold whole.
         part: &'static str,
     },
     /// The record is of no kind that is known.
     #[error("unknown record kind {kind}")]
     UnknownKind {
-        /// As in the header.
+        /// The kind in the header.
         kind: u32,
     },
 }
@@ -55,25 +55,25 @@ pub enum Record {
 /// A sample as the kernel wrote it: mappings refer to files by number, frames to mappings.
 #[derive(Debug)]
 pub struct RawSample {
-    /// All but the stack, which is empty.
+    /// The sample itself, with an empty stack.
     pub(crate) sample: Sample,
     pub(crate) kernel: Box<[Pc]>,
     pub(crate) user: Box<[RawFrame]>,
     pub(crate) mappings: Box<[SampleMapping]>,
-    /// A `stack_end`.
+    /// The end of the user stack, a `stack_end`.
     pub(crate) end: u16,
-    /// Number of its control groups.
+    /// Number of the thread's control groups.
     pub(crate) cgroup: u32,
     /// The registers and the copied stack in which the rest of the user frames can be found.
     pub(crate) rest: Option<Box<RawStack>>,
 }
 
-/// Where a walk of the kernel stopped, and what was on the stack there.
+/// The state of a walk of the kernel at the frame where it stopped, and a copy of the stack there.
 #[derive(Debug)]
 pub(crate) struct RawStack {
     pub(crate) body: RawStackBody,
     pub(crate) bytes: Box<[u8]>,
-    /// Set by whoever holds it.
+    /// The budget's count of the bytes; set by the stage that holds the stack.
     pub(crate) counted: Option<CountedBytes>,
 }
 
@@ -81,13 +81,13 @@ pub(crate) struct RawStack {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RawFrame {
     pub pc: Pc,
-    /// Which of the sample's mappings it lies in.
+    /// Index of the mapping that the frame lies in, among the sample's.
     pub mapping: Option<usize>,
     /// True for a frame that a signal interrupted.
     pub interrupted: bool,
 }
 
-/// A file under the number that samples know it by.
+/// A file under the number by which samples know it.
 #[derive(Debug)]
 pub struct AnnouncedFile {
     pub(crate) id: u64,
@@ -97,14 +97,14 @@ pub struct AnnouncedFile {
     pub(crate) nowhere: bool,
 }
 
-/// Control groups under the number that samples know them by.
+/// Control groups under the number by which samples know them.
 #[derive(Debug)]
 pub struct AnnouncedCgroup {
     pub(crate) key: CgroupKey,
     pub(crate) cgroup: Cgroup,
 }
 
-/// One record.
+/// Decodes one record.
 ///
 /// # Errors
 /// [`DecodeError`] if the record is shorter than what it claims to hold, or of an unknown kind.
@@ -129,7 +129,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     })))
 }
 
-/// The first image record of a snapshot, and the bytes after it.
+/// Splits the first image record off a snapshot.
 pub(crate) fn split_image(stream: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let (_, body) = split::<RecordHeader>(stream, "header")?;
     let (image, _) = split::<ImageBody>(body, "image")?;
@@ -184,7 +184,7 @@ fn raw_stack(bytes: &[u8]) -> Result<Box<RawStack>, DecodeError> {
     Ok(Box::new(RawStack { body, bytes: bytes.into(), counted: None }))
 }
 
-/// A kernel thread that calls `execve` is one until the call has made it a program.
+/// The kind of code that ran. A kernel thread that calls `execve` is one until the call has made it a program.
 fn running(flags: u32) -> Running {
     if flags & abi::FLAG_SOFTIRQ != 0 {
         Running::Softirq
@@ -242,7 +242,7 @@ fn cgroup(header: &RecordHeader, body: &[u8]) -> Result<AnnouncedCgroup, DecodeE
     Ok(AnnouncedCgroup { key: body.key, cgroup })
 }
 
-/// A path of its names, which come from the last to the first, each ended by NUL.
+/// Builds a path from its names, which come from the last to the first, each ended by NUL.
 fn group_path(names: &[u8]) -> Box<Path> {
     let mut path = Vec::with_capacity(names.len() + 1);
     for name in names.split(|&byte| byte == 0).rev().filter(|name| !name.is_empty()) {
@@ -252,7 +252,7 @@ fn group_path(names: &[u8]) -> Box<Path> {
     to_path(if path.is_empty() { b"/" } else { &path })
 }
 
-/// What a walk of dentries and mounts found.
+/// The path that a walk of dentries and mounts found.
 struct Named {
     path: Box<Path>,
     own_path: Option<Box<Path>>,
@@ -263,7 +263,7 @@ struct Named {
 impl Named {
     fn new(header: &RecordHeader, path: &[u8], own_path_bytes: u16, link_count: u32) -> Self {
         let own = path.len().checked_sub(own_path_bytes.into()).and_then(|start| path.get(start..));
-        // As the kernel marks the link: by the name that was opened, even if the file has others.
+        // The kernel marks the link in the same way: by the name that was opened, even if the file has others.
         let name_gone = link_count == 0 || header.flags & abi::FLAG_NAME_GONE != 0;
         let state = match (header.flags & abi::FLAG_NO_PARENT_DIRECTORY != 0, name_gone) {
             (true, _) => FileState::Memfd,
@@ -272,7 +272,7 @@ impl Named {
         };
         Self {
             path: to_path(path),
-            // The walk does not come by the task's root if that is elsewhere; then there is no other view to give.
+            // The walk does not come by the task's root if that is elsewhere; then there is no other view to report.
             own_path: own.filter(|own| !own.is_empty() && own.len() < path.len()).map(to_path),
             state,
             truncated: header.flags & abi::FLAG_PATH_TRUNCATED != 0,
@@ -292,7 +292,7 @@ fn exec(header: &RecordHeader, body: &[u8]) -> Result<ProcessTransition, DecodeE
     let (environment, rest) = take(rest, image.environment_bytes.into(), "environment")?;
     let (arguments, _slack) = take(rest, image.arguments_bytes.into(), "arguments")?;
     Ok(ProcessTransition::Exec {
-        // An exec always has a file; one whose walk failed is still an exec, of an unknown one.
+        // An exec always has a file; one whose walk failed is still an exec, of an unknown file.
         executable: executable.unwrap_or_else(|| Box::new(unknown_executable(&image))),
         comm: comm(header),
         filename: filename.into(),
@@ -359,7 +359,8 @@ fn key(pid: u32, start_boottime_ns: u64, exec_count: u32) -> ImageKey {
     ImageKey { process, exec_count: ExecCount(exec_count) }
 }
 
-/// The kernel side writes up to the first NUL; what follows it in the slot is left from an older record.
+/// Reads a thread's name. The kernel side writes up to the first NUL; later bytes in the slot are left from an older
+/// record.
 fn comm(header: &RecordHeader) -> Comm {
     let mut ended = false;
     Comm(header.comm.map(|byte| {

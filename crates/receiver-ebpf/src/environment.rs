@@ -1,23 +1,24 @@
-//! What of environments and arguments the kernel side passes on.
+//! The variables and arguments of programs that the kernel side passes on.
 
 use aya::maps::{Array, MapData, MapError};
 use zerocopy::IntoBytes as _;
 
 use crate::abi::{WANTED_VARIABLES, WantedEnvironment};
 
-/// Most variables that can be passed on.
+/// The most variables that can be passed on.
 pub const MAX_VARIABLES: usize = WANTED_VARIABLES;
 
-/// What an exec is to pass on of what the program was given. Nothing by default: an exec then costs nothing for it.
+/// The facts that an exec is to pass on of a program's arguments and environment. None by default: an exec then costs
+/// nothing for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Names of variables of its environment, at most [`MAX_VARIABLES`]; no others are passed on.
+    /// Names of variables of the program's environment, at most [`MAX_VARIABLES`]; no others are passed on.
     pub variables: Vec<String>,
-    /// Bytes of its arguments, from the first on; at most 2 KiB are passed on.
+    /// Bytes of the program's arguments, from the first on; at most 2 KiB are passed on.
     pub argument_bytes: u32,
 }
 
-/// The kernel side's copy of that.
+/// The kernel side's copy of the wanted facts.
 pub(crate) struct Environments(Array<MapData, [u8; size_of::<WantedEnvironment>()]>);
 
 impl Environments {
@@ -25,7 +26,7 @@ impl Environments {
         Self(map)
     }
 
-    /// Has execs from now on pass that on, if something else is wanted than before.
+    /// Has execs pass the wanted facts on from now on, if they have changed.
     pub(crate) fn apply(&mut self, wanted: Option<Wanted>) {
         let Some(wanted) = wanted else { return };
         if let Err(error) = self.pass_on(&wanted) {
@@ -33,7 +34,7 @@ impl Environments {
         }
     }
 
-    /// Variables that do not fit are left out.
+    /// Writes the wanted facts to the kernel side's map. Variables that do not fit are left out.
     fn pass_on(&mut self, wanted: &Wanted) -> Result<(), MapError> {
         let mut bytes = [0; size_of::<WantedEnvironment>()];
         bytes.copy_from_slice(as_record(wanted).as_bytes());
@@ -41,7 +42,7 @@ impl Environments {
     }
 }
 
-/// The names' first bytes: as much as one word of the kernel side's holds.
+/// The kernel side's form of the names: of each its first bytes, as much as one word holds.
 fn as_record(wanted: &Wanted) -> WantedEnvironment {
     let mut record =
         WantedEnvironment { argument_bytes: wanted.argument_bytes, ..WantedEnvironment::default() };

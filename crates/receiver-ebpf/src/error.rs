@@ -1,4 +1,4 @@
-//! Why the receiver cannot start, or had to stop.
+//! Errors: reasons why the receiver cannot start, or had to stop.
 
 use std::error::Error;
 use std::io;
@@ -6,11 +6,11 @@ use std::io;
 use aya::{EbpfError, programs::ProgramError};
 use thiserror::Error;
 
-/// Why the receiver cannot start. Each text names what to do.
+/// The reason why the receiver cannot start. Each text names the remedy.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum StartError {
-    /// The kernel lacks something every program here needs.
+    /// The kernel lacks a feature that every program here needs.
     #[error(
         "Linux {found} is too old: the ebpf receiver needs {needed} or newer, whose processes keep their mappings in a tree that it can search"
     )]
@@ -18,7 +18,7 @@ pub enum StartError {
     /// Nothing is mounted on `/proc`.
     #[error("/proc is not there: mount it (mount -t proc proc /proc)")]
     NoProc,
-    /// The kernel lets nobody read its memory.
+    /// The kernel lets no BPF program read its memory.
     #[error(
         "the kernel is locked down to confidentiality, so that BPF programs may not read its memory: boot with lockdown=integrity"
     )]
@@ -28,9 +28,9 @@ pub enum StartError {
         "{needed} file descriptors are needed for {cpus} CPUs, and {allowed} allowed: raise the limit (ulimit -n {needed}; systemd: LimitNOFILE={needed})"
     )]
     Descriptors {
-        /// As many as there may be.
+        /// The descriptors that this process may have.
         allowed: u64,
-        /// As many as the agent needs.
+        /// The descriptors that the agent needs.
         needed: u64,
         /// CPUs that are online.
         cpus: usize,
@@ -46,7 +46,7 @@ pub enum StartError {
         /// The least that the agent needs, bytes.
         needed: u64,
     },
-    /// The kernel says nothing of its own types.
+    /// The kernel does not show its own types.
     #[error(
         "/sys/kernel/btf/vmlinux is missing: the ebpf receiver needs a kernel built with CONFIG_DEBUG_INFO_BTF=y"
     )]
@@ -54,7 +54,7 @@ pub enum StartError {
     /// The process may not load BPF programs or open perf events.
     #[error("missing {missing}: run as root, or grant CAP_BPF and CAP_PERFMON")]
     Privileges { missing: String },
-    /// What `/proc` says of a pid is about another process than the one that has it in the agent's namespace.
+    /// `/proc` is of another pid namespace than the agent's: it shows another process under a pid than the agent means.
     #[error(
         "/proc is that of another pid namespace than the agent's: mount one of its own (unshare --mount-proc; mount -t proc proc /proc)"
     )]
@@ -62,7 +62,7 @@ pub enum StartError {
     /// The kernel's list of CPUs cannot be read.
     #[error("cannot read {file}")]
     Cpus { file: &'static str, source: io::Error },
-    /// No event descriptor can be had to wake the reader with.
+    /// No event descriptor can be had by which to wake the reader.
     #[error("cannot make an eventfd: raise the limit on open files (ulimit -n)")]
     Waker(#[source] io::Error),
     /// Memory of the kernel side cannot be shared.
@@ -74,21 +74,21 @@ pub enum StartError {
     /// The BPF object was refused as a whole.
     #[error("cannot load the BPF object")]
     Load(#[source] Box<EbpfError>),
-    /// A part the code names is not in the object: a build of other sources.
+    /// A part that the code names is not in the object: a build of other sources.
     #[error("the BPF object has no {0}: rebuild the agent")]
     Missing(&'static str),
     /// A program was refused.
     #[error("cannot load or attach BPF program {program}")]
     Attach { program: &'static str, source: Box<ProgramError> },
-    /// What already ran could not be read.
+    /// The processes that already ran could not be read.
     #[error("cannot read the snapshot of running processes")]
     Snapshot(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Why a running receiver had to stop.
+/// The reason why a running receiver had to stop.
 #[derive(Debug, Error)]
 pub enum ReceiverError {
-    /// The stage behind it failed for good.
+    /// The stage behind the receiver failed for good.
     #[error("the stage after the ebpf receiver failed")]
     Downstream(#[source] Box<dyn Error + Send + Sync>),
     /// The thread that reads the rings could not be started.
@@ -99,7 +99,7 @@ pub enum ReceiverError {
     ReaderPanicked(String),
 }
 
-/// What a program of this name failed with, as an error of the start.
+/// Turns the failure of a program of this name into an error of the start.
 pub(crate) fn attach(program: &'static str) -> impl Fn(ProgramError) -> StartError {
     move |source| StartError::Attach { program, source: Box::new(source) }
 }

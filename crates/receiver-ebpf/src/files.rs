@@ -13,19 +13,19 @@ use crate::decode::{AnnouncedFile, RawFrame, RawSample};
 use crate::kernel::KernelImages;
 use crate::unwind::{Followed, MetFile};
 
-/// Files known at most, as many as the kernel side remembers to have announced.
+/// The most files that are known: as many as the kernel side remembers to have announced.
 const MAX_FILES: usize = 8192;
-/// Bytes of their paths at most: whoever maps files chooses how long their names are.
+/// The most bytes of the files' paths: users who map files choose how long their names are.
 const MAX_PATH_BYTES: usize = 4 << 20;
-/// Mappings of either generation: see [`Mappings`].
+/// The most mappings of either generation: see [`Mappings`].
 const MAX_MAPPINGS: usize = 8192;
-/// Mappings that most samples have at most.
+/// The most mappings that most samples have.
 const USUAL_MAPPINGS: usize = 8;
 
 /// Every file that has been announced and not forgotten.
 ///
-/// Bounded whatever users map: the files longest unused are forgotten, and the kernel side is to forget them too, so
-/// that it announces them again should they come back.
+/// Bounded whatever users map: the files longest unused are forgotten, and the kernel side is asked to forget them too,
+/// so that it announces them again should they come back.
 #[derive(Debug)]
 pub(crate) struct Files {
     by_id: HashMap<u64, Known>,
@@ -34,7 +34,7 @@ pub(crate) struct Files {
     mappings: Mappings,
     vdso: Backing,
     kernel: KernelImages,
-    /// Counts samples: when each file was last used.
+    /// The number of samples so far, by which the last use of each file is noted.
     now: u64,
     forgotten: Vec<FileKey>,
     unknown: u64,
@@ -49,7 +49,7 @@ struct Known {
 }
 
 impl Files {
-    /// No file yet, and these images of the kernel.
+    /// Files of which none is known yet, with these images of the kernel.
     pub(crate) fn new(kernel: KernelImages) -> Self {
         Self {
             by_id: HashMap::default(),
@@ -64,8 +64,8 @@ impl Files {
         }
     }
 
-    /// Takes in a file. One that is known, announced again because the kernel side had to forget it, stays the same
-    /// file.
+    /// Takes in an announced file. A file that is known, announced again because the kernel side had to forget it,
+    /// stays the same file.
     pub(crate) fn announce(&mut self, announced: AnnouncedFile) {
         let AnnouncedFile { id, key, file, nowhere } = announced;
         let path_bytes = file.path.as_os_str().len();
@@ -142,14 +142,14 @@ impl Files {
     }
 
     fn forget_older_half(&mut self) {
-        // Numbers count up: of files used at one time the older ones go.
+        // Numbers count up: of files last used at one time the older ones go.
         let mut ages: Vec<_> = self.by_id.iter().map(|(&id, known)| (known.used, id)).collect();
         let middle = ages.len() / 2;
         let (older, ..) = ages.select_nth_unstable(middle);
         for &mut (_, id) in older {
             let Some(known) = self.by_id.remove(&id) else { continue };
             self.path_bytes -= known.path_bytes;
-            // It may have been announced again since, under another number.
+            // The file may have been announced again since, under another number.
             if self.by_key.get(&known.key) == Some(&id) {
                 self.by_key.remove(&known.key);
                 self.forgotten.push(known.key);
@@ -161,11 +161,11 @@ impl Files {
 /// A sample to which frames may still be added.
 #[derive(Debug)]
 pub(crate) struct OpenSample {
-    /// All but the stack.
+    /// The sample itself, with an empty stack.
     sample: Sample,
     frames: Vec<Frame>,
     mappings: SmallVec<[Option<Arc<Mapping>>; USUAL_MAPPINGS]>,
-    /// A `stack_end`.
+    /// The end of the user stack, a `stack_end`.
     end: u16,
 }
 
@@ -175,17 +175,17 @@ impl OpenSample {
         Self { sample, frames: Vec::new(), mappings: SmallVec::new(), end }
     }
 
-    /// When it was taken.
+    /// The instant at which the sample was taken.
     pub(crate) fn at(&self) -> KTime {
         self.sample.at
     }
 
-    /// Why its stack has no more frames.
+    /// The reason why the sample's user stack has no more frames, a `stack_end`.
     pub(crate) fn end(&self) -> u16 {
         self.end
     }
 
-    /// Adds the rest of the stack.
+    /// Adds the rest of the user stack.
     pub(crate) fn go_on(&mut self, followed: &Followed) {
         self.add(&followed.frames, false);
         self.end = followed.end;
@@ -222,22 +222,22 @@ fn frame(exact: bool, pc: Pc, code: Code) -> Frame {
 }
 
 fn backing(file: MappedFile, nowhere: bool) -> Backing {
-    // Shared anonymous memory and the like: the kernel gives it a file with a name of its own making.
+    // Shared anonymous memory and the like: the kernel makes a file for it, with a name of its own making.
     if nowhere && !file.path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
         return Backing::Special(file.path.to_string_lossy().into());
     }
     Backing::File(Arc::new(file))
 }
 
-/// Mappings met lately, so that samples share them. When the younger generation is full it becomes the older one, which
-/// is dropped.
+/// Mappings that samples had lately, so that later ones share them. When the younger generation is full it becomes the
+/// older one, which is dropped.
 #[derive(Debug, Default)]
 struct Mappings {
     younger: HashMap<MappingKey, Arc<Mapping>>,
     older: HashMap<MappingKey, Arc<Mapping>>,
 }
 
-/// A mapping, and for anonymous memory whose it is.
+/// A mapping, and for anonymous memory its process.
 type MappingKey = (SampleMapping, ProcessKey);
 
 impl Mappings {

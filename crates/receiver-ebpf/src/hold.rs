@@ -1,8 +1,8 @@
-//! Samples that wait for the rest of their stack, and all that comes behind them in order.
+//! Samples that wait for the rest of their stack, and all events behind them in order.
 //!
 //! A sample whose stack the kernel could not follow is followed by the thread that builds the rows
-//! (`unwind/follow.rs`), at its place in the order: what comes behind it leaves after it, and the watermark stays
-//! before it. No longer than [`PATIENCE`]: then it leaves as it is.
+//! (`unwind/follow.rs`), at its place in the order: events behind it leave after it, and the watermark stays before it.
+//! A sample waits no longer than [`PATIENCE`]: then it leaves as it is.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,20 +13,20 @@ use pdata::{Event, Watermark};
 use crate::files::OpenSample;
 use crate::unwind::{Followed, PATIENCE, Ticket};
 
-/// Events held at most; beyond them nothing is waited for.
+/// The most events that are held; beyond them no sample is waited for.
 const MAX_HELD: usize = 1 << 17;
 
-/// Events in order, of which the first one may be waited for.
+/// Events in order, the first of which may be a sample that is waited for.
 #[derive(Debug)]
 pub(crate) struct Hold {
     held: VecDeque<Held>,
-    /// Bytes of the events behind one that is waited for, and how many there may be.
+    /// Bytes of the events behind a sample that is waited for.
     bytes: usize,
     max_bytes: usize,
-    /// Answers to those that are waited for.
+    /// Answers for samples that are waited for.
     followed: HashMap<Ticket, Followed>,
     waiting: usize,
-    /// Of those that are not waited for any more, the last.
+    /// The last ticket of a sample that is not waited for any more.
     over: Ticket,
     forwarded: Watermark,
 }
@@ -42,19 +42,19 @@ enum Held {
     },
 }
 
-/// What leaves.
+/// The events that leave, and the watermark behind them.
 #[derive(Debug)]
 pub(crate) struct Released {
     pub(crate) events: Vec<Event>,
     pub(crate) watermark: Watermark,
     /// Samples that left as they were, since nobody followed their stacks in time.
     pub(crate) late: u64,
-    /// Ends of the stacks that the kernel has not counted.
+    /// Ends of the released stacks that the kernel has not counted.
     pub(crate) ends: Vec<u16>,
 }
 
 impl Hold {
-    /// Holds nothing yet. With more than so many bytes behind a sample that is waited for, it is waited for no longer.
+    /// A hold without events. With more than `max_bytes` behind a sample, it is waited for no longer.
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self {
             held: VecDeque::new(),
@@ -67,21 +67,21 @@ impl Hold {
         }
     }
 
-    /// Takes an event that is whole, behind all before.
+    /// Takes an event that is complete, behind all before.
     pub(crate) fn push(&mut self, event: Event) {
-        // With nothing to wait for it leaves at once.
+        // The event leaves at once if no sample is waited for.
         let bytes = if self.is_waiting() { size_of::<Event>() + event.share() } else { 0 };
         self.bytes += bytes;
         self.held.push_back(Held::Event(event, bytes));
     }
 
-    /// Takes a sample that somebody follows, behind all before; tickets ascend from 1.
+    /// Takes a sample whose stack is being followed, behind all before; tickets ascend from 1.
     pub(crate) fn wait(&mut self, ticket: Ticket, since: Instant, sample: OpenSample) {
         self.waiting += 1;
         self.held.push_back(Held::Waiting { ticket, since, sample: Box::new(sample) });
     }
 
-    /// The rest of a stack. One that came too late is nobody's.
+    /// Takes the rest of a stack. An answer that came too late is dropped.
     pub(crate) fn answer(&mut self, ticket: Ticket, followed: Followed) {
         if ticket > self.over {
             self.followed.insert(ticket, followed);
@@ -101,7 +101,8 @@ impl Hold {
         })
     }
 
-    /// All that is complete, up to the first that is not; `covered` is the watermark of all that was taken so far.
+    /// Releases all that is complete, up to the first sample that is not; `covered` is the watermark of all events
+    /// taken so far.
     pub(crate) fn release(&mut self, covered: Watermark, now: Instant) -> Released {
         let mut released = Released { events: Vec::new(), watermark: covered, late: 0, ends: Vec::new() };
         while let Some(held) = self.held.pop_front() {
@@ -129,7 +130,7 @@ impl Hold {
                 }
             }
         }
-        // What was late to begin with may be waited for, too.
+        // Events that were late to begin with may be waited for, too.
         self.forwarded = self.forwarded.max(released.watermark);
         released.watermark = self.forwarded;
         released
@@ -224,8 +225,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is answered in whatever order: all leaves once, in order, never behind its watermark, and the
-        /// watermark never goes back.
+        /// Whatever answers come in whatever order: all events leave once, in order, never behind the watermark, and
+        /// the watermark never goes back.
         #[test]
         fn order_and_watermark_hold(steps in proptest::collection::vec((0u8..4, 0u64..5), 0..100)) {
             let (mut hold, now) = (Hold::new(usize::MAX), Instant::now());

@@ -1,4 +1,4 @@
-//! An instant before which nothing is still on its way: what makes the watermark exact.
+//! The horizon: an instant before which no record is still on its way, which makes the watermark exact.
 //!
 //! Every producer, a BPF program, stamps and publishes its record inside one RCU read-side section. Setting an element
 //! of a map of maps returns after an RCU grace period, that is, when every section that had begun before the call is
@@ -6,7 +6,7 @@
 //!
 //! 1. read the clock: `t`;
 //! 2. set the element;
-//! 3. whatever is stamped before `t` is in its ring, complete, and a reader that drains each ring until it
+//! 3. every record stamped before `t` is in its ring, complete, and a reader that drains each ring until it
 //!    is empty, or until it meets a record still being written (which then began after `t`), has it.
 //!
 //! See `docs/decisions/watermark.md`. Sources: kernel `kernel/bpf/syscall.c` (`maybe_wait_bpf_programs`),
@@ -18,10 +18,10 @@ use aya::maps::{Array, ArrayOfMaps, MapData, MapError};
 use pdata::KTime;
 use procfs::clock;
 
-/// The kernel's fast clock, which stamps records, and the one user space reads may differ by under
-/// a microsecond: 448 ns was the most seen in 24 million events.
+/// The most by which the kernel's fast clock, which stamps records, and the one that user space reads may differ, with
+/// a margin: 448 ns was the most seen in 24 million events.
 const CLOCK_SKEW: Duration = Duration::from_millis(1);
-/// Should the kernel refuse, all that is left is to wait; 72 us was the most seen.
+/// The time to wait if the kernel refuses the barrier; 72 us was the most that a record was seen to take.
 const UNGUARDED_DELAY: Duration = Duration::from_millis(50);
 
 /// Waits for the programs that are running.
@@ -35,13 +35,13 @@ impl Barrier {
         Self { map, element }
     }
 
-    /// Returns when every program that was running has come to its end.
+    /// Returns when every program that was running has ended.
     fn wait(&mut self) -> Result<(), MapError> {
         self.map.set(0, &self.element, 0)
     }
 }
 
-/// How to find out what is complete.
+/// The way to find out which records are complete.
 pub(crate) struct Horizon {
     barrier: Barrier,
     refused: bool,

@@ -1,4 +1,5 @@
-//! Whether an open file is the one that a sample was in, by what the kernel knows files by.
+//! The identification of files: whether an open file is the one that a sample was in, by the identity that the kernel
+//! knows.
 
 use std::fmt;
 use std::fs::File;
@@ -18,17 +19,17 @@ use crate::verifier;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/identify.bpf.o"));
 const PROGRAM: &str = "identify_mapping";
 
-/// How often the kernel is asked while other threads of this process change its mappings.
+/// The most questions to the kernel while other threads of this process change its mappings.
 const TRIES: u32 = 200;
-/// Of these, how often at once.
+/// The number of those questions that are asked without a pause.
 const TRIES_AT_ONCE: u32 = 20;
-/// Time between the others.
+/// Time between the other questions.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once it
-/// is loaded.
+/// Compares open files with identities that samples have brought, by `ebpf/identify.bpf.c`. Needs no privilege once its
+/// program is loaded.
 pub struct Identifier {
-    /// Holds the program and nothing else.
+    /// The loaded object: the program and nothing else.
     ebpf: Ebpf,
 }
 
@@ -43,8 +44,8 @@ impl Identifier {
         Ok(Self { ebpf })
     }
 
-    /// True if `opened` is the file of that identity: device, inode number, generation, time of the last change, and
-    /// size (or what stands for it on btrfs), as the kernel has them inside.
+    /// True if `opened` is the file of `identity`: device, inode number, generation, time of the last change, and size
+    /// (or what stands for it on btrfs), as the kernel has them inside.
     ///
     /// `None` if that could not be found out: the file cannot be mapped, or the kernel refuses.
     #[must_use]

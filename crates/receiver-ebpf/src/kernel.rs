@@ -1,7 +1,8 @@
-//! Which of the kernel's own images an address is in: the kernel itself, one of its modules, or a BPF program.
+//! The kernel's own images: the mapping that an address of the kernel is in, of the kernel itself, one of its modules,
+//! or a BPF program.
 //!
-//! An address that is in none, such as that of a trampoline, has no mapping. None has one where the kernel hides its
-//! addresses from this process (`kptr_restrict`).
+//! An address that is in no image, such as that of a trampoline, has no mapping. No address has one if the kernel hides
+//! its addresses from this process (`kptr_restrict`).
 
 mod image;
 mod programs;
@@ -21,9 +22,9 @@ use self::image::mapping;
 use self::programs::{OfKernel, ProgramImages};
 use crate::symbols::SymbolList;
 
-/// Time between two looks at the list of modules while addresses come that none of them holds.
+/// Time between two looks at the list of modules while addresses come that no module holds.
 const LOOK_FOR_UNKNOWN_EVERY: Duration = Duration::from_secs(1);
-/// Time between two looks while addresses in modules come: one may have given its place to another.
+/// Time between two looks while addresses in modules come: a module may have given its place to another.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The kernel's images, as far as it shows them.
@@ -31,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct KernelImages {
     root: PathBuf,
     kernel: Option<Arc<Mapping>>,
-    /// In the order of their addresses.
+    /// The modules, in the order of their addresses.
     modules: Vec<Loaded>,
     looked: Option<Instant>,
     programs: ProgramImages,
@@ -45,7 +46,7 @@ struct Loaded {
 
 impl KernelImages {
     /// The kernel's images by what `proc` and `sys` under `root` show of them. Takes a tenth of a second: the kernel's
-    /// text is found by reading most of its symbols. Modules are looked for when they are met.
+    /// text is found by reading most of its symbols. Modules are looked for when an address is in none that is known.
     pub(crate) fn read(root: &Path) -> Self {
         let programs =
             if root == Path::new("/") { ProgramImages::new(OfKernel) } else { ProgramImages::default() };
@@ -55,7 +56,7 @@ impl KernelImages {
             tracing::debug!(%error, "Cannot read the kernel's symbols.");
             None
         });
-        // The list is only loaded where the kernel hides its symbols, or has none.
+        // The list of symbols is only loaded if the kernel hides its own, or has none.
         let text = text.or_else(|| kernel_text(&*hidden_symbols(root)?).ok()?);
         let kernel = text.map(|text| {
             let build_id = build_id(&root.join("sys/kernel/notes"));
@@ -64,7 +65,7 @@ impl KernelImages {
         Self { root: root.to_owned(), kernel, modules: Vec::new(), looked: None, programs }
     }
 
-    /// Begins to [`read`](Self::read) what this machine's kernel shows, beside whatever else has to be done.
+    /// Begins to [`read`](Self::read) what this machine's kernel shows, on a thread beside the caller's other work.
     pub(crate) fn begin() -> Reading {
         let thread = thread::Builder::new().name("kernel-images".to_owned());
         Reading(thread.spawn(|| Self::read(Path::new("/"))).ok())
@@ -72,7 +73,7 @@ impl KernelImages {
 
     /// The code at an address of the kernel.
     pub(crate) fn code(&mut self, pc: Pc) -> Code {
-        // Where the kernel shows no addresses of its own it shows none of its modules.
+        // A kernel that shows no addresses of its own shows none of its modules.
         let Some(kernel) = &self.kernel else { return Code::Kernel };
         if kernel.contains(pc) {
             return Code::Mapped(Arc::clone(kernel));
@@ -93,7 +94,7 @@ impl KernelImages {
         mapping.contains(pc).then_some(mapping)
     }
 
-    /// Reads the list of modules. One that is as before keeps its mapping, which others compare by its address.
+    /// Reads the list of modules. A module that is as before keeps its mapping, which others compare by its address.
     fn look(&mut self) {
         self.looked = Some(Instant::now());
         // A kernel without modules has no list of them.
@@ -120,18 +121,18 @@ impl KernelImages {
     }
 }
 
-/// A kernel's images, soon.
+/// A kernel's images, as a result that is still being read.
 #[derive(Debug)]
 pub(crate) struct Reading(Option<JoinHandle<KernelImages>>);
 
 impl Reading {
-    /// Waits for the images. None if the system had no thread to give.
+    /// Waits for the images. Empty if the system had no thread to read them on.
     pub(crate) fn finish(self) -> KernelImages {
         self.0.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
-/// The symbols of this machine's kernel, whatever it hides.
+/// The symbols of this machine's kernel, even those that it hides.
 fn hidden_symbols(root: &Path) -> Option<Vec<u8>> {
     if root != Path::new("/") {
         return None;

@@ -1,4 +1,4 @@
-//! The BPF programs of the machine, whoever has loaded them.
+//! The BPF programs of the machine, by whatever process they were loaded.
 
 use std::os::fd::AsFd as _;
 
@@ -7,7 +7,7 @@ use pdata::Pc;
 
 use crate::sys::{self, ProgramCode};
 
-/// Programs that are looked at, at most: more are on no machine that is known.
+/// The most programs that are read: no machine that is known has more.
 const MAX_PROGRAMS: usize = 4096;
 
 /// The machine code of a BPF program.
@@ -17,7 +17,7 @@ pub(crate) struct LoadedProgram {
     pub(crate) id: u32,
     /// The name that the kernel's symbols have for its first function: with a digest of its instructions.
     pub(crate) name: String,
-    /// Start and length of each of its functions.
+    /// Start and length of each of the program's functions.
     pub(crate) functions: Vec<(Pc, u64)>,
 }
 
@@ -26,8 +26,8 @@ pub(crate) fn programs() -> Vec<LoadedProgram> {
     loaded_programs().take(MAX_PROGRAMS).filter_map(|program| loaded(&program.ok()?).ok()).collect()
 }
 
-/// True if there is a program with a higher number than this: numbers are given in ascending order. False if the kernel
-/// does not show it to this agent.
+/// True if there is a program with a higher number than this: numbers are assigned in ascending order. False if the
+/// kernel does not show it to this agent.
 pub(crate) fn has_newer_program(newest: u32) -> bool {
     sys::next_program(newest).is_ok()
 }
@@ -39,16 +39,16 @@ fn loaded(program: &ProgramInfo) -> Result<LoadedProgram, ProgramError> {
     Ok(LoadedProgram { id: program.id(), name: format!("bpf_prog_{tag:016x}{name}"), functions })
 }
 
-/// The number of the newest BPF program that is loaded: another one than before means that there may be code where
+/// The number of the newest BPF program that is loaded: another number than before means that there may be code where
 /// other code was. `None` if there is none, or the kernel does not show it to this agent (without `CAP_SYS_ADMIN`).
 #[must_use]
 pub(crate) fn newest_bpf_program() -> Option<u32> {
     let mut newest = None;
     for program in loaded_programs() {
         match program {
-            // Numbers are given in ascending order, and used again only after two thousand millions.
+            // Numbers are assigned in ascending order, and used again only after two thousand millions.
             Ok(program) => newest = newest.max(Some(program.id())),
-            // It has been unloaded since it was listed.
+            // The program has been unloaded since it was listed.
             Err(error) if is_gone(&error) => {}
             Err(_refused) => return None,
         }
@@ -84,7 +84,7 @@ mod tests {
         drop(programs);
     }
 
-    /// The kernel's own list of symbols has each function where this one has it, and a program's first function under
+    /// The kernel's own list of symbols has each function where this list has it, and a program's first function under
     /// the program's name.
     #[test]
     #[ignore = "needs root: loads BPF programs"]
@@ -106,7 +106,7 @@ mod tests {
                 (u64::from_str_radix(fields[0], 16).unwrap(), fields[2])
             })
             .collect();
-        // Others come and go.
+        // Other programs come and go.
         let programs: Vec<_> = programs().into_iter().filter(|program| before.contains(program)).collect();
         assert!(programs.iter().any(|program| program.name.ends_with("_sample_cpu")), "{programs:?}");
         for LoadedProgram { name, functions, .. } in &programs {

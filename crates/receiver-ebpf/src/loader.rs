@@ -1,4 +1,4 @@
-//! Loads and attaches the BPF object; alone in naming its programs and maps.
+//! Loads and attaches the BPF object; the only module that names its programs and maps.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -65,7 +65,7 @@ const UNWIND_ROWS: &str = "unwind_rows";
 const MAX_USER_FRAMES: &str = "max_user_frames";
 const RAW_PER_SECOND: &str = "raw_per_second";
 
-/// An ask takes 16 bytes, and each page is asked for once.
+/// Bytes of the ring of asks: an ask takes 16 bytes, and each page is asked for once.
 const ASK_RING: u32 = 64 << 10;
 /// The loaded object. Dropping it detaches everything.
 #[derive(Debug)]
@@ -77,14 +77,14 @@ pub(crate) struct Programs {
 pub(crate) struct Maps {
     pub samples: Ring,
     pub lifecycle: Ring,
-    /// Carries no data: it wakes the reader.
+    /// A ring without data: it wakes the reader.
     pub wakeups: Ring,
     pub counters: SharedMemory,
     pub announced_files: AnnouncedFiles,
     pub announced_cgroups: AnnouncedCgroups,
     pub environments: Environments,
     pub barrier: Barrier,
-    /// `None` where stacks are followed by frame pointers alone.
+    /// The maps of walks; `None` if stacks are followed by frame pointers alone.
     pub walk: Option<WalkMaps>,
 }
 
@@ -98,7 +98,7 @@ impl AnnouncedFiles {
         for key in files {
             let mut bytes = [0; size_of::<FileKey>()];
             bytes.copy_from_slice(key.as_bytes());
-            // The kernel forgets files by itself too, so it may be gone already.
+            // The kernel forgets files by itself too, so this one may be gone already.
             let _ = self.0.remove(&bytes);
         }
     }
@@ -114,13 +114,13 @@ impl AnnouncedCgroups {
         for key in cgroups {
             let mut bytes = [0; size_of::<CgroupKey>()];
             bytes.copy_from_slice(key.as_bytes());
-            // As for files.
+            // As for files, the kernel may have forgotten these groups already.
             let _ = self.0.remove(&bytes);
         }
     }
 }
 
-/// What the kernel has measured of a program since it was loaded.
+/// The kernel's measurements of a program since it was loaded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pub program: &'static str,
@@ -132,13 +132,13 @@ pub(crate) struct Runs {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttachedProgram {
     pub name: &'static str,
-    /// What each run that the kernel skips is to us.
+    /// The kind of loss that each skipped run is.
     pub skips: LossReason,
 }
 
 impl Programs {
-    /// Loads and verifies maps and programs, as large as there is room; attaches nothing. `cpus`: how many are online,
-    /// and one more than the highest number that any may have.
+    /// Loads and verifies maps and programs, as large as there is room; attaches nothing. `cpus`: the number of CPUs
+    /// that are online; `numbers`: one more than the highest number that any CPU may have.
     ///
     /// Without rows the walk is no part of the sampler: the verifier removes what a constant switches off.
     pub(crate) fn load(
@@ -150,7 +150,7 @@ impl Programs {
         let btf = KernelTypes::read().map_err(|error| load(error.into()))?;
         let (sample_ring, lifecycle_ring) = (room.sample_ring(cpus), room.lifecycle_ring());
         let page = rustix::param::page_size();
-        // The smallest ring there is.
+        // The wake-up ring is the smallest that there is.
         let wakeup_ring = u32::try_from(page).unwrap_or(u32::MAX);
         let row_pages = if unwind.enabled { abi::MAX_ROW_PAGES } else { 1 };
         let ebpf = EbpfLoader::new()
@@ -176,7 +176,7 @@ impl Programs {
         Ok((programs, maps, Identifier::load(&btf)?))
     }
 
-    /// The maps that user space reads and fills; not before the programs are loaded, which find maps by their
+    /// The maps that user space reads and fills; only after the programs are loaded, which find maps by their
     /// descriptors.
     fn take_maps(
         &mut self,
@@ -214,8 +214,8 @@ impl Programs {
         })
     }
 
-    /// Passes every program through the verifier. The kernel's type information takes tens of megabytes, and is only
-    /// needed here.
+    /// Passes every program through the verifier. The kernel's type information takes tens of megabytes, and is needed
+    /// by the verifier alone.
     fn verify(&mut self, btf: &Btf) -> Result<(), StartError> {
         for (name, tracepoint) in LIFECYCLE {
             let program = self.program::<BtfTracePoint>(name)?;
@@ -229,7 +229,7 @@ impl Programs {
         verifier::load(SAMPLER, || sampler.load())
     }
 
-    /// From here on the kernel reports what happens to processes.
+    /// Attaches the programs by which the kernel reports what happens to processes, from then on.
     pub(crate) fn attach_lifecycle(&mut self) -> Result<(), StartError> {
         for (name, _) in LIFECYCLE {
             self.program::<BtfTracePoint>(name)?.attach().map_err(attach(name))?;
@@ -237,7 +237,8 @@ impl Programs {
         Ok(())
     }
 
-    /// Which processes there are, as `ebpf/census.bpf.h` writes them, read by whoever reads the file.
+    /// Opens a list of the processes that there are: records as `ebpf/census.bpf.h` writes them, made while the file is
+    /// read.
     pub(crate) fn census(&mut self) -> Result<File, StartError> {
         let (name, _) = CENSUS;
         let program = self.program::<Iter>(name)?;
@@ -245,14 +246,15 @@ impl Programs {
         link.into_file().map_err(|error| StartError::Snapshot(error.into()))
     }
 
-    /// What runs now: image records, as `ebpf/snapshot.bpf.h` writes them, read by whoever reads the file.
+    /// Opens a list of the images that run now: records as `ebpf/snapshot.bpf.h` writes them, made while the file is
+    /// read.
     pub(crate) fn snapshot(&mut self) -> Result<File, StartError> {
         let (name, _) = TASKS;
         let failed = |error: Box<dyn Error + Send + Sync>| StartError::Snapshot(error);
         let program = self.program::<Iter>(name)?;
         let link = program.attach().and_then(|id| program.take_link(id)).map_err(attach(name))?;
         let file = link.into_file().map_err(|error| failed(error.into()))?;
-        // The kernel keeps it for as long as the file is open.
+        // The kernel keeps the program for as long as the file is open.
         program.unload().map_err(attach(name))?;
         Ok(file)
     }
@@ -270,7 +272,7 @@ impl Programs {
         program.attach(clock, scope, period, false).map_err(attach(SAMPLER))
     }
 
-    /// Stops a timer. What it has sampled stays in the ring.
+    /// Stops a timer. Its samples stay in the ring.
     pub(crate) fn detach_sampler(&mut self, timer: PerfEventLinkId) {
         let Ok(program) = self.program::<PerfEvent>(SAMPLER) else { return };
         if let Err(error) = program.detach(timer) {
@@ -293,7 +295,7 @@ impl Programs {
         programs.filter_map(open).collect()
     }
 
-    /// How often and how long each program that stays attached has run, as far as the kernel measures it.
+    /// Number and time of the runs of each program that stays attached, as far as the kernel measures them.
     pub(crate) fn runs(&self) -> Vec<Runs> {
         let runs = |(AttachedProgram { name: program, .. }, _)| {
             let info = self.ebpf.program(program)?.info().ok()?;
@@ -311,9 +313,9 @@ impl Programs {
     }
 }
 
-/// Controllers that have a hierarchy of version 1 now. One that gets its hierarchy later is not looked at.
+/// Controllers that have a hierarchy of version 1 now. A controller that gets its hierarchy later is not looked at.
 fn legacy_controllers() -> u32 {
-    // Not there without control groups.
+    // A kernel without control groups has no such file.
     let cgroups = fs::read("/proc/cgroups").unwrap_or_default();
     let bits = [("pids", abi::LEGACY_PIDS), ("memory", abi::LEGACY_MEMORY), ("cpu", abi::LEGACY_CPU)];
     let legacy = bits.into_iter().filter(|(name, _)| procfs::cgroup::has_legacy_hierarchy(&cgroups, name));

@@ -1,12 +1,12 @@
-//! What was lost, on its way into the metric and into the stream.
+//! The accounting of losses, into the metric and into the stream of events.
 
 use pdata::{Event, KTime, Loss, LossReason};
 
 use crate::metrics;
 use crate::order::{Orderer, Pending};
 
-/// Counts what was lost between two instants, and puts it into the stream, so that the profile of that time says so.
-/// Returns how many of those records were not samples but facts about processes and files.
+/// Counts the losses between two instants, and puts them into the stream, so that the profile of that time reports
+/// them. Returns the number of lost records that were not samples but facts about processes and files.
 pub(crate) fn account(
     losses: impl IntoIterator<Item = (LossReason, u64)>,
     (from, until): (KTime, KTime),
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever is lost for whatever reason is in the metric under that reason, and in the stream.
+    /// A loss for any reason is in the metric under that reason, and in the stream.
     #[test]
     fn every_reason_reaches_the_metric_and_the_stream() {
         for reason in LossReason::ALL {

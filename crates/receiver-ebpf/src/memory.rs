@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use aya::maps::Map;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Memory that a file stands for, such as a BPF array made with `BPF_F_MMAPABLE`: whole words that others read, and
-/// write, at the same time.
+/// Memory that a file stands for, such as a BPF array made with `BPF_F_MMAPABLE`: whole words that others read and
+/// write at the same time.
 #[derive(Debug)]
 pub(crate) struct SharedMemory {
     start: NonNull<c_void>,
@@ -37,7 +37,7 @@ impl SharedMemory {
 
     /// Maps the elements of a BPF array.
     ///
-    /// # Errors
+    /// Those of [`map`](Self::map); also if `map` is no array.
     /// As [`map`](Self::map); also if `map` is no array.
     pub(crate) fn of_array(map: &Map, bytes: usize) -> io::Result<Self> {
         match map {
@@ -46,24 +46,25 @@ impl SharedMemory {
         }
     }
 
-    /// Stores a word of 64 bits: whoever reads it sees all that was stored before. Beyond the end nothing happens.
+    /// Stores a word of 64 bits: a reader of the word sees all words stored before it. Beyond the end the call does
+    /// nothing.
     pub(crate) fn publish(&self, index: usize, word: u64) {
         if let Some(place) = self.words_64().get(index) {
             place.store(word, Ordering::Release);
         }
     }
 
-    /// A word of 64 bits, counted in such words; 0 beyond the end.
+    /// Reads a word of 64 bits, counted in such words; 0 beyond the end.
     pub(crate) fn word_64(&self, index: usize) -> u64 {
         self.words_64().get(index).map_or(0, |place| place.load(Ordering::Acquire))
     }
 
-    /// A word of 32 bits, counted in such words; 0 beyond the end.
+    /// Reads a word of 32 bits, counted in such words; 0 beyond the end.
     pub(crate) fn word_32(&self, index: usize) -> u32 {
         self.words_32().get(index).map_or(0, |place| place.load(Ordering::Relaxed))
     }
 
-    /// Stores words of 32 bits from `index` on, as far as there is room: to be followed by [`publish`](Self::publish).
+    /// Stores words of 32 bits from `index` on, as far as there is room: a [`publish`](Self::publish) has to follow.
     pub(crate) fn write(&self, index: usize, words: impl Iterator<Item = u32>) {
         let places = self.words_32().get(index..).unwrap_or_default();
         places.iter().zip(words).for_each(|(place, word)| place.store(word, Ordering::Relaxed));

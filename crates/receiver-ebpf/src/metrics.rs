@@ -25,9 +25,9 @@ pub(crate) struct Metrics {
     unknown_cgroups: Counter,
     asks_lost: Counter,
     unknown_files: Counter,
-    /// In the order of [`UNMAPPED`].
+    /// Counters of user frames without a mapping, in the order of [`UNMAPPED`].
     frames: [Counter; UNMAPPED.len()],
-    /// In the order of [`STACK_ENDS`].
+    /// Counters of user stacks, in the order of [`STACK_ENDS`].
     stacks: [Counter; STACK_ENDS.len()],
 }
 
@@ -60,13 +60,13 @@ impl Metrics {
             ASKS_LOST,
             "Pages of unwind rows that could not be asked for: a later walk tries again."
         );
-        // Those of later stages are counted there: by the fan-out, and by the memory limiter.
+        // Losses of later stages are counted there: by the fan-out, and by the memory limiter.
         let elsewhere = [LossReason::SampleQueueFull, LossReason::SampleMemoryLimit];
         for reason in LossReason::ALL.into_iter().filter(|reason| !elsewhere.contains(reason)) {
             lost(reason, 0);
         }
         let metrics = Self {
-            // Of the Collector's labels: there it says by which protocol data came.
+            // The Collector's labels, where `transport` is the protocol by which data came.
             accepted: counter!(ACCEPTED, "receiver" => "ebpf", "transport" => "ebpf"),
             late: counter!(LATE),
             lateness: gauge!(LATENESS),
@@ -98,27 +98,27 @@ impl Metrics {
         self.ticks_outside.increment(ticks.outside);
     }
 
-    /// User frames that got no mapping, in the order of [`UNMAPPED`].
+    /// Counts user frames that got no mapping, in the order of [`UNMAPPED`].
     pub(crate) fn frames(&self, by_reason: [u64; UNMAPPED.len()]) {
         self.frames.iter().zip(by_reason).for_each(|(frames, count)| frames.increment(count));
     }
 
-    /// User stacks by what ended them, in the order of [`STACK_ENDS`].
+    /// Counts user stacks by their ends, in the order of [`STACK_ENDS`].
     pub(crate) fn stacks(&self, by_end: [u64; STACK_ENDS.len()]) {
         self.stacks.iter().zip(by_end).for_each(|(stacks, count)| stacks.increment(count));
     }
 
-    /// Pages of unwind rows that could not be asked for.
+    /// Counts requests for pages of unwind rows that were lost.
     pub(crate) fn asks_lost(&self, count: u64) {
         self.asks_lost.increment(count);
     }
 
-    /// Mappings of files that are not known any more.
+    /// Counts mappings of files that are not known any more.
     pub(crate) fn unknown_files(&self, count: u64) {
         self.unknown_files.increment(count);
     }
 
-    /// Samples whose control groups are not known any more.
+    /// Counts samples whose control groups are not known any more.
     pub(crate) fn unknown_cgroups(&self, count: u64) {
         self.unknown_cgroups.increment(count);
     }
@@ -145,17 +145,17 @@ pub(crate) fn lost(reason: LossReason, count: u64) {
     counter!(LOST, "reason" => reason.as_str()).increment(count);
 }
 
-/// Reports how often and how long a BPF program has run since the last report. Described only here: without measurement
-/// there is no such metric.
+/// Reports how often and how long a BPF program has run since the last report. The metric is described only here:
+/// without measurement it does not exist.
 pub(crate) fn runs(program: &'static str, count: u64, time: Duration) {
     describe_counter!(RUNS, "Runs of each BPF program, at telemetry level detailed.");
     describe_gauge!(RUN_SECONDS, "Time spent in each BPF program, at telemetry level detailed.");
     counter!(RUNS, "program" => program).increment(count);
-    // A counter by its name; counters of the `metrics` crate have no fractions.
+    // A gauge stands for a counter, as its name says: counters of the `metrics` crate have no fractions.
     gauge!(RUN_SECONDS, "program" => program).increment(time.as_secs_f64());
 }
 
-/// A file was read of which the kernel has not said whether it is the one that was met.
+/// Counts a file that was read without the kernel's word whether it is the one that was met.
 pub(crate) fn unverified_file() {
     counter!(UNVERIFIED).increment(1);
 }

@@ -1,20 +1,20 @@
-//! Streams to one stream in kernel-time order, released up to a watermark.
+//! The order of events: several streams to one in kernel-time order, released up to a watermark.
 
 use pdata::{Event, KTime, Watermark};
 
 use crate::decode::RawSample;
 
-/// What waits for its turn.
+/// An event or a sample that waits for its turn.
 #[derive(Debug)]
 pub enum Pending {
     /// An event that is complete.
     Event(Event),
-    /// A sample of which the files are looked up when its turn has come: they have been announced by then.
+    /// A sample whose files are looked up when its turn has come: they have been announced by then.
     Sample(Box<RawSample>),
 }
 
 impl Pending {
-    /// Where it stands in kernel order.
+    /// The instant that decides the place in kernel order.
     #[must_use]
     pub fn at(&self) -> KTime {
         match self {
@@ -26,7 +26,7 @@ impl Pending {
 
 /// Holds events back until the watermark passes them, then gives them out in order.
 ///
-/// Memory is bounded by what the rings hold between two releases.
+/// Memory is bounded by the records that the rings hold between two releases.
 #[derive(Debug, Default)]
 pub struct Orderer {
     held: Vec<Pending>,
@@ -34,12 +34,12 @@ pub struct Orderer {
     late: Lateness,
 }
 
-/// Events that came behind a watermark already given.
+/// The events that came behind a watermark already forwarded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
     /// The number of events that were late.
     pub events: u64,
-    /// The most that one was behind, nanoseconds.
+    /// The most by which one was behind, nanoseconds.
     pub most_nanos: u64,
 }
 
@@ -55,24 +55,24 @@ impl Orderer {
         self.held.push(event);
     }
 
-    /// All events before `watermark`, in order: at one instant facts before samples before losses.
-    /// Late ones come first, as their time says.
+    /// Releases all events before `watermark`, in order: at one instant facts before samples before losses. Late ones
+    /// come first, by their time.
     pub fn release(&mut self, watermark: Watermark) -> Vec<Pending> {
         self.released = self.released.max(watermark);
-        // Stable, and linear on the runs that each ring already is.
+        // The sort is stable, and linear on the runs that each ring already is.
         self.held.sort_by_key(order);
         let covered = self.held.partition_point(|event| self.released.covers(event.at()));
         let rest = self.held.split_off(covered);
         std::mem::replace(&mut self.held, rest)
     }
 
-    /// Everything that is left, in order, as at the end of the stream.
+    /// Releases all events that are left, in order, as at the end of the stream.
     pub fn finish(&mut self) -> Vec<Pending> {
         self.held.sort_by_key(order);
         std::mem::take(&mut self.held)
     }
 
-    /// What came late since the last call.
+    /// Returns the events that came late since the last call.
     pub fn take_lateness(&mut self) -> Lateness {
         std::mem::take(&mut self.late)
     }
@@ -83,7 +83,7 @@ fn order(pending: &Pending) -> (KTime, u8) {
         Pending::Event(Event::Process(_)) => 0,
         Pending::Sample(_) | Pending::Event(Event::Sample(_)) => 1,
         Pending::Event(Event::Loss(_)) => 2,
-        // All else of that instant goes before.
+        // All other events of that instant go before.
         Pending::Event(Event::Census(_)) => 3,
     };
     (pending.at(), rank)
@@ -146,8 +146,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in leaves exactly once, in order as far as it was not late, and never
-        /// before a watermark covers it.
+        /// Whatever comes in leaves exactly once, in order as far as it was not late, and never before a watermark
+        /// covers it.
         #[test]
         fn every_event_leaves_once_in_order(steps in proptest::collection::vec((0u64..1000, any::<bool>()), 0..200)) {
             let mut orderer = Orderer::default();

@@ -1,8 +1,8 @@
-//! How long the reader rests between two polls.
+//! The pace of polls: the time for which the reader rests between two.
 
 use std::time::Duration;
 
-/// Events of a poll below which the next one may come later: so few are cheaper read together.
+/// Events of a poll below which the next one may come later: so few events are cheaper read together.
 const FEW: usize = 32;
 /// Events of a poll above which the next one comes sooner.
 const MANY: usize = 256;
@@ -10,8 +10,8 @@ const MANY: usize = 256;
 /// The rest between two polls: the configured interval while much happens, up to ten times as long (and less
 /// than a second) while little does.
 ///
-/// What must not wait for the end of a long rest wakes the reader: a request of [`Control`](crate::Control), and a
-/// record that the kernel side submits with a wake-up (`ebpf/`).
+/// Events that must not wait for the end of a long rest wake the reader: a request of [`Control`](crate::Control), and
+/// a record that the kernel side submits with a wake-up (`ebpf/`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     shortest: Duration,
@@ -31,12 +31,12 @@ impl Pace {
         Self { shortest: interval, longest, rest: interval }
     }
 
-    /// The shortest time between the starts of two polls, whoever wakes the reader.
+    /// The shortest time between the starts of two polls, even if the reader is woken.
     pub(crate) fn shortest(&self) -> Duration {
         self.shortest
     }
 
-    /// The rest that follows a poll which read so many events.
+    /// The rest that follows a poll which read `events` events.
     pub(crate) fn after(&mut self, events: usize) -> Duration {
         self.rest = match events {
             0..FEW => (self.rest * 2).min(self.longest),

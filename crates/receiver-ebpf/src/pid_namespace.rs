@@ -1,18 +1,18 @@
-//! The pid namespace whose numbers processes are known by: this process's own, since its `/proc` has the same.
+//! The pid namespace by whose numbers processes are known: this process's own, since its `/proc` has the same.
 
 use std::fs;
 
 /// Inode number of the first pid namespace: `PROC_PID_INIT_INO` of `include/linux/proc_ns.h`.
 const FIRST: u32 = 4_026_531_836;
 
-/// Whose numbers `/proc` and the kernel's lists of processes have.
+/// The namespace whose numbers `/proc` and the kernel's lists of processes have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PidNamespace {
-    /// The first one, of which every process is a member: the host's.
+    /// The first namespace, of which every process is a member: the host's.
     First,
-    /// One below it, with this inode number. Processes outside of it have no number there.
+    /// A namespace below the first, with this inode number. Processes outside of it have no number there.
     Inner(u32),
-    /// `/proc` is that of another namespace: what it says of a number is about another process.
+    /// Another namespace than the agent's: a pid in `/proc` is that of another process.
     ForeignProc,
 }
 
@@ -26,7 +26,7 @@ impl PidNamespace {
     /// The namespace that the link `ns/pid` leads to, by the `status` of the same process.
     fn of(link: &str, status: &[u8]) -> Option<Self> {
         let inode: u32 = link.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()?;
-        // From the namespace of that `/proc` down to the process's own.
+        // Pids from the namespace of that `/proc` down to the process's own.
         Some(match procfs::text::pids(status)?.as_slice() {
             [_] if inode == FIRST => Self::First,
             [_] => Self::Inner(inode),
@@ -34,7 +34,7 @@ impl PidNamespace {
         })
     }
 
-    /// The number that the kernel side takes for it: 0 where nothing is to be translated.
+    /// The number that the kernel side takes for the namespace: 0 if no pid is to be translated.
     pub(crate) fn inode(self) -> u32 {
         match self {
             Self::Inner(inode) => inode,

@@ -1,4 +1,5 @@
-//! What the machine must offer, checked before the kernel is asked, since its own refusals say little.
+//! Requirements of the receiver on the machine, checked before the kernel is asked, since the kernel's own refusals say
+//! little.
 
 mod facts;
 mod report;
@@ -17,17 +18,17 @@ use crate::room::LEAST_MEMORY;
 
 pub use report::{Finding, Verdict, report};
 
-/// The kernel that brought [`MAPPINGS_TREE`]; all else is older.
+/// The kernel that brought [`MAPPINGS_TREE`]; all other requirements are older.
 const OLDEST_KERNEL: &str = "6.1";
 /// The tree of a process's mappings, a member of `mm_struct` and of no other type. Distributions take features of newer
-/// kernels into older ones, so it is this that is looked for, not the version.
+/// kernels into older ones, so the check is for this member, not for the version.
 const MAPPINGS_TREE: &[u8] = b"\0mm_mt\0";
-/// What every process reads of itself.
+/// A file of `/proc` that every process can read of itself.
 const PROC: &str = "/proc/self/status";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// Descriptors that the receiver holds on each CPU: its timer.
 const DESCRIPTORS_PER_CPU: u64 = 1;
-/// Descriptors for all else: programs and maps, files, connections, standard streams.
+/// Descriptors for all other purposes: programs and maps, files, connections, standard streams.
 const OTHER_DESCRIPTORS: u64 = 128;
 
 /// The kernel's own types.
@@ -44,16 +45,16 @@ const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 const CAP_CHECKPOINT_RESTORE: u32 = 40;
 
-/// Looks for what would keep a receiver from starting, and that can be known without trying: `/proc`, the kernel's age,
-/// its memory, its types, lockdown, privileges, whose pids `/proc` has, and how many descriptors this process may have.
-/// Touches nothing.
+/// Checks all that a receiver needs to start and that can be known without trying: `/proc`, the kernel's age, its
+/// memory, its types, lockdown, privileges, the namespace of the pids in `/proc`, and the number of descriptors that
+/// this process may have. Changes nothing.
 ///
 /// # Errors
-/// The first of [`StartError`] that applies, which names the remedy.
+/// The first [`StartError`] that applies, which names the remedy.
 pub fn check() -> Result<(), StartError> {
-    // First, since much that follows reads it, and some of that panics without.
+    // Checked first, since later checks read `/proc`, and some of them panic without.
     let Ok(status) = fs::read(PROC) else { return Err(StartError::NoProc) };
-    // Before the kernel's types are read: that alone takes megabytes.
+    // Checked before the kernel's types are read: that alone takes megabytes.
     if let Some(limit) = MemoryGroup::least_limit().filter(|limit| *limit < LEAST_MEMORY) {
         return Err(StartError::TooLittleMemory { limit, needed: LEAST_MEMORY });
     }
@@ -88,17 +89,17 @@ pub(crate) fn limit_below(period: Duration) -> Option<u64> {
     settings::max_sample_rate().filter(|limit| u128::from(*limit) < per_second)
 }
 
-/// Descriptors that the agent needs on so many CPUs.
+/// Descriptors that the agent needs on a machine of `cpus` CPUs.
 fn descriptors(cpus: usize) -> u64 {
     OTHER_DESCRIPTORS.saturating_add(DESCRIPTORS_PER_CPU.saturating_mul(cpus as u64))
 }
 
-/// True if these types of a kernel, as BTF, are of one that is new enough.
+/// True if the types in `btf` are those of a kernel that is new enough.
 fn knows_mappings_tree(btf: &[u8]) -> bool {
     btf.windows(MAPPINGS_TREE.len()).any(|name| name == MAPPINGS_TREE)
 }
 
-/// The word in brackets, of a file that lists what could be chosen.
+/// The word in brackets, of a file that lists the choices.
 fn chosen(text: &str) -> Option<String> {
     let (word, _) = text.split_once('[')?.1.split_once(']')?;
     Some(word.to_owned())

@@ -31,10 +31,10 @@ use crate::skipped::Skipped;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::statistics::Statistics;
 
-/// How often a batch is offered to a pipeline that is behind.
+/// Time between two offers of a batch to a pipeline that is behind.
 const SEND_EVERY: Duration = Duration::from_millis(5);
 
-/// Everything the loop reads from.
+/// All sources that the loop reads from.
 pub(crate) struct RingReader {
     pub control: Control,
     pub programs: Programs,
@@ -42,7 +42,7 @@ pub(crate) struct RingReader {
     pub samples: Ring,
     pub lifecycle: Ring,
     pub announced: AnnouncedFiles,
-    /// Gives samples their files and control groups, and the rest of their stacks.
+    /// The stage that adds files and control groups to samples, and the rest of their stacks.
     pub completion: Completion,
     pub announced_cgroups: AnnouncedCgroups,
     pub environments: Environments,
@@ -56,14 +56,14 @@ pub(crate) struct RingReader {
     pub pace: Pace,
     pub metrics: Metrics,
     pub statistics: Statistics,
-    /// When losses were last looked for.
+    /// The instant at which losses were last looked for.
     pub checked: KTime,
     pub most_late: Duration,
 }
 
 impl RingReader {
-    /// Reads and sends until asked to stop; then stops the sampler, drains, and sends what is left with
-    /// [`Watermark::END`]. Ends early if nobody takes the batches.
+    /// Reads and sends until asked to stop; then stops the sampler, drains the rings, and sends the remaining events
+    /// with [`Watermark::END`]. Ends early if nobody takes the batches.
     pub(crate) fn run(mut self, batches: &mpsc::Sender<Batch>, stop: &AtomicBool) {
         loop {
             let last = stop.load(Ordering::Relaxed);
@@ -88,11 +88,11 @@ impl RingReader {
         }
     }
 
-    /// Reads what runs already. What happens meanwhile is read with it, step by step: however many processes there are,
-    /// the rings do not overflow.
+    /// Reads the images that run already. Records of the rings are read with them, step by step: however many processes
+    /// there are, the rings do not overflow.
     ///
     /// # Errors
-    /// [`StartError`] if the kernel has no list of what runs.
+    /// [`StartError`] if the kernel has no list of images that run.
     pub(crate) fn read_snapshot(&mut self) -> Result<(), StartError> {
         let mut snapshot = Snapshot::new(self.programs.snapshot()?);
         let mut processes = 0_u64;
@@ -122,7 +122,7 @@ impl RingReader {
     }
 
     /// Sends a batch; false if nobody takes it any more. Waits when the pipeline is slow: the rings then fill, and the
-    /// kernel counts what they cannot hold. The lag grows meanwhile, for all to see.
+    /// kernel counts the records that they cannot hold. The metric of the lag grows meanwhile.
     fn send(&mut self, batches: &mpsc::Sender<Batch>, mut batch: Batch) -> bool {
         let watermark = batch.watermark;
         loop {
@@ -165,7 +165,7 @@ impl RingReader {
     }
 
     fn poll(&mut self, last: bool) -> Batch {
-        // Before the clock is read, so that the watermark is later than the request.
+        // The request is taken before the clock is read, so that the watermark is later than the request.
         let flush = self.control.take_flush();
         let horizon = self.horizon.pass();
         let malformed = self.drain();
@@ -190,10 +190,10 @@ impl RingReader {
         Batch { events, watermark, clock: clock::offset(), flush, ..Batch::default() }
     }
 
-    /// Takes everything the rings hold. Returns what could not be decoded.
+    /// Takes all records that the rings hold. Returns the numbers of those that could not be decoded.
     ///
-    /// A file takes effect at once, ahead of its time: its number means nothing else, ever. Samples wait for their
-    /// turn, and all that they refer to has been announced by then.
+    /// A file takes effect at once, ahead of its time: its number never means another file. Samples wait for their
+    /// turn, and the files that they refer to have been announced by then.
     fn drain(&mut self) -> [(LossReason, u64); 2] {
         let Self { orderer, completion, metrics, .. } = self;
         let mut unread = HashSet::default();
@@ -222,7 +222,7 @@ impl RingReader {
         malformed
     }
 
-    /// Puts what was lost since the last look into the stream, so that the profile of that time says so.
+    /// Puts the losses since the last look into the stream, so that the profile of that time reports them.
     fn account_losses(&mut self, malformed: [(LossReason, u64); 2]) {
         let (from, until) = (self.checked, clock::now());
         self.checked = until;

@@ -47,8 +47,8 @@ pub struct Receiver {
 impl Receiver {
     /// Loads, attaches and starts sampling every CPU that is online, at the rate that `control` asks for.
     ///
-    /// First the hooks, then the snapshot of what already runs, then the sampler: so everything
-    /// a sample can be of is known, in kernel-time order, before the sample.
+    /// First the hooks, then the snapshot of what already runs, then the sampler: so every image that a sample can be
+    /// of is known, in kernel-time order, before the sample.
     ///
     /// # Errors
     /// [`StartError`], which names what the machine lacks and the remedy. Nothing stays attached.
@@ -65,7 +65,7 @@ impl Receiver {
         let start = |walk| Unwinder::start(walk, &unwind, Arc::clone(&identifier));
         let unwinder = maps.walk.map(start).transpose()?;
         let mut environments = maps.environments;
-        // Before the first exec that is reported.
+        // The wanted facts are set before the first exec that is reported.
         environments.apply(control.take_wanted());
         programs.attach_lifecycle()?;
         let horizon = Horizon::new(maps.barrier);
@@ -101,8 +101,8 @@ impl Receiver {
         Ok(Self { reader, batches_in_flight: room.batches_in_flight() })
     }
 
-    /// Passes batches to `next`, one at a time and in order, until `stop` is done; then the last one,
-    /// with [`Watermark::END`].
+    /// Passes batches to `next`, one at a time and in order, until `stop` is done; then passes the last one, with
+    /// [`Watermark::END`].
     ///
     /// # Errors
     /// [`ReceiverError`] if `next` fails, or the reader's thread does.
@@ -133,13 +133,13 @@ impl Receiver {
             let next = next.ready().await.map_err(|error| ReceiverError::Downstream(error.into()))?;
             next.call(batch).await.map_err(|error| ReceiverError::Downstream(error.into()))?;
         }
-        // Its channel is closed, so it has returned or is about to.
+        // The thread's channel is closed, so it has returned or is about to.
         thread.join().map_err(|panic| ReceiverError::ReaderPanicked(panic_text(&*panic)))
     }
 }
 
 impl fmt::Debug for Receiver {
-    /// Only its settings: maps and programs have no text.
+    /// Writes only the settings: maps and programs have no text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("control", &self.reader.control).finish_non_exhaustive()
     }

@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// Bytes of one reading: what most of these files have.
+/// Bytes of one read: as many as most of these files have.
 const STEP_BYTES: usize = 4 << 10;
-/// No such file is longer.
+/// The most bytes of a file: none of these files is longer.
 const MAX_BYTES: usize = 16 << 20;
 
-/// A file of `/proc` or `/sys`, which is opened once: opening one takes longer than reading it. The kernel writes its
-/// text anew for whoever reads from the beginning.
+/// A file of `/proc` or `/sys`, which is opened once: opening one takes longer than reading it. The kernel writes the
+/// text anew for each reading from the beginning.
 #[derive(Debug)]
 pub(crate) struct RereadFile {
     path: PathBuf,
@@ -28,7 +28,7 @@ impl RereadFile {
     /// The file's text as it is now.
     ///
     /// # Errors
-    /// Those of opening and reading it; also if it is no text. The next call opens the file again.
+    /// Errors of opening and reading the file; also if it is no text. The next call opens the file again.
     pub(crate) fn read(&mut self) -> io::Result<&str> {
         if let Err(error) = self.fill() {
             self.file = None;
@@ -91,7 +91,7 @@ mod tests {
         let mut uptime = RereadFile::new("/proc/self/stat");
         let before = uptime.read().unwrap().to_owned();
         let mut after = before.clone();
-        // The time that this process has worked is part of it.
+        // The time that this process has worked is part of the text.
         while after == before {
             after = uptime.read().unwrap().to_owned();
         }

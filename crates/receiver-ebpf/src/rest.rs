@@ -25,7 +25,7 @@ impl Waker {
     /// Ends the rest that goes on now, or the next one before it begins. What was stored before this call is visible to
     /// the thread that it wakes.
     pub(crate) fn wake(&self) {
-        // It can only fail where the counter is full, and then the wake-up is due anyway.
+        // The write can only fail if the counter is full, and then the wake-up is due anyway.
         let _full = write(&*self.0, &1_u64.to_ne_bytes());
     }
 
@@ -44,16 +44,16 @@ impl AsFd for Waker {
 /// The event that ended a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// A [`Waker`].
+    /// A request, by a [`Waker`].
     Request,
     /// A record that the kernel side submitted with a wake-up.
     Record,
-    /// The time was over.
+    /// The end of the longest time.
     Time,
 }
 
 /// Rests for `longest`, or until `waker` wakes the thread. A record in `wakeups` ends the rest too, but not before
-/// `shortest`: many of them cost no more polls than none.
+/// `shortest`: many records cost no more polls than none.
 pub(crate) fn rest(waker: &Waker, wakeups: &impl AsFd, shortest: Duration, longest: Duration) -> End {
     let start = Instant::now();
     if !shortest.is_zero() {
@@ -75,13 +75,13 @@ pub(crate) fn rest(waker: &Waker, wakeups: &impl AsFd, shortest: Duration, longe
     }
 }
 
-/// Returns when a descriptor is readable, when the time is over, or early; and which descriptors are readable.
+/// Waits until a descriptor is readable or the time is over, or returns early; returns which descriptors are readable.
 fn wait<const N: usize>(mut descriptors: [PollFd<'_>; N], time: Duration) -> [bool; N] {
     let timeout = Timespec::try_from(time).ok();
     if let Err(error) = poll(&mut descriptors, timeout.as_ref())
         && error != Errno::INTR
     {
-        // Not seen yet (no memory, or no such descriptor): a loop without a rest would take a whole CPU.
+        // The wait has failed (no memory, or no such descriptor): a loop without a rest would take a whole CPU.
         thread::sleep(time);
     }
     descriptors.map(|descriptor| !descriptor.revents().is_empty())

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapData, RingBuf};
 
-/// What the kernel puts before each record (`BPF_RINGBUF_HDR_SZ`).
+/// Bytes of the kernel's header before each record (`BPF_RINGBUF_HDR_SZ`).
 const RECORD_HEADER_BYTES: usize = 8;
 
 /// A BPF ring and its size.
@@ -14,15 +14,15 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// A ring of so many bytes.
+    /// A ring of `bytes` bytes.
     pub(crate) fn new(ring: RingBuf<MapData>, bytes: u32) -> Self {
         Self { ring, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) }
     }
 
-    /// Hands over each complete record.
+    /// Calls `each` with every complete record.
     ///
-    /// Ends when the ring is empty, when the next record is still being written, or after one whole ring's worth
-    /// of bytes: all that was there when the call began has then been read, however fast the producers are.
+    /// The call ends when the ring is empty, when the next record is still being written, or after one whole ring's
+    /// worth of bytes: all records that were there when it began have then been read, however fast the producers are.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(&[u8])) {
         let mut budget = self.bytes;
         while budget > 0 {

@@ -1,7 +1,7 @@
-//! How much memory the receiver may take: less where a control group leaves little.
+//! The memory that the receiver may take: less if a control group leaves little.
 //!
 //! Rings, rows and batches in flight are charged to the agent's control group at once or within moments, long before
-//! anybody could look at how full it is.
+//! anybody could look at how full the group is.
 
 use configtypes::ByteSize;
 use procfs::MemoryGroup;
@@ -12,29 +12,31 @@ use crate::config::UnwindConfig;
 /// for a moment.
 pub(crate) const LEAST_MEMORY: u64 = 64 << 20;
 
-/// A sample of usual depth takes about 0.6 KiB: at 997 Hz this holds nearly two seconds of a busy CPU.
+/// Bytes of the sample ring for each CPU. A sample of usual depth takes about 0.6 KiB: the ring holds nearly two
+/// seconds of a busy CPU at 997 Hz.
 const SAMPLE_RING_PER_CPU: u32 = 1 << 20;
 const SAMPLE_RING_BOUNDS: (u32, u32) = (4 << 20, 128 << 20);
-/// A short process leaves about 0.7 KiB of lifecycle records: this holds five thousand of them.
+/// Bytes of the lifecycle ring. A short process leaves about 0.7 KiB of lifecycle records: the ring holds five thousand
+/// such processes.
 const LIFECYCLE_RING: u32 = 4 << 20;
-/// No ring is smaller.
+/// Bytes of the smallest ring.
 const LEAST_RING: u32 = 1 << 20;
-/// Of a control group's memory, each ring takes one of so many parts at most.
+/// Parts of a control group's memory, of which each ring takes one at most.
 const RING_PARTS: u64 = 64;
-/// Of a control group's memory, unwind rows take one of so many parts at most.
+/// Parts of a control group's memory, of which unwind rows take one at most.
 const UNWIND_PARTS: u64 = 8;
 
 /// Batches on their way from the reader's thread: enough to ride out a hiccup, few enough that a slow pipeline is felt
 /// at the rings, where loss is counted.
 const BATCHES_IN_FLIGHT: usize = 8;
-/// Memory of a control group for which one batch in flight is allowed. A batch holds what was in the rings at most, and
-/// as much again that has waited with a sample, and takes several times their bytes.
+/// Memory of a control group for which one batch in flight is allowed. A batch holds at most the records of the rings,
+/// and as much again that has waited with a sample, and takes several times their bytes.
 const MEMORY_PER_BATCH: u64 = 64 << 20;
 
-/// The memory there is.
+/// The memory that there is for the receiver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// The least limit of a control group that this process is in, bytes; `None` if there is none.
+    /// The least limit of a control group that this process is in, bytes; `None` if there is no limit.
     pub group: Option<u64>,
 }
 
@@ -44,7 +46,7 @@ impl Room {
         Self { group: MemoryGroup::least_limit() }
     }
 
-    /// Bytes of the ring of samples for so many CPUs.
+    /// Bytes of the ring of samples for `cpus` CPUs.
     pub(crate) fn sample_ring(self, cpus: usize) -> u32 {
         let (least, most) = SAMPLE_RING_BOUNDS;
         let wanted = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_mul(SAMPLE_RING_PER_CPU);
@@ -56,19 +58,19 @@ impl Room {
         self.ring(LIFECYCLE_RING)
     }
 
-    /// Bytes of all rings for so many CPUs.
+    /// Bytes of all rings for `cpus` CPUs.
     pub(crate) fn rings(self, cpus: usize) -> u32 {
         self.sample_ring(cpus).saturating_add(self.lifecycle_ring())
     }
 
-    /// Bytes of events that may wait behind a sample whose stack is followed, for so many CPUs: what the rings hold
-    /// takes several times its bytes.
+    /// Bytes of events that may wait behind a sample whose stack is followed, for `cpus` CPUs: records of the rings
+    /// take several times their bytes as events.
     pub(crate) fn held(self, cpus: usize) -> usize {
         let times = if self.group.is_some() { 1 } else { 4 };
         times * self.rings(cpus) as usize
     }
 
-    /// The configuration of unwinding, with less memory if there is not as much.
+    /// The configuration of unwinding, with less memory if there is not as much as it allows.
     pub(crate) fn unwind(self, config: &UnwindConfig) -> UnwindConfig {
         let part = ByteSize::from_bytes(self.group.map_or(u64::MAX, |group| group / UNWIND_PARTS));
         let room = part.max(*UnwindConfig::MAX_MEMORY_BOUNDS.start());
@@ -81,7 +83,7 @@ impl Room {
         room.clamp(1, BATCHES_IN_FLIGHT)
     }
 
-    /// A power of two, as the kernel wants it.
+    /// Bytes of a ring: a power of two, as the kernel wants it.
     fn ring(self, usual: u32) -> u32 {
         let Some(group) = self.group else { return usual };
         let part = u32::try_from(group / RING_PARTS).unwrap_or(u32::MAX).max(LEAST_RING);
@@ -117,7 +119,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever there is, the kernel takes the rings, and they are a small part of it.
+        /// The kernel takes the rings of any room, and they are a small part of it.
         #[test]
         fn rings_are_what_the_kernel_takes(group: u64, cpus in 1_usize..5000) {
             let room = Room { group: Some(group) };

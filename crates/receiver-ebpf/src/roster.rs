@@ -1,30 +1,31 @@
-//! Which CPUs need a sampling timer, and what those without one should have sampled.
+//! The roster of CPUs: which of them need a sampling timer, and the samples that those without one should have taken.
 //!
-//! A pure state machine: what the kernel reports comes in, and time is passed.
+//! A pure state machine: reports of the kernel and instants are its input.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pdata::KTime;
 
-/// How long a timer may be silent before it counts as dead, and at least [`SILENT_PERIODS`]. A CPU that has been off
+/// Longest silence of a timer before it counts as dead; at least [`SILENT_PERIODS`] periods. A CPU that has been off
 /// between two looks, as in a suspend, is online as before, but the kernel has taken its timer away.
 const SILENCE: Duration = Duration::from_millis(500);
 const SILENT_PERIODS: u32 = 3;
-/// A timer that does not tick even though it is new is replaced ever more rarely: the CPU may be one that stands still.
+/// Longest silence of a timer that does not tick even though it is new. Such a timer is replaced ever more rarely: the
+/// CPU may be one that stands still.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// The ticks of a CPU's timers so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CpuTicks {
     pub cpu: u32,
-    /// All of them.
+    /// All ticks.
     pub all: u64,
-    /// Those at which a sample was due, with the ones that a late timer has skipped.
+    /// Ticks at which a sample was due, with the ones that a late timer has skipped.
     pub due: u64,
 }
 
-/// What to do with timers: first stop, then start. A CPU whose timer is dead is in both lists.
+/// The timers to change: first to stop, then to start. A CPU whose timer is dead is in both lists.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub stop: Vec<u32>,
@@ -35,9 +36,9 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Roster {
     cpus: BTreeMap<u32, Cpu>,
-    /// When [`plan`](Self::plan) was last asked.
+    /// The instant of the last call of [`plan`](Self::plan).
     looked: KTime,
-    /// True if by then a timer had ticked less than it should have, or one was to be started.
+    /// True if, at that call, a timer had ticked less than it should have, or one was to be started.
     is_doubtful: bool,
 }
 
@@ -45,24 +46,24 @@ pub(crate) struct Roster {
 struct Cpu {
     timer: Option<Timer>,
     ticks: CpuTicks,
-    /// True if it had no timer at some instant since `account`.
+    /// True if the CPU had no timer at some instant since `account`.
     unattended: bool,
-    /// What it had done when it was last known to have a timer that ticks: a tick came later.
+    /// The CPU's work when it was last known to have a timer that ticks: a tick came later.
     account: Account,
-    /// What it had done at the last settlement. Its timer may have died before that.
+    /// The CPU's work at the last settlement. Its timer may have died before that.
     latest: Account,
 }
 
 /// A timer that has been started.
 #[derive(Clone, Copy, Debug)]
 struct Timer {
-    /// When it was last known to tick, or was started.
+    /// The instant at which the timer was last known to tick, or was started.
     ticked: KTime,
-    /// How long it may be silent.
+    /// The longest time that the timer may be silent.
     patience: Duration,
 }
 
-/// What a CPU had done by some instant.
+/// The work that a CPU had done by some instant.
 #[derive(Clone, Copy, Debug)]
 struct Account {
     at: KTime,
@@ -71,13 +72,13 @@ struct Account {
 }
 
 impl Roster {
-    /// No CPU yet, at an instant from which on work without a timer counts.
+    /// A roster without CPUs, at an instant from which on work without a timer counts.
     pub(crate) fn new(now: KTime) -> Self {
         Self { cpus: BTreeMap::new(), looked: now, is_doubtful: true }
     }
 
-    /// The changes after which every CPU of `online` has a timer, and no other has. Each CPU in [`Plan::start`] is
-    /// asked for again until it is [`started`](Self::started).
+    /// The changes after which every CPU of `online` has a timer, and no other CPU has one. Each CPU in [`Plan::start`]
+    /// is asked for again until it is [`started`](Self::started).
     pub(crate) fn plan(&mut self, online: &[u32], ticks: &[CpuTicks], period: Duration, now: KTime) -> Plan {
         let mut plan = Plan::default();
         let last_look = std::mem::replace(&mut self.looked, now);
@@ -96,7 +97,7 @@ impl Roster {
         for &number in online {
             let cpu = self.cpus.entry(number).or_insert_with(|| {
                 let ticks = ticks.iter().find(|ticks| ticks.cpu == number).copied().unwrap_or_default();
-                // It was not there at the last look. Its work before that is not known, nor matters.
+                // The CPU was not there at the last look. Its work before that is not known, nor matters.
                 let account = Account { at: last_look, busy: Duration::ZERO, ticks };
                 Cpu { timer: None, ticks, unattended: true, account, latest: account }
             });
@@ -113,20 +114,21 @@ impl Roster {
         plan
     }
 
-    /// True if each CPU that is online has a timer that ticks as it should, and nothing is to be settled of any.
+    /// True if each CPU that is online has a timer that ticks as it should, and no CPU has work to be settled.
     pub(crate) fn is_calm(&self) -> bool {
         !self.is_doubtful && !self.cpus.values().any(|cpu| cpu.unattended && cpu.timer.is_some())
     }
 
-    /// A timer of this CPU runs since `now`.
+    /// Notes that the CPU has had a timer since `now`.
     pub(crate) fn started(&mut self, cpu: u32, now: KTime) {
         let Some(cpu) = self.cpus.get_mut(&cpu) else { return };
         let patience = cpu.timer.map_or(SILENCE, |dead| (dead.patience * 2).min(LONGEST_SILENCE));
         cpu.timer = Some(Timer { ticked: now, patience });
     }
 
-    /// All timers are about to be replaced by ones with another period: what was missing with the one they have, as
-    /// [`settle`](Self::settle) counts it. What they have not done yet is not asked of the new ones.
+    /// Settles all CPUs, whose timers are about to be replaced by ones with another period. Returns the samples missing
+    /// by the present period, as [`settle`](Self::settle) does. Ticks that the old timers have not made yet are not
+    /// expected of the new ones.
     pub(crate) fn renew(&mut self, busy: &BTreeMap<u32, Duration>, period: Duration, now: KTime) -> u64 {
         let missing = self.settle(busy, period, now);
         for (number, cpu) in &mut self.cpus {
@@ -146,11 +148,11 @@ impl Roster {
         self.cpus.get(&cpu).is_some_and(|cpu| cpu.timer.is_some() && !cpu.unattended)
     }
 
-    /// How many samples are missing of CPUs that had no timer for a while: what their working time since the last call
-    /// asks for, less the ticks that there were.
+    /// Returns the number of samples missing of CPUs that had no timer for a while: those that their working time since
+    /// the last call asks for, less the ticks that there were.
     ///
-    /// By `busy`, how long each has worked so far. What is missing for any other reason is not counted here, and a CPU
-    /// that is not in `busy` is settled once it is there again.
+    /// `busy` is the time that each CPU has worked so far. Samples missing for any other reason are not counted here,
+    /// and a CPU that is not in `busy` is settled once it is there again.
     pub(crate) fn settle(&mut self, busy: &BTreeMap<u32, Duration>, period: Duration, now: KTime) -> u64 {
         let mut missing = 0;
         for (number, cpu) in &mut self.cpus {
@@ -160,7 +162,7 @@ impl Roster {
                 missing += cpu.account.missing(&latest, period);
                 cpu.account = latest;
             } else if cpu.ticks.all == cpu.latest.ticks.all {
-                // Its timer may be dead: if so, that began before here.
+                // The CPU's timer may be dead: if so, that began before `latest`.
                 continue;
             } else {
                 cpu.account = cpu.latest;
@@ -173,7 +175,7 @@ impl Roster {
 }
 
 impl Cpu {
-    /// True if its timer has ticked less between two looks than it should have: it may be dead since. One tick may be
+    /// True if its timer has ticked less between two looks than it should have: it may have died since. One tick may be
     /// on either side of each look.
     fn has_missed_ticks(&self, now_at: CpuTicks, period: Duration, (last_look, now): (KTime, KTime)) -> bool {
         let Some(timer) = self.timer else { return false };
@@ -320,7 +322,7 @@ mod tests {
         let seen = [ticks(0, 25), ticks(1, 25)];
         roster.plan(&[0], &seen, PERIOD, at(1_260));
         assert_eq!(roster.settle(&[(0, millis(320))].into(), PERIOD, at(1_260)), 0);
-        // It is back, works for 400 ms, and has its timer for the second half.
+        // CPU 1 is back, works for 400 ms, and has its timer for the second half.
         roster.plan(&[0, 1], &seen, PERIOD, at(1_700));
         roster.started(1, at(1_700));
         roster.plan(&[0, 1], &[ticks(0, 90), ticks(1, 45)], PERIOD, at(1_900));
@@ -332,7 +334,7 @@ mod tests {
     #[test]
     fn a_dead_timer_costs_what_the_cpu_did_since_its_last_tick() {
         let mut roster = running();
-        // Off and on between two looks at 1,100 ms, and busy all the time.
+        // CPU 1 is off and on between two looks at 1,100 ms, and busy all the time.
         let seen = |now: u64| [ticks(0, now), ticks(1, 10)];
         let busy = |now: u64| [(0, millis(now)), (1, millis(90 + now - 1_000))].into();
         for now in (1_100..1_600).step_by(100) {
@@ -372,8 +374,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes: the timers that run are those of the CPUs that are online, and no more is missing
-        /// than time has passed.
+        /// Whatever CPUs come and go: the timers that run are those of the CPUs that are online, and no more samples
+        /// are missing than time has passed.
         #[test]
         fn timers_follow_the_cpus(looks in proptest::collection::vec((any::<[bool; 4]>(), 0u64..2_000), 1..40)) {
             let mut roster = Roster::new(at(0));

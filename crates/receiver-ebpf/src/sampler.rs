@@ -1,4 +1,4 @@
-//! The sampling timers, one a CPU: how they follow the CPUs, and how their rate changes.
+//! The sampling timers, one a CPU: they follow the CPUs that come and go, and changes of the rate.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,23 +14,25 @@ use crate::preflight;
 use crate::roster::{CpuTicks, Roster};
 use crate::thinning::Thinning;
 
-/// How often to look for CPUs that have come or gone, at most. At least they are looked for at each poll
+/// Shortest time between two looks for CPUs that have come or gone. The longest is that between two polls
 /// ([`Pace`](crate::pace::Pace)).
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How often to add up what CPUs without a timer have missed: the kernel's own figures come in steps of 10 ms.
+/// Time between two sums of the samples that CPUs without a timer have missed: the kernel's own figures come in steps
+/// of 10 ms.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
-/// The same where no CPU is without a timer: the kernel adds up every interrupt of every CPU for whoever reads how long
-/// one has worked.
+/// The same time if every CPU has a timer: the kernel adds up every interrupt of every CPU for a process that reads how
+/// long one has worked.
 const SETTLE_EVERY_WHEN_CALM: Duration = Duration::from_secs(10);
 
 /// Running timers.
 ///
 /// A timer's period is fixed: a change gives each CPU a new timer. So each sample carries the period of the very timer
-/// that took it (`PERF_EVENT_IOC_PERIOD` leaves the kernel's `hw.last_period`, which the program reads, as it was).
+/// that took it (`PERF_EVENT_IOC_PERIOD` would leave the kernel's `hw.last_period`, which the program reads, as it
+/// was).
 #[derive(Debug)]
 pub(crate) struct Sampler {
     timers: BTreeMap<u32, PerfEventLinkId>,
-    /// What the last change asked for, even if the kernel refused.
+    /// The period that the last change asked for, even if the kernel refused.
     wanted: Duration,
     roster: Roster,
     thinning: Thinning,
@@ -69,7 +71,7 @@ impl Sampler {
         }
     }
 
-    /// Starts a timer on each CPU that is online. What was before is not missing.
+    /// Starts a timer on each CPU that is online. Samples before that are not missing.
     ///
     /// # Errors
     /// [`StartError`] if the kernel's list of CPUs cannot be read, or a CPU that is online gets no timer.
@@ -79,7 +81,7 @@ impl Sampler {
         for cpu in self.roster.plan(&cpus::online()?, &[], self.wanted, now).start {
             match programs.attach_sampler(cpu, self.wanted) {
                 Ok(timer) => self.started(cpu, timer),
-                // It has gone since, and will be noticed when it is back.
+                // The CPU has gone since, and will be noticed when it is back.
                 Err(_gone) if !cpus::online()?.contains(&cpu) => {}
                 Err(error) => return Err(error),
             }
@@ -90,13 +92,13 @@ impl Sampler {
         Ok(())
     }
 
-    /// Changes the period if it is another than before.
+    /// Changes the period if `period` is another than before.
     ///
-    /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new one ticks for the
+    /// CPU by CPU, the new timer first: should the kernel refuse it, the old one goes on. The new timer ticks for the
     /// first time a whole period after, so no instant is counted by both, but for the microseconds between the two
     /// steps.
     ///
-    /// `ticks` reads how often each CPU's timers have ticked.
+    /// `ticks` reads the number of ticks of each CPU's timers.
     pub(crate) fn apply(
         &mut self,
         programs: &mut Programs,
@@ -112,7 +114,7 @@ impl Sampler {
             self.missing += self.roster.renew(&busy, self.wanted, now);
         }
         self.wanted = period;
-        // What the new timers are due is counted from here on.
+        // Samples that the new timers are due are counted from here on.
         self.thinning = Thinning::default();
         self.settle(&ticks, now);
         for (&cpu, timer) in &mut self.timers {
@@ -127,10 +129,10 @@ impl Sampler {
         tracing::info!(?period, "Sampling rate changed.");
     }
 
-    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if that
-    /// was looked after a moment ago.
+    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if the
+    /// last look was a moment ago.
     ///
-    /// `ticks` reads how often each CPU's timers have ticked.
+    /// `ticks` reads the number of ticks of each CPU's timers.
     pub(crate) fn follow(&mut self, programs: &mut Programs, ticks: impl FnOnce() -> Vec<CpuTicks>) {
         let now = clock::now();
         if now.saturating_since(self.looked) < LOOK_EVERY {
@@ -196,13 +198,13 @@ impl Sampler {
         self.refused.retain(|&refused| refused != cpu);
     }
 
-    /// Adds up what is missing, once more before the end.
+    /// Adds up the missing samples, once more before the end.
     pub(crate) fn settle_last(&mut self, ticks: &[CpuTicks]) {
         self.settle(ticks, clock::now());
     }
 
     fn settle(&mut self, ticks: &[CpuTicks], now: KTime) {
-        // Without figures nothing is counted now, and all of it once there are some.
+        // Without figures no sample is counted now, and all of them once there are some.
         if let Ok(busy) = self.figures.busy() {
             self.settled = now;
             self.missing += self.roster.settle(&busy, self.wanted, now);
@@ -213,7 +215,7 @@ impl Sampler {
         }
     }
 
-    /// True if the rate is above the kernel's own limit, which is warned of once for each limit that there is.
+    /// True if the rate is above the kernel's own limit, which is warned of once for each value of the limit.
     fn is_above_limit(&mut self) -> bool {
         let Some(limit) = preflight::limit_below(self.wanted) else { return false };
         if self.warned_of.replace(limit) != Some(limit) {
@@ -228,17 +230,17 @@ impl Sampler {
         true
     }
 
-    /// How many samples the kernel's own limit has kept from being taken, since this was last asked.
+    /// The number of samples that the kernel's own limit has kept from being taken, since the last call.
     pub(crate) fn take_thinned(&mut self) -> u64 {
         std::mem::take(&mut self.thinned)
     }
 
-    /// How many samples CPUs that had no timer should have taken, since this was last asked.
+    /// The number of samples that CPUs without a timer should have taken, since the last call.
     pub(crate) fn take_missing(&mut self) -> u64 {
         std::mem::take(&mut self.missing)
     }
 
-    /// Stops the timers. What they have sampled stays in the ring.
+    /// Stops the timers. Their samples stay in the ring.
     pub(crate) fn detach(&mut self, programs: &mut Programs) {
         for timer in std::mem::take(&mut self.timers).into_values() {
             programs.detach_sampler(timer);

@@ -1,4 +1,4 @@
-//! Keeping signals away from a thread.
+//! Blocking of signals for a thread.
 #![allow(unsafe_code, reason = "the mask of a thread has no safe binding among the libraries here")]
 
 use std::mem::MaybeUninit;
@@ -6,14 +6,14 @@ use std::ptr;
 
 use libc::{SIG_BLOCK, SIG_SETMASK, c_int, pthread_sigmask, sigfillset, sigset_t};
 
-/// Runs `work` while no signal is delivered to the calling thread; those that come meanwhile are delivered to another
+/// Runs `work` while no signal is delivered to the calling thread; signals that come meanwhile are delivered to another
 /// thread of the process, or afterwards. SIGKILL and SIGSTOP cannot be kept away (`signal(7)`).
 pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
     let _restored = change_mask(SIG_BLOCK, &all()).map(Restore);
     work()
 }
 
-/// Sets the mask of the thread back to this one when it is dropped, so also if the work panics.
+/// Restores the thread's mask to this one when it is dropped, so also if the work panics.
 struct Restore(sigset_t);
 
 impl Drop for Restore {
@@ -31,7 +31,7 @@ fn all() -> sigset_t {
     }
 }
 
-/// Changes which signals the thread blocks; returns those that it blocked before, `None` if the kernel refuses.
+/// Changes the signals that the thread blocks; returns those that it blocked before, `None` if the kernel refuses.
 fn change_mask(how: c_int, signals: &sigset_t) -> Option<sigset_t> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: both sets are valid for the call, and the one written to is read only if that has succeeded.

@@ -8,10 +8,10 @@ use crate::counters::grown;
 use crate::loader::Programs;
 use crate::reread::RereadFile;
 
-/// Each look reads a file of `/proc` for each program.
+/// Time between two looks: each reads a file of `/proc` for each program.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads how often programs were skipped, and returns by how much that has grown.
+/// Reads the number of skipped runs of each program, and returns by how much it has grown.
 #[derive(Debug)]
 pub(crate) struct Skipped {
     read: Option<Instant>,
@@ -20,7 +20,7 @@ pub(crate) struct Skipped {
 
 #[derive(Debug)]
 struct WatchedProgram {
-    /// What the kernel shows of the program's descriptor.
+    /// The kernel's description of the program's descriptor.
     fdinfo: RereadFile,
     reason: LossReason,
     known: u64,
@@ -36,7 +36,7 @@ impl Skipped {
         Self { read: None, programs: watched.collect() }
     }
 
-    /// What was skipped since the last look. Nothing if that was a moment ago.
+    /// Runs that were skipped since the last look; empty if that was a moment ago.
     pub(crate) fn losses(&mut self) -> Vec<(LossReason, u64)> {
         if self.read.is_some_and(|read| read.elapsed() < READ_EVERY) {
             return Vec::new();
@@ -48,7 +48,7 @@ impl Skipped {
 }
 
 impl WatchedProgram {
-    /// As far as the kernel reports it.
+    /// The runs skipped since the last look, as far as the kernel reports them.
     fn loss(&mut self) -> Option<(LossReason, u64)> {
         let count = recursion_misses(self.fdinfo.read().ok()?)?;
         Some((self.reason, grown(&mut self.known, count))).filter(|&(_, count)| count > 0)

@@ -6,12 +6,12 @@ use pdata::Event;
 
 use crate::decode::{self, DecodeError, Record};
 
-/// Bytes read in one step: some three hundred processes, in a millisecond. Whatever happens meanwhile waits in a ring.
+/// Bytes read in one step: some three hundred processes, in a millisecond. Events meanwhile wait in a ring.
 const STEP_BYTES: usize = 64 << 10;
 
-/// Why a snapshot breaks off.
+/// The reason why a snapshot breaks off.
 ///
-/// What follows a record that makes no sense cannot be found. A process that is missing for that is unknown when it is
+/// The records after a malformed one cannot be found. A process that is missing for that reason is unknown when it is
 /// sampled, and then read from `/proc`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
@@ -27,20 +27,20 @@ pub(crate) enum SnapshotError {
 #[derive(Debug)]
 pub(crate) struct Snapshot<R> {
     source: R,
-    /// Bytes of a record of which the rest is still to be read.
+    /// The read part of a record whose rest is still to be read.
     unread: Vec<u8>,
 }
 
 impl<R: Read> Snapshot<R> {
-    /// A snapshot that `source` has the records of.
+    /// A snapshot whose records are in `source`.
     pub(crate) fn new(source: R) -> Self {
         Self { source, unread: Vec::new() }
     }
 
-    /// Reads some more, and hands over the event of each process; true at the end.
+    /// Reads some more, and calls `each` with the event of each process; true at the end.
     ///
     /// # Errors
-    /// [`SnapshotError`]: nothing more can be read then.
+    /// [`SnapshotError`], after which nothing more can be read.
     pub(crate) fn step(&mut self, mut each: impl FnMut(Event)) -> Result<bool, SnapshotError> {
         let limit = u64::try_from(STEP_BYTES).unwrap_or(u64::MAX);
         let mut bytes = std::mem::take(&mut self.unread);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::abi::{self, ImageBody, RecordHeader, RelativesRecord};
 
-    /// The record of a process whose path has so many bytes.
+    /// The record of a process whose path has `path_bytes` bytes.
     fn record(pid: u32, path_bytes: u16) -> Vec<u8> {
         let header = RecordHeader {
             kind: abi::RECORD_SEEN,
@@ -102,7 +102,7 @@ mod tests {
         [header.as_bytes(), image.as_bytes(), &vec![b'/'; path_bytes.into()]].concat()
     }
 
-    /// The pids of all that is read, the number of steps, and how it ended.
+    /// Returns the pids of all records read, the number of steps, and the result of the last.
     fn read(stream: &[u8]) -> (Vec<u32>, usize, Result<(), SnapshotError>) {
         let (mut snapshot, mut pids, mut steps) = (Snapshot::new(stream), Vec::new(), 0);
         loop {

@@ -1,13 +1,13 @@
-//! How many bytes of stacks the receiver holds, and for whom.
+//! The budget of stacks: the bytes of copied stacks that the receiver holds, by user and file.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashMap;
 use pdata::Uid;
 
-/// Bytes at most, wherever they are.
+/// The most bytes in all, wherever they are held.
 const MAX_BYTES: usize = 16 << 20;
-/// Bytes at most of one user's stacks, and of those that one file of the user's causes.
+/// The most bytes of one user's stacks, and of those that one file of the user's causes.
 const MAX_OF_USER: usize = MAX_BYTES / 2;
 const MAX_OF_FILE: usize = MAX_BYTES / 16;
 
@@ -26,7 +26,7 @@ struct Held {
 }
 
 impl StackBudget {
-    /// Counts bytes until the answer is dropped; `None` if there are too many already.
+    /// Counts bytes until the returned value is dropped; `None` if there are too many already.
     pub(crate) fn admit(&self, bytes: usize, holder: Holder) -> Option<CountedBytes> {
         let mut held = self.held();
         let of_user = held.users.get(&holder.0).copied().unwrap_or(0);
@@ -42,12 +42,12 @@ impl StackBudget {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // No panic happens while it is held.
+        // No panic happens while the state is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes that are part of a budget for as long as this is there.
+/// Bytes that are part of a budget for as long as the value lives.
 #[derive(Debug)]
 pub(crate) struct CountedBytes {
     bytes: usize,
@@ -56,7 +56,7 @@ pub(crate) struct CountedBytes {
 }
 
 impl CountedBytes {
-    /// Whose they are.
+    /// The user and the file that the bytes are counted for.
     pub(crate) fn holder(&self) -> Holder {
         self.holder
     }

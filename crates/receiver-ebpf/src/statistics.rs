@@ -1,4 +1,4 @@
-//! How often and for how long each BPF program runs, as the kernel measures it.
+//! Statistics of BPF programs: number and time of their runs, as the kernel measures them.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -8,15 +8,15 @@ use aya::sys::{Stats, enable_stats};
 use crate::loader::{Programs, Runs};
 use crate::metrics;
 
-/// Reading a program's runs is a system call and cheap, but nobody looks more often.
+/// Time between two readings. Reading a program's runs is a system call and cheap, but nobody looks more often.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// Has the kernel measure while somebody wants it; nothing is asked of it before.
+/// Has the kernel measure while somebody wants it; before that, no request is made of it.
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
-    /// The kernel measures for as long as this is open.
+    /// The request to measure: the kernel measures for as long as the descriptor is open.
     measuring: Option<OwnedFd>,
-    /// What was asked for last: a kernel that has refused is not asked again and again.
+    /// The last wish: a kernel that has refused is not asked again and again.
     wanted: bool,
     read: Option<Instant>,
     reported: Vec<Runs>,
@@ -35,8 +35,8 @@ impl Statistics {
         }
     }
 
-    /// Adds what has come since the last time. The kernel counts from when the program was loaded; our metrics outlive
-    /// that.
+    /// Adds the runs since the last report to the metrics. The kernel counts from when the program was loaded; our
+    /// metrics outlive that.
     fn report(&mut self, now: Vec<Runs>) {
         for runs in &now {
             let before = self.reported.iter().find(|before| before.program == runs.program);
@@ -51,7 +51,7 @@ fn start() -> Option<OwnedFd> {
     match enable_stats(Stats::RunTime) {
         Ok(measuring) => Some(measuring),
         Err(error) => {
-            // CAP_SYS_ADMIN, which the rest does not need.
+            // The kernel asks for CAP_SYS_ADMIN, which no other part of the agent needs.
             tracing::warn!(%error, "The kernel does not measure BPF programs for this agent: grant CAP_SYS_ADMIN, or do without.");
             None
         }

@@ -1,4 +1,4 @@
-//! The kernel's symbols where `/proc/kallsyms` hides their addresses.
+//! The kernel's symbols for when `/proc/kallsyms` hides their addresses.
 
 use std::io::{self, Read as _};
 
@@ -12,13 +12,14 @@ use crate::loaded::newest_bpf_program;
 use crate::verifier;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/symbols.bpf.o"));
-/// The program, and what it iterates over.
+/// The program, and the kernel's list that it iterates over.
 const PROGRAM: (&str, &str) = ("list_symbol", "ksym");
 /// The most bytes of symbols that are read: a hundred times what a kernel has.
 const MAX_TEXT: u64 = 512 << 20;
 
-/// Lists the kernel's symbols by `ebpf/symbols.bpf.c`, which is loaded for each list and not kept: `kptr_restrict=2`
-/// hides their addresses in `/proc/kallsyms` from everybody. Takes Linux 6.0 and the privileges that sampling takes.
+/// Lists the kernel's symbols by `ebpf/symbols.bpf.c`, which is loaded for each list and unloaded after it:
+/// `kptr_restrict=2` hides their addresses in `/proc/kallsyms` from everybody. Takes Linux 6.0 and the privileges that
+/// sampling takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SymbolList;
 

@@ -12,7 +12,8 @@ use aya_obj::generated::{bpf_cmd, bpf_prog_info};
 use pdata::Pc;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// A mapping of the first page of a file, which nobody may read, write or run. Ends with this value.
+/// A mapping of the first page of a file, which nobody may read, write or run. The mapping ends when the value is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Page {
     start: *mut c_void,
@@ -28,7 +29,7 @@ impl Page {
         Ok(Self { start, bytes })
     }
 
-    /// Where it is.
+    /// The mapping's address.
     pub(crate) fn address(&self) -> u64 {
         self.start.addr() as u64
     }
@@ -44,20 +45,20 @@ impl Drop for Page {
 /// The most functions that the kernel lets a BPF program have (`BPF_MAX_SUBPROGS`).
 const MAX_FUNCTIONS: u32 = 256;
 
-/// What the kernel shows of a BPF program.
+/// The kernel's description of a BPF program's code.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgramCode {
     /// A digest of the program's instructions.
     pub(crate) tag: [u8; 8],
-    /// Start and length of the machine code of each function. None if the kernel hides its addresses
+    /// Start and length of the machine code of each function. Empty if the kernel hides its addresses
     /// (`kptr_restrict`), or interprets the program.
     pub(crate) functions: Vec<(Pc, u64)>,
 }
 
-/// Asks where the machine code of a BPF program is.
+/// Asks the kernel for the machine code of a BPF program.
 ///
 /// # Errors
-/// Those of `BPF_OBJ_GET_INFO_BY_FD`.
+/// Errors of `BPF_OBJ_GET_INFO_BY_FD`.
 pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
     /// The part of `union bpf_attr` that the call reads and writes.
     #[repr(C)]
@@ -83,10 +84,10 @@ pub(crate) fn program_code(program: BorrowedFd<'_>) -> io::Result<ProgramCode> {
     Ok(ProgramCode { tag: info.tag, functions })
 }
 
-/// The number of the BPF program that comes after a number.
+/// Returns the number of the BPF program that comes after a number.
 ///
 /// # Errors
-/// `NotFound` if there is none; `PermissionDenied` without `CAP_SYS_ADMIN`.
+/// `NotFound` if there is no such program; `PermissionDenied` without `CAP_SYS_ADMIN`.
 pub(crate) fn next_program(after: u32) -> io::Result<u32> {
     /// The part of `union bpf_attr` that the call reads and writes.
     #[repr(C)]

@@ -1,34 +1,34 @@
 //! Samples that the kernel's own limit keeps from being taken.
 //!
 //! Above `kernel.perf_event_max_sample_rate` the kernel stops each timer for the rest of a tick of its own, and counts
-//! nothing. What is missing is what the CPUs' working time asks for, less the samples that were due.
+//! nothing. The missing samples are those that the CPUs' working time asks for, less those that were due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::roster::CpuTicks;
 
-/// Counts what is missing of each CPU, for as long as samples are thinned.
+/// Counts the missing samples of each CPU, for as long as samples are thinned.
 #[derive(Debug, Default)]
 pub(crate) struct Thinning {
     cpus: BTreeMap<u32, Account>,
 }
 
-/// What a CPU has done by the last look, and what it owes.
+/// The work and the due samples of a CPU by the last look, with the work that is still uncounted.
 #[derive(Clone, Copy, Debug)]
 struct Account {
     busy: Duration,
     due: u64,
-    /// Nanoseconds of work without a sample, of either sign: how many samples a second of work gives is chance, which
+    /// Nanoseconds of work without a sample, of either sign: the number of samples in a second of work is chance, which
     /// must not add up.
     owed: i128,
 }
 
 impl Thinning {
-    /// How many samples are missing since the last look. The first look after samples began to be thinned finds none.
+    /// The number of samples missing since the last look. The first look after samples began to be thinned finds none.
     ///
-    /// `busy` is how long each CPU has worked so far, `ticks` how many samples it was due; a CPU that is not in both is
-    /// left out.
+    /// `busy` is the time that each CPU has worked so far, `ticks` the number of samples that it was due; a CPU that is
+    /// not in both is left out.
     pub(crate) fn look(
         &mut self,
         is_thinned: bool,
@@ -55,7 +55,7 @@ impl Thinning {
 }
 
 impl Account {
-    /// Whole samples that are missing since `before`; the rest stays owed.
+    /// Returns the whole samples that are missing since `before`; the rest is carried over.
     fn settle(&mut self, before: &Self, period: Duration) -> u64 {
         let nanos = |span: Duration| i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
         let period = nanos(period).max(1);
@@ -103,8 +103,8 @@ mod tests {
     }
 
     proptest! {
-        /// However looks fall, all that is reported is what is missing in the end, but for what chance has given too
-        /// much in between.
+        /// However looks fall, the samples reported in all are those missing in the end, and at most those by which
+        /// chance was ahead in between.
         #[test]
         fn chance_does_not_add_up(steps in prop::collection::vec((0_u64..20, 0_u64..20), 1..50)) {
             let (mut thinning, mut busy, mut due, mut reported) = (Thinning::default(), 0, 0, 0);

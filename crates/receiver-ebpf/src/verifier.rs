@@ -9,9 +9,9 @@ use aya::programs::ProgramError;
 use crate::error::{StartError, attach};
 use crate::signals;
 
-/// How often a program is handed to the verifier that something keeps interrupting, such as SIGSTOP.
+/// The most times that a program is handed to the verifier while signals keep interrupting it, such as SIGSTOP.
 const TRIES: u32 = 50;
-/// Lets the signal be delivered, and whatever sends more of them come to its end.
+/// Time between two tries: it lets the signal be delivered, and the sender of more signals end.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Loads a program of this name with no signal delivered meanwhile, and again while the verifier is interrupted all the
@@ -45,7 +45,8 @@ fn repeat<E>(mut load: impl FnMut() -> Result<(), E>, was_interrupted: impl Fn(&
 mod tests {
     use super::*;
 
-    /// Loads a program that fails that often before it passes; returns whether it passed, and how often it was tried.
+    /// Loads a program that fails `failures` times before it passes; returns whether it passed, and the number of
+    /// tries.
     fn load_after(failures: u32, kind: ErrorKind) -> (bool, u32) {
         let mut tries = 0;
         let load = || {

@@ -1,4 +1,4 @@
-//! What becomes of processes whose records are lost.
+//! Processes whose records are lost are forgotten all the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -16,7 +16,7 @@ use support::{PATIENCE, done_after, run};
 /// Processes that end while the ring is full.
 const SLEEPERS: usize = 300;
 
-/// Remembers processes as a stage behind the receiver does, and takes no batch while it is shut.
+/// A stage behind the receiver that remembers processes, and takes no batch while it is shut.
 #[derive(Clone, Default)]
 struct Memory(Arc<(Mutex<State>, Condvar)>);
 
@@ -54,7 +54,7 @@ impl Memory {
                 Event::Census(census) => {
                     let there: HashSet<_> = census.processes.iter().map(|entry| entry.process).collect();
                     let before = state.known.len();
-                    // Everything here was heard of before: nothing is made while anybody looks.
+                    // Each of these processes was heard of before: none is made while a census is under way.
                     state.known.retain(|key| there.contains(key));
                     state.reconciled += before - state.known.len();
                 }
@@ -64,7 +64,7 @@ impl Memory {
     }
 }
 
-/// Twenty-four thousand processes: more than there is room for, should nobody read.
+/// Runs twenty-four thousand processes: more than the ring has room for while nobody reads it.
 fn storm() {
     const SCRIPT: &str = "i=0; while [ $i -lt 12000 ]; do /bin/true; i=$((i+1)); done";
     let shells: Vec<_> = (0..2).map(|_| Command::new("sh").args(["-c", SCRIPT]).spawn().unwrap()).collect();

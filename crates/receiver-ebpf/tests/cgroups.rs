@@ -21,11 +21,11 @@ use receiver_ebpf::{Config, Wanted};
 
 use support::{Recorder, run};
 
-/// Where hierarchies are mounted: version 2 and version 1 of the controller `pids`.
+/// Mount points of hierarchies: version 2 and version 1 of the controller `pids`.
 const UNIFIED: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 const LEGACY: &str = "/sys/fs/cgroup/pids";
 
-/// How each runtime lays out the groups of its containers; `ID` stands for the container's, `UID` for the pod's.
+/// Names of the groups of each runtime's containers; `ID` stands for the container's, `UID` for the pod's.
 const LAYOUTS: [&str; 10] = [
     "docker/ID",
     "system.slice/docker-ID.scope",
@@ -39,7 +39,7 @@ const LAYOUTS: [&str; 10] = [
     "system.slice/system-worker.slice/worker@ID.service",
 ];
 const ROUNDS: usize = 12;
-/// Moves itself into a group, and burns some CPU time there as another image.
+/// A script that moves its process into a group, and burns some CPU time there as another image.
 const SCRIPT: &str =
     r#"echo $$ > "$0/cgroup.procs" && exec sh -c 'i=0; while [ $i -lt 8000 ]; do i=$((i+1)); done'"#;
 
@@ -59,13 +59,13 @@ fn run_in(root: &str, group: &str) -> u32 {
     let mut child = Command::new("sh").args(["-c", SCRIPT]).arg(&directory).spawn().unwrap();
     assert!(child.wait().unwrap().success());
     fs::remove_dir(&directory).unwrap();
-    // Above it, as far as nobody else is there.
+    // Groups above it are removed too, as far as no other process is there.
     let above = directory.ancestors().skip(1).take_while(|above| *above != Path::new(root));
     above.take_while(|above| fs::remove_dir(above).is_ok()).count();
     child.id()
 }
 
-/// Where each process ran: the root of the hierarchy, and the group.
+/// The group of each process: whether it is of version 1, and its path.
 type Truth = BTreeMap<Pid, (bool, PathBuf)>;
 
 fn storm() -> Truth {
@@ -95,7 +95,7 @@ fn last_images(batches: &[Batch]) -> BTreeMap<Pid, ExecCount> {
     last
 }
 
-/// What the sample's control groups say.
+/// The control groups of a sample: their paths, and the container and unit that they name.
 fn residence(sample: &Sample) -> Option<(PathBuf, Option<PathBuf>, Residence)> {
     let cgroup = sample.context.cgroup.as_ref()?;
     let legacy = cgroup.legacy_path.as_deref();
@@ -140,7 +140,7 @@ fn samples_know_the_control_group_of_a_process_that_is_gone() {
     assert!(missing * 1000 <= right, "{missing} of {right} samples without control groups");
 }
 
-/// A process of a user's in a group as deep and with names as long as can be costs its own path alone.
+/// A user's process in a group as deep and with names as long as can be costs its own path alone.
 #[test]
 #[ignore = "needs root: loads BPF programs, makes control groups"]
 fn a_path_longer_than_the_kernel_side_holds_says_so() {
@@ -182,12 +182,12 @@ fn an_exec_passes_the_service_on() {
             let mut command = Command::new("/bin/true");
             command.arg(format!("argument-{number}"));
             if number % 10 == 9 {
-                // Far behind in a large environment, in part of variables longer than one step reads.
+                // The variables are far behind in a large environment, in part of variables longer than one step reads.
                 command.env("A_LONG_ONE", "OTEL_SERVICE_NAME=wrong".repeat(300));
                 command.envs((0..100).map(|other| (format!("OTHER_{other}"), "x".repeat(other))));
             }
             if number % 100 == 0 {
-                // More pointers than are read at a time, and of variables as short as they can be.
+                // The environment has more pointers than are read at a time, and variables as short as they can be.
                 command.envs((0..1500).map(|other| (format!("{other}"), "")));
                 command.env("TZ", "");
             }

@@ -1,4 +1,4 @@
-//! What an exec costs, by the kernel's own measure of the program that reports it.
+//! The cost of an exec, by the kernel's own measure of the program that reports it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -15,10 +15,10 @@ use support::{PATIENCE, done_after, run};
 
 const EXECS: u32 = 1500;
 const NAMES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
-/// Besides those two: as many as a login shell has.
+/// Variables besides those two: as many as a login shell has.
 const OTHERS: usize = 33;
 
-/// How often our `on_exec` has run, and for how long: others on this machine may have one, too.
+/// Number and time of the runs of our `on_exec`: other agents on this machine may have one, too.
 fn runs() -> (u64, Duration) {
     let own: BTreeSet<u32> = fs::read_dir("/proc/self/fdinfo")
         .unwrap()
@@ -32,7 +32,7 @@ fn runs() -> (u64, Duration) {
     (program.run_count(), program.run_time())
 }
 
-/// Nanoseconds of an exec, over many.
+/// Nanoseconds of `on_exec` per exec, over many execs.
 fn measure() -> u64 {
     let before = runs();
     for _ in 0..EXECS {
@@ -49,12 +49,13 @@ fn measure() -> u64 {
     u64::try_from((after.1 - before.1).as_nanos()).unwrap() / (after.0 - before.0)
 }
 
-/// Whether the last process known to have made an exec had its arguments read.
+/// True if the arguments of the process that made the last known exec were read.
 #[derive(Clone, Default)]
 struct Last(Arc<Mutex<Option<bool>>>);
 
 impl Last {
-    /// Makes processes until those that come are read as was asked for: the kernel side learns of that some time later.
+    /// Makes processes until their arguments are read or not as `reads` asks: the kernel side learns of the request
+    /// some time later.
     fn wait_until_asked(&self, reads: bool) {
         *self.0.lock().unwrap() = None;
         let start = Instant::now();

@@ -1,8 +1,7 @@
-//! Storms of programs that live for a few milliseconds: how whole the stacks of such programs are whose files nobody
+//! Storms of programs that live for a few milliseconds, and the share of whole stacks: of programs whose files nobody
 //! has met before, and of those whose files are known.
 //!
-//! The truth is the program's own source: whatever is sampled in `work` has been called through all of `descend` from
-//! `main`.
+//! The truth is the program's own source: every sample in `work` has been called through all of `descend` from `main`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
@@ -18,7 +17,7 @@ use pdata::{Code, Running, Sample, StackEnd};
 use receiver_ebpf::{Config, UnwindConfig};
 use support::{Recorder, run};
 
-/// Without frame pointers, and with work in a library of its own: two files to each program.
+/// A program without frame pointers, and with work in a library of its own: two files to each program.
 const SOURCE: &str = "
 #include <stdlib.h>
 #include <time.h>
@@ -37,12 +36,12 @@ int main(int count, char **arguments) {
     return 0;
 }
 ";
-/// Frames of a whole stack at least: `descend` 21 times, `main` and what calls it.
+/// The fewest frames of a whole stack: `descend` 21 times, `main` and its callers.
 const LEAST_FRAMES: usize = 22;
 /// CPU time that programs use after they have begun, microseconds.
 const TIMES: [u32; 5] = [300, 600, 1000, 2500, 5000];
 
-/// Stacks by what ended them, and those that call themselves whole and are not.
+/// Stacks by their ends, and the number of those that call themselves whole and are not.
 #[derive(Debug, Default)]
 struct Score {
     processes: usize,
@@ -70,7 +69,7 @@ fn compile(directory: &Path) -> PathBuf {
     program
 }
 
-/// Runs the program so many times, each time as a file of its own or always the same, and returns their pids.
+/// Runs the program `runs` times, each time as a file of its own or always the same, and returns the pids.
 fn storm(program: &Path, runs: usize, copies: bool) -> BTreeSet<u32> {
     (0..runs)
         .map(|number| {
@@ -100,7 +99,8 @@ fn score<'a>(samples: impl Iterator<Item = &'a Sample>, pids: &BTreeSet<u32>, fo
             Code::Mapped(mapping) => mapping.backing.name().starts_with(folder.to_str().unwrap()),
             _ => false,
         };
-        // Also not those of whoever starts it, between fork and exec, nor those without a user stack.
+        // Stacks of the process that starts it, between fork and exec, do not count either, nor samples without a user
+        // stack.
         let is_harness = |code: &Code| match code {
             Code::Mapped(mapping) => mapping.backing.name().contains("first_samples"),
             _ => false,
@@ -112,7 +112,7 @@ fn score<'a>(samples: impl Iterator<Item = &'a Sample>, pids: &BTreeSet<u32>, fo
         *score.ends.entry(sample.stack.end).or_default() += 1;
         let own: Vec<bool> = user.iter().map(|frame| of_program(&frame.code)).collect();
         let working = own.iter().filter(|own| **own).count();
-        // In the C library, below `work`, and once more where it has called `main`.
+        // Frames in the C library are below `work`, and once more where it has called `main`.
         let elsewhere = own.chunk_by(|a, b| a == b).filter(|run| !run[0]).count();
         if sample.stack.end == StackEnd::Root && elsewhere > 1 && working > 3 && working < LEAST_FRAMES {
             score.short += 1;
@@ -126,13 +126,13 @@ fn score<'a>(samples: impl Iterator<Item = &'a Sample>, pids: &BTreeSet<u32>, fo
 /// second leave as they are, by design, so that one round says little.
 const ROUNDS: usize = 3;
 
-/// What became of storms at 997 Hz, round by round: of copies, each a file that nobody has met, and of one file, which
+/// The scores of storms at 997 Hz, round by round: of copies, each a file that nobody has met, and of one file, which
 /// is known.
 fn storms(unwind: UnwindConfig) -> Vec<[Score; 2]> {
     // A child that another thread forks while a copy is written holds the copy open, which then cannot be run.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // The first test's recorder counts for both.
+    // The first test's recorder counts for both tests.
     let metrics = DebuggingRecorder::new();
     let recorded = metrics.snapshotter();
     let _second = metrics.install();
@@ -143,7 +143,7 @@ fn storms(unwind: UnwindConfig) -> Vec<[Score; 2]> {
     let config = Config { samples_per_second: 997, unwind, ..Config::default() };
     let (send, pids) = std::sync::mpsc::sync_channel(ROUNDS);
     run(config, recorder.clone(), move |_control| {
-        // The rows of the program and of the C library are there after that.
+        // The rows of the program and of the C library are there after this storm.
         storm(&path, 20, false);
         for round in 0..ROUNDS {
             let copies = path.with_file_name(format!("copy{round}"));
@@ -172,13 +172,13 @@ fn storms(unwind: UnwindConfig) -> Vec<[Score; 2]> {
     scores
 }
 
-/// Of some rounds the one in which most stacks are whole.
+/// The round in which most stacks are whole.
 fn best(rounds: Vec<Score>) -> Score {
     rounds.into_iter().max_by(|a, b| a.percent_whole().total_cmp(&b.percent_whole())).unwrap()
 }
 
 /// From the first sample on stacks are whole: of files that nobody has met before by the copy of the stack that the
-/// sample leaves with, of known ones at once. Whole ones have all frames that the program has.
+/// sample leaves with, of known ones at once. Whole stacks have all frames that the program has.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn first_samples_of_new_and_of_known_files_are_whole() {
@@ -192,7 +192,7 @@ fn first_samples_of_new_and_of_known_files_are_whole() {
     assert!(known.percent_whole() >= 99.0, "{:.2} %: {known:?}", known.percent_whole());
 }
 
-/// Without copies of stacks those of new files are cut short, and say so: what the others are measured by.
+/// Without copies, stacks of new files are cut short, and say so: the measure for the other test.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn without_copies_stacks_of_new_files_say_that_they_are_cut() {

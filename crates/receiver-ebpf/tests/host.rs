@@ -5,7 +5,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-/// Builds and runs a program of `ebpf/tests`, which exits with 1 and prints what differs if anything does.
+/// Builds and runs a program of `ebpf/tests`, which exits with 1 and prints the differences if there are any.
 fn passes(program: &str) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ebpf/tests");
     let directory = tempfile::tempdir().expect("there is room for a program");
@@ -22,7 +22,7 @@ fn passes(program: &str) {
         .output()
         .expect("the command starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // What a test allocates goes with it.
+    // Memory that a test allocates is freed with its process.
     let output =
         Command::new(&built).env("ASAN_OPTIONS", "detect_leaks=0").output().expect("the command starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -21,19 +21,19 @@ fn now() -> KTime {
     KTime::from_nanos(u64::try_from(time.as_nanos()).unwrap())
 }
 
-/// When a CPU came back.
+/// The instants around a CPU's return.
 #[derive(Clone, Copy)]
 struct Back {
-    /// It has not worked before that.
+    /// An instant before which the CPU had not worked.
     after: KTime,
-    /// From then on it has had no time to be idle.
+    /// The instant from which on the CPU had no time to be idle.
     busy_from: KTime,
 }
 
-/// Takes the CPU away for so long, and keeps it busy once it is back, for as long as `work` takes.
+/// Takes the CPU away for `time`, and keeps it busy once it is back, for as long as `work` takes.
 fn offline(time: Duration, work: impl FnOnce(Back)) {
     std::fs::write(SWITCH, "0").unwrap();
-    // How long it is away is what the tests are about.
+    // The time without the CPU is what the tests are about.
     std::thread::sleep(time);
     let (after, done, busy) = (now(), AtomicBool::new(false), std::sync::mpsc::sync_channel(1));
     std::fs::write(SWITCH, "1").unwrap();
@@ -52,7 +52,7 @@ fn offline(time: Duration, work: impl FnOnce(Back)) {
     });
 }
 
-/// Waits until the CPU has been sampled for a while after `back`: long enough for what was missed to be counted.
+/// Waits until the CPU has been sampled for a while after `back`: long enough for the missed samples to be counted.
 fn wait_for_samples(recorder: &Recorder, back: KTime) {
     let late =
         |sample: &Sample| sample.cpu == 1 && sample.at.saturating_since(back) > Duration::from_millis(1_500);
@@ -76,7 +76,7 @@ fn on_busy_cpus(work: impl FnOnce()) {
 }
 
 /// A CPU that comes back is sampled again, whether its absence could be noticed or was too short for that (as in a
-/// suspend), and what it should have sampled meanwhile is counted.
+/// suspend), and the samples that it should have taken meanwhile are counted.
 #[test]
 #[ignore = "needs root: loads BPF programs, and takes CPU 1 offline for half a second"]
 fn a_cpu_that_comes_back_is_sampled_again_and_what_it_missed_is_counted() {

@@ -1,4 +1,4 @@
-//! What user space opens against what samples were in, by the kernel's own identities.
+//! Files that user space opens, compared with those that samples were in, by the kernel's own identities.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -15,7 +15,7 @@ use pdata::{Backing, Batch, Code, FileIdentity, Pid};
 use receiver_ebpf::{Config, Control};
 use support::{Recorder, run};
 
-/// Long enough for any machine.
+/// A time long enough for any machine.
 const LONG: Duration = Duration::from_secs(300);
 const EXT4_SUPER_MAGIC: i64 = 0xef53;
 
@@ -39,7 +39,7 @@ fn end(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// The identity of the file that a process runs by that name, once a sample has brought it.
+/// The identity of the executable of a process, by its name, once a sample has brought it.
 fn identity(recorder: &Recorder, child: &Child, name: &str) -> FileIdentity {
     let pid = Pid(child.id());
     let begun = Instant::now();
@@ -77,8 +77,7 @@ fn is_held(name: &Path) -> bool {
         .any(|to| to.as_os_str().as_encoded_bytes() == &*gone)
 }
 
-/// A file under the name, with the inode number, the size and the time of another is not taken for it: only its
-/// generation differs.
+/// A file under another's name, with its inode number, size and time, is not taken for it: only its generation differs.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_file_that_has_taken_another_s_name_and_inode_number_is_not_taken_for_it() {
@@ -97,7 +96,7 @@ fn a_file_that_has_taken_another_s_name_and_inode_number_is_not_taken_for_it() {
             drop(opened);
             end(child);
             fs::remove_file(&name).unwrap();
-            // The receiver is in this process. A file that anybody has open keeps its number.
+            // The receiver is in this process. A file that any process has open keeps its number.
             while is_held(&name) {
                 assert!(begun.elapsed() < LONG, "the receiver keeps it for ever");
                 thread::sleep(Duration::from_millis(50));
@@ -109,7 +108,7 @@ fn a_file_that_has_taken_another_s_name_and_inode_number_is_not_taken_for_it() {
             let now = opened.metadata().unwrap();
             assert_eq!(control.is_file(&opened, old), Some(false));
             assert_eq!((now.len(), now.modified().unwrap()), (before.len(), before.modified().unwrap()));
-            // ext4 gives the number of a file that has gone to the next, unless another program is first.
+            // ext4 gives the number of a file that has gone to the next file, unless another program is first.
             let reuses = rustix::fs::statfs(&name).unwrap().f_type == EXT4_SUPER_MAGIC;
             if !reuses || now.ino() == before.ino() {
                 return;
@@ -119,7 +118,7 @@ fn a_file_that_has_taken_another_s_name_and_inode_number_is_not_taken_for_it() {
     });
 }
 
-/// A file that is written in place is not what it was; one that others link or read is.
+/// A file that is written in place is another than before; a file that others link or read is not.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_file_that_was_written_in_place_is_not_what_it_was() {

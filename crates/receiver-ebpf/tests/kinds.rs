@@ -1,5 +1,5 @@
-//! Programs that change what they have mapped, and report what ran when and where: each sample in them must be in that
-//! file, at that byte.
+//! Programs that change what they have mapped, and report which code ran when and where: each sample in them must be in
+//! that file, at that byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
@@ -13,7 +13,7 @@ use pdata::{Backing, Batch, Code, KTime, MappedFile, Pid};
 use support::record_controlled;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/changing.c");
-/// The function that works is alone in so many bytes.
+/// Bytes for which the working function is alone.
 const FUNCTION: u64 = 64;
 
 /// Compiles the program, or the library, without a build ID: a file is known by the kernel's identity alone.
@@ -28,7 +28,7 @@ fn compile(options: &[&str], to: &Path) {
     assert!(compiler.unwrap().success());
 }
 
-/// What a program says of itself.
+/// A program's report of one run of its function.
 #[derive(Debug)]
 struct Run {
     pid: Pid,
@@ -39,7 +39,7 @@ struct Run {
     offset: u64,
 }
 
-/// Runs a program to its end, and returns what it says.
+/// Runs a program to its end, and returns the runs that it reports.
 fn run(command: &mut Command) -> Vec<Run> {
     let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let pid = Pid(child.id());
@@ -74,7 +74,7 @@ fn files(batches: &[Batch], run: &Run) -> Vec<Arc<MappedFile>> {
     files
 }
 
-/// What `work` returns, and what the receiver saw of it at 997 Hz.
+/// The result of `work`, and the batches of the receiver meanwhile, at 997 Hz.
 fn watch<T: Send + 'static>(work: impl FnOnce(PathBuf) -> T + Send + 'static) -> (Vec<Batch>, T) {
     let result = Arc::new(Mutex::new(None));
     let here = Arc::clone(&result);
@@ -103,7 +103,7 @@ fn text_on_huge_pages_is_its_executable_s() {
     assert!(files.iter().all(|file| *file.path == *name));
 }
 
-/// Libraries that take each other's place at one address.
+/// Libraries that take each other's place at one address are distinguished.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn libraries_that_come_and_go_are_distinguished() {

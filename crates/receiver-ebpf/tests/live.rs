@@ -1,4 +1,4 @@
-//! The receiver against the running kernel.
+//! Tests of the receiver against the running kernel.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -76,12 +76,12 @@ impl Judge {
     }
 }
 
-/// Every producer at once, each as fast as it can: processes, and samples of them.
+/// Every producer works at once, each as fast as it can: processes, and samples of them.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn no_event_of_a_million_comes_behind_the_watermark() {
     const EVENTS: u64 = 1_000_000;
-    /// An idle machine takes ten seconds.
+    /// A bound with a margin: an idle machine takes ten seconds.
     const AT_MOST: Duration = Duration::from_secs(600);
     let judge = Judge::default();
     let seen = judge.clone();
@@ -148,7 +148,7 @@ fn a_short_process_leaves_fork_exec_exit_and_freed_in_that_order() {
             }
             _ => false,
         };
-        // The kernel lets go of it after a grace period or two.
+        // The kernel lets go of the process after a grace period or two.
         recorder.wait_until("the process to be freed", |batches| {
             batches.iter().flat_map(|batch| batch.events.iter()).any(is_freed)
         });
@@ -222,7 +222,7 @@ fn sleep_far_down(root: &std::path::Path) -> std::process::Child {
     child
 }
 
-/// Whoever may make directories must not be able to keep the agent from starting.
+/// A user who may make directories cannot keep the agent from starting.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_path_longer_than_the_kernel_side_holds_is_told_by_its_tail() {
@@ -316,7 +316,8 @@ fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_tim
         println!("CPU {cpu}: {} samples tell {told:?} of {elapsed:?}; {missed} ticks missed", samples.len());
         // The first tick may have been late by up to its period.
         assert!(told <= elapsed + expected[0], "{told:?} of {elapsed:?}");
-        // What each change may cost, what was counted, and what a machine that has no time for us may cost.
+        // The differences that each change may cost, that were counted, and that a machine without time for this test
+        // may cost.
         let counted = expected[1] * u32::try_from(missed).unwrap();
         let changes: Duration = expected[..3].iter().sum();
         assert!(told + changes + counted + elapsed / 4 >= elapsed, "{told:?} of {elapsed:?}");
@@ -377,7 +378,7 @@ fn runs_of_each_program_are_told_once_they_are_asked_for() {
     const PROGRAMS: [&str; 4] = ["sample_cpu", "on_exec", "on_fork", "on_exit"];
     let recorder = DebuggingRecorder::new();
     let metrics = recorder.snapshotter();
-    // The reader has a thread of its own, so the recorder has to be everyone's; no other test here asks for runs.
+    // The reader has a thread of its own, so the recorder has to be the process's; no other test here asks for runs.
     recorder.install().unwrap();
     let told = move || -> Vec<(String, DebugValue)> {
         let all = metrics.snapshot().into_vec().into_iter();
@@ -390,7 +391,7 @@ fn runs_of_each_program_are_told_once_they_are_asked_for() {
         burn(Duration::from_millis(300));
         *seen.lock().unwrap() = look();
         control.set_program_statistics(true);
-        // Each look takes what was counted since the last, so what has been seen is remembered.
+        // Each snapshot takes the counts since the last, so programs that have been seen are remembered.
         let (start, mut missing) = (Instant::now(), PROGRAMS.to_vec());
         while !missing.is_empty() {
             assert!(start.elapsed() < PATIENCE, "no runs of {missing:?}: {:?}", look());

@@ -1,4 +1,4 @@
-//! The snapshot of what runs already, on a machine that goes on working meanwhile.
+//! The snapshot of the processes that run already, on a machine that goes on working meanwhile.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -23,7 +23,8 @@ struct Crowd {
 
 impl Crowd {
     fn start() -> Self {
-        // Each child waits in `read`, a command of the shell's own; what runs in the background has another input.
+        // Each child waits in `read`, a command of the shell's own; a command in the background would have another
+        // input.
         let script = format!(
             "exec 3<&0; i=0; while [ $i -lt {WAITING} ]; do (read x <&3) & echo $!; i=$((i+1)); done; wait"
         );
@@ -44,8 +45,8 @@ impl Drop for Crowd {
     }
 }
 
-/// Short processes, one after the other, until it is dropped. A process of its own has them as children: the signals of
-/// their ends are not for the thread that loads BPF programs.
+/// Runs short processes, one after the other, until it is dropped. A process of its own has them as children: the
+/// signals of their ends are not for the thread that loads BPF programs.
 struct Storm(Child);
 
 impl Storm {

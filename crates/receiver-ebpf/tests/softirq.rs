@@ -1,4 +1,4 @@
-//! Work that the kernel does for nobody in particular.
+//! Samples of work that the kernel does for no process in particular.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -31,7 +31,7 @@ fn paced_stream(done: &AtomicBool) {
         scope.spawn(move || {
             let mut block = vec![0; 1 << 20];
             while receiver.read(&mut block).unwrap() > 0 {
-                // The pace is the load: what comes meanwhile is taken in by softirqs on an idle CPU.
+                // The pace is the load: data that comes meanwhile is taken in by softirqs on an idle CPU.
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
@@ -46,18 +46,18 @@ fn set_pacing(stream: &TcpStream, bytes_per_second: u64) {
     }
     const SOL_SOCKET: i32 = 1;
     const SO_MAX_PACING_RATE: i32 = 47;
-    // SAFETY: the descriptor is open, and the value is as long as is said.
+    // SAFETY: the descriptor is open, and the value has the length that is passed.
     let result =
         unsafe { setsockopt(stream.as_raw_fd(), SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, 8) };
     assert_eq!(result, 0);
 }
 
-/// Samples of softirqs on CPUs that are idle otherwise, and so many of them as are to be seen.
+/// Samples of softirqs on CPUs that are idle otherwise.
 fn of_softirqs(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
     batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0))
 }
 const ENOUGH: usize = 10;
-/// How long they may take to come.
+/// The longest time in which those samples may come.
 const AT_MOST: Duration = Duration::from_secs(10);
 
 /// Softirqs on a CPU that is idle otherwise are sampled, by that name, with the kernel's stack.
@@ -69,7 +69,7 @@ fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| paced_stream(&done));
-            // A machine that has other work to do the whole time has none of them.
+            // A machine that has other work to do the whole time has no such softirqs.
             let _enough = recorder.is_soon(AT_MOST, |batches| of_softirqs(batches).count() >= ENOUGH);
             done.store(true, Ordering::Relaxed);
         });
@@ -77,7 +77,7 @@ fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
     let all = batches.iter().flat_map(Batch::samples).count();
     let softirqs: Vec<_> = of_softirqs(&batches).collect();
     println!("{} of {all} samples are of softirqs on idle CPUs", softirqs.len());
-    // A machine that has other work to do the whole time serves them on top of that.
+    // A machine that has other work to do the whole time serves softirqs on top of that.
     let seconds = usize::try_from(AT_MOST.as_secs()).unwrap();
     let ticks = seconds * 997 * std::thread::available_parallelism().unwrap().get();
     assert!(softirqs.len() >= ENOUGH || all * 4 > ticks * 3, "{} of {all}", softirqs.len());

@@ -17,7 +17,7 @@ use support::{Recorder, run};
 const LIMIT: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
 const RATE: u32 = 997;
 
-/// Another limit until it is dropped.
+/// Another limit of the kernel, until it is dropped.
 struct Limited(String);
 
 impl Limited {
@@ -34,7 +34,7 @@ impl Drop for Limited {
     }
 }
 
-/// How long all CPUs have worked, seconds, to the tick of user space.
+/// The time that all CPUs have worked, seconds, to the tick of user space.
 fn worked() -> f64 {
     let text = fs::read_to_string("/proc/stat").unwrap();
     let numbers = text.lines().next().unwrap().split_ascii_whitespace().skip(1);
@@ -42,7 +42,8 @@ fn worked() -> f64 {
     (numbers[0] + numbers[1] + numbers[2] + numbers[5] + numbers[6]) / 100.0
 }
 
-/// Two threads that wake each other: no thread runs from one tick to the next, so nothing is certain by that.
+/// Runs two threads that wake each other: no thread runs from one tick to the next, so no missed tick is certain by
+/// that.
 fn ping_pong(time: Duration) {
     let (mut one, mut other) = UnixStream::pair().unwrap();
     let end = Instant::now() + time;
@@ -58,8 +59,8 @@ fn ping_pong(time: Duration) {
     echo.join().unwrap();
 }
 
-/// Samples and losses together are what the CPUs' work asks for. Before, three quarters were missing, and nothing was
-/// counted but where one thread ran all the while.
+/// Samples and losses together are as many as the CPUs' work asks for. Before, three quarters were missing, and nothing
+/// was counted but where one thread ran all the while.
 #[test]
 #[ignore = "needs root: loads BPF programs, and lowers kernel.perf_event_max_sample_rate for some seconds"]
 fn samples_that_the_kernels_own_limit_thins_are_counted_as_lost() {
@@ -89,6 +90,6 @@ fn samples_that_the_kernels_own_limit_thins_are_counted_as_lost() {
     );
     let (taken, lost) = (f64::from(u32::try_from(taken).unwrap()), f64::from(u32::try_from(lost).unwrap()));
     assert!(taken < 0.7 * due, "the limit has had no effect");
-    // What happens at both ends of the run is in the count and not in what was due.
+    // Samples at both ends of the run are in the count and not among those that were due.
     assert!((0.9..1.15).contains(&((taken + lost) / due)), "{} of {due}", taken + lost);
 }

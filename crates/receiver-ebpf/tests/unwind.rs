@@ -1,6 +1,6 @@
 //! Stacks of programs without frame pointers against the running kernel.
 //!
-//! The truth is the programs' own source: which functions call which, how deep, and what their symbols say.
+//! The truth is the programs' own source: which functions call which, how deep, and the names of their symbols.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
@@ -17,10 +17,10 @@ use support::{Recorder, run};
 
 /// CPU time for which a program is watched: some 500 samples.
 const CPU: Duration = Duration::from_secs(1);
-/// Frames that a recursion is deep.
+/// The depth of a recursion in frames.
 const DEPTH: usize = 50;
 
-/// Calls itself, and works at the bottom for `burn` rounds.
+/// A function that calls itself, and works at the bottom for `burn` rounds.
 const RECURSION: &str = "
 #ifndef ROUNDS
 #define ROUNDS 20000
@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// The bytes of the file that a function takes: an address is an offset in the first segment of code, as link
-    /// editors lay out what is this small.
+    /// editors lay out a program this small.
     fn function(&self, name: &str) -> Range<u64> {
         let symbols = Command::new("nm").arg("-S").arg(&self.path).output().unwrap();
         let symbols = String::from_utf8(symbols.stdout).unwrap();
@@ -68,8 +68,8 @@ impl Drop for Program {
     }
 }
 
-/// What the receiver saw at 499 Hz of the program, until that has used so much CPU time since the rows of its file were
-/// there, or, if stacks are not unwound, since it was first seen.
+/// The samples of the program at 499 Hz, until it has used `cpu` of a CPU since the rows of its file were there, or, if
+/// stacks are not unwound, since it was first seen.
 fn watch(unwind: UnwindConfig, program: &Program, cpu: Duration) -> Vec<Sample> {
     let recorder = Recorder::default();
     let config = Config { samples_per_second: 499, unwind, ..Config::default() };
@@ -135,8 +135,9 @@ fn names(
     names
 }
 
-/// Samples of which the leaf is in `work`, without those at the beginning, for which tables had to be read first. Of
-/// these some are whole, as far as there was room for their stacks: so the last one that is not is where they end.
+/// Samples of which the leaf is in `work`, without those at the beginning, for which tables had to be read first. Some
+/// samples at the beginning are whole, as far as there was room for their stacks: so the beginning ends with the last
+/// sample that is not.
 fn working<'a>(samples: &'a [Sample], work: &Range<u64>, path: &Path) -> Vec<&'a Sample> {
     let leaf = |sample: &Sample| user_frames(sample, path).first().and_then(|(offset, _)| *offset);
     let at_work = |sample: &&Sample| leaf(sample).is_some_and(|leaf| work.contains(&leaf));
@@ -164,8 +165,8 @@ fn a_recursion_without_frame_pointers_is_whole_and_in_order() {
     }
 }
 
-/// What a signal interrupts is an instruction, not a return address, and its callers follow; also on an alternate
-/// stack.
+/// A frame that a signal interrupts is at an instruction, not a return address, and its callers follow; also on an
+/// alternate stack.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_stack_goes_on_below_a_signal_handler() {
@@ -214,7 +215,8 @@ fn a_stack_goes_on_below_a_signal_handler() {
     }
 }
 
-/// Code without tables but with frame pointers is followed by those; what is called from there and has neither says so.
+/// Code without tables but with frame pointers is followed by those; a function called from there that has neither says
+/// so.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn code_without_tables_is_followed_by_frame_pointers() {
@@ -234,7 +236,7 @@ fn code_without_tables_is_followed_by_frame_pointers() {
     assert!(whole * 10 > found.len() * 9, "{whole} of {} are whole", found.len());
 }
 
-/// A stack without tables or frame pointers ends with what was last known, and is marked.
+/// A stack without tables or frame pointers ends with the last frame that was certain, and is marked.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_stack_without_tables_or_frame_pointers_is_marked_as_cut_short() {
@@ -256,7 +258,8 @@ fn a_stack_without_tables_or_frame_pointers_is_marked_as_cut_short() {
     }
 }
 
-/// A stack deeper than is asked for has the frames next to the leaf, and is marked; at the largest bound it is whole.
+/// A stack deeper than the configured limit has the frames next to the leaf, and is marked; at the largest bound it is
+/// whole.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_stack_deeper_than_the_limit_is_cut_at_the_limit() {
@@ -282,7 +285,7 @@ fn a_stack_deeper_than_the_limit_is_cut_at_the_limit() {
     }
 }
 
-/// Switched off, stacks follow frame pointers, and do not say how they end.
+/// With unwinding switched off, stacks follow frame pointers, and do not say how they end.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn without_unwinding_stacks_follow_frame_pointers() {

@@ -33,8 +33,7 @@ const KERNEL_ONLY: &[&str] = &[
     "PAGE_UNBUILT",
 ];
 
-/// Every constant of the mirror has its value in the header, and the header has none that nobody has looked at. The
-/// list is as long as the header is.
+/// Every constant of the mirror has its value in the header, and the header has no constant that this list leaves out.
 #[test]
 fn constants_are_those_of_the_header() {
     macro_rules! constants {
@@ -169,7 +168,7 @@ const RULES: [(&str, u64); 18] = {
     ]
 };
 
-/// Every field of every record has its name, size and place, and no record has one more.
+/// Every field of every record has its name, size and place, and no record has one field more.
 #[test]
 fn fields_are_where_the_header_has_them() {
     fn size_of_field<T, F>(_: fn(&T) -> &F) -> usize {
@@ -187,7 +186,7 @@ fn fields_are_where_the_header_has_them() {
     let header = Field { name: "header".to_owned(), offset: 0, size: size_of::<RecordHeader>() };
     let after = size_of::<RecordHeader>();
     let mut rule = fields!(0, Rule { cfa, fp, ra, register, cfa_offset, fp_offset, ra_offset, add, kept });
-    // A word that C keeps for itself.
+    // This word is one that C keeps for itself.
     rule.iter_mut()
         .filter(|field| field.name == "register")
         .for_each(|field| field.name = "number".to_owned());
@@ -286,7 +285,7 @@ struct Field {
     size: usize,
 }
 
-/// What the header declares.
+/// The constants and records that the header declares.
 #[derive(Debug, Default)]
 struct Header {
     constants: BTreeMap<String, u64>,

@@ -46,7 +46,7 @@ fn image_bytes(header: &RecordHeader, path: &str, own: u16, filename: &str, inte
         arguments_bytes: 0,
         relatives: RELATIVES,
     };
-    // A slot is longer than what it holds.
+    // A slot is longer than its text.
     [
         header.as_bytes(),
         body.as_bytes(),
@@ -91,7 +91,7 @@ fn a_sample_keeps_identity_and_its_frames_refer_to_its_mappings() {
         (KTime::from_nanos(1_000), Tid(43), 3, 44, Some(Uid(1000)))
     );
     assert_eq!(sample.comm.to_string(), "worker");
-    // More than 32 bits hold: one sample a second and slower.
+    // The period has more than 32 bits: one sample a second and slower.
     assert_eq!(sample.measure, Measure::OnCpu { period: Duration::from_secs(5) });
     assert_eq!(sample.running, Running::Execve);
     assert_eq!(*raw.kernel, [Pc(kernel)]);
@@ -244,7 +244,7 @@ proptest! {
         }
     }
 
-    /// The same with a valid kind, so that the bodies are reached.
+    /// Any bytes with a valid kind decode or are refused, so that the bodies are reached.
     #[test]
     fn any_body_decodes_or_is_refused(kind in 0u32..11, body in proptest::collection::vec(any::<u8>(), 0..400)) {
         let record = [header(kind).as_bytes(), &body].concat();

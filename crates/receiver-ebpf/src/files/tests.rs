@@ -43,7 +43,7 @@ fn sample(files: &[u64]) -> RawSample {
     }
 }
 
-/// The names of what a sample's user frames are in.
+/// The names of the mappings that a sample's user frames are in.
 fn names(sample: &Sample) -> Vec<Option<String>> {
     let name = |frame: &Frame| match &frame.code {
         Code::Mapped(mapping) => Some(Some(mapping.backing.name().into_owned())),
@@ -118,8 +118,8 @@ fn memory_that_only_has_the_form_of_a_file_is_none() {
     assert_eq!(backings.collect::<Vec<_>>(), [false, true]);
 }
 
-/// Whatever is mapped, files and bytes stay bounded, what is in use stays known, and the kernel side learns what is
-/// forgotten.
+/// Whatever is mapped, files and bytes stay bounded, files in use stay known, and the kernel side is asked to forget
+/// the forgotten ones.
 #[test]
 fn what_is_longest_unused_is_forgotten_here_and_there() {
     let mut files = Files::new(KernelImages::default());

@@ -1,4 +1,4 @@
-//! An image of the kernel as a mapping.
+//! Images of the kernel as mappings.
 
 use std::sync::Arc;
 

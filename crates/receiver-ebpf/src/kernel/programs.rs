@@ -1,4 +1,4 @@
-//! Which BPF program an address of the kernel is in.
+//! The BPF programs that are loaded, and the program that an address of the kernel is in.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use pdata::{Mapping, Pc};
 use super::image::mapping;
 use crate::loaded::{self, LoadedProgram};
 
-/// Time between two questions whether there is a newer program, while addresses in programs or in nothing known come.
+/// Time between two questions for a newer program, while addresses come that are in programs or in no known image.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// Who lists programs: the kernel, but for tests.
+/// A source of lists of programs: the kernel, but for tests.
 pub(super) trait ListPrograms: std::fmt::Debug + Send {
-    /// True if there is a program with a higher number: numbers are given in ascending order.
+    /// True if there is a program with a higher number: numbers are assigned in ascending order.
     fn has_newer(&self, newest: u32) -> bool;
 
-    /// Every program that there is.
+    /// Lists every program that there is.
     fn list(&self) -> Vec<LoadedProgram>;
 }
 
-/// This machine's programs.
+/// The programs of this machine's kernel.
 #[derive(Debug)]
 pub(super) struct OfKernel;
 
@@ -53,9 +53,9 @@ impl ListPrograms for Nobody {
 #[derive(Debug)]
 pub(super) struct ProgramImages {
     source: Box<dyn ListPrograms>,
-    /// In the order of their addresses.
+    /// The functions' mappings, in the order of their addresses.
     mappings: Vec<Arc<Mapping>>,
-    /// The newest program of which the mappings know.
+    /// The number of the newest program that the mappings cover.
     newest: u32,
     asked: Option<Instant>,
 }
@@ -75,7 +75,7 @@ impl ProgramImages {
     pub(super) fn find(&mut self, pc: Pc) -> Option<&Arc<Mapping>> {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
             self.asked = Some(Instant::now());
-            // A program may be where another was: each is newer than what it takes the place of.
+            // A program may be where another was: each is newer than the one whose place it takes.
             if self.source.has_newer(self.newest) {
                 self.read();
             }
@@ -99,7 +99,7 @@ impl ProgramImages {
             }
         }
         self.mappings.sort_by_key(|mapping| mapping.start);
-        // One that was unloaded while the others were listed may have left its place to another.
+        // A program that was unloaded while the others were listed may have left its place to another.
         self.mappings.dedup_by_key(|mapping| mapping.start);
     }
 }

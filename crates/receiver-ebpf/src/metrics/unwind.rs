@@ -6,13 +6,13 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::unwind::TableSize;
 
-/// What can become of a file.
+/// Outcomes of reading a file.
 const FILES: [&str; 8] =
     ["read", "no_tables", "gone", "replaced", "unreadable", "refused", "queue_full", "too_many_rules"];
-/// What can become of a page that a walk asks for.
+/// Outcomes of building a page that a walk asks for.
 const PAGES: [&str; 7] = ["built", "no_tables", "gone", "replaced", "unreadable", "refused", "evicted"];
 
-/// What can become of a stack whose rows were not built when it was met.
+/// Outcomes of following a stack whose rows were not built when it was met.
 const STACKS: [&str; 5] = ["followed", "pending", "late", "over_memory", "over_budget"];
 
 /// Describes and registers every metric, so that a scrape shows zeros rather than nothing.
@@ -54,11 +54,11 @@ pub(crate) fn page(outcome: &'static str) {
 /// Counts a page, and the time that it took.
 pub(crate) fn built(time: Duration) {
     page("built");
-    // A counter by its name; counters of the `metrics` crate have no fractions.
+    // A gauge stands for a counter, as its name says: counters of the `metrics` crate have no fractions.
     gauge!(BUILD_SECONDS).increment(time.as_secs_f64());
 }
 
-/// Shows how much there is.
+/// Reports the sizes of the tables.
 pub(crate) fn size(size: TableSize) {
     let show = |name, value: u64| {
         #[allow(clippy::cast_precision_loss, reason = "a gauge holds what fits")]

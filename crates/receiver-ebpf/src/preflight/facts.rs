@@ -12,21 +12,21 @@ use crate::cpus;
 use crate::pid_namespace::PidNamespace;
 use crate::room::Room;
 
-/// Facts that decide what works. `None` is what could not be read.
+/// Facts that decide whether the receiver works. `None` stands for a fact that could not be read.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// False where nothing is mounted on `/proc`.
     pub(super) proc: bool,
-    /// Whether its types show that the kernel is new enough; `None` if they cannot be read.
+    /// True if the kernel's types show that it is new enough; `None` if they cannot be read.
     pub(super) mappings_tree: Option<bool>,
-    /// As `uname -r` has it.
+    /// The kernel's release, as `uname -r` has it.
     pub(super) release: String,
     pub(super) btf: bool,
-    /// Bits of effective capabilities.
+    /// Bits of this process's effective capabilities.
     pub(super) capabilities: u64,
-    /// Whose numbers processes are known by.
+    /// The namespace by whose pids processes are known.
     pub(super) pids: Option<PidNamespace>,
-    /// `none`, `integrity` or `confidentiality`.
+    /// The kernel's lockdown: `none`, `integrity` or `confidentiality`.
     pub(super) lockdown: Option<String>,
     pub(super) paranoid: Option<i64>,
     pub(super) max_stack: Option<u64>,

@@ -1,4 +1,4 @@
-//! What works on this machine, what does not, and what to do: for people, before they run the agent.
+//! The report of what works on this machine, what does not, and the remedies: for people, before they run the agent.
 
 use std::error::Error;
 
@@ -18,34 +18,34 @@ const MAX_STACK: u64 = 127;
 /// The highest of the usual rates, in samples a second.
 const USUAL_RATE: u64 = 1000;
 
-/// A control group of so much memory has rings of usual size.
+/// Memory of a control group from which on rings have their usual size.
 const COMFORTABLE_MEMORY: u64 = 256 << 20;
 
 /// The verdict on a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it has to be.
+    /// The requirement is met.
     Works,
-    /// The agent runs, and something will be missing.
+    /// The agent runs, and a part of its output will be missing.
     Limits,
     /// The agent cannot run.
     Fails,
 }
 
-/// One thing that was looked at.
+/// A requirement that was checked, and the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The requirement that was checked.
     pub name: String,
-    /// Whether the requirement is met.
+    /// The verdict: whether the requirement is met.
     pub verdict: Verdict,
-    /// What was found, and what that means.
+    /// The facts that were found, and their meaning.
     pub found: String,
-    /// What to do, if there is something.
+    /// The remedy, if there is one.
     pub fix: Option<String>,
 }
 
-/// Looks at the kernel, its settings and this process's privileges; if nothing speaks against it, has the kernel verify
+/// Looks at the kernel, its settings and this process's privileges; if no requirement fails, has the kernel verify
 /// every BPF program. Nothing is left behind.
 #[must_use]
 pub fn report() -> Vec<Finding> {
@@ -67,7 +67,7 @@ fn attempt(name: &str, works: &str, result: Result<(), StartError>) -> Finding {
     let mut found = error.to_string();
     let mut cause = error.source();
     while let Some(source) = cause {
-        // The verifier's log has many lines, of which the last ones say what is wrong.
+        // The verifier's log has many lines, of which the last ones have the reason.
         let text = source.to_string().lines().collect::<Vec<_>>().join(" ");
         found.push_str(&format!(": {text}"));
         cause = source.source();
@@ -89,7 +89,7 @@ impl Finding {
 fn assess(facts: &Facts) -> Vec<Finding> {
     use Verdict::{Fails, Limits, Works};
     if !facts.proc {
-        // Nothing that follows could be read.
+        // Without `/proc` no other fact could be read.
         let finding =
             finding("/proc", Fails, "is not there: the kernel's settings and all processes are read from it");
         return vec![finding.fix("mount -t proc proc /proc")];
@@ -155,7 +155,7 @@ fn kernel(facts: &Facts) -> Finding {
     }
 }
 
-/// A capability, or another that includes it.
+/// The finding on a capability, or another that includes it.
 fn privilege(facts: &Facts, any_of: &[u32], name: &str, without: Verdict, missing: &str) -> Finding {
     if any_of.iter().any(|capability| facts.has(*capability)) {
         return finding(name, Verdict::Works, "granted");
@@ -224,7 +224,7 @@ fn sample_rate(facts: &Facts) -> Finding {
     }
 }
 
-/// A setting that people know to matter for others.
+/// The finding on a setting that people know to matter for other profilers.
 fn informational(name: &str, value: Option<impl ToString>, why: &str) -> Finding {
     let value = value.map_or("not there".to_owned(), |value| value.to_string());
     finding(name, Verdict::Works, &format!("{value}, which does not matter here: {why}"))
@@ -318,7 +318,7 @@ mod tests {
         }
     }
 
-    /// Name and verdict of what does not work.
+    /// Name and verdict of each finding that does not work.
     fn troubles(facts: &Facts) -> Vec<(String, Verdict)> {
         let troubles = assess(facts).into_iter().filter(|finding| finding.verdict != Verdict::Works);
         troubles

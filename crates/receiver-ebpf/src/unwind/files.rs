@@ -1,4 +1,4 @@
-//! The files that rows are built of: opened as whoever has them mapped sees them, never by name alone.
+//! The files that rows are built of: opened as the processes that have them mapped see them, never by name alone.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,48 +13,49 @@ use unwind::{ByteSource, PageRows, RuleTable, UnwindError, UnwindFile};
 
 use super::tables::{FileFacts, Owner};
 
-/// Files of which something is kept at most.
+/// The most files whose tables are kept.
 const MAX_KNOWN: usize = 128;
-/// Bytes that this takes at most, in all: one file without a search table can take 16 MiB.
+/// The most bytes of kept tables, in all: one file without a search table can take 16 MiB.
 const MAX_BYTES: usize = 32 << 20;
-/// Files that stay open at most, and for how long while there is more to read of any.
+/// The most files that stay open, and the time for which they do while there is more to read of any.
 const MAX_OPEN: usize = 16;
 const OPEN_FOR: Duration = Duration::from_secs(1);
 /// Longest that reading a file's tables, or a page of them, may take: megabytes, for a file without a search table.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
-/// A file that a walk has met, and where it was mapped.
+/// A file that a walk has met, and the process and range in which it was mapped.
 #[derive(Clone, Debug)]
 pub(crate) struct MetFile {
-    /// What identifies it.
+    /// The file's identity.
     pub(crate) identity: FileIdentity,
-    /// `None` if it has no name to open it by, nor content of interest: shared memory without a file.
+    /// The file's description; `None` if it has no name to open it by, nor content of interest: shared memory without a
+    /// file.
     pub(crate) file: Option<Arc<MappedFile>>,
-    /// Who had it mapped.
+    /// The process that had the file mapped.
     pub(crate) process: ProcessKey,
     /// First address of the mapping, and the one after it.
     pub(crate) range: (Pc, Pc),
 }
 
-/// Why a file or a page of it could not be read.
+/// The reason why a file or a page of it could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// It is not there any more, nor is who had it mapped.
+    /// The file is not there any more, nor is the process that had it mapped.
     #[error("gone")]
     Gone,
-    /// Another file is in its place.
+    /// Another file is in the file's place.
     #[error("replaced")]
     Replaced,
-    /// It cannot be opened or read.
+    /// The file cannot be opened or read.
     #[error("unreadable")]
     Unreadable(#[source] io::Error),
-    /// It has no tables, or none that can be read.
+    /// The file has no tables, or none that can be read.
     #[error("no tables")]
     NoTables(#[source] UnwindError),
 }
 
 impl FileError {
-    /// The label of the metric.
+    /// The metric's label for the error.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
@@ -84,27 +85,27 @@ impl From<UnwindError> for FileError {
     }
 }
 
-/// A page that has been read, and how long that took.
+/// A page that has been read, and the time that it took.
 #[derive(Debug)]
 pub(crate) struct BuiltPage {
     pub(crate) rows: Result<PageRows, FileError>,
     pub(crate) took: Duration,
 }
 
-/// What is kept of a file between pages.
+/// The tables that are kept of a file between pages.
 #[derive(Debug)]
 struct KnownFile {
     tables: UnwindFile,
     used: u64,
 }
 
-/// Files that are read. None stays open for long: an open file keeps its file system from being unmounted.
+/// The files that are read. None stays open for long: an open file keeps its file system from being unmounted.
 #[derive(Debug)]
 pub(crate) struct Files {
     source: ProcSource,
     reader: foreignfile::Files,
     known: KnownFiles,
-    /// Files that lately were read of: finding one again takes longer than a page of it.
+    /// Files that were lately read: finding one again takes longer than a page of it.
     open: VecDeque<OpenFile>,
 }
 
@@ -123,13 +124,13 @@ struct OpenFile {
 }
 
 impl Files {
-    /// None known, to be found through this `/proc`.
+    /// No files yet, to be found through this `/proc`.
     pub(crate) fn new(source: ProcSource) -> Self {
         let reader = foreignfile::Files::new(Quarantine::of_this_process());
         Self { source, reader, known: KnownFiles::default(), open: VecDeque::new() }
     }
 
-    /// How many pages the file has, and whose it is.
+    /// The number of the file's pages, and its owner.
     pub(crate) fn facts(&mut self, met: &MetFile) -> Result<FileFacts, FileError> {
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
         let mount_namespace = self.source.mount_namespace(met.process);
@@ -143,10 +144,10 @@ impl Files {
         })
     }
 
-    /// The rows of some pages, whose rules are added to `rules`, and what each has taken.
+    /// Reads the rows of some pages, whose rules are added to `rules`; each page comes with the time that it has taken.
     ///
     /// # Errors
-    /// If the file cannot be read, and none of the pages is known.
+    /// [`FileError`] if the file cannot be read, and none of the pages is known.
     pub(crate) fn rows(
         &mut self,
         met: &MetFile,
@@ -163,14 +164,14 @@ impl Files {
         })
     }
 
-    /// Forgets what is known of a file.
+    /// Forgets the tables of a file.
     pub(crate) fn forget(&mut self, file: FileIdentity) {
         self.known.files.remove(&file);
         self.open.retain(|open| open.identity != file);
     }
 
-    /// Closes the files that have been open for some time, or all that are open for this alone. Returns true if some
-    /// stay open.
+    /// Closes the files that have been open for some time, or, with `all`, all that are open for the unwinder alone.
+    /// Returns true if some stay open.
     pub(crate) fn close(&mut self, all: bool) -> bool {
         let known = &mut self.known;
         self.open.retain(|open| {
@@ -199,7 +200,8 @@ impl Files {
         }
         let opened =
             self.source.open_mapped(&mut self.reader, (met.process, met.range), file, READ_WITHIN)?;
-        // Names are wanted of it, too, once its samples have been put in order: it may be gone by then.
+        // The file is kept open for its names, too, which are wanted once its samples have been put in order: it may be
+        // gone by then.
         self.source.keep(file, &opened);
         let file = match opened.into_local() {
             Ok(file) => file,
@@ -227,7 +229,7 @@ impl Files {
         file.read_until(Instant::now() + READ_WITHIN);
         let user = Uid(file.found().uid);
         let done = self.known.tables(identity, file).and_then(|tables| Ok(read(tables, Some(user), file)?));
-        // Asked last: if it is the file now, what was read is what it has had since it was met.
+        // The file is verified last: if it is the one that was met now, the bytes read are those that it has had since.
         let is_met = self.source.verify_file(file.file(), identity).is_ok();
         if !is_met || !file.is_unchanged().map_err(FileError::Unreadable)? {
             self.forget(identity);
@@ -237,16 +239,16 @@ impl Files {
     }
 }
 
-/// What is kept of files, by what identifies them.
+/// The tables that are kept of files, by the files' identities.
 #[derive(Debug, Default)]
 struct KnownFiles {
     files: HashMap<FileIdentity, KnownFile>,
-    /// Counts uses.
+    /// The number of uses so far, by which the last use of each file is noted.
     now: u64,
 }
 
 impl KnownFiles {
-    /// Reads a file that somebody else has open, and whose owner nobody vouches for.
+    /// Reads a file that the reader's process has open, and whose owner nobody vouches for.
     fn read_foreign<T>(
         &mut self,
         identity: FileIdentity,
@@ -259,7 +261,7 @@ impl KnownFiles {
             tables.shrink();
             Ok(done)
         });
-        // Asked last: see above.
+        // Checked last, as in [`Files::read_local`].
         if !bytes.into_inner().is_unchanged().map_err(FileError::Unreadable)? {
             self.files.remove(&identity);
             return Err(FileError::Replaced);
@@ -267,7 +269,7 @@ impl KnownFiles {
         done
     }
 
-    /// Gives back what only makes the next page of a file faster.
+    /// Frees memory that only makes the next page of a file faster.
     fn shrink(&mut self, identity: FileIdentity) {
         if let Some(known) = self.files.get_mut(&identity) {
             known.tables.shrink();

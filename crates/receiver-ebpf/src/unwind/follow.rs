@@ -17,10 +17,10 @@ const MACHINE: Machine = Machine::X86_64;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: Machine = Machine::Aarch64;
 
-/// How long whoever asks waits for the rest of a stack at most.
+/// The longest time for which a sample waits for the rest of its stack.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Distinguishes answers.
+/// The number of a request, which distinguishes its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
@@ -29,7 +29,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 pub(crate) struct Followed {
     /// Frames that follow those of the sample.
     pub(crate) frames: Box<[RawFrame]>,
-    /// A `stack_end`.
+    /// The end of the stack, a `stack_end`.
     pub(crate) end: u16,
 }
 
@@ -40,21 +40,21 @@ pub(crate) struct Follow {
     pub(crate) stack: Box<RawStack>,
     /// The executable mappings of the process, as the sample has them.
     pub(crate) code: Vec<(SampleMapping, Option<MetFile>)>,
-    /// Frames that may be added.
+    /// The most frames that may be added.
     pub(crate) room: usize,
     pub(crate) since: Instant,
 }
 
-/// How the caller of a frame is found.
+/// The way in which the caller of a frame is found.
 pub(super) enum Next {
     Rule(Rule),
     FramePointer,
-    /// By a rule that is not there: the frame pointer stands in for it.
+    /// The rule is not there yet: the frame pointer stands in for it.
     Pending,
 }
 
 impl Follow {
-    /// Whose turn it takes.
+    /// The user and file whose turn the stack takes.
     pub(super) fn holder(&self) -> Holder {
         self.stack.counted.as_ref().map_or_else(Holder::default, CountedBytes::holder)
     }
@@ -78,7 +78,7 @@ impl Follow {
         }
     }
 
-    /// Follows the stack; `next` finds out how a frame in one of the mappings is left.
+    /// Follows the stack; `next` finds the way to the caller of a frame in one of the mappings.
     pub(super) fn frames(
         &self,
         mut next: impl FnMut(&SampleMapping, Option<&MetFile>, u64) -> Next,
@@ -119,7 +119,7 @@ impl Follow {
             WalkEnd::NoUnwindInfo => abi::END_NO_UNWIND_INFO,
             WalkEnd::Unsupported => abi::END_UNSUPPORTED,
             WalkEnd::BadFrame => abi::END_BAD_FRAME,
-            // The copy may end before the stack does: then it is the missing rows that cut it short.
+            // The copy may end before the stack does: then the missing rows have cut it short.
             WalkEnd::Unreadable if self.is_cut() || self.is_elsewhere(walk) => abi::END_PAGE_PENDING,
             WalkEnd::Unreadable => abi::END_UNREADABLE,
         }
@@ -137,8 +137,7 @@ impl Follow {
         }
     }
 
-    /// True if the walk has come to another stack than that of which there is a copy: a signal handler's may be one of
-    /// its own.
+    /// True if the walk has come to another stack than the copied one: a signal handler's may be one of its own.
     fn is_elsewhere(&self, walk: &Walk) -> bool {
         let RawStackBody { start, bytes, .. } = self.stack.body;
         walk.sp < start || walk.sp > start.saturating_add(bytes.into())
@@ -146,7 +145,7 @@ impl Follow {
 
     /// True if there was more of the stack than the copy holds.
     fn is_cut(&self) -> bool {
-        /// Pieces of which the first one may be short.
+        /// Bytes of a piece; of the pieces that were copied the first one may be short.
         const PIECE: u32 = 4096;
         self.stack.body.bytes > abi::RAW_STACK_BYTES - PIECE
     }
@@ -180,7 +179,7 @@ mod tests {
         Follow { ticket, stack, code: (0..mappings).map(mapping).collect(), room, since }
     }
 
-    /// Each frame takes two words, the second of which is where it returns to.
+    /// The way to the caller on a stack whose frames take two words each, the second of which is the return address.
     fn by_two(_: &SampleMapping, _: Option<&MetFile>, _: u64) -> Next {
         let rule = Rule { cfa: unwind::Cfa::Sp, cfa_offset: 16, ra_offset: -8, ..Rule::GAP };
         Next::Rule(rule)
@@ -230,7 +229,7 @@ mod tests {
         let interrupted = follow(&saved, 1, 9).frames(signal);
         assert_eq!(pcs(&interrupted).len(), 1);
         assert_eq!(interrupted.end, abi::END_PAGE_PENDING, "on another stack, of which there is no copy");
-        // By frame pointer where the rule is not there, and not taken for whole.
+        // Frames without a rule are followed by frame pointer, and the stack is not taken for whole.
         let chain = [0, 0, 0, CODE + 0x30];
         let followed = follow(&chain, 1, 9).frames(|_, _, _| Next::Pending);
         assert_eq!((pcs(&followed), followed.end), (vec![(CODE + 0x30, Some(0))], abi::END_PAGE_PENDING));

@@ -13,23 +13,24 @@ use crate::memory::SharedMemory;
 /// `BPF_F_MMAPABLE` and the type of an array: uapi/linux/bpf.h.
 const MMAPABLE: u32 = 1 << 10;
 const ARRAY: u32 = 2;
-/// How long a walk may take at most where the kernel refuses to wait for those under way: it takes some 100 us.
+/// The longest time that a walk may take, waited for if the kernel refuses to wait for those under way: it takes some
+/// 100 us.
 const LONGEST_WALK: Duration = Duration::from_secs(1);
 
-/// Why the kernel did not take something.
+/// The reason why the kernel refused a change of its maps.
 pub(crate) type KernelError = Box<dyn Error + Send + Sync>;
 
-/// What the tables ask of the kernel.
+/// The requests that the tables make of the kernel.
 pub(crate) trait Kernel {
-    /// Memory for [`abi::CHUNK_ROWS`] more rows, which walks find under `index`.
+    /// Adds memory for [`abi::CHUNK_ROWS`] more rows, which walks find under `index`.
     fn add_chunk(&mut self, index: u32) -> Result<SharedMemory, KernelError>;
-    /// Gives the memory of a chunk back, if it can; no walk refers to it any more.
+    /// Frees the memory of a chunk, if the kernel can; no walk refers to it any more.
     fn remove_chunk(&mut self, index: u32);
     /// Lets walks find a file.
     fn put_file(&mut self, file: &FileIdentityKey, rows: RowFile) -> Result<(), KernelError>;
-    /// Walks that begin from now on do not find the file.
+    /// Takes a file away from walks that begin from now on.
     fn remove_file(&mut self, file: &FileIdentityKey);
-    /// When a walk last met the file; `None` if it is not there.
+    /// The time at which a walk last met the file; `None` if the file is not there.
     fn file_used(&self, file: &FileIdentityKey) -> Option<u32>;
     /// Returns when every walk is over that had begun by now.
     fn wait_for_walks(&mut self);
@@ -42,8 +43,8 @@ type RawFile = [u8; size_of::<RowFile>()];
 pub(crate) struct RowMaps {
     files: HashMap<MapData, [u8; size_of::<FileIdentityKey>()], RawFile>,
     chunks: ArrayOfMaps<MapData, Array<MapData, ChunkValue>>,
-    /// The first chunk, which is never given back; it also stands in the slots of those that were: a slot cannot be
-    /// emptied, and no page refers to it.
+    /// The first chunk, which is never freed; it also stands in the slots of those that were: a slot cannot be emptied,
+    /// and no page refers to it.
     filler: Option<Array<MapData, ChunkValue>>,
 }
 
@@ -54,9 +55,9 @@ impl RowMaps {
     }
 }
 
-/// The memory of the rules, and of the directory of pages.
+/// Bytes of the rules.
 pub(crate) const RULES_BYTES: usize = abi::MAX_RULES * size_of::<unwind::Rule>();
-/// As [`RULES_BYTES`].
+/// Bytes of the directory of pages.
 pub(crate) const PAGES_BYTES: usize = abi::MAX_ROW_PAGES as usize * size_of::<abi::RowPage>();
 
 impl Kernel for RowMaps {
@@ -98,7 +99,7 @@ impl Kernel for RowMaps {
     }
 
     fn wait_for_walks(&mut self) {
-        // Setting an element waits for them: see horizon.rs. As long as there is no chunk, there is nothing to wait
+        // Setting an element waits for walks: see horizon.rs. As long as there is no chunk, there is nothing to wait
         // for: the first one is set before any page leads to it.
         if let Some(filler) = &self.filler
             && let Err(error) = self.chunks.set(0, filler, 0)

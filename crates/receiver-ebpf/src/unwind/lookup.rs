@@ -1,4 +1,4 @@
-//! What a walk in user space finds: the same rows as those in the kernel.
+//! The lookup of a walk in user space: it finds the same rows as walks in the kernel.
 
 use pdata::FileIdentity;
 use unwind::{PageRows, Row, Rule};
@@ -6,19 +6,19 @@ use unwind::{PageRows, Row, Rule};
 use super::kernel::Kernel;
 use super::tables::{RowsPlace, Tables};
 
-/// What is known of a byte of a file.
+/// The result of a lookup for a byte of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// The file has not been read.
     UnknownFile,
-    /// Its page, of this number, has not been built.
+    /// The byte's page, of this number, has not been built.
     Unbuilt(u32),
-    /// The rule that holds there.
+    /// The rule that holds for the byte.
     Rule(Rule),
 }
 
 impl<K: Kernel> Tables<K> {
-    /// The rule of a byte of a file, as `find_rule` of `ebpf/rows.bpf.h` finds it.
+    /// Finds the rule of a byte of a file, as `find_rule` of `ebpf/rows.bpf.h` finds it.
     pub(crate) fn find(&self, file: FileIdentity, offset: u64) -> Found {
         if !self.files.contains_key(&file) {
             return Found::UnknownFile;

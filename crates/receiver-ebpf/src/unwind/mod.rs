@@ -7,7 +7,7 @@
 //!                                 hold.rs <-- the rest of it --- follow.rs
 //! ```
 //!
-//! The rows of a file are found by what identifies its content, so a process needs nothing of its own; see
+//! The rows of a file are found by the identity of its content, so a process needs nothing of its own; see
 //! `docs/decisions/unwinding.md`.
 
 mod files;
@@ -50,32 +50,32 @@ use crate::metrics::unwind as metrics;
 use crate::rest::Waker;
 use crate::ring::Ring;
 
-/// Files that wait to be read at most; more are asked for again by later samples.
+/// The most files that wait to be read; later samples ask for more of them again.
 const QUEUE: usize = 1024;
-/// Stacks that wait to be followed at most.
+/// The most stacks that wait to be followed.
 const STACKS: usize = 4096;
-/// Answers that wait to be taken at most; a stack whose answer finds no room is as one that nobody followed.
+/// The most answers that wait to be taken; a stack whose answer finds no room is as one that nobody followed.
 const ANSWERS: usize = 4 * STACKS;
 
 /// The memory and maps that walks read rows from.
 pub(crate) struct WalkMaps {
-    /// Files and chunks.
+    /// The maps of files and chunks.
     pub(crate) rows: RowMaps,
-    /// All rules.
+    /// The memory of all rules.
     pub(crate) rules: SharedMemory,
     /// The directory of pages.
     pub(crate) pages: SharedMemory,
-    /// Pages that walks ask for.
+    /// The ring of pages that walks ask for.
     pub(crate) asks: Ring,
 }
 
-/// The other end of the thread that builds rows, which ends when this is dropped.
+/// The handle of the thread that builds rows, which ends when the handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Unwinder {
     requests: SyncSender<FileRequest>,
     stacks: SyncSender<Follow>,
     followed: Receiver<(Ticket, Followed)>,
-    /// The last one that was given out.
+    /// The ticket of the last stack that was handed to the thread.
     ticket: Ticket,
     max_frames: usize,
     /// True if the thread has not been woken since the last request.
@@ -112,7 +112,7 @@ impl Unwinder {
         Ok(Self { requests, stacks, followed, ticket, max_frames, has_asked: false, waker, stop })
     }
 
-    /// Has a file read that walks do not know, after [`wake`](Self::wake). One that does not fit in the queue is met
+    /// Has a file read that walks do not know, after [`wake`](Self::wake). A file that does not fit in the queue is met
     /// again.
     pub(crate) fn read(&mut self, met: MetFile) {
         self.ask(FileRequest::Read(met));
@@ -123,8 +123,8 @@ impl Unwinder {
         self.ask(FileRequest::Compare(file, build_id));
     }
 
-    /// Has the rest of a sample's stack followed, in which some of its frames are known; the answer has this ticket.
-    /// `None` if too many wait.
+    /// Has the rest of a sample's stack followed, some of whose frames are known. Returns the ticket of the answer;
+    /// `None` if too many stacks wait.
     pub(crate) fn follow(
         &mut self,
         stack: Box<RawStack>,
@@ -140,12 +140,12 @@ impl Unwinder {
         Some(ticket)
     }
 
-    /// An answer, if there is one within this time.
+    /// Returns an answer, if there is one within that time.
     pub(crate) fn followed(&self, within: Duration) -> Option<(Ticket, Followed)> {
         if within.is_zero() { self.followed.try_recv().ok() } else { self.followed.recv_timeout(within).ok() }
     }
 
-    /// Wakes the thread if something was asked for: once for all that a poll has read.
+    /// Wakes the thread if it has new requests: once for all those of a poll.
     pub(crate) fn wake(&mut self) {
         if std::mem::take(&mut self.has_asked) {
             self.waker.wake();

@@ -1,4 +1,5 @@
-//! How a frame of a stack that is followed is left: by rows as the kernel has them, built if they are not there.
+//! The next frame of a stack that is followed: found by the rows that walks in the kernel use, which are built if they
+//! are not there.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +11,22 @@ use super::tables::VDSO;
 use super::worker::Worker;
 use crate::abi::{self, SampleMapping};
 
-/// Longest that what one stack lacks is read and built: a stack that leads through ever new files and pages takes no
-/// more from those that wait behind it, and what it has had built by then is there for the next one.
+/// The longest time for reading and building the rows that one stack lacks: a stack that leads through ever new files
+/// and pages takes no more from those that wait behind it, and the rows built by then are there for the next one.
 const BUILD_WITHIN: Duration = Duration::from_millis(500);
 
 impl<K: Kernel> Worker<K> {
-    /// The rest of a stack, with all rows built that it needs and that are built in time; `None` if nobody waits for it
-    /// any more.
+    /// Follows the rest of a stack, building the rows that it needs, as far as there is time; `None` if nobody waits
+    /// for it any more.
     pub(super) fn follow(&mut self, follow: &Follow) -> Option<Followed> {
-        // What it would need has been asked for by other ways, too: the next ones shall not come too late as well.
+        // For a stack that is too late, its rows have been asked for by other ways, too: stacks behind it shall not
+        // come too late as well.
         let in_time = follow.since.elapsed() < PATIENCE;
         let until = Instant::now() + BUILD_WITHIN;
         in_time.then(|| follow.frames(|mapping, met, look| self.next(mapping, met, look, until)))
     }
 
-    /// How a frame is left at an address to be looked up; what that takes is read and built until then.
+    /// The way to the caller of a frame at an address to be looked up; its rows are read and built until `until`.
     pub(super) fn next(
         &mut self,
         mapping: &SampleMapping,
@@ -39,7 +41,7 @@ impl<K: Kernel> Worker<K> {
             (_, Some(met)) => (met.identity, into.wrapping_add(mapping.file_offset)),
             (_, None) => return Next::Pending,
         };
-        // First the file, then the page.
+        // The first turn reads the file, the second builds the page.
         for _ in 0..2 {
             match (self.tables.find(file, offset), met) {
                 (Found::Rule(rule), _) => return Next::Rule(rule),
@@ -48,7 +50,7 @@ impl<K: Kernel> Worker<K> {
                 (Found::UnknownFile, None) => return Next::Pending,
                 (Found::Unbuilt(number), _) if self.is_refused(number) => return Next::Pending,
                 (Found::Unbuilt(number), met) => {
-                    // Who has it mapped now lives longer than who was first met with it.
+                    // The process that has the file mapped now lives longer than the one that was first met with it.
                     self.met.extend(met.map(|met| (met.identity, met.clone())));
                     self.build_all([number]);
                 }

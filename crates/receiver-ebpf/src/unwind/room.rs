@@ -1,4 +1,4 @@
-//! What makes room for more: pages, files and rules that walks need least.
+//! Room for more rows: pages, files and rules that walks need least make it.
 
 use foldhash::{HashMap, HashSet};
 use pdata::FileIdentity;
@@ -8,13 +8,13 @@ use super::kernel::Kernel;
 use super::tables::{FileFacts, Owner, Tables, VDSO, now};
 use crate::abi::FileIdentityKey;
 
-/// Of the memory that may be taken, the part that is freed at once: waiting for walks takes up to 50 ms.
+/// Of the memory that may be taken, one of so many parts is freed at once: waiting for walks takes up to 50 ms.
 const FREED_AT_ONCE: u64 = 8;
-/// What a walk has used within about so many seconds stays, even if something else then finds no room.
+/// Seconds, about, within which a page that a walk has used stays, even if another page then finds no room.
 const FRESH: u32 = 8;
 
 impl<K: Kernel> Tables<K> {
-    /// Frees the pages that no walk has used for the longest, but none that one has used lately.
+    /// Frees the pages that no walk has used for the longest, but none that a walk has used lately.
     pub(super) fn evict(&mut self, rows: u32) {
         let wanted = u64::from(rows).max(self.max_bytes / FREED_AT_ONCE / size_of::<u32>() as u64);
         let mut freed = 0;
@@ -57,10 +57,10 @@ impl<K: Kernel> Tables<K> {
     }
 
     /// Sees to it that there is room for the rules of more pages, of which none is being built now. First the rules of
-    /// no page go, then pages that no walk has used lately, then the rows of files one by one: whoever owns files that
-    /// need most rules in all loses the one that needs most. Those of root stay as long as there are others.
+    /// no page go, then pages that no walk has used lately, then the rows of files one by one: the user whose files
+    /// need most rules in all loses the file that needs most. Root's files stay as long as there are others.
     ///
-    /// Returns the files that were cut off so.
+    /// Returns the files that were cut off for that.
     pub(crate) fn make_room_for_rules(&mut self) -> Vec<FileIdentity> {
         let mut cut_off = Vec::new();
         if !self.rules.are_scarce() {
@@ -81,7 +81,7 @@ impl<K: Kernel> Tables<K> {
         cut_off
     }
 
-    /// The rules that each file needs. Looks at all rows there are.
+    /// The rules that each file needs, by a look at all rows.
     fn rules_of_files(&self) -> HashMap<FileIdentity, HashSet<RuleId>> {
         let mut of_files: HashMap<FileIdentity, HashSet<RuleId>> = HashMap::default();
         for (number, place) in &self.built {

@@ -1,12 +1,12 @@
-//! The rules that walks step by, as walks see them.
+//! The shared table of rules, by which walks step.
 
 use unwind::{Rule, RuleTable};
 
 use crate::memory::SharedMemory;
 
-/// The kernel's words of a rule.
+/// Words of 32 bits in the kernel's form of a rule.
 const WORDS: usize = size_of::<Rule>() / size_of::<u32>();
-/// Rules that there is to be room for before pages are built: more than any library of a distribution has in all.
+/// Rules for which there is to be room before pages are built: more than any library of a distribution has in all.
 const WANTED: usize = RuleTable::CAPACITY / 8;
 
 /// The table of rules, and the memory in which walks find it.
@@ -17,12 +17,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The fixed rules.
+    /// A table of the fixed rules alone.
     pub(crate) fn new(memory: SharedMemory) -> Self {
         Self { table: RuleTable::new(), memory }
     }
 
-    /// Lets walks have the rules that are new: before a row leads to one.
+    /// Lets walks find the rules that are new; called before a row leads to one.
     pub(crate) fn publish(&mut self) {
         for (id, rule) in self.table.take_new() {
             let words: [u32; WORDS] = zerocopy::transmute!(rule);
@@ -30,7 +30,7 @@ impl Rules {
         }
     }
 
-    /// True if the next pages may have rules that there is no room for, once those of no page are gone.
+    /// True if the next pages may have rules that there is no room for, even once the rules of no page are gone.
     pub(crate) fn are_scarce(&mut self) -> bool {
         if self.table.left() < WANTED {
             self.table.sweep();

@@ -1,34 +1,34 @@
-//! Which parts of a range of numbers are free.
+//! Spans: the free parts of a range of numbers.
 
 use std::collections::BTreeMap;
 
-/// The free spans of `0..size`, apart from each other: neighbours are one.
+/// The free spans of `0..size`, apart from each other: neighbours are joined.
 #[derive(Debug)]
 pub(crate) struct Spans {
-    /// Length by start.
+    /// Length of each free span by its start.
     free: BTreeMap<u32, u32>,
     size: u32,
     left: u32,
 }
 
 impl Spans {
-    /// All of `0..size`.
+    /// Spans of `0..size`, all free.
     pub(crate) fn new(size: u32) -> Self {
         let free = if size > 0 { BTreeMap::from([(0, size)]) } else { BTreeMap::new() };
         Self { free, size, left: size }
     }
 
-    /// How many numbers are free.
+    /// The number of free numbers.
     pub(crate) fn left(&self) -> u32 {
         self.left
     }
 
-    /// True if nothing is taken.
+    /// True if no number is taken.
     pub(crate) fn is_unused(&self) -> bool {
         self.left == self.size
     }
 
-    /// Takes the first free span of `length` numbers, more than none; returns where it starts.
+    /// Takes the first free span of `length` numbers, more than none; returns its start.
     pub(crate) fn take(&mut self, length: u32) -> Option<u32> {
         let (start, found) = self.free.iter().find(|(_, found)| **found >= length).map(|(s, f)| (*s, *f))?;
         self.free.remove(&start);
@@ -39,7 +39,7 @@ impl Spans {
         Some(start)
     }
 
-    /// Gives back a span that was taken.
+    /// Frees a span that was taken.
     pub(crate) fn give(&mut self, start: u32, length: u32) {
         self.left += length;
         let (mut start, mut length) = (start, length);

@@ -1,8 +1,8 @@
 //! Files, pages and rows as walks find them, within a bound on their memory.
 //!
-//! A walk holds no lock: it reads a page's place in one word, then the rows there. So what is taken away from walks
-//! is used for something else only after all walks have ended that may have read of it, and memory is written before
-//! the word that leads to it.
+//! A walk holds no lock: it reads a page's place in one word, then the rows there. So memory that is taken away from
+//! walks is used again only after all walks have ended that may have read it, and memory is written before the word
+//! that leads to it.
 
 use std::collections::BTreeMap;
 
@@ -22,22 +22,22 @@ pub(crate) const CHUNK_BYTES: u64 = abi::CHUNK_ROWS as u64 * size_of::<u32>() as
 pub(crate) const FIXED_BYTES: u64 = (RULES_BYTES + PAGES_BYTES) as u64;
 /// Bytes that one file takes in the kernel's map: element, key and value, each rounded up as the kernel does.
 const FILE_BYTES: u64 = 128;
-/// Pages of one file at most: 1 GiB of it.
+/// The most pages of one file: 1 GiB of it.
 pub(crate) const MAX_PAGES: u64 = 16_384;
-/// Rows are placed in steps of so many, so that fewer spans are too short for anything.
+/// Rows are placed in steps of this size, so that fewer spans are too short for use.
 const STEP: u32 = 8;
 
-/// The vDSO, which stays: nobody can read it again.
+/// The identity of the vDSO, whose rows stay: nobody can read it again.
 pub(crate) const VDSO: FileIdentity =
     FileIdentity { device: 0, inode: 0, generation: abi::VDSO_GENERATION, modified: 0, extra: 0 };
 
-/// What could not be taken in.
+/// The reason why a file or page could not be taken in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TableError {
-    /// All memory is in use by what walks have lately used.
+    /// All memory is in use by pages that walks have lately used.
     #[error("all memory for unwind rows is in use")]
     Full,
-    /// A file or page of a size that no compiler makes.
+    /// The file or page has a size that no compiler makes.
     #[error("too large")]
     TooLarge,
     /// The file was taken out meanwhile.
@@ -48,7 +48,7 @@ pub(crate) enum TableError {
     Kernel(#[source] KernelError),
 }
 
-/// Where the rows of a page are.
+/// The place of a page's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RowsPlace {
     pub(super) chunk: u32,
@@ -57,7 +57,7 @@ pub(super) struct RowsPlace {
 }
 
 impl RowsPlace {
-    /// As walks read it.
+    /// The word in which walks read the place.
     fn word(self) -> u64 {
         u64::from(self.first)
             | u64::from(self.rows) << 16
@@ -65,19 +65,19 @@ impl RowsPlace {
             | abi::PAGE_BUILT << 48
     }
 
-    /// So many numbers of the chunk's span are taken.
+    /// The numbers of a chunk's span that so many rows take.
     fn taken(rows: u32) -> u32 {
         rows.next_multiple_of(STEP)
     }
 }
 
-/// Who answers for the rules that a file needs.
+/// The user who answers for the rules that a file needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
-    /// The user whose file it is; `None` if nobody vouches for that.
+    /// The user who owns the file; `None` if nobody vouches for that.
     pub(crate) user: Option<Uid>,
     /// The mount namespace of the process that was met with the file, if its user is root or not known: root of a
-    /// container is not root of another. Any other user is one, in however many namespaces of its own.
+    /// container is not root of another. Any other user is the same in all namespaces, of which it may have many.
     pub(crate) mount_namespace: Option<u64>,
     /// True for root in the mount namespace of the machine, or of the agent.
     pub(crate) is_root: bool,
@@ -105,7 +105,7 @@ pub(super) struct Chunk {
     rows: Spans,
 }
 
-/// How much there is of everything.
+/// The sizes of the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableSize {
     pub(crate) files: u64,
@@ -116,7 +116,7 @@ pub(crate) struct TableSize {
     pub(crate) evicted: u64,
 }
 
-/// All files that walks can step in.
+/// The tables of all files that walks can step in.
 #[derive(Debug)]
 pub(crate) struct Tables<K> {
     pub(super) kernel: K,
@@ -124,12 +124,12 @@ pub(crate) struct Tables<K> {
     pub(super) rules: Rules,
     directory: SharedMemory,
     directory_spans: Spans,
-    /// By index; `None` where one was given back.
+    /// Chunks by index; `None` where one was freed.
     pub(super) chunks: Vec<Option<Chunk>>,
     pub(super) files: HashMap<FileIdentity, KnownFile>,
-    /// Files that have pages, by their first one.
+    /// Files that have pages, by the number of their first one.
     owners: BTreeMap<u32, FileIdentity>,
-    /// Pages that have rows, by number.
+    /// Pages that have rows, by number, with the rows' places.
     pub(super) built: BTreeMap<u32, RowsPlace>,
     rows: u64,
     pub(super) evicted: u64,
@@ -158,7 +158,7 @@ impl<K: Kernel> Tables<K> {
         }
     }
 
-    /// How much there is.
+    /// The sizes of the tables at present.
     pub(crate) fn size(&self) -> TableSize {
         TableSize {
             files: self.files.len() as u64,
@@ -180,7 +180,7 @@ impl<K: Kernel> Tables<K> {
         &mut self.rules.table
     }
 
-    /// True if walks find the file. One of another build ID is another file, and the known one is forgotten.
+    /// True if walks find the file. A file of another build ID is another file, and the known one is forgotten.
     pub(crate) fn knows(&mut self, file: FileIdentity, build_id: Option<BuildId>) -> bool {
         let Some(known) = self.files.get(&file) else { return false };
         if let (Some(known), Some(met)) = (known.build_id, build_id)
@@ -229,7 +229,7 @@ impl<K: Kernel> Tables<K> {
         Ok(())
     }
 
-    /// The file that a page of the directory belongs to, and which of its pages it is.
+    /// The file that a page of the directory belongs to, and the number of the page in the file.
     pub(crate) fn owner(&self, number: u32) -> Option<(FileIdentity, u64)> {
         let (first, file) = self.owners.range(..=number).next_back()?;
         let within = number - first;
@@ -255,7 +255,7 @@ impl<K: Kernel> Tables<K> {
         }
     }
 
-    /// Gives walks the rows of a page, whose rules are in [`rules`](Self::rules).
+    /// Lets walks find the rows of a page, whose rules are in [`rules`](Self::rules).
     pub(crate) fn publish(&mut self, number: u32, page: &PageRows) -> Result<(), TableError> {
         if self.owner(number).is_none() {
             return Err(TableError::Unknown);
@@ -344,7 +344,7 @@ impl<K: Kernel> Tables<K> {
             }
         }
         self.evicted += numbers.len() as u64;
-        // Walks that have found the file before go on in it, and find nothing to ask for.
+        // Walks that have found the file before go on in it, and find no page to ask for.
         for (first, pages) in &spans {
             for number in *first..first + pages {
                 self.directory.publish(word_of(number), abi::PAGE_ASKED << 48);
@@ -354,7 +354,7 @@ impl<K: Kernel> Tables<K> {
         spans.into_iter().for_each(|(first, pages)| self.directory_spans.give(first, pages));
     }
 
-    /// Takes pages away from walks, then their rows for others.
+    /// Takes pages away from walks, and frees their rows for others once no walk reads them.
     pub(super) fn take_away(&mut self, numbers: &[u32], word: u64) {
         for number in numbers {
             self.directory.publish(word_of(*number), word);
@@ -371,7 +371,7 @@ impl<K: Kernel> Tables<K> {
         self.give_chunks_back();
     }
 
-    /// Keeps one chunk that is not used: the next page needs it.
+    /// Frees unused chunks but one, which the next page needs.
     fn give_chunks_back(&mut self) {
         let is_unused = |chunk: &Option<Chunk>| chunk.as_ref().is_some_and(|chunk| chunk.rows.is_unused());
         let unused: Vec<usize> =
@@ -385,18 +385,18 @@ impl<K: Kernel> Tables<K> {
         }
     }
 
-    /// When a walk last used a page.
+    /// The time at which a walk last used a page.
     pub(super) fn used(&self, number: u32) -> u32 {
         self.directory.word_32(stamp_of(number))
     }
 }
 
-/// Where the time is at which a walk last used a page, in the directory's words of 32 bits.
+/// The index of the time at which a walk last used a page, in the directory's words of 32 bits.
 fn stamp_of(number: u32) -> usize {
     number as usize * (size_of::<abi::RowPage>() / size_of::<u32>()) + 2
 }
 
-/// Where the word of a page is in the directory.
+/// The index of a page's word in the directory, in words of 64 bits.
 fn word_of(number: u32) -> usize {
     number as usize * (size_of::<abi::RowPage>() / size_of::<u64>())
 }

@@ -1,4 +1,4 @@
-//! The tables, with a kernel whose maps are memory of this process, and rows of this very program.
+//! Tests of the tables, with a kernel whose maps are memory of this process, and rows of this very program.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -73,7 +73,7 @@ impl Kernel for FakeKernel {
     fn wait_for_walks(&mut self) {}
 }
 
-/// Tables, and what walks see of them.
+/// Tables, and the maps as walks see them.
 struct World {
     tables: Tables<FakeKernel>,
     maps: FakeKernel,
@@ -101,7 +101,7 @@ impl Program {
         }
     }
 
-    /// The pages that have code.
+    /// The pages of the program that have code.
     fn pages(&self) -> std::ops::Range<u64> {
         let first = self.file.code().iter().map(|segment| segment.offset).min().unwrap();
         first.div_ceil(PageRows::SIZE)..self.file.pages()
@@ -162,7 +162,7 @@ impl World {
         Some([0, 1, 2, 3].map(|word| self.rules.word_32((row >> 16) as usize * 4 + word)))
     }
 
-    /// As if no walk had used the page for long.
+    /// Makes a page as if no walk had used it for long.
     fn age(&self, file: FileIdentity, page: u64) {
         let number = self.tables.number(file, page).unwrap();
         self.directory.write(number as usize * 4 + 2, std::iter::once(0));
@@ -216,7 +216,7 @@ fn what_no_walk_has_used_makes_room_and_what_one_uses_stays() {
     assert_eq!(world.walk(identity(2), offset), Some(world.program.rule(offset)));
 }
 
-/// Nobody could read it again.
+/// The vDSO's rows stay, since nobody could read it again.
 #[test]
 fn the_vdso_makes_no_room_for_others() {
     let mut world = World::new(FIXED_BYTES + 1024 + CHUNK_BYTES);
@@ -286,7 +286,7 @@ fn more_files_or_pages_than_there_is_room_for_take_the_place_of_the_oldest() {
     assert!(world.tables.size().files <= abi::MAX_ROW_FILES as u64);
 }
 
-/// Gives a file of one page of a user's rules that no other file has.
+/// Adds a file of one page, of a user, with rules that no other file has.
 fn add_odd(tables: &mut Tables<FakeKernel>, file: FileIdentity, owner: Owner, rules: std::ops::Range<i32>) {
     tables.add_file(file, FileFacts { owner, pages: 1, ..FileFacts::default() }).unwrap();
     let rows: Vec<Row> = (0..)
@@ -309,8 +309,8 @@ fn owner(user: Option<u32>, mount_namespace: u64) -> Owner {
 /// The mount namespace of the agent.
 const OWN_NAMESPACE: u64 = 1;
 
-/// Who fills the table of rules with odd ones loses them, the greediest user first, and nobody else any: neither if
-/// that user is root of a container, nor if nobody knows which one of it.
+/// A user who fills the table of rules with odd ones loses them, the greediest user first, and no other user any:
+/// neither if that user is root of a container, nor if nobody knows which user of it.
 #[test]
 fn a_user_who_fills_the_table_of_rules_makes_room_for_others() {
     for (of_greedy, of_other) in [
@@ -331,7 +331,7 @@ fn fill_the_table_of_rules(of_greedy: Owner, of_other: Owner) {
     let mut cut_off = Vec::new();
     for (file, first) in greedy.iter().zip((10_000..).step_by(1000)) {
         cut_off.extend(tables.make_room_for_rules());
-        // None of them needs as many as the other user's.
+        // No file needs as many rules as the other user's.
         add_odd(tables, *file, of_greedy, first..first + 850);
     }
     cut_off.extend(tables.make_room_for_rules());
@@ -388,7 +388,7 @@ proptest! {
     }
 }
 
-/// A file, as a process that has ended met it.
+/// A file as met in a process that has ended.
 fn met(path: &Path) -> MetFile {
     let found = fs::metadata(path).unwrap();
     let identity = procfs::identity_of(&found);

@@ -1,11 +1,11 @@
-//! What waits, in turns: whoever has much waiting does not hold up those who have little.
+//! Turns: a queue in which users with much waiting do not hold up those with little.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
 
 use foldhash::HashMap;
 
-/// Values by key, of which each has its turn before any has its next.
+/// Values by key, each of which has its turn before any has its next.
 #[derive(Debug)]
 struct Circle<K, V> {
     values: HashMap<K, V>,
@@ -13,7 +13,7 @@ struct Circle<K, V> {
 }
 
 impl<K: Hash + Eq + Copy, V: Default> Circle<K, V> {
-    /// The value of a key. A new one has its turn last.
+    /// The value of a key. A new value has its turn last.
     fn of(&mut self, key: K) -> &mut V {
         self.values.entry(key).or_insert_with(|| {
             self.order.push_back(key);
@@ -21,7 +21,7 @@ impl<K: Hash + Eq + Copy, V: Default> Circle<K, V> {
         })
     }
 
-    /// Takes something of the value whose turn it is; `take` also answers whether nothing is left of it.
+    /// Takes a part of the value whose turn it is; `take` also returns true if nothing is left of the value.
     fn take<T>(&mut self, take: impl FnOnce(&mut V) -> (Option<T>, bool)) -> Option<T> {
         let key = self.order.pop_front()?;
         let (taken, is_over) = self.values.get_mut(&key).map(take)?;
@@ -40,7 +40,7 @@ impl<K, V> Default for Circle<K, V> {
     }
 }
 
-/// Items of users, and of each user's of what they are due to: users have turns, and so has each of these.
+/// Items by user, and of each user by the file that they are due to: users have turns, and so has each file of a user.
 #[derive(Debug)]
 pub(crate) struct Turns<U, F, T> {
     users: Circle<U, Circle<F, VecDeque<T>>>,
@@ -52,7 +52,7 @@ impl<U: Hash + Eq + Copy, F: Hash + Eq + Copy, T> Turns<U, F, T> {
         self.users.of(user).of(due_to).push_back(item);
     }
 
-    /// The item whose turn it is.
+    /// Takes the item whose turn it is.
     pub(crate) fn next(&mut self) -> Option<T> {
         self.users.take(|user| {
             let taken = user.take(|items| (items.pop_front(), items.is_empty()));
@@ -60,7 +60,7 @@ impl<U: Hash + Eq + Copy, F: Hash + Eq + Copy, T> Turns<U, F, T> {
         })
     }
 
-    /// True if nothing waits.
+    /// True if no item waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.users.values.is_empty()
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes leaves once, and what is due to one thing in the order in which it came.
+        /// Whatever comes leaves once, and items that are due to one thing leave in the order in which they came.
         #[test]
         fn all_leaves_in_its_order(pushes in proptest::collection::vec((0u8..3, 0u8..3, any::<bool>()), 0..100)) {
             let (mut turns, mut out) = (Turns::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! The thread that reads files and builds rows: whatever a disk takes for it, nobody else waits.
+//! The thread that reads files and builds rows: however long a disk takes for it, nobody else waits.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,26 +21,27 @@ use crate::metrics::unwind as metrics;
 use crate::rest::{Waker, rest};
 use crate::ring::Ring;
 
-/// How long a file that could not be read is left alone.
+/// The time for which a file that could not be read is left alone.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long walks do without a page that could not be built.
+/// The time for which walks do without a page that could not be built.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
-/// Pages of a file that is built as a whole when it is first met: most programs, but not the libraries that all share.
+/// The most pages of a file that is built as a whole when it is first met: most programs, but not the libraries that
+/// all share.
 const SMALL_FILE: u64 = 8;
-/// Pages that are built before any of them is published: a megabyte of rows at most.
+/// The most pages that are built before any of them is published: a megabyte of rows at most.
 const MAX_BATCH: usize = 16;
-/// What one turn does at most of each kind of work, so that none waits for all of another: stacks, which the watermark
-/// waits for; files; pages.
+/// The most work of each kind in one turn, so that no kind waits for all of another: stacks, which the watermark waits
+/// for; files; pages.
 const STACKS_A_TURN: usize = 32;
 const FILES_A_TURN: usize = 4;
 const PAGES_A_TURN: usize = MAX_BATCH;
-/// Failures remembered at most; then all are forgotten.
+/// The most failures that are remembered; then all are forgotten.
 const MAX_FAILURES: usize = 4096;
-/// The longest rest, and the rest while something waits to be tried again, or to be closed.
+/// The longest rest, and the rest while a file or page waits to be tried again, or to be closed.
 const IDLE: Duration = Duration::from_secs(60);
 const BUSY: Duration = Duration::from_secs(1);
 
-/// What the reader of samples asks for.
+/// A request of the reader of samples, about a file.
 #[derive(Debug)]
 pub(crate) enum FileRequest {
     /// A file that walks do not know.
@@ -49,7 +50,7 @@ pub(crate) enum FileRequest {
     Compare(FileIdentity, Option<BuildId>),
 }
 
-/// Where the reader's requests come in, and answers leave.
+/// The channels of the reader's requests, and of the answers.
 #[derive(Debug)]
 pub(crate) struct Requests {
     pub(crate) files: Receiver<FileRequest>,
@@ -57,7 +58,7 @@ pub(crate) struct Requests {
     pub(crate) followed: SyncSender<(Ticket, Followed)>,
 }
 
-/// All that the thread works with.
+/// The state that the thread works on.
 #[derive(Debug)]
 pub(crate) struct Worker<K> {
     pub(super) tables: Tables<K>,
@@ -67,10 +68,10 @@ pub(crate) struct Worker<K> {
     requests: Requests,
     /// Stacks that wait for their turn.
     stacks: Turns<Uid, u64, Follow>,
-    /// Pages that walks have asked for. Ascending, so that what is read of one file is read in its order.
+    /// Pages that walks have asked for. Ascending, so that one file is read in its order.
     asked: BTreeSet<u32>,
     failures: Retries<FileIdentity, ()>,
-    /// Pages to be asked for again, and when.
+    /// Pages to be asked for again, with the instants.
     refused: HashMap<u32, Instant>,
 }
 
@@ -82,7 +83,7 @@ impl<K: Kernel> Worker<K> {
         Self { tables, files, met, requests, stacks: Turns::default(), asked, failures, refused }
     }
 
-    /// Builds what walks ask for until asked to stop.
+    /// Builds the pages that walks ask for, until asked to stop.
     pub(crate) fn run(mut self, asks: &mut Ring, waker: &Waker, stop: &AtomicBool) {
         self.add_vdso();
         while !stop.load(Ordering::Relaxed) {
@@ -103,7 +104,7 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    /// The vDSO's rows are built at once: nobody can open its file later.
+    /// Builds the vDSO's rows, at once: nobody can open its file later.
     pub(super) fn add_vdso(&mut self) {
         let image = match procfs::own_vdso() {
             Ok(image) => image,
@@ -148,7 +149,7 @@ impl<K: Kernel> Worker<K> {
         {
             let Some(rest) = self.follow(&stack) else { continue };
             followed += 1;
-            // Where nobody takes it, the agent is about to end or far behind.
+            // If the channel takes no answer, the agent is about to end or far behind.
             let _gone = self.requests.followed.try_send((stack.ticket, rest));
         }
         !self.stacks.is_empty()
@@ -176,7 +177,7 @@ impl<K: Kernel> Worker<K> {
         let identity = met.identity;
         let build_id = met.file.as_ref().and_then(|file| file.build_id);
         if self.tables.knows(identity, build_id) {
-            // Who has it mapped now may live longer.
+            // The process that has the file mapped now may live longer.
             self.met.insert(identity, met);
             return;
         }
@@ -225,7 +226,7 @@ impl<K: Kernel> Worker<K> {
         }
     }
 
-    /// What the tables have forgotten by themselves.
+    /// Forgets the files that the tables have forgotten by themselves.
     fn forget_unknown(&mut self) {
         if self.met.len() > 2 * abi::MAX_ROW_FILES {
             let tables = &mut self.tables;
@@ -266,8 +267,8 @@ impl<K: Kernel> Worker<K> {
                 }
             }
             Err(error @ (FileError::Replaced | FileError::Gone)) => {
-                // Whoever still has it mapped can be seen by the next sample that meets it, as a file that is not
-                // known.
+                // A process that still has the file mapped can be seen by the next sample that meets it, as a file that
+                // is not known.
                 metrics::page(error.outcome());
                 self.tables.forget(&[identity]);
                 self.files.forget(identity);
@@ -299,7 +300,7 @@ impl<K: Kernel> Worker<K> {
         self.refused.insert(number, Instant::now() + REFUSED_FOR);
     }
 
-    /// A page whose tables cannot be read is one without.
+    /// Publishes a page whose tables cannot be read as one without tables.
     fn gap(&mut self, number: u32) {
         metrics::page("no_tables");
         self.tables.publish_gap(number);

@@ -1,4 +1,4 @@
-//! Mappings that come, change and go.
+//! Mappings that are made, changed and removed.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::truth::{
     Mapped, PAGE, Run, SPIN, assert_true, code, cpu_time, directory, leaf, own_samples, run, watch,
 };
 
-/// Fault j: an address that was unmapped, and mapped again, is in what is mapped there now.
+/// Fault j: an address that was unmapped, and mapped again, is in the file that is mapped there now.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn an_address_that_is_mapped_again_is_in_what_is_mapped_there_now() {
@@ -58,7 +58,7 @@ fn churn(path: &Path, time: Duration) -> Vec<Run> {
     let (file, begun, mut runs) = (code(path, 8), cpu_time(), Vec::new());
     while cpu_time() - begun < time {
         let mapped = Mapped::new(&file, 0, 8);
-        // Splits the mapping around the page that runs, again and again, and joins it.
+        // The call splits the mapping around the page that runs, again and again, and joins it.
         for page in 0..8 {
             // SAFETY: protects pages of our own mapping, in which nobody runs but us, later.
             unsafe {
@@ -71,7 +71,7 @@ fn churn(path: &Path, time: Duration) -> Vec<Run> {
     runs
 }
 
-/// Fault g: of 60,000 mappings each is found.
+/// Fault g: of 60,000 mappings of a process each is found.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_process_of_60_000_mappings_has_every_one_of_them_found() {
@@ -92,7 +92,7 @@ fn a_process_of_60_000_mappings_has_every_one_of_them_found() {
     assert!(found > 1000, "{found} samples");
 }
 
-/// Code without a file, and the page of code that the kernel lends everyone.
+/// Code without a file, and the page of code that the kernel lends every process, are reported as such.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn anonymous_code_and_the_vdso_are_what_they_are() {
@@ -108,7 +108,7 @@ fn anonymous_code_and_the_vdso_are_what_they_are() {
         mapped.spin(0, Duration::from_millis(500));
         let begun = cpu_time();
         while cpu_time() - begun < Duration::from_millis(500) {
-            // Reads a clock in the vDSO, without a system call.
+            // The loop reads a clock in the vDSO, without a system call.
             for _ in 0..1_000 {
                 std::hint::black_box(now());
             }

@@ -34,7 +34,7 @@ fn a_replaced_file_and_one_written_in_place_are_files_of_their_own() {
             let new_code = Mapped::new(&new, 0, 1);
             runs.push(run(&new_code, 0, &new, 0, EACH));
             runs.push(run(&old_code, 0, &old, 0, EACH));
-            // The same bytes, but who could know: the file has been written to.
+            // The bytes are the same, but no reader can know that: the file has been written to.
             fs::OpenOptions::new().write(true).open(&name).unwrap().write_all(SPIN).unwrap();
             let changed = now();
             runs.push(run(&new_code, 0, &new, 0, EACH));
@@ -60,7 +60,7 @@ fn a_replaced_file_and_one_written_in_place_are_files_of_their_own() {
     assert_eq!(lost(&batches).len(), 0, "{:?}", lost(&batches));
 }
 
-/// Fault b: memfds without number, each with its own identity, and none costs more than its record.
+/// Fault b: each of many memfds has its own identity, and none costs more than its record.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn each_of_many_memfds_is_a_file_of_its_own() {
@@ -86,7 +86,7 @@ fn each_of_many_memfds_is_a_file_of_its_own() {
     assert!(names.iter().all(|name| **name == *Path::new("/memfd:same-name")));
 }
 
-/// Fault a: names as long as they get, ever new ones. What is announced stays within its share of the ring.
+/// Fault a: file names as long as they get, and ever new ones, stay within the ring's share of announcements.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn files_of_ever_new_long_names_cost_no_other_process_its_samples() {

@@ -1,5 +1,5 @@
-//! Mappings against the running kernel: each frame is in the file that its code came from, whatever becomes of files
-//! and mappings.
+//! Mappings against the running kernel: each frame is in the file that its code came from, even if files and mappings
+//! change or go.
 //!
 //! The truth is the test's own: it writes a few instructions to a file, maps that somewhere and calls it. So it knows
 //! for any address in that mapping, at any time, which file and which byte of it must be found.

@@ -1,4 +1,4 @@
-//! Code of our own, mapped and run, and what its samples must be.
+//! The truth of the tests: code of our own, mapped and run, and the samples that must come of it.
 
 use std::ffi::c_void;
 use std::fs;
@@ -27,12 +27,12 @@ pub(crate) const SPIN: &[u8] = &[0x48, 0xff, 0xcf, 0x75, 0xfb, 0xc3];
 pub(crate) const SPIN: &[u8] = &[0x00, 0x04, 0x00, 0xf1, 0xe1, 0xff, 0xff, 0x54, 0xc0, 0x03, 0x5f, 0xd6];
 pub(crate) const PAGE: usize = 4096;
 
-/// What this thread has used of a CPU.
+/// CPU time that this thread has used.
 pub(crate) fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }
 
-/// A file of so many pages, each of which begins with the loop.
+/// Makes a file of `pages` pages, each of which begins with the loop.
 pub(crate) fn code(path: &Path, pages: usize) -> File {
     let mut page = vec![0; PAGE];
     page[..SPIN.len()].copy_from_slice(SPIN);
@@ -62,8 +62,8 @@ impl Mapped {
         Self { start, bytes: pages * PAGE }
     }
 
-    /// Runs the loop of a page until that has used so much CPU time, however busy the machine is. Returns when it began
-    /// and ended.
+    /// Runs the loop of a page until it has used `time` of a CPU, however busy the machine is. Returns the instants at
+    /// which it began and ended.
     pub(crate) fn spin(&self, page: usize, time: Duration) -> (KTime, KTime) {
         // SAFETY: each page begins with the instructions of such a function.
         let spin = unsafe {
@@ -93,7 +93,7 @@ pub(crate) fn own_samples(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
     batches.iter().flat_map(Batch::samples).filter(move |sample| sample.key.process.pid == own)
 }
 
-/// The user frame where a sample was taken.
+/// The user frame at which a sample was taken.
 pub(crate) fn leaf(sample: &Sample) -> Option<&Frame> {
     sample.stack.frames.iter().find(|frame| !frame.code.is_kernel())
 }
@@ -114,7 +114,7 @@ pub(crate) fn lost(batches: &[Batch]) -> Vec<&Event> {
         .collect()
 }
 
-/// What ran at one address from one instant to another.
+/// The code that ran at one address from one instant to another.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) tid: Tid,
@@ -133,7 +133,7 @@ impl Run {
     }
 }
 
-/// Runs the loop, and says what a sample of that must show.
+/// Runs the loop, and returns what its samples must show.
 pub(crate) fn run(mapped: &Mapped, page: usize, file: &File, file_page: usize, time: Duration) -> Run {
     let (from, until) = mapped.spin(page, time);
     Run {
@@ -146,7 +146,8 @@ pub(crate) fn run(mapped: &Mapped, page: usize, file: &File, file_page: usize, t
     }
 }
 
-/// Every sample with its leaf in the loop of a run is in that run's file, at that byte. Returns how many there are.
+/// Every sample with its leaf in the loop of a run is in that run's file, at that byte. Returns the number of those
+/// samples.
 pub(crate) fn assert_true(batches: &[Batch], runs: &[Run]) -> usize {
     let mut found = 0;
     for run in runs {
@@ -165,7 +166,7 @@ pub(crate) fn assert_true(batches: &[Batch], runs: &[Run]) -> usize {
     found
 }
 
-/// What `work` returns, and what the receiver saw of it at 997 Hz.
+/// The result of `work`, and the batches of the receiver meanwhile, at 997 Hz.
 pub(crate) fn watch<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Vec<Batch>, T) {
     let result = Arc::new(Mutex::new(None));
     let here = Arc::clone(&result);

@@ -1,4 +1,4 @@
-//! What the tests against the running kernel share: a receiver at work, and what it passed on.
+//! Support of the tests against the running kernel: a receiver at work, and a recorder of its batches.
 #![allow(dead_code, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,20 +13,20 @@ use receiver_ebpf::{Config, Control, Receiver};
 use rustix::time::{ClockId, clock_gettime};
 use tower::{Service, service_fn};
 
-/// Keeps every batch, and is done with it at once.
+/// A next stage that keeps every batch, and is done with it at once.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder(pub(crate) Arc<Mutex<Vec<Batch>>>);
 
-/// Longer than anything takes on any machine.
+/// A time longer than anything takes on any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Recorder {
-    /// Waits until what has been passed on is as `wanted`.
+    /// Waits until the recorded batches are as `wanted`.
     pub(crate) fn wait_until(&self, what: &str, wanted: impl Fn(&[Batch]) -> bool) {
         assert!(self.is_soon(PATIENCE, wanted), "waited {PATIENCE:?} for {what}");
     }
 
-    /// True once what has been passed on is as `wanted`; false if it is not within `patience`.
+    /// True once the recorded batches are as `wanted`; false if they are not within `patience`.
     pub(crate) fn is_soon(&self, patience: Duration, wanted: impl Fn(&[Batch]) -> bool) -> bool {
         let start = Instant::now();
         while !wanted(&self.0.lock().unwrap()) {
@@ -70,7 +70,7 @@ pub(crate) fn record_controlled(work: impl FnOnce(&Control) + Send + 'static) ->
     record_watched(|control, _| work(control))
 }
 
-/// As [`record_controlled`]; `work` may look at what has been passed on so far.
+/// Runs the receiver as [`record_controlled`] does; `work` may look at the batches passed on so far.
 pub(crate) fn record_watched(work: impl FnOnce(&Control, &Recorder) + Send + 'static) -> Vec<Batch> {
     let recorder = Recorder::default();
     let seen = recorder.clone();
@@ -95,7 +95,7 @@ where
     });
 }
 
-/// Uses so much CPU time, nearly all of it in this program's own code.
+/// Uses `time` of a CPU, nearly all of it in this program's own code.
 pub(crate) fn burn(time: Duration) {
     let used = || clock_gettime(ClockId::ThreadCPUTime);
     let (start, mut x) = (used(), 1u64);
