@@ -1,11 +1,12 @@
 //! Compares functions and lines of Go programs with those of `go tool addr2line`.
 //!
 //! `cargo run --release -p symbolize --example go FILE ...`. Of each file 1,000 addresses of its code are looked up,
-//! the same in each run. Exits with 1 if one differs. Not a test, since it depends on what is installed.
+//! the same in each run. Exits with 1 if one differs. The comparison is no test, since it depends on the programs that
+//! are installed.
 //!
-//! `go tool` knows nothing of inlined functions: it names the function of the code, and the line of what is inlined
-//! there, which are our last and first line. Of the functions between, the directory of the file has to fit the package
-//! in the name: those are counted, and shown if they do not.
+//! `go tool` knows nothing of inlined functions: it names the function of the code, and the line of the function that
+//! is inlined there, which are our last and first line. Of the functions between, the directory of the file has to fit
+//! the package in the name: those are counted, and shown if they do not.
 
 #![allow(clippy::print_stdout, reason = "a report")]
 #![allow(clippy::indexing_slicing, reason = "indices below the length")]
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed))
 }
 
-/// How many addresses of a file differ; `None` if it cannot be compared.
+/// Number of a file's addresses that differ; `None` if the file cannot be compared.
 fn compare(path: &Path) -> Option<u64> {
     let bytes = fs::read(path).ok()?;
     let object = object::File::parse(bytes.as_slice()).ok()?;
@@ -53,7 +54,7 @@ fn compare(path: &Path) -> Option<u64> {
     Some(counts.get("different").copied().unwrap_or_default())
 }
 
-/// How what we know of an address compares with what `go tool` does: its function and its line.
+/// The kind of difference between our function and line of an address and those of `go tool`.
 fn kind(ours: Option<&Resolved>, (function, line): &(String, String)) -> &'static str {
     let Some(ours) = ours else { return if function == "?" { "unknown" } else { "different" } };
     let Some((inner, outer)) = ours.lines.first().zip(ours.lines.last()) else {

@@ -1,8 +1,8 @@
 //! Compares names with those that `nm -n` implies, for every ELF file below some directories.
 //!
 //! `cargo run --release -p symbolize --example nm [DIRECTORY ...]`; without directories, the whole machine. Of each
-//! file 1,000 addresses of its code are looked up, the same in each run. Exits with 1 if a name differs. Not a test,
-//! since it depends on what is installed and takes minutes.
+//! file 1,000 addresses of its code are looked up, the same in each run. Exits with 1 if a name differs. The comparison
+//! is no test, since it depends on the files that are installed and takes minutes.
 //!
 //! To `nm`, an address is in the last symbol at or before it. We differ on purpose where an address is
 //!
@@ -110,7 +110,7 @@ fn compare(path: &Path, sums: &mut Sums) {
     }
 }
 
-/// How our name compares with what `nm` has.
+/// The kind of difference between our name and that of `nm`.
 fn kind(symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64, ours: Option<&symbolize::Resolved>) -> &'static str {
     let covers = |start: u64, symbol: &Symbol| symbol.size == 0 || at - start < symbol.size;
     let last = symbols.range(..=at).next_back();
@@ -140,7 +140,7 @@ fn kind(symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64, ours: Option<&symbolize::
     }
 }
 
-/// Why an address has no name that is in a symbol to `nm`.
+/// The reason why we have no name for an address that is in a symbol to `nm`.
 fn unnamed(object: &object::File<'_>, symbols: &BTreeMap<u64, Vec<Symbol>>, at: u64) -> &'static str {
     let Some((start, _)) = symbols.range(..=at).next_back() else { return "gap" };
     let section = |at| code(object).into_iter().position(|(start, size)| start <= at && at - start < size);

@@ -12,14 +12,14 @@ use crate::names::{NameKind, NameRef, Strings};
 use crate::symbols::SymbolSection;
 use crate::{ByteSource, SymbolError};
 
-/// The section's name.
+/// Name of the section.
 const NAME: &[u8] = b".gnu_debugdata";
 /// The most memory, in KiB, that decompressing may take beside its output: a dictionary of 8 MiB is xz's default.
 const DICTIONARY_KIB: u32 = 16 << 10;
 const PART: &str = "the compressed symbols";
 
 /// Adds the functions of the file within a file to `out`, which may then hold no more than `most`. Returns the strings
-/// with their names: of the rest nothing is kept. All of it takes no more than `most_bytes`.
+/// with their names; nothing else of the packed file is kept. The unpacked file takes no more than `most_bytes`.
 pub(crate) fn functions<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,
@@ -36,7 +36,7 @@ pub(crate) fn functions<S: ByteSource + ?Sized>(
     Ok(Strings::AtHand(read::bytes(bytes.as_slice(), offset, size, PART)?.into()))
 }
 
-/// The ELF file within a file; `None` if there is none. It takes no more than `most` bytes.
+/// The ELF file that is packed within a file; `None` if there is none. The result takes no more than `most` bytes.
 fn unpack<S: ByteSource + ?Sized>(
     source: &S,
     elf: &Elf,

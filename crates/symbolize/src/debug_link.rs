@@ -10,14 +10,14 @@ const NAME: &[u8] = b".gnu_debuglink";
 const PART: &str = "the link to debug information";
 /// The most bytes of the section: a file name and a number.
 const MAX_SIZE: u64 = 512;
-/// The most bytes of a file that are summed up.
+/// The most bytes of a file that are read for its checksum.
 const MAX_SUMMED: u64 = 1 << 30;
 const PIECE: u64 = 64 << 10;
 
 /// The file that a file's debug information was moved to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DebugLink {
-    /// Its name, without a directory.
+    /// Name of the file, without a directory.
     name: Box<str>,
     crc: u32,
 }
@@ -37,16 +37,15 @@ impl DebugLink {
         Some(Self { name: name.into(), crc: elf.endian.read_u32_bytes(*crc) })
     }
 
-    /// The file's name, without a directory.
+    /// Name of the file, without a directory.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// True if a file is the one that is meant, by the sum of its bytes.
+    /// True if a file is the one that the link refers to, by the checksum of its bytes.
     ///
-    /// # Errors
-    /// [`SymbolError::Read`] if it cannot be read; [`SymbolError::TooLarge`] if that would take too long.
+    /// [`SymbolError::Read`] if the file cannot be read; [`SymbolError::TooLarge`] if that would take too long.
     pub fn is_of<S: ByteSource + ?Sized>(&self, source: &S) -> Result<bool, SymbolError> {
         let size = source.size();
         if size > MAX_SUMMED {

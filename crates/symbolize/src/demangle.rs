@@ -1,4 +1,4 @@
-//! Names as people read them.
+//! Demangling: names of functions in the form that people read.
 
 use std::fmt::{self, Write as _};
 
@@ -7,25 +7,25 @@ use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 /// The longest name that is shown. Names of either language can refer to parts of themselves, so that a short one
 /// becomes endless.
 const LONGEST: usize = 4 << 10;
-/// How deep names may be nested.
+/// The deepest nesting of names.
 const DEEPEST: u32 = 96;
 
-/// How much of a mangled name is shown.
+/// The parts of a mangled name that are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Demangle {
-    /// Nothing: names are as the linker has them.
+    /// No demangling: names are shown in the linker's form.
     None,
     /// The path of a function: without parameters and return types of C++, without the hash of Rust.
     #[default]
     Simplified,
-    /// All of it.
+    /// The whole name.
     Full,
 }
 
 /// The name behind a mangled name of Rust or C++; `None` if it is not mangled.
 ///
-/// What the compiler adds to the name of a part of a function (`.cold`, `.llvm.123`) is kept if the name is shown in
-/// full.
+/// The suffix that the compiler adds to the name of a part of a function (`.cold`, `.llvm.123`) is kept if the name is
+/// shown in full.
 #[must_use]
 pub fn demangle(name: &str, how: Demangle) -> Option<String> {
     match how {
@@ -60,7 +60,7 @@ fn cpp(name: &str, how: Demangle) -> Option<String> {
     bounded(|out| symbol.structured_demangle(out, &options))
 }
 
-/// What is written, unless it is nothing or too long.
+/// The text that `write` writes, unless it is empty or too long.
 fn bounded(write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Option<String> {
     let mut out = Bounded(String::new());
     write(&mut out).ok()?;

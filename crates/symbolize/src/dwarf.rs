@@ -1,9 +1,9 @@
 //! Lines of source and inlined functions, from a file's debug information (DWARF).
 //!
-//! gimli reads entries and lines, through windows on the file, and nothing is kept of it but compact tables of the
-//! units that were asked for. addr2line, which does all of it, keeps what it has read without a bound, and wants
-//! sections whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here,
-//! whatever a file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
+//! gimli reads entries and lines, through windows on the file, and only compact tables are kept, of the units that were
+//! asked for. addr2line, which does all of that, keeps everything that it has read without a bound, and wants sections
+//! whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here, whatever a
+//! file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
 
 mod functions;
 mod index;
@@ -27,12 +27,12 @@ use self::window::{Effort, PART, SectionBytes};
 use crate::elf::Elf;
 use crate::{ByteSource, Limits, SourceLine, SymbolError};
 
-/// Steps that finding a file's units may take, and reading one: about a third of a second each.
+/// The most steps that finding a file's units may take, and reading one: about a third of a second each.
 const INDEX_STEPS: u64 = 64 << 20;
 const UNIT_STEPS: u64 = 64 << 20;
-/// Steps that reading the names of one address may take.
+/// The most steps that reading the names of one address may take.
 const NAME_STEPS: u64 = 1 << 20;
-/// Units that are kept at most, with those that are remembered to be of no use.
+/// The most units that are kept, with those that are remembered to be of no use.
 const MOST_UNITS: usize = 4096;
 
 /// The lines and inlined functions of one ELF file.
@@ -46,11 +46,11 @@ pub struct LineTables {
 /// The units that have been read.
 #[derive(Debug)]
 struct Units {
-    /// `None` for those that cannot be used.
+    /// Tables of each unit, `None` for one that cannot be used, and the count of uses when it was last used.
     read: BTreeMap<u32, (Option<UnitTables>, u64)>,
     bytes: usize,
     max_bytes: usize,
-    /// Counts uses.
+    /// Count of uses.
     now: u64,
 }
 
@@ -74,15 +74,16 @@ impl LineTables {
         Ok(Some(Self { sections, index, units }))
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that these tables hold in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         size_of::<Self>() + self.sections.memory() + self.index.memory() + self.units.bytes
     }
 
-    /// The lines of addresses, as the file's own symbols have them, in their order. Those of an address have the
-    /// innermost inlined function first and the function itself last, whose name is empty if the debug information
-    /// does not say it; they are empty if nothing is known. `source` is what [`open`](Self::open) has read.
+    /// The lines of addresses, which are in the terms of the file's own symbols; the result has their order. The lines
+    /// of an address have the innermost inlined function first and the function itself last, whose name is empty if the
+    /// debug information does not have it; they are empty if nothing is known. `source` must be the source that
+    /// [`open`](Self::open) has read.
     ///
     /// An address whose unit is damaged or too large has an error at first, and no lines from then on.
     pub fn lines(
@@ -113,7 +114,7 @@ impl Units {
         self.read.get(&unit)?.0.as_ref()
     }
 
-    /// Reads a unit, if that has not been done or it has made room.
+    /// Reads a unit, unless it is in memory: a unit that has made room for others is read again.
     fn load(
         &mut self,
         unit: u32,

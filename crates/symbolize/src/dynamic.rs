@@ -15,10 +15,10 @@ use crate::{ByteSource, SymbolError};
 const PART: &str = "the dynamic section";
 /// The most buckets of symbols' hashes that are read.
 const MAX_BUCKETS: u64 = 1 << 20;
-/// The most symbols.
+/// The most symbols that are counted.
 const MAX_SYMBOLS: u64 = 1 << 24;
 
-/// What the table says.
+/// Addresses and sizes that the dynamic linker's table has.
 #[derive(Debug, Default)]
 struct Table {
     symbols: u64,
@@ -28,8 +28,8 @@ struct Table {
     gnu_hash: u64,
 }
 
-/// Gives a file without section headers sections of the dynamic linker's symbols and strings, made up of what its table
-/// says; none if it says too little, and none for files of 32 bits.
+/// Adds sections of the dynamic linker's symbols and strings to a file without section headers, made from the dynamic
+/// linker's table; none if it lacks an entry, and none for files of 32 bits.
 pub(crate) fn add_sections<S: ByteSource + ?Sized>(source: &S, elf: &mut Elf) {
     if let Some((offset, size)) = elf.dynamic.filter(|_| elf.is_64 && !elf.has_sections) {
         elf.sections = sections(source, elf, offset, size).ok().flatten().unwrap_or_default();
@@ -106,7 +106,7 @@ fn symbols_by_gnu_hash<S: ByteSource + ?Sized>(source: &S, elf: &Elf, hash: u64)
     Ok(first + into + 1)
 }
 
-/// The four-byte number at that index of a table.
+/// The four-byte number at `index` of a table at `at`.
 fn word<S: ByteSource + ?Sized>(source: &S, elf: &Elf, at: u64, index: u64) -> Result<u32, SymbolError> {
     let bytes = read::bytes(source, at.saturating_add(4 * index), 4, PART)?;
     let word = pod::from_bytes::<[u8; 4]>(&bytes);

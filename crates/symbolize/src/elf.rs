@@ -1,4 +1,4 @@
-//! Where an ELF file keeps its code and its symbols: 32 and 64 bits, either byte order.
+//! The segments, sections and notes of an ELF file, of 32 and 64 bits and either byte order.
 
 use elffile::{Header, Notes, SectionNames, read};
 use object::Endianness;
@@ -16,24 +16,24 @@ const MAX_NAMES: u64 = 4 << 20;
 /// The most bytes of notes that are read.
 const MAX_NOTES: u64 = 64 << 10;
 
-/// What the rest of the crate needs of an ELF file.
+/// The parts of an ELF file's headers that the rest of the crate needs.
 #[derive(Debug)]
 pub(crate) struct Elf {
     pub(crate) is_64: bool,
     pub(crate) endian: Endianness,
     pub(crate) machine: u16,
     pub(crate) kind: u16,
-    /// Those that are loaded, by offset.
+    /// Segments that are loaded, by offset.
     pub(crate) segments: Vec<Segment>,
     pub(crate) sections: Vec<Section>,
-    /// Empty if they cannot be read.
+    /// Names of the sections; empty if they cannot be read.
     names: SectionNames,
-    /// Start and end of the code sections, or for want of sections the code segments, by address. None overlap, so that
-    /// one search finds an address, however many sections a file claims to have.
+    /// Start and end of the code sections, or for want of sections the code segments, by address. No two overlap, so
+    /// that one search finds an address, however many sections a file claims to have.
     code: Vec<(u64, u64)>,
     /// Offset, size and alignment of notes.
     notes: Vec<(u64, u64, u64)>,
-    /// Where the dynamic linker's table is, and its size.
+    /// Offset and size of the dynamic linker's table.
     pub(crate) dynamic: Option<(u64, u64)>,
     /// False if the file has no section headers.
     pub(crate) has_sections: bool,
@@ -100,7 +100,7 @@ impl Elf {
         self.sections.get(usize::try_from(index).ok()?)
     }
 
-    /// The first section of that kind.
+    /// The first section of kind `kind`.
     pub(crate) fn section_of(&self, kind: u32) -> Option<&Section> {
         self.sections.iter().find(|section| section.kind == kind)
     }

@@ -2,16 +2,16 @@
 
 use crate::SymbolError;
 
-/// The most names that one range has, so that whoever makes a file cannot have it take much memory.
+/// The most names that one range has, so that the maker of a file cannot have it take much memory.
 const MAX_NAMES: usize = 33;
 
-/// A symbol as a file has it.
+/// A symbol of a file, with its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate<N> {
     pub(crate) start: u64,
-    /// The first address after it; `start` if the symbol has no size.
+    /// The first address after the symbol; `start` if it has no size.
     pub(crate) end: u64,
-    /// How much it is to be preferred to others at its start; higher counts.
+    /// Preference of the symbol over others at its start; higher counts.
     pub(crate) rank: u8,
     pub(crate) name: N,
 }
@@ -22,24 +22,23 @@ impl<N> Candidate<N> {
     }
 }
 
-/// Whoever takes ranges, in the order of addresses.
+/// A receiver of ranges, which come in the order of addresses.
 pub(crate) trait Ranges<N> {
-    /// One name for several that are as good as each other.
+    /// Returns one name for several symbols that are equally good.
     fn group(&mut self, first: N, others: impl Iterator<Item = N>) -> N;
 
-    /// Takes a range that a symbol names.
+    /// Takes a range and the name of its symbol.
     ///
-    /// # Errors
-    /// [`SymbolError::TooLarge`] if there is no room for another.
+    /// [`SymbolError::TooLarge`] if there is no room for another range.
     fn push(&mut self, start: u64, end: u64, name: N) -> Result<(), SymbolError>;
 }
 
 /// Passes the ranges that `symbols` name to `out`, in the order of addresses, none overlapping another.
 ///
 /// Of symbols that cover an address the one that starts last counts, and of those the one of the highest rank. A symbol
-/// without size counts where none with one does: up to the next symbol, and no further than `end_of` says that the code
-/// which it starts in goes. Beside the symbols, which come into another order, this takes as much memory as symbols are
-/// nested.
+/// without size counts where none with one does: up to the next symbol, and no further than the end that `end_of`
+/// returns for the code that it starts in. Beside the symbols, which come into another order, this takes as much memory
+/// as symbols are nested.
 pub(crate) fn flatten<N: Copy + Ord>(
     symbols: &mut [Candidate<N>],
     end_of: impl Fn(u64) -> Option<u64>,
@@ -64,7 +63,7 @@ pub(crate) fn flatten<N: Copy + Ord>(
 struct Open<'a, N> {
     end: u64,
     same: &'a [Candidate<N>],
-    /// Set once a part of it has been passed on: all its parts have one name.
+    /// Name of the symbol, set once a part of its range has been passed on: all its parts have one name.
     name: Option<N>,
 }
 
@@ -75,7 +74,7 @@ struct Sweep<'a, N> {
 }
 
 impl<N: Copy> Sweep<'_, N> {
-    /// Passes on what the open symbols name up to `to`.
+    /// Passes on the ranges of the open symbols up to `to`.
     fn advance<E: Fn(u64) -> Option<u64>, R: Ranges<N>>(
         &mut self,
         to: u64,
@@ -112,7 +111,7 @@ fn one_name<N: Copy>(same: &[Candidate<N>], out: &mut impl Ranges<N>) -> Option<
 
 /// Puts symbols without a size into the gaps between the others.
 struct Gaps<'a, N, E, R> {
-    /// Those that are left, by address.
+    /// Symbols that are left, by address.
     sizeless: &'a [Candidate<N>],
     /// The end of the last range with a size.
     covered: u64,
@@ -154,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// Ranges, of several names with the first, and how many names the groups have.
+    /// Ranges, those of several names with the first, and the number of names in each group.
     #[derive(Debug, Default)]
     struct Flat {
         ranges: Vec<(u64, u64, usize)>,
@@ -205,7 +204,7 @@ mod tests {
         );
     }
 
-    /// Whoever makes a file chooses how many names one address has, and how often they are interrupted.
+    /// The maker of a file chooses the number of names of one address, and how often they are interrupted.
     #[test]
     fn a_range_has_few_names_and_its_parts_share_them() {
         let aliases = (0..1000).map(|name| Candidate { start: 0, end: 1000, rank: 1, name });
@@ -216,7 +215,7 @@ mod tests {
         assert_eq!(flat.grouped, [MAX_NAMES]);
     }
 
-    /// What names an address, found the slow way.
+    /// The symbol that names an address, found the slow way.
     fn model(symbols: &[(u64, u64, u8)], at: u64) -> Option<(u64, u8)> {
         let covers = |&&(start, end, _): &&(u64, u64, u8)| end > start && start <= at && at < end;
         // Names as good as each other are as long as the longest of them.

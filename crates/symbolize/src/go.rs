@@ -1,8 +1,8 @@
-//! Go's own tables, `pclntab`: functions with files and lines, and what was inlined into them, as Go 1.16 and later
-//! write them. Stripped programs have them too, since Go's run time needs them.
+//! Go's own tables, `pclntab`: functions with files, lines and inlined functions, as Go 1.16 and later write them.
+//! Stripped programs have them too, since Go's run time needs them.
 //!
-//! Only those of 64-bit little-endian programs, since no others are sampled. Save the functions' addresses, nothing is
-//! read before it is asked for.
+//! The parser reads only tables of 64-bit little-endian programs, since no others are sampled. Save the functions'
+//! addresses, nothing is read before it is asked for.
 
 mod find;
 mod function;
@@ -21,9 +21,9 @@ use crate::names::{NameKind, NameRef, Strings};
 use crate::source_line::SourceLine;
 use crate::{ByteSource, SymbolError};
 
-/// The rank of a function of Go's tables: they say more than symbols do.
+/// The rank of a function of Go's tables, above symbols: the tables have more facts.
 const RANK: u8 = 32;
-/// The most functions inlined into each other.
+/// The deepest nesting of inlined functions.
 const DEEPEST: usize = 128;
 
 /// The tables of a Go program.
@@ -36,14 +36,14 @@ pub(crate) struct GoTables {
 }
 
 impl GoTables {
-    /// The tables of a file; `None` if it is no Go program, or one whose tables are not understood.
+    /// The tables of a file; `None` if the file is no Go program, or one whose tables are not understood.
     pub(crate) fn find<S: ByteSource + ?Sized>(source: &S, elf: &Elf) -> Option<Self> {
         let header = find::header(source, elf)?;
         let module = Module::find(source, elf, &header)?;
         Some(Self { header, module, segments: elf.segments.clone().into() })
     }
 
-    /// Bytes that this holds in memory.
+    /// Bytes that the tables hold in memory.
     pub(crate) fn memory(&self) -> usize {
         size_of_val(&*self.segments)
     }
@@ -70,7 +70,7 @@ impl GoTables {
     }
 
     /// The name of the function whose facts are at `at`, and the lines that an address in it is at, the innermost
-    /// inlined function first. There are none if the tables contradict themselves there.
+    /// inlined function first. There are no lines if the tables contradict themselves there.
     pub(crate) fn resolve<S: ByteSource + ?Sized>(
         &self,
         source: &S,
@@ -109,7 +109,7 @@ impl GoTables {
         Ok(lines)
     }
 
-    /// The line of an instruction of a function, which is of the function `name`, inlined there.
+    /// The line of an instruction that belongs to the function `name`, which may be inlined there.
     fn line<S: ByteSource + ?Sized>(
         &self,
         source: &S,

@@ -1,4 +1,4 @@
-//! Functions of the kernel, of its modules and of BPF programs, as `/proc/kallsyms` has them.
+//! Functions of the kernel, of its modules and of BPF programs, read from `/proc/kallsyms`.
 
 /// The longest name that is kept; the kernel's own have up to 511 bytes.
 const LONGEST_NAME: usize = 512;
@@ -6,9 +6,10 @@ const LONGEST_NAME: usize = 512;
 const MAX_SYMBOLS: usize = 4 << 20;
 const MAX_NAMES: usize = 256 << 20;
 const MAX_MODULES: usize = 4096;
-/// Longest that a function is taken for if no symbol follows: what lies behind the last one of a module is another's.
+/// The longest that a function is taken for if no symbol follows, in bytes: the code behind the last one of a module is
+/// another's.
 const LONGEST_FUNCTION: u64 = 1 << 20;
-/// Marks of where something ends or begins, which are no functions.
+/// Names of symbols that mark the begin or the end of a part of the kernel, and are no functions.
 const MARKS: [&[u8]; 9] = [
     b"_text",
     b"_stext",
@@ -24,11 +25,11 @@ const MARKS: [&[u8]; 9] = [
 /// A function of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelFunction<'a> {
-    /// Its first address.
+    /// First address of the function.
     pub start: u64,
-    /// Its name.
+    /// Name of the function.
     pub name: &'a str,
-    /// The module that it is of, such as `ext4`, or `bpf` for a BPF program; `None` for the kernel itself.
+    /// The module of the function, such as `ext4`, or `bpf` for a BPF program; `None` for the kernel itself.
     pub module: Option<&'a str>,
 }
 
@@ -43,16 +44,16 @@ pub struct KernelSymbols {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Symbol {
     address: u64,
-    /// Lower is better: see [`rank`].
+    /// Preference of the symbol at its address: lower is better, see [`rank`].
     rank: u8,
     length: u16,
-    /// 0 for the kernel, else the number of the module and one.
+    /// Number of the symbol's module and one; 0 for the kernel.
     module: u16,
     name: u32,
 }
 
 impl KernelSymbols {
-    /// Reads the text of `/proc/kallsyms`: lines that are not as they should be are left out.
+    /// Reads the text of `/proc/kallsyms`. Lines of another form are left out.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let (mut symbols, mut names) = (Vec::new(), String::new());
@@ -94,7 +95,8 @@ impl KernelSymbols {
         Self { symbols: symbols.into(), names: names.into(), modules: modules.into() }
     }
 
-    /// True if there are no addresses: the kernel shows none, or shows zeros, to whoever lacks the right to see them.
+    /// True if there are no addresses: the kernel shows none, or shows zeros, to processes that lack the right to see
+    /// them.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.symbols.is_empty()
@@ -114,7 +116,7 @@ impl KernelSymbols {
         Some(KernelFunction { start: symbol.address, name, module: module.map(|module| &**module) })
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that the symbols hold in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         size_of_val(&*self.symbols)
@@ -125,7 +127,8 @@ impl KernelSymbols {
 
 const NO_FUNCTION: u8 = 9;
 
-/// Global functions before weak before local ones, and those before what is no function.
+/// The rank of a symbol: global functions before weak before local ones, and those before symbols that are no
+/// functions.
 fn rank(kind: u8, name: &str) -> u8 {
     match kind {
         _ if MARKS.contains(&name.as_bytes()) => NO_FUNCTION,
@@ -144,7 +147,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// `ffffffff81000000 T name` or, of a module, `ffffffffc0000000 t name\t[module]`.
+    /// Reads `ffffffff81000000 T name` or, of a module, `ffffffffc0000000 t name\t[module]`.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let (address, rest) = line.split_at_checked(memchr::memchr(b' ', line)?)?;
         let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
@@ -235,7 +238,7 @@ mod tests {
             let _found = KernelSymbols::parse(&text).find(at);
         }
 
-        /// Whatever is damaged in a line, names stay whole: each found is one of the text.
+        /// Whatever byte of a line is damaged, names stay whole: each found is one of the text.
         #[test]
         fn no_damage_mixes_names(at in 0..TEXT.len(), byte in 0u8..128, cut in 0..TEXT.len()) {
             let mut text = TEXT.as_bytes().to_vec();

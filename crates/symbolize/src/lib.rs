@@ -1,7 +1,7 @@
-//! Names for addresses: what function an address of a file, of the kernel or of code compiled at run time is in.
+//! Names for addresses of a file, of the kernel or of code compiled at run time: the functions that hold them.
 //!
-//! Pure: nothing here opens a file. Parsers take a [`ByteSource`] or bytes, trust none of them, and are bounded in time
-//! and memory. Start reading at [`SymbolFile`].
+//! The crate opens no file. Its parsers take a [`ByteSource`] or bytes, trust none of them, and are bounded in time and
+//! memory. Start reading at [`SymbolFile`].
 
 mod debug_data;
 mod debug_link;

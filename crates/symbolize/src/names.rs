@@ -6,24 +6,24 @@ use elffile::read;
 
 use crate::{ByteSource, SymbolError};
 
-/// Bytes of a name that are read at first, and at most.
+/// Number of bytes of a name that are read at first, and at most.
 const FIRST_READ: u64 = 256;
 const LONGEST_NAME: u64 = 16 << 10;
 
-/// Which string table a name is in, or what else it is.
+/// The string table that a name is in, or the other thing that it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameKind {
-    /// In the strings of `.symtab`.
+    /// A name in the strings of `.symtab`.
     Symtab,
-    /// In the strings of `.dynsym`.
+    /// A name in the strings of `.dynsym`.
     Dynsym,
     /// A stub of the procedure linkage table for a function named in the strings of `.symtab`.
     PltSymtab,
-    /// The same for one named in the strings of `.dynsym`.
+    /// A stub of the procedure linkage table for a function named in the strings of `.dynsym`.
     PltDynsym,
-    /// Several names, one as good as the other: an index among the groups.
+    /// Several names that are equally good: an index among the groups.
     Group,
-    /// In the strings of the file that is packed into the file.
+    /// A name in the strings of the file that is packed into the file.
     Packed,
     /// A function of Go: the place of its facts.
     Go,
@@ -41,7 +41,7 @@ pub(crate) struct NameRef(u32);
 const KIND_SHIFT: u32 = 29;
 
 impl NameRef {
-    /// `None` for an offset that is too large to be referred to.
+    /// The reference to a name; `None` for an offset that is too large.
     pub(crate) fn new(kind: NameKind, offset: u32) -> Option<Self> {
         (offset >> KIND_SHIFT == 0).then_some(Self(((kind as u32) << KIND_SHIFT) | offset))
     }
@@ -54,7 +54,7 @@ impl NameRef {
         self.0 & ((1 << KIND_SHIFT) - 1)
     }
 
-    /// The name of a stub for the function of this name.
+    /// The name of a stub for the function of this name; `None` if there can be none.
     pub(crate) fn plt(self) -> Option<Self> {
         match self.kind()? {
             NameKind::Symtab => Self::new(NameKind::PltSymtab, self.offset()),
@@ -77,7 +77,7 @@ pub(crate) enum Strings {
 }
 
 impl Strings {
-    /// Bytes that this holds in memory.
+    /// Bytes that the table holds in memory.
     pub(crate) fn memory(&self) -> usize {
         match self {
             Self::Absent | Self::InFile { .. } => 0,
@@ -121,7 +121,7 @@ fn text(bytes: &[u8]) -> Option<String> {
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// First bytes of names, of which the last page read is kept.
+/// First bytes of names, read by pages, of which the last is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Initials {
     page: RefCell<(u64, Vec<u8>)>,

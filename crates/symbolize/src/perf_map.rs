@@ -7,13 +7,13 @@ use std::ops::Bound;
 /// The longest name that is kept, in bytes, and the longest line that is read.
 const LONGEST_NAME: usize = 1024;
 const LONGEST_LINE: usize = 64 << 10;
-/// Bytes that a function takes beside its name.
+/// Bytes of memory that a function takes beside its name.
 const ENTRY: usize = 80;
 
 /// Functions that have been compiled at run time, by address.
 #[derive(Debug)]
 pub struct PerfMap {
-    /// By first address; none overlap.
+    /// Functions by first address; no two overlap.
     functions: BTreeMap<u64, Entry>,
     bytes: usize,
     max_bytes: usize,
@@ -30,24 +30,24 @@ struct Entry {
 pub struct JitFunction<'a> {
     /// The first address of the range to which the name applies.
     pub start: u64,
-    /// The first address after it.
+    /// The first address after the range.
     pub end: u64,
     /// The name as it was written.
     pub name: &'a str,
 }
 
-/// What came of lines that were taken in.
+/// The outcome of adding lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerfMapLines {
-    /// Bytes of the text that have been taken in: a line that has not ended yet is none of them.
+    /// Number of bytes of the text that have been read: a line that has not ended yet is none of them.
     pub consumed: usize,
-    /// Functions taken in.
+    /// Number of functions that were added.
     pub taken: u64,
-    /// Of those, the ones that lie where others did.
+    /// Number of added functions that lie where others did.
     pub overlapping: u64,
-    /// Lines that are not as they should be.
+    /// Number of lines that were refused, since their form is another.
     pub refused: u64,
-    /// Functions for which there was no room.
+    /// Number of functions for which there was no room.
     pub full: u64,
 }
 
@@ -62,13 +62,14 @@ impl std::ops::AddAssign for PerfMapLines {
 }
 
 impl PerfMap {
-    /// A list without functions, which may take so many bytes.
+    /// A list without functions, which may take `max_bytes` bytes.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self { functions: BTreeMap::new(), bytes: 0, max_bytes }
     }
 
-    /// Takes in lines. A function that lies where others do takes their place, since the code that was there is gone.
+    /// Adds the functions of lines. A function that lies where others do takes their place, since the code that was
+    /// there is gone.
     pub fn add(&mut self, text: &[u8]) -> PerfMapLines {
         let mut lines = PerfMapLines::default();
         let mut rest = text;
@@ -108,7 +109,7 @@ impl PerfMap {
         (entry.end > end).then_some(&*entry.name)
     }
 
-    /// Takes a range from the functions that lie there; true if some do. Their other parts stay.
+    /// Removes a range from the functions that lie there; true if some do. Their other parts stay.
     fn clear_range(&mut self, start: u64, end: u64) -> bool {
         let mut found = false;
         if let Some(name) = self.spanning(start, end).map(Box::from)
@@ -150,7 +151,7 @@ impl PerfMap {
         (address < entry.end).then_some(JitFunction { start, end: entry.end, name: &entry.name })
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that the list holds in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.bytes
@@ -162,14 +163,14 @@ impl PerfMap {
         self.bytes = 0;
     }
 
-    /// How many ranges of addresses have a name.
+    /// Number of ranges of addresses that have a name.
     #[must_use]
     pub fn functions(&self) -> usize {
         self.functions.len()
     }
 }
 
-/// A line that is as it should be.
+/// A line of the right form.
 #[derive(Debug)]
 struct Line<'a> {
     start: u64,
@@ -178,7 +179,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// `START SIZE NAME`, numbers in hex.
+    /// Reads `START SIZE NAME`, numbers in hex.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let mut fields = line.trim_ascii().splitn(3, |byte| *byte == b' ');
         let mut number = || {
@@ -268,14 +269,14 @@ mod tests {
         assert_eq!(lines.taken + lines.full, 999);
     }
 
-    /// What names an address, found the slow way: the last line that covers it.
+    /// The function that names an address, found the slow way: the last line that covers it.
     fn model(all: &[(u64, u64)], at: u64) -> Option<String> {
         let covers = |&(start, size): &(u64, u64)| size > 0 && start <= at && at < start + size;
         all.iter().rposition(covers).map(|index| format!("f{index}"))
     }
 
     proptest! {
-        /// Each address has the name of the last line that covers it, and what is taken adds up.
+        /// Each address has the name of the last line that covers it, and the counts of lines add up.
         #[test]
         fn the_last_line_that_covers_an_address_names_it(
             all in prop::collection::vec((0u64..60, 0u64..30), 0..30),

@@ -18,14 +18,14 @@ use crate::names::NameRef;
 use crate::symbols::SymbolSection;
 use crate::{ByteSource, SymbolError};
 
-/// Sections that hold stubs.
+/// Names of sections that hold stubs.
 const STUBS: [&[u8]; 4] = [b".plt", b".plt.sec", b".plt.got", b".iplt"];
 /// The most bytes of stubs, and the most slots, that are read.
 const MAX_STUBS: u64 = 8 << 20;
 const MAX_SLOTS: usize = 1 << 18;
 /// The most sections of relocations that are read; sections may share their bytes.
 const MAX_RELOCATION_SECTIONS: usize = 256;
-/// The most bytes that a stub takes.
+/// The most bytes of one stub.
 const LONGEST_STUB: u64 = 16;
 
 /// A slot that a stub jumps through.
@@ -152,7 +152,7 @@ fn names<S: ByteSource + ?Sized>(
     Ok(names)
 }
 
-/// The stubs of a section, each with the address of its slot.
+/// The stubs of a section for x86-64, each with the address of its slot.
 fn x86_64(code: &[u8], section: &Section, lazy: &[u64]) -> Vec<(u64, u64)> {
     const ENDBR64: &[u8] = b"\xf3\x0f\x1e\xfa";
     let mut found = Vec::new();
@@ -177,7 +177,8 @@ fn x86_64(code: &[u8], section: &Section, lazy: &[u64]) -> Vec<(u64, u64)> {
     found
 }
 
-/// The same for 64-bit Arm: `adrp x16, page; ldr x17, [x16, offset]`, perhaps after `bti c`.
+/// The stubs of a section for 64-bit Arm, each with the address of its slot: `adrp x16, page; ldr x17, [x16, offset]`,
+/// perhaps after `bti c`.
 fn aarch64(code: &[u8], section: &Section) -> Vec<(u64, u64)> {
     const BTI_C: u32 = 0xd503_245f;
     let (words, _rest) = code.as_chunks::<4>();

@@ -1,9 +1,9 @@
-//! A line of a program's source.
+//! Lines of a program's source.
 
 /// A line of a program's source, and the function that it is part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLine {
-    /// The function's name as the file has it.
+    /// Name of the function in the form that the file has.
     pub function: String,
     /// The source file; `None` if it is not known.
     pub file: Option<String>,

@@ -1,4 +1,4 @@
-//! A file and the functions in it.
+//! An ELF file and the functions in it.
 
 use object::elf::{ET_DYN, ET_EXEC, SHT_DYNSYM, SHT_SYMTAB};
 
@@ -13,7 +13,7 @@ use crate::symbols::SymbolSection;
 use crate::table::{Entry, Table, TableBuilder};
 use crate::{ByteSource, SymbolError, debug_data, dynamic, plt};
 
-/// Bounds on what is read of a file.
+/// Bounds on the memory for a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most bytes that the tables of a file may take in memory, also while they are put together. A file whose
@@ -27,7 +27,7 @@ impl Default for Limits {
     }
 }
 
-/// Bytes that a symbol takes while a table is put together: as a file has it, and as the table has it.
+/// Bytes that a symbol takes while a table is put together: once as the file has it, and once as the table has it.
 const SYMBOL: usize = size_of::<Candidate<NameRef>>() + size_of::<Entry>();
 
 /// The function that an address is in.
@@ -35,12 +35,12 @@ const SYMBOL: usize = size_of::<Candidate<NameRef>>() + size_of::<Entry>();
 pub struct Resolved {
     /// The first address of the range to which the name applies.
     pub start: u64,
-    /// The first address after it.
+    /// The first address after the range.
     pub end: u64,
     /// The function's name as the linker has it; of a stub that calls `f`, `f@plt`.
     pub name: String,
     /// The lines that the address is at, the innermost inlined function first and the function itself last; empty if
-    /// nothing but its name is known.
+    /// nothing but the function's name is known.
     pub lines: Vec<SourceLine>,
 }
 
@@ -57,7 +57,7 @@ pub struct SymbolFile {
     has_debug_info: bool,
 }
 
-/// Where names are.
+/// The string tables of a file.
 #[derive(Debug, Default)]
 struct AllStrings {
     symtab: Strings,
@@ -68,9 +68,9 @@ struct AllStrings {
 impl SymbolFile {
     /// Reads the symbol tables of a file.
     ///
-    /// # Errors
-    /// [`SymbolError::OtherFormat`] for what is no program, library or debug file, and any other for one that is
-    /// damaged or larger than `limits`. A file without symbols is no error: no address of it has a name.
+    /// # Errors [`SymbolError::OtherFormat`] for a file that is no program, library or debug file, and any other error
+    /// for one that is damaged or larger than `limits`. A file without symbols is no error: no address of it has a
+    /// name.
     pub fn open<S: ByteSource + ?Sized>(source: &S, limits: Limits) -> Result<Self, SymbolError> {
         let mut elf = Elf::read(source)?;
         dynamic::add_sections(source, &mut elf);
@@ -118,13 +118,13 @@ impl SymbolFile {
         })
     }
 
-    /// How many ranges of addresses have a name.
+    /// Number of ranges of addresses that have a name.
     #[must_use]
     pub fn symbols(&self) -> usize {
         self.table.len()
     }
 
-    /// The bytes that this holds in memory, about.
+    /// Bytes that the tables hold in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
         let go = self.go.as_ref().map_or(0, GoTables::memory);
@@ -141,7 +141,7 @@ impl SymbolFile {
         self.build_id.as_deref()
     }
 
-    /// The file that the file's debug information was moved to, if it names one.
+    /// The file that the file's debug information was moved to, if the file has a link to one.
     #[must_use]
     pub fn debug_link(&self) -> Option<&DebugLink> {
         self.debug_link.as_ref()
@@ -159,7 +159,7 @@ impl SymbolFile {
         self.has_debug_info
     }
 
-    /// The address, as the file's own symbols have it, of a byte of the file; `None` if no segment holds it.
+    /// The address, in the terms of the file's own symbols, of a byte of the file; `None` if no segment holds it.
     #[must_use]
     pub fn address_of(&self, offset: u64) -> Option<u64> {
         let mut held = self.segments.iter().filter_map(|segment| {
@@ -172,7 +172,7 @@ impl SymbolFile {
         Some(code.unwrap_or(first).1)
     }
 
-    /// The function that holds an address. `source` is what [`open`](Self::open) has read.
+    /// The function that holds an address. `source` must be the source that [`open`](Self::open) has read.
     ///
     /// # Errors
     /// The error of reading a name.
@@ -211,7 +211,7 @@ impl SymbolFile {
     }
 }
 
-/// Adds functions, or none if that fails: symbols that cannot be had are no reason to give up the others.
+/// Adds functions to the table, or none if that fails: symbols that cannot be read are no reason to give up the others.
 fn add<T>(
     functions: &mut Vec<Candidate<NameRef>>,
     more: impl FnOnce(&mut Vec<Candidate<NameRef>>) -> Result<T, SymbolError>,

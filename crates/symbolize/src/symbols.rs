@@ -13,7 +13,7 @@ use crate::flatten::Candidate;
 use crate::names::{Initials, NameKind, NameRef, Strings};
 use crate::{ByteSource, SymbolError};
 
-/// A symbol table of a file, and which one it is.
+/// A symbol table of a file, and its kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SymbolSection<'a> {
     pub(crate) elf: &'a Elf,
@@ -22,7 +22,7 @@ pub(crate) struct SymbolSection<'a> {
 }
 
 impl SymbolSection<'_> {
-    /// Where the table's strings are.
+    /// The place of the table's strings.
     pub(crate) fn strings(&self) -> Strings {
         match self.elf.section_at(self.section.link) {
             Some(strings) if strings.has_bytes() => {
@@ -130,7 +130,8 @@ impl SymbolSection<'_> {
         }
     }
 
-    /// True for symbols that say what kind of bytes follow (`$x`, `$d`, `$t`), and for local labels: no functions.
+    /// True for symbols that mark the kind of the bytes after them (`$x`, `$d`, `$t`), and for local labels: they are
+    /// no functions.
     fn is_label<S: ByteSource + ?Sized>(
         &self,
         source: &S,
@@ -149,7 +150,8 @@ impl SymbolSection<'_> {
         })
     }
 
-    /// Global over weak over local, a function over a label, the table that has all over the dynamic linker's.
+    /// The rank of a symbol: global over weak over local, a function over a label, the table of all symbols over the
+    /// dynamic linker's.
     fn rank(&self, binding: u8, kind: u8) -> u8 {
         let binding = match binding {
             STB_LOCAL => 1,

@@ -1,4 +1,4 @@
-//! Ranges of addresses with their names, small and quick to search.
+//! Ranges of addresses with their names, in a table that is small and quick to search.
 
 use crate::SymbolError;
 use crate::flatten::Ranges;
@@ -16,7 +16,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Box<[Entry]>,
-    /// Names of ranges that have several: where the names of each end among all.
+    /// End of each group's names among all names of ranges that have several.
     groups: Box<[u32]>,
     references: Box<[NameRef]>,
 }
@@ -29,7 +29,7 @@ impl Table {
         (address - entry.start < entry.length.into()).then_some(*entry)
     }
 
-    /// The names that a name stands for.
+    /// The names that a name stands for: several if it is a group.
     pub(crate) fn names(&self, name: &NameRef) -> Vec<NameRef> {
         if name.kind() != Some(NameKind::Group) {
             return vec![*name];
@@ -60,7 +60,7 @@ pub(crate) struct TableBuilder {
 }
 
 impl TableBuilder {
-    /// A table of about `expected` ranges, and of `most` at the most.
+    /// A builder for about `expected` ranges, and for `most` at the most.
     pub(crate) fn new(expected: usize, most: usize) -> Self {
         let entries = Vec::with_capacity(expected.min(most));
         Self { entries, groups: Vec::new(), references: Vec::new(), most }

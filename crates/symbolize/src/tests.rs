@@ -1,4 +1,4 @@
-//! Whole files.
+//! Tests of whole files.
 
 mod dynamic;
 mod go;

@@ -12,19 +12,20 @@ use super::text::TextAt;
 use super::unit::{RangeAttributes, Unit, UnitRoot};
 use super::window::{Effort, Window};
 
-/// The longest way from a function's code to its name: from code to what it is a copy of to its declaration.
+/// The longest way from a function's code to its name: from the code to the function that it is a copy of to that
+/// function's declaration.
 const MOST_HOPS: usize = 8;
-/// Other units that are kept at hand.
+/// The most other units that are kept at hand.
 const MOST_OTHERS: usize = 16;
 
 /// The functions of a unit.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    /// By start.
+    /// Code of the functions, by start.
     pub(super) ranges: Box<[FunctionRange]>,
-    /// By what `FunctionRange` and `InlinedRange` have as their `function`.
+    /// The functions, by the numbers in `function` of `FunctionRange` and `InlinedRange`.
     pub(super) functions: Box<[Function]>,
-    /// By function, depth and start.
+    /// Code of inlined functions, by function, depth and start.
     pub(super) inlined: Box<[InlinedRange]>,
     pub(super) facts: Box<[Facts]>,
 }
@@ -39,34 +40,34 @@ pub(super) struct FunctionRange {
     pub(super) function: u32,
 }
 
-/// A function, and where its inlined functions are.
+/// A function, and the range of its inlined functions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function {
     pub(super) facts: u32,
-    /// The first and the one after the last among all of the unit.
+    /// The first and the one after the last of its inlined functions among all of the unit.
     pub(super) inlined: (usize, usize),
 }
 
 /// Code of a function that was inlined.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InlinedRange {
-    /// Into which function.
+    /// Number of the function that the code is inlined into.
     function: u32,
-    /// How many other inlined functions it is in.
+    /// Number of other inlined functions that enclose this one.
     pub(super) depth: u32,
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) facts: u32,
-    /// Where it was called.
+    /// File of the call, by its number.
     pub(super) file: u32,
     pub(super) line: u32,
 }
 
-/// What is known of a function, in whatever code it is.
+/// Facts of a function, the same in whatever code it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
     pub(super) name: Option<TextAt>,
-    /// The line at which it starts, or 0.
+    /// The line at which the function starts, or 0.
     pub(super) line: u32,
 }
 
@@ -111,7 +112,7 @@ impl Functions {
     }
 }
 
-/// What has been found.
+/// The facts that a walk has found.
 #[derive(Debug, Default)]
 struct Found {
     ranges: Vec<FunctionRange>,
@@ -123,13 +124,13 @@ struct Found {
     by_entry: BTreeMap<usize, u32>,
 }
 
-/// An entry that others are in.
+/// An entry that encloses others.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     depth: isize,
-    /// `None` if it has no code.
+    /// Number of the entry's function; `None` if it has no code.
     function: Option<u32>,
-    /// Inlined functions that it is in, and is.
+    /// Number of inlined functions that the entry is in, itself included if it is one.
     inlined: u32,
 }
 
@@ -141,7 +142,7 @@ struct Walk<'w, 'a> {
     index: &'w Index,
     room: &'w mut Room,
     out: Found,
-    /// Other units by where they begin.
+    /// Other units by their offsets.
     others: BTreeMap<usize, Rc<Unit<'a>>>,
 }
 
@@ -178,7 +179,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(())
     }
 
-    /// Takes in a function; returns its number if it has code.
+    /// Adds a function; returns its number if it has code.
     fn function(
         &mut self,
         at: UnitOffset,
@@ -203,7 +204,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(Some(number))
     }
 
-    /// Takes in a function that was inlined into another; true if it has code.
+    /// Adds a function that was inlined into another; true if it has code.
     fn inlined(
         &mut self,
         function: u32,
@@ -259,7 +260,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(number)
     }
 
-    /// The facts of an entry, and of those that it stands for.
+    /// The facts of an entry, completed from the entries that it stands for.
     fn follow(&mut self, at: usize) -> Result<Facts, TableError> {
         let (mut facts, mut next) = (Facts::default(), Some(at));
         for _hop in 0..MOST_HOPS {
@@ -294,7 +295,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(unit)
     }
 
-    /// What one entry says.
+    /// The facts that one entry has itself.
     fn read(&self, unit: &Unit<'a>, at: usize) -> Result<EntryFacts, TableError> {
         let offset = UnitOffset(at.saturating_sub(unit.header.offset().0));
         let mut entries = unit.entries_raw(Some(offset))?;
@@ -323,7 +324,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(found)
     }
 
-    /// Where in `.debug_info` the entry is that a reference of a unit leads to.
+    /// Offset in `.debug_info` of the entry that a reference of a unit leads to.
     fn target(&self, unit: &Unit<'a>, reference: AttributeValue<Window<'a>>) -> Option<usize> {
         match reference {
             AttributeValue::UnitRef(offset) => unit.header.offset().0.checked_add(offset.0),
@@ -333,13 +334,13 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// What an entry says of a function.
+/// The facts of a function that one entry has itself.
 #[derive(Clone, Copy, Debug, Default)]
 struct EntryFacts {
     name: Option<TextAt>,
-    /// Whether that is the name that the linker has.
+    /// True if `name` is the linker's name.
     is_linkage: bool,
     line: u32,
-    /// The entry that has the rest.
+    /// The entry that has the other facts.
     origin: Option<usize>,
 }

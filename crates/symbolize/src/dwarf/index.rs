@@ -1,4 +1,4 @@
-//! Which unit an address belongs to.
+//! The units of a file by the addresses of their code.
 
 use gimli::Dwarf;
 use gimli::constants as dw;
@@ -7,17 +7,17 @@ use super::room::{Room, TableError};
 use super::unit::UnitRoot;
 use super::window::{Effort, Window};
 
-/// Ranges that are looked at for one address, where units claim to overlap.
+/// The most ranges that are looked at for one address, where units claim to overlap.
 const MOST_OVERLAPPING: usize = 64;
-/// Units that are looked in for one address.
+/// The most units that are searched for one address.
 const MOST_UNITS: usize = 4;
 
 /// The units of a file by their addresses.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By start.
+    /// Code of the units, by start.
     ranges: Box<[UnitRange]>,
-    /// Where units begin in `.debug_info`, in order.
+    /// Offsets in `.debug_info` at which units begin, in order.
     pub(super) units: Box<[usize]>,
 }
 
@@ -81,7 +81,7 @@ impl Index {
         found.into_iter().map(|(_, unit)| unit).take(MOST_UNITS).collect()
     }
 
-    /// Where the unit begins that holds an offset of `.debug_info`.
+    /// Offset of the unit that holds an offset of `.debug_info`.
     pub(super) fn unit_with(&self, offset: usize) -> Option<usize> {
         let after = self.units.partition_point(|start| *start <= offset);
         self.units.get(after.checked_sub(1)?).copied()

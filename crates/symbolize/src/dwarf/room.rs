@@ -1,4 +1,4 @@
-//! The bound on what tables take.
+//! The bound on the memory that tables take.
 
 use super::window::{Effort, PART};
 use crate::SymbolError;
@@ -18,7 +18,7 @@ impl Room {
 #[derive(Debug)]
 pub(super) enum TableError {
     Dwarf(gimli::Error),
-    /// They would take more room than they may.
+    /// The tables would take more room than they may.
     Full,
 }
 

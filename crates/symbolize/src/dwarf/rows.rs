@@ -14,9 +14,9 @@ const MAX_HEADER: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: Box<[Row]>,
-    /// By start.
+    /// Sequences of rows, by start.
     sequences: Box<[Sequence]>,
-    /// By their numbers.
+    /// Files by their numbers.
     files: Box<[FileAt]>,
     directory: Option<TextAt>,
 }
@@ -34,11 +34,11 @@ struct Row {
 struct Sequence {
     start: u64,
     end: u64,
-    /// The first and the one after the last of its rows.
+    /// Index of the sequence's first row, and of the row after its last.
     rows: (usize, usize),
 }
 
-/// Where the path of a file is.
+/// The places of the name and the directory of a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FileAt {
     pub(super) name: Option<TextAt>,
@@ -97,7 +97,7 @@ impl Rows {
         Some((row.file, row.line))
     }
 
-    /// Where the path of a file is.
+    /// The places of the name and the directory of a file by its number.
     pub(super) fn file(&self, number: u32) -> Option<FileAt> {
         self.files.get(usize::try_from(number).ok()?).copied()
     }
@@ -108,12 +108,12 @@ impl Rows {
     }
 }
 
-/// Rows as they come.
+/// Rows and sequences of a unit that is being read.
 #[derive(Debug, Default)]
 struct Building {
     rows: Vec<Row>,
     sequences: Vec<Sequence>,
-    /// Where the rows of the sequence begin that is being read.
+    /// Index of the first row of the sequence that is being read.
     first: usize,
 }
 
@@ -158,8 +158,8 @@ impl Building {
     }
 }
 
-/// That the header at an offset of `.debug_line` is not larger than it may be: gimli makes room for as many names of
-/// files as there could be in it.
+/// Checks that the header at an offset of `.debug_line` is not larger than it may be: gimli makes room for as many
+/// names of files as there could be in it.
 fn check_header(section: Window<'_>, at: usize) -> Result<(), TableError> {
     let mut header = section;
     header.skip(at)?;

@@ -1,4 +1,4 @@
-//! The sections that debug information is in.
+//! The sections that hold debug information.
 
 use std::io::Read as _;
 
@@ -15,7 +15,7 @@ use super::window::{Bytes, Effort, PART, SectionBytes, Window};
 use crate::elf::{Elf, Section};
 use crate::{ByteSource, SymbolError};
 
-/// The sections that are read.
+/// Ids of the sections that are read.
 const ALL: [SectionId; 9] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
@@ -28,14 +28,14 @@ const ALL: [SectionId; 9] = [
     SectionId::DebugStrOffsets,
 ];
 
-/// Where the sections of a file are.
+/// The places of the sections of a file.
 #[derive(Debug)]
 pub(super) struct Sections {
     endian: RunTimeEndian,
     places: Vec<Place>,
 }
 
-/// Where the bytes of a section are.
+/// The place of a section's bytes.
 #[derive(Debug)]
 enum Place {
     Absent,
@@ -43,7 +43,7 @@ enum Place {
         offset: u64,
         size: usize,
     },
-    /// Unpacked.
+    /// The bytes in memory: they were compressed in the file.
     AtHand(Box<[u8]>),
 }
 
@@ -71,7 +71,7 @@ impl Sections {
         Ok((has(SectionId::DebugInfo) && has(SectionId::DebugAbbrev)).then_some(Self { endian, places }))
     }
 
-    /// Bytes that this holds in memory.
+    /// Bytes that the sections hold in memory.
     pub(super) fn memory(&self) -> usize {
         let at_hand = |place: &Place| match place {
             Place::AtHand(bytes) => bytes.len(),
@@ -80,7 +80,7 @@ impl Sections {
         self.places.iter().map(|place| size_of::<Place>() + at_hand(place)).sum()
     }
 
-    /// The sections, to be read with that effort. The last is empty.
+    /// The sections, to be read at the cost of `effort`. The last section is empty.
     pub(super) fn open<'a>(
         &'a self,
         source: &'a dyn ByteSource,
@@ -128,7 +128,7 @@ fn place(
     Ok(Place::InFile { offset: section.offset, size })
 }
 
-/// The bytes of a compressed section, at most so many.
+/// The bytes of a compressed section, at most `most`.
 fn unpack(
     source: &dyn ByteSource,
     elf: &Elf,
@@ -154,7 +154,7 @@ fn unpack(
     Ok(out)
 }
 
-/// How a section is compressed, its size when it is unpacked, and the rest of it.
+/// The method by which a section is compressed, its size when it is unpacked, and the rest of its bytes.
 fn header<'a>(packed: &'a [u8], elf: &Elf) -> Option<(u32, u64, &'a [u8])> {
     if elf.is_64 {
         let (header, rest) = pod::from_bytes::<CompressionHeader64<Endianness>>(packed).ok()?;

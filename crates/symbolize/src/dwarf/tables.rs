@@ -1,4 +1,4 @@
-//! What is known of a unit's code: which functions it is of, and which lines.
+//! Tables of a unit's code: its functions, its inlined functions and its lines.
 
 use gimli::Dwarf;
 
@@ -10,10 +10,10 @@ use super::unit::UnitRoot;
 use super::window::{Effort, SectionBytes, Window};
 use crate::SourceLine;
 
-/// Functions that are looked at for one address, where they claim to overlap.
+/// The most functions that are looked at for one address, where they claim to overlap.
 const MOST_OVERLAPPING: usize = 64;
 
-/// A unit.
+/// The tables of a unit.
 #[derive(Debug)]
 pub(super) struct UnitTables {
     functions: Functions,

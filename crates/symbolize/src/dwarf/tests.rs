@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::{Limits, LineTables, SourceLine, SymbolError, SymbolFile};
 
-/// A program of this directory, compiled so.
+/// A program of this directory, compiled by `compiler` with `options`.
 fn compile(dir: &Path, compiler: &str, options: &[&str], source: &str) -> PathBuf {
     let path = dir.join(format!("{source}.out"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dwarf/tests").join(source);
@@ -38,8 +38,8 @@ fn addresses(bytes: &[u8], count: usize) -> Vec<u64> {
     std::iter::repeat_with(|| code.address() + random.u64(..code.size())).take(count).collect()
 }
 
-/// What binutils have for addresses: pairs of a function and a place, the innermost first. Names are as the linker has
-/// them: how they are demangled is a matter of its own, on which no two programs agree.
+/// Pairs of a function and a place that binutils have for addresses, the innermost first. Names are in the linker's
+/// form: no two programs agree on how to demangle them.
 fn addr2line(path: &Path, addresses: &[u64]) -> Vec<Vec<(String, String)>> {
     let mut child = Command::new("addr2line")
         .args(["-a", "-i", "-f", "-e"])
@@ -69,7 +69,7 @@ fn addr2line(path: &Path, addresses: &[u64]) -> Vec<Vec<(String, String)>> {
     all
 }
 
-/// How our lines of an address compare with what binutils have.
+/// The kind of difference between our lines of an address and those of binutils.
 fn kind(symbol: Option<&str>, ours: &[SourceLine], theirs: &[(String, String)]) -> &'static str {
     if ours.is_empty() {
         // They have the source file from the symbol table then. Names of symbols are compared with those of `nm`.
@@ -103,7 +103,7 @@ fn kind(symbol: Option<&str>, ours: &[SourceLine], theirs: &[(String, String)]) 
     kind
 }
 
-/// Of 12,000 addresses of three programs, of as many compilers, the functions and lines are those that binutils have.
+/// For 12,000 addresses of three programs, of as many compilers, the functions and lines are those of binutils.
 #[test]
 fn lines_and_inlined_functions_are_those_of_addr2line() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +120,8 @@ fn lines_and_inlined_functions_are_those_of_addr2line() {
     }
 }
 
-/// Compressed sections, older versions of the format, programs of 32 bits and sections for each function.
+/// Lines are the same with compressed sections, older versions of the format, programs of 32 bits and sections for each
+/// function.
 #[test]
 fn whatever_the_format_lines_are_those_of_addr2line() {
     let dir = tempfile::tempdir().unwrap();
@@ -135,7 +136,7 @@ fn whatever_the_format_lines_are_those_of_addr2line() {
     }
 }
 
-/// How many addresses of a program compare how with what binutils have; `deep` are those in inlined functions.
+/// Number of a program's addresses by the kind of difference from binutils; `deep` are those in inlined functions.
 fn compare(path: &Path, count: usize) -> BTreeMap<&'static str, usize> {
     let bytes = std::fs::read(path).unwrap();
     let bytes = bytes.as_slice();
@@ -189,7 +190,7 @@ fn units_make_room_for_each_other() {
     assert!(LineTables::open(&bytes, Limits { memory: 4096 }).is_err());
 }
 
-/// Where in a program debug information is.
+/// Offsets in a program of the bytes of its debug information.
 fn debug_information(program: &[u8]) -> Vec<usize> {
     let object = object::File::parse(program).unwrap();
     let debug =

@@ -1,10 +1,10 @@
-//! Texts that are left where they are until somebody wants them.
+//! Texts that stay in their sections until somebody asks for them.
 
 use gimli::Reader as _;
 
 use super::window::{SectionBytes, Window};
 
-/// The longest name of a function, or part of a path, that is taken.
+/// The longest name of a function, or part of a path, that is read.
 const LONGEST_TEXT: usize = 4 << 10;
 
 /// A text: the number of the section that it is in, and its offset there.

@@ -1,4 +1,4 @@
-//! A unit of debug information: most often what was compiled from one source file.
+//! A unit of debug information: most often the result of compiling one source file.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ pub(super) type Unit<'a> = gimli::Unit<Window<'a>>;
 /// The most bytes of descriptions of entries (`.debug_abbrev`) that are read for one unit.
 const MAX_ABBREVIATIONS: usize = 512 << 10;
 
-/// A unit, and what its first entry says of it.
+/// A unit, and the attributes of its first entry.
 #[derive(Debug)]
 pub(super) struct UnitRoot<'a> {
     pub(super) unit: Unit<'a>,
     pub(super) tag: DwTag,
     pub(super) ranges: RangeAttributes<'a>,
-    /// Where its lines are (`.debug_line`).
+    /// Offset of the unit's lines in `.debug_line`.
     pub(super) lines: Option<usize>,
 }
 
@@ -40,8 +40,8 @@ impl<'a> UnitRoot<'a> {
         Self::with(dwarf, effort, header, abbreviations)
     }
 
-    /// Reads a unit, and the description of its first entry only: which is all that is needed to know where its code
-    /// is, and by far the smallest part of them.
+    /// Reads a unit, and the description of its first entry only. The description is enough to find the unit's code,
+    /// and by far the smallest part of them all.
     pub(super) fn first(
         dwarf: &Dwarf<Window<'a>>,
         effort: &Effort,
@@ -126,7 +126,7 @@ impl<'a> UnitRoot<'a> {
     }
 }
 
-/// The attributes of an entry that say where its code is.
+/// The attributes of an entry that describe the place of its code.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RangeAttributes<'a> {
     low: Option<AttributeValue<Window<'a>>>,
@@ -135,7 +135,7 @@ pub(super) struct RangeAttributes<'a> {
 }
 
 impl<'a> RangeAttributes<'a> {
-    /// Takes in an attribute, if it is one of them.
+    /// Takes an attribute, if it is one of them.
     pub(super) fn take(&mut self, attribute: &Attribute<Window<'a>>) {
         match attribute.name() {
             dw::DW_AT_low_pc => self.low = Some(attribute.value()),
@@ -145,8 +145,8 @@ impl<'a> RangeAttributes<'a> {
         }
     }
 
-    /// Calls `each` with the start and the end of each range. What the linker has left out is none: its address is 0,
-    /// or one of the last.
+    /// Calls `each` with the start and the end of each range. Code that the linker has left out has no range: its
+    /// address is 0, or one of the last.
     pub(super) fn each<E: From<Error>>(
         &self,
         dwarf: &Dwarf<Window<'a>>,

@@ -1,7 +1,7 @@
 //! Sections as gimli reads them: page by page out of the file, and with a bound on the work.
 //!
 //! Whoever makes a file can have a few bytes of it stand for any amount of work: a million entries that share one list
-//! of a million ranges. Each read takes a step of an [`Effort`], and so does what costs without reading; when none are
+//! of a million ranges. Each read takes a step of an [`Effort`], and so does work without reading; when no steps are
 //! left, every read fails.
 
 use std::borrow::Cow;
@@ -12,14 +12,14 @@ use gimli::{Error, Reader, ReaderOffsetId};
 
 use crate::{ByteSource, SymbolError};
 
-/// Bytes that are read at once, and pages of a section that are kept.
+/// Bytes of a page of a section, which is read at once; and the number of pages that are kept.
 const PAGE: usize = 16 << 10;
 const PAGES: usize = 16;
-/// Bytes that a step looks through.
+/// Number of bytes that a step covers.
 const BYTES_A_STEP: u64 = 64;
-/// The longest part of a section that is taken as a whole: names are shorter.
+/// The longest part of a section that is read as a whole: names are shorter.
 const LONGEST: usize = 64 << 10;
-/// The place of a section's number in what identifies an offset to gimli.
+/// The bit from which on a section's number stands in the number that identifies an offset to gimli.
 const NUMBER_SHIFT: u32 = 56;
 
 /// The part of the file that errors name.
@@ -37,14 +37,14 @@ impl Effort {
         Self { left: Cell::new(steps), failed: RefCell::new(None) }
     }
 
-    /// Takes steps.
+    /// Takes steps; an error if there are too few left.
     pub(super) fn spend(&self, steps: u64) -> gimli::Result<()> {
         let left = self.left.get().checked_sub(steps);
         self.left.set(left.unwrap_or(0));
         left.map(|_enough| ()).ok_or(Error::Io)
     }
 
-    /// Allows so many steps from now on.
+    /// Allows `steps` steps from now on.
     pub(super) fn refill(&self, steps: u64) {
         self.left.set(steps);
     }
@@ -54,7 +54,7 @@ impl Effort {
         Error::Io
     }
 
-    /// What an error of gimli comes from.
+    /// The error of the crate that an error of gimli stands for.
     pub(super) fn reason(&self, error: Error) -> SymbolError {
         match (error, self.failed.borrow_mut().take()) {
             (_, Some(error)) => SymbolError::Read(error),
@@ -73,15 +73,15 @@ pub(super) struct SectionBytes<'a> {
     pub(super) effort: &'a Effort,
 }
 
-/// Where the bytes of a section are.
+/// The bytes of a section.
 pub(super) enum Bytes<'a> {
-    /// At hand: they were compressed.
+    /// Bytes in memory: they were compressed in the file.
     Held(&'a [u8]),
-    /// In the file, from an offset on.
+    /// Bytes in the file, from an offset on.
     InFile { source: &'a dyn ByteSource, offset: u64, pages: Box<Pages> },
 }
 
-/// The pages that were read last, each at the place that its number has.
+/// The pages that were read last, each at the index that its number has.
 #[derive(Default)]
 pub(super) struct Pages(RefCell<[Page; PAGES]>);
 
@@ -98,7 +98,7 @@ impl fmt::Debug for SectionBytes<'_> {
 }
 
 impl<'a> SectionBytes<'a> {
-    /// The bytes from an offset on, as far as they are at hand at once, which is one at least.
+    /// Passes the bytes from an offset on to `take`, as far as they are at hand at once, which is one at least.
     fn with<T>(&self, at: usize, take: impl FnOnce(&[u8]) -> T) -> gimli::Result<T> {
         match &self.bytes {
             Bytes::Held(bytes) => Ok(take(bytes.get(at..).unwrap_or_default())),
@@ -147,17 +147,17 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// All of a section.
+    /// A window on all of a section.
     pub(super) fn of(section: &'a SectionBytes<'a>) -> Self {
         Self { section, at: 0, end: section.size }
     }
 
-    /// The part of it that ends at an offset of the section at the latest.
+    /// The part of the window that ends at an offset of the section at the latest.
     pub(super) fn until(self, end: usize) -> Self {
         Self { end: self.end.min(end), ..self }
     }
 
-    /// The number of the section, and the offset in it.
+    /// The number of the section, and the offset of the window in it.
     pub(super) fn place(&self) -> (u8, usize) {
         (self.section.number, self.at)
     }
@@ -290,7 +290,8 @@ mod tests {
     }
 
     proptest! {
-        /// Read by pages or from memory, bytes are those of the section, and no more steps are taken than allowed.
+        /// The bytes that are read by pages or from memory are those of the section, and no more steps are taken than
+        /// allowed.
         #[test]
         fn bytes_are_those_of_the_section(seed: u64, size in 0..5 * PAGE, at in any::<prop::sample::Index>(), held: bool) {
             let mut random = fastrand::Rng::with_seed(seed);

@@ -1,4 +1,4 @@
-//! Finding the tables in a file.
+//! The search for Go's tables in a file.
 
 use elffile::read;
 
@@ -6,12 +6,13 @@ use super::layout::{Header, PART};
 use crate::ByteSource;
 use crate::elf::{Elf, Section};
 
-/// The sections that hold nothing else.
+/// Names of sections that hold nothing else.
 const OWN: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
-/// Sections that a linker of C may have put them into, of a program that Go has written this section for.
+/// Names of sections into which a linker of C may have put the tables, of a program that has Go's record of it in this
+/// section.
 const SHARED: [&[u8]; 2] = [b".data.rel.ro", b".rodata"];
 const OF_GO: &[u8] = b".go.buildinfo";
-/// The most bytes of those that are searched, and how many at once.
+/// The most bytes of shared sections that are searched, and the number that is searched at once.
 const MAX_SEARCHED: u64 = 256 << 20;
 const PIECE: u64 = 64 << 10;
 

@@ -1,4 +1,4 @@
-//! What the tables know of a function.
+//! The facts of a function in Go's tables.
 
 use elffile::read;
 
@@ -8,7 +8,8 @@ use crate::{ByteSource, SymbolError};
 
 /// The most lists of values that a function has: Go 1.26 writes four.
 const MAX_LISTS: u32 = 64;
-/// The number of the list that says what is inlined where, and that of the tree which it leads to.
+/// The number of the list that gives the inlined functions by address, and that of the tree which
+/// it leads to.
 const INLINED: usize = 2;
 const TREE: usize = 3;
 
@@ -16,16 +17,17 @@ const TREE: usize = 3;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Function {
     pub(super) entry: u64,
-    /// Its name, among the names of functions.
+    /// Offset of the function's name among the names of functions.
     pub(super) name: u32,
     /// Lists of values: files by number and lines.
     pub(super) file_values: u32,
     pub(super) line_values: u32,
-    /// The offset of the files of its compilation unit.
+    /// The offset of the files of the function's compilation unit.
     pub(super) unit: u32,
-    /// The line at which it starts, or 0 if it is not known.
+    /// The line at which the function starts, or 0 if it is not known.
     pub(super) start_line: u32,
-    /// What is inlined into it: the list of values, and the address of the tree if it is known.
+    /// The list of values for functions that are inlined into this one, and the address of their
+    /// tree if it is known.
     pub(super) inlined: Option<(u32, Option<u64>)>,
 }
 

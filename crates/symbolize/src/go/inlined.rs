@@ -11,17 +11,17 @@ use crate::{ByteSource, SymbolError};
 /// A function that is inlined at an instruction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inlined {
-    /// Its name, among the names of functions.
+    /// Offset of the function's name among the names of functions.
     pub(super) name: u32,
-    /// How far from the start of the function that it is inlined into there is an instruction with the line of the
-    /// call.
+    /// Distance of an instruction with the line of the call from the start of the function that this one is inlined
+    /// into, in bytes.
     pub(super) caller: u64,
-    /// The line at which it starts, or 0 if it is not known.
+    /// The line at which the function starts, or 0 if it is not known.
     pub(super) start_line: u32,
 }
 
 impl Inlined {
-    /// What is inlined `into` bytes behind the start of a function; `None` if nothing is.
+    /// The function that is inlined `into` bytes behind the start of a function; `None` if none is.
     pub(super) fn at<S: ByteSource + ?Sized>(
         source: &S,
         header: &Header,

@@ -1,4 +1,4 @@
-//! Where the parts of `pclntab` are, by the version of Go that wrote it.
+//! The places of the parts of `pclntab`, by the version of Go that wrote it.
 
 use elffile::read;
 
@@ -14,36 +14,36 @@ const MAX_FUNCTIONS: u64 = 1 << 24;
 /// Layouts of the tables, by the first version of Go that writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Layout {
-    /// Functions by their addresses.
+    /// The layout with functions by their addresses.
     Go116,
-    /// Functions by their distance from the start of the code.
+    /// The layout with functions by their distance from the start of the code.
     Go118,
-    /// Functions know at which line they start.
+    /// The layout with the line at which each function starts.
     Go120,
 }
 
-/// The head of the tables. Offsets are from its first byte.
+/// The head of the tables. All offsets in it are from its first byte.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
     pub(super) layout: Layout,
-    /// Where the tables are in the file, and in memory.
+    /// Offset of the tables in the file, and their address in memory.
     pub(super) at: u64,
     pub(super) address: u64,
     /// The least length of an instruction.
     pub(super) quantum: u64,
     /// The number of functions.
     functions: u64,
-    /// The address of the first byte of code, or 0 if it is not here.
+    /// The address of the first byte of code, or 0 if the head does not have it.
     pub(super) text: u64,
-    /// Names of functions.
+    /// Offset of the names of functions.
     pub(super) names: u64,
-    /// Offsets of file names, by compilation unit.
+    /// Offset of the offsets of file names, by compilation unit.
     pub(super) units: u64,
-    /// Names of files.
+    /// Offset of the names of files.
     pub(super) files: u64,
-    /// Values by address.
+    /// Offset of the lists of values by address.
     pub(super) values: u64,
-    /// The functions' addresses, and the facts of each.
+    /// Offset of the functions' addresses, and of the facts of each.
     pub(super) table: u64,
 }
 
@@ -84,7 +84,7 @@ impl Header {
     }
 
     /// Calls `each` with the address of each function and the place of its facts, in the order of addresses. The last
-    /// is the end of the code.
+    /// address is the end of the code.
     pub(super) fn each_function<S: ByteSource + ?Sized>(
         &self,
         source: &S,
@@ -109,7 +109,7 @@ impl Header {
         })
     }
 
-    /// The address of the first function, as [`each_function`](Self::each_function) has it.
+    /// The address of the first function, as passed by [`each_function`](Self::each_function).
     pub(super) fn first_function<S: ByteSource + ?Sized>(&self, source: &S, text: u64) -> Option<u64> {
         let start = self.at.saturating_add(self.table);
         match self.layout {
@@ -122,7 +122,7 @@ impl Header {
     }
 }
 
-/// The four-byte number at `at` and so many bytes more.
+/// The four-byte number that is `more` bytes behind `at`.
 pub(super) fn word_at<S: ByteSource + ?Sized>(source: &S, at: u64, more: u64) -> Result<u32, SymbolError> {
     let bytes = read::bytes(source, at.saturating_add(more), 4, PART)?;
     bytes.first_chunk().map(|word| u32::from_le_bytes(*word)).ok_or(SymbolError::Malformed { part: PART })

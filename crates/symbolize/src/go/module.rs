@@ -1,4 +1,4 @@
-//! The run time's record of a program, `moduledata`, which says where its parts are.
+//! The run time's record of a program, `moduledata`, which has the addresses of its parts.
 
 use elffile::read;
 use object::Endianness;
@@ -11,20 +11,20 @@ use super::layout::{Header, Layout, PART};
 use crate::elf::{Elf, Section};
 use crate::{ByteSource, SymbolError};
 
-/// The record's section, from Go 1.26 on.
+/// Name of the record's section, from Go 1.26 on.
 const OWN: &[u8] = b".go.module";
-/// Words of the record that are read.
+/// Number of words of the record that are read.
 const WORDS: usize = 42;
-/// Numbers of words: the first two point to the tables and to their names.
+/// Indices of words: the first two point to the tables and to their names.
 const LEAST_ADDRESS: usize = 20;
 const TEXT: usize = 22;
-/// Of the data that the tables refer to. Go 1.18 had it before two fields came in between.
+/// Index of the address of the data that the tables refer to. Go 1.18 had it before two fields came in between.
 const DATA: usize = 40;
 const DATA_GO_118: usize = 38;
 /// The most bytes that are searched for the record.
 const MAX_SEARCHED: u64 = 256 << 20;
 
-/// What is needed of the record.
+/// The addresses in the record that the tables need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Module {
     /// The address that functions are relative to.
@@ -36,8 +36,8 @@ pub(super) struct Module {
 type Words = [u64; WORDS];
 
 impl Module {
-    /// The record of the program with those tables; `None` if there is none that fits them, and they do not say by
-    /// themselves where the code is.
+    /// The record of the program with those tables; `None` if there is none that fits them, and they do not have the
+    /// address of the code themselves.
     pub(super) fn find<S: ByteSource + ?Sized>(source: &S, elf: &Elf, header: &Header) -> Option<Self> {
         let words = place(source, elf, header).and_then(|address| words(source, elf, address));
         let fits = |words: &Words| {
@@ -108,7 +108,7 @@ fn place<S: ByteSource + ?Sized>(source: &S, elf: &Elf, header: &Header) -> Opti
     first.into_iter().find(|address| second.contains(&address.wrapping_add(8)))
 }
 
-/// The words of the record, as the loader leaves them.
+/// The words of the record with the values that the loader sets.
 fn words<S: ByteSource + ?Sized>(source: &S, elf: &Elf, address: u64) -> Option<Words> {
     let offset = elf.segments.iter().find_map(|segment| segment.offset_of(address))?;
     let bytes = read::bytes(source, offset, 8 * WORDS as u64, PART).ok()?;
@@ -126,7 +126,7 @@ fn words<S: ByteSource + ?Sized>(source: &S, elf: &Elf, address: u64) -> Option<
     Some(words)
 }
 
-/// Calls `each` with each word that the loader sets, and what it sets it to.
+/// Calls `each` with each word that the loader sets, and its value.
 fn each_relocation<S: ByteSource + ?Sized>(source: &S, elf: &Elf, mut each: impl FnMut(u64, u64)) {
     if elf.kind != ET_DYN {
         return;

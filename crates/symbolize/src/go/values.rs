@@ -1,4 +1,4 @@
-//! Values by address, such as lines: a list of how much they change, and how many bytes of code later.
+//! Values by address, such as lines: a list of changes, each with the bytes of code that it holds for.
 
 use elffile::read;
 
@@ -7,10 +7,10 @@ use crate::{ByteSource, SymbolError};
 
 /// The most bytes of one list.
 const MAX_BYTES: u64 = 4 << 20;
-/// Bytes of it that are read at once.
+/// Bytes of a list that are read at once.
 const PIECE: u64 = 256;
 
-/// The value that holds `into` bytes behind the start of a function; `None` if none does. The list is at `list`.
+/// The value that holds `into` bytes behind the start of a function; `None` if none does. The list begins at `list`.
 pub(super) fn at<S: ByteSource + ?Sized>(
     source: &S,
     header: &Header,

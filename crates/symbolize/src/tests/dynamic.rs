@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::make::{File, GLOBAL_FUNCTION, Symbol, TEXT, symbol};
 use crate::{Limits, SymbolFile};
 
-/// Places in the code, which take what the dynamic linker reads.
+/// Places in the code, which hold the dynamic linker's tables.
 const SYMBOLS: u64 = TEXT + 0x400;
 const STRINGS: u64 = TEXT + 0x600;
 const HASH: u64 = TEXT + 0x700;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::make::{File, MODULE, TEXT};
 use crate::{Limits, Resolved, SymbolFile};
 
-/// Where the tree of inlined functions is, and the address that it is given relative to.
+/// Address of the data that the tables refer to, and of the tree of inlined functions, which stands relative to it.
 const DATA: u64 = TEXT + 0xa00;
 const TREE: u64 = DATA + 0x10;
 const NAMES: &[u8] = b"\0main.main\0main.work\0main.small\0";
@@ -23,7 +23,8 @@ fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// A list of values: how much each is more than the one before (the first: than -1), and for how many bytes of code.
+/// A list of values: the difference of each from the one before (the first: from -1), and the bytes of code that it
+/// holds for.
 fn list(changes: &[(i32, u8)]) -> Vec<u8> {
     let entry =
         |&(change, length): &(i32, u8)| [u8::try_from((change << 1) ^ (change >> 31)).unwrap(), length];
@@ -111,7 +112,7 @@ fn tables(version: Version, text: u64) -> Vec<u8> {
     out
 }
 
-/// A stripped program with those tables, and the record that leads to what is inlined.
+/// A stripped program with those tables, and the record that leads to the inlined functions.
 fn program(version: Version, text_in_header: bool) -> File {
     let tables = tables(version, if text_in_header { TEXT } else { 0 });
     let names = if version == Go116 { 64 } else { 72 };
@@ -185,7 +186,7 @@ fn without_the_record_functions_have_the_line_of_what_is_inlined_no_more() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Tables that are damaged anywhere name something or nothing, in bounded time.
+    /// Tables that are damaged anywhere yield names or none, in bounded time.
     #[test]
     fn no_damage_panics(
         version in prop::sample::select(vec![Go116, Go118, Go120]),

@@ -1,12 +1,12 @@
 //! Files put together for tests: ELF64, little endian, x86-64.
 
-/// Where code is, in the file and in memory.
+/// Address of the code in memory, and its offset in the file.
 pub(crate) const TEXT: u64 = 0x1000;
 const TEXT_OFFSET: u64 = 0x200;
-/// Where stubs are.
+/// Address of the stubs, and of the slot that they jump through.
 pub(crate) const PLT: u64 = TEXT + 0x1000;
 const SLOT: u64 = 0x8000;
-/// Where the record of a Go program is in memory.
+/// Address of the record of a Go program.
 pub(crate) const MODULE: u64 = TEXT + 0x800;
 
 /// A symbol.
@@ -17,7 +17,7 @@ pub(crate) struct Symbol {
     pub(crate) size: u64,
     /// Binding in the upper four bits, type in the lower.
     pub(crate) info: u8,
-    /// 1 is `.text`.
+    /// Index of the symbol's section: 1 is `.text`.
     pub(crate) section: u16,
 }
 
@@ -30,13 +30,13 @@ pub(crate) fn symbol(name: &'static str, value: u64, size: u64, info: u8) -> Sym
     Symbol { name, value, size, info, section: 1 }
 }
 
-/// A file.
+/// An ELF file that is being put together.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     pub(crate) machine: u16,
     pub(crate) symtab: Vec<Symbol>,
     pub(crate) dynsym: Vec<Symbol>,
-    /// Sections by name, with their bytes.
+    /// Further sections by name, with their bytes.
     pub(crate) more: Vec<(&'static str, Vec<u8>)>,
     /// Bytes in the place of others of `.text`, by their address.
     pub(crate) patches: Vec<(u64, Vec<u8>)>,

@@ -1,4 +1,5 @@
-//! Iterators and generics inlined into each other, with all of the standard library behind them.
+//! A program of iterators and generics that are inlined into each other, with all of the standard
+//! library behind them.
 
 use std::collections::BTreeMap;
 
