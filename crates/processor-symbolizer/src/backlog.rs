@@ -1,9 +1,10 @@
-//! What has been asked and not been answered yet, and in which order it is looked up.
+//! Requests for names that have not been answered yet, and the order in which their lookups are done.
 //!
-//! Reading the tables of a large file takes a tenth of a second, and on a busy machine a second. What is known without
-//! that is answered first, whoever asked for it; and files are opened before the tables of any are read, since their
-//! processes may not live that long. Users have their tables read by turns, and lists of functions compiled at run time
-//! once theirs have taken much time: whoever runs ten thousand programs does not keep another from the names of one.
+//! Reading the tables of a large file takes a tenth of a second, and on a busy machine a second. Names that are known
+//! without that are answered first, whoever asked for them; and files are opened before the tables of any are read,
+//! since their processes may not live that long. Users have their tables read by turns, and lists of functions compiled
+//! at run time once theirs have taken much time: a user who runs ten thousand programs does not keep another from the
+//! names of one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,36 +25,36 @@ use crate::request::{Found, Lookup, Name, NameAnswer, NameRequest, NamesByAddres
 use crate::sight::Sight;
 use crate::vdso::Vdso;
 
-/// Whatever has names.
+/// Everything that has names: files, the kernel, the vDSO and compilers at run time.
 #[derive(Debug)]
 pub(crate) struct Spaces {
     pub(crate) files: Files,
     pub(crate) kernel: Kernel,
     pub(crate) vdso: Vdso,
     pub(crate) jits: Jits,
-    /// Looks up lines; `None` if none are wanted.
+    /// The thread that looks up lines; `None` if the configuration wants none.
     pub(crate) lines: Option<LineThread>,
     pub(crate) progress: Arc<Progress>,
 }
 
 impl Spaces {
-    /// Ends what is only needed while there is something to do.
+    /// Ends the process that reads, which is only needed while there are lookups.
     pub(crate) fn rest(&mut self) {
         self.files.rest();
     }
 
-    /// Closes what has been held open for so long that nobody will need it any more: an open file takes room although
-    /// it has been deleted, and keeps its file system from being unmounted. True if something is still open.
+    /// Closes lists that have been held open for so long that nobody will need them any more: an open file takes room
+    /// although it has been deleted, and keeps its file system from being unmounted. True if a list is still open.
     pub(crate) fn close_old(&mut self) -> bool {
         self.jits.close_old(Instant::now())
     }
 
-    /// Nothing could be asked for so long.
+    /// Lengthens the lives of open lists by `time`, in which the agent was stopped and nobody could ask for anything.
     pub(crate) fn was_stopped(&mut self, time: Duration) {
         self.jits.was_stopped(time);
     }
 
-    /// True if a lookup is answered without reading a file's tables, or lists of a user who has had much read. A file
+    /// True if a lookup is answered without reading a file's tables, or lists of a user who has had many read. A file
     /// is opened, so that it can be read later.
     fn is_quick(&mut self, lookup: &Lookup) -> bool {
         match &lookup.target {
@@ -65,7 +66,7 @@ impl Spaces {
         }
     }
 
-    /// Adds what a lookup of a request finds to `found`.
+    /// Does a lookup of a request, and adds its names to `found`.
     fn find(&mut self, ticket: u64, Lookup { space, target, addresses }: Lookup, found: &mut Vec<Found>) {
         match target {
             Target::File { file, process, range, user } => {
@@ -86,8 +87,8 @@ impl Spaces {
         }
     }
 
-    /// Has lines looked up of addresses that have names. Returns those of which more will be found, and leaves the
-    /// others.
+    /// Asks the thread for the lines of addresses that have names. Returns the names to which lines will be added, and
+    /// leaves the others.
     fn ask_for_lines(
         &self,
         ticket: u64,
@@ -127,11 +128,11 @@ impl Spaces {
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     requests: VecDeque<Pending>,
-    /// The ticket of the last of those that have been.
+    /// The ticket of the last request that has been answered, with all before it.
     answered: u64,
-    /// When each user who waits has had a turn.
+    /// The turn that each user who waits had last.
     served: HashMap<User, u64>,
-    /// Counts turns.
+    /// Count of turns.
     turns: u64,
 }
 
@@ -139,7 +140,7 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 struct Pending {
     ticket: u64,
-    /// Lookups that have not been looked at.
+    /// Lookups that have not been looked at yet.
     new: Vec<Lookup>,
     /// Lookups that take long.
     slow: VecDeque<Lookup>,
@@ -154,12 +155,12 @@ impl Backlog {
         self.requests.len()
     }
 
-    /// Takes in a request, later than all before.
+    /// Adds a request, whose ticket is later than all before.
     pub(crate) fn push(&mut self, NameRequest { ticket, lookups }: NameRequest) {
         self.requests.push_back(Pending { ticket, new: lookups, slow: VecDeque::new() });
     }
 
-    /// Looks up all that is quick, and one that is not.
+    /// Does all lookups that are quick, and one that is not.
     pub(crate) fn work(&mut self, spaces: &mut Spaces) -> NameAnswer {
         let mut found = Vec::new();
         for pending in &mut self.requests {
@@ -222,7 +223,7 @@ mod tests {
         Lookup { space: Space::File(identity), target, addresses: Vec::new() }
     }
 
-    /// Files in the order in which their tables are read, by inode number.
+    /// Inode numbers of files in the order in which their tables are read.
     fn order(backlog: &mut Backlog) -> Vec<u64> {
         let next = std::iter::from_fn(|| backlog.next_slow());
         next.filter_map(|(_, lookup)| match lookup.space {

@@ -1,4 +1,4 @@
-//! `processors::symbolizer`: what users may set.
+//! The section `processors::symbolizer`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,15 +12,16 @@ use symbolize::Demangle;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Memory for symbol tables and names; what was used longest ago makes room.
+    /// Memory for symbol tables and names; the ones used longest ago make room.
     pub max_memory: ByteSize,
-    /// Files held open at most, so that they can be read when their processes are gone; no more than half of what the
-    /// system lets the agent open.
+    /// The most files that are held open, so that they can be read when their processes are gone; no more than half of
+    /// what the system lets the agent open.
     pub max_open_files: usize,
-    /// Longest that samples wait for names. What has none by then leaves with its address and build ID.
+    /// The longest time for which samples wait for names. A frame without a name by then leaves with its address and
+    /// build ID.
     #[serde(with = "configtypes::GoDuration")]
     pub timeout: Duration,
-    /// How names that a compiler has mangled are shown.
+    /// The form in which names that a compiler has mangled are shown.
     pub demangle: Demangling,
     /// Whether frames have the file and the line of their source, and the functions that were inlined there, from debug
     /// information (DWARF): the file's own, or that of a debug file below `/usr/lib/debug` or beside it. Takes a
@@ -28,16 +29,16 @@ pub struct Config {
     pub lines: bool,
 }
 
-/// How names that a compiler has mangled are shown.
+/// The form in which names that a compiler has mangled are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Demangling {
-    /// As the linker has them.
+    /// The linker's form, mangled.
     None,
-    /// Without parameters, return types and hashes.
+    /// The name without parameters, return types and hashes.
     #[default]
     Simplified,
-    /// Whole.
+    /// The whole name.
     Full,
 }
 
@@ -65,7 +66,7 @@ impl Config {
     /// Bounds of `timeout`.
     pub const TIMEOUT_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
-    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
+    /// Every fault, by its key: the problem and the value that is expected; empty if there is none.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -14,13 +14,13 @@ use crate::metrics;
 use crate::sight::Sight;
 use crate::symbols::DebugFile;
 
-/// Where distributions install them.
+/// Directory in which distributions install debug files.
 const ROOT: &str = "/usr/lib/debug";
-/// Longest that finding and reading one may take.
+/// The longest that finding and reading one debug file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// The file with the symbols that a file was stripped of; `None` if none is installed. It is the one that belongs to
-/// the file, by its build ID or else by the sum of its bytes.
+/// The file with the symbols that a file was stripped of; `None` if none is installed. The symbols belong to the file
+/// if its build ID, or else the checksum in its debug link, fits.
 pub(crate) fn find(
     source: &ProcSource,
     reader: &mut foreignfile::Files,
@@ -45,7 +45,7 @@ pub(crate) fn find(
     None
 }
 
-/// The file itself, if it is one that asks nobody when it is read, and the one that is meant.
+/// Reads a debug file, if its file system asks nobody when the file is read, and if it belongs to the stripped file.
 fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<DebugFile> {
     let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
     let tables = SymbolFile::open(&file, limits).ok()?;
@@ -56,7 +56,7 @@ fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<De
     (is_it && tables.symbols() > 0).then(|| DebugFile { file: Arc::new(file), tables })
 }
 
-/// Where it may be, and whether as the agent sees it or as the process does.
+/// Paths where the debug file may be, each with true for a path in the agent's view, false for one in the process's.
 fn paths(sight: Sight<'_>, stripped: &SymbolFile) -> Vec<(PathBuf, bool)> {
     let mut paths = Vec::new();
     if let Some((first, rest)) = stripped.build_id().and_then(<[u8]>::split_first) {

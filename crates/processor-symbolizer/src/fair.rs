@@ -1,21 +1,22 @@
-//! Whose things make room when there are too many: what one user has read does not crowd out what others have.
+//! Choice of the things that make room when there are too many: those that one user has had read do not crowd out
+//! another's.
 
 use foldhash::HashMap;
 use pdata::Uid;
 
-/// Who runs a program; `None` where the kernel did not say.
+/// The user who runs a program; `None` where the kernel did not report one.
 pub(crate) type User = Option<Uid>;
 
-/// Something that is held because of a user's program.
+/// A thing that is held because of a user's program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holding<K> {
     pub(crate) key: K,
     pub(crate) user: User,
-    /// What it takes of the room.
+    /// Room that the thing takes.
     pub(crate) weight: usize,
-    /// When it was used last, by the holder's own count.
+    /// Time when the thing was last used, by the holder's own count.
     pub(crate) used: u64,
-    /// True if it only counts, and cannot make room.
+    /// True if the thing only counts, and cannot make room.
     pub(crate) stays: bool,
 }
 
@@ -25,11 +26,11 @@ pub(crate) struct Leaving<K> {
     users: Vec<Share<K>>,
 }
 
-/// What one user holds.
+/// The things that one user holds.
 #[derive(Debug)]
 struct Share<K> {
     weight: usize,
-    /// What can make room, the one used longest ago last.
+    /// Things that can make room, the one used longest ago last.
     holdings: Vec<Holding<K>>,
 }
 

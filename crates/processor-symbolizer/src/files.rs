@@ -1,4 +1,4 @@
-//! Files held open by what the kernel knows them by, and their symbol tables.
+//! Files that are held open, by the kernel's identities of them, and their symbol tables.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::sight::Sight;
 use crate::symbols::Symbols;
 use crate::{debug_files, metrics};
 
-/// Files of which it is remembered that they could not be opened, or that they made room.
+/// The most files that are remembered because they could not be opened, or have made room.
 const MAX_REMEMBERED: usize = 16_384;
-/// Files that are open at most while their tables are still to be read; half of them at most for one user.
+/// The most files that are open while their tables are still to be read; half of them at most for one user.
 const MAX_OPENED: usize = 256;
 /// Time after which a file that could not be opened is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-/// Longest that reading the tables of a file may take.
+/// The longest that reading the tables of a file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// How files are read and how many of them are held.
+/// Settings for reading files, and bounds on those that are held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileSettings {
     pub(crate) max_bytes: usize,
     pub(crate) max_open: usize,
     pub(crate) demangle: Demangle,
-    /// Whether debug information is wanted, beside symbols.
+    /// True if lines from debug information are wanted, beside symbols.
     pub(crate) lines: bool,
 }
 
@@ -45,9 +45,9 @@ pub(crate) struct Files {
     settings: FileSettings,
     held: HashMap<FileIdentity, Held>,
     bytes: usize,
-    /// Counts uses.
+    /// Count of uses.
     now: u64,
-    /// Files that could not be opened.
+    /// Files that could not be opened, with the reasons.
     failed: Retries<FileIdentity, Unnamed>,
     /// Files that were held and have made room.
     evicted: HashMap<FileIdentity, ()>,
@@ -58,17 +58,17 @@ pub(crate) struct Files {
 /// A file that is held.
 #[derive(Debug)]
 struct Held {
-    /// The open file; `None` if its file system may ask others when it is read or closed: it is opened for each reading
-    /// then.
+    /// The open file; `None` if its file system may ask others when the file is read or closed: it is opened for each
+    /// reading then.
     file: Option<Arc<OpenFile>>,
     symbols: Symbols,
     used: u64,
-    /// Who ran what it was first read for: what others have read does not make room for it.
+    /// The user whose program the file was first read for: files of other users do not make room for it.
     user: User,
 }
 
 impl Held {
-    /// Files of this that are open.
+    /// Number of this file and its debug file that are open.
     fn open_files(&self) -> usize {
         usize::from(self.file.is_some()) + usize::from(self.symbols.has_debug_file())
     }
@@ -89,8 +89,8 @@ impl Files {
         }
     }
 
-    /// True if the names of a file, or why it has none, are known without reading its tables. Else the file is open
-    /// afterwards, if it can be.
+    /// True if the names of a file, or the reason why it has none, are known without reading its tables. Otherwise the
+    /// file is open afterwards, if it can be.
     pub(crate) fn is_known_or_opened(&mut self, sight: Sight<'_>) -> bool {
         let identity = sight.file.identity;
         if self.held.contains_key(&identity) || self.failed.too_early(&identity).is_some() {
@@ -110,8 +110,7 @@ impl Files {
 
     /// The names of bytes of a file, by their offsets.
     ///
-    /// # Errors
-    /// Why none of them can be named.
+    /// The reason why none of them can be named.
     pub(crate) fn names(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
         let identity = sight.file.identity;
         if self.held.contains_key(&identity) {
@@ -143,7 +142,7 @@ impl Files {
         }
     }
 
-    /// Where lines of a file that is held are to be had; `None` if it has no debug information.
+    /// The file to read lines of a held file from; `None` if there is no debug information.
     pub(crate) fn line_source(&self, identity: FileIdentity) -> Option<LineSource> {
         let held = self.held.get(&identity)?;
         if held.symbols.tables.as_ref()?.has_debug_info() {
@@ -152,12 +151,12 @@ impl Files {
         held.symbols.debug_information().map(LineSource::Debug)
     }
 
-    /// Addresses, as a held file's own symbols have them, of bytes of it.
+    /// The address, in the terms of a held file's own symbols, of a byte of the file.
     pub(crate) fn address_of(&self, identity: FileIdentity, offset: u64) -> Option<u64> {
         self.held.get(&identity)?.symbols.tables.as_ref()?.address_of(offset)
     }
 
-    /// The way to the process that reads.
+    /// The client of the process that reads.
     pub(crate) fn reader(&mut self) -> &mut foreignfile::Files {
         &mut self.reader
     }
@@ -214,7 +213,8 @@ impl Files {
         Ok((Held { file, symbols, used: self.now, user: sight.user }, names, outcome))
     }
 
-    /// Opens a file and reads its tables. The file is at hand afterwards if it may be.
+    /// Opens a file and reads its tables. Returns the open file, if it may be held, its symbols, and the outcome as
+    /// label of a metric.
     fn read(&mut self, sight: Sight<'_>) -> Result<(Option<Arc<OpenFile>>, Symbols, &'static str), Unnamed> {
         let limits = Limits { memory: self.settings.max_bytes };
         if let Some((_, file)) = self.opened.remove(&sight.file.identity) {
@@ -247,7 +247,7 @@ impl Files {
         unchanged(opened.into_inner()).map(|()| names)
     }
 
-    /// Has a stripped file's symbols found in another file; true if they were.
+    /// Adds the symbols of a debug file to those of a stripped file; true if there is one.
     fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols) -> bool {
         let limits = Limits { memory: self.settings.max_bytes };
         let lines = self.settings.lines;
@@ -274,7 +274,7 @@ impl Files {
     }
 
     /// Drops files until the others are within bounds: of the user who holds the most, the one used longest ago. `but`
-    /// stays unless it is alone too large.
+    /// stays unless it alone is too large.
     fn make_room(&mut self, but: FileIdentity) {
         loop {
             let (limit, weigh): (_, fn(&Held) -> usize) = match () {
@@ -324,7 +324,7 @@ pub(crate) fn open<'a>(
     })
 }
 
-/// That a file which has been read is still as it was found.
+/// Checks that a file which has been read has not changed since it was found.
 pub(crate) fn unchanged(mut opened: Opened<'_>) -> Result<(), Unnamed> {
     match opened.is_unchanged() {
         Ok(true) => Ok(()),

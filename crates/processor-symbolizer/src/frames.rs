@@ -1,4 +1,4 @@
-//! The frames of a batch: which are to be named, and naming them.
+//! The frames of a batch: finding those without names, and naming them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::metrics::Tally;
 use crate::names::{Known, Names};
 use crate::request::{Lookup, Space, Target, Unnamed};
 
-/// What the paths of files begin with into which .NET writes code.
+/// First bytes of the paths of files into which .NET writes code.
 const DOUBLY_MAPPED: &[u8] = b"/memfd:doublemapper";
 
 /// A frame whose name has been asked for: its event and its place in the stack.
@@ -49,8 +49,8 @@ pub(crate) fn name_known(
     lookups.all
 }
 
-/// Names the frames that waited for it, as far as their names have come. Returns the others. `is_last` if they will not
-/// wait any longer.
+/// Names the frames that waited for names, as far as these have come. Returns the other frames. `is_last` if they will
+/// not wait any longer.
 pub(crate) fn name_come(
     batch: &mut Batch,
     names: &mut Names,
@@ -85,7 +85,7 @@ pub(crate) fn name_come(
     left
 }
 
-/// What is known of a frame's name; asks for it if that is nothing.
+/// Returns the state of a frame's name, and asks for the name if nobody has.
 fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, lookups: &mut Lookups) -> Known {
     let (space, address) = match place(frame, who.0) {
         Ok(place) => place,
@@ -104,7 +104,7 @@ fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, lookups: &mut
     known
 }
 
-/// What a frame's address is to be looked up in, and as what.
+/// The space in which a frame's address is to be looked up, and the address in it.
 fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
     let pc = frame.lookup_pc();
     if frame.code.is_kernel() {
@@ -132,7 +132,7 @@ fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
     }
 }
 
-/// Where the names of a frame's space are to be had.
+/// The source of the names of a frame's space.
 fn target(frame: &Frame, (process, user): (ProcessKey, User), space: Space) -> Target {
     match (space, &frame.code) {
         (Space::Kernel, _) => Target::Kernel,

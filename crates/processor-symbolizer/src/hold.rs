@@ -16,20 +16,20 @@ use crate::names::Names;
 use crate::request::{Lookup, NameAnswer, Space, Target, Unnamed};
 use crate::resolver::Resolver;
 
-/// Batches held at most: one more makes the oldest leave with the names that it has.
+/// The most batches that are held: one more makes the oldest leave with the names that it has.
 const MOST_HELD: usize = 64;
-/// Time between two looks whether names of the kernel still hold.
+/// Time between two checks whether names of the kernel still hold.
 const CHECK_KERNEL_EVERY: Duration = Duration::from_secs(5);
 
-/// A batch on its way in, and who waits for its answer.
+/// A batch on its way in, and the caller that waits for its ack.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) batch: Batch,
-    /// Set if the caller waits for the next stage's answer to this very batch.
+    /// Sender for the watermark that the next stage acks for this very batch; `None` if no caller waits for it.
     pub(crate) reply: Option<oneshot::Sender<Watermark>>,
 }
 
-/// The highest watermark that the next stage has answered.
+/// The highest watermark that the next stage has acked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acked(Arc<AtomicU64>);
 
@@ -44,7 +44,7 @@ impl Acked {
     }
 }
 
-/// Who answers lookups.
+/// The thread that answers lookups, and its answers.
 #[derive(Debug)]
 pub(crate) struct Lookups {
     pub(crate) resolver: Resolver,
@@ -56,21 +56,21 @@ pub(crate) struct Lookups {
 pub(crate) struct Hold<S> {
     pub(crate) inner: S,
     pub(crate) incoming: mpsc::Receiver<Incoming>,
-    /// `None` if there is no thread to look names up.
+    /// The thread that looks names up; `None` if there is none.
     pub(crate) lookups: Option<Lookups>,
     pub(crate) names: Names,
     pub(crate) acked: Acked,
     pub(crate) timeout: Duration,
-    /// When it was last asked whether names of the kernel still hold.
+    /// Time of the last check whether names of the kernel still hold.
     pub(crate) kernel_checked: Instant,
 }
 
-/// A batch that waits.
+/// A batch that waits for names.
 #[derive(Debug)]
 struct Held {
     incoming: Incoming,
     deadline: Instant,
-    /// The ticket of the answer after which none of its names will come.
+    /// The ticket of the answer after which none of the batch's names will come.
     ticket: u64,
     waiting: Vec<FramePosition>,
     tally: Tally,
@@ -87,7 +87,7 @@ impl<S> Hold<S>
 where
     S: Service<Batch, Response = Watermark>,
 {
-    /// Works until the end of the stream, or until the next stage fails: returns its error.
+    /// Works until the end of the stream, or until the next stage fails, and returns its error then.
     pub(crate) async fn run(&mut self) -> Result<(), S::Error> {
         let mut held: VecDeque<Held> = VecDeque::new();
         let mut answered = 0;
@@ -131,7 +131,7 @@ where
         }
     }
 
-    /// Names what is known and asks for the rest.
+    /// Names the frames of a batch whose names are known, and asks for the names of the others.
     fn take(&mut self, mut incoming: Incoming) -> Held {
         let (mut waiting, mut tally) = (Vec::new(), Tally::default());
         let mut asked = name_known(&mut incoming.batch, &mut self.names, &mut waiting, &mut tally);

@@ -1,4 +1,4 @@
-//! Names of the kernel's functions, and when they are read again.
+//! Names of the kernel's functions, and the times at which they are read again.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -14,53 +14,57 @@ use symbolize::KernelSymbols;
 use crate::metrics;
 use crate::request::{Found, Name, Space, Unnamed};
 
-/// The most bytes of symbols that are read: a hundred times what a kernel has.
+/// The most bytes of symbols that are read: a hundred times those that a kernel has.
 const MAX_TEXT: u64 = 512 << 20;
 /// Time between two looks at the list of modules.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Time after which symbols are read again because an address was in none of them. Doubled each time, since some never
-/// are.
+/// Time after which symbols are read again because an address was in none of them, and its bound. The time doubles with
+/// each reading, since some addresses never are.
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
-/// Longest that names of BPF programs are believed before the kernel is asked whether there is a new one.
+/// The longest time for which names of BPF programs are believed before the kernel is asked whether there is a new
+/// program.
 const BPF_AGE: Duration = Duration::from_secs(60);
-/// Longest that they are believed although no program is new: trampolines, which lead to programs, come and go too.
+/// The longest time for which names of BPF programs are believed although no program is new: trampolines, which lead to
+/// programs, come and go too.
 const BPF_LONGEST_AGE: Duration = Duration::from_secs(900);
-/// Least time between two readings because of new BPF programs, and how many times as long as a reading it is.
-/// On a machine that is so busy that one takes long, names of programs are still not late for ever.
+/// The shortest and the longest pause between two readings because of new BPF programs, and the pause as a multiple of
+/// the time that a reading takes. On a machine so busy that a reading takes long, names of programs are still not late
+/// for ever.
 const PROGRAMS_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PROGRAMS_PAUSE: Duration = Duration::from_secs(10);
 const REST_FACTOR: u32 = 20;
-/// The module of BPF programs.
+/// Name of the module of BPF programs.
 const BPF: &str = "bpf";
 
-/// The kernel's functions.
+/// The kernel's functions, and the state of their reading.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     proc: PathBuf,
-    /// Lists symbols whose addresses `proc` hides.
+    /// Source of the symbols whose addresses `proc` hides.
     list: Option<Arc<dyn ListSymbols>>,
     symbols: KernelSymbols,
     /// Names by the first address of their functions.
     functions: HashMap<u64, Arc<Lines>>,
-    /// When the symbols were read; `None` before the first time.
+    /// Time when the symbols were read; `None` before the first time.
     read: Option<Instant>,
     modules: Vec<u8>,
     looked: Option<Instant>,
     patience: Duration,
-    /// Whether, since the symbols were read, an address was in none of them, and one in a BPF program.
+    /// True if, since the symbols were read, an address was in none of them; the same for an address in a BPF program.
     missed: bool,
     has_named_bpf: bool,
-    /// Whether addresses in BPF programs were left without names since then, because a program was new.
+    /// True if, since the symbols were read, addresses in BPF programs were left without names, because a program was
+    /// new.
     has_left_unsure: bool,
     /// The newest BPF program when the symbols were read.
     newest_program: Option<u32>,
-    /// Time after a reading before new BPF programs are a reason for another.
+    /// Pause after a reading in which new BPF programs are no reason for another.
     pause: Duration,
 }
 
 impl Kernel {
-    /// The kernel that a mounted proc filesystem shows; where that hides addresses, `list` is asked.
+    /// The kernel that a mounted proc filesystem shows; where the filesystem hides addresses, `list` is asked.
     pub(crate) fn new(proc: &Path, list: Option<Arc<dyn ListSymbols>>) -> Self {
         Self {
             proc: proc.to_owned(),
@@ -79,7 +83,7 @@ impl Kernel {
         }
     }
 
-    /// Names addresses of the kernel; says so if names that it gave before hold no longer.
+    /// Names addresses of the kernel. The result is `replaced` if names that were returned before hold no longer.
     pub(crate) fn names(&mut self, addresses: &[u64]) -> Found {
         let mut replaced = self.refresh();
         // A symbol reaches to the next one: what seems to be in a BPF program may be in a newer one behind it.
@@ -110,7 +114,7 @@ impl Kernel {
         self.list.as_ref()?.newest_program()
     }
 
-    /// The name of an address; none in a BPF program while it is unsure which one that is.
+    /// The name of an address; none in a BPF program while it is unsure which program that is.
     fn name(&mut self, address: u64, is_unsure: bool) -> Name {
         let Some(found) = self.symbols.find(address) else {
             self.missed = true;
@@ -128,7 +132,7 @@ impl Kernel {
         Ok(Arc::clone(lines))
     }
 
-    /// Reads the symbols if they may be others by now. True if they were read before.
+    /// Reads the symbols if they may have changed. True if they were read before.
     fn refresh(&mut self) -> bool {
         let Some(read) = self.read else {
             let _changed = self.modules_have_changed();
@@ -157,7 +161,7 @@ impl Kernel {
         is_due
     }
 
-    /// True if modules have come or gone since this was last found out.
+    /// True if modules have come or gone since the last call.
     fn modules_have_changed(&mut self) -> bool {
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return false;
@@ -201,7 +205,7 @@ impl Kernel {
     }
 }
 
-/// The name, size and address of each module: what else the list has changes all the time.
+/// The name, size and address of each module: the list's other columns change all the time.
 fn names_and_places(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {

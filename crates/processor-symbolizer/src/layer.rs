@@ -19,13 +19,13 @@ use crate::metrics;
 use crate::names::Names;
 use crate::resolver::{Resolver, memory_of_names};
 
-/// Batches on their way to the task that holds them.
+/// The most batches on their way to the task that holds them.
 const ON_THEIR_WAY: usize = 8;
 
 /// An error of the stage after this one.
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The stage does not work any more, and its error has been returned before.
+/// The stage does not work any more. The error that stopped it has been returned before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the symbolizer has stopped")]
 pub struct StoppedError;
@@ -39,19 +39,20 @@ pub struct SymbolizerLayer {
 }
 
 impl SymbolizerLayer {
-    /// A layer of that configuration, which is taken to be valid.
+    /// A layer of that configuration, which has been validated.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { config: config.clone(), source: ProcSource::new("/proc"), list: None }
     }
 
-    /// Has the kernel verify the files that are opened, by the identities that samples bring.
+    /// Sets the check by which the kernel verifies the files that are opened, against the identities that samples
+    /// bring.
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { source: self.source.verified_by(identify), ..self }
     }
 
-    /// Has the kernel's symbols listed so where `/proc/kallsyms` hides their addresses.
+    /// Sets the source of the kernel's symbols where `/proc/kallsyms` hides their addresses.
     #[must_use]
     pub fn lists_symbols_by(self, list: Arc<dyn ListSymbols>) -> Self {
         Self { list: Some(list), ..self }
@@ -64,7 +65,7 @@ where
 {
     type Service = Symbolizer;
 
-    /// Called within a Tokio runtime.
+    /// Makes the stage. Must be called within a Tokio runtime.
     fn layer(&self, inner: S) -> Symbolizer {
         metrics::describe();
         let lookups = Resolver::start(&self.config, self.source.clone(), self.list.clone())
@@ -78,9 +79,9 @@ where
 
 /// Names frames, and passes batches on in the order they came.
 ///
-/// A batch is held until its names are there, at most for [`Config::timeout`]. The answer to a batch is therefore the
-/// highest watermark that the inner service has answered so far; the answer to the end of the stream is the inner
-/// service's own. An error of the inner service ends the stage, and is returned by what is called next.
+/// A batch is held until its names are there, at most for [`Config::timeout`]. A batch is therefore acked with the
+/// highest watermark that the inner service has acked so far; the end of the stream is acked by the inner service
+/// itself. An error of the inner service ends the stage, and the next call returns it.
 pub struct Symbolizer {
     incoming: PollSender<Incoming>,
     acked: Acked,

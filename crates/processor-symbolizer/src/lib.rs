@@ -1,12 +1,11 @@
-//! Names frames: the function that each address is in, from the symbol tables of the machine's own files.
+//! Names frames by their functions, from the symbol tables of the machine's own files.
 //!
-//! [`Symbolizer`] stands after the processor that attributes samples. It sends each address that it has no name for to
-//! a thread of its own, which opens the file at first sight and keeps it open, so that it can be read after its name
-//! and its process are gone. A batch waits for its names, but never longer than [`Config::timeout`]; batches leave in
-//! the order in which they came. A name that cannot be had for certain is not given. Lines of source, where they are
-//! wanted, are looked up by a second thread, for which names do not wait. Start reading at `layer.rs`, then
-//! `hold.rs` and
-//! `resolver.rs`.
+//! [`Symbolizer`] stands after the processor that attributes samples. The stage sends each address that it has no name
+//! for to a thread of its own, which opens the file at first sight and keeps it open, so that it can be read after its
+//! name and its process are gone. A batch waits for its names, but never longer than [`Config::timeout`]; batches leave
+//! in the order in which they came. Uncertain names are left out. Lines of source, where they are
+//! wanted, are looked up by a second thread, for which names do not wait. Start reading at `layer.rs`, then `hold.rs`
+//! and `resolver.rs`.
 
 mod backlog;
 mod config;

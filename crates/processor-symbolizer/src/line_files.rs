@@ -1,4 +1,4 @@
-//! Files whose lines are known, and looking up lines in them.
+//! Files whose line tables are held, and lookups of lines in them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +17,17 @@ use crate::metrics;
 use crate::request::NamesByAddress;
 use crate::sight::Sight;
 
-/// Addresses that are looked up between two looks at the clock.
+/// Number of addresses that are looked up between two looks at the clock.
 const AT_ONCE: usize = 16;
 /// Bytes that a function takes beside its texts.
 const FUNCTION: usize = 160;
 /// The most functions of a file that are kept to be shared by lines.
 const MAX_SHARED: usize = 16_384;
-/// Files of which it is remembered that they have no usable lines, and for how long.
+/// The most files that are remembered because they have no usable lines, and the time for which they are.
 const MAX_REMEMBERED: usize = 4096;
 const RETRY: Duration = Duration::from_secs(600);
 
-/// Looks up lines, in files that are at hand or are opened for it.
+/// Looks up lines, in files that are at hand or are opened for the lookup.
 #[derive(Debug)]
 pub(crate) struct LineFiles {
     source: ProcSource,
@@ -35,7 +35,7 @@ pub(crate) struct LineFiles {
     cache: LineCache,
 }
 
-/// The files whose lines are known.
+/// The files whose line tables are held.
 #[derive(Debug)]
 struct LineCache {
     settings: LineSettings,
@@ -43,11 +43,11 @@ struct LineCache {
     /// Files without usable lines.
     failed: Retries<FileIdentity, ()>,
     bytes: usize,
-    /// Counts uses.
+    /// Count of uses.
     now: u64,
 }
 
-/// What is known of the lines of a file.
+/// The line tables of a file, and the functions in its lines.
 #[derive(Debug)]
 struct LineFile {
     tables: LineTables,
@@ -55,7 +55,7 @@ struct LineFile {
     functions_bytes: usize,
     used: u64,
     user: User,
-    /// Bytes by which this has been counted.
+    /// Bytes that the cache has counted for this file.
     counted: usize,
 }
 
@@ -120,7 +120,7 @@ impl LineCache {
         Some(names)
     }
 
-    /// Reads which units a file has; `None` if none can be used.
+    /// Reads the index of a file's units; `None` if no unit can be used.
     fn read(&mut self, source: &dyn ByteSource, identity: FileIdentity) -> Option<LineTables> {
         // No file takes more than half, so that there is room for a second.
         let limits = Limits { memory: self.settings.max_bytes / 2 };
@@ -192,8 +192,8 @@ impl LineFile {
         names
     }
 
-    /// Lines, the last of which is of the function that has a name already: that of its symbol, with what the compiler
-    /// has added to it.
+    /// Lines whose last function has the name that its address has already: that of its symbol, with any suffix of the
+    /// compiler.
     fn with_name(&mut self, lines: Vec<SourceLine>, name: &Lines, how: Demangle) -> Arc<Lines> {
         let last = lines.len().saturating_sub(1);
         let own = name.0.last().map(|line| &*line.function);

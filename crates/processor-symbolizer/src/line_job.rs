@@ -1,4 +1,4 @@
-//! What is asked of the thread that looks up lines.
+//! Jobs of the thread that looks up lines.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use symbolize::Demangle;
 use crate::fair::User;
 use crate::request::Space;
 
-/// Longest that lines of one file are looked up before the file of another user has its turn.
+/// The longest time for which lines of one file are looked up before the file of another user has
+/// its turn.
 pub(crate) const TURN: Duration = Duration::from_secs(1);
 /// Addresses of a file whose lines are wanted.
 #[derive(Debug)]
 pub(crate) struct LineJob {
-    /// The request that they are part of.
+    /// Ticket of the request that the addresses are part of.
     pub(crate) ticket: u64,
     pub(crate) space: Space,
     pub(crate) file: Arc<MappedFile>,
@@ -29,23 +30,23 @@ pub(crate) struct LineJob {
 /// An address that has a name, and is to have lines.
 #[derive(Debug)]
 pub(crate) struct NamedAddress {
-    /// The address as it was asked for: an offset of the file.
+    /// The address in the terms of the request: an offset of the file.
     pub(crate) offset: u64,
-    /// The same, as the file's own symbols have it.
+    /// The address in the terms of the file's own symbols.
     pub(crate) address: u64,
     pub(crate) name: Arc<Lines>,
 }
 
-/// Where the debug information is.
+/// The file with the debug information.
 #[derive(Clone, Debug)]
 pub(crate) enum LineSource {
-    /// In the file itself, which is held open; or else it is opened.
+    /// The file itself, if it is held open; `None` if it has to be opened.
     Own(Option<Arc<OpenFile>>),
-    /// In the file that has what the file was stripped of.
+    /// The debug file of a stripped file.
     Debug(Arc<OpenFile>),
 }
 
-/// How lines are read.
+/// Settings for reading lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineSettings {
     pub(crate) max_bytes: usize,

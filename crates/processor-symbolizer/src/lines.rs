@@ -1,8 +1,8 @@
 //! The thread that looks up lines of source, and the functions that were inlined there.
 //!
-//! Reading debug information takes much longer than reading symbols, and nobody waits for it: names are answered before
-//! by the other thread, and take the place of lines that are not there in time. Users have their files read by turns,
-//! and each file for no longer than [`TURN`](crate::line_job::TURN).
+//! Reading debug information takes much longer than reading symbols, and nobody waits for it: the other thread answers
+//! names before, which stand in the place of lines that are late. Users have their files read by turns, and each file
+//! for no longer than [`TURN`](crate::line_job::TURN).
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +24,7 @@ use crate::request::{Found, NameAnswer, NamesByAddress};
 /// Time without work after which the process that reads is ended until it is needed.
 const REST_AFTER: Duration = Duration::from_secs(60);
 
-/// The thread's other end. The thread ends when this is dropped.
+/// The thread's other end. The thread ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct LineThread {
     jobs: Sender<LineJob>,
@@ -34,8 +34,7 @@ pub(crate) struct LineThread {
 impl LineThread {
     /// Starts the thread.
     ///
-    /// # Errors
-    /// If the system has no thread to give.
+    /// If the system has no thread left.
     pub(crate) fn start(
         settings: LineSettings,
         source: ProcSource,
@@ -51,7 +50,7 @@ impl LineThread {
         Ok(Self { jobs, progress })
     }
 
-    /// Passes a job on; false if too many wait.
+    /// Passes a job on; false if too many jobs wait.
     pub(crate) fn ask(&self, job: LineJob) -> bool {
         let (ticket, user) = (job.ticket, job.user);
         if !self.progress.begin(ticket, user) {
@@ -96,7 +95,7 @@ fn serve(
     }
 }
 
-/// Jobs that wait, and when each user who waits has had a turn.
+/// Jobs that wait, and the turn that each user who waits had last.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<LineJob>,

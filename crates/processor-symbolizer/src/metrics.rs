@@ -21,7 +21,7 @@ const LINE_TABLES: &str = "otelcol_processor_symbolizer_line_tables_total";
 const LINES: &str = "otelcol_processor_symbolizer_lines_total";
 const OPEN: &str = "otelcol_processor_symbolizer_open_files";
 
-/// Says what each metric means.
+/// Describes each metric to the recorder.
 pub(crate) fn describe() {
     for (name, meaning) in [
         (NAMED, "Frames with a name."),
@@ -45,7 +45,7 @@ pub(crate) fn describe() {
     Tally::default().publish();
 }
 
-/// Frames of a batch, counted.
+/// Counts of a batch's frames.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) named: u64,
@@ -58,7 +58,7 @@ impl Tally {
         counts.filter(|(each, _)| **each == reason).for_each(|(_, count)| *count += 1);
     }
 
-    /// Adds all of it to the metrics.
+    /// Adds the counts to the metrics.
     pub(crate) fn publish(&self) {
         counter!(NAMED).increment(self.named);
         for (reason, count) in Unnamed::ALL.iter().zip(self.unnamed) {
@@ -67,24 +67,24 @@ impl Tally {
     }
 }
 
-/// A file opened, and how long that and the reading of its tables took.
+/// Counts a file that was opened, with the time that this and the reading of its tables took.
 pub(crate) fn table(outcome: &'static str, took: Duration) {
     counter!(TABLES, "outcome" => outcome).increment(1);
     // A counter of whole numbers only: a gauge that only rises, as for other times.
     gauge!(BUILD_TIME).increment(took.as_secs_f64());
 }
 
-/// A table that takes no time worth counting.
+/// Counts a table whose reading takes no time worth counting.
 pub(crate) fn table_without_time(outcome: &'static str) {
     counter!(TABLES, "outcome" => outcome).increment(1);
 }
 
-/// A list of functions that a process compiles at run time, looked for.
+/// Counts a search for a list of functions that a process compiles at run time.
 pub(crate) fn perf_map(outcome: &'static str) {
     counter!(PERF_MAPS, "outcome" => outcome).increment(1);
 }
 
-/// Lines of such a list.
+/// Counts lines of a list of functions that a process compiles at run time.
 pub(crate) fn perf_map_lines(lines: PerfMapLines) {
     let PerfMapLines { consumed: _, taken, overlapping, refused, full } = lines;
     for (outcome, count) in
@@ -94,55 +94,55 @@ pub(crate) fn perf_map_lines(lines: PerfMapLines) {
     }
 }
 
-/// Bytes of functions that processes compile at run time.
+/// Sets the bytes of functions that processes compile at run time.
 pub(crate) fn jit(bytes: usize) {
     gauge!(CACHE, "of" => "jit").set(bytes as f64);
 }
 
-/// A file that may have the symbols which another was stripped of.
+/// Counts a debug file, which may have the symbols that another was stripped of.
 pub(crate) fn debug_file(outcome: &'static str) {
     counter!(DEBUG_FILES, "outcome" => outcome).increment(1);
 }
 
-/// A file that has made room, by the limit that was hit.
+/// Counts a file that has made room, by the limit that was hit.
 pub(crate) fn evicted(limit: &'static str) {
     counter!(EVICTED, "limit" => limit).increment(1);
 }
 
-/// Bytes of tables, and files held open.
+/// Sets the bytes of tables, and the number of files held open.
 pub(crate) fn tables(bytes: usize, open: usize) {
     gauge!(CACHE, "of" => "tables").set(bytes as f64);
     gauge!(OPEN).set(open as f64);
 }
 
-/// Bytes of the kernel's symbols.
+/// Sets the bytes of the kernel's symbols.
 pub(crate) fn kernel_symbols(bytes: usize) {
     gauge!(CACHE, "of" => "kernel").set(bytes as f64);
 }
 
-/// Bytes of names.
+/// Sets the bytes of names.
 pub(crate) fn names(bytes: usize) {
     gauge!(CACHE, "of" => "names").set(bytes as f64);
 }
 
-/// A file whose debug information was looked into.
+/// Counts a file whose debug information was read.
 pub(crate) fn line_table(outcome: &'static str) {
     counter!(LINE_TABLES, "outcome" => outcome).increment(1);
 }
 
-/// Addresses whose lines were looked up.
+/// Counts of addresses whose lines were looked up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineTally {
     pub(crate) found: u64,
     pub(crate) missing: u64,
     pub(crate) late: u64,
     pub(crate) refused: u64,
-    /// Those that were not asked for, since too many waited.
+    /// Addresses whose lines were not asked for, since too many jobs waited.
     pub(crate) queue_full: u64,
 }
 
 impl LineTally {
-    /// Adds all of it to the metrics.
+    /// Adds the counts to the metrics.
     pub(crate) fn publish(self) {
         let Self { found, missing, late, refused, queue_full } = self;
         for (outcome, count) in [
@@ -157,7 +157,7 @@ impl LineTally {
     }
 }
 
-/// Bytes of lines.
+/// Sets the bytes of lines.
 pub(crate) fn lines_memory(bytes: usize) {
     gauge!(CACHE, "of" => "lines").set(bytes as f64);
 }

@@ -1,4 +1,4 @@
-//! Names that are known, of addresses that samples have had lately.
+//! Known names of addresses that samples have had lately.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,34 +9,34 @@ use pdata::Lines;
 use crate::fair::{Holding, Leaving, User};
 use crate::request::{Found, Name, Space, Unnamed};
 
-/// Bytes that an address takes, beside its name.
+/// Bytes that an address takes beside its name.
 const ENTRY: usize = 64;
-/// Bytes that a space takes, beside its addresses.
+/// Bytes that a space takes beside its addresses.
 const SPACE: usize = 256;
 /// Time after which a space that could not be read is asked for again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Time after which an address that has no name yet is asked for again, and whether names still hold.
+/// Time after which an address that has no name yet, or a space whose names may have changed, is asked for again.
 const COMPILED_RETRY: Duration = Duration::from_millis(200);
 
-/// What is known of an address.
+/// The state of an address's name.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// Nothing, and nobody has asked.
+    /// The name is not known, and nobody has asked for it.
     Not,
-    /// Its name has been asked for.
+    /// The name has been asked for.
     Asked,
-    /// All there is to know.
+    /// The name, or the reason why there is none.
     Answered(Name),
 }
 
-/// Names by space and address, bounded in bytes: spaces make room, of the user whose take the most those used longest
-/// ago.
+/// Names by space and address, bounded in bytes: spaces make room: of the user whose spaces take the most, those used
+/// longest ago.
 #[derive(Debug)]
 pub(crate) struct Names {
     spaces: HashMap<Space, Addresses>,
     max_bytes: usize,
     bytes: usize,
-    /// Counts uses.
+    /// Count of uses.
     now: u64,
 }
 
@@ -54,18 +54,20 @@ struct Addresses {
     by_address: HashMap<u64, Address>,
     bytes: usize,
     used: u64,
-    /// Who ran what its first name was asked for.
+    /// The user of the program for which the space's first name was asked for.
     user: User,
-    /// Why none of the space can be named, and until when that is believed.
+    /// The reason why none of the space's addresses can be named, and the time until which that is believed.
     failed: Option<(Unnamed, Instant)>,
-    /// Until when it is believed that an address has no name, where it may get one: what is compiled at run time.
+    /// Time until which an address without a name is believed to have none, in a space where it may get one: functions
+    /// that are compiled at run time.
     nameless_until: Option<Instant>,
-    /// Until when it is believed that names hold, where others may take their places: what is compiled at run time.
+    /// Time until which names are believed to hold, in a space where others may take their places: functions that are
+    /// compiled at run time.
     holds_until: Option<Instant>,
 }
 
 impl Addresses {
-    /// What is known of an address that nobody has asked for.
+    /// The state of an address that nobody has asked for.
     fn failure(&self) -> Known {
         match self.failed {
             Some((why, until)) if Instant::now() < until => Known::Answered(Err(why)),
@@ -84,7 +86,7 @@ impl Names {
         Self { spaces: HashMap::default(), max_bytes, bytes: 0, now: 0 }
     }
 
-    /// What is known of an address.
+    /// The state of an address's name.
     pub(crate) fn get(&mut self, space: Space, address: u64) -> Known {
         self.now += 1;
         let Some(addresses) = self.spaces.get_mut(&space) else { return Known::Not };
@@ -97,8 +99,8 @@ impl Names {
         }
     }
 
-    /// What has come for somebody who has asked for an address: having no name is an answer, too, however long ago it
-    /// came. `is_last` if nothing will be waited for any more.
+    /// The state of the name that somebody waits for: having no name is an answer, too, however long ago it came.
+    /// `is_last` if nothing will be waited for any more.
     pub(crate) fn come(&mut self, space: Space, address: u64, is_last: bool) -> Known {
         let Some(addresses) = self.spaces.get(&space) else { return Known::Not };
         match addresses.by_address.get(&address) {
@@ -109,7 +111,7 @@ impl Names {
         }
     }
 
-    /// True if it is time to ask whether names of a space still hold; once only each time.
+    /// True if it is time to ask whether names of a space still hold. It is true only once each time.
     pub(crate) fn is_check_due(&mut self, space: Space) -> bool {
         let Some(addresses) = self.spaces.get_mut(&space) else { return false };
         let now = Instant::now();
@@ -137,7 +139,7 @@ impl Names {
         address.is_asked = !matches!(address.name, Some(Ok(_)));
     }
 
-    /// Notes that a name will not be answered: it may be asked for again.
+    /// Notes that names will not be answered, so that they may be asked for again.
     pub(crate) fn withdraw(&mut self, space: Space, asked: &[u64]) {
         let Some(addresses) = self.spaces.get_mut(&space) else { return };
         for address in asked {
@@ -151,7 +153,7 @@ impl Names {
         }
     }
 
-    /// Takes in what has been found.
+    /// Adds an answer's names to their space.
     pub(crate) fn insert(&mut self, found: Found) {
         let Some(addresses) = self.spaces.get_mut(&found.space) else { return };
         if found.replaced {
@@ -214,7 +216,8 @@ impl Names {
         self.spaces.values().map(of).sum()
     }
 
-    /// Drops spaces until a quarter of the room is free: of the user whose take the most those used longest ago.
+    /// Drops spaces until a quarter of the room is free: of the user whose spaces take the most, those used longest
+    /// ago.
     fn shrink(&mut self) {
         if self.bytes <= self.max_bytes {
             return;
@@ -237,8 +240,8 @@ impl Names {
     }
 }
 
-/// Bytes that a name takes, with all texts of its functions: who compiles them chooses how long those are. Others may
-/// share it, and let go of it before.
+/// Bytes that a name takes, with all texts of its functions: whoever compiles them chooses how long those are. Others
+/// may share the name, and drop it before.
 fn bytes_of(name: &Name) -> usize {
     let bytes = |lines: &Arc<Lines>| {
         lines.0.iter().map(|line| size_of_val(line) + line.function.footprint()).sum::<usize>()

@@ -1,4 +1,4 @@
-//! Which requests have been answered whole, of those that two threads work on.
+//! Progress of the requests on which two threads work, and which of them have been answered whole.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,11 +7,11 @@ use foldhash::HashMap;
 
 use crate::fair::User;
 
-/// Jobs for lines that wait at most, and of one user.
+/// The most jobs for lines that may wait, and the most of one user.
 pub(crate) const MOST_LINE_JOBS: usize = 64;
 const MOST_OF_USER: usize = 32;
 
-/// What has been done of all requests.
+/// The progress of all requests.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Mutex<State>);
 
@@ -21,12 +21,12 @@ struct State {
     named: u64,
     /// Jobs for lines that are not done, by the request that they are part of.
     jobs: BTreeMap<u64, usize>,
-    /// The same, by user.
+    /// Jobs for lines that are not done, by user.
     users: HashMap<User, usize>,
 }
 
 impl Progress {
-    /// Takes in a job for lines of a request, unless too many wait.
+    /// Adds a job for lines of a request; false if too many wait.
     pub(crate) fn begin(&self, ticket: u64, user: User) -> bool {
         self.with(|state| {
             let of_user = state.users.get(&user).copied().unwrap_or(0);
@@ -39,7 +39,7 @@ impl Progress {
         })
     }
 
-    /// Notes that such a job is done.
+    /// Notes that a job for lines is done.
     pub(crate) fn end(&self, ticket: u64, user: User) {
         self.with(|state| {
             take_one(state.jobs.get_mut(&ticket));
@@ -49,12 +49,12 @@ impl Progress {
         });
     }
 
-    /// Notes that no job will be done any more.
+    /// Notes that no job for lines will be done any more.
     pub(crate) fn abandon(&self) {
         self.with(|state| (state.jobs, state.users) = (BTreeMap::new(), HashMap::default()));
     }
 
-    /// Notes that names have been looked up for all requests up to that.
+    /// Notes that names have been looked up for all requests up to `ticket`.
     pub(crate) fn named(&self, ticket: u64) {
         self.with(|state| state.named = state.named.max(ticket));
     }

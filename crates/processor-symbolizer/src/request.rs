@@ -1,4 +1,4 @@
-//! What the stage asks of the thread that reads, and what it is answered.
+//! Requests of the stage to the thread that looks names up, and its answers.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use pdata::{FileIdentity, Lines, MappedFile, Pc, ProcessKey};
 
 use crate::fair::User;
 
-/// What an address to be named is relative to.
+/// The space that an address to be named is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Space {
     /// A file: the address is an offset in it.
     File(FileIdentity),
-    /// The kernel: the address is what the CPU had.
+    /// The kernel: the address is as it was on the CPU.
     Kernel,
     /// The code that the kernel gives each process: the address is an offset in it.
     Vdso,
-    /// What a process compiles at run time: the address is what the CPU had.
+    /// Functions that a process compiles at run time: the address is as it was on the CPU.
     Jit(ProcessKey),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    /// Who runs what it is for; `None` for what all have in common.
+    /// The user whose program the lookup is for; `None` for spaces that all users share.
     pub(crate) fn user(&self) -> User {
         match self.target {
             Target::File { user, .. } | Target::Jit { user, .. } => user,
@@ -37,27 +37,27 @@ impl Lookup {
     }
 }
 
-/// Where names of a space are to be had.
+/// The source of the names of a space.
 #[derive(Debug)]
 pub(crate) enum Target {
     /// A file that a process has mapped.
     File {
         file: Arc<MappedFile>,
-        /// Through whose eyes.
+        /// The process in whose view the file is opened.
         process: ProcessKey,
         /// First address of the mapping and the one after it.
         range: (Pc, Pc),
-        /// Who runs the process.
+        /// The user who runs the process.
         user: User,
     },
     /// The running kernel.
     Kernel,
-    /// The code that it gives each process.
+    /// The vDSO, code that the kernel gives each process.
     Vdso,
-    /// What a process compiles at run time.
+    /// Functions that a process compiles at run time.
     Jit {
         process: ProcessKey,
-        /// Who runs the process.
+        /// The user who runs the process.
         user: User,
     },
 }
@@ -77,11 +77,11 @@ pub(crate) struct NameAnswer {
     pub(crate) found: Vec<Found>,
 }
 
-/// What is known of addresses in one space.
+/// Names of addresses in one space.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) space: Space,
-    /// True if names found in it before hold no longer.
+    /// True if names that were found in the space before hold no longer.
     pub(crate) replaced: bool,
     /// True if more will be found for these addresses: their lines, and the functions that were inlined there.
     pub(crate) has_more: bool,
@@ -94,14 +94,14 @@ pub(crate) type Name = Result<Arc<Lines>, Unnamed>;
 /// Addresses with their names.
 pub(crate) type NamesByAddress = Vec<(u64, Name)>;
 
-/// Why a frame has no name.
+/// The reason why a frame has no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Unnamed {
     /// No symbol of the file covers the address.
     Stripped,
-    /// The file was gone before it was opened, with the process that had it mapped; or it is another by now.
+    /// The file was gone before it was opened, with the process that had it mapped; or its path names another by now.
     Gone,
-    /// The file could not be read, or is not as its format says.
+    /// The file could not be read, or does not have its format.
     Unreadable,
     /// The file was held open, has made room for others, and is gone.
     Evicted,
@@ -109,9 +109,9 @@ pub(crate) enum Unnamed {
     Late,
     /// No mapping is known for the address.
     Unmapped,
-    /// The code is in no file, such as what is compiled at run time.
+    /// The code is in no file, such as code that is compiled at run time.
     NoFile,
-    /// The kernel does not show where its functions are.
+    /// The kernel does not show the addresses of its functions.
     KernelHidden,
 }
 

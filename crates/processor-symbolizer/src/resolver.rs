@@ -1,4 +1,4 @@
-//! The thread that opens files and looks addresses up. Reading blocks, so it happens nowhere else.
+//! The thread that opens files and looks addresses up. Reading blocks, so only this thread does it.
 
 use std::io;
 use std::path::Path;
@@ -21,20 +21,20 @@ use crate::progress::{MOST_LINE_JOBS, Progress};
 use crate::request::{Lookup, NameAnswer, NameRequest};
 use crate::vdso::Vdso;
 
-/// Requests that wait at most; of one more the frames stay without names, for now.
+/// The most requests that may wait; the frames of one more stay without names, for now.
 const QUEUE: usize = 64;
 /// Time without a request after which the process that reads is ended until the next.
 const REST_AFTER: Duration = Duration::from_secs(60);
-/// Time between two looks at what has been open for too long.
+/// Time between two searches for lists that have been open for too long.
 const CLOSE_EVERY: Duration = Duration::from_secs(5);
-/// Eighths of the memory that tables may take, and functions compiled at run time; names take the rest.
+/// Eighths of the memory that tables may take, and that functions compiled at run time may take; names take the rest.
 const TABLES_SHARE: usize = 5;
 const JIT_SHARE: usize = 1;
-/// Of the tables' share what lines take, where they are wanted.
+/// Eighths of the memory that lines take of the tables' share, where lines are wanted; and the number of all shares.
 const LINES_SHARE: usize = 2;
 const SHARES: usize = 8;
 
-/// The thread's other end. The thread ends when this is dropped.
+/// The thread's other end. The thread ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     requests: SyncSender<NameRequest>,
@@ -44,8 +44,7 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// Starts the thread; the tickets of its answers never go back.
     ///
-    /// # Errors
-    /// If the system has no thread to give.
+    /// If the system has no thread left.
     pub(crate) fn start(
         config: &Config,
         source: ProcSource,

@@ -1,8 +1,8 @@
-//! Functions that are compiled at run time: what runs them, and what their names say.
+//! Runtimes of processes, by the names of their executables, and functions by the names that runtimes write.
 
 use pdata::{Function, Runtime};
 
-/// Executables by the names of their files, as far as digits and dots behind them say no more.
+/// Runtimes by the names of their executables, without the digits and dots of a version behind them.
 const EXECUTABLES: [(&str, Runtime); 14] = [
     ("node", Runtime::V8),
     ("nodejs", Runtime::V8),
@@ -19,7 +19,7 @@ const EXECUTABLES: [(&str, Runtime); 14] = [
     ("wasmtime", Runtime::Wasm),
     ("wasmer", Runtime::Wasm),
 ];
-/// What names that V8 writes begin with.
+/// First characters of names that V8 writes.
 const V8_KINDS: [&str; 10] = [
     "JS:",
     "LazyCompile:",
@@ -32,12 +32,12 @@ const V8_KINDS: [&str; 10] = [
     "Stub:",
     "Handler:",
 ];
-/// Marks of how far V8 has compiled a function: not, quickly, better and best.
+/// Marks in V8's names of the degree to which a function is compiled: not, quickly, better and best.
 const V8_MARKS: [char; 4] = ['~', '^', '+', '*'];
-/// What names that CPython writes begin with.
+/// First characters of names that CPython writes.
 const CPYTHON: &str = "py::";
 
-/// What an executable runs, by the name of its file; native if that is not known.
+/// The runtime that an executable is, by the name of its file; native if none is known.
 pub(crate) fn of_executable(name: &str) -> Runtime {
     let stem =
         name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
@@ -77,7 +77,8 @@ pub(crate) fn function(name: &str, runtime: Runtime) -> Function {
     Function { name: function.into(), system_name, file: file.map(Box::from), start_line: line, runtime }
 }
 
-/// Where a name ends that the place of its function may follow. That of an accessor has two words: `get size`.
+/// Index of the end of a name that V8 writes, which the place of its function may follow. The name of an accessor has
+/// two words: `get size`.
 fn end_of_v8_name(rest: &str) -> usize {
     let first = rest.find(' ').unwrap_or(rest.len());
     let second = ["get ", "set "].iter().find_map(|kind| {

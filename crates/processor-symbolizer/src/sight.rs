@@ -1,4 +1,4 @@
-//! Where a file was met.
+//! The sight of a file: the process and the mapping in which it was met.
 
 use pdata::{MappedFile, Pc, ProcessKey};
 
@@ -10,6 +10,6 @@ pub(crate) struct Sight<'a> {
     pub(crate) file: &'a MappedFile,
     pub(crate) process: ProcessKey,
     pub(crate) range: (Pc, Pc),
-    /// Who runs the process.
+    /// The user who runs the process.
     pub(crate) user: User,
 }

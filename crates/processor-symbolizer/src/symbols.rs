@@ -1,4 +1,4 @@
-//! The symbols of a file that is held, and of the file that has the symbols which it was stripped of.
+//! The symbols of a file that is held, and those of its debug file.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ const MAX_INLINED: usize = 16_384;
 /// A function's name, and the file and line at which it begins.
 type FunctionPlace = (Box<str>, Option<Box<str>>, u32);
 
-/// What is known of the symbols of a file.
+/// The symbols of a file, and the names that were made of them.
 #[derive(Debug)]
 pub(crate) struct Symbols {
-    /// `None` if the file is not one that has symbols.
+    /// Symbol tables; `None` if the file is of a format that has none.
     pub(crate) tables: Option<SymbolFile>,
-    /// The file that has the symbols which this one was stripped of.
+    /// The debug file, with the symbols that this file was stripped of.
     debug: Option<DebugFile>,
     /// Names of functions by the address at which they begin, and whether the debug file has them.
     functions: HashMap<(bool, u64), Arc<Lines>>,
@@ -39,7 +39,7 @@ pub(crate) struct DebugFile {
 }
 
 impl Symbols {
-    /// Reads the tables of a file; also returns how that went.
+    /// Reads the tables of a file; also returns the outcome, as label of a metric.
     pub(crate) fn read<S: ByteSource>(
         source: &S,
         limits: Limits,
@@ -68,18 +68,18 @@ impl Symbols {
         Ok((Self { tables, debug: None, functions, by_line, bytes }, outcome))
     }
 
-    /// Takes the symbols that the file was stripped of from another file.
+    /// Adds the symbols of a debug file.
     pub(crate) fn complete(&mut self, debug: DebugFile) {
         self.bytes += size_of::<DebugFile>() + debug.tables.memory();
         self.debug = Some(debug);
     }
 
-    /// True if a second file is held open.
+    /// True if a debug file is held open.
     pub(crate) fn has_debug_file(&self) -> bool {
         self.debug.is_some()
     }
 
-    /// The second file, if it has debug information.
+    /// The debug file, if it has debug information.
     pub(crate) fn debug_information(&self) -> Option<Arc<OpenFile>> {
         let debug = self.debug.as_ref().filter(|debug| debug.tables.has_debug_info())?;
         Some(Arc::clone(&debug.file))
@@ -109,8 +109,8 @@ impl Symbols {
         Ok(lines)
     }
 
-    /// What is at an offset, and whether the debug file says so: that has more names than what is left in the file
-    /// itself, save where the file knows lines, too.
+    /// The function at an offset, and true if it comes from the debug file: that file has more names than the file
+    /// itself, but the file itself counts where it has lines, too.
     fn resolve<S: ByteSource>(&self, source: &S, offset: u64) -> Result<(bool, Resolved), Unnamed> {
         let tables = self.tables.as_ref().ok_or(Unnamed::Stripped)?;
         let address = tables.address_of(offset).ok_or(Unnamed::Stripped)?;

@@ -1,4 +1,4 @@
-//! The stage over files that are there, with a stage after it that keeps what it gets.
+//! Tests of the stage with files that are there, and a stage after it that keeps its batches.
 
 mod files;
 mod jit;

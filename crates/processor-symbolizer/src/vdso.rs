@@ -1,4 +1,4 @@
-//! Names in the code that the kernel gives each process.
+//! Names in the vDSO, code that the kernel gives each process.
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use symbolize::{Limits, SymbolFile};
 use crate::metrics;
 use crate::request::{Found, Name, Space, Unnamed};
 
-/// The most memory that its symbols may take: there are some dozen.
+/// The most memory that the vDSO's symbols may take: there are some dozen.
 const LIMITS: Limits = Limits { memory: 1 << 20 };
 
-/// The code that the kernel gives each process, as this one has it.
+/// The vDSO, read from this process.
 #[derive(Debug, Default)]
 pub(crate) struct Vdso {
-    /// `None` until it has been asked for; nothing if it cannot be read.
+    /// The vDSO's bytes and symbols; `None` until it has been asked for, `Some(None)` if it cannot
+    /// be read.
     image: Option<Option<(Vec<u8>, SymbolFile)>>,
     /// Names by the first address of their functions.
     functions: HashMap<u64, Arc<Lines>>,

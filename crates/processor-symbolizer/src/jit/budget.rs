@@ -1,4 +1,4 @@
-//! How long lists of each user may be read before their reading has to wait for its turn.
+//! The time for which lists of each user may be read before their reading has to wait for its turn.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,17 @@ use foldhash::HashMap;
 
 use crate::fair::User;
 
-/// The time that is counted as one, and that of it in which a user's lists are read at once.
+/// The span of time over which readings are counted, and the part of it for which a user's lists
+/// are read at once.
 const SPAN: Duration = Duration::from_secs(1);
 const AT_ONCE: Duration = Duration::from_millis(50);
-/// Users that are remembered before those are forgotten whose span is over.
+/// Number of remembered users from which on those are forgotten whose span is over.
 const MANY: usize = 256;
 
-/// What reading has taken of each user's time.
+/// Time that reading the lists of each user has taken of late.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    /// When the user's span began, and what reading has taken since.
+    /// Start of the user's span, and the time that reading has taken since.
     spent: HashMap<User, (Instant, Duration)>,
 }
 
@@ -25,7 +26,7 @@ impl Budget {
         self.spent.get(&user).is_none_or(|(since, spent)| is_over(*since, now) || *spent < AT_ONCE)
     }
 
-    /// Counts a reading.
+    /// Counts the time of a reading.
     pub(super) fn spend(&mut self, user: User, now: Instant, took: Duration) {
         if self.spent.len() >= MANY {
             self.spent.retain(|_, (since, _)| !is_over(*since, now));

@@ -1,4 +1,4 @@
-//! A list of functions, as it is read on and on while its process writes it.
+//! A list of functions, which is read on and on while its process writes it.
 
 use std::fs::File;
 use std::io;
@@ -7,44 +7,44 @@ use std::os::unix::fs::FileExt as _;
 use foreignfile::Opened;
 use symbolize::{PerfMap, PerfMapLines};
 
-/// The most bytes of a list: larger ones are refused.
+/// The most bytes that a list may have: larger ones are refused.
 pub(super) const MAX_LIST: u64 = 256 << 20;
-/// Bytes that are read at once, and at most in one reading: others wait for their names meanwhile.
+/// Bytes that are read at once, and the most of one reading: others wait for their names meanwhile.
 const PIECE: usize = 128 << 10;
 const MAX_READING: usize = 8 << 20;
-/// Bytes before the place where reading goes on that have to be as they were: else the list has been written anew.
+/// Number of bytes before the place where reading goes on that have to be unchanged: else the list has been written
+/// anew.
 const TAIL: usize = 64;
 
-/// How far a list has been read.
+/// A list, and the place up to which it has been read.
 #[derive(Debug)]
 pub(super) struct List {
-    /// The list, by device and inode.
+    /// Device and inode of the list.
     file: (u64, u64),
     consumed: u64,
-    /// Bytes of the list right before that place.
+    /// Bytes of the list right before the place up to which it has been read.
     tail: Vec<u8>,
-    /// The list, held open; `None` if its file system may ask others when it is read.
+    /// The open list; `None` if its file system may ask others when it is read.
     pub(super) held: Option<File>,
 }
 
-/// What a reading of a list has found.
+/// The result of a reading of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// True if names that were given before may hold no longer.
+    /// True if names that were returned before may hold no longer.
     pub(super) replaced: bool,
     /// True if the list has been written anew, and was read from its start.
     pub(super) anew: bool,
-    /// True if there is more to be read at once.
+    /// True if there are more bytes to be read at once.
     pub(super) more: bool,
     pub(super) lines: PerfMapLines,
 }
 
 impl List {
-    /// Takes into `functions` what the list has that is open now; `before` is what was read of the process's list until
-    /// now.
+    /// Adds to `functions` the new lines of the list that is open now; `before` is the state of the process's list so
+    /// far.
     ///
-    /// # Errors
-    /// The error of reading: all of it is to be read again.
+    /// The error of reading: the whole list is to be read again.
     pub(super) fn read(
         before: Option<Self>,
         opened: &mut Opened<'_>,
@@ -72,7 +72,7 @@ impl List {
         Ok((list, reading))
     }
 
-    /// Takes in the rest of a list that is held open, whose process is gone.
+    /// Adds the rest of a list that is held open, whose process is gone.
     ///
     /// # Errors
     /// The error of reading; `NotFound` if the list is not held, or has been written anew.
@@ -87,14 +87,14 @@ impl List {
         Ok(reading)
     }
 
-    /// True if what has been read is still there.
+    /// True if the bytes before the place up to which the list has been read are unchanged.
     fn goes_on(&self, read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>) -> bool {
         let mut tail = vec![0; self.tail.len()];
         let from = self.consumed - self.tail.len() as u64;
         read_at(from, &mut tail).is_ok_and(|read| read == tail.len()) && tail == self.tail
     }
 
-    /// Takes in what the list has gained.
+    /// Adds the lines that the list has gained.
     fn read_on(
         &mut self,
         size: u64,
@@ -125,7 +125,7 @@ impl List {
         Ok(reading)
     }
 
-    /// Goes on behind `consumed` bytes of a text.
+    /// Moves the place on by `consumed` bytes of `text`.
     fn pass(&mut self, text: &[u8], consumed: usize) {
         self.consumed += consumed as u64;
         self.tail.extend_from_slice(text.get(..consumed).unwrap_or_default());

@@ -1,12 +1,12 @@
-//! Functions that processes compile at run time, by the lists that their compilers write: `/tmp/perf-PID.map`, with the
-//! pid that the process has in its own pid namespace, below its own root.
+//! Functions that processes compile at run time, from the lists that their compilers write: `/tmp/perf-PID.map`, with
+//! the pid that the process has in its own pid namespace, below its own root.
 //!
 //! A list is read while its process lives, and ever again as it grows for as long as samples of the process come: new
-//! functions may lie where others were. It is held open where that is possible, so that its rest can be read when the
-//! process and its mount namespace are gone. What was read is kept for as long as there is room, since samples of a
-//! process may come after its end. Anybody may put something into `/tmp`: a list is read only if it is of a user that
-//! the process runs as, no link, and not older than the process. When room is short, lists of the user whose lists take
-//! the most make it; and when those of one user have taken much time, they are read by turns.
+//! functions may lie where others were. The list is held open where that is possible, so that its rest can be read when
+//! the process and its mount namespace are gone. Functions are kept for as long as there is room, since samples of a
+//! process may come after its end. Anybody may put files into `/tmp`: a list is read only if it is of a user that the
+//! process runs as, no link, and not older than the process. When room is short, the user whose lists take the most
+//! makes room; and when the lists of one user have taken much time, they are read by turns.
 
 mod budget;
 mod list;
@@ -24,7 +24,7 @@ use crate::fair::{Holding, Leaving, User};
 use crate::metrics;
 use crate::request::{Found, Space};
 
-/// Lists that are held open at most.
+/// The most lists that are held open.
 const MAX_OPEN: usize = 64;
 /// Time after the last use of a list at which it is not held open any more.
 const HOLD_OPEN: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub(crate) struct Jits {
     bytes: usize,
     max_bytes: usize,
     budget: Budget,
-    /// Counts uses.
+    /// Count of uses.
     now: u64,
 }
 
@@ -46,8 +46,8 @@ impl Jits {
         Self { source, processes: HashMap::default(), bytes: 0, max_bytes, budget: Budget::default(), now: 0 }
     }
 
-    /// True if names of a process can be answered at once: nothing is to be read for it, or the lists of its user have
-    /// not taken much time of late.
+    /// True if names of a process can be answered at once: its list needs no reading, or the lists of its user have not
+    /// taken much time of late.
     pub(crate) fn is_quick(&self, process: ProcessKey, user: User, now: Instant) -> bool {
         let is_read = |jit: &Jit| !jit.is_due(now) && !jit.has_rest(&self.source, process);
         self.budget.is_left(user, now) || self.processes.get(&process).is_some_and(is_read)
@@ -82,7 +82,7 @@ impl Jits {
     }
 
     /// Drops processes until the others are within bounds: of the user whose processes take the most, the one used
-    /// longest ago. `but` stays unless it is alone.
+    /// longest ago. `but` stays unless its user has no other process.
     fn make_room(&mut self, but: ProcessKey) {
         while self.bytes > self.max_bytes {
             let mut by_user: HashMap<u32, usize> = HashMap::default();
@@ -118,7 +118,8 @@ impl Jits {
         }
     }
 
-    /// For so long the agent was stopped, or frozen as a control group can be: nobody could use a list meanwhile.
+    /// Lengthens the lives of open lists by `time`, in which the agent was stopped, or frozen as a control group can
+    /// be, so that nobody could use a list.
     pub(crate) fn was_stopped(&mut self, time: Duration) {
         for jit in self.processes.values_mut() {
             jit.used_at += time;
@@ -137,7 +138,7 @@ impl Jits {
         is_open
     }
 
-    /// Has reading a user's lists have taken so long.
+    /// Counts `took` as time that reading a user's lists has taken.
     #[cfg(test)]
     pub(crate) fn have_read(&mut self, user: User, took: Duration) {
         self.budget.spend(user, Instant::now(), took);

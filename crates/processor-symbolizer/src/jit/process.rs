@@ -1,4 +1,4 @@
-//! The functions of a process, and when its list is read again.
+//! The functions of one process, and the times at which its list is read again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,29 +16,30 @@ use crate::metrics;
 use crate::request::{Name, Unnamed};
 use crate::runtime;
 
-/// Longest that finding and reading a list may take.
+/// The longest that finding and reading a list may take.
 const READ_WITHIN: Duration = Duration::from_secs(5);
-/// Least time between two readings, how many times as long as a reading it is, and its bound: on a machine so busy that
-/// a reading takes long, new functions still get their names soon.
+/// The shortest and the longest pause between two readings of a list, and the pause as a multiple of the time that a
+/// reading takes: on a machine so busy that a reading takes long, new functions still get their names soon.
 const READ_EVERY: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const REST_FACTOR: u32 = 20;
-/// The same bound where a reading has brought nothing or had to begin anew, and how many times as long as a reading the
-/// pause is in any case: a user can have lists that take long again and again.
+/// The longest pause after a reading that has brought nothing or had to begin anew, and the least pause as a multiple
+/// of the time that a reading takes: a user can have lists that take long again and again.
 const LONGEST_PAUSE_IN_VAIN: Duration = Duration::from_secs(60);
 const LEAST_REST_FACTOR: u32 = 4;
-/// What a list may be older than its process by: the kernel stamps files by a coarser clock.
+/// Time by which a list may be older than its process: the kernel stamps files by a coarser clock.
 const CLOCK_SLACK: Duration = Duration::from_millis(100);
-/// Time after which a list that is not there is looked for again. Doubled each time: most processes write none.
+/// Time after which a list that is not there is looked for again, and its bound. The time doubles with each search:
+/// most processes write no list.
 const FIRST_PATIENCE: Duration = Duration::from_millis(100);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
-/// Outcome of a reading that has failed half-way.
+/// Outcome, as label of a metric, of a reading that has failed half-way.
 const UNREADABLE: &str = "unreadable";
 /// Bytes that a process takes beside its functions, and that a name takes beside its text.
 const PROCESS: usize = 512;
 const NAME: usize = 160;
 
-/// The functions of a process.
+/// The functions that one process has compiled.
 #[derive(Debug)]
 pub(super) struct Jit {
     functions: PerfMap,
@@ -48,20 +49,20 @@ pub(super) struct Jit {
     /// Names by the first address of their functions.
     lines: HashMap<u64, Arc<Lines>>,
     lines_bytes: usize,
-    /// How far the list has been read; `None` before it has been found.
+    /// The list and the place up to which it has been read; `None` before it has been found.
     read: Option<List>,
-    /// Time before which it is not read again.
+    /// Time before which the list is not read again.
     next: Instant,
     patience: Duration,
     pub(super) used: u64,
-    /// The same, by the clock.
+    /// Time when the functions were last used.
     pub(super) used_at: Instant,
-    /// Bytes by which this has been counted.
+    /// Bytes that [`Jits`](super::Jits) has counted for this process.
     pub(super) counted: usize,
 }
 
 impl Jit {
-    /// A process of which nothing is known; its functions may take so many bytes.
+    /// A process of which nothing is known; its functions may take `max_bytes` bytes.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
             functions: PerfMap::new(max_bytes),
@@ -93,19 +94,19 @@ impl Jit {
         }
     }
 
-    /// True if it is time to read on.
+    /// True if it is time to read the list on.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next <= now
     }
 
-    /// True if the process has gone while its list is held open. The rest of that is read when it is next asked for,
-    /// whether that is due or not: these samples are the last, and names that come later are for nobody.
+    /// True if the process has gone while its list is held open. The list's rest is read at the next request for names,
+    /// whether that is due or not: those samples are the last, and nobody needs names that come later.
     pub(super) fn has_rest(&self, source: &ProcSource, process: ProcessKey) -> bool {
         self.is_open() && source.check(process).is_err()
     }
 
-    /// Reads on if it is time to, or if one of the addresses may be in the rest of the list. True if names that were
-    /// given before may hold no longer.
+    /// Reads the list on if it is time to, or if one of the addresses may be in its rest. True if names that were
+    /// returned before may hold no longer.
     pub(super) fn read_on(
         &mut self,
         source: &ProcSource,
@@ -161,7 +162,7 @@ impl Jit {
         replaced
     }
 
-    /// Reads the list of a process that lives; else why it is not read, as label of a metric.
+    /// Reads the list of a process that lives; else returns the reason why it is not read, as label of a metric.
     fn read(
         &mut self,
         source: &ProcSource,
@@ -201,14 +202,14 @@ impl Jit {
     }
 }
 
-/// Time for which a list is not read after a reading that took so long.
+/// Time for which a list is not read after a reading that took `took`.
 fn pause_after(took: Duration, was_in_vain: bool) -> Duration {
     let longest =
         if was_in_vain { LONGEST_PAUSE_IN_VAIN } else { LONGEST_PAUSE.max(LEAST_REST_FACTOR * took) };
     (REST_FACTOR * took).clamp(READ_EVERY, longest)
 }
 
-/// True if a list was written last before its process started: another process has left it, which had the same pid.
+/// True if a list was last written before its process started: another process, which had the same pid, has left it.
 fn is_left_over(found: &Found, process: ProcessKey) -> bool {
     let (seconds, nanoseconds) = found.modified;
     let modified = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
@@ -216,7 +217,7 @@ fn is_left_over(found: &Found, process: ProcessKey) -> bool {
     modified + (CLOCK_SLACK.as_nanos() as i128) < i128::from(started)
 }
 
-/// What a process runs, by the name of its executable.
+/// The runtime of a process, by the name of its executable.
 fn runtime_of(directory: &Path) -> Runtime {
     let executable = fs::read_link(directory.join("exe")).unwrap_or_default();
     let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -113,8 +113,8 @@ fn tables_take_no_more_memory_than_they_may() {
     assert_eq!(files.held().0, 7);
 }
 
-/// Whoever runs many programs has their files make room for each other. What another user has read stays, also if its
-/// file is gone since and it has not been used for long.
+/// A user who runs many programs has their files make room for each other. A file that another user has had read stays,
+/// also if it is gone since and has not been used for long.
 #[test]
 fn many_files_of_one_user_do_not_crowd_out_those_of_another() {
     let dir = tempfile::tempdir().unwrap();
@@ -136,7 +136,7 @@ fn many_files_of_one_user_do_not_crowd_out_those_of_another() {
     }
 }
 
-/// Of files that are open before their tables are read, one user has half at most.
+/// One user has at most half of the files that are open before their tables are read.
 #[test]
 fn files_that_wait_to_be_read_leave_room_for_those_of_others() {
     let dir = tempfile::tempdir().unwrap();

@@ -60,7 +60,7 @@ impl Drop for Process {
     }
 }
 
-/// Lists, and how they are read.
+/// Lists, and the process that reads them.
 struct JitReader {
     jits: Jits,
     files: foreignfile::Files,
@@ -91,7 +91,7 @@ impl JitReader {
     }
 }
 
-/// How often lists have been looked for with that outcome, of what `run` does.
+/// Number of searches for lists with that outcome in `run`.
 fn outcomes(outcome: &str, run: impl FnOnce()) -> u64 {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -167,7 +167,7 @@ fn a_list_that_is_not_used_any_more_is_closed_and_opened_again_for_new_samples()
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
 }
 
-/// In a container the same small pids come back at once.
+/// In a container the same small pids come back at once, so a list may be an earlier process's.
 #[test]
 fn a_list_that_an_earlier_process_has_left_names_nothing_until_it_is_written_to() {
     let process = Process::start();

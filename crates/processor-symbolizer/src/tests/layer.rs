@@ -1,4 +1,4 @@
-//! The stage as its neighbours see it.
+//! The stage between its neighbours.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,7 +16,7 @@ use crate::layer::{Symbolizer, SymbolizerLayer};
 use crate::resolver::Resolver;
 use crate::{Config, StoppedError};
 
-/// Keeps what it gets; it is done with a batch at once.
+/// A stage that keeps its batches and acks each at once.
 #[derive(Clone, Debug, Default)]
 struct Keep(Arc<Mutex<Vec<Batch>>>);
 
@@ -41,7 +41,7 @@ impl Service<Batch> for Keep {
     }
 }
 
-/// A stage whose lookups nobody answers, and what keeps them from being refused.
+/// A stage whose lookups nobody answers, and the receiver that keeps them from being refused.
 fn unanswered(keep: Keep, config: &Config) -> (Symbolizer, impl Sized + use<>) {
     let (resolver, requests) = Resolver::without_thread();
     let (answer, answers) = tokio::sync::mpsc::channel(1);
@@ -153,7 +153,8 @@ async fn the_error_of_the_next_stage_comes_back_once_and_then_the_stage_has_stop
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever comes, with names or without, leaves once and in order, and answers never go back.
+    /// Whatever comes, with names or without, leaves once and in order, and acked watermarks never
+    /// go back.
     #[test]
     fn batches_leave_once_and_in_order(steps in prop::collection::vec((0usize..3, 0u64..1500), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();

@@ -45,7 +45,7 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-/// Where in a program the first instruction of `outer` is, which is of `inner`: it reads the number.
+/// Offset in a program of the first instruction of `outer`, which is one of `inner`: it reads the number.
 fn offset(path: &Path) -> u64 {
     let bytes = std::fs::read(path).unwrap();
     let symbols = SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap();
@@ -56,7 +56,7 @@ fn offset(path: &Path) -> u64 {
     (0..bytes.len() as u64).find(is_outer).unwrap()
 }
 
-/// The lines that frames at an offset leave the stage with, in as many batches.
+/// The lines of frames at an offset after the stage, in `batches` batches.
 async fn lines_of(config: &Config, file: MappedFile, offset: u64, batches: u64) -> Vec<Arc<Lines>> {
     let taken = Arc::new(Mutex::new(Vec::<Batch>::new()));
     let keep = Arc::clone(&taken);
@@ -85,7 +85,7 @@ async fn lines_of(config: &Config, file: MappedFile, offset: u64, batches: u64) 
         .collect()
 }
 
-/// This process.
+/// The key of this process.
 fn own_process() -> ProcessKey {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
@@ -126,7 +126,7 @@ async fn a_frame_has_the_functions_that_were_inlined_there_and_their_lines() {
     assert_eq!(shown(&lines[0]), [("outer".to_owned(), String::new(), 0, 0)]);
 }
 
-/// Debug information that was moved to a file beside the program is found by the name that the program has of it.
+/// Debug information that was moved to a file beside the program is found by the name in the program's debug link.
 #[tokio::test]
 async fn lines_are_in_the_file_that_debug_information_was_moved_to() {
     let dir = tempfile::tempdir().unwrap();

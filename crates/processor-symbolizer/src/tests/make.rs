@@ -10,7 +10,7 @@ use pdata::{
 };
 use procfs::identity_of;
 
-/// A process that has never been.
+/// A process that has never existed.
 pub(super) const ENDED: ProcessKey =
     ProcessKey { pid: pdata::Pid(u32::MAX), start_time: pdata::BootTime::from_nanos(1) };
 
@@ -20,7 +20,7 @@ pub(super) fn announced(path: &Path) -> MappedFile {
     MappedFile { identity: identity_of(&found), size: found.len(), ..MappedFile::at(path) }
 }
 
-/// This program, and where in it the code at an address is.
+/// The file of this program.
 pub(super) fn own_program() -> Arc<MappedFile> {
     Arc::new(announced(&std::env::current_exe().unwrap()))
 }

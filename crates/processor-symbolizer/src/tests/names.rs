@@ -1,4 +1,4 @@
-//! The bound on what is remembered.
+//! The bound on the memory of known names.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Spaces of both kinds: those whose addresses may get names later, and others.
+/// A space by inode, of both kinds: some have addresses that may get names later.
 fn space(inode: u64) -> Space {
     if inode % 2 == 1 {
         return Space::Jit(ProcessKey { start_time: BootTime::from_nanos(inode), ..ProcessKey::default() });
@@ -60,8 +60,8 @@ fn all_texts_of_a_function_count() {
     assert!(add(10..100) <= 100_000, "the space has made room");
 }
 
-/// Code without a list: other samples ask again every so often, whether there is one by now. Who has been answered has
-/// been answered.
+/// Code without a list: other samples ask again every so often, whether there is one by now. An answer that somebody
+/// has had stays answered.
 #[test]
 fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
     let mut names = Names::new(100_000);
@@ -92,7 +92,7 @@ fn having_no_name_is_an_answer_also_while_somebody_asks_again() {
 }
 
 proptest! {
-    /// Whatever is asked and answered, an answer is that of its address, and the room taken stays within its bound.
+    /// Whatever is asked and answered, an answer is that of its address, and the memory stays within its bound.
     #[test]
     fn an_answer_is_of_its_address_and_room_is_bounded(ops in prop::collection::vec(op(), 0..200)) {
         const ROOM: usize = 8000;
