@@ -18,28 +18,28 @@ use crate::components::{BoxedStage, Host, ProcessorSettings, stage};
 use crate::config::Pipeline;
 use crate::run::error::AgentError;
 
-/// The beginning of a pipeline, and its ends.
+/// The first stage of a pipeline, and the outlets of its fan-out.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// The first stage: the one that a receiver calls.
+    /// The first stage, which the receiver calls.
     pub(crate) stage: BoxedStage,
-    /// Where the fan-out leads to.
+    /// The ways from the fan-out to the exporters.
     pub(crate) outlets: Outlets,
 }
 
-/// Everything of `pipeline` between its receiver and its exporters, built from the end to the start.
+/// Builds the stages of `pipeline` between its receiver and its exporters, from the end to the start.
 pub(crate) fn head(
     host: &Arc<Host>,
     pipeline: &Pipeline,
     exporters: Vec<Inlet>,
     drain_within: Duration,
 ) -> Result<Head, AgentError> {
-    // After all processors, so that all exporters share one image of each process, and so that a process is held
-    // until the slowest of them is done with it.
+    // The fan-out is behind all processors, so that all exporters share one image of each process, and so that a
+    // process is held until the slowest exporter has acked it.
     let fan_out = FanOut::new(exporters, drain_within);
     let outlets = fan_out.outlets();
     let mut next = stage(fan_out);
-    // Between two stages there is one instrument, which counts a batch once for both.
+    // One instrument stands between two stages, and counts a batch once for both.
     let mut between = InstrumentLayer::new();
     for (id, processor) in pipeline.processors.iter().rev() {
         let name = id.to_string();

@@ -40,12 +40,12 @@ pub struct Cli {
     /// Prints the version.
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
-    /// What to do; without it, run.
+    /// The command to carry out; without one, the agent runs.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do instead of running.
+/// The commands that do something else than run the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Records a command with all its descendants, processes, a control group or the machine, and writes a profile.
@@ -54,8 +54,8 @@ pub enum Command {
     Top(TopArguments),
     /// Checks the configuration without starting anything: silent if it is sound.
     Validate {
-        /// Also checks this machine, and says of each thing that it works or what to do: the kernel, privileges, that
-        /// endpoints can be reached and files written.
+        /// Also checks this machine, and prints for each check that it works or what to do: the kernel, privileges,
+        /// that endpoints can be reached and files written.
         #[arg(long)]
         environment: bool,
     },
@@ -66,14 +66,14 @@ pub enum Command {
     PrintConfig(PrintConfig),
     /// Prints the JSON Schema of the configuration, for editors.
     Schema,
-    /// Says what this kernel and these privileges allow, what will be missing, and how to get it.
+    /// Reports what this kernel and these privileges allow, what will be missing, and how to get it.
     Doctor,
     /// Converts a profile (OTLP, pprof or folded stacks, of any tool) to another format.
     Convert {
         /// The file to read; `-` is standard input.
         input: PathBuf,
-        /// The file to write, whole or not at all. Its name says the format: .html, .pb.gz, .folded, .svg,
-        /// .speedscope.json, .jsonl or .otlp (OTLP), .json (Firefox Profiler).
+        /// The file to write, whole or not at all. The end of its name selects the format: .html, .pb.gz, .folded,
+        /// .svg, .speedscope.json, .jsonl or .otlp (OTLP), .json (Firefox Profiler).
         output: PathBuf,
         /// The format to write, whatever the name: html, pprof, folded, svg, speedscope, otlp_json, otlp or firefox.
         #[arg(long)]
@@ -120,7 +120,7 @@ pub enum Command {
     },
 }
 
-/// How to print the configuration.
+/// Arguments of `print-config`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct PrintConfig {
     /// redacted, or unredacted to show secrets, too.
@@ -138,10 +138,10 @@ pub struct PrintConfig {
 /// A command line that cannot be carried out.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// The configuration it names is not to be had.
+    /// The configuration that the command line names cannot be read, or is not sound.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A gate that is not as it is to be.
+    /// A feature gate cannot be switched as the command line asks.
     #[error(transparent)]
     Gate(#[from] GateError),
 }
@@ -150,25 +150,25 @@ impl Cli {
     /// The configuration that the flags name.
     ///
     /// # Errors
-    /// As [`Config::load`], and for flags that make no sense.
+    /// The same as of [`Config::load`], and those of flags that make no sense.
     pub fn load(&self, environment: Environment<'_>) -> Result<Config, CliError> {
         Ok(Config::load(&self.locations()?, environment)?)
     }
 
-    /// Where the flags say that the configuration is, in the order to merge.
+    /// The locations of the configuration that the flags name, in the order to merge.
     ///
     /// # Errors
-    /// For flags that make no sense.
+    /// [`ConfigError`] for flags that make no sense.
     pub fn locations(&self) -> Result<Vec<Location>, ConfigError> {
         let configs = self.config.iter().map(|uri| Location::parse(uri));
         let settings = self.set.iter().map(|setting| Location::parse_setting(setting));
         configs.chain(settings).collect()
     }
 
-    /// Looks whether every gate is as the flags want it. Returns the names of those that only a Collector has.
+    /// Checks that every gate is as the flags demand. Returns the names of those that only a Collector has.
     ///
     /// # Errors
-    /// For a gate that does not exist or cannot be switched.
+    /// [`CliError::Gate`] for a gate that does not exist or cannot be switched.
     pub fn check_gates(&self) -> Result<Vec<&str>, CliError> {
         let gates = self.feature_gates.iter().map(|gate| gate.trim());
         let checked = gates.filter(|gate| !gate.is_empty()).map(Gate::check);

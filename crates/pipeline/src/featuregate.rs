@@ -1,4 +1,4 @@
-//! Feature gates, as a Collector has them: so far of one feature, which always works.
+//! Feature gates, in the Collector's form: so far for one feature, which is always on.
 
 use thiserror::Error;
 
@@ -7,17 +7,17 @@ use thiserror::Error;
 pub struct Gate {
     /// The gate's name.
     pub id: &'static str,
-    /// How mature it is, in the Collector's words.
+    /// The maturity of the feature, in the Collector's words.
     pub stage: &'static str,
-    /// Whether it is on.
+    /// Whether the gate is on.
     pub enabled: bool,
-    /// A sentence that says what the gate switches.
+    /// A sentence about the feature that the gate switches.
     pub description: &'static str,
-    /// Version that it came with.
+    /// The version that introduced the gate.
     pub from_version: &'static str,
 }
 
-/// Every gate there is.
+/// All gates.
 pub static GATES: &[Gate] = &[Gate {
     id: "service.profilesSupport",
     stage: "Stable",
@@ -26,14 +26,14 @@ pub static GATES: &[Gate] = &[Gate {
     from_version: "v0.1.0",
 }];
 
-/// A gate that is not as it is to be. Texts are the Collector's.
+/// A gate that cannot be switched as asked. Texts are the Collector's.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum GateError {
-    /// There is none of this name.
+    /// No gate has this name.
     #[error("no such feature gate {gate:?}. valid gates: {}", valid())]
     Unknown { gate: String },
-    /// It is always on.
+    /// The gate is always on.
     #[error("feature gate {gate:?} is stable, can not be disabled")]
     Stable { gate: String },
 }
@@ -45,12 +45,11 @@ impl Gate {
         GATES.iter().find(|gate| gate.id == id)
     }
 
-    /// Looks whether a gate is as `flag` wants it: `name` or `+name` on, `-name` off. Returns the name of a Collector's
-    /// gate,
-    /// `component.feature`, which switches nothing here.
+    /// Checks that a gate is as `flag` demands: `name` or `+name` on, `-name` off. Returns the name of a gate that only
+    /// a Collector has, `component.feature`, which switches nothing here.
     ///
     /// # Errors
-    /// For a gate that neither has, or that would have to be switched.
+    /// [`GateError`] for a gate that neither has, or that would have to be switched.
     pub fn check(flag: &str) -> Result<Option<&str>, GateError> {
         let (off, name) = match flag.strip_prefix('-') {
             Some(name) => (true, name),
@@ -66,7 +65,8 @@ impl Gate {
     }
 }
 
-/// True for names as a Collector's gates have: parts of letters, digits and underscores, with dots between them.
+/// True if a name has the form of a Collector's gates: parts of letters, digits and underscores, with dots between
+/// them.
 fn is_collectors(name: &str) -> bool {
     let is_part = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -1,10 +1,10 @@
-//! What `pipeline components` prints.
+//! The output of `pipeline components`.
 
 use std::fmt;
 
 use crate::components::{EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 
-/// Schemes of `--config`, sorted.
+/// Schemes of locations in `--config`, sorted.
 const PROVIDERS: [&str; 3] = ["env", "file", "yaml"];
 
 /// The components that can be configured, displayed as YAML in the Collector's shape.

@@ -1,4 +1,4 @@
-//! The agent: configuration, the graph of components, and how it reports on itself.
+//! The agent: its command line, configuration, graph of components, and run.
 //!
 //! Start reading at [`run::Agent`] and `assemble.rs`.
 

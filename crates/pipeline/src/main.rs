@@ -42,19 +42,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a line on a thread of its own: whoever reads standard error may have stopped, and must not keep the agent
-/// from its end.
+/// Prints a line on a thread of its own: the reader of standard error may have stopped reading, and must not keep the
+/// agent from its end.
 fn print_error(line: String) {
     let (sender, printed) = mpsc::sync_channel::<()>(0);
     thread::spawn(move || {
         eprintln!("{line}");
         drop(sender);
     });
-    // An error if it is printed.
+    // An error, since the sender is dropped, if the line has been printed.
     let _printed = printed.recv_timeout(EXIT_WITHIN);
 }
 
-/// Does what the command line says. Returns the exit code.
+/// Carries out the command line. Returns the exit code.
 fn act(cli: &Cli) -> anyhow::Result<u8> {
     for gate in cli.check_gates()? {
         print_error(format!("Notice: feature gate {gate:?} is a Collector's and switches nothing here"));
@@ -69,7 +69,7 @@ fn act(cli: &Cli) -> anyhow::Result<u8> {
     if let Some(command) = &cli.command {
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         return match commands::run(cli, command, &environment, &mut out, &mut err) {
-            // Whoever reads has seen enough, as `head` has.
+            // The reader has closed the pipe because it has seen enough, as `head` does.
             Err(CommandError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
             result => Ok(result.map(|()| 0)?),
         };

@@ -8,13 +8,13 @@ use profile_formats::{Format, Profile, Quantity};
 /// A format that a profile is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// The page that the exporter `flamegraph` serves, as one file with all that it shows inside.
+    /// The page that the exporter `flamegraph` serves, as one file with all its data inside.
     Html,
     /// A format that other tools read.
     Tool(Format),
 }
 
-/// How names of files with the page end.
+/// The file extensions of the page.
 const HTML_EXTENSIONS: &[&str] = &[".html", ".htm"];
 
 impl OutputFormat {
@@ -23,7 +23,7 @@ impl OutputFormat {
         [Self::Html].into_iter().chain(Format::ALL.map(Self::Tool))
     }
 
-    /// The name by which people ask for it.
+    /// The format's name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl OutputFormat {
         Self::all().map(Self::name).collect::<Vec<_>>().join(", ")
     }
 
-    /// How names of files in this format end, the usual one first.
+    /// The file extensions of the format, the usual one first.
     #[must_use]
     pub fn extensions(self) -> &'static [&'static str] {
         match self {
@@ -53,7 +53,7 @@ impl OutputFormat {
         Self::all().find(|format| format.name() == name)
     }
 
-    /// The format that the name of a file says it is in.
+    /// The format of a file, by the extension of its name.
     #[must_use]
     pub fn of_file(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
@@ -61,16 +61,16 @@ impl OutputFormat {
         if is_html { Some(Self::Html) } else { Format::of_file(name).map(Self::Tool) }
     }
 
-    /// True if it has a place for the instants of samples, and for events.
+    /// True if the format holds instants of samples, and events.
     #[must_use]
     pub fn is_timed(self) -> bool {
         !matches!(self, Self::Tool(Format::Pprof | Format::Folded | Format::Svg | Format::Speedscope))
     }
 
-    /// A profile in this format. Of formats that hold one kind of value that is `quantity`.
+    /// Encodes a profile in this format. Formats that hold one kind of value hold `quantity`.
     ///
     /// # Errors
-    /// Those of an encoder; none is expected.
+    /// An error of the format's encoder; none is expected.
     pub fn encode(self, profile: &Profile, quantity: Quantity) -> io::Result<Vec<u8>> {
         match self {
             Self::Html => Ok(profile_page::html(profile, quantity)?),

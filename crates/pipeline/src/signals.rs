@@ -1,6 +1,6 @@
-//! Signals, and what they ask for.
+//! Signals, and the requests that they make.
 //!
-//! | signal | what it asks for |
+//! | signal | request |
 //! | --- | --- |
 //! | SIGINT, SIGTERM | stop and deliver what is left; the second one, exit at once |
 //! | SIGHUP | read the configuration again |
@@ -15,14 +15,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, info};
 
-/// Exit code when a second signal cuts the shutdown short.
+/// Exit code of an agent whose shutdown a second signal has cut short.
 pub const FORCED: i32 = 1;
 
 /// The number of SIGHUP, signal(7).
 const HANGUP: u32 = 1;
 
 /// The same signal within this time is the same request: `timeout`, a terminal or a supervisor may signal a process
-/// itself and then its group. Nobody who waits to see an effect sends another so soon.
+/// itself and then its group. A user who waits for an effect sends no other signal so soon.
 const SAME_REQUEST: Duration = Duration::from_millis(100);
 
 /// The request that a signal makes.
@@ -36,7 +36,7 @@ pub enum SignalRequest {
     Flush,
 }
 
-/// The requests that wait to be carried out: one of each kind, since more would ask for the same.
+/// The requests that wait to be carried out: one of each kind, since further ones would ask for the same.
 #[derive(Debug)]
 pub struct Signals {
     stop: mpsc::Receiver<()>,
@@ -45,20 +45,20 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// The next request; one to stop before all others.
+    /// The next request; a request to stop comes before all others.
     pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
             biased;
             Some(()) = self.stop.recv() => SignalRequest::Stop,
             Some(()) = self.reload.recv() => SignalRequest::Reload,
             Some(()) = self.flush.recv() => SignalRequest::Flush,
-            // The task that sends lives as long as the process.
+            // Never reached, since the task that sends lives as long as the process.
             else => std::future::pending().await,
         }
     }
 }
 
-/// The queue of requests that signals make.
+/// The sending end of the queue of requests.
 #[derive(Debug)]
 struct Requests {
     stop: mpsc::Sender<()>,
@@ -73,7 +73,7 @@ impl Requests {
             SignalRequest::Reload => &self.reload,
             SignalRequest::Flush => &self.flush,
         };
-        // Full if one waits already.
+        // The queue is full if a request of the kind waits already.
         let _full = sender.try_send(());
     }
 }
@@ -84,21 +84,21 @@ fn requests() -> (Requests, Signals) {
     (Requests { stop, reload, flush }, Signals { stop: stops, reload: reloads, flush: flushes })
 }
 
-/// Handles signals from now on. After the first that asks to stop, the next one ends the process with [`FORCED`],
-/// whatever it is doing, once `last` has returned.
+/// Handles signals from now on. After the first one that asks to stop, the next one ends the process with [`FORCED`],
+/// once `last` has returned, even if the shutdown is not complete.
 ///
 /// # Errors
-/// If the process cannot handle signals.
+/// The operating system's error, if the process cannot handle signals.
 pub fn listen(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
     let hangup = signal(SignalKind::hangup())?;
     handle(last, Some(hangup))
 }
 
-/// As [`listen`], but SIGHUP stays ignored if it is: `nohup` has seen to it that work goes on when the terminal is
-/// closed.
+/// The same as [`listen`], except that SIGHUP stays ignored if it is: `nohup` ignores it so that work goes on when the
+/// terminal is closed.
 ///
 /// # Errors
-/// As [`listen`].
+/// The same as of [`listen`].
 pub fn listen_unless_ignored(last: impl Fn() + Send + 'static) -> io::Result<Signals> {
     let status = std::fs::read("/proc/self/status").unwrap_or_default();
     let is_ignored = procfs::text::ignores(&status, HANGUP) == Some(true);
@@ -135,7 +135,7 @@ fn handle(last: impl Fn() + Send + 'static, mut hangup: Option<Signal>) -> io::R
     Ok(pending)
 }
 
-/// The next signal of a kind; none ever of a kind that is not handled.
+/// Waits for the next signal of a kind; for ever if the kind is not handled.
 async fn next(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
@@ -150,7 +150,7 @@ async fn next_stop((interrupt, terminate): &mut (Signal, Signal)) -> &'static st
     }
 }
 
-/// The signals to stop that have come so far.
+/// The first signal to stop, and when it came.
 #[derive(Debug, Default)]
 struct Stopping {
     first: Option<(&'static str, Instant)>,

@@ -1,4 +1,4 @@
-//! The binary as its user meets it, where no kernel is needed: what it prints, and how it exits.
+//! Tests of the binary's output and exit codes, as far as no kernel is needed.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
 
@@ -21,7 +21,7 @@ fn pipeline(arguments: &[&str]) -> Output {
     command.current_dir(config).env("RUST_BACKTRACE", "0").args(arguments).output().unwrap()
 }
 
-/// The text of standard error of a run that must fail with exit code 1 and print nothing else.
+/// The standard error of a run that must fail with exit code 1 and print nothing else.
 fn refusal(arguments: &[&str]) -> String {
     let output = pipeline(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
@@ -29,7 +29,7 @@ fn refusal(arguments: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// What is said of [`SOUND`] with `text` merged into it: one line, the same for a run and for `validate`.
+/// The fault of [`SOUND`] with `text` merged into it: one line, the same for a run and for `validate`.
 fn refusal_of(text: &str) -> String {
     let dir = TempDir::new().unwrap();
     let (base, over) = (dir.path().join("base.yaml"), dir.path().join("over.yaml"));

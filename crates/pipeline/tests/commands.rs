@@ -1,4 +1,4 @@
-//! What the binary does instead of running, as its user meets it; no kernel is needed but where it is said.
+//! Tests of the binary's commands; no kernel is needed unless a test says so.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as they may")]
 
@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The reference's components: with all that is on by default, and no server to reach.
+/// The reference's components with their defaults, and no server to reach.
 const SOUND: &str = "
 receivers: { ebpf: }
 processors: { procinfo: }
@@ -27,7 +27,7 @@ fn pipeline(arguments: &[&str]) -> Output {
     command.current_dir(config).env("RUST_BACKTRACE", "0").args(arguments).output().unwrap()
 }
 
-/// Standard output of a command that must succeed, saying nothing else.
+/// The standard output of a command that must succeed without a line on standard error.
 fn printed(arguments: &[&str]) -> String {
     let output = pipeline(arguments);
     assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
@@ -172,7 +172,7 @@ fn help_tells_the_exit_codes() {
     assert!(help.contains("Exit codes:\n  0  ") && help.contains("\n  1  "), "{help}");
 }
 
-/// Lines of `validate --environment` about what starts with `name`.
+/// Lines of `validate --environment` about checks whose name starts with `name`.
 fn checks(out: &str, name: &str) -> Vec<String> {
     let lines =
         out.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|word| word.starts_with(name)));
@@ -185,7 +185,7 @@ fn what_would_keep_the_agent_from_running_is_a_line_each() {
     let server = TcpListener::bind("localhost:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let file = dir.path().join("none/p.jsonl");
-    // Port 1 is tcpmux, which nobody has.
+    // Port 1 is tcpmux, which no machine serves.
     let config = with(&format!(
         "
 extensions: {{ file_storage: {{ directory: {gone} }}, file_storage/here: {{ directory: {here} }} }}
@@ -252,7 +252,8 @@ fn this_machine_passes() {
     assert!(doctor.contains("ok       CAP_BPF: granted\n"), "{doctor}");
 }
 
-/// The page of a file is on the loopback device alone, for who asks by its own name, and gone after a signal.
+/// The page of a file is served on the loopback device only, for clients that use its own name, and gone after a
+/// signal.
 #[test]
 fn a_profile_is_shown_until_a_signal() {
     let directory = tempfile::tempdir().unwrap();

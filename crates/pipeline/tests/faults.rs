@@ -4,7 +4,7 @@ use std::process::Command;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ten_faults.yaml");
 
-/// What is wrong with [`FILE`]: the line, and the message.
+/// The faults of [`FILE`]: the line, and the message.
 const FAULTS: [(usize, &str); 11] = [
     (11, "mapping key \"verbosity\" already defined at line 10"),
     (

@@ -1,10 +1,10 @@
-//! Machines that the agent refuses to run on: one line that says what to do, and nothing touched.
+//! Machines that the agent refuses to run on: it prints one line with the remedy, and changes nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::process::Command;
 
-/// Has the agent start after `prepare` has changed the machine as it sees it. Returns standard error; asserts that the
+/// Starts the agent after `prepare` has changed the machine in its namespace. Returns standard error; asserts that the
 /// start was refused, and the last run's file left as it was.
 fn refused(prepare: &str) -> String {
     let folder = tempfile::tempdir().unwrap();

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The fan-out's bound on the end of the stream, and what the rest of a shutdown may take on any machine.
+/// The fan-out's bound on the end of the stream, and the time that the rest of a shutdown may take on a slow machine.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 const LEEWAY: Duration = Duration::from_secs(20);
-/// Longer than anything takes on any machine.
+/// Longer than anything takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent whose only exporter waits ten minutes for a server that never answers.
 struct Agent {
     child: Child,
     log: BufReader<ChildStderr>,
-    /// The connection of the exporter, on which nothing is said.
+    /// The exporter's connection, on which the server sends nothing.
     silent: Option<TcpStream>,
 }
 
@@ -43,7 +43,7 @@ impl Agent {
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut agent = Self { child, log, silent: None };
         agent.wait_for("Everything is ready.");
-        // With the first window that it has to deliver, the exporter connects.
+        // The exporter connects when it delivers its first window.
         server.set_nonblocking(true).unwrap();
         let begun = Instant::now();
         while agent.silent.is_none() {
@@ -68,13 +68,13 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // Fails only if it has ended by itself.
+        // Fails only if the agent has ended by itself.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// The first signal waits for an exporter as long as promised, and the exit code is 0.
+/// After the first signal an exporter has the documented time, and the exit code is 0.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn one_signal_gives_an_exporter_its_time_and_no_more() {
@@ -88,8 +88,8 @@ fn one_signal_gives_an_exporter_its_time_and_no_more() {
     assert!((DRAIN_WITHIN..DRAIN_WITHIN + LEEWAY).contains(&asked.elapsed()), "{:?}", asked.elapsed());
 }
 
-/// A second signal ends it at once, and the exit code is 1. Signals that come together count as one, so
-/// it takes some.
+/// A second signal ends the agent at once, with exit code 1. Signals that arrive together count as one, so the test
+/// sends several.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_second_signal_forces_the_exit() {

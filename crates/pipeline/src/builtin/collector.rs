@@ -1,4 +1,4 @@
-//! The end of a built-in pipeline.
+//! The exporter of a built-in pipeline.
 
 use std::fmt;
 use std::future::ready;
@@ -10,9 +10,9 @@ use tower::service_fn;
 
 use crate::components::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, stage};
 
-/// Somebody who gathers what a pipeline passes on, in memory and at once.
+/// A gatherer of a pipeline's batches, in memory and without waiting.
 pub(crate) trait Collect: Send {
-    /// Takes a batch.
+    /// Adds a batch.
     fn take(&mut self, batch: &Batch);
 }
 
@@ -24,13 +24,13 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// An exporter to `collect`.
+    /// Makes an exporter to `collect`.
     pub(crate) fn new(collect: Arc<Mutex<dyn Collect>>) -> Self {
         Self { collect }
     }
 
     fn lock(&self) -> MutexGuard<'_, dyn Collect + 'static> {
-        // What a panic has left of a batch is there, and no more is to be had of it.
+        // After a panic the batch is gathered in part, which is all that can be had of it.
         self.collect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Why a built-in agent does not run.
+//! Errors of a built-in agent.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::run::AgentError;
 
-/// Why a built-in agent does not run, or runs no longer.
+/// An error for which a built-in agent does not run, or runs no longer.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub(crate) enum BuiltinError {

@@ -4,8 +4,8 @@
 //! receiver ebpf --> selection --> procinfo --> symbolizer --> fan-out --> collector (of the command)
 //! ```
 //!
-//! A configuration is made for it as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent). Only
-//! the selection and the collector have no section that could be written down: they belong to the command.
+//! Its configuration is made as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent). Only the
+//! selection and the collector have no section that could be written down: they belong to the command.
 
 mod collector;
 mod error;
@@ -22,8 +22,8 @@ pub(crate) use collector::{Collect, Collector};
 pub(crate) use error::BuiltinError;
 use selecting::Selecting;
 
-/// The pipeline, with an exporter to be replaced. What is held at the end may take its time: nothing of it is to be
-/// lost.
+/// Configuration of the pipeline, whose exporter is replaced. The shutdown may take long, so that no sample that is
+/// held at the end is lost.
 const PIPELINE: &str = "
 processors: { procinfo: , symbolizer: }
 exporters: { debug: }
@@ -33,20 +33,20 @@ service:
   telemetry: { metrics: { level: none } }
 ";
 
-/// A built-in agent, to be started.
+/// Settings of a built-in agent.
 #[derive(Debug)]
 pub(crate) struct Builtin<'a> {
-    /// Samples per second of each CPU.
+    /// Samples per second and CPU.
     pub(crate) samples_per_second: u32,
-    /// Longest that samples wait for names: as a number with a unit.
+    /// Longest time that samples wait for names, as a number with a unit.
     pub(crate) names_within: &'a str,
     /// The least severe level of lines of the log.
     pub(crate) log_level: &'a str,
-    /// Where the log goes.
+    /// The file or stream that the log is written to.
     pub(crate) log_path: &'a str,
-    /// The changes of the command line to all that.
+    /// Changes from the command line to the configuration.
     pub(crate) changes: Vec<Location>,
-    /// The processes that are looked at.
+    /// The processes whose samples are gathered.
     pub(crate) selection: SelectionLayer,
     /// The end of the pipeline, which gathers the samples.
     pub(crate) collector: Collector,
@@ -66,7 +66,7 @@ impl Builtin<'_> {
         );
         let locations = [PIPELINE.to_owned(), varying].map(Location::Yaml);
         let locations: Vec<_> = locations.into_iter().chain(self.changes).collect();
-        // Of the environment only what a change refers to: variables for exporters are none of a command's.
+        // The environment is only read where a change refers to it: variables for exporters are not meant for commands.
         let environment = |name: &str| if name.starts_with("OTEL_") { None } else { environment(name) };
         let mut config = Config::load(&locations, &environment)?;
         for pipeline in &mut config.graph.pipelines {

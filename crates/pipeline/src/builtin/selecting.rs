@@ -6,7 +6,8 @@ use tower::Layer as _;
 
 use crate::components::{BoxError, BoxedStage, ProcessorConfig, ProcessorPosition, ProcessorSettings, stage};
 
-/// Drops samples that a command did not ask for. Stands first: nothing is looked up for what is dropped.
+/// Drops samples that a command did not ask for. It stands first, so that no stage looks anything up for dropped
+/// samples.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Selecting {
     #[serde(skip)]
@@ -15,7 +16,7 @@ pub(super) struct Selecting {
 
 impl PartialEq for Selecting {
     fn eq(&self, _other: &Self) -> bool {
-        // A command has one, which never changes.
+        // A command has one selection, which never changes.
         true
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::output_format::OutputFormat;
 
-/// Samples per second of each CPU, of a recording of a command, of processes or of a group.
+/// Samples per second and CPU in a recording of a command, of processes or of a group.
 const FEW_CPUS: u32 = 997;
-/// Samples per second of each CPU, of a recording of the machine.
+/// Samples per second and CPU in a recording of the machine.
 const ALL_CPUS: u32 = 99;
 
 /// The text that follows the list of flags in the help.
@@ -26,7 +26,7 @@ Examples:
   sudo pipeline record -d 10 -p 1234 -o a.pb.gz  a process for ten seconds, for `go tool pprof`
   sudo pipeline record -a -F 199 -- sleep 5      the machine, while a command runs";
 
-/// What to record, how, and where to.
+/// Arguments of `record`: the selection of processes, the rate, and the output.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RecordArguments {
@@ -36,7 +36,7 @@ pub struct RecordArguments {
     /// Ends the recording after this time: seconds, or a number with a unit such as 500ms or 2m.
     #[arg(short, long, value_name = "TIME", value_parser = time)]
     pub duration: Option<Duration>,
-    /// Records these processes with all their threads; not their children, unless --children is given.
+    /// Records these processes with all their threads; not their children, unless --children is set.
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]
     pub pid: Vec<u32>,
     /// With --pid: records the processes that those fork from now on, and their descendants, too.
@@ -54,7 +54,7 @@ pub struct RecordArguments {
     /// Format of the file [default: by its name].
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub format: Option<OutputFormat>,
-    /// Runs the command as this user, a name or a number [default: who called sudo, else the same user].
+    /// Runs the command as this user, a name or a number [default: the user who called sudo, else the same user].
     #[arg(long, value_name = "USER", requires = "command")]
     pub user: Option<String>,
     /// Prints neither progress nor the summary.
@@ -66,14 +66,14 @@ pub struct RecordArguments {
 }
 
 impl RecordArguments {
-    /// Samples per second of each CPU.
+    /// Samples per second and CPU.
     #[must_use]
     pub fn samples_per_second(&self) -> u32 {
         self.frequency.unwrap_or(if self.all { ALL_CPUS } else { FEW_CPUS })
     }
 }
 
-/// A time as people type it: seconds, or with a unit.
+/// Reads a time as people type it: seconds, or a number with a unit.
 fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let time = match seconds.map(Duration::try_from_secs_f64) {
@@ -83,7 +83,7 @@ fn time(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("must be more than nothing".to_owned()) } else { Ok(time) }
 }
 
-/// A format by its name.
+/// Reads the name of a format.
 fn format(name: &str) -> Result<OutputFormat, String> {
     OutputFormat::named(name)
         .ok_or_else(|| format!("there is no such format, but these: {}", OutputFormat::names()))

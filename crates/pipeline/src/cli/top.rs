@@ -17,7 +17,7 @@ Examples:
   sudo pipeline top --view processes --filter make  begins with the process tree of a build
   sudo pipeline top --once -d 10 > table.txt        one table, of ten seconds";
 
-/// What to show, of whom, and how.
+/// Arguments of `top`: the agent to attach to, and the view of its seconds.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct TopArguments {
@@ -29,16 +29,16 @@ pub struct TopArguments {
     #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, conflicts_with = "connect")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub frequency: u32,
-    /// What to begin with: executables, functions, processes, icicle or stages.
+    /// View to begin with: executables, functions, processes, icicle or stages.
     #[arg(long, value_name = "VIEW", default_value = "executables", value_parser = tab)]
     pub view: Tab,
-    /// What comes first: self, total or name.
+    /// Order of rows: self, total or name.
     #[arg(long, value_name = "ORDER", default_value = "self", value_parser = sort)]
     pub sort: Sort,
     /// Shows only rows whose name has this part.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub filter: String,
-    /// Seconds that the figures are of, and between two tables: 1 to 60.
+    /// Seconds that the figures cover, and between two tables: 1 to 60.
     #[arg(short = 'd', long, value_name = "TIME", default_value = "5", value_parser = seconds)]
     pub interval: u64,
     /// Rows of a table.
@@ -69,7 +69,7 @@ fn named<T: Copy>(items: &[T], name_of: fn(T) -> &'static str, name: &str) -> Re
     })
 }
 
-/// Whole seconds within the minute that is held.
+/// Reads a time of whole seconds within the minute that a history holds.
 fn seconds(text: &str) -> Result<u64, String> {
     let time = text
         .parse()

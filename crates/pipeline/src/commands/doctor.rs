@@ -6,7 +6,7 @@ use receiver_ebpf::preflight::{Finding, Verdict, report};
 
 use super::error::CommandError;
 
-/// Writes what this machine allows, a line each, and what to do where it does not.
+/// Writes a line for each feature of this machine that the agent needs, with a remedy if it is missing.
 ///
 /// # Errors
 /// [`CommandError::Checks`] if the agent could not run.
@@ -25,7 +25,7 @@ pub(super) fn examine(out: &mut dyn Write) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Writes a finding: a line, and one more with what to do.
+/// Writes a finding as a line, with the remedy at its end.
 pub(super) fn write(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let Finding { name, verdict, found, fix } = finding;
     let verdict = match verdict {

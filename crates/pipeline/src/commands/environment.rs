@@ -1,4 +1,4 @@
-//! `pipeline validate --environment`: whether this machine lets the configuration run.
+//! `pipeline validate --environment`, which checks that this machine lets the configuration run.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use super::{doctor, reach};
 use crate::components::{ExporterSettings, Host};
 use crate::config::Config;
 
-/// Prefix of what is held by listening, among what exporters and extensions hold.
+/// Prefix of addresses that exporters and extensions listen on, in the names of what they hold.
 const LISTENS: &str = "tcp:";
 
-/// Checks all that runs, a line each.
+/// Checks the machine and all components that the configuration runs, and writes a line for each.
 ///
 /// # Errors
 /// [`CommandError::Checks`] if a check has failed.
@@ -49,7 +49,7 @@ pub(super) fn check(config: &Config, out: &mut dyn Write) -> Result<(), CommandE
     checks.done()
 }
 
-/// Counts and writes what was found.
+/// Writes findings, and counts them.
 struct Checks<'a> {
     out: &'a mut dyn Write,
     failed: usize,
@@ -86,7 +86,7 @@ impl Checks<'_> {
     }
 }
 
-/// An error with its causes.
+/// The texts of an error and its causes, in one line.
 fn one_line(error: crate::components::BoxError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Why a command has failed.
+//! Errors of commands.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use thiserror::Error;
 use crate::cli::CliError;
 use crate::config::ConfigError;
 
-/// Why a command has failed.
+/// An error for which a command has failed.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum CommandError {
-    /// The command line, or the configuration that it names.
+    /// The command line, or the configuration that it names, is wrong.
     #[error(transparent)]
     Cli(#[from] CliError),
     /// An argument that the command does not know.
@@ -27,11 +27,11 @@ pub enum CommandError {
     /// The page cannot be served.
     #[error("cannot show the profile")]
     Serve(#[from] confighttp::ListenError),
-    /// Some checks have failed, which has been written.
+    /// Some checks have failed; their findings have been written.
     #[error("{failed} of {all} checks failed")]
     Checks {
         failed: usize,
-        /// Of how many.
+        /// Number of checks.
         all: usize,
     },
     /// The output could not be written.

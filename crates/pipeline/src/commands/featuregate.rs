@@ -5,7 +5,7 @@ use std::io::Write;
 use super::error::CommandError;
 use crate::featuregate::{GATES, Gate};
 
-/// Writes a table of all gates, or what there is to say of one.
+/// Writes a table of all gates, or the description of one.
 pub(super) fn show(id: Option<&str>, out: &mut dyn Write) -> Result<(), CommandError> {
     let Some(id) = id else {
         let width = GATES.iter().map(|gate| gate.id.len()).max().unwrap_or_default();

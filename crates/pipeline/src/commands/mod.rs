@@ -1,4 +1,4 @@
-//! What the binary does instead of running: one small file a command. Each writes to what it is given.
+//! Commands of the binary, one file each. A command writes to the streams that it is passed.
 
 mod doctor;
 mod environment;
@@ -23,7 +23,7 @@ pub use error::CommandError;
 pub use schema::schema;
 use warnings::warn;
 
-/// Carries out a command. What it finds goes to `out`, warnings to `err`.
+/// Carries out a command. Results are written to `out`, warnings to `err`.
 ///
 /// # Errors
 /// [`CommandError`], which the caller prints as one line.
@@ -61,7 +61,7 @@ pub fn run(
             clap_complete::generate(*shell, &mut Cli::command(), "pipeline", &mut script);
             Ok(out.write_all(&script)?)
         }
-        // Not done here: the binary runs an agent for it.
+        // The binary itself runs these two commands, with an agent.
         Command::Record(_) | Command::Top(_) => Ok(()),
         Command::Featuregate { id } => featuregate::show(id.as_deref(), out),
     }

@@ -9,7 +9,7 @@ use super::warnings::warn;
 use crate::cli::PrintConfig;
 use crate::config::{Config, Environment, Location};
 
-/// Writes the configuration with every key, used or not.
+/// Writes the configuration with every key, whether it is used or not.
 pub(super) fn print(
     arguments: &PrintConfig,
     locations: &[Location],

@@ -10,9 +10,9 @@ use profile_formats::{Format, Profile, Quantity, diff as difference, read};
 use super::error::CommandError;
 use crate::output_format::OutputFormat;
 
-/// Mode of what is written: profiles name what a host runs.
+/// Mode of written files: profiles name the programs of a host.
 const MODE: u32 = 0o600;
-/// The largest file that is read.
+/// Largest file that is read, in bytes.
 const MOST_BYTES: u64 = 512 << 20;
 
 /// Reads a profile and writes it in another format.
@@ -33,7 +33,7 @@ pub(super) fn convert(
     bytes.and_then(|bytes| target.write(&bytes)).map_err(|source| cannot("write", output, source))
 }
 
-/// Reads two profiles and writes how they differ.
+/// Reads two profiles and writes their differences.
 pub(super) fn diff(
     before: &Path,
     after: &Path,
@@ -77,7 +77,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The profile in a file.
+/// Reads the profile in a file.
 pub(super) fn load(path: &Path) -> Result<Profile, CommandError> {
     let bytes = bytes_of(path).map_err(|source| cannot("read", path, source))?;
     read(&bytes).map_err(|source| CommandError::Profile { path: path.to_owned(), source })
@@ -113,15 +113,15 @@ pub(super) fn quantity(
     })
 }
 
-/// Where a profile is written to.
+/// The output of a profile.
 enum Target {
     Stdout,
-    /// A file has all its bytes or stays as it was; a device is not replaced.
+    /// A file, which gets all bytes or stays as it was; a device is not replaced.
     File(Destination),
 }
 
 impl Target {
-    /// Looks for what would keep a profile from being written, before one is read.
+    /// Checks for faults for which a profile could not be written, before one is read.
     fn open(path: &Path) -> Result<Self, CommandError> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Found before anything is read: as root this command could put a file in the place of a device.
+    /// A device is refused before anything is read: as root this command could put a file in its place.
     #[test]
     fn a_device_is_not_replaced() {
         let fault = convert(Path::new("/none"), Path::new("/dev/null"), Some("folded"), None).unwrap_err();

@@ -1,11 +1,11 @@
-//! Whether a server answers, and whether an address is free to listen on.
+//! Checks of addresses: that a server answers, or that an address is free to listen on.
 
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// Longest to wait for one address of a server.
+/// Longest time that one address of a server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The address of a server.
@@ -20,7 +20,7 @@ enum Target {
 /// Connects to the server of an endpoint, as exporters write them, and hangs up.
 ///
 /// # Errors
-/// Why it cannot be reached, by the last of its addresses.
+/// The error of the last address that was tried.
 pub(super) fn connect(endpoint: &str) -> io::Result<()> {
     let target = parse(endpoint)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "is no host with a port"))?;
@@ -42,7 +42,7 @@ pub(super) fn connect(endpoint: &str) -> io::Result<()> {
 /// Listens on `host:port` for a moment.
 ///
 /// # Errors
-/// Why that cannot be done.
+/// The operating system's error.
 pub(super) fn listen(address: &str) -> io::Result<()> {
     TcpListener::bind(address).map(drop)
 }
@@ -64,7 +64,7 @@ fn parse(endpoint: &str) -> Option<Target> {
         _ => None,
     };
     let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address without a port.
+        // The last colon is part of an IPv6 address without a port.
         Some((_, tail)) if tail.ends_with(']') => (authority, default),
         Some((host, port)) => (host, Some(port.parse().ok()?)),
         None => (authority, default),

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use crate::components::{EXPORTERS, EXTENSIONS, Factory, PROCESSORS, RECEIVERS};
 use crate::config::Service;
 
-/// Name of the schema of what may stand for any value.
+/// Name of the schema of a reference, which may stand for any value.
 const REFERENCE: &str = "Reference";
 
-/// The schema. Keys are those that the code reads, descriptions are its documentation.
+/// The schema of the configuration. Its keys are those that the code reads; its descriptions are their doc comments.
 ///
-/// Wherever a value may stand, so may text with a reference such as `${env:NAME}`, and nothing, which is the default.
+/// Text with a reference such as `${env:NAME}` may stand for any value, and so may null, which is the default.
 #[must_use]
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
@@ -50,7 +50,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// A section: components by `type` or `type/name`.
+/// The schema of a section: components by `type` or `type/name`.
 fn class<C: ?Sized>(description: &str, factories: &[Factory<C>], generator: &mut SchemaGenerator) -> Value {
     let mut patterns = Map::new();
     for factory in factories {
@@ -89,8 +89,9 @@ fn allow_references(schema: &mut Value) {
     }
 }
 
-/// Lets a reference or nothing stand for a value, and text with commas for a list of texts. What is said of the value
-/// stays outside, where editors look for it. With `if` rather than `anyOf`, a fault inside is reported where it is.
+/// Lets a reference or null stand for a value, and text with commas for a list of texts. Description and default of the
+/// value stay outside, where editors look for them. With `if` rather than `anyOf`, validators report a fault inside at
+/// its own place.
 fn or_reference(schema: &mut Value) {
     allow_nothing(schema);
     let Value::Object(keywords) = schema else { return };
@@ -105,7 +106,7 @@ fn or_reference(schema: &mut Value) {
     *keywords = outside;
 }
 
-/// Lets null stand for a value, which is its default; of what is defined elsewhere, the definition does.
+/// Lets null stand for a value, which is its default; for a value that is defined elsewhere, its definition does so.
 fn allow_nothing(schema: &mut Value) {
     let Value::Object(keywords) = schema else { return };
     let texts = keywords.get("items").is_some_and(|items| items.to_string().contains("\"string\""));
@@ -192,7 +193,7 @@ mod tests {
             match schema {
                 Value::Object(keywords) => {
                     for (keyword, value) in keywords {
-                        // Items of lists say it together.
+                        // Items of lists have one description together.
                         if keyword == "items" {
                             continue;
                         }

@@ -1,4 +1,4 @@
-//! `view`: a profile from a file in a browser.
+//! `view`, which shows a profile from a file in a browser.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,9 +11,9 @@ use super::error::CommandError;
 use super::profiles::{load, quantity};
 use crate::runtime;
 
-/// The device that only this machine reaches.
+/// The loopback device's address, which only this machine reaches.
 const LOOPBACK: &str = "127.0.0.1";
-/// Connections at once: a page asks several things, and several pages may be open.
+/// Most connections: a page sends several requests at once, and several pages may be open.
 const CONNECTIONS: usize = 64;
 
 /// Reads a profile and serves the page that shows it, until a signal ends it.
@@ -31,7 +31,7 @@ pub(super) fn view(
 }
 
 async fn serve(page: Page, port: u16, out: &mut dyn Write) -> Result<(), CommandError> {
-    // Before the address is printed: whoever reads it may end this at once.
+    // Handled before the address is printed, since a program that reads it may end this one at once.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let bounds = Bounds { connections: CONNECTIONS };
     let server = Server::start_within(&Endpoint::new(LOOPBACK, port), router(page), bounds)?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::config::Config;
 
-/// Writes a line for each such thing in `config`.
+/// Writes a line for each warning of a configuration.
 pub(super) fn warn(config: &Config, err: &mut dyn Write) -> io::Result<()> {
     for name in &config.unset {
         writeln!(err, "Warning: configuration references unset environment variable {name:?}")?;

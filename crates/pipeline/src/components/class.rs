@@ -1,4 +1,4 @@
-//! What a component of each class can do: the traits that the graph is built from.
+//! The traits of the classes of components, which the graph is built from.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -16,10 +16,10 @@ use super::factory::Configuration;
 use super::host::Host;
 use super::id::ComponentId;
 
-/// An error of any component.
+/// An error of a component.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Any stage: a processor with all that follows it, or an exporter. The contract is in ARCHITECTURE.md.
+/// A stage: a processor with all stages behind it, or an exporter. The contract is in ARCHITECTURE.md.
 pub type BoxedStage = BoxService<Batch, Watermark, BoxError>;
 
 /// `service` as a [`BoxedStage`].
@@ -30,20 +30,20 @@ where
     BoxService::new(service.map_err(Into::into))
 }
 
-/// The parts that a receiver gets beside its configuration.
+/// The parts that a receiver's constructor gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ReceiverSettings {
     /// Id of the component, as configured.
     pub id: ComponentId,
-    /// By which it is changed while it runs.
+    /// The handle by which the receiver is changed while it runs.
     pub control: Control,
-    /// The process that it runs in.
+    /// The process that the receiver runs in.
     pub host: Arc<Host>,
 }
 
 /// Configuration of a receiver.
 pub trait ReceiverConfig: Configuration {
-    /// Looks for what would keep [`start`](Self::start) from working, before anything else is started. Touches nothing.
+    /// Checks for faults for which [`start`](Self::start) would fail, before anything else is started. Changes nothing.
     ///
     /// # Errors
     /// The obstacle that it found.
@@ -51,78 +51,79 @@ pub trait ReceiverConfig: Configuration {
         Ok(())
     }
 
-    /// Starts receiving; what is received waits, within bounds, until the receiver is run. May block.
+    /// Starts receiving; events wait, within bounds, until the receiver is run. May block.
     ///
     /// # Errors
-    /// The obstacle that keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps the receiver from starting; nothing of it is left then.
     fn start(&self, settings: &ReceiverSettings) -> Result<Box<dyn Receiver>, BoxError>;
 
-    /// By what a receiver of this configuration is changed while it runs. Made before the receiver, so that stages
-    /// behind it can be given it.
+    /// The handle by which a receiver of this configuration is changed while it runs. It is made before the receiver,
+    /// so that stages behind the receiver can be made with it.
     fn control(&self) -> Control;
 
-    /// True if a receiver that was started as `running` can be made to do as this says, by [`adjust`](Self::adjust).
+    /// True if a receiver that was started as `running` can be changed to this configuration by
+    /// [`adjust`](Self::adjust).
     fn adjusts(&self, running: &dyn Configuration) -> bool;
 
-    /// Makes a running receiver do as this says.
+    /// Changes a running receiver to this configuration.
     fn adjust(&self, control: &Control);
 }
 
 /// A receiver that has started.
 pub trait Receiver: Debug + Send {
-    /// Passes on what is received to `next` until `stop`, then ends the stream. Returns when `next` has
-    /// answered that.
+    /// Forwards received events to `next` until `stop`, then ends the stream. Returns when `next` has acked the end.
     ///
     /// Errors are fatal: nothing more can be received, or `next` has failed.
     fn run(self: Box<Self>, next: BoxedStage, stop: BoxFuture<()>) -> BoxFuture<Result<(), BoxError>>;
 }
 
-/// The parts that a processor gets beside its configuration.
+/// The parts that a processor's constructor gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ProcessorSettings {
     /// Id of the component, as configured.
     pub id: ComponentId,
-    /// The pipeline it is part of. One that is listed in two pipelines is started for each.
+    /// The pipeline that the processor is part of. A processor that two pipelines list is started for each.
     pub pipeline: ComponentId,
-    /// Where it shows what goes wrong.
+    /// The status in which the processor shows its failures.
     pub status: Arc<Status>,
-    /// The process that it runs in.
+    /// The process that the processor runs in.
     pub host: Arc<Host>,
 }
 
 /// Configuration of a processor.
 pub trait ProcessorConfig: Configuration {
-    /// Where it has to stand.
+    /// The position that the processor needs in its pipeline.
     fn position(&self) -> ProcessorPosition {
         ProcessorPosition::Any
     }
 
-    /// The processor, in front of `next`.
+    /// Makes the processor, in front of `next`.
     ///
     /// # Errors
-    /// The obstacle that keeps it from starting.
+    /// The obstacle that keeps the processor from starting.
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError>;
 }
 
-/// Where in its pipeline a processor has to stand.
+/// The position that a processor needs in its pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessorPosition {
-    /// Attributes each sample to a process: each pipeline has exactly one such processor.
+    /// The position of attribution, which finds the process of each sample: each pipeline has exactly one such
+    /// processor.
     Attribution,
-    /// Before attribution: a sample dropped there has cost less.
+    /// A position before attribution: a sample that is dropped there has cost less.
     BeforeAttribution,
-    /// At any place.
+    /// Any position.
     Any,
 }
 
-/// The parts that an exporter gets beside its configuration.
+/// The parts that an exporter's constructor gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ExporterSettings {
     /// Id of the component, as configured.
     pub id: ComponentId,
-    /// Its name and status, for its constructor.
+    /// Name, status and storage of the exporter.
     pub exporter: exporterhelper::DeliverySettings,
-    /// The process that it runs in.
+    /// The process that the exporter runs in.
     pub host: Arc<Host>,
 }
 
@@ -131,14 +132,14 @@ pub trait ExporterConfig: Configuration {
     /// Starts the exporter. Called within a Tokio runtime, and again after a failure.
     ///
     /// # Errors
-    /// The obstacle that keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps the exporter from starting; nothing of it is left then.
     fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError>;
 
-    /// Looks for what would keep [`start`](Self::start) from working, without touching what a running exporter
-    /// [`holds`](Self::holds). Called instead of it where such an exporter has to finish first.
+    /// Checks for faults for which [`start`](Self::start) would fail, without touching resources that a running
+    /// exporter [`holds`](Self::holds). Called instead of `start` if such an exporter has to finish first.
     ///
     /// # Errors
-    /// As `start`, as far as looking can find out.
+    /// The same as of `start`, as far as they can be found without starting.
     fn check(&self, _settings: &ExporterSettings) -> Result<(), BoxError> {
         Ok(())
     }
@@ -149,33 +150,34 @@ pub trait ExporterConfig: Configuration {
         Vec::new()
     }
 
-    /// Servers it sends to, as endpoints: `host:port` or a URL.
+    /// The servers that the exporter sends to, as endpoints: `host:port` or a URL.
     fn connects_to(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What of it is sound but probably not meant, as `key: what it does`.
+    /// Settings that are sound but probably not meant, as `key: effect`.
     fn doubts(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Longest that it may take to answer one batch by its own configuration, if that is more than usual.
+    /// Longest time that the exporter may take to answer one batch by its own configuration, if that is more than
+    /// usual.
     fn patience(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Ids of the extensions that it uses, each with the key that names it (`sending_queue::storage`).
+    /// Ids of the extensions that the exporter uses, each with the key that names it (`sending_queue::storage`).
     fn extensions(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 }
 
-/// The parts that an extension gets beside its configuration.
+/// The parts that an extension's constructor gets beside its configuration.
 #[derive(Clone, Debug)]
 pub struct ExtensionSettings {
     /// Id of the component, as configured.
     pub id: ComponentId,
-    /// The process that it runs in. Of the extensions, the host holds those that started before.
+    /// The process that the extension runs in. Its host has the extensions that started before this one.
     pub host: Arc<Host>,
 }
 
@@ -184,18 +186,18 @@ pub trait ExtensionConfig: Configuration {
     /// Starts the extension, which then runs until it is stopped or dropped. Called within a Tokio runtime.
     ///
     /// # Errors
-    /// The obstacle that keeps it from starting; nothing of it is left then.
+    /// The obstacle that keeps the extension from starting; nothing of it is left then.
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError>;
 
-    /// Looks for what would keep [`start`](Self::start) from working, without changing anything.
+    /// Checks for faults for which [`start`](Self::start) would fail, without changing anything.
     ///
     /// # Errors
-    /// As `start`, as far as looking can find out.
+    /// The same as of `start`, as far as they can be found without starting.
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
 
-    /// The resources that only one may have open, named as by [`ExporterConfig::holds`].
+    /// The resources that only one extension may have open, named as by [`ExporterConfig::holds`].
     fn holds(&self) -> Vec<String> {
         Vec::new()
     }

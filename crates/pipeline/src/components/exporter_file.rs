@@ -19,7 +19,7 @@ pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
 
 impl ExporterConfig for Config {
     fn start(&self, settings: &ExporterSettings) -> Result<BoxedStage, BoxError> {
-        // Before anything else, so that the host learns of it even if this fails.
+        // The file is noted before it is opened, even if that fails.
         let first = self.holds().iter().all(|name| settings.host.opens_first(name));
         let config = Self { append: self.append || !first, ..self.clone() };
         let exporter = FileExporter::open(&settings.exporter, config)?;

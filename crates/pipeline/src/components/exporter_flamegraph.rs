@@ -26,7 +26,7 @@ impl ExporterConfig for Config {
     }
 
     fn holds(&self) -> Vec<String> {
-        // Any free port is nobody else's.
+        // Port 0 stands for any free port, which no other component holds.
         let one = |_: &u16| format!("tcp:{}", self.endpoint);
         Some(self.endpoint.port).filter(|&port| port != 0).iter().map(one).collect()
     }

@@ -11,7 +11,7 @@ use super::factory::{default, schema};
 use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
-    // As in the Collector, where `otlp` is the older name.
+    // The names are the Collector's, where `otlp` is the older one.
     names: &["otlp_grpc", "otlp"],
     module: "exporter-otlp",
     stability: Stability::Development,
@@ -31,7 +31,7 @@ impl ExporterConfig for GrpcConfig {
     }
 
     fn holds(&self) -> Vec<String> {
-        // Of a queue in a file, which a successor goes on with.
+        // Held for a queue in a file, which a successor continues.
         storage_of(&self.sending_queue).into_iter().map(|(_, storage)| format!("queue:{storage}")).collect()
     }
 

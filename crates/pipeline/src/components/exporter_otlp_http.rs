@@ -10,11 +10,11 @@ use super::extension_file_storage::{storage_of, with_storage};
 use super::factory::{default, schema};
 use super::{BoxError, BoxedStage, ExporterConfig, ExporterSettings, Factory, Stability, stage};
 
-/// How long a batch may take that is tried again for ever.
+/// Longest time that a batch may take which is retried without end.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) const FACTORY: Factory<dyn ExporterConfig> = Factory {
-    // As in the Collector, where `otlphttp` is the older name.
+    // The names are the Collector's, where `otlphttp` is the older one.
     names: &["otlp_http", "otlphttp"],
     module: "exporter-otlp",
     stability: Stability::Development,
@@ -34,7 +34,7 @@ impl ExporterConfig for HttpConfig {
     }
 
     fn holds(&self) -> Vec<String> {
-        // Of a queue in a file, which a successor goes on with.
+        // Held for a queue in a file, which a successor continues.
         storage_of(&self.sending_queue).into_iter().map(|(_, storage)| format!("queue:{storage}")).collect()
     }
 
@@ -52,8 +52,8 @@ impl ExporterConfig for HttpConfig {
     }
 }
 
-/// Longest that an exporter with these may take to answer a batch: no time if it is to be held by a queue, else that
-/// of all attempts.
+/// Longest time that an exporter with these settings may take to answer a batch: none if a queue takes the batch at
+/// once, else the time of all attempts.
 pub(super) fn patience(queue: &QueueConfig, retry: &RetryConfig, timeout: Duration) -> Duration {
     if queue.enabled && !queue.wait_for_result && !queue.block_on_overflow {
         return Duration::ZERO;

@@ -19,7 +19,7 @@ pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
 
 impl ExtensionConfig for Config {
     fn start(&self, settings: &ExtensionSettings) -> Result<Arc<dyn Extension>, BoxError> {
-        // Not the host itself: it holds us.
+        // A weak reference, since the host holds the extension.
         let host = Arc::downgrade(&settings.host);
         let about = move || About {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,4 +1,4 @@
-//! What is known of a component type before one is configured, and of a configuration whatever its type.
+//! Types of components, and configurations of any type.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -9,23 +9,23 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_yaml_ng::Value;
 
-/// How mature a component is, in the Collector's words.
+/// The maturity of a component, in the Collector's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stability {
-    /// Works, and may still change in any way.
+    /// A component that works, and may still change in any way.
     Development,
-    /// Ready for limited use; its keys may change.
+    /// A component that is ready for limited use; its keys may change.
     Alpha,
-    /// Its keys stay as they are.
+    /// A component whose keys stay as they are.
     Beta,
-    /// Ready for general use.
+    /// A component that is ready for general use.
     Stable,
-    /// To be removed.
+    /// A component that will be removed.
     Deprecated,
 }
 
 impl Stability {
-    /// As `pipeline components` prints it.
+    /// The name that `pipeline components` prints.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,11 +43,11 @@ impl Stability {
 pub struct Factory<C: ?Sized> {
     /// Names of the type: the first is the one to use, the others are older and still work.
     pub names: &'static [&'static str],
-    /// Crate that implements it.
+    /// The crate that implements the type.
     pub module: &'static str,
-    /// How mature it is; of a receiver, processor or exporter, for profiles.
+    /// The maturity of the type; of a receiver, processor or exporter, for profiles.
     pub stability: Stability,
-    /// Reads and validates a section, as far as it can be read; what is wrong is added to the faults.
+    /// Reads and validates a section, as far as it can be read, and adds its faults to `Faults`.
     pub(crate) read: fn(&Section<'_>, &mut Faults) -> Option<Arc<C>>,
     /// The configuration with every key at its default; see [`default`].
     pub default: fn() -> Value,
@@ -78,9 +78,9 @@ pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// A component's configuration, whatever the component.
+/// The configuration of a component of any type.
 pub trait Configuration: Any + Debug + Send + Sync {
-    /// True if `other` is of the same type and says the same.
+    /// True if `other` is of the same type and equal.
     fn same(&self, other: &dyn Configuration) -> bool;
 
     /// Every key with its value; secrets as `[REDACTED]` unless inside [`configtypes::secret::unredacted`].
@@ -96,7 +96,7 @@ impl<T: Any + Debug + PartialEq + Serialize + Send + Sync> Configuration for T {
     }
 
     fn shown(&self) -> Value {
-        // It came from YAML, or is a default, so it can be YAML.
+        // The configuration came from YAML, or is a default, so it can be YAML.
         serde_yaml_ng::to_value(self).unwrap_or_default()
     }
 

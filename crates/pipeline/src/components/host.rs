@@ -1,4 +1,4 @@
-//! What surrounds a component.
+//! The process that components run in.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +10,11 @@ use super::extension::Extension;
 use super::id::ComponentId;
 use super::sampling::Sampling;
 
-/// The process that components run in, and what they may ask of it, the Collector's `component.Host`. One in a process:
-/// it outlives what a reload replaces.
+/// The process that components run in, and its services for them, the Collector's `component.Host`. A process has one,
+/// which outlives all that a reload replaces.
 #[derive(Debug, Default)]
 pub struct Host {
-    /// How the stages fare; for extensions that show or judge it.
+    /// The state of all stages, for extensions that show or judge it.
     pub board: Arc<Board>,
     /// The receivers whose rate can be changed.
     pub sampling: Arc<Sampling>,
@@ -31,7 +31,7 @@ impl Host {
 
     /// Notes that `name` is about to be opened; true if it is for the first time in this process.
     ///
-    /// The one that takes a predecessor's place must not truncate the file that the predecessor has written.
+    /// A component that replaces a predecessor must not truncate the file that the predecessor has written.
     pub fn opens_first(&self, name: &str) -> bool {
         lock(&self.opened).insert(name.to_owned())
     }
@@ -42,12 +42,12 @@ impl Host {
         lock(&self.extensions).keys().map(ToString::to_string).collect()
     }
 
-    /// Notes a running extension.
+    /// Adds a running extension.
     pub fn add(&self, id: ComponentId, extension: Arc<dyn Extension>) {
         lock(&self.extensions).insert(id, extension);
     }
 
-    /// Forgets an extension.
+    /// Removes an extension, and returns it.
     pub fn remove(&self, id: &ComponentId) -> Option<Arc<dyn Extension>> {
         lock(&self.extensions).remove(id)
     }

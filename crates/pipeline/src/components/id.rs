@@ -1,4 +1,4 @@
-//! `type[/name]`: how configuration names a component or a pipeline.
+//! `type[/name]`, the names of components and pipelines in the configuration.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub struct ComponentId {
 }
 
 impl ComponentId {
-    /// Longest type.
+    /// Longest type, in characters.
     pub const MAX_TYPE: usize = 63;
     /// Longest name, in characters.
     pub const MAX_NAME: usize = 1024;
@@ -39,7 +39,7 @@ impl ComponentId {
         }
     }
 
-    /// The only component of a type that no configuration has.
+    /// The id of a component of a built-in pipeline, whose type no configuration has.
     pub(crate) fn of(kind: &'static str) -> Self {
         Self { kind: kind.to_owned(), name: None }
     }
@@ -60,15 +60,15 @@ impl fmt::Display for ComponentId {
     }
 }
 
-/// A letter, then letters, digits and underscores.
+/// True for a letter, then letters, digits and underscores.
 fn is_type(text: &str) -> bool {
     text.len() <= ComponentId::MAX_TYPE
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Anything printable but blanks and symbols. Of the symbols only those of ASCII are refused: the
-/// others cannot be recognised without a Unicode table, and do no harm.
+/// True for printable characters other than blanks and symbols. Of symbols only those of ASCII are refused: the others
+/// cannot be recognised without a Unicode table, and do no harm.
 fn is_name(text: &str) -> bool {
     let refused = |c: char| c.is_whitespace() || c.is_control() || "$+<=>^`|~".contains(c);
     text.chars().count() <= ComponentId::MAX_NAME && !text.chars().any(refused)

@@ -1,7 +1,7 @@
-//! The component types there are: the one table of them, and what each can do whatever its type.
+//! The table of all component types, and the traits of their classes.
 //!
-//! A type is one small file here, which ties the `Config` of a component's crate to the trait of its class
-//! ([`ReceiverConfig`], [`ProcessorConfig`], [`ExporterConfig`], [`ExtensionConfig`]), and one line below.
+//! A type is one small file here, which implements the trait of its class ([`ReceiverConfig`], [`ProcessorConfig`],
+//! [`ExporterConfig`], [`ExtensionConfig`]) for the `Config` of the component's crate, and one line below.
 
 mod class;
 mod exporter_debug;
@@ -34,14 +34,14 @@ pub use host::Host;
 pub use id::ComponentId;
 pub use sampling::Sampling;
 
-/// Receivers: where samples come from.
+/// Receivers, which samples come from.
 pub static RECEIVERS: &[Factory<dyn ReceiverConfig>] = &[receiver_ebpf::FACTORY];
 
-/// Processors: what samples pass through.
+/// Processors, which samples pass through.
 pub static PROCESSORS: &[Factory<dyn ProcessorConfig>] =
     &[processor_memory_limiter::FACTORY, processor_procinfo::FACTORY, processor_symbolizer::FACTORY];
 
-/// Exporters: where samples go.
+/// Exporters, which samples go to.
 pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
     exporter_debug::FACTORY,
     exporter_file::FACTORY,
@@ -52,6 +52,6 @@ pub static EXPORTERS: &[Factory<dyn ExporterConfig>] = &[
     exporter_top::FACTORY,
 ];
 
-/// Extensions: what runs beside the pipelines.
+/// Extensions, which run beside the pipelines.
 pub static EXTENSIONS: &[Factory<dyn ExtensionConfig>] =
     &[extension_file_storage::FACTORY, extension_health_check::FACTORY, extension_zpages::FACTORY];

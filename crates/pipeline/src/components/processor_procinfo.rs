@@ -12,7 +12,7 @@ use super::{
     BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorPosition, ProcessorSettings, Stability, stage,
 };
 
-/// Of a control group's memory, exited processes take one of so many parts at most.
+/// Number of parts of a control group's memory, one of which exited processes take at most.
 const PARTS: u64 = 4;
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
@@ -31,7 +31,7 @@ impl ProcessorConfig for Config {
 
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
         let wanted = Wanted { variables: self.variables(), argument_bytes: self.argument_bytes() };
-        // A control group may leave less than is configured.
+        // A control group may leave less memory than is configured.
         let room = MemoryGroup::part(PARTS) / Config::EXITED_PROCESS_BYTES as u64;
         let most = usize::try_from(room).unwrap_or(usize::MAX);
         let config = Self { max_exited_processes: self.max_exited_processes.min(most), ..self.clone() };

@@ -11,7 +11,7 @@ use tower::Layer as _;
 use super::factory::{default, schema};
 use super::{BoxError, BoxedStage, Factory, ProcessorConfig, ProcessorSettings, Stability, stage};
 
-/// Of a control group's memory, names take one of so many parts at most.
+/// Number of parts of a control group's memory, one of which names take at most.
 const PARTS: u64 = 8;
 
 pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
@@ -25,7 +25,7 @@ pub(super) const FACTORY: Factory<dyn ProcessorConfig> = Factory {
 
 impl ProcessorConfig for Config {
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
-        // A control group may leave less than is configured.
+        // A control group may leave less memory than is configured.
         let room = ByteSize::from_bytes(MemoryGroup::part(PARTS));
         let config = Self { max_memory: self.max_memory.min(room), ..self.clone() };
         let layer = SymbolizerLayer::new(&config)

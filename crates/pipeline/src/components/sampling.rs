@@ -1,4 +1,4 @@
-//! What samples, for those who may ask it for less, or to have everything delivered now.
+//! The receivers that sample, for components that make them sample less, or deliver at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,9 +11,9 @@ use receiver_ebpf::{Control, MAX_VARIABLES, Wanted};
 
 use super::id::ComponentId;
 
-/// The receivers that sample, by their handles, and who wants them to sample less.
+/// The receivers that sample, by their handles, and the requests of components to them.
 ///
-/// Several may want that, each by its own divisor: the largest counts.
+/// Several components may ask for less, each by its own divisor: the largest applies.
 #[derive(Debug, Default)]
 pub struct Sampling(Mutex<State>);
 
@@ -21,15 +21,15 @@ pub struct Sampling(Mutex<State>);
 struct State {
     controls: BTreeMap<ComponentId, Control>,
     divisors: BTreeMap<u64, u32>,
-    /// Numbers that were given to whoever asks.
+    /// Number of keys that were handed out to components.
     askers: u64,
     program_statistics: bool,
-    /// What is wanted of environments and arguments, by who wants it.
+    /// Variables and arguments of programs that components want, by the component's key.
     wanted: BTreeMap<u64, Wanted>,
 }
 
 impl Sampling {
-    /// Notes a receiver, in the place of its predecessor.
+    /// Adds a receiver, in the place of its predecessor.
     pub fn add(&self, id: ComponentId, control: Control) {
         let mut state = self.lock();
         control.set_divisor(state.divisor());
@@ -38,7 +38,7 @@ impl Sampling {
         state.controls.insert(id, control);
     }
 
-    /// Forgets a receiver.
+    /// Removes a receiver.
     pub fn remove(&self, id: &ComponentId) {
         self.lock().controls.remove(id);
     }
@@ -48,19 +48,20 @@ impl Sampling {
         self.lock().controls.get(id).cloned()
     }
 
-    /// Has every receiver ask all stages behind it to deliver what they hold.
+    /// Makes every receiver ask all stages behind it to deliver the events that they hold.
     pub fn flush(&self) {
         self.lock().controls.values().for_each(Control::flush);
     }
 
-    /// Whether receivers are to have the kernel measure their BPF programs; for those to come, too.
+    /// Sets whether receivers have the kernel measure their BPF programs, including receivers that start later.
     pub fn set_program_statistics(&self, on: bool) {
         let mut state = self.lock();
         state.program_statistics = on;
         state.controls.values().for_each(|control| control.set_program_statistics(on));
     }
 
-    /// Has receivers pass that on of what programs that start are given, until what is returned is dropped.
+    /// Makes receivers pass on the wanted variables and arguments of starting programs, until the returned value is
+    /// dropped.
     pub fn want(self: &Arc<Self>, wanted: Wanted) -> Wanting {
         let mut state = self.lock();
         state.askers += 1;
@@ -70,7 +71,7 @@ impl Sampling {
         Wanting { sampling: Arc::clone(self), key }
     }
 
-    /// One more who may ask for less; until it is dropped.
+    /// Makes a handle for one more component that may ask for less; its request ends when the handle is dropped.
     pub fn throttle(self: &Arc<Self>) -> Arc<dyn Throttle> {
         let mut state = self.lock();
         state.askers += 1;
@@ -79,7 +80,7 @@ impl Sampling {
 
     fn ask(&self, key: u64, divisor: u32) {
         let mut state = self.lock();
-        // One is what everyone asks for who does not ask.
+        // A divisor of one is no request.
         match divisor {
             0 | 1 => state.divisors.remove(&key),
             divisor => state.divisors.insert(key, divisor),
@@ -89,7 +90,7 @@ impl Sampling {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing here is left half done.
+        // No change of the state is left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,7 +100,7 @@ impl State {
         self.divisors.values().copied().max().unwrap_or(1)
     }
 
-    /// What anybody wants: each name once, and the most arguments.
+    /// The union of all that components want: each variable once, and the most bytes of arguments.
     fn wanted(&self) -> Wanted {
         let names: BTreeSet<&String> = self.wanted.values().flat_map(|wanted| &wanted.variables).collect();
         let argument_bytes = self.wanted.values().map(|wanted| wanted.argument_bytes).max().unwrap_or(0);
@@ -120,15 +121,15 @@ impl State {
 }
 
 impl Identify for Sampling {
-    /// Asks one receiver after another until one can answer: the kernel's identity of a file is the same for all of
-    /// them.
+    /// Asks one receiver after another until one can answer: the kernel's identity of a file is the same for all
+    /// receivers.
     fn is_file(&self, opened: &File, identity: FileIdentity) -> Option<bool> {
         let controls: Vec<Control> = self.lock().controls.values().cloned().collect();
         controls.iter().find_map(|control| control.is_file(opened, identity))
     }
 }
 
-/// Whoever wants something of what programs are given.
+/// A component's wish for variables and arguments of programs, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Wanting {
     sampling: Arc<Sampling>,

@@ -8,7 +8,7 @@ use confmap::{Context, Fault, Faults, Section, Value, hint};
 use super::counterparts;
 use crate::components::{ComponentId, Factory};
 
-/// Components of one class by id. Holds `None` for one that is configured, but cannot be read.
+/// Components of one class by id; `None` for one that is configured, but cannot be read.
 pub(super) type Components<C> = BTreeMap<ComponentId, Option<Arc<C>>>;
 
 /// Reads `receivers`, `processors`, `exporters` or `extensions`.

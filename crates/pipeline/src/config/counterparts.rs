@@ -1,8 +1,9 @@
-//! What users of a Collector write, and what to write here: for faults about names that this agent does not have.
+//! Names that users of a Collector write, and their counterparts here, for faults about names that this agent does not
+//! have.
 //!
 //! `docs/configuration.md` has the same as a table.
 
-/// Answer for what happens to profiles once they have left the agent.
+/// Advice for components whose work is done behind the agent.
 const COLLECTOR: &str = "a Collector does this: send to one with the exporter `otlp_grpc`";
 
 /// Components of the Collector and its contrib that have a counterpart here, by class.
@@ -46,7 +47,7 @@ pub(super) const COUNTERPARTS: [(&str, &str, &str); 17] = [
     ("extensions", "opamp", "leave it out: the agent reads its configuration again on SIGHUP"),
 ];
 
-/// Those that have none.
+/// Components of the Collector that have no counterpart here, by class.
 const COLLECTORS: [(&str, &[&str]); 4] = [
     (
         "receivers",
@@ -103,14 +104,14 @@ const COLLECTORS: [(&str, &[&str]); 4] = [
     ("extensions", &["awsproxy", "host_observer", "k8s_observer", "oauth2client", "oidc", "sigv4auth"]),
 ];
 
-/// What to write instead of a component of that type; `None` if no Collector has one either.
+/// The advice for a component of a Collector's type; `None` if no Collector has that type either.
 pub(super) fn component(class: &str, kind: &str) -> Option<&'static str> {
     let own = COUNTERPARTS.iter().find(|(of, name, _)| (*of, *name) == (class, kind));
     let others = || COLLECTORS.iter().any(|(of, names)| *of == class && names.contains(&kind));
     own.map(|(_, _, advice)| *advice).or_else(|| others().then_some(COLLECTOR))
 }
 
-/// What to write instead of a key, by its path from the root.
+/// The advice for a key of a Collector, by its path from the root.
 pub(super) fn key(path: &[String]) -> Option<&'static str> {
     let path: Vec<_> = path.iter().map(String::as_str).collect();
     match *path {

@@ -1,4 +1,4 @@
-//! Which components run together: references between sections, resolved.
+//! The graph of components that run together: references between sections, resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::components::{
     ComponentId, ExporterConfig, ExtensionConfig, ProcessorConfig, ProcessorPosition, ReceiverConfig,
 };
 
-/// The signal this agent carries.
+/// The signal that this agent carries.
 const SIGNAL: &str = "profiles";
 /// Signals that a Collector carries and this agent does not.
 const OTHER_SIGNALS: [&str; 3] = ["traces", "metrics", "logs"];
 
-/// A component that is used: its id and configuration.
+/// A component that is used: its id and its configuration.
 pub type Used<C> = (ComponentId, Arc<C>);
 
 /// The components that run.
@@ -29,21 +29,21 @@ pub struct Graph {
     pub pipelines: Vec<Pipeline>,
 }
 
-/// One pipeline. Pipelines may share a receiver, which then runs once, and exporters, likewise.
+/// One pipeline. Pipelines may share a receiver and exporters, each of which then runs once.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     /// Name of the pipeline.
     pub id: ComponentId,
     /// The receiver that the samples come from.
     pub receiver: Used<dyn ReceiverConfig>,
-    /// The processors that samples pass through, in this order. One of them attributes samples to processes.
+    /// The processors that samples pass through, in this order. One of them finds the process of each sample.
     pub processors: Vec<Used<dyn ProcessorConfig>>,
-    /// Where they go. Never empty.
+    /// The exporters that samples go to. Never empty.
     pub exporters: Vec<Used<dyn ExporterConfig>>,
 }
 
 impl Pipeline {
-    /// True if `other` is called the same and made of the same but for the exporters.
+    /// True if `other` has the same id, receiver and processors; its exporters may differ.
     #[must_use]
     pub fn same_but_exporters(&self, other: &Self) -> bool {
         let same =
@@ -64,7 +64,8 @@ pub(super) struct Configured {
 }
 
 impl Configured {
-    /// The components that run, connected. Every fault is added to `faults`; if there is one, the result is of no use.
+    /// The components that run, connected. Every fault is added to `faults`; if there is a fault, the graph is of no
+    /// use.
     pub(super) fn resolve(&self, service: &service::Service, faults: &mut Faults) -> Graph {
         if self.receivers.is_empty() && !faults.touches(&["receivers"]) {
             faults.add(&[], "no receiver configuration specified in config");
@@ -94,7 +95,7 @@ impl Configured {
                 return None;
             }
         };
-        // A misspelt key leaves its list empty, which need not be said as well.
+        // A misspelt key leaves its list empty, which is not reported as well.
         let is_read = !faults.touches(&path);
         if is_read {
             check_shape(pipeline, &path, faults);
@@ -110,7 +111,7 @@ impl Configured {
     }
 }
 
-/// Counts the components of a pipeline.
+/// Checks the numbers of a pipeline's receivers and exporters.
 fn check_shape(pipeline: &service::Pipeline, path: &[&str], faults: &mut Faults) {
     match pipeline.receivers.len() {
         0 => faults.add(path, "must have at least one receiver"),
@@ -155,7 +156,7 @@ impl Graph {
     }
 }
 
-/// The id that `key` is, if a pipeline of this agent can be called so.
+/// The id in `key`, if a pipeline of this agent can have it.
 fn pipeline_id(key: &str) -> Result<ComponentId, String> {
     let id = ComponentId::parse(key)?;
     match id.kind() {
@@ -167,7 +168,7 @@ fn pipeline_id(key: &str) -> Result<ComponentId, String> {
     }
 }
 
-/// The fault of a pipeline's processors, if one is missing or stands where it must not.
+/// The fault of a pipeline's processors, if one is missing or at a wrong position.
 fn misplaced(processors: &[Used<dyn ProcessorConfig>]) -> Option<String> {
     let is_attribution =
         |(_, config): &&Used<dyn ProcessorConfig>| config.position() == ProcessorPosition::Attribution;
@@ -188,7 +189,7 @@ fn misplaced(processors: &[Used<dyn ProcessorConfig>]) -> Option<String> {
     Some(format!("processor {late:?} must come before {attribution:?}, which costs more than what it drops"))
 }
 
-/// The components that `references` name, in that order; `None` if one is not sound.
+/// The components that `references` name, in that order; `None` if a reference is faulty.
 fn resolve<C: ?Sized>(
     class: &str,
     references: &[String],
@@ -196,7 +197,7 @@ fn resolve<C: ?Sized>(
     path: &[&str],
     faults: &mut Faults,
 ) -> Option<Vec<Used<C>>> {
-    // A section that could not be read at all: what it holds is not known.
+    // A section that could not be read at all: its components are not known.
     if configured.is_empty() && faults.touches(&[format!("{class}s")]) {
         return None;
     }
@@ -219,7 +220,7 @@ fn resolve<C: ?Sized>(
         }
         match configured.get(&id) {
             Some(Some(config)) => resolved.push((id, config.clone())),
-            // Configured wrongly, which has been said.
+            // A faulty component, whose fault has been added already.
             Some(None) => sound = false,
             None => {
                 let ids: Vec<_> = configured.keys().map(ToString::to_string).collect();

@@ -1,11 +1,11 @@
-//! What can be configured: the tree that `confmap` has read to a configuration that can run.
+//! Configuration: the tree that `confmap` has read, made into a configuration that can run.
 //!
 //! ```text
 //! confmap::Tree --environment/: OTEL_* fill in what is left out--> tree --components.rs, service/: types--> sections
 //!    Config <--graph.rs: references between sections-- sections
 //! ```
 //!
-//! Every fault is found, not only the first, and each names its place.
+//! Every fault is reported, not only the first, and each names its place.
 
 mod components;
 mod counterparts;
@@ -41,33 +41,33 @@ use crate::components::{
     ReceiverConfig,
 };
 
-/// Keys at the top.
+/// Keys of the tree's root.
 const SECTIONS: [&str; 5] = ["receivers", "processors", "exporters", "extensions", "service"];
 
-/// A sound configuration: what is configured, what of it runs, and how the agent reports on itself.
+/// A sound configuration: all components, the graph of those that run, and the agent's telemetry.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Every receiver that is configured, used or not.
     pub receivers: Configured<dyn ReceiverConfig>,
-    /// Every processor, likewise.
+    /// Every processor that is configured, used or not.
     pub processors: Configured<dyn ProcessorConfig>,
-    /// Every exporter, likewise.
+    /// Every exporter that is configured, used or not.
     pub exporters: Configured<dyn ExporterConfig>,
-    /// Every extension, likewise.
+    /// Every extension that is configured, used or not.
     pub extensions: Configured<dyn ExtensionConfig>,
     /// The components that run.
     pub graph: Graph,
-    /// How the agent reports on itself.
+    /// Settings of the agent's own logs and metrics.
     pub telemetry: Telemetry,
-    /// Longest that exporters may take to deliver what is left when they are stopped.
+    /// Longest time that exporters may take to deliver the rest when they are stopped.
     pub shutdown_timeout: Duration,
-    /// Environment variables that the configuration refers to without default, and that are not set.
+    /// Environment variables that the configuration refers to without a default, and that are not set.
     pub unset: Vec<String>,
-    /// Environment variables whose values are taken otherwise than they are, for the dollar signs in them.
+    /// Environment variables whose values are used changed, because of dollar signs in them.
     pub changed: Vec<String>,
     /// Components that are configured by an older name of their type, which still works.
     pub aliases: Vec<Alias>,
-    /// The section as it was read, to be shown.
+    /// The `service` section as it was read, for printing.
     service: Service,
 }
 
@@ -81,7 +81,7 @@ pub struct Alias {
 }
 
 impl fmt::Display for Alias {
-    /// In the Collector's words.
+    /// Writes the deprecation in the Collector's words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} alias is deprecated; use {:?} instead", self.alias, self.name)
     }
@@ -100,10 +100,10 @@ impl Config {
         faults.or(config).map_err(ConfigError::Invalid)
     }
 
-    /// As [`load`](Self::load), but what can be read is read, and the faults are returned beside it. Not to be run.
+    /// The same as [`load`](Self::load), with the faults beside the parts that can be read. Not to be run.
     ///
     /// # Errors
-    /// If nothing can be read.
+    /// [`ConfigError`] if nothing can be read.
     pub fn load_anyway(
         locations: &[Location],
         environment: Environment<'_>,
@@ -116,13 +116,14 @@ impl Config {
         Ok((Self { unset: tree.unset, changed: tree.changed, ..config }, faults))
     }
 
-    /// What of the variables that are referred to, and of the exporters that run, is sound but probably not meant.
+    /// Warnings of the references to variables and of the running exporters: settings that are sound but probably not
+    /// meant.
     #[must_use]
     pub fn doubts(&self) -> Vec<String> {
         let doubts = |(id, config): (ComponentId, Arc<dyn ExporterConfig>)| {
             config.doubts().into_iter().map(move |doubt| format!("exporters::{id}::{doubt}"))
         };
-        // The variable's name and nothing of its value, which may be a secret.
+        // The warning has the variable's name but not its value, which may be a secret.
         let changed = self.changed.iter().map(|name| {
             format!(
                 "${{env:{name}}}: dollar signs in the variable's value are taken as references or escapes, so it is not \
@@ -132,7 +133,7 @@ impl Config {
         changed.chain(self.graph.exporters().into_iter().flat_map(doubts)).collect()
     }
 
-    /// Every key of all that is configured, with its value; secrets as `[REDACTED]` unless inside
+    /// Every key of the configuration with its value; secrets as `[REDACTED]` unless inside
     /// [`configtypes::secret::unredacted`].
     #[must_use]
     pub fn shown(&self) -> Value {
@@ -140,7 +141,7 @@ impl Config {
             let entries = shown.into_iter().map(|(id, value)| (Value::from(id.to_string()), value));
             Value::Mapping(entries.collect())
         };
-        // It came from YAML, or is a default, so it can be YAML.
+        // The section came from YAML, or is a default, so it can be YAML.
         let service = serde_yaml_ng::to_value(&self.service).unwrap_or_default();
         let sections = [
             ("receivers", class(self.receivers.iter().map(|(id, config)| (id, config.shown())).collect())),
@@ -162,7 +163,7 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
     for (key, value) in root.iter().filter(|(key, _)| !SECTIONS.contains(&key.as_str())) {
         let path = std::slice::from_ref(key);
         let hint = match counterparts::key(path) {
-            // A section of the Collector's that is empty asks for nothing.
+            // An empty section of the Collector's asks for nothing.
             Some(_) if is_empty(value) => continue,
             Some(advice) => format!(": {advice}"),
             None => hint(key, SECTIONS),
@@ -191,7 +192,7 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
         aliases(&read.extensions, EXTENSIONS),
     ]
     .concat();
-    // Of an empty file more would be missing than need be said.
+    // In an empty file more is missing than need be reported.
     let resolved = service.as_ref().filter(|_| !root.is_empty());
     let graph = resolved.map(|service| read.resolve(service, &mut faults)).unwrap_or_default();
     let service = service.unwrap_or_default();
@@ -211,7 +212,7 @@ fn read(context: &Context<'_>, mut faults: Faults) -> (Config, Faults) {
     (config, faults)
 }
 
-/// True if nothing stands in a section.
+/// True if a section is empty.
 fn is_empty(section: &confmap::Value) -> bool {
     match section {
         confmap::Value::Empty(..) => true,
@@ -220,7 +221,7 @@ fn is_empty(section: &confmap::Value) -> bool {
     }
 }
 
-/// The components that have an older name of their type in their id.
+/// The older names of types that components use in their ids.
 fn aliases<C: ?Sized>(components: &Components<C>, factories: &[Factory<C>]) -> Vec<Alias> {
     let alias = |id: &ComponentId| {
         let name = Factory::find(factories, id.kind())?.name();

@@ -1,4 +1,4 @@
-//! The files in `config/` are what they say they are.
+//! Tests that the files in `config/` are complete and sound.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +54,7 @@ pub(crate) fn shipped() -> Vec<(String, String)> {
     files.map(|file| (file.display().to_string(), fs::read_to_string(&file).unwrap())).collect()
 }
 
-/// Gives sections that are off, and so absent by default, the keys and defaults that they have where they are there.
+/// Fills in the keys and defaults of sections that are absent by default.
 fn fill(value: &mut Yaml, schema: &Yaml, definitions: &Yaml) {
     let section_of = |schema| section(schema, definitions).and_then(|found| found["properties"].as_mapping());
     let Some(properties) = section_of(schema) else { return };
@@ -81,7 +81,7 @@ fn section<'a>(schema: &'a Yaml, definitions: &'a Yaml) -> Option<&'a Yaml> {
     schema["properties"].is_mapping().then_some(schema)
 }
 
-/// Values that hold no others, by their path.
+/// Values without others in them, by their path.
 #[derive(Default)]
 struct Leaves(BTreeMap<String, Yaml>);
 

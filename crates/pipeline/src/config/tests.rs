@@ -1,5 +1,5 @@
-//! What a user writes, and the faults that are reported. Each rule of the Collector has its table in a file of its own;
-//! expectations are what the Collector does, by its documentation, its tests or its source.
+//! Tests of configurations and their faults. Each rule of the Collector has its table in a file of its own; the
+//! expectations are the Collector's behaviour, by its documentation, its tests or its source.
 
 mod durations_and_sizes;
 mod faults;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A configuration in which nothing is wrong.
+/// A configuration without faults.
 const SOUND: &str = "
 receivers: { ebpf: { samples_per_second: 99 } }
 processors: { procinfo: {} }
@@ -326,13 +326,13 @@ fn nothing_to_read_is_an_error() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Any text is a configuration or is refused.
+    /// Any text is read as a configuration or is refused.
     #[test]
     fn any_text_is_read_or_refused(text in "(receivers|exporters|service|ebpf|[:{}\\[\\] \n\"'$&*!|>-]|.){0,60}") {
         let _any = load(&[&text]);
     }
 
-    /// Any value at any key is taken or refused, and each fault is one line.
+    /// Any value at any key is accepted or refused, and each fault is one line.
     #[test]
     fn any_value_anywhere_is_taken_or_refused(
         key in prop::sample::select(vec![
@@ -353,7 +353,8 @@ proptest! {
     }
 }
 
-/// As users of a Collector-based profiler have it: each name that is none here is met with what to write.
+/// A configuration as users of a Collector-based profiler have it: each name that is unknown here has advice in its
+/// fault.
 #[test]
 fn a_collectors_configuration_is_told_how_to_be_written_here() {
     let text = "

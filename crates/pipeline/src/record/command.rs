@@ -1,4 +1,4 @@
-//! The command while it runs.
+//! The recorded command while it runs.
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
@@ -12,16 +12,16 @@ use tokio::time::timeout;
 
 use super::held::Held;
 
-/// Added to the number of the signal that ended a command, as shells do.
+/// Added to the number of the signal that ended a command, to make an exit code, as shells do.
 const SIGNALLED: i32 = 128;
 
-/// The command while it runs.
+/// The recorded command while it runs.
 #[derive(Debug)]
 pub(super) struct RunningCommand {
     child: Child,
-    /// Signals by it reach no other process.
+    /// Descriptor of the process: signals sent by it reach no other process.
     pidfd: OwnedFd,
-    /// Has an item soon after any child of this process has ended.
+    /// Stream with an item soon after any child of this process has ended.
     children: SignalStream,
     _waits: PipeReader,
 }
@@ -30,11 +30,11 @@ impl RunningCommand {
     /// Lets a held command run.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub(super) fn start(held: Held) -> io::Result<Self> {
         let pid = Pid::from_raw(held.pid().0.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-        // Before the command can end.
+        // The stream is made before the command can end.
         let children = signal(SignalKind::child())?;
         let (child, waits) = held.release()?;
         Ok(Self { child, pidfd, children, _waits: waits })
@@ -43,7 +43,7 @@ impl RunningCommand {
     /// Waits for the end of the command. May be cancelled and called again.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -53,24 +53,24 @@ impl RunningCommand {
         }
     }
 
-    /// As [`ended`](Self::ended), for so long; `None` if it still runs then.
+    /// The same as [`ended`](Self::ended), for at most `time`; `None` if the command still runs then.
     pub(super) async fn ended_within(&mut self, time: Duration) -> Option<ExitStatus> {
         timeout(time, self.ended()).await.ok()?.ok()
     }
 
     /// Asks the command to end.
     pub(super) fn terminate(&self) {
-        // It may have ended just now.
+        // The command may have ended just now.
         let _gone = pidfd_send_signal(&self.pidfd, Signal::TERM);
     }
 
-    /// Number of the command's process.
+    /// Pid of the command.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 }
 
-/// The exit code that passes on how a command has ended.
+/// The exit code that reports how a command has ended.
 pub(super) fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(SIGNALLED + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)

@@ -1,4 +1,4 @@
-//! What the command has started, and what of that goes on after the recording.
+//! Processes that the command has started and that run longer than the recording.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{self, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::sleep;
 
-/// Pause between two looks at whether processes have ended.
+/// Pause between two checks whether processes have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Processes that the command has started and that had not ended when the recording did.
@@ -17,28 +17,28 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(super) struct Descendants(Vec<OwnedFd>);
 
 impl Descendants {
-    /// Those of `running` that still run, without the command itself.
+    /// The processes of `running` that still run, without the command itself.
     pub(super) fn of(running: &[ProcessKey], command: Pid) -> Self {
         let source = ProcSource::new("/proc");
         let others = running.iter().filter(|process| process.pid != command);
         let open = |process: &ProcessKey| {
             let pid = process::Pid::from_raw(process.pid.0.cast_signed())?;
             let opened = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // Asked after opening: the descriptor is then not of a later process with the number.
+            // Checked after opening, so that the descriptor is not of a later process with the same pid.
             source.check(*process).ok().map(|()| opened)
         };
         Self(others.filter_map(open).collect())
     }
 
-    /// Asks all of them to end.
+    /// Asks all of these processes to end.
     pub(super) fn terminate(&self) {
         for process in &self.0 {
-            // It may have ended just now.
+            // The process may have ended just now.
             let _gone = pidfd_send_signal(process, Signal::TERM);
         }
     }
 
-    /// How many still run.
+    /// Number of these processes that still run.
     pub(super) fn running(&self) -> usize {
         let runs = |process: &&OwnedFd| {
             let mut ended = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
@@ -47,7 +47,7 @@ impl Descendants {
         self.0.iter().filter(runs).count()
     }
 
-    /// Waits until all of them have ended.
+    /// Waits until all of these processes have ended.
     pub(super) async fn ended(&self) {
         while self.running() > 0 {
             sleep(LOOK_AGAIN).await;
@@ -65,7 +65,8 @@ mod tests {
 
     use super::*;
 
-    /// The process with this number, as events of the kernel name it: by its start, of which `/proc` has the hundredth.
+    /// The key of the process with this pid as the kernel's events have it; `/proc` has its start in hundredths of a
+    /// second.
     fn key(pid: u32) -> ProcessKey {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let (_, rest) = stat.rsplit_once(") ").unwrap();
@@ -78,7 +79,7 @@ mod tests {
         let start = || Command::new("sleep").arg("1000").spawn().unwrap();
         let (mut command, mut one, mut two) = (start(), start(), start());
         let (known, other) = (key(one.id()), key(two.id()));
-        // Another process had the number of the second.
+        // The second key is of an earlier process with the same pid.
         let other = ProcessKey { start_time: BootTime::from_nanos(1), ..other };
         let descendants = Descendants::of(&[key(command.id()), known, other], Pid(command.id()));
         assert_eq!(descendants.running(), 1);

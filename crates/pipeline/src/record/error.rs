@@ -1,4 +1,4 @@
-//! Why a recording has failed.
+//! Errors of recordings.
 
 use std::io;
 
@@ -12,12 +12,12 @@ use super::user::UserError;
 use crate::builtin::BuiltinError;
 use crate::cli::CliError;
 
-/// Why a recording has failed. Each text says what to do, as far as that is known.
+/// An error for which a recording has failed. Each text names a remedy, if one is known.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct RecordError(#[from] Cause);
 
-/// The causes that there are.
+/// The cause of a failed recording.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub(super) enum Cause {
@@ -44,7 +44,7 @@ pub(super) enum Cause {
 }
 
 impl RecordError {
-    /// The exit code that says so.
+    /// The exit code of the error.
     #[must_use]
     pub fn code(&self) -> u8 {
         match &self.0 {

@@ -1,8 +1,8 @@
-//! A command that is there but does not run yet: what it does first is to be sampled, too.
+//! A command that is held before its start, so that its first instructions are sampled, too.
 //!
-//! This binary is started as the process that is to become the command. It waits for a byte on a pipe, becomes the user
-//! that the command is to run as, and executes it. Should the recording never begin, the pipe closes and the process
-//! ends.
+//! This binary is started as the process that is to become the command. The process waits for a byte on a pipe, becomes
+//! the user that the command is to run as, and executes the command. If the recording never begins, the pipe closes and
+//! the process ends.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -19,18 +19,18 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use super::program::ProgramError;
 use super::user::User;
 
-/// The argument by which this binary becomes such a process.
+/// The argument by which this binary becomes a held process.
 const ARGUMENT: &str = "run-held-command";
-/// What is executed: this binary, even if another has come to its path.
+/// Path of the executed file: this binary, even if another one has replaced it at its path.
 const OWN_BINARY: &str = "/proc/self/exe";
-/// In the place of credentials: those of this process.
+/// Stands for the credentials of this process.
 const SAME_USER: &str = "-";
 
 /// A command that waits for its start.
 #[derive(Debug)]
 pub(super) struct Held {
     child: Child,
-    /// Held open: the process opens it by its path in `/proc`.
+    /// Reading end of the pipe, held open because the process opens it by its path in `/proc`.
     _waits: PipeReader,
     go: PipeWriter,
 }
@@ -39,7 +39,7 @@ impl Held {
     /// Starts the process that is to become `command`.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub(super) fn start(command: &[OsString], user: Option<&User>) -> io::Result<Self> {
         let (waits, go) = pipe()?;
         let mut held = Command::new(OWN_BINARY);
@@ -49,7 +49,7 @@ impl Held {
         Ok(Self { child: held.spawn()?, _waits: waits, go })
     }
 
-    /// The process, which stays the same when it becomes the command.
+    /// Pid of the process, which stays the same when the process becomes the command.
     pub(super) fn pid(&self) -> Pid {
         Pid(self.child.id())
     }
@@ -57,14 +57,14 @@ impl Held {
     /// Lets the command run.
     ///
     /// # Errors
-    /// What the system says. That the process is gone is no error here: this process holds the reading end, too.
+    /// The operating system's error. A process that is gone causes none: this process holds the reading end, too.
     pub(super) fn release(mut self) -> io::Result<(Child, PipeReader)> {
         self.go.write_all(b"!")?;
         Ok((self.child, self._waits))
     }
 }
 
-/// Runs a held command if this process has been started for one. For the first lines of `main`.
+/// Runs a held command if this process has been started for one. `main` calls this first.
 #[must_use]
 pub fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
@@ -85,13 +85,13 @@ pub fn run_if_asked() -> Option<ExitCode> {
     Some(ExitCode::from(error.code()))
 }
 
-/// Waits until the command is to run; false if it never is.
+/// Waits for the start of the command; false if the recording never begins.
 fn has_started(pipe: &OsStr) -> bool {
-    // Closed when the command is executed.
+    // The file is closed when the command is executed.
     File::open(pipe).and_then(|mut pipe| pipe.read_exact(&mut [0])).is_ok()
 }
 
-/// `UID:GID:GROUP,...` of a user.
+/// The credentials of a user as text: `UID:GID:GROUP,...`.
 fn credentials(user: Option<&User>) -> String {
     let Some(User { uid, gid, groups, .. }) = user else { return SAME_USER.to_owned() };
     let groups: Vec<_> = groups.iter().map(ToString::to_string).collect();
@@ -105,7 +105,7 @@ fn parse(credentials: &str) -> Option<(u32, u32, Vec<u32>)> {
     Some((uid, gid, groups))
 }
 
-/// Becomes a user for good. This process has one thread, so that of it is that of the process.
+/// Becomes a user for good. This process has one thread, so its credentials are those of the process.
 fn become_user(credentials: &OsStr) -> io::Result<()> {
     if credentials == SAME_USER {
         return Ok(());

@@ -5,7 +5,8 @@
 //! arguments --> plan: who runs what, where to --> held command --> session: agent, command, signals --> file, summary
 //! ```
 //!
-//! All that can be found wrong is found before anything is started. [`session`] is the recording itself.
+//! Every fault that can be found beforehand is reported before anything is started. [`session`] is the recording
+//! itself.
 
 mod command;
 mod descendants;
@@ -44,13 +45,13 @@ use recording::Recording;
 use session::{End, Plan, Recorded, record};
 use user::User;
 
-/// Format of the file that is written if none is named: a browser opens it, and nothing else is needed.
+/// Default format of the file: a browser opens it, and no other program is needed.
 const DEFAULT_FORMAT: OutputFormat = OutputFormat::Html;
 
-/// Longest that samples wait for names: nobody waits for them.
+/// Longest time that samples wait for names: nobody waits for the samples.
 const NAMES_WITHIN: &str = "10s";
 
-/// Records what the arguments say. Returns the exit code.
+/// Records the processes that the arguments name. Returns the exit code.
 ///
 /// # Errors
 /// [`RecordError`], which the caller prints as one line.
@@ -63,7 +64,7 @@ struct Session<'a> {
     arguments: &'a RecordArguments,
     output: Output,
     format: OutputFormat,
-    /// Who the file belongs to.
+    /// Owner of the file; `None` for the user of this process.
     owner: Option<User>,
     observed: Arc<Observed>,
     recording: Arc<Mutex<Recording>>,
@@ -82,7 +83,7 @@ impl<'a> Session<'a> {
         let (owner, user) =
             (User::find(None, environment)?, User::find(arguments.user.as_deref(), environment)?);
         let output = Output::open(&path)?;
-        // Before this process takes more descriptors than the command is to have.
+        // Started before this process opens more descriptors, which the command would inherit.
         let command = Some(&*arguments.command).filter(|command| !command.is_empty());
         let command = command.map(|command| Held::start(command, user.as_ref())).transpose();
         let command = command.map_err(Cause::Command)?;
@@ -105,10 +106,10 @@ impl<'a> Session<'a> {
         let work = async {
             let mut recorded = record(plan).await?;
             let gathered = take(&recording);
-            // What `--pid` names was there before, and is nobody's to end.
+            // Processes that `--pid` names ran before the recording, so they must not be ended.
             let running = if arguments.pid.is_empty() { gathered.running() } else { Vec::new() };
             let (profile, tally) = gathered.finish(recorded.from, recorded.until);
-            // Before the command is waited for: whoever loses patience then has the file.
+            // Written before the command is waited for, so that an impatient user has the file.
             let bytes = format.encode(&profile, profile.main_quantity()).map_err(Cause::Encode);
             let written = bytes.and_then(|bytes| {
                 output.write(&bytes, owner.as_ref())?;
@@ -130,13 +131,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The file that is written if none is named.
+/// The file that is written by default.
 fn default_output(format: Option<OutputFormat>) -> PathBuf {
     let extensions = format.unwrap_or(DEFAULT_FORMAT).extensions();
     PathBuf::from(format!("profile{}", extensions.first().unwrap_or(&"")))
 }
 
-/// What a profile is to hold for a format: instants and events take memory, and some formats have no place for them.
+/// Settings of a profile for a format: instants and events take memory, and some formats cannot hold them.
 fn settings(format: OutputFormat) -> GatherSettings {
     let is_timed = format.is_timed();
     GatherSettings { captures: is_timed, markers: is_timed, ..GatherSettings::default() }
@@ -162,7 +163,7 @@ fn config(
     Ok(builtin.config(environment).map_err(crate::cli::CliError::from)?)
 }
 
-/// What has been gathered, in the place of which nothing is left.
+/// Takes what has been gathered, and leaves an empty recording in its place.
 fn take(recording: &Mutex<Recording>) -> Recording {
     let nothing = Recording::new(Scope::Machine, GatherSettings::default());
     std::mem::replace(&mut *recording.lock().unwrap_or_else(PoisonError::into_inner), nothing)
@@ -182,14 +183,14 @@ fn print_summary(summary: &str, file: Option<(String, usize)>) {
     if let Some((name, bytes)) = file {
         text.push_str(&format!("Wrote {name} ({} KiB).\n", bytes.div_ceil(1024)));
     }
-    // Nobody is left to complain to.
+    // If standard error is closed, nobody can be warned.
     let _closed = io::stderr().write_all(text.as_bytes());
 }
 
-/// The exit code of a recording that ended so, its command with `status` if it had one.
+/// The exit code of a recording that ended by `end`, with the status of its command if it had one.
 fn code(end: &End, status: Option<ExitStatus>) -> u8 {
     match (end, status) {
-        // It was to end then.
+        // The recording was to end before the command did.
         (End::Time, _) | (_, None) => 0,
         (_, Some(status)) => command::code(status),
     }

@@ -1,4 +1,4 @@
-//! The file that a recording is written to.
+//! The output of a recording: a file, or standard output.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -8,26 +8,26 @@ use thiserror::Error;
 
 use super::user::User;
 
-/// Mode of the file: a profile says what its owner's programs do.
+/// Mode of the file: a profile shows what its owner's programs do.
 const MODE: u32 = 0o600;
-/// The name of standard output.
+/// The name of standard output in messages.
 const STDOUT: &str = "standard output";
 
-/// Where a recording is written to.
+/// The output of a recording.
 #[derive(Debug)]
 pub(super) enum Output {
     /// Standard output.
     Stdout,
-    /// A file, in the place of any that has its name.
+    /// A file, which replaces any other of its name.
     File {
-        /// Its name, for people.
+        /// The file's name in messages.
         name: String,
-        /// Its place, which what is recorded cannot exchange for another.
+        /// The file's directory and name, which recorded programs cannot exchange for another.
         place: Destination,
     },
 }
 
-/// A recording cannot be written.
+/// An error for which a recording cannot be written.
 #[derive(Debug, Error)]
 #[error("cannot write {path}")]
 pub(super) struct OutputError {
@@ -36,10 +36,10 @@ pub(super) struct OutputError {
 }
 
 impl Output {
-    /// The place that the user names, once it is known that nothing keeps a recording from being written there.
+    /// Opens the output that the user names, after checking that a recording can be written there.
     ///
     /// # Errors
-    /// What would keep it from that.
+    /// [`OutputError`] for the fault that was found.
     pub(super) fn open(path: &Path) -> Result<Self, OutputError> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
@@ -48,7 +48,7 @@ impl Output {
         Ok(Self::File { name: name(path), place })
     }
 
-    /// Its name, for people.
+    /// The output's name in messages.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Stdout => STDOUT.to_owned(),
@@ -56,10 +56,10 @@ impl Output {
         }
     }
 
-    /// Writes a recording: the file has all of it or stays as it was.
+    /// Writes a recording: the file gets all of it or stays as it was.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub(super) fn write(&self, bytes: &[u8], owner: Option<&User>) -> Result<(), OutputError> {
         let owner = owner.map(|&User { uid, gid, .. }| (uid, gid));
         let written = match self {
@@ -70,7 +70,7 @@ impl Output {
     }
 }
 
-/// The name of an output, for people.
+/// The name of an output in messages.
 pub(super) fn name(path: &Path) -> String {
     if path == Path::new("-") {
         return STDOUT.to_owned();

@@ -1,4 +1,4 @@
-//! Where a command is, looked for as execvp(3) does, before anything is started.
+//! Search for a command's file as execvp(3) does it, before anything is started.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -10,29 +10,29 @@ use std::path::Path;
 use configtypes::printable;
 use thiserror::Error;
 
-/// Directories that are searched where `PATH` is not set, as glibc does.
+/// Directories that are searched if `PATH` is not set, as glibc does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// Exit code for a command that cannot be executed, as of shells and env(1).
+/// Exit code for a command that cannot be executed, the same as of shells and env(1).
 const NOT_EXECUTABLE: u8 = 126;
-/// Exit code for a command that is not there.
+/// Exit code for a command that does not exist, the same as of shells and env(1).
 const NOT_FOUND: u8 = 127;
 
-/// Why a command cannot be run.
+/// An error for which a command cannot be run.
 #[derive(Debug, Error)]
 pub(super) enum ProgramError {
     /// No file has the name.
     #[error("there is no command {}", shown(.0))]
     NotFound(OsString),
-    /// The file is no program.
+    /// The file is no program that can run.
     #[error("{} cannot be executed: {fault}", shown(.name))]
     NotExecutable {
         /// The command.
         name: OsString,
-        /// The reason why the file is no program that can run.
+        /// The fault of the file.
         fault: &'static str,
     },
-    /// The kernel refuses it.
+    /// The kernel refuses to execute the file.
     #[error("{} cannot be executed: {fault}", shown(.name))]
     Refused {
         /// The command.
@@ -51,7 +51,7 @@ impl ProgramError {
         Self::Refused { name: name.to_owned(), fault }
     }
 
-    /// The exit code that says so.
+    /// The exit code of the error.
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::NotFound(_) => NOT_FOUND,
@@ -64,7 +64,7 @@ fn shown(name: &OsStr) -> String {
     printable(&name.to_string_lossy()).into_owned()
 }
 
-/// Looks whether there is a program of this name.
+/// Checks that there is a program of this name.
 ///
 /// # Errors
 /// [`ProgramError`] if there is none, or none that could be executed.

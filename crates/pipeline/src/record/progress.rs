@@ -1,4 +1,4 @@
-//! How a recording goes, on one line of a terminal.
+//! Progress of a recording, on one line of a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use selection::Observed;
 
-/// Time between two lines.
+/// Time between two updates of the line.
 pub(super) const EVERY: Duration = Duration::from_millis(500);
 
-/// How a recording goes, on one line of a terminal that is written again and again.
+/// Progress of a recording, on one line of a terminal that is written again and again.
 #[derive(Debug)]
 pub(super) struct Progress {
     observed: Arc<Observed>,
     start: Instant,
-    /// When the last line was written, and how many samples there were.
+    /// The instant of the last update, and the number of samples then.
     last: (Instant, u64),
     is_shown: bool,
 }
 
 impl Progress {
-    /// Progress of what `observed` counts. Shown if standard error is a terminal that no command writes to, as far as
-    /// that can be known: a line of ours in the middle of its output would help nobody.
+    /// Progress by the counts of `observed`. It is shown if standard error is a terminal that, as far as can be known,
+    /// no command writes to: a line of ours in the middle of a command's output would help nobody.
     pub(super) fn new(observed: Arc<Observed>, wanted: bool, has_command: bool) -> Self {
         let is_free = !has_command || !io::stdout().is_terminal();
         let now = Instant::now();
@@ -29,7 +29,7 @@ impl Progress {
         Self { observed, start: now, last: (now, 0), is_shown }
     }
 
-    /// Writes the line anew.
+    /// Writes the line again.
     pub(super) fn show(&mut self) {
         if self.is_shown {
             let line = self.line(Instant::now());
@@ -37,7 +37,7 @@ impl Progress {
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.is_shown) {
             print("\r\u{1b}[K");
@@ -55,7 +55,7 @@ impl Progress {
 }
 
 fn print(text: &str) {
-    // Nobody is left to complain to.
+    // If standard error is closed, nobody can be warned.
     let _closed = io::stderr().write_all(text.as_bytes());
 }
 

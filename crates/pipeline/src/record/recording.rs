@@ -1,4 +1,4 @@
-//! What is recorded, while it is gathered.
+//! The data of a recording while it is gathered.
 
 use pdata::{Batch, Event, ProcessKey};
 use procfs::clock;
@@ -9,27 +9,28 @@ use windows::Gather as _;
 
 use crate::builtin::Collect;
 
-/// What is recorded, while it is gathered: the profile, and what of it is shown in the terminal.
+/// The data of a recording while it is gathered: the profile, and counts for the summary.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// Of process events, all of the machine come this far.
+    /// The processes that the recording is of: the pipeline's selection drops samples only, so process events of the
+    /// whole machine arrive here.
     scope: Scope,
     profile: Gatherer,
     tally: Tally,
 }
 
 impl Recording {
-    /// A recording of `scope`, which has seen nothing yet.
+    /// An empty recording of `scope`.
     pub(super) fn new(scope: Scope, settings: GatherSettings) -> Self {
         Self { scope, profile: Gatherer::new(clock::offset(), settings), tally: Tally::default() }
     }
 
-    /// The processes that it is of and that have not ended, if it is of processes.
+    /// The processes of the recording that have not ended; empty if its scope is not a set of processes.
     pub(super) fn running(&self) -> Vec<ProcessKey> {
         self.scope.running()
     }
 
-    /// The recording from `from` to `until`, and its figures.
+    /// The profile from `from` to `until`, and the counts.
     pub(super) fn finish(self, from: pdata::KTime, until: pdata::KTime) -> (Profile, Tally) {
         (self.profile.finish(from, until), self.tally)
     }

@@ -1,4 +1,4 @@
-//! What the arguments say is to be recorded.
+//! The scope of a recording, from its arguments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::cli::RecordArguments;
 
 const PROC: &str = "/proc";
 
-/// Why it is not known what to record.
+/// An error for which the scope of a recording cannot be determined.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub(super) enum ScopeError {
@@ -43,7 +43,7 @@ pub(super) fn scope(arguments: &RecordArguments, command: Option<Pid>) -> Result
     Ok(Scope::Members(members))
 }
 
-/// The process of a thread, by whose number people may know it.
+/// The process that a number is of: people may know a process by the number of one of its threads.
 fn process_of(pid: u32) -> Result<Pid, ScopeError> {
     let status = fs::read(Path::new(PROC).join(pid.to_string()).join("status"));
     let process = status.ok().and_then(|status| text::process_of(&status));

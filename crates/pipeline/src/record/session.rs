@@ -20,12 +20,12 @@ use crate::config::Config;
 use crate::run::{Agent, AgentError};
 use crate::signals::{self, SignalRequest, Signals};
 
-/// Time for a command to end by the same Ctrl-C that ends the recording: its end is part of it.
+/// Time in which a command may end by the same Ctrl-C that ends the recording: its end is then part of the recording.
 const ENDS_BY_ITSELF: Duration = Duration::from_secs(1);
-/// Time for a command to end after it was asked to.
+/// Time in which a command may end after it was asked to.
 const ENDS_WHEN_ASKED: Duration = Duration::from_secs(5);
 
-/// What is known of a recording before it starts.
+/// Settings of a recording before it starts.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) config: Config,
@@ -35,28 +35,28 @@ pub(super) struct Plan {
     pub(super) quiet: bool,
 }
 
-/// What has ended a recording.
+/// The cause of a recording's end.
 #[derive(Debug)]
 pub(super) enum End {
     /// The command has ended.
     Command(ExitStatus),
-    /// The time is over.
+    /// The duration is over.
     Time,
-    /// Somebody has asked for the end.
+    /// A signal has asked for the end.
     Asked,
-    /// The processes that it is of have ended.
+    /// All processes of the recording have ended.
     Gone,
-    /// The agent cannot go on.
+    /// The agent has failed.
     Failed(AgentError),
 }
 
-/// A recording that is over; all that was sampled has been gathered.
+/// A recording that is over; all of its samples have been gathered.
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) end: End,
     pub(super) from: KTime,
     pub(super) until: KTime,
-    /// CPU time of the command and its descendants, as far as they were waited for.
+    /// CPU time of the command and its descendants, as far as those were waited for.
     pub(super) command_cpu: Option<Duration>,
     /// The command, if it still runs.
     command: Option<RunningCommand>,
@@ -65,10 +65,10 @@ pub(super) struct Recorded {
 /// Records until the end.
 ///
 /// # Errors
-/// [`Cause`] if it cannot start; the command has not run then.
+/// [`Cause`] if the recording cannot start; the command has not run then.
 pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
     let Plan { config, command, duration, observed, quiet } = plan;
-    // Held: it is for the time that the agent runs.
+    // Held for as long as the agent runs.
     let telemetry = telemetry::install(&config.telemetry).map_err(BuiltinError::from)?;
     layers::metrics::describe();
     let mut signals = signals::listen_unless_ignored(telemetry.flusher()).map_err(BuiltinError::Signals)?;
@@ -94,18 +94,18 @@ pub(super) async fn record(plan: Plan) -> Result<Recorded, Cause> {
 }
 
 impl Recorded {
-    /// Sees to it that the command ends, which may run longer than the recording, with what it has started and what is
-    /// `running`; returns how it has ended. `None` if there is none, or if it goes on all the same.
+    /// Ends a command that runs longer than the recording, together with the processes of `running`; returns the
+    /// command's status. `None` if there is no command, or if it goes on nevertheless.
     pub(super) async fn finish_command(&mut self, running: &[ProcessKey]) -> Option<ExitStatus> {
         if let End::Command(status) = self.end {
             return Some(status);
         }
         let command = self.command.as_mut()?;
         if matches!(self.end, End::Failed(_)) {
-            // That is no fault of the command.
+            // The failed agent is no fault of the command.
             return command.ended().await.ok();
         }
-        // A shell that is asked to end leaves what it waits for.
+        // A shell that is asked to end leaves the processes that it waits for.
         let others = Descendants::of(running, Pid(command.id()));
         command.terminate();
         others.terminate();
@@ -160,7 +160,7 @@ impl Watch<'_> {
                 biased;
                 status = ended => return status.map_or(End::Asked, End::Command),
                 request = self.signals.next() => {
-                    // A terminal that is closed ends what was started in it.
+                    // A terminal that is closed ends the programs that were started in it.
                     if request != SignalRequest::Flush {
                         return End::Asked;
                     }
@@ -169,7 +169,7 @@ impl Watch<'_> {
                 () = &mut over => return End::Time,
                 _ = ticks.tick() => {
                     self.progress.show();
-                    // A command decides by itself how long the recording is.
+                    // A recording of a command lasts as long as the command.
                     if command.is_none() && self.observed.has_ended() {
                         return End::Gone;
                     }
@@ -179,7 +179,7 @@ impl Watch<'_> {
     }
 }
 
-/// CPU time of children that this process has waited for, and of theirs.
+/// CPU time of the children that this process has waited for, and of theirs.
 fn waited_for() -> Duration {
     std::fs::read(Path::new("/proc/self/stat"))
         .ok()

@@ -11,18 +11,18 @@ use crate::config::Environment;
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// A user that a command is to run as, or that a file is to belong to.
+/// A user who a command is to run as, or who a file is to belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct User {
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// All groups, as initgroups(3) finds them in /etc/group.
     pub(super) groups: Vec<u32>,
-    /// What the user's programs find in their environment.
+    /// Variables that the user's programs expect in their environment.
     pub(super) environment: Vec<(&'static str, OsString)>,
 }
 
-/// Why it is not known who a command is to run as.
+/// An error for which the user of a command cannot be determined.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub(super) enum UserError {
@@ -33,7 +33,7 @@ pub(super) enum UserError {
 }
 
 impl User {
-    /// The user that is `wanted`, or else the one who called sudo; `None` if it is the one that this process runs as.
+    /// The user that is `wanted`, or else the one who called sudo; `None` if it is the user that this process runs as.
     pub(super) fn find(
         wanted: Option<&str>,
         environment: Environment<'_>,
@@ -53,7 +53,7 @@ impl User {
                 let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) else {
                     return Ok(None);
                 };
-                // One that a directory service knows is not in the file.
+                // A user that only a directory service knows is not in the file.
                 let unknown = Self { uid, gid, groups: vec![gid], environment: Vec::new() };
                 let user = entry(&passwd, &uid.to_string()).map_or(unknown, |entry| Self::of(&entry, &group));
                 Ok(Some(user).filter(|user| user.uid != 0))
@@ -81,7 +81,7 @@ struct Entry<'a> {
     shell: &'a str,
 }
 
-/// The line of a user, by name or by number.
+/// The line of a user, found by name or by number.
 fn entry<'a>(passwd: &'a str, wanted: &str) -> Option<Entry<'a>> {
     let entries = || passwd.lines().filter_map(parse);
     let by_name = entries().find(|entry| entry.name == wanted);
@@ -99,7 +99,7 @@ fn parse(line: &str) -> Option<Entry<'_>> {
     Some(Entry { name, uid, gid, home, shell }).filter(|entry| !entry.name.is_empty())
 }
 
-/// Groups that group(5) lists a user in.
+/// The groups in whose lines of group(5) a user is listed.
 fn groups_of<'a>(group: &'a str, user: &'a str) -> impl Iterator<Item = u32> + 'a {
     group.lines().filter_map(move |line| {
         let mut fields = line.split(':');

@@ -1,16 +1,16 @@
-//! What differs between two configurations, by what it takes.
+//! Differences between two configurations, and the steps that they take.
 
 use std::sync::Arc;
 
 use crate::components::ReceiverConfig;
 use crate::config::{ComponentId, Config, Pipeline};
 
-/// The steps from one configuration to another, exporters and extensions aside.
+/// The steps from one configuration to another, apart from exporters and extensions.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// Receivers that can be made to do as the new one says while they run.
+    /// Receivers that can be changed to their new configuration while they run.
     pub(super) adjust: Vec<(ComponentId, Arc<dyn ReceiverConfig>)>,
-    /// Why every receiver has to be started anew, if so.
+    /// The reason why every receiver has to be started anew; `None` if none has.
     pub(super) restart: Option<String>,
 }
 

@@ -1,18 +1,18 @@
-//! Why the agent cannot start, go on or change.
+//! Errors of the agent's start, run and reload.
 
 use thiserror::Error;
 use tokio::task::JoinError;
 
 use crate::components::{BoxError, ComponentId};
 
-/// Why the agent cannot start or go on.
+/// An error for which the agent cannot start or go on.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum AgentError {
     /// A component cannot start.
     #[error("cannot start {class}::{id}")]
     Start {
-        /// `receivers`, `processors`, `exporters` or `extensions`.
+        /// The class of the component: `receivers`, `processors`, `exporters` or `extensions`.
         class: &'static str,
         id: ComponentId,
         source: BoxError,
@@ -28,22 +28,22 @@ pub enum AgentError {
     Stuck,
 }
 
-/// Why a new configuration is not in force.
+/// An error for which a new configuration is not in force.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the name of a field in an error says all there is to say")]
 pub enum ReloadError {
-    /// It cannot be started; the old one goes on.
+    /// The new configuration cannot be started; the old one goes on.
     #[error(transparent)]
     Refused(AgentError),
-    /// It changes an extension that exporters are using; the old one goes on.
+    /// The new configuration changes an extension that exporters are using; the old one goes on.
     #[error("extensions::{id}: is used by exporters that run, so its change needs a restart")]
     InUse { id: ComponentId },
-    /// It cannot be started, and the old one neither.
+    /// The new configuration cannot be started, and the old one cannot be started again.
     #[error("the old configuration cannot be started again either")]
     Fatal(#[source] AgentError),
 }
 
-/// An error and what it was caused by.
+/// The texts of an error and its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! The exporters that run, each once however many pipelines send to it.
+//! The exporters that run, each once even if several pipelines send to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, ready};
@@ -16,10 +16,10 @@ use super::error::{AgentError, chain};
 use crate::components::{BoxedStage, ExporterConfig, ExporterSettings, Host};
 use crate::config::{ComponentId, Graph, Pipeline};
 
-/// Between two attempts to start an exporter whose predecessor has finished.
+/// Pause between two attempts to start an exporter whose predecessor has finished.
 const RETRY_START: Duration = Duration::from_secs(1);
 
-/// Of a control group's memory, the queue before each exporter takes one of so many parts at most.
+/// Number of parts of a control group's memory, one of which the queue before each exporter takes at most.
 const QUEUE_PARTS: u64 = 16;
 
 /// An exporter that runs, or will once its predecessor has finished.
@@ -35,21 +35,21 @@ pub(super) struct Running {
 pub(super) struct Exporters {
     host: Arc<Host>,
     running: BTreeMap<ComponentId, Running>,
-    /// Those that have been taken out and may still have to finish.
+    /// Exporters that have been taken out and may still have to finish.
     leaving: Vec<Running>,
 }
 
-/// A planned change; nothing of it has happened yet that others could see.
+/// A planned change of exporters, of which nothing can be seen outside yet.
 #[derive(Debug)]
 pub(super) struct Staged {
-    /// Started, or about to once their predecessors have finished.
+    /// Exporters that have started, or will once their predecessors have finished.
     new: BTreeMap<ComponentId, Running>,
-    /// To be taken out.
+    /// Ids of the exporters that are taken out.
     leaves: BTreeSet<ComponentId>,
 }
 
 impl Staged {
-    /// Ids of those that start, and of those that stop, for the log.
+    /// Ids of the exporters that start, and of those that stop, for the log.
     pub(super) fn ids(&self) -> (String, String) {
         let join = |ids: Vec<String>| ids.join(", ");
         (
@@ -71,15 +71,16 @@ impl Exporters {
         Self { host, running: BTreeMap::new(), leaving: Vec::new() }
     }
 
-    /// Starts what `graph` has and does not run yet as it is configured there.
+    /// Starts the exporters of `graph` that do not run yet with the same configuration.
     ///
-    /// One that needs what another holds, which is to leave, is only checked, and started once that one has finished.
+    /// An exporter that needs what a leaving one holds is only checked, and started once that one has finished.
     pub(super) fn stage(&mut self, graph: &Graph) -> Result<Staged, AgentError> {
         self.leaving.retain(|exporter| !exporter.sink.is_gone());
         let wanted = graph.exporters();
         let runs = |id: &ComponentId, config: &Arc<dyn ExporterConfig>| {
             let running = self.running.get(id).filter(|running| running.config.same(&**config));
-            // One that has died is started anew, and one whose stream was ended for a change that did not happen.
+            // An exporter that has died is started anew, and so is one whose stream was ended for a change that did not
+            // happen.
             running.is_some_and(|running| !running.sink.is_gone() && !running.sink.has_ended())
         };
         let kept: BTreeSet<_> =
@@ -111,7 +112,7 @@ impl Exporters {
         Ok(staged)
     }
 
-    /// The exporters of `pipeline`, once the change has happened.
+    /// The sinks of `pipeline`'s exporters, once the change has happened.
     pub(super) fn sinks<'a>(
         &'a self,
         staged: &'a Staged,
@@ -121,7 +122,7 @@ impl Exporters {
         pipeline.exporters.iter().filter_map(move |(id, _)| Some(&find(id)?.sink))
     }
 
-    /// The change has happened: every fan-out leads to the new ones.
+    /// Makes the change final: every fan-out leads to the new exporters.
     pub(super) fn commit(&mut self, mut staged: Staged) {
         for id in &staged.leaves {
             if let Some(exporter) = self.running.remove(id) {
@@ -135,7 +136,7 @@ impl Exporters {
         }
     }
 
-    /// Waits until all have finished, those that were taken out before included; gives up at `deadline`.
+    /// Waits until all exporters have finished, including those that were taken out before; gives up at `deadline`.
     pub(super) async fn finish(&mut self, deadline: Instant) {
         let running = mem::take(&mut self.running).into_values();
         for exporter in running.chain(mem::take(&mut self.leaving)) {
@@ -144,14 +145,14 @@ impl Exporters {
         }
     }
 
-    /// Ids of the extensions that exporters use, those included that have been taken out and still finish.
+    /// Ids of the extensions that exporters use, including exporters that have been taken out and still finish.
     pub(super) fn extensions(&self) -> BTreeSet<String> {
         let leaving = self.leaving.iter().filter(|exporter| !exporter.sink.is_gone());
         let using = self.running.values().chain(leaving);
         using.flat_map(|exporter| exporter.config.extensions()).map(|(_, id)| id).collect()
     }
 
-    /// Those that hold what `config` needs and are to leave, or do already.
+    /// The leaving exporters that hold what `config` needs.
     fn in_the_way(&self, config: &Arc<dyn ExporterConfig>, leaves: &BTreeSet<ComponentId>) -> Vec<Arc<Sink>> {
         let needed = config.holds();
         let leaving = leaves.iter().filter_map(|id| self.running.get(id)).chain(&self.leaving);
@@ -180,9 +181,9 @@ fn run(
     shown: Arc<Stage>,
     service: impl Future<Output = BoxedStage> + Send + 'static,
 ) -> Running {
-    // With more patience than any request needs by its own configuration, which is the exporter's to give up.
+    // The sink must not give up before the exporter, which gives a request up by its own configuration.
     let SinkBounds { queue_bytes, give_up_after } = SinkBounds::default();
-    // A control group may leave less.
+    // A control group may leave less memory than is configured.
     let room = usize::try_from(MemoryGroup::part(QUEUE_PARTS)).unwrap_or(usize::MAX);
     let settings = SinkBounds {
         queue_bytes: queue_bytes.min(room),
@@ -192,14 +193,15 @@ fn run(
     Running { config: Arc::clone(config), sink, shown }
 }
 
-/// Waits for those in the way, then starts the exporter, for as long as it takes: what it is sent meanwhile is queued.
+/// Waits until the exporters in the way have finished, then tries to start the exporter until that works: batches that
+/// arrive meanwhile are queued.
 async fn start_after(
     before: Vec<Arc<Sink>>,
     config: Arc<dyn ExporterConfig>,
     settings: ExporterSettings,
 ) -> BoxedStage {
     let gone: Vec<_> = before.iter().map(|sink| sink.gone()).collect();
-    // Not to be held while it waits: they would never be dropped.
+    // Dropped before waiting: sinks that are held here would never be gone.
     drop(before);
     for gone in gone {
         gone.await;

@@ -9,7 +9,7 @@ use super::error::AgentError;
 use crate::components::{Extension, ExtensionConfig, ExtensionSettings, Host};
 use crate::config::Used;
 
-/// The extensions that run, in the order they were started.
+/// The extensions that run, in the order in which they were started.
 #[derive(Debug)]
 pub(super) struct Extensions {
     host: Arc<Host>,
@@ -21,7 +21,7 @@ impl Extensions {
         Self { host, running: Vec::new() }
     }
 
-    /// Those that run and are not among `wanted`, or are configured otherwise there.
+    /// The running extensions that are not among `wanted`, or that are configured otherwise there.
     pub(super) fn changed<'a>(
         &'a self,
         wanted: &'a [Used<dyn ExtensionConfig>],
@@ -31,8 +31,7 @@ impl Extensions {
     }
 
     /// Runs the extensions `wanted` and no others: stops each that is not among them, or is configured otherwise, and
-    /// starts those that are missing.
-    /// If that fails, what ran before runs again.
+    /// starts those that are missing. If that fails, the extensions that ran before run again.
     pub(super) async fn change(&mut self, wanted: &[Used<dyn ExtensionConfig>]) -> Result<(), AgentError> {
         let before: Vec<_> = self.running.iter().map(|(used, _)| used.clone()).collect();
         let result = self.try_change(wanted).await;
@@ -66,9 +65,9 @@ impl Extensions {
         Ok(())
     }
 
-    /// Stops all, the last one started first.
+    /// Stops all extensions, the last one started first.
     pub(super) async fn stop(&mut self) {
-        // Stopping starts nothing, so it does not fail.
+        // Stopping starts no extension, so it does not fail.
         let _stopped = self.try_change(&[]).await;
     }
 }

@@ -28,7 +28,7 @@ use exporters::{Exporters, Staged};
 use extensions::Extensions;
 use receivers::Receivers;
 
-/// The agent's components, running.
+/// The running components of an agent.
 #[derive(Debug)]
 pub struct Agent {
     host: Arc<Host>,
@@ -40,9 +40,9 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts what `config` says: extensions, exporters, processors, and the receivers last, so that nothing flows
-    /// before there is somewhere for it to go. But first the receivers are asked whether they could start: an exporter
-    /// that has opened its file, or taken a queue from the disk, has changed something.
+    /// Starts the components of `config`: extensions, exporters, processors, and the receivers last, so that no event
+    /// arrives before its exporters run. The receivers are checked before everything else, since an exporter that has
+    /// opened its file, or taken a queue from the disk, has changed something.
     ///
     /// # Errors
     /// [`AgentError`] if a component cannot start. What had been started is stopped again.
@@ -88,16 +88,17 @@ impl Agent {
         &self.config
     }
 
-    /// Resolves when a component has failed so that the agent cannot go on.
+    /// Resolves when a component has failed and the agent cannot go on.
     pub async fn failed(&mut self) -> AgentError {
         self.receivers.failed().await
     }
 
-    /// Goes on as `new` says. What is the same there keeps running; exporters are replaced between two batches, without
-    /// a gap; all else takes every receiver to be started anew. See docs/decisions/reload.md.
+    /// Changes to the configuration `new`. Components that stay the same keep running; exporters are replaced between
+    /// two batches, without a gap; any other change requires that every receiver is started anew. See
+    /// docs/decisions/reload.md.
     ///
     /// # Errors
-    /// If a component cannot start. Unless it is [`ReloadError::Fatal`], all is as before.
+    /// [`ReloadError`] if a component cannot start. Unless it is [`ReloadError::Fatal`], the old configuration runs on.
     pub async fn reload(&mut self, new: Config) -> Result<(), ReloadError> {
         let extensions = self.extensions_for(&new)?;
         self.extensions.change(&extensions).await.map_err(ReloadError::Refused)?;
@@ -121,7 +122,7 @@ impl Agent {
             if wanted.iter().any(|(id, _)| *id == used.0) {
                 return Err(ReloadError::InUse { id: used.0.clone() });
             }
-            // Stopped by the reload after the one that has its exporters finish.
+            // The extension is stopped by the reload after the one that makes its exporters finish.
             wanted.push(used.clone());
         }
         Ok(wanted)
@@ -141,12 +142,12 @@ impl Agent {
         };
         let next = self.assemble(new, &staged).map_err(ReloadError::Refused)?;
         let stopped_at = Instant::now();
-        // Exporters that leave finish in the background: the receivers are not to wait for them.
+        // Leaving exporters finish in the background: the receivers must not wait for them.
         self.outlets.values().for_each(Outlets::leave_behind);
         if let Err(error) = self.receivers.stop(self.config.shutdown_timeout).await {
             warn!(%error, "Receiver has not ended well.");
         }
-        // They keep open the exporters that stay, whatever happens now.
+        // The outlets keep open the exporters that stay, even if the replacement fails.
         let outlets = next.outlets.clone();
         if let Err(error) = self.replace(new, staged, next).await {
             let old = self.config.clone();
@@ -164,15 +165,15 @@ impl Agent {
         Ok(())
     }
 
-    /// Puts other exporters behind the pipelines that run.
+    /// Replaces the exporters behind the running pipelines.
     fn swap(&mut self, new: &Config, staged: Staged) {
         let mut ways = Vec::new();
         for pipeline in &new.graph.pipelines {
             let Some(outlets) = self.outlets.get(&pipeline.id) else { continue };
             let sinks: Vec<_> = self.exporters.sinks(&staged, pipeline).cloned().collect();
             let missing = sinks.iter().filter(|sink| !outlets.leads_to(sink));
-            // All are opened before any is closed: an exporter that only changes pipelines must not take that for
-            // its end.
+            // All exporters are opened before any is closed: one that only changes pipelines must not take that for its
+            // end.
             let inlets: Vec<_> = missing.map(Sink::open).collect();
             ways.push((outlets, sinks, inlets));
         }
@@ -183,7 +184,7 @@ impl Agent {
         self.exporters.commit(staged);
     }
 
-    /// Builds the pipelines, up to their heads. Nothing flows yet.
+    /// Builds the pipelines up to their first stages. No receiver feeds them yet.
     fn assemble(&self, new: &Config, staged: &Staged) -> Result<Assembled, AgentError> {
         let mut assembled = Assembled::default();
         for pipeline in &new.graph.pipelines {
@@ -195,7 +196,7 @@ impl Agent {
         Ok(assembled)
     }
 
-    /// Starts the receivers in front of these pipelines; none runs.
+    /// Starts the receivers in front of these pipelines, while none runs.
     async fn replace(&mut self, new: &Config, staged: Staged, next: Assembled) -> Result<(), AgentError> {
         self.receivers.start(&new.graph, next.heads).await?;
         self.outlets = next.outlets;
@@ -204,11 +205,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Stops all in the reverse order: what was received before is exported, as far as that takes no longer than
-    /// `shutdown_timeout`.
+    /// Stops all components in the reverse order: events that were received before are exported, as far as that takes
+    /// no longer than `shutdown_timeout`.
     ///
     /// # Errors
-    /// If a receiver did not end well.
+    /// [`AgentError`] if a receiver did not end well.
     pub async fn stop(mut self) -> Result<(), AgentError> {
         self.host.board.enter(Phase::Stopping);
         let deadline = self.deadline();
@@ -228,7 +229,7 @@ impl Agent {
     }
 }
 
-/// Pipelines that nothing flows through yet.
+/// Pipelines that no receiver feeds yet.
 #[derive(Debug, Default)]
 struct Assembled {
     heads: Vec<(ComponentId, BoxedStage)>,

@@ -1,4 +1,4 @@
-//! The receivers that run, each on a task of its own, whoever's pipelines it feeds.
+//! The receivers that run, each on a task of its own, even if it feeds several pipelines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::error::AgentError;
 use crate::components::{BoxError, BoxedStage, Host, Receiver, ReceiverSettings, stage};
 use crate::config::{ComponentId, Graph};
 
-/// Longer than this, beyond what exporters are given, a receiver cannot take to end.
+/// Longest time that a receiver may take to end, beyond the time that exporters have.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 type Ended = (ComponentId, Result<(), BoxError>);
@@ -34,7 +34,7 @@ impl Receivers {
         Self { host, tasks: JoinSet::new(), stop: watch::Sender::new(false), running: BTreeMap::new() }
     }
 
-    /// Starts the receivers of `graph`, each in front of the `heads` of its pipelines. All or none.
+    /// Starts the receivers of `graph`, each in front of the `heads` of its pipelines. Starts all of them or none.
     pub(super) async fn start(
         &mut self,
         graph: &Graph,
@@ -45,7 +45,7 @@ impl Receivers {
             let control = config.control();
             self.host.sampling.add(id.clone(), control.clone());
             let settings = ReceiverSettings { id: id.clone(), control, host: Arc::clone(&self.host) };
-            // Loading programs into the kernel takes its time.
+            // Loading programs into the kernel takes long, so it blocks a thread of its own.
             let receiver =
                 task::spawn_blocking(move || config.start(&settings)).await.unwrap_or_else(panicked);
             let failed = |source| AgentError::Start { class: "receivers", id: id.clone(), source };
@@ -76,14 +76,14 @@ impl Receivers {
         self.running.insert(id.clone(), shown);
         let mut stop = self.stop.subscribe();
         let stop = Box::pin(async move {
-            // Its sender is only dropped after it has said so, or with everything else.
+            // The sender is only dropped after it has sent the stop, or together with everything else.
             let _told = stop.wait_for(|stop| *stop).await;
         });
         let run = receiver.run(next, stop);
         self.tasks.spawn(async move { (id, run.await) });
     }
 
-    /// Resolves when one of them ends by itself, which is always an error.
+    /// Resolves when a receiver ends by itself, which is always an error.
     pub(super) async fn failed(&mut self) -> AgentError {
         match self.tasks.join_next().await {
             Some(Ok((id, Err(source)))) => AgentError::Run { id, source },
@@ -93,10 +93,11 @@ impl Receivers {
         }
     }
 
-    /// Stops all and waits until what they passed on has been dealt with, for which exporters have `drain_within`.
+    /// Stops all receivers and waits until the events that they forwarded are acked, for which exporters have
+    /// `drain_within`.
     ///
     /// # Errors
-    /// The first that did not end well.
+    /// The error of the first receiver that did not end well.
     pub(super) async fn stop(&mut self, drain_within: Duration) -> Result<(), AgentError> {
         self.stop.send_replace(true);
         let mut result = Ok(());
@@ -110,7 +111,8 @@ impl Receivers {
             }
         };
         let late = timeout(drain_within + STUCK_AFTER, all_ended).await.is_err();
-        // Not only aborted but gone: what one of these says later is no news of those that run next.
+        // Removed rather than only aborted: a later result of these must not be taken for one of the receivers that run
+        // next.
         self.tasks.abort_all();
         self.tasks = JoinSet::new();
         for (id, shown) in std::mem::take(&mut self.running) {

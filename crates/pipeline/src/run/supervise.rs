@@ -1,4 +1,4 @@
-//! The run from the first start to the end: what signals ask for, and failures.
+//! The run from the first start to the end, with the requests of signals and failures.
 
 use std::fmt::Display;
 use std::io;
@@ -14,30 +14,29 @@ use super::{Agent, AgentError, ReloadError};
 use crate::config::{Alias, Config, MetricsLevel};
 use crate::signals::{self, SignalRequest, Signals};
 
-/// Why the agent did not start, or stopped without being asked to.
+/// An error for which the agent did not start, or stopped by itself.
 #[derive(Debug, Error)]
 pub enum RunError {
-    /// It cannot report on itself.
+    /// The agent's own logs or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// It cannot handle signals.
+    /// The agent cannot handle signals.
     #[error("cannot handle signals")]
     Signals(#[source] io::Error),
-    /// A component of it cannot start, or has failed.
+    /// A component cannot start, or has failed.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// A reload has failed so that nothing runs any more.
+    /// A reload has failed, and nothing runs any more.
     #[error("cannot reload")]
     Reload(#[source] ReloadError),
 }
 
-/// Runs what `config` says until a signal asks to stop, and by what `load` returns from the time that one asks to
-/// reload.
+/// Runs `config` until a signal asks to stop; when a signal asks to reload, runs the configuration that `load` returns.
 ///
 /// # Errors
-/// [`RunError`] if it cannot start, or fails; what can be delivered has been then.
+/// [`RunError`] if the agent cannot start, or fails; then everything that can be delivered has been.
 pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E>) -> Result<(), RunError> {
-    // Held: it is for the time that the agent runs.
+    // Held for as long as the agent runs.
     let mut telemetry = telemetry::install(&config.telemetry)?;
     layers::metrics::describe();
     warn_of(&config);
@@ -49,7 +48,7 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
     let result = serve(&mut agent, &mut signals, &mut telemetry, &load).await;
     systemd::notify(&[Notice::Stopping, Notice::Status("delivering what is left")]);
     if let Err(error) = &result {
-        // Logged once more, and in full, at the very end.
+        // The same error is printed in full at the very end.
         error!(%error, "Cannot go on. Starting shutdown...");
     }
     let stopped = agent.stop().await;
@@ -60,7 +59,7 @@ pub async fn run<E: Display>(config: Config, load: impl Fn() -> Result<Config, E
     Ok(())
 }
 
-/// Does what signals ask for, until one asks to stop.
+/// Carries out the requests of signals, until one asks to stop.
 async fn serve<E: Display>(
     agent: &mut Agent,
     signals: &mut Signals,
@@ -99,13 +98,13 @@ async fn serve<E: Display>(
     }
 }
 
-/// Why a new configuration is not in force.
+/// The fault for which a new configuration is not in force.
 enum Refusal {
-    /// It is not sound.
+    /// The new configuration is not sound.
     Load(String),
-    /// The agent cannot report on itself so.
+    /// The agent's own logs or metrics cannot be set up as it demands.
     Telemetry(TelemetryError),
-    /// Its components cannot be started.
+    /// The components of the new configuration cannot be started.
     Reload(ReloadError),
 }
 
@@ -113,7 +112,7 @@ impl Refusal {
     /// Every fault, in one line.
     fn in_one_line(&self) -> String {
         match self {
-            // One fault a line, for people at a terminal.
+            // The faults are one a line, for people at a terminal.
             Self::Load(faults) => faults.lines().map(str::trim).collect::<Vec<_>>().join("; "),
             Self::Telemetry(error) => chain(error),
             Self::Reload(error) => chain(error),
@@ -130,7 +129,7 @@ async fn reload<E: Display>(
     warn_of(&new);
     let before = agent.config().telemetry.clone();
     let changed = new.telemetry != before;
-    // Even if nothing has changed: files of the log that have been moved away are opened anew.
+    // Applied even if nothing has changed: log files that have been moved away are opened anew.
     telemetry.apply(&new.telemetry).await.map_err(Refusal::Telemetry)?;
     let result = agent.reload(new).await.map_err(Refusal::Reload);
     if result.is_err()
@@ -143,13 +142,13 @@ async fn reload<E: Display>(
     result
 }
 
-/// Has the kernel measure its BPF programs if somebody is to see it: that costs every one of the machine's.
+/// Makes the kernel measure its BPF programs if a metric shows that: it costs every BPF program of the machine.
 fn measure_programs(agent: &Agent) {
     let level = agent.config().telemetry.metrics.level;
     agent.host().sampling.set_program_statistics(level == MetricsLevel::Detailed);
 }
 
-/// Warns of what is dubious about a configuration.
+/// Logs the warnings of a configuration.
 fn warn_of(config: &Config) {
     for name in &config.unset {
         warn!(name, "Configuration references unset environment variable.");

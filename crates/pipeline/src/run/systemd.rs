@@ -1,4 +1,5 @@
-//! Notifications for systemd, or whoever speaks its protocol: sd_notify(3). Nothing if `NOTIFY_SOCKET` is not set.
+//! Notifications for systemd, or another manager with its protocol: sd_notify(3). None are sent if `NOTIFY_SOCKET` is
+//! not set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tracing::{error, warn};
 /// A notice to the service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The agent runs, again if it has reloaded.
+    /// The agent runs, or runs again after a reload.
     Ready,
     /// A reload has begun.
     Reloading,
@@ -30,7 +31,7 @@ pub fn notify(notices: &[Notice]) {
             Notice::Ready => states.push(NotifyState::Ready),
             Notice::Reloading => {
                 states.push(NotifyState::Reloading);
-                // Wanted beside it by `Type=notify-reload`.
+                // `Type=notify-reload` demands the time beside the state.
                 states.extend(NotifyState::monotonic_usec_now().ok());
             }
             Notice::Stopping => states.push(NotifyState::Stopping),
@@ -40,8 +41,8 @@ pub fn notify(notices: &[Notice]) {
     send(&states);
 }
 
-/// Feeds the watchdog, if there is one, twice as often as it wants; but only while the watermark advances: not once a
-/// receiver has passed nothing on for as long as the watchdog waits, or as a health check would.
+/// Feeds the watchdog, if there is one, twice as often as it demands, as long as the watermark advances. It is not fed
+/// once a receiver has forwarded nothing for the watchdog's timeout, or for the time of a health check if that is less.
 pub fn watchdog(board: Arc<Board>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let Some(timeout) = sd_notify::watchdog_enabled() else { return };

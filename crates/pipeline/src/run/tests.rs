@@ -1,4 +1,4 @@
-//! The agent over components that do as a test says, without a kernel.
+//! Tests of the agent with components that do as a test demands, without a kernel.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::components::{
 };
 use crate::config::{Location, Pipeline};
 
-/// What happened, in order; and the samples that each exporter took, by its name.
+/// The events of a test in their order, and the samples that each exporter took, by its name.
 type Events = (Vec<String>, BTreeMap<String, Vec<u64>>);
 
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ impl World {
         self.0.lock().unwrap().0.push(what.into());
     }
 
-    /// What has happened since the last time.
+    /// The events since the last call.
     fn events(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().0)
     }
@@ -45,7 +45,7 @@ impl PartialEq for World {
     }
 }
 
-/// A receiver of a sample, stamped with its number, each ten milliseconds.
+/// A receiver of a sample every ten milliseconds, stamped with its number.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Ticks {
     #[serde(skip)]
@@ -83,7 +83,7 @@ impl ReceiverConfig for Ticks {
 #[derive(Debug)]
 struct Ticking(World);
 
-/// Key of a receiver that passes nothing on and does not stop.
+/// Key of a receiver that forwards nothing and does not stop.
 const HANGS: u32 = 999;
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Receiver for Hanging {
     }
 }
 
-/// Where all receivers of a test count on.
+/// The next batch, counted over all receivers of a test.
 fn tick(world: &World, watermark: Option<Watermark>) -> Batch {
     let mut world = world.0.lock().unwrap();
     let numbers = world.1.entry("receiver".to_owned()).or_default();
@@ -134,7 +134,7 @@ impl Receiver for Ticking {
     }
 }
 
-/// An exporter that takes a while for its end.
+/// An exporter that takes some time for its end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Keeps {
     #[serde(skip)]
@@ -198,7 +198,7 @@ impl Setup {
     fn receiver(mut self, key: u32, rate: u32, starts: bool) -> Self {
         let world = self.world.clone();
         self.pipeline().receiver.1 = Arc::new(Ticks { world, key, rate, starts });
-        // No process is to be looked up.
+        // No test looks up a process.
         self.pipeline().processors.clear();
         self
     }
@@ -219,7 +219,7 @@ async fn pass(millis: u64) {
     sleep(Duration::from_millis(millis)).await;
 }
 
-/// Starting, reloading and stopping go in the documented order, and every sample is in one exporter's hands.
+/// Starting, reloading and stopping happen in the documented order, and every sample reaches exactly one exporter.
 #[tokio::test(start_paused = true)]
 async fn a_changed_exporter_takes_over_between_two_batches() {
     let world = World::default();
@@ -246,7 +246,7 @@ async fn a_successor_starts_when_what_it_needs_is_free() {
     let config = |id, key| Setup::new(&world).exporters(&[(id, key, Some("file:x"), true)]).config;
     let mut agent = Agent::start(config("a", 1)).await.unwrap();
     pass(100).await;
-    // By whatever name.
+    // The same resource is recognised under another exporter's name.
     agent.reload(config("b", 1)).await.unwrap();
     pass(100).await;
     agent.reload(config("b", 2)).await.unwrap();
@@ -331,7 +331,7 @@ async fn a_receiver_that_has_not_started_has_no_handle() {
     assert!(host.sampling.control(&ComponentId::parse("ebpf").unwrap()).is_none());
 }
 
-/// Whatever hangs: the receiver's bound and the exporters' run side by side.
+/// The receiver's bound and the exporters' run side by side, so a hanging receiver does not add to theirs.
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_hangs_does_not_double_the_time_to_stop() {
     let world = World::default();
@@ -346,7 +346,7 @@ async fn a_receiver_that_hangs_does_not_double_the_time_to_stop() {
     assert!(asked.elapsed() <= bound + Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
-/// The reload has gone on without it, and so does the agent.
+/// The reload has gone on without the receiver, and so does the agent.
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_ends_after_its_reload_does_not_end_the_agent() {
     let world = World::default();

@@ -1,4 +1,4 @@
-//! An agent that runs, by the socket of its exporter `top`.
+//! A running agent, attached by the socket of its exporter `top`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::error::Cause;
 use super::missed::Missed;
 use super::update::Update;
 
-/// Longest that an agent may take to answer.
+/// Longest time that an agent may take to answer.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// Pause before another attempt to attach to an agent that has ended.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Attached {
     path: PathBuf,
-    /// `None` while the agent is gone.
+    /// The connection; `None` while the agent is gone.
     connection: Option<Connection>,
 }
 
@@ -38,10 +38,10 @@ struct Connection {
     missed: Missed,
 }
 
-/// Attaches to the agent of this socket, or else to the one that runs by default; `None` if none does.
+/// Attaches to the agent of this socket, or else to the one at the default socket; `None` if none runs there.
 ///
 /// # Errors
-/// [`Cause::Attach`] if an agent is there and refuses, or if there is none at the socket that was named.
+/// [`Cause::Attach`] if an agent is there and refuses, or if none listens on the socket that was named.
 pub(super) async fn find(wanted: Option<&Path>) -> Result<Option<Attached>, Cause> {
     let path = wanted.unwrap_or(Path::new(Config::ENDPOINT));
     match Connection::open(path).await {
@@ -72,7 +72,7 @@ impl Attached {
                     connection.missed.add(seconds, &lost);
                     continue;
                 }
-                // Nothing else is sent by this version.
+                // This version of the agent sends no other message after the greeting.
                 Ok(Some(Message::Hello(_) | Message::Refused { .. })) => Ok(Update::Gone),
                 Ok(None) | Err(ReadError::System(_)) => {
                     self.connection = None;
@@ -91,11 +91,11 @@ impl Attached {
     }
 }
 
-/// Why nobody is attached.
+/// An error for which a connection cannot be opened.
 enum Failure {
-    /// No agent listens there.
+    /// No agent listens on the socket.
     Nobody(io::Error),
-    /// One does, or something else is wrong.
+    /// An agent refuses, or there is another fault.
     Other(String),
 }
 
@@ -151,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// The next message; `None` at the end. May be cancelled and called again.
+    /// The next message; `None` at the end of the stream. May be cancelled and called again.
     async fn next(&mut self) -> Result<Option<Message>, ReadError> {
         let mut piece = vec![0; PIECE];
         loop {

@@ -1,4 +1,4 @@
-//! Why there is nothing to show.
+//! Errors of `pipeline top`.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use thiserror::Error;
 use crate::builtin::BuiltinError;
 use crate::cli::CliError;
 
-/// Why there is nothing to show. Each text says what to do, as far as that is known.
+/// An error for which nothing can be shown. Each text names a remedy, if one is known.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct TopError(#[from] Cause);
 
-/// The causes that there are.
+/// The cause of the error.
 #[derive(Debug, Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub(super) enum Cause {

@@ -10,9 +10,9 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, pol
 use tokio::sync::mpsc;
 use top_view::Key;
 
-/// Keys that wait to be taken; what is pressed faster is lost.
+/// Keys that wait to be taken; keys that are pressed faster are lost.
 const WAITING: usize = 64;
-/// Longest until the thread sees that nobody takes keys any more.
+/// Longest time until the thread notices that no keys are taken any more.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// An input of the terminal.
@@ -20,11 +20,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) enum Input {
     /// A key was pressed.
     Key(Key),
-    /// The size has changed.
+    /// The size of the terminal has changed.
     Resize,
 }
 
-/// The inputs of the terminal, read by a thread of its own: reading waits.
+/// The inputs of the terminal, read by a thread of its own, since reading blocks.
 #[derive(Debug)]
 pub(super) struct Keys {
     inputs: mpsc::Receiver<Input>,
@@ -32,10 +32,10 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Begins to read.
+    /// Starts the thread that reads.
     ///
     /// # Errors
-    /// If no thread can be started.
+    /// The operating system's error, if no thread can be started.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, inputs) = mpsc::channel(WAITING);
         let is_over = Arc::<AtomicBool>::default();

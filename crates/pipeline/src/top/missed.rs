@@ -2,7 +2,7 @@
 
 use profile_seconds::{Losses, LostRecords, Report};
 
-/// The seconds that were not shown since the last that was, and what was lost in them.
+/// The seconds since the last report that was shown, and the records lost in them.
 #[derive(Debug, Default)]
 pub(super) struct Missed {
     seconds: u64,
@@ -15,7 +15,7 @@ impl Missed {
         self.lost.add(lost);
     }
 
-    /// Adds what was missed to the next report: the sum of all losses that are shown is that of all that there were.
+    /// Adds the missed seconds and losses to the next report, so that all losses are shown in the end.
     pub(super) fn put_into(&mut self, report: &mut Report) {
         report.skipped = report.skipped.saturating_add(std::mem::take(&mut self.seconds));
         self.lost.add(&report.second.lost);

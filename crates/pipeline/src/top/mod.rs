@@ -1,4 +1,4 @@
-//! `pipeline top`: what the CPUs do, second by second, of the agent that runs here or by an agent of its own.
+//! `pipeline top`: the use of the CPUs, second by second, from the agent that runs here or from an agent of its own.
 //!
 //! ```text
 //! arguments --> source: socket of an agent, or a built-in one --Report--> screen (a terminal) or printing (all else)
@@ -29,7 +29,7 @@ pub use error::TopError;
 use own::Own;
 use source::Source;
 
-/// Shows what the arguments say, until somebody ends it.
+/// Shows the view that the arguments name, until a key or a signal ends it.
 ///
 /// # Errors
 /// [`TopError`], which the caller prints as one line.

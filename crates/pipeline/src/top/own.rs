@@ -1,4 +1,4 @@
-//! An agent of this process, if none runs.
+//! An agent in this process, for machines on which none runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,21 +16,21 @@ use crate::cli::{Cli, CliError, TopArguments};
 use crate::config::Environment;
 use crate::run::Agent;
 
-/// Longest that samples wait for names: a screen that lags is of no use.
+/// Longest time that samples wait for names: a screen that lags is of no use.
 const NAMES_WITHIN: &str = "2s";
-/// Reports that wait to be shown; one that finds no room is not shown, and the next says so.
+/// Most reports that wait to be shown; further ones are not shown, and the next report counts them.
 const WAITING: usize = 4;
 
-/// An agent of this process.
+/// An agent that runs in this process.
 #[derive(Debug)]
 pub(super) struct Own {
     agent: Agent,
     reports: mpsc::Receiver<Box<Report>>,
-    /// Held: it is for the time that the agent runs.
+    /// Held for as long as the agent runs.
     _telemetry: telemetry::Handle,
 }
 
-/// Batches to reports, once the agent runs.
+/// The pipeline's end, which makes reports of batches once the agent runs.
 #[derive(Debug)]
 struct Reporting {
     reporter: Option<Reporter>,
@@ -43,7 +43,7 @@ impl Collect for Reporting {
         let reports = self.reporter.iter_mut().flat_map(|reporter| reporter.take(batch));
         for mut report in reports {
             self.missed.put_into(&mut report);
-            // Full if somebody has stopped the terminal.
+            // The queue is full if a user has stopped the terminal.
             if let Err(TrySendError::Full(report)) = self.reports.try_send(Box::new(report)) {
                 self.missed.add(report.skipped.saturating_add(1), &report.second.lost);
             }
@@ -70,7 +70,7 @@ impl Own {
             samples_per_second: arguments.frequency,
             names_within: NAMES_WITHIN,
             log_level: "warn",
-            // Lines of the log would be written over the screen.
+            // Lines of the log would overwrite the screen.
             log_path: if is_screen { "/dev/null" } else { "stderr" },
             changes: cli.locations().map_err(CliError::from)?,
             selection: SelectionLayer::new(Scope::Machine, Arc::<Observed>::default()),
@@ -85,7 +85,7 @@ impl Own {
         Ok(Self { agent, reports, _telemetry: telemetry })
     }
 
-    /// The next second. May be cancelled and called again.
+    /// The report of the next second. May be cancelled and called again.
     ///
     /// # Errors
     /// [`Cause`] if the agent has failed.

@@ -1,4 +1,4 @@
-//! Tables, one after the other.
+//! Printing of tables, one after the other.
 
 use std::io::{self, Write as _};
 
@@ -10,10 +10,10 @@ use super::update::Update;
 use crate::cli::TopArguments;
 use crate::signals::{SignalRequest, Signals};
 
-/// Prints a table whenever as many seconds are complete as it is of, until somebody ends it.
+/// Prints a table whenever the seconds that it covers are complete, until a signal ends it.
 ///
 /// # Errors
-/// [`Cause`] if no more seconds come, or nothing can be printed.
+/// [`Cause`] if no more seconds come, or the tables cannot be written.
 pub(super) async fn print(
     source: &mut Source,
     view: &View,
@@ -46,7 +46,7 @@ pub(super) async fn print(
         let text = format!("{gap}{}", plain(&history, view, arguments.rows));
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            // Whoever reads has seen enough, as `head` has.
+            // The reader has closed the pipe because it has seen enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             written => written.map_err(Cause::Write)?,
         }

@@ -1,4 +1,4 @@
-//! A terminal.
+//! The screen of a terminal.
 
 use ratatui::DefaultTerminal;
 use top_view::{History, Outcome, Screen, View, draw};
@@ -9,7 +9,7 @@ use super::source::Source;
 use super::update::Update;
 use crate::signals::{SignalRequest, Signals};
 
-/// The terminal while it is ours; as it was before once this is dropped, and if the program panics.
+/// The terminal while this program draws on it; restored when this is dropped, and if the program panics.
 struct Ours(DefaultTerminal);
 
 impl Drop for Ours {
@@ -21,16 +21,16 @@ impl Drop for Ours {
 /// The state of the screen.
 struct Shown {
     history: History,
-    /// The seconds that were held when the screen was frozen.
+    /// The history at the instant when the screen was frozen.
     frozen: Option<History>,
     view: View,
     has_colors: bool,
 }
 
-/// Shows what comes, until somebody ends it.
+/// Shows the seconds of `source`, until a key or a signal ends it.
 ///
 /// # Errors
-/// [`Cause`] if no more comes, or nothing can be drawn.
+/// [`Cause`] if no more seconds come, or the screen cannot be drawn.
 pub(super) async fn show(
     source: &mut Source,
     view: View,

@@ -1,16 +1,16 @@
-//! Where the seconds come from.
+//! The source of the seconds.
 
 use super::attach::Attached;
 use super::error::Cause;
 use super::own::Own;
 use super::update::Update;
 
-/// Where the seconds come from.
+/// The source of the seconds.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// An agent that runs.
+    /// An agent that runs here.
     Attached(Attached),
-    /// An agent of this process.
+    /// An agent in this process.
     Own(Box<Own>),
 }
 
@@ -18,7 +18,7 @@ impl Source {
     /// The next update. May be cancelled and called again.
     ///
     /// # Errors
-    /// [`Cause`] if no more will come.
+    /// [`Cause`] if no more seconds will come.
     pub(super) async fn next(&mut self) -> Result<Update, Cause> {
         match self {
             Self::Attached(attached) => attached.next().await,
@@ -26,7 +26,7 @@ impl Source {
         }
     }
 
-    /// What it is, in a few words.
+    /// The name of the source, as a short text.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Attached(attached) => attached.name(),
@@ -34,10 +34,10 @@ impl Source {
         }
     }
 
-    /// Ends what runs in this process.
+    /// Ends the agent if it runs in this process.
     ///
     /// # Errors
-    /// [`Cause`] if that does not end well.
+    /// [`Cause`] if the agent does not end well.
     pub(super) async fn end(self) -> Result<(), Cause> {
         match self {
             Self::Attached(_) => Ok(()),

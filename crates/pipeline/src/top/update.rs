@@ -1,11 +1,11 @@
-//! What comes from an agent.
+//! Updates from an agent.
 
 use profile_seconds::Report;
 
-/// What comes from an agent.
+/// An update from an agent.
 #[derive(Debug)]
 pub(super) enum Update {
-    /// A second.
+    /// The report of a second.
     Report(Box<Report>),
     /// The agent has ended; another may take its place.
     Gone,

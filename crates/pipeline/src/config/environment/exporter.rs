@@ -5,7 +5,7 @@ use super::variables::{Variables, present, variable};
 use crate::components::ComponentId;
 use confmap::{Dict, Environment, Value};
 
-/// The protocol of an exporter.
+/// The protocol of an OTLP exporter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     Grpc,
@@ -13,7 +13,7 @@ enum Protocol {
 }
 
 impl Protocol {
-    /// Of an exporter with this id, if it is one of OTLP.
+    /// The protocol of an exporter with this id, if it is an OTLP exporter.
     fn of(id: &str) -> Option<Self> {
         match ComponentId::parse(id).ok()?.kind() {
             "otlp_grpc" | "otlp" => Some(Self::Grpc),
@@ -31,7 +31,7 @@ pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Va
         let written = match value {
             Value::Dict(_, dict) => dict,
             Value::Empty(..) => &nothing,
-            // No configuration of an exporter, which will be said.
+            // A value that is no configuration of an exporter, which is reported later.
             _ => continue,
         };
         if let Some(protocol) = Protocol::of(id) {
@@ -40,7 +40,7 @@ pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Va
     }
 }
 
-/// One exporter, and what the configuration says of it.
+/// One exporter, with its configuration as written and the variables.
 struct Exporter<'a> {
     id: &'a str,
     protocol: Protocol,
@@ -72,7 +72,7 @@ impl Exporter<'_> {
         self.security(scheme_is_plain);
     }
 
-    /// The variable for profiles, else that for all signals.
+    /// The variable for profiles, or else the one for all signals.
     fn lookup(&self, what: &str) -> Option<Variable> {
         ["OTEL_EXPORTER_OTLP_PROFILES_", "OTEL_EXPORTER_OTLP_"].iter().find_map(|prefix| {
             let name = format!("{prefix}{what}");
@@ -100,7 +100,7 @@ impl Exporter<'_> {
         ["exporters", self.id].into_iter().chain(keys.iter().copied()).collect()
     }
 
-    /// False if the variables say that their endpoint speaks what this exporter does not.
+    /// False if the variables name a protocol for their endpoint that this exporter does not speak.
     fn protocol_is_meant(&mut self) -> bool {
         let Some((name, value)) = self.lookup("PROTOCOL") else { return true };
         let mut over_http = |encoding: &str| {
@@ -122,9 +122,9 @@ impl Exporter<'_> {
         }
     }
 
-    /// True if the endpoint is now one that is spoken to without TLS.
+    /// True if the variables have set an endpoint without TLS.
     fn endpoint(&mut self) -> bool {
-        // Over HTTP the endpoint of all signals is a base, that of profiles the whole address.
+        // Over HTTP the endpoint of all signals is a base, and that of profiles is the whole address.
         let keys = ["endpoint", "endpoints", "profiles_endpoint"];
         if keys.iter().any(|key| present(self.written, &[key]).is_some()) {
             return false;
@@ -134,7 +134,7 @@ impl Exporter<'_> {
         let is_whole = self.protocol == Protocol::Http && name.contains("_PROFILES_");
         let key = if is_whole { "profiles_endpoint" } else { "endpoint" };
         self.give(&[key], &name, value.into());
-        // For a variable, unlike for the key `endpoint`, the scheme says whether there is TLS.
+        // In a variable, unlike in the key `endpoint`, the scheme selects whether there is TLS.
         if is_plain && self.protocol == Protocol::Grpc && present(self.written, &["tls"]).is_none() {
             self.give(&["tls", "insecure"], &name, true.into());
         }
@@ -152,8 +152,8 @@ impl Exporter<'_> {
         }
     }
 
-    /// Certificates, unless the configuration or the endpoint says that there is no TLS; and whether there
-    /// is none, for which only gRPC has a key beside its endpoint.
+    /// Sets certificates, unless the configuration or the endpoint excludes TLS; and whether TLS is off, for which only
+    /// gRPC has a key beside its endpoint.
     fn security(&mut self, scheme_is_plain: bool) {
         let written = self.written;
         let has = |keys: &[&str]| keys.iter().any(|key| present(written, &["tls", key]).is_some());
@@ -178,7 +178,7 @@ impl Exporter<'_> {
         {
             self.give(&["tls", "ca_file"], &name, value.into());
         }
-        // A certificate goes with its key: both are from the same source.
+        // A certificate and its key must come from the same source.
         if !has(&["cert_file", "cert_pem", "key_file", "key_pem"]) {
             for (what, key) in [("CLIENT_CERTIFICATE", "cert_file"), ("CLIENT_KEY", "key_file")] {
                 if let Some((name, value)) = self.lookup(what) {

@@ -1,5 +1,5 @@
-//! What OpenTelemetry's environment variables give to keys that the configuration leaves out: a layer below
-//! every file.
+//! Values of OpenTelemetry's environment variables for keys that the configuration leaves out: a layer below every
+//! file.
 //!
 //! `OTEL_EXPORTER_OTLP_PROFILES_*`, and where that is not set `OTEL_EXPORTER_OTLP_*`, belong to every exporter
 //! `otlp_grpc` and `otlp_http`; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` to the agent's own
@@ -25,5 +25,5 @@ pub(super) fn defaults(root: &Dict, environment: Environment<'_>) -> Defaults {
     variables.0
 }
 
-/// Lists that the variables add to.
+/// Lists that the variables append to.
 const LISTS: &[&str] = &[resource::LIST];

@@ -3,7 +3,7 @@
 /// Reads pairs; blanks around names and values are dropped, and so are empty members.
 ///
 /// # Errors
-/// A sentence that says what is expected. It never shows a value, since headers are secret.
+/// A sentence that names the expected form. It never shows a value, since headers are secret.
 pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let members = text.split(',').map(str::trim).enumerate().filter(|(_, member)| !member.is_empty());
     members.map(|(at, member)| pair(member).ok_or_else(|| refused(at + 1))).collect()
@@ -21,7 +21,7 @@ fn pair(member: &str) -> Option<(String, String)> {
     Some((name, decode(value.trim())?)).filter(|(name, _)| !name.is_empty())
 }
 
-/// Undoes percent-encoding; `None` if it is none, or not of UTF-8.
+/// Decodes percent-encoded text; `None` if an escape is damaged, or the bytes are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any text is a list of pairs or is refused; what is encoded comes back.
+        /// Any text is a list of pairs or is refused, and an encoded value is decoded again.
         #[test]
         fn any_text_is_read_or_refused(text in "[a%=, 2cC]{0,20}|.{0,20}", value: String) {
             let _any = parse(&text);

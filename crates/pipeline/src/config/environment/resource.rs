@@ -1,19 +1,19 @@
-//! `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`: what the agent says of itself.
+//! `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`: attributes of the agent itself.
 
 use confmap::{Dict, Environment, Value};
 
 use super::pairs;
 use super::variables::{Variables, present, variable};
 
-/// The key of the resource attributes.
+/// The path of the resource attributes.
 const PATH: [&str; 3] = ["service", "telemetry", "resource"];
-/// The key of the list of attributes.
+/// The key of their list form.
 pub(super) const LIST: &str = "attributes";
 
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-/// Reads the variables, save for attributes that `root` names itself, if only to remove them.
+/// Reads the variables, apart from attributes that `root` names itself, if only to remove them.
 pub(super) fn read(root: &Dict, environment: Environment<'_>, variables: &mut Variables) {
     let written = present(root, &PATH);
     let mut given: Vec<(&str, String, String)> = Vec::new();

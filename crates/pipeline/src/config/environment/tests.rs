@@ -1,10 +1,10 @@
-//! Variables, and what is left of them beside a configuration.
+//! Tests of variables beside a configuration.
 
 use confmap::{Location, Tree, Value};
 
 use super::*;
 
-/// What `text` becomes with `variables` set: one value a line, as `path = value (place)`; then the faults.
+/// The values that `variables` add to the configuration `text`, one a line as `path = value (place)`; then the faults.
 fn read(text: &str, variables: &[(&str, &str)]) -> String {
     let environment =
         |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
@@ -42,7 +42,7 @@ fn leaves(path: &mut Vec<String>, value: &Value, tree: &Tree, lines: &mut Vec<St
     lines.push(format!("{} = {text}{place}", path.join("::")));
 }
 
-/// A configuration, variables, and what becomes of them.
+/// A configuration, variables, and the expected values.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Checks a table.
@@ -61,7 +61,7 @@ fn variables_give_what_an_otlp_exporter_leaves_out() {
             "exporters::otlp_grpc::endpoint = https://a:4317 (environment variable OTEL_EXPORTER_OTLP_ENDPOINT)\n\
              exporters::otlp_grpc::timeout = 1500ms (environment variable OTEL_EXPORTER_OTLP_TIMEOUT)",
         ),
-        // Profiles' own variable over that of all signals; a file over both.
+        // The variable for profiles outranks that for all signals; a file outranks both.
         (
             "exporters: { otlp/a: { compression: none }, otlp_grpc/b: {} }",
             &[
@@ -74,7 +74,7 @@ fn variables_give_what_an_otlp_exporter_leaves_out() {
              exporters::otlp_grpc/b::compression = gzip (environment variable OTEL_EXPORTER_OTLP_COMPRESSION)\n\
              exporters::otlp_grpc/b::timeout = 2ms (environment variable OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT)",
         ),
-        // Headers as a whole.
+        // Headers are replaced as a whole.
         (
             "exporters: { otlp_http: {}, otlphttp/b: { headers: { c: d } } }",
             &[("OTEL_EXPORTER_OTLP_HEADERS", "a=x%20y,b=2")],
@@ -82,11 +82,11 @@ fn variables_give_what_an_otlp_exporter_leaves_out() {
              exporters::otlp_http::headers::b = 2 (environment variable OTEL_EXPORTER_OTLP_HEADERS)\n\
              exporters::otlphttp/b::headers::c = d",
         ),
-        // Other exporters have nothing to do with them, and no exporter comes from them.
+        // Other exporters ignore the variables, and no exporter is added by them.
         ("exporters: { debug: {} }", &[("OTEL_EXPORTER_OTLP_TIMEOUT", "1")], "exporters::debug = {}"),
         ("receivers: {}", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a")], "receivers = {}"),
         ("", &[("OTEL_SERVICE_NAME", "a")], ""),
-        // Empty is as if not set; so is a null in the file.
+        // An empty variable counts as unset; so does a null in the file.
         ("exporters: { otlp: {} }", &[("OTEL_EXPORTER_OTLP_TIMEOUT", "")], "exporters::otlp = {}"),
         (
             "exporters: { otlp_grpc: { timeout: } }",
@@ -183,7 +183,7 @@ fn security_comes_from_one_source() {
             "exporters::otlp_grpc::tls::insecure = true (environment variable OTEL_EXPORTER_OTLP_INSECURE)\n\
              exporters::otlp_http = {}",
         ),
-        // The scheme of a variable says so, too.
+        // The scheme in a variable excludes TLS, too.
         (
             "exporters: { otlp_grpc: {} }",
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1"), ca, ("OTEL_EXPORTER_OTLP_INSECURE", "false")],
@@ -212,7 +212,7 @@ fn values_that_cannot_be_used_are_faults_that_name_the_variable() {
              exporters::otlp_grpc::timeout: expected a whole number of milliseconds, found \"5s\" (in environment variable \
              OTEL_EXPORTER_OTLP_TIMEOUT)",
         ),
-        // One that a file replaces is not read.
+        // A variable that a file replaces is not read.
         (
             "exporters: { otlp_grpc: { timeout: 1s } }",
             &[("OTEL_EXPORTER_OTLP_TIMEOUT", "5s")],
@@ -250,7 +250,7 @@ fn attributes_of_the_agent_are_joined_with_those_of_the_file() {
              OTEL_RESOURCE_ATTRIBUTES)\n\
              service::telemetry::resource::attributes::1::value = other (environment variable OTEL_RESOURCE_ATTRIBUTES)",
         ),
-        // A null takes an attribute away, whoever gives it.
+        // A null removes an attribute, whichever source has it.
         (
             "service: { telemetry: { resource: { service.name: , zone: z } } }",
             &[NAME, ("OTEL_RESOURCE_ATTRIBUTES", "team=t")],

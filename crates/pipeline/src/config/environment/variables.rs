@@ -1,29 +1,29 @@
-//! The values that variables give, while they are read.
+//! Values of the variables, while they are read.
 
 use confmap::{Defaults, Dict, Environment, Fault, Value};
 
-/// What the variables give, so far.
+/// The values that the variables have set so far.
 pub(super) struct Variables(pub(super) Defaults);
 
 impl Variables {
-    /// Gives `value`, from the variable `name`, to the key at `path`.
+    /// Sets the key at `path` to `value`, from the variable `name`.
     pub(super) fn give(&mut self, path: &[&str], name: &str, value: Value) {
         self.0.set(path, value, &named(name));
     }
 
-    /// Notes that the variable `name`, which belongs to `path`, cannot be used.
+    /// Adds the fault that the variable `name`, which belongs to `path`, cannot be used.
     pub(super) fn refuse(&mut self, path: &[&str], name: &str, message: String) {
         let path = path.iter().map(|key| (*key).to_owned()).collect();
         self.0.refuse(Fault { path, message, source: Some(named(name)) });
     }
 }
 
-/// How a fault says where it is.
+/// The place of a fault in a variable.
 fn named(variable: &str) -> String {
     format!("environment variable {variable}")
 }
 
-/// The value of a variable; `None` if it is not set or empty.
+/// The value of a variable; `None` if it is unset or empty.
 pub(super) fn variable(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The `service` section: which components run together, and how the agent reports on itself.
+//! The `service` section: the components that run together, and the agent's own telemetry.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ pub use telemetry::config::{
     Telemetry,
 };
 
-/// Longest that a shutdown takes unless the user says otherwise.
+/// Default of `shutdown_timeout`.
 pub(super) const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bounds of `shutdown_timeout`.
 const SHUTDOWN_TIMEOUT_BOUNDS: RangeInclusive<Duration> =
@@ -27,7 +27,7 @@ pub(crate) struct Service {
     pub(crate) extensions: Vec<String>,
     /// Pipelines by `profiles` or `profiles/name`.
     pub(crate) pipelines: BTreeMap<String, Pipeline>,
-    /// How the agent reports on itself.
+    /// Settings of the agent's own logs and metrics.
     pub(crate) telemetry: Telemetry,
     /// Longest that exporters may take to deliver what is left when the agent stops, or when a reload takes
     /// them out; what is left then is dropped and counted. Not known from the Collector, which has no bound.
@@ -46,20 +46,20 @@ impl Default for Service {
     }
 }
 
-/// Which components make up a pipeline, by their ids.
+/// The components of a pipeline, by their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Pipeline {
     /// Ids of the receivers that samples come from.
     pub(crate) receivers: Vec<String>,
-    /// What it passes through, in this order.
+    /// Ids of the processors that samples pass through, in this order.
     pub(crate) processors: Vec<String>,
-    /// Where it goes: to every one of these.
+    /// Ids of the exporters, each of which gets all samples.
     pub(crate) exporters: Vec<String>,
 }
 
 impl Service {
-    /// Every fault, by its key: what is wrong, what is expected.
+    /// Every fault of the section, by its key, with the value that was expected.
     #[must_use]
     pub(super) fn validate(&self) -> Vec<Fault> {
         let mut faults: Vec<_> =

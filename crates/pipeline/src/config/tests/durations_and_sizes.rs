@@ -1,4 +1,4 @@
-//! Durations as Go has them, and sizes, at keys of components.
+//! Durations in Go's form, and sizes, at keys of components.
 
 use super::*;
 
