@@ -1,6 +1,6 @@
 //! The cost of attributing samples and of following processes, with few and with many processes.
 //!
-//! `cargo bench -p processor-procinfo`. Everything goes through the layer, as in the agent.
+//! `cargo bench -p processor-procinfo`. All events go through the layer, as in the agent.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -16,13 +16,14 @@ use pdata::{
 use processor_procinfo::{Config, ProcInfoLayer};
 use tower::{Layer, Service};
 
-/// Executable mappings of a process: a program and its libraries.
+/// Number of executable mappings of a process: a program and its libraries.
 const MAPPINGS: u64 = 12;
 const FRAMES: u64 = 16;
-/// Frames in a row that are in the same mapping: callers are mostly in the file of their callee.
+/// Number of frames in a row that are in the same mapping: callers are mostly in the file of their
+/// callee.
 const RUN: u64 = 4;
 const BATCH: usize = 1000;
-/// Beyond any pid there is, so that nothing is read while the clock runs.
+/// The first pid, beyond any pid there is, so that nothing is read while the clock runs.
 const FIRST_PID: u32 = 1 << 23;
 
 fn image(index: u64) -> ImageKey {
@@ -115,7 +116,7 @@ fn samples(at: u64, processes: u64) -> Vec<Event> {
     samples.collect()
 }
 
-/// The component, in front of an exporter that is done with everything at once.
+/// The component, in front of an exporter that acks every batch at once.
 struct Agent<S>(S);
 
 impl<S: Service<Batch, Response = Watermark, Error = Infallible>> Agent<S> {
@@ -158,7 +159,7 @@ fn enrich(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Whole lives of processes while others live: fork, exec, exit, reaped.
+/// Whole lives of processes while others live: fork, exec, exit, and release by the kernel.
 fn lifecycle(criterion: &mut Criterion) {
     const LIVES: u64 = 100;
     let mut group = criterion.benchmark_group("lifecycle");

@@ -1,4 +1,4 @@
-//! What users can set.
+//! The section `processors::procinfo`.
 
 use std::time::Duration;
 
@@ -9,33 +9,34 @@ use serde::{Deserialize, Serialize};
 
 /// Default of [`Config::max_exited_processes`].
 pub const DEFAULT_MAX_EXITED_PROCESSES: usize = 65_536;
-/// Most that [`Config::max_exited_processes`] may be: two gigabytes of held processes.
+/// The most that [`Config::max_exited_processes`] may be: two gigabytes of held processes.
 pub const MOST_EXITED_PROCESSES: usize = 1 << 20;
-/// Default of [`Config::max_exited_age`].
+/// The default of [`Config::max_exited_age`].
 pub const DEFAULT_MAX_EXITED_AGE: Duration = Duration::from_secs(60);
-/// Least that [`Config::max_exited_age`] may be.
+/// The least that [`Config::max_exited_age`] may be.
 pub const LEAST_EXITED_AGE: Duration = Duration::from_secs(1);
-/// Most that [`Config::max_exited_age`] may be.
+/// The most that [`Config::max_exited_age`] may be.
 pub const MOST_EXITED_AGE: Duration = Duration::from_secs(3600);
 
 /// Configuration of the component, key `processors::procinfo`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Exited processes held at most for exporters that have not acknowledged them; past it the
-    /// oldest exit is forgotten first. Bounds replaced images of live processes too. Whatever holds more
-    /// than 2 KiB, as with long paths, counts as several.
+    /// The most exited processes that are held for exporters that have not acknowledged them; past it the oldest exit
+    /// is forgotten first. The bound holds for replaced images of live processes too. A process that holds more than 2
+    /// KiB, as with long paths, counts as several.
     pub max_exited_processes: usize,
-    /// How long an exited process is held at most, in event time.
+    /// The longest time for which an exited process is held, in event time.
     #[serde(with = "configtypes::GoDuration")]
     pub max_exited_age: Duration,
-    /// What resources say of a process beside what it runs. `docs/metadata.md` lists what each of these adds.
+    /// Attributes of a process that resources have beside those of its executable. `docs/metadata.md` lists the
+    /// attributes of each.
     pub metadata: Vec<Metadata>,
     /// Variables of the environment that resources have as `process.environment_variable.NAME`: no others are read.
     pub environment_variables: Vec<String>,
-    /// How many parents are named where `ancestors` is among the metadata.
+    /// Number of parents that are named where `ancestors` is among the metadata.
     pub ancestors: usize,
-    /// What every resource says: of which host it is, and what you add.
+    /// Attributes of every resource: those of the host, and those that you add.
     pub resource: ResourceConfig,
 }
 
@@ -54,14 +55,14 @@ impl Default for Config {
     }
 }
 
-/// Variables that OpenTelemetry has named for what a service is called.
+/// Variables by which OpenTelemetry has a service named.
 const SERVICE_VARIABLES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
-/// Most variables that users can name: the kernel side compares each with all of them.
+/// The most variables that users can name: the kernel side compares each with all of them.
 const MOST_VARIABLES: usize = 14;
-/// Longest name of a variable.
+/// The longest name of a variable, in bytes.
 const LONGEST_VARIABLE: usize = 128;
 
-/// Something that resources can say of a process.
+/// A group of attributes of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metadata {
@@ -75,7 +76,7 @@ pub enum Metadata {
     Service,
     /// The process that forked this one.
     Parent,
-    /// Names of what the parents ran.
+    /// Names of the programs that the parents ran.
     Ancestors,
     /// The effective user.
     Owner,
@@ -85,17 +86,17 @@ pub enum Metadata {
     Namespaces,
     /// The effective group.
     Group,
-    /// The arguments of the program, without what looks like a secret.
+    /// The arguments of the program, without those that look like secrets.
     CommandArgs,
 }
 
-/// What every resource says.
+/// Attributes of every resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceConfig {
-    /// What finds out which host this is. Of an attribute that two find, the first has the word.
+    /// Detectors of the host's attributes. Of an attribute that two find, the first one's value holds.
     pub detectors: Vec<Detector>,
-    /// Changes to every resource, in order, as the Collector's `resource` processor has them.
+    /// Changes to every resource, in order, like those of the Collector's `resource` processor.
     pub attributes: Vec<ResourceChange>,
 }
 
@@ -105,11 +106,11 @@ impl Default for ResourceConfig {
     }
 }
 
-/// Whoever finds out which host this is.
+/// A detector of the host's attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Detector {
-    /// `OTEL_RESOURCE_ATTRIBUTES` of the agent, less what it says of the agent itself.
+    /// `OTEL_RESOURCE_ATTRIBUTES` of the agent, without the attributes of the agent itself.
     Env,
     /// The host's name, ID, architecture and operating system.
     System,
@@ -121,22 +122,22 @@ pub enum Detector {
 pub struct ResourceChange {
     /// The attribute's name.
     pub key: String,
-    /// Its value; none to delete it.
+    /// The attribute's value; none to delete the attribute.
     #[serde(default)]
     pub value: Option<String>,
-    /// What is done.
+    /// The change to the attribute.
     pub action: Action,
 }
 
-/// What is done to an attribute.
+/// A change to an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It is added where there is none.
+    /// The attribute is added where there is none.
     Insert,
-    /// It is added, or replaces the one that is there.
+    /// The attribute is added, or replaces the one that is there.
     Upsert,
-    /// It is removed.
+    /// The attribute is removed.
     Delete,
 }
 
@@ -152,10 +153,10 @@ impl ResourceChange {
 }
 
 impl Config {
-    /// Bytes for which an exited process counts as one: whichever holds more counts as several.
+    /// Bytes for which an exited process counts as one: a process that holds more counts as several.
     pub const EXITED_PROCESS_BYTES: usize = 2048;
 
-    /// Names of the variables that are read of environments; none if nothing of them is wanted.
+    /// Names of the variables that are read of environments; none if the configuration wants none.
     #[must_use]
     pub fn variables(&self) -> Vec<String> {
         let service = self.metadata.contains(&Metadata::Service);
@@ -163,7 +164,7 @@ impl Config {
         of_service.chain(self.environment_variables.iter().cloned()).collect()
     }
 
-    /// How many bytes are read of programs' arguments; 0 if nothing of them is wanted.
+    /// Number of bytes that are read of programs' arguments; 0 if the configuration wants none.
     #[must_use]
     pub fn argument_bytes(&self) -> u32 {
         let wants = |what| self.metadata.contains(&what);
@@ -174,7 +175,7 @@ impl Config {
         }
     }
 
-    /// Every fault, by its key: what is wrong, what is expected; empty if there is none.
+    /// Every fault, by its key: the problem and the value that is expected; empty if there is none.
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -1,39 +1,40 @@
-//! When to look for what a process publishes of itself, and what it was found to have published.
+//! Times at which a process is searched for the context that it publishes of itself, and the context that was found.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{Attribute, ExecCount, KTime};
 
-/// Time after the first sample of an image before anybody looks: most processes live shorter, and none publishes
-/// anything at once.
+/// Time after the first sample of an image before its process is searched: most processes live shorter, and none
+/// publishes a context at once.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
-/// Time after a look that has found nothing, twice as long each time.
+/// Time after a search that has found nothing, and its bound. The time doubles with each search.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Time after a look that has found something, which may change.
+/// Time after a search that has found a context, which may change.
 const BETWEEN_CHANGES: Duration = Duration::from_secs(10);
 
-/// What a look has found.
+/// The result of a search for a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ContextFound {
-    /// There is none.
+    /// The process has published no context.
     Nothing,
-    /// There is the one that was known, or one that is just being written.
+    /// The process has the context that was known, or is just writing one.
     Unchanged,
-    /// Something new.
+    /// The process has published a new context.
     Published(Published),
 }
 
-/// What a process has published.
+/// A context that a process has published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
-    /// Where, and when by the process's own word: by these a look finds out whether it is another.
+    /// Address of the context, and its time of publication by the process's own word: by these a search distinguishes
+    /// it from another.
     pub(crate) at: (u64, u64),
     pub(crate) attributes: Arc<[Attribute]>,
 }
 
-/// The looks at one image.
+/// The searches for the context of one image.
 #[derive(Debug, Default)]
 pub(crate) struct ContextWatch {
     image: Option<ExecCount>,
@@ -44,7 +45,7 @@ pub(crate) struct ContextWatch {
 }
 
 impl ContextWatch {
-    /// True if somebody is to look at an image that was sampled at this instant.
+    /// True if an image that was sampled at this instant is to be searched for a context.
     pub(crate) fn is_due(&mut self, image: ExecCount, at: KTime) -> bool {
         if self.image != Some(image) {
             let due = at.saturating_add(FIRST_LOOK);
@@ -53,18 +54,18 @@ impl ContextWatch {
         !self.pending && at >= self.due
     }
 
-    /// Somebody looks.
+    /// Notes that a search is under way.
     pub(crate) fn asked(&mut self) {
         self.pending = true;
     }
 
-    /// Nobody could be asked to look.
+    /// Notes that the thread took no request for a search.
     pub(crate) fn refused(&mut self, at: KTime) {
         self.due = at.saturating_add(self.wait);
     }
 
-    /// Takes what a look at an image has found by this instant; nothing if it could not look. True if that changes what
-    /// is known.
+    /// Takes the result of a search by this instant; `None` if the process could not be searched. True if that changes
+    /// the attributes.
     pub(crate) fn found(&mut self, image: ExecCount, by: KTime, found: Option<ContextFound>) -> bool {
         if self.image != Some(image) {
             return false;
@@ -81,17 +82,17 @@ impl ContextWatch {
         before != self.known.as_ref().map(|known| Arc::clone(&known.attributes))
     }
 
-    /// Where and when what is known of an image was published.
+    /// Address and time of the known context.
     pub(crate) fn known(&self) -> Option<(u64, u64)> {
         self.known.as_ref().map(|known| known.at)
     }
 
-    /// What an image has published.
+    /// Attributes of the context that an image has published.
     pub(crate) fn attributes(&self, image: ExecCount) -> Option<&Arc<[Attribute]>> {
         self.known.as_ref().filter(|_| self.image == Some(image)).map(|known| &known.attributes)
     }
 
-    /// Bytes that go with it.
+    /// Bytes of the context's attributes.
     pub(crate) fn footprint(&self) -> usize {
         let attributes = self.known.as_ref().map_or(&[][..], |known| &known.attributes);
         attributes.iter().map(pdata::Attribute::footprint).sum()

@@ -1,4 +1,4 @@
-//! What every resource has: which host it is of, and what users have configured.
+//! Attributes of every resource: those of the host, and those that users have configured.
 
 use pdata::{Attribute, Resource};
 use procfs::HostFacts;
@@ -6,12 +6,13 @@ use procfs::HostFacts;
 use crate::config::{Action, Detector, ResourceConfig};
 use crate::resource_attributes;
 
-/// The variable of the agent's own environment.
+/// Name of the variable in the agent's own environment.
 const VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
-/// Keys of that variable that describe the agent itself, not what it profiles.
+/// First parts of keys in that variable that describe the agent itself, not the processes that it
+/// profiles.
 const OF_THE_AGENT: [&str; 3] = ["service.", "telemetry.", "process."];
 
-/// Finds out what the configuration asks for.
+/// Detects the attributes that the configuration asks for.
 pub(crate) fn detect(config: &ResourceConfig) -> Resource {
     let mut resource = Resource::default();
     // The first that has a key has the word, as in the Collector with `override: false`.
@@ -24,7 +25,7 @@ pub(crate) fn detect(config: &ResourceConfig) -> Resource {
     resource
 }
 
-/// Does what users have configured.
+/// Makes the changes that users have configured.
 fn apply(config: &ResourceConfig, resource: &mut Resource) {
     for change in &config.attributes {
         let value = change.value.clone().unwrap_or_default();

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use pdata::{Context, ExecCount, Image, KTime, UnixNanos};
 use smallvec::SmallVec;
 
-/// Contexts in which an image is remembered to have been described: threads of one process may be in different ones.
+/// The most contexts in which an image is remembered to have been described: threads of one process may be in different
+/// ones.
 const MAX_CONTEXTS: usize = 4;
 
-/// What a process runs, and what it ran before for as long as somebody may ask.
+/// The image that a process runs, and those it ran before for as long as somebody may ask for them.
 ///
-/// Ordered by exec count. Facts may come in any order: an image learnt late takes its place among
-/// the others and replaces none that is newer.
+/// Images are ordered by exec count. Facts may come in any order: an image learnt late takes its place among the others
+/// and replaces none that is newer.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
-    /// Mostly one, so it lies with the process: each sample comes past here.
+    /// Images by exec count, mostly one, which lies in the process's own memory: each sample looks it up.
     by_count: SmallVec<[Held; 1]>,
 }
 
@@ -23,11 +24,11 @@ struct Held {
     count: ExecCount,
     /// The image without a context.
     image: Arc<Image>,
-    /// The same in each context in which it was sampled lately, the last one first described last.
+    /// The image in each context in which it was sampled lately, the last one first described last.
     described: SmallVec<[Arc<Image>; 1]>,
-    /// When it began, if an exec or a fork reported it; for an image that was only seen running that is not known.
+    /// Begin of the image, if an exec or a fork reported it; `None` for an image that was only seen running.
     since: Option<KTime>,
-    /// When a newer image replaced it.
+    /// Time at which a newer image replaced this one.
     until: Option<KTime>,
 }
 
@@ -42,7 +43,7 @@ impl Images {
         self.by_count.iter().rev().find(|held| held.count == count).map(|held| &held.image)
     }
 
-    /// The image as it was described in that context, if it was.
+    /// The image as it was described in that context; `None` if it was not.
     pub(crate) fn described(&self, count: ExecCount, context: &Context) -> Option<&Arc<Image>> {
         let held = self.by_count.iter().rev().find(|held| held.count == count)?;
         held.described.iter().find(|image| image.context.as_ref() == Some(context))
@@ -62,7 +63,7 @@ impl Images {
         self.by_count.last().map(|held| &held.image)
     }
 
-    /// True if nothing is known of what the process runs.
+    /// True if no image of the process is known.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_count.is_empty()
     }
@@ -72,10 +73,10 @@ impl Images {
         self.by_count.last().is_some_and(|held| newer(held.count, count))
     }
 
-    /// The image began at `since`: it replaces every older one from then on. Nothing if that was
+    /// Adds an image that began at `since`: it replaces every older one from then on. Nothing happens if that was
     /// known.
     ///
-    /// Returns the first instant at which something may be forgotten because of it.
+    /// Returns the first instant at which an older image may be forgotten because of it.
     pub(crate) fn begin(&mut self, count: ExecCount, since: KTime, image: Arc<Image>) -> Option<KTime> {
         let place = self.place(count);
         match self.by_count.get_mut(place).filter(|held| held.count == count) {
@@ -93,9 +94,9 @@ impl Images {
         if place > 0 { Some(since) } else { own_end }
     }
 
-    /// The image was seen running. Nothing if it is known.
+    /// Adds an image that was seen running. Nothing happens if it is known.
     ///
-    /// Returns when it may be forgotten, if a newer image has replaced it already.
+    /// Returns the instant at which the image may be forgotten, if a newer one has replaced it already.
     pub(crate) fn see(&mut self, count: ExecCount, image: Arc<Image>) -> Option<KTime> {
         let place = self.place(count);
         if self.by_count.get(place).is_none_or(|held| held.count != count) {
@@ -104,7 +105,7 @@ impl Images {
         self.by_count.get(place).and_then(|held| held.until)
     }
 
-    /// Puts another description in the place of the one an image has.
+    /// Replaces the description of an image.
     pub(crate) fn redescribe(&mut self, count: ExecCount, image: Arc<Image>) {
         if let Some(held) = self.by_count.iter_mut().rev().find(|held| held.count == count) {
             held.image = image;
@@ -112,7 +113,7 @@ impl Images {
         }
     }
 
-    /// Describes each image anew, as one of a process that was created then.
+    /// Describes each image anew, with `created` as the time at which its process was created.
     pub(crate) fn created_at(&mut self, created: UnixNanos) {
         for held in self.by_count.iter_mut().filter(|held| held.image.created != created) {
             held.image = Arc::new(Image { created, ..(*held.image).clone() });
@@ -140,7 +141,7 @@ impl Images {
         self.by_count.len()
     }
 
-    /// Where an image of that count is, or belongs.
+    /// Index of the image with that count, or of its place.
     fn place(&self, count: ExecCount) -> usize {
         self.by_count.partition_point(|held| newer(count, held.count))
     }
@@ -152,7 +153,7 @@ impl Images {
 }
 
 impl Held {
-    /// Bytes that the image holds. Its descriptions share its files, so those count once.
+    /// Bytes that the image holds. All its descriptions share its files, so those count once.
     fn footprint(&self) -> usize {
         self.image.footprint() + self.described.iter().map(Image::share).sum::<usize>()
     }

@@ -20,7 +20,7 @@ use crate::tracker::{Repairs, Tracker};
 use crate::{host, metrics};
 use procfs::{Identify, ProcSource};
 
-/// Makes services that attribute samples to what ran.
+/// Makes services that attribute samples to images.
 #[derive(Clone, Debug)]
 pub struct ProcInfoLayer {
     config: Config,
@@ -30,25 +30,26 @@ pub struct ProcInfoLayer {
 }
 
 impl ProcInfoLayer {
-    /// A layer of that configuration, which is taken to be valid.
+    /// A layer of that configuration, which has been validated.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self { config: config.clone(), status: Arc::default(), source: ProcSource::new("/proc"), kept: None }
     }
 
-    /// Shows there what files cannot be read.
+    /// Sets the status that shows which files cannot be read.
     #[must_use]
     pub fn shows(self, status: Arc<Status>) -> Self {
         Self { status, ..self }
     }
 
-    /// Has the kernel verify the files that are read, by the identities that samples bring.
+    /// Sets the check by which the kernel verifies the files that are read, against the identities that samples bring.
     #[must_use]
     pub fn verified_by(self, identify: Arc<dyn Identify>) -> Self {
         Self { source: self.source.verified_by(identify), ..self }
     }
 
-    /// Keeps this for as long as the service lives: that the kernel side is to pass on [`Config::variables`].
+    /// Keeps `kept` for as long as the service lives, such as the order to the kernel side to pass on
+    /// [`Config::variables`].
     #[must_use]
     pub fn keeping(self, kept: impl Any + Send + Sync) -> Self {
         Self { kept: Some(Arc::new(kept)), ..self }
@@ -63,12 +64,11 @@ impl<S> Layer<S> for ProcInfoLayer {
     }
 }
 
-/// Attributes each sample to the image it ran, and passes batches on in the order they came.
+/// Attributes each sample to its image, and passes batches on in the order in which they came.
 ///
-/// Process events are remembered and passed on too. A process that has exited is held
-/// until the inner service's answer has passed its end, so that late samples find it. The batch's
-/// watermark and the answer travel unchanged; an error counts as the answer "done with the batch",
-/// since nothing will ask about it again.
+/// Process events are remembered and passed on too. A process that has exited is held until the inner service has acked
+/// its end, so that late samples find it. The batch's watermark and the acked watermark travel unchanged; a batch that
+/// ends in an error counts as acked, since nothing will ask about it again.
 #[derive(Debug)]
 pub struct ProcInfo<S> {
     inner: S,
@@ -125,7 +125,7 @@ where
     }
 }
 
-/// The reading thread, if the system had one to give. Without it nothing is read, and all else works.
+/// The reading threads, if the system had any to give. Without them nothing is read, and all else works.
 #[derive(Debug)]
 struct ReaderIfAny(Option<ReaderThreads>);
 
@@ -135,8 +135,8 @@ impl Reads for ReaderIfAny {
     }
 }
 
-/// The highest watermark the inner service has answered. Written where an answer arrives, read at the
-/// next call: that is soon enough, and nobody waits for a lock.
+/// The highest watermark that the inner service has acked. It is written where an ack arrives, and read at the next
+/// call: that is soon enough, and nobody waits for a lock.
 #[derive(Clone, Debug, Default)]
 struct Acked(Arc<AtomicU64>);
 
@@ -152,7 +152,7 @@ impl Acked {
 }
 
 pin_project! {
-    /// The inner service's answer, noted on its way back.
+    /// The inner service's future, which notes the acked watermark on its way back.
     #[derive(Debug)]
     pub struct Acknowledging<F> {
         #[pin]

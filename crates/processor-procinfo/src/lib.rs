@@ -1,7 +1,7 @@
-//! Attributes each sample to what ran: the executable of its process, exact whatever became of it since.
+//! Attributes each sample to the image that ran: the executable of its process, exact whatever became of it since.
 //!
-//! [`ProcInfo`] stands between the receiver and the exporters. It remembers what process events say, enriches samples
-//! with it, and forgets a process only when everything downstream has acknowledged what was stamped before its end.
+//! [`ProcInfo`] stands between the receiver and the exporters. It remembers the facts in process events, enriches
+//! samples with them, and forgets a process only when everything downstream has acked the events before its end.
 //! Samples bring their mappings with them; the files behind those are read at first sight. Start reading at `layer.rs`,
 //! then `tracker.rs` and `table.rs`.
 

@@ -1,7 +1,7 @@
 //! Programs that were started through the dynamic loader: `ld-linux-x86-64.so.2 ./program`.
 //!
-//! The kernel runs the loader and knows of no other executable; conda, Nix, Bazel and Steam start much in this way.
-//! The program is found in the stacks: its own code is what everything else in them was called from.
+//! The kernel runs the loader and knows of no other executable; conda, Nix, Bazel and Steam start much in this way. The
+//! program is found in the stacks: its own code called everything else in them.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use pdata::{Backing, Code, Executable, Image, ImageKind, MappedFile, Sample, Stack, StackEnd};
 
-/// True if the file is named as the dynamic loaders of glibc (`ld-linux-x86-64.so.2`, `ld-2.31.so`, `ld64.so.2`), musl
-/// (`ld-musl-x86_64.so.1`) and uClibc are.
+/// True if the file is named like the dynamic loaders of glibc (`ld-linux-x86-64.so.2`, `ld-2.31.so`, `ld64.so.2`),
+/// musl (`ld-musl-x86_64.so.1`) and uClibc are.
 pub(crate) fn is_loader(path: &Path) -> bool {
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     let begins = [&b"ld-"[..], b"ld.", b"ld64."].iter().any(|begin| name.starts_with(begin));
     begins && is_library_name(name)
 }
 
-/// Options of loaders that are followed by a value. Source: ld.so(8), and musl's `ldso/dynlink.c`.
+/// Options of loaders that are followed by a value. They come from ld.so(8), and from musl's `ldso/dynlink.c`.
 const WITH_VALUE: [&[u8]; 8] = [
     b"--library-path",
     b"--glibc-hwcaps-prepend",
@@ -29,8 +29,8 @@ const WITH_VALUE: [&[u8]; 8] = [
     b"--tunables",
 ];
 
-/// The arguments that a loader passes on, by those that it was started with, each ended by NUL: the program's path and
-/// its own arguments. Nothing if the program is not among them.
+/// The arguments that a loader passes on, in the arguments that it was started with, each ended by NUL: the program's
+/// path and its own arguments. Empty if the program is not among them.
 pub(crate) fn arguments_of_program(arguments: &[u8]) -> &[u8] {
     let mut rest = arguments;
     let mut next = || {
@@ -113,7 +113,7 @@ mod tests {
 
     const LOADER: &str = "/usr/lib64/ld-linux-x86-64.so.2";
 
-    /// A frame in the file; the loader has the identity that `executable` gives.
+    /// A frame in the file; a loader's file has the identity of `executable`.
     fn frame(path: &str) -> Frame {
         let inode = if path == LOADER { 1 } else { 2 };
         let file = MappedFile {
@@ -125,7 +125,7 @@ mod tests {
         Frame::exact(Pc(1), Code::Mapped(Arc::new(mapping)))
     }
 
-    /// What the sample of a process that runs the loader is named after. Frames leaf first.
+    /// The name that the sample of a process that runs the loader gets. Frames come leaf first.
     fn name(frames: &[&str], end: StackEnd, tid: u32) -> String {
         let kind = user(&executable(LOADER), None);
         let image = Image::new(pdata::ImageKey::default(), pdata::UnixNanos::default(), kind);

@@ -19,7 +19,7 @@ const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
 
-/// Says what each metric means.
+/// Describes each metric to the recorder.
 pub(crate) fn describe() {
     let counters = [
         (HITS, "Samples whose process image was known."),
@@ -49,7 +49,7 @@ pub(crate) fn describe() {
     describe_gauge!(HELD, Unit::Count, "Processes that have exited and may still be asked about.");
 }
 
-/// What is counted while a batch is applied, and reported once for all of it.
+/// Counts that are made while a batch is applied, and reported once for all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) hits: u64,
@@ -64,7 +64,7 @@ pub(crate) struct Tally {
     pub(crate) evicted_replaced: u64,
 }
 
-/// Misses, by what was not known.
+/// Misses, by the fact that was not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Misses {
     /// The sample's process.
@@ -73,12 +73,12 @@ pub(crate) struct Misses {
     pub(crate) image: u64,
     /// The image that a new process was forked from.
     pub(crate) parent: u64,
-    /// The sample's process, which has been forgotten.
+    /// The sample's process, which has been forgotten before.
     pub(crate) forgotten: u64,
 }
 
 impl Tally {
-    /// Adds all of it to the metrics.
+    /// Adds the counts to the metrics.
     pub(crate) fn publish(&self) {
         let by_reason = [
             (MISSES, "unknown_process", self.misses.process),
@@ -105,7 +105,7 @@ impl Tally {
     }
 }
 
-/// Processes known, and of them exited ones.
+/// Sets the number of known processes, and that of the exited ones among them.
 pub(crate) fn processes(known: usize, held: usize) {
     // Exact up to 2^53.
     #[allow(clippy::cast_precision_loss, reason = "counts of processes are far below 2^53")]
@@ -114,28 +114,28 @@ pub(crate) fn processes(known: usize, held: usize) {
     gauge!(HELD).set(held);
 }
 
-/// File systems whose files are not read for now.
+/// Sets the number of file systems whose files are not read for now.
 pub(crate) fn skipped_file_systems(count: usize) {
     #[allow(clippy::cast_precision_loss, reason = "a handful")]
     gauge!(SKIPPED).set(count as f64);
 }
 
-/// One file read.
+/// Counts a file that was read.
 pub(crate) fn file_read(outcome: &'static str) {
     counter!(FILE_READS, "outcome" => outcome).increment(1);
 }
 
-/// One environment read from `/proc`.
+/// Counts an environment that was read from `/proc`.
 pub(crate) fn environment_read(outcome: &'static str) {
     counter!(ENVIRONMENT_READS, "outcome" => outcome).increment(1);
 }
 
-/// One look for what a process publishes of itself.
+/// Counts a search for the context that a process publishes of itself.
 pub(crate) fn context_look(outcome: &'static str) {
     counter!(CONTEXT_LOOKS, "outcome" => outcome).increment(1);
 }
 
-/// One process looked up.
+/// Counts a process that was looked up.
 pub(crate) fn repair(outcome: &'static str) {
     counter!(REPAIRS, "outcome" => outcome).increment(1);
 }

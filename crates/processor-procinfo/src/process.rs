@@ -9,40 +9,42 @@ use crate::images::Images;
 use crate::table::Footprint;
 use crate::wall_clock::WallClock;
 
-/// How often `/proc` is asked about one image at most: what cannot be repaired is counted for every
-/// sample, not tried for every sample.
+/// The most requests to `/proc` about one image: an image that cannot be repaired is counted for every sample, not
+/// tried for every sample.
 const MAX_REPAIRS: u8 = 4;
 
-/// All that is known of a process.
+/// All facts that are known of a process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// Its start by the wall clock as that was last set.
+    /// Start of the process by the wall clock as that was last set.
     pub(crate) created: UnixNanos,
     pub(crate) images: Images,
-    /// Where it stands among others, as the last record that said so had it; its parent as the first had it.
+    /// Parent, session, group and namespaces of the process, from the last record that had them; the parent from the
+    /// first.
     pub(crate) relatives: Option<Relatives>,
-    /// Its parents, once somebody has asked.
+    /// Parents of the process, once somebody has asked for them.
     pub(crate) parents: Option<Arc<[Parent]>>,
-    /// The parents of its children, made for the last one, and of which image: its next children have the same.
+    /// The parents of the process's children, made for the last child, and the image that forked it: its next children
+    /// have the same.
     pub(crate) of_children: Option<(ExecCount, Arc<[Parent]>)>,
     /// Variables of the environment of an image.
     environment: Option<(ExecCount, Arc<[u8]>)>,
-    /// Arguments of an image, as far as they are of use.
+    /// Arguments of an image, if they are of use.
     arguments: Option<(ExecCount, Arc<[u8]>)>,
-    /// What the process has published of itself.
+    /// The context that the process has published of itself.
     pub(crate) context: ContextWatch,
-    /// The image of which the environment was asked for last.
+    /// The image whose environment was asked for last.
     environment_asked: Option<ExecCount>,
-    /// True if an environment is still to be asked for, since nobody could read it when it should have been.
+    /// True if an environment is still to be asked for, since nobody could read it in time.
     pub(crate) environment_due: bool,
     repair: Repair,
 }
 
-/// Whether `/proc` may be asked about a process.
+/// The state of requests to `/proc` about the process.
 #[derive(Debug, Default)]
 struct Repair {
     pending: bool,
-    /// Image last asked about, and how often.
+    /// The image that was last asked about, and the number of requests.
     image: ExecCount,
     tries: u8,
 }
@@ -72,8 +74,8 @@ impl Process {
         }
     }
 
-    /// Takes in where the process stands among others. Its parent is the one that was heard of first: one that comes
-    /// later was given an orphan.
+    /// Takes the parent, session, group and namespaces of the process. The parent that was heard of first stays: a
+    /// later one has adopted an orphan.
     pub(crate) fn relate(&mut self, relatives: &Relatives) {
         let parent = self.relatives.map_or(relatives.parent, |known| known.parent);
         self.relatives = Some(Relatives { parent, ..*relatives });
@@ -99,13 +101,13 @@ impl Process {
         self.arguments = Some((image, arguments));
     }
 
-    /// True if the environment of an image is to be asked for: nobody knows it, and it has not been yet. One that
+    /// True if the environment of an image is to be asked for: nobody knows it or has asked yet. An environment that
     /// cannot be read once cannot be read later either.
     pub(crate) fn may_ask_environment(&self, image: ExecCount) -> bool {
         self.environment(image).is_none() && self.environment_asked != Some(image)
     }
 
-    /// The environment of an image should have been asked for, and has been if `asked`.
+    /// Notes whether the environment of an image has been asked for, now that it should be.
     pub(crate) fn environment_asked(&mut self, image: ExecCount, asked: bool) {
         self.environment_due = !asked;
         if asked {
@@ -113,8 +115,8 @@ impl Process {
         }
     }
 
-    /// The wall clock has been set: the process of that key, and those before it, were created at other times than was
-    /// thought.
+    /// Moves the creation times of the process and of its parents to a wall clock that has been set: they were other
+    /// times than was thought. The process is that of `key`.
     pub(crate) fn follow(&mut self, clock: &WallClock, key: ProcessKey) {
         self.created = clock.created(key.start_time);
         self.images.created_at(self.created);
@@ -126,29 +128,29 @@ impl Process {
         self.of_children = self.of_children.as_ref().map(|(image, parents)| (*image, moved(parents)));
     }
 
-    /// True if `/proc` is to be asked about an image: it has not been too often, and is not being
-    /// asked about any.
+    /// True if `/proc` is to be asked about an image: it has not been asked too often, and is not being asked about
+    /// any.
     pub(crate) fn may_repair(&self, image: ExecCount) -> bool {
         !self.repair.pending && (self.repair.image != image || self.repair.tries < MAX_REPAIRS)
     }
 
-    /// `/proc` is being asked about an image.
+    /// Notes that `/proc` is being asked about an image.
     pub(crate) fn repair_asked(&mut self, image: ExecCount) {
         let tries = if self.repair.image == image { self.repair.tries } else { 0 };
         self.repair = Repair { pending: true, image, tries: tries + 1 };
     }
 
-    /// `/proc` has answered.
+    /// Notes that `/proc` has answered.
     pub(crate) fn repair_answered(&mut self) {
         self.repair.pending = false;
     }
 
-    /// Forgets what was replaced at or before `acked`.
+    /// Forgets the images that were replaced at or before `acked`.
     pub(crate) fn forget(&mut self, acked: KTime) {
         self.images.forget(acked);
     }
 
-    /// True if nothing is held that has been replaced.
+    /// True if no image is held that has been replaced.
     #[cfg(test)]
     pub(crate) fn is_lean(&self) -> bool {
         self.images.len() == 1
@@ -159,7 +161,7 @@ impl Process {
 mod tests {
     use super::*;
 
-    /// Users choose how long the texts are that are held for them.
+    /// Users choose the length of the texts that are held for them.
     #[test]
     fn environment_and_arguments_count() {
         let mut process = Process::new(UnixNanos::default());

@@ -1,7 +1,7 @@
-//! The payload of a process's context: what a program says of itself while it runs.
+//! The payload of a process's context: attributes that a program publishes of itself while it runs.
 //!
 //! Source: OTEP 4719, and `opentelemetry/proto/processcontext/v1development/process_context.proto`. Messages are read
-//! field by field, so that nothing is held but what is taken.
+//! field by field, so that nothing is held but the attributes that are taken.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,16 +11,17 @@ use protowire::{Fields, WireValue};
 
 use crate::resource_attributes::is_its_own;
 
-/// Attributes taken of one context at most, and bytes of each key and text: as of `OTEL_RESOURCE_ATTRIBUTES`.
+/// The most attributes that are taken of one context, and the most bytes of each key and text: the same bounds as for
+/// `OTEL_RESOURCE_ATTRIBUTES`.
 const MAX_ATTRIBUTES: usize = 32;
 const MAX_BYTES: usize = 255;
-/// Texts of a list.
+/// The most texts of a list.
 const MAX_TEXTS: usize = 16;
-/// What SDKs call a service that nobody has named: the name of the executable says more.
+/// Name that SDKs have for a service that nobody has named: the name of the executable is better.
 const UNNAMED: &str = "unknown_service";
 
 /// The resource's attributes of a `ProcessContext` message: texts, numbers, truths and lists of texts. Any other kind
-/// of value is left out, as is what a program may not say of itself. Nothing of bytes that are no message.
+/// of value is left out, as is an attribute that a program may not have of itself. Empty for bytes that are no message.
 #[must_use]
 pub fn attributes(payload: &[u8]) -> Arc<[Attribute]> {
     read(payload).unwrap_or_default().into()
@@ -42,7 +43,7 @@ fn read(payload: &[u8]) -> Option<Vec<Attribute>> {
     Some(taken)
 }
 
-/// A `KeyValue`: `Some(None)` for one that is not taken, `None` for bytes that are none.
+/// A `KeyValue`: `Some(None)` for one that is not taken, `None` for bytes that are no message.
 fn attribute(pair: &[u8]) -> Option<Option<Attribute>> {
     let (mut key, mut value) = (None, None);
     for field in Fields(pair) {
@@ -60,7 +61,7 @@ fn attribute(pair: &[u8]) -> Option<Option<Attribute>> {
     Some(is_taken.then(|| Attribute { key: Cow::Owned(key.to_owned()), value }))
 }
 
-/// An `AnyValue`, as an attribute has it.
+/// An `AnyValue` as an attribute's value.
 fn any_value(any: &[u8]) -> Option<Option<AttributeValue>> {
     let mut value = None;
     for field in Fields(any) {
@@ -76,7 +77,7 @@ fn any_value(any: &[u8]) -> Option<Option<AttributeValue>> {
     Some(value)
 }
 
-/// An `ArrayValue` of texts; `Some(None)` for one of anything else.
+/// An `ArrayValue` of texts; `Some(None)` for one of other values.
 fn texts(list: &[u8]) -> Option<Option<Arc<[Arc<str>]>>> {
     let mut texts = Vec::new();
     for any in Fields(list).numbered(1) {

@@ -1,8 +1,8 @@
-//! What an interpreter runs, by its arguments: a script, a module, a class or an archive; and which of its programs a
-//! file is that holds many.
+//! The program that an interpreter runs, by its arguments: a script, a module, a class or an archive; and the program
+//! that runs of a file that holds many.
 //!
-//! Only the names of files and modules are taken, never code that an argument holds: where an option is not known, or
-//! what seems to be a name has characters that names seldom have, there is no name.
+//! Only the names of files and modules are taken, never code that an argument holds: where an option is not known, or a
+//! supposed name has characters that names seldom have, there is no name.
 
 mod families;
 #[cfg(test)]
@@ -12,24 +12,24 @@ use std::borrow::Cow;
 
 use families::{FAMILIES, Family, Letters};
 
-/// The longest name; what is longer is no name that anybody has given.
+/// The longest name; a longer text is no name that anybody has chosen.
 const LONGEST: usize = 255;
 
-/// Executables that hold many programs, and are the one that they are called by: by the name of a link, or by their
+/// Executables that hold many programs, and run the one that they are called by: by the name of a link, or by their
 /// first argument.
 const MULTI_CALL: [&str; 5] = ["busybox", "busybox.static", "busybox-extras", "toybox", "coreutils"];
 
-/// Extensions of what is run, which are no part of its name.
+/// Extensions of files that are run, which are no part of the name.
 const EXTENSIONS: [&str; 14] = [
     ".pyz", ".pyc", ".py", ".jar", ".war", ".mjs", ".cjs", ".js", ".ts", ".rb", ".pl", ".php", ".dll", ".sh",
 ];
 
-/// True if an executable of that name runs what its arguments name.
+/// True if an executable of that name runs a program that its arguments name.
 pub(crate) fn is_interpreter(executable: &str) -> bool {
     MULTI_CALL.contains(&executable) || FAMILIES.iter().any(|family| family.has(executable))
 }
 
-/// The name of what an executable runs; `None` if it is no interpreter, or its arguments do not say.
+/// The name of the program that an executable runs; `None` if it is no interpreter, or its arguments do not name one.
 ///
 /// `arguments` are all of them, each ended by NUL, the program's own name first. The last may be cut short, and is not
 /// looked at then.
@@ -46,7 +46,7 @@ pub(crate) fn interpreted(executable: &str, arguments: &[u8]) -> Option<String> 
     interpreted.and_then(|family| family.interpreted(arguments)).or(Some(applet))
 }
 
-/// Which of its programs an executable of many is.
+/// The program that an executable of many runs.
 fn applet<'a>(called: &str, arguments: &mut impl Iterator<Item = Cow<'a, str>>) -> Option<String> {
     // A shell that somebody has logged in to has a dash before its name.
     let called = name_in_argument(called.trim_start_matches('-'))?;
@@ -58,8 +58,8 @@ fn applet<'a>(called: &str, arguments: &mut impl Iterator<Item = Cow<'a, str>>) 
     if first.starts_with('-') { None } else { name_in_argument(&first) }
 }
 
-/// The name of a file or module that an argument seems to be; `None` if it may be something else, such as code or an
-/// address.
+/// The name of the file or module that an argument seems to be; `None` if the argument may be something else, such as
+/// code or an address.
 fn name_in_argument(argument: &str) -> Option<String> {
     let is_of_names = |c: char| c.is_alphanumeric() || "/._-+@:~$".contains(c);
     name(argument).filter(|_| argument.chars().all(is_of_names))
@@ -76,20 +76,20 @@ pub(crate) fn name(path: &str) -> Option<String> {
     (!name.is_empty() && name != "-" && name.len() <= LONGEST).then(|| name.to_owned())
 }
 
-/// What an argument means.
+/// The meaning of an argument.
 enum Argument<'a> {
     Option,
     OptionWithValue,
-    /// A file of more arguments, one of which may be what is run.
+    /// A file of more arguments, one of which may name the program.
     File,
-    /// The next argument is what is run.
+    /// The next argument names the program.
     RunsNext,
     Runs(&'a str),
     NoName,
 }
 
 impl Family {
-    /// The name of what one of the family runs, by the arguments behind its own name.
+    /// The name of the program that an interpreter of the family runs, by the arguments behind its own name.
     fn interpreted<'a>(&self, mut arguments: impl Iterator<Item = Cow<'a, str>>) -> Option<String> {
         let mut may_have_been_named = false;
         while let Some(argument) = arguments.next() {

@@ -1,5 +1,5 @@
-//! The threads that read what user space must read: files at first sight, and `/proc` for processes
-//! whose records were lost. Reading blocks, so it happens nowhere else.
+//! The threads that read on the processor's behalf: files at first sight, and `/proc` for processes whose records were
+//! lost. Reading blocks, so it happens nowhere else.
 
 mod files;
 
@@ -19,38 +19,38 @@ use crate::context_watch::{ContextFound, Published};
 use crate::request::{FileRequest, ProcessRequest, ReadRequest, Reads};
 use crate::{metrics, process_context};
 
-/// Requests that wait at most; one more is refused, counted, and made again at a later sight.
+/// The most requests that may wait; one more is refused, counted, and made again at a later sight.
 const QUEUE: usize = 4096;
-/// Processes that wait at most to have their contexts looked for: the others have their turn at a later look.
+/// The most processes that may wait for a search for their contexts: the others have their turn at a later search.
 const CONTEXT_QUEUE: usize = 256;
-/// Answers that wait at most. As many as requests, so that an answer is never refused.
+/// The most answers that may wait: as many as requests, so that an answer is never refused.
 const ANSWERS: usize = QUEUE + CONTEXT_QUEUE;
-/// How often to look for file systems that may be asked again, at least.
+/// The longest time between two searches for file systems that may be asked again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Time without requests after which the process that reads files is not kept any longer.
+/// Time without requests after which the process that reads files is ended.
 const REST_AFTER: Duration = Duration::from_secs(60);
 
-/// What looking at a process gave.
+/// The answer to a request about a process.
 #[derive(Debug)]
 pub(crate) struct ProcessAnswer {
     pub(crate) image: ImageKey,
-    /// The looking was over by then.
+    /// An instant by which the reading was over.
     pub(crate) before: KTime,
     pub(crate) outcome: Looked,
 }
 
-/// What was looked at.
+/// The kind and the outcome of a reading.
 #[derive(Debug)]
 pub(crate) enum Looked {
-    /// The process, of which a record was lost.
+    /// Facts of a process of which a record was lost.
     Process(Result<Snapshot, ProcError>),
-    /// Variables of its environment, and its arguments.
+    /// Variables of the process's environment, and its arguments.
     Environment(Result<(Vec<u8>, Vec<u8>), ProcError>),
-    /// What it has published of itself.
+    /// The context that the process has published of itself.
     Context(Result<ContextFound, ProcError>),
 }
 
-/// The reading threads' other end. They end when this is dropped.
+/// The reading threads' other end. The threads end when this value is dropped.
 ///
 /// Files and processes are read by a thread each: a look into `/proc` has its answer at once, a file may take its time.
 #[derive(Debug)]
@@ -62,11 +62,10 @@ pub(crate) struct ReaderThreads {
 }
 
 impl ReaderThreads {
-    /// Starts the threads. What files cannot be read is shown in `status`; of environments only variables of these
+    /// Starts the threads. Files that cannot be read are shown in `status`; of environments only variables of these
     /// names are read.
     ///
-    /// # Errors
-    /// If the system has no thread to give.
+    /// If the system has no thread left.
     pub(crate) fn start(source: ProcSource, status: Arc<Status>, variables: &[String]) -> io::Result<Self> {
         let (files, files_asked) = sync_channel(QUEUE);
         let (processes, processes_asked) = sync_channel(QUEUE);
@@ -83,7 +82,7 @@ impl ReaderThreads {
         Ok(Self { files, processes, contexts, answers })
     }
 
-    /// The next answer that is there.
+    /// The next answer, if there is one.
     pub(crate) fn answer(&self) -> Option<ProcessAnswer> {
         self.answers.try_recv().ok()
     }

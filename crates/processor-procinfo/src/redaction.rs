@@ -1,14 +1,14 @@
-//! Command lines without what looks like a secret. `docs/metadata.md` lists the rules for users.
+//! Command lines without their secrets. `docs/metadata.md` lists the rules for users.
 //!
-//! No rule finds every secret: who puts one on a command line shows it to every user of the machine. So command lines
-//! leave only if somebody has asked for them.
+//! No rule finds every secret: users who put one on a command line show it to every user of the machine. So command
+//! lines leave only if somebody has asked for them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What stands in the place of a secret.
+/// Text in the place of a secret.
 const REDACTED: &str = "[redacted]";
-/// Arguments that are kept at most.
+/// The most arguments that are kept.
 const MOST_ARGUMENTS: usize = 64;
 /// Parts of names whose values are secret.
 const SECRET: [&str; 14] = [
@@ -44,7 +44,7 @@ pub(crate) fn redacted(arguments: &[u8]) -> Arc<[Arc<str>]> {
     words.collect()
 }
 
-/// One argument, after another.
+/// Redacts an argument, which stands after the argument `before`.
 fn redact<'a>(before: &str, word: &'a str) -> Cow<'a, str> {
     if is_value_of(before, word) || has_web_token(word) {
         return REDACTED.into();
@@ -64,7 +64,7 @@ fn redact<'a>(before: &str, word: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// True if the argument is what the one before it names: `--password X`, `Authorization: X`.
+/// True if the argument is the value that the one before it names: `--password X`, `Authorization: X`.
 fn is_value_of(before: &str, word: &str) -> bool {
     let is_option = before.starts_with('-') && !before.contains('=') && !word.starts_with('-');
     let is_header = before.ends_with(':');
@@ -72,14 +72,14 @@ fn is_value_of(before: &str, word: &str) -> bool {
     (is_option || is_header) && SECRET.iter().any(|part| name.contains(part))
 }
 
-/// Where the first value begins that has a secret name: `--name=VALUE`, `NAME=VALUE`, `Name: VALUE`, `--name VALUE`.
+/// Index of the first value that has a secret name: `--name=VALUE`, `NAME=VALUE`, `Name: VALUE`, `--name VALUE`.
 fn secret_value(word: &str) -> Option<usize> {
     let lower = word.to_ascii_lowercase();
     let value = |(at, part): (usize, &str)| value_behind(word, at, at + part.len());
     SECRET.iter().flat_map(|part| lower.match_indices(part)).filter_map(value).min()
 }
 
-/// Where the value of a name begins of which `start..end` is a part; `None` if that is no name.
+/// Index of the value of a name that has `start..end` as a part; `None` if the part is in no name.
 fn value_behind(word: &str, start: usize, end: usize) -> Option<usize> {
     let (before, after) = (word.get(..start)?, word.get(end..)?);
     let begins = |c: char| c.is_whitespace() || "&;,?|'\"`({[".contains(c);
@@ -97,8 +97,8 @@ fn value_behind(word: &str, start: usize, end: usize) -> Option<usize> {
     (is_name && value < word.len()).then_some(value)
 }
 
-/// Where the first password begins that follows a user, in a command within an argument and in an option with its
-/// value: `-u USER:`, `--user=USER:`.
+/// Index of the first password behind a user, in a command within an argument and in an option with its value: `-u
+/// USER:`, `--user=USER:`.
 fn password_of_user(word: &str) -> Option<usize> {
     let password = |(at, option): (usize, &str)| {
         let before = word.get(..at)?.chars().next_back();
@@ -115,13 +115,13 @@ fn password_of_user(word: &str) -> Option<usize> {
     USERS.iter().flat_map(|option| word.match_indices(option)).filter_map(password).min()
 }
 
-/// The first place from `at` on that is no blank.
+/// Index of the first character from `at` on that is no blank.
 fn behind_blanks(word: &str, at: usize) -> usize {
     let rest = word.get(at..).unwrap_or_default();
     at + rest.len() - rest.trim_start().len()
 }
 
-/// True if a JSON web token is in the text: three parts or more, the first of which begins as an object does in base64.
+/// True if a JSON web token is in the text: three parts or more, the first of which begins like an object in base64.
 fn has_web_token(word: &str) -> bool {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     word.split(|c| !is_of_token(c)).any(|part| {
@@ -129,7 +129,7 @@ fn has_web_token(word: &str) -> bool {
     })
 }
 
-/// Each `scheme://user:password@host` without the user.
+/// The text with each `scheme://user:password@host` stripped of its user.
 fn without_users_of_urls(word: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = word;

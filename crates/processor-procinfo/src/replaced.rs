@@ -1,4 +1,4 @@
-//! When to look again at processes of which something was replaced.
+//! Processes with replaced images, and the times at which those may be forgotten.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,12 +7,12 @@ use pdata::{KTime, ProcessKey, Watermark};
 
 use crate::table::{Limits, units};
 
-/// Replaced images of live processes, by the instant at which they may be forgotten. Bounded like exited processes are,
-/// since an exporter may stall while a process execs again and again.
+/// Replaced images of live processes, by the instant at which they may be forgotten. They are bounded like exited
+/// processes, since an exporter may stall while a process execs again and again.
 #[derive(Debug)]
 pub(crate) struct Replaced {
     due: BinaryHeap<Reverse<(KTime, ProcessKey, usize)>>,
-    /// As how many they count together.
+    /// Number of processes as which the images count together.
     units: usize,
     limits: Limits,
 }
@@ -22,20 +22,19 @@ impl Replaced {
         Self { due: BinaryHeap::new(), units: 0, limits }
     }
 
-    /// Something of the process was replaced at `at`, which holds so many bytes.
+    /// Adds an image of the process that was replaced at `at`, and holds `bytes` bytes.
     pub(crate) fn push(&mut self, at: KTime, key: ProcessKey, bytes: usize) {
         let units = units(bytes);
         self.units += units;
         self.due.push(Reverse((at, key, units)));
     }
 
-    /// The next process of which the acknowledged watermark has reached a replacement, and when
-    /// that was.
+    /// The next process with a replacement that the acked watermark has reached, and the instant of the replacement.
     pub(crate) fn pop_acked(&mut self, acked: Watermark) -> Option<(KTime, ProcessKey)> {
         self.pop_if(|at| at <= acked.at())
     }
 
-    /// The next process whose oldest replacement hits a limit at `now`, and when that was.
+    /// The next process whose oldest replacement hits a limit at `now`, and the instant of the replacement.
     pub(crate) fn pop_over_limit(&mut self, now: KTime) -> Option<(KTime, ProcessKey)> {
         let Limits { processes, age } = self.limits;
         let too_many = self.units > processes;

@@ -1,45 +1,46 @@
-//! Requests to read what user space must read, from the processor to the thread that reads.
+//! Requests from the processor to the threads that read on its behalf.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 
 use pdata::{ImageKey, MappedFile, Pc, ProcessKey, Tid};
 
-/// How often a file is tried to be read at most: a lost race is tried again at a later sight, when
-/// another process has the file mapped.
+/// The most attempts to read a file: after a lost race the file is tried again at a later sight, when another process
+/// has it mapped.
 pub(crate) const MAX_TRIES: u8 = 16;
 
-/// Something to be read.
+/// A request to read something.
 #[derive(Debug)]
 pub(crate) enum ReadRequest {
-    /// A file, at first sight.
+    /// To read a file, at first sight.
     File(FileRequest),
-    /// A process of which a record was lost.
+    /// To read a process of which a record was lost.
     Process(ProcessRequest),
-    /// What a process may have published of itself, and where and when it had when somebody looked last.
+    /// To search a process for the context that it may have published of itself, with the address and time of the one
+    /// known.
     Context(ProcessRequest, Option<(u64, u64)>),
-    /// The environment of a process that began before anybody looked.
+    /// To read the environment of a process that began before the agent saw it.
     Environment(ProcessRequest),
 }
 
-/// A file to be read, as a process has it mapped.
+/// A request for a file that a process has mapped.
 #[derive(Debug)]
 pub(crate) struct FileRequest {
-    /// Where its facts go; not needed any more if nobody refers to it.
+    /// The file that gets the facts; nobody needs them any more if nobody refers to it.
     pub(crate) file: Weak<MappedFile>,
     pub(crate) reading: Arc<Reading>,
-    /// Through whose eyes.
+    /// The process in whose view the file is opened.
     pub(crate) process: ProcessKey,
     /// First address of the mapping and the one after it.
     pub(crate) range: (Pc, Pc),
 }
 
-/// A process to be looked at.
+/// A request about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProcessRequest {
-    /// The image that is not known, or not enough of it.
+    /// The image that is not known, or of which facts are missing.
     pub(crate) image: ImageKey,
-    /// A thread that ran it.
+    /// A thread that ran the image.
     pub(crate) tid: Tid,
 }
 
@@ -49,7 +50,7 @@ pub(crate) trait Reads {
     fn ask(&mut self, request: ReadRequest) -> bool;
 }
 
-/// How far the reading of one file has come; shared by who asks and who reads.
+/// The progress of reading one file; shared by the code that asks and the thread that reads.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pending: AtomicBool,
@@ -62,12 +63,12 @@ impl Reading {
         self.tries.load(Ordering::Relaxed) < MAX_TRIES && !self.pending.swap(true, Ordering::Relaxed)
     }
 
-    /// The request could not be passed on, or nothing came of it that counts as a try.
+    /// Notes that the request could not be passed on, or had no outcome that counts as a try.
     pub(crate) fn withdraw(&self) {
         self.pending.store(false, Ordering::Relaxed);
     }
 
-    /// The file has been tried; unless that gave its facts, it may be tried again.
+    /// Notes that the file has been tried; unless that yielded its facts, it may be tried again.
     pub(crate) fn finish(&self) {
         self.tries.fetch_add(1, Ordering::Relaxed);
         self.pending.store(false, Ordering::Relaxed);
@@ -82,7 +83,7 @@ impl Reads for Vec<ReadRequest> {
     }
 }
 
-/// Takes no request.
+/// A reader that takes no request.
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Refuse;

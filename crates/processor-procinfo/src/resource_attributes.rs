@@ -1,19 +1,20 @@
-//! `OTEL_RESOURCE_ATTRIBUTES`: `key=value,key=value`, where values are percent-encoded.
+//! The variable `OTEL_RESOURCE_ATTRIBUTES`: `key=value,key=value`, where values are percent-encoded.
 //!
-//! Source: the OpenTelemetry specification, "Resource SDK, specifying resource information via an environment
-//! variable", which has it from W3C Baggage.
+//! The format comes from the OpenTelemetry specification, "Resource SDK, specifying resource information via an
+//! environment variable", which has it from W3C Baggage.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use pdata::{Attribute, AttributeValue};
 
-/// Attributes taken of one variable at most, and bytes of each key and value: anybody may set it to anything.
+/// The most attributes that are taken of one variable, and the most bytes of each key and value: anybody may set it to
+/// anything.
 const MAX_ATTRIBUTES: usize = 32;
 const MAX_BYTES: usize = 255;
 
-/// Keys, and beginnings of keys, that a program may not say of itself: what the kernel says of it is so, and where that
-/// says nothing, the program is in no container or pod.
+/// Keys, and beginnings of keys, that a program may not set for itself: the kernel's facts are right, and where the
+/// kernel has none, the program is in no container or pod.
 const NOT_ITS_OWN: [&str; 8] = [
     "process.",
     "procinfo.",
@@ -25,12 +26,12 @@ const NOT_ITS_OWN: [&str; 8] = [
     "os.",
 ];
 
-/// True if a program may say what is under this key of itself.
+/// True if a program may set this key for itself.
 pub(crate) fn is_its_own(key: &str) -> bool {
     !NOT_ITS_OWN.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// Reads the variable. As the specification says, a value that cannot be read as a whole is discarded as a whole.
+/// Reads the variable. As the specification demands, a value that cannot be read as a whole is discarded as a whole.
 pub(crate) fn parse(variable: &[u8]) -> Vec<Attribute> {
     let Ok(text) = std::str::from_utf8(variable) else { return Vec::new() };
     let mut attributes: Vec<Attribute> = Vec::new();
@@ -50,7 +51,7 @@ pub(crate) fn parse(variable: &[u8]) -> Vec<Attribute> {
     attributes
 }
 
-/// Undoes percent-encoding. `None` if it is none, or of no text.
+/// Undoes percent-encoding. `None` if the text is not percent-encoded, or encodes no text.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.trim().as_bytes();
@@ -113,7 +114,7 @@ mod tests {
             prop_assert_eq!(parse(long.as_bytes()), []);
         }
 
-        /// Whatever text is encoded is read again.
+        /// Any text that is encoded is read again.
         #[test]
         fn what_is_encoded_is_read_again(value in "\\PC{0,40}") {
             let encoded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();

@@ -1,7 +1,7 @@
-//! What is known of an image beside what it runs, from whoever knows it: a small file for each source.
+//! Sources of an image's attributes beside those of its executable: a small file for each source.
 //!
 //! A source is asked once for each image in each context, when the first sample of it is attributed, and again when
-//! more has been learnt. It reads nothing: what must be read while a process lives comes with the events.
+//! more has been learnt. A source reads nothing: facts that must be read while a process lives come with the events.
 
 mod context;
 mod environment;
@@ -28,12 +28,12 @@ use crate::config::{Config, Metadata};
 pub(crate) use self::owner::Users;
 pub(crate) use self::source::Subject;
 
-/// The sources that a configuration asks for.
+/// The sources that a configuration asks for, in the order of precedence.
 #[derive(Debug)]
 pub(crate) struct Sources(Vec<Box<dyn Source>>);
 
 impl Sources {
-    /// In the order of precedence: of a key that two know, the first has the word.
+    /// Makes the sources. Of a key that two sources have, the first one's value holds.
     pub(crate) fn new(config: &Config, users: Users) -> Self {
         let wants = |what| config.metadata.contains(&what);
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
@@ -62,7 +62,7 @@ impl Sources {
         Self(sources)
     }
 
-    /// What all of them know of an image.
+    /// The attributes that all sources have of an image.
     pub(crate) fn describe(&mut self, subject: &Subject<'_>) -> Attributes {
         let mut attributes = Attributes::default();
         for source in &mut self.0 {

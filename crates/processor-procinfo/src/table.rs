@@ -1,8 +1,8 @@
-//! Which processes are known, and until when.
+//! The table of known processes, and the times until which they are held.
 //!
-//! A pure state machine of lifetimes: time comes in as [`KTime`], nothing is read anywhere, and what
-//! is held for each process is the caller's affair. Each operation costs the logarithm of the number
-//! of exited processes at most, whatever the number of live ones: forgetting follows ordered queues.
+//! The table is a pure state machine of lifetimes: time comes in as [`KTime`], nothing is read anywhere, and the state
+//! that is held for each process is the caller's affair. Each operation costs the logarithm of the number of exited
+//! processes at most, whatever the number of live ones: forgetting follows ordered queues.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::AddAssign;
@@ -13,35 +13,35 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::config::Config;
 
-/// Bytes that one process may hold of [`Limits::processes`]: whoever holds more counts as several. Users choose how
-/// long paths are.
+/// Bytes for which a process counts as one of [`Limits::processes`]: a process that holds more counts as several. Users
+/// choose the length of paths.
 const BYTES_EACH: usize = Config::EXITED_PROCESS_BYTES;
 
-/// What knows how much memory it holds.
+/// A value that knows how much memory it holds.
 pub(crate) trait Footprint {
-    /// Bytes that go with it.
+    /// Bytes that the value holds.
     fn footprint(&self) -> usize;
 }
 
-/// As how many of [`Limits::processes`] something of so many bytes counts.
+/// Number of processes, of [`Limits::processes`], as which a value of so many bytes counts.
 pub(crate) fn units(bytes: usize) -> usize {
     bytes.div_ceil(BYTES_EACH).max(1)
 }
 
-/// How much may be held for whoever does not acknowledge.
+/// Bounds on the processes that are held for exporters that do not acknowledge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Exited processes, of [`BYTES_EACH`].
+    /// Number of exited processes, of [`BYTES_EACH`] each.
     pub(crate) processes: usize,
-    /// Event time since the exit.
+    /// Event time since the exit of a process.
     pub(crate) age: Duration,
 }
 
 /// Every process that may still be asked about, with a `T` for each.
 ///
-/// running -> exited -> freed -> forgotten. A freed process is forgotten once the acknowledged
-/// watermark has reached its end; an exited one also when it hits a limit. A process once forgotten
-/// stays so: its last records, if they come later still, do not bring it back.
+/// A process goes through the states running -> exited -> freed -> forgotten. A freed process is forgotten once the
+/// acked watermark has reached its end; an exited one also when it hits a limit. A process once forgotten stays so: its
+/// last records, if they come later still, do not bring it back.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     entries: FxHashMap<ProcessKey, Entry<T>>,
@@ -51,7 +51,7 @@ pub(crate) struct Table<T> {
     exits: BTreeSet<(KTime, ProcessKey)>,
     /// Freed processes by the instant at which they may be forgotten.
     releases: BTreeSet<(KTime, ProcessKey)>,
-    /// As how many the exited processes count.
+    /// Number of processes as which the exited ones count.
     exited_units: usize,
     forgotten: Forgotten,
     limits: Limits,
@@ -61,10 +61,10 @@ pub(crate) struct Table<T> {
 struct Entry<T> {
     /// First instant of the process, if it was seen to begin; else [`KTime::ZERO`].
     began: KTime,
-    /// When it was first heard of.
+    /// Time at which the process was first heard of.
     heard: KTime,
     life: Life,
-    /// As how many it counts among the exited.
+    /// Number of processes as which it counts among the exited.
     units: usize,
     held: T,
 }
@@ -90,18 +90,18 @@ impl Life {
 pub(crate) struct Entered<'a, T> {
     /// The state that is held for the process.
     pub(crate) held: &'a mut T,
-    /// True if its pid still counted as running: an older process must have ended unseen.
+    /// True if the pid still counted as running: an older process must have ended unseen.
     pub(crate) lost_exit: bool,
 }
 
-/// How many exited processes hit a limit, by what they waited for.
+/// Numbers of exited processes that hit a limit, by the event they waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evicted {
-    /// Too old, and acknowledged: their parents do not reap them.
+    /// Processes that were too old, and acknowledged: their parents do not reap them.
     pub(crate) unreaped: u64,
-    /// Too old, and not acknowledged.
+    /// Processes that were too old, and not acknowledged.
     pub(crate) age: u64,
-    /// The oldest among too many.
+    /// Processes that were the oldest among too many.
     pub(crate) processes: u64,
 }
 
@@ -113,12 +113,12 @@ impl AddAssign for Evicted {
     }
 }
 
-/// What a new process says of the one that had its pid before.
+/// The relation of a new process to the one that had its pid before.
 enum Claim {
     Fresh,
     /// The older process was still running, as far as was known.
     LostExit,
-    /// It is itself the older one, and was over by then.
+    /// The new process is itself the older one, and was over by then.
     Stale(KTime),
 }
 
@@ -137,7 +137,7 @@ impl<T: Footprint> Table<T> {
 
     /// The process, made by `make` if it is not known; `None` if it has been forgotten.
     ///
-    /// `at` is when it was heard of; `began` its first instant, or [`KTime::ZERO`].
+    /// `at` is the time at which the process was heard of; `began` its first instant, or [`KTime::ZERO`].
     pub(crate) fn enter(
         &mut self,
         key: ProcessKey,
@@ -161,8 +161,8 @@ impl<T: Footprint> Table<T> {
         Some(Entered { held, lost_exit })
     }
 
-    /// Makes `key` the owner of its pid, unless a younger process is. A pid is given out again only
-    /// when its last owner is gone, so whichever of the two is older is over.
+    /// Makes `key` the owner of its pid, unless a younger process is. A pid is assigned again only when its last owner
+    /// is gone, so whichever of the two is older is over.
     fn claim_pid(&mut self, key: ProcessKey, at: KTime) -> Claim {
         let Some(&other) = self.newest.get(&key.pid) else {
             self.newest.insert(key.pid, key);
@@ -186,7 +186,7 @@ impl<T: Footprint> Table<T> {
         self.entries.get_mut(&key).map(|entry| &mut entry.held)
     }
 
-    /// Changes what is held of every process.
+    /// Changes the state that is held for every process.
     pub(crate) fn for_each(&mut self, mut change: impl FnMut(ProcessKey, &mut T)) {
         self.entries.iter_mut().for_each(|(&key, entry)| change(key, &mut entry.held));
     }
@@ -196,12 +196,12 @@ impl<T: Footprint> Table<T> {
         self.entries.get(&key).is_some_and(|entry| entry.life == Life::Running)
     }
 
-    /// True if the process was known and is not any more.
+    /// True if the process was known before and is not any more.
     pub(crate) fn has_forgotten(&self, key: ProcessKey) -> bool {
         self.forgotten.contains(key)
     }
 
-    /// The last thread has begun to exit. Nothing if that is known already.
+    /// Marks a process as exited: its last thread has begun to exit. Nothing happens if that is known already.
     pub(crate) fn exited(&mut self, key: ProcessKey, at: KTime) {
         if let Some(entry) = self.entries.get_mut(&key)
             && entry.life == Life::Running
@@ -213,8 +213,8 @@ impl<T: Footprint> Table<T> {
         }
     }
 
-    /// The kernel has let go: nothing of the process is stamped after `at`. An exit that was not
-    /// seen is taken to have been then.
+    /// Marks a process as freed: the kernel has let it go, and stamps none of its events after `at`. An exit that was
+    /// not seen is taken to have been then.
     pub(crate) fn freed(&mut self, key: ProcessKey, at: KTime) {
         self.exited(key, at);
         if let Some(entry) = self.entries.get_mut(&key)
@@ -226,10 +226,11 @@ impl<T: Footprint> Table<T> {
         }
     }
 
-    /// Compares with what processes the kernel has: one that is missing there, and that was heard of before anybody
-    /// looked, has ended; one that is there, but exited, has exited. By the instant of the census at the latest.
+    /// Compares the table with the kernel's processes. A process that the kernel lacks, and that was heard of before
+    /// the census began, has ended; one that the kernel has as exited, has exited. Both have happened by the instant of
+    /// the census at the latest.
     ///
-    /// Returns for how many of them the records that should have said so were lost.
+    /// Returns the number of those processes whose records of it were lost.
     pub(crate) fn reconcile(&mut self, census: &Census) -> u64 {
         let present: FxHashMap<ProcessKey, bool> =
             census.processes.iter().map(|entry| (entry.process, entry.exited)).collect();
@@ -251,7 +252,7 @@ impl<T: Footprint> Table<T> {
         over.len() as u64
     }
 
-    /// Forgets what the acknowledged watermark allows: freed processes whose end it has reached.
+    /// Forgets the freed processes whose end the acked watermark has reached.
     pub(crate) fn release(&mut self, acked: Watermark) {
         while let Some(&(until, key)) = self.releases.first()
             && until <= acked.at()
@@ -260,7 +261,7 @@ impl<T: Footprint> Table<T> {
         }
     }
 
-    /// Forgets what hits a limit at `now`, oldest exit first.
+    /// Forgets the processes that hit a limit at `now`, oldest exit first.
     pub(crate) fn evict(&mut self, now: KTime, acked: Watermark) -> Evicted {
         let mut evicted = Evicted::default();
         while let Some(&(exit, key)) = self.exits.first() {
@@ -299,18 +300,18 @@ impl<T: Footprint> Table<T> {
         self.entries.values().map(|entry| &entry.held)
     }
 
-    /// Processes known.
+    /// Number of known processes.
     pub(crate) fn known(&self) -> usize {
         self.entries.len()
     }
 
-    /// Processes exited and not forgotten.
+    /// Number of processes that have exited and are not forgotten.
     pub(crate) fn held(&self) -> usize {
         self.exits.len()
     }
 }
 
-/// The last processes forgotten: enough of them to recognize their late records.
+/// The processes that were forgotten last: enough of them to recognize their late records.
 #[derive(Debug)]
 struct Forgotten {
     keys: FxHashSet<ProcessKey>,

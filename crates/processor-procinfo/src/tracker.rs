@@ -23,8 +23,7 @@ use crate::wall_clock::WallClock;
 pub(crate) use self::lifecycle::user;
 pub(crate) use self::repair::Repairs;
 
-/// All that the component knows. Pure: what is to be read is asked of a [`Reads`], and time is that
-/// of the events.
+/// All state of the component. The tracker reads nothing itself: it asks a [`Reads`], and time is that of the events.
 #[derive(Debug)]
 pub(crate) struct Tracker {
     table: Table<Process>,
@@ -40,7 +39,7 @@ pub(crate) struct Tracker {
     wants_environment: bool,
     /// True if variables are to be read of environments.
     wants_variables: bool,
-    /// True if it is looked for what programs publish of themselves.
+    /// True if processes are searched for the contexts that programs publish of themselves.
     wants_contexts: bool,
     /// True if the arguments of every program are of use, not of interpreters alone.
     keeps_arguments: bool,
@@ -65,7 +64,7 @@ impl Tracker {
         }
     }
 
-    /// Everything downstream is done with what was stamped before `acked`.
+    /// Notes that everything downstream is done with the events before `acked`.
     pub(crate) fn acknowledge(&mut self, acked: Watermark) {
         self.acked = self.acked.max(acked);
         self.table.release(self.acked);
@@ -76,7 +75,7 @@ impl Tracker {
         }
     }
 
-    /// Applies a batch: each sample is attributed to its image, as the events before it describe it.
+    /// Applies a batch: each sample is attributed to its image, by the description that the events before it make.
     pub(crate) fn apply(&mut self, batch: &mut Batch, reads: &mut impl Reads) {
         if self.clock.follow(batch.clock) {
             let clock = &self.clock;
@@ -98,7 +97,8 @@ impl Tracker {
         }
     }
 
-    /// Forgets what hits a limit. After a batch, not before: its own samples may be the last ones.
+    /// Forgets the processes and images that hit a limit. After a batch, not before: its own samples may be the last
+    /// ones.
     pub(crate) fn limit(&mut self) {
         let now = self.forwarded.at();
         self.tally.evicted += self.table.evict(now, self.acked);
@@ -110,18 +110,18 @@ impl Tracker {
         }
     }
 
-    /// The counts since this was last called.
+    /// The counts since the last call.
     pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
     }
 
-    /// Adds what was counted to the metrics.
+    /// Adds the counts to the metrics.
     pub(crate) fn publish(&mut self) {
         self.take_tally().publish();
         metrics::processes(self.table.known(), self.table.held());
     }
 
-    /// Processes known, and of them exited ones.
+    /// Number of known processes, and of exited ones among them.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.table.known(), self.table.held())
@@ -132,13 +132,13 @@ impl Tracker {
         self.replaced.len()
     }
 
-    /// True if nothing replaced is held: each process has the image it has now.
+    /// True if no replaced image is held: each process has the image it has now.
     #[cfg(test)]
     pub(crate) fn is_lean(&self) -> bool {
         self.replaced.len() == 0 && self.table.values().all(Process::is_lean)
     }
 
-    /// True if nothing is held for anybody.
+    /// True if no process is held.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.counts() == (0, 0) && self.replaced.len() == 0
@@ -202,7 +202,7 @@ impl Tracker {
         }
     }
 
-    /// A kernel thread that is not known, or not by this name.
+    /// Describes a kernel thread that is not known, or not by this name.
     fn kernel_sample(&mut self, sample: &mut Sample) {
         let Some(process) = self.enter(sample.key, KTime::ZERO, sample.at) else { return };
         let (key, created, kind) = (sample.key, process.created, ImageKind::Kernel(sample.comm));
@@ -212,8 +212,8 @@ impl Tracker {
         self.attribute(sample);
     }
 
-    /// Attributes a sample to its image, which is known; describes that first if it is new in the sample's context.
-    /// Returns true if it was.
+    /// Attributes a sample to its image, which is known; the image is described first if it is new in the sample's
+    /// context. Returns true if it was new.
     fn attribute(&mut self, sample: &mut Sample) -> bool {
         let key = sample.key;
         let Some(images) = self.table.get(key.process).map(|process| &process.images) else { return false };
@@ -245,7 +245,7 @@ impl Tracker {
     }
 }
 
-/// True if the image is a kernel thread that goes by another name now.
+/// True if the image is a kernel thread that has another name now.
 fn is_renamed(image: &Image, sample: &Sample) -> bool {
     is_kernel_thread(sample) && matches!(image.kind, ImageKind::Kernel(comm) if comm != sample.comm)
 }

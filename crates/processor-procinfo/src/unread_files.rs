@@ -1,4 +1,4 @@
-//! Which mapped files are still to be read.
+//! Mapped files that are still to be read.
 
 use std::sync::{Arc, Weak};
 
@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 
 use crate::request::{FileRequest, ReadRequest, Reading, Reads};
 
-/// Fewest entries at which to look for files that nobody refers to any more.
+/// The fewest entries at which files are searched for that nobody refers to any more.
 const LEAST_SWEEP: usize = 256;
 
-/// UnreadFiles that samples refer to and that have not been read.
+/// Files that samples refer to and that have not been read.
 #[derive(Debug, Default)]
 pub(crate) struct UnreadFiles {
-    /// By their place in memory, which the `Weak` keeps from being used again.
+    /// Files by their addresses in memory, which no others take while the `Weak` lives.
     unread: FxHashMap<usize, Unread>,
     sweep_at: usize,
 }
@@ -31,7 +31,7 @@ impl Unread {
 }
 
 impl UnreadFiles {
-    /// Asks for the files of a sample that have not been read. Returns how many user frames have no mapping.
+    /// Asks for the files of a sample that have not been read. Returns the number of user frames that have no mapping.
     pub(crate) fn read_unread(&mut self, sample: &Sample, reads: &mut impl Reads) -> u64 {
         let (mut unmapped, mut last) = (0, None);
         for frame in &sample.stack.frames {
@@ -81,8 +81,8 @@ impl UnreadFiles {
         }
     }
 
-    /// Drops the entries of files that nobody refers to or that have been read, once there may be as many as of the
-    /// others.
+    /// Drops the entries of files that nobody refers to or that have been read, once there may be as many as other
+    /// entries.
     fn sweep(&mut self) {
         if self.unread.len() < self.sweep_at.max(LEAST_SWEEP) {
             return;

@@ -1,19 +1,19 @@
-//! By what wall clock processes were created when they were.
+//! The wall clock by which processes were created.
 
 use pdata::{BootTime, ClockOffset, UnixNanos};
 
-/// How far the wall clock has to have been set to change when processes were created.
+/// The least step of the wall clock, in nanoseconds, that changes the times at which processes were created.
 const STEP_NANOS: u64 = 2_000_000_000;
 
-/// The wall clock as it was last set.
+/// The wall clock, at the offset to which it was last set.
 ///
-/// On a machine that boots in 1970, whatever starts before the clock is set would be of 1970 for ever. Small
+/// On a machine that boots in 1970, processes that start before the clock is set would be of 1970 for ever. Small
 /// corrections are no reason: readers distinguish processes by their time of creation.
 #[derive(Debug, Default)]
 pub(crate) struct WallClock(Option<ClockOffset>);
 
 impl WallClock {
-    /// Takes in the offset of a batch. Returns true if the clock was set since the last one: all processes were created
+    /// Takes the offset of a batch. Returns true if the clock was set since the last batch: all processes were created
     /// at other times than was thought.
     pub(crate) fn follow(&mut self, offset: ClockOffset) -> bool {
         let booted = |offset: ClockOffset| offset.unix_from_boot(BootTime::default()).as_nanos();
@@ -25,7 +25,7 @@ impl WallClock {
         is_set
     }
 
-    /// The instant at which a process that started then was created.
+    /// The time at which a process that started at `start` was created.
     pub(crate) fn created(&self, start: BootTime) -> UnixNanos {
         self.0.unwrap_or_default().unix_from_boot(start)
     }

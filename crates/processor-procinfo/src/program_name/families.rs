@@ -1,34 +1,34 @@
-//! How each family of interpreters reads its arguments, as its manual has it.
+//! The arguments of each family of interpreters, by their manuals.
 
-/// How a family of interpreters reads its arguments.
+/// The arguments of a family of interpreters.
 #[derive(Debug)]
 pub(super) struct Family {
-    /// How executables of the family are called; a version may follow.
+    /// Names of the family's executables; a version may follow.
     pub(super) names: &'static [&'static str],
-    /// Words that come before what is run, and are no part of it.
+    /// Words that come before the program's name, and are no part of it.
     pub(super) commands: &'static [&'static str],
     /// Options that are followed by a value of their own, beside letters.
     pub(super) with_value: &'static [&'static str],
-    /// Options that are followed by what is run, beside letters.
+    /// Options that are followed by the program's name, beside letters.
     pub(super) runs: &'static [&'static str],
-    /// Arguments that hold code, are followed by code, or have nothing run that has a name.
+    /// Arguments that hold code, are followed by code, or run something that has no name.
     pub(super) no_name: &'static [&'static str],
     /// Options of one letter; `None` if a single dash begins words, as in `-jar`.
     pub(super) letters: Option<Letters>,
-    /// How files end that are run, where everything else is a command; empty if any name will do.
+    /// Ends of names of files that are run, where every other name is a command; empty if any name will do.
     pub(super) ends: &'static [&'static str],
 }
 
-/// Options of one letter, which can be put together, as in `-um`. A letter that is not here may take code.
+/// Options of one letter, which can be put together, as in `-um`. A letter that is not listed may take code.
 #[derive(Debug)]
 pub(super) struct Letters {
-    /// Those that take nothing; digits that belong to them, too.
+    /// Letters that take no value; digits that belong to them, too.
     pub(super) flags: &'static str,
-    /// Those that take a value: the rest of the argument, or the next one.
+    /// Letters that take a value: the rest of the argument, or the next one.
     pub(super) values: &'static str,
-    /// Those that take the rest of the argument alone, if there is any.
+    /// Letters that take the rest of the argument alone, if there is any.
     pub(super) attached: &'static str,
-    /// Those that are followed by what is run.
+    /// Letters that are followed by the program's name.
     pub(super) runs: &'static str,
     /// True if letters after one that takes a value are options, too, as in `-oe pipefail`.
     pub(super) values_come_later: bool,

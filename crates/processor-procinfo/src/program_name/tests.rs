@@ -49,7 +49,7 @@ fn an_interpreter_is_called_by_what_it_runs() {
     }
 }
 
-/// Code is no name, and neither is what follows it.
+/// Code is no name, and neither are the arguments after it.
 #[test]
 fn what_has_no_name_gets_none() {
     for command in [
@@ -101,7 +101,7 @@ fn what_has_no_name_gets_none() {
     }
 }
 
-/// An executable of many programs is the one that it is called by, whatever the arguments of that are.
+/// An executable of many programs has the name by which it is called, whatever the arguments of that program are.
 #[test]
 fn an_executable_of_many_programs_is_called_by_the_one_that_it_is() {
     for (executable, command, name) in [
@@ -125,7 +125,7 @@ fn an_executable_of_many_programs_is_called_by_the_one_that_it_is() {
     }
 }
 
-/// Even where an option is not known to take it.
+/// A value is no name, even where it is not known that an option takes it.
 #[test]
 fn what_does_not_look_like_a_name_is_none() {
     let of = |argument: &str| interpreted("node", format!("node\0--unknown\0{argument}\0").as_bytes());

@@ -12,33 +12,33 @@ use procfs::ProcSource;
 
 use crate::request::FileRequest;
 
-/// Files whose facts are remembered at most.
+/// The most files whose facts are remembered.
 const MAX_REMEMBERED: usize = 4096;
 /// The time limit for reading one file. Some kilobytes are read, so that only a file system that hangs reaches it.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
-/// How reading a file went. The names are the metric label `outcome`.
+/// Outcome of reading a file. Its names are the metric label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The file was read.
     Read,
-    /// Read, and no ELF file.
+    /// The file was read, and is no ELF file.
     NotElf,
-    /// The same file had been read under another name; or it is gone, but one with its build ID had been read.
+    /// The same file had been read under another name; or the file is gone, but one with its build ID had been read.
     Remembered,
-    /// Gone before it was read, with the process that had it mapped.
+    /// The file was gone before it was read, with the process that had it mapped.
     Gone,
-    /// What was found is another file, by what the kernel knows it by or by its build ID.
+    /// The file that was found is another, by its identity to the kernel or by its build ID.
     Replaced,
-    /// Could not be read.
+    /// The file could not be read.
     Unreadable,
-    /// Of a file system that the kernel makes up, or from which nothing is executed.
+    /// The file is of a file system that the kernel makes up, or from which nothing is executed.
     Refused,
-    /// Its file system did not answer.
+    /// The file system did not answer.
     Silent,
-    /// Its file system had not answered before.
+    /// The file system had not answered before.
     Skipped,
-    /// Nobody had it mapped any more.
+    /// Nobody had the file mapped any more.
     Unneeded,
 }
 
@@ -59,7 +59,7 @@ impl Outcome {
     }
 }
 
-/// Reads files, and remembers what it read.
+/// Reads files, and remembers their facts.
 #[derive(Debug)]
 pub(crate) struct FileReader {
     files: Files,
@@ -152,7 +152,7 @@ impl FileReader {
     }
 }
 
-/// Facts by what the kernel knows files by, and by build ID; the oldest make room.
+/// Facts by the kernel's identities of files, and by build ID; the oldest make room.
 #[derive(Debug, Default)]
 struct Remembered {
     facts: HashMap<FileIdentity, FileFacts>,

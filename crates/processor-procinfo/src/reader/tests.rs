@@ -1,4 +1,4 @@
-//! Files read through the eyes of this very process, and through our own once a process has ended.
+//! Files read in the view of this very process, and in the agent's own once a process has ended.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use super::files::{FileReader, Outcome};
 use super::*;
 use crate::request::{FileRequest, ProcessRequest};
 
-/// Which process this is. Its start only the kernel knows: the 22nd field of its stat.
+/// The key of this process. Only the kernel knows its start: the 22nd field of its stat.
 fn own_key() -> ProcessKey {
     let text = fs::read("/proc/self/stat").unwrap();
     let after_name = text.rsplit(|&byte| byte == b')').next().unwrap();
@@ -21,7 +21,7 @@ fn own_key() -> ProcessKey {
     ProcessKey { pid: Pid(std::process::id()), start_time }
 }
 
-/// A process that has never been.
+/// A process that has never existed.
 const ENDED: ProcessKey = ProcessKey { pid: Pid(u32::MAX), start_time: BootTime::from_nanos(1) };
 
 fn reader() -> FileReader {
@@ -72,7 +72,7 @@ fn a_file_outlives_its_process_if_it_is_the_one_that_the_kernel_met() {
     assert_eq!((outcome, facts), (Outcome::Read, Some(expected)));
 }
 
-/// A name proves nothing: another file at the path is refused, whatever it differs in.
+/// A name proves nothing: another file at the path is refused, whatever the difference is.
 #[test]
 fn a_file_that_has_replaced_the_mapped_one_is_refused() {
     let (path, _) = library();
@@ -101,8 +101,8 @@ impl Identify for Generation {
     }
 }
 
-/// What the kernel says of an open file goes before what `stat` shows, which is the same for a file that has taken
-/// another's name, inode number, size and time.
+/// The kernel's identity of an open file goes before the one that `stat` shows, which is the same for a file that has
+/// taken another's name, inode number, size and time.
 #[test]
 fn a_file_that_differs_by_its_generation_alone_is_refused() {
     let (path, expected) = library();
@@ -148,8 +148,7 @@ fn a_file_that_nobody_refers_to_any_more_is_not_read() {
     assert_eq!(outcome, Outcome::Unneeded);
 }
 
-/// The thread answers, in order, what it was asked; and it ends with its other end, so that the test
-/// does.
+/// The thread answers requests in order; and it ends with its other end, so that the test does.
 #[test]
 fn the_thread_answers_in_order() {
     let mut reader = ReaderThreads::start(ProcSource::new("/nowhere"), Arc::default(), &[]).unwrap();

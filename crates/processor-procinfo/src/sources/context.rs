@@ -1,4 +1,4 @@
-//! From the context that a program publishes of itself while it runs.
+//! Attributes from the context that a program publishes of itself while it runs.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use pdata::Attribute;
 
 use super::source::{Source, Subject};
 
-/// The source of what programs say of themselves in memory.
+/// The source of attributes from contexts that programs publish in their memory.
 #[derive(Debug)]
 pub(super) struct FromContext;
 

@@ -1,4 +1,5 @@
-//! From the environment: which service, by OpenTelemetry's variables, and whatever else users have named.
+//! Attributes from the environment: the service, by OpenTelemetry's variables, and other variables that users have
+//! named.
 
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use super::names;
 use super::source::{Source, Subject};
 use crate::resource_attributes;
 
-/// Goes before `service.name` of the other variable.
+/// Variable of the service's name, which goes before `service.name` in the other; and the variable of all other
+/// attributes.
 const SERVICE_NAME: &[u8] = b"OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &[u8] = b"OTEL_RESOURCE_ATTRIBUTES";
-/// What a program was given: what its service is called, and variables that users have named.
+/// The source of attributes from variables: the service's name, and variables that users have named.
 #[derive(Debug)]
 pub(super) struct FromEnvironment {
     service: bool,
@@ -19,7 +21,7 @@ pub(super) struct FromEnvironment {
 }
 
 impl FromEnvironment {
-    /// The source, with what is wanted of it; `None` if that is nothing.
+    /// The source of the wanted attributes; `None` if none are wanted.
     pub(super) fn new(service: bool, variables: Vec<String>) -> Option<Self> {
         (service || !variables.is_empty()).then_some(Self { service, variables })
     }
@@ -40,7 +42,7 @@ impl Source for FromEnvironment {
     }
 }
 
-/// What a program was given for its telemetry, and so is its service's.
+/// Attributes in a program's variables for its telemetry, which are those of its service.
 fn service(environment: &[u8]) -> Vec<Attribute> {
     let name = value(environment, SERVICE_NAME);
     let name = name.map(|name| String::from_utf8_lossy(name)).filter(|name| !name.is_empty());
@@ -54,7 +56,7 @@ fn service(environment: &[u8]) -> Vec<Attribute> {
     name.iter().cloned().chain(own).collect()
 }
 
-/// The value of a variable in an environment: the first counts, as for getenv(3).
+/// The value of a variable in an environment: the first counts, as with getenv(3).
 fn value<'a>(environment: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     environment.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(key)?.strip_prefix(b"="))
 }

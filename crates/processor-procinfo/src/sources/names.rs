@@ -1,4 +1,4 @@
-//! Names of the attributes that sources give, by OpenTelemetry's semantic conventions (1.44) wherever those have one.
+//! Names of the sources' attributes, by OpenTelemetry's semantic conventions (1.44) wherever those have one.
 //! `docs/metadata.md` shows each with an example, its source and its cost.
 
 pub(crate) use pdata::names::{
@@ -10,15 +10,15 @@ pub(crate) use pdata::names::{
 pub(crate) const SESSION: &str = "procinfo.systemd.session";
 /// String: the path of the control group, of version 2 or, where that is the root, of version 1.
 pub(crate) const CGROUP: &str = "process.linux.cgroup";
-/// Strings: a variable of the environment, by its name after this.
+/// Strings: prefix of a variable of the environment, whose name follows.
 pub(crate) const ENVIRONMENT_VARIABLE: &str = "process.environment_variable.";
-/// Strings: the arguments, without what looks like a secret.
+/// Strings: the arguments, without those that look like secrets.
 pub(crate) const COMMAND_ARGS: &str = "process.command_args";
-/// Bool: whether its session has a controlling terminal.
+/// Bool: whether the process's session has a controlling terminal.
 pub(crate) const INTERACTIVE: &str = "process.interactive";
 /// Int: number of the effective group.
 pub(crate) const GROUP_ID: &str = "procinfo.group.id";
-/// Strings: names of what the parents ran, nearest first.
+/// Strings: names of the programs that the parents ran, nearest first.
 pub(crate) const ANCESTORS: &str = "procinfo.ancestors";
 /// Int: leader of the process group.
 pub(crate) const GROUP_LEADER: &str = "process.group_leader.pid";

@@ -1,4 +1,4 @@
-//! From the credentials: who owns a process.
+//! Attributes from the credentials: the owner of a process.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use rustc_hash::FxHashMap;
 use super::names;
 use super::source::{Source, Subject};
 
-/// Users whose attributes are remembered; past it all are forgotten, and made again as they are met.
+/// The most users whose attributes are remembered; past it all are forgotten, and made again as they are met.
 const MAX_REMEMBERED: usize = 4096;
 
-/// Names of users, as `/etc/passwd` of the host has them.
+/// Names of users, from the host's `/etc/passwd`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Users(FxHashMap<Uid, Arc<str>>);
 
 impl Users {
-    /// Reads passwd(5); lines that are not as it says are left out. Of two names for one number the first counts.
+    /// Reads passwd(5); lines of another form are left out. Of two names for one number the first counts.
     pub(crate) fn parse(passwd: &[u8]) -> Self {
         let mut users = FxHashMap::default();
         for line in passwd.split(|&byte| byte == b'\n') {
@@ -36,7 +36,7 @@ impl Users {
     }
 }
 
-/// The effective user of an image.
+/// The source of attributes of an image's effective user.
 #[derive(Debug)]
 pub(super) struct Owner {
     users: Users,

@@ -1,4 +1,4 @@
-//! From the processes that an image descends from.
+//! Attributes from the processes that an image descends from.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use pdata::{Attribute, AttributeValue, Parent};
 use super::names;
 use super::source::{Source, Subject};
 
-/// What the name of a parent is that nothing is known of.
+/// Name of a parent of which nothing is known.
 const UNKNOWN: &str = "?";
 
-/// The parent, and the names of those above it.
+/// The source of the parent's number, and of the names of the parents.
 #[derive(Debug)]
 pub(super) struct Parents {
     parent: bool,
-    /// How many are named.
+    /// The most parents that are named; `None` if none are.
     ancestors: Option<usize>,
 }
 
 impl Parents {
-    /// The source, with what is wanted of it; `None` if that is nothing.
+    /// The source of the wanted attributes; `None` if none are wanted.
     pub(super) fn new(parent: bool, ancestors: Option<usize>) -> Option<Self> {
         (parent || ancestors.is_some()).then_some(Self { parent, ancestors })
     }

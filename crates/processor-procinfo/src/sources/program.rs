@@ -1,4 +1,4 @@
-//! From the arguments of a program: what an interpreter runs, and the command line.
+//! Attributes from the arguments of a program: the name of the program that an interpreter runs, and the command line.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct FromProgram {
 }
 
 impl FromProgram {
-    /// The source, with what is wanted of it; `None` if that is nothing.
+    /// The source of the wanted attributes; `None` if none are wanted.
     pub(super) fn new(service: bool, command_args: bool) -> Option<Self> {
         (service || command_args).then_some(Self { service, command_args })
     }

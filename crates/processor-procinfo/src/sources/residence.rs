@@ -1,4 +1,4 @@
-//! From the control group: container, pod, unit.
+//! Attributes from the control group: container, pod, unit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::names;
 use super::source::{Source, Subject};
 
-/// Control groups whose attributes are remembered; past it all are forgotten, and made again as they are met.
+/// The most control groups whose attributes are remembered; past it all are forgotten, and made again as they are met.
 const MAX_REMEMBERED: usize = 4096;
 
 /// Attributes of control groups, which all images in one share.
@@ -23,7 +23,7 @@ pub(super) struct FromResidence {
 }
 
 impl FromResidence {
-    /// The source, with what is wanted of it; `None` if that is nothing.
+    /// The source of the wanted attributes; `None` if none are wanted.
     pub(super) fn new(container: bool, unit: bool, path: bool) -> Option<Self> {
         (container || unit || path).then(|| Self { container, unit, path, remembered: FxHashMap::default() })
     }

@@ -1,4 +1,4 @@
-//! The interface of a source of facts.
+//! The interface of a source of attributes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use pdata::{Attribute, Image, Relatives};
 pub(crate) struct Subject<'a> {
     /// The image, with its context and parents.
     pub(crate) image: &'a Image,
-    /// Where its process stands among others, if that is known.
+    /// Parent, session, group and namespaces of the process, if they are known.
     pub(crate) relatives: Option<&'a Relatives>,
-    /// Variables of its environment, as `KEY=VALUE` each ended by NUL.
+    /// Variables of the process's environment, as `KEY=VALUE` each ended by NUL.
     pub(crate) environment: &'a [u8],
-    /// What it has published of itself, if it has.
+    /// Attributes that the process has published of itself, if it has any.
     pub(crate) published: Option<&'a Arc<[Attribute]>>,
-    /// Its arguments, each ended by NUL, the last possibly cut short.
+    /// Arguments of the process, each ended by NUL, the last possibly cut short.
     pub(crate) arguments: &'a [u8],
 }
 
-/// Whoever knows something of images.
+/// A source of attributes of images.
 pub(super) trait Source: fmt::Debug + Send {
-    /// The attributes that it has of one.
+    /// The attributes that the source has of an image.
     fn describe(&mut self, subject: &Subject<'_>) -> Arc<[Attribute]>;
 }

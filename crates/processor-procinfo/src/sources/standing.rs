@@ -1,4 +1,4 @@
-//! From where a process stands among others: session, process group, namespaces.
+//! Attributes from the process's session, process group and namespaces.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// The source, with what is wanted of it; `None` if that is nothing.
+    /// The source of the wanted attributes; `None` if none are wanted.
     pub(super) fn new(session: bool, namespaces: bool, group: bool) -> Option<Self> {
         (session || namespaces || group).then_some(Self { session, namespaces, group })
     }

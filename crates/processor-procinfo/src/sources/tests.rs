@@ -147,7 +147,7 @@ fn only_variables_that_are_named_are_said() {
 }
 
 proptest! {
-    /// Any environment is read: no panic, and a program cannot speak of what the kernel knows better.
+    /// Any environment is read: no panic, and a program cannot set attributes that the kernel knows better.
     #[test]
     fn any_environment_is_read(
         bytes: Vec<u8>,

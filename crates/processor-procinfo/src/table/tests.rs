@@ -14,7 +14,7 @@ enum Op {
     Evict,
 }
 
-/// A process as the words of the documentation say, without any index.
+/// A process by the words of the documentation, without any index.
 #[derive(Clone, Debug)]
 struct Plain {
     key: ProcessKey,
@@ -135,8 +135,8 @@ fn apply(table: &mut Table<()>, acked: &mut Watermark, op: Op, now: u64) {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: the same processes are known, running, held and
-    /// forgotten as in the model, and limits hold.
+    /// Whatever happens in whatever order, the table knows, holds and has forgotten the same
+    /// processes as the model, and limits hold.
     #[test]
     fn the_table_knows_what_the_model_knows(
         ops in proptest::collection::vec(op(), 0..120),

@@ -50,7 +50,7 @@ fn gauge(snapshotter: &Snapshotter, name: &str) -> Option<f64> {
 
 type Mock = mock::Mock<Batch, Watermark>;
 
-/// Sends a batch through, and has the inner service give that answer.
+/// Sends a batch through, and has the inner service ack that watermark.
 async fn exchange(
     service: &mut ProcInfo<Mock>,
     handle: &mut mock::Handle<Batch, Watermark>,

@@ -1,4 +1,4 @@
-//! What becomes of samples when records are lost, late, or say little.
+//! Samples whose processes' records are lost, late, or lack facts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -95,12 +95,12 @@ impl Scene {
         batch.samples().cloned().collect()
     }
 
-    /// Sends one sample of that image, after everything so far.
+    /// Sends one sample of that image, after all events so far.
     fn ask(&mut self, at: u64, key: ImageKey) -> Option<String> {
         path(&self.batch(at + 1, vec![Event::Sample(sample(at, key))])[0])
     }
 
-    /// What `/proc` has been asked about since this was last called.
+    /// The processes that `/proc` has been asked about since the last call.
     fn looked_up(&mut self) -> Vec<ProcessRequest> {
         let requests = self.requests.drain(..).filter_map(|request| match request {
             ReadRequest::Process(request) => Some(request),
@@ -332,7 +332,7 @@ fn an_environment_that_no_exec_has_shown_is_read_once_and_its_image_described_an
     assert_eq!((service(&of_next[0]), asked(&mut scene)), (None, 0), "it is known to have none");
 }
 
-/// As at the start of the agent, where thousands of processes run.
+/// Too many requests wait, as at the start of the agent, where thousands of processes run.
 #[test]
 fn an_environment_that_cannot_be_asked_for_now_is_asked_for_later() {
     let (mut scene, key) = (Scene::new(), image(5, 9, 1));
@@ -366,8 +366,9 @@ fn an_environment_read_after_an_exec_may_be_of_the_next_image_and_is_not_used() 
     assert_eq!(samples.iter().map(service).collect::<Vec<_>>(), [None, None]);
 }
 
-/// An interpreter is called by its script: of one that ran before by what `/proc` has, of one that starts by what the
-/// exec brought. A child has what its parent has; a program that is none has nothing remembered of its arguments.
+/// An interpreter is named by its script: one that ran before by the arguments in `/proc`, one that starts by the
+/// arguments of the exec. A child has its parent's; a program that is no interpreter has none of its arguments
+/// remembered.
 #[test]
 fn an_interpreter_is_called_by_what_it_runs_and_so_are_its_children() {
     let (mut scene, key) = (Scene::new(), image(5, 9, 1));
@@ -399,7 +400,7 @@ fn an_interpreter_is_called_by_what_it_runs_and_so_are_its_children() {
     }
 }
 
-/// The loader is all that the kernel knows of; the stacks show that it runs Python, and its arguments what that runs.
+/// The kernel knows only of the loader; the stacks show that it runs Python, and its arguments name Python's script.
 #[test]
 fn an_interpreter_that_the_loader_has_started_is_called_by_what_it_runs() {
     let (mut scene, key) = (Scene::new(), image(5, 9, 1));
@@ -445,8 +446,8 @@ fn transition(event: Event) -> ProcessTransition {
     }
 }
 
-/// As on a board that boots in 1970: once the clock is set, what was started before has the right time too, and so has
-/// its parent.
+/// On a board that boots in 1970, once the clock is set, processes that were started before have the right time too,
+/// and so have their parents.
 #[test]
 fn the_time_of_creation_follows_a_clock_that_is_set_and_not_one_that_is_corrected() {
     let (mut scene, parent, key) = (Scene::new(), image(4, 3, 1), image(5, 7, 1));

@@ -13,13 +13,13 @@ use crate::request::ReadRequest;
 use crate::sources::Users;
 use crate::tracker::Tracker;
 
-/// What happens between two batches, and how its events are delivered.
+/// Operations between two batches, and the delivery of their events.
 #[derive(Clone, Debug)]
 struct Round {
     ops: Vec<Op>,
-    /// How many batches later each event comes, in turns.
+    /// Number of batches by which each event is late, in turns.
     delays: Vec<usize>,
-    /// How many batches the acknowledgement lags behind.
+    /// Number of batches by which the acknowledgement lags behind.
     ack_lag: usize,
 }
 
@@ -41,7 +41,7 @@ fn unlimited() -> Config {
     config(1 << 20, 1 << 40)
 }
 
-/// Delivers rounds to a tracker.
+/// The delivery of rounds to a tracker.
 struct Delivery {
     world: World,
     tracker: Tracker,
@@ -101,7 +101,7 @@ impl Delivery {
         samples.collect()
     }
 
-    /// Ends every process, delivers what is left, and acknowledges all of it.
+    /// Ends every process, delivers the events that are left, and acknowledges all of them.
     fn finish(&mut self) -> Vec<(Sample, Truth)> {
         self.world.end();
         let late = std::mem::take(&mut self.delayed).into_values().flatten();
@@ -120,7 +120,7 @@ fn delivered(sample: &Sample) -> Option<String> {
     }
 }
 
-/// The parents of a sample's image, and what they ran.
+/// The parents of a sample's image, and the executables that they ran.
 fn parents(sample: &Sample) -> Vec<(ProcessKey, String)> {
     let image = sample.image.as_ref().unwrap();
     let parents = image.parents.iter().map(|parent| match parent.kind.as_ref().unwrap() {
@@ -131,9 +131,9 @@ fn parents(sample: &Sample) -> Vec<(ProcessKey, String)> {
 }
 
 proptest! {
-    /// Every event in time: each sample is attributed to its own executable and its own parents, whatever its process
-    /// has become since, and however often its pid is used again. Only those processes and images are held that the
-    /// acknowledged watermark has not passed.
+    /// With every event in time, each sample is attributed to its own executable and its own parents, whatever its
+    /// process has become since, and however often its pid is used again. Only those processes and images are held that
+    /// the acknowledged watermark has not passed.
     #[test]
     fn every_sample_is_attributed_to_its_image(rounds in proptest::collection::vec(round(Just(0)), 1..25)) {
         let mut delivery = Delivery::new(&unlimited());
@@ -160,9 +160,8 @@ proptest! {
         prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
     }
 
-    /// Samples however late: one stamped at or after the acknowledged watermark gets the truth;
-    /// one before it gets the truth or, if its process has been forgotten, nothing. Each late one
-    /// is counted.
+    /// Samples may be however late: one stamped at or after the acked watermark gets the truth; one before it gets the
+    /// truth or, if its process has been forgotten, nothing. Each late one is counted.
     #[test]
     fn a_late_sample_is_attributed_to_its_image_until_its_time_is_acknowledged(
         rounds in proptest::collection::vec(round(0..5_usize), 1..25),
@@ -191,8 +190,8 @@ proptest! {
         prop_assert!(delivery.tracker.is_empty(), "{:?}", delivery.tracker);
     }
 
-    /// Anything however late: a sample may get nothing, but never another executable; and in the
-    /// end no process is taken to run for ever.
+    /// Events may be however late: a sample may get nothing, but never another executable; and in the end no process is
+    /// taken to run for ever.
     #[test]
     fn no_lateness_tells_a_sample_a_wrong_executable(
         rounds in proptest::collection::vec(round(0..4_usize), 1..25),
@@ -210,7 +209,7 @@ proptest! {
         prop_assert_eq!(known, held, "whatever is left is known to have exited, so limits will take it");
     }
 
-    /// Nothing acknowledged: limits hold after every batch, and still no sample gets a wrong executable.
+    /// With nothing acknowledged, limits hold after every batch, and still no sample gets a wrong executable.
     #[test]
     fn limits_hold_when_nothing_is_acknowledged(
         rounds in proptest::collection::vec(round(0..3_usize), 1..25),

@@ -1,4 +1,4 @@
-//! A kernel of a few processes: makes events, and knows what each sample must get.
+//! A kernel of a few processes: makes events, and knows the attributes that each sample must get.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use pdata::{
 };
 use proptest::prelude::*;
 
-/// Pids there are: few, so that they are used again all the time.
+/// Number of pids: few, so that they are used again all the time.
 const PIDS: u32 = 4;
 
-/// What happens next; a number chooses the process among those that there are.
+/// The next event in the world; a number chooses the process among those that there are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
     /// A process that was there before the agent is found by the snapshot.
     Start,
     Fork(usize),
-    /// With or without a sample inside `execve`.
+    /// A process execs, with or without a sample inside `execve`.
     Exec(usize, bool),
     Sample(usize),
     Exit(usize),
@@ -37,11 +37,11 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a sample must get.
+/// The facts that a sample must get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
     pub(super) executable: String,
-    /// Each parent, nearest first, and what it ran when it forked.
+    /// Each parent, nearest first, and the executable that it ran when it forked.
     pub(super) parents: Vec<(ProcessKey, String)>,
 }
 
@@ -67,7 +67,7 @@ impl Process {
     }
 }
 
-/// The processes, and all that happened so far.
+/// The processes, and all events so far.
 #[derive(Debug, Default)]
 pub(super) struct World {
     now: u64,
@@ -77,7 +77,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Stamp of whatever happens next.
+    /// Stamp of the next event.
     pub(super) fn next_stamp(&self) -> KTime {
         KTime::from_nanos(self.now + 1)
     }
@@ -179,7 +179,7 @@ impl World {
         self.process_event(self.processes.len() - 1, ProcessTransition::Fork { parent, relatives });
     }
 
-    /// As the kernel does it: the count rises, and the exec's own record comes last.
+    /// Execs in the kernel's order: the count rises, and the exec's own record comes last.
     fn exec(&mut self, chosen: usize, sampled: bool) {
         let Some(index) = self.choose(chosen, false) else { return };
         let name = self.name("bin");

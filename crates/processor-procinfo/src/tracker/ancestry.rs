@@ -1,4 +1,4 @@
-//! Who forked whom.
+//! The parents of processes, from the forks that are known.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::Tracker;
 impl Tracker {
     /// The processes that a process descends from, nearest first.
     ///
-    /// Found once for each process, and then the same for ever: what its parents become, and whether they are still
-    /// known, changes nothing.
+    /// The parents are found once for each process, and stay the same for ever, whatever the parents become, and
+    /// whether they are still known.
     pub(super) fn parents_of(&mut self, key: ProcessKey) -> Arc<[Parent]> {
         let Some(process) = self.table.get(key) else { return Arc::default() };
         if let Some(parents) = &process.parents {
@@ -49,7 +49,7 @@ impl Tracker {
         parents
     }
 
-    /// From a process up, as far as is known.
+    /// The processes from `from` on upwards, as far as they are known.
     fn walk_up(&self, from: ProcessKey) -> Vec<Parent> {
         let (mut parents, mut next) = (Vec::new(), Some(from));
         while let Some(key) = next

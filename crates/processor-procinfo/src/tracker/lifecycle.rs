@@ -1,4 +1,4 @@
-//! What process events change.
+//! The changes that process events make to the table.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -68,7 +68,7 @@ impl Tracker {
         }
     }
 
-    /// The process, which may be new; `None` if it has been forgotten.
+    /// The state of a process, which may be new; `None` if it has been forgotten.
     pub(super) fn enter(&mut self, key: ImageKey, began: KTime, at: KTime) -> Option<&mut Process> {
         let clock = &self.clock;
         let make = || Process::new(clock.created(key.process.start_time));
@@ -127,7 +127,7 @@ impl Tracker {
         }
     }
 
-    /// Remembers the arguments of an image, if they say more of it than its executable does or have been asked for.
+    /// Remembers the arguments of an image, if they name its program or have been asked for.
     pub(super) fn give_arguments(&mut self, key: ImageKey, arguments: &[u8]) {
         let keeps_all = self.keeps_arguments;
         let Some(process) = self.table.get_mut(key.process).filter(|_| !arguments.is_empty()) else { return };
@@ -142,7 +142,7 @@ impl Tracker {
         }
     }
 
-    /// Kernel threads are known by name: theirs is set after they were forked.
+    /// Renames a kernel thread: these are known by name, which is set after they were forked.
     fn rename(&mut self, key: ImageKey, tid: Tid, comm: Comm) {
         let Some(process) = self.table.get_mut(key.process).filter(|_| tid.0 == key.process.pid.0) else {
             return;

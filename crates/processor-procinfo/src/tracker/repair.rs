@@ -1,4 +1,4 @@
-//! Repair from `/proc`: what to do when a record was lost.
+//! Repair from `/proc` of processes whose records were lost.
 
 use std::collections::VecDeque;
 
@@ -14,12 +14,12 @@ use procfs::{ProcError, Snapshot};
 
 /// Answers of the reading thread, until the events have caught up with them.
 ///
-/// `/proc` does not hold exec counts. An answer is of the image that was asked about unless the
-/// process has execed before `/proc` was read; so the answer waits until the watermark has passed
-/// the reading, and is of no use if an exec has been reported by then.
+/// `/proc` does not hold exec counts. An answer is about the image in the request unless the process has execed before
+/// `/proc` was read; so the answer waits until the watermark has passed the reading, and is of no use if an exec has
+/// been reported by then.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
-    /// In the order in which they were read.
+    /// Answers in the order in which they were read.
     waiting: VecDeque<ProcessAnswer>,
 }
 
@@ -28,7 +28,7 @@ impl Repairs {
         self.waiting.push_back(answer);
     }
 
-    /// Applies the answers with which events have caught up.
+    /// Applies the answers that events have caught up with.
     pub(crate) fn apply(&mut self, watermark: Watermark, tracker: &mut Tracker) {
         while self.waiting.front().is_some_and(|answer| watermark.covers(answer.before))
             && let Some(answer) = self.waiting.pop_front()
@@ -59,8 +59,8 @@ impl Tracker {
         }
     }
 
-    /// Remembers what the program of an image was given; the image is then described anew. Returns what came of it, the
-    /// metric label `outcome`.
+    /// Remembers the variables and arguments of an image's program; the image is then described anew. Returns the
+    /// outcome, the metric label `outcome`.
     fn learn(&mut self, image: ImageKey, read: &Result<(Vec<u8>, Vec<u8>), ProcError>) -> &'static str {
         match read {
             Ok((variables, arguments)) => {
@@ -78,7 +78,7 @@ impl Tracker {
         }
     }
 
-    /// Has somebody look for what an image may have published, if that is due when it is sampled.
+    /// Asks for a search for the context of an image that is sampled, if one is due.
     pub(super) fn ask_context(&mut self, request: ProcessRequest, at: KTime, reads: &mut impl Reads) {
         let (key, image) = (request.image.process, request.image.exec_count);
         if self.table.is_running(key)
@@ -93,8 +93,8 @@ impl Tracker {
         }
     }
 
-    /// Takes what a look for what an image has published has found; the image is then described anew. Returns what came
-    /// of it, the metric label `outcome`.
+    /// Takes the result of a search for an image's context; the image is then described anew. Returns the outcome, the
+    /// metric label `outcome`.
     fn found(&mut self, answer: &ProcessAnswer, found: &Result<ContextFound, ProcError>) -> &'static str {
         let image = answer.image;
         let Some(process) = self.table.get_mut(image.process) else { return "exited" };
@@ -111,7 +111,7 @@ impl Tracker {
         }
     }
 
-    /// Asks `/proc` about a process of which something is missing, unless that cannot help.
+    /// Asks `/proc` about a process with missing facts, unless that cannot help.
     pub(super) fn ask_repair(&mut self, request: ProcessRequest, reads: &mut impl Reads) {
         let (key, image) = (request.image.process, request.image.exec_count);
         if self.table.is_running(key)
@@ -123,7 +123,7 @@ impl Tracker {
         }
     }
 
-    /// Uses an answer. Returns what came of it, the metric label `outcome`, if the process was repaired by it.
+    /// Uses an answer. Returns the outcome, the metric label `outcome`, if the process was repaired by it.
     fn repair(&mut self, answer: &ProcessAnswer) -> Option<&'static str> {
         let image = answer.image;
         if let Looked::Context(found) = &answer.outcome {
@@ -179,7 +179,7 @@ impl Tracker {
         Some(became)
     }
 
-    /// Adds what `/proc` showed of an image, where nothing is known.
+    /// Adds the facts that `/proc` showed of an image, where none are known.
     fn fill(&mut self, image: ImageKey, snapshot: &Snapshot) {
         let kind = match &snapshot.executable {
             Some(executable) => user(executable, None),
