@@ -5,4 +5,5 @@ mod jit;
 mod layer;
 mod lines;
 mod make;
+mod many_files;
 mod names;
