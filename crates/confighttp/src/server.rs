@@ -167,7 +167,7 @@ async fn serve(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
-                // Only what a browser on this machine reaches and the network does not is a target of DNS rebinding.
+                // DNS rebinding aims only at addresses that a browser on this machine reaches and the network does not.
                 let is_local =
                     stream.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
                 let router = if is_local { local.clone() } else { router.clone() };
@@ -180,7 +180,7 @@ async fn serve(
         }
     }
     drop(listener);
-    // Whoever is not done by then is cut off.
+    // Clients that are not done by then are cut off.
     let _late = timeout(STOP_WITHIN, graceful.shutdown()).await;
 }
 

@@ -160,7 +160,7 @@ fn in_words(expected: &str) -> String {
         "path string" => "a path".to_owned(),
         "a sequence" => "a list".to_owned(),
         other if other.starts_with("struct ") || other == "a map" => "a map of keys".to_owned(),
-        // The visitor of an enum names the Rust type, which says nothing to the reader.
+        // The visitor of an enum names the Rust type, which means nothing to the reader.
         other if other.starts_with("enum ") || other.starts_with("variant ") => "one of its names".to_owned(),
         other if other.starts_with("a nonzero ") => format!("a whole number above 0 ({other})"),
         other => other.to_owned(),

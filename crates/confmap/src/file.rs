@@ -7,7 +7,7 @@ use std::path::Path;
 /// The most bytes that a file may have.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Reads a file that holds no more than [`MAX_FILE_BYTES`]. It may be a pipe.
+/// Reads a file, perhaps a pipe, that holds no more than [`MAX_FILE_BYTES`].
 pub(crate) fn read_file(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;

@@ -96,7 +96,7 @@ impl ValueBuilder<'_> {
                 let mut dict = Dict::new();
                 for (key, node) in entries {
                     let depth = self.path.len();
-                    // No deeper than values may be, so that whoever walks the tree may recurse.
+                    // Keys are no deeper than values may be, so that code that walks the tree may recurse.
                     let mut keys: Vec<_> = key.text.splitn(MAX_DEPTH, DELIMITER).map(str::to_owned).collect();
                     let last = keys.pop().unwrap_or_default();
                     for key_of_map in &keys {

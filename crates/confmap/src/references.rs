@@ -85,7 +85,7 @@ impl Walker<'_> {
                 self.expander.next_value(if self.referred { "" } else { &text });
                 match self.string(value, text) {
                     Ok(()) => {}
-                    // The budget is that of the whole configuration: once is enough to say so.
+                    // The budget is that of the whole configuration: one report of it is enough.
                     Err(ExpandError::TooLarge) if self.too_large => clear(value),
                     Err(error) => {
                         self.too_large |= matches!(error, ExpandError::TooLarge);
@@ -112,7 +112,7 @@ impl Walker<'_> {
             let node = yaml::parse(&original).ok().filter(|document| document.faults.is_empty());
             match node.map(|document| document.root) {
                 Some(node) if !matches!(node.value, Yaml::Scalar(Scalar::String(_))) => {
-                    // What aliases in it stand for is more than its text.
+                    // Aliases in the value may stand for more than its text.
                     self.expander.charge(node.size())?;
                     *value = untracked(node, tag);
                     let original = match self.expander.expand(&original) {
@@ -133,7 +133,7 @@ impl Walker<'_> {
                     self.referred = referred;
                     return Ok(());
                 }
-                // Of a string, and of what is no YAML, the text itself: quotes and blanks are part of it.
+                // A string, and text that is no YAML, stays as it is: quotes and blanks are part of it.
                 _ => text = original,
             }
         }

@@ -32,7 +32,7 @@ impl<'a> Section<'a> {
         for configtypes::Fault { keys, message } in validate(&config) {
             let found = find(self.value, &keys);
             let path: Vec<_> = self.path.iter().cloned().chain(keys).collect();
-            // What was taken out as unreadable, or is missing since its key is misspelt, has been reported.
+            // A value that was taken out as unreadable, or is missing since its key is misspelt, has been reported.
             if all_read || (found.is_some() && !faults.touches(&path)) {
                 faults.push(Fault { path, message, source: None });
             }

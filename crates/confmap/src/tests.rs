@@ -1,5 +1,5 @@
-//! Locations to trees. Each rule of the Collector has its table in a file of its own; expectations are what the
-//! Collector does, by its documentation, its tests or its source.
+//! Locations to trees. Each rule of the Collector has its table in a file of its own; expectations are the Collector's
+//! results, by its documentation, its tests or its source.
 
 mod expansion;
 mod merge;

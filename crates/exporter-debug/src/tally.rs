@@ -114,7 +114,7 @@ impl Gather for Tally {
         let identity = image.map_or((sample.key, ContextKey::default()), |image| image.identity());
         let who = (identity, image.is_some());
         let tally = self.images.entry(who).or_insert_with(|| ImageTally::new(sample));
-        // What is learnt later is more.
+        // The latest description has the most facts.
         if let (Some(known), Some(image)) = (&mut tally.image, image)
             && !Arc::ptr_eq(known, image)
         {

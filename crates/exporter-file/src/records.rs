@@ -22,7 +22,7 @@ pub(crate) trait Target: Write {
 impl Target for File {
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
         let length = self.metadata()?.len();
-        // A pipe or device says 0 and cannot be cut.
+        // A pipe or device has length 0 and cannot be cut.
         let length = length.checked_sub(bytes).ok_or(io::ErrorKind::Unsupported)?;
         self.set_len(length)
     }
@@ -77,7 +77,7 @@ fn put(target: &mut impl Target, bytes: &[u8]) -> (usize, io::Result<()>) {
             Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
             Ok(count) => written += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // A pipe or device; files never say so.
+            // This is a pipe or device; files never block.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Err(error) = target.wait(deadline.saturating_duration_since(Instant::now())) {
                     return (written, Err(error));

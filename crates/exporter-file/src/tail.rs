@@ -116,7 +116,7 @@ pub(crate) fn of_frames(file: &impl Bytes) -> io::Result<Tail> {
         file.read_at(&mut prefix, at)?;
         let size = u32::from_be_bytes(prefix);
         if size == 0 {
-            // No message is empty; zeros, again, may be what is left of one.
+            // No message is empty; zeros, again, may be left of one.
             return Ok(if is_zeros(file, at, length)? { Tail::Torn(at) } else { Tail::Foreign });
         }
         if size > MAX_FRAME {

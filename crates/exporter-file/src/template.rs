@@ -44,7 +44,7 @@ impl Template {
             return Ok(Self::Fixed(path.to_owned()));
         }
         let text = path.to_str().ok_or(Fault::NotText)?.to_owned();
-        // What it yields for one instant it does for all: no conversion depends on the value.
+        // If the format works for one instant it does for all: no conversion depends on the value.
         let first = format(&text, EARLY).map_err(Fault::Conversion)?;
         let later = format(&text, LATE).map_err(Fault::Conversion)?;
         Ok(if first == later { Self::Fixed(first.into()) } else { Self::Timed(text) })
@@ -65,7 +65,7 @@ impl Template {
     pub(crate) fn path(&self, at: UnixNanos) -> PathBuf {
         match self {
             Self::Fixed(path) => path.clone(),
-            // It has been tried, so that this does not fail; its text is a path as well.
+            // The format has been tried, so that this does not fail; its text is a path as well.
             Self::Timed(text) => format(text, at).unwrap_or_else(|_| text.clone()).into(),
         }
     }

@@ -44,7 +44,7 @@ where
     if transports.len() == 1
         && let Some(only) = transports.pop()
     {
-        // One that has failed is not set aside if there is no other: when to try again is for `retry_on_failure`.
+        // A server that has failed is not set aside if there is no other: `retry_on_failure` decides when to try again.
         return BoxCloneService::new(only);
     }
     let servers = Arc::new(Servers::new(transports.len()));

@@ -60,7 +60,8 @@ impl Stack<'_> {
         let queue = ServiceBuilder::new()
             // Outermost, so that a slow server costs the pipeline nothing: a window is answered when it is in here.
             .layer(QueueLayer::new(settings, self.queue, &stop))
-            // Inside the queue, which holds what came; outside retry, so that what is sent again is the same.
+            // The layer is inside the queue, which holds requests as they came, and outside retry, so that each attempt
+            // sends the same.
             .layer(BatchLayer::new(self.queue, max_bytes))
             .layer(retry_layer(settings, self.retry, self.queue, &stop))
             // Each attempt has its own time, connecting and another server included.

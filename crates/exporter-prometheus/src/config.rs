@@ -35,7 +35,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Default of `endpoint`: the port that the OpenTelemetry specification gives to Prometheus exporters.
+    /// Default of `endpoint`: the port that the OpenTelemetry specification assigns to Prometheus exporters.
     pub const ENDPOINT: (&str, u16) = ("localhost", 9464);
     /// Default of `metric_expiration`, as in the Collector.
     pub const METRIC_EXPIRATION: Duration = Duration::from_secs(300);

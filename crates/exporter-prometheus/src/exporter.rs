@@ -30,7 +30,7 @@ pub struct PrometheusExporter {
 }
 
 impl PrometheusExporter {
-    /// Listens where the configuration says, which has been validated. Needs a Tokio runtime.
+    /// Listens on the endpoint of the configuration, which has been validated. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be listened on.

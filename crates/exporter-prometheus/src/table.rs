@@ -42,8 +42,8 @@ impl Totals {
 ///
 /// A series shows 0 to the scrape that finds it first, however much it has: to Prometheus, a counter that begins at its
 /// whole value has not grown, and a job that ends between two scrapes would have used nothing. A series never goes
-/// down, and no sample is in two: what `other` has counted of an executable stays there when that gets a series of its
-/// own, which begins at 0; and what a series has that was not scraped goes to `other` when it ends. What has ended is
+/// down, and no sample is in two: counts that `other` has of an executable stay there when that gets a series of its
+/// own, which begins at 0; and counts that were not scraped go to `other` when their series ends. Ended series are
 /// forgotten: to Prometheus, one that comes back is a counter that was reset, and its `rate` and `increase` stay right.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -116,12 +116,14 @@ impl Table {
             series.recent += more.cpu;
             series.grown = series.grown.max(now);
         } else if self.series.len() < self.max_series {
-            // Who has a series is no candidate for one: it would take the place of its own, with what that has counted.
+            // An executable with a series is no candidate for one: it would take the place of its own, with the counts
+            // of that.
             self.candidates.remove(&who);
             self.series.insert(Arc::new(who), Series::new(more, now));
         } else {
             self.other.add(more);
-            // When there is no room those are left out who use least: of a batch, who has used most comes first.
+            // When there is no room, executables that use least are left out: those of a batch come by use, the
+            // greatest first.
             if let Some(recent) = self.candidates.get_mut(&who) {
                 *recent += more.cpu;
             } else if self.candidates.len() < MAX_CANDIDATES {

@@ -206,7 +206,7 @@ async fn keys_change_names_labels_and_format() {
     for line in [
         "# TYPE edge_profile_cpu_seconds counter",
         "# UNIT edge_profile_cpu_seconds seconds",
-        // Who used most had the one series there is.
+        // The executable that used most had the one series there is.
         r#"edge_profile_samples_total{zone="a\"b",process_executable_name="cc",process_executable_path="/usr/bin/cc"} 4 1787304602.500"#,
     ] {
         assert!(body.lines().any(|found| found == line), "no {line} in:\n{body}");

@@ -28,7 +28,7 @@ impl Front {
     fn report_lost(&self, batch: &mut Batch) {
         let count = self.queue.take_lost();
         if count > 0 {
-            // Not before the last batch's watermark, and not after this one's events.
+            // The loss is not before the last batch's watermark, and not after this one's events.
             let at = self.forwarded.at();
             let lost = Loss { from: at, until: at, reason: LossReason::SampleQueueFull, count };
             batch.report_losses([lost]);

@@ -20,7 +20,7 @@ fn client(directory: &TempDir, fsync: bool) -> Client {
     let config = Config {
         directory: directory.path().to_owned(),
         fsync,
-        // At once: what comes while one is written goes with the next.
+        // Requests are written at once: those that come while one is written go with the next.
         fsync_interval: Duration::ZERO,
         ..Config::default()
     };

@@ -107,7 +107,7 @@ mod tests {
         let wall = seconds(ClockId::Realtime);
         let first = Clock::open(dir.path());
         assert!(first.now().abs_diff(wall) <= 2);
-        // As if the wall clock had shown 1970 then, and had been set since.
+        // The clock's file is as if the wall clock had shown 1970 then, and had been set since.
         let boot_id = fs::read_to_string(BOOT_ID).unwrap();
         fs::write(dir.path().join(CLOCK_FILE), format!("{} 7\n", boot_id.trim())).unwrap();
         let second = Clock::open(dir.path());

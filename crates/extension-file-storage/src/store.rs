@@ -73,8 +73,8 @@ impl Store {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
             let mut database = builder.create_with_backend(FileBackend::new(file, fsync))?;
-            // Sums over every page: past this point no pointer in the file leads astray. What a kill leaves has been
-            // repaired above; to repair more would be to go back to an older state without a word.
+            // The check sums over every page: past this point no pointer in the file leads astray. Damage that a kill
+            // leaves has been repaired above; to repair more would be to go back to an older state without a word.
             if database.check_integrity()? {
                 Ok(database)
             } else {
@@ -115,7 +115,7 @@ impl Store {
     /// corrupt one stays in its place: if the disk is full, or the agent is killed, it is salvaged again.
     fn replace(path: &Path, fsync: bool) -> Result<(Self, Contents), StoreError> {
         let (making, aside) = (beside(path, "new"), aside(path));
-        // What an attempt that was killed has left.
+        // An attempt that was killed may have left this file.
         let _gone = remove(&making);
         let made = Self::salvaged(path, &making, fsync).and_then(|made| {
             // First a second name, then the place itself: at no time does the path name nothing, or less than there is.
@@ -124,7 +124,7 @@ impl Store {
             Ok(made)
         });
         let (mut store, mut contents) = made.inspect_err(|_error| {
-            // It may be what fills the disk. If it has its new name already, it stays.
+            // The new file may be what fills the disk. If it has its new name already, it stays.
             let _gone = remove(&making);
         })?;
         store.path = path.to_owned();
@@ -206,7 +206,7 @@ fn whole(key: u64, value: &[u8]) -> Option<Record> {
     Record::decode(value).filter(|(own, _)| *own == key).map(|(_, record)| record)
 }
 
-/// Gives a corrupt file a second name. Where files cannot have two, it is copied.
+/// Adds a second name to a corrupt file. Where files cannot have two, the file is copied.
 fn keep(path: &Path, aside: &Path) -> io::Result<()> {
     let _gone = remove(aside);
     step()?;
@@ -226,7 +226,7 @@ fn remove(path: &Path) -> io::Result<()> {
 fn open_file(path: &Path) -> io::Result<File> {
     step()?;
     let mut options = OpenOptions::new();
-    // Profiles name what a host runs: for the owner alone.
+    // Requests name the programs that a host runs, so the file is for its owner alone.
     openfile::open(options.read(true).write(true).create(true).truncate(false).mode(0o600), path)
 }
 

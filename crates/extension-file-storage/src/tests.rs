@@ -244,7 +244,7 @@ fn check_damaged(records: &[Record], bytes: &[u8], lost_at_most: usize) {
 #[test]
 fn a_flipped_bit_at_the_start_of_the_file_loses_nothing() {
     let (records, sound) = file_of(&[10, 5_000, 100_000]);
-    // One bit of every third byte, another one of the next; and two that make a sound file look empty.
+    // The bits are one of every third byte, another one of the next; and two that make a sound file look empty.
     for bit in (0..320 * 8).step_by(25).chain([520, 833]) {
         let mut bytes = sound.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -329,7 +329,7 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("queue");
         let mut acknowledged = Vec::new();
-        // What a kill in the middle of the last transaction may leave of it: all or nothing.
+        // Changes that a kill in the middle of the last transaction may leave: all or nothing.
         let mut under_way = Vec::new();
         let is_killed = kill_after(steps, || {
             let Ok((mut store, _)) = Store::open(&path, false) else { return };
@@ -347,7 +347,7 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
         let (_, contents) = Store::open(&path, false).unwrap();
         let found: Vec<_> = contents.records.iter().map(|found| found.key).collect();
         let is_as_before_or_after = found == acknowledged || found == under_way;
-        // What is salvaged may be there again.
+        // Removed records may be there again in a salvaged file.
         let is_salvaged = contents.moved.is_some() && acknowledged.iter().all(|key| found.contains(key));
         assert!(is_as_before_or_after || is_salvaged, "{found:?} of {acknowledged:?} after {steps} steps");
         if !is_killed {

@@ -195,7 +195,7 @@ impl Worker {
     fn write(&mut self, appends: Vec<Append>, removes: &[Handle]) {
         let gone: HashSet<Handle> = removes.iter().copied().collect();
         self.unwanted.extend(removes.iter().filter_map(|handle| self.live.remove(handle)));
-        // What is over before it was written need not be.
+        // A request that is over before it was written need not be written.
         let (over, appends): (Vec<_>, Vec<_>) =
             appends.into_iter().partition(|append| gone.contains(&append.handle));
         over.into_iter().for_each(|append| (append.then)(true));

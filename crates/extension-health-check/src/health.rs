@@ -39,7 +39,8 @@ struct Health {
 }
 
 impl HealthCheck {
-    /// Listens where `config` says, and answers by what is on `board`. Needs a Tokio runtime.
+    /// Listens on the endpoint of `config`, and answers by the state on `board`. Needs a Tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be opened.

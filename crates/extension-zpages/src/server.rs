@@ -36,7 +36,7 @@ struct Shown {
 }
 
 impl ZPages {
-    /// Listens where `config` says. Needs a Tokio runtime.
+    /// Listens on the endpoint of `config`. Needs a Tokio runtime.
     ///
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be opened.

@@ -24,7 +24,7 @@ fn main() {
         "| load | captures | samples | stacks | locations | requests | bytes | B/capture | gzip | gzip B/capture |"
     );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    // Samples, stacks and locations are those of all requests: what two of them share counts twice.
+    // Samples, stacks and locations are those of all requests: entries that two of them share count twice.
     for (cpus, seconds) in [(8, 5), (8, 60), (64, 5), (64, 60)] {
         let captures = cpus * seconds * 19;
         let mut windows = Windows::new(Duration::from_secs(600), DEFAULT_REQUEST_BYTES);

@@ -52,8 +52,8 @@ pub const SCRIPT_INTERPRETER: &str = "procinfo.script.interpreter";
 /// (`ld-linux-x86-64.so.2 PROGRAM`). While the program has not been met, the executable is the loader.
 pub const LOADER_PATH: &str = "procinfo.loader.path";
 
-/// Resource, int: which image of the process: how often the process and its ancestors had called
-/// `execve`, modulo 2^32.
+/// Resource, int: number of the image within the process: how often the process and its ancestors had called `execve`,
+/// modulo 2^32.
 pub const EXEC_COUNT: &str = "procinfo.exec_count";
 
 /// Resource, bool, only ever true: the image that the process ran is not known.

@@ -199,7 +199,7 @@ impl Dictionary {
 
     /// Index of a function of which more is known.
     pub(crate) fn function(&mut self, function: &pdata::Function) -> i32 {
-        // What runs it is an attribute of the frame.
+        // The function's runtime is an attribute of the frame.
         let pdata::Function { name, system_name, file, start_line, runtime: _ } = function;
         let name = self.string(name);
         let system_name = self.string(system_name.as_deref().unwrap_or_default());

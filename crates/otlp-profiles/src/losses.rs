@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever was lost, the profile says how much of it and why: two numbers of samples, and one for the reason.
+    /// Whatever was lost, the profile has the counts and the reason: two numbers of samples, and one for the reason.
     #[test]
     fn every_reason_reaches_the_profile() {
         for reason in LossReason::ALL {

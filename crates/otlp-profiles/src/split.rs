@@ -160,7 +160,7 @@ mod tests {
         let mut splitter = Splitter::default();
         let large = content(20_000);
         assert_eq!(splitter.requests(&large, usize::MAX)[0].samples, 20_000);
-        // Where the next one starts.
+        // Empty contents stand for the start of the next window.
         splitter.requests(&content(0), usize::MAX);
         assert!(splitter.part.samples.capacity() >= 20_000);
         splitter.requests(&content(1), usize::MAX);

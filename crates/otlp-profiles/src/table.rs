@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn nobody_can_choose_values_that_collide() {
         const COUNT: u64 = 10_000;
-        // FxHasher multiplies by this, and what is left of a product below 2^38 is in none of the bits that are used.
+        // FxHasher multiplies by this factor, and the part of a product that is below 2^38 is in none of the bits that
+        // are used.
         const FACTOR: u64 = 0xf135_7aea_2e62_a9c5;
         let inverse = (0..6).fold(FACTOR, |x, _| x.wrapping_mul(2_u64.wrapping_sub(FACTOR.wrapping_mul(x))));
         assert_eq!(inverse.wrapping_mul(FACTOR), 1);

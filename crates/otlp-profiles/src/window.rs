@@ -213,8 +213,8 @@ impl Window {
             return profile;
         }
         let profile = self.profile_by_key(sample, measured, true);
-        // Another description of the same image in that context: what is learnt later is more. An image first met
-        // inside execve, say, has no script until the exec is complete.
+        // Another description of the same image in that context: a later one has more facts. An image first met inside
+        // execve, say, has no script until the exec is complete.
         if let Some(source) = self.source(profile) {
             source.who = ProfileOwner::Known(Arc::clone(image));
         }

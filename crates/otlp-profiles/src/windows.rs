@@ -22,8 +22,8 @@ pub struct Windows {
     grouping: Grouping,
     /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: Losses,
-    /// Windows that were encoded and emptied, kept for their memory. They take turns, so that each frees what a rush
-    /// has left it with.
+    /// Windows that were encoded and emptied, kept for their memory. They take turns, so that each frees the memory
+    /// that a rush has left it with.
     spare: VecDeque<Window>,
     splitter: Splitter,
 }

@@ -41,7 +41,7 @@ fn known_stacks_allocate_nothing() {
         let new = push_all(&mut windows, rest);
         let known = push_all(&mut windows, &Host::again(&batches, WINDOW * number + HALF));
         match number {
-            // Each batch opens a window before it closes the last: two are in use, and both grow to what they need.
+            // Each batch opens a window before it closes the last: two are in use, and both grow to the size they need.
             0 | 1 => assert!(known > 0 && new > known, "the counter counts: {new}, {known}"),
             _ => {
                 assert_eq!(known, 0, "in window {number}");

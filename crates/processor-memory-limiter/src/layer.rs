@@ -94,7 +94,7 @@ where
 /// is no memory left for a copy of the samples.
 fn drop_samples(events: &mut Arc<Events>) {
     let (count, mut kept) = (events.sample_count(), Vec::new());
-    // Times of the first and of the last, and what stands before the last.
+    // Times of the first and of the last sample, and the number of kept events before the last.
     let mut span: Option<(KTime, KTime, usize)> = None;
     for event in events.iter() {
         if let Event::Sample(sample) = event {
@@ -106,7 +106,7 @@ fn drop_samples(events: &mut Arc<Events>) {
     }
     if let Some((from, until, place)) = span {
         let reason = LossReason::SampleMemoryLimit;
-        // `place` is no more than what was kept.
+        // `place` is no more than the number of kept events.
         kept.insert(place, Event::Loss(Loss { from, until, reason, count }));
         *events = Arc::new(kept.into());
     }

@@ -55,7 +55,7 @@ impl Limiter {
                 self.steps = self.steps.saturating_sub(1);
             }
         }
-        // Below the soft limit, too: what the allocator keeps must not keep the rate down.
+        // Below the soft limit, too: memory that the allocator keeps must not keep the rate down.
         let give_back = !spare && self.steps > 0;
         Action { divisor: 1 << self.steps, dropping: self.dropping, give_back }
     }

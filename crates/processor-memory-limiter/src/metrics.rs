@@ -5,7 +5,7 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use crate::limits::Limits;
 use crate::meter::Readings;
 
-// As the Collector names those of its other signals.
+// The names follow those that the Collector has for other signals.
 const ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_profile_samples";
 const REFUSED: &str = "otelcol_processor_memory_limiter_refused_profile_samples";
 const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";

@@ -42,7 +42,7 @@ pub(crate) fn interpreted(executable: &str, arguments: &[u8]) -> Option<String> 
     }
     let applet = applet(&called, &mut arguments)?;
     let interpreted = FAMILIES.iter().find(|family| family.has(&applet));
-    // Of the other programs it is the program alone that counts: what follows is theirs.
+    // Of the other programs only the name counts: the arguments that follow are theirs.
     interpreted.and_then(|family| family.interpreted(arguments)).or(Some(applet))
 }
 
@@ -54,7 +54,7 @@ fn applet<'a>(called: &str, arguments: &mut impl Iterator<Item = Cow<'a, str>>) 
         return Some(called);
     }
     let first = arguments.next()?;
-    // What begins with a dash is an option of all of it, such as `--list`.
+    // An argument with a dash is an option of the whole executable, such as `--list`.
     if first.starts_with('-') { None } else { name_in_argument(&first) }
 }
 
@@ -67,7 +67,8 @@ fn name_in_argument(argument: &str) -> Option<String> {
 
 /// The name of a file or module that is run.
 pub(crate) fn name(path: &str) -> Option<String> {
-    // `-m module/class`, `-m package.__main__` and a directory's `__main__.py` are called by what is around that.
+    // `-m module/class`, `-m package.__main__` and a directory's `__main__.py` have the name of the part around
+    // `__main__`.
     let path = path.trim_end_matches('/');
     let path = ["/__main__.py", ".__main__"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
     let last = path.rsplit('/').next().unwrap_or(path);

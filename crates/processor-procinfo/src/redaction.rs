@@ -156,7 +156,7 @@ fn user_of_url(after: &str) -> usize {
     if let Some((user, _)) = authority.rsplit_once('@') {
         return if user.contains(':') { user.len() } else { 0 };
     }
-    // What follows a host's colon is a number: else it is a password with a slash in it.
+    // A number follows a host's colon: else the text is a password with a slash in it.
     match (authority.split_once(':'), url.rsplit_once('@')) {
         (Some((host, port)), Some((user, _)))
             if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) =>

@@ -47,7 +47,7 @@ impl Sources {
         let environment =
             FromEnvironment::new(wants(Metadata::Service), config.environment_variables.clone());
         sources.extend(environment.map(|source| Box::new(source) as Box<_>));
-        // After the environment, which says what the service is called by those who run it.
+        // After the environment, in which those who run the service have named it.
         let program = FromProgram::new(wants(Metadata::Service), wants(Metadata::CommandArgs));
         sources.extend(program.map(|source| Box::new(source) as Box<_>));
         let parents =

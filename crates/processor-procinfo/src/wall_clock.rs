@@ -51,7 +51,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the clock moves, what it shows is never off by as much as a step, and small moves change nothing.
+        /// However the clock moves, the time is never off by as much as a step, and small moves change nothing.
         #[test]
         fn it_is_right_within_a_step(moves in prop::collection::vec(0_u64..20_000_000_000, 1..20)) {
             let mut clock = WallClock::default();

@@ -98,7 +98,7 @@ impl Spaces {
         let (lines, identity) = (self.lines.as_ref()?, sight.file.identity);
         let source = self.files.line_source(identity)?;
         let wanted = |(offset, name): &(u64, Name)| {
-            // What has a file has lines already: Go's tables have them.
+            // A function with a file has lines already: Go's tables have them.
             let name =
                 name.as_ref().ok().filter(|name| name.0.iter().all(|line| line.function.file.is_none()))?;
             let address = self.files.address_of(identity, *offset)?;

@@ -15,7 +15,7 @@ pub struct Config {
     /// Memory for symbol tables and names; the ones used longest ago make room.
     pub max_memory: ByteSize,
     /// The most files that are held open, so that they can be read when their processes are gone; no more than half of
-    /// what the system lets the agent open.
+    /// those that the system lets the agent open.
     pub max_open_files: usize,
     /// The longest time for which samples wait for names. A frame without a name by then leaves with its address and
     /// build ID.

@@ -63,7 +63,7 @@ impl<K> Iterator for Leaving<K> {
 
     fn next(&mut self) -> Option<K> {
         let with_some = self.users.iter_mut().filter(|share| !share.holdings.is_empty());
-        // Of two that hold alike, whoever has what was used longest ago.
+        // Of two users who hold alike, the one whose holding was used longest ago.
         let oldest = |share: &Share<K>| share.holdings.last().map_or(0, |holding| holding.used);
         let share = with_some.max_by_key(|share| (share.weight, std::cmp::Reverse(oldest(share))))?;
         let leaves = share.holdings.pop()?;

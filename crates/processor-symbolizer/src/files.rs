@@ -175,7 +175,8 @@ impl Files {
         let names = match &held.file {
             Some(file) => {
                 let names = held.symbols.names(&**file, offsets, demangle);
-                // Asked last: if it is the file now, what was read is what it has had since it was met.
+                // This is asked last: if the file is the mapped one now, the bytes that were read are those it has had
+                // since it was met.
                 if is_as_met(file.file(), sight.file) { Ok(names) } else { Err(Unnamed::Gone) }
             }
             None => {

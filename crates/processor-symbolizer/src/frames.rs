@@ -93,7 +93,7 @@ fn name(frame: &Frame, who: (ProcessKey, User), names: &mut Names, lookups: &mut
     };
     let known = names.get(space, address);
     if matches!(known, Known::Not) {
-        // What all have in common is nobody's.
+        // A space that all processes share is no user's.
         let user = who.1.filter(|_| !matches!(space, Space::Kernel | Space::Vdso));
         names.ask(space, address, user);
         lookups.add(space, address, || target(frame, who, space));
@@ -116,7 +116,7 @@ fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
         Code::Kernel | Code::Interpreted(..) => return Err(Unnamed::NoFile),
     };
     match &mapping.backing {
-        // .NET maps what it compiles twice, to write it by the one mapping and to run it by the other.
+        // .NET maps the code that it compiles twice, to write it by the one mapping and to run it by the other.
         Backing::File(file) if file.path.as_os_str().as_encoded_bytes().starts_with(DOUBLY_MAPPED) => {
             Ok((Space::Jit(process), pc.0))
         }
@@ -124,7 +124,7 @@ fn place(frame: &Frame, process: ProcessKey) -> Result<(Space, u64), Unnamed> {
         Backing::File(file) if file.identity == FileIdentity::default() => Err(Unnamed::Gone),
         Backing::File(file) => Ok((Space::File(file.identity), mapping.offset_of(pc).0)),
         Backing::Anonymous(process) => Ok((Space::Jit(*process), pc.0)),
-        // That of 32-bit processes is another, below 4 GiB.
+        // The vDSO of 32-bit processes is another, below 4 GiB.
         Backing::Special(name) if **name == *VDSO && u32::try_from(mapping.start.0).is_err() => {
             Ok((Space::Vdso, pc.0.wrapping_sub(mapping.start.0)))
         }

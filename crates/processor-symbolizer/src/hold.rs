@@ -110,7 +110,7 @@ where
                         // Two threads answer.
                         answered = answered.max(answer.ticket);
                         if answer.found.iter().any(|found| found.replaced) {
-                            // What is known is about to be forgotten, and is what these frames waited for.
+                            // The known names are about to be forgotten, and those frames waited for them.
                             held.iter_mut().for_each(|held| held.name(&mut self.names, false));
                         }
                         answer.found.into_iter().for_each(|found| self.names.insert(found));
@@ -140,7 +140,7 @@ where
             asked.push(Lookup { space: Space::Kernel, target: Target::Kernel, addresses: Vec::new() });
         }
         let last = match &mut self.lookups {
-            // What it waits for has been asked for already.
+            // The names that the batch waits for have been asked for already.
             Some(Lookups { resolver, .. }) if asked.is_empty() => resolver.last_asked(),
             Some(Lookups { resolver, .. }) => resolver.ask(asked).unwrap_or_else(|refused| {
                 refused.iter().for_each(|lookup| self.names.withdraw(lookup.space, &lookup.addresses));
@@ -164,7 +164,7 @@ where
         let answer = self.inner.ready().await?.call(batch).await?;
         self.acked.raise(answer);
         if let Some(reply) = reply {
-            // Whoever asked may be gone.
+            // The caller may be gone.
             let _gone = reply.send(answer);
         }
         Ok(())

@@ -86,7 +86,8 @@ impl Kernel {
     /// Names addresses of the kernel. The result is `replaced` if names that were returned before hold no longer.
     pub(crate) fn names(&mut self, addresses: &[u64]) -> Found {
         let mut replaced = self.refresh();
-        // A symbol reaches to the next one: what seems to be in a BPF program may be in a newer one behind it.
+        // A symbol reaches to the next one: an address that seems to be in a BPF program may be in a newer one behind
+        // it.
         let matters = match addresses {
             [] => {
                 self.has_left_unsure
@@ -151,7 +152,7 @@ impl Kernel {
             self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
             true
         } else {
-            // Where the kernel does not show which program is the newest, any may be another by now.
+            // Where the kernel does not show which program is the newest, any program may be another by now.
             let longest = if self.newest_program.is_none() { BPF_AGE } else { BPF_LONGEST_AGE };
             self.has_named_bpf && read.elapsed() >= longest
         };
@@ -175,7 +176,7 @@ impl Kernel {
 
     fn read_symbols(&mut self) {
         let began = Instant::now();
-        // Asked first: what is loaded meanwhile may be in the symbols or not.
+        // This is asked first: a program that is loaded meanwhile may be in the symbols or not.
         self.newest_program = self.newest_program();
         let text = File::open(self.proc.join("kallsyms")).and_then(|file| {
             let mut text = Vec::new();

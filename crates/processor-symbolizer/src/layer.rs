@@ -123,7 +123,7 @@ impl Symbolizer {
         let failed = failure.clone();
         tokio::spawn(async move {
             if let Err(error) = hold.run().await {
-                // Before `hold` is dropped, which whoever sends to it takes for its end.
+                // The failure is set before `hold` is dropped, which its senders take for its end.
                 failed.set(error.into());
             }
         });

@@ -83,7 +83,8 @@ impl LineFiles {
         let found = match &job.source {
             LineSource::Own(Some(file)) => {
                 let found = self.cache.look_up(&**file, &job, until);
-                // Asked last: if it is the file now, what was read is what it has had since it was met.
+                // This is asked last: if the file is the mapped one now, the bytes that were read are those it has had
+                // since it was met.
                 found.filter(|_| is_as_met(file.file(), &job.file))
             }
             LineSource::Debug(file) => self.cache.look_up(&**file, &job, until),
@@ -203,7 +204,7 @@ impl LineFile {
             let file = file.map(Box::from);
             let function = match own {
                 Some(own) if index == last => Function { file, start_line, ..own.clone() },
-                // It was inlined, and debug information that is elsewhere has its name.
+                // The function was inlined, and its name is in debug information that is elsewhere.
                 _ if function.is_empty() => continue,
                 _ => named(function, how, file, start_line),
             };

@@ -157,7 +157,7 @@ impl Names {
     pub(crate) fn insert(&mut self, found: Found) {
         let Some(addresses) = self.spaces.get_mut(&found.space) else { return };
         if found.replaced {
-            // What is asked for is still to come; of the rest nothing holds.
+            // Names that are asked for are still to come; of the others none holds.
             let (mut names, mut kept) = (std::mem::take(&mut addresses.by_address), SPACE);
             names.retain(|_, address| address.is_asked);
             names.values_mut().for_each(|address| address.name = None);
@@ -172,7 +172,7 @@ impl Names {
                 addresses.holds_until = addresses.nameless_until;
                 for (address, name) in names {
                     let bytes = bytes_of(&name);
-                    // Only what was asked for and is still waited for takes part in the count.
+                    // Only names that were asked for and are still waited for take part in the count.
                     if let Some(address) = addresses.by_address.get_mut(&address)
                         && address.is_asked
                     {

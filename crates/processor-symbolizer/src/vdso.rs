@@ -63,7 +63,7 @@ mod tests {
     fn a_function_of_this_machine_is_named() {
         let image = procfs::own_vdso().unwrap();
         let symbols = SymbolFile::open(image.as_slice(), LIMITS).unwrap();
-        // It has some dozen functions in some thousand bytes.
+        // The vDSO has some dozen functions in some thousand bytes.
         let addresses: Vec<u64> = (0..image.len() as u64).step_by(16).collect();
         let names = Vdso::default().names(&addresses).names.unwrap();
         let named = |name: &str| {

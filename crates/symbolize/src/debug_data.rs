@@ -53,7 +53,7 @@ fn unpack<S: ByteSource + ?Sized>(
     let packed = read::bytes(source, offset, size, PART)?;
     let mut out = Vec::new();
     let reader = XzReader::new_mem_limit(packed.as_slice(), false, DICTIONARY_KIB);
-    // One byte more than may be: else what is cut off looks whole.
+    // One byte more than may be is read: else a file that is cut off looks whole.
     let taken = reader.take(most as u64 + 1).read_to_end(&mut out);
     taken.map_err(|_damaged| SymbolError::Malformed { part: PART })?;
     if out.len() > most {

@@ -29,7 +29,7 @@ impl DebugLink {
         let bytes = read::bytes(source, section.offset, section.size.min(MAX_SIZE), PART).ok()?;
         let end = memchr::memchr(0, &bytes)?;
         let name = std::str::from_utf8(bytes.get(..end)?).ok()?;
-        // It would lead elsewhere.
+        // Such a name would lead elsewhere.
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
             return None;
         }

@@ -3,7 +3,7 @@
 //! gimli reads entries and lines, through windows on the file, and only compact tables are kept, of the units that were
 //! asked for. addr2line, which does all of that, keeps everything that it has read without a bound, and wants sections
 //! whole: a file of some megabytes could have an agent that runs as root take any amount of memory. Here, whatever a
-//! file says, its tables take no more than their [`Limits`] and reading them no more than so many steps.
+//! file contains, its tables take no more than their [`Limits`] and reading them no more than so many steps.
 
 mod functions;
 mod index;
@@ -134,7 +134,7 @@ impl Units {
         let read = UnitTables::read(&dwarf, effort, (at, index), &mut room);
         let read = read.map_err(|error| error.reason(effort));
         if let Err(error @ SymbolError::Read(_)) = read {
-            // It may be read later.
+            // The unit may be readable later.
             return Err(error);
         }
         let (tables, error) = match read {

@@ -55,7 +55,7 @@ impl GoTables {
         most: usize,
         out: &mut Vec<Candidate<NameRef>>,
     ) -> Result<(), SymbolError> {
-        // Where a function ends is where the next one starts.
+        // A function ends at the start of the next.
         let mut last: Option<(u64, u32)> = None;
         self.header.each_function(source, self.module.text, |start, at| {
             let before = last.replace((start, at)).filter(|(before, _)| *before < start);
@@ -82,7 +82,7 @@ impl GoTables {
         let lines = self.lines(source, &function, &name, address.saturating_sub(function.entry));
         match lines {
             Err(SymbolError::Read(error)) => Err(error.into()),
-            // What is wrong with the lines is not wrong with the name.
+            // A fault of the lines is none of the name.
             lines => Ok(Some((name, lines.unwrap_or_default()))),
         }
     }

@@ -89,8 +89,8 @@ impl KernelSymbols {
             });
         }
         symbols.sort_unstable();
-        // Of several names for one address the best stays; one that is no function's ends what is before it all the
-        // same.
+        // Of several names for one address the best stays; one that is no function's ends the function before it all
+        // the same.
         symbols.dedup_by_key(|symbol| symbol.address);
         Self { symbols: symbols.into(), names: names.into(), modules: modules.into() }
     }

@@ -26,7 +26,7 @@ pub use bytesource::ByteSource;
 pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
 pub use dwarf::LineTables;
-/// The reason for which a file gives no names.
+/// The reason for which names of a file cannot be had.
 pub use elffile::ElfError as SymbolError;
 pub use kernel::{KernelFunction, KernelSymbols};
 pub use perf_map::{JitFunction, PerfMap, PerfMapLines};

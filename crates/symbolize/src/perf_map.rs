@@ -84,7 +84,7 @@ impl PerfMap {
             }
         }
         if rest.len() > LONGEST_LINE {
-            // What it goes on with counts as a line of its own, and is refused unless it reads like one.
+            // The rest of the line counts as a line of its own, and is refused unless it reads like one.
             lines.refused += 1;
             rest = &[];
         }

@@ -166,7 +166,7 @@ impl SymbolFile {
             let into = offset.checked_sub(segment.offset).filter(|into| *into < segment.size)?;
             Some((segment.is_executable(), into.wrapping_add(segment.address)))
         });
-        // Two segments may share a page of the file: code is what is asked for.
+        // Two segments may share a page of the file: the one with code counts.
         let first = held.next()?;
         let code = [first].into_iter().chain(held).find(|(executable, _)| *executable);
         Some(code.unwrap_or(first).1)

@@ -99,7 +99,7 @@ impl SymbolSection<'_> {
         }
         let mut start: u64 = symbol.st_value(endian).into();
         if self.elf.machine == EM_ARM && kind == STT_FUNC {
-            // The lowest bit says that the function is in Thumb code.
+            // The lowest bit marks a function in Thumb code.
             start &= !1;
         }
         let Some(code_end) = self.code_end(symbol.st_shndx(endian), start) else { return Ok(()) };
@@ -118,8 +118,8 @@ impl SymbolSection<'_> {
     fn code_end(&self, index: u16, at: u64) -> Option<u64> {
         match index {
             SHN_UNDEF | SHN_ABS | SHN_COMMON => None,
-            // There are more sections than the symbol has room for: a table of its own says which. The address does,
-            // too.
+            // There are more sections than the symbol has room for: a table of its own has their numbers. The address
+            // identifies the section, too.
             SHN_XINDEX => self.elf.code_end(at),
             _ if !self.elf.has_sections => self.elf.code_end(at),
             index => {

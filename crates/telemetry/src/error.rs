@@ -12,7 +12,7 @@ pub enum TelemetryError {
         "service::telemetry::metrics::readers::0::pull::exporter::prometheus: {0}; set another host or port there, or \
          service::telemetry::metrics::level: none"
     )]
-    // Not its source: the text has it, and what to do about it follows.
+    // The error is not the source: the text has it, and the remedy follows.
     Listen(ListenError),
     /// An output of the log cannot be opened.
     #[error("service::telemetry::logs::{key}::{at}: cannot open {path:?}")]

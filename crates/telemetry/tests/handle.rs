@@ -44,7 +44,7 @@ async fn telemetry_is_installed_and_changed_while_it_runs() {
     describe_histogram!("test_sizes", "Sizes.");
     histogram!("test_sizes").record(1.0);
 
-    // Both formats, by what the client accepts.
+    // Each format is served by what the client accepts.
     let address = handle.address().unwrap();
     let (head, body) = scrape(address, "*/*").await.unwrap();
     assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
@@ -65,7 +65,7 @@ async fn telemetry_is_installed_and_changed_while_it_runs() {
     assert!(read(&first).contains("Serving metrics.") && !read(&first).contains("A fine line."));
     assert!(read(&second).contains("A fine line."));
 
-    // What cannot be done leaves everything as it is.
+    // A configuration that cannot be applied leaves everything as it is.
     let occupied = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let taken = occupied.local_addr().unwrap().port();
     let error = handle.apply(&config("normal", taken, "info", &first)).await.unwrap_err().to_string();

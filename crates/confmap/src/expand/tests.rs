@@ -184,7 +184,7 @@ fn what_cannot_be_expanded_is_refused_in_the_collectors_words() {
     }
 }
 
-/// A secret's value byte for byte, wherever in a value it stands, and what comes after it is expanded all the same.
+/// A secret's value byte for byte, wherever in a value it stands, and the text after it is expanded all the same.
 #[test]
 fn a_raw_value_is_taken_as_it_is() {
     for (text, expected) in [
@@ -299,7 +299,7 @@ proptest! {
         prop_assert_eq!(expanded, Expanded::Reference("a".repeat(depth)));
     }
 
-    /// A default is what the reference stands for exactly if the variable is not set.
+    /// A reference stands for its default exactly if the variable is not set.
     #[test]
     fn a_default_is_for_what_is_not_set(
         default in "[a-z0-9 :.,\\[\\]\"'\\-]{0,20}",

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Name, locations, and what they are together.
+/// Name of a case, locations, and the tree that they make together.
 const TABLE: [(&str, &[&str], &str); 25] = [
     ("maps are joined", &["a: { b: 1 }", "a: { c: 2 }"], "{a: {b: 1, c: 2}}"),
     (

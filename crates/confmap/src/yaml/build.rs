@@ -10,7 +10,7 @@ use super::scalar::plain;
 
 /// Reads the one document of `text`.
 pub(crate) fn build(text: &str) -> Result<Document, YamlFault> {
-    // As go-yaml does; some editors write one.
+    // A byte order mark is skipped, as in go-yaml; some editors write one.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {

@@ -62,7 +62,7 @@ async fn messages_follow_their_length_and_are_compressed_each_by_itself() {
     }
 }
 
-/// Some readers take lines of 64 KiB, or of 1 MiB; ours and the Collector's take what a window holds.
+/// Some readers take lines of 64 KiB, or of 1 MiB; ours and the Collector's take lines of a whole window.
 #[tokio::test]
 async fn a_record_of_more_than_a_mebibyte_is_whole() {
     const SAMPLES: u64 = 100_000;

@@ -158,7 +158,7 @@ impl Outcome {
         self.is_known = true;
         match result {
             Err(SendError::Retryable { after, .. }) => self.servers.failed(self.index, *after),
-            // It is the request that is at fault.
+            // The request is at fault, not the server.
             Ok(_) | Err(SendError::Permanent { .. }) => self.servers.succeeded(self.index),
         }
     }

@@ -23,7 +23,7 @@ const RESERVED: [&str; 9] = [
     "upgrade",
 ];
 
-/// Key `max_request_size` unless the user says otherwise: below the 4 MiB that a Collector takes by default.
+/// Key `max_request_size` unless the user configures another: below the 4 MiB that a Collector takes by default.
 pub(super) fn default_request_size() -> ByteSize {
     ByteSize::from_bytes(DEFAULT_REQUEST_BYTES as u64)
 }

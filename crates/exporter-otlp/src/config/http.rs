@@ -12,7 +12,7 @@ use super::{TlsConfig, Unsupported, common, unsupported};
 use crate::http::target;
 use crate::proxy;
 
-/// Time for one attempt unless the user says otherwise.
+/// Time for one attempt unless the user configures another.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_IDLE_CONNS: usize = 100;
 const IDLE_CONN_TIMEOUT: Duration = Duration::from_secs(90);

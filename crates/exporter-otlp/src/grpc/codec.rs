@@ -46,7 +46,7 @@ impl Decoder for Encoded {
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<ExportResponse>, Status> {
-        // As in gRPC's other libraries: what has been taken is not sent again because the answer is garbage.
+        // As in gRPC's other libraries, a request that has been taken is not sent again because the answer is garbage.
         let garbage = |error| Status::internal(format!("cannot read the server's answer: {error}"));
         ExportResponse::decode(bytes).map(Some).map_err(garbage)
     }

@@ -18,7 +18,7 @@ pub(super) fn judge(status: &Status) -> SendError {
     let reason = describe(status);
     let after = retry_info(status);
     let is_retryable = match status.code() {
-        // The server has taken the request, and says so at length.
+        // The server has taken the request, and its answer is too long.
         Code::OutOfRange if status.message().starts_with(ANSWER_TOO_LARGE) => false,
         Code::Cancelled
         | Code::DeadlineExceeded
@@ -47,7 +47,7 @@ pub(super) fn is_unconnected(status: &Status) -> bool {
 
 /// Least time to wait that the server asks for.
 fn retry_info(status: &Status) -> Option<Duration> {
-    // Without a delay it still says that another attempt makes sense.
+    // A `RetryInfo` without a delay still means that another attempt makes sense.
     status.get_details_retry_info().map(|info| info.retry_delay.unwrap_or_default())
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
             .to_owned());
     }
     if text.contains('@') && !text.starts_with("unix:") {
-        // The text is left out of the error: what is before the @ may be a password.
+        // The text is left out of the error: the part before the @ may be a password.
         return Err("holds a user or password, expected host:port, and headers to authenticate".to_owned());
     }
     if let Some(path) = text.strip_prefix("unix:") {

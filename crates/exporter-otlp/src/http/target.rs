@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
         return Err("is missing, expected an OTLP HTTP receiver, like http://localhost:4318".to_owned());
     }
     let refuse = |what: &str| {
-        // What is before an @ may be a password.
+        // The part before an @ may be a password.
         let shown = if text.contains('@') { "what is there".to_owned() } else { format!("{text:?}") };
         Err(format!("{shown} {what}, expected http://host:port or https://host"))
     };
@@ -53,7 +53,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
 pub(crate) fn parse_base(text: &str) -> Result<Target, String> {
     let base = parse(text)?;
     if base.url.query().is_some() {
-        // Which may be a key of an interface.
+        // The query, which may be a key of an interface, is not shown.
         return Err("has a query, expected none, or all of it as profiles_endpoint".to_owned());
     }
     parse(&format!("{}{PATH}", text.trim_end_matches('/')))

@@ -161,7 +161,7 @@ async fn a_server_that_dies_costs_no_sample() {
     let mut config = GrpcConfig { endpoints: vec![other.to_string()], ..grpc::config(first) };
     // An attempt that has to wait would be too late for this test.
     config.retry_on_failure.enabled = false;
-    // One at a time, so that each gets half.
+    // Requests go one at a time, so that each server gets half.
     config.sending_queue.wait_for_result = true;
     let mut exporter = crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap();
     for n in 0..10 {

@@ -16,7 +16,7 @@ fn http(text: &str) -> HttpConfig {
     serde_json::from_str(text).unwrap()
 }
 
-/// Faults up to what was found.
+/// The beginnings of faults, up to the value that was found.
 fn starts(faults: &[Fault]) -> Vec<String> {
     let start = |fault: &Fault| fault.to_string().split([',', '"']).next().unwrap().to_owned();
     faults.iter().map(start).collect()

@@ -66,7 +66,7 @@ impl Fake {
         ProfilesServiceServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd)
-            // As grpc-go, which answers compressed.
+            // The server answers compressed, as grpc-go does.
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(usize::MAX)
     }

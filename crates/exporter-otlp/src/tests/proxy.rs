@@ -53,7 +53,7 @@ async fn a_request_by_tls_goes_through_the_proxy_unseen() {
 
 #[tokio::test]
 async fn grpc_goes_by_no_proxy() {
-    // It has no key for one, and does not look at the environment.
+    // The gRPC exporter has no key for a proxy, and does not look at the environment.
     let error = grpc::send(&grpc::config("127.0.0.1:1".parse().unwrap())).await.unwrap_err();
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }

@@ -80,7 +80,7 @@ impl Rude {
 
 async fn connection(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     loop {
-        // Not before there is a request: a connection may be closed unused.
+        // The act waits until there is a request: a connection may be closed unused.
         let mut first = [0];
         if !matches!(stream.peek(&mut first).await, Ok(1)) {
             return;

@@ -127,7 +127,7 @@ fn a_window_larger_than_a_collector_takes_arrives_in_parts() {
     assert_eq!(counts, [SAMPLES, 0, 0]);
 }
 
-/// A server that comes late gets what the queue holds.
+/// A server that comes late gets the windows that the queue holds.
 #[test]
 fn a_server_that_comes_late_gets_every_window() {
     let counts = counted(async {

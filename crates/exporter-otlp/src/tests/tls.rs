@@ -106,7 +106,7 @@ async fn a_server_is_verified_by_the_named_authority_and_name() {
     let stranger = TlsConfig { ca_file: Some(other.ca_file()), ..named.clone() };
     let error = grpc::send(&secure(address, stranger.clone())).await.unwrap_err();
     assert!(error.to_string().contains("invalid peer certificate"), "{error}");
-    // Whoever it is.
+    // With this key, any certificate is taken.
     let anyone = TlsConfig { insecure_skip_verify: true, ..stranger };
     grpc::send(&secure(address, anyone)).await.unwrap();
 }
@@ -153,7 +153,7 @@ async fn a_server_that_asks_who_we_are_is_shown_our_certificate() {
 async fn http_speaks_http_2_to_a_server_that_offers_it_and_http_1_to_others() {
     let authority = Authority::new();
     let fake = Fake::collector();
-    // It speaks HTTP/2 only, and answers 200 whatever it is asked.
+    // The server speaks HTTP/2 only, and answers 200 whatever it is asked.
     let (address, _server) = fake.serve(Some(authority.server("localhost"))).await;
     let config = HttpConfig {
         endpoint: format!("https://localhost:{}", address.port()),

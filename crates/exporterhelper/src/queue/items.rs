@@ -233,7 +233,7 @@ impl Items {
             let from = match (&item.request, item.handle) {
                 (Some(request), _) => RequestSource::Memory(request.clone()),
                 (None, Some(handle)) => RequestSource::Disk(handle),
-                // It is one or the other.
+                // An item has a request or a handle.
                 (None, None) => continue,
             };
             let Weight { samples, bytes } = item.weight;

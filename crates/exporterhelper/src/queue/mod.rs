@@ -155,7 +155,7 @@ impl Service<Finished> for Queue {
         if self.waits {
             let mut acked_so_far = self.shared.follow();
             return Box::pin(async move {
-                // The sender lives as long as what it is followed by.
+                // The sender lives as long as the state that this follows.
                 let answer = acked_so_far.wait_for(|answer| *answer >= acked).await;
                 answer.map(|answer| *answer).map_err(|_gone| Stopped::queue())
             });

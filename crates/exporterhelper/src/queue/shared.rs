@@ -219,7 +219,7 @@ impl QueueState {
     /// Takes the outcome of writing a request.
     fn appended(&self, key: u64, appended: Appended) {
         let queued = self.update(|items| items.appended(key, appended));
-        // What waited outside may have come in.
+        // Requests that waited outside may have come in.
         self.work.notify_one();
         if let Some(request) = queued
             && enabled!(Level::DEBUG)
@@ -255,7 +255,7 @@ impl QueueState {
             items.finish(key);
             items.used() <= items.capacity() / 2
         });
-        // What waited outside may have come in.
+        // Requests that waited outside may have come in.
         self.work.notify_one();
         if has_room && self.is_full.swap(false, Ordering::Relaxed) {
             info!(exporter = %self.exporter, "Sending queue has room again.");

@@ -163,7 +163,7 @@ async fn what_does_not_fit_is_dropped_and_counted_by_each_sizer() {
         assert!(refused.contains(&metric("enqueue_failed_profile_samples", 2.0)), "{sizer:?}: {refused:?}");
         assert!(refused.contains(&metric("queue_size", queue_size as f64)), "{sizer:?}: {refused:?}");
         assert_eq!((rig.queue.take_lost(), rig.queue.take_lost()), (2, 0));
-        // What is sent takes room until it is over.
+        // A request that is being sent takes room until it is over.
         let (_, respond) = rig.sent().await;
         rig.window(30, &[2]).await;
         assert_eq!(rig.queue.take_lost(), 2);

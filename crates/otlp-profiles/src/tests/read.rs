@@ -231,7 +231,8 @@ impl Used {
         self.attributes.extend(indices);
     }
 
-    /// Every index was followed above, so all are in range; what is left is that none is missing.
+    /// Every index was followed above, so all are in range; it remains to check that none is
+    /// missing.
     fn check(mut self, tables: &ProfilesDictionary) {
         for (name, set, len) in [
             ("mappings", &mut self.mappings, tables.mapping_table.len()),

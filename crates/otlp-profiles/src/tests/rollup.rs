@@ -78,7 +78,7 @@ fn short_lives_alone_are_rolled_up() {
         of(17, &alive),
         exit(short.key, 20),
         exit(long.key, 500),
-        // It exits, and its memory is still being taken apart.
+        // The process exits, and its memory is still being taken apart.
         of(501, &short),
     ];
     let fold = Grouping::new(&[GroupBy::Executable], Duration::from_nanos(100));

@@ -76,7 +76,7 @@ impl FileReader {
         let Some(file) = request.file.upgrade() else { return Outcome::Unneeded };
         let outcome = match self.facts(source, request, &file) {
             Ok((facts, outcome)) => {
-                // Whoever was first has read the same.
+                // Another reader that was first has read the same facts.
                 let _ = file.facts.set(facts);
                 outcome
             }
@@ -143,7 +143,8 @@ impl FileReader {
             _ => failed(&error),
         };
         let facts = procfs::read_facts(&mut opened).map_err(unreadable)?;
-        // Asked last: if it is the file now, what was read is what it has had since it was met.
+        // This is asked last: if the file is the mapped one now, the bytes that were read are those it has had since it
+        // was met.
         if !opened.is_unchanged().map_err(unreadable)? {
             return Err(Outcome::Replaced);
         }
@@ -174,7 +175,7 @@ impl Remembered {
             self.order.push_back(identity);
         }
         if let Some(build_id) = facts.build_id {
-            // Whoever builds a file chooses its build ID: the first that had it stays the one it stands for.
+            // The builder of a file chooses its build ID: the ID stands for the first file that had it.
             self.by_build_id.entry(build_id).or_insert(identity);
         }
         if self.order.len() > MAX_REMEMBERED

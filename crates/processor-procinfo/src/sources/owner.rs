@@ -60,7 +60,7 @@ impl Source for Owner {
         let users = &self.users;
         let attributes = self.remembered.entry(user).or_insert_with(|| {
             let named = users.name(user).map(|name| Attribute::text(names::OWNER, Arc::clone(name)));
-            // The number says no more where there is a name, and takes room in each resource.
+            // The number adds nothing where there is a name, and takes room in each resource.
             [named.unwrap_or_else(|| Attribute::int(names::USER_ID, user.0.into()))].into()
         });
         Arc::clone(attributes)

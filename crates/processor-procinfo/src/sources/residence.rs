@@ -29,7 +29,7 @@ impl FromResidence {
     }
 
     fn read(&self, cgroup: &Cgroup) -> Arc<[Attribute]> {
-        // Without its beginning a path may say anything.
+        // A path without its beginning may mean anything.
         if cgroup.truncated {
             return Arc::default();
         }
@@ -48,7 +48,7 @@ impl FromResidence {
         add(self.container, names::POD_UID, found.pod_uid.as_deref());
         add(self.unit, names::UNIT, found.unit.as_deref());
         add(self.unit, names::USER_UNIT, found.user_unit.as_deref());
-        // Of a unit it says little, and takes room in each resource.
+        // Of a process in a unit the path adds little, and takes room in each resource.
         let is_in_unit = found.unit.is_some() || found.user_unit.is_some();
         add(self.unit && !is_in_unit, names::SLICE, found.slice.as_deref());
         add(self.unit, names::SESSION, found.session.as_deref());

@@ -20,7 +20,7 @@ impl Tracker {
             // The first processes of all descend from the kernel.
             Some(relatives) if relatives.parent.pid != Pid(0) => self.parents_of_children(relatives.parent),
             Some(_) => Arc::default(),
-            // A record that says so may still come.
+            // A record with the parent may still come.
             None => return Arc::default(),
         };
         if let Some(process) = self.table.get_mut(key) {

@@ -39,7 +39,7 @@ impl Tracker {
                 let script = interpreter.as_deref().map(|interpreter| script(filename, interpreter));
                 self.exec(key, at, user(executable, script));
                 self.relate(key, relatives);
-                // Where no variable is wanted, arguments are all there is to ask for.
+                // Where no variable is wanted, only arguments are to be asked for.
                 let nothing = (!self.wants_variables && !arguments.is_empty()).then_some(&[][..]);
                 let variables = environment.as_deref().or(nothing);
                 if let (Some(process), Some(variables)) = (self.table.get_mut(key.process), variables) {
@@ -132,7 +132,7 @@ impl Tracker {
         let keeps_all = self.keeps_arguments;
         let Some(process) = self.table.get_mut(key.process).filter(|_| !arguments.is_empty()) else { return };
         let says_more = |kind: &ImageKind| {
-            // What the loader runs may turn out to be an interpreter.
+            // The program that the loader runs may turn out to be an interpreter.
             program_name::is_interpreter(&kind.name())
                 || matches!(kind, ImageKind::User { loader: Some(_), .. })
         };

@@ -143,7 +143,7 @@ impl Tracker {
         let outcome = match &answer.outcome {
             Looked::Process(outcome) => outcome,
             Looked::Context(_) => return None,
-            // Whose it is cannot be known.
+            // The environment may be of either image.
             Looked::Environment(_) if execed => {
                 metrics::environment_read("execed");
                 return None;

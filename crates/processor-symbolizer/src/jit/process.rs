@@ -193,7 +193,7 @@ impl Jit {
         let read = List::read(self.read.take(), &mut opened, &mut self.functions);
         let (list, reading) = read.map_err(|error| {
             tracing::debug!(path = %path.display(), %error, "Cannot read a list of compiled functions.");
-            // What was read of it may be of another list: the next reading begins anew.
+            // The functions that were read may be of another list: the next reading begins anew.
             self.functions.clear();
             UNREADABLE
         })?;

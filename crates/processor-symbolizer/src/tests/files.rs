@@ -103,7 +103,7 @@ fn tables_take_no_more_memory_than_they_may() {
     let mut one = files(8, 256 * MIB);
     look(&mut one, &all[0].1, first_offset()).unwrap();
     let bytes = one.held().1;
-    // Reading takes more than what is read: what one file may take is what all may.
+    // Reading takes more memory than its result: one file may take as much as all may.
     let room = 7 * bytes + bytes / 2;
     let mut files = files(16, room);
     for (_, file) in &all {

@@ -139,8 +139,8 @@ fn what_a_list_has_gained_before_its_process_ended_is_read_from_the_list_itself(
     // Another's list at that path is none of this process.
     fs::write(&process.path, "1000 100 other\n2000 100 other\n").unwrap();
     assert_eq!(reader.name(key, 0x1000).as_deref(), Ok("first"));
-    // Of a file system that may ask others when it is read, nothing is held. Else it is read at once: whoever asks now
-    // is the last to do so.
+    // A list is not held open if its file system may ask others when it is read. A list that is held is read at once:
+    // these samples are the last.
     if is_held {
         assert_eq!(reader.name(key, 0x2000).as_deref(), Ok("second"));
     }

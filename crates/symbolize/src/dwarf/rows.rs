@@ -127,7 +127,7 @@ impl Building {
         let next = Row { address, file: u32::try_from(row.file_index()).unwrap_or(u32::MAX), line };
         let own = self.rows.get_mut(self.first..).unwrap_or_default();
         match own {
-            // The last of several rows of an address is what holds.
+            // Of several rows of an address the last holds.
             [.., last] if last.address == address => *last = next,
             // Nothing is lost: the address is still at the same line.
             [.., last] if (last.file, last.line) == (next.file, next.line) && last.address < address => {}

@@ -61,7 +61,7 @@ fn addr2line(path: &Path, addresses: &[u64]) -> Vec<Vec<(String, String)>> {
             continue;
         }
         let place = lines.next().unwrap();
-        // Which of the blocks of a line it is follows.
+        // The number of the block within the line follows.
         let place = place.split(" (discriminator").next().unwrap();
         all.last_mut().unwrap().push((line.to_owned(), place.to_owned()));
     }
@@ -72,7 +72,7 @@ fn addr2line(path: &Path, addresses: &[u64]) -> Vec<Vec<(String, String)>> {
 /// The kind of difference between our lines of an address and those of binutils.
 fn kind(symbol: Option<&str>, ours: &[SourceLine], theirs: &[(String, String)]) -> &'static str {
     if ours.is_empty() {
-        // They have the source file from the symbol table then. Names of symbols are compared with those of `nm`.
+        // Binutils have the source file from the symbol table then. Names of symbols are compared with those of `nm`.
         let is_unknown = theirs.len() == 1 && theirs[0].1.ends_with(":?");
         return if is_unknown { "no debug information" } else { "different" };
     }
@@ -92,8 +92,8 @@ fn kind(symbol: Option<&str>, ours: &[SourceLine], theirs: &[(String, String)]) 
             // The function itself has its symbol's name.
             () if is_last && symbol == Some(name) => {}
             () if is_last && ours_at.function.is_empty() && symbol.is_none() => kind = "gap",
-            // To them, what is inlined and has no name of the linker has that of the symbol it is in, once that has
-            // been asked for.
+            // Binutils name an inlined function that has no linker's name after the symbol it is in, once that has been
+            // asked for.
             () if !is_last && symbol == Some(name) && !ours_at.function.starts_with('_') => {
                 kind = "inlined without a linker's name";
             }

@@ -8,8 +8,7 @@ use crate::{ByteSource, SymbolError};
 
 /// The most lists of values that a function has: Go 1.26 writes four.
 const MAX_LISTS: u32 = 64;
-/// The number of the list that gives the inlined functions by address, and that of the tree which
-/// it leads to.
+/// The number of the list of inlined functions by address, and that of the tree which it leads to.
 const INLINED: usize = 2;
 const TREE: usize = 3;
 

@@ -82,7 +82,7 @@ fn place<S: ByteSource + ?Sized>(source: &S, elf: &Elf, header: &Header) -> Opti
         let size = section.size.min(left);
         left -= size;
         let (mut at, mut before, mut found) = (section.address, 0, None);
-        // What cannot be read holds nothing.
+        // A section that cannot be read holds nothing.
         let _read = read::entries(source, section.offset, size, PART, |word: &[u8; 8]| {
             let word = u64::from_le_bytes(*word);
             if [before, word] == pair && found.is_none() {
@@ -144,7 +144,7 @@ fn each_relocation<S: ByteSource + ?Sized>(source: &S, elf: &Elf, mut each: impl
             }
             Ok::<(), SymbolError>(())
         };
-        // What cannot be read sets nothing.
+        // A section that cannot be read sets nothing.
         let _read = read::entries(source, section.offset, section.size, PART, each);
     }
 }

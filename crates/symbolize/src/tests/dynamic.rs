@@ -20,7 +20,8 @@ fn file(gnu: bool) -> Vec<u8> {
         .collect();
     let (table, strings) = super::make::table(&symbols);
     let hash: Vec<u32> = if gnu {
-        // One bucket, symbols from the first on, a filter of eight bytes; the chain ends with an odd hash.
+        // The table has one bucket, symbols from the first on, a filter of eight bytes; the chain ends with an odd
+        // hash.
         vec![1, 1, 1, 0, 0, 0, 1, 2, 3]
     } else {
         vec![1, 3]

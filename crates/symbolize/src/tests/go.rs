@@ -121,7 +121,7 @@ fn program(version: Version, text_in_header: bool) -> File {
     let data = if version == Go118 { 37 } else { 39 };
     (record[data], record[data + 1]) = (DATA - 8, DATA);
     let record = record.iter().flat_map(|word| word.to_le_bytes()).collect();
-    // What is inlined: its caller is 0x18 bytes into the function.
+    // The tree of inlined functions: the caller is 0x18 bytes into the function.
     let tree = match version {
         Go120 => words(&[0, 21, 0x28, 3]),
         _ => words(&[0, 1, 33, 21, 0x28]),

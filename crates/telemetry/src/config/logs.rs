@@ -141,7 +141,7 @@ impl Logs {
         let lists = [("output_paths", &self.output_paths), ("error_output_paths", &self.error_output_paths)];
         for (key, paths) in lists {
             for (at, path) in paths.iter().enumerate().filter(|(_, path)| !is_output(path)) {
-                // What is before an @ may be a password.
+                // The part before an @ may be a password.
                 let shown = if path.contains('@') { "a URL".to_owned() } else { format!("{path:?}") };
                 faults.push(Fault::at(
                     ["logs".to_owned(), key.to_string(), at.to_string()],

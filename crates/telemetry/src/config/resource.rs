@@ -61,7 +61,7 @@ impl<'de> Visitor<'de> for ResourceVisitor {
                             .map(|Attribute { name, value, .. }| (name, value.map(|value| value.0))),
                     );
                 }
-                // It says by which version names are to be understood; ours are text.
+                // The key names the version by which names are to be understood; ours are text.
                 "schema_url" => drop(map.next_value::<Option<String>>()?),
                 _ => {
                     let value = map.next_value::<Option<Scalar>>()?;

@@ -85,7 +85,7 @@ impl Output {
         let sink = match path {
             "stderr" => Sink::Stderr,
             "stdout" => Sink::Stdout,
-            // What runs on the machine is for the eyes of its owner.
+            // The log names programs that run on the machine, which is for the eyes of its owner.
             path => {
                 let mut options = OpenOptions::new();
                 options.create(true).append(true).mode(0o600);

@@ -215,7 +215,7 @@ fn an_output_that_stands_still_stops_nobody_and_what_is_dropped_is_counted() {
     told.recv_timeout(std::time::Duration::from_secs(60)).expect("nobody waits for a pipe");
     let dropped = metrics.collect()[0].series[0].value.clone();
     assert!(matches!(dropped, family::Value::Integer(1_000..2_950)), "{dropped:?}");
-    // Whoever reads on finds all that were kept.
+    // A reader that reads on finds all lines that were kept.
     let family::Value::Integer(dropped) = dropped else { panic!("{dropped:?}") };
     let kept = lines - usize::try_from(dropped).unwrap();
     let found = std::io::BufRead::lines(std::io::BufReader::new(reader)).take(kept).count();

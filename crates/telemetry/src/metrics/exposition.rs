@@ -43,7 +43,7 @@ fn write_family(text: &mut String, family: &Family, format: Format) -> fmt::Resu
         (Kind::Info, Format::Text) => ("gauge", "_info"),
         (Kind::Info, Format::OpenMetrics) => ("info", "_info"),
     };
-    // OpenMetrics names the family; the text format what its lines begin with.
+    // OpenMetrics names the family; the text format the name that its lines begin with.
     let described = if format == Format::Text { suffix } else { "" };
     writeln!(
         text,

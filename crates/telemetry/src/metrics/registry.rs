@@ -71,7 +71,8 @@ impl Registry {
 
     fn describe(&self, name: &KeyName, unit: Option<Unit>, help: SharedString) {
         let mut meanings = self.meanings.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first says it: crates that share a name agree, or its owner described it first.
+        // The first description stays: crates that share a name agree, or its owner described it
+        // first.
         meanings.entry(exposition::name(name.as_str())).or_insert(Meaning { help, unit });
     }
 }

@@ -108,7 +108,7 @@ impl Views {
         }
         let kind = match instrument {
             Instrument::Histogram => Kind::Histogram,
-            // A counter whose name does not say so is an error in OpenMetrics, and a fault to `promtool`.
+            // A counter whose name does not end in `_total` is an error in OpenMetrics, and a fault to `promtool`.
             _ if grows && self.without_type_suffix && !says_total => Kind::Unknown,
             _ if grows => Kind::Counter,
             _ => Kind::Gauge,

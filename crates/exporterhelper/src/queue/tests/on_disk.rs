@@ -68,7 +68,8 @@ async fn what_is_being_sent_when_the_agent_dies_is_sent_by_the_next() {
     rig.sent().await.1.send(taken()).unwrap();
     let _third = rig.sent().await;
     rig.until_answered(before(10)).await;
-    // The queue learns nothing of the end: as when the agent is killed, but for what was asked for already.
+    // The queue learns nothing of the end, as when the agent is killed, but the disk does the work that was asked for
+    // already.
     drop(rig);
     let mut rig = Rig::on_disk(&on_disk(), dir.path());
     let mut again = [rig.sent().await, rig.sent().await];

@@ -17,7 +17,7 @@ pub(super) fn request(text: &str) -> ExportProfilesServiceRequest {
     })
 }
 
-/// An object whose fields are taken out one by one; what is left at the end is an unknown field.
+/// An object whose fields are taken out one by one; a field that is left at the end is unknown.
 struct Object(Map<String, Value>);
 
 fn message<T>(value: Value, read: impl FnOnce(&mut Object) -> T) -> T {

@@ -1,4 +1,4 @@
-//! Part of a request, with a dictionary of only what it uses.
+//! A part of a request, with a dictionary of only the entries it uses.
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use opentelemetry_proto::tonic::profiles::v1development::{
@@ -26,7 +26,7 @@ pub(in crate::tests) fn extract(
 struct Extract<'a> {
     from: &'a ProfilesDictionary,
     into: ProfilesDictionary,
-    // For each old index the new one; 0 for what has not been used yet.
+    // New index of each old one; 0 for an entry that has not been used yet.
     mappings: Vec<i32>,
     locations: Vec<i32>,
     functions: Vec<i32>,

@@ -28,7 +28,7 @@ pub(in crate::tests) struct Frames {
 impl Frames {
     /// Index of a sample's stack.
     ///
-    /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop what has none.
+    /// A sample without frames has one, `[kernel]` or `[unknown]`: readers drop a sample with an empty stack.
     pub(in crate::tests) fn stack(&mut self, sample: &Sample, dictionary: &mut Dictionary) -> i32 {
         let mut stack = std::mem::take(&mut self.stack);
         stack.clear();

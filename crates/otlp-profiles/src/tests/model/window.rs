@@ -125,8 +125,8 @@ impl Window {
             return profile;
         }
         let profile = self.profile_by_key(sample, period, true);
-        // Another description of the same image: what is learnt later is more. An image first met inside
-        // execve, say, has no script until the exec is complete.
+        // Another description of the same image: a later one has more facts. An image first met inside execve, say, has
+        // no script until the exec is complete.
         if let Some(profile) = self.profiles.get_mut(profile) {
             profile.describe(resource::known(image));
         }
