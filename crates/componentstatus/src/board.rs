@@ -36,7 +36,7 @@ impl Board {
         stages.push(Arc::downgrade(stage));
     }
 
-    /// Takes a stage away.
+    /// Removes a stage from the board.
     pub fn remove(&self, stage: &Arc<Stage>) {
         self.state().stages.retain(|other| !ptr::eq(other.as_ptr(), Arc::as_ptr(stage)));
     }

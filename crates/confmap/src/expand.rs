@@ -242,7 +242,7 @@ impl<'a> Expander<'a> {
 }
 
 impl ExpandError {
-    /// The same error without the reference's text, unless the configuration itself has that.
+    /// Hides the text of the reference in an error, unless the configuration itself has the reference.
     fn hide_unless(self, is_written: bool) -> Self {
         if is_written {
             return self;

@@ -1,4 +1,4 @@
-//! From windows to files.
+//! The output of windows, each to the file it belongs to.
 
 use std::fs;
 use std::io;

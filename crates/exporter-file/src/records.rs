@@ -11,7 +11,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A destination of records: one appends to it, and may cut its end.
 pub(crate) trait Target: Write {
-    /// Takes back the last `bytes` bytes.
+    /// Cuts off the last `bytes` bytes.
     fn cut(&mut self, bytes: u64) -> io::Result<()>;
 
     /// Waits until more can be written, for `within` at most.

@@ -14,7 +14,7 @@
 //! From samples to bytes: `window` gathers a `content`, whose `dictionary` is made of `table`s; `split` puts it
 //! together as one `part` or more, each with `columns` that number the entries it uses; `encode` writes a part by the
 //! rules of `wire`. Requests that were held somewhere become fewer by [`merge()`], on the same road from the content
-//! on. Why there are no protobuf messages in between: `docs/decisions/wire-form.md`.
+//! on. `docs/decisions/wire-form.md` has the reasons for which there are no protobuf messages in between.
 
 pub mod attributes;
 mod columns;

@@ -1,4 +1,4 @@
-//! From a process's mapping to that of the file, which all processes share.
+//! The OTLP mappings of files, which all processes that map a file share.
 
 use std::sync::Arc;
 

@@ -51,8 +51,8 @@ impl Windows {
         }
     }
 
-    /// The same windows, in which images leave as `grouping` puts them together. Samples, times and losses stay the
-    /// same; threads of a group have no numbers, unless the group is of one process.
+    /// Has images leave in groups by `grouping`. Samples, times and losses stay the same; threads of a group have no
+    /// numbers, unless the group is of one process.
     #[must_use]
     pub fn rolled_up(self, grouping: Grouping) -> Self {
         let events = self.events.taking_processes(grouping.needs_lives());

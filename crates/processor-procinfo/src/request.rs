@@ -12,14 +12,14 @@ pub(crate) const MAX_TRIES: u8 = 16;
 /// A request to read something.
 #[derive(Debug)]
 pub(crate) enum ReadRequest {
-    /// To read a file, at first sight.
+    /// A file to be read, at first sight.
     File(FileRequest),
-    /// To read a process of which a record was lost.
+    /// A process to be read, of which a record was lost.
     Process(ProcessRequest),
-    /// To search a process for the context that it may have published of itself, with the address and time of the one
-    /// known.
+    /// A process to be searched for the context that it may have published of itself, with the address and time of the
+    /// one known.
     Context(ProcessRequest, Option<(u64, u64)>),
-    /// To read the environment of a process that began before the agent saw it.
+    /// A process whose environment is to be read, since it began before the agent saw it.
     Environment(ProcessRequest),
 }
 

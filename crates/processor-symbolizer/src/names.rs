@@ -111,7 +111,8 @@ impl Names {
         }
     }
 
-    /// True if it is time to ask whether names of a space still hold. It is true only once each time.
+    /// True if it is time to ask whether names of a space still hold. After true, the next call is false until the time
+    /// has come again.
     pub(crate) fn is_check_due(&mut self, space: Space) -> bool {
         let Some(addresses) = self.spaces.get_mut(&space) else { return false };
         let now = Instant::now();

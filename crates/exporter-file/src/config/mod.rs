@@ -94,7 +94,7 @@ pub enum Fsync {
     Never,
     /// The agent asks at most `flush_interval` after a record is written.
     Interval,
-    /// Before a window counts as delivered.
+    /// The agent asks before a window counts as delivered.
     Always,
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Report {
     Appended(u64, Appended),
 }
 
-/// Takes the reports of a file, on its thread.
+/// A receiver of a file's reports, which is called on the file's thread.
 type Reporter = Arc<dyn Fn(Report) + Send + Sync>;
 
 /// A client of the storage that reports the outcome of writing each of the queue's requests.

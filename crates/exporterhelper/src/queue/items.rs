@@ -59,9 +59,9 @@ pub(crate) struct Taken {
 /// The place that holds a request until it is sent.
 #[derive(Debug)]
 pub(crate) enum RequestSource {
-    /// In memory.
+    /// The request, in memory.
     Memory(ProfilesRequest),
-    /// On disk.
+    /// The place of the request on disk.
     Disk(Handle),
 }
 

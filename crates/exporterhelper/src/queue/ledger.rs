@@ -1,4 +1,4 @@
-//! From requests that are over, in any order, to the one watermark to ack.
+//! The ledger of requests that end in any order, which yields the one watermark to ack.
 
 use std::collections::VecDeque;
 

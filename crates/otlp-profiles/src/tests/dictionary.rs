@@ -20,8 +20,7 @@ proptest! {
         check_tables(&only_request(&[batch(events, Watermark::END)]));
     }
 
-    /// The same holds if a file is read while the window is open, or if only one of two files of one
-    /// path is.
+    /// Tables stay clean if a file is read while the window is open, or if only one of two files of one path is.
     #[test]
     fn tables_stay_clean_when_files_are_read_late(
         picks in prop::collection::vec((0..3_usize, 0..0x40_u64), 1..40),

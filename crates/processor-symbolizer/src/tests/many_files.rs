@@ -20,7 +20,7 @@ use crate::sight::Sight;
 const PROGRAMS: usize = 10_000;
 /// Programs that are met at once.
 const AT_ONCE: usize = 100;
-/// Of so many programs the first is gone before anybody has seen it.
+/// One program in so many is gone before anybody has seen it.
 const GONE_OF: usize = 10;
 const USERS: usize = 3;
 /// Files that the reader has open, which is a thread of this process in tests: it closes one a moment after the file
@@ -47,7 +47,7 @@ fn small_program(dir: &Path) -> (Vec<u8>, u64) {
     (bytes, offset)
 }
 
-/// How many files of a directory this process has open, also if they have been removed since.
+/// Number of files of a directory that this process has open, also if they have been removed since.
 fn open_files_of(dir: &Path) -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
     // Others open and close files at the same time.
@@ -88,7 +88,7 @@ fn sight(file: &MappedFile, number: usize) -> Sight<'_> {
     Sight { file, process: ENDED, range: (Pc(1), Pc(2)), user }
 }
 
-/// Has all programs named, as many at once, each of which is removed as soon as it has been.
+/// Has all programs named in groups; each program is removed as soon as it has been named.
 fn name_all(files: &mut Files, dir: &Path) {
     let (program, offset) = small_program(dir);
     let moved = dir.join("moved");
@@ -123,7 +123,7 @@ fn name_all(files: &mut Files, dir: &Path) {
     }
 }
 
-/// Of ten thousand programs that come and go, no more are ever open than may be, which is as many as the metrics say;
+/// Of ten thousand programs that come and go, no more are ever open than may be, and the metrics show their number;
 /// each program counts once, and once more when it makes room; in the end none is open.
 #[test]
 fn ten_thousand_programs_take_no_more_handles_than_may_be_and_leave_none() {

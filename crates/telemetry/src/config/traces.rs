@@ -26,7 +26,7 @@ pub struct Traces {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TracesLevel {
-    /// No work.
+    /// The agent's work is not traced.
     #[default]
     None,
 }

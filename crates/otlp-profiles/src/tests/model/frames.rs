@@ -17,11 +17,11 @@ const UNKNOWN: &str = "[unknown]";
 
 /// Interns stacks.
 ///
-/// Of each frame the address to look up is encoded: see [`Frame::lookup_pc`].
+/// A frame is encoded with the address to look up: see [`Frame::lookup_pc`].
 #[derive(Debug, Default)]
 pub(in crate::tests) struct Frames {
     ranges: FxHashMap<usize, EncodedMapping>,
-    /// Kept between calls for its memory.
+    /// A buffer that is kept between calls for its memory.
     stack: Vec<i32>,
 }
 
