@@ -17,11 +17,11 @@ use crate::otlp::OtlpFile;
 use crate::overlay::merge;
 use crate::workspace;
 
-/// How long exporters may take for what is left at the end: less than [`PATIENCE`](crate::daemon::PATIENCE), with which
-/// its end is waited for, and enough for a machine that is busy.
+/// Time that exporters have for the rest of their data at the end: less than [`PATIENCE`](crate::daemon::PATIENCE), for
+/// which the agent's end is waited for, and enough for a machine that is busy.
 const SHUTDOWN_TIMEOUT: &str = "50s";
 
-/// What an agent is to do.
+/// The configuration, arguments and environment of an agent to be started.
 #[derive(Debug)]
 pub struct Setup {
     dir: TempDir,
@@ -30,7 +30,7 @@ pub struct Setup {
     metrics_port: u16,
     file: PathBuf,
     exporters: Map<String, Value>,
-    /// Merged over all else, in this order.
+    /// Configurations that are merged over all others, in this order.
     overlays: Vec<Value>,
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -68,37 +68,37 @@ impl Setup {
         }
     }
 
-    /// Samples `rate` times in each second of a CPU's time.
+    /// Sets the samples in each second of a CPU's time.
     #[must_use]
     pub fn samples_per_second(self, rate: u32) -> Self {
         Self { samples_per_second: rate, ..self }
     }
 
-    /// Ends a profile after each `window`.
+    /// Sets the length of a profile's window.
     #[must_use]
     pub fn window(self, window: Duration) -> Self {
         Self { window, ..self }
     }
 
-    /// Serves metrics on `port`.
+    /// Sets the port that metrics are served on.
     #[must_use]
     pub fn metrics_port(self, port: u16) -> Self {
         Self { metrics_port: port, ..self }
     }
 
-    /// Writes profiles to `file`.
+    /// Sets the file that profiles are written to.
     #[must_use]
     pub fn file(self, file: &Path) -> Self {
         Self { file: file.to_owned(), ..self }
     }
 
-    /// Sends profiles to `endpoint` too, in plaintext.
+    /// Adds an exporter to `endpoint`, in plaintext.
     #[must_use]
     pub fn otlp(self, endpoint: &str) -> Self {
         self.otlp_exporter(json!({ "endpoint": endpoint, "tls": { "insecure": true } }))
     }
 
-    /// Sends profiles to a Collector too, by TLS if it speaks that.
+    /// Adds an exporter to a Collector, with TLS if the Collector's first lane has it.
     #[must_use]
     pub fn collector(self, collector: &Collector) -> Self {
         match collector.ca_file() {
@@ -114,21 +114,21 @@ impl Setup {
         self.exporter("otlp", config)
     }
 
-    /// Exports by `id` too, configured as `config` and nothing else.
+    /// Adds an exporter of this id and configuration.
     #[must_use]
     pub fn exporter(mut self, id: &str, config: Value) -> Self {
         self.exporters.insert(id.to_owned(), config);
         self
     }
 
-    /// Merges `config` over everything: maps key by key, a `null` takes its key away, all else replaces.
+    /// Merges `config` over everything: maps are merged key by key, a `null` removes its key, other values replace.
     #[must_use]
     pub fn with(mut self, config: Value) -> Self {
         self.overlays.push(config);
         self
     }
 
-    /// Gives the agent one more argument, after those of this harness.
+    /// Adds an argument of the agent, after those of this harness.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
@@ -142,13 +142,13 @@ impl Setup {
         self
     }
 
-    /// Runs the agent as the first process of a pid namespace of its own, with a `/proc` of that.
+    /// Makes the agent the first process of a pid namespace of its own, with a `/proc` of that namespace.
     #[must_use]
     pub fn in_pid_namespace(self) -> Self {
         Self { pid_namespace: true, ..self }
     }
 
-    /// Directory for what the test needs beside; gone with the agent.
+    /// Directory for further files of the test; removed with the agent.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -158,7 +158,7 @@ impl Setup {
         format!("{}ms", self.window.as_millis())
     }
 
-    /// A command that runs the agent so.
+    /// A command that runs the agent with this setup.
     ///
     /// # Panics
     /// If the agent does not build, or its configuration cannot be written.
@@ -182,11 +182,11 @@ impl Setup {
     }
 
     fn write(&self, config: &Value) {
-        // JSON is YAML.
+        // JSON is valid YAML.
         fs::write(self.config_path(), config.to_string()).expect("the agent's configuration is written");
     }
 
-    /// The configuration for that.
+    /// The configuration of this setup.
     #[must_use]
     pub fn config(&self) -> Value {
         let mut exporters = self.exporters.clone();
@@ -215,7 +215,7 @@ impl Setup {
     /// Starts the agent and waits until it samples.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the agent does not start.
     #[must_use]
     pub fn start(self) -> Agent {
         let daemon = Daemon::start("the agent", &mut self.command());
@@ -231,46 +231,46 @@ pub struct Agent {
     setup: Setup,
 }
 
-/// What an agent left behind.
+/// The file, log and setup of an agent that has ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What its file exporter wrote.
+    /// The requests that the agent's file exporter has written.
     pub file: OtlpFile,
-    /// The lines of its log.
+    /// The lines of the agent's log.
     pub log: Vec<String>,
     setup: Setup,
 }
 
 impl Agent {
-    /// Its metrics now.
+    /// The agent's metrics now.
     ///
     /// # Panics
-    /// If they cannot be had.
+    /// If the agent does not serve its metrics.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics::scrape(self.setup.metrics_port).expect("the agent serves metrics")
     }
 
-    /// The whole lines that its file exporter has written up to now.
+    /// The whole lines that the agent's file exporter has written up to now.
     ///
     /// # Panics
-    /// If it has written something else than profiles.
+    /// If the file has something else than profiles.
     #[must_use]
     pub fn file_so_far(&self) -> OtlpFile {
         OtlpFile::read_so_far(&self.setup.file).expect("the agent has written OTLP profiles")
     }
 
-    /// Its process ID, as the test's namespace has it.
+    /// The agent's pid in the test's namespace.
     ///
     /// # Panics
-    /// If it has ended.
+    /// If the agent has ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
         let pid = self.daemon.pid();
         if !self.setup.pid_namespace {
             return pid;
         }
-        // That of unshare(1), which waits for the agent.
+        // The pid is that of unshare(1), which waits for the agent.
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.expect("unshare runs as long as the agent");
         children.trim().parse().expect("the agent is the only child")
@@ -282,19 +282,19 @@ impl Agent {
             .expect("the agent runs");
     }
 
-    /// Its process: log, output and signals.
+    /// The agent's process: log, output and signals.
     #[must_use]
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
     }
 
-    /// What it was started with.
+    /// The setup that the agent was started with.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// Puts `config` in the place of its configuration, which it reads again when it gets SIGHUP.
+    /// Replaces the agent's configuration by `config`, which the agent reads when it gets SIGHUP.
     ///
     /// # Panics
     /// If the file cannot be written.
@@ -302,23 +302,23 @@ impl Agent {
         self.setup.write(config);
     }
 
-    /// Sends it `signal` and waits for its end, whatever that is.
+    /// Sends the agent `signal` and waits for its end, whatever its exit code.
     #[must_use]
     pub fn end_by(self, signal: Signal) -> Ended {
         self.signal(signal);
         self.end()
     }
 
-    /// Waits for its end, for which something else has asked.
+    /// Waits for the end of an agent that has been asked to end by other means.
     #[must_use]
     pub fn end(self) -> Ended {
         self.daemon.wait()
     }
 
-    /// Sends it `signal`, which is to end it well.
+    /// Sends the agent `signal`, by which it must end well.
     ///
     /// # Panics
-    /// If it exits with another code than 0, or has written something else than profiles.
+    /// If the agent exits with another code than 0, or its file has something else than profiles.
     #[must_use]
     pub fn stop_by(self, signal: Signal) -> Outcome {
         self.signal(signal);
@@ -328,7 +328,7 @@ impl Agent {
         Outcome { file, log, setup: self.setup }
     }
 
-    /// As [`stop_by`](Self::stop_by), by SIGINT.
+    /// The same as [`stop_by`](Self::stop_by), with SIGINT.
     #[must_use]
     pub fn stop(self) -> Outcome {
         self.stop_by(Signal::INT)
@@ -336,7 +336,7 @@ impl Agent {
 }
 
 impl Outcome {
-    /// Path of the file that it wrote; gone once this is dropped.
+    /// Path of the file that the agent has written; removed once this is dropped.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.setup.file

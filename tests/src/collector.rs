@@ -1,4 +1,4 @@
-//! A real OpenTelemetry Collector that writes down what it receives.
+//! A real OpenTelemetry Collector that writes the requests that it receives to files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::otlp::OtlpFile;
 use crate::overlay::merge;
 use crate::workspace;
 
-/// How long an exporter of ours waits for an answer by default: an attempt that is made again where a busy machine
-/// keeps this Collector from its CPU would be logged as a failure.
+/// Time that our exporters wait for an answer by default: on a busy machine the Collector may be slow, and an attempt
+/// that is repeated would be logged as a failure.
 const TIMEOUT: &str = "60s";
 
-/// What a lane speaks.
+/// The protocol of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// OTLP over gRPC.
@@ -27,23 +27,23 @@ pub enum Protocol {
     Http,
 }
 
-/// How a lane is secured.
+/// The security of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// Not at all.
+    /// No TLS.
     Plain,
-    /// By TLS, with a certificate for `localhost` of an authority of its own.
+    /// TLS, with a certificate for `localhost` by an authority of its own.
     Tls,
-    /// By TLS, and the agent has to show a certificate of that authority.
+    /// TLS, and the agent must present a certificate of the same authority.
     Mutual,
 }
 
-/// A way into the Collector, with a file of its own at its end.
+/// A receiver of the Collector, with a file of its own behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
-    /// What it speaks.
+    /// The protocol of the lane.
     pub protocol: Protocol,
-    /// How it is secured.
+    /// The security of the lane.
     pub security: Security,
 }
 
@@ -64,28 +64,28 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Starts one with a single lane: gRPC without TLS.
+    /// Starts a Collector with a single lane: gRPC without TLS.
     ///
     /// # Panics
-    /// If it is not built or does not start.
+    /// If the Collector is not built or does not start.
     #[must_use]
     pub fn start() -> Self {
         Self::with_lanes(&[Lane::plain(Protocol::Grpc)])
     }
 
-    /// Starts one with these lanes.
+    /// Starts a Collector with these lanes.
     ///
     /// # Panics
-    /// If it is not built or does not start.
+    /// If the Collector is not built or does not start.
     #[must_use]
     pub fn with_lanes(lanes: &[Lane]) -> Self {
         Self::with_pipelines("profiles", lanes)
     }
 
-    /// Starts one with these lanes that has no use for profiles: it is for traces.
+    /// Starts a Collector with these lanes that has pipelines for traces only, and none for profiles.
     ///
     /// # Panics
-    /// If it is not built or does not start.
+    /// If the Collector is not built or does not start.
     #[must_use]
     pub fn without_profiles(lanes: &[Lane]) -> Self {
         Self::with_pipelines("traces", lanes)
@@ -96,7 +96,7 @@ impl Collector {
         write_certificates(dir.path());
         let lanes: Vec<_> = lanes.iter().map(|&lane| (lane, workspace::free_port())).collect();
         let config = config(dir.path(), signal, &lanes);
-        // JSON is YAML.
+        // JSON is valid YAML.
         fs::write(dir.path().join("collector.yaml"), config.to_string())
             .expect("the Collector's configuration is written");
         Self { daemon: launch(dir.path()), lanes, dir }
@@ -106,25 +106,25 @@ impl Collector {
         *self.lanes.get(index).expect("a lane of this Collector")
     }
 
-    /// Where its first lane listens: `localhost:PORT`.
+    /// Address of the Collector's first lane: `localhost:PORT`.
     ///
     /// # Panics
-    /// If it has none.
+    /// If the Collector has no lane.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("localhost:{}", self.lane(0).1)
     }
 
-    /// The authority that vouches for it, if its first lane speaks TLS.
+    /// The certificate of the authority that vouches for the Collector, if its first lane has TLS.
     ///
     /// # Panics
-    /// If it has none.
+    /// If the Collector has no lane.
     #[must_use]
     pub fn ca_file(&self) -> Option<PathBuf> {
         (self.lane(0).0.security != Security::Plain).then(|| self.dir.path().join("ca.pem"))
     }
 
-    /// Id and configuration of an exporter to lane `index`, with `keys` beside what it takes to reach it.
+    /// Id and configuration of an exporter to lane `index`, with `keys` beside those that the lane demands.
     ///
     /// # Panics
     /// If there is no such lane.
@@ -152,11 +152,11 @@ impl Collector {
         (format!("{kind}/{index}"), config)
     }
 
-    /// Stops it as it is stopped everywhere, then runs `meanwhile`, and starts it again as it was. What it received
-    /// is kept.
+    /// Stops the Collector by SIGINT, then runs `meanwhile`, and starts it again with the same lanes. Requests that it
+    /// received before are kept.
     ///
     /// # Panics
-    /// If it fails.
+    /// If the Collector fails.
     #[must_use]
     pub fn restart(self, meanwhile: impl FnOnce()) -> Self {
         let Self { daemon, lanes, dir } = self;
@@ -165,19 +165,19 @@ impl Collector {
         Self { daemon: launch(dir.path()), lanes, dir }
     }
 
-    /// Stops it and reads what it received by its first lane.
+    /// Stops the Collector and reads the requests that its first lane received.
     ///
     /// # Panics
-    /// If it fails, or has written something else than profiles.
+    /// If the Collector fails, or its file has something else than profiles.
     #[must_use]
     pub fn stop(self) -> OtlpFile {
         self.stop_all().remove(0)
     }
 
-    /// Stops it and reads what it received by each lane.
+    /// Stops the Collector and reads the requests that each lane received.
     ///
     /// # Panics
-    /// If it fails, or has written something else than profiles.
+    /// If the Collector fails, or a file has something else than profiles.
     #[must_use]
     pub fn stop_all(self) -> Vec<OtlpFile> {
         end(self.daemon);
@@ -222,7 +222,7 @@ fn config(dir: &Path, signal: &str, lanes: &[(Lane, u16)]) -> Value {
         };
         let listen = json!({ "endpoint": format!("127.0.0.1:{port}"), "tls": tls });
         receivers.insert(format!("otlp/{index}"), json!({ "protocols": { protocol: listen } }));
-        // Appends, so that a restart keeps what came before.
+        // Appended, so that a restart keeps earlier requests.
         let file = json!({ "path": received(dir, index), "append": true, "flush_interval": "200ms" });
         exporters.insert(format!("file/{index}"), file);
         let pipeline =
@@ -236,7 +236,7 @@ fn config(dir: &Path, signal: &str, lanes: &[(Lane, u16)]) -> Value {
     })
 }
 
-/// An authority, and what it vouches for: the Collector as `localhost`, and the agent.
+/// Writes the certificates of an authority, of the Collector as `localhost`, and of the agent.
 fn write_certificates(dir: &Path) {
     let write = |name: &str, text: String| fs::write(dir.join(name), text).expect("a certificate is written");
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("no name is a good one");

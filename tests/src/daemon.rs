@@ -13,13 +13,13 @@ use crate::lines::Lines;
 use crate::wait;
 pub use crate::wait::PATIENCE;
 
-/// Longest that a process may work, whatever else the machine does.
+/// Longest time that a process may work on a busy machine.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Starts `command`, whose program this process may have written just now.
 ///
 /// # Panics
-/// If it does not start.
+/// If the program does not start.
 pub fn spawn(command: &mut Command) -> Child {
     let began = Instant::now();
     loop {
@@ -33,33 +33,33 @@ pub fn spawn(command: &mut Command) -> Child {
     }
 }
 
-/// A running process; killed if it is dropped, and its log is then shown if the test has failed.
+/// A running process. If it is dropped it is killed, and its log is printed if the test has failed.
 #[derive(Debug)]
 pub struct Daemon {
     name: &'static str,
     child: Child,
-    /// What it prints to standard output.
+    /// The lines that the process prints to standard output.
     pub out: Lines,
-    /// What it prints to standard error.
+    /// The lines that the process prints to standard error.
     pub log: Lines,
 }
 
-/// How a process ended.
+/// The end of a process: its status and its output.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its status.
+    /// The exit status.
     pub status: ExitStatus,
-    /// All it printed to standard output.
+    /// All lines that the process has printed to standard output.
     pub out: Vec<String>,
-    /// All it printed to standard error.
+    /// All lines that the process has printed to standard error.
     pub log: Vec<String>,
 }
 
 impl Daemon {
-    /// Starts `command`, which messages call `name`.
+    /// Starts `command`; messages about the process have `name`.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the process does not start.
     pub fn start(name: &'static str, command: &mut Command) -> Self {
         let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let out = child.stdout.take().map(Lines::of).unwrap_or_default();
@@ -67,18 +67,18 @@ impl Daemon {
         Self { name, child, out, log }
     }
 
-    /// Its process ID.
+    /// The process's pid.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its standard input, if `command` asked for a pipe; once only.
+    /// The process's standard input, if `command` asked for a pipe; only the first call returns it.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// Waits until its log has a line that holds `text`, and returns the line.
+    /// Waits until the process's log has a line that holds `text`, and returns the line.
     ///
     /// # Panics
     /// If the line does not come.
@@ -86,29 +86,29 @@ impl Daemon {
         self.log.wait_for(text, PATIENCE).unwrap_or_else(|| panic!("{} has not logged {text:?}", self.name))
     }
 
-    /// Waits until its log has `count` lines that hold `text`.
+    /// Waits until the process's log has `count` lines that hold `text`.
     ///
     /// # Panics
-    /// If they do not come.
+    /// If the lines do not come.
     pub fn wait_for_logs(&self, text: &str, count: u64) {
         let last = self.log.wait_for_nth(text, usize::try_from(count).unwrap_or(usize::MAX), PATIENCE);
         assert!(last.is_some(), "{} has not logged {text:?} {count} times", self.name);
     }
 
-    /// Sends it `signal`.
+    /// Sends the process `signal`.
     ///
     /// # Panics
-    /// If it is gone.
+    /// If the process has ended.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
     }
 
-    /// Waits for its end for as long as it gets on: until it has used no CPU time for [`PATIENCE`]. What it has to
-    /// compute takes as long as the machine's other work makes it.
+    /// Waits for the process's end for as long as it makes progress: until it has used no CPU time for [`PATIENCE`].
+    /// Its computing takes as long as the machine's other work makes it.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If the process does not end.
     pub fn wait_while_it_works(mut self) -> Ended {
         let mut used = Duration::ZERO;
         let (mut moved, started) = (Instant::now(), Instant::now());
@@ -124,10 +124,10 @@ impl Daemon {
         self.wait()
     }
 
-    /// Waits for its end.
+    /// Waits for the process's end.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If the process does not end.
     pub fn wait(mut self) -> Ended {
         let what = format!("the end of {}", self.name);
         let status = wait::until(&what, || self.child.try_wait().ok(), |ended| *ended != Some(None));
@@ -136,7 +136,8 @@ impl Daemon {
     }
 }
 
-/// CPU time of a process so far, in the kernel's ticks of 10 ms; none if it is gone. Source: proc(5), `stat`.
+/// CPU time of a process so far, in the kernel's ticks of 10 ms; zero if the process has ended. Source: proc(5),
+/// `stat`.
 fn cpu_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name before the last parenthesis may hold anything; utime and stime are the 12th and 13th field after it.
@@ -147,7 +148,7 @@ fn cpu_time(pid: u32) -> Duration {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Both fail only if it has ended by itself.
+        // Both calls fail only if the process has ended by itself.
         _ = self.child.kill();
         _ = self.child.wait();
         if thread::panicking() {
@@ -157,10 +158,10 @@ impl Drop for Daemon {
 }
 
 impl Ended {
-    /// Asserts that it ended with exit code `code`.
+    /// Asserts that the process ended with exit code `code`.
     ///
     /// # Panics
-    /// If not; shows the log.
+    /// If it ended otherwise; the message has the log.
     pub fn assert_code(&self, code: i32) {
         let (status, signal) = (self.status, self.status.signal());
         assert!(status.code() == Some(code), "{status}, signal {signal:?}, log:\n{}", self.log.join("\n"));

@@ -1,4 +1,4 @@
-//! How many samples a program's CPU time is worth.
+//! The number of samples that a program's CPU time stands for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use crate::otlp::Resource;
 /// Share by which samples may differ from CPU time times frequency.
 const TOLERANCE: f64 = 0.10;
 
-/// How far chance may move a number of samples, in standard deviations: exceeded once in 15,000 times
-/// even if each sample were drawn by itself. A regular timer draws far more evenly.
+/// Number of standard deviations by which chance may move a number of samples: exceeded once in 15,000 times even if
+/// each sample were drawn by itself. A regular timer draws far more evenly.
 const DEVIATIONS: f64 = 4.0;
 
-/// Asserts that the executable at `path` has as many samples as `used` CPU time is worth at `rate`
-/// samples a second: within a tenth, or within chance for a time so short that chance is more. What the
-/// agent itself says it lost may be missing.
+/// Asserts that the executable at `path` has as many samples as `used` CPU time stands for at `rate` samples a second:
+/// within a tenth, or within chance for a time so short that chance is more. Samples that the agent reports as lost may
+/// be missing.
 ///
 /// # Panics
-/// If not.
+/// If the number of samples differs by more.
 pub fn assert_samples(resources: &[Resource], path: &str, used: Duration, rate: u32) {
     let own = resources.iter().filter(|of| of.text("process.executable.path") == path);
     let found: u64 = own.map(Resource::events).sum();
@@ -31,20 +31,20 @@ pub fn assert_samples(resources: &[Resource], path: &str, used: Duration, rate: 
     assert!(least >= due - slack && most <= due + slack, "{text}");
 }
 
-/// Samples that the agent says it lost, over all windows.
+/// Samples that the agent reports as lost, over all windows.
 #[must_use]
 pub fn lost(resources: &[Resource]) -> u64 {
     windows(resources).values().map(|window| window.lost).sum()
 }
 
-/// A window of time, over all its profiles.
+/// The figures of a window of time, over all its profiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
-    /// Samples that its profiles hold.
+    /// Number of samples in the window's profiles.
     pub found: u64,
-    /// Samples that the agent says it should have had.
+    /// Number of samples that the agent reports as expected.
     pub expected: u64,
-    /// Samples that the agent says it lost.
+    /// Number of samples that the agent reports as lost.
     pub lost: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A FUSE server of one file, directly on `/dev/fuse`, which stops answering when a test wants it to.
+//! A FUSE server of one file, directly on `/dev/fuse`, which stops answering when a test asks it to.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -17,13 +17,13 @@ pub const FILE: &str = "file";
 
 const ROOT_NODE: u64 = 1;
 const FILE_NODE: u64 = 2;
-/// Source: uapi/linux/fuse.h, as all that follows.
+/// Length of a request's header, in bytes. Source: uapi/linux/fuse.h, as of the constants below.
 const HEADER: usize = 40;
 const MAX_REQUEST: usize = 1 << 20;
 const ENOENT: i32 = 2;
 const ENOSYS: i32 = 38;
 
-/// What the kernel asks of a server.
+/// Operations that the kernel asks a server for.
 pub mod opcode {
     #![allow(missing_docs, reason = "as in the kernel's header")]
     pub const LOOKUP: u32 = 1;
@@ -39,7 +39,7 @@ pub mod opcode {
     pub const BATCH_FORGET: u32 = 42;
 }
 
-/// A mounted file system. Dropped, it answers whoever waits with an error, and is unmounted.
+/// A mounted file system. When it is dropped, processes that wait for an answer get an error, and it is unmounted.
 #[derive(Debug)]
 pub struct Fuse {
     point: PathBuf,
@@ -55,10 +55,10 @@ struct FuseState {
 }
 
 impl Fuse {
-    /// Mounts one at `point`, which is to be a directory. Its one file, [`FILE`], holds `contents` and can be executed.
+    /// Mounts a file system at `point`, a directory. Its one file, [`FILE`], holds `contents` and can be executed.
     ///
     /// # Panics
-    /// If the kernel has no FUSE, or this is not root.
+    /// If the kernel has no FUSE, or this process is not root.
     #[must_use]
     pub fn mount(point: &Path, contents: Vec<u8>) -> Self {
         let device =
@@ -74,27 +74,27 @@ impl Fuse {
         Self { point: point.to_owned(), device, shared }
     }
 
-    /// Path of its file.
+    /// Path of the file.
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.point.join(FILE)
     }
 
-    /// Takes requests from now on and answers none: whoever asked waits, and cannot be killed.
+    /// Takes requests from now on and answers none: a process that asks then waits, and cannot be killed.
     pub fn silence(&self) {
         self.shared.silent.store(true, Ordering::SeqCst);
     }
 
-    /// What it has been asked up to now, by [`opcode`].
+    /// Operations that the kernel has asked for up to now, by [`opcode`].
     #[must_use]
     pub fn asked(&self) -> BTreeSet<u32> {
         self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends whatever waits for an answer, with an error.
+    /// Ends all requests that wait for an answer, with an error.
     ///
     /// # Panics
-    /// If the kernel does not let it.
+    /// If the kernel refuses.
     pub fn abort(&self) {
         if self.device.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             // A forced unmount ends all requests, and the server's read.
@@ -132,19 +132,19 @@ fn serve(device: &File, shared: &FuseState) {
         };
         let length = u32::try_from(16 + answer.len()).unwrap_or(u32::MAX);
         let head = [&length.to_ne_bytes()[..], &error.to_ne_bytes(), &unique.to_ne_bytes()].concat();
-        // Whoever asked may have gone.
+        // The process that asked may have ended.
         let _sent = stream.write(&[head, answer].concat());
     }
 }
 
-/// What follows the head of an answer, or an error.
+/// The part of an answer behind its header, or an error.
 fn answer(opcode: u32, node: u64, body: &[u8], contents: &[u8]) -> Result<Vec<u8>, i32> {
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
     Ok(match opcode {
         // Version 7.31, whose answer has 64 bytes: no read-ahead, no flags, requests of 128 KiB.
         opcode::INIT => words(&[7, 31, 0, 0, 0x000c_0010, 128 << 10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         opcode::LOOKUP if body.starts_with(FILE.as_bytes()) && body.len() == FILE.len() + 1 => {
-            // A name that is asked for anew each time, and attributes that are not.
+            // A name that is looked up again each time, and attributes that are cached.
             let head = [FILE_NODE, 0, 0, 3600].map(u64::to_ne_bytes).concat();
             [head, words(&[0, 0]), attributes(FILE_NODE, contents)].concat()
         }
@@ -176,7 +176,7 @@ fn attributes(node: u64, contents: &[u8]) -> Vec<u8> {
     [numbers, words].concat()
 }
 
-/// The number of so many bytes at a place.
+/// The number in `length` bytes at a position.
 fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     let mut padded = [0; 8];
     padded.get_mut(..length)?.copy_from_slice(bytes.get(at..at + length)?);

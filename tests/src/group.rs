@@ -1,4 +1,4 @@
-//! Control groups with little memory or CPU time, for an agent to live in.
+//! Control groups with little memory or CPU time, for agents under test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use std::process::Command;
 use crate::wait;
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// What the kernel's scheduler deals out CPU time by, microseconds.
+/// The period over which the kernel's scheduler limits CPU time, in microseconds.
 const CPU_PERIOD: u64 = 100_000;
 
-/// A control group of a test's own, of version 1 or 2 as the machine has it; gone once it is dropped.
+/// A control group of a test's own, of version 1 or 2 as the machine has it; removed when it is dropped.
 #[derive(Debug)]
 pub struct Group {
-    /// One for each hierarchy that it is in.
+    /// The group's directories, one for each hierarchy that it is in.
     directories: Vec<PathBuf>,
 }
 
 impl Group {
-    /// A group that may hold so many bytes.
+    /// A group whose processes may have `bytes` of memory together.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -28,7 +28,7 @@ impl Group {
         Self::new("memory", &[("memory.limit_in_bytes", &limit)], &[("memory.max", &limit)])
     }
 
-    /// A group that may use so many percent of one CPU.
+    /// A group whose processes may use `percent` of one CPU together.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -53,10 +53,10 @@ impl Group {
         Some(Self { directories: vec![directory] })
     }
 
-    /// Its directory.
+    /// The group's directory.
     ///
     /// # Panics
-    /// Never: every group has one.
+    /// Never: every group has a directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directories.first().expect("a group has a directory")
@@ -91,7 +91,7 @@ impl Group {
         }
     }
 
-    /// Moves a running process out, into the group above.
+    /// Moves a running process out of this group, into the group above.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -118,7 +118,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         for directory in &self.directories {
-            // Its last process may still be on its way out.
+            // The group's last process may still be exiting.
             let remove = || fs::remove_dir(directory).is_ok();
             wait::until("the group to be empty", remove, |is_gone| *is_gone);
         }

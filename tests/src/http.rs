@@ -1,25 +1,25 @@
-//! Just enough of an HTTP client to ask servers of this machine.
+//! A minimal HTTP client for servers on this machine.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
 use crate::daemon::PATIENCE;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
-    /// Status, such as 200.
+    /// The answer's status, such as 200.
     pub status: u16,
-    /// Status line and headers.
+    /// The answer's status line and headers.
     pub head: String,
-    /// What follows.
+    /// The part of the answer behind the headers.
     pub body: String,
 }
 
 /// Fetches `path` from a port of the loopback interface.
 ///
 /// # Errors
-/// If the server cannot be reached, or does not answer in HTTP.
+/// The operating system's error if the server cannot be reached, or an error if the answer is not HTTP.
 pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
     let answer = String::from_utf8(answer(port, path)?).map_err(io::Error::other)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -28,10 +28,10 @@ pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
     Ok(HttpResponse { status, head: head.to_owned(), body: body.to_owned() })
 }
 
-/// Fetches `path` as [`get`] does, and returns what follows the headers, whatever it is.
+/// Fetches `path` as [`get`] does, and returns the bytes behind the headers, which need not be text.
 ///
 /// # Errors
-/// As of [`get`], and if the status is not 200.
+/// The same as of [`get`], and an error if the status is not 200.
 pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
     let answer = answer(port, path)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
@@ -52,7 +52,7 @@ fn answer(port: u16, path: &str) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// `text` as part of a query.
+/// `text`, percent-encoded as part of a query.
 #[must_use]
 pub fn encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);

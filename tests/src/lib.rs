@@ -1,8 +1,8 @@
-//! The harness of the integration tests: starts the agent, a real Collector and programs to profile,
-//! and reads what comes out with nothing that the agent's own code has a part in.
+//! The harness of the integration tests: starts the agent, a real Collector and programs to profile, and reads the
+//! agent's output without any of the agent's own code.
 //!
-//! What handles processes panics with a clear text when something is not as it must be: that is a
-//! failed test. What reads bytes returns errors.
+//! Helpers that handle processes panic with a clear text when something is not as it must be: that is a failed test.
+//! Helpers that read bytes return errors.
 
 pub mod agent;
 pub mod collector;

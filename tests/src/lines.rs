@@ -1,11 +1,11 @@
-//! Lines that another process prints, kept as they come.
+//! Lines that another process prints, kept as they arrive.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a process has printed to one stream so far.
+/// The lines that a process has printed to one stream so far.
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<PrintedLines>);
 
@@ -27,7 +27,7 @@ impl Lines {
         let lines = Self::default();
         let shared = Arc::clone(&lines.0);
         thread::spawn(move || {
-            // Bytes, not text: a log may hold a process's name, which is any bytes.
+            // Read as bytes, since a log may hold a process's name, which can be any bytes.
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 lock(&shared).lines.push(String::from_utf8_lossy(&line).into_owned());
                 shared.changed.notify_all();
@@ -38,19 +38,19 @@ impl Lines {
         lines
     }
 
-    /// The lines up to now.
+    /// The lines so far.
     #[must_use]
     pub fn so_far(&self) -> Vec<String> {
         lock(&self.0).lines.clone()
     }
 
-    /// The first line that holds `text`; waits for it. `None` if the stream ends or `patience` runs out.
+    /// Waits for the first line that holds `text`. `None` if the stream ends or `patience` runs out.
     #[must_use]
     pub fn wait_for(&self, text: &str, patience: Duration) -> Option<String> {
         self.wait(patience, |state| state.lines.iter().find(|line| line.contains(text)).cloned())
     }
 
-    /// The `count`th line that holds `text`, from 1; waits for it as [`wait_for`](Self::wait_for) does.
+    /// Waits for the `count`th line that holds `text`, from 1. `None` if the stream ends or `patience` runs out.
     #[must_use]
     pub fn wait_for_nth(&self, text: &str, count: usize, patience: Duration) -> Option<String> {
         self.wait(patience, |state| {
@@ -58,7 +58,7 @@ impl Lines {
         })
     }
 
-    /// Every line; waits for the stream's end, or until `patience` runs out.
+    /// Waits for the stream's end, or until `patience` runs out, and returns every line.
     #[must_use]
     pub fn all(&self, patience: Duration) -> Vec<String> {
         self.wait(patience, |state| state.ended.then(|| state.lines.clone())).unwrap_or_else(|| self.so_far())

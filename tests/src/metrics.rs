@@ -1,4 +1,4 @@
-//! Prometheus metrics, fetched and read.
+//! Metrics in Prometheus's text format, fetched and read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -27,10 +27,10 @@ impl Metrics {
         Ok(Self::parse(&Self::text(port)?))
     }
 
-    /// Fetches `/metrics` as it is.
+    /// Fetches `/metrics` as text.
     ///
     /// # Errors
-    /// As [`scrape`](Self::scrape).
+    /// The same as of [`scrape`](Self::scrape).
     pub fn text(port: u16) -> io::Result<String> {
         let answer = http::get(port, "/metrics")?;
         if answer.status == 200 { Ok(answer.body) } else { Err(io::Error::other(answer.head)) }
@@ -42,13 +42,13 @@ impl Metrics {
         self.series.iter().map(|series| series.name.as_str()).collect()
     }
 
-    /// Reads the text format; what is no series (comments, damaged lines) is left out.
+    /// Reads the text format; lines that are no series (comments, damaged lines) are left out.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Self { series: text.lines().filter_map(series).collect() }
     }
 
-    /// Sum of the series of that name with at least these labels; `None` if there is none.
+    /// Sum of the series of this name with at least these labels; `None` if there is none.
     #[must_use]
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let matching = |series: &&Series| {
@@ -59,7 +59,7 @@ impl Metrics {
         values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
 
-    /// As [`get`](Self::get), as a count; 0 if there is none.
+    /// The same as [`get`](Self::get), as a count; 0 if there is no such series.
     #[must_use]
     pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters are small")]
@@ -67,7 +67,7 @@ impl Metrics {
         count
     }
 
-    /// Sum of the series of that name for each value of `label`.
+    /// Sum of the series of this name for each value of `label`.
     #[must_use]
     pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         self.by_labels(name, [label]).into_iter().map(|([value], sum)| (value, sum)).collect()
@@ -85,7 +85,7 @@ impl Metrics {
     }
 }
 
-/// `name{key="value",...} number`
+/// Reads a series: `name{key="value",...} number`.
 fn series(line: &str) -> Option<Series> {
     let line = line.trim();
     let name_end = line.find(['{', ' '])?;
@@ -101,7 +101,7 @@ fn series(line: &str) -> Option<Series> {
     Some(Series { name: name.to_owned(), labels, value })
 }
 
-/// `key="value",...}`, and what follows it.
+/// Reads `key="value",...}`, and returns the text behind it, too.
 fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
     let mut labels = BTreeMap::new();
     loop {
@@ -116,7 +116,7 @@ fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
     }
 }
 
-/// Text up to a closing quote, with `\\`, `\"` and `\n` undone, and what follows it.
+/// Reads a text up to its closing quote, with `\\`, `\"` and `\n` unescaped, and returns the text behind it, too.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.chars();
@@ -138,7 +138,7 @@ mod tests {
 
     use super::*;
 
-    /// Names, labels with escapes, comments and a time stamp are read as the format has them.
+    /// Names, labels with escapes, comments and a time stamp are read as the format defines them.
     #[test]
     fn the_text_format_is_read() {
         let metrics = Metrics::parse(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any text is read or skipped: no panic.
+        /// Any text is read or skipped without a panic.
         #[test]
         fn any_text_is_read_or_skipped(text in "(.|\n)*", lines in "(a\\{?k?=?\"?\\\\?,?\\}? ?[0-9]?\n)*") {
             _ = Metrics::parse(&text);

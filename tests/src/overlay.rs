@@ -1,8 +1,8 @@
-//! Configurations laid over one another.
+//! Merging of configurations.
 
 use serde_json::Value;
 
-/// Merges `over` into `config`: maps key by key, a `null` takes its key away, all else replaces.
+/// Merges `over` into `config`: maps are merged key by key, a `null` removes its key, other values replace.
 pub fn merge(config: &mut Value, over: &Value) {
     match (config, over) {
         (Value::Object(config), Value::Object(over)) => {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use crate::daemon::{Daemon, PATIENCE};
 use crate::workspace;
 
-/// Compiles the CPU burner to `path` and gives it `build_id`, in lower-case hex.
+/// Compiles the CPU burner to `path` with `build_id`, in lower-case hex.
 ///
 /// Static, so that it runs in an empty root; with frame pointers, so that its stacks are whole.
 ///
 /// # Panics
-/// If it does not compile.
+/// If the burner does not compile.
 pub fn compile(path: &Path, build_id: &str) {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).expect("the program's directory is made");
@@ -30,20 +30,20 @@ pub fn compile(path: &Path, build_id: &str) {
     assert!(status.success(), "burn.c does not compile");
 }
 
-/// A step of the CPU burner; `fixtures/burn.c` says what each does.
+/// A step of the CPU burner; `fixtures/burn.c` describes each.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Waits for [`Burner::go`].
+    /// The burner waits for [`Burner::go`].
     Wait,
-    /// Uses that much CPU time.
+    /// The burner uses this much CPU time.
     Cpu(Duration),
-    /// Uses CPU time until [`Burner::go`].
+    /// The burner uses CPU time until [`Burner::go`].
     Busy,
-    /// Publishes the name of its service in memory: its process context.
+    /// The burner publishes the name of its service in memory: its process context.
     Publish(&'static str),
-    /// Makes a directory its root.
+    /// The burner makes a directory its root.
     Chroot(PathBuf),
-    /// Becomes another program, which does the steps that follow.
+    /// The burner becomes another program, which does the following steps.
     Exec(PathBuf),
 }
 
@@ -55,19 +55,19 @@ pub struct Burner {
 }
 
 impl Burner {
-    /// Starts the program at `path`. Returns once it waits, if it has such a step.
+    /// Starts the burner at `path`. Returns once it waits, if it has such a step.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the burner does not start.
     #[must_use]
     pub fn start(path: &Path, steps: &[Step]) -> Self {
         Self::start_with(path, steps, &[])
     }
 
-    /// As [`start`](Self::start), with more variables in its environment.
+    /// The same as [`start`](Self::start), with more variables in the burner's environment.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the burner does not start.
     #[must_use]
     pub fn start_with(path: &Path, steps: &[Step], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(path);
@@ -90,24 +90,24 @@ impl Burner {
         Self { daemon, go }
     }
 
-    /// Its process ID, which stays over exec.
+    /// The burner's pid, which stays the same over exec.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.daemon.pid()
     }
 
-    /// Ends its wait.
+    /// Ends the burner's wait.
     ///
     /// # Panics
-    /// If it is gone.
+    /// If the burner has ended.
     pub fn go(&mut self) {
         self.go.write_all(b"\n").expect("the program waits");
     }
 
-    /// Waits for its end. Returns the CPU time of each image that it was, by the kernel's count.
+    /// Waits for the burner's end. Returns the CPU time of each image that it was, by the kernel's count.
     ///
     /// # Panics
-    /// If it fails.
+    /// If the burner fails.
     #[must_use]
     pub fn finish(self) -> Vec<Duration> {
         let ended = self.daemon.wait_while_it_works();

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes an agent, and its tool.
+//! A real Prometheus that scrapes an agent, and `promtool`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::daemon::Daemon;
 use crate::{http, workspace};
 
-/// The name of the job; what the shipped rules ask for.
+/// The name of the job, which the shipped rules refer to.
 pub const JOB: &str = "pipeline";
 
 /// A running Prometheus.
@@ -22,14 +22,15 @@ pub struct Prometheus {
     _dir: TempDir,
 }
 
-/// One series of an answer: its labels, and its value.
+/// One series of a query's answer: its labels, and its value.
 pub type Sample = (BTreeMap<String, String>, f64);
 
 impl Prometheus {
-    /// Starts one that scrapes `port` each second, as job [`JOB`], and evaluates the files of `rules` as often.
+    /// Starts a Prometheus that scrapes `port` each second, as job [`JOB`], and evaluates the files of `rules` as
+    /// often.
     ///
     /// # Panics
-    /// If it is not there or does not start.
+    /// If Prometheus is not installed or does not start.
     #[must_use]
     pub fn start(port: u16, rules: &[&Path]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -42,7 +43,7 @@ impl Prometheus {
             }],
         });
         let path = dir.path().join("prometheus.yaml");
-        // JSON is YAML.
+        // JSON is valid YAML.
         fs::write(&path, config.to_string()).expect("Prometheus' configuration is written");
         let own_port = workspace::free_port();
         let mut command = Command::new(program("prometheus"));
@@ -58,10 +59,10 @@ impl Prometheus {
         Self { daemon, port: own_port, _dir: dir }
     }
 
-    /// What the expression evaluates to now.
+    /// The present value of an expression.
     ///
     /// # Panics
-    /// If Prometheus refuses it.
+    /// If Prometheus refuses the expression.
     #[must_use]
     pub fn query(&self, expression: &str) -> Vec<Sample> {
         let data = self.api(&format!("query?query={}", http::encoded(expression)));
@@ -78,7 +79,7 @@ impl Prometheus {
     /// The data of `/api/v1/PATH`.
     ///
     /// # Panics
-    /// If Prometheus refuses it.
+    /// If Prometheus refuses the request.
     #[must_use]
     pub fn api(&self, path: &str) -> Value {
         let answer = http::get(self.port, &format!("/api/v1/{path}")).expect("Prometheus answers");
@@ -87,20 +88,20 @@ impl Prometheus {
         answer.get_mut("data").map(Value::take).unwrap_or_default()
     }
 
-    /// Its process.
+    /// The process of Prometheus.
     #[must_use]
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
     }
 }
 
-/// Runs `promtool` with `input`; all it says, if it has found fault.
+/// Runs `promtool` with `input`.
 ///
 /// # Errors
-/// What it says, if it exits with another code than 0.
+/// The output of `promtool`, if it exits with another code than 0.
 ///
 /// # Panics
-/// If it is not there or does not run.
+/// If `promtool` is not installed or does not run.
 pub fn promtool(args: &[&str], input: &str) -> Result<(), String> {
     let mut child = Command::new(program("promtool"))
         .args(args)
@@ -110,7 +111,7 @@ pub fn promtool(args: &[&str], input: &str) -> Result<(), String> {
         .spawn()
         .expect("promtool starts");
     let mut stdin = child.stdin.take().expect("it was asked for");
-    // It reads all before it writes.
+    // `promtool` reads all its input before it writes.
     std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("promtool reads");
     drop(stdin);
     let output = child.wait_with_output().expect("promtool ends");

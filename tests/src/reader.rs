@@ -9,29 +9,29 @@ use serde::Deserialize;
 use crate::otlp::Summary;
 use crate::workspace;
 
-/// What an independent reader says of a file.
+/// The figures that an independent reader finds in a file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
     /// The figures that our own reader must find too.
     pub summary: Summary,
-    /// Size of the largest request as protobuf.
+    /// Size of the largest request as protobuf, in bytes.
     pub largest_request_bytes: u64,
 }
 
-/// Has Python read the JSON lines, or the protobuf messages each after its length, at `path`.
+/// Reads the JSON lines, or the protobuf messages with their lengths before them, at `path` with Python.
 ///
 /// # Panics
-/// If it refuses the file (its message is shown), or is not set up.
+/// If Python's reader refuses the file (its message is shown), or is not set up.
 #[must_use]
 pub fn read(path: &Path) -> Reading {
     run(Command::new(workspace::python()).arg(workspace::file("reader/read.py")), path)
 }
 
-/// Has the Collector's pdata read the same.
+/// Reads the same files as [`read`] with the Collector's pdata.
 ///
 /// # Panics
-/// If it refuses the file (its message is shown), or is not set up.
+/// If the Collector's reader refuses the file (its message is shown), or is not set up.
 #[must_use]
 pub fn go_read(path: &Path) -> Reading {
     run(&mut Command::new(workspace::file("collector/pdata-reader")), path)

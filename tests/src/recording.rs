@@ -1,9 +1,9 @@
-//! What `pipeline record` prints beside what it writes.
+//! The summary that `pipeline record` prints.
 
-/// Samples that a recording lost, on the whole machine, by the summary that it has printed to standard error.
+/// Number of samples that a recording lost, on the whole machine, by the summary on standard error.
 ///
 /// # Panics
-/// If it has printed none.
+/// If there is no summary.
 #[must_use]
 pub fn lost(summary: &str) -> u64 {
     let (_, rest) = summary.split_once("Samples lost on this machine: ").expect("the summary says it");

@@ -1,20 +1,20 @@
-//! Waiting for what another process brings about.
+//! Waiting for the effects of other processes.
 
 use std::fmt::Debug;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a process may take for anything. Long enough for any machine, since it is only ever used
-/// up by a test that fails.
+/// Longest time that a process may take for anything. It is long enough for any machine, since only a failing test uses
+/// it up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks.
+/// Pause between two looks.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Calls `look` again and again until what it returns is as `wanted`, and returns that.
+/// Calls `look` again and again until its result is `wanted`, and returns that.
 ///
 /// # Panics
-/// If that takes longer than [`PATIENCE`]; the message holds `what` and what was seen last.
+/// If that takes longer than [`PATIENCE`]; the message has `what` and the last result.
 pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! Where things are, and how what is built gets built.
+//! Places of files, and builds of programs that tests need.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// What makes the Collector and the Python environment.
+/// The command that sets up the Collector and the Python environment.
 pub(crate) const SETUP: &str = "run tests/setup.sh (`make test` does)";
 
 /// A file of this package, by its path in `tests/`.
 ///
 /// # Panics
-/// If it is not there: says how to make it.
+/// If the file does not exist; the message says how to make it.
 #[must_use]
 pub fn file(path: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -34,7 +34,7 @@ pub fn output() -> PathBuf {
 /// The Python with the independent reader's packages.
 ///
 /// # Panics
-/// If it is not there: says how to make it.
+/// If the Python does not exist; the message says how to make it.
 #[must_use]
 pub fn python() -> PathBuf {
     let python = output().join("../venv/bin/python");
@@ -42,10 +42,10 @@ pub fn python() -> PathBuf {
     python
 }
 
-/// The agent's binary: `PIPELINE_BIN` if that is set, else built once, in the profile of this test.
+/// The agent's binary: `PIPELINE_BIN` if that is set; else the binary is built once, in the profile of this test.
 ///
 /// # Panics
-/// If it does not build; cargo has then printed why.
+/// If the agent does not build; cargo has then printed the errors.
 #[must_use]
 pub fn pipeline() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
@@ -58,7 +58,7 @@ fn build_pipeline() -> PathBuf {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    // The whole workspace's features, as `cargo test --workspace` has built them: else the same
+    // The features are the whole workspace's, as `cargo test --workspace` has built them: otherwise the same
     // dependencies would be built twice.
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args([
@@ -80,10 +80,10 @@ fn build_pipeline() -> PathBuf {
     output.join("pipeline")
 }
 
-/// A TCP port of the loopback interface that nobody listens on.
+/// A free TCP port of the loopback interface.
 ///
 /// # Panics
-/// If there is none.
+/// If no port is free.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");

@@ -1,4 +1,4 @@
-//! Says what is in files of OTLP/JSON profiles, and which rules they break: `validate FILE...`.
+//! Prints figures of files of OTLP/JSON profiles, and the rules that they break: `validate FILE...`.
 
 use std::env;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints a file's violations and figures; true if there are none of the former.
+/// Prints a file's violations and figures; true if there is no violation.
 fn check(path: &Path) -> Result<bool, ReadError> {
     let file = OtlpFile::read(path)?;
     let mut valid = true;

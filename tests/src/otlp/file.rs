@@ -11,11 +11,11 @@ use super::wire::JsonRequest;
 /// The requests of a file, in its order.
 #[derive(Clone, Debug)]
 pub struct OtlpFile {
-    /// One for each line.
+    /// The requests, one for each line.
     pub requests: Vec<JsonRequest>,
 }
 
-/// A file that does not hold OTLP profiles.
+/// An error for which a file cannot be read as OTLP profiles.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum ReadError {
@@ -25,12 +25,12 @@ pub enum ReadError {
     /// A line is not an export request.
     #[error("line {line}")]
     Line {
-        /// Which, from 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault of the line.
         source: serde_json::Error,
     },
-    /// An index points to nothing.
+    /// An index is outside of its table.
     #[error(transparent)]
     Index(#[from] BadIndex),
 }
@@ -48,7 +48,7 @@ impl OtlpFile {
     /// The file at `path`, or one without requests: an exporter opens its file for the first window.
     ///
     /// # Errors
-    /// As [`read`](Self::read), but for a file that is not there.
+    /// The same as of [`read`](Self::read), apart from that of a missing file.
     pub fn read_if_any(path: &Path) -> Result<Self, ReadError> {
         match Self::read(path) {
             Err(ReadError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -58,11 +58,11 @@ impl OtlpFile {
         }
     }
 
-    /// The whole lines of a file that is still written, or none if it is not there yet. A line of many pages is not
-    /// there all at once, so that what follows the last end of a line is left out.
+    /// The whole lines of a file that is still being written, or none if it does not exist yet. A line of many pages is
+    /// not written at once, so the text behind the last end of a line is left out.
     ///
     /// # Errors
-    /// As [`read_if_any`](Self::read_if_any).
+    /// The same as of [`read_if_any`](Self::read_if_any).
     pub fn read_so_far(path: &Path) -> Result<Self, ReadError> {
         match fs::read(path) {
             Ok(text) => {
@@ -74,8 +74,8 @@ impl OtlpFile {
         }
     }
 
-    /// The file with this content. A last line without an end is a line like any other: a writer
-    /// that was cut off leaves one that does not parse.
+    /// The requests in a file's content. A last line without an end is read like any other: a writer that was cut off
+    /// leaves one that cannot be parsed.
     ///
     /// # Errors
     /// [`ReadError::Line`] for a line that is no request.
@@ -87,10 +87,10 @@ impl OtlpFile {
         Ok(Self { requests: requests.collect::<Result<_, _>>()? })
     }
 
-    /// Everything that was profiled, request by request; a process is there once for each window.
+    /// The resources of all requests, in order; a process has one for each window.
     ///
     /// # Errors
-    /// [`ReadError::Index`] for the first index that is out of its table.
+    /// [`ReadError::Index`] for the first index that is outside of its table.
     pub fn resources(&self) -> Result<Vec<Resource>, ReadError> {
         let mut resources = Vec::new();
         for request in &self.requests {
@@ -99,18 +99,18 @@ impl OtlpFile {
         Ok(resources)
     }
 
-    /// The file in a few figures.
+    /// The figures of the file.
     ///
     /// # Errors
-    /// [`ReadError::Index`] for the first index that is out of its table.
+    /// [`ReadError::Index`] for the first index that is outside of its table.
     pub fn summary(&self) -> Result<Summary, ReadError> {
         Ok(Summary::of(self.requests.len(), &self.resources()?))
     }
 
-    /// The file in the figures on which all exporters agree, as [`Summary::common`] has them.
+    /// The figures of the file on which all exporters agree, as of [`Summary::common`].
     ///
     /// # Errors
-    /// [`ReadError::Index`] for the first index that is out of its table.
+    /// [`ReadError::Index`] for the first index that is outside of its table.
     pub fn common(&self) -> Result<Summary, ReadError> {
         Ok(Summary::common(&self.resources()?))
     }

@@ -1,4 +1,4 @@
-//! OTLP profiles read back from files of JSON lines, with nothing shared with what wrote them.
+//! OTLP profiles read back from files of JSON lines, without any code of the agent's encoder.
 
 mod file;
 mod number;

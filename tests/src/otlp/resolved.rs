@@ -1,16 +1,16 @@
-//! What a request says, with every index followed into its table.
+//! The resources of a request, with every index resolved in its table.
 
 use std::sync::Arc;
 
 use super::value::{self, Attributes, Value};
 use super::wire;
 
-/// Something that was profiled, and its profiles in one request.
+/// A profiled process, and its profiles in one request.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// Its attributes.
+    /// The resource's attributes.
     pub attributes: Attributes,
-    /// Its profiles, over all scopes.
+    /// The resource's profiles, over all scopes.
     pub profiles: Vec<Profile>,
 }
 
@@ -19,24 +19,24 @@ pub struct Resource {
 pub struct Profile {
     /// Start of the window, nanoseconds since the Unix epoch.
     pub from: u64,
-    /// Its end, not part of it.
+    /// End of the window, not part of it.
     pub until: u64,
-    /// What one sample stands for, in the unit of the period type.
+    /// The amount that one sample stands for, in the unit of the period type.
     pub period: i64,
     /// Attributes of the profile.
     pub attributes: Attributes,
-    /// Its samples.
+    /// The profile's samples.
     pub samples: Vec<Sample>,
 }
 
-/// One identity, and each time it was seen.
+/// A sample's identity (stack and attributes), and the instants at which it was captured.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Frames, leaf first.
     pub stack: Vec<Arc<Frame>>,
     /// Attributes, such as the thread's.
     pub attributes: Attributes,
-    /// When it was seen, nanoseconds since the Unix epoch.
+    /// Instants of the captures, nanoseconds since the Unix epoch.
     pub times: Vec<u64>,
 }
 
@@ -45,7 +45,7 @@ pub struct Sample {
 pub struct Frame {
     /// Address as the file's own headers use it.
     pub address: u64,
-    /// The file; `None` where no file backs the code.
+    /// The mapped file; `None` if no file backs the code.
     pub mapping: Option<Mapping>,
     /// Names of the functions, innermost first.
     pub functions: Vec<String>,
@@ -56,13 +56,13 @@ pub struct Frame {
 /// A mapped file.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// Its path.
+    /// Path of the file.
     pub filename: String,
     /// Attributes, such as its build IDs.
     pub attributes: Attributes,
 }
 
-/// An index that points to nothing.
+/// An index that is outside of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{table}[{index}] is not there")]
 pub struct BadIndex {
@@ -73,24 +73,24 @@ pub struct BadIndex {
 }
 
 impl Resource {
-    /// Text of an attribute; empty if there is none.
+    /// Text of an attribute; empty if the resource does not have it.
     #[must_use]
     pub fn text(&self, key: &str) -> &str {
         self.attributes.get(key).and_then(Value::as_text).unwrap_or_default()
     }
 
-    /// Integer of an attribute.
+    /// Integer of an attribute; `None` if the resource does not have it.
     #[must_use]
     pub fn int(&self, key: &str) -> Option<i64> {
         self.attributes.get(key).and_then(Value::as_int)
     }
 
-    /// Its samples, over all profiles.
+    /// The resource's samples, over all profiles.
     pub fn samples(&self) -> impl Iterator<Item = &Sample> {
         self.profiles.iter().flat_map(|profile| &profile.samples)
     }
 
-    /// How many times anything was seen.
+    /// Number of captures of the resource.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.samples().map(Sample::events).sum()
@@ -98,7 +98,7 @@ impl Resource {
 }
 
 impl Sample {
-    /// How many times it was seen.
+    /// Number of captures of the sample.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.times.len() as u64
@@ -108,7 +108,7 @@ impl Sample {
 /// The resources of a request, in its order.
 ///
 /// # Errors
-/// [`BadIndex`] for the first index that is out of its table.
+/// [`BadIndex`] for the first index that is outside of its table.
 pub fn resolve(request: &wire::JsonRequest) -> Result<Vec<Resource>, BadIndex> {
     let tables = Tables::of(&request.dictionary)?;
     request.resource_profiles.iter().map(|resource| tables.resource(resource)).collect()
@@ -116,7 +116,7 @@ pub fn resolve(request: &wire::JsonRequest) -> Result<Vec<Resource>, BadIndex> {
 
 struct Tables<'a> {
     dictionary: &'a wire::Dictionary,
-    /// Shared, since a hot location is in thousands of stacks.
+    /// Frames, shared since a hot location is in thousands of stacks.
     frames: Vec<Arc<Frame>>,
 }
 
@@ -200,7 +200,7 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The entry of `table` at `index`; `table` and `index` name what is missing in the error.
+/// The entry of `table` at `index`; the error names both.
 fn entry<'a, T>(entries: &'a [T], table: &'static str, index: i32) -> Result<&'a T, BadIndex> {
     usize::try_from(index).ok().and_then(|at| entries.get(at)).ok_or(BadIndex { table, index })
 }

@@ -1,4 +1,4 @@
-//! A file in a few figures, in the form that the independent reader prints too.
+//! Figures of a file, in the form that the independent readers print, too.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +9,34 @@ use super::resolved::{Frame, Resource};
 /// Attribute that names a process's executable.
 const PATH: &str = "process.executable.path";
 
-/// What two readers must agree on.
+/// Figures of a file on which two readers must agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// Export requests.
+    /// Number of export requests.
     pub requests: usize,
-    /// `ResourceProfiles`, over all requests.
+    /// Number of `ResourceProfiles`, over all requests.
     pub resources: usize,
-    /// `Sample` messages: identities in a window.
+    /// Number of `Sample` messages, which are identities in a window.
     pub samples: u64,
-    /// Times that anything was seen.
+    /// Number of captures.
     pub events: u64,
-    /// Frames, over all `Sample` messages.
+    /// Number of frames, over all `Sample` messages.
     pub frames: u64,
-    /// Earliest time, nanoseconds since the Unix epoch; 0 if nothing was seen.
+    /// Earliest capture, nanoseconds since the Unix epoch; 0 if there is none.
     pub first: u64,
-    /// Latest time.
+    /// Latest capture, nanoseconds since the Unix epoch; 0 if there is none.
     pub last: u64,
-    /// Events by path of the executable; the empty path is for what has none.
+    /// Captures by path of the executable; the empty path stands for processes without one.
     pub paths: BTreeMap<String, u64>,
-    /// Events by name of the thread.
+    /// Captures by name of the thread.
     pub threads: BTreeMap<String, u64>,
-    /// Events by file of the leaf frame and its GNU build ID, parted by a space.
+    /// Captures by file of the leaf frame and its GNU build ID, with a space between them.
     pub leaves: BTreeMap<String, u64>,
 }
 
 impl Summary {
-    /// The figures of `resources`, which `requests` requests held.
+    /// The figures of `resources`, which came in `requests` requests.
     #[must_use]
     pub fn of(requests: usize, resources: &[Resource]) -> Self {
         let mut summary = Self { requests, resources: resources.len(), ..Self::default() };
@@ -62,8 +62,8 @@ impl Summary {
         summary
     }
 
-    /// The figures of `resources` on which all exporters of one run agree. Into how many requests a window is split is
-    /// each exporter's own matter; and since they close a window one after the other, a file that was read in between
+    /// The figures of `resources` on which all exporters of one run agree. The number of requests for a window is each
+    /// exporter's own choice; and since exporters close a window one after the other, a file that was read in between
     /// is a mapping with build IDs to one, and a name to the other.
     #[must_use]
     pub fn common(resources: &[Resource]) -> Self {
@@ -76,14 +76,14 @@ impl Summary {
         Self { leaves, ..Self::of(0, resources) }
     }
 
-    /// Events of the executable at `path`.
+    /// Captures of the executable at `path`.
     #[must_use]
     pub fn events_of(&self, path: &str) -> u64 {
         self.paths.get(path).copied().unwrap_or_default()
     }
 }
 
-/// The file that a frame lies in; `None` where no file backs the code.
+/// The file of a frame; `None` if no file backs the code.
 fn file_of(frame: &Frame) -> Option<&str> {
     let named = || frame.functions.iter().map(String::as_str).find(|name| name.starts_with('/'));
     frame.mapping.as_ref().map(|mapping| mapping.filename.as_str()).or_else(named)

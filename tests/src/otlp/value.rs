@@ -1,4 +1,4 @@
-//! Attribute values, reduced to what profiles use.
+//! Attribute values of the kinds that profiles use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,21 +11,21 @@ pub type Attributes = BTreeMap<String, Value>;
 /// Value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Text.
+    /// A text.
     Text(String),
-    /// Integer.
+    /// An integer.
     Int(i64),
-    /// Truth.
+    /// A truth value.
     Bool(bool),
-    /// Number.
+    /// A number.
     Double(f64),
-    /// Several values.
+    /// A list of values.
     List(Vec<Value>),
 }
 
 impl Value {
-    /// What an `AnyValue` holds, its references followed into `strings`; `None` if nothing, a reference to
-    /// nothing, or something that profiles do not use.
+    /// The value of an `AnyValue`, with references resolved in `strings`; `None` if it is empty, its reference is
+    /// outside of `strings`, or profiles do not use its kind.
     #[must_use]
     pub fn of(any: &AnyValue, strings: &[String]) -> Option<Self> {
         let AnyValue { bool_value, int_value, double_value, array_value, .. } = any;
@@ -43,13 +43,13 @@ impl Value {
             })
     }
 
-    /// The text, if it is one.
+    /// The text, if the value is one.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The integer, if it is one.
+    /// The integer, if the value is one.
     #[must_use]
     pub fn as_int(&self) -> Option<i64> {
         if let Self::Int(int) = self { Some(*int) } else { None }
@@ -68,13 +68,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// Text that a value holds, or refers to among `strings`.
+/// The text of a value, inline or as a reference into `strings`.
 #[must_use]
 pub fn text<'a>(any: &'a AnyValue, strings: &'a [String]) -> Option<&'a str> {
     any.string_value.as_deref().or_else(|| string(any.string_value_strindex?, strings))
 }
 
-/// Key of an attribute, inline or a reference into `strings`; `None` if it refers to nothing.
+/// The key of an attribute, inline or as a reference into `strings`; `None` if the reference is outside of it.
 #[must_use]
 pub fn key<'a>(attribute: &'a KeyValue, strings: &'a [String]) -> Option<&'a str> {
     match attribute.key_strindex {
@@ -83,7 +83,7 @@ pub fn key<'a>(attribute: &'a KeyValue, strings: &'a [String]) -> Option<&'a str
     }
 }
 
-/// Attributes of a resource by key; those without a value are left out.
+/// Attributes of a resource by key; attributes without a value are left out.
 pub(super) fn attributes(list: &[KeyValue], strings: &[String]) -> Attributes {
     let pair = |kv: &KeyValue| Some((key(kv, strings)?.to_owned(), Value::of(kv.value.as_ref()?, strings)?));
     list.iter().filter_map(pair).collect()

@@ -1,8 +1,8 @@
-//! OTLP/JSON profiles as they are written: one struct per message of
-//! `opentelemetry.proto.profiles.v1development` 1.10, field for field.
+//! Messages of OTLP/JSON profiles: one struct per message of `opentelemetry.proto.profiles.v1development` 1.10, field
+//! for field.
 //!
-//! Made by hand so as to share nothing with the agent's encoder. Absent fields take protobuf's
-//! default; an unknown key, a 64-bit integer as a JSON number or an id of another type is an error.
+//! Made by hand so that it shares nothing with the agent's encoder. Absent fields take protobuf's default; an unknown
+//! key, a 64-bit integer as a JSON number or an id of another type is an error.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use super::number;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonRequest {
-    /// One for each resource.
+    /// Profiles of each resource.
     #[serde(default)]
     pub resource_profiles: Vec<ResourceProfiles>,
     /// Tables that every index in the request points into.
@@ -24,9 +24,9 @@ pub struct JsonRequest {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ResourceProfiles {
-    /// What was profiled.
+    /// The process that was profiled.
     pub resource: Option<Resource>,
-    /// One for each instrumentation scope.
+    /// Profiles of each instrumentation scope.
     pub scope_profiles: Vec<ScopeProfiles>,
     /// Schema of the resource's attributes.
     pub schema_url: String,
@@ -36,9 +36,9 @@ pub struct ResourceProfiles {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Resource {
-    /// Its attributes, inline.
+    /// The resource's attributes, inline.
     pub attributes: Vec<KeyValue>,
-    /// How many did not fit.
+    /// Number of attributes that did not fit.
     pub dropped_attributes_count: u32,
 }
 
@@ -46,9 +46,9 @@ pub struct Resource {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ScopeProfiles {
-    /// Who profiled.
+    /// The program that made the profiles.
     pub scope: Option<Scope>,
-    /// What was gathered.
+    /// The profiles of the scope.
     pub profiles: Vec<Profile>,
     /// Schema of the scope's attributes.
     pub schema_url: String,
@@ -60,11 +60,11 @@ pub struct ScopeProfiles {
 pub struct Scope {
     /// Name of the program.
     pub name: String,
-    /// Its version.
+    /// Version of the program.
     pub version: String,
-    /// Its attributes, inline.
+    /// The scope's attributes, inline.
     pub attributes: Vec<KeyValue>,
-    /// How many did not fit.
+    /// Number of attributes that did not fit.
     pub dropped_attributes_count: u32,
 }
 
@@ -72,7 +72,7 @@ pub struct Scope {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Profile {
-    /// What a sample counts.
+    /// Type and unit of a sample's value.
     pub sample_type: Option<ValueType>,
     /// The samples.
     pub samples: Vec<Sample>,
@@ -82,37 +82,37 @@ pub struct Profile {
     /// Length in nanoseconds; the end is not part of it.
     #[serde(deserialize_with = "number::one")]
     pub duration_nano: u64,
-    /// What lies between two samples.
+    /// Type and unit of the period between two samples.
     pub period_type: Option<ValueType>,
-    /// How much of it.
+    /// The amount of the period type between two samples.
     #[serde(deserialize_with = "number::one")]
     pub period: i64,
     /// Identity, as hex.
     pub profile_id: String,
-    /// How many attributes did not fit.
+    /// Number of attributes that did not fit.
     pub dropped_attributes_count: u32,
-    /// Format of the payload this was converted from.
+    /// Format of the payload that the profile was converted from.
     pub original_payload_format: String,
-    /// That payload, base64.
+    /// The original payload, in base64.
     pub original_payload: String,
-    /// Into the attribute table.
+    /// Indices of attributes.
     pub attribute_indices: Vec<i32>,
 }
 
-/// `Sample`: one identity (stack, attributes, link) and each time it was seen.
+/// `Sample`: one identity (stack, attributes, link) and the instants at which it was captured.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Sample {
-    /// Into the stack table.
+    /// Index of the stack.
     pub stack_index: i32,
-    /// Into the attribute table.
+    /// Indices of attributes.
     pub attribute_indices: Vec<i32>,
-    /// Into the link table.
+    /// Index of the link.
     pub link_index: i32,
-    /// Values, where they are not one each.
+    /// Values of the captures, unless each is one.
     #[serde(deserialize_with = "number::list")]
     pub values: Vec<i64>,
-    /// When it was seen, nanoseconds since the Unix epoch.
+    /// Instants of the captures, nanoseconds since the Unix epoch.
     #[serde(deserialize_with = "number::list")]
     pub timestamps_unix_nano: Vec<u64>,
 }
@@ -131,7 +131,7 @@ pub struct ValueType {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Dictionary {
-    /// Files and where they were mapped.
+    /// Mapped files.
     pub mapping_table: Vec<Mapping>,
     /// Places in code.
     pub location_table: Vec<Location>,
@@ -154,15 +154,15 @@ pub struct Mapping {
     /// First address.
     #[serde(deserialize_with = "number::one")]
     pub memory_start: u64,
-    /// First address after it.
+    /// First address after the mapping.
     #[serde(deserialize_with = "number::one")]
     pub memory_limit: u64,
-    /// Where in the file it starts.
+    /// Offset in the file at which the mapping starts.
     #[serde(deserialize_with = "number::one")]
     pub file_offset: u64,
     /// The file, into the string table.
     pub filename_strindex: i32,
-    /// Into the attribute table.
+    /// Indices of attributes.
     pub attribute_indices: Vec<i32>,
 }
 
@@ -170,14 +170,14 @@ pub struct Mapping {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Location {
-    /// Into the mapping table; 0 if there is none.
+    /// Index of the mapping; 0 if there is none.
     pub mapping_index: i32,
     /// Address as the mapped file's own headers use it.
     #[serde(deserialize_with = "number::one")]
     pub address: u64,
     /// Functions, innermost first.
     pub lines: Vec<Line>,
-    /// Into the attribute table.
+    /// Indices of attributes.
     pub attribute_indices: Vec<i32>,
 }
 
@@ -185,7 +185,7 @@ pub struct Location {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Line {
-    /// Into the function table.
+    /// Index of the function.
     pub function_index: i32,
     /// Line in the source, from 1; 0 if not known.
     #[serde(deserialize_with = "number::one")]
@@ -224,7 +224,7 @@ pub struct Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Stack {
-    /// Into the location table, leaf first.
+    /// Indices of locations, leaf first.
     pub location_indices: Vec<i32>,
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A place in a request. Lives on the stack beside the value it names, and becomes text only if a
-/// rule is broken there: a request has tens of thousands of places.
+/// A place in a request. It lives on the stack beside the value that it names, and becomes text only if a rule is
+/// broken there: a request has tens of thousands of places.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At<'a> {
     parent: Option<&'a At<'a>>,
@@ -17,12 +17,12 @@ impl<'a> At<'a> {
         Self { parent: None, key, index: None }
     }
 
-    /// Field `key` of what is here.
+    /// Field `key` of the value at this place.
     pub(super) const fn key(&'a self, key: &'static str) -> Self {
         Self { parent: Some(self), key, index: None }
     }
 
-    /// Entry `index` of the list here.
+    /// Entry `index` of the list at this place.
     pub(super) const fn item(self, index: usize) -> Self {
         Self { index: Some(index), ..self }
     }

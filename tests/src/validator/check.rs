@@ -1,4 +1,4 @@
-//! What all rules share: the tables, which of their entries were used, and what was found.
+//! The state of a check: the tables, the entries that were used, and the violations.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -57,7 +57,7 @@ impl Table {
     }
 }
 
-/// A check of one request under way.
+/// The check of one request.
 #[derive(Debug)]
 pub(super) struct Check<'a> {
     pub(super) dictionary: &'a Dictionary,
@@ -82,7 +82,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Where `index` points in `table`, whose entry is then used; `None` if to nothing.
+    /// The position of `index` in `table`, whose entry counts as used; `None` if the index is outside of the table.
     pub(super) fn follow(&mut self, table: Table, index: i32, at: &At<'_>) -> Option<usize> {
         let len = table.len(self.dictionary);
         let found = usize::try_from(index).ok().filter(|&index| index < len);
@@ -93,7 +93,7 @@ impl<'a> Check<'a> {
         found
     }
 
-    /// The string at `index`; empty if there is none.
+    /// The string at `index`; empty if the index is outside of the table.
     pub(super) fn string(&mut self, index: i32, at: &At<'_>) -> &'a str {
         let found = self.follow(Table::String, index, at);
         found.and_then(|index| self.dictionary.string_table.get(index)).map_or("", String::as_str)
@@ -107,7 +107,7 @@ impl<'a> Check<'a> {
             let Some(index) = self.follow(Table::Attribute, index, at) else { continue };
             let Some(attribute) = self.dictionary.attribute_table.get(index) else { continue };
             self.expect(index != 0, at, Rule::AttributeComplete, "the sentinel");
-            // A bad key is reported where the attribute is.
+            // A missing key is reported at the attribute itself.
             let key = usize::try_from(attribute.key_strindex).ok();
             let key = key.and_then(|key| self.dictionary.string_table.get(key)).map_or("", String::as_str);
             self.expect(found.iter().all(|&(seen, _)| seen != key), at, Rule::UniqueKey, key);
@@ -116,7 +116,7 @@ impl<'a> Check<'a> {
         found
     }
 
-    /// Notes every entry, sentinels aside, that nothing has used.
+    /// Notes every entry, apart from sentinels, that no other uses.
     pub(super) fn orphans(&mut self) {
         for table in Table::ALL {
             for index in 1..table.len(self.dictionary) {

@@ -9,10 +9,10 @@ use crate::otlp::wire::AnyValue;
 /// Prefix of the keys of build IDs, which go on mappings.
 pub(super) const BUILD_ID: &str = "process.executable.build_id.";
 
-/// Key of the build ID that every file has which could be read.
+/// Key of the build ID of every file that could be read.
 pub(super) const HTLHASH: &str = "process.executable.build_id.htlhash";
 
-/// Key of what kind of code a location is.
+/// Key of the kind of code at a location.
 pub(super) const FRAME_TYPE: &str = "profile.frame.type";
 
 /// Kinds of code that every reader knows. `rust` and `luajit` are in the conventions but make
@@ -34,7 +34,7 @@ const STRINGS: [&str; 9] = [
     FRAME_TYPE,
 ];
 
-/// A conventional attribute has its conventional type and form, and any other has some value.
+/// Checks that a conventional attribute has its conventional type and form, and that any other has a value.
 pub(super) fn check(check: &mut Check<'_>, key: &str, value: Option<&AnyValue>, at: &At<'_>) {
     check.expect(!key.is_empty(), at, Rule::AttributeComplete, "no key");
     let value = match value {
@@ -64,7 +64,7 @@ pub(super) fn check(check: &mut Check<'_>, key: &str, value: Option<&AnyValue>, 
     }
 }
 
-/// References in a value point to strings, and its keys are complete, however deep.
+/// Checks that references in a value, however deep, are within the string table, and that its keys are complete.
 fn references(check: &mut Check<'_>, value: &AnyValue, at: &At<'_>) {
     if let Some(index) = value.string_value_strindex {
         check.string(index, &at.key("stringValueStrindex"));

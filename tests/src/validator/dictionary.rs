@@ -8,13 +8,13 @@ use super::convention;
 use super::rule::Rule;
 use crate::otlp::wire::{AnyValue, Attribute, Dictionary, Function, Line, Link, Location, Mapping, Stack};
 
-/// Checks every table, and marks what they use of each other.
+/// Checks every table, and marks the entries that tables use of each other.
 pub(super) fn check(check: &mut Check<'_>) {
     sentinels(check);
     duplicates(check);
     let Dictionary { mapping_table, location_table, function_table, link_table, attribute_table, .. } =
         check.dictionary;
-    // Sentinels are checked as such; they need no build ID, name or frame type.
+    // Sentinels have rules of their own; they need no build ID, name or frame type.
     for (n, entry) in mapping_table.iter().enumerate().skip(1) {
         mapping(check, entry, &Table::Mapping.at().item(n));
     }
@@ -46,7 +46,7 @@ pub(super) fn check(check: &mut Check<'_>) {
 fn sentinels(check: &mut Check<'_>) {
     let dictionary = check.dictionary;
     let attribute = dictionary.attribute_table.first().is_some_and(|first| {
-        // The Collector writes an empty value where the specification has none.
+        // The Collector writes an empty value, where the specification has none.
         let bare = first.value.as_ref().is_none_or(|value| *value == AnyValue::default());
         bare && Attribute { value: None, ..first.clone() } == Attribute::default()
     });
@@ -54,7 +54,7 @@ fn sentinels(check: &mut Check<'_>) {
         (Table::Mapping, dictionary.mapping_table.first() == Some(&Mapping::default())),
         (Table::Location, dictionary.location_table.first() == Some(&Location::default())),
         (Table::Function, dictionary.function_table.first() == Some(&Function::default())),
-        // Not the form of 16 and 8 zero bytes: the specification allows it, Parca refuses it.
+        // A link of 16 and 8 zero bytes is refused: the specification allows it, but Parca does not.
         (Table::Link, dictionary.link_table.first() == Some(&Link::default())),
         (Table::String, dictionary.string_table.first().is_some_and(String::is_empty)),
         (Table::Attribute, attribute),
@@ -71,7 +71,7 @@ fn duplicates(check: &mut Check<'_>) {
     unique(check, Table::Function, dictionary.function_table.iter());
     unique(check, Table::Link, dictionary.link_table.iter());
     unique(check, Table::String, dictionary.string_table.iter());
-    // Numbers have no total equality: their text has.
+    // Numbers have no total equality, but their text has.
     unique(check, Table::Attribute, dictionary.attribute_table.iter().map(|entry| format!("{entry:?}")));
     unique(check, Table::Stack, dictionary.stack_table.iter());
 }

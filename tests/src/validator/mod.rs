@@ -15,7 +15,7 @@ pub use rule::{KNOWN_LIMITS, Rule, Violation};
 use crate::otlp::OtlpFile;
 use crate::otlp::wire::JsonRequest;
 
-/// Every rule that `request` breaks, and where; empty if it is valid.
+/// The violations of every rule that `request` breaks; empty if it is valid.
 #[must_use]
 pub fn validate(request: &JsonRequest) -> Vec<Violation> {
     let mut check = check::Check::new(&request.dictionary);
@@ -28,9 +28,9 @@ pub fn validate(request: &JsonRequest) -> Vec<Violation> {
 /// Asserts that every request of a file is valid, save for the rules in `except` and [`KNOWN_LIMITS`].
 ///
 /// # Panics
-/// If one is not; says what rules it breaks and where.
+/// If a request breaks another rule; the message has the rules and places.
 pub fn assert_valid_except(file: &OtlpFile, except: &[Rule]) {
-    /// Enough to see what is wrong, few enough to read.
+    /// Most violations that are shown: enough to see the fault, few enough to read.
     const SHOWN: usize = 20;
     for (line, request) in file.requests.iter().enumerate() {
         let mut violations = validate(request);
@@ -49,7 +49,7 @@ pub fn assert_valid_except(file: &OtlpFile, except: &[Rule]) {
 /// Asserts that every request of a file is valid, save for [`KNOWN_LIMITS`].
 ///
 /// # Panics
-/// If one is not; says what rules it breaks and where.
+/// If a request breaks another rule; the message has the rules and places.
 pub fn assert_valid(file: &OtlpFile) {
     assert_valid_except(file, &[]);
 }

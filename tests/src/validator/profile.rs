@@ -7,11 +7,11 @@ use super::check::{Check, Table};
 use super::rule::Rule;
 use crate::otlp::wire::{Profile, Sample, ValueType};
 
-/// 2020-01-01T00:00:00Z in nanoseconds: no profile is older, and no machine has been up for so long
-/// that its monotonic clock would pass for a wall clock.
+/// 2020-01-01T00:00:00Z in nanoseconds: no profile is older, and no machine has run for so long that its monotonic
+/// clock could be taken for a wall clock.
 const YEAR_2020: u64 = 1_577_836_800_000_000_000;
 
-/// What a profile measures: type and unit of its samples, and of its period.
+/// The measure of a profile: type and unit of its samples, and of its period.
 type Measured = [(&'static str, &'static str); 2];
 
 /// CPU time: samples that each stand for a period.
@@ -20,7 +20,7 @@ const CPU: Measured = [("samples", "count"), ("cpu", "nanoseconds")];
 /// Time off the CPU: samples with a value beside each timestamp.
 const OFF_CPU: Measured = [("off_cpu", "nanoseconds"), ("off_cpu", "nanoseconds")];
 
-/// Checks a profile and its samples, and marks what they use of the tables.
+/// Checks a profile and its samples, and marks the entries of tables that they use.
 pub(super) fn check(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
     let expected = measured(check, profile);
     types(check, profile, expected, at);
@@ -43,7 +43,7 @@ pub(super) fn check(check: &mut Check<'_>, profile: &Profile, at: &At<'_>) {
     }
 }
 
-/// What the type of a profile's samples says that it measures. What is neither is checked as CPU time.
+/// The measure of a profile by the type of its samples. Another type is checked as CPU time.
 fn measured(check: &Check<'_>, profile: &Profile) -> Measured {
     let name = profile.sample_type.map(|kind| kind.type_strindex);
     let name = name.and_then(|index| check.dictionary.string_table.get(usize::try_from(index).ok()?));

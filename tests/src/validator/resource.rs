@@ -1,4 +1,4 @@
-//! Rules of resources, scopes and what they hold.
+//! Rules of resources, scopes and their contents.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::otlp::wire::{KeyValue, ResourceProfiles, ScopeProfiles};
 /// Attributes that name a resource, as text.
 const REQUIRED: [&str; 2] = ["service.name", "process.executable.name"];
 
-/// Checks every resource and its profiles, and marks what they use of the tables.
+/// Checks every resource and its profiles, and marks the entries of tables that they use.
 pub(super) fn check(check: &mut Check<'_>, resources: &[ResourceProfiles]) {
     let at = At::root("resourceProfiles");
     check.expect(!resources.is_empty(), &at, Rule::NotEmpty, "none");

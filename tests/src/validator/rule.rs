@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-/// A rule that a request of profiles keeps.
+/// A rule for requests of profiles.
 ///
-/// Taken from the comments of the proto files and the specification (version 1.10), from what
-/// `profcheck` checks, and from what the known readers refuse. The reader that needs it is named
-/// where the specification does not ask for it.
+/// The rules are taken from the comments of the proto files and the specification (version 1.10), from the checks of
+/// `profcheck`, and from the refusals of the known readers. A rule that the specification does not have names the
+/// reader that needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// Lists of resources, scopes, profiles and samples hold something. Parca refuses others.
+    /// Lists of resources, scopes, profiles and samples are not empty. Parca refuses empty ones.
     NotEmpty,
-    /// `resource`, `scope`, `sampleType` and `periodType` are there. Parca crashes without.
+    /// `resource`, `scope`, `sampleType` and `periodType` are set. Parca crashes without them.
     MessagePresent,
     /// Each of the seven tables starts with its zero value.
     Sentinel,
     /// Every index points into its table.
     IndexInRange,
-    /// No table holds an entry twice.
+    /// No table has an entry twice.
     NoDuplicate,
     /// Every entry of a table but the first is used.
     NoOrphan,
@@ -37,8 +37,8 @@ pub enum Rule {
     MappingOrder,
     /// A mapping has a build ID (`gnu`, `go` or `htlhash`).
     BuildIdPresent,
-    /// A mapping has an `htlhash`. Devfiler refuses the request if one has attributes but not this. It takes reading
-    /// the file, so a file that was gone by then is a known limit: see [`KNOWN_LIMITS`].
+    /// A mapping has an `htlhash`. Devfiler refuses the request if a mapping has attributes but no `htlhash`. It is
+    /// computed by reading the file, so a file that was gone by then is a known limit: see [`KNOWN_LIMITS`].
     HtlhashPresent,
     /// A build ID is in lower-case hex, an `htlhash` of 16 bytes.
     BuildIdFormat,
@@ -46,16 +46,16 @@ pub enum Rule {
     FunctionNamed,
     /// Line and column numbers are not negative.
     LineNumber,
-    /// Every location says by `profile.frame.type` what code it is, in a word every reader knows. Devfiler refuses the
-    /// request without, and for the conventions' own `rust` and `luajit`: such frames are to be `native`.
+    /// Every location names its kind of code by `profile.frame.type`, in a word that every reader knows. Devfiler
+    /// refuses the request without it, and for the conventions' own `rust` and `luajit`: such frames must be `native`.
     FrameType,
-    /// A location has a mapping or a line. Neither says nothing at all.
+    /// A location has a mapping or a line. A location without both says nothing.
     LocationKnown,
-    /// A sample has a stack, and the stack frames: not the zero values, which say that it has none.
+    /// A sample has a stack, and the stack has frames: their zero values stand for none.
     StackKnown,
     /// Span and trace IDs have their length, and are not zero.
     LinkLength,
-    /// Samples of CPU time have times and no values. Others are counted wrongly by devfiler or not at all by Elastic.
+    /// Samples of CPU time have times and no values. Devfiler counts others wrongly, and Elastic does not count them.
     /// Samples of time off the CPU have a value beside each time.
     TimesOnly,
     /// Times lie in the profile's window, its end excluded.
@@ -64,16 +64,15 @@ pub enum Rule {
     WallClock,
     /// No two samples of a profile have the same stack, attributes and link.
     SampleIdentity,
-    /// What is counted is `samples` in `count`, for each `cpu` period of some `nanoseconds`; or what is measured is
-    /// `off_cpu` time in `nanoseconds`.
-    /// Pyroscope names the profile by this.
+    /// A profile counts `samples` in `count`, for each `cpu` period of some `nanoseconds`; or it measures `off_cpu`
+    /// time in `nanoseconds`. Pyroscope names the profile by these types.
     CpuProfile,
     /// Fields that readers disagree on are not set: profile IDs and original payloads.
     FieldUnset,
 }
 
 impl Rule {
-    /// Every rule.
+    /// All rules.
     pub const ALL: [Self; 27] = [
         Self::NotEmpty,
         Self::MessagePresent,
@@ -105,17 +104,17 @@ impl Rule {
     ];
 }
 
-/// Rules that the agent does not keep where it cannot: an `htlhash` of a file that was gone before it could be read.
+/// Rules that the agent cannot always keep: an `htlhash` of a file that was gone before it could be read.
 pub const KNOWN_LIMITS: [Rule; 1] = [Rule::HtlhashPresent];
 
-/// One rule broken in one place.
+/// A rule that is broken in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Where: a path of JSON keys and positions.
+    /// The place: a path of JSON keys and positions.
     pub at: String,
-    /// The rule.
+    /// The broken rule.
     pub rule: Rule,
-    /// What is there instead.
+    /// The value at the place.
     pub found: String,
 }
 

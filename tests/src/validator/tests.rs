@@ -17,13 +17,13 @@ fn valid() -> Value {
     serde_json::from_str(VALID).unwrap()
 }
 
-/// What `validate` says of a request, as rules and places.
+/// The violations of a request, as rules and places.
 fn violations(request: Value) -> Vec<(Rule, String)> {
     let request = serde_json::from_value(request).expect("the request is OTLP");
     validate(&request).into_iter().map(|violation| (violation.rule, violation.at)).collect()
 }
 
-/// The valid request with `value` at `pointer`, from `from` on (`PROFILE` or "").
+/// The valid request with `value` at `pointer`, below `from` (`PROFILE` or "").
 fn set(from: &str, pointer: &str, value: Value) -> Value {
     let mut request = valid();
     let pointer = format!("{from}{pointer}");
@@ -37,13 +37,13 @@ fn set(from: &str, pointer: &str, value: Value) -> Value {
     request
 }
 
-/// The valid request with a copy of what is at `copied` added to the list at `pointer`, both from `from` on.
+/// The valid request with a copy of the value at `copied` added to the list at `pointer`, both below `from`.
 fn add(from: &str, pointer: &str, copied: &str) -> Value {
     let copy = valid().pointer(&format!("{from}{copied}")).unwrap().clone();
     set(from, &format!("{pointer}/-"), copy)
 }
 
-/// The fixture keeps every rule: what the mutations break, they alone break.
+/// The fixture breaks no rule, so violations of a mutated fixture come from the mutation.
 #[test]
 fn a_valid_request_breaks_no_rule() {
     assert_eq!(violations(valid()), []);
@@ -72,7 +72,7 @@ fn a_profile_of_time_off_the_cpu_has_values() {
     assert_eq!(rules, [Rule::TimesOnly]);
 }
 
-/// Each mutation is found at its place; what else it breaks follows from it.
+/// Each mutation is reported at its place; further violations follow from it.
 #[test]
 fn every_broken_rule_is_reported_with_its_place() {
     for (request, rule, at) in broken() {
@@ -82,14 +82,14 @@ fn every_broken_rule_is_reported_with_its_place() {
     }
 }
 
-/// No rule is there only in name.
+/// Every rule is broken by some mutation.
 #[test]
 fn every_rule_is_broken_by_some_request() {
     let covered: BTreeSet<_> = broken().into_iter().map(|(_, rule, _)| rule).collect();
     assert_eq!(covered, Rule::ALL.into_iter().collect());
 }
 
-/// All faults come at once, not the first only.
+/// All faults are reported, not the first only.
 #[test]
 fn several_faults_are_all_reported() {
     let mut request = set(PROFILE, "/period", json!("0"));
@@ -98,7 +98,7 @@ fn several_faults_are_all_reported() {
     assert_eq!(rules, [Rule::CpuProfile, Rule::LinkLength]);
 }
 
-/// What the Collector writes for the first attribute is as good as what the specification has.
+/// The Collector's first attribute is accepted as well as the specification's.
 #[test]
 fn an_empty_value_in_the_first_attribute_is_a_sentinel() {
     assert_eq!(violations(set("/dictionary", "/attributeTable/0", json!({"value": {}}))), []);
@@ -115,8 +115,8 @@ fn numbers(value: &mut Value) -> Vec<&mut Value> {
 }
 
 proptest! {
-    /// Whatever the indices are, they are followed or reported: no panic. What cannot be followed is
-    /// never valid.
+    /// Any indices are resolved or reported, without a panic. A request with an index that cannot be resolved is never
+    /// valid.
     #[test]
     fn any_indices_are_followed_or_reported(
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<i32>(), -2..20]), 0..8),
@@ -133,7 +133,7 @@ proptest! {
         }
     }
 
-    /// Any bytes are a file or refused: no panic.
+    /// Any bytes are read as a file or refused, without a panic.
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..VALID.len()) {
         _ = OtlpFile::parse(&bytes).map(|file| file.summary());

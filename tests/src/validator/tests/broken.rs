@@ -1,17 +1,17 @@
-//! A broken request for each rule, several where a rule has several sides.
+//! Broken requests for each rule, several if a rule has several sides.
 
 use serde_json::{Value, json};
 
 use super::{PROFILE, add, set};
 use crate::validator::Rule;
 
-/// The request, the rule that it breaks, and where.
+/// A request, the rule that it breaks, and the place.
 type Broken = (Value, Rule, &'static str);
 
 const RESOURCE: &str = "/resourceProfiles/0/resource";
 const TABLES: &str = "/dictionary";
 
-/// All of them.
+/// All broken requests.
 pub(super) fn broken() -> Vec<Broken> {
     [presence(), indices(), entries(), attributes(), code(), samples()].concat()
 }
@@ -160,7 +160,7 @@ fn indices() -> Vec<Broken> {
     ]
 }
 
-/// Entries of tables that are there twice, or that nothing refers to.
+/// Entries of tables that are there twice, or that no other refers to.
 fn entries() -> Vec<Broken> {
     vec![
         (set(TABLES, "/stringTable/-", json!("cpu")), Rule::NoDuplicate, "dictionary.stringTable[14]"),
@@ -282,7 +282,7 @@ fn attributes() -> Vec<Broken> {
     ]
 }
 
-/// Mappings, functions and locations of which too little is known, or what cannot be.
+/// Mappings, functions and locations that lack a fact, or have impossible ones.
 fn code() -> Vec<Broken> {
     vec![
         (
