@@ -1,4 +1,4 @@
-//! What the agent says of itself agrees with what it wrote.
+//! The figures that the agent reports on itself agree with its output.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const HITS: &str = "otelcol_processor_procinfo_cache_hits_total";
 const OTLP: [(&str, &str); 1] = [("exporter", "otlp")];
 const FILE: [(&str, &str); 1] = [("exporter", "file")];
 
-/// The metrics that the documentation recommends to watch.
+/// The metrics that the documentation recommends for monitoring.
 const DOCUMENTED: [&str; 9] = [
     ACCEPTED,
     SENT,
@@ -32,8 +32,8 @@ const DOCUMENTED: [&str; 9] = [
     "otelcol_processor_procinfo_held_processes",
 ];
 
-/// The counters are there, move while something runs, and agree with the file: what is counted as sent is
-/// a number of whole requests of it, and all that was ever accepted is in it at the end.
+/// The counters exist, move while a program runs, and agree with the file: the count of sent samples is that of a
+/// number of whole requests of the file, and all samples that were ever accepted are in the file at the end.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn the_counters_agree_with_the_file() {
@@ -61,13 +61,14 @@ fn the_counters_agree_with_the_file() {
     }
 }
 
-/// What an exporter cannot deliver is counted as such, sample by sample: the same windows that are in the file.
+/// Samples that an exporter cannot deliver are counted as failed, one by one: those of the same windows that are in the
+/// file.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn what_cannot_be_delivered_is_counted() {
     let _alone = alone();
     let nobody = format!("localhost:{}", workspace::free_port());
-    // At once, and in the order of the windows: what is tried again is not given up yet.
+    // The exporter fails at once, and in the order of the windows: a retried request is not given up yet.
     let exporter = json!({
         "endpoint": nobody,
         "tls": { "insecure": true },
@@ -81,7 +82,7 @@ fn what_cannot_be_delivered_is_counted() {
     assert!(written.contains(&failed), "{failed} samples failed, but requests end at {written:?}");
 }
 
-/// Each window of the file holds exactly the samples that it says it should have had and has not lost.
+/// Each window of the file holds exactly the samples that it reports as expected and not as lost.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn every_window_accounts_for_its_samples() {

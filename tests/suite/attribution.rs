@@ -1,4 +1,4 @@
-//! Every sample goes to the executable that used the CPU.
+//! Every sample is attributed to the executable that used the CPU.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -13,16 +13,16 @@ use tests::validator;
 
 use crate::alone;
 
-/// Prime, so as not to beat with the scheduler's tick.
+/// A prime rate, which does not beat with the scheduler's tick.
 const RATE: u32 = 997;
 
 /// CPU time that each image uses. At [`RATE`] 3988 samples are expected, and chance moves them by 6.3 % at most (see
 /// `due` for the margin), so that a difference of a tenth is not chance.
 const CPU: Duration = Duration::from_secs(4);
 
-/// An image that a process was: what should be known of it.
+/// The facts that should be known of one image of a process.
 struct Truth {
-    /// Path in the mount namespace of the agent.
+    /// Path of the image in the agent's mount namespace.
     path: PathBuf,
     build_id: String,
     used: Duration,
@@ -50,7 +50,7 @@ impl Programs {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        // Resolved, as the kernel will name it.
+        // Resolved, since the kernel reports the path without links.
         self.dir.path().canonicalize().expect("the directory is there").join(name)
     }
 
@@ -64,9 +64,9 @@ impl Programs {
     }
 }
 
-/// Copies of one program under several paths, one started before the agent, one in a chroot, one that
-/// execs another: each has as many samples as its CPU time is worth, all of them with its own path, and
-/// every frame in its own file with its own build ID.
+/// Copies of one program under several paths, one started before the agent, one in a chroot, one that execs another:
+/// each has as many samples as its CPU time stands for, all of them with its own path, and every frame in its own file
+/// with its own build ID.
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn every_sample_names_the_executable_that_ran() {
@@ -106,17 +106,17 @@ fn every_sample_names_the_executable_that_ran() {
     }
 }
 
-/// The process has samples under the paths of its images and no other.
+/// Asserts that the process has samples under the paths of its images and no others.
 fn assert_own_paths(resources: &[Resource], pid: u32, images: &[Truth]) {
     let mut own: BTreeSet<_> = images.iter().map(|image| image.path.clone()).collect();
     let is_own = |of: &&Resource| own.contains(Path::new(of.text("process.executable.path")));
     let mine: Vec<_> = resources.iter().filter(is_own).collect();
-    // A pid can have been another process's, before or after.
+    // Another process may have had the same pid, before or after.
     let key = |of: &Resource| (of.int("process.pid"), of.text("process.creation.time").to_owned());
     let keys: BTreeSet<_> = mine.iter().map(|of| key(of)).collect();
     assert_eq!(keys.len(), 1, "one process has these paths: {keys:?}");
     assert!(keys.iter().all(|(of, _)| *of == Some(i64::from(pid))), "{keys:?} is {pid}");
-    // Between fork and exec it runs this program.
+    // Between fork and exec the process runs this program.
     own.insert(env::current_exe().expect("a program has a path"));
     for of in resources.iter().filter(|of| keys.contains(&key(of))) {
         let path = of.text("process.executable.path");
@@ -124,7 +124,7 @@ fn assert_own_paths(resources: &[Resource], pid: u32, images: &[Truth]) {
     }
 }
 
-/// User frames are in the image's own file, and that has its own build ID.
+/// Asserts that user frames are in the image's own file, with its own build ID.
 fn assert_frames(resources: &[Resource], image: &Truth) {
     let own = |of: &&Resource| Path::new(of.text("process.executable.path")) == image.path;
     let (mut events, mut mapped) = (0, 0);
@@ -137,7 +137,7 @@ fn assert_frames(resources: &[Resource], image: &Truth) {
             assert_eq!(build_id.and_then(|id| id.as_text()), Some(image.build_id.as_str()));
         }
     }
-    // The rest is in the kernel: interrupts, and the system call that reads the clock.
+    // The other leaves are in the kernel: interrupts, and the system call that reads the clock.
     assert!(mapped * 10 >= events * 9, "{}: {mapped} of {events} leaves are mapped", image.path.display());
 }
 

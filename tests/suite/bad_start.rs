@@ -1,4 +1,4 @@
-//! An agent that cannot start says why in one line, names the place and the fix, and exits with 1.
+//! An agent that cannot start prints the reason in one line, with the place and the remedy, and exits with 1.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,7 +16,7 @@ use crate::alone;
 /// Debian's user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// The one line of an agent that does not start.
+/// The one line that an agent prints if it does not start.
 fn refusal(command: &mut Command) -> String {
     let ended = Daemon::start("the agent", command).wait();
     ended.assert_code(1);
@@ -35,12 +35,12 @@ fn assert_says(error: &str, words: &[&str]) {
     }
 }
 
-/// Without privileges.
+/// An agent without privileges is refused.
 #[test]
 #[ignore = "needs root: becomes nobody"]
 fn not_root() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    // Where nobody can get at it.
+    // The binary is copied to a place that `nobody` can read.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     let (binary, config) = (dir.path().join("pipeline"), dir.path().join("agent.yaml"));
     fs::copy(workspace::pipeline(), &binary).unwrap();
@@ -51,7 +51,7 @@ fn not_root() {
     assert_says(&refusal(&mut command), &["root"]);
 }
 
-/// With the port of its metrics taken.
+/// An agent whose metrics port is taken is refused.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn metrics_port_taken() {
@@ -62,7 +62,7 @@ fn metrics_port_taken() {
     assert_says(&error, &["metrics", &port.to_string(), "in use"]);
 }
 
-/// With a file to write that cannot be.
+/// An agent whose file cannot be written is refused.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn unwritable_file() {
@@ -72,7 +72,7 @@ fn unwritable_file() {
     assert_says(&error, &["file", "/nonexistent/profiles.jsonl"]);
 }
 
-/// With a configuration that is not there.
+/// An agent whose configuration does not exist is refused.
 #[test]
 fn no_configuration() {
     let mut command = Command::new(workspace::pipeline());
@@ -80,7 +80,8 @@ fn no_configuration() {
     assert_says(&refusal(&mut command), &["/nonexistent/agent.yaml"]);
 }
 
-/// With a key, a component and a value that do not exist, all reported at once where that is possible.
+/// An agent with a key, a component and a value that do not exist is refused, with all faults at once where that is
+/// possible.
 #[test]
 fn faulty_configuration() {
     let config = Setup::new().config();

@@ -1,4 +1,4 @@
-//! Names of functions that are compiled at run time: of Python, Node.js and Java.
+//! Names of functions that Python, Node.js and Java compile at run time.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,25 +16,26 @@ use tests::{wait, workspace};
 use crate::alone;
 
 const RATE: u32 = 97;
-/// Samples of a function that are enough: half of those due, since some are in the kernel or in the runtime itself.
+/// Least samples of a function: half of the expected ones, since some are in the kernel or in the runtime itself.
 const ENOUGH: usize = 29;
 
 /// A language's runtime.
 struct Runtime {
     /// Value of `profile.frame.type`.
     frame_type: &'static str,
-    /// What runs the program that works, as fixtures/compiled has it.
+    /// The command that runs the working program of fixtures/compiled.
     command: Vec<String>,
-    /// Whether the list is written on demand only, by a command that gets the process's pid.
+    /// A command that has the list of functions written, for a process's pid; `None` if the runtime writes the list by
+    /// itself.
     writes_list: Option<fn(u32)>,
 }
 
-/// Where a runtime runs.
+/// The place that a runtime runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Residence {
-    /// Where the agent does.
+    /// The same root and namespaces as the agent's.
     Here,
-    /// In a root, a pid namespace and a mount namespace of its own, with a `/tmp` of its own that is gone with it.
+    /// A root, a pid namespace and a mount namespace of its own, with a `/tmp` of its own that is removed with it.
     Apart,
 }
 
@@ -79,7 +80,7 @@ impl Work {
         Self { daemon, input, done: 0, pid, writes_list: runtime.writes_list, _root: root }
     }
 
-    /// Has it work in a function.
+    /// Makes the runtime work in a function.
     fn work(&mut self, phase: &str) {
         let input = self.input.as_mut().expect("it has not been ended");
         writeln!(input, "{phase}").expect("it reads");
@@ -87,7 +88,7 @@ impl Work {
         self.daemon.out.wait_for_nth("done", self.done, PATIENCE).expect("it works");
     }
 
-    /// Has the list written, if that takes a command.
+    /// Has the list of functions written, if that takes a command.
     fn write_list(&self) {
         if let Some(write) = self.writes_list {
             write(self.pid);
@@ -108,7 +109,7 @@ fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// Samples since `since` whose stack has a frame of that type in a function of which the name holds `name`.
+/// Samples since `since` whose stack has a frame of this type in a function whose name contains `name`.
 fn samples(file: &OtlpFile, (frame_type, name): (&str, &str), since: SystemTime) -> usize {
     let since = since.duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_nanos();
     let resources = file.resources().expect("every index is good");
@@ -125,14 +126,14 @@ fn samples(file: &OtlpFile, (frame_type, name): (&str, &str), since: SystemTime)
 fn agent() -> Agent {
     let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
     let setup = Setup::new().samples_per_second(RATE);
-    // However busy the machine is, each name is waited for.
+    // Each name is waited for, however busy the machine is.
     let symbolizer = json!({ "timeout": "10s" });
     setup
         .with(json!({ "processors": { "symbolizer": symbolizer }, "service": { "pipelines": pipelines } }))
         .start()
 }
 
-/// Functions of a program that runs are named, and of one that has gone before the agent looked.
+/// Checks that functions of a running program are named, and those of a program that has ended before the agent looked.
 fn names_functions(runtime: &Runtime, residence: Residence) {
     let _alone = alone();
     let agent = agent();
@@ -167,7 +168,7 @@ fn fixture(name: &str) -> String {
     workspace::file(&format!("fixtures/compiled/{name}")).to_str().expect("a path of ours is text").to_owned()
 }
 
-/// A Python that can write a list: 3.12 or later, of the system or as pyenv has installed it.
+/// A Python that can write a list: 3.12 or later, the system's or one that pyenv has installed.
 fn python() -> Runtime {
     let installed = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME")?;
@@ -188,7 +189,7 @@ fn python() -> Runtime {
 }
 
 fn node() -> Runtime {
-    // V8 begins a log of its own wherever it is started.
+    // V8 writes a log of its own wherever it is started, unless these options stop it.
     let no_log = ["--no-logfile-per-isolate", "--logfile=/dev/null"];
     let arguments =
         ["node", "--perf-basic-prof", "--interpreted-frames-native-stack"].into_iter().chain(no_log);
@@ -196,7 +197,7 @@ fn node() -> Runtime {
     Runtime { frame_type: "v8js", command, writes_list: None }
 }
 
-/// Java, and the directory of its class.
+/// Java, with the directory of its class.
 fn java() -> Runtime {
     let classes = workspace::output().join("compiled-classes");
     let status = Command::new("javac").arg("-d").arg(&classes).arg(fixture("Work.java")).status();

@@ -1,6 +1,6 @@
-//! The same configuration, given to the agent and to a real Collector, gets the same verdict and means the same.
+//! The same configuration gets the same verdict, and means the same, in the agent and in a real Collector.
 //!
-//! What is compared are the OTLP exporters, which both have; what stands around them is each one's own.
+//! The OTLP exporters are compared, which both programs have; the rest of a configuration is each program's own.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tests::workspace;
 
-/// What both have around the exporters that a case is about.
+/// The exporters of both programs that a case changes.
 const EXPORTERS: &str = "
 exporters:
   otlp_http: { endpoint: 'http://localhost:4318' }
@@ -44,7 +44,7 @@ const KEYS: [&str; 15] = [
     "/retry_on_failure/multiplier",
 ];
 
-/// The environment of both.
+/// The environment variables of both programs.
 const VARIABLES: [(&str, &str); 10] = [
     ("DIGITS", "0123"),
     ("QUOTED", "\"0123\""),
@@ -248,7 +248,7 @@ impl Program {
         run.output().expect("the program runs")
     }
 
-    /// The exporters of a configuration, which is validated and sound, their keys as far as they are compared.
+    /// The exporters of a sound configuration, reduced to the keys that are compared.
     fn exporters(&self, case: Case) -> Map<String, Value> {
         let output = self.run(&["print-config", "--mode=unredacted", "--format=json"], case);
         assert!(output.status.success(), "{}: {output:?}", case.0);
@@ -263,7 +263,7 @@ fn compared(exporter: &Value) -> Value {
     Value::Object(found.collect())
 }
 
-/// A value in the form that both have: durations in nanoseconds, headers as a map, nothing for what is empty.
+/// A value in the form that both programs have: durations in nanoseconds, headers as a map; `None` for an empty value.
 fn normal(key: &str, value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
@@ -293,7 +293,7 @@ fn a_sound_configuration_means_the_same_to_a_collector() {
     let [agent, collector] = PROGRAMS;
     for case in SOUND {
         let (mut ours, mut theirs) = (agent.exporters(case), collector.exporters(case));
-        // Keys that only one of them shows.
+        // Keys that only one program shows.
         for (id, their) in &mut theirs {
             let our = ours.get_mut(id).unwrap_or_else(|| panic!("{}: {id} is missing", case.0));
             let (Value::Object(our), Value::Object(their)) = (our, their) else { panic!("maps") };

@@ -1,4 +1,4 @@
-//! Every request of a rush of short processes keeps every rule, by three decoders' account.
+//! Every request of a rush of short processes keeps every rule, according to three decoders.
 
 use std::fs;
 use std::process::Command;
@@ -13,11 +13,11 @@ use crate::alone;
 
 /// Programs that are deleted while they run, each compiled once and copied.
 const DELETED: usize = 20;
-/// Shells, each with children of its own.
+/// Number of shells, each with children of its own.
 const SHELLS: usize = 40;
 
-/// Shells that fork and exec without pause, chains of exec, and programs deleted under way: in windows of half a
-/// second, so that files are learnt of in the middle of one and processes span several.
+/// Shells that fork and exec without pause, chains of exec, and programs that are deleted while they run: in windows of
+/// half a second, so that files become known in the middle of a window and processes span several.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn every_request_of_a_rush_keeps_every_rule() {

@@ -1,4 +1,4 @@
-//! Who ran it, as it leaves the agent: containers, services, hosts.
+//! Containers, services and hosts of processes, as OTLP has them.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ use crate::alone;
 
 const RATE: u32 = 997;
 const BUILD_ID: &str = "00000000000000000000000000000000c047a14e";
-/// What a container uses of a CPU.
+/// CPU time that a container uses.
 const CPU: Duration = Duration::from_millis(300);
-/// Samples that say enough of all that follow.
+/// Number of samples that is enough to judge those that follow.
 const ENOUGH: u64 = 500;
 
 fn id(number: usize) -> String {
@@ -50,7 +50,7 @@ fn bundle(dir: &Path, number: usize) {
 }
 
 /// Each of several containers of a real runtime, which are gone when their samples leave, has its own ID, its own
-/// service, its path inside and outside.
+/// service, and its path as the container sees it.
 #[test]
 #[ignore = "needs root: loads BPF programs, and runc"]
 fn containers_of_runc_are_known_by_id_and_service() {
@@ -74,13 +74,13 @@ fn containers_of_runc_are_known_by_id_and_service() {
     let resources = outcome.file.resources().expect("every index is good");
     for number in 1..=3 {
         let id = id(number);
-        // Its root is that of its mount namespace, so there is no other path.
+        // The container's root is that of its mount namespace, so there is no other path.
         let own = |of: &&Resource| {
             of.text("container.id") == id && of.text("process.executable.path") == "/bin/burn"
         };
         let own: Vec<_> = resources.iter().filter(own).collect();
         let events: u64 = own.iter().map(|of| of.events()).sum();
-        // 299 ticks, and chance.
+        // 299 ticks are expected, less by chance.
         assert!(events > 200, "{events} samples of container {number}");
         for of in own {
             assert_eq!(of.text("container.runtime.name"), "docker");
@@ -91,7 +91,8 @@ fn containers_of_runc_are_known_by_id_and_service() {
     }
 }
 
-/// Every resource says its host, and what is configured; a process that ran before the agent has its service too.
+/// Every resource names its host and the configured attributes; a process that ran before the agent has its service,
+/// too.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
@@ -113,7 +114,7 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
         .start();
     older.go();
     let own = |of: &&Resource| Path::new(of.text("process.executable.path")).ends_with("older");
-    // Samples of it so far, with its service and without.
+    // Samples of the process so far, with its service and without.
     let count = |file: &OtlpFile| {
         let resources = file.resources().expect("every index is good");
         let (named, others): (Vec<_>, Vec<_>) =
@@ -122,7 +123,7 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
     };
     let wait_for =
         |named| wait::until("its service", || count(&agent.file_so_far()), |count| count[0] > named);
-    // The first windows may have left before its environment was read, and no others.
+    // Only the first windows may have left before the process's environment was read.
     let [named, others] = wait_for(0);
     wait_for(named + ENOUGH);
     let outcome = agent.stop();
@@ -136,7 +137,7 @@ fn every_resource_names_its_host_and_a_process_that_ran_before_its_service() {
         assert_eq!(of.text("k8s.cluster.name"), "a,b");
         assert_eq!(of.text("deployment.environment.name"), "test");
         assert_eq!(of.text("os.version"), "");
-        // It is the environment of the agent and of its children too, and says nothing of others.
+        // The variable is set for the agent and its children, too, and other processes must not get it.
         let is_agent = of.text("process.executable.name") == "pipeline";
         assert!(is_agent || of.text("service.name") != "agent", "{:?}", of.attributes);
     }

@@ -1,4 +1,4 @@
-//! What the agent measured arrives, whole and readable by others.
+//! Samples that the agent took arrive completely, and other programs can read them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::alone;
 /// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
 const COLLECTOR_LIMIT: u64 = 4 << 20;
 
-/// Build ID of every file that could be read.
+/// Key of the build ID of every file that could be read.
 const HTLHASH: &str = "process.executable.build_id.htlhash";
 
-/// Runs an agent over a program that uses half a second of CPU time. Returns the program's path too.
+/// Runs an agent while a program uses half a second of CPU time. Returns the program's path, too.
 fn profile(setup: Setup) -> (Outcome, String) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("seen");
@@ -35,8 +35,8 @@ fn profile(setup: Setup) -> (Outcome, String) {
     (agent.stop(), path.to_str().expect("a path of ours is text").to_owned())
 }
 
-/// The file keeps every rule, and protobuf's own decoder and the Collector's read from it what ours does. The mapping
-/// of the program, which was there to be read, has every build ID.
+/// The file keeps every rule, and the decoders of protobuf and of the Collector read the same from it as ours. The
+/// mapping of the program, which could be read, has every build ID.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn the_file_is_valid_and_reads_the_same_everywhere() {
@@ -48,7 +48,7 @@ fn the_file_is_valid_and_reads_the_same_everywhere() {
     assert_eq!(reading.summary, ours);
     let by_collector = reader::go_read(outcome.path());
     assert_eq!(by_collector.summary, ours);
-    // It writes what is empty, which others leave out.
+    // The Collector's encoder writes empty fields, which others leave out.
     assert!((reading.largest_request_bytes..COLLECTOR_LIMIT).contains(&by_collector.largest_request_bytes));
     assert!(ours.events_of(&path) > 0, "{path} is not among {:?}", ours.paths);
     let resources = outcome.file.resources().expect("every index is good");
@@ -59,7 +59,7 @@ fn the_file_is_valid_and_reads_the_same_everywhere() {
     assert!(!hashed.is_empty() && hashed.iter().all(|&hashed| hashed), "{hashed:?}");
 }
 
-/// A Collector receives exactly what the agent's own file holds, by whatever way it comes.
+/// A Collector receives exactly the contents of the agent's own file, by each protocol, encoding and security.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
@@ -93,18 +93,18 @@ fn a_collector_receives_what_the_file_holds_whatever_way_it_comes() {
     let kept = outcome.file.common().expect("every index is good");
     assert!(kept.events_of(&path) > 0, "{path} is not among {:?}", kept.paths);
     for (received, way) in collector.stop_all().iter().zip(&ways) {
-        // It is the Collector that makes references of what was inline.
+        // The Collector turns inline attributes into references.
         validator::assert_valid_except(received, &[Rule::AttributeInline]);
         let received = received.common().expect("every index is good");
         assert_eq!(received, kept, "{way:?}");
     }
 }
 
-/// Requests that each queue holds when the Collector comes back: a window a second.
+/// Requests that each queue holds when the Collector comes back: one window a second.
 const HELD: f64 = 15.0;
 
-/// A Collector that goes away in the middle of a storm of short processes and comes back gets every sample: the queue
-/// holds them. What it had taken when it went, and could not acknowledge, may come twice, and the test prints how much.
+/// A Collector that goes away in the middle of a storm of short processes and comes back gets every sample, which the
+/// queue has held. Requests that it had received but not answered may come twice; the test prints how many.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_collector_that_is_away_for_a_while_gets_everything() {
@@ -126,7 +126,7 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
         let held = |sizes: &BTreeMap<_, f64>| sizes.values().filter(|size| **size >= HELD).count() == 2;
         wait::until("both queues to hold what the Collector misses", queued, held);
     });
-    // Back, and served with what was held: the last of it leaves before the agent is stopped.
+    // The Collector is back and gets the held requests, the last of which leaves before the agent is stopped.
     wait::until("the queues to be drained", queued, |sizes| sizes.values().all(|size| *size == 0.0));
     let processes = storm.stop();
     let outcome = agent.stop();
@@ -142,16 +142,16 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
     }
 }
 
-/// Requests that are waited for at a time.
+/// Requests that the test waits for at a time.
 const REQUESTS: usize = 4;
 
-/// Of two Collectors one is stopped: what was to go there goes to the other at once, and together they have everything.
+/// If one of two Collectors is stopped, the other gets its requests at once, and together they have everything.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     let _alone = alone();
     let (going, staying) = (Collector::start(), Collector::start());
-    // Without another attempt: it is not what helps here.
+    // Retries are off, since they must not be what helps here.
     let keys = json!({
         "endpoints": [staying.endpoint()], "window": "500ms", "retry_on_failure": { "enabled": false },
     });
@@ -164,7 +164,7 @@ fn when_one_of_two_collectors_is_stopped_the_other_gets_the_rest() {
     let storm = Storm::start(&path);
     let sent = || agent.metrics().count("otelcol_exporter_sent_profile_samples", &[("exporter", &id)]);
     let wait_for_more = || {
-        // Several requests, so that each server had its turn: on a busy machine one request has hundreds of samples.
+        // Several requests, so that each server gets some: on a busy machine one request has hundreds of samples.
         for _ in 0..REQUESTS {
             let before = sent();
             wait::until("more to be sent", sent, |sent| *sent > before);
@@ -207,16 +207,16 @@ fn a_collector_without_a_pipeline_for_profiles_is_explained_once() {
     }
 }
 
-/// The message of a log line that reports samples given up on.
+/// The message of the log line about samples that are given up.
 const DROPPED: &str = "Exporting failed. Dropping data.";
 
-/// That what has arrived is also known to have arrived.
+/// Asserts that no exporter has logged a failure.
 fn assert_no_failure(outcome: &Outcome) {
     let failures: Vec<_> = outcome.log.iter().filter(|line| line.contains("Exporting failed")).collect();
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// Leaves one of each request; returns how many there were more.
+/// Leaves one of equal requests; returns the number of removed ones.
 fn remove_duplicates(file: &mut OtlpFile) -> usize {
     let mut seen = HashSet::new();
     let before = file.requests.len();
@@ -224,7 +224,7 @@ fn remove_duplicates(file: &mut OtlpFile) -> usize {
     before - file.requests.len()
 }
 
-/// Short processes, one after the other, until it is stopped.
+/// Short processes, started one after the other, until the storm is stopped.
 struct Storm {
     stop: Arc<AtomicBool>,
     thread: thread::JoinHandle<usize>,
@@ -245,7 +245,7 @@ impl Storm {
         Self { stop, thread }
     }
 
-    /// How many processes there were.
+    /// Stops the storm; returns the number of its processes.
     fn stop(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("every process of the storm ends well")

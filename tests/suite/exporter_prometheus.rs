@@ -31,9 +31,9 @@ fn page(port: u16) -> String {
 /// Samples by path and name of the executable.
 type Samples = BTreeMap<[String; 2], f64>;
 
-/// A page, how many samples the agent says that the exporter had counted when it was made, and what this and the pages
-/// read before it showed: nothing came between two pages that are the same, so what the agent says between them is what
-/// they say.
+/// A page, the number of samples that the agent reports as counted by the exporter when the page was made, and the
+/// samples that this page and earlier ones showed. No sample came between two equal pages, so a count between them is
+/// that of both.
 fn page_and_count(agent: &Agent, port: u16) -> (String, u64, Samples) {
     let mut shown = Samples::new();
     let mut read = || {
@@ -55,7 +55,7 @@ fn lines<'a>(page: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     page.lines().filter(move |line| line.starts_with(&begin))
 }
 
-/// Runs as many executables, each under a path of its own and once, for 2 ms each. Two at a time.
+/// Runs [`EXECUTABLES`] executables, each under a path of its own and once, for 2 ms each. Two run at a time.
 fn storm(dir: &Path) {
     let payload = dir.join("payload");
     program::compile(&payload, "0123456789abcdef");
@@ -74,8 +74,8 @@ fn storm(dir: &Path) {
     });
 }
 
-/// The samples of series that Prometheus has scraped or a page has `shown`, and that are not on a page of `now`, in
-/// seconds since the Unix epoch: who else uses much of this machine gets a series in the place of another.
+/// The samples of series that Prometheus has scraped or a page has `shown`, and that are not on a page at `now`, in
+/// seconds since the Unix epoch: another busy program of the machine gets a series in the place of an older one.
 fn ended(prometheus: &Prometheus, mut shown: Samples, page: &Metrics, now: f64) -> f64 {
     for (labels, last) in prometheus.query(&format!("max_over_time({SAMPLES}[10m] @ {now})")) {
         let labels = LABELS.map(|label| labels.get(label).cloned().unwrap_or_default());
@@ -86,8 +86,8 @@ fn ended(prometheus: &Prometheus, mut shown: Samples, page: &Metrics, now: f64) 
     shown.into_iter().filter(|(labels, _)| !present.contains_key(labels)).map(|(_, last)| last).sum()
 }
 
-/// Ten thousand executables leave so many series as are allowed, none of which ever goes down; all their samples are in
-/// them, and stand for exactly the CPU time that samples at this rate stand for.
+/// Ten thousand executables leave as many series as are allowed, none of which ever goes down; all their samples are in
+/// them, with exactly the CPU time that samples at this rate stand for.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
@@ -110,7 +110,7 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     assert_eq!(metrics.count(SAMPLES, &[]) as f64 + ended, count as f64, "{ended} of series that have ended");
     let period = Duration::from_secs(1) / RATE;
     let nanos = metrics.get(CPU, &[]).expect("there is CPU time") * 1e9;
-    // The page has all nanoseconds; the sum of some hundred numbers of some seconds is off by less than one.
+    // The page has all nanoseconds; the sum of some hundred floats of a few seconds each is off by less than one.
     let expected = period.as_nanos() as f64 * (count as f64 - ended);
     assert!((nanos - expected).abs() < 1.0, "{nanos} ns of {count} samples, {ended} of them ended");
     promtool(&["check", "metrics"], &page).expect("promtool finds no fault");
@@ -122,7 +122,8 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     wait::until(&format!("Prometheus to have seen {count} samples"), seen, |seen| *seen >= count as f64);
     let most = prometheus.query(&format!("max_over_time(count({SAMPLES})[10m:1s])"));
     assert_eq!(most[0].1, (MAX_SERIES + 1) as f64);
-    // Each of ours ran once. Another of this machine may come back after its series has ended, which is a reset.
+    // Each of our executables ran once. Another of this machine may return after its series has ended, which is a
+    // reset.
     let ours = format!(r#"process_executable_path=~"{}/.*""#, dir.path().display());
     let others = r#"process_executable_name="other""#.to_owned();
     let selectors = [SAMPLES, CPU].map(|name| [format!("{name}{{{ours}}}"), format!("{name}{{{others}}}")]);
@@ -132,7 +133,7 @@ fn a_storm_of_executables_leaves_bounded_series_that_add_up_exactly() {
     }
     let lost = prometheus.query("count(profile_lost_records_total)");
     assert!(lost[0].1 >= 10.0, "each reason has its series: {lost:?}");
-    // The end of the stream is answered when the port is free.
+    // The exporter acks the end of the stream when its port is free.
     let _outcome = agent.stop();
     assert!(http::get(port, "/metrics").is_err());
 }

@@ -1,4 +1,4 @@
-//! What the file exporter writes beside OTLP/JSON says the same.
+//! The file exporter's formats have the same contents as its OTLP/JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tests::program::{self, Burner, Step};
 
 use crate::alone;
 
-/// What `go tool pprof` counts in all of `files` together, and its listing.
+/// The number of samples that `go tool pprof` counts in all of `files` together, and its listing.
 fn go_tool_pprof(files: &[PathBuf]) -> (u64, String) {
     let mut command = Command::new("go");
     command.args(["tool", "pprof", "-symbolize=none", "-top", "-nodecount=1000000", "-sample_index=samples"]);

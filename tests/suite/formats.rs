@@ -1,6 +1,7 @@
-//! Recordings in every format, each opened by the tool that it is for: `tests/reader/formats.py`.
+//! Recordings in every format, each opened by the format's own tool: `tests/reader/formats.py`.
 //!
-//! A tool that is not installed is left out, and the output says so; `scripts/setup.sh test` installs all that it can.
+//! A tool that is not installed is skipped with a line in the output; `scripts/setup.sh test` installs those that it
+//! can.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,13 +16,13 @@ use tests::workspace;
 use crate::alone;
 
 const RATE: u32 = 997;
-/// Samples may differ from CPU time by this part, as `tests/suite/record.rs` says why.
+/// Part by which samples may differ from CPU time; `tests/suite/record.rs` gives the reason.
 const ALLOWED: f64 = 0.05;
 /// Every format, by the names of its files.
 const NAMES: [&str; 8] =
     ["a.pb.gz", "a.folded", "a.svg", "a.speedscope.json", "a.json", "a.jsonl", "a.otlp", "a.html"];
 
-/// A command that knows where the independent readers are.
+/// A Python command with the paths of the independent readers in its environment.
 fn python() -> Command {
     let mut command = Command::new(workspace::python());
     let tools = [
@@ -37,17 +38,17 @@ fn python() -> Command {
     command
 }
 
-/// What a file's own tool finds in it.
+/// The figures that a file's own tool finds in it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Opened {
-    /// `None` if the tool is not installed.
+    /// Number of samples; `None` if the tool is not installed.
     samples: Option<u64>,
     /// Markers by name.
     markers: BTreeMap<String, u64>,
 }
 
-/// Has each file of a directory opened by its own tool.
+/// Opens each file of a directory with its own tool.
 fn opened(dir: &Path, names: &[&str]) -> BTreeMap<String, Opened> {
     let mut command = python();
     command.arg(workspace::file("reader/formats.py")).args(names.iter().map(|name| dir.join(name)));
@@ -57,7 +58,7 @@ fn opened(dir: &Path, names: &[&str]) -> BTreeMap<String, Opened> {
     serde_json::from_slice(&output.stdout).expect("it prints what it has found")
 }
 
-/// Frames that do harm where one format's text is taken for another's, with names that no two of them share.
+/// Frames that do harm if a format's text is taken for another's, with names that no two of them share.
 const HOSTILE: &str = "\
 <script>alert(1)</script>;</script><img src=x onerror=alert(1)>;a\"b'c&d<e> 3
 =cmd|' /C calc'!A0;]]>--><!-- ${x} `y`;\u{202e}gnp.exe\u{2066} 5
@@ -65,7 +66,7 @@ const HOSTILE: &str = "\
 \u{ffff}\u{fffe}\u{fdd0}\u{10ffff};e\u{301};  9 11
 ";
 
-/// Names that do harm stay names: every tool opens the file, and has every sample.
+/// Names that do harm stay names: every tool opens the file, and finds every sample.
 #[test]
 fn every_tool_opens_a_profile_with_names_that_do_harm() {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -82,8 +83,8 @@ fn every_tool_opens_a_profile_with_names_that_do_harm() {
     }
 }
 
-/// What `record` writes is opened by each tool and has the command's CPU time; the Firefox Profiler's file
-/// says when processes began, became another program, and ended.
+/// Each tool opens the file that `record` writes, and finds the command's CPU time; the Firefox Profiler's file has the
+/// instants at which processes began, became another program, and ended.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn every_format_that_is_recorded_is_opened_by_its_own_tool() {
@@ -91,7 +92,7 @@ fn every_format_that_is_recorded_is_opened_by_its_own_tool() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let burn = dir.path().join("formats-burn");
     program::compile(&burn, "0123456789abcdef");
-    // Four programs of 0.4 s each.
+    // The script runs four programs of 0.4 s each.
     let script = "for i in 1 2 3; do $0 cpu 0.4; done; exec $0 cpu 0.4";
     let record = |name: &str| {
         let mut command = Command::new(workspace::pipeline());
@@ -120,7 +121,7 @@ fn every_format_that_is_recorded_is_opened_by_its_own_tool() {
 }
 
 /// A C compiler, `cargo build`, Python, a shell pipeline and a Go program with threads: the exit code is kept, samples
-/// are the CPU time of the tree by wait4(2), and every format's own tool has as many.
+/// stand for the CPU time of the tree by wait4(2), and every format's own tool finds as many.
 #[test]
 #[ignore = "needs root: loads BPF programs; a minute"]
 fn real_commands_are_recorded_with_their_cpu_time() {

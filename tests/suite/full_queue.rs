@@ -1,5 +1,5 @@
-//! A new configuration comes while a sending queue is full: what was acknowledged is sent, all else is counted, and the
-//! agent says what it has done.
+//! A reload while a sending queue is full: acked samples are sent, all others are counted, and the agent logs what it
+//! has done.
 
 use serde_json::{Value, json};
 use tests::agent::{Agent, Setup};
@@ -16,14 +16,14 @@ const ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// Requests that fit into the queue: some seconds of them, so that a server that is there does not let it fill up.
+/// Requests that fit into the queue: some seconds of them, so that it does not fill up while a server is there.
 const FITS: u64 = 10;
 
 fn count(agent: &Agent, name: &str, exporter: &str) -> u64 {
     agent.metrics().count(name, &[("exporter", exporter)])
 }
 
-/// Samples that the queue had no room for, once there are more than `before`.
+/// Number of samples that the queue had no room for, once there are more than `before`.
 fn wait_until_it_overflows(agent: &Agent, exporter: &str, before: u64) -> u64 {
     let refused = || count(agent, ENQUEUE_FAILED, exporter);
     wait::until("the queue to be full", refused, |refused| *refused > before)
@@ -33,14 +33,14 @@ fn samples(file: &OtlpFile) -> u64 {
     file.resources().expect("every index is good").iter().map(Resource::events).sum()
 }
 
-/// A line that says that the configuration is another one without a gap.
+/// Reloads the configuration, and asserts that the agent logs a reload without a gap.
 fn reload_without_gap(agent: &Agent, config: &Value, turn: usize) {
     let line = reload(agent, config, turn);
     assert!(line.contains("without a gap"), "{line}");
 }
 
-/// A queue in memory: a reload that leaves its exporter alone leaves the queue as it is; one that puts another in its
-/// place has all of it tried once more and counted, and the successor starts with an empty one.
+/// For a queue in memory: a reload that keeps its exporter leaves the queue as it is; a reload that replaces the
+/// exporter has all requests tried once more and counted, and the successor starts with an empty queue.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_full_queue_in_memory_is_tried_once_more_and_counted() {
@@ -78,7 +78,7 @@ fn a_full_queue_in_memory_is_tried_once_more_and_counted() {
     assert_eq!(rejecting.count(), 1, "once for all that found no room: {:#?}", outcome.log);
 }
 
-/// With a queue on disk, the next exporter, whose configuration names another server, sends the windows of the last.
+/// For a queue on disk: the successor, whose configuration names another server, sends the requests of its predecessor.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_full_queue_on_disk_is_sent_by_the_successor() {

@@ -1,4 +1,5 @@
-//! Functions of the kernel are named, whatever it hides, and BPF programs that were loaded after the agent.
+//! Functions of the kernel and of BPF programs that were loaded after the agent are named, even if the kernel hides
+//! addresses.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -13,11 +14,11 @@ use crate::alone;
 
 const RATE: u32 = 199;
 const SETTING: &str = "/proc/sys/kernel/kptr_restrict";
-/// Where the kernel has modules and BPF programs on x86-64; elsewhere nothing is above it.
+/// First address of modules and BPF programs on x86-64; on other machines no address is above it.
 const MODULES: u64 = 0xffff_ffff_c000_0000;
-/// Samples of the program that are enough.
+/// Least samples of the program.
 const ENOUGH: u64 = 20;
-/// Frames of the kernel that are enough: an idle machine has some hundred a second, a busy one thousands.
+/// Least named frames of the kernel: an idle machine has some hundred a second, a busy one thousands.
 const ENOUGH_NAMED: u64 = 300;
 
 /// The setting that hides addresses, restored when this is dropped.
@@ -37,8 +38,8 @@ impl Drop for Restriction {
     }
 }
 
-/// Samples whose stack has the later program, and the kernel's own frames with a name and without in all other
-/// processes than the one that has loaded it: there they have none until the program is known.
+/// Number of samples whose stack has the later program, and of the kernel's own frames with a name and without, in all
+/// processes other than the one that has loaded the program: its frames have no name until the program is known.
 fn counts(file: &OtlpFile) -> (u64, u64, u64) {
     let (mut samples, mut named, mut unnamed) = (0, 0, 0);
     let resources = file.resources().expect("every index is good");
@@ -52,7 +53,7 @@ fn counts(file: &OtlpFile) -> (u64, u64, u64) {
         }
         for frame in &sample.stack {
             let kind = frame.attributes.get("profile.frame.type").and_then(|kind| kind.as_text());
-            // Others may load programs at any time.
+            // Other processes may load programs at any time.
             let is_program = frame.mapping.is_none() && frame.address >= MODULES;
             if kind != Some("kernel") || is_program {
                 continue;
@@ -60,7 +61,7 @@ fn counts(file: &OtlpFile) -> (u64, u64, u64) {
             match frame.functions.first() {
                 Some(name) if name != "[kernel]" => named += sample.events(),
                 _ => {
-                    // So that a failure shows what they are.
+                    // Printed so that a failure shows these frames.
                     println!("no name: {frame:x?} in {:?}", names(sample));
                     unnamed += sample.events();
                 }
@@ -74,7 +75,7 @@ fn names(sample: &Sample) -> Vec<&String> {
     sample.stack.iter().flat_map(|frame| &frame.functions).collect()
 }
 
-/// With each of the three settings, a program that is loaded after the agent gets its name, and so do the kernel's own
+/// With each value of the setting, a program that is loaded after the agent gets its name, and so do the kernel's own
 /// functions.
 #[test]
 #[ignore = "needs root: loads BPF programs, and hides the kernel's addresses for a while"]
@@ -83,7 +84,7 @@ fn functions_of_the_kernel_and_of_later_programs_are_named_whatever_is_hidden() 
     for value in [2, 1, 0] {
         let _restored = Restriction::set(value);
         let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
-        // However busy the machine is, each name is waited for.
+        // Each name is waited for, however busy the machine is.
         let symbolizer = json!({ "timeout": "10s" });
         let agent = Setup::new()
             .samples_per_second(RATE)

@@ -1,4 +1,4 @@
-//! What the agent promises as a whole, tried on the real binary.
+//! Tests of the agent's promises as a whole, with the real binary.
 //!
 //! Tests that load programs into the kernel are ignored unless asked for, since they need root:
 //! `cargo test -p tests -- --include-ignored`, after `tests/setup.sh`; `make test` does both.
@@ -39,10 +39,10 @@ mod unit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Held by a test while it runs an agent that samples: each sees the whole machine, and programs
-/// under test shall have the CPUs to themselves as far as the suite can ensure that.
+/// A lock that a test holds while it runs an agent that samples: each agent sees the whole machine, and programs under
+/// test should have the CPUs to themselves as far as the suite can ensure that.
 fn alone() -> MutexGuard<'static, ()> {
     static AGENT: Mutex<()> = Mutex::new(());
-    // A test that failed with the lock held has no bearing on the next.
+    // The failure of a test that held the lock does not concern the next test.
     AGENT.lock().unwrap_or_else(PoisonError::into_inner)
 }

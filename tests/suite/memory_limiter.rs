@@ -1,4 +1,4 @@
-//! The memory limiter, in an agent that has too little.
+//! The memory limiter of an agent that has too little memory.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
 const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
 const RECEIVED: &str = "otelcol_receiver_accepted_profile_samples";
 
-/// An agent with a limiter, which stands first.
+/// An agent whose first processor is a limiter.
 fn limited(limiter: serde_json::Value) -> Setup {
     Setup::new().samples_per_second(320).with(json!({
         "processors": { "memory_limiter": limiter },
@@ -26,13 +26,13 @@ fn limited(limiter: serde_json::Value) -> Setup {
     }))
 }
 
-/// Its metrics once they are as they are to be.
+/// The agent's metrics, once they are as the test demands.
 fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
     wait::until("the metrics to be so", || agent.metrics(), are)
 }
 
-/// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and says so
-/// in metrics, log and stream. What it knows of processes it keeps.
+/// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and reports
+/// that in metrics, log and stream. Its knowledge of processes is kept.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn above_the_hard_limit_every_sample_is_dropped_and_told() {
@@ -46,7 +46,7 @@ fn above_the_hard_limit_every_sample_is_dropped_and_told() {
     assert_eq!(metrics.count(ACCEPTED, &[]), 0);
     assert!(refused(&metrics) <= metrics.count(RECEIVED, &[]));
     assert!(metrics.count("otelcol_processor_procinfo_known_processes", &[]) > 0);
-    // The losses in the stream are those that are counted; they are the same once nothing is under way between them.
+    // The losses in the stream are those that are counted; both are the same once no batch is between them.
     let told = |_: &Metrics| {
         let page = Metrics::scrape(port).expect("the exporter serves metrics");
         assert_eq!(page.count("profile_samples_total", &[]), 0);
@@ -64,8 +64,8 @@ fn above_the_hard_limit_every_sample_is_dropped_and_told() {
     }
 }
 
-/// A server that takes connections and says nothing keeps batches waiting: the agent samples less, and loses nothing by
-/// that limit; once what waits is given up, it samples as before.
+/// A server that accepts connections and never answers keeps batches waiting: the agent samples less, and loses no
+/// sample by that limit; once the waiting batches are given up, it samples as before.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {
@@ -75,7 +75,7 @@ fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("busy");
     program::compile(&path, "0123456789abcdef");
-    // What the agent takes at rest, by the limiter's own measure.
+    // The memory that the agent uses at rest, as the limiter measures it.
     let agent = limited(json!({})).start();
     let rest = metrics_when(&agent, |metrics| metrics.count(RECEIVED, &[]) > 20).count(USAGE, &[]) >> 20;
     let _outcome = agent.stop();

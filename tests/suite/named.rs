@@ -1,6 +1,6 @@
-//! Leaf frames carry the function that the linker says is at their address, and no other: for programs of four
+//! Leaf frames have the function that the linker has put at their address, and no other: for programs of four
 //! languages, with their symbols in each place where they can be, and for files that are gone, elsewhere or replaced by
-//! the time that anybody looks.
+//! the time that the agent looks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,10 +19,10 @@ use crate::alone;
 
 /// Half a second of CPU time is a hundred samples.
 const RATE: u32 = 199;
-/// Samples of each program that are enough.
+/// Least samples of each program.
 const ENOUGH: usize = 40;
 
-/// The functions of a program, by what `nm` prints of it before anything is stripped.
+/// The functions of a program, as `nm` prints them before the program is stripped.
 struct Truth {
     functions: Vec<(u64, u64, String)>,
     /// File offset, address and size of each segment, by `readelf`.
@@ -30,7 +30,7 @@ struct Truth {
 }
 
 impl Truth {
-    /// Reads the symbols of a file, those for the dynamic linker alone if `dynamic`.
+    /// Reads the symbols of a file, or only those for the dynamic linker if `dynamic`.
     fn of(path: &Path, dynamic: bool) -> Self {
         let mut command = Command::new("nm");
         command.args(["-S", "--defined-only"]).args(dynamic.then_some("-D")).arg(path);
@@ -54,8 +54,8 @@ impl Truth {
         Self { functions, segments: segments.collect() }
     }
 
-    /// The names of the functions that hold an address. What is below all of the program's addresses is an offset: the
-    /// file had not been read when its window closed.
+    /// The names of the functions at an address. An address below all of the program's is an offset: the file had not
+    /// been read when its window closed.
     fn at(&self, address: u64) -> BTreeSet<&str> {
         let is_offset = self.segments.iter().all(|[_, start, _]| address < *start);
         let segment =
@@ -69,16 +69,16 @@ impl Truth {
     }
 }
 
-/// A name as both the linker and Go's own tables have it: only the linker says which convention of calls a function
-/// keeps, and what a generic one is made for.
+/// The form of a name that both the linker and Go's own tables have: only the linker adds a function's calling
+/// convention, and the types that a generic function is made for.
 fn comparable(name: &str) -> String {
     let name = name.strip_suffix(".abi0").unwrap_or(name);
     let name = if name.contains("[go.shape.") { name.split('[').next().unwrap_or(name) } else { name };
-    // nm shows the version of a symbol, which is no part of its name.
+    // nm appends the version of a symbol, which is no part of its name.
     name.split('@').next().unwrap_or(name).replace("[...]", "")
 }
 
-/// A program, and the name that no other file has.
+/// A program under a name that no other file has.
 struct Program {
     path: PathBuf,
     truth: Truth,
@@ -96,19 +96,19 @@ fn run(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Compiles one of fixtures/named to a file of that name.
+/// Compiles a source of fixtures/named to a file of this name.
 fn compile(dir: &Path, name: &str, compiler: &[&str], source: &str) -> PathBuf {
     let path = dir.join(name);
     let (compiler, arguments) = compiler.split_first().expect("a command has a program");
     let mut command = Command::new(compiler);
     command.args(arguments).arg("-o").arg(&path);
     command.arg(workspace::file(&format!("fixtures/named/{source}")));
-    // Go's modules are not for a file alone.
+    // Go's modules do not work for a single file.
     run(command.env("GO111MODULE", "off"));
     path
 }
 
-/// Programs whose symbols are in the file itself.
+/// Programs that have their symbols in the file itself.
 fn whole(dir: &Path) -> Vec<Program> {
     let all: [(&str, &[&str], &str); 9] = [
         ("spin-c-pie", &["cc", "-O2", "-fPIE", "-pie"], "spin.c"),
@@ -128,7 +128,7 @@ fn whole(dir: &Path) -> Vec<Program> {
     all.collect()
 }
 
-/// Programs that have been stripped, and whose symbols are somewhere else.
+/// Programs that have been stripped, and have their symbols elsewhere.
 fn stripped(dir: &Path) -> Vec<Program> {
     let c = |name: &str| compile(dir, name, &["cc", "-O2", "-g", "-rdynamic"], "spin.c");
     let objcopy = |arguments: &[&str], from: &Path, to: &Path| {
@@ -160,22 +160,22 @@ fn stripped(dir: &Path) -> Vec<Program> {
     vec![dynamic, split, packed, Program { truth: Truth::of(&go, false), path }]
 }
 
-/// What becomes of a program's file while the program waits.
+/// The change to a program's file while the program waits.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Stays,
     Unlinked,
-    /// Another program is renamed to its name.
+    /// Another program is renamed to the file's name.
     Replaced,
-    /// It never had a name.
+    /// The file is a memfd, which never had a name.
     Memfd,
-    /// It is in a root of its own.
+    /// The file is in a root of its own.
     Chroot,
-    /// It is in a file system that only its mount namespace has, and that is gone with it.
+    /// The file is in a file system that only its mount namespace has, and that is gone with it.
     MountNamespace,
 }
 
-/// Runs a program, whose file meets its fate before any of its samples is taken.
+/// Runs a program, whose file meets its fate before its first sample is taken.
 fn spin(program: &Program, fate: Fate) {
     let dir = program.path.parent().expect("it is in a directory");
     let memfd = rustix::fs::memfd_create(program.name(), rustix::fs::MemfdFlags::empty()).expect("memory");
@@ -212,14 +212,14 @@ fn spin(program: &Program, fate: Fate) {
     daemon.wait_while_it_works().assert_code(0);
 }
 
-/// Leaf frames of a program.
+/// Leaf frames of a program, by their names.
 #[derive(Debug, Default)]
 struct Leaves {
     right: usize,
     unnamed: usize,
-    /// In no function that the linker knows.
+    /// Leaves at addresses where the linker knows no function.
     nowhere: usize,
-    /// With another name than that of a function there.
+    /// Leaves with another name than that of a function at their address.
     wrong: Vec<(u64, String)>,
 }
 
@@ -228,7 +228,7 @@ impl Leaves {
         let (mut leaves, name) = (Self::default(), program.name());
         for sample in resources.iter().flat_map(Resource::samples) {
             let Some(leaf) = sample.stack.first() else { continue };
-            // The file may be in memory, or gone: its path then says that, too.
+            // The file may be in memory, or deleted: its path then has a mark.
             let is_own = leaf.mapping.as_ref().is_some_and(|of| {
                 let file = of.filename.rsplit(['/', ':']).next().unwrap_or_default();
                 file.trim_end_matches(" (deleted)") == name
@@ -251,7 +251,7 @@ impl Leaves {
         println!("{name}: {} right, {} unnamed, {} nowhere", self.right, self.unnamed, self.nowhere);
         assert!(self.wrong.is_empty(), "{name}: {self:?}");
         assert!(self.right >= ENOUGH, "{name}: {self:?}");
-        // A hundredth, or one.
+        // At most a hundredth, or one.
         assert!(self.unnamed <= 1.max(self.right / 99), "{name}: {self:?}");
     }
 }
@@ -276,7 +276,7 @@ fn leaves_have_the_functions_that_the_linker_has_put_there() {
     compile(dir.path(), "spin-other", &["cc", "-O1", "-static"], "spin.c");
 
     let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
-    // However busy the machine is, each name is waited for.
+    // Each name is waited for, however busy the machine is.
     let symbolizer = json!({ "timeout": "10s", "demangle": "none" });
     let setup = Setup::new().samples_per_second(RATE);
     let agent = setup

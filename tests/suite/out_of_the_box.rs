@@ -1,4 +1,4 @@
-//! The configuration that the repository comes with does what the README says.
+//! The repository's default configuration does what the README promises.
 
 use std::process::Command;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::alone;
 /// The default rate.
 const RATE: u32 = 19;
 
-/// The default configuration needs nothing else: it prints which executable used the CPU, and writes
-/// valid profiles to the directory it runs in.
+/// The default configuration needs nothing else: the agent prints the executable that used the CPU, and writes valid
+/// profiles to the directory that it runs in.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn the_default_configuration_names_what_uses_the_cpu() {

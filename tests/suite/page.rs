@@ -1,7 +1,7 @@
-//! The page in a real browser, where `tests/browser/page.py` does what a person would; and its numbers, which are those
-//! of every other output.
+//! The page in a real browser, in which `tests/browser/page.py` acts as a person would; and its numbers, which are
+//! those of every other output.
 //!
-//! Needs Chromium, which `scripts/setup.sh test` installs where it can; a test that has none says so and ends.
+//! The tests need Chromium, which `scripts/setup.sh test` installs where it can; without it they print a line and end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::alone;
 /// Samples in each second of a CPU's time.
 const RATE: u32 = 97;
 
-/// The browser's part, unless there is no browser.
+/// Runs the browser's part of a test, unless there is no browser.
 fn visit(arguments: &[&str]) {
     let browsers = ["chromium", "chromium-browser", "google-chrome"];
     let there = |name: &&str| {
@@ -47,13 +47,13 @@ fn visit(arguments: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A file in the page: by `view`, as one file, and two compared.
+/// The page of a file works: by `view`, as one file, and with two profiles compared.
 #[test]
 fn the_page_of_a_file_does_what_a_person_wants() {
     visit(&["file", workspace::pipeline().to_str().expect("UTF-8")]);
 }
 
-/// The live page: a process that has ended is there, and what comes later moves nothing that is looked at.
+/// The live page works: a process that has ended is shown, and later samples move nothing that a user looks at.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn the_live_page_does_what_a_person_wants() {
@@ -77,13 +77,13 @@ fn the_live_page_does_what_a_person_wants() {
     }
 }
 
-/// Samples of stacks that begin with `task`, in folded stacks.
+/// Number of samples of stacks that begin with `task`, in folded stacks.
 fn folded(text: &str, task: &str) -> u64 {
     let counts = text.lines().filter(|line| line.starts_with(&format!("{task};")));
     counts.map(|line| line.rsplit_once(' ').expect("a count").1.parse::<u64>().expect("a number")).sum()
 }
 
-/// The same of files in whichever format, by way of `convert`.
+/// Number of samples of stacks that begin with `task` in files of any format, by way of `convert`.
 fn converted(files: &[PathBuf], dir: &Path, task: &str) -> u64 {
     let out = dir.join("converted.folded");
     let one = |file: &PathBuf| {
@@ -95,7 +95,7 @@ fn converted(files: &[PathBuf], dir: &Path, task: &str) -> u64 {
     files.iter().map(one).sum()
 }
 
-/// Samples of threads of this name that `go tool pprof` finds when it asks the page itself.
+/// Number of samples of threads of this name that `go tool pprof` finds when it fetches a profile from the page itself.
 fn go_tool_pprof(port: u16, dir: &Path, task: &str) -> Option<u64> {
     let mut command = Command::new("go");
     command.args(["tool", "pprof", "-symbolize=none", "-top", "-nodefraction=0", "-sample_index=samples"]);
@@ -108,7 +108,7 @@ fn go_tool_pprof(port: u16, dir: &Path, task: &str) -> Option<u64> {
     rest.split(',').next()?.parse().ok()
 }
 
-/// Samples of a Firefox profile.
+/// Number of samples in a Firefox profile.
 fn firefox(text: &str) -> f64 {
     let profile: Value = serde_json::from_str(text).expect("JSON");
     let threads = profile.get("threads").and_then(Value::as_array).expect("threads");
@@ -119,7 +119,7 @@ fn firefox(text: &str) -> f64 {
     threads.iter().map(of_thread).sum()
 }
 
-/// The page, what it downloads, files, and Prometheus have the same samples of one program, to the sample.
+/// The page, its downloads, files, and Prometheus have exactly the same samples of one program.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn every_output_has_the_same_samples() {
@@ -139,7 +139,7 @@ fn every_output_has_the_same_samples() {
         .exporter("file/folded", json!({ "path": stacks, "format": "folded", "window": "500ms" }));
     let agent = setup.start();
     let used: Duration = Burner::start(&path, &[Step::Cpu(Duration::from_secs(3))]).finish().iter().sum();
-    // What is shown is complete up to its end: with a program that ran later all of this one is there.
+    // The page shows time that is complete: once a later program is shown, all samples of this one are.
     let later = dir.join("ran-later");
     program::compile(&later, "0123456789abcdef");
     assert_eq!(Burner::start(&later, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);

@@ -1,4 +1,5 @@
-//! An agent that is not in the first pid namespace, as in kind, minikube and a sidecar: pids are its own.
+//! An agent outside of the first pid namespace, as in kind, minikube and a sidecar: its pids are those of its own
+//! namespace.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -33,7 +34,7 @@ fn of<'a>(resources: &'a [Resource], name: &str) -> Vec<&'a Resource> {
     resources.iter().filter(|of| of.text("process.executable.name") == name).collect()
 }
 
-/// True if the agent has read the program's file, which it finds by the pid of whoever has mapped it.
+/// True if the agent has read the program's file, which it finds by the pid of a process that has mapped it.
 fn was_read(of: &Resource) -> bool {
     let frames = of.samples().flat_map(|sample| &sample.stack);
     let mut mappings = frames.filter_map(|frame| frame.mapping.as_ref());
@@ -47,8 +48,8 @@ fn events(file: &OtlpFile, name: &str) -> u64 {
     of(&file.resources().expect("every index is good"), name).iter().map(|of| of.events()).sum()
 }
 
-/// Each process of the namespace has the pid that it has there, and so has its parent; one in a namespace below has the
-/// pid of this one, too. Nothing outside is sampled, or has a pid.
+/// Each process of the namespace has the pid that it has there, and so has its parent; a process in a namespace below
+/// has the pid of this one, too. No process outside is sampled, or has a pid.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes pid namespaces"]
 fn pids_are_those_of_the_agents_own_namespace() {
@@ -109,8 +110,8 @@ fn pids_are_those_of_the_agents_own_namespace() {
     drop((older, younger, first, second));
 }
 
-/// `doctor` names the processes that are left out, and the agent refuses a `/proc` that has other processes by the
-/// same pids.
+/// `doctor` names the processes that are left out, and the agent refuses a `/proc` in which the same pids are other
+/// processes.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes pid namespaces"]
 fn doctor_says_what_is_left_out_and_a_foreign_proc_is_refused() {

@@ -1,4 +1,4 @@
-//! What a program publishes of itself while it runs, by OpenTelemetry's process context.
+//! Facts that a program publishes about itself while it runs, by OpenTelemetry's process context.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ const RATE: u32 = 997;
 const BUILD_ID: &str = "00000000000000000000000000000000c0e7e870";
 const ENOUGH: u64 = 300;
 
-/// Samples of the program under the name of a service.
+/// Number of samples of the program under the name of a service.
 fn events(file: &OtlpFile, service: &str) -> u64 {
     let resources = file.resources().expect("every index is good");
     let own = resources.iter().filter(|of| of.text("process.executable.name") == "publisher");
     own.filter(|of| of.text("service.name") == service).map(|of| of.events()).sum()
 }
 
-/// What a program has published goes before its environment, and what it publishes later before that; it does not say
-/// what the kernel knows better.
+/// A published service outranks the environment, and a later one outranks the first; facts that the kernel knows better
+/// are not taken from it.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_published_service_goes_before_that_of_the_environment_and_may_change() {

@@ -1,4 +1,4 @@
-//! The agent's own metrics, as a real Prometheus and its tools see them.
+//! The agent's own metrics, read by a real Prometheus and its tools.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,10 +18,10 @@ use crate::alone;
 const RULES: &str = "../config/monitoring/prometheus-rules.yaml";
 const DASHBOARD: &str = "../config/monitoring/grafana-dashboard.json";
 
-/// How long Prometheus scrapes, each second.
+/// Time for which Prometheus scrapes, each second.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// An agent with all that has metrics: every processor, an exporter with a queue, and the extensions.
+/// An agent with every component that has metrics: every processor, an exporter with a queue, and the extensions.
 fn agent(telemetry: &Value) -> (Agent, [u16; 2]) {
     let nobody = format!("localhost:{}", workspace::free_port());
     let ports = [workspace::free_port(), workspace::free_port()];
@@ -40,7 +40,7 @@ fn agent(telemetry: &Value) -> (Agent, [u16; 2]) {
 }
 
 /// For a minute each scrape succeeds, in the format that Prometheus asks for (OpenMetrics); its API then shows that
-/// samples are taken and sent, and who the agent is; the shipped rules are evaluated without fault, and those that
+/// samples are taken and sent, and the agent's resource; the shipped rules are evaluated without fault, and those that
 /// watch over a healthy agent are silent.
 #[test]
 #[ignore = "needs root and Prometheus: loads BPF programs, see tests/setup.sh"]
@@ -60,7 +60,7 @@ fn a_real_prometheus_scrapes_the_agent_for_a_minute() {
         assert_eq!(Burner::start(&path, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
     }
 
-    // All of the minute but its ends, where a second more or less is chance.
+    // The minute without its ends, where a second more or less is chance.
     let scrapes = one(&prometheus, &format!("count_over_time(up{{job=\"{JOB}\"}}[50s])"));
     assert!(scrapes >= 40.0, "only {scrapes} scrapes in 50 s");
     assert_eq!(
@@ -125,8 +125,8 @@ fn one(prometheus: &Prometheus, expression: &str) -> f64 {
     *value
 }
 
-/// Whatever is exposed, `promtool` finds no fault with, at every level and with every style of names. A dashboard and
-/// rules that ask for a metric find it at level detailed.
+/// `promtool` finds no fault with the metrics at any level and with any style of names. The metrics that the dashboard
+/// and the rules refer to exist at level detailed.
 #[test]
 #[ignore = "needs root and Prometheus: loads BPF programs, see tests/setup.sh"]
 fn promtool_finds_no_fault_with_the_metrics() {
@@ -174,7 +174,7 @@ fn clean(level: &str, style: &Value) -> BTreeSet<String> {
     names
 }
 
-/// Every metric that the dashboard and the rules ask for.
+/// Every metric that the dashboard and the rules refer to.
 fn asked_for() -> BTreeSet<String> {
     let read = |path: &str| fs::read_to_string(workspace::file(path)).expect("it is text");
     let text = [read(RULES), read(DASHBOARD)].concat();
@@ -182,7 +182,7 @@ fn asked_for() -> BTreeSet<String> {
     words.filter(|word| word.starts_with("otelcol_") || *word == "target_info").map(str::to_owned).collect()
 }
 
-/// Every panel of the dashboard asks for something, in a place and under a name of its own.
+/// Every panel of the dashboard has a query, a position and a name of its own.
 #[test]
 fn the_dashboard_is_whole() {
     let text = fs::read_to_string(workspace::file(DASHBOARD)).expect("it is text");
@@ -208,7 +208,7 @@ fn the_dashboard_is_whole() {
     }
 }
 
-/// `promtool` finds no fault with the rules, and they fire when they should and not else.
+/// `promtool` finds no fault with the rules, and they fire when they should and not otherwise.
 #[test]
 #[ignore = "needs Prometheus, see tests/setup.sh"]
 fn promtool_finds_no_fault_with_the_rules() {

@@ -1,4 +1,4 @@
-//! A queue on disk loses nothing that it has answered for, whatever happens to the agent, the server and the disk.
+//! A queue on disk loses no request that it has acked, whatever happens to the agent, the server and the disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,20 +21,20 @@ use tests::{wait, workspace};
 
 use crate::alone;
 
-/// Times that the agent is killed.
+/// Number of times that the agent is killed.
 const KILLS: u64 = 20;
-/// Requests sent at a time.
+/// Number of requests that are sent at a time.
 const CONSUMERS: u64 = 4;
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// Times that the file could not be used.
+/// Metric of the times that the file could not be used.
 const FAILURES: &str = "otelcol_extension_file_storage_failures_total";
 /// The message with which the agent logs each request that is on disk.
 const QUEUED: &str = "Queued on disk.";
-/// Requests on disk at which a run is killed, so that its file has something to be damaged.
+/// Requests on disk at which a run is killed, so that its file has contents to be damaged.
 const WINDOWS_A_RUN: u64 = 3;
-/// Requests that one run has not removed from the disk, though they were delivered: those of the last transaction, at
-/// five windows a second.
+/// Most requests that a run leaves on disk although they were delivered: those of the last transaction, at five windows
+/// a second.
 const UNREMOVED: u64 = 2;
 
 /// An agent with windows of 200 ms that keeps its queue in `storage`, with its log as JSON.
@@ -75,21 +75,21 @@ impl Queued {
         agent
     }
 
-    /// Waits until everything in the queue has been sent.
+    /// Waits until every request in the queue has been sent.
     fn wait_until_sent(&self) {
         wait::until("an empty queue", || self.metric(QUEUE_SIZE), |size| *size == Some(0.0));
     }
 
-    /// The exporter's metric of that name; `None` if there is none.
+    /// The exporter's metric of this name; `None` if there is none.
     fn metric(&self, name: &str) -> Option<f64> {
         Metrics::scrape(self.metrics_port).ok()?.get(name, &[("exporter", "otlp")])
     }
 }
 
-/// A window as both sides know it: its start and its samples.
+/// A window as both sides identify it: its start and its number of samples.
 pub(crate) type Window = (u64, u64);
 
-/// Windows that the agent says are on disk, each of them once.
+/// The windows that the agent has logged as written to disk, each of them once.
 pub(crate) fn on_disk(log: &[String]) -> Vec<Window> {
     let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines = lines.filter(|line| line["msg"] == QUEUED);
@@ -97,7 +97,7 @@ pub(crate) fn on_disk(log: &[String]) -> Vec<Window> {
     lines.map(|line| (number(&line, "start"), number(&line, "samples"))).collect()
 }
 
-/// How many times each window is in a file.
+/// The number of times that each window is in a file.
 pub(crate) fn windows(file: &OtlpFile) -> BTreeMap<Window, u64> {
     let mut windows = BTreeMap::new();
     for request in &file.requests {
@@ -110,12 +110,12 @@ pub(crate) fn windows(file: &OtlpFile) -> BTreeMap<Window, u64> {
     windows
 }
 
-/// How many lines of a log hold `text`.
+/// The number of lines of a log that hold `text`.
 fn lines(log: &[String], text: &str) -> usize {
     log.iter().filter(|line| line.contains(text)).count()
 }
 
-/// Keeps one CPU busy for as long as it lives.
+/// Keeps one CPU busy until it is dropped.
 struct Load(Arc<AtomicBool>);
 
 impl Load {
@@ -133,7 +133,7 @@ impl Drop for Load {
     }
 }
 
-/// Every window that was on disk when the agent was killed, or before, arrives, though the server comes and goes.
+/// Every window that was on disk when the agent was killed, or before, arrives, although the server comes and goes.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
@@ -150,7 +150,7 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
             } else {
                 agent.wait_for_logs(QUEUED, WINDOWS_A_RUN);
             }
-            // Not at the same place of a window each time. Nothing is expected to have happened by then.
+            // Killed at another point of a window each time, without an assumption about what has happened by then.
             thread::sleep(Duration::from_millis(37 * kills % 200));
             kills += 1;
             agent.signal(Signal::KILL);
@@ -177,7 +177,7 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
     assert!(duplicates <= KILLS * (CONSUMERS + UNREMOVED), "{duplicates} have arrived more than once");
 }
 
-/// A small file system of its own, gone with it.
+/// A small file system, unmounted when this is dropped.
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
@@ -190,7 +190,7 @@ impl Tmpfs {
         Self(at)
     }
 
-    /// Fills it up.
+    /// Fills the file system up.
     fn fill(&self) -> PathBuf {
         let path = self.0.join("ballast");
         let ballast = File::create(&path).expect("the ballast is made");
@@ -204,13 +204,13 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily: an agent that a failed test leaves may still have it open.
+        // Lazily, since an agent that a failed test leaves may still have the file system open.
         _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 
-/// When the disk is full the queue goes on in memory, with one warning, and on disk again when there is room: nothing
-/// is lost or sent twice.
+/// When the disk is full the queue goes on in memory, with one warning, and on disk again when there is room: no
+/// request is lost or sent twice.
 #[test]
 #[ignore = "needs root: mounts a tmpfs, loads BPF programs; and tests/setup.sh"]
 fn a_full_disk_loses_nothing() {
@@ -226,7 +226,7 @@ fn a_full_disk_loses_nothing() {
         agent.wait_for_log("Queued on disk.");
         let ballast = disk.fill();
         agent.wait_for_log("Keeping the queue in memory until it works.");
-        // It tries again meanwhile, and fails again.
+        // The exporter tries the disk again meanwhile, and fails again.
         let failures = || queued.metric(FAILURES);
         wait::until("it to try again", failures, |failures| failures.is_some_and(|count| count >= 3.0));
         fs::remove_file(ballast).expect("the ballast is removed");
@@ -240,7 +240,7 @@ fn a_full_disk_loses_nothing() {
     let dropped: Vec<_> = ended.log.iter().filter(|line| line.contains("Dropping data.")).collect();
     assert!(dropped.is_empty(), "{dropped:#?}");
     let written = windows(&OtlpFile::read(&file).expect("the agent has written OTLP profiles"));
-    // What was on disk and had not been taken up when the agent ended is left to the next.
+    // Requests on disk that the agent had not taken up when it ended are left to the next one.
     let agent = queued.start();
     queued.wait_until_sent();
     agent.signal(Signal::INT);
@@ -254,7 +254,7 @@ fn a_full_disk_loses_nothing() {
     assert!(other_than_once.is_empty(), "of {} windows: {other_than_once:?}", written.len());
 }
 
-/// A damaged file is survived: what is whole in it arrives.
+/// The agent survives a damaged file: requests that are whole in it arrive.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_damaged_file_is_survived() {
@@ -264,7 +264,7 @@ fn a_damaged_file_is_survived() {
     let queued = Queued::new(&collector.endpoint(), storage.path());
     let file = storage.path().join("exporter_otlp.redb");
     let mut kept = Vec::new();
-    // How each damages the file: where everything is found from is lost; the file is cut in half.
+    // The damages to the file: its root is lost; it is cut in half.
     let damages: [fn(&File); 2] = [
         |file| file.write_all_at(&[0; 4096], 0).expect("the file is damaged"),
         |file| file.set_len(file.metadata().expect("its size").len() - 8192).expect("the file is cut"),

@@ -16,7 +16,7 @@ fn line() -> Vec<u8> {
     format!("{request}\n").into_bytes()
 }
 
-/// Every index is followed to what the fixture's author meant.
+/// Every index is resolved to the entry that the fixture's author meant.
 #[test]
 fn our_reader_follows_every_index() {
     let resources = OtlpFile::parse(&line()).unwrap().resources().unwrap();
@@ -38,7 +38,7 @@ fn our_reader_follows_every_index() {
     assert_eq!((deep.stack[1].address, user.filename.as_str()), (4660, "/opt/burn"));
 }
 
-/// What a Collector makes of the fixture reads the same, and keeps every rule but the one that it is known to break.
+/// The Collector's version of the fixture reads the same, and keeps every rule but the one that it is known to break.
 #[test]
 fn what_a_collector_writes_reads_as_what_it_received() {
     let sent = OtlpFile::parse(&line()).unwrap();
@@ -48,7 +48,7 @@ fn what_a_collector_writes_reads_as_what_it_received() {
     assert!(!validator::validate(&received.requests[0]).is_empty());
 }
 
-/// A damaged file is refused where it is damaged: a cut line, a number for a 64-bit integer, an unknown key.
+/// A damaged file is refused at its damage: a cut line, a number for a 64-bit integer, an unknown key.
 #[test]
 fn our_reader_refuses_what_is_not_otlp_json() {
     for damaged in [
@@ -77,7 +77,7 @@ fn the_independent_readers_agree_on_the_fixtures() {
     assert_eq!(reader::go_read(&path).summary, reading.summary);
 }
 
-/// They do for protobuf.
+/// The readers agree on files of protobuf, too.
 #[test]
 #[ignore = "needs tests/setup.sh"]
 fn the_independent_readers_agree_on_protobuf() {
@@ -88,8 +88,8 @@ fn the_independent_readers_agree_on_protobuf() {
     assert_eq!(reader::go_read(&path).summary, expected);
 }
 
-/// Files that a Collector's file exporter has written, as lines and as protobuf, are converted to the stacks of what it
-/// was sent.
+/// Files that a Collector's file exporter has written, as lines and as protobuf, are converted to the stacks that the
+/// Collector was sent.
 #[test]
 fn a_collectors_files_are_converted() {
     let dir = tempfile::tempdir().expect("a temporary directory");

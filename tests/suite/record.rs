@@ -1,4 +1,4 @@
-//! `pipeline record`: a command's exit code and CPU time are kept, whatever its processes do.
+//! `pipeline record` keeps a command's exit code and CPU time, whatever its processes do.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -17,8 +17,9 @@ use tests::{wait, workspace};
 use crate::alone;
 
 const RATE: u32 = 997;
-/// Samples may differ from CPU time by this part. The sampler's error is at most about half a sample for each time that
-/// a process gets a CPU, with either sign: of 3,000 samples in slices of 3 ms that is 0.6 % for one standard deviation.
+/// Part by which samples may differ from CPU time. The sampler's error is at most about half a sample for each time
+/// that a process gets a CPU, with either sign: of 3,000 samples in slices of 3 ms that is 0.6 % for one standard
+/// deviation.
 const ALLOWED: f64 = 0.05;
 
 /// A recording into a directory of its own.
@@ -29,7 +30,7 @@ struct Recorder {
 impl Recorder {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        // Commands run as others, too.
+        // Commands also run as other users, who must be able to read the directory.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         Self { dir }
     }
@@ -49,7 +50,7 @@ impl Recorder {
         self.command(arguments).output().expect("the agent starts")
     }
 
-    /// Samples of threads of this name; of all for an empty one.
+    /// Number of samples of threads of this name; of all threads if the name is empty.
     fn samples(&self, thread: &str) -> u64 {
         let text = fs::read_to_string(self.file()).expect("a recording was written");
         let lines = text.lines().filter(|line| thread.is_empty() || line.starts_with(&format!("{thread};")));
@@ -57,7 +58,7 @@ impl Recorder {
     }
 }
 
-/// Compiles the CPU burner to `dir`, by a name that no other program has.
+/// Compiles the CPU burner to `dir`, under a name that no other program has.
 fn burner(dir: &Path) -> PathBuf {
     let path = dir.join("recorded-burn");
     program::compile(&path, "0123456789abcdef");
@@ -71,8 +72,8 @@ fn assert_near(samples: u64, cpu: Duration, lost: u64) {
     assert!((least..=most).contains(&found), "{samples} samples, {expected:.0} expected, {lost} lost");
 }
 
-/// Children, grandchildren whose parents are gone, and those that become another user are all part of the recording;
-/// what else runs is not.
+/// Children, grandchildren whose parents have ended, and processes that become another user are all part of the
+/// recording; other processes are not.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn the_samples_are_the_cpu_time_of_the_whole_tree() {
@@ -82,7 +83,7 @@ fn the_samples_are_the_cpu_time_of_the_whole_tree() {
     let other = burner(&recorder.dir.path().join("other"));
     let stranger =
         thread::spawn(move || Burner::start(&other, &[Step::Cpu(Duration::from_secs(2))]).finish());
-    // The double fork is adopted by another, and the command waits for its line only.
+    // Another process adopts the double fork, and the command only waits for its line.
     let script = "
         $0 cpu 0.7
         (setsid sh -c '(\"$0\" cpu 0.8; echo done) &' $0 &) | grep -c done
@@ -95,7 +96,7 @@ fn the_samples_are_the_cpu_time_of_the_whole_tree() {
     let used = String::from_utf8_lossy(&output.stdout);
     let used = used.lines().filter_map(|line| line.strip_prefix("used "));
     let used: Vec<u64> = used.map(|nanos| nanos.parse().expect("nanoseconds")).collect();
-    // That of the double fork goes to grep.
+    // The line of the double fork goes to grep.
     assert_eq!(used.len(), 12, "{log}");
     let cpu = Duration::from_nanos(used.iter().sum()) + Duration::from_millis(800);
     assert_near(recorder.samples("recorded-burn"), cpu, lost(&log));
@@ -147,7 +148,7 @@ fn who_may_not_record_is_told_what_to_do_and_nothing_runs() {
     assert!(!marker.exists());
 }
 
-/// Ctrl-C, as a terminal sends it: to the agent and to the command.
+/// Ctrl-C reaches the agent and the command, as a terminal sends it.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn ctrl_c_ends_a_recording_well() {
@@ -160,7 +161,7 @@ fn ctrl_c_ends_a_recording_well() {
     daemon.out.wait_for("ready", tests::daemon::PATIENCE).expect("the command gets to its wait");
     daemon.signal(Signal::INT);
     let ended = daemon.wait();
-    // The command has had no signal but the one that it was asked to end by.
+    // The command has had no signal other than the agent's request to end.
     assert_eq!(ended.status.code(), Some(143), "{:?}", ended.log);
     assert_near(
         recorder.samples("recorded-burn"),
@@ -179,7 +180,7 @@ fn wait_until_it_samples(pid: u32) {
     wait::until("the agent to sample", threads, |threads| threads.iter().any(|name| name == "ebpf-reader"));
 }
 
-/// A process that runs already, without its children; the recording ends with it.
+/// A recording of a running process has no samples of its children, and ends with the process.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_process_is_recorded_until_its_end() {
@@ -190,7 +191,7 @@ fn a_process_is_recorded_until_its_end() {
     let pid = burner.pid().to_string();
     let recording = recorder.command(&["-p", &pid]).spawn().expect("the agent starts");
     let agent = Pid::from_child(&recording);
-    // What the process does before that is not asked for.
+    // CPU time that the process used before is not recorded.
     wait_until_it_samples(recording.id());
     burner.go();
     let used: Duration = burner.finish().iter().sum();
@@ -200,7 +201,7 @@ fn a_process_is_recorded_until_its_end() {
     assert!(kill_process(agent, Signal::INT).is_err(), "it is gone");
 }
 
-/// A process with the children that it forks from now on; and a control group.
+/// A process is recorded with the children that it forks from then on; and a control group is recorded.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn children_and_control_groups_are_recorded() {
@@ -243,8 +244,8 @@ fn children_and_control_groups_are_recorded() {
     }
 }
 
-/// Without a name the file is `profile.html`; a summary says who used the CPU, and how many samples were lost. The
-/// command is the user's that is named.
+/// By default the file is `profile.html`; the summary names the users of the CPU and the number of lost samples. The
+/// command runs as the user that is named.
 #[test]
 #[ignore = "needs root: loads BPF programs, and becomes another user"]
 fn the_page_is_written_and_a_summary_printed_if_nothing_is_said() {
@@ -267,7 +268,7 @@ fn the_page_is_written_and_a_summary_printed_if_nothing_is_said() {
     }
 }
 
-/// On a terminal one line says how the recording goes, and is gone at the end.
+/// On a terminal one line shows the progress of the recording, and is gone at the end.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_terminal_shows_how_a_recording_goes() {

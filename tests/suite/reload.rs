@@ -1,4 +1,4 @@
-//! A new configuration takes the old one's place while the agent runs, and what it does not touch goes on.
+//! A new configuration replaces the old one while the agent runs, and components that it does not change go on.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,11 +21,11 @@ use tests::{http, wait, workspace};
 use crate::alone;
 
 const RATE: u32 = 499;
-/// As the agent logs them.
+/// Messages of the agent's log.
 const DONE: &str = "Configuration reloaded";
 const REFUSED: &str = "New configuration is refused.";
 
-/// Has the agent go on by `config`, and waits until it does for the `count`th time.
+/// Reloads `config`, and waits until the agent logs its `count`th reload.
 pub(crate) fn reload(agent: &Agent, config: &Value, count: usize) -> String {
     agent.rewrite(config);
     agent.daemon().signal(Signal::HUP);
@@ -37,13 +37,13 @@ fn wait_for(agent: &Agent, text: &str, count: usize) -> String {
     line.unwrap_or_else(|| panic!("{text:?} is not logged {count} times: {:#?}", agent.daemon().log.so_far()))
 }
 
-/// The agent's configuration with these exporters beside the file that is always there, and no others.
+/// The agent's configuration with these exporters beside its file exporter, and no others.
 pub(crate) fn with_exporters(agent: &Agent, exporters: &Value) -> Value {
     let mut config = agent.setup().config();
     let mut all = json!({ "file": config.pointer("/exporters/file") });
     merge(&mut all, exporters);
     let ids: Vec<_> = all.as_object().into_iter().flat_map(|map| map.keys()).cloned().collect();
-    // Erased first: those of the start are not to stay.
+    // Erased first, so that the exporters of the start do not stay.
     merge(&mut config, &json!({ "exporters": null }));
     merge(
         &mut config,
@@ -52,7 +52,7 @@ pub(crate) fn with_exporters(agent: &Agent, exporters: &Value) -> Value {
     config
 }
 
-/// Samples by what ran: executable, process and thread.
+/// Number of samples by executable, process and thread.
 fn counts(resources: &[Resource]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for resource in resources {
@@ -65,16 +65,16 @@ fn counts(resources: &[Resource]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// What a file exporter has written at `path`. It makes no file before it has a window to write, and the first samples
-/// of a program that is new wait for its rows: an exporter that was there for less may have had none.
+/// The resources that a file exporter has written at `path`. An exporter makes no file before it has a window to write,
+/// and the first samples of a new program wait for its unwind rows: an exporter that ran for less may have had none.
 fn read(path: &Path) -> Vec<Resource> {
     let file = OtlpFile::read_if_any(path).expect("the agent has written OTLP profiles");
     validator::assert_valid(&file);
     file.resources().expect("every index is good")
 }
 
-/// Asserts that what `parts` hold together is what `whole` holds, sample by sample, that each window accounts for
-/// its samples, and that every program at `paths` is there.
+/// Asserts that `parts` together have the samples of `whole`, each once, that each window accounts for its samples, and
+/// that every program at `paths` is there.
 fn assert_same(whole: &[Resource], parts: &[Resource], paths: &[PathBuf]) {
     assert_eq!(counts(whole), counts(parts), "each sample is in exactly one of them");
     for window in due::windows(whole).values() {
@@ -89,7 +89,7 @@ fn assert_same(whole: &[Resource], parts: &[Resource], paths: &[PathBuf]) {
     }
 }
 
-/// Nothing was dropped on the way to any exporter.
+/// Asserts that no sample was dropped on the way to any exporter.
 fn assert_nothing_dropped(agent: &Agent) {
     let metrics = agent.metrics();
     for name in [
@@ -102,7 +102,7 @@ fn assert_nothing_dropped(agent: &Agent) {
     }
 }
 
-/// A program that is gone before long, under a name of its own.
+/// Runs a program for a short time, under a name of its own.
 fn short_process(dir: &Path, original: &Path, turn: usize) -> PathBuf {
     let path = dir.join(format!("short-{turn}"));
     std::fs::copy(original, &path).expect("a program is copied");
@@ -110,17 +110,17 @@ fn short_process(dir: &Path, original: &Path, turn: usize) -> PathBuf {
     path
 }
 
-/// A setup that starts with these exporters beside the file.
+/// A setup that starts with these exporters beside the file exporter.
 fn starting_with(exporters: &Value) -> Setup {
     let exporters = exporters.as_object().into_iter().flatten();
-    // Every line, however often it comes.
+    // Repeated lines of the log are not sampled.
     let logs = json!({ "service": { "telemetry": { "logs": { "sampling": { "enabled": false } } } } });
     let setup = Setup::new().samples_per_second(RATE).with(logs);
     exporters.fold(setup, |setup, (id, config)| setup.exporter(id, config.clone()))
 }
 
 /// While short processes come and go, the exporters are changed twenty times: to another file, to another window of the
-/// same file, with a second one beside it and without. Each sample is in exactly one of the files.
+/// same file, with a second exporter beside it and without. Each sample is in exactly one of the files.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn exporters_are_changed_twenty_times_and_no_sample_is_lost() {
@@ -153,7 +153,7 @@ fn exporters_are_changed_twenty_times_and_no_sample_is_lost() {
     assert!(counts(&whole).values().sum::<u64>() >= accepted, "what was accepted is there");
 }
 
-/// So it is when the exporter is now one to a real Collector, now a file.
+/// No sample is lost either when the exporter changes between a real Collector and a file.
 #[test]
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn an_exporter_becomes_another_and_no_sample_is_lost() {
@@ -189,7 +189,7 @@ fn an_exporter_becomes_another_and_no_sample_is_lost() {
 }
 
 /// A configuration that is not sound, or cannot be started, is refused with every fault; the old one goes on, and a
-/// good one is taken after it.
+/// good one is accepted after it.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
@@ -212,7 +212,7 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
         let line = wait_for(&agent, REFUSED, turn + 1);
         assert!(words.iter().all(|word| line.contains(word)), "{words:?} are not all in {line}");
     }
-    // It still writes.
+    // The old exporter still writes.
     let before = agent.file_so_far().requests.len();
     wait::until("more windows", || agent.file_so_far().requests.len(), |len| *len >= before + 2);
     reload(&agent, &good, 1);
@@ -220,8 +220,8 @@ fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     assert_eq!(log.iter().filter(|line| line.contains(REFUSED)).count(), 2, "once each: {log:#?}");
 }
 
-/// A new configuration asks for a port that somebody else has: it is refused in a line that names the port, metrics and
-/// health are served as before, and once the port is free it is taken.
+/// A new configuration with a port that another program has is refused in a line that names the port, and metrics and
+/// health are served as before; once the port is free it is used.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_port_in_use_is_refused_until_it_is_free() {
@@ -254,8 +254,8 @@ fn a_port_in_use_is_refused_until_it_is_free() {
     let _outcome = agent.stop();
 }
 
-/// The rate changes while the receiver runs; other keys of it take a restart of it, which says what it costs. What the
-/// exporters have is kept either way.
+/// The rate changes while the receiver runs; the receiver's other keys take a restart of it, whose cost is logged. The
+/// exporters' data is kept in both cases.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn the_rate_changes_at_once_and_other_keys_by_a_restart() {

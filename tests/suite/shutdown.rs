@@ -1,4 +1,4 @@
-//! However it is asked to end, the agent delivers what it has.
+//! The agent delivers all its samples, by whichever signal it is asked to end.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tests::{validator, wait, workspace};
 
 use crate::alone;
 
-/// Longer than any test: such a window is only ever delivered by a flush.
+/// Longer than any test: such a window is only delivered by a flush.
 const WINDOW: Duration = Duration::from_secs(600);
 
 /// SIGINT delivers the open window, and the exit code is 0.
@@ -23,19 +23,19 @@ fn sigint_flushes_the_open_window() {
     assert_flushed(Setup::new(), Signal::INT);
 }
 
-/// SIGTERM does too.
+/// SIGTERM delivers the open window, and the exit code is 0.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn sigterm_flushes_the_open_window() {
     assert_flushed(Setup::new(), Signal::TERM);
 }
 
-/// An endpoint that nobody listens on is logged, and keeps nothing else from being done.
+/// An endpoint that no server listens on is logged, and keeps nothing else from being done.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn an_unreachable_endpoint_is_told_of_and_stops_nothing() {
     let endpoint = format!("localhost:{}", workspace::free_port());
-    // It tries again for as long as it may.
+    // The exporter retries for as long as it may.
     let setup = Setup::new().otlp(&endpoint).with(json!({ "service": { "shutdown_timeout": "10s" } }));
     let outcome = assert_flushed(setup, Signal::INT);
     let told = outcome.log.iter().any(|line| line.contains("exporter=otlp") && line.contains("refused"));
@@ -64,7 +64,7 @@ fn assert_flushed(setup: Setup, signal: Signal) -> Outcome {
     outcome
 }
 
-/// Under load, too: what was sampled up to the signal is delivered, to the last sample that is counted as accepted.
+/// Under load, too, samples up to the signal are delivered, to the last one that is counted as accepted.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn sigterm_under_load_delivers_the_last_window() {
@@ -96,14 +96,14 @@ fn stalled(shutdown_timeout: &str) -> (Agent, TcpStream) {
         json!({ "endpoint": endpoint, "tls": { "insecure": true }, "window": "200ms", "timeout": "10m" });
     let setup = Setup::new().samples_per_second(RATE).exporter("otlp_grpc", otlp);
     let agent = setup.with(json!({ "service": { "shutdown_timeout": shutdown_timeout } })).start();
-    // Once it has connected, the exporter is at work.
+    // Once the exporter has connected, it is delivering.
     silent.set_nonblocking(true).expect("a socket of ours");
     let connection = wait::until("the exporter to connect", || silent.accept().ok(), Option::is_some);
     let (connection, _from) = connection.expect("it has connected");
     (agent, connection)
 }
 
-/// A second SIGTERM ends the agent at once, whatever an exporter is waiting for.
+/// A second SIGTERM ends the agent at once, even if an exporter is waiting.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_second_sigterm_exits_at_once() {
@@ -111,7 +111,7 @@ fn a_second_sigterm_exits_at_once() {
     let (agent, _silent) = stalled("10m");
     agent.daemon().signal(Signal::TERM);
     agent.daemon().wait_for_log("Starting shutdown...");
-    // Signals that come close together are one request, so it may take some. The exporter would wait far longer.
+    // Signals that come close together are one request, so several are sent. The exporter would wait far longer.
     let asked_again = || {
         agent.daemon().signal(Signal::TERM);
         agent.daemon().log.so_far().iter().any(|line| line.contains("Second signal"))
@@ -120,19 +120,20 @@ fn a_second_sigterm_exits_at_once() {
     agent.end().assert_code(1);
 }
 
-/// An exporter that stalls does not keep the agent longer than `shutdown_timeout`, nor the others from finishing.
+/// An exporter that stalls delays the agent's end by no more than `shutdown_timeout`, and keeps no other from
+/// finishing.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_stalled_exporter_is_given_up_on_in_time() {
     let _alone = alone();
-    // The other has to encode, write and sync its window in that time.
+    // The other exporter has to encode, write and sync its window in that time.
     let (agent, _silent) = stalled("5s");
     let outcome = agent.stop_by(Signal::TERM);
     validator::assert_valid(&outcome.file);
     assert!(!outcome.file.requests.is_empty());
 }
 
-/// SIGUSR1 delivers what is held, and the agent goes on.
+/// SIGUSR1 delivers the open window, and the agent goes on.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn sigusr1_delivers_the_open_window_at_once() {

@@ -1,4 +1,4 @@
-//! Whoever reads what the agent prints may stand still.
+//! Readers of the agent's output that stop reading.
 
 use std::fs;
 use std::io::{PipeReader, Write as _, pipe};
@@ -13,37 +13,37 @@ use tests::{http, wait, workspace};
 
 use crate::alone;
 
-/// What a pipe holds by default.
+/// Bytes that a pipe holds by default.
 const PIPE: usize = 64 << 10;
 
-/// A pipe that has no room for a line, and that nobody reads.
+/// A pipe that has no room for a line, and whose reader does not read.
 fn full() -> (PipeReader, Stdio) {
     let (reader, mut writer) = pipe().expect("there are pipes");
     writer.write_all(&vec![b'.'; PIPE - 16]).expect("that fits");
     (reader, writer.into())
 }
 
-/// Threads of a process that wait for room in a pipe.
+/// Number of threads of a process that wait for room in a pipe.
 fn waiting_for_room(pid: u32) -> usize {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
     let places = tasks.filter_map(|task| fs::read_to_string(task.path().join("wchan")).ok());
     places.filter(|place| place.contains("pipe_write")).count()
 }
 
-/// The agent, ended by force if its end is not seen.
+/// The agent, killed when it is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // It has mostly ended by itself.
+        // Mostly the agent has ended by itself.
         _ = self.0.kill();
         _ = self.0.wait();
     }
 }
 
-/// Neither the log nor the tables on standard output are read by anybody: files are written, metrics and health are
-/// served, and one signal ends the agent. Before, all of it stood still, and only SIGKILL ended it. That lines are
-/// dropped and counted once there are too many is shown where the log is written.
+/// Neither the log nor the tables on standard output are read: files are written, metrics and health are served, and
+/// one signal ends the agent. Before, all of it stood still, and only SIGKILL ended it. The log's own tests show that
+/// lines are dropped and counted once there are too many.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn output_that_nobody_reads_stops_nothing() {

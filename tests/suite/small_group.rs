@@ -1,4 +1,5 @@
-//! An agent in a control group that leaves it little ends in fewer samples or in one line, and never in a kill.
+//! An agent in a control group with little memory or CPU time takes fewer samples or ends with one line, and is never
+//! killed.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +15,13 @@ use tests::{http, wait, workspace};
 use crate::alone;
 
 const MIB: u64 = 1 << 20;
-/// The least that the agent starts in.
+/// Least memory that the agent starts in.
 const LEAST_MIB: u64 = 64;
-/// Samples a second at which samples take most memory.
+/// Rate at which samples take most memory, in samples a second.
 const HIGHEST_RATE: u32 = 10_000;
 
-/// Both CPUs are busy, and sampled as often as can be, for several windows.
+/// Checks that an agent survives in `mib` MiB while both CPUs are busy and sampled at the highest rate for several
+/// windows.
 fn survives(mib: u64) {
     let group = Group::with_memory(mib * MIB);
     let setup = Setup::new().samples_per_second(HIGHEST_RATE).with(json!({
@@ -40,7 +42,7 @@ fn survives(mib: u64) {
     agent.wait().assert_code(0);
 }
 
-/// Before, an agent in 64 MiB was killed within seconds, by what its limiter did not count.
+/// An agent in 64 MiB used to be killed within seconds, by memory that its limiter did not count.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes control groups"]
 fn at_the_highest_rate_it_is_not_killed_in_the_least_group() {
@@ -62,7 +64,8 @@ fn at_the_highest_rate_it_is_not_killed_in_a_group_of_96_mib() {
     survives(96);
 }
 
-/// Where it cannot run, one line at the start names the least limit, and `doctor` says so rather than be killed.
+/// In a group that is too small, one line at the start names the least limit, and `doctor` reports it without being
+/// killed.
 #[test]
 #[ignore = "needs root: makes control groups"]
 fn in_less_than_the_least_group_one_line_says_so() {
@@ -92,15 +95,15 @@ fn doctor_works_in_the_least_group() {
     assert_eq!(status.code(), Some(0), "{out:#?} {log:#?}");
 }
 
-/// Most bytes that an agent without CPU time holds for itself: the queue of its exporter, and what is at work.
+/// Most bytes that an agent without CPU time holds: the queue of its exporter, and the batches in its stages.
 const MOST_STARVED: u64 = 160 * MIB;
-/// The least time for which others fork.
+/// Least time for which other processes fork.
 const STORM: Duration = Duration::from_secs(20);
-/// The most, should the test fail.
+/// Most time for which other processes fork, should the test fail.
 const LONGEST_STORM: Duration = Duration::from_secs(150);
 
 /// An agent that gets a fiftieth of a CPU while others fork all the time cannot keep up: it stays within bounds, counts
-/// what it loses, and its health says that it lags. Before, it grew to 441 MiB, and said nothing.
+/// its losses, and its health reports the lag. Before, it grew to 441 MiB, and reported nothing.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes control groups"]
 fn without_cpu_time_it_stays_small_and_says_that_it_lags() {
@@ -116,7 +119,7 @@ fn without_cpu_time_it_stays_small_and_says_that_it_lags() {
     }));
     let agent = Daemon::start("the agent", &mut setup.command());
     agent.wait_for_log("Everything is ready.");
-    // It starts with all the time it needs, which is not what is tested.
+    // The agent starts with all the CPU time that it needs, since its start is not tested.
     group.take_in(agent.pid());
     let (start, is_over) = (Instant::now(), AtomicBool::new(false));
     let storm = || {

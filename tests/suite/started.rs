@@ -1,4 +1,4 @@
-//! Programs that were started in a roundabout way are named all the same.
+//! Programs that were started by way of others are named nevertheless.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ const LOADER: &str = "/lib/ld-linux-aarch64.so.1";
 
 const RATE: u32 = 997;
 
-/// Samples of a program that ran, of the 1,000 that are due: a machine with other work may not run the agent in time.
+/// Least samples of a program, of the 1,000 that are expected: a machine with other work may not run the agent in time.
 const ENOUGH: i64 = 50;
 
 /// Computes for a second of CPU time, a third of it in a library of the system.
@@ -56,7 +56,7 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?} ended with {status}");
 }
 
-/// Events of each resource of the executable at `path`.
+/// The resources of the executable at `path`.
 fn of<'a>(resources: &'a [Resource], path: &str) -> Vec<&'a Resource> {
     resources.iter().filter(|of| of.text("process.executable.path") == path).collect()
 }
@@ -65,8 +65,8 @@ fn events(of: &[&Resource]) -> i64 {
     of.iter().map(|resource| i64::try_from(resource.events()).expect("a count")).sum()
 }
 
-/// `ld-linux-x86-64.so.2 PROGRAM`, `env nice PROGRAM` and a program whose file is really called `NAME (deleted)`: each
-/// is named in OTLP.
+/// `ld-linux-x86-64.so.2 PROGRAM`, `env nice PROGRAM` and a program whose file is really named `NAME (deleted)` are
+/// each named in OTLP.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn programs_are_named_however_they_were_started() {
@@ -105,15 +105,15 @@ fn programs_are_named_however_they_were_started() {
     }
 }
 
-/// A chain of programs that each become the next, and one that changes the user and waits, as sudo does: what runs at
-/// the end is what is named, and by its own user.
+/// In a chain of programs that each become the next, and one that changes the user and waits, as sudo does, the last
+/// program is named, with its own user.
 #[test]
 #[ignore = "needs root: loads BPF programs, and becomes another user"]
 fn a_program_behind_a_chain_of_others_is_named() {
     let _alone = alone();
     let setup = Setup::new().samples_per_second(RATE);
     let dir = setup.dir().canonicalize().expect("it is there");
-    // Another user is to get at it.
+    // Another user must be able to read the directory.
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).expect("it is ours");
     let program = compile(&dir, "behind");
     let agent = setup.start();
@@ -129,7 +129,8 @@ fn a_program_behind_a_chain_of_others_is_named() {
     }
 }
 
-/// An AppImage runs from a file system of its own, whose server is a program, and which is gone when it has ended.
+/// An AppImage is named, which runs from a file system of its own, whose server is a program, and which is gone when it
+/// ends.
 #[test]
 #[ignore = "needs root: loads BPF programs, and mounts FUSE"]
 fn a_program_of_an_image_that_is_mounted_for_it_is_named() {
@@ -155,8 +156,7 @@ fn a_program_of_an_image_that_is_mounted_for_it_is_named() {
     assert_eq!(silent, None, "a file system that is gone is none that is stuck");
 }
 
-/// A program of BusyBox is called by its own name, whether it is started by a link or by BusyBox, and never by what
-/// follows.
+/// A program of BusyBox has its own name, whether it is started by a link or by BusyBox, and never that of an argument.
 #[test]
 #[ignore = "needs root: loads BPF programs, and busybox"]
 fn a_program_of_busybox_is_called_by_its_own_name() {
@@ -168,7 +168,7 @@ fn a_program_of_busybox_is_called_by_its_own_name() {
     assert!(!busybox.is_empty(), "busybox is installed (apt-get install busybox)");
     let (link, file) = (dir.join("sha512sum"), dir.join("secret"));
     symlink(&busybox, &link).expect("the directory takes links");
-    // Half a second's work or more, without any blocks.
+    // Half a second's work or more, in a file without any blocks.
     fs::File::create(&file).and_then(|file| file.set_len(300 << 20)).expect("the directory takes files");
     let agent = setup.start();
     run(Command::new(&link).arg(&file).stdout(Stdio::null()));
@@ -186,7 +186,7 @@ fn a_program_of_busybox_is_called_by_its_own_name() {
     assert!(!names.contains("secret"), "{names:?}");
 }
 
-/// The main binary of a pprof file is the program, though the kernel ran the loader.
+/// The main binary of a pprof file is the program, although the kernel ran the loader.
 #[test]
 #[ignore = "needs root: loads BPF programs, and Go, see tests/setup.sh"]
 fn a_recording_through_the_loader_is_of_the_program() {

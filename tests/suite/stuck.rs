@@ -1,4 +1,4 @@
-//! Files that are read for profiles may be on a file system that never answers.
+//! Files that the agent reads may be on a file system that never answers.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tests::{wait, workspace};
 
 use crate::alone;
 
-/// Ends what waits for the file system before whoever waits is waited for.
+/// Ends all requests to the file system when it is dropped, before processes that wait for it are waited for.
 struct Unblocks<'a>(&'a Fuse);
 
 impl Drop for Unblocks<'_> {
@@ -22,8 +22,8 @@ impl Drop for Unblocks<'_> {
     }
 }
 
-/// A program runs from a file system whose server takes requests and answers none. The agent names it in metric, health
-/// and log, reads the files of others on, and ends when it is to.
+/// A program runs from a file system whose server takes requests and answers none. The agent names the file system in
+/// metric, health and log, still reads other files, and ends when it is asked to.
 #[test]
 #[ignore = "needs root: loads BPF programs, and mounts FUSE"]
 fn a_file_system_that_does_not_answer_stops_nothing_but_itself() {
@@ -36,7 +36,7 @@ fn a_file_system_that_does_not_answer_stops_nothing_but_itself() {
     fs::create_dir(&point).expect("a directory can be made");
     let fuse = Fuse::mount(&point, fs::read(&stuck).expect("it was compiled"));
     let cpu = |seconds| Step::Cpu(Duration::from_secs(seconds));
-    // Its pages are in memory before there are no more to be had.
+    // The program's pages are in memory before the server stops answering.
     let mut stuck = Burner::start(&fuse.file(), &[cpu(1), Step::Wait, cpu(600)]);
     let port = workspace::free_port();
     let health = json!({

@@ -1,4 +1,4 @@
-//! Notifications for a service manager, by a real socket of its protocol.
+//! Notifications for a service manager, over a real socket of its protocol.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tests::program::{self, Burner, Step};
 
 use crate::alone;
 
-/// The manager's end.
+/// The manager's end of the socket.
 struct Manager {
     socket: UnixDatagram,
     dir: tempfile::TempDir,
@@ -24,7 +24,7 @@ impl Manager {
         Self { socket, dir }
     }
 
-    /// Waits for a message with a line that starts so, and returns that message.
+    /// Waits for a message with a line that starts with `start`, and returns the message.
     fn wait_for(&self, start: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -39,7 +39,7 @@ impl Manager {
     }
 }
 
-/// Readiness, reloads, the watchdog and the end are notified in the words of sd_notify(3).
+/// Readiness, reloads, the watchdog and the end are notified as sd_notify(3) defines.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_service_manager_is_told_what_happens() {
@@ -61,7 +61,7 @@ fn a_service_manager_is_told_what_happens() {
     let _outcome = agent.stop_by(Signal::CONT);
 }
 
-/// Without a manager that feeds on it, nothing is sent and nothing fails.
+/// Without a manager no notification is sent, and nothing fails.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn an_agent_whose_manager_is_gone_does_its_work() {

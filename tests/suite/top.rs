@@ -1,4 +1,4 @@
-//! `pipeline top`: attaches to the agent that runs, and shows who uses the CPU; strangers are refused.
+//! `pipeline top` attaches to the agent that runs, and shows the users of the CPU; strangers are refused.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,7 +19,7 @@ use tests::workspace;
 
 use crate::alone;
 
-/// An agent whose exporter `top` listens in the directory of the test.
+/// An agent whose exporter `top` listens in the test's directory.
 fn start(rate: u32) -> (Agent, PathBuf) {
     let setup = Setup::new().samples_per_second(rate);
     let socket = setup.dir().join("run/top.sock");
@@ -38,13 +38,13 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-/// The figures before a name in a table.
+/// The first figure in a table's line that ends with a name.
 fn percent(table: &str, name: &str) -> f64 {
     let line = table.lines().find(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{name} in {table}"));
     line.split_whitespace().next().and_then(|share| share.parse().ok()).expect("a share")
 }
 
-/// A burner whose name tries to steer the terminal: it runs for as long as it is let.
+/// A burner whose name tries to steer the terminal; it runs until it is dropped.
 fn burner(dir: &Path) -> (Daemon, String) {
     let name = "burn\u{1b}[2J\u{202e}\nx";
     let path = dir.join(name);
@@ -68,9 +68,9 @@ fn what_runs_is_in_the_tables_of_each_view_and_no_name_is_printed_raw() {
     };
     let executables = table(&["--once", "-d", "2"]);
     let share = percent(&executables, &name);
-    // One thread, which others may keep from its CPU.
+    // The burner has one thread, which other processes may keep from its CPU.
     assert!((0.5..=115.0).contains(&share), "{executables}");
-    // A machine that stands still for a moment loses some.
+    // A machine that stands still for a moment loses some samples.
     assert!(executables.starts_with("CPU ") && executables.contains("; lost "), "{executables}");
     let processes = table(&["--once", "-d", "1", "--view", "processes", "--filter", "burn"]);
     assert!(processes.contains(&format!("{} {name}", burner.pid())), "{processes}");
@@ -88,8 +88,8 @@ fn what_runs_is_in_the_tables_of_each_view_and_no_name_is_printed_raw() {
     assert!(!outcome.file.requests.is_empty(), "others are not held up");
 }
 
-/// A table comes as often as is asked for, goes on with the agent that takes the place of one that was killed, and ends
-/// with a signal.
+/// A table is printed at the interval that the arguments name, goes on with the agent that replaces a killed one, and
+/// ends with a signal.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn tables_go_on_with_the_next_agent() {
@@ -111,7 +111,7 @@ fn tables_go_on_with_the_next_agent() {
     watcher.wait().assert_code(0);
 }
 
-/// The socket is its owner's alone. Should somebody change that, the agent asks who it is all the same.
+/// The socket is its owner's alone. Should its mode be changed, the agent still checks the peer's user.
 #[test]
 #[ignore = "needs root: loads BPF programs, and becomes another user"]
 fn a_stranger_is_refused_by_the_mode_and_by_the_agent() {
@@ -139,7 +139,7 @@ fn a_stranger_is_refused_by_the_mode_and_by_the_agent() {
     let _outcome = agent.stop();
 }
 
-/// Members of a group that the configuration names may attach, and nobody else.
+/// Members of a group that the configuration names may attach, and other users may not.
 #[test]
 #[ignore = "needs root: loads BPF programs, and becomes another user"]
 fn the_members_of_a_group_may_attach() {
@@ -158,7 +158,7 @@ fn the_members_of_a_group_may_attach() {
     let _outcome = agent.stop();
 }
 
-/// Who is attached and does not read costs itself alone: others get each second, and profiles are written.
+/// A watcher that does not read harms only itself: others get each second, and profiles are written.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn who_does_not_read_holds_up_nobody() {
@@ -180,7 +180,8 @@ fn who_does_not_read_holds_up_nobody() {
     assert!(!outcome.file.requests.is_empty());
 }
 
-/// On a terminal the screen is taken and given back, keys are obeyed, no name steers it, and `NO_COLOR` is respected.
+/// On a terminal the screen is taken and restored, keys have their effect, no name steers it, and `NO_COLOR` is
+/// respected.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn on_a_terminal_keys_are_obeyed_and_it_is_left_as_it_was() {
@@ -204,7 +205,8 @@ fn on_a_terminal_keys_are_obeyed_and_it_is_left_as_it_was() {
         };
         let mut terminal = Terminal::start(&mut command);
         terminal.wait_for(&[&name]);
-        // Single words: blanks that are there already are not written again. Two covers are left by a key each.
+        // Single words are expected: blanks that are there already are not written again. Each cover is left by one
+        // key.
         for (keys, part) in
             [("3", "PROCESS"), ("5", "THREADS"), ("l", "REASON"), ("x?", "freeze"), ("x2", "FUNCTION")]
         {
@@ -224,7 +226,7 @@ fn on_a_terminal_keys_are_obeyed_and_it_is_left_as_it_was() {
     let _outcome = agent.stop();
 }
 
-/// A program with a terminal of its own, and all that it has written there.
+/// A program with a terminal of its own, and the bytes that it has written to the terminal.
 struct Terminal {
     child: Child,
     written: Arc<Mutex<Vec<u8>>>,
@@ -248,7 +250,7 @@ impl Terminal {
         String::from_utf8_lossy(&self.written.lock().expect("nobody panics with it")).into_owned()
     }
 
-    /// Waits until it has written all of `parts`.
+    /// Waits until the program has written all of `parts`.
     fn wait_for(&self, parts: &[&str]) {
         wait::until(
             "a part of the screen",
@@ -261,7 +263,7 @@ impl Terminal {
         self.child.stdin.as_mut().expect("a pipe").write_all(keys.as_bytes()).expect("it reads keys");
     }
 
-    /// Waits for its end; returns all that it has written.
+    /// Waits for the program's end; returns all that it has written.
     fn end(mut self) -> String {
         let ended = wait::until("the end", || self.child.try_wait().expect("a child"), Option::is_some);
         assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {:?}", self.text());
@@ -271,13 +273,13 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails if it has ended.
+        // Fails if the program has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// `top` where no agent has its socket: one with an empty /run of its own, whatever agents this machine runs.
+/// `top` in a mount namespace with an empty /run, where no agent has its socket, whatever agents this machine runs.
 fn top_alone(arguments: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c"]);
@@ -286,8 +288,8 @@ fn top_alone(arguments: &[&str]) -> Command {
     command
 }
 
-/// Without an agent it samples by itself: what runs is in its tables, as of an agent that it attaches to, and a signal
-/// or a key ends it.
+/// Without an agent `top` samples by itself: a running program is in its tables, as with an agent that it attaches to,
+/// and a signal or a key ends it.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes a mount namespace"]
 fn without_an_agent_it_samples_by_itself() {
@@ -296,7 +298,7 @@ fn without_an_agent_it_samples_by_itself() {
     let (_burner, name) = burner(&dir.path().canonicalize().expect("it is there"));
     let once = ["--once", "-d", "2", "-F", "199", "-n", "1000"];
     let table = printed(&top_alone(&once).output().expect("unshare starts"));
-    // One thread, which others may keep from its CPU.
+    // The burner has one thread, which other processes may keep from its CPU.
     assert!((0.5..=115.0).contains(&percent(&table, &name)), "{table}");
     assert!(table.starts_with("CPU ") && table.contains("; lost "), "{table}");
     let stages = printed(&top_alone(&["--once", "-d", "1", "--view", "stages"]).output().expect("it starts"));
@@ -320,7 +322,7 @@ fn without_an_agent_it_samples_by_itself() {
     terminal.end();
 }
 
-/// A socket that is named is not replaced by an agent of its own; a file that is no socket is refused.
+/// A socket that is named is not replaced by an agent of `top`'s own; a file that is no socket is refused.
 #[test]
 fn without_an_agent_at_the_socket_it_says_so() {
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -1,4 +1,4 @@
-//! Whose child a process is, and what leaves as one because of it.
+//! Parents of processes, and samples that are rolled up by them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,22 +14,22 @@ use tests::{validator, wait, workspace};
 use crate::alone;
 
 const RATE: u32 = 1999;
-/// Samples per second of a build that three exporters write: each must keep up, whatever else the machine does.
+/// Samples per second in a build whose profiles three exporters write: each must keep up on a busy machine.
 const BUILD_RATE: u32 = 299;
-/// Processes that `make` starts; most have descendants besides.
+/// Number of processes that `make` starts; most of them have descendants.
 const TARGETS: usize = 2000;
-/// Pairs of processes that have two pids by turns.
+/// Number of pairs of processes that have two pids by turns.
 const PAIRS: usize = 200;
 const MODES: [&str; 6] = ["plain", "orphan", "double", "subreaper", "second", "other"];
 
-/// A process, as it reported itself.
+/// The facts of a process as the process itself reported them.
 #[derive(Debug)]
 struct Truth {
     parent: i64,
     chain: Vec<String>,
 }
 
-/// By pid, and the instant of the report.
+/// Reports of processes by pid, and by the instant of the report.
 type Family = BTreeMap<i64, BTreeMap<u64, Truth>>;
 
 fn read_log(path: &Path) -> Family {
@@ -45,7 +45,7 @@ fn read_log(path: &Path) -> Family {
     family
 }
 
-/// A directory with the program under all names that it goes by.
+/// Makes a directory with the program under all of its names.
 fn programs(dir: &Path) {
     let status = Command::new("cc")
         .args(["-O2", "-static", "-o"])
@@ -67,8 +67,7 @@ fn makefile(dir: &Path) {
     fs::write(dir.join("Makefile"), text).expect("the directory is ours");
 }
 
-/// Seconds since the Unix epoch of an RFC 3339 text in UTC, in nanoseconds: by `date`, which shares nothing with what
-/// wrote it.
+/// Nanoseconds since the Unix epoch of RFC 3339 texts in UTC, by `date`, which shares no code with the agent.
 fn nanos(times: &[&str]) -> BTreeMap<String, u64> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("times");
@@ -95,7 +94,7 @@ fn run(agent: &Agent, dir: &Path, program: &str, args: &[&str]) {
 
 /// A build of thousands of processes of a few milliseconds, with orphans, daemons, subreapers, parents that become
 /// another program, and pids that come back at once as each other's parents: each sample names the process that forked
-/// its own, and what that and those before it ran when they did.
+/// its own, and the executables that this one and its ancestors ran when they forked.
 #[test]
 #[ignore = "needs root: loads BPF programs, chooses pids"]
 fn each_process_knows_who_forked_it() {
@@ -125,7 +124,7 @@ fn each_process_knows_who_forked_it() {
     for of in own {
         let pid = of.int("process.pid").expect("every resource has one");
         let created = created[of.text("process.creation.time")];
-        // The process reported itself after it was made, and before the next of its pid was.
+        // The process reported itself after it was made, and before the next one with its pid was.
         let reports = family.get(&pid).unwrap_or_else(|| panic!("nobody was {pid}"));
         let (&at, truth) = reports.range(created..).next().unwrap_or_else(|| panic!("{pid} at {created}"));
         assert_eq!(of.int("process.parent_pid"), Some(truth.parent), "{:?}", of.attributes);
@@ -142,7 +141,7 @@ fn each_process_knows_who_forked_it() {
     }
     let reused = seen.keys().filter(|(pid, _)| family[pid].len() > 1).count();
     eprintln!("{reported} processes, {} sampled, {reused} of them of pids that came back", seen.len());
-    // How many the timer hits depends on what else the machine does.
+    // The number of processes that the timer hits depends on the machine's other work.
     assert!(seen.len() > reported / 5, "{} of {reported} processes have samples", seen.len());
     assert!(reused > PAIRS / 5, "{reused} of {} processes with two pids have samples", 2 * PAIRS);
 }
@@ -173,7 +172,7 @@ fn workspace_of_crates(dir: &Path) {
         .expect("the directory is ours");
 }
 
-/// Samples by the parent of what was sampled.
+/// Number of samples by the parent of the sampled process.
 fn by_parent(resources: &[Resource]) -> BTreeMap<Option<i64>, u64> {
     let mut sums = BTreeMap::new();
     for of in resources {
@@ -182,7 +181,7 @@ fn by_parent(resources: &[Resource]) -> BTreeMap<Option<i64>, u64> {
     sums
 }
 
-/// A real build, rolled up by parent and by executable: each parent has what its children have, to the sample, in fewer
+/// A real build, rolled up by parent and by executable: each parent has exactly the samples of its children, in fewer
 /// resources, and no process is named.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
@@ -221,7 +220,7 @@ fn a_build_rolled_up_is_the_sum_of_its_processes() {
         assert!(processes.into_iter().all(|count| matches!(count, Some(Value::Int(1..)))));
         assert!(of.samples().all(|sample| !sample.attributes.contains_key("thread.id")));
     }
-    // Of each window both say the same: how many samples it should have, and how many are lost.
+    // Both files have the same figures of each window: the samples that it should have, and those that are lost.
     let windows = |resources: &[Resource]| {
         let profiles = resources.iter().flat_map(|of| &of.profiles);
         let keys = ["expected", "lost"].map(|key| format!("profile.window.samples.{key}"));

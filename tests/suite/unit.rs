@@ -1,4 +1,4 @@
-//! The agent as the shipped unit runs it: with the unit's capabilities and no others.
+//! The agent with the capabilities of the shipped unit, and no others.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tests::{wait, workspace};
 
 use crate::alone;
 
-/// A program that runs in a library of its own for as long as it is let.
+/// A program that runs in a library of its own until it is killed.
 const LIBRARY: &str = "void burn(void) { volatile unsigned long n = 0; for (;;) n++; }";
 const PROGRAM: &str = "void burn(void); int main(void) { burn(); }";
 
@@ -24,13 +24,13 @@ fn compile(dir: &Path, name: &str, text: &str, args: &[&str]) {
     assert!(status.expect("a C compiler starts").success(), "{name} does not compile");
 }
 
-/// The capabilities of the shipped unit, as setpriv(1) has them.
+/// The capabilities of the shipped unit, in the form of setpriv(1).
 fn capabilities() -> String {
     let unit = fs::read_to_string(workspace::file("../config/pipeline.service")).expect("the unit is there");
     let set =
         unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).expect("it has a set");
     let names = set.split_whitespace().map(|name| {
-        // Which older versions of setpriv know by its number alone.
+        // Capabilities that older versions of setpriv know by number only.
         let number =
             ["CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"].iter().position(|known| *known == name);
         match number {
@@ -41,7 +41,7 @@ fn capabilities() -> String {
     format!("-all{}", names.collect::<String>())
 }
 
-/// A library that was deleted before the agent started is read all the same: through the process that has it mapped.
+/// A deleted library of a process that is older than the agent is read through the process that has it mapped.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_deleted_library_of_an_older_process_is_read_with_the_capabilities_of_the_unit() {
