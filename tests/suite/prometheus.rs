@@ -116,6 +116,13 @@ fn a_real_prometheus_scrapes_the_agent_for_a_minute() {
     for component in ["ebpf", "memory_limiter", "procinfo", "file", "otlp"] {
         assert!(page.contains(&format!("<td>{component}")), "{component} is not on the page: {page}");
     }
+    let page = http::get(pages, "/debug/stackz").expect("the pages are served").body;
+    let row = page.split("<tr>").find(|row| row.contains(&format!("<td>{}</td>", path.display())));
+    let row = row.unwrap_or_else(|| panic!("the burner is not on the page: {page}"));
+    let [stacks, whole] =
+        [1, 2].map(|column| row.split("</td>").nth(column).and_then(|cell| cell.rsplit('>').next()));
+    assert!(stacks.and_then(|stacks| stacks.parse::<u64>().ok()).is_some_and(|stacks| stacks > 0), "{row}");
+    assert!(whole.is_some_and(|whole| whole.ends_with(" %")), "none of its stacks is whole: {row}");
 }
 
 /// The only value of an expression.

@@ -6,8 +6,8 @@ const STYLE: &str = "body{font:14px sans-serif;margin:2em}table{border-collapse:
 th,td{border:1px solid #ccc;padding:.3em .6em;text-align:left}td.n{text-align:right}.bad{color:#b00}";
 
 /// Paths of the pages.
-pub(crate) const PAGES: [&str; 4] =
-    ["/debug/servicez", "/debug/pipelinez", "/debug/extensionz", "/debug/featurez"];
+pub(crate) const PAGES: [&str; 5] =
+    ["/debug/servicez", "/debug/pipelinez", "/debug/stackz", "/debug/extensionz", "/debug/featurez"];
 
 /// A page that is being written. All text is escaped on its way in.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! Pages that show the state of the agent, live: each stage with its rate, queue, lag and last error. Type `zpages`, at
-//! the Collector's paths: `/debug/servicez`, `pipelinez`, `extensionz` and `featurez`. Plain HTML, no scripts.
+//! the paths that the Collector has, `/debug/servicez`, `pipelinez`, `extensionz` and `featurez`, and at `stackz`: how
+//! whole the stacks of each program are. Plain HTML, no scripts.
 
 mod config;
 mod html;
 mod pages;
 mod server;
+mod stacks;
 
 pub use config::Config;
 pub use pages::About;

@@ -13,19 +13,27 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use componentstatus::Board;
 use confighttp::{ListenError, Server};
+use stack_quality::{QualityBoard, Watch};
 use tracing::info;
 
 use crate::config::Config;
 use crate::pages::{About, extensionz, featurez, pipelinez, servicez};
+use crate::stacks::stackz;
 
 /// Running pages; dropping them ends them.
 #[derive(Debug)]
-pub struct ZPages(Server);
+pub struct ZPages {
+    server: Server,
+    /// Has stacks counted while the pages are served.
+    _watch: Watch,
+}
 
 /// The sources of the pages' contents.
 pub struct Source {
     /// The board on which stages report.
     pub board: Arc<Board>,
+    /// The board of the quality of stacks.
+    pub stacks: Arc<QualityBoard>,
     /// Returns the facts of the process, for each page anew.
     pub about: Box<dyn Fn() -> About + Send + Sync>,
 }
@@ -41,28 +49,30 @@ impl ZPages {
     /// # Errors
     /// [`ListenError`] if the endpoint cannot be opened.
     pub fn start(config: &Config, source: Source) -> Result<Self, ListenError> {
+        let watch = source.stacks.watch();
         let shown = Arc::new(Shown { source, since: Instant::now() });
         let router = Router::new()
             .route("/", get(pipelines))
             .route("/debug/pipelinez", get(pipelines))
+            .route("/debug/stackz", get(stacks))
             .route("/debug/servicez", get(service))
             .route("/debug/extensionz", get(extensions))
             .route("/debug/featurez", get(features))
             .with_state(shown);
         let server = Server::start(&config.endpoint, router)?;
         info!(endpoint = %format_args!("http://{}/debug/pipelinez", server.address()), "Serving pages.");
-        Ok(Self(server))
+        Ok(Self { server, _watch: watch })
     }
 
     /// The endpoint that the pages are served at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.0.address()
+        self.server.address()
     }
 
     /// Ends the pages; done when the port is free again.
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.0.stop()
+        self.server.stop()
     }
 }
 
@@ -74,6 +84,10 @@ impl fmt::Debug for Source {
 
 async fn pipelines(State(shown): State<Arc<Shown>>) -> Response {
     answer(pipelinez(&shown.source.board.snapshot()))
+}
+
+async fn stacks(State(shown): State<Arc<Shown>>) -> Response {
+    answer(stackz(&shown.source.stacks.snapshot()))
 }
 
 async fn service(State(shown): State<Arc<Shown>>) -> Response {
@@ -113,7 +127,8 @@ mod tests {
     async fn every_page_is_served_until_the_end() {
         let about = Box::new(About::default);
         let config = Config { endpoint: Endpoint::new("localhost", 0) };
-        let pages = ZPages::start(&config, Source { board: Arc::default(), about }).unwrap();
+        let pages =
+            ZPages::start(&config, Source { board: Arc::default(), stacks: Arc::default(), about }).unwrap();
         for path in PAGES.into_iter().chain(["/"]) {
             let mut stream = TcpStream::connect(pages.address()).await.unwrap();
             let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

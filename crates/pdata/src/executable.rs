@@ -9,7 +9,7 @@ pub struct Executable {
     /// `readlink /proc/PID/exe` shows outside a chroot, without a mark such as ` (deleted)`.
     /// Source: dentry and mount walk of `mm->exe_file` in `ebpf/path.bpf.h`.
     pub path: Box<Path>,
-    /// The path as the process itself sees itif its root differs (chroot); else `None`.
+    /// The path as the process itself sees it if its root differs (chroot); else `None`.
     pub own_path: Option<Box<Path>>,
     /// Whether the path still names the file.
     pub state: FileState,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use componentstatus::Kind;
 use layers::metrics::{INCOMING, OUTGOING, processor_duration, processor_items};
 use layers::{FanOut, Inlet, InstrumentLayer, Outlets, Stopwatch};
-use tower::Layer as _;
+use tower::{Layer as _, ServiceExt as _};
 
 use crate::components::{BoxedStage, Host, ProcessorSettings, stage};
 use crate::config::Pipeline;
@@ -38,7 +38,12 @@ pub(crate) fn head(
     // process is held until the slowest exporter has acked it.
     let fan_out = FanOut::new(exporters, drain_within);
     let outlets = fan_out.outlets();
-    let mut next = stage(fan_out);
+    // The tally is behind the processors, which name frames and programs.
+    let tally = host.stacks.tally(&pipeline.id.to_string());
+    let mut next = stage(fan_out.map_request(move |batch| {
+        tally.record(&batch);
+        batch
+    }));
     // One instrument stands between two stages, and counts a batch once for both.
     let mut between = InstrumentLayer::new();
     for (id, processor) in pipeline.processors.iter().rev() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use extension_zpages::{About, Config, Source, ZPages};
 
 use super::factory::{default, schema};
-use super::{BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Stability};
+use super::{BoxError, BoxFuture, Extension, ExtensionConfig, ExtensionSettings, Factory, Host, Stability};
 use crate::featuregate::GATES;
 
 pub(super) const FACTORY: Factory<dyn ExtensionConfig> = Factory {
@@ -26,7 +26,8 @@ impl ExtensionConfig for Config {
             extensions: host.upgrade().map(|host| host.extensions()).unwrap_or_default(),
             features: GATES.iter().map(|gate| (gate.id.to_owned(), gate.enabled)).collect(),
         };
-        let source = Source { board: settings.host.board.clone(), about: Box::new(about) };
+        let Host { board, stacks, .. } = &*settings.host;
+        let source = Source { board: Arc::clone(board), stacks: Arc::clone(stacks), about: Box::new(about) };
         let started = ZPages::start(self, source);
         Ok(Arc::new(started.map_err(|error| format!("endpoint: {error}"))?))
     }

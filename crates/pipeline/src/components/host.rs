@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use componentstatus::Board;
+use stack_quality::QualityBoard;
 
 use super::extension::Extension;
 use super::id::ComponentId;
@@ -16,6 +17,8 @@ use super::sampling::Sampling;
 pub struct Host {
     /// The state of all stages, for extensions that show or judge it.
     pub board: Arc<Board>,
+    /// The quality of stacks, pipeline by pipeline; for extensions that show it.
+    pub stacks: Arc<QualityBoard>,
     /// The receivers whose rate can be changed.
     pub sampling: Arc<Sampling>,
     extensions: Mutex<BTreeMap<ComponentId, Arc<dyn Extension>>>,
