@@ -209,7 +209,7 @@ impl Drop for Tmpfs {
     }
 }
 
-/// When the disk is full the queue goes on in memory, with one warning, and on disk again when there is room: no
+/// If the disk is full the queue goes on in memory, with one warning, and on disk again when there is room: no
 /// request is lost or sent twice.
 #[test]
 #[ignore = "needs root: mounts a tmpfs, loads BPF programs; and tests/setup.sh"]

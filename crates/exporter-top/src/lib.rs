@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Batch --> exporter.rs --on a thread of its own--> Reporter: Report --line--> audience.rs --socket--> pipeline top
-//!                |                                     ^ stages, cost              ^ peers.rs: who may watch
-//!                +--> nothing at all while nobody is attached                      ^ socket.rs: where
+//!                |                                     ^ stages, cost              ^ peers.rs: admission
+//!                +--> acked and dropped while no watcher is attached               ^ socket.rs: its path
 //! ```
 //!
 //! Start reading at [`TopExporter`]. `profile-seconds` defines the messages and their bounds.

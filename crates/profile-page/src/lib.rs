@@ -1,7 +1,7 @@
 //! The page that shows profiles: flame graphs, a time line, tables. Its server, and the page as one file.
 //!
 //! ```text
-//! Store --> question.rs: what a request asks for --> answer.rs: JSON, compressed --> cache.rs --> router.rs --> browser
+//! Store --> question.rs: the request, parsed --> answer.rs: JSON, compressed --> cache.rs --> router.rs --> browser
 //!       \-> export.rs: Profile --> downloads
 //! Profile --> import.rs --> Store --> Model --> file.rs: one file that can be mailed
 //! ```

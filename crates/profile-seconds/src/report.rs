@@ -55,7 +55,7 @@ pub struct StageUse {
     pub samples: u64,
     /// Samples that the stage forwards in a second.
     pub samples_per_second: u64,
-    /// Age of the last batch that the stage took, in milliseconds.
+    /// Age of the watermark of the last batch that the stage took, in milliseconds.
     pub lag_ms: Option<u64>,
     /// Age of the watermark that the stage has acked, in milliseconds; only of an exporter.
     pub done_lag_ms: Option<u64>,

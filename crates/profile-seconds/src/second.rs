@@ -105,7 +105,7 @@ impl From<ProcessId> for (u32, u64) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ProcessFields", into = "ProcessFields")]
 pub struct ProcessUse {
-    /// The process.
+    /// The process's pid and start.
     pub process: ProcessId,
     /// The process that forked it, if that is known.
     pub parent: Option<ProcessId>,

@@ -40,7 +40,7 @@ impl FrameText<'_> {
 pub struct FrameFlags(pub u8);
 
 impl FrameFlags {
-    /// No mark.
+    /// The empty set.
     pub const NONE: Self = Self(0);
     /// Kernel code.
     pub const KERNEL: Self = Self(1);
@@ -86,7 +86,7 @@ pub(crate) fn label(name: &str, module: &str, address: u64) -> String {
     }
     let mut text = if module.is_empty() { "[unknown]".to_owned() } else { base(module).to_owned() };
     if address != 0 {
-        // Nothing keeps a string from growing.
+        // Writing to a string does not fail.
         let _written = write!(text, "+{address:#x}");
     }
     text

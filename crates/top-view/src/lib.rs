@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Report --> History: a minute of seconds --\
-//! Key -----> View: what is looked at --------+--> draw --> ratatui's Buffer
-//! Source: whom it comes from ---------------/ \--> plain --> lines of text
+//! Key -----> View: state of the view --------+--> draw --> ratatui's Buffer
+//! Source: name of the source ---------------/ \--> plain --> lines of text
 //! ```
 //!
 //! Start reading at [`History`]. Users choose names, so those that are shown have passed `text.rs`.

@@ -4,8 +4,8 @@
 //! receiver ebpf --> selection --> procinfo --> symbolizer --> fan-out --> collector (of the command)
 //! ```
 //!
-//! Its configuration is made as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent). Only the
-//! selection and the collector have no section that could be written down: they belong to the command.
+//! The agent's configuration is made as from `--config yaml:...`, and run by the same [`Agent`](crate::run::Agent).
+//! Only the selection and the collector have no section that could be written down: they belong to the command.
 
 mod collector;
 mod error;

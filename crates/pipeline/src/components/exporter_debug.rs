@@ -1,4 +1,4 @@
-//! `exporters::debug`.
+//! The component type `exporters::debug`.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `exporters::file`.
+//! The component type `exporters::file`.
 
 use std::path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `exporters.flamegraph`.
+//! The component type `exporters::flamegraph`.
 
 use std::sync::Arc;
 

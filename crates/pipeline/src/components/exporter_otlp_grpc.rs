@@ -1,4 +1,4 @@
-//! `exporters::otlp_grpc`.
+//! The component type `exporters::otlp_grpc`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `exporters::otlp_http`.
+//! The component type `exporters::otlp_http`.
 
 use std::sync::Arc;
 use std::time::Duration;

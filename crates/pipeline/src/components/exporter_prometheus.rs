@@ -1,4 +1,4 @@
-//! `exporters::prometheus`.
+//! The component type `exporters::prometheus`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `exporters::top`.
+//! The component type `exporters::top`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `extensions::file_storage`.
+//! The component type `extensions::file_storage`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `extensions::health_check`.
+//! The component type `extensions::health_check`.
 
 use std::sync::Arc;
 

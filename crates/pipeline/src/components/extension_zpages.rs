@@ -1,4 +1,4 @@
-//! `extensions::zpages`.
+//! The component type `extensions::zpages`.
 
 use std::sync::Arc;
 

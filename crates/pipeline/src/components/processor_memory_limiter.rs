@@ -1,4 +1,4 @@
-//! `processors::memory_limiter`.
+//! The component type `processors::memory_limiter`.
 
 use std::sync::Arc;
 

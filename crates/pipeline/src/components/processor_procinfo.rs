@@ -1,4 +1,4 @@
-//! `processors::procinfo`.
+//! The component type `processors::procinfo`.
 
 use std::sync::Arc;
 

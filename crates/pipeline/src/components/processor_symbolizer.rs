@@ -1,4 +1,4 @@
-//! `processors::symbolizer`.
+//! The component type `processors::symbolizer`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `receivers::ebpf`.
+//! The component type `receivers::ebpf`.
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! configuration.
 //!
 //! ```text
-//! arguments --> plan: who runs what, where to --> held command --> session: agent, command, signals --> file, summary
+//! arguments --> plan: scope, user, output --> held command --> session: agent, command, signals --> file, summary
 //! ```
 //!
 //! Every fault that can be found beforehand is reported before anything is started. [`session`] is the recording

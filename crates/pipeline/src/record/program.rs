@@ -27,7 +27,7 @@ pub(super) enum ProgramError {
     /// The file is no program that can run.
     #[error("{} cannot be executed: {fault}", shown(.name))]
     NotExecutable {
-        /// The command.
+        /// The command's name.
         name: OsString,
         /// The fault of the file.
         fault: &'static str,
@@ -35,7 +35,7 @@ pub(super) enum ProgramError {
     /// The kernel refuses to execute the file.
     #[error("{} cannot be executed: {fault}", shown(.name))]
     Refused {
-        /// The command.
+        /// The command's name.
         name: OsString,
         /// The kernel's reason.
         fault: io::Error,

@@ -1,4 +1,5 @@
-//! The agent while it runs: started from the sinks to the sources, changed while it runs, stopped the other way round.
+//! The agent while it runs: started from the exporters to the receivers, changed while it runs, stopped in the reverse
+//! order.
 
 mod change;
 pub(crate) mod error;

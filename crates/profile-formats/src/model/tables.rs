@@ -15,7 +15,7 @@ pub struct Tables {
     pub texts: Texts,
     /// Mapped files, and named memory.
     pub mappings: Table<Mapping>,
-    /// Functions.
+    /// Functions of places in the code.
     pub functions: Table<Function>,
     /// Lines of places in the code.
     pub lines: Table<Lines>,
@@ -23,9 +23,9 @@ pub struct Tables {
     pub locations: Table<Location>,
     /// Stacks, as a tree.
     pub stacks: Table<Stack>,
-    /// Process images.
+    /// Process images that samples are of.
     pub processes: Processes,
-    /// Threads.
+    /// Threads of process images.
     pub threads: Table<Thread>,
     /// Kinds of values.
     pub value_types: Table<ValueType>,

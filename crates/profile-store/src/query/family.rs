@@ -12,8 +12,8 @@ use crate::query::{Amount, Query};
 use crate::store::Store;
 
 /// Most processes that are kept apart while some of them have ended and have no known descendants: of those, the half
-/// that has used least is added to its parents. One of them that had samples long before its last ones may be counted
-/// twice; its amount is not.
+/// that has used least is added to its parents. A process that was added to its parent before its last samples came may
+/// be counted twice; its amount is not.
 const MOST_PROCESSES: usize = 1 << 16;
 
 /// The amount of a process and of its descendants.

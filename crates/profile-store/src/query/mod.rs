@@ -1,10 +1,10 @@
 //! Queries of a page, and the answers to them.
 //!
 //! ```text
-//! Query --> filter.rs: which patterns of a generation --> scan.rs: its samples, or how many of each pattern
+//! Query --> filter.rs: patterns of a generation --> scan.rs: its samples, or the number of each pattern's
 //!       --> view.rs: their stacks, with sums --> frames.rs: one number for a frame of all generations, by the rules
 //!       --> merged.rs: the stacks of all generations as one tree --> tree.rs, sandwich.rs; top.rs needs no tree
-//! members.rs: what groups add up to; status.rs, timeline.rs, heat.rs and processes.rs need no stacks
+//! members.rs: amounts of groups; status.rs, timeline.rs, heat.rs and processes.rs need no stacks
 //! ```
 
 mod amount;
