@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, process};
 
-/// Static, so that little runs before main; frame pointers, so that its stacks can be walked.
+/// Options of static programs, so that little runs before main; with frame pointers, so that their stacks can be
+/// walked.
 const FLAGS: [&str; 6] =
     ["-O2", "-static", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-Wl,--build-id=sha1"];
-/// Without a C library, and with a build ID that `hostile/common.c` finds and replaces.
+/// Options of a program without a C library, and with a build ID that `hostile/common.c` finds and replaces.
 const TINY_FLAGS: [&str; 8] = [
     "-O2",
     "-static",

@@ -11,40 +11,41 @@ use std::time::{Duration, Instant};
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What the agent prints once it samples.
+/// The agent's line in its log once it samples.
 const READY: &str = "Everything is ready.";
-/// On a machine where much else is at work the kernel takes its time to verify the programs.
+/// Longest time of a start: on a machine where much else is at work the kernel takes its time to verify the programs.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longer than the agent is given to deliver what it has, however little CPU time a storm leaves it.
+/// Longest time of an end: longer than the agent may take to deliver its last windows, however little CPU time a storm
+/// leaves it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// How to run the agent.
+/// Settings of a run of the agent.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
-    /// The program.
+    /// The agent's program.
     pub binary: PathBuf,
-    /// Where its configuration, its output and its log go.
+    /// The directory of the agent's configuration, output and log.
     pub dir: PathBuf,
     /// Samples a second and CPU.
     pub hz: u32,
     /// Length of a profile.
     pub window: Duration,
-    /// Also export by OTLP to this loopback port.
+    /// Loopback port to which the agent exports by OTLP too.
     pub otlp_port: Option<u16>,
-    /// What else it has at work.
+    /// The stages that the agent runs.
     pub stages: Stages,
 }
 
 /// The stages of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stages {
-    /// Those that a profile takes: processes by name, and a file.
+    /// The stages that a profile takes: processes by name, and a file.
     Few,
-    /// All that the default configuration has: names of functions, the page, `top` and a table.
+    /// All stages of the default configuration: names of functions, the page, `top` and a table.
     Default,
 }
 
-/// A running agent. Killed if it is dropped.
+/// A running agent, which is killed if the value is dropped.
 #[derive(Debug)]
 pub struct Agent {
     child: Child,
@@ -52,30 +53,30 @@ pub struct Agent {
     metrics_port: u16,
 }
 
-/// What the agent has cost so far.
+/// The cost of a process so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// User and system time.
     pub cpu: Duration,
     /// Resident memory, bytes.
     pub rss: u64,
-    /// The most it has been, bytes.
+    /// The most resident memory so far, bytes.
     pub peak_rss: u64,
 }
 
-/// Why there is no agent, or no good end of it.
+/// The reason why there is no agent, or no good end of it.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum AgentError {
-    /// A file of it.
+    /// A file of the agent's could not be made or read.
     #[error("{path}")]
     File { path: PathBuf, source: io::Error },
-    /// It ended, or said nothing.
+    /// The agent ended, or did not report that it samples.
     #[error("the agent {what}; its log:\n{log}")]
     Failed {
-        /// What it did.
+        /// The agent's failure in words.
         what: String,
-        /// The beginning of what it said.
+        /// The beginning of the agent's log.
         log: String,
     },
 }
@@ -117,34 +118,34 @@ impl Agent {
         Ok(agent)
     }
 
-    /// Its pid.
+    /// The agent's pid.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has said.
+    /// The agent's log so far.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("agent.log")).unwrap_or_default()
     }
 
-    /// Its profiles, as OTLP JSON lines; complete once it has stopped.
+    /// The agent's profiles, as OTLP JSON lines; complete once the agent has stopped.
     #[must_use]
     pub fn profiles(&self) -> PathBuf {
         self.dir.join("profiles.jsonl")
     }
 
-    /// What it has cost so far; zeros if it is gone.
+    /// The agent's cost so far; zeros if it is gone.
     #[must_use]
     pub fn usage(&self) -> Usage {
         usage(self.pid())
     }
 
-    /// Its metrics as Prometheus text.
+    /// The agent's metrics as Prometheus text.
     ///
     /// # Errors
-    /// The connection's.
+    /// Errors of the connection.
     pub fn metrics(&self) -> io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.metrics_port))?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
@@ -160,17 +161,17 @@ impl Agent {
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
-    /// Stops it for a while, as an overloaded machine would.
+    /// Stops the agent for a while, as an overloaded machine would.
     pub fn suspend(&self, span: Duration) {
         self.signal(Signal::STOP);
         thread::sleep(span);
         self.signal(Signal::CONT);
     }
 
-    /// Lets it drain and end.
+    /// Lets the agent drain and end.
     ///
     /// # Errors
-    /// [`AgentError::Failed`] if it does not end in time, or not well.
+    /// [`AgentError::Failed`] if the agent does not end in time, or not well.
     pub fn stop(mut self) -> Result<(), AgentError> {
         self.signal(Signal::INT);
         let deadline = Instant::now() + STOP_TIMEOUT;
@@ -207,7 +208,7 @@ impl Drop for Agent {
     }
 }
 
-/// What a process has cost so far; zeros if it is gone. Source: proc(5), `stat` and `status`.
+/// The cost of a process so far; zeros if it is gone. Source: proc(5), `stat` and `status`.
 #[must_use]
 pub fn usage(pid: u32) -> Usage {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -235,7 +236,7 @@ fn yaml(settings: &AgentSettings, metrics_port: u16) -> String {
     let path = settings.dir.join("profiles.jsonl").display().to_string();
     let window = settings.window.as_millis();
     let (otlp, exporters) = match settings.otlp_port {
-        // Longer than any stall that is tried: the server is to end it.
+        // The bound is longer than any stall that is tried: the server is to end it.
         Some(port) => (
             format!(
                 "\n  otlp: {{ endpoint: 127.0.0.1:{port}, tls: {{ insecure: true }}, timeout: 120s, window: 1s }}"

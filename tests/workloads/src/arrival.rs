@@ -1,4 +1,4 @@
-//! When profiles arrive in a file that grows.
+//! Arrivals: the times at which profiles appear in a file that grows.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-/// A file of lines that something else appends to.
+/// A file of lines to which another process appends.
 #[derive(Debug)]
 pub struct Growing {
     file: File,
@@ -15,12 +15,12 @@ pub struct Growing {
     partial: Vec<u8>,
 }
 
-/// A line, and when its end was first seen.
+/// A line, and the time at which its end was first seen.
 #[derive(Clone, Debug)]
 pub struct Arrived {
     /// The line, without its end.
     pub line: Vec<u8>,
-    /// Since the Unix epoch.
+    /// Time since the Unix epoch.
     pub at: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Growing {
     /// Reads `path` from its start on.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// The operating system's error, if the file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { file: File::open(path)?, partial: Vec::new() })
     }
@@ -36,7 +36,7 @@ impl Growing {
     /// The lines that have become whole since the last look.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// The operating system's error, if the file cannot be read.
     pub fn look(&mut self) -> io::Result<Vec<Arrived>> {
         let from = self.partial.len();
         self.file.read_to_end(&mut self.partial)?;
@@ -55,7 +55,7 @@ impl Growing {
     }
 }
 
-/// When the window of a line of OTLP JSON ended, since the Unix epoch: the latest end of its profiles. `None` if it is
+/// The end of the window of a line of OTLP JSON, since the Unix epoch: the latest end of its profiles. `None` if it is
 /// no such line.
 #[must_use]
 pub fn window_end(line: &[u8]) -> Option<Duration> {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any bytes have an end or none.
+        /// Any line has a window's end or none.
         #[test]
         fn any_line_is_read_or_refused(line: Vec<u8>) {
             let _any = window_end(&line);

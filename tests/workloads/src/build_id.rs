@@ -1,11 +1,11 @@
-//! The GNU build ID inside an ELF file: where it is, so that a copy can get one of its own.
+//! The GNU build ID inside an ELF file: its place, so that a copy can get one of its own.
 
 use std::ops::Range;
 
 const SHT_NOTE: u32 = 7;
 const NT_GNU_BUILD_ID: u32 = 3;
 
-/// Where in the file the build ID's bytes are. `None` if it is no 64-bit little-endian ELF file, or has none.
+/// The place of the build ID's bytes in the file. `None` if it is no 64-bit little-endian ELF file, or has none.
 ///
 /// Source: elf(5), "Notes (Nhdr)".
 #[must_use]
@@ -78,7 +78,7 @@ mod tests {
             let _ = find(&file);
         }
 
-        /// Nor does a real file with a damaged header lead outside itself.
+        /// A real file with a damaged header does not lead outside itself either.
         #[test]
         fn any_damage(at in 0_usize..64, byte: u8, cut in 0_usize..BURN.len()) {
             let mut file = BURN.to_vec();

@@ -1,4 +1,4 @@
-//! What a profiler must reach.
+//! Gates: the figures that a profiler must reach.
 
 use crate::score::{Score, Tally};
 
@@ -11,11 +11,11 @@ pub const RIGHT: f64 = 99.9;
 /// Modes in which a profiler that looks things up by pid, or too late, is wrong.
 pub const NEVER_WRONG: [&str; 4] = ["chain", "leader_exits", "memfd", "unlink_self"];
 
-/// Runs a tenth of a millisecond at a time, each time just woken up. Timer sampling sees 80-97 % of that, perf's as
-/// ours.
+/// The mode without a gate of coverage: it runs a tenth of a millisecond at a time, each time just woken up. Timer
+/// sampling sees 80-97 % of that, perf's as ours.
 const NO_COVERAGE: &str = "launcher";
 
-/// Every gate that the score fails, one line each.
+/// The gates that the score fails, one line each.
 #[must_use]
 pub fn failures(score: &Score) -> Vec<String> {
     let mut failures = Vec::new();
@@ -49,7 +49,7 @@ pub fn failures(score: &Score) -> Vec<String> {
     failures
 }
 
-/// Too few samples are forgiven as far as the profiler itself says that it lost them.
+/// Checks the coverage of a row. Too few samples are forgiven as far as the profiler itself reports them as lost.
 fn coverage(row: &str, tally: &Tally, lost: u64, failures: &mut Vec<String>) {
     if tally.expected < MIN_EXPECTED || row == NO_COVERAGE {
         return;
@@ -64,7 +64,7 @@ fn coverage(row: &str, tally: &Tally, lost: u64, failures: &mut Vec<String>) {
     }
 }
 
-/// Share in %; 100 of nothing.
+/// The share of `part` in `whole`, %; 100 of nothing.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 100.0 } else { part as f64 / whole as f64 * 100.0 }

@@ -1,4 +1,4 @@
-//! What the agent's BPF programs cost in the kernel.
+//! The cost of the agent's BPF programs in the kernel.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use aya::programs::loaded_programs;
 
-/// Run time of one BPF program. Only counted while `kernel.bpf_stats_enabled` is 1.
+/// Run time of one BPF program. The kernel measures it only while `kernel.bpf_stats_enabled` is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// Its number in the kernel.
+    /// The program's number in the kernel.
     pub id: u32,
-    /// Its name, at most 15 bytes.
+    /// The program's name, at most 15 bytes.
     pub name: String,
-    /// Time in all its runs.
+    /// Time of all runs of the program.
     pub time: Duration,
-    /// How often it ran.
+    /// Number of the program's runs.
     pub runs: u64,
 }
 
 /// The programs that a process holds, by id.
 ///
 /// # Errors
-/// If the process is gone, or this is not root.
+/// The operating system's error, if the process is gone, or this is not root.
 pub fn of_process(pid: u32) -> io::Result<Vec<Hook>> {
     let ids = ids_of_process(pid)?;
     let mut hooks = Vec::new();
@@ -38,7 +38,7 @@ pub fn of_process(pid: u32) -> io::Result<Vec<Hook>> {
     Ok(hooks)
 }
 
-/// What ran between two looks at the same programs.
+/// The runs between two looks at the same programs.
 #[must_use]
 pub fn since(before: &[Hook], after: &[Hook]) -> Vec<Hook> {
     let earlier = |id| before.iter().find(|hook| hook.id == id);

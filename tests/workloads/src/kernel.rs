@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Most processes alive at once, and so the highest pid.
+/// The setting of the most processes alive at once, and so of the highest pid.
 pub const PID_MAX: &str = "/proc/sys/kernel/pid_max";
-/// Whether the kernel measures the run time of BPF programs.
+/// The setting by which the kernel measures the run time of BPF programs.
 pub const BPF_STATS_ENABLED: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-/// A setting that gets its value back when this is dropped, also by a panic.
+/// A setting that gets its value back when the `Restored` is dropped, also by a panic.
 #[derive(Debug)]
 pub struct Restored {
     path: PathBuf,
@@ -19,7 +19,7 @@ impl Restored {
     /// Remembers the setting in the file `path`.
     ///
     /// # Errors
-    /// The file system's.
+    /// Errors of the file system.
     pub fn remember(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let before = fs::read_to_string(&path)?.trim().to_owned();
@@ -29,7 +29,7 @@ impl Restored {
     /// Gives the setting another value for now.
     ///
     /// # Errors
-    /// The file system's.
+    /// Errors of the file system.
     pub fn set(&self, value: &str) -> io::Result<()> {
         fs::write(&self.path, value)
     }

@@ -1,10 +1,10 @@
-//! Short-lived processes with a ground truth, and what scores a profiler against it.
+//! Short-lived processes with a ground truth, and the score of a profiler against it.
 //!
-//! [`plan`] says which processes a storm has; it depends on nothing but its seed. [`tree`] makes their executables.
+//! [`plan`] draws the processes of a storm; it depends on nothing but its seed. [`tree`] makes their executables.
 //! [`storm`] runs the plan (two small C programs do the work, see `c/`) and returns the [`truth`]. [`profiles`] reads
-//! what the profiler wrote, [`timeline`] says what it should have written for an instant of a process, and
-//! [`score`] and [`gates`] compare the two. [`agent`] starts the profiler itself. [`toolbox`] is what a hostile user
-//! does meanwhile, and [`siege`] what must hold all the same.
+//! the profiler's output, [`timeline`] has the output expected for an instant of a process, and [`score`] and [`gates`]
+//! compare the two. [`agent`] starts the profiler itself. [`toolbox`] runs the tools of a hostile user meanwhile, and
+//! [`siege`] checks that the agent withstands them.
 
 use std::process::ExitCode;
 
@@ -31,7 +31,7 @@ pub mod toolbox;
 pub mod tree;
 pub mod truth;
 
-/// What a program's `main` returns: 0 if all was well, 1 if not; an error is printed in one line.
+/// The exit code of a program's `main`: 0 if all was well, 1 if not; an error is printed in one line.
 pub fn exit(result: anyhow::Result<bool>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,

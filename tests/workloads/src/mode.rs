@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-/// What is special about a process.
+/// The special feature of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Mode {
@@ -43,7 +43,7 @@ pub enum Mode {
     Shebang2,
     /// Takes another name by `prctl` while it runs.
     Rename,
-    /// As nobody, not dumpable, from a file that nobody may not read.
+    /// As user `nobody`, not dumpable, from a file that this user may not read.
     Setuid,
 }
 
@@ -57,7 +57,7 @@ impl Mode {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// How many images the process runs.
+    /// The number of images that the process runs.
     #[must_use]
     pub const fn images(self) -> usize {
         match self {
@@ -67,7 +67,7 @@ impl Mode {
         }
     }
 
-    /// How the launcher starts it.
+    /// The way in which the launcher starts the process.
     pub(crate) const fn start(self) -> Start {
         match self {
             Self::Vfork | Self::Replace | Self::Shebang2 => Start::Vfork,
@@ -89,7 +89,7 @@ impl Mode {
         }
     }
 
-    /// What it does besides burning.
+    /// The step that the process takes besides burning.
     pub(crate) const fn step(self) -> Step {
         match self {
             Self::ThreadExec => Step::ThreadExec,

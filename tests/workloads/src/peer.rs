@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A running `perf record` of the whole machine, with stacks. Killed if it is dropped.
+/// A running `perf record` of the whole machine, with stacks, which is killed if the value is dropped.
 #[derive(Debug)]
 pub struct Perf(Child);
 
@@ -22,7 +22,7 @@ impl Perf {
     /// Starts sampling.
     ///
     /// # Errors
-    /// If it cannot be run.
+    /// The operating system's error, if `perf` cannot be run.
     pub fn start(hz: u32, output: &Path) -> io::Result<Self> {
         let child = Command::new("perf")
             .args(["record", "-q", "-a", "-g", "-e", "cpu-clock", "-F", &hz.to_string(), "-o"])
@@ -30,15 +30,15 @@ impl Perf {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        // It has no sign of being ready; opening its events takes a tenth of a second.
+        // `perf` has no sign of being ready; opening its events takes a tenth of a second.
         thread::sleep(Duration::from_millis(700));
         Ok(Self(child))
     }
 
-    /// Lets it end well.
+    /// Lets `perf` end well.
     ///
     /// # Errors
-    /// If it cannot be waited for.
+    /// The operating system's error, if `perf` cannot be waited for.
     pub fn stop(mut self) -> io::Result<()> {
         if let Some(pid) = Pid::from_raw(self.0.id().cast_signed()) {
             let _gone = kill_process(pid, Signal::INT);

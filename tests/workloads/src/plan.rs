@@ -1,4 +1,4 @@
-//! Which processes a storm has: a function of its seed.
+//! Plans: the processes of a storm, as a function of its seed.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::tree::{MEMFDS, Tree};
 use crate::truth::State;
 
-/// CPU times that processes are drawn from, each +-25 %.
+/// CPU times of processes, one of which is drawn, each +-25 %.
 const CPU_CLASSES: [Duration; 4] = [
     Duration::from_micros(500),
     Duration::from_millis(2),
@@ -20,40 +20,40 @@ const SPREAD: f64 = 0.25;
 const OLDER_CPU: Duration = Duration::from_millis(150);
 const OLDER_SLICE: Duration = Duration::from_millis(5);
 
-/// What a storm should be like.
+/// The shape of a storm.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Everything random follows from it.
+    /// The seed of everything random.
     pub seed: u64,
-    /// How processes arrive.
+    /// The way in which processes arrive.
     pub arrival: Arrival,
-    /// CPU time of each process; `None`: drawn from the classes.
+    /// CPU time of each process; `None` to draw it from the classes.
     pub cpu: Option<Duration>,
-    /// What kinds, equally often.
+    /// Kinds of process, equally often.
     pub modes: Vec<Mode>,
-    /// Of each kind that many processes older than the storm, that burn during it.
+    /// Processes of each kind that are older than the storm and burn during it.
     pub older: usize,
     /// Processes that live through the storm and do nothing.
     pub sleepers: usize,
-    /// Each image waits until the launcher has read its link.
+    /// True if each image waits until the launcher has read its link.
     pub verify: bool,
 }
 
-/// How processes arrive.
+/// The ways in which processes arrive.
 #[derive(Clone, Copy, Debug)]
 pub enum Arrival {
     /// A Poisson process.
     Open {
         /// Processes a second.
         rate: f64,
-        /// How long they keep coming.
+        /// Time for which processes keep coming.
         span: Duration,
     },
-    /// One starts as soon as another has ended.
+    /// One process starts as soon as another has ended.
     Closed {
-        /// In all.
+        /// Processes in all.
         processes: usize,
-        /// At the same time.
+        /// Processes at the same time.
         at_once: usize,
     },
 }
@@ -61,17 +61,17 @@ pub enum Arrival {
 /// A process to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// When, after the storm's start, ns.
+    /// Time of the start after the storm's, ns.
     pub at: u64,
-    /// What is special about it.
+    /// The special feature of the process.
     pub mode: Mode,
-    /// True if it is to be there before the storm.
+    /// True if the process is to be there before the storm.
     pub older: bool,
     /// CPU time of each image, ns.
     pub burn: Vec<u64>,
-    /// What the launcher needs: the executables, or what the mode takes instead.
+    /// The paths that the launcher needs: of the executables, or those that the mode takes instead.
     paths: Vec<String>,
-    /// What it will run.
+    /// The images that the process will run.
     pub images: Vec<Expected>,
     start: Start,
     step: Step,
@@ -80,16 +80,16 @@ pub struct Entry {
     verify: bool,
 }
 
-/// An image as it should be seen.
+/// An image as a profiler should see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// As in [`crate::truth::Image`].
+    /// The path of [`crate::truth::Image`].
     pub path: String,
-    /// As in [`crate::truth::Image`].
+    /// The own path of [`crate::truth::Image`].
     pub own_path: Option<String>,
-    /// As in [`crate::truth::Image`].
+    /// The states of [`crate::truth::Image`].
     pub states: Vec<State>,
-    /// As in [`crate::truth::Image`].
+    /// The script of [`crate::truth::Image`].
     pub script: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Expected {
     }
 }
 
-/// The processes of a storm in the order of starting, those first that are older than it.
+/// The processes of a storm in the order of starting, first those that are older than the storm.
 #[must_use]
 pub fn draw(shape: &Shape, tree: &Tree) -> Vec<Entry> {
     let mut painter = Painter { random: Random::new(shape.seed), tree, fresh: 0, verify: shape.verify };
@@ -140,8 +140,8 @@ struct Painter<'a> {
 }
 
 impl Painter<'_> {
-    /// The next of a shuffled deck of all modes with all classes: every mode gets its share of CPU time even in a
-    /// short storm.
+    /// Draws the next card of a shuffled deck of all modes with all classes: every mode gets its share of CPU time even
+    /// in a short storm.
     fn deal(&mut self, deck: &mut Vec<(Mode, Duration)>, modes: &[Mode]) -> Option<(Mode, Duration)> {
         if deck.is_empty() {
             deck.extend(modes.iter().flat_map(|&mode| CPU_CLASSES.map(|class| (mode, class))));
@@ -155,7 +155,7 @@ impl Painter<'_> {
             Arrival::Open { span, .. } => span,
             Arrival::Closed { .. } => Duration::ZERO,
         };
-        // Not the whole storm: sleeping takes longer than asked for.
+        // The slices do not fill the whole storm: sleeping takes longer than asked for.
         let slices = nanos(OLDER_CPU) / nanos(OLDER_SLICE);
         let pause = nanos(span.mul_f64(0.8)) / slices;
         let mut entry = self.entry(mode, nanos(OLDER_CPU), true);
@@ -165,7 +165,7 @@ impl Painter<'_> {
         if let Some(last) = entry.burn.last_mut() {
             *last = nanos(OLDER_CPU);
         }
-        // A profiler that comes later finds what is left of the name.
+        // A profiler that comes later finds the rest of the name.
         for image in entry.images.iter_mut().filter(|_| mode == Mode::UnlinkSelf) {
             image.states = vec![State::Deleted];
         }
@@ -199,7 +199,7 @@ impl Painter<'_> {
         self.tree.fresh(&format!("{}-{}", if copy { "copy" } else { "link" }, self.fresh))
     }
 
-    /// What the launcher needs to start a process of this mode, and what it then runs.
+    /// The paths that the launcher needs to start a process of this mode, and the images that it then runs.
     fn files(&mut self, mode: Mode) -> (Vec<String>, Vec<Expected>) {
         match mode {
             Mode::ForkNoexec => (Vec::new(), vec![Expected::linked(&self.tree.launcher)]),
@@ -230,7 +230,7 @@ impl Painter<'_> {
     }
 
     fn unnamed(&mut self, mode: Mode) -> (Vec<String>, Vec<Expected>) {
-        // Of a hard link only the name goes, of a copy the last name.
+        // A hard link loses only its name, a copy its last name.
         let copy = self.random.below(2) == 0;
         let path = self.fresh(copy);
         let states = match mode {
@@ -260,13 +260,13 @@ impl Painter<'_> {
 }
 
 impl Entry {
-    /// Files that only this process uses, and whether each is a copy.
+    /// Files that only this process uses, each with true if it is a copy.
     pub(crate) fn fresh_files(&self) -> impl Iterator<Item = (&str, bool)> {
         let own = matches!(self.mode, Mode::UnlinkSelf | Mode::Deleted | Mode::Replace);
         self.paths.iter().filter(move |_| own).map(|path| (path.as_str(), path.contains("/fresh/copy-")))
     }
 
-    /// True if it burns and so has a truth.
+    /// True if the process burns and so has a truth.
     #[must_use]
     pub fn counts(&self) -> bool {
         self.step != Step::Sleep

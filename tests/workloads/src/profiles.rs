@@ -1,7 +1,7 @@
 //! Reads profiles as OTLP JSON lines: one export request a line.
 //!
-//! Written against the OTLP specification and the documented attribute names, not with the exporter's own code: that
-//! would forgive its mistakes.
+//! Written against the OTLP specification and the documented attribute names, not with the exporter's own code, which
+//! would forgive its own mistakes.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -15,10 +15,10 @@ const TIMER_MISSED: &str = "profile.window.samples.lost.sample_timer_missed";
 
 mod wire;
 
-/// All that a file says.
+/// The contents of a file of profiles.
 #[derive(Clone, Debug, Default)]
 pub struct Profiles {
-    /// One for each timestamp, in file order.
+    /// Samples in file order, one for each timestamp.
     pub samples: Vec<Sample>,
     /// Losses by window: (start, duration) in ns.
     pub windows: BTreeMap<(u64, u64), Window>,
@@ -27,7 +27,7 @@ pub struct Profiles {
 /// A capture of one stack.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Who ran.
+    /// The process that ran.
     pub resource: Arc<Resource>,
     /// `thread.name`.
     pub comm: Option<Arc<str>>,
@@ -39,7 +39,7 @@ pub struct Sample {
     pub at: u64,
 }
 
-/// What a profile says of a process.
+/// A profile's description of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resource {
     /// `process.pid`.
@@ -63,11 +63,11 @@ pub struct Window {
     pub expected: u64,
     /// `profile.window.samples.lost`.
     pub lost: u64,
-    /// By attribute: `profile.window.samples.lost.REASON`, `profile.window.records.lost.REASON`.
+    /// Losses by attribute: `profile.window.samples.lost.REASON`, `profile.window.records.lost.REASON`.
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// Why a file could not be read.
+/// The reason why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilesError {
     /// The reader's error.
@@ -76,15 +76,15 @@ pub enum ProfilesError {
     /// A line is no export request.
     #[error("line {line} of the profiles is no OTLP/JSON request")]
     Json {
-        /// From 1.
+        /// The line's number, from 1.
         line: usize,
-        /// Where in it.
+        /// The parser's error, with the place in the line.
         source: serde_json::Error,
     },
     /// An index points outside its table.
     #[error("line {line} of the profiles points outside its dictionary")]
     Index {
-        /// From 1.
+        /// The line's number, from 1.
         line: usize,
     },
 }
@@ -157,8 +157,8 @@ impl Profiles {
         self.windows.values().map(|window| window.lost).sum()
     }
 
-    /// Of those, samples that were taken and then lost: not those of a timer that did not fire, which is mostly one of
-    /// an idle CPU.
+    /// Samples that were taken and then lost, in all windows: not those of a timer that did not fire, which is mostly
+    /// one of an idle CPU.
     #[must_use]
     pub fn taken_and_lost(&self) -> u64 {
         let timer = |window: &Window| window.reasons.get(TIMER_MISSED).copied().unwrap_or_default();

@@ -1,11 +1,11 @@
 //! A small random number generator, so that a seed means the same storm for ever.
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+/// The generator SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of this seed.
+    /// The sequence of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -20,19 +20,20 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Uniform in `[0, 1)`.
+    /// A number uniform in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
-        // 53 bits: all that a double holds exactly.
+        // A double holds 53 bits exactly.
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Uniform in `[0, bound)`; 0 if `bound` is 0. The bias of the remainder is below 2^-40 for the bounds used here.
+    /// A number uniform in `[0, bound)`; 0 if `bound` is 0. The bias of the remainder is below 2^-40 for the bounds
+    /// used here.
     pub fn below(&mut self, bound: usize) -> usize {
         let drawn = self.bits().checked_rem(bound as u64).unwrap_or_default();
         usize::try_from(drawn).unwrap_or_default()
     }
 
-    /// Exponentially distributed, mean 1: the wait for the next arrival of a Poisson process.
+    /// An exponentially distributed number, mean 1: the wait for the next arrival of a Poisson process.
     pub fn exponential(&mut self) -> f64 {
         -(1.0 - self.unit()).ln()
     }

@@ -1,10 +1,10 @@
-//! Reads what the launcher wrote down: tab-separated lines, `P` a process, `C` clocks, `L` the launcher itself.
+//! Records of the launcher: tab-separated lines, `P` a process, `C` clocks, `L` the launcher itself.
 
 use std::str::FromStr;
 
 use crate::truth::{Clocks, Rename};
 
-/// What the launcher wrote down.
+/// The records that the launcher wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
     pub(crate) begin: Clocks,
@@ -33,20 +33,20 @@ pub(crate) struct Ended {
     pub(crate) first: bool,
     pub(crate) pid: u32,
     pub(crate) born: u64,
-    /// 0 if not known.
+    /// Time of the first exec; 0 if not known.
     pub(crate) exec_at: u64,
     pub(crate) reaped: u64,
     pub(crate) cpu_ns: u64,
-    /// As `wait4` has it; 0 is success.
+    /// Exit status as `wait4` has it; 0 is success.
     pub(crate) status: i32,
-    /// 0 if it did not wait for the storm to begin.
+    /// Time at which the process went on with the storm; 0 if it did not wait for the storm to begin.
     pub(crate) go_at: u64,
     pub(crate) cpu_at_go: u64,
     pub(crate) rename: Option<Rename>,
     pub(crate) marks: Vec<Mark>,
 }
 
-/// One image of it.
+/// One image of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) enter: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Mark {
     pub(crate) cpu_enter: u64,
     pub(crate) cpu_leave: u64,
     pub(crate) comm: String,
-    /// Empty if nobody looked.
+    /// The path that the link showed; empty if it was not read.
     pub(crate) observed: String,
 }
 

@@ -6,7 +6,7 @@ use crate::profiles::{Profiles, Sample};
 use crate::timeline::{self, Timeline, View};
 use crate::truth::{Process, Truth};
 
-/// As many samples of each kind of fault are printed in detail.
+/// Samples of each kind of fault that are printed in detail.
 const EXAMPLES: usize = 3;
 
 /// Counts of one row of the table.
@@ -20,42 +20,42 @@ pub struct Tally {
     pub expected: f64,
     /// Samples that there are.
     pub samples: u64,
-    /// Of those, how many have an absolute path.
+    /// Samples with an absolute path.
     pub full: u64,
-    /// Have a path that the process ran at that instant.
+    /// Samples with a path that the process ran at that instant.
     pub right: u64,
-    /// Have another path.
+    /// Samples with another path.
     pub wrong: u64,
-    /// Have the thread's name of that instant.
+    /// Samples with the thread's name of that instant.
     pub comm_right: u64,
-    /// Have the state that the file was in.
+    /// Samples with the state that the file was in.
     pub state_right: u64,
-    /// Have the path as the process sees it, or none where it is the same.
+    /// Samples with the path as the process sees it, or none if it is the same.
     pub own_right: u64,
-    /// Have the script's path, or none where there is no script.
+    /// Samples with the script's path, or none if there is no script.
     pub script_right: u64,
-    /// Taken while an exec was in progress, so that either image is right.
+    /// Samples taken while an exec was in progress, so that either image is right.
     pub in_exec: u64,
 }
 
-/// What came of the comparison.
+/// The result of the comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// By mode, in alphabetical order.
+    /// Tallies by mode, in alphabetical order.
     pub modes: BTreeMap<String, Tally>,
-    /// All modes.
+    /// The tally of all modes.
     pub all: Tally,
-    /// By CPU time of the process.
+    /// Tallies by CPU time of the process.
     pub lifetimes: BTreeMap<Lifetime, Tally>,
     /// Samples that name an executable of the storm, but no process of the storm ran then under that pid.
     pub strays: u64,
     /// Samples that are there twice: same thread, CPU and time.
     pub duplicates: u64,
-    /// Samples that the profiler says it lost, of the whole machine.
+    /// Samples that the profiler reports as lost, of the whole machine.
     pub lost: u64,
-    /// Of those, the ones that it had taken.
+    /// Lost samples that the profiler had taken.
     pub taken_and_lost: u64,
-    /// Other losses and why, as the profiler says.
+    /// Other losses by reason, as the profiler reports them.
     pub reasons: BTreeMap<String, u64>,
     /// True if pids were used again.
     pub pid_reuse: bool,
@@ -72,7 +72,7 @@ pub enum Lifetime {
     Under4Ms,
     /// Less than 20 ms.
     Under20Ms,
-    /// More.
+    /// 20 ms or more.
     Longer,
 }
 
@@ -86,7 +86,7 @@ impl Lifetime {
         }
     }
 
-    /// Name of the row.
+    /// The name of the row.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -130,7 +130,7 @@ pub fn score(truth: &Truth, profiles: &Profiles, hz: f64) -> Score {
                 let first = seen.insert((process.pid, process.born));
                 score.add(process, sample, at, first);
             }
-            // Older than the profiler: what it did before the storm is nobody's business.
+            // The process is older than the profiler: its work before the storm does not count.
             Some(_) => {}
             None if in_storm(truth, at) && names_storm(sample, storm_dir) => score.add_stray(sample, at),
             None => {}
@@ -180,7 +180,7 @@ impl Score {
     }
 }
 
-/// What is right about one sample.
+/// The verdict on each attribute of one sample.
 #[derive(Clone, Copy, Debug)]
 struct Verdict {
     full: bool,

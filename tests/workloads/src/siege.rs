@@ -1,4 +1,4 @@
-//! What an agent must keep to while hostile programs run.
+//! Sieges: the bounds that an agent must keep to while hostile programs run.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,32 +12,32 @@ use crate::score::Score;
 pub const RIGHT: f64 = 99.9;
 /// Samples of other programs that are there or counted as lost, % of those that are due.
 pub const EXPLAINED: RangeInclusive<f64> = 95.0..=107.0;
-/// Most memory, bytes.
+/// Most memory of the agent, bytes.
 pub const MEMORY: u64 = 256 << 20;
-/// Most CPU time, of one CPU's time.
+/// Most CPU time of the agent, of one CPU's time.
 pub const CPU: f64 = 0.3;
 
-/// What came of a run of some tools.
+/// The result of a run of some tools.
 #[derive(Clone, Debug)]
 pub struct Siege {
-    /// The tools, and how often each did what it does.
+    /// The tools, with the number of times that each did its work.
     pub tools: Vec<(String, u64)>,
-    /// Other programs' samples against the truth.
+    /// The score of other programs' samples against the truth.
     pub score: Score,
     /// Samples in all windows.
     pub found: u64,
     /// Samples that the windows should have had.
     pub expected: u64,
-    /// Samples that the windows say they lost.
+    /// Samples that the windows report as lost.
     pub lost: u64,
-    /// What the agent has cost.
+    /// The agent's cost.
     pub usage: Usage,
-    /// How long it has run, seconds.
+    /// Time that the agent has run, seconds.
     pub seconds: f64,
 }
 
 impl Siege {
-    /// Takes the figures of the profiles.
+    /// The siege by the figures of the profiles.
     #[must_use]
     pub fn of(
         tools: Vec<(String, u64)>,
@@ -61,7 +61,7 @@ impl Siege {
         self.usage.cpu.as_secs_f64() / self.seconds.max(f64::MIN_POSITIVE)
     }
 
-    /// Everything that it did not keep to, one line each.
+    /// The bounds that the agent did not keep to, one line each.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let victims = &self.score.all;
@@ -162,7 +162,7 @@ mod tests {
         assert!(stood().to_string().contains("| renames "), "{}", stood());
     }
 
-    /// Changes something for the worse.
+    /// A change of a siege for the worse.
     type Worsen = fn(&mut Siege);
 
     #[test]

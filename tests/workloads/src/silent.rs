@@ -1,4 +1,4 @@
-//! A server that takes connections and never answers: what an exporter that stalls sees.
+//! A server that takes connections and never answers: the sight of an exporter that stalls.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// The server. Dropped, it closes its connections and refuses new ones.
+/// The silent server. Dropped, it closes its connections and refuses new ones.
 #[derive(Debug)]
 pub struct Silent {
     port: u16,
@@ -18,10 +18,10 @@ pub struct Silent {
 }
 
 impl Silent {
-    /// Starts it on a free loopback port.
+    /// Starts the server on a free loopback port.
     ///
     /// # Errors
-    /// The socket's.
+    /// Errors of the socket.
     pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
@@ -40,7 +40,7 @@ impl Silent {
         Ok(Self { port, stop, thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The port on which the server listens.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port

@@ -22,15 +22,15 @@ use crate::truth::{Image, Inherited, Process, Storm, Truth};
 /// The directory, executables and pids among which a storm runs.
 #[derive(Clone, Debug)]
 pub struct StormSite {
-    /// Directory in which to make a temporary one. Its path must have no blanks: scripts name their interpreter by it.
+    /// Directory in which to make a temporary one. The path must have no blanks: scripts name their interpreter by it.
     pub dir: PathBuf,
-    /// How many distinct executables.
+    /// Number of distinct executables.
     pub executables: usize,
     /// `kernel.pid_max` during the storm, so that pids are used again.
     pub pid_max: Option<u32>,
 }
 
-/// A storm that has not begun: its files are there, and the processes that are to be older than it.
+/// A storm that has not begun: its files are there, and the processes that are to be older than the storm.
 #[derive(Debug)]
 pub struct Prepared {
     entries: Vec<Entry>,
@@ -39,38 +39,38 @@ pub struct Prepared {
     pid_reuse: bool,
     records: PathBuf,
     child: Child,
-    // Dropped after `child` is gone: nobody is to run from a deleted directory by accident.
+    // The directory is dropped after `child` is gone: nobody is to run from a deleted directory by accident.
     _dir: TempDir,
     _pid_max: Option<Restored>,
 }
 
-/// Why there is no truth.
+/// The reason why there is no truth.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum StormError {
     /// A file of the storm could not be made or read.
     #[error("cannot prepare the storm below {dir}")]
     Files { dir: PathBuf, source: io::Error },
-    /// The directory's name does not do.
+    /// The directory's name cannot be used.
     #[error("{dir}: the storm's directory must have a short name without blanks")]
     StormSite { dir: PathBuf },
     /// The launcher ended before the storm did.
     #[error("the launcher gave up ({status}); is this root?")]
     Launcher {
-        /// How it ended.
+        /// The launcher's exit status in words.
         status: String,
     },
-    /// Something asked to stop.
+    /// The caller asked to stop.
     #[error("stopped before the storm's end")]
     Stopped,
-    /// What the launcher wrote makes no sense.
+    /// A record of the launcher makes no sense.
     #[error("{0}")]
     Record(String),
     /// Processes did not run as planned: the truth would be wrong.
     #[error("{failed} processes could not run; the first: {first}")]
     Failed {
         failed: u64,
-        /// What is known of one of them.
+        /// A description of the first process that failed.
         first: String,
     },
 }
@@ -95,7 +95,7 @@ impl Prepared {
         }
         let (plan, records) = (dir.path().join("plan"), dir.path().join("records"));
         fs::write(&plan, text).map_err(files)?;
-        // A storm that does not lower it must not put back what another one has lowered meanwhile.
+        // A storm that does not lower the limit must not put back one that another storm has lowered meanwhile.
         let pid_max = place.pid_max.map(|_lowered| Restored::remember(PID_MAX)).transpose().map_err(files)?;
         let mut child = Command::new(&tree.launcher)
             .args([&plan, &records])
@@ -117,7 +117,8 @@ impl Prepared {
         Ok(Self { entries, tree, seed: shape.seed, pid_reuse, records, child, _dir: dir, _pid_max: pid_max })
     }
 
-    /// Lets the storm loose and waits for its end. `stop` ends it early. Sleepers live on until this is dropped.
+    /// Lets the storm loose and waits for its end. `stop` ends it early. Sleepers live on until the `Prepared` is
+    /// dropped.
     ///
     /// # Errors
     /// See [`StormError`].
@@ -132,7 +133,7 @@ impl Prepared {
         // The launcher gives the file its name when it is complete.
         while !self.records.exists() {
             let ended = self.child.try_wait().map_err(files(&self.records))?;
-            // Asked again: it may have been completed since.
+            // The file is looked for again: it may have been completed since.
             if let Some(status) = ended.filter(|_| !self.records.exists()) {
                 return Err(StormError::Launcher { status: status.to_string() });
             }
@@ -148,7 +149,7 @@ impl Prepared {
 }
 
 impl Drop for Prepared {
-    /// Ends what still runs, so that the directory can go: the launcher kills its processes on SIGTERM.
+    /// Ends the processes that still run, so that the directory can go: the launcher kills its processes on SIGTERM.
     fn drop(&mut self) {
         if let (Ok(None), Some(pid)) = (self.child.try_wait(), Pid::from_raw(self.child.id().cast_signed())) {
             let _gone = kill_process(pid, Signal::TERM);
@@ -194,7 +195,7 @@ fn truth(storm: &Prepared, records: &Records) -> Result<Truth, StormError> {
         images: Vec::new(),
         rename: None,
     });
-    // The first process of an older double fork is history by then.
+    // The first process of an older double fork has ended by then.
     let in_storm = |ended: &&Ended| ended.reaped >= records.begin.monotonic;
     for ended in records.processes.iter().filter(in_storm) {
         let entry = storm.entries.get(ended.line);

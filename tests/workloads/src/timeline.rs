@@ -1,12 +1,13 @@
-//! What a profiler should have said of an instant of a process.
+//! The timeline: the output expected of a profiler for an instant of a process.
 
 use std::collections::HashMap;
 
 use crate::truth::{Image, Process, State, Truth};
 
-/// The profiler converts times by an offset of its own, and a timer fires a little before its program reads the clock.
+/// Most nanoseconds by which a sample's time may differ: the profiler converts times by an offset of its own, and a
+/// timer fires a little before its program reads the clock.
 const SLACK: u64 = 20_000;
-/// The parent may know of the end before the kernel has left the process for the last time.
+/// Most nanoseconds from the end that the parent knows of to the kernel's last steps in the process.
 const LAST_STEPS: u64 = 1_000_000;
 
 /// The processes of a storm by pid and time.
@@ -15,16 +16,16 @@ pub struct Timeline<'a> {
     by_pid: HashMap<u32, Vec<&'a Process>>,
 }
 
-/// What may be said of an instant: more than one thing while an exec is in progress.
+/// A view of a process that is right at an instant: there are several while an exec is in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     /// Path of the executable.
     pub path: &'a str,
-    /// Path as the process sees it, where that differs.
+    /// Path as the process sees it, if that differs.
     pub own_path: Option<&'a str>,
     /// States of the file.
     pub states: &'a [State],
-    /// The script.
+    /// Path of the script.
     pub script: Option<&'a str>,
     /// Names of the thread.
     pub comms: Vec<&'a str>,
@@ -52,7 +53,7 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// What may be said of the process at that instant.
+/// The views of the process that are right at that instant.
 ///
 /// An image may be named from the call of the exec that makes it until the next one has begun its `main`: in between
 /// the kernel turns one into the other at an instant that nobody outside can see.

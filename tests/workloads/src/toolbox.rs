@@ -1,4 +1,5 @@
-//! What an unprivileged user can do to a profiler: the tools of `c/hostile/`, each bounded in time and processes.
+//! The toolbox of an unprivileged user against a profiler: the tools of `c/hostile/`, each bounded in time and
+//! processes.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -13,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::payload::{HOSTILE, TINY};
 
-/// Users of the tools, one each: limits of processes count by user. No system gives these to anyone.
+/// The first user of the tools, each of which has one: limits of processes count by user. No system assigns these
+/// numbers.
 const FIRST_USER: u32 = 64_300;
 
 /// A way to trouble a profiler.
@@ -35,7 +37,7 @@ pub enum Tool {
     ForkBomb,
     /// Thousands of programs, each with its own path and build ID.
     Programs,
-    /// Names that are no text, or text that others take for more.
+    /// Names that are no text, or text that readers take for more.
     Names,
     /// A file system whose server falls silent.
     StuckFuse,
@@ -53,12 +55,12 @@ impl Tool {
     }
 }
 
-/// Tools at work. Dropped, all their processes end.
+/// Tools at work, all of whose processes end when the value is dropped.
 #[derive(Debug)]
 pub struct Toolbox {
     running: Vec<Running>,
     cgroup: Option<UserGroup>,
-    // Dropped after the processes that use it are gone.
+    // The directory is dropped after the processes that use it are gone.
     _dir: TempDir,
 }
 
@@ -68,20 +70,20 @@ struct Running {
     child: Child,
 }
 
-/// Why a tool has not done its work.
+/// The reason why a tool has not done its work.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the text of each variant names its fields")]
 pub enum ToolboxError {
-    /// Its files could not be made, or it could not be started.
+    /// A tool's files could not be made, or it could not be started.
     #[error("cannot start the tools; is this root?")]
     Start(#[from] io::Error),
-    /// It ended badly.
+    /// A tool ended badly.
     #[error("{tool} failed: {log}")]
     Failed { tool: String, log: String },
 }
 
 impl Toolbox {
-    /// Starts `tools` for `span`. The one of many programs makes `programs` of them.
+    /// Starts `tools` for `span`. [`Tool::Programs`] makes as many programs as `programs`.
     ///
     /// # Errors
     /// [`ToolboxError::Start`].
@@ -115,10 +117,10 @@ impl Toolbox {
         Ok(toolbox)
     }
 
-    /// Waits for the tools' end. Returns how often each did what it does.
+    /// Waits for the tools' end. Returns each tool with the number of times that it did its work.
     ///
     /// # Errors
-    /// [`ToolboxError::Failed`] if one could not do it.
+    /// [`ToolboxError::Failed`] if a tool could not do its work.
     pub fn finish(mut self) -> Result<Vec<(Tool, u64)>, ToolboxError> {
         self.running.iter_mut().map(|running| Ok((running.tool, running.finish()?))).collect()
     }
@@ -127,7 +129,7 @@ impl Toolbox {
 impl Running {
     fn finish(&mut self) -> Result<u64, ToolboxError> {
         let (mut out, mut log) = (String::new(), String::new());
-        // Both are a line at most.
+        // Either stream has a line at most.
         if let Some(stream) = &mut self.child.stdout {
             stream.read_to_string(&mut out)?;
         }
@@ -146,7 +148,7 @@ impl Drop for Toolbox {
     fn drop(&mut self) {
         for Running { child, .. } in &mut self.running {
             if let Ok(None) = child.try_wait() {
-                // With the child ends its PID namespace.
+                // The child's end is that of its PID namespace.
                 let _gone = child.kill();
                 let _gone = child.wait();
             }
@@ -166,7 +168,7 @@ struct UserGroup {
 }
 
 impl UserGroup {
-    /// `None` on a system without such a hierarchy, or one that does not let us.
+    /// Makes the group; `None` on a system without such a hierarchy, or one that does not let us.
     fn make(user: u32) -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
         let path = unified(&mounts)?.join(format!("hostile-{}", std::process::id()));
@@ -188,7 +190,7 @@ impl Drop for UserGroup {
     }
 }
 
-/// Where the hierarchy of version 2 is mounted, by `/proc/self/mounts`.
+/// The mount point of the hierarchy of version 2, by `/proc/self/mounts`.
 fn unified(mounts: &str) -> Option<PathBuf> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(1);

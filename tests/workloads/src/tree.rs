@@ -18,7 +18,7 @@ const LOCKED: usize = 6;
 /// Names of anonymous files. The launcher keeps at most 16.
 pub(crate) const MEMFDS: usize = 8;
 
-/// Paths of all files made. Every one is the payload under another name.
+/// Paths of all files of a storm. Every one is the payload under another name.
 #[derive(Clone, Debug)]
 pub struct Tree {
     dir: String,
@@ -45,7 +45,7 @@ pub struct Root {
     pub inner: String,
 }
 
-/// A script and what runs in the end.
+/// A script and the executable that runs in the end.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// The script.
@@ -55,7 +55,7 @@ pub struct Script {
 }
 
 impl Tree {
-    /// Says which files a tree below `dir` has. Makes nothing yet.
+    /// Plans the files of a tree below `dir`, and makes none yet.
     #[must_use]
     pub fn plan(dir: &str, executables: usize) -> Self {
         let programs = (0..executables).map(|i| {
@@ -83,7 +83,7 @@ impl Tree {
         }
     }
 
-    /// Path of an executable that only one process uses, since it destroys it. Made by [`Tree::make_fresh`].
+    /// Path of an executable that only one process uses, since that process destroys it. Made by [`Tree::make_fresh`].
     #[must_use]
     pub fn fresh(&self, name: &str) -> String {
         format!("{}/fresh/{name}", self.dir)
@@ -92,9 +92,10 @@ impl Tree {
     /// Makes all the files. The random numbers become build IDs.
     ///
     /// # Errors
-    /// The file system's.
+    /// Errors of the file system.
     pub fn make(&self, random: &mut Random) -> io::Result<()> {
-        // Nobody must be able to reach the executables, whatever the umask and the kind of temporary directory.
+        // The user `nobody` must be able to reach the executables, whatever the umask and the kind of temporary
+        // directory.
         fs::set_permissions(&self.dir, Permissions::from_mode(0o755))?;
         write_executable(&self.launcher, LAUNCH, 0o755)?;
         write_executable(&self.original(), BURN, 0o755)?;
@@ -119,7 +120,7 @@ impl Tree {
     /// Makes a file that one process will destroy: a hard link, so that the file itself lives on, or a copy.
     ///
     /// # Errors
-    /// The file system's.
+    /// Errors of the file system.
     pub fn make_fresh(&self, path: &str, copy: bool) -> io::Result<()> {
         if copy { write_executable(path, BURN, 0o755) } else { self.link(path) }
     }

@@ -1,4 +1,4 @@
-//! What happened in a storm, as its processes themselves wrote it down.
+//! The truth about a storm, as its processes themselves wrote it down.
 
 use std::io::{self, BufRead, Write};
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// A storm: the first line of a truth file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storm {
-    /// What it was drawn from.
+    /// The seed that the storm was drawn from.
     pub seed: u64,
     /// True if `kernel.pid_max` was lowered, so that pids were used again.
     pub pid_reuse: bool,
-    /// The clocks when it began.
+    /// The clocks when the storm began.
     pub begin: Clocks,
     /// The clocks when the last process was reaped.
     pub end: Clocks,
@@ -29,28 +29,28 @@ pub struct Clocks {
 /// A process of the storm: each further line of a truth file. Times are `CLOCK_MONOTONIC`, ns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Row of the table it counts in.
+    /// The row of the table that the process counts in.
     pub mode: String,
-    /// For a process older than the profiler, what else is special about it.
+    /// The other special feature of a process older than the profiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Its number in the launcher's pid namespace, which should be the profiler's.
+    /// The process's number in the launcher's pid namespace, which should be the profiler's.
     pub pid: u32,
-    /// Just before it was made.
+    /// Time just before the process was made.
     pub born: u64,
-    /// Just before it called exec for its first own image; `None` if that is not known (`posix_spawn`).
+    /// Time just before the process called exec for its first own image; `None` if that is not known (`posix_spawn`).
     pub exec_at: Option<u64>,
-    /// From when on its CPU time is counted: `born`, or later if it is older than the profiler.
+    /// Time from which on CPU time is counted: `born`, or later if the process is older than the profiler.
     pub counted_from: u64,
-    /// Just after its end was known (`wait4`).
+    /// Time just after the process's end was known (`wait4`).
     pub reaped: u64,
-    /// CPU time it used from `counted_from` on, ns. Source: `wait4`.
+    /// CPU time that the process used from `counted_from` on, ns. Source: `wait4`.
     pub cpu_ns: u64,
-    /// What it ran until its first exec: its parent's image.
+    /// The image that the process ran until its first exec: its parent's.
     pub inherited: Inherited,
-    /// What it ran then, in order.
+    /// The images that the process ran then, in order.
     pub images: Vec<Image>,
-    /// The name it took while it ran.
+    /// The name that the process took while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rename: Option<Rename>,
 }
@@ -58,34 +58,34 @@ pub struct Process {
 /// An image that a process got by fork.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
-    /// Its executable.
+    /// Path of the image's executable.
     pub path: String,
-    /// Its name.
+    /// The thread's name in the image.
     pub comm: String,
 }
 
-/// One image: what ran between two execs.
+/// An image: the program that a process runs between two execs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// What `readlink /proc/PID/exe` shows in the launcher's mount namespace, without the mark ` (deleted)`.
+    /// Path that `readlink /proc/PID/exe` shows in the launcher's mount namespace, without the mark ` (deleted)`.
     pub path: String,
-    /// The path as the process sees it, where that differs.
+    /// The path as the process sees it, if that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_path: Option<String>,
-    /// The states that may be reported. More than one if it changes while the image runs.
+    /// The states that may be reported. There are several if the state changes while the image runs.
     pub states: Vec<State>,
     /// The script, if the executable is an interpreter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
     /// The thread's name at the image's start, as the kernel had it.
     pub comm: String,
-    /// Start of its `main`.
+    /// Time of the start of the image's `main`.
     pub enter: u64,
-    /// Just before its exec or exit.
+    /// Time just before the image's exec or exit.
     pub leave: u64,
-    /// CPU time of the process between these two, ns.
+    /// CPU time of the process between `enter` and `leave`, ns.
     pub cpu_ns: u64,
-    /// What the link really showed; only in storms that verify.
+    /// The path that the link really showed; only in storms that verify.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }
@@ -94,16 +94,16 @@ pub struct Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It does.
+    /// The path names the file.
     Linked,
-    /// It does not any more.
+    /// The path does not name the file any more.
     Deleted,
     /// The file never had a name.
     Memfd,
 }
 
 impl State {
-    /// Name in the truth and in the profiler's output.
+    /// The state's name in the truth and in the profiler's output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -117,20 +117,20 @@ impl State {
 /// A change of a thread's name at some instant in `[from, until]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rename {
-    /// Just before.
+    /// Time just before the change.
     pub from: u64,
-    /// Just after.
+    /// Time just after the change.
     pub until: u64,
-    /// The name taken.
+    /// The name that the thread took.
     pub comm: String,
 }
 
 /// A whole truth file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
-    /// The storm as such.
+    /// The storm itself.
     pub storm: Storm,
-    /// Its processes, in the order of their ends.
+    /// The storm's processes, in the order of their ends.
     pub processes: Vec<Process>,
 }
 
@@ -138,7 +138,7 @@ impl Truth {
     /// Reads JSON lines as [`Truth::write`] writes them.
     ///
     /// # Errors
-    /// The reader's; `InvalidData` for a line that is not of a truth file, or if there is none.
+    /// Errors of the reader; `InvalidData` for a line that is not of a truth file, or if there is none.
     pub fn read(input: impl BufRead) -> io::Result<Self> {
         let mut lines = input.lines();
         let first =
@@ -151,7 +151,7 @@ impl Truth {
     /// Writes JSON lines: the storm, then each process.
     ///
     /// # Errors
-    /// The writer's.
+    /// Errors of the writer.
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
         serde_json::to_writer(&mut out, &self.storm)?;
         for process in &self.processes {

@@ -9,7 +9,7 @@ use workloads::truth::{Clocks, Image, Inherited, Process, State, Storm, Truth};
 
 const MS: u64 = 1_000_000;
 const HZ: f64 = 1_000.0;
-/// Wall clock ahead of the kernel's.
+/// Nanoseconds by which the wall clock is ahead of the kernel's.
 const AHEAD: u64 = 1_700_000_000_000_000_000;
 
 /// A process that burns from its first ms to its last but one, 10 ms in all.
@@ -51,7 +51,7 @@ fn truth(mode: &str, pid_reuse: bool) -> Truth {
     Truth { storm, processes: (0..100).map(|number| process(mode, number)).collect() }
 }
 
-/// What a perfect profiler says: a sample in the middle of each ms, of the parent's image in the first half ms.
+/// The profiles of a perfect profiler: a sample in the middle of each ms, of the parent's image in the first half ms.
 fn perfect(truth: &Truth) -> Profiles {
     let mut profiles = Profiles::default();
     for process in &truth.processes {
@@ -71,7 +71,7 @@ fn perfect(truth: &Truth) -> Profiles {
     profiles
 }
 
-/// Changes what the profiler says of the first `count` samples.
+/// Changes the resources of the first `count` samples.
 fn change(profiles: &mut Profiles, count: usize, change: impl Fn(&mut Resource)) {
     for sample in profiles.samples.iter_mut().take(count) {
         let mut resource = (*sample.resource).clone();

@@ -15,10 +15,10 @@ use workloads::{gates, score};
 /// Scores a profiler's OTLP JSON lines against a storm's truth. Exit code 1 if a gate fails.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// What `storm` wrote.
+    /// The truth, as `storm` wrote it.
     #[arg(long, default_value = "truth.jsonl")]
     truth: PathBuf,
-    /// What the profiler wrote.
+    /// The profiles, as the profiler wrote them.
     #[arg(long, default_value = "profiles.jsonl")]
     profiles: PathBuf,
     /// Samples a second and CPU.

@@ -1,4 +1,4 @@
-//! Starts short-lived processes of many kinds and writes down what they did.
+//! Starts short-lived processes of many kinds and writes down the truth about them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -14,52 +14,52 @@ use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::storm::{Prepared, StormSite};
 
-/// Starts short-lived processes of many kinds and writes down what they did. Needs root.
+/// Starts short-lived processes of many kinds and writes down the truth about them. Needs root.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// Where to write the truth, JSON lines.
+    /// File for the truth, JSON lines.
     #[arg(long, default_value = "truth.jsonl")]
     truth: PathBuf,
-    /// What everything random is drawn from.
+    /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Processes a second (Poisson arrivals).
     #[arg(long, default_value_t = 40.0)]
     rate: f64,
-    /// For how long they keep coming.
+    /// Time for which processes keep coming, seconds.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
     /// Closed loop: this many processes, each started when one before it has ended.
     #[arg(long, conflicts_with_all = ["rate", "seconds"])]
     closed: Option<usize>,
-    /// Closed loop: how many at the same time.
+    /// Closed loop: processes at the same time.
     #[arg(long, default_value_t = 2)]
     at_once: usize,
     /// CPU time of each process in microseconds, instead of 0.5, 2, 10 and 50 ms +-25 %.
     #[arg(long)]
     cpu_us: Option<u64>,
-    /// What kinds of process; all by default.
+    /// Kinds of process; all by default.
     #[arg(long, value_delimiter = ',')]
     modes: Vec<Mode>,
-    /// Of each kind, how many processes that are older than the storm and burn during it.
+    /// Processes of each kind that are older than the storm and burn during it.
     #[arg(long, default_value_t = 0)]
     older: usize,
-    /// How many processes that only sleep, for the whole of the storm.
+    /// Processes that only sleep, for the whole of the storm.
     #[arg(long, default_value_t = 0)]
     sleepers: usize,
-    /// How many distinct executables.
+    /// Distinct executables.
     #[arg(long, default_value_t = 200)]
     executables: usize,
     /// kernel.pid_max during the storm, so that pids are used again; restored afterwards.
     #[arg(long)]
     pid_max: Option<u32>,
-    /// Each image waits until the launcher has read its link: slow, to check the truth itself.
+    /// Let each image wait until the launcher has read its link: slow, to check the truth itself.
     #[arg(long)]
     verify: bool,
     /// Print `ready` and wait for a line on stdin before the storm.
     #[arg(long)]
     wait_go: bool,
-    /// Where to make the temporary directory.
+    /// Directory in which to make the temporary one.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     dir: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! OTLP/JSON as it is on the line; what is not needed is skipped.
+//! OTLP/JSON as it is on the line; fields that are not needed are skipped.
 
 use serde::Deserialize;
 
@@ -91,7 +91,7 @@ impl Value {
         self.string_value.as_deref()
     }
 
-    /// The number; -1 if it is none.
+    /// The number; -1 if the value is none.
     pub(super) fn int(&self) -> i64 {
         self.int_value.map_or(-1, |value| value.0)
     }

@@ -1,4 +1,4 @@
-//! `storm-run crowd`: what the agent costs among few and among many live processes.
+//! `storm-run crowd`: the agent's cost among few and among many live processes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use workloads::mode::Mode;
 use workloads::plan::{Arrival, Shape};
 use workloads::storm::{Prepared, StormSite};
 
-/// Time after which the agent has done what it does at its start.
+/// Time after which the agent has done the work of its start.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What the agent costs among few and among many live processes.
+/// The agent's cost among few and among many live processes.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Numbers of processes that only sleep; a run for each. The last is compared with the first.
@@ -27,10 +27,10 @@ pub(crate) struct Arguments {
     /// Processes that come and go, a second.
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
-    /// For how long.
+    /// Time for which they come and go, seconds.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
-    /// CPU time of each in microseconds.
+    /// CPU time of each of those processes in microseconds.
     #[arg(long, default_value_t = 50)]
     cpu_us: u64,
     /// Samples a second and CPU.
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     bpf_stats: bool,
 }
 
-/// What the agent cost in one crowd.
+/// The agent's cost in one crowd.
 #[derive(Clone, Debug)]
 struct Cost {
     sleepers: usize,
@@ -132,7 +132,7 @@ fn measure(
         stages: Stages::Few,
     };
     let agent = Agent::start(&settings)?;
-    // What it read of the living when it started is another cost.
+    // The cost of reading the living processes at the start is another one.
     thread::sleep(SETTLED);
     let (begin, programs) = (agent.usage(), hooks::of_process(agent.pid()).unwrap_or_default());
     let truth = storm.run(stop)?;
@@ -152,7 +152,7 @@ fn measure(
     })
 }
 
-/// True for a metric that says what was held, evicted, late or lost.
+/// True for a metric of events that were held, evicted, late or lost.
 fn tells(line: &str) -> bool {
     line.starts_with("otelcol_")
         && ["held", "evicted", "late", "lost", "lag", "images", "misses"]

@@ -18,19 +18,19 @@ use workloads::siege::{Head, Siege};
 use workloads::storm::{Prepared, StormSite};
 use workloads::toolbox::{Tool, Toolbox};
 
-/// How much longer the tools run than the storm, so that the agent is stopped while they do.
+/// Time by which the tools outlast the storm, so that the agent is stopped while they run.
 const LONGER: Duration = Duration::from_secs(5);
 
-/// What the agent costs, and whose samples are right, while hostile programs run.
+/// The agent's cost, and the right samples of other programs, while hostile programs run.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The tools; all by default.
     #[arg(long, value_delimiter = ',')]
     tools: Vec<Tool>,
-    /// For how long each, one after another; 0 for not at all.
+    /// Time of each tool, one after another, seconds; 0 for none.
     #[arg(long, default_value_t = 15.0)]
     each: f64,
-    /// For how long all at once; 0 for not at all.
+    /// Time of all tools at once, seconds; 0 for none.
     #[arg(long, default_value_t = 300.0)]
     together: f64,
     /// Programs that the tool of that name makes.
@@ -104,7 +104,7 @@ fn besiege(
     let truth = storm.run(stop)?;
     let (after, seconds) = (agent.usage(), started.elapsed().as_secs_f64());
     let usage = Usage { cpu: after.cpu.saturating_sub(before.cpu), ..after };
-    // It still answers, and ends well, whatever goes on.
+    // The agent still answers, and ends well, whatever the tools do.
     agent.metrics().context("the agent serves no metrics any more")?;
     let path = agent.profiles();
     agent.stop()?;

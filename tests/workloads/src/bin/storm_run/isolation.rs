@@ -1,4 +1,4 @@
-//! `storm-run isolation`: how late one exporter is while another is stalled.
+//! `storm-run isolation`: the delay of one exporter while another is stalled.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use workloads::plan::{Arrival, Shape};
 use workloads::silent::Silent;
 use workloads::storm::{Prepared, StormSite};
 
-/// How often the file is looked at: a delay is known to this.
+/// Time between two looks at the file: the precision of a delay.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How late one exporter is while another is stalled.
+/// The delay of one exporter while another is stalled.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// How long processes keep coming, and the other exporter is stalled.
+    /// Time for which processes keep coming, and the other exporter is stalled, seconds.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
     /// Processes a second.
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
         ran?;
         watcher.join().unwrap_or_else(|_panic| anyhow::bail!("the watcher has panicked"))
     })?;
-    // It would wait for the server otherwise.
+    // Without this the agent would wait for the server.
     drop(server);
     agent.stop()?;
     let mut delays: Vec<Duration> = arrived
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
     Ok(windows < 2.0)
 }
 
-/// What arrives in the file until `over`.
+/// The lines that arrive in the file until `over`.
 fn watch(profiles: &Path, over: &AtomicBool) -> anyhow::Result<Vec<Arrived>> {
     let mut file = Growing::open(profiles)?;
     let mut arrived = Vec::new();
@@ -102,7 +102,7 @@ fn watch(profiles: &Path, over: &AtomicBool) -> anyhow::Result<Vec<Arrived>> {
     Ok(arrived)
 }
 
-/// The least delay that so many percent are not above; zero if there is none.
+/// The least delay that `percent` percent of the delays are not above; zero if there is none.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Runs the agent in storms and prints what came of it.
+//! Runs the agent in storms and prints the results.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ mod isolation;
 mod slowdown;
 mod table;
 
-/// Runs the agent in storms of short-lived processes and prints what came of it. Needs root.
+/// Runs the agent in storms of short-lived processes and prints the results. Needs root.
 #[derive(Parser, Debug)]
 struct Arguments {
     /// The agent.
@@ -27,11 +27,11 @@ struct Arguments {
 enum Command {
     /// Coverage and names by mode, with gates: exit code 1 if one fails.
     Table(table::Arguments),
-    /// How much slower a closed loop of short processes is, with the agent and with perf.
+    /// The slowdown of a closed loop of short processes, with the agent and with perf.
     Slowdown(slowdown::Arguments),
-    /// How late one exporter is while another is stalled: exit code 1 if by two windows or more.
+    /// The delay of one exporter while another is stalled: exit code 1 if it is two windows or more.
     Isolation(isolation::Arguments),
-    /// What the agent costs among few and among many live processes.
+    /// The agent's cost among few and among many live processes.
     Crowd(crowd::Arguments),
     /// The agent while an unprivileged user does the worst: exit code 1 if a gate fails.
     Hostile(hostile::Arguments),

@@ -1,4 +1,4 @@
-//! `storm-run slowdown`: how much slower short processes are under a profiler.
+//! `storm-run slowdown`: the slowdown of short processes under a profiler.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use workloads::peer::Perf;
 use workloads::plan::{Arrival, Shape};
 use workloads::storm::{Prepared, StormSite};
 
-/// Median slowdown that is allowed.
+/// The largest median slowdown that is allowed.
 const ALLOWED: f64 = 1.05;
 
-/// How much slower a closed loop of short processes is.
+/// The slowdown of a closed loop of short processes.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// Samples a second and CPU.
@@ -27,15 +27,15 @@ pub(crate) struct Arguments {
     /// Processes of a run.
     #[arg(long, default_value_t = 1500)]
     processes: usize,
-    /// How many of them at the same time.
+    /// Processes of a run at the same time.
     #[arg(long, default_value_t = 2)]
     at_once: usize,
-    /// CPU time of each in microseconds.
+    /// CPU time of each process in microseconds.
     #[arg(long, default_value_t = 300)]
     cpu_us: u64,
 }
 
-/// Who watches a run.
+/// The profiler that watches a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watcher {
     Nobody,
@@ -43,7 +43,7 @@ enum Watcher {
     Perf,
 }
 
-/// What a run took, in seconds.
+/// The time that a run took, in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     watcher: Watcher,
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments, binary: &Path, stop: &Arc<AtomicBool>) 
     }
     let mut runs = Vec::new();
     for round in 0..arguments.rounds {
-        // Back and forth, so that a machine that gets slower does not favour one of them.
+        // Watchers come back and forth, so that a machine that gets slower does not favour one of them.
         for &watcher in &order {
             runs.push(measure(arguments, watcher, round, binary, stop)?);
         }

@@ -22,7 +22,7 @@ use workloads::table::Table;
 use workloads::truth::Truth;
 use workloads::{gates, hooks, score};
 
-/// Time in which the agent should get over a stall.
+/// Time in which the agent should recover from a stall.
 const RECOVERED: Duration = Duration::from_secs(10);
 
 /// Coverage and names by mode.
@@ -31,19 +31,19 @@ pub(crate) struct Arguments {
     /// Samples a second and CPU; a run for each.
     #[arg(long, value_delimiter = ',', default_values_t = [99, 997])]
     hz: Vec<u32>,
-    /// How long processes keep coming.
+    /// Time for which processes keep coming, seconds.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
     /// Processes a second.
     #[arg(long, default_value_t = 40.0)]
     rate: f64,
-    /// What everything random is drawn from.
+    /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What kinds of process; all by default.
+    /// Kinds of process; all by default.
     #[arg(long, value_delimiter = ',')]
     modes: Vec<Mode>,
-    /// Of each kind, how many processes that are older than the agent.
+    /// Processes of each kind that are older than the agent.
     #[arg(long, default_value_t = 1)]
     older: usize,
     /// Pids up to this number only, so that they are used again, in the modes made for it.
@@ -52,16 +52,16 @@ pub(crate) struct Arguments {
     /// Length of a profile in milliseconds.
     #[arg(long, default_value_t = 2000)]
     window_ms: u64,
-    /// Stop the agent for so many seconds in the middle of the storm.
+    /// Stop the agent for this time in the middle of the storm, seconds.
     #[arg(long)]
     sigstop: Option<f64>,
-    /// Also export to a server that never answers, and that is gone after so many seconds.
+    /// Also export to a server that never answers, and that is gone after this time, seconds.
     #[arg(long)]
     exporter_stall: Option<f64>,
     /// Also export to a port where nobody listens, so that every export fails.
     #[arg(long, conflicts_with = "exporter_stall")]
     exporter_fails: bool,
-    /// Also print what each of the agent's BPF programs cost.
+    /// Also print the cost of each of the agent's BPF programs.
     #[arg(long)]
     bpf_stats: bool,
     /// Keep truth, profiles, configuration and log in this directory.
@@ -144,7 +144,7 @@ fn run_at(arguments: &Arguments, hz: u32, binary: &Path, stop: &Arc<AtomicBool>)
     Ok(passed)
 }
 
-/// Says what the agent holds while an exporter stalls or fails, and after.
+/// Prints the data that the agent holds while an exporter stalls or fails, and after.
 fn end_sickness(agent: &Agent, server: Option<Silent>, rest: Duration) {
     let held = || agent.metric("otelcol_processor_procinfo_held_processes").unwrap_or(f64::NAN);
     let mib = || agent.usage().rss >> 20;
