@@ -93,6 +93,7 @@ impl Server {
 
     /// Starts a server like [`start`](Self::start), with these bounds.
     ///
+    /// # Errors
     /// The same as those of [`start`](Self::start).
     pub fn start_within(endpoint: &Endpoint, router: Router, bounds: Bounds) -> Result<Self, ListenError> {
         let refuse =

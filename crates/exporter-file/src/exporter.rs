@@ -33,6 +33,7 @@ impl FileExporter {
     /// An exporter that takes the place of another in the same process needs `append`: the records of its predecessor
     /// are ours, whatever the user wants done with older ones.
     ///
+    /// # Errors
     /// [`OpenError`] names the path and the remedy if the file cannot be opened for writing.
     pub fn open(settings: &DeliverySettings, config: Config) -> Result<Delivery<Self>, OpenError> {
         let path = config.path.clone();
@@ -48,6 +49,7 @@ impl FileExporter {
 
     /// Looks for reasons for which [`open`](Self::open) would fail. Nothing is changed.
     ///
+    /// # Errors
     /// The same as those of `open`, as far as looking can find out.
     pub fn check(config: &Config) -> Result<(), OpenError> {
         let failed = |source| OpenError::new(config.path.clone(), source);

@@ -31,6 +31,7 @@ pub(crate) fn parse(text: &str) -> Result<Proxy, String> {
 /// The proxy that the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, also in lower case) has for
 /// a destination.
 ///
+/// # Errors
 /// If the environment names a proxy that cannot be used; without its text.
 pub(crate) fn of_environment(destination: &Uri) -> Result<Option<Proxy>, String> {
     let matcher = Matcher::from_env();

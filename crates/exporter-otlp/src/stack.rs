@@ -34,6 +34,7 @@ pub fn grpc(settings: &DeliverySettings, config: &GrpcConfig) -> Result<Exporter
 
 /// An exporter by HTTP, otherwise like that of [`grpc`].
 ///
+/// # Errors
 /// The same as those of [`grpc`]; also if the environment names a proxy that cannot be used.
 pub fn http(settings: &DeliverySettings, config: &HttpConfig) -> Result<Exporter, ConnectError> {
     warn_if_unverified(settings, config.tls.insecure_skip_verify);

@@ -23,6 +23,7 @@ impl FileStorage {
     /// Finds or makes the directory, and locks it: no other agent may use it meanwhile. A second storage of the same
     /// process may, so that one configuration can replace another.
     ///
+    /// # Errors
     /// [`OpenError`] names the remedy if the directory cannot be used.
     pub fn open(config: Config) -> Result<Self, OpenError> {
         if let Some(fault) = config.validate().into_iter().next() {
@@ -33,6 +34,7 @@ impl FileStorage {
 
     /// Looks for reasons for which [`open`](Self::open) would fail. Nothing is changed.
     ///
+    /// # Errors
     /// The reason for which `open` would fail.
     pub fn check(config: &Config) -> io::Result<()> {
         let directory = &config.directory;

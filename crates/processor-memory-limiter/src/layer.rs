@@ -29,6 +29,7 @@ impl MemoryLimiterLayer {
     ///
     /// The configuration is taken to be valid.
     ///
+    /// # Errors
     /// [`StartError`] if the memory in use, or the memory that a percentage is of, cannot be read.
     pub fn start(config: &Config, settings: LimiterSettings) -> Result<Self, StartError> {
         let machine = Machine::new(Path::new("/"));

@@ -65,6 +65,7 @@ impl ReaderThreads {
     /// Starts the threads. Files that cannot be read are shown in `status`; of environments only variables of these
     /// names are read.
     ///
+    /// # Errors
     /// If the system has no thread left.
     pub(crate) fn start(source: ProcSource, status: Arc<Status>, variables: &[String]) -> io::Result<Self> {
         let (files, files_asked) = sync_channel(QUEUE);

@@ -110,6 +110,7 @@ impl Files {
 
     /// The names of bytes of a file, by their offsets.
     ///
+    /// # Errors
     /// The reason why none of them can be named.
     pub(crate) fn names(&mut self, sight: Sight<'_>, offsets: &[u64]) -> Result<NamesByAddress, Unnamed> {
         let identity = sight.file.identity;

@@ -34,6 +34,7 @@ pub(crate) struct LineThread {
 impl LineThread {
     /// Starts the thread.
     ///
+    /// # Errors
     /// If the system has no thread left.
     pub(crate) fn start(
         settings: LineSettings,

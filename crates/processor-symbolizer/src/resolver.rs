@@ -44,6 +44,7 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// Starts the thread; the tickets of its answers never go back.
     ///
+    /// # Errors
     /// If the system has no thread left.
     pub(crate) fn start(
         config: &Config,

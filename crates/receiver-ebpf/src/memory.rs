@@ -37,8 +37,8 @@ impl SharedMemory {
 
     /// Maps the elements of a BPF array.
     ///
+    /// # Errors
     /// Those of [`map`](Self::map); also if `map` is no array.
-    /// As [`map`](Self::map); also if `map` is no array.
     pub(crate) fn of_array(map: &Map, bytes: usize) -> io::Result<Self> {
         match map {
             Map::Array(data) => Self::map(&data.fd(), bytes),

@@ -45,6 +45,7 @@ impl DebugLink {
 
     /// True if a file is the one that the link refers to, by the checksum of its bytes.
     ///
+    /// # Errors
     /// [`SymbolError::Read`] if the file cannot be read; [`SymbolError::TooLarge`] if that would take too long.
     pub fn is_of<S: ByteSource + ?Sized>(&self, source: &S) -> Result<bool, SymbolError> {
         let size = source.size();

@@ -29,6 +29,7 @@ pub(crate) trait Ranges<N> {
 
     /// Takes a range and the name of its symbol.
     ///
+    /// # Errors
     /// [`SymbolError::TooLarge`] if there is no room for another range.
     fn push(&mut self, start: u64, end: u64, name: N) -> Result<(), SymbolError>;
 }

@@ -49,6 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<Target, String> {
 
 /// Reads the URL of a server, to which the path for profiles is added.
 ///
+/// # Errors
 /// The same as those of [`parse`].
 pub(crate) fn parse_base(text: &str) -> Result<Target, String> {
     let base = parse(text)?;

@@ -17,6 +17,7 @@ use crate::error::ConnectError;
 
 /// Reads the files, or the texts in their place.
 ///
+/// # Errors
 /// An error that names the key at fault.
 pub(super) fn client(config: &TlsConfig, alpn: &[&[u8]]) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -44,6 +44,7 @@ struct Stamp {
 impl Tls {
     /// Reads the files that the configuration names. May block.
     ///
+    /// # Errors
     /// An error that names the key at fault.
     pub(crate) fn new(config: &TlsConfig, alpn: &'static [&'static [u8]]) -> Result<Self, ConnectError> {
         // Before the files are read, so that a change in between is seen the next time.
@@ -56,6 +57,7 @@ impl Tls {
     /// The configuration for all of an exporter's servers, like that of [`new`](Self::new); reads nothing if none of
     /// them is spoken to by TLS.
     ///
+    /// # Errors
     /// An error that names the key at fault.
     pub(crate) fn if_needed(
         needed: bool,
@@ -68,6 +70,7 @@ impl Tls {
     /// The parts that a connection to `host` needs: this configuration, and the name that the server's certificate must
     /// have.
     ///
+    /// # Errors
     /// If `host`, or the name that the user configured in its place, is no name.
     pub(crate) fn for_host(
         self: &Arc<Self>,

@@ -44,6 +44,7 @@ impl List {
     /// Adds to `functions` the new lines of the list that is open now; `before` is the state of the process's list so
     /// far.
     ///
+    /// # Errors
     /// The error of reading: the whole list is to be read again.
     pub(super) fn read(
         before: Option<Self>,
