@@ -25,7 +25,8 @@ const UNITS: [(&str, u64); 8] = [
 
 /// Parses a Go duration: numbers with units, added up. At most 2^64 nanoseconds, some 584 years.
 ///
-/// # Errors A sentence with the text and the form that is expected, if the text is no duration or is negative.
+/// # Errors
+/// A sentence with the text and the form that is expected, if the text is no duration or is negative.
 pub fn parse(text: &str) -> Result<Duration, String> {
     nanos(text).map(Duration::from_nanos).ok_or_else(|| {
         format!("invalid duration {text:?}: expected a number with a unit, like 300ms, 5s or 1h30m")

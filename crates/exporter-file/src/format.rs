@@ -75,8 +75,8 @@ impl Records {
 
     /// Appends the record of a window.
     ///
-    /// # Errors If a request is no message, or takes more than a record can; if this format is made of another kind of
-    /// content.
+    /// # Errors
+    /// If a request is no message, or takes more than a record can; if this format is made of another kind of content.
     pub(crate) fn write(self, content: &Content, out: &mut Vec<u8>) -> io::Result<()> {
         match (self, content) {
             (Self::JsonLines, Content::Request(request)) => {

@@ -16,7 +16,8 @@ pub(crate) struct Proxy {
 
 /// Reads the URL of a proxy. The URL may hold a user and a password, which are never shown.
 ///
-/// # Errors A fault that names the form that is expected, without the key's name and without the text.
+/// # Errors
+/// A fault that names the form that is expected, without the key's name and without the text.
 pub(crate) fn parse(text: &str) -> Result<Proxy, String> {
     let refuse = || "is no proxy that can be used, expected http://host:port".to_owned();
     let url: Uri = text.parse().map_err(|_invalid| refuse())?;

@@ -17,7 +17,8 @@ pub struct ProfilesRequest {
 impl ProfilesRequest {
     /// The request as a message, for exporters that do not send protobuf.
     ///
-    /// # Errors [`DecodeError`] if the bytes are no request, which can happen if a file held them.
+    /// # Errors
+    /// [`DecodeError`] if the bytes are no request, which can happen if a file held them.
     pub fn message(&self) -> Result<ExportProfilesServiceRequest, DecodeError> {
         ExportProfilesServiceRequest::decode(self.bytes.clone())
     }

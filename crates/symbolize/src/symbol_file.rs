@@ -68,9 +68,9 @@ struct AllStrings {
 impl SymbolFile {
     /// Reads the symbol tables of a file.
     ///
-    /// # Errors [`SymbolError::OtherFormat`] for a file that is no program, library or debug file, and any other error
-    /// for one that is damaged or larger than `limits`. A file without symbols is no error: no address of it has a
-    /// name.
+    /// # Errors
+    /// [`SymbolError::OtherFormat`] for a file that is no program, library or debug file, and any other error for one
+    /// that is damaged or larger than `limits`. A file without symbols is no error: no address of it has a name.
     pub fn open<S: ByteSource + ?Sized>(source: &S, limits: Limits) -> Result<Self, SymbolError> {
         let mut elf = Elf::read(source)?;
         dynamic::add_sections(source, &mut elf);

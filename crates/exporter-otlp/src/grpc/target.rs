@@ -25,7 +25,8 @@ pub(crate) struct Target {
 /// As in the Collector, TLS is spoken unless `insecure`, and always to `https://`. Unlike the Collector, `http://`
 /// without `insecure` is refused rather than taken as TLS.
 ///
-/// # Errors A fault with the problem of the text and the form that is expected, without the key's name.
+/// # Errors
+/// A fault with the problem of the text and the form that is expected, without the key's name.
 pub(crate) fn parse(text: &str, insecure: bool) -> Result<Target, String> {
     let refuse = |what: &str| {
         Err(format!(

@@ -30,8 +30,9 @@ const MAX_REASON_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a request that was taken.
 ///
-/// # Errors Permanent, if the answer is not OTLP's: something else than an OTLP receiver has answered. Retryable, if
-/// the connection breaks.
+/// # Errors
+/// Permanent, if the answer is not OTLP's: something else than an OTLP receiver has answered. Retryable, if the
+/// connection breaks.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Incoming,

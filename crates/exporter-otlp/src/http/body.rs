@@ -42,7 +42,8 @@ impl Body {
 
     /// The bytes to send. Takes CPU time.
     ///
-    /// # Errors If the bytes are no request, which is found only by encodings that read them.
+    /// # Errors
+    /// If the bytes are no request, which is found only by encodings that read them.
     pub(super) fn write(self, request: &ProfilesRequest) -> Result<Bytes, String> {
         let plain = match self.encoding {
             Encoding::Proto => request.bytes.clone(),

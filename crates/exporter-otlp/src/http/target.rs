@@ -17,7 +17,8 @@ pub(crate) struct Target {
 
 /// Reads a URL to be sent to as it is.
 ///
-/// # Errors The problem of the text and the form that is expected, without the key's name.
+/// # Errors
+/// The problem of the text and the form that is expected, without the key's name.
 pub(crate) fn parse(text: &str) -> Result<Target, String> {
     if text.is_empty() {
         return Err("is missing, expected an OTLP HTTP receiver, like http://localhost:4318".to_owned());
