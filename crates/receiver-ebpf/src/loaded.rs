@@ -69,7 +69,26 @@ fn is_gone(error: &ProgramError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::sync::{Mutex, PoisonError};
+
+    use procfs::ListSymbols as _;
+
     use super::*;
+
+    /// A lock that a test holds while it loads programs: those of one test come and go while another one looks.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    /// The kernel's own names of the functions of BPF programs, by address.
+    fn bpf_symbols() -> HashMap<u64, String> {
+        let listed = String::from_utf8(crate::symbols::SymbolList.symbols().unwrap()).unwrap();
+        let of_bpf = listed.lines().filter(|line| line.ends_with("\t[bpf]"));
+        let symbol = |line: &str| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            (u64::from_str_radix(fields[0], 16).unwrap(), fields[2].to_owned())
+        };
+        of_bpf.map(symbol).collect()
+    }
 
     #[test]
     #[ignore = "needs root: loads BPF programs"]
@@ -77,6 +96,7 @@ mod tests {
         use crate::config::UnwindConfig;
         use crate::loader::Programs;
 
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = newest_bpf_program();
         let programs = Programs::load((1, 1), &UnwindConfig::default(), crate::room::Room::find()).unwrap();
         let with_ours = newest_bpf_program();
@@ -89,23 +109,23 @@ mod tests {
     #[test]
     #[ignore = "needs root: loads BPF programs"]
     fn each_function_of_a_program_is_where_the_kernels_symbols_have_it() {
-        use std::collections::HashMap;
-
-        use procfs::ListSymbols as _;
-
         use crate::config::UnwindConfig;
         use crate::loader::Programs;
 
+        /// The number of lists to read at most: the kernel goes on by position, so that a list leaves a symbol out when
+        /// a program is unloaded meanwhile.
+        const LOOKS: usize = 20;
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = Programs::load((1, 1), &UnwindConfig::default(), crate::room::Room::find()).unwrap();
         let before = programs();
-        let listed = String::from_utf8(crate::symbols::SymbolList.symbols().unwrap()).unwrap();
-        let of_bpf = listed.lines().filter(|line| line.ends_with("\t[bpf]"));
-        let symbols: HashMap<u64, &str> = of_bpf
-            .map(|line| {
-                let fields: Vec<_> = line.split_whitespace().collect();
-                (u64::from_str_radix(fields[0], 16).unwrap(), fields[2])
-            })
-            .collect();
+        let mut symbols: HashMap<u64, String> = HashMap::new();
+        let starts = || before.iter().flat_map(|program| &program.functions).map(|(start, _)| start.0);
+        for _ in 0..LOOKS {
+            if starts().all(|start| symbols.contains_key(&start)) {
+                break;
+            }
+            symbols.extend(bpf_symbols());
+        }
         // Other programs come and go.
         let programs: Vec<_> = programs().into_iter().filter(|program| before.contains(program)).collect();
         assert!(programs.iter().any(|program| program.name.ends_with("_sample_cpu")), "{programs:?}");

@@ -10,6 +10,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ use pdata::{Batch, Event, ExecCount, Pid, ProcessTransition, Sample};
 use procfs::Residence;
 use receiver_ebpf::{Config, Wanted};
 
-use support::{Recorder, run};
+use support::{PATIENCE, Recorder, run};
 
 /// Mount points of hierarchies: version 2 and version 1 of the controller `pids`.
 const UNIFIED: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
@@ -39,9 +40,10 @@ const LAYOUTS: [&str; 10] = [
     "system.slice/system-worker.slice/worker@ID.service",
 ];
 const ROUNDS: usize = 12;
-/// A script that moves its process into a group, and burns some CPU time there as another image.
+/// A script that moves its process into a group, and burns some CPU time there as another image: ten samples even on a
+/// fast CPU.
 const SCRIPT: &str =
-    r#"echo $$ > "$0/cgroup.procs" && exec sh -c 'i=0; while [ $i -lt 8000 ]; do i=$((i+1)); done'"#;
+    r#"echo $$ > "$0/cgroup.procs" && exec sh -c 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done'"#;
 
 fn id(number: usize) -> String {
     format!("{number:08x}").repeat(8)
@@ -58,7 +60,13 @@ fn run_in(root: &str, group: &str) -> u32 {
     fs::create_dir_all(&directory).unwrap();
     let mut child = Command::new("sh").args(["-c", SCRIPT]).arg(&directory).spawn().unwrap();
     assert!(child.wait().unwrap().success());
-    fs::remove_dir(&directory).unwrap();
+    let start = Instant::now();
+    while let Err(error) = fs::remove_dir(&directory) {
+        // A process leaves its group as the last step of its end, which its parent may know of before.
+        let is_left_soon = error.kind() == ErrorKind::ResourceBusy && start.elapsed() < PATIENCE;
+        assert!(is_left_soon, "{}: {error}", directory.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
     // Groups above it are removed too, as far as no other process is there.
     let above = directory.ancestors().skip(1).take_while(|above| *above != Path::new(root));
     above.take_while(|above| fs::remove_dir(above).is_ok()).count();
@@ -137,7 +145,7 @@ fn samples_know_the_control_group_of_a_process_that_is_gone() {
     eprintln!("right {right}, missing {missing}, wrong {wrong}, of images before {unmoved}");
     assert_eq!(wrong, 0);
     assert!(right > 500, "{right} samples");
-    assert!(missing * 1000 <= right, "{missing} of {right} samples without control groups");
+    assert!(missing <= (right / 1000).max(1), "{missing} of {right} samples without control groups");
 }
 
 /// A user's process in a group as deep and with names as long as can be costs its own path alone.

@@ -5,13 +5,13 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pdata::{Batch, Event, KTime, LossReason, Sample};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-use support::{Recorder, burn, record_watched};
+use support::{PATIENCE, Recorder, burn, record_watched};
 
 const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
 const RATE: f64 = 199.0;
@@ -41,13 +41,18 @@ fn offline(time: Duration, work: impl FnOnce(Back)) {
         scope.spawn(|| {
             let mut only = CpuSet::new();
             only.set(1);
-            sched_setaffinity(None, &only).unwrap();
+            let start = Instant::now();
+            // Its control group may get the CPU back a little later than the machine.
+            while let Err(error) = sched_setaffinity(None, &only) {
+                assert!(start.elapsed() < PATIENCE, "{error}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
             busy.0.send(now()).unwrap();
             while !done.load(Ordering::Relaxed) {
                 burn(Duration::from_millis(1));
             }
         });
-        work(Back { after, busy_from: busy.1.recv().unwrap() });
+        work(Back { after, busy_from: busy.1.recv_timeout(PATIENCE * 2).unwrap() });
         done.store(true, Ordering::Relaxed);
     });
 }
@@ -107,9 +112,9 @@ fn a_cpu_that_comes_back_is_sampled_again_and_what_it_missed_is_counted() {
     }
     let counted: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(unattended).sum();
     println!("{counted} samples counted as lost, {least:.0} to {most:.0} were");
-    // The kernel counts working time in steps of a tick (4 ms).
+    // The kernel counts working time in steps of a tick (4 ms), and leaves out what the machine's host has taken.
     let counted = f64::from(u32::try_from(counted).unwrap());
-    let slack = 0.1 * most + 4.0;
+    let slack = 0.25 * most + 8.0;
     assert!(least - slack <= counted && counted <= most + slack, "{counted} of {least} to {most}");
 }
 

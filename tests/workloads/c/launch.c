@@ -62,14 +62,22 @@ static struct slot *slot_at(size_t number)
     return (struct slot *)(slots + number * SLOT_SIZE);
 }
 
+/* The clocks at one instant: of some readings the one that took least. Another may have lost its CPU in between. */
 static void print_clocks(const char *name)
 {
-    struct timespec wall;
-    uint64_t before = now_ns();
-    clock_gettime(CLOCK_REALTIME, &wall);
-    uint64_t after = now_ns();
-    fprintf(records, "C\t%s\t%lu\t%lu\n", name, before + (after - before) / 2,
-            (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec);
+    uint64_t least = UINT64_MAX, monotonic = 0, unix_time = 0;
+    for (int reading = 0; reading < 20; reading++) {
+        struct timespec wall;
+        uint64_t before = now_ns();
+        clock_gettime(CLOCK_REALTIME, &wall);
+        uint64_t took = now_ns() - before;
+        if (took >= least)
+            continue;
+        least = took;
+        monotonic = before + took / 2;
+        unix_time = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
+    }
+    fprintf(records, "C\t%s\t%lu\t%lu\n", name, monotonic, unix_time);
 }
 
 static uint64_t own_cpu_ns(void)

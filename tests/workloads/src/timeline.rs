@@ -7,8 +7,9 @@ use crate::truth::{Image, Process, State, Truth};
 /// Most nanoseconds by which a sample's time may differ: the profiler converts times by an offset of its own, and a
 /// timer fires a little before its program reads the clock.
 const SLACK: u64 = 20_000;
-/// Most nanoseconds from the end that the parent knows of to the kernel's last steps in the process.
-const LAST_STEPS: u64 = 1_000_000;
+/// Most nanoseconds from the end that the parent knows of to the kernel's last steps in the process, which has to wait
+/// for a CPU among all others that want one.
+const LAST_STEPS: u64 = 200_000_000;
 
 /// The processes of a storm by pid and time.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ impl<'a> Timeline<'a> {
         let lives = self.by_pid.get(&pid)?;
         let lived = |process: &&&Process| process.born.saturating_sub(SLACK) <= at && at <= process.reaped;
         let just_ended = |process: &&&Process| process.reaped <= at && at <= process.reaped + LAST_STEPS;
-        lives.iter().find(lived).or_else(|| lives.iter().find(just_ended)).copied()
+        lives.iter().find(lived).or_else(|| lives.iter().rfind(just_ended)).copied()
     }
 }
 
@@ -178,19 +179,22 @@ mod tests {
     #[test]
     fn a_pid_used_again_is_another_process() {
         let second = Process { born: 31 * MS, reaped: 40 * MS, ..chain() };
+        let third = Process { born: 60 * MS, reaped: 70 * MS, ..chain() };
         let storm = crate::truth::Storm {
             seed: 0,
             pid_reuse: true,
             begin: crate::truth::Clocks::default(),
             end: crate::truth::Clocks::default(),
         };
-        let truth = Truth { storm, processes: vec![second, chain()] };
+        let truth = Truth { storm, processes: vec![third, second, chain()] };
         let timeline = Timeline::new(&truth);
         let born = |at| timeline.find(7, at).map(|process| process.born / MS);
         assert_eq!(born(30 * MS), Some(10));
         assert_eq!(born(30 * MS + MS / 2), Some(10), "its last steps in the kernel");
         assert_eq!(born(31 * MS), Some(31));
-        assert_eq!(born(50 * MS), None);
+        assert_eq!(born(50 * MS), Some(31), "the last that has ended");
+        assert_eq!(born(65 * MS), Some(60));
+        assert_eq!(born(271 * MS), None);
         assert_eq!(timeline.find(8, 20 * MS), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The truth itself is true: every link shows what the storm expected it to show.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,7 +10,12 @@ use workloads::plan::{Arrival, Shape};
 use workloads::storm::{Prepared, StormError, StormSite};
 use workloads::truth::{State, Truth};
 
+/// The truth of a storm, which runs alone: while one storm lowers `kernel.pid_max`, processes of another find no pid
+/// for a second fork or a thread. And a program cannot be run while another storm's launcher, which has yet to call
+/// exec, holds it open for writing.
 fn storm(shape: &Shape, pid_max: Option<u32>) -> Result<Truth, StormError> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = StormSite { dir: std::env::temp_dir(), executables: 30, pid_max };
     Prepared::new(shape, &place)?.run(&Arc::new(AtomicBool::new(false)))
 }

@@ -1,5 +1,6 @@
 //! Mappings that are made, changed and removed.
 
+use std::ffi::c_void;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -20,16 +21,26 @@ fn an_address_that_is_mapped_again_is_in_what_is_mapped_there_now() {
     let (batches, runs) = watch(move || {
         let (a, b) = (code(&path.join("a"), 4), code(&path.join("b"), 4));
         let mut runs = Vec::new();
-        let place = Mapped::new(&a, 0, 4).start;
+        let place = keep(std::ptr::null_mut(), MapFlags::PRIVATE);
         for round in 0..200 {
             let (file, page) = (if round % 2 == 0 { &a } else { &b }, round / 2 % 4);
             let mapped = Mapped::at(place, MapFlags::PRIVATE | MapFlags::FIXED, file, page * PAGE, 1);
             runs.push(run(&mapped, 0, file, page, Duration::from_millis(5)));
+            // The page that is kept takes the place of the code, which is unmapped by that.
+            std::mem::forget(mapped);
+            keep(place, MapFlags::PRIVATE | MapFlags::FIXED);
         }
         runs
     });
     let found = assert_true(&batches, &runs);
     assert!(found > 300, "{found} samples");
+}
+
+/// Keeps a page of the address space for later: memory of another thread might come to be in a page that is free, and
+/// code would be mapped over that.
+fn keep(place: *mut c_void, flags: MapFlags) -> *mut c_void {
+    // SAFETY: memory at an address of the kernel's choice, or in place of code that nobody runs any more.
+    unsafe { mmap_anonymous(place, PAGE, ProtFlags::empty(), flags) }.unwrap()
 }
 
 /// Threads that map, protect, split and unmap at one time: every leaf is right all the same.

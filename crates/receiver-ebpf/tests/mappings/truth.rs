@@ -8,12 +8,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pdata::{Backing, Batch, Code, Event, FileOffset, Frame, KTime, Mapping, Measure, Pc, Pid, Sample, Tid};
+use pdata::{
+    Backing, Batch, Code, Event, FileOffset, Frame, KTime, LossReason, Mapping, Measure, Pc, Pid, Sample, Tid,
+};
 use procfs::clock::now;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::time::{ClockId, clock_gettime};
@@ -105,13 +107,15 @@ pub(crate) fn file(mapping: &Mapping) -> &Arc<pdata::MappedFile> {
     }
 }
 
+/// The losses, but for samples that nobody took: while the machine stood still, or a CPU was not seen to be there.
 pub(crate) fn lost(batches: &[Batch]) -> Vec<&Event> {
-    let events = batches.iter().flat_map(|batch| batch.events.iter());
-    events
-        .filter(
-            |event| matches!(event, Event::Loss(loss) if loss.reason != pdata::LossReason::SampleTimerMissed),
-        )
-        .collect()
+    let was_taken = |event: &&Event| match event {
+        Event::Loss(loss) => {
+            !matches!(loss.reason, LossReason::SampleTimerMissed | LossReason::SampleCpuUnattended)
+        }
+        _ => false,
+    };
+    batches.iter().flat_map(|batch| batch.events.iter()).filter(was_taken).collect()
 }
 
 /// The code that ran at one address from one instant to another.
@@ -166,8 +170,11 @@ pub(crate) fn assert_true(batches: &[Batch], runs: &[Run]) -> usize {
     found
 }
 
-/// The result of `work`, and the batches of the receiver meanwhile, at 997 Hz.
+/// The result of `work`, and the batches of the receiver meanwhile, at 997 Hz. One test runs after the other: they
+/// share a process, and files that one of them announces without end are losses of another.
 pub(crate) fn watch<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> (Vec<Batch>, T) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let result = Arc::new(Mutex::new(None));
     let here = Arc::clone(&result);
     let batches = record_watched(move |control, recorder| {

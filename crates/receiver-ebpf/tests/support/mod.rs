@@ -18,7 +18,7 @@ use tower::{Service, service_fn};
 pub(crate) struct Recorder(pub(crate) Arc<Mutex<Vec<Batch>>>);
 
 /// A time longer than anything takes on any machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 impl Recorder {
     /// Waits until the recorded batches are as `wanted`.
