@@ -176,10 +176,11 @@ fn fixture(name: &str) -> String {
 
 /// True if all these programs are installed; prints which one is missing.
 fn are_installed(programs: &[&str], package: &str) -> bool {
-    let missing =
-        programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
+    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
     if let Some(missing) = missing {
-        println!("SKIPPED: no {missing}: scripts/setup.sh test installs {package} where there is a package of it");
+        println!(
+            "SKIPPED: no {missing}: scripts/setup.sh test installs {package} where there is a package of it"
+        );
     }
     missing.is_none()
 }

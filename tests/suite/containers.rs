@@ -82,7 +82,10 @@ fn containers_of_runc_are_known_by_id_and_service() {
         let own: Vec<_> = resources.iter().filter(own).collect();
         let events: u64 = own.iter().map(|of| of.events()).sum();
         // 299 ticks are expected, less by chance.
-        assert!(!own.is_empty() && events + lost > 200, "{events} samples of container {number}, {lost} lost");
+        assert!(
+            !own.is_empty() && events + lost > 200,
+            "{events} samples of container {number}, {lost} lost"
+        );
         for of in own {
             assert_eq!(of.text("container.runtime.name"), "docker");
             assert_eq!(of.text("service.name"), format!("shop-{number}"));

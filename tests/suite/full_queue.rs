@@ -94,8 +94,7 @@ fn a_full_queue_on_disk_is_sent_by_the_successor() {
     wait_until_it_overflows(&agent, "otlp", 0);
     let collector = Collector::start();
     let mut config = agent.setup().config();
-    let successor =
-        json!({ "endpoint": collector.endpoint(), "sending_queue": { "queue_size": FITS_ALL } });
+    let successor = json!({ "endpoint": collector.endpoint(), "sending_queue": { "queue_size": FITS_ALL } });
     merge(&mut config, &json!({ "exporters": { "otlp": successor } }));
     reload_without_gap(&agent, &config, 1);
     wait::until("more to be sent than was waiting", || count(&agent, SENT, "otlp"), |sent| *sent > 0);

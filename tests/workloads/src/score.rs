@@ -100,11 +100,7 @@ impl Lifetime {
 #[must_use]
 pub fn score(truth: &Truth, profiles: &Profiles, hz: f64) -> Score {
     let timeline = Timeline::new(truth);
-    let mut score = Score {
-        lost: profiles.lost(),
-        pid_reuse: truth.storm.pid_reuse,
-        ..Score::default()
-    };
+    let mut score = Score { lost: profiles.lost(), pid_reuse: truth.storm.pid_reuse, ..Score::default() };
     for (reason, count) in profiles.windows.values().flat_map(|window| &window.reasons) {
         *score.reasons.entry(reason.clone()).or_default() += count;
     }
