@@ -38,6 +38,13 @@ if [ "$what" = test ]; then
     if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null && apt-cache show chromium >/dev/null 2>&1; then
         packages="$packages chromium"
     fi
+    # So do tests of functions that Node.js and Java compile.
+    if ! command -v node >/dev/null && apt-cache show nodejs >/dev/null 2>&1; then
+        packages="$packages nodejs"
+    fi
+    if ! command -v jcmd >/dev/null && apt-cache show default-jdk-headless >/dev/null 2>&1; then
+        packages="$packages default-jdk-headless"
+    fi
 fi
 if [ "$what" = kernels ]; then
     command -v qemu-system-x86_64 >/dev/null || packages="$packages qemu-system-x86 seabios ipxe-qemu"

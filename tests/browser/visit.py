@@ -6,6 +6,8 @@ from urllib.parse import parse_qs
 from chromium import BrowserError
 
 ROW = 19
+# Samples that the page says are shown, as an expression of its own.
+SAMPLES = "Number(/Samples ([\\d,]+)/.exec(document.querySelector('#strip').textContent)[1].replaceAll(',', ''))"
 
 
 class Visit:
@@ -38,7 +40,11 @@ class Visit:
 
     def shows_fewer_than(self, samples):
         """Waits until fewer samples than so many are shown."""
-        self.browser.until(f"Number(/Samples ([\\d,]+)/.exec(document.querySelector('#strip').textContent)[1].replaceAll(',', '')) < {samples}")
+        self.browser.until(f"{SAMPLES} < {samples}")
+
+    def shows_more_than(self, samples):
+        """Waits until more samples than so many are shown."""
+        self.browser.until(f"{SAMPLES} > {samples}")
 
     def box(self, selector):
         script = f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; }})()"

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use crate::daemon::PATIENCE;
 
@@ -21,7 +22,15 @@ pub struct HttpResponse {
 /// # Errors
 /// The operating system's error if the server cannot be reached, or an error if the answer is not HTTP.
 pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
-    let answer = String::from_utf8(answer(port, path)?).map_err(io::Error::other)?;
+    get_within(port, path, PATIENCE)
+}
+
+/// As [`get`], from a server that may take `longest` for its answer, and is then asked again by the caller.
+///
+/// # Errors
+/// As of [`get`], and if nothing comes for so long.
+pub fn get_within(port: u16, path: &str, longest: Duration) -> io::Result<HttpResponse> {
+    let answer = String::from_utf8(answer(port, path, longest)?).map_err(io::Error::other)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| io::Error::other(head.to_owned()))?;
@@ -33,7 +42,7 @@ pub fn get(port: u16, path: &str) -> io::Result<HttpResponse> {
 /// # Errors
 /// The same as of [`get`], and an error if the status is not 200.
 pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
-    let answer = answer(port, path)?;
+    let answer = answer(port, path, PATIENCE)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, body) =
         end.and_then(|end| answer.split_at_checked(end + 4)).ok_or(io::ErrorKind::InvalidData)?;
@@ -42,9 +51,9 @@ pub fn get_bytes(port: u16, path: &str) -> io::Result<Vec<u8>> {
     if is_good { Ok(body.to_vec()) } else { Err(io::Error::other(head.into_owned())) }
 }
 
-fn answer(port: u16, path: &str) -> io::Result<Vec<u8>> {
+fn answer(port: u16, path: &str, longest: Duration) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(longest))?;
     // HTTP/1.0, so that the answer is neither chunked nor kept open.
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();

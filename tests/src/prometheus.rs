@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,6 +14,10 @@ use crate::{http, workspace};
 
 /// The name of the job, which the shipped rules refer to.
 pub const JOB: &str = "pipeline";
+
+/// Time between two scrapes, and the longest time that an answer may take: an agent on a busy machine needs more than a
+/// second.
+pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// A running Prometheus.
 #[derive(Debug)]
@@ -26,8 +31,8 @@ pub struct Prometheus {
 pub type Sample = (BTreeMap<String, String>, f64);
 
 impl Prometheus {
-    /// Starts a Prometheus that scrapes `port` each second, as job [`JOB`], and evaluates the files of `rules` as
-    /// often.
+    /// Starts a Prometheus that scrapes `port` every [`INTERVAL`], as job [`JOB`], and evaluates the files of `rules` each
+    /// second.
     ///
     /// # Panics
     /// If Prometheus is not installed or does not start.
@@ -35,7 +40,10 @@ impl Prometheus {
     pub fn start(port: u16, rules: &[&Path]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = json!({
-            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "global": {
+                "scrape_interval": format!("{}s", INTERVAL.as_secs()),
+                "evaluation_interval": "1s",
+            },
             "rule_files": rules,
             "scrape_configs": [{
                 "job_name": JOB,

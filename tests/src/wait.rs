@@ -15,14 +15,28 @@ const AGAIN: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// If that takes longer than [`PATIENCE`]; the message has `what` and the last result.
-pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until<T: Debug>(what: &str, look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    until_within(PATIENCE, what, look, wanted)
+}
+
+/// Calls `look` as [`until`] does, with a bound of the test's own: for work that takes long on a busy machine, or that
+/// others of the machine delay.
+///
+/// # Panics
+/// If that takes longer than `longest`; the message has `what` and the last result.
+pub fn until_within<T: Debug>(
+    longest: Duration,
+    what: &str,
+    mut look: impl FnMut() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + longest;
     loop {
         let seen = look();
         if wanted(&seen) {
             return seen;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}: {seen:?}");
+        assert!(Instant::now() < deadline, "waited {longest:?} for {what}: {seen:?}");
         thread::sleep(AGAIN);
     }
 }

@@ -1,10 +1,14 @@
 //! Places of files, and builds of programs that tests need.
 
+use std::collections::VecDeque;
 use std::env;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
 
 /// The command that sets up the Collector and the Python environment.
 pub(crate) const SETUP: &str = "run tests/setup.sh (`make test` does)";
@@ -80,12 +84,56 @@ fn build_pipeline() -> PathBuf {
     output.join("pipeline")
 }
 
-/// A free TCP port of the loopback interface.
+/// Most ports that are kept at a time: more than any test has in use, and fewer than the files that a process may have
+/// open.
+const MOST_KEPT: usize = 256;
+
+/// A free TCP port of the loopback interface, which the kernel gives to nobody else.
+///
+/// A socket that does not listen keeps the port. It shares its address (`SO_REUSEADDR`), as the sockets of the agent, of
+/// a Collector and of Prometheus do, which therefore can listen there. Before that a connection is refused. So neither a
+/// connection nor another call gets the port before its user has started.
 ///
 /// # Panics
 /// If no port is free.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("a listener has an address").port()
+    static KEPT: Mutex<VecDeque<OwnedFd>> = Mutex::new(VecDeque::new());
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = socket.expect("there are sockets");
+    sockopt::set_socket_reuseaddr(&socket, true).expect("a socket can share its address");
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = getsockname(&socket).expect("a bound socket has an address");
+    let address = SocketAddrV4::try_from(address).expect("it was bound to one of IPv4");
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() == MOST_KEPT {
+        kept.pop_front();
+    }
+    kept.push_back(socket);
+    address.port()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_refuses_connections_and_can_be_listened_on() {
+        let ports: BTreeSet<_> = (0..20).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 20, "each is another: {ports:?}");
+        for port in ports {
+            let address = (Ipv4Addr::LOCALHOST, port);
+            let refused = TcpStream::connect(address).expect_err("nobody listens");
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+            let listener = TcpListener::bind(address).expect("it is ours to use");
+            TcpStream::connect(address).expect("somebody listens");
+            let taken = TcpListener::bind(address).expect_err("it is in use");
+            assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+            drop(listener);
+        }
+    }
 }

@@ -1,4 +1,7 @@
 //! Names of functions that Python, Node.js and Java compile at run time.
+//!
+//! The tests need these runtimes, which `scripts/setup.sh test` installs where Debian has them. A test whose runtime is
+//! missing prints that and ends.
 
 use std::fs;
 use std::io::Write as _;
@@ -134,11 +137,14 @@ fn agent() -> Agent {
 }
 
 /// Checks that functions of a running program are named, and those of a program that has ended before the agent looked.
-fn names_functions(runtime: &Runtime, residence: Residence) {
+/// A missing `runtime` is `None`, and has been reported.
+fn names_functions(runtime: fn() -> Option<Runtime>, residence: Residence) {
     let _alone = alone();
+    // Not before: what one test compiles another runs.
+    let Some(runtime) = runtime() else { return };
     let agent = agent();
     let started = wall_clock();
-    let mut work = Work::start(runtime, residence);
+    let mut work = Work::start(&runtime, residence);
     let first = (runtime.frame_type, "first_phase");
     let look = || {
         work.work("first");
@@ -168,8 +174,19 @@ fn fixture(name: &str) -> String {
     workspace::file(&format!("fixtures/compiled/{name}")).to_str().expect("a path of ours is text").to_owned()
 }
 
+/// True if all these programs are installed; prints which one is missing.
+fn are_installed(programs: &[&str], package: &str) -> bool {
+    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
+    if let Some(missing) = missing {
+        println!(
+            "SKIPPED: no {missing}: scripts/setup.sh test installs {package} where there is a package of it"
+        );
+    }
+    missing.is_none()
+}
+
 /// A Python that can write a list: 3.12 or later, the system's or one that pyenv has installed.
-fn python() -> Runtime {
+fn python() -> Option<Runtime> {
     let installed = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME")?;
         Some(Path::new(&home).join(".pyenv"))
@@ -182,70 +199,79 @@ fn python() -> Runtime {
         let status = Command::new(python).args(["-X", "perf", "-c", check]).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     });
-    let python = found.expect("a Python of version 3.12 or later is installed (pyenv install 3.12)");
+    let Some(python) = found else {
+        println!("SKIPPED: no Python of version 3.12 or later (pyenv install 3.12)");
+        return None;
+    };
     let python = python.to_str().expect("its path is text").to_owned();
     let command = vec![python, "-X".to_owned(), "perf".to_owned(), fixture("work.py")];
-    Runtime { frame_type: "cpython", command, writes_list: None }
+    Some(Runtime { frame_type: "cpython", command, writes_list: None })
 }
 
-fn node() -> Runtime {
+fn node() -> Option<Runtime> {
+    if !are_installed(&["node"], "nodejs") {
+        return None;
+    }
     // V8 writes a log of its own wherever it is started, unless these options stop it.
     let no_log = ["--no-logfile-per-isolate", "--logfile=/dev/null"];
     let arguments =
         ["node", "--perf-basic-prof", "--interpreted-frames-native-stack"].into_iter().chain(no_log);
     let command = arguments.map(str::to_owned).chain([fixture("work.js")]).collect();
-    Runtime { frame_type: "v8js", command, writes_list: None }
+    Some(Runtime { frame_type: "v8js", command, writes_list: None })
 }
 
 /// Java, with the directory of its class.
-fn java() -> Runtime {
+fn java() -> Option<Runtime> {
+    if !are_installed(&["java", "javac", "jcmd"], "default-jdk-headless") {
+        return None;
+    }
     let classes = workspace::output().join("compiled-classes");
     let status = Command::new("javac").arg("-d").arg(&classes).arg(fixture("Work.java")).status();
-    assert!(status.expect("javac is installed (apt-get install default-jdk-headless)").success());
+    assert!(status.expect("javac starts").success());
     let classes = classes.to_str().expect("a path of ours is text").to_owned();
     let whole = "-XX:CompileCommand=dontinline,Work::*_phase";
     let arguments = ["java", "-XX:+PreserveFramePointer", whole, "-cp", &classes, "Work"];
     let write = |pid: u32| {
         let status = Command::new("jcmd").args([&pid.to_string(), "Compiler.perfmap"]).output();
-        let output = status.expect("jcmd is installed, as part of a JDK");
+        let output = status.expect("jcmd starts");
         assert!(output.status.success(), "{output:?}");
     };
     let command = arguments.into_iter().map(str::to_owned).collect();
-    Runtime { frame_type: "jvm", command, writes_list: Some(write) }
+    Some(Runtime { frame_type: "jvm", command, writes_list: Some(write) })
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn functions_of_python_are_named() {
-    names_functions(&python(), Residence::Here);
+    names_functions(python, Residence::Here);
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn functions_of_python_in_namespaces_of_its_own_are_named() {
-    names_functions(&python(), Residence::Apart);
+    names_functions(python, Residence::Apart);
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn functions_of_node_are_named() {
-    names_functions(&node(), Residence::Here);
+    names_functions(node, Residence::Here);
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn functions_of_node_in_namespaces_of_its_own_are_named() {
-    names_functions(&node(), Residence::Apart);
+    names_functions(node, Residence::Apart);
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn functions_of_java_are_named() {
-    names_functions(&java(), Residence::Here);
+    names_functions(java, Residence::Here);
 }
 
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn functions_of_java_in_namespaces_of_its_own_are_named() {
-    names_functions(&java(), Residence::Apart);
+    names_functions(java, Residence::Apart);
 }

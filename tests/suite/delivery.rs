@@ -17,6 +17,7 @@ use tests::validator::{self, Rule};
 use tests::wait;
 
 use crate::alone;
+use crate::queue::LONGEST_TO_EMPTY;
 
 /// The largest message, decompressed, that a Collector takes by gRPC unless configured otherwise.
 const COLLECTOR_LIMIT: u64 = 4 << 20;
@@ -127,7 +128,8 @@ fn a_collector_that_is_away_for_a_while_gets_everything() {
         wait::until("both queues to hold what the Collector misses", queued, held);
     });
     // The Collector is back and gets the held requests, the last of which leaves before the agent is stopped.
-    wait::until("the queues to be drained", queued, |sizes| sizes.values().all(|size| *size == 0.0));
+    let are_empty = |sizes: &BTreeMap<_, f64>| sizes.values().all(|size| *size == 0.0);
+    wait::until_within(LONGEST_TO_EMPTY, "the queues to be drained", queued, are_empty);
     let processes = storm.stop();
     let outcome = agent.stop();
     assert!(processes > 10, "{processes} processes are no storm");

@@ -9,15 +9,17 @@ use tests::overlay::merge;
 use tests::{validator, wait, workspace};
 
 use crate::alone;
-use crate::queue::{Queued, on_disk, windows};
+use crate::queue::{LONGEST_TO_EMPTY, Queued, on_disk, windows};
 use crate::reload::{reload, with_exporters};
 
 const ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_profile_samples";
 const SEND_FAILED: &str = "otelcol_exporter_send_failed_profile_samples";
 const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
-/// Requests that fit into the queue: some seconds of them, so that it does not fill up while a server is there.
+/// Requests that fit into the queue that a test fills.
 const FITS: u64 = 10;
+/// Requests that fit into the queue of the successor: more than a slow machine has waiting, so that it does not fill up.
+const FITS_ALL: u64 = 1000;
 
 fn count(agent: &Agent, name: &str, exporter: &str) -> u64 {
     agent.metrics().count(name, &[("exporter", exporter)])
@@ -45,14 +47,15 @@ fn reload_without_gap(agent: &Agent, config: &Value, turn: usize) {
 #[ignore = "needs root: loads BPF programs; and tests/setup.sh"]
 fn a_full_queue_in_memory_is_tried_once_more_and_counted() {
     let _alone = alone();
-    let exporter = |endpoint: &str| {
+    let exporter = |endpoint: &str, fits: u64| {
         json!({
-            "endpoint": endpoint, "tls": { "insecure": true }, "window": "300ms",
-            "sending_queue": { "queue_size": FITS, "num_consumers": 1 },
+            // A request that is only late is not to be sent again.
+            "endpoint": endpoint, "tls": { "insecure": true }, "timeout": "60s", "window": "300ms",
+            "sending_queue": { "queue_size": fits, "num_consumers": 1 },
             "retry_on_failure": { "initial_interval": "100ms", "max_interval": "200ms" },
         })
     };
-    let nobody = exporter(&format!("localhost:{}", workspace::free_port()));
+    let nobody = exporter(&format!("localhost:{}", workspace::free_port()), FITS);
     let agent = Setup::new().samples_per_second(499).exporter("otlp_grpc/old", nobody.clone()).start();
     let before = wait_until_it_overflows(&agent, "otlp_grpc/old", 0);
     let beside = json!({ "otlp_grpc/old": nobody, "debug": { "verbosity": "basic" } });
@@ -61,11 +64,11 @@ fn a_full_queue_in_memory_is_tried_once_more_and_counted() {
     assert_eq!(count(&agent, SEND_FAILED, "otlp_grpc/old"), 0, "what waits goes on waiting");
 
     let collector = Collector::start();
-    let successor = json!({ "otlp_grpc/new": exporter(&collector.endpoint()) });
+    let successor = json!({ "otlp_grpc/new": exporter(&collector.endpoint(), FITS_ALL) });
     reload_without_gap(&agent, &with_exporters(&agent, &successor), 2);
     // A request is counted before it leaves the queue.
     let waiting = || agent.metrics().get(QUEUE_SIZE, &[("exporter", "otlp_grpc/old")]);
-    wait::until("the old queue to be empty", waiting, |size| *size == Some(0.0));
+    wait::until_within(LONGEST_TO_EMPTY, "the old queue to be empty", waiting, |size| *size == Some(0.0));
     wait::until("more to be sent", || count(&agent, SENT, "otlp_grpc/new"), |sent| *sent > 0);
     let [full, given_up] = [ENQUEUE_FAILED, SEND_FAILED].map(|name| count(&agent, name, "otlp_grpc/old"));
     assert!(full > before && given_up > 0, "{full} found no room, {given_up} were given up");
@@ -91,10 +94,12 @@ fn a_full_queue_on_disk_is_sent_by_the_successor() {
     wait_until_it_overflows(&agent, "otlp", 0);
     let collector = Collector::start();
     let mut config = agent.setup().config();
-    merge(&mut config, &json!({ "exporters": { "otlp": { "endpoint": collector.endpoint() } } }));
+    let successor = json!({ "endpoint": collector.endpoint(), "sending_queue": { "queue_size": FITS_ALL } });
+    merge(&mut config, &json!({ "exporters": { "otlp": successor } }));
     reload_without_gap(&agent, &config, 1);
     wait::until("more to be sent than was waiting", || count(&agent, SENT, "otlp"), |sent| *sent > 0);
-    wait::until(
+    wait::until_within(
+        LONGEST_TO_EMPTY,
         "an empty queue",
         || agent.metrics().get(QUEUE_SIZE, &[("exporter", "otlp")]),
         |size| *size == Some(0.0),

@@ -53,8 +53,12 @@ fn counts(file: &OtlpFile) -> (u64, u64, u64) {
         }
         for frame in &sample.stack {
             let kind = frame.attributes.get("profile.frame.type").and_then(|kind| kind.as_text());
-            // Other processes may load programs at any time.
-            let is_program = frame.mapping.is_none() && frame.address >= MODULES;
+            // Any process may load programs at any time, also the agent when it starts. The programs have no names until
+            // the agent has read them.
+            let is_program = match &frame.mapping {
+                Some(mapping) => mapping.filename.starts_with("[bpf_prog_"),
+                None => frame.address >= MODULES,
+            };
             if kind != Some("kernel") || is_program {
                 continue;
             }
@@ -104,8 +108,9 @@ fn functions_of_the_kernel_and_of_later_programs_are_named_whatever_is_hidden() 
         daemon.wait().assert_code(0);
         let (_, named, unnamed) = counts(&agent.stop().file);
         println!("kptr_restrict={value}: {named} frames named, {unnamed} not");
+        // A thousandth; of few, as many as a module that has just been loaded may have.
         assert!(
-            named >= ENOUGH_NAMED && unnamed * 1000 <= named,
+            named >= ENOUGH_NAMED && unnamed * 1000 <= named.max(5_000),
             "kptr_restrict={value}: {named} named, {unnamed} not"
         );
     }

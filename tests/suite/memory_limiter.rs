@@ -18,6 +18,11 @@ const DIVISOR: &str = "otelcol_processor_memory_limiter_rate_divisor";
 const USAGE: &str = "otelcol_processor_memory_limiter_usage_bytes";
 const RECEIVED: &str = "otelcol_receiver_accepted_profile_samples";
 
+/// Samples after which an agent has all the memory that it needs at the highest rate.
+const SETTLED: u64 = 20_000;
+/// Longest time until memory is full, or is given back, on a machine that has little time for that.
+const LONGEST: Duration = Duration::from_secs(240);
+
 /// An agent whose first processor is a limiter.
 fn limited(limiter: serde_json::Value) -> Setup {
     Setup::new().samples_per_second(320).with(json!({
@@ -28,7 +33,7 @@ fn limited(limiter: serde_json::Value) -> Setup {
 
 /// The agent's metrics, once they are as the test demands.
 fn metrics_when(agent: &Agent, are: impl Fn(&Metrics) -> bool) -> Metrics {
-    wait::until("the metrics to be so", || agent.metrics(), are)
+    wait::until_within(LONGEST, "the metrics to be so", || agent.metrics(), are)
 }
 
 /// No agent fits into a mebibyte: it samples at a thirty-second of the configured rate, drops every sample, and reports
@@ -75,9 +80,12 @@ fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("busy");
     program::compile(&path, "0123456789abcdef");
-    // The memory that the agent uses at rest, as the limiter measures it.
-    let agent = limited(json!({})).start();
-    let rest = metrics_when(&agent, |metrics| metrics.count(RECEIVED, &[]) > 20).count(USAGE, &[]) >> 20;
+    let long = [Step::Cpu(Duration::from_secs(600))];
+    let busy = [Burner::start(&path, &long), Burner::start(&path, &long)];
+    // The memory that the agent uses at this rate while no batch waits, as the limiter measures it.
+    let agent = limited(json!({})).samples_per_second(4096).start();
+    let settled = metrics_when(&agent, |metrics| metrics.count(RECEIVED, &[]) > SETTLED);
+    let rest = settled.count(USAGE, &[]) >> 20;
     let _outcome = agent.stop();
 
     let limiter = json!({ "check_interval": "100ms", "limit_mib": rest + 400, "spike_limit_mib": 368 });
@@ -90,8 +98,6 @@ fn above_the_soft_limit_it_samples_less_until_there_is_memory_to_spare() {
         "window": "100ms",
     });
     let agent = limited(limiter).samples_per_second(4096).exporter("otlp", exporter).start();
-    let seconds = [Step::Cpu(Duration::from_secs(60))];
-    let busy = [Burner::start(&path, &seconds), Burner::start(&path, &seconds)];
     let least = metrics_when(&agent, |metrics| metrics.count(RATE, &[]) == 4096 / 32);
     assert_eq!(least.count(DIVISOR, &[]), 32);
     drop((silent, busy));

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
-use tests::agent::Setup;
+use tests::agent::{Agent, Setup};
 use tests::daemon::{Daemon, PATIENCE};
 use tests::otlp::Resource;
-use tests::workspace;
+use tests::{wait, workspace};
 
 use crate::alone;
 
@@ -256,6 +256,18 @@ impl Leaves {
     }
 }
 
+/// Waits until the agent names the functions of a program in time. At its start it reads the symbols of all that runs,
+/// which are a hundred megabytes of its own if it is a debug build; what else comes waits its turn meanwhile, and leaves
+/// without names after a time.
+fn wait_until_it_names(agent: &Agent, program: &Program) {
+    let look = || {
+        spin(program, Fate::Stays);
+        let file = agent.file_so_far();
+        Leaves::of(program, &file.resources().expect("every index is good"))
+    };
+    wait::until("functions to have names", look, |leaves| leaves.right >= ENOUGH);
+}
+
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn leaves_have_the_functions_that_the_linker_has_put_there() {
@@ -274,6 +286,8 @@ fn leaves_have_the_functions_that_the_linker_has_put_there() {
         runs.push((Program { truth: Truth::of(&path, false), path }, fate));
     }
     compile(dir.path(), "spin-other", &["cc", "-O1", "-static"], "spin.c");
+    let before = compile(dir.path(), "spin-before", &["cc", "-O1", "-static"], "spin.c");
+    let before = Program { truth: Truth::of(&before, false), path: before };
 
     let pipelines = json!({ "profiles": { "processors": ["procinfo", "symbolizer"] } });
     // Each name is waited for, however busy the machine is.
@@ -282,6 +296,7 @@ fn leaves_have_the_functions_that_the_linker_has_put_there() {
     let agent = setup
         .with(json!({ "processors": { "symbolizer": symbolizer }, "service": { "pipelines": pipelines } }))
         .start();
+    wait_until_it_names(&agent, &before);
     runs.iter().for_each(|(program, fate)| spin(program, *fate));
     let file = agent.stop().file;
     let resources = file.resources().expect("every index is good");

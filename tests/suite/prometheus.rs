@@ -10,7 +10,7 @@ use tests::agent::{Agent, Setup};
 use tests::metrics::Metrics;
 use tests::overlay::merge;
 use tests::program::{self, Burner, Step};
-use tests::prometheus::{JOB, Prometheus, promtool};
+use tests::prometheus::{INTERVAL, JOB, Prometheus, promtool};
 use tests::{http, wait, workspace};
 
 use crate::alone;
@@ -18,7 +18,7 @@ use crate::alone;
 const RULES: &str = "../config/monitoring/prometheus-rules.yaml";
 const DASHBOARD: &str = "../config/monitoring/grafana-dashboard.json";
 
-/// Time for which Prometheus scrapes, each second.
+/// Time for which Prometheus scrapes.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An agent with every component that has metrics: every processor, an exporter with a queue, and the extensions.
@@ -60,11 +60,12 @@ fn a_real_prometheus_scrapes_the_agent_for_a_minute() {
         assert_eq!(Burner::start(&path, &[Step::Cpu(Duration::from_secs(1))]).finish().len(), 1);
     }
 
-    // The minute without its ends, where a second more or less is chance.
-    let scrapes = one(&prometheus, &format!("count_over_time(up{{job=\"{JOB}\"}}[50s])"));
-    assert!(scrapes >= 40.0, "only {scrapes} scrapes in 50 s");
+    // Half of the scrapes at least: the first and the last are a matter of chance, and Prometheus may be late, too.
+    let scrapes = one(&prometheus, &format!("count_over_time(up{{job=\"{JOB}\"}}[1m])"));
+    let due = MINUTE.as_secs_f64() / INTERVAL.as_secs_f64();
+    assert!(scrapes >= due / 2.0, "only {scrapes} scrapes of {due} in a minute");
     assert_eq!(
-        one(&prometheus, &format!("min_over_time(up{{job=\"{JOB}\"}}[50s])")),
+        one(&prometheus, &format!("min_over_time(up{{job=\"{JOB}\"}}[1m])")),
         1.0,
         "a scrape has failed"
     );

@@ -29,6 +29,8 @@ const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
 /// Metric of the times that the file could not be used.
 const FAILURES: &str = "otelcol_extension_file_storage_failures_total";
+/// Longest time until a queue is empty: for each window that leaves it, another one comes.
+pub(crate) const LONGEST_TO_EMPTY: Duration = Duration::from_secs(300);
 /// The message with which the agent logs each request that is on disk.
 const QUEUED: &str = "Queued on disk.";
 /// Requests on disk at which a run is killed, so that its file has contents to be damaged.
@@ -49,6 +51,8 @@ impl Queued {
         let setup = Setup::new().metrics_port(metrics_port).samples_per_second(199);
         let setup = setup.window(Duration::from_millis(200)).otlp(endpoint).with(json!({
             "exporters": { "otlp": {
+                // A request that is only late is not to be sent again.
+                "timeout": "60s",
                 "sending_queue": { "storage": "file_storage", "num_consumers": CONSUMERS },
                 "retry_on_failure": { "initial_interval": "100ms", "max_interval": "500ms" },
             } },
@@ -75,9 +79,12 @@ impl Queued {
         agent
     }
 
-    /// Waits until every request in the queue has been sent.
-    fn wait_until_sent(&self) {
-        wait::until("an empty queue", || self.metric(QUEUE_SIZE), |size| *size == Some(0.0));
+    /// Waits until every request in the queue has been sent. Requests of an earlier run are in the queue before the first
+    /// window of this run is on disk.
+    fn wait_until_sent(&self, agent: &Daemon) {
+        agent.wait_for_log(QUEUED);
+        let size = || self.metric(QUEUE_SIZE);
+        wait::until_within(LONGEST_TO_EMPTY, "an empty queue", size, |size| *size == Some(0.0));
     }
 
     /// The exporter's metric of this name; `None` if there is none.
@@ -165,7 +172,7 @@ fn what_is_queued_arrives_though_the_agent_is_killed_over_and_over() {
     drop(load);
     assert_eq!(kills, KILLS);
     let agent = queued.start();
-    queued.wait_until_sent();
+    queued.wait_until_sent(&agent);
     agent.signal(Signal::INT);
     agent.wait().assert_code(0);
     let arrived = windows(&collector.stop());
@@ -216,7 +223,8 @@ impl Drop for Tmpfs {
 fn a_full_disk_loses_nothing() {
     let _alone = alone();
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let disk = Tmpfs::mount(dir.path().join("disk"), "4m");
+    // Room for all windows until the Collector is back, once the ballast is gone.
+    let disk = Tmpfs::mount(dir.path().join("disk"), "64m");
     let collector = Collector::start();
     let queued = Queued::new(&collector.endpoint(), &disk.0);
     let file = dir.path().join("profiles.jsonl");
@@ -232,7 +240,7 @@ fn a_full_disk_loses_nothing() {
         fs::remove_file(ballast).expect("the ballast is removed");
         agent.wait_for_log("The queue is kept on disk again.");
     });
-    queued.wait_until_sent();
+    queued.wait_until_sent(&agent);
     agent.signal(Signal::INT);
     let ended = agent.wait();
     ended.assert_code(0);
@@ -242,7 +250,7 @@ fn a_full_disk_loses_nothing() {
     let written = windows(&OtlpFile::read(&file).expect("the agent has written OTLP profiles"));
     // Requests on disk that the agent had not taken up when it ended are left to the next one.
     let agent = queued.start();
-    queued.wait_until_sent();
+    queued.wait_until_sent(&agent);
     agent.signal(Signal::INT);
     agent.wait().assert_code(0);
     let arrived = windows(&collector.stop());
@@ -279,7 +287,7 @@ fn a_damaged_file_is_survived() {
         }
     });
     let agent = queued.start();
-    queued.wait_until_sent();
+    queued.wait_until_sent(&agent);
     agent.signal(Signal::INT);
     let ended = agent.wait();
     ended.assert_code(0);

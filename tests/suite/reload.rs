@@ -167,6 +167,8 @@ fn an_exporter_becomes_another_and_no_sample_is_lost() {
         turn => json!({ "otlp_grpc/x": {
             "endpoint": collector.endpoint(),
             "tls": { "insecure": true },
+            // A request that is only late is not to be sent again.
+            "timeout": "60s",
             "window": format!("{}ms", 200 * turn),
         } }),
     };

@@ -101,23 +101,26 @@ mod tests {
 
     use super::*;
 
+    /// Seconds for which a machine may stand still between two readings of a clock.
+    const SLOW: u64 = 60;
+
     #[test]
     fn within_a_boot_the_wall_clock_is_read_once() {
         let dir = tempfile::tempdir().unwrap();
         let wall = seconds(ClockId::Realtime);
         let first = Clock::open(dir.path());
-        assert!(first.now().abs_diff(wall) <= 2);
+        assert!(first.now().abs_diff(wall) <= SLOW);
         // The clock's file is as if the wall clock had shown 1970 then, and had been set since.
         let boot_id = fs::read_to_string(BOOT_ID).unwrap();
         fs::write(dir.path().join(CLOCK_FILE), format!("{} 7\n", boot_id.trim())).unwrap();
         let second = Clock::open(dir.path());
         assert_eq!(second, Clock { booted: 7 });
         let made = second.now();
-        assert!(second.age(made) <= Duration::from_secs(2), "by the same clock");
-        assert_eq!(second.age(made - 5).as_secs() / 7, 0);
+        assert!(second.age(made).as_secs() <= SLOW, "by the same clock");
+        assert!((5..=5 + SLOW).contains(&second.age(made - 5).as_secs()));
         // In another boot the clock begins anew.
         fs::write(dir.path().join(CLOCK_FILE), "0-1-2 7\n").unwrap();
-        assert!(Clock::open(dir.path()).now().abs_diff(wall) <= 5);
+        assert!(Clock::open(dir.path()).now().abs_diff(wall) <= SLOW);
     }
 
     #[test]
@@ -125,7 +128,9 @@ mod tests {
         let set = Clock { booted: FIRST_PLAUSIBLE };
         assert_eq!(set.age(100), Duration::ZERO);
         assert_eq!(set.age(u64::MAX), Duration::ZERO, "made in the future");
-        assert_eq!(set.age(FIRST_PLAUSIBLE).as_secs() / 10, since_boot() / 10);
+        let before = since_boot();
+        let age = set.age(FIRST_PLAUSIBLE).as_secs();
+        assert!((before..=since_boot()).contains(&age), "{age}");
         let unset = Clock { booted: 0 };
         assert_eq!(unset.age(FIRST_PLAUSIBLE), Duration::ZERO, "an earlier boot had the time");
     }
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_written_has_a_clock_all_the_same() {
         let clock = Clock::open(Path::new("/does/not/exist"));
-        assert!(clock.now().abs_diff(seconds(ClockId::Realtime)) <= 2);
+        assert!(clock.now().abs_diff(seconds(ClockId::Realtime)) <= SLOW);
     }
 
     proptest! {

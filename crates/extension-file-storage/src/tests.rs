@@ -16,7 +16,7 @@ use crate::store::{Found, Store};
 use crate::{Appended, Client, Config, FileStorage, OpenError, Record, Stored};
 
 /// Longer than any of these tests takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn config(directory: &Path) -> Config {
     Config {

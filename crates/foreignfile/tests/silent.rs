@@ -15,6 +15,8 @@ use fuse::{Fuse, opcode};
 use rustix::fs::{Mode, OFlags};
 
 const WITHIN: Duration = Duration::from_secs(60);
+/// For how long an answer is waited for that is not to come.
+const SILENCE: Duration = Duration::from_secs(5);
 
 struct Mounted {
     // Unmounted before the directory is removed.
@@ -49,6 +51,8 @@ fn own(path: &Path) -> FilePlace<'_> {
 fn a_file_that_is_not_wanted_is_not_opened() {
     let mounted = Mounted::new();
     let mut files = Files::new(Arc::default());
+    // The server is a thread of this process, and may be late.
+    files.wait_for_answers(WITHIN);
     let path = mounted.fuse.file();
     assert!(matches!(files.open(own(&path), WITHIN, |_| false), Err(Refusal::Unwanted)));
     let asked = mounted.fuse.asked();
@@ -75,15 +79,20 @@ fn a_file_system_that_does_not_answer_is_left_and_skipped() {
     let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
     let link = FilePlace::Link { link: &link, process: Path::new("/proc/self"), device: None };
     mounted.fuse.silence();
+    files.wait_for_answers(SILENCE);
     assert!(matches!(files.open(link, WITHIN, |_| true), Err(Refusal::Silent)));
     assert!(matches!(files.open(link, WITHIN, |_| true), Err(Refusal::Skipped)));
     let [name] = &*quarantine.skipped() else { panic!("{:?}", quarantine.skipped()) };
     assert!(name.starts_with("fuse at \"") && name.contains("mounted"), "{name}");
+    // A disk that is busy is late, and answers.
+    files.wait_for_answers(WITHIN);
     files.open(own(&other), WITHIN, |_| true).unwrap();
+    files.wait_for_answers(SILENCE);
     assert!(
         matches!(files.open(own(&path), WITHIN, |_| true), Err(Refusal::Silent)),
         "the way to it is another thing"
     );
     assert!(matches!(files.open(own(&path), WITHIN, |_| true), Err(Refusal::Skipped)));
+    files.wait_for_answers(WITHIN);
     files.open(own(&other), WITHIN, |_| true).unwrap();
 }

@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The agent's line in its log once it samples.
 const READY: &str = "Everything is ready.";
 /// Longest time of a start: on a machine where much else is at work the kernel takes its time to verify the programs.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest time of an end: longer than the agent may take to deliver its last windows, however little CPU time a storm
 /// leaves it.
-const STOP_TIMEOUT: Duration = Duration::from_secs(40);
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Settings of a run of the agent.
 #[derive(Clone, Debug)]
@@ -93,8 +93,8 @@ impl Agent {
         };
         let dir = settings.dir.clone();
         let (config, log) = (dir.join("agent.yaml"), dir.join("agent.log"));
-        let metrics_port = free_port().map_err(at(&config))?;
-        fs::write(&config, yaml(settings, metrics_port)).map_err(at(&config))?;
+        let [metrics_port, page_port] = free_ports().map_err(at(&config))?;
+        fs::write(&config, yaml(settings, metrics_port, page_port)).map_err(at(&config))?;
         let stderr = File::create(&log).map_err(at(&log))?;
         let child = Command::new(&settings.binary)
             .arg("--config")
@@ -228,11 +228,14 @@ pub fn usage(pid: u32) -> Usage {
     }
 }
 
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Two ports that nobody listens on. Both are held until both are chosen, so that they differ.
+fn free_ports() -> io::Result<[u16; 2]> {
+    let listeners = [TcpListener::bind(("127.0.0.1", 0))?, TcpListener::bind(("127.0.0.1", 0))?];
+    let [first, second] = listeners.each_ref().map(TcpListener::local_addr);
+    Ok([first?.port(), second?.port()])
 }
 
-fn yaml(settings: &AgentSettings, metrics_port: u16) -> String {
+fn yaml(settings: &AgentSettings, metrics_port: u16, page_port: u16) -> String {
     let path = settings.dir.join("profiles.jsonl").display().to_string();
     let window = settings.window.as_millis();
     let (otlp, exporters) = match settings.otlp_port {
@@ -250,9 +253,8 @@ fn yaml(settings: &AgentSettings, metrics_port: u16) -> String {
         Stages::Default => (
             "[procinfo, symbolizer]",
             format!(
-                "\n  debug: {{ verbosity: normal }}\n  top: {{ endpoint: {:?} }}\n  flamegraph: {{ endpoint: 127.0.0.1:{} }}",
+                "\n  debug: {{ verbosity: normal }}\n  top: {{ endpoint: {:?} }}\n  flamegraph: {{ endpoint: 127.0.0.1:{page_port} }}",
                 settings.dir.join("top.sock").display().to_string(),
-                free_port().unwrap_or_default(),
             ),
             ", debug, top, flamegraph",
         ),

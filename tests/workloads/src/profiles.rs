@@ -11,8 +11,6 @@ use serde::Deserialize;
 
 use self::wire::{Dictionary, JsonRequest};
 
-const TIMER_MISSED: &str = "profile.window.samples.lost.sample_timer_missed";
-
 mod wire;
 
 /// The contents of a file of profiles.
@@ -155,14 +153,6 @@ impl Profiles {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.windows.values().map(|window| window.lost).sum()
-    }
-
-    /// Samples that were taken and then lost, in all windows: not those of a timer that did not fire, which is mostly
-    /// one of an idle CPU.
-    #[must_use]
-    pub fn taken_and_lost(&self) -> u64 {
-        let timer = |window: &Window| window.reasons.get(TIMER_MISSED).copied().unwrap_or_default();
-        self.windows.values().map(|window| window.lost.saturating_sub(timer(window))).sum()
     }
 }
 

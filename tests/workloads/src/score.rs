@@ -53,8 +53,6 @@ pub struct Score {
     pub duplicates: u64,
     /// Samples that the profiler reports as lost, of the whole machine.
     pub lost: u64,
-    /// Lost samples that the profiler had taken.
-    pub taken_and_lost: u64,
     /// Other losses by reason, as the profiler reports them.
     pub reasons: BTreeMap<String, u64>,
     /// True if pids were used again.
@@ -102,12 +100,7 @@ impl Lifetime {
 #[must_use]
 pub fn score(truth: &Truth, profiles: &Profiles, hz: f64) -> Score {
     let timeline = Timeline::new(truth);
-    let mut score = Score {
-        lost: profiles.lost(),
-        taken_and_lost: profiles.taken_and_lost(),
-        pid_reuse: truth.storm.pid_reuse,
-        ..Score::default()
-    };
+    let mut score = Score { lost: profiles.lost(), pid_reuse: truth.storm.pid_reuse, ..Score::default() };
     for (reason, count) in profiles.windows.values().flat_map(|window| &window.reasons) {
         *score.reasons.entry(reason.clone()).or_default() += count;
     }

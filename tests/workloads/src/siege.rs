@@ -73,14 +73,11 @@ impl Siege {
         };
         let right = format!("{} of {} samples have the right path", victims.right, victims.samples);
         check(victims.samples > 0 && percent(victims.right, victims.samples) >= RIGHT, right);
-        let (least, most) = (victims.samples as f64, (victims.samples + self.score.taken_and_lost) as f64);
+        let (least, most) = (victims.samples as f64, (victims.samples + self.score.lost) as f64);
         let of_due = |count: f64| count / victims.expected.max(1.0) * 100.0;
         check(
             of_due(least) <= *EXPLAINED.end() && of_due(most) >= *EXPLAINED.start(),
-            format!(
-                "{least} samples of {:.0} due, {} counted as lost",
-                victims.expected, self.score.taken_and_lost
-            ),
+            format!("{least} samples of {:.0} due, {} counted as lost", victims.expected, self.score.lost),
         );
         check(
             self.found + self.lost == self.expected,
@@ -128,7 +125,7 @@ impl fmt::Display for Siege {
             percent(victims.right, victims.samples),
             victims.wrong,
             victims.expected,
-            self.score.taken_and_lost,
+            self.score.lost,
             self.cpu() * 100.0,
             self.usage.peak_rss >> 20,
         )
@@ -190,7 +187,7 @@ mod tests {
     fn what_is_counted_as_lost_is_forgiven_and_no_samples_at_all_are_not() {
         let mut siege = stood();
         siege.score.all.expected = 2200.0;
-        siege.score.taken_and_lost = 200;
+        siege.score.lost = 200;
         assert_eq!(siege.failures(), Vec::<String>::new());
         siege.score.all = Tally::default();
         assert!(!siege.failures().is_empty());

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::collector::profiles::v1development::{
     ExportProfilesPartialSuccess, ExportProfilesServiceRequest, ExportProfilesServiceResponse,
 };
 use prost::Message as _;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::server::TcpIncoming;
@@ -319,15 +319,15 @@ async fn a_server_is_reached_by_a_socket_in_the_file_system() {
 
 #[tokio::test]
 async fn without_a_server_an_attempt_fails_or_waits_for_one() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Nobody else gets the port, and who connects before it listens is refused.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let error = send(&config(address)).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("Connection refused"), "{error}");
     let waiting = GrpcConfig { wait_for_ready: true, ..config(address) };
     let sent = tokio::spawn(async move { send(&waiting).await });
-    // The port was free a moment ago.
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = socket.listen(16).unwrap();
     let server = Server::builder().add_service(Fake::collector().service());
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     sent.await.unwrap().unwrap();

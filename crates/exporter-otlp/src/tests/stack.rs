@@ -55,6 +55,9 @@ fn counted(test: impl Future<Output = ()>) -> [u64; 3] {
     counter(&snapshotter, NAMES)
 }
 
+/// Bound of an attempt: none. However slow the machine is, an attempt is not given up, since each is counted.
+const UNBOUNDED: Duration = Duration::ZERO;
+
 /// Sets a short wait between attempts, and no randomness.
 fn impatient(config: &mut exporterhelper::config::RetryConfig) {
     config.initial_interval = Duration::from_millis(1);
@@ -80,6 +83,7 @@ fn by_grpc_samples_are_sent_tried_again_or_given_up_on_and_counted_so() {
         let fake = Fake::new(move |_| answers.next().unwrap());
         let (address, _server) = fake.serve(None).await;
         let mut config = grpc::config(address);
+        config.timeout = UNBOUNDED;
         config.sending_queue.wait_for_result = true;
         impatient(&mut config.retry_on_failure);
         send(crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
@@ -102,6 +106,7 @@ fn so_they_are_by_http() {
         ])
         .await;
         let mut config = http::config(&rude);
+        config.timeout = UNBOUNDED;
         config.sending_queue.wait_for_result = true;
         impatient(&mut config.retry_on_failure);
         send(crate::http(&DeliverySettings::new("otlp_http"), &config).unwrap(), &[1, 10, 100, 1_000]).await;
@@ -117,7 +122,7 @@ fn a_window_larger_than_a_collector_takes_arrives_in_parts() {
     let counts = counted(async {
         let fake = Fake::collector();
         let (address, _server) = fake.serve(None).await;
-        let config = GrpcConfig { timeout: Duration::ZERO, ..grpc::config(address) };
+        let config = GrpcConfig { timeout: UNBOUNDED, ..grpc::config(address) };
         send(crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap(), &[SAMPLES]).await;
         let received = fake.received.lock().unwrap();
         let sizes: Vec<_> = received.iter().map(|(_, request)| request.encoded_len()).collect();
@@ -131,10 +136,12 @@ fn a_window_larger_than_a_collector_takes_arrives_in_parts() {
 #[test]
 fn a_server_that_comes_late_gets_every_window() {
     let counts = counted(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        // Nobody else gets the port, and who connects before it listens is refused.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
         let mut config = grpc::config(address);
+        config.timeout = UNBOUNDED;
         impatient(&mut config.retry_on_failure);
         let mut exporter = crate::grpc(&DeliverySettings::new("otlp_grpc"), &config).unwrap();
         for n in 0..5 {
@@ -142,7 +149,7 @@ fn a_server_that_comes_late_gets_every_window() {
             exporter.ready().await.unwrap().call(second(n, 1)).await.unwrap();
         }
         let fake = Fake::collector();
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let listener = socket.listen(16).unwrap();
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
         tokio::spawn(
             tonic::transport::Server::builder().add_service(fake.service()).serve_with_incoming(incoming),

@@ -16,7 +16,8 @@ use crate::jit::Jits;
 use crate::request::Unnamed;
 
 const MIB: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything takes, on whatever machine; a file system that is slow is not taken for one that is stuck.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Nanoseconds of a tick, in which `/proc` shows when a process started.
 const TICK: u64 = 10_000_000;
 
@@ -69,7 +70,9 @@ struct JitReader {
 impl JitReader {
     fn new(max_bytes: usize) -> Self {
         let jits = Jits::new(ProcSource::new("/proc"), max_bytes);
-        Self { jits, files: foreignfile::Files::new(Quarantine::of_this_process()) }
+        let mut files = foreignfile::Files::new(Quarantine::of_this_process());
+        files.wait_for_answers(PATIENCE);
+        Self { jits, files }
     }
 
     fn name(&mut self, process: ProcessKey, address: u64) -> Result<String, Unnamed> {

@@ -60,7 +60,7 @@ fn end() -> Batch {
 async fn frames_leave_with_the_names_of_their_functions_and_all_else_as_it_came() {
     let (keep, program) = (Keep::default(), own_program());
     // However slow the machine is.
-    let config = Config { timeout: Duration::from_secs(10), ..Config::default() };
+    let config = Config { timeout: Duration::from_secs(120), ..Config::default() };
     let mut stage = SymbolizerLayer::new(&config).layer(keep.clone());
     let (first, second) = (first_offset(), second_offset());
     let caller = Frame { kind: pdata::AddressKind::Return, ..frame(&program, second + 1) };
@@ -80,7 +80,7 @@ async fn frames_leave_with_the_names_of_their_functions_and_all_else_as_it_came(
 #[tokio::test]
 async fn frames_at_one_function_share_its_lines() {
     let (keep, program) = (Keep::default(), own_program());
-    let config = Config { timeout: Duration::from_secs(10), ..Config::default() };
+    let config = Config { timeout: Duration::from_secs(120), ..Config::default() };
     let mut stage = SymbolizerLayer::new(&config).layer(keep.clone());
     let at = first_offset();
     for watermark in [10, 20] {

@@ -95,7 +95,7 @@ fn own_process() -> ProcessKey {
 
 fn with_lines() -> Config {
     // However slow the machine is.
-    Config { lines: true, timeout: Duration::from_secs(10), ..Config::default() }
+    Config { lines: true, timeout: Duration::from_secs(120), ..Config::default() }
 }
 
 fn shown(lines: &Lines) -> Vec<(String, String, u32, u32)> {
