@@ -11,7 +11,7 @@ use crate::process::{NoAnswer, ReaderProcess};
 use crate::quarantine::Quarantine;
 use crate::refusal::Refusal;
 
-/// Longest to wait for one answer. A disk that has to spin up takes longer, and is asked again later.
+/// The longest time to wait for one answer. A disk that has to spin up takes longer, and is asked again later.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The way to a reader, which is started when it is needed.
@@ -42,12 +42,12 @@ impl Asker {
         &self.quarantine
     }
 
-    /// The longest to wait for one answer.
+    /// The longest time to wait for one answer.
     pub(crate) fn answer_within(&self) -> Duration {
         self.answer_within
     }
 
-    /// Sets the longest to wait for one answer.
+    /// Sets the longest time to wait for one answer.
     pub(crate) fn wait_for_answers(&mut self, answer_within: Duration) {
         self.answer_within = answer_within;
     }

@@ -25,7 +25,7 @@ pub enum ProcessMemory {
     Mem,
     /// The strings of its initial environment: proc_pid_environ(5).
     Environ,
-    /// Its arguments: proc_pid_cmdline(5).
+    /// The process's arguments: proc_pid_cmdline(5).
     Cmdline,
 }
 
@@ -51,7 +51,7 @@ impl Files {
         Self(Asker::new(quarantine))
     }
 
-    /// Sets the longest to wait for each answer: on a busy machine even memory may take its time.
+    /// Sets the longest time to wait for each answer: on a busy machine even memory may take its time.
     pub fn wait_for_answers(&mut self, answer_within: Duration) {
         self.0.wait_for_answers(answer_within);
     }
@@ -157,7 +157,7 @@ impl Files {
     /// Finds the file at a place, and opens nothing.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
+    /// Errors of [`open`](Self::open).
     pub fn look(&mut self, place: FilePlace<'_>) -> Result<Found, Refusal> {
         Ok(self.find(place, Instant::now() + self.0.answer_within())?.0)
     }

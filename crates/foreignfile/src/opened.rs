@@ -76,7 +76,7 @@ impl Opened<'_> {
     /// True if the file is still as it was found. A check after the reads shows that all bytes read belong together.
     ///
     /// # Errors
-    /// Those of [`read_at`](Self::read_at).
+    /// Errors of [`read_at`](Self::read_at).
     pub fn is_unchanged(&mut self) -> io::Result<bool> {
         if let Some(file) = &self.shared {
             return Ok(facts(file)? == self.found);

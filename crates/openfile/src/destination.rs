@@ -42,7 +42,7 @@ impl Destination {
     /// was unless all bytes are written.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
+    /// Errors of [`open`](Self::open).
     pub fn write(&self, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
         self.check()?;
         let mut part = OsString::from(".");

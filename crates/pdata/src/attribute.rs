@@ -28,7 +28,7 @@ impl Attribute {
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttributeValue {
-    /// A text, in UTF-8: whoever reads bytes replaces what is not.
+    /// A text, in UTF-8: a reader of bytes replaces those that are not.
     Text(Arc<str>),
     /// A number.
     Int(i64),

@@ -37,7 +37,7 @@ impl Batch {
         Arc::make_mut(&mut self.events).as_mut_slice()
     }
 
-    /// Takes the events out of the batch. They are copied only if they are shared.
+    /// Takes the events out of the batch. The events are copied only if they are shared.
     #[must_use]
     pub fn into_events(self) -> Vec<Event> {
         Arc::unwrap_or_clone(self.events).into()

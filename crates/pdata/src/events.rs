@@ -106,7 +106,8 @@ mod tests {
         events.iter().filter(|event| matches!(event, Event::Sample(_))).count() as u64
     }
 
-    /// However a list is made or changed: the number is that of its samples, and whoever shares it keeps his own.
+    /// The number is that of the list's samples, however the list is made or changed, and a holder of a shared list
+    /// keeps its own.
     #[test]
     fn the_number_of_samples_is_right() {
         for (samples, others, losses) in [(0, 0, 0), (0, 0, 2), (3, 0, 1), (0, 3, 0), (5, 2, 3)] {

@@ -50,7 +50,7 @@ impl ImageKind {
         self.sum(|file| share(file, file.footprint()), |script| share(script, script.footprint()))
     }
 
-    /// Bytes that are held for as long as this description is, beside its own size, whoever shares them.
+    /// Bytes that are held for as long as this description is, beside its own size, even if others share them.
     fn footprint(&self) -> usize {
         self.sum(|file| file.footprint(), |script| script.footprint())
     }
@@ -110,7 +110,7 @@ impl Attributes {
 
 impl Image {
     /// Bytes that are held for as long as the description is. Users choose how long the paths of a program are, so the
-    /// program counts whole, whoever shares it: the others may let go of it. Of facts about the program's surroundings
+    /// program counts whole, even if others share it: they may let go of it. Of facts about the program's surroundings
     /// only this holder's share counts.
     #[must_use]
     pub fn footprint(&self) -> usize {
@@ -167,7 +167,7 @@ impl Function {
 }
 
 impl Frame {
-    /// Bytes that the frame holds, with its share of what other frames hold too.
+    /// Bytes that the frame holds, with its share of values that other frames hold too.
     fn footprint(&self) -> usize {
         let code = match &self.code {
             Code::Mapped(mapping) => Mapping::share(mapping),
@@ -184,7 +184,7 @@ impl Frame {
 }
 
 impl Sample {
-    /// Bytes that go with the sample beside its own size, with its share of what other samples hold too.
+    /// Bytes that go with the sample beside its own size, with its share of values that other samples hold too.
     #[must_use]
     pub fn share(&self) -> usize {
         let frames: usize = self.stack.frames.iter().map(Frame::footprint).sum();
@@ -193,7 +193,7 @@ impl Sample {
 }
 
 impl Event {
-    /// Bytes that go with the event beside its own size, with its share of what others hold too.
+    /// Bytes that go with the event beside its own size, with its share of values that others hold too.
     #[must_use]
     pub fn share(&self) -> usize {
         match self {
@@ -257,7 +257,7 @@ mod tests {
         assert!((1_110_000..1_112_000).contains(&sample.share()), "{}", sample.share());
     }
 
-    /// Before, an exec was 256 bytes whatever it held, and 64 MiB of them were 3 GiB.
+    /// An exec counts all its bytes: when it counted as 256, whatever it held, 64 MiB of execs were 3 GiB.
     #[test]
     fn an_exec_holds_what_its_paths_do() {
         let path = std::path::Path::new(&"/a".repeat(2000)).into();

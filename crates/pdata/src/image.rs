@@ -21,7 +21,7 @@ pub struct Image {
     /// The program that the image runs.
     pub kind: ImageKind,
     /// The process that forked this one, the process that forked that one, and so on, as far as they are known: at most
-    /// [`Image::MAX_PARENTS`]. They stay the same when a parent ends and its children are given to another.
+    /// [`Image::MAX_PARENTS`]. The parents stay the same when one ends and another process adopts its children.
     pub parents: Arc<[Parent]>,
     /// The context of the samples that refer to this description; `None` before the first.
     pub context: Option<Context>,

@@ -32,7 +32,7 @@ pub enum OffCpuReason {
     Sleep,
     /// The thread waited for an event that no signal cuts short (`TASK_UNINTERRUPTIBLE`): most often a device.
     Uninterruptible,
-    /// The thread could have run, but another was given its CPU (`TASK_RUNNING`).
+    /// The thread could have run, but another ran on its CPU (`TASK_RUNNING`).
     Preempted,
     /// The thread was stopped, by a signal or by a debugger (`TASK_STOPPED`, `TASK_TRACED`).
     Stopped,

@@ -39,7 +39,7 @@ pub struct ProcessKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecCount(pub u32);
 
-/// One program image of one process: what it runs between two execs.
+/// One program image of one process: the program that it runs between two execs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageKey {
     /// The process that runs the image.

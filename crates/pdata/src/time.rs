@@ -81,8 +81,8 @@ impl UnixNanos {
 
 /// The distance by which the wall clock is ahead of the kernel's clocks, as measured at one instant.
 ///
-/// A clock step changes the next measurement, never an old one: whoever converts several instants
-/// of one unit of output (a profile) uses one offset for all of them.
+/// A clock step changes the next measurement, never an old one: a stage that converts several instants of one unit of
+/// output (a profile) uses one offset for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockOffset {
     unix_minus_monotonic: i64,

@@ -213,7 +213,7 @@ mod tests {
         assert!(group.charge().is_err());
     }
 
-    /// Without a limited group there is none to read; with one, its files are as expected.
+    /// This machine's group, if it is limited, has its files as expected.
     #[test]
     fn this_machine_is_understood() {
         let machine = text::mem_total(&read(Path::new("/"), Path::new("proc/meminfo")).unwrap()).unwrap();
@@ -221,7 +221,7 @@ mod tests {
         assert!(group.limit < machine, "{group:?}");
         match group.charge() {
             Ok(charge) => assert!(charge < machine, "{charge} of {group:?}"),
-            // Its own group cannot be seen, or memory is not counted below a group above it.
+            // This process's group cannot be seen, or memory is not counted below a group above it.
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound, "{group:?}"),
         }
     }

@@ -74,7 +74,7 @@ impl ProcSource {
     /// Asks the same as [`verify`](Self::verify), for a file at hand.
     ///
     /// # Errors
-    /// Those of [`verify`](Self::verify).
+    /// Errors of [`verify`](Self::verify).
     pub fn verify_file(&self, file: &File, identity: FileIdentity) -> Result<(), Refusal> {
         match self.identify.as_ref().and_then(|identify| identify.is_file(file, identity)) {
             Some(false) => Err(Refusal::Unwanted),

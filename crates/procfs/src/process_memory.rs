@@ -1,5 +1,5 @@
-//! Files of `/proc/PID` that show a process's memory. Whoever serves a file that the process has mapped there may keep
-//! their reader waiting for ever, so that another process reads them: [`foreignfile`].
+//! Files of `/proc/PID` that show a process's memory. The server of a file that the process has mapped may keep a
+//! reader of them waiting for ever, so another process reads them: [`foreignfile`].
 
 use std::path::Path;
 

@@ -109,7 +109,7 @@ impl ProcSource {
     /// name only the first is taken, as by getenv(3), and 8 KiB in all; a variable that does not fit is left out.
     ///
     /// # Errors
-    /// Those of [`snapshot`](Self::snapshot).
+    /// Errors of [`snapshot`](Self::snapshot).
     pub fn variables(
         &self,
         files: &mut Files,
@@ -125,7 +125,7 @@ impl ProcSource {
     /// was started with, unless it has written over them since.
     ///
     /// # Errors
-    /// As [`snapshot`](Self::snapshot).
+    /// Errors of [`snapshot`](Self::snapshot).
     pub fn arguments(&self, files: &mut Files, key: ProcessKey, tid: Tid) -> Result<Vec<u8>, ProcError> {
         self.strings(files, (key, tid), ProcessMemory::Cmdline, MAX_ARGUMENTS)
     }

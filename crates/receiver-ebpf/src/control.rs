@@ -73,8 +73,8 @@ impl Control {
         (base / self.0.divisor.load(Ordering::Relaxed).max(1)).max(1)
     }
 
-    /// Asks for a batch, soon, that asks all stages behind the receiver to deliver what they hold. Its watermark is
-    /// later than this call.
+    /// Asks for a batch, soon, that asks all stages behind the receiver to deliver the events that they hold. The
+    /// batch's watermark is later than this call.
     pub fn flush(&self) {
         self.0.flush.store(true, Ordering::Relaxed);
         self.wake();

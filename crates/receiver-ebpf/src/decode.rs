@@ -107,7 +107,7 @@ pub struct AnnouncedCgroup {
 /// Decodes one record.
 ///
 /// # Errors
-/// [`DecodeError`] if the record is shorter than what it claims to hold, or of an unknown kind.
+/// [`DecodeError`] if the record is shorter than the parts that it claims to hold, or of an unknown kind.
 pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let (header, body) = split::<RecordHeader>(record, "header")?;
     let transition = match header.kind {

@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::{Btf, BtfError};
 
-/// Held by whoever has read the types.
+/// The lock that is held by the code that has read the types.
 static HELD: Mutex<()> = Mutex::new(());
 
-/// The kernel's types, for as long as they are needed. They take 50 MiB: whoever else wants to read them waits, so that
-/// they are in memory once.
+/// The kernel's types, for as long as they are needed. The types take 50 MiB: other readers wait, so that they are in
+/// memory once.
 #[derive(Debug)]
 pub(crate) struct KernelTypes {
     types: Btf,

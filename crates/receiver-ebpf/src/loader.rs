@@ -272,7 +272,7 @@ impl Programs {
         program.attach(clock, scope, period, false).map_err(attach(SAMPLER))
     }
 
-    /// Stops a timer. Its samples stay in the ring.
+    /// Stops a timer, whose samples stay in the ring.
     pub(crate) fn detach_sampler(&mut self, timer: PerfEventLinkId) {
         let Ok(program) = self.program::<PerfEvent>(SAMPLER) else { return };
         if let Err(error) = program.detach(timer) {

@@ -38,7 +38,7 @@ impl SharedMemory {
     /// Maps the elements of a BPF array.
     ///
     /// # Errors
-    /// Those of [`map`](Self::map); also if `map` is no array.
+    /// Errors of [`map`](Self::map); also `InvalidInput` if `map` is no array.
     pub(crate) fn of_array(map: &Map, bytes: usize) -> io::Result<Self> {
         match map {
             Map::Array(data) => Self::map(&data.fd(), bytes),
@@ -72,7 +72,7 @@ impl SharedMemory {
 
     fn words_64(&self) -> &[AtomicU64] {
         // SAFETY: a mapping of that size starts at a page, is initialised, and lives as long as `self`; atomics may be
-        // shared with whoever else has mapped it.
+        // shared with others who have mapped it.
         unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.bytes / size_of::<AtomicU64>()) }
     }
 

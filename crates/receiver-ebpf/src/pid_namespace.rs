@@ -12,7 +12,7 @@ pub(crate) enum PidNamespace {
     First,
     /// A namespace below the first, with this inode number. Processes outside of it have no number there.
     Inner(u32),
-    /// Another namespace than the agent's: a pid in `/proc` is that of another process.
+    /// `/proc` is of another namespace than the agent's: a pid in `/proc` is that of another process.
     ForeignProc,
 }
 

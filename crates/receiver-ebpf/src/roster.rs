@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use pdata::KTime;
 
-/// Longest silence of a timer before it counts as dead; at least [`SILENT_PERIODS`] periods. A CPU that has been off
-/// between two looks, as in a suspend, is online as before, but the kernel has taken its timer away.
+/// The longest silence of a timer before it counts as dead; at least [`SILENT_PERIODS`] periods. A CPU that has been
+/// off between two looks, as in a suspend, is online as before, but the kernel has taken its timer away.
 const SILENCE: Duration = Duration::from_millis(500);
 const SILENT_PERIODS: u32 = 3;
-/// Longest silence of a timer that does not tick even though it is new. Such a timer is replaced ever more rarely: the
-/// CPU may be one that stands still.
+/// The longest silence of a timer that does not tick even though it is new. Such a timer is replaced ever more rarely:
+/// the CPU may be one that stands still.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// The ticks of a CPU's timers so far.
@@ -50,7 +50,7 @@ struct Cpu {
     unattended: bool,
     /// The CPU's work when it was last known to have a timer that ticks: a tick came later.
     account: Account,
-    /// The CPU's work at the last settlement. Its timer may have died before that.
+    /// The CPU's work at the last settlement. The CPU's timer may have died before that.
     latest: Account,
 }
 

@@ -129,7 +129,7 @@ impl Sampler {
         tracing::info!(?period, "Sampling rate changed.");
     }
 
-    /// Gives each CPU that has come online a timer, and takes away those of CPUs that have gone. Does nothing if the
+    /// Starts a timer on each CPU that has come online, and stops those of CPUs that have gone. Does nothing if the
     /// last look was a moment ago.
     ///
     /// `ticks` reads the number of ticks of each CPU's timers.

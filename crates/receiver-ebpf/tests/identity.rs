@@ -137,8 +137,8 @@ fn a_file_that_was_written_in_place_is_not_what_it_was() {
     });
 }
 
-/// In an overlay a sample is in the file of a layer. Opened by its name there, it is that file, which neither its
-/// device nor its inode number show.
+/// In an overlay a sample is in the file of a layer. Opened by its name there, the file is that of the layer, which
+/// neither its device nor its inode number show.
 #[test]
 #[ignore = "needs root: loads BPF programs, and mounts"]
 fn a_file_of_an_overlay_is_known_by_its_layer() {

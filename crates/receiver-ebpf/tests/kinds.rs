@@ -1,5 +1,5 @@
-//! Programs that change what they have mapped, and report which code ran when and where: each sample in them must be in
-//! that file, at that byte.
+//! Programs that change their mappings, and report which code ran when and where: each sample in them must be in that
+//! file, at that byte.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,7 +1,7 @@
 //! Compares the rows of every ELF file below some directories with gimli's, page by page, and prints the differences.
 //!
 //! `cargo run --release -p unwind --example machine [DIRECTORY ...]`; without directories, the whole machine. The
-//! process exits with 1 if a file differs. Not a test, since it depends on what is installed and takes minutes.
+//! process exits with 1 if a file differs. It is not a test, since it depends on the installed files and takes minutes.
 
 #![allow(clippy::print_stdout, reason = "a report")]
 

@@ -250,7 +250,7 @@ fn an_empty_entry_does_not_hide_the_one_behind_it() {
     let cie = file.cie_x86_64();
     file.fde(cie, 0x1000, 0, &[]);
     file.fde(cie, 0x1000, 0x10, &[]);
-    // As lld writes the table: one entry for each address.
+    // The table is as lld writes it: one entry for each address.
     file.table.pop();
     assert_eq!(file.rows(), [(0, Rule::GAP), (0x1000, sp(8)), (0x1010, Rule::GAP)]);
 }

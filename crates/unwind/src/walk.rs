@@ -122,7 +122,7 @@ impl Walk {
     /// Goes to the caller by the frame pointer, which is right only if each function keeps it.
     ///
     /// # Errors
-    /// Those of [`step`](Self::step).
+    /// Errors of [`step`](Self::step).
     pub fn step_by_frame_pointer(&mut self, stack: &StackCopy<'_>) -> Result<(), WalkEnd> {
         (self.guessed, self.kept_known) = (true, false);
         if self.fp == 0 {

@@ -13,10 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The agent's line in its log once it samples.
 const READY: &str = "Everything is ready.";
-/// Longest time of a start: on a machine where much else is at work the kernel takes its time to verify the programs.
+/// The longest time of a start: on a machine where much else is at work the kernel takes its time to verify the
+/// programs.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// Longest time of an end: longer than the agent may take to deliver its last windows, however little CPU time a storm
-/// leaves it.
+/// The longest time of an end: longer than the agent may take to deliver its last windows, however little CPU time a
+/// storm leaves it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Settings of a run of the agent.

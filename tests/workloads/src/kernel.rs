@@ -26,7 +26,7 @@ impl Restored {
         Ok(Self { path, before })
     }
 
-    /// Gives the setting another value for now.
+    /// Sets another value for now.
     ///
     /// # Errors
     /// Errors of the file system.

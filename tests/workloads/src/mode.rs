@@ -26,15 +26,15 @@ pub enum Mode {
     UnlinkSelf,
     /// Runs a file that had lost its name before the exec.
     Deleted,
-    /// Another file takes its file's name while it runs.
+    /// Runs a file whose name another file takes meanwhile.
     Replace,
     /// Runs an anonymous file by `fexecve`.
     Memfd,
-    /// In a root of its own, by `chroot`.
+    /// Runs in a root of its own, by `chroot`.
     Chroot,
-    /// In a mount namespace of its own, by `pivot_root`.
+    /// Runs in a mount namespace of its own, by `pivot_root`.
     Mntns,
-    /// First process of its own pid namespace.
+    /// Runs as the first process of its own pid namespace.
     Pidns,
     /// A script; the payload is its interpreter.
     Shebang,
@@ -43,7 +43,7 @@ pub enum Mode {
     Shebang2,
     /// Takes another name by `prctl` while it runs.
     Rename,
-    /// As user `nobody`, not dumpable, from a file that this user may not read.
+    /// Runs as user `nobody`, not dumpable, from a file that this user may not read.
     Setuid,
 }
 

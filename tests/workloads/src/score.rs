@@ -64,13 +64,13 @@ pub struct Score {
 /// CPU time of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lifetime {
-    /// Less than 1 ms.
+    /// CPU time of less than 1 ms.
     Under1Ms,
-    /// Less than 4 ms.
+    /// CPU time of less than 4 ms.
     Under4Ms,
-    /// Less than 20 ms.
+    /// CPU time of less than 20 ms.
     Under20Ms,
-    /// 20 ms or more.
+    /// CPU time of 20 ms or more.
     Longer,
 }
 

@@ -89,7 +89,7 @@ fn a_local_file_is_read_after_the_reader_has_let_it_go_and_knows_when_it_is_writ
     assert!(!local.is_unchanged().unwrap());
 }
 
-/// Whatever has come in the place of a file: no open waits, and nothing is read that the kernel makes up.
+/// No open waits, and nothing is read that the kernel makes up, whatever has come in the place of a file.
 #[test]
 fn what_is_no_file_of_a_real_file_system_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();

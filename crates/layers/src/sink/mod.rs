@@ -33,7 +33,8 @@ use unreported::Unreported;
 pub(crate) use weight::weight;
 use weight::weight_of;
 
-/// A running exporter, which any number of fan-outs send to. Its stream ends once all fan-outs have ended theirs.
+/// A running exporter, which any number of fan-outs send to. The exporter's stream ends once all fan-outs have ended
+/// theirs.
 #[derive(Debug)]
 pub struct Sink {
     state: Mutex<State>,

@@ -162,7 +162,7 @@ fn of_an_environment_no_more_is_taken_than_is_of_use() {
 }
 
 proptest::proptest! {
-    /// Any environment is read: no panic, a bounded part of it, only what is wanted, and each name once.
+    /// Any environment is read: no panic, a bounded part of it, only the wanted variables, and each name once.
     #[test]
     fn any_environment_is_read(text in "([AB=x]{0,4}\0|B{0,3}=x{0,900}\0){0,20}", bytes: Vec<u8>) {
         for environment in [text.as_bytes(), &bytes] {

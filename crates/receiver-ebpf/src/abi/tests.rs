@@ -295,7 +295,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads the little of C that the header needs, and panics at what it does not know.
+    /// Reads the little of C that the header needs, and panics at any other C.
     fn read() -> Self {
         let text = without_comments(HEADER);
         let mut header = Self::default();

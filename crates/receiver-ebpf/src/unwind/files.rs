@@ -20,7 +20,8 @@ const MAX_BYTES: usize = 32 << 20;
 /// The most files that stay open, and the time for which they do while there is more to read of any.
 const MAX_OPEN: usize = 16;
 const OPEN_FOR: Duration = Duration::from_secs(1);
-/// Longest that reading a file's tables, or a page of them, may take: megabytes, for a file without a search table.
+/// The longest time that reading a file's tables, or a page of them, may take: megabytes, for a file without a search
+/// table.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// A file that a walk has met, and the process and range in which it was mapped.

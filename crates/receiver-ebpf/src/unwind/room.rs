@@ -8,7 +8,7 @@ use super::kernel::Kernel;
 use super::tables::{FileFacts, Owner, Tables, VDSO, now};
 use crate::abi::FileIdentityKey;
 
-/// Of the memory that may be taken, one of so many parts is freed at once: waiting for walks takes up to 50 ms.
+/// The number of parts of the memory, of which one is freed at once: waiting for walks takes up to 50 ms.
 const FREED_AT_ONCE: u64 = 8;
 /// Seconds, about, within which a page that a walk has used stays, even if another page then finds no room.
 const FRESH: u32 = 8;
@@ -91,7 +91,7 @@ impl<K: Kernel> Tables<K> {
         of_files
     }
 
-    /// Of the user whose files need most rules in all, root last, the file that needs most.
+    /// The file that needs most rules, of the user whose files need most in all; root comes last.
     fn file_of_most_rules(&self, of_files: &HashMap<FileIdentity, HashSet<RuleId>>) -> Option<FileIdentity> {
         let owner = |file: &FileIdentity| self.files.get(file).map(|known| known.owner).unwrap_or_default();
         let mut of_owners: HashMap<Owner, HashSet<RuleId>> = HashMap::default();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     proptest! {
-        /// No two spans overlap, all lie inside, and when all are given back all is one again.
+        /// No two spans overlap, all lie inside, and when all are freed they are one again.
         #[test]
         fn spans_never_overlap(steps in proptest::collection::vec((any::<bool>(), 1u32..20), 0..100)) {
             let (mut spans, mut taken) = (Spans::new(64), Vec::new());

@@ -15,7 +15,7 @@ use procfs::clock::now;
 
 use crate::truth::{Mapped, SPIN, assert_true, code, directory, file, leaf, lost, own_samples, run, watch};
 
-/// A file that takes another's name does not take its samples; and neither does what is written in its place.
+/// A file that takes another's name does not take its samples; and neither does a file that is written in place.
 #[test]
 #[ignore = "needs root: loads BPF programs"]
 fn a_replaced_file_and_one_written_in_place_are_files_of_their_own() {

@@ -315,7 +315,7 @@ pub(crate) fn compare(bytes: &[u8], rules: &mut RuleTable) -> Option<Compared> {
 }
 
 impl Compared {
-    /// Compares the rows of the page that begins at `first` with what is expected of it.
+    /// Compares the rows of the page that begins at `first` with the rules expected of it.
     fn add(&mut self, first: u64, page: &PageRows, expected: &[(u64, u64, Rule)], rules: &RuleTable) {
         let rows = page.rows();
         assert_eq!(rows[0].low(), 0);
