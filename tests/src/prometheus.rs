@@ -31,8 +31,8 @@ pub struct Prometheus {
 pub type Sample = (BTreeMap<String, String>, f64);
 
 impl Prometheus {
-    /// Starts a Prometheus that scrapes `port` every [`INTERVAL`], as job [`JOB`], and evaluates the files of `rules` each
-    /// second.
+    /// Starts a Prometheus that scrapes `port` every [`INTERVAL`], as job [`JOB`], and evaluates the files of `rules`
+    /// each second.
     ///
     /// # Panics
     /// If Prometheus is not installed or does not start.

@@ -90,9 +90,9 @@ const MOST_KEPT: usize = 256;
 
 /// A free TCP port of the loopback interface, which the kernel gives to nobody else.
 ///
-/// A socket that does not listen keeps the port. It shares its address (`SO_REUSEADDR`), as the sockets of the agent, of
-/// a Collector and of Prometheus do, which therefore can listen there. Before that a connection is refused. So neither a
-/// connection nor another call gets the port before its user has started.
+/// A socket that does not listen keeps the port. It shares its address (`SO_REUSEADDR`), as the sockets of the agent,
+/// of a Collector and of Prometheus do, which therefore can listen there. Before that a connection is refused. So
+/// neither a connection nor another call gets the port before its user has started.
 ///
 /// # Panics
 /// If no port is free.

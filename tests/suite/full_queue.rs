@@ -18,7 +18,8 @@ const SENT: &str = "otelcol_exporter_sent_profile_samples";
 const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
 /// Requests that fit into the queue that a test fills.
 const FITS: u64 = 10;
-/// Requests that fit into the queue of the successor: more than a slow machine has waiting, so that it does not fill up.
+/// Requests that fit into the queue of the successor: more than a slow machine has waiting, so that it does not fill
+/// up.
 const FITS_ALL: u64 = 1000;
 
 fn count(agent: &Agent, name: &str, exporter: &str) -> u64 {

@@ -53,8 +53,8 @@ fn counts(file: &OtlpFile) -> (u64, u64, u64) {
         }
         for frame in &sample.stack {
             let kind = frame.attributes.get("profile.frame.type").and_then(|kind| kind.as_text());
-            // Any process may load programs at any time, also the agent when it starts. The programs have no names until
-            // the agent has read them.
+            // Any process may load programs at any time, also the agent when it starts. The programs have no names
+            // until the agent has read them.
             let is_program = match &frame.mapping {
                 Some(mapping) => mapping.filename.starts_with("[bpf_prog_"),
                 None => frame.address >= MODULES,

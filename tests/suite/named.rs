@@ -257,8 +257,8 @@ impl Leaves {
 }
 
 /// Waits until the agent names the functions of a program in time. At its start it reads the symbols of all that runs,
-/// which are a hundred megabytes of its own if it is a debug build; what else comes waits its turn meanwhile, and leaves
-/// without names after a time.
+/// which are a hundred megabytes of its own if it is a debug build; what else comes waits its turn meanwhile, and
+/// leaves without names after a time.
 fn wait_until_it_names(agent: &Agent, program: &Program) {
     let look = || {
         spin(program, Fate::Stays);

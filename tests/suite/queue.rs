@@ -79,8 +79,8 @@ impl Queued {
         agent
     }
 
-    /// Waits until every request in the queue has been sent. Requests of an earlier run are in the queue before the first
-    /// window of this run is on disk.
+    /// Waits until every request in the queue has been sent. Requests of an earlier run are in the queue before the
+    /// first window of this run is on disk.
     fn wait_until_sent(&self, agent: &Daemon) {
         agent.wait_for_log(QUEUED);
         let size = || self.metric(QUEUE_SIZE);

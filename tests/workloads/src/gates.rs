@@ -50,8 +50,8 @@ pub fn failures(score: &Score) -> Vec<String> {
 }
 
 /// Checks the coverage of a row. Too few samples are forgiven as far as the profiler itself reports them as lost, also
-/// those of a timer that did not fire: while the hypervisor stops a virtual CPU, the CPU time of the process goes on, and
-/// no sample is taken.
+/// those of a timer that did not fire: while the hypervisor stops a virtual CPU, the CPU time of the process goes on,
+/// and no sample is taken.
 fn coverage(row: &str, tally: &Tally, lost: u64, failures: &mut Vec<String>) {
     if tally.expected < MIN_EXPECTED || row == NO_COVERAGE {
         return;

@@ -12,7 +12,8 @@ use super::output::Outputs;
 
 /// Bytes of lines that may wait to be written; more are dropped, and counted.
 const QUEUE_BYTES: usize = 1 << 20;
-/// The longest time for which the end of the agent waits for lines to be written. Tests read every line, on any machine.
+/// The longest time for which the end of the agent waits for lines to be written. Tests read every line, on any
+/// machine.
 const FLUSH_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 1 });
 
 /// Hands lines to the thread; a clone hands them to the same thread. The last clone to be dropped waits for a second at
