@@ -24,8 +24,9 @@ pub struct Config {
     /// The form in which names that a compiler has mangled are shown.
     pub demangle: Demangling,
     /// Whether frames have the file and the line of their source, and the functions that were inlined there, from debug
-    /// information (DWARF): the file's own, or that of a debug file below `/usr/lib/debug` or beside it. Takes a
-    /// quarter of `max_memory`.
+    /// information (DWARF): the file's own, or that of a debug file below `/usr/lib/debug` or beside it. Files with
+    /// split units (`.dwo`, `.dwp`) are read below `/usr/lib/debug`, and elsewhere if they have the program's owner.
+    /// Takes a quarter of `max_memory`.
     pub lines: bool,
 }
 

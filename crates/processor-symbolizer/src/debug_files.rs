@@ -15,7 +15,7 @@ use crate::sight::Sight;
 use crate::symbols::DebugFile;
 
 /// Directory in which distributions install debug files.
-const ROOT: &str = "/usr/lib/debug";
+pub(crate) const ROOT: &str = "/usr/lib/debug";
 /// The longest that finding and reading one debug file may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -59,9 +59,7 @@ fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<De
 /// Paths where the debug file may be, each with true for a path in the agent's view, false for one in the process's.
 fn paths(sight: Sight<'_>, stripped: &SymbolFile) -> Vec<(PathBuf, bool)> {
     let mut paths = Vec::new();
-    if let Some((first, rest)) = stripped.build_id().and_then(<[u8]>::split_first) {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let path = Path::new(ROOT).join(".build-id").join(hex(&[*first])).join(hex(rest) + ".debug");
+    if let Some(path) = stripped.build_id().and_then(|id| below_build_ids(id, ".debug")) {
         paths.extend([(path.clone(), true), (path, false)]);
     }
     let own_path = sight.file.own_path.as_ref().unwrap_or(&sight.file.path);
@@ -75,4 +73,11 @@ fn paths(sight: Sight<'_>, stripped: &SymbolFile) -> Vec<(PathBuf, bool)> {
         paths.push((below_root.join(link.name()), true));
     }
     paths
+}
+
+/// The path below [`ROOT`] of the file of a build ID; `None` for an empty one.
+pub(crate) fn below_build_ids(build_id: &[u8], suffix: &str) -> Option<PathBuf> {
+    let (first, rest) = build_id.split_first()?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Some(Path::new(ROOT).join(".build-id").join(hex(&[*first])).join(hex(rest) + suffix))
 }

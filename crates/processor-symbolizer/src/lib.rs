@@ -10,6 +10,7 @@
 mod backlog;
 mod config;
 mod debug_files;
+mod debug_parts;
 mod fair;
 mod files;
 mod frames;

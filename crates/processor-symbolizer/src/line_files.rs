@@ -1,15 +1,17 @@
 //! Files whose line tables are held, and lookups of lines in them.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytesource::ByteSource;
+use bytesource::{ByteSource, OpenFile};
 use foldhash::{HashMap, HashSet};
 use foreignfile::{Quarantine, Retries};
 use pdata::{FileIdentity, Function, Line, Lines};
 use procfs::ProcSource;
-use symbolize::{Demangle, Limits, LineTables, SourceLine, SymbolError, demangle};
+use symbolize::{DebugParts, Demangle, Limits, LineTables, SourceLine, SymbolError, demangle};
 
+use crate::debug_parts::PartFiles;
 use crate::fair::{Holding, Leaving, User};
 use crate::files::{is_as_met, open, unchanged};
 use crate::line_job::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
@@ -79,31 +81,50 @@ impl LineFiles {
         if self.cache.failed.too_early(&job.file.identity).is_some() {
             return named(&job.addresses);
         }
-        let until = Instant::now() + TURN;
-        let found = match &job.source {
+        self.found(&job, Instant::now() + TURN).unwrap_or_else(|| named(&job.addresses))
+    }
+
+    /// The lines of a job's addresses; `None` if the file of the job has none or cannot be read.
+    fn found(&mut self, job: &LineJob, until: Instant) -> Option<NamesByAddress> {
+        match &job.source {
             LineSource::Own(Some(file)) => {
-                let found = self.cache.look_up(&**file, &job, until);
+                let owner = owner_of(file)?;
+                let mut parts = PartFiles { source: &self.source, reader: &mut self.reader, job, owner };
+                let found = self.cache.look_up((&**file, &mut parts), job, until);
                 // This is asked last: if the file is the mapped one now, the bytes that were read are those it has had
                 // since it was met.
                 found.filter(|_| is_as_met(file.file(), &job.file))
             }
-            LineSource::Debug(file) => self.cache.look_up(&**file, &job, until),
+            LineSource::Debug(file) => {
+                let owner = owner_of(file)?;
+                let mut parts = PartFiles { source: &self.source, reader: &mut self.reader, job, owner };
+                self.cache.look_up((&**file, &mut parts), job, until)
+            }
             LineSource::Own(None) => {
-                let &LineJob { ref file, process, range, user, .. } = &job;
+                let &LineJob { ref file, process, range, user, .. } = job;
                 let opened = open(&self.source, &mut self.reader, Sight { file, process, range, user });
                 opened.ok().and_then(|opened| {
                     let opened = opened.into_bytes();
-                    let found = self.cache.look_up(&opened, &job, until);
+                    let found = self.cache.look_up((&opened, &mut ()), job, until);
                     found.filter(|_| unchanged(opened.into_inner()).is_ok())
                 })
             }
-        };
-        found.unwrap_or_else(|| named(&job.addresses))
+        }
     }
 }
 
+/// The user who owns an open file.
+fn owner_of(file: &OpenFile) -> Option<u32> {
+    Some(file.file().metadata().ok()?.uid())
+}
+
 impl LineCache {
-    fn look_up(&mut self, source: &dyn ByteSource, job: &LineJob, until: Instant) -> Option<NamesByAddress> {
+    fn look_up(
+        &mut self,
+        (source, parts): (&dyn ByteSource, &mut dyn DebugParts),
+        job: &LineJob,
+        until: Instant,
+    ) -> Option<NamesByAddress> {
         let identity = job.file.identity;
         self.now += 1;
         if !self.held.contains_key(&identity) {
@@ -114,7 +135,7 @@ impl LineCache {
         }
         let file = self.held.get_mut(&identity)?;
         file.used = self.now;
-        let names = file.names(source, &job.addresses, self.settings.demangle, until);
+        let names = file.names((source, parts), &job.addresses, self.settings.demangle, until);
         let counted = size_of::<LineFile>() + file.tables.memory() + file.functions_bytes;
         self.bytes = self.bytes + counted - std::mem::replace(&mut file.counted, counted);
         self.make_room(identity);
@@ -158,7 +179,7 @@ impl LineCache {
 impl LineFile {
     fn names(
         &mut self,
-        source: &dyn ByteSource,
+        (source, parts): (&dyn ByteSource, &mut dyn DebugParts),
         addresses: &[NamedAddress],
         how: Demangle,
         until: Instant,
@@ -171,7 +192,7 @@ impl LineFile {
                 continue;
             }
             let wanted: Vec<u64> = some.iter().map(|each| each.address).collect();
-            for (each, lines) in some.iter().zip(self.tables.lines(source, &wanted)) {
+            for (each, lines) in some.iter().zip(self.tables.lines(source, parts, &wanted)) {
                 let name = match lines {
                     Ok(lines) if !lines.is_empty() => {
                         counts.found += 1;

@@ -13,6 +13,7 @@ const UNNAMED: &str = "otelcol_processor_symbolizer_unnamed_frames_total";
 const TABLES: &str = "otelcol_processor_symbolizer_tables_total";
 const BUILD_TIME: &str = "otelcol_processor_symbolizer_table_build_seconds_total";
 const DEBUG_FILES: &str = "otelcol_processor_symbolizer_debug_files_total";
+const DEBUG_PARTS: &str = "otelcol_processor_symbolizer_debug_parts_total";
 const EVICTED: &str = "otelcol_processor_symbolizer_evicted_files_total";
 const CACHE: &str = "otelcol_processor_symbolizer_cache_bytes";
 const PERF_MAPS: &str = "otelcol_processor_symbolizer_perf_maps_total";
@@ -35,6 +36,7 @@ pub(crate) fn describe() {
         (PERF_MAP_LINES, "Lines of those lists, by outcome."),
         (LINE_TABLES, "Files whose debug information was looked into, by outcome."),
         (LINES, "Addresses whose lines were looked up, by outcome."),
+        (DEBUG_PARTS, "Other files that have parts of a file's debug information, by part and outcome."),
         (EVICTED, "Files that have made room for others, by the limit that was hit."),
     ] {
         describe_counter!(name, Unit::Count, meaning);
@@ -102,6 +104,11 @@ pub(crate) fn jit(bytes: usize) {
 /// Counts a debug file, which may have the symbols that another was stripped of.
 pub(crate) fn debug_file(outcome: &'static str) {
     counter!(DEBUG_FILES, "outcome" => outcome).increment(1);
+}
+
+/// Another file that was looked for since it has a part of a file's debug information.
+pub(crate) fn debug_part(part: &'static str, outcome: &'static str) {
+    counter!(DEBUG_PARTS, "part" => part, "outcome" => outcome).increment(1);
 }
 
 /// Counts a file that has made room, by the limit that was hit.

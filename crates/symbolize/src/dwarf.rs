@@ -7,9 +7,12 @@
 
 mod functions;
 mod index;
+mod parts;
 mod room;
 mod rows;
 mod sections;
+mod shared;
+mod split;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -20,9 +23,11 @@ mod window;
 use std::collections::BTreeMap;
 
 use self::index::Index;
+pub use self::parts::{DebugPart, DebugParts};
 use self::room::Room;
-use self::sections::{Sections, dwarf};
-use self::tables::UnitTables;
+use self::sections::{FileKind, Sections, dwarf};
+use self::shared::{Shared, SharedLink};
+use self::tables::{Elsewhere, UnitTables};
 use self::window::{Effort, PART, SectionBytes};
 use crate::elf::Elf;
 use crate::{ByteSource, Limits, SourceLine, SymbolError};
@@ -41,6 +46,7 @@ pub struct LineTables {
     sections: Sections,
     index: Index,
     units: Units,
+    elsewhere: Elsewhere,
 }
 
 /// The units that have been read.
@@ -61,41 +67,48 @@ impl LineTables {
     /// [`SymbolError`] for a file that is damaged, needs more than `limits`, or cannot be read.
     pub fn open(source: &dyn ByteSource, limits: Limits) -> Result<Option<Self>, SymbolError> {
         let elf = Elf::read(source)?;
-        let Some(sections) = Sections::find(source, &elf, limits.memory)? else { return Ok(None) };
+        let Some(sections) = Sections::find(source, &elf, FileKind::Own, limits.memory)? else {
+            return Ok(None);
+        };
         let effort = Effort::new(INDEX_STEPS);
         let index = {
-            let open = sections.open(source, &effort);
+            let open = sections.open(source, &effort, 0);
             let dwarf = dwarf(&open).ok_or(SymbolError::Malformed { part: PART })?;
             let mut room = Room(limits.memory.saturating_sub(sections.memory()));
             Index::read(&dwarf, &effort, &mut room).map_err(|error| error.reason(&effort))?
         };
         let max_bytes = limits.memory.saturating_sub(sections.memory() + index.memory());
         let units = Units { read: BTreeMap::new(), bytes: 0, max_bytes, now: 0 };
-        Ok(Some(Self { sections, index, units }))
+        let shared = SharedLink::of(source, &elf).map(Shared::new);
+        let elsewhere = Elsewhere { shared, lacks_package: false };
+        Ok(Some(Self { sections, index, units, elsewhere }))
     }
 
     /// Bytes that these tables hold in memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.sections.memory() + self.index.memory() + self.units.bytes
+        let tables = self.sections.memory() + self.index.memory() + self.elsewhere.memory();
+        size_of::<Self>() + tables + self.units.bytes
     }
 
     /// The lines of addresses, which are in the terms of the file's own symbols; the result has their order. The lines
     /// of an address have the innermost inlined function first and the function itself last, whose name is empty if the
     /// debug information does not have it; they are empty if nothing is known. `source` must be the source that
-    /// [`open`](Self::open) has read.
+    /// [`open`](Self::open) has read. `parts` are asked for parts of the debug information in other files, each
+    /// time that a unit is read which needs them.
     ///
     /// An address whose unit is damaged or too large has an error at first, and no lines from then on.
     pub fn lines(
         &mut self,
         source: &dyn ByteSource,
+        parts: &mut dyn DebugParts,
         addresses: &[u64],
     ) -> Vec<Result<Vec<SourceLine>, SymbolError>> {
         let effort = Effort::new(0);
-        let sections = self.sections.open(source, &effort);
+        let sections = self.sections.open(source, &effort, 0);
         let lines = |&address: &u64| {
             for unit in self.index.units_at(address) {
-                self.units.load(unit, &sections, &effort, &self.index)?;
+                self.units.load(unit, &sections, &effort, &self.index, (&mut self.elsewhere, parts))?;
                 effort.refill(NAME_STEPS);
                 let Some(tables) = self.units.get(unit) else { continue };
                 let lines = tables.lines(&sections, address).map_err(|error| error.reason(&effort))?;
@@ -121,6 +134,7 @@ impl Units {
         sections: &[SectionBytes<'_>],
         effort: &Effort,
         index: &Index,
+        (elsewhere, parts): (&mut Elsewhere, &mut dyn DebugParts),
     ) -> Result<(), SymbolError> {
         self.now += 1;
         if let Some((_, used)) = self.read.get_mut(&unit) {
@@ -129,9 +143,9 @@ impl Units {
         }
         effort.refill(UNIT_STEPS);
         let at = usize::try_from(unit).ok().and_then(|unit| index.units.get(unit).copied());
-        let (Some(at), Some(dwarf)) = (at, dwarf(sections)) else { return Ok(()) };
-        let mut room = Room(self.max_bytes);
-        let read = UnitTables::read(&dwarf, effort, (at, index), &mut room);
+        let Some(at) = at else { return Ok(()) };
+        let mut room = Room(self.max_bytes.saturating_sub(elsewhere.memory()));
+        let read = UnitTables::read(sections, effort, (at, index), &mut room, (&mut *elsewhere, parts));
         let read = read.map_err(|error| error.reason(effort));
         if let Err(error @ SymbolError::Read(_)) = read {
             // The unit may be readable later.
@@ -143,13 +157,13 @@ impl Units {
         };
         self.bytes += tables.as_ref().map_or(0, UnitTables::memory);
         self.read.insert(unit, (tables, self.now));
-        self.make_room();
+        self.make_room(elsewhere.memory());
         error
     }
 
-    /// Drops units until the others are within bounds, those used longest ago first.
-    fn make_room(&mut self) {
-        while (self.bytes > self.max_bytes || self.read.len() > MOST_UNITS) && self.read.len() > 1 {
+    /// Drops units until the others are within bounds beside what takes `others` bytes, those used longest ago first.
+    fn make_room(&mut self, others: usize) {
+        while (self.bytes + others > self.max_bytes || self.read.len() > MOST_UNITS) && self.read.len() > 1 {
             let oldest = self.read.iter().min_by_key(|(_, (_, used))| *used).map(|(&unit, _)| unit);
             let Some((tables, _)) = oldest.and_then(|unit| self.read.remove(&unit)) else { return };
             self.bytes -= tables.map_or(0, |tables| tables.memory());

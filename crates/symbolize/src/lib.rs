@@ -25,7 +25,7 @@ mod tests;
 pub use bytesource::ByteSource;
 pub use debug_link::DebugLink;
 pub use demangle::{Demangle, demangle};
-pub use dwarf::LineTables;
+pub use dwarf::{DebugPart, DebugParts, LineTables};
 /// The reason for which names of a file cannot be had.
 pub use elffile::ElfError as SymbolError;
 pub use kernel::{KernelFunction, KernelSymbols};

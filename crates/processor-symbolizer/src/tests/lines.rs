@@ -142,6 +142,47 @@ async fn lines_are_in_the_file_that_debug_information_was_moved_to() {
     }
 }
 
+/// A program whose unit is in a file of its own, which is in the directory where the compiler ran.
+fn split_program(dir: &Path) -> PathBuf {
+    let (source, path) = (dir.join("source.c"), dir.join("program"));
+    std::fs::write(&source, SOURCE).unwrap();
+    run(Command::new("cc").current_dir(dir).args(["-g", "-O2", "-gsplit-dwarf", "-c", "source.c"]));
+    run(Command::new("cc").current_dir(dir).args(["-o", "program", "source.o"]));
+    path
+}
+
+/// Inlined functions are in the file that the compiler has left beside the object, which has the program's owner.
+#[tokio::test]
+async fn inlined_functions_are_in_the_file_that_the_compiler_has_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = split_program(dir.path());
+    let lines = lines_of(&with_lines(), announced(&path), offset(&path), 2).await;
+    assert!(lines.iter().all(|lines| shown(lines) == expected()), "{lines:?}");
+}
+
+/// A program of one user does not have the agent open a file of another.
+#[tokio::test]
+async fn a_file_of_another_user_is_not_what_the_compiler_has_left() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give files away.
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = split_program(dir.path());
+    let unit = dir.path().join("source.dwo");
+    let line_only = [("outer".to_owned(), "source.c".to_owned(), 3, 0)];
+    for (owner_of_program, owner_of_unit, is_believed) in
+        [(0, 12_345, false), (12_345, 12_345, true), (12_345, 0, false)]
+    {
+        std::os::unix::fs::chown(&path, Some(owner_of_program), None).unwrap();
+        std::os::unix::fs::chown(&unit, Some(owner_of_unit), None).unwrap();
+        let lines = lines_of(&with_lines(), announced(&path), offset(&path), 1).await;
+        let shown = shown(&lines[0]);
+        assert_eq!(shown == expected(), is_believed, "{owner_of_program} {owner_of_unit}: {shown:?}");
+        assert!(is_believed || shown == line_only, "{shown:?}");
+    }
+}
+
 /// A program whose debug information is damaged keeps its names.
 #[tokio::test]
 async fn what_has_no_usable_lines_keeps_its_name() {

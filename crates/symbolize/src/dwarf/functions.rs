@@ -6,11 +6,10 @@ use std::rc::Rc;
 use gimli::constants as dw;
 use gimli::{Attribute, AttributeValue, Dwarf, UnitOffset};
 
-use super::index::Index;
 use super::room::{Room, TableError};
-use super::text::TextAt;
+use super::text::{TakenTexts, TextAt};
 use super::unit::{RangeAttributes, Unit, UnitRoot};
-use super::window::{Effort, Window};
+use super::window::{Effort, SectionBytes, Window};
 
 /// The longest way from a function's code to its name: from the code to the function that it is a copy of to that
 /// function's declaration.
@@ -28,6 +27,33 @@ pub(super) struct Functions {
     /// Code of inlined functions, by function, depth and start.
     pub(super) inlined: Box<[InlinedRange]>,
     pub(super) facts: Box<[Facts]>,
+    /// Names from files that have been closed.
+    pub(super) texts: TakenTexts,
+}
+
+/// Offsets of the units of files in `.debug_info`, in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UnitStarts<'a> {
+    /// The offsets of the units of the file that the unit at hand is in.
+    pub(super) own: &'a [usize],
+    /// The offsets of the units of the file that shares entries with others.
+    pub(super) shared: &'a [usize],
+}
+
+impl UnitStarts<'_> {
+    /// The offset of the unit that holds an entry.
+    fn of(self, entry: EntryAt) -> Option<usize> {
+        let units = if entry.is_shared { self.shared } else { self.own };
+        let after = units.partition_point(|start| *start <= entry.offset);
+        units.get(after.checked_sub(1)?).copied()
+    }
+}
+
+/// The place of an entry: its file, and its offset in `.debug_info` there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct EntryAt {
+    is_shared: bool,
+    offset: usize,
 }
 
 /// Code of a function.
@@ -75,12 +101,11 @@ impl Functions {
     pub(super) fn read<'a>(
         dwarf: &Dwarf<Window<'a>>,
         effort: &Effort,
-        (root, index): (&UnitRoot<'a>, &Index),
+        (unit, units): (&Unit<'a>, UnitStarts<'_>),
         room: &mut Room,
     ) -> Result<Self, TableError> {
-        let unit = &root.unit;
         let mut walk =
-            Walk { dwarf, effort, unit, index, room, out: Found::default(), others: BTreeMap::new() };
+            Walk { dwarf, effort, unit, units, room, out: Found::default(), others: BTreeMap::new() };
         walk.all()?;
         let Found { mut ranges, functions, mut inlined, facts, .. } = walk.out;
         ranges.sort_by_key(|range| range.start);
@@ -101,7 +126,20 @@ impl Functions {
             ranges: ranges.into(),
             inlined: inlined.into(),
             facts: facts.into(),
+            texts: TakenTexts::default(),
         })
+    }
+
+    /// Takes the names that are in those sections: they will be closed.
+    pub(super) fn take_texts(
+        &mut self,
+        sections: &[SectionBytes<'_>],
+        room: &mut Room,
+    ) -> Result<(), TableError> {
+        for facts in &mut self.facts {
+            facts.name = facts.name.map_or(Ok(None), |name| self.texts.take(name, sections, room))?;
+        }
+        Ok(())
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -109,6 +147,7 @@ impl Functions {
             + size_of_val(&*self.functions)
             + size_of_val(&*self.inlined)
             + size_of_val(&*self.facts)
+            + self.texts.memory()
     }
 }
 
@@ -121,7 +160,7 @@ struct Found {
     inlined: Vec<InlinedRange>,
     facts: Vec<Facts>,
     /// Facts by the entry that has them.
-    by_entry: BTreeMap<usize, u32>,
+    by_entry: BTreeMap<EntryAt, u32>,
 }
 
 /// An entry that encloses others.
@@ -139,11 +178,11 @@ struct Walk<'w, 'a> {
     dwarf: &'w Dwarf<Window<'a>>,
     effort: &'w Effort,
     unit: &'w Unit<'a>,
-    index: &'w Index,
+    units: UnitStarts<'w>,
     room: &'w mut Room,
     out: Found,
     /// Other units by their offsets.
-    others: BTreeMap<usize, Rc<Unit<'a>>>,
+    others: BTreeMap<EntryAt, Rc<Unit<'a>>>,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -222,7 +261,7 @@ impl<'a> Walk<'_, 'a> {
                 _ => {}
             }
         }
-        let facts = match origin.and_then(|origin| self.target(self.unit, origin)) {
+        let facts = match origin.and_then(|origin| target(self.unit, origin, false)) {
             Some(origin) => self.facts_at(origin)?,
             None => self.add_facts(Facts::default())?,
         };
@@ -237,18 +276,19 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn facts_of(&mut self, at: UnitOffset) -> Result<u32, TableError> {
-        self.facts_at(self.unit.header.offset().0.saturating_add(at.0))
+        let offset = self.unit.header.offset().0.saturating_add(at.0);
+        self.facts_at(EntryAt { is_shared: false, offset })
     }
 
-    /// The facts of the entry at an offset of `.debug_info`.
-    fn facts_at(&mut self, at: usize) -> Result<u32, TableError> {
+    /// The facts of an entry.
+    fn facts_at(&mut self, at: EntryAt) -> Result<u32, TableError> {
         if let Some(&known) = self.out.by_entry.get(&at) {
             return Ok(known);
         }
         let facts = self.follow(at)?;
         let number = self.add_facts(facts)?;
         // A node of a tree takes about three times as much as its contents.
-        self.room.take(3 * size_of::<(usize, u32)>())?;
+        self.room.take(3 * size_of::<(EntryAt, u32)>())?;
         self.out.by_entry.insert(at, number);
         Ok(number)
     }
@@ -261,14 +301,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// The facts of an entry, completed from the entries that it stands for.
-    fn follow(&mut self, at: usize) -> Result<Facts, TableError> {
+    fn follow(&mut self, at: EntryAt) -> Result<Facts, TableError> {
         let (mut facts, mut next) = (Facts::default(), Some(at));
         for _hop in 0..MOST_HOPS {
-            let Some((at, start)) = next.and_then(|at| Some((at, self.index.unit_with(at)?))) else { break };
-            let found = if start == self.unit.header.offset().0 {
+            let Some((at, start)) = next.and_then(|at| Some((at, self.units.of(at)?))) else { break };
+            let found = if !at.is_shared && start == self.unit.header.offset().0 {
                 self.read(self.unit, at)?
             } else {
-                let other = self.other(start)?;
+                let other = self.other(EntryAt { offset: start, ..at })?;
                 self.read(&other, at)?
             };
             facts.name = if found.is_linkage { found.name } else { facts.name.or(found.name) };
@@ -281,13 +321,20 @@ impl<'a> Walk<'_, 'a> {
         Ok(facts)
     }
 
-    /// Another unit of the file.
-    fn other(&mut self, start: usize) -> Result<Rc<Unit<'a>>, TableError> {
+    /// The file that an entry is in.
+    fn file_of(&self, at: EntryAt) -> Result<&Dwarf<Window<'a>>, TableError> {
+        let shared = || self.dwarf.sup().ok_or(gimli::Error::MissingUnitDie);
+        Ok(if at.is_shared { shared()? } else { self.dwarf })
+    }
+
+    /// Another unit, by where it begins.
+    fn other(&mut self, start: EntryAt) -> Result<Rc<Unit<'a>>, TableError> {
         if let Some(known) = self.others.get(&start) {
             return Ok(Rc::clone(known));
         }
-        let header = self.dwarf.unit_header(gimli::DebugInfoOffset(start))?;
-        let unit = Rc::new(UnitRoot::read(self.dwarf, self.effort, header)?.unit);
+        let dwarf = self.file_of(start)?;
+        let header = dwarf.unit_header(gimli::DebugInfoOffset(start.offset))?;
+        let unit = Rc::new(UnitRoot::read(dwarf, self.effort, header)?.unit);
         if self.others.len() >= MOST_OTHERS {
             self.others.clear();
         }
@@ -296,15 +343,16 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// The facts that one entry has itself.
-    fn read(&self, unit: &Unit<'a>, at: usize) -> Result<EntryFacts, TableError> {
-        let offset = UnitOffset(at.saturating_sub(unit.header.offset().0));
+    fn read(&self, unit: &Unit<'a>, at: EntryAt) -> Result<EntryFacts, TableError> {
+        let dwarf = self.file_of(at)?;
+        let offset = UnitOffset(at.offset.saturating_sub(unit.header.offset().0));
         let mut entries = unit.entries_raw(Some(offset))?;
         let Some(abbreviation) = entries.read_abbreviation()? else { return Ok(EntryFacts::default()) };
         self.effort.spend(abbreviation.attributes().len() as u64)?;
         let mut found = EntryFacts::default();
         for specification in abbreviation.attributes() {
             let attribute = entries.read_attribute(*specification)?;
-            let text = || Some(TextAt::of(&self.dwarf.attr_string(unit, attribute.value()).ok()?));
+            let text = || Some(TextAt::of(&dwarf.attr_string(unit, attribute.value()).ok()?));
             match attribute.name() {
                 dw::DW_AT_linkage_name | dw::DW_AT_MIPS_linkage_name => {
                     found.name = text().or(found.name);
@@ -316,21 +364,24 @@ impl<'a> Walk<'_, 'a> {
                     found.line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
                 }
                 dw::DW_AT_abstract_origin | dw::DW_AT_specification => {
-                    found.origin = self.target(unit, attribute.value());
+                    found.origin = target(unit, attribute.value(), at.is_shared);
                 }
                 _ => {}
             }
         }
         Ok(found)
     }
+}
 
-    /// Offset in `.debug_info` of the entry that a reference of a unit leads to.
-    fn target(&self, unit: &Unit<'a>, reference: AttributeValue<Window<'a>>) -> Option<usize> {
-        match reference {
-            AttributeValue::UnitRef(offset) => unit.header.offset().0.checked_add(offset.0),
-            AttributeValue::DebugInfoRef(offset) => Some(offset.0),
-            _ => None,
+/// The place of the entry that a reference of a unit leads to.
+fn target(unit: &Unit<'_>, reference: AttributeValue<Window<'_>>, is_shared: bool) -> Option<EntryAt> {
+    match reference {
+        AttributeValue::UnitRef(offset) => {
+            Some(EntryAt { is_shared, offset: unit.header.offset().0.checked_add(offset.0)? })
         }
+        AttributeValue::DebugInfoRef(offset) => Some(EntryAt { is_shared, offset: offset.0 }),
+        AttributeValue::DebugInfoRefSup(offset) => Some(EntryAt { is_shared: true, offset: offset.0 }),
+        _ => None,
     }
 }
 
@@ -342,5 +393,5 @@ struct EntryFacts {
     is_linkage: bool,
     line: u32,
     /// The entry that has the other facts.
-    origin: Option<usize>,
+    origin: Option<EntryAt>,
 }

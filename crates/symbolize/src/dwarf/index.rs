@@ -80,10 +80,4 @@ impl Index {
         found.dedup_by_key(|(_, unit)| *unit);
         found.into_iter().map(|(_, unit)| unit).take(MOST_UNITS).collect()
     }
-
-    /// Offset of the unit that holds an offset of `.debug_info`.
-    pub(super) fn unit_with(&self, offset: usize) -> Option<usize> {
-        let after = self.units.partition_point(|start| *start <= offset);
-        self.units.get(after.checked_sub(1)?).copied()
-    }
 }

@@ -20,6 +20,14 @@ pub(super) enum TableError {
     Dwarf(gimli::Error),
     /// The tables would take more room than they may.
     Full,
+    /// Another file that has a part of them is not as it should be.
+    Other(SymbolError),
+}
+
+impl From<SymbolError> for TableError {
+    fn from(error: SymbolError) -> Self {
+        Self::Other(error)
+    }
 }
 
 impl From<gimli::Error> for TableError {
@@ -33,6 +41,7 @@ impl TableError {
         match self {
             Self::Dwarf(error) => effort.reason(error),
             Self::Full => SymbolError::TooLarge { part: PART },
+            Self::Other(error) => error,
         }
     }
 }

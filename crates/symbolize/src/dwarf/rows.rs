@@ -3,9 +3,9 @@
 use gimli::{Dwarf, Reader as _, Section as _};
 
 use super::room::{Room, TableError};
-use super::text::TextAt;
+use super::text::{TakenTexts, TextAt};
 use super::unit::UnitRoot;
-use super::window::{Effort, Window};
+use super::window::{Effort, SectionBytes, Window};
 
 /// The most bytes of the names of files and directories before a unit's lines.
 const MAX_HEADER: u64 = 1 << 20;
@@ -86,6 +86,18 @@ impl Rows {
 
     pub(super) fn memory(&self) -> usize {
         size_of_val(&*self.rows) + size_of_val(&*self.sequences) + size_of_val(&*self.files)
+    }
+
+    /// Takes a text that is in one of those sections.
+    pub(super) fn take_texts(
+        &mut self,
+        texts: &mut TakenTexts,
+        sections: &[SectionBytes<'_>],
+        room: &mut Room,
+    ) -> Result<(), TableError> {
+        let directory = self.directory.map_or(Ok(None), |text| texts.take(text, sections, room))?;
+        self.directory = directory;
+        Ok(())
     }
 
     /// The number of the file and the line of an address.

@@ -16,17 +16,50 @@ use crate::elf::{Elf, Section};
 use crate::{ByteSource, SymbolError};
 
 /// Ids of the sections that are read.
-const ALL: [SectionId; 9] = [
+const ALL: [SectionId; 16] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
+    SectionId::DebugCuIndex,
     SectionId::DebugInfo,
     SectionId::DebugLine,
     SectionId::DebugLineStr,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
+    SectionId::DebugMacinfo,
+    SectionId::DebugMacro,
     SectionId::DebugRanges,
     SectionId::DebugRngLists,
     SectionId::DebugStr,
     SectionId::DebugStrOffsets,
+    SectionId::DebugTuIndex,
+    SectionId::DebugTypes,
 ];
+/// Ids of the sections whose bytes are not read, but of which a package of split units lists parts.
+const LISTED: [SectionId; 5] = [
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
+    SectionId::DebugMacinfo,
+    SectionId::DebugMacro,
+    SectionId::DebugTypes,
+];
+
+/// The kind of a file, which decides the names of its sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    /// A program, a library or a debug file.
+    Own,
+    /// A file in which a compiler has left what needs no linking (split DWARF).
+    Split,
+}
+
+impl FileKind {
+    fn name_of(self, section: SectionId) -> Option<&'static str> {
+        match self {
+            Self::Own => Some(section.name()).filter(|_| !LISTED.contains(&section)),
+            Self::Split => section.dwo_name(),
+        }
+    }
+}
 
 /// The places of the sections of a file.
 #[derive(Debug)]
@@ -50,16 +83,21 @@ enum Place {
 impl Sections {
     /// Finds the sections; `None` if the file has no debug information. Compressed ones are unpacked, and may take
     /// `most` bytes then.
-    pub(super) fn find(source: &dyn ByteSource, elf: &Elf, most: usize) -> Result<Option<Self>, SymbolError> {
+    pub(super) fn find(
+        source: &dyn ByteSource,
+        elf: &Elf,
+        kind: FileKind,
+        most: usize,
+    ) -> Result<Option<Self>, SymbolError> {
         let endian = match elf.endian {
             Endianness::Little => RunTimeEndian::Little,
             Endianness::Big => RunTimeEndian::Big,
         };
         let mut left = most;
         let places = ALL.iter().map(|id| {
-            let name = id.name().as_bytes();
+            let name = kind.name_of(*id).map(str::as_bytes);
             let found = elf.sections.iter().find(|section| {
-                section.kind != SHT_NOBITS && section.size > 0 && elf.name_of(section) == name
+                section.kind != SHT_NOBITS && section.size > 0 && Some(elf.name_of(section)) == name
             });
             found.map_or(Ok(Place::Absent), |section| place(source, elf, section, &mut left))
         });
@@ -80,11 +118,12 @@ impl Sections {
         self.places.iter().map(|place| size_of::<Place>() + at_hand(place)).sum()
     }
 
-    /// The sections, to be read at the cost of `effort`. The last section is empty.
+    /// The sections, to be read at the cost of `effort`, and numbered from `first` on. The last section is empty.
     pub(super) fn open<'a>(
         &'a self,
         source: &'a dyn ByteSource,
         effort: &'a Effort,
+        first: u8,
     ) -> Vec<SectionBytes<'a>> {
         let of = |(number, place): (u8, &'a Place)| {
             let (size, bytes) = match place {
@@ -96,19 +135,21 @@ impl Sections {
             };
             SectionBytes { number, endian: self.endian, size, bytes, effort }
         };
-        (0..).zip(self.places.iter().chain([&Place::Absent])).map(of).collect()
+        (first..).zip(self.places.iter().chain([&Place::Absent])).map(of).collect()
     }
 }
 
 /// Open sections as gimli takes them.
 pub(super) fn dwarf<'a>(sections: &'a [SectionBytes<'a>]) -> Option<Dwarf<Window<'a>>> {
     let none = Window::of(sections.last()?);
-    let section = |id| {
-        let index = ALL.iter().position(|each| *each == id);
-        let found = index.and_then(|index| sections.get(index));
-        Ok::<_, std::convert::Infallible>(found.map_or(none, Window::of))
-    };
+    let section = |id| Ok::<_, std::convert::Infallible>(section_of(sections, id).unwrap_or(none));
     Dwarf::load(section).ok()
+}
+
+/// One of the open sections; `None` for a section that is never read.
+pub(super) fn section_of<'a>(sections: &'a [SectionBytes<'a>], id: SectionId) -> Option<Window<'a>> {
+    let index = ALL.iter().position(|each| *each == id)?;
+    sections.get(index).map(Window::of)
 }
 
 fn place(

@@ -1,17 +1,34 @@
 //! Tables of a unit's code: its functions, its inlined functions and its lines.
 
-use gimli::Dwarf;
-
-use super::functions::{Facts, FunctionRange, Functions, InlinedRange};
+use super::functions::{Facts, FunctionRange, Functions, InlinedRange, UnitStarts};
 use super::index::Index;
+use super::parts::DebugParts;
 use super::room::{Room, TableError};
 use super::rows::{FileAt, Rows};
+use super::sections::dwarf;
+use super::shared::Shared;
+use super::split;
 use super::unit::UnitRoot;
-use super::window::{Effort, SectionBytes, Window};
+use super::window::{Effort, SectionBytes};
 use crate::SourceLine;
 
 /// The most functions that are looked at for one address, where they claim to overlap.
 const MOST_OVERLAPPING: usize = 64;
+
+/// Other files that have parts of a file's debug information, as far as they are known.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    /// The file that has what several files share; `None` if the file shares nothing with others.
+    pub(super) shared: Option<Shared>,
+    /// True once there was no package of split units to be had.
+    pub(super) lacks_package: bool,
+}
+
+impl Elsewhere {
+    pub(super) fn memory(&self) -> usize {
+        self.shared.as_ref().map_or(0, Shared::memory)
+    }
+}
 
 /// The tables of a unit.
 #[derive(Debug)]
@@ -21,17 +38,44 @@ pub(super) struct UnitTables {
 }
 
 impl UnitTables {
-    /// Reads the unit that begins at an offset of `.debug_info`.
+    /// Reads the unit at an offset of `.debug_info`, of whose file `sections` are.
     pub(super) fn read(
-        dwarf: &Dwarf<Window<'_>>,
+        sections: &[SectionBytes<'_>],
         effort: &Effort,
         (at, index): (usize, &Index),
         room: &mut Room,
+        (elsewhere, parts): (&mut Elsewhere, &mut dyn DebugParts),
     ) -> Result<Self, TableError> {
-        let header = dwarf.unit_header(gimli::DebugInfoOffset(at))?;
-        let root = UnitRoot::read(dwarf, effort, header)?;
-        let rows = Rows::read(dwarf, effort, &root, room)?;
-        let functions = Functions::read(dwarf, effort, (&root, index), room)?;
+        let Elsewhere { shared, lacks_package } = elsewhere;
+        let file = shared.as_ref().and_then(|shared| shared.find(parts));
+        let shared = match (shared, &file) {
+            // A function whose name is not there has that of its symbol.
+            (Some(shared), Some(file)) => shared.open(&**file, effort, room.0 / 2).ok().flatten(),
+            _ => None,
+        };
+        let mut main = dwarf(sections).ok_or(gimli::Error::MissingUnitDie)?;
+        if let Some(shared) = shared.as_ref().and_then(|shared| dwarf(&shared.sections)) {
+            main.set_sup(shared);
+        }
+        let header = main.unit_header(gimli::DebugInfoOffset(at))?;
+        let root = UnitRoot::read(&main, effort, header)?;
+        let mut rows = Rows::read(&main, effort, &root, room)?;
+        let units = UnitStarts {
+            own: &index.units,
+            shared: shared.as_ref().map(|shared| shared.units).unwrap_or_default(),
+        };
+        let mut functions = match root.split_unit() {
+            None => Functions::read(&main, effort, (&root.unit, units), room)?,
+            Some(wanted) => {
+                let found = split::functions(&wanted, (&main, &root), effort, room, (parts, lacks_package));
+                // The lines are there without the other file.
+                found.map_err(|error| error.reason(effort)).unwrap_or_default()
+            }
+        };
+        if let Some(shared) = &shared {
+            rows.take_texts(&mut functions.texts, &shared.sections, room)?;
+            functions.take_texts(&shared.sections, room)?;
+        }
         Ok(Self { functions, rows })
     }
 
@@ -83,7 +127,10 @@ impl UnitTables {
         facts: Facts,
         place: Option<(u32, u32)>,
     ) -> Result<SourceLine, TableError> {
-        let function = facts.name.map_or(Ok(None), |name| name.read(sections))?.unwrap_or_default();
+        let function = facts
+            .name
+            .map_or(Ok(None), |name| name.read(sections, &self.functions.texts))?
+            .unwrap_or_default();
         let file = place.and_then(|(file, _)| self.rows.file(file));
         let file = file.map_or(Ok(None), |file| self.path(sections, file))?;
         Ok(SourceLine { function, file, line: place.map_or(0, |(_, line)| line), start_line: facts.line })
@@ -93,7 +140,9 @@ impl UnitTables {
     fn path(&self, sections: &[SectionBytes<'_>], file: FileAt) -> Result<Option<String>, TableError> {
         let mut path = String::new();
         for part in [self.rows.directory(), file.directory, file.name] {
-            let Some(part) = part.map_or(Ok(None), |part| part.read(sections))? else { continue };
+            let Some(part) = part.map_or(Ok(None), |part| part.read(sections, &self.functions.texts))? else {
+                continue;
+            };
             if part.starts_with('/') || path.is_empty() {
                 path = part;
             } else {

@@ -1,5 +1,7 @@
 //! Lines and inlined functions against binutils' `addr2line`, and any bytes.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::sync::LazyLock;
 use object::{Object as _, ObjectSection as _};
 use proptest::prelude::*;
 
-use crate::{Limits, LineTables, SourceLine, SymbolError, SymbolFile};
+use crate::{DebugParts, Limits, LineTables, SourceLine, SymbolError, SymbolFile};
 
 /// A program of this directory, compiled by `compiler` with `options`.
 fn compile(dir: &Path, compiler: &str, options: &[&str], source: &str) -> PathBuf {
@@ -138,12 +140,21 @@ fn whatever_the_format_lines_are_those_of_addr2line() {
 
 /// Number of a program's addresses by the kind of difference from binutils; `deep` are those in inlined functions.
 fn compare(path: &Path, count: usize) -> BTreeMap<&'static str, usize> {
+    compare_with((path, path), &mut (), count)
+}
+
+/// As [`compare`], with the lines that binutils have of another program with the same code.
+fn compare_with(
+    (path, other): (&Path, &Path),
+    parts: &mut dyn DebugParts,
+    count: usize,
+) -> BTreeMap<&'static str, usize> {
     let bytes = std::fs::read(path).unwrap();
     let bytes = bytes.as_slice();
     let all = addresses(bytes, count);
     let symbols = SymbolFile::open(bytes, Limits::default()).unwrap();
     let mut tables = LineTables::open(&bytes, Limits::default()).unwrap().unwrap();
-    let (lines, theirs) = (tables.lines(&bytes, &all), addr2line(path, &all));
+    let (lines, theirs) = (tables.lines(&bytes, parts, &all), addr2line(other, &all));
     let mut counts = BTreeMap::new();
     for ((address, ours), theirs) in all.iter().zip(lines).zip(&theirs) {
         let (ours, symbol) = (ours.unwrap(), symbols.resolve(bytes, *address).unwrap());
@@ -166,12 +177,12 @@ fn units_make_room_for_each_other() {
     let bytes = std::fs::read(path).unwrap();
     let bytes = bytes.as_slice();
     let all = addresses(bytes, 500);
-    let known = LineTables::open(&bytes, Limits::default()).unwrap().unwrap().lines(&bytes, &all);
+    let known = LineTables::open(&bytes, Limits::default()).unwrap().unwrap().lines(&bytes, &mut (), &all);
     let least = LineTables::open(&bytes, Limits::default()).unwrap().unwrap().memory();
     let mut missing = Vec::new();
     for room in [64 << 10, 512 << 10, 4 << 20] {
         let mut tables = LineTables::open(&bytes, Limits { memory: least + room }).unwrap().unwrap();
-        let found = tables.lines(&bytes, &all);
+        let found = tables.lines(&bytes, &mut (), &all);
         // The last unit may be as large as all may.
         assert!(tables.memory() <= least + 2 * room, "{} of {least} + {room}", tables.memory());
         let known = known.iter().map(|lines| lines.as_ref().unwrap());
@@ -215,7 +226,7 @@ proptest! {
         let mut bytes = PROGRAM.clone();
         damages.iter().for_each(|(at, byte)| bytes[*at.get(&places)] = *byte);
         if let Ok(Some(mut tables)) = LineTables::open(&bytes.as_slice(), Limits { memory: MEMORY }) {
-            let _lines = tables.lines(&bytes.as_slice(), &all);
+            let _lines = tables.lines(&bytes.as_slice(), &mut (), &all);
             prop_assert!(tables.memory() <= 2 * MEMORY);
         }
     }

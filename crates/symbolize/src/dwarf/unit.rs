@@ -5,8 +5,8 @@ use std::sync::Arc;
 use gimli::constants as dw;
 use gimli::{
     Abbreviations, Attribute, AttributeValue, DebugAbbrev, DebugAddrBase, DebugLocListsBase,
-    DebugRngListsBase, DebugStrOffsetsBase, DwTag, Dwarf, DwarfFileType, Error, Reader as _, Section as _,
-    UnitHeader,
+    DebugRngListsBase, DebugStrOffsetsBase, DwTag, Dwarf, DwoId, Error, Reader as _, Section as _,
+    UnitHeader, UnitType,
 };
 
 use super::window::{Effort, Window};
@@ -15,6 +15,8 @@ pub(super) type Unit<'a> = gimli::Unit<Window<'a>>;
 
 /// The most bytes of descriptions of entries (`.debug_abbrev`) that are read for one unit.
 const MAX_ABBREVIATIONS: usize = 512 << 10;
+/// The longest path of a file that has the rest of a unit.
+const LONGEST_PATH: usize = 4 << 10;
 
 /// A unit, and the attributes of its first entry.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct UnitRoot<'a> {
     pub(super) ranges: RangeAttributes<'a>,
     /// Offset of the unit's lines in `.debug_line`.
     pub(super) lines: Option<usize>,
+    /// Path of the file that has the rest of the unit.
+    split: Option<Window<'a>>,
 }
 
 impl<'a> UnitRoot<'a> {
@@ -34,8 +38,7 @@ impl<'a> UnitRoot<'a> {
         header: UnitHeader<Window<'a>>,
     ) -> gimli::Result<Self> {
         let at = header.debug_abbrev_offset();
-        let section = *dwarf.debug_abbrev.reader();
-        let section = section.until(at.0.saturating_add(MAX_ABBREVIATIONS));
+        let section = dwarf.debug_abbrev.reader().first(at.0.saturating_add(MAX_ABBREVIATIONS));
         let abbreviations = DebugAbbrev::from(section).abbreviations(at)?;
         Self::with(dwarf, effort, header, abbreviations)
     }
@@ -80,7 +83,7 @@ impl<'a> UnitRoot<'a> {
         header: UnitHeader<Window<'a>>,
         abbreviations: Abbreviations,
     ) -> gimli::Result<Self> {
-        let (encoding, kind) = (header.encoding(), DwarfFileType::Main);
+        let (encoding, kind) = (header.encoding(), dwarf.file_type);
         let mut unit = gimli::Unit {
             abbreviations: Arc::new(abbreviations),
             name: None,
@@ -91,7 +94,10 @@ impl<'a> UnitRoot<'a> {
             loclists_base: DebugLocListsBase::default_for_encoding_and_file(encoding, kind),
             rnglists_base: DebugRngListsBase::default_for_encoding_and_file(encoding, kind),
             line_program: None,
-            dwo_id: None,
+            dwo_id: match header.type_() {
+                UnitType::Skeleton(id) | UnitType::SplitCompilation(id) => Some(id),
+                _ => None,
+            },
             header,
         };
         let (tag, attributes) = {
@@ -102,7 +108,8 @@ impl<'a> UnitRoot<'a> {
             entries.read_attributes(abbreviation.attributes(), &mut attributes)?;
             (abbreviation.tag(), attributes)
         };
-        let (mut ranges, mut lines, mut directory) = (RangeAttributes::default(), None, None);
+        let (mut ranges, mut lines, mut directory, mut split) =
+            (RangeAttributes::default(), None, None, None);
         for attribute in &attributes {
             ranges.take(attribute);
             match attribute.value() {
@@ -112,6 +119,10 @@ impl<'a> UnitRoot<'a> {
                 AttributeValue::DebugStrOffsetsBase(base) => unit.str_offsets_base = base,
                 AttributeValue::DebugAddrBase(base) => unit.addr_base = base,
                 AttributeValue::DebugRngListsBase(base) => unit.rnglists_base = base,
+                AttributeValue::DwoId(id) => unit.dwo_id = unit.dwo_id.or(Some(id)),
+                value if [dw::DW_AT_dwo_name, dw::DW_AT_GNU_dwo_name].contains(&attribute.name()) => {
+                    split = Some(value)
+                }
                 value if attribute.name() == dw::DW_AT_comp_dir => directory = Some(value),
                 _ => {}
             }
@@ -122,8 +133,30 @@ impl<'a> UnitRoot<'a> {
         {
             unit.low_pc = low;
         }
-        Ok(Self { unit, tag, ranges, lines })
+        let split = split.and_then(|split| dwarf.attr_string(&unit, split).ok());
+        Ok(Self { unit, tag, ranges, lines, split })
     }
+
+    /// The file that has the rest of the unit; `None` if there is no other.
+    pub(super) fn split_unit(&self) -> Option<SplitUnit> {
+        let text = |text: &Window<'a>| {
+            let text = text.first(LONGEST_PATH).to_slice().ok()?.into_owned();
+            String::from_utf8(text).ok()
+        };
+        let directory = self.unit.comp_dir.as_ref().and_then(text).unwrap_or_default();
+        Some(SplitUnit { id: self.unit.dwo_id?, directory, path: text(self.split.as_ref()?)? })
+    }
+}
+
+/// The facts in a unit about the file that has the rest of it.
+#[derive(Debug)]
+pub(super) struct SplitUnit {
+    /// Number of the unit, which the file must have, too.
+    pub(super) id: DwoId,
+    /// The directory in which the compiler ran; empty if that is not known.
+    pub(super) directory: String,
+    /// Path of the file, absolute or relative to that directory.
+    pub(super) path: String,
 }
 
 /// The attributes of an entry that describe the place of its code.

@@ -152,9 +152,9 @@ impl<'a> Window<'a> {
         Self { section, at: 0, end: section.size }
     }
 
-    /// The part of the window that ends at an offset of the section at the latest.
-    pub(super) fn until(self, end: usize) -> Self {
-        Self { end: self.end.min(end), ..self }
+    /// The first bytes of the window, at most so many.
+    pub(super) fn first(self, length: usize) -> Self {
+        Self { end: self.end.min(self.at.saturating_add(length)), ..self }
     }
 
     /// The number of the section, and the offset of the window in it.

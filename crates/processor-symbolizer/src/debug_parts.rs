@@ -1,0 +1,185 @@
+//! Files with parts of a program's debug information: what several files share (`dwz`), and units that the compiler has
+//! left in files of their own (split DWARF).
+//!
+//! Programs name these files, and strangers make programs: a path is no reason to open a file. Below the directory of
+//! debug files, files of root are opened. Anywhere else, a file is opened only if its owner owns the program, too, who
+//! could have written into the program whatever the file has: a developer's own build directory is read for what the
+//! developer has built, and for nobody else. Links are not followed, and which file it is decides a build ID or a
+//! unit's number, not its name.
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use bytesource::{ByteSource, OpenFile};
+use foreignfile::FilePlace;
+use procfs::ProcSource;
+use symbolize::{DebugPart, DebugParts};
+
+use crate::debug_files::{ROOT, below_build_ids};
+use crate::line_job::LineJob;
+use crate::metrics;
+
+/// Longest that finding and opening one may take.
+const OPEN_WITHIN: Duration = Duration::from_secs(1);
+/// The user whose files below [`ROOT`] are believed.
+const ROOT_USER: u32 = 0;
+
+/// The parts of the debug information of one file.
+#[derive(Debug)]
+pub(crate) struct PartFiles<'a> {
+    pub(crate) source: &'a ProcSource,
+    pub(crate) reader: &'a mut foreignfile::Files,
+    pub(crate) job: &'a LineJob,
+    /// The user who owns the file that names the parts.
+    pub(crate) owner: u32,
+}
+
+/// A path at which a part may be, and the user who must own the file there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Candidate {
+    path: PathBuf,
+    owner: u32,
+}
+
+impl DebugParts for PartFiles<'_> {
+    fn open(&mut self, part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
+        let file = &self.job.file;
+        let program = file.own_path.as_ref().unwrap_or(&file.path);
+        let found =
+            candidates(part, program, self.owner).iter().find_map(|candidate| self.open_at(candidate));
+        let kind = match part {
+            DebugPart::Shared { .. } => "shared",
+            DebugPart::Package => "package",
+            DebugPart::Unit { .. } => "unit",
+        };
+        metrics::debug_part(kind, if found.is_some() { "opened" } else { "absent" });
+        found
+    }
+}
+
+impl PartFiles<'_> {
+    /// The file at a path as the process sees it, or else as the agent does: the process may be gone.
+    fn open_at(&mut self, Candidate { path, owner }: &Candidate) -> Option<Box<dyn ByteSource>> {
+        let process = self.source.process(self.job.process);
+        let places =
+            [FilePlace::Seen { process: &process, path }, FilePlace::Own { path, follows_links: false }];
+        places.into_iter().find_map(|place| {
+            let opened = self.reader.open_data(place, OPEN_WITHIN, |found| found.uid == *owner).ok()?;
+            // A file of a file system that asks others is not worth the wait.
+            let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
+            Some(Box::new(file) as Box<dyn ByteSource>)
+        })
+    }
+}
+
+/// The places of a part of the debug information of `program`, whose file is `owner`'s, the likeliest first.
+fn candidates(part: DebugPart<'_>, program: &Path, owner: u32) -> Vec<Candidate> {
+    let of_root = |path| Candidate { path, owner: ROOT_USER };
+    let suffixed = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    match part {
+        DebugPart::Shared { path, build_id } => {
+            let paths = [below_build_ids(build_id, ".debug"), shared_path(Path::new(path))];
+            paths.into_iter().flatten().map(of_root).collect()
+        }
+        DebugPart::Package if program.is_absolute() => {
+            let below = below_root(program);
+            let below =
+                below.iter().flat_map(|path| [".dwp", ".debug.dwp"].map(|suffix| suffixed(path, suffix)));
+            let beside = Candidate { path: suffixed(program, ".dwp"), owner };
+            [beside].into_iter().chain(below.map(of_root)).collect()
+        }
+        DebugPart::Package => Vec::new(),
+        DebugPart::Unit { directory, path } => {
+            let path = Path::new(directory).join(path);
+            if !path.is_absolute() {
+                return Vec::new();
+            }
+            let below = below_root(&path).map(of_root);
+            below.into_iter().chain([Candidate { path, owner }]).collect()
+        }
+    }
+}
+
+/// Where below [`ROOT`] a file is installed that belongs at `path`; `None` for a path that leads up.
+fn below_root(path: &Path) -> Option<PathBuf> {
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    is_plain.then(|| Path::new(ROOT).join(path))
+}
+
+/// The path of a shared file below [`ROOT`]. Debug files name it by a path that is absolute or leads up to that
+/// directory: `../../.dwz/name`.
+fn shared_path(path: &Path) -> Option<PathBuf> {
+    let path = if path.is_absolute() {
+        path.strip_prefix(ROOT).ok()?
+    } else {
+        let parts = path.components();
+        let after: PathBuf = parts.skip_while(|part| matches!(part, Component::ParentDir)).collect();
+        return below_root(&after);
+    };
+    below_root(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn paths(part: DebugPart<'_>, owner: u32) -> Vec<(String, u32)> {
+        let found = candidates(part, Path::new("/opt/program"), owner);
+        found.into_iter().map(|found| (found.path.to_string_lossy().into_owned(), found.owner)).collect()
+    }
+
+    #[test]
+    fn parts_are_looked_for_below_the_directory_of_debug_files_and_where_their_owner_has_the_program() {
+        let of = |paths: &[(&str, u32)]| {
+            paths.iter().map(|(path, owner)| ((*path).to_owned(), *owner)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            paths(DebugPart::Package, 7),
+            of(&[
+                ("/opt/program.dwp", 7),
+                ("/usr/lib/debug/opt/program.dwp", 0),
+                ("/usr/lib/debug/opt/program.debug.dwp", 0),
+            ])
+        );
+        assert_eq!(
+            paths(DebugPart::Unit { directory: "/home/one/build", path: "a/b.dwo" }, 7),
+            of(&[("/usr/lib/debug/home/one/build/a/b.dwo", 0), ("/home/one/build/a/b.dwo", 7)])
+        );
+        assert_eq!(
+            paths(DebugPart::Unit { directory: "/build", path: "../etc/b.dwo" }, 7),
+            of(&[("/build/../etc/b.dwo", 7)])
+        );
+        assert_eq!(paths(DebugPart::Unit { directory: "", path: "b.dwo" }, 7), []);
+        let by_id = ("/usr/lib/debug/.build-id/ab/cd.debug", 0);
+        for path in ["/usr/lib/debug/.dwz/of", "../../.dwz/of", ".dwz/of"] {
+            let shared = DebugPart::Shared { path, build_id: &[0xab, 0xcd] };
+            assert_eq!(paths(shared, 7), of(&[by_id, ("/usr/lib/debug/.dwz/of", 0)]));
+        }
+        for path in ["/etc/shadow", "/usr/lib/debug/../../../etc/shadow", "a/../../etc/shadow"] {
+            assert_eq!(paths(DebugPart::Shared { path, build_id: &[0xab, 0xcd] }, 7), of(&[by_id]));
+        }
+    }
+
+    proptest! {
+        /// Whatever a program names, a file that is not of the program's owner is looked for below the directory of
+        /// debug files only.
+        #[test]
+        fn no_path_leads_elsewhere(path in "(/|\\.\\./|[a-z.]{1,3}/){0,6}[a-z.]{0,3}", directory in "(/|\\.\\./|[a-z.]{1,3}/){0,4}") {
+            let parts = [
+                DebugPart::Shared { path: &path, build_id: &[1, 2] },
+                DebugPart::Unit { directory: &directory, path: &path },
+            ];
+            for found in parts.into_iter().flat_map(|part| candidates(part, Path::new(&directory), 7)) {
+                let leads_up = found.path.components().any(|part| part == Component::ParentDir);
+                prop_assert!(found.owner == 7 || found.path.starts_with(ROOT) && !leads_up, "{found:?}");
+            }
+        }
+    }
+}
