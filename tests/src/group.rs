@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::wait;
 
+/// Groups of this process so far that have no other name.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 const ROOT: &str = "/sys/fs/cgroup";
 /// The period over which the kernel's scheduler limits CPU time, in microseconds.
 const CPU_PERIOD: u64 = 100_000;
@@ -15,6 +18,8 @@ const CPU_PERIOD: u64 = 100_000;
 pub struct Group {
     /// The group's directories, one for each hierarchy that it is in.
     directories: Vec<PathBuf>,
+    /// Groups above that were made for it, the innermost first.
+    above: Vec<PathBuf>,
 }
 
 impl Group {
@@ -48,9 +53,27 @@ impl Group {
     pub fn unlimited() -> Option<Self> {
         let roots = [ROOT.to_owned(), format!("{ROOT}/unified")];
         let root = roots.iter().map(Path::new).find(|root| root.join("cgroup.controllers").exists())?;
-        let directory = root.join(format!("pipeline-test-{}-unlimited", std::process::id()));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = root.join(format!("pipeline-test-{}-unlimited-{number}", std::process::id()));
         fs::create_dir(&directory).expect("the group can be made");
-        Some(Self { directories: vec![directory] })
+        Some(Self { directories: vec![directory], above: Vec::new() })
+    }
+
+    /// A group of version 2 at that path, below one that is the test's own.
+    ///
+    /// # Panics
+    /// If this machine has no such hierarchy, or the kernel refuses.
+    #[must_use]
+    pub fn at(path: &str) -> Self {
+        let mut group = Self::unlimited().expect("there is a hierarchy of version 2");
+        for name in path.split('/') {
+            let above = group.directories.remove(0);
+            let directory = above.join(name);
+            group.above.insert(0, above);
+            fs::create_dir(&directory).expect("the group can be made");
+            group.directories.push(directory);
+        }
+        group
     }
 
     /// The group's directory.
@@ -74,7 +97,7 @@ impl Group {
         let name = format!("pipeline-test-{}-{controller}", std::process::id());
         let directory = parent.join(name);
         fs::create_dir(&directory).expect("the group can be made");
-        let group = Self { directories: vec![directory.clone()] };
+        let group = Self { directories: vec![directory.clone()], above: Vec::new() };
         for (file, value) in settings {
             fs::write(directory.join(file), value).expect("the group's limit can be set");
         }
@@ -117,7 +140,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        for directory in &self.directories {
+        for directory in self.directories.iter().chain(&self.above) {
             // The group's last process may still be exiting.
             let remove = || fs::remove_dir(directory).is_ok();
             wait::until("the group to be empty", remove, |is_gone| *is_gone);

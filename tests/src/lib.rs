@@ -5,6 +5,7 @@
 //! Helpers that read bytes return errors.
 
 pub mod agent;
+pub mod api_server;
 pub mod collector;
 pub mod daemon;
 pub mod due;

@@ -16,6 +16,7 @@ mod files;
 mod formats;
 mod full_queue;
 mod kernel_names;
+mod kubernetes;
 mod memory_limiter;
 mod named;
 mod out_of_the_box;

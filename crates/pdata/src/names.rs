@@ -5,6 +5,10 @@
 pub const SERVICE_NAME: &str = "service.name";
 /// String: the namespace of the service.
 pub const SERVICE_NAMESPACE: &str = "service.namespace";
+/// String: the version of the service.
+pub const SERVICE_VERSION: &str = "service.version";
+/// String: the instance of the service.
+pub const SERVICE_INSTANCE: &str = "service.instance.id";
 /// Int: the process, in the agent's pid namespace.
 pub const PID: &str = "process.pid";
 /// String: start of the process, RFC 3339 in UTC with nanoseconds.
@@ -37,6 +41,28 @@ pub const CONTAINER_RUNTIME: &str = "container.runtime.name";
 pub const OUTER_CONTAINER_ID: &str = "procinfo.container.outer_id";
 /// String: UID of the pod.
 pub const POD_UID: &str = "k8s.pod.uid";
+/// String: the pod.
+pub const K8S_POD: &str = "k8s.pod.name";
+/// String: the namespace of the pod.
+pub const K8S_NAMESPACE: &str = "k8s.namespace.name";
+/// String: the container, as the pod's specification names it.
+pub const K8S_CONTAINER: &str = "k8s.container.name";
+/// String: the node that the pod runs on.
+pub const K8S_NODE: &str = "k8s.node.name";
+/// String: the deployment that the pod's replica set belongs to.
+pub const K8S_DEPLOYMENT: &str = "k8s.deployment.name";
+/// String: the replica set that made the pod.
+pub const K8S_REPLICASET: &str = "k8s.replicaset.name";
+/// String: the stateful set that made the pod.
+pub const K8S_STATEFULSET: &str = "k8s.statefulset.name";
+/// String: the daemon set that made the pod.
+pub const K8S_DAEMONSET: &str = "k8s.daemonset.name";
+/// String: the cron job that the pod's job belongs to.
+pub const K8S_CRONJOB: &str = "k8s.cronjob.name";
+/// String: the job that made the pod.
+pub const K8S_JOB: &str = "k8s.job.name";
+/// String: the replication controller that made the pod.
+pub const K8S_REPLICATION_CONTROLLER: &str = "k8s.replicationcontroller.name";
 /// String: the systemd unit.
 pub const UNIT: &str = "procinfo.systemd.unit";
 /// String: the unit of a user's own manager.

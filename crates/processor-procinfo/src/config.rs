@@ -38,6 +38,10 @@ pub struct Config {
     pub ancestors: usize,
     /// Attributes of every resource: those of the host, and those that you add.
     pub resource: ResourceConfig,
+    /// Pods by name, as the API server of a Kubernetes cluster has them. {} for the cluster that the agent runs in;
+    /// nobody is asked if it is absent.
+    #[serde(deserialize_with = "configtypes::section")]
+    pub k8s: Option<k8s::Config>,
 }
 
 impl Default for Config {
@@ -51,6 +55,7 @@ impl Default for Config {
             environment_variables: Vec::new(),
             ancestors: Image::MAX_PARENTS,
             resource: ResourceConfig::default(),
+            k8s: None,
         }
     }
 }
@@ -207,6 +212,8 @@ impl Config {
                 faults.push(Fault::at(["resource", "attributes"], format!("number {} {fault}", place + 1)));
             }
         }
+        let pods = self.k8s.iter().flat_map(k8s::Config::validate);
+        faults.extend(pods.map(|fault| fault.within(["k8s"])));
         faults
     }
 }

@@ -113,6 +113,13 @@ impl Images {
         }
     }
 
+    /// Has each image described anew in contexts of which something else is known now.
+    pub(crate) fn describe_anew(&mut self, is_changed: impl Fn(&Context) -> bool) {
+        for held in &mut self.by_count {
+            held.described.retain(|image| !image.context.as_ref().is_some_and(&is_changed));
+        }
+    }
+
     /// Describes each image anew, with `created` as the time at which its process was created.
     pub(crate) fn created_at(&mut self, created: UnixNanos) {
         for held in self.by_count.iter_mut().filter(|held| held.image.created != created) {

@@ -17,8 +17,12 @@ use crate::reader::ReaderThreads;
 use crate::request::{ReadRequest, Reads};
 use crate::sources::Users;
 use crate::tracker::{Repairs, Tracker};
-use crate::{host, metrics};
-use procfs::{Identify, ProcSource};
+use crate::{host, metrics, resource_attributes};
+use k8s::Changes;
+use procfs::{Identify, ProcSource, clock};
+
+/// Changes of pods taken in with one batch at most: the others wait for the next.
+const CHANGES: usize = 4096;
 
 /// Makes services that attribute samples to images.
 #[derive(Clone, Debug)]
@@ -77,6 +81,7 @@ pub struct ProcInfo<S> {
     repairs: Repairs,
     reads: ReaderIfAny,
     acked: Acked,
+    pods: Option<Changes>,
     _kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -94,7 +99,14 @@ impl<S> ProcInfo<S> {
         let tracker = Tracker::new(&layer.config, users.unwrap_or_default());
         let resource = Arc::new(host::detect(&layer.config.resource));
         let (repairs, acked, kept) = (Repairs::default(), Acked::default(), layer.kept.clone());
-        Self { inner, tracker, resource, repairs, reads, acked, _kept: kept }
+        let pods = layer.config.k8s.as_ref().and_then(|config| {
+            k8s::watch(config, resource_attributes::is_its_own)
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "Nobody can be asked about pods: they will have no names.");
+                })
+                .ok()
+        });
+        Self { inner, tracker, resource, repairs, reads, acked, pods, _kept: kept }
     }
 }
 
@@ -112,6 +124,9 @@ where
 
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         self.tracker.acknowledge(self.acked.get());
+        if let Some(pods) = &mut self.pods {
+            self.tracker.learn_of_pods(std::iter::from_fn(|| pods.next()).take(CHANGES), clock::now());
+        }
         self.tracker.apply(&mut batch, &mut self.reads);
         while let Some(answer) = self.reads.0.as_ref().and_then(ReaderThreads::answer) {
             self.repairs.push(answer);

@@ -15,6 +15,7 @@ const FILE_READS: &str = "otelcol_processor_procinfo_file_reads_total";
 const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
 const ENVIRONMENT_READS: &str = "otelcol_processor_procinfo_environment_reads_total";
 const CONTEXT_LOOKS: &str = "otelcol_processor_procinfo_context_looks_total";
+const POD_LOOKUPS: &str = "otelcol_processor_procinfo_pod_lookups_total";
 const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
@@ -35,6 +36,7 @@ pub(crate) fn describe() {
             "Environments read for OpenTelemetry's variables, by where and with what outcome.",
         ),
         (CONTEXT_LOOKS, "Looks for what processes publish of themselves, by outcome."),
+        (POD_LOOKUPS, "Looks for the pod of an image when that is described, by outcome."),
         (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
     ];
     for (name, meaning) in counters {
@@ -133,6 +135,11 @@ pub(crate) fn environment_read(outcome: &'static str) {
 /// Counts a search for the context that a process publishes of itself.
 pub(crate) fn context_look(outcome: &'static str) {
     counter!(CONTEXT_LOOKS, "outcome" => outcome).increment(1);
+}
+
+/// One look for the pod of an image.
+pub(crate) fn pod_lookup(outcome: &'static str) {
+    counter!(POD_LOOKUPS, "outcome" => outcome).increment(1);
 }
 
 /// Counts a process that was looked up.

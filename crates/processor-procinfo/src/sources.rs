@@ -8,17 +8,21 @@ mod environment;
 pub(crate) mod names;
 mod owner;
 mod parents;
+mod pods;
 mod program;
 mod residence;
 mod source;
 mod standing;
 
-use pdata::Attributes;
+use k8s::{Change, Pods};
+use pdata::{Attributes, CgroupId, KTime};
+use rustc_hash::FxHashSet;
 
 use self::context::FromContext;
 use self::environment::FromEnvironment;
 use self::owner::Owner;
 use self::parents::Parents;
+use self::pods::{FromPod, FromWorkload, PodsOfGroups};
 use self::program::FromProgram;
 use self::residence::FromResidence;
 use self::source::Source;
@@ -30,7 +34,11 @@ pub(crate) use self::source::Subject;
 
 /// The sources that a configuration asks for, in the order of precedence.
 #[derive(Debug)]
-pub(crate) struct Sources(Vec<Box<dyn Source>>);
+pub(crate) struct Sources {
+    all: Vec<Box<dyn Source>>,
+    /// Asked once for several of them.
+    pods: Option<PodsOfGroups>,
+}
 
 impl Sources {
     /// Makes the sources. Of a key that two sources have, the first one's value holds.
@@ -40,6 +48,11 @@ impl Sources {
         let residence =
             FromResidence::new(wants(Metadata::Container), wants(Metadata::Unit), wants(Metadata::Cgroup));
         sources.extend(residence.map(|source| Box::new(source) as Box<_>));
+        let pods = config.k8s.as_ref().map(|k8s| Pods::new(k8s.max_pods, config.max_exited_age));
+        // Before what the program says of itself: it does not say which pod it is in where that is known.
+        if pods.is_some() {
+            sources.push(Box::new(FromPod));
+        }
         // Before the environment: the program has read that itself, and knows more by now.
         if wants(Metadata::Service) {
             sources.push(Box::new(FromContext));
@@ -47,7 +60,11 @@ impl Sources {
         let environment =
             FromEnvironment::new(wants(Metadata::Service), config.environment_variables.clone());
         sources.extend(environment.map(|source| Box::new(source) as Box<_>));
-        // After the environment, in which those who run the service have named it.
+        // After the environment, which is of one container, as what it publishes is of one program.
+        if pods.is_some() && wants(Metadata::Service) {
+            sources.push(Box::new(FromWorkload));
+        }
+        // After all sources of what those who run the service call it.
         let program = FromProgram::new(wants(Metadata::Service), wants(Metadata::CommandArgs));
         sources.extend(program.map(|source| Box::new(source) as Box<_>));
         let parents =
@@ -59,14 +76,36 @@ impl Sources {
         let standing =
             Standing::new(wants(Metadata::Session), wants(Metadata::Namespaces), wants(Metadata::Group));
         sources.extend(standing.map(|source| Box::new(source) as Box<_>));
-        Self(sources)
+        Self { all: sources, pods: pods.map(PodsOfGroups::new) }
     }
 
-    /// The attributes that all sources have of an image.
-    pub(crate) fn describe(&mut self, subject: &Subject<'_>) -> Attributes {
+    /// Takes in what has become of a pod, heard of at `now`.
+    pub(crate) fn apply(&mut self, change: Change, now: KTime) {
+        if let Some(pods) = &mut self.pods {
+            pods.apply(change, now);
+        }
+    }
+
+    /// The control groups of which more, or something else, is known than when this was last called.
+    pub(crate) fn take_changed(&mut self, now: KTime) -> FxHashSet<CgroupId> {
+        self.pods.as_mut().map(|pods| pods.take_changed(now)).unwrap_or_default()
+    }
+
+    /// Forgets what nobody asks about any more at `now`.
+    pub(crate) fn expire(&mut self, now: KTime) {
+        if let Some(pods) = &mut self.pods {
+            pods.expire(now);
+        }
+    }
+
+    /// The attributes that all sources have of an image which is met at `now`.
+    pub(crate) fn describe(&mut self, subject: &Subject<'_>, now: KTime) -> Attributes {
+        let cgroup = subject.image.context.as_ref().and_then(|context| context.cgroup.as_deref());
+        let pod = self.pods.as_mut().and_then(|pods| pods.find(cgroup?, now));
+        let subject = Subject { pod, ..*subject };
         let mut attributes = Attributes::default();
-        for source in &mut self.0 {
-            attributes.add(source.describe(subject));
+        for source in &mut self.all {
+            attributes.add(source.describe(&subject));
         }
         attributes
     }

@@ -6,7 +6,7 @@ mod repair;
 
 use std::sync::Arc;
 
-use pdata::{Batch, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
+use pdata::{Batch, Context, Event, Image, ImageKind, KTime, Running, Sample, Watermark};
 
 use crate::config::{Config, Metadata};
 use crate::loader;
@@ -97,10 +97,25 @@ impl Tracker {
         }
     }
 
+    /// Takes in what has become of pods, heard of at `now`. Images in their control groups are described anew.
+    pub(crate) fn learn_of_pods(&mut self, changes: impl IntoIterator<Item = k8s::Change>, now: KTime) {
+        for change in changes {
+            self.sources.apply(change, now);
+        }
+        let changed = self.sources.take_changed(now);
+        if !changed.is_empty() {
+            let is_changed = |context: &Context| {
+                context.cgroup.as_ref().is_some_and(|cgroup| changed.contains(&cgroup.id))
+            };
+            self.table.for_each(|_, process| process.images.describe_anew(is_changed));
+        }
+    }
+
     /// Forgets the processes and images that hit a limit. After a batch, not before: its own samples may be the last
     /// ones.
     pub(crate) fn limit(&mut self) {
         let now = self.forwarded.at();
+        self.sources.expire(now);
         self.tally.evicted += self.table.evict(now, self.acked);
         while let Some((at, key)) = self.replaced.pop_over_limit(now) {
             if let Some(process) = self.table.get_mut(key) {
@@ -233,8 +248,8 @@ impl Tracker {
             let arguments = process.arguments(key.exec_count).map_or(&[][..], |arguments| arguments);
             let relatives = process.relatives.as_ref();
             let published = process.context.attributes(key.exec_count);
-            let subject = Subject { image: &image, relatives, environment, published, arguments };
-            image.attributes = self.sources.describe(&subject);
+            let subject = Subject { image: &image, relatives, environment, published, pod: None, arguments };
+            image.attributes = self.sources.describe(&subject, sample.at);
         }
         let image = Arc::new(image);
         if let Some(process) = self.table.get_mut(key.process) {

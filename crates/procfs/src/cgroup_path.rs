@@ -23,6 +23,8 @@ pub struct Residence {
     pub outer: Option<Container>,
     /// UID of the pod, with hyphens; that of a static pod is a hash without any.
     pub pod_uid: Option<Box<str>>,
+    /// UID of the pod in which that one runs, if there is one: the outermost.
+    pub outer_pod_uid: Option<Box<str>>,
     /// The systemd unit of the host, a service or a scope, outside of all containers.
     pub unit: Option<Box<str>>,
     /// The unit of a user's own manager, outside of all containers.
@@ -90,12 +92,12 @@ impl CgroupReader {
         if let Some((slice, _)) = name.split_once(".slice:")
             && let Some(uid) = names::pod(&format!("{slice}.slice"), "")
         {
-            self.found.pod_uid = Some(uid);
+            self.pod(uid);
         }
         match names::read(name, &self.above) {
             Group::Container(container) => self.container(container),
             Group::Pod(uid) => {
-                self.found.pod_uid = Some(uid);
+                self.pod(uid);
                 self.systemd(name);
             }
             // The process that watches a container is no part of it.
@@ -103,6 +105,16 @@ impl CgroupReader {
             Group::Monitor | Group::Other => self.systemd(name),
         }
         self.above = name.into();
+    }
+
+    fn pod(&mut self, uid: Box<str>) {
+        let found = &mut self.found;
+        if let Some(above) = found.pod_uid.replace(uid)
+            && found.outer_pod_uid.is_none()
+            && found.pod_uid.as_ref() != Some(&above)
+        {
+            found.outer_pod_uid = Some(above);
+        }
     }
 
     fn is_in_nspawn(&self) -> bool {

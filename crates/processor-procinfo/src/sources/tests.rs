@@ -73,13 +73,15 @@ fn described(config: &Config, path: &str, environment: &[u8]) -> Vec<String> {
         group_id: Some(7),
         ..Relatives::default()
     };
-    pairs(&sources.describe(&Subject {
+    let subject = Subject {
         image: &image,
         relatives: Some(&relatives),
         environment,
         published: None,
+        pod: None,
         arguments: &[],
-    }))
+    };
+    pairs(&sources.describe(&subject, KTime::ZERO))
 }
 
 #[test]
@@ -119,9 +121,15 @@ fn nothing_is_said_that_nobody_asked_for() {
 fn a_path_without_its_beginning_says_nothing() {
     let mut sources = Sources::new(&Config::default(), Users::default());
     let image = image(cgroup(&format!("/docker/{ID}"), true));
-    let subject =
-        Subject { image: &image, relatives: None, environment: &[], published: None, arguments: &[] };
-    assert_eq!(sources.describe(&subject).get(names::CONTAINER_ID), None);
+    let subject = Subject {
+        image: &image,
+        relatives: None,
+        environment: &[],
+        published: None,
+        pod: None,
+        arguments: &[],
+    };
+    assert_eq!(sources.describe(&subject, KTime::ZERO).get(names::CONTAINER_ID), None);
 }
 
 #[test]

@@ -1,0 +1,280 @@
+//! Requests to the API server: lists and watches of the pods of one node.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::connect::{self, Endpoint};
+use crate::error::ApiError;
+use crate::lines::{LineTooLong, Lines};
+use crate::object::{ApiStatus, PodList, WatchEvent};
+
+/// Most bytes of a page. A pod has 5 to 30 KiB.
+const MAX_PAGE: usize = 32 << 20;
+/// Most bytes of an event: etcd stores no object of more than 1.5 MiB.
+const MAX_EVENT: usize = 4 << 20;
+/// Most bytes of what a server says of a failure, and of it in the log.
+const MAX_REASON: usize = 64 << 10;
+const MAX_MESSAGE: usize = 300;
+/// Time for the head of an answer, and for each part of a page.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time after which the server ends a watch, and after which it is given up.
+const WATCH_TIME: Duration = Duration::from_secs(300);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
+
+/// How the API server is reached, and what it is asked for.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) token_file: PathBuf,
+    pub(crate) ca_file: PathBuf,
+    /// Name of the node, as part of a query.
+    pub(crate) node: String,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// The first, of any version that the server has at hand.
+    Any,
+    /// The first, of what is so now.
+    Newest,
+    /// The one after that.
+    After(String),
+}
+
+/// An answer, and the connection that it comes by.
+#[derive(Debug)]
+struct Answer {
+    body: Incoming,
+    _connection: Driven,
+}
+
+/// The task that moves a connection's bytes; it ends with this.
+#[derive(Debug)]
+struct Driven(JoinHandle<()>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A watch that runs.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    answer: Answer,
+    lines: Lines,
+    ends: tokio::time::Instant,
+}
+
+impl Api {
+    /// One page of at most `limit` pods.
+    ///
+    /// # Errors
+    /// If the server does not answer with one.
+    pub(crate) async fn list(&self, page: &Page, limit: u32) -> Result<PodList, ApiError> {
+        let position = match page {
+            Page::Any => "&resourceVersion=0".to_owned(),
+            Page::Newest => String::new(),
+            Page::After(token) => format!("&continue={}", encoded(token)),
+        };
+        let mut answer = self.get(&format!("limit={limit}{position}"), page.version()).await?;
+        let body = collect(&mut answer.body, MAX_PAGE).await?;
+        let list: PodList = serde_json::from_slice(&body).map_err(ApiError::Invalid)?;
+        if list.version().is_none() {
+            return Err(ApiError::NoVersion);
+        }
+        Ok(list)
+    }
+
+    /// A watch of what becomes of the pods from a version on.
+    ///
+    /// # Errors
+    /// If the server does not answer with one.
+    pub(crate) async fn watch(&self, version: &str) -> Result<Watch, ApiError> {
+        let query = format!(
+            "watch=1&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}",
+            WATCH_TIME.as_secs(),
+            encoded(version)
+        );
+        let answer = self.get(&query, version).await?;
+        let ends = tokio::time::Instant::now() + WATCH_TIMEOUT;
+        Ok(Watch { answer, lines: Lines::new(MAX_EVENT), ends })
+    }
+
+    async fn get(&self, query: &str, version: &str) -> Result<Answer, ApiError> {
+        let token = self.token().await?;
+        let connection = self.endpoint.connect(&self.ca_file).await?;
+        let answered = timeout(ANSWER_TIMEOUT, self.send(connection, query, token)).await;
+        let (head, mut answer) = answered.map_err(|_elapsed| ApiError::Late(ANSWER_TIMEOUT))??;
+        if head == StatusCode::OK {
+            return Ok(answer.0);
+        }
+        let body = collect(&mut answer.0.body, MAX_REASON).await.unwrap_or_default();
+        Err(refusal(head, &body, answer.1, version))
+    }
+
+    async fn send(
+        &self,
+        connection: connect::Connection,
+        query: &str,
+        token: HeaderValue,
+    ) -> Result<(StatusCode, (Answer, Option<Duration>)), ApiError> {
+        let (mut sender, driver) = http1::handshake(connection).await.map_err(ApiError::Broken)?;
+        // What becomes of the connection is seen by whoever reads the answer.
+        let driven = Driven(tokio::spawn(async move { drop(driver.await) }));
+        let selector = encoded(&format!("spec.nodeName={}", self.node));
+        let request = Request::get(format!("/api/v1/pods?fieldSelector={selector}&{query}"))
+            .header(HOST, self.endpoint.authority())
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("pipeline/", env!("CARGO_PKG_VERSION")))
+            .header(AUTHORIZATION, token)
+            .body(Empty::<Bytes>::new());
+        let Ok(request) = request else {
+            return Err(ApiError::BadFile { file: self.token_file.clone(), reason: "makes no request" });
+        };
+        let response = sender.send_request(request).await.map_err(ApiError::Broken)?;
+        let (status, after) = (response.status(), retry_after(&response));
+        Ok((status, (Answer { body: response.into_body(), _connection: driven }, after)))
+    }
+
+    /// The token that the kubelet provides now: it puts another there long before one expires.
+    async fn token(&self) -> Result<HeaderValue, ApiError> {
+        let bytes = connect::read(&self.token_file).await?;
+        let token = bytes.trim_ascii();
+        let bad = |reason| ApiError::BadFile { file: self.token_file.clone(), reason };
+        if token.is_empty() {
+            return Err(bad("is empty, expected a token"));
+        }
+        let value = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
+        let mut value = value.map_err(|_invalid| bad("has something else than a token"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl Page {
+    fn version(&self) -> &str {
+        match self {
+            Self::Any => "0",
+            Self::Newest => "",
+            Self::After(token) => token,
+        }
+    }
+}
+
+impl Watch {
+    /// The next event; `None` once the server has ended the watch.
+    ///
+    /// # Errors
+    /// If the connection breaks, or what comes by it is no event.
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ApiError> {
+        let too_long = |LineTooLong(most)| ApiError::TooLarge(most);
+        loop {
+            if let Some(line) = self.lines.next().map_err(too_long)? {
+                return WatchEvent::parse(&line).map(Some).map_err(ApiError::Invalid);
+            }
+            let frame = tokio::time::timeout_at(self.ends, self.answer.body.frame()).await;
+            let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(WATCH_TIMEOUT))? else {
+                return Ok(None);
+            };
+            if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
+                self.lines.push(&data).map_err(too_long)?;
+            }
+        }
+    }
+}
+
+/// A body of at most so many bytes.
+async fn collect(body: &mut Incoming, most: usize) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    loop {
+        let frame = timeout(ANSWER_TIMEOUT, body.frame()).await;
+        let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(ANSWER_TIMEOUT))? else { return Ok(bytes) };
+        if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
+            if bytes.len() + data.len() > most {
+                return Err(ApiError::TooLarge(most));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+}
+
+/// The error for an answer that is none of success.
+fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>, version: &str) -> ApiError {
+    let said: ApiStatus = serde_json::from_slice(body).unwrap_or_default();
+    let message = said.message.unwrap_or_default();
+    if status == StatusCode::GONE || message.contains("Too large resource version") {
+        return ApiError::Expired(version.to_owned());
+    }
+    ApiError::Status { code: status.as_u16(), message: one_line(&message), retry_after }
+}
+
+/// The error for an event that ends a watch.
+pub(crate) fn ended(status: ApiStatus, version: &str) -> ApiError {
+    let code = status.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let code = code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if code == StatusCode::GONE {
+        return ApiError::Expired(version.to_owned());
+    }
+    let message = one_line(&status.message.unwrap_or_default());
+    ApiError::Status { code: code.as_u16(), message, retry_after: None }
+}
+
+/// The beginning of a text that is to be logged.
+fn one_line(text: &str) -> String {
+    let printable = text.chars().map(|char| if configtypes::is_unseen(char) { ' ' } else { char });
+    printable.take(MAX_MESSAGE).collect()
+}
+
+fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// A text as part of a query.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_encoded() {
+        assert_eq!(encoded("spec.nodeName=a/b é"), "spec.nodeName%3Da%2Fb%20%C3%A9");
+    }
+
+    #[test]
+    fn refusals_say_what_the_server_said() {
+        let body = br#"{"kind":"Status","status":"Failure","message":"pods is\nforbidden","code":403}"#;
+        let error = refusal(StatusCode::FORBIDDEN, body, None, "7");
+        assert_eq!(
+            (error.outcome(), error.to_string()),
+            ("forbidden", "the server answered 403: pods is forbidden".to_owned())
+        );
+        assert_eq!(refusal(StatusCode::GONE, b"<html>", None, "7").outcome(), "expired");
+        let ahead = br#"{"message":"Timeout: Too large resource version: 9, current: 7","code":504}"#;
+        assert_eq!(refusal(StatusCode::GATEWAY_TIMEOUT, ahead, None, "9").outcome(), "expired");
+        assert_eq!(ended(ApiStatus { code: Some(410), message: None }, "7").outcome(), "expired");
+        assert_eq!(ended(ApiStatus { code: Some(70), message: None }, "7").outcome(), "refused");
+    }
+}

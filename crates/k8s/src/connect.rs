@@ -1,0 +1,143 @@
+//! Connections to the API server: TCP and TLS, verified by the authority that the cluster names.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustix::net::sockopt;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::error::ApiError;
+
+/// Time for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence after which TCP asks whether the other side is still there: a watch is silent for minutes.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Time after which TCP gives up on bytes that nobody acknowledges.
+const USER_TIMEOUT_MS: u32 = 30_000;
+/// Most bytes of a file that the kubelet provides.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A connection, ready for HTTP.
+pub(crate) type Connection = TokioIo<TlsStream<TcpStream>>;
+
+/// Where an API server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Host and port, as the request's `Host` has them.
+    authority: String,
+    host: String,
+    port: u16,
+    name: ServerName<'static>,
+}
+
+impl Endpoint {
+    /// Reads `https://HOST` or `https://HOST:PORT`; `None` if it is neither. A token is never shown without TLS.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let uri: http::Uri = text.parse().ok()?;
+        if uri.scheme_str() != Some("https") || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return None;
+        }
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None if authority.as_str().ends_with(':') => return None,
+            None => 443,
+        };
+        let name = ServerName::try_from(host.clone()).ok()?;
+        Some(Self { authority: authority.as_str().to_owned(), host, port, name })
+    }
+
+    /// The endpoint of a host, which may be an address of version 6, and a port.
+    pub(crate) fn of(host: &str, port: &str) -> Option<Self> {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Self::parse(&format!("https://{host}:{port}"))
+    }
+
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// A new connection, by the certificates that the file has now.
+    ///
+    /// # Errors
+    /// If the file cannot be used, or the server cannot be reached or is not the one that it should be.
+    pub(crate) async fn connect(&self, ca_file: &Path) -> Result<Connection, ApiError> {
+        let tls = TlsConnector::from(Arc::new(client(ca_file).await?));
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.establish(&tls)).await;
+        connected.map_err(|_elapsed| ApiError::Late(CONNECT_TIMEOUT))?.map_err(ApiError::Connect)
+    }
+
+    async fn establish(&self, tls: &TlsConnector) -> io::Result<Connection> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
+        sockopt::set_tcp_keepintvl(&stream, KEEPALIVE)?;
+        sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
+        Ok(TokioIo::new(tls.connect(self.name.clone(), stream).await?))
+    }
+}
+
+async fn client(ca_file: &Path) -> Result<ClientConfig, ApiError> {
+    let pem = read(ca_file).await?;
+    let bad = |reason| ApiError::BadFile { file: ca_file.to_owned(), reason };
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_fault| bad("is no PEM"))?;
+        store.add(certificate).map_err(|_fault| bad("has a certificate that cannot be used"))?;
+    }
+    if store.is_empty() {
+        return Err(bad("has no certificate"));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|_fault| bad("is of no use to TLS"))?;
+    Ok(builder.with_root_certificates(store).with_no_client_auth())
+}
+
+/// The file's bytes.
+///
+/// # Errors
+/// If it cannot be read, or is far too large.
+pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, ApiError> {
+    use tokio::io::AsyncReadExt as _;
+    let failed = |error| ApiError::File(file.to_owned(), error);
+    let mut bytes = Vec::new();
+    let mut open = tokio::fs::File::open(file).await.map_err(failed)?.take(MAX_FILE + 1);
+    open.read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ApiError::BadFile { file: file.to_owned(), reason: "is too large" });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_read_or_refused() {
+        let of = |text: &str| Endpoint::parse(text).map(|found| (found.host, found.port));
+        assert_eq!(of("https://10.96.0.1"), Some(("10.96.0.1".to_owned(), 443)));
+        assert_eq!(of("https://api.example:6443/"), Some(("api.example".to_owned(), 6443)));
+        assert_eq!(of("https://[fd00::1]:6443"), Some(("fd00::1".to_owned(), 6443)));
+        for fault in
+            ["", "http://a:1", "https://", "https://a/b", "https://a:", "https://u@a", "a:1", "https://a?b"]
+        {
+            assert_eq!(of(fault), None, "{fault}");
+        }
+        assert_eq!(
+            Endpoint::of("fd00::1", "443").map(|found| found.authority),
+            Some("[fd00::1]:443".to_owned())
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! The pods of a node, as the API server of its cluster has them.
+//!
+//! [`watch`] starts a thread that lists the node's pods and follows what becomes of them. It sends each [`Change`] to
+//! whoever keeps [`Pods`], the bounded table from which a process's pod and container are named. Start reading at
+//! `pods.rs`, then `reflector.rs`.
+
+mod api;
+mod backoff;
+mod config;
+mod connect;
+mod error;
+mod extract;
+mod image_reference;
+mod lines;
+mod metrics;
+mod object;
+mod owner;
+mod pod;
+mod pods;
+mod reflector;
+mod service;
+mod watch;
+
+pub use config::{Config, PodMetadata, ServiceSource};
+pub use error::StartError;
+pub use extract::Extract;
+pub use pod::{Facts, Pod};
+pub use pods::{Pods, Sight};
+pub use reflector::Change;
+pub use watch::{Changes, watch};

@@ -1,0 +1,170 @@
+//! The facts that are kept of one pod.
+
+use std::sync::Arc;
+
+use pdata::{Attribute, names};
+
+use crate::config::PodMetadata;
+use crate::extract::{Extract, text};
+use crate::object::{ContainerSpec, ContainerStatus, PodObject, PodStatus, Spec};
+use crate::{owner, service};
+
+/// Most containers kept of one pod, and most runs of each: of one that restarts, the last ones.
+const MAX_CONTAINERS: usize = 256;
+const MAX_RUNS: usize = 4;
+/// Longest UID or ID of a container.
+const MAX_ID: usize = 128;
+/// Annotation of the object that stands for a static pod: the UID by which the kubelet knows that pod itself.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// A pod, as far as it is of use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    uid: Arc<str>,
+    /// Attributes of what runs in any of its containers.
+    identity: Arc<[Attribute]>,
+    /// What the service of such is called.
+    service: Arc<[Attribute]>,
+    containers: Vec<Container>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Container {
+    name: Arc<str>,
+    /// IDs that the runtime has given it, the newest first.
+    ids: Vec<Arc<str>>,
+    identity: Vec<Attribute>,
+    service: Vec<Attribute>,
+}
+
+/// Attributes of what runs in a container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Which pod and container: the API server's word, which goes before that of the program.
+    pub identity: Arc<[Attribute]>,
+    /// What the service is called where the program has not been given a name for it.
+    pub service: Arc<[Attribute]>,
+    /// True if the container is known, not its pod alone.
+    pub in_container: bool,
+}
+
+impl Pod {
+    /// The pod that an object of the API describes; `None` if that has no UID, or is of another node.
+    pub(crate) fn of(object: &PodObject, extract: &Extract) -> Option<Self> {
+        let (metadata, spec) = (object.metadata.as_ref()?, object.spec.as_ref()?);
+        if spec.node_name.as_deref() != Some(extract.node()) {
+            return None;
+        }
+        let own_uid = metadata.uid.as_deref().filter(|uid| is_id(uid))?;
+        // No pod of the API server has a UID of that shape, so that no annotation takes another pod's place.
+        let mirrored = metadata.annotations.as_ref().and_then(|annotations| annotations.get(MIRROR));
+        let mirrored =
+            mirrored.filter(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let uid: Arc<str> = mirrored.map_or(own_uid, String::as_str).into();
+        let owners = owner::owners(metadata);
+        let mut identity = Vec::new();
+        let mut add = |metadata, key, value: Option<&str>| {
+            let wanted = value.filter(|_| extract.wants(metadata));
+            identity.extend(wanted.and_then(|value| text(key, value)));
+        };
+        add(PodMetadata::Pod, names::K8S_POD, metadata.name.as_deref());
+        add(PodMetadata::Pod, names::POD_UID, Some(&uid));
+        add(PodMetadata::Namespace, names::K8S_NAMESPACE, metadata.namespace.as_deref());
+        add(PodMetadata::Node, names::K8S_NODE, spec.node_name.as_deref());
+        for (key, name) in &owners {
+            add(PodMetadata::Owner, key, Some(name));
+        }
+        identity.extend(extract.labels(metadata.labels.as_ref()));
+        identity.extend(extract.annotations(metadata.annotations.as_ref()));
+        let service = service::of_pod(extract, metadata, &owners);
+        let named = containers(spec, object.status.as_ref()).into_iter().map(|(name, image, ids)| {
+            let own_name =
+                text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
+            let service = service::of_container(extract, metadata, &name, image);
+            Container { identity: own_name.into_iter().collect(), service, name, ids }
+        });
+        Some(Self { uid, identity: identity.into(), service: service.into(), containers: named.collect() })
+    }
+
+    /// The UID by which control groups name the pod.
+    #[must_use]
+    pub fn uid(&self) -> &Arc<str> {
+        &self.uid
+    }
+
+    /// The attributes of what runs in the first of these containers that is one of the pod's; those of the pod alone if
+    /// none is.
+    #[must_use]
+    pub fn facts<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Facts {
+        let of =
+            |id: &str| self.containers.iter().find(|container| container.ids.iter().any(|own| **own == *id));
+        let Some(container) = ids.into_iter().find_map(of) else {
+            let (identity, service) = (Arc::clone(&self.identity), Arc::clone(&self.service));
+            return Facts { identity, service, in_container: false };
+        };
+        let with = |all: &[Attribute], own: &[Attribute]| -> Arc<[Attribute]> {
+            let is_new = |attribute: &&Attribute| all.iter().all(|other| other.key != attribute.key);
+            all.iter().chain(own.iter().filter(is_new)).cloned().collect()
+        };
+        let identity = with(&self.identity, &container.identity);
+        Facts { identity, service: with(&self.service, &container.service), in_container: true }
+    }
+
+    /// Keeps the IDs of runs that the API server does not report any more: it reports the last two of each container,
+    /// and samples of the one before may still come.
+    pub(crate) fn remember_runs_of(&mut self, older: &Self) {
+        for container in &mut self.containers {
+            let before = older.containers.iter().find(|before| before.name == container.name);
+            for id in before.iter().flat_map(|before| &before.ids) {
+                if container.ids.len() < MAX_RUNS && !container.ids.contains(id) {
+                    container.ids.push(Arc::clone(id));
+                }
+            }
+        }
+    }
+}
+
+/// Each container that has a name, its image, and the IDs of its runs, the newest first.
+fn containers<'a>(
+    spec: &'a Spec,
+    status: Option<&'a PodStatus>,
+) -> Vec<(Arc<str>, Option<&'a str>, Vec<Arc<str>>)> {
+    let specs = [&spec.containers, &spec.init_containers, &spec.ephemeral_containers];
+    let specs = specs.into_iter().flatten().flatten();
+    let statuses = status.map(|status| {
+        [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses]
+    });
+    let statuses: Vec<&ContainerStatus> = statuses.into_iter().flatten().flatten().flatten().collect();
+    let read = |container: &'a ContainerSpec| {
+        let name = container.name.as_deref().filter(|name| !name.is_empty())?;
+        let status = statuses.iter().find(|status| status.name.as_deref() == Some(name));
+        let ids = status.map(|status| runs(status)).unwrap_or_default();
+        Some((name.into(), container.image.as_deref(), ids))
+    };
+    specs.filter_map(read).take(MAX_CONTAINERS).collect()
+}
+
+/// IDs of the last runs of a container, the newest first.
+fn runs(status: &ContainerStatus) -> Vec<Arc<str>> {
+    let ended = |state: &'_ Option<crate::object::ContainerState>| {
+        state.as_ref().and_then(|state| state.terminated.as_ref()?.container_id.clone())
+    };
+    let mut ids: Vec<Arc<str>> = Vec::new();
+    for id in
+        [status.container_id.clone(), ended(&status.state), ended(&status.last_state)].into_iter().flatten()
+    {
+        // `containerd://<id>`.
+        let id = id.split_once("://").map_or(id.as_str(), |(_, id)| id);
+        if is_id(id) && !ids.iter().any(|known| **known == *id) {
+            ids.push(id.into());
+        }
+    }
+    ids
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len())
+}
+
+#[cfg(test)]
+mod tests;

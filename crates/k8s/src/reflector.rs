@@ -1,0 +1,217 @@
+//! Follows what becomes of the pods of a node: a list, then a watch from its version on, and again.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use crate::api::{self, Api, Page, Watch};
+use crate::backoff::Backoff;
+use crate::error::ApiError;
+use crate::extract::Extract;
+use crate::metrics;
+use crate::object::{PodObject, WatchEvent};
+use crate::pod::Pod;
+
+/// Pods of a page at first; fewer if one is too large.
+const PAGE: u32 = 500;
+/// Most pages of a list.
+const MAX_PAGES: usize = 1000;
+/// A watch that ends sooner than that has failed, whatever the server says.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// Something that has become of the pods of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The pods that follow are those that there are.
+    ListBegan,
+    /// All of them have been sent: others that are known have been deleted.
+    ListEnded,
+    /// A pod is there, as it is now.
+    Present(Box<Pod>),
+    /// A pod has been deleted; this is what it was last.
+    Deleted(Box<Pod>),
+}
+
+/// Nobody wants to know any more.
+#[derive(Clone, Copy, Debug)]
+struct Unwanted;
+
+/// Asks the API server about the pods of a node for as long as anybody wants to know.
+#[derive(Debug)]
+pub(crate) struct Reflector {
+    api: Api,
+    extract: Extract,
+    changes: Sender<Change>,
+    backoff: Backoff,
+    /// Pods of a page.
+    limit: u32,
+    /// True while the log says that nothing can be learnt.
+    failing: bool,
+}
+
+impl Reflector {
+    pub(crate) fn new(api: Api, extract: Extract, changes: Sender<Change>) -> Self {
+        Self { api, extract, changes, backoff: Backoff::default(), limit: PAGE, failing: false }
+    }
+
+    /// Lists and watches until nobody wants to know any more.
+    pub(crate) async fn run(mut self) {
+        let mut first = Page::Any;
+        while let Ok(version) = self.list(first).await {
+            if self.watch(version).await.is_err() {
+                return;
+            }
+            // Its version was not to be had any more: nothing older will do.
+            first = Page::Newest;
+        }
+    }
+
+    /// Sends all pods that there are. Returns the version of which that is true.
+    async fn list(&mut self, mut first: Page) -> Result<String, Unwanted> {
+        loop {
+            match self.pages(first.clone()).await? {
+                Ok(version) => {
+                    self.succeeded("list");
+                    return Ok(version);
+                }
+                Err(error) => {
+                    first = Page::Newest;
+                    if matches!(error, ApiError::TooLarge(_)) {
+                        self.limit = (self.limit / 4).max(1);
+                    }
+                    self.failed("list", &error).await;
+                }
+            }
+        }
+    }
+
+    async fn pages(&mut self, first: Page) -> Result<Result<String, ApiError>, Unwanted> {
+        let (mut page, mut began) = (first, false);
+        for _ in 0..MAX_PAGES {
+            let list = match self.api.list(&page, self.limit).await {
+                Ok(list) => list,
+                Err(error) => return Ok(Err(error)),
+            };
+            if !std::mem::replace(&mut began, true) {
+                self.send(Change::ListBegan).await?;
+            }
+            for object in list.items.iter().flatten() {
+                self.send_pod(object, Change::Present).await?;
+            }
+            let metadata = list.metadata.unwrap_or_default();
+            match metadata.next.filter(|next| !next.is_empty()) {
+                Some(next) => page = Page::After(next),
+                None => {
+                    self.send(Change::ListEnded).await?;
+                    return Ok(Ok(metadata.resource_version.unwrap_or_default()));
+                }
+            }
+        }
+        Ok(Err(ApiError::TooLarge(MAX_PAGES)))
+    }
+
+    /// Sends what becomes of the pods from a version on, until the server does not remember that any more.
+    async fn watch(&mut self, mut version: String) -> Result<(), Unwanted> {
+        loop {
+            let began = tokio::time::Instant::now();
+            let ended = match self.api.watch(&version).await {
+                Ok(watch) => self.events(watch, &mut version).await?,
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(()) if began.elapsed() >= SHORTEST_WATCH => self.succeeded("watch"),
+                Ok(()) => {
+                    self.succeeded("watch");
+                    tokio::time::sleep(SHORTEST_WATCH).await;
+                }
+                Err(error @ ApiError::Expired(_)) => {
+                    metrics::request("watch", error.outcome());
+                    return Ok(());
+                }
+                Err(error) => self.failed("watch", &error).await,
+            }
+        }
+    }
+
+    /// Sends the events of a watch until it ends. Each moves the version from which the next watch begins.
+    async fn events(
+        &mut self,
+        mut watch: Watch,
+        version: &mut String,
+    ) -> Result<Result<(), ApiError>, Unwanted> {
+        loop {
+            let event = match watch.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            };
+            let seen = match &event {
+                WatchEvent::Present(pod) | WatchEvent::Deleted(pod) => {
+                    pod.resource_version().map(str::to_owned)
+                }
+                WatchEvent::Bookmark(version) => Some(version.clone()),
+                WatchEvent::Error(_) | WatchEvent::Other => None,
+            };
+            match event {
+                WatchEvent::Present(pod) => self.send_pod(&pod, Change::Present).await?,
+                WatchEvent::Deleted(pod) => self.send_pod(&pod, Change::Deleted).await?,
+                WatchEvent::Error(status) => return Ok(Err(api::ended(status, version))),
+                WatchEvent::Bookmark(_) | WatchEvent::Other => {}
+            }
+            if let Some(seen) = seen {
+                *version = seen;
+                // The server is well.
+                self.backoff = Backoff::default();
+            }
+        }
+    }
+
+    async fn send_pod(&self, object: &PodObject, change: fn(Box<Pod>) -> Change) -> Result<(), Unwanted> {
+        match Pod::of(object, &self.extract) {
+            Some(pod) => self.send(change(Box::new(pod))).await,
+            None => {
+                metrics::refused("not_of_this_node");
+                Ok(())
+            }
+        }
+    }
+
+    async fn send(&self, change: Change) -> Result<(), Unwanted> {
+        self.changes.send(change).await.map_err(|_closed| Unwanted)
+    }
+
+    fn succeeded(&mut self, what: &'static str) {
+        metrics::request(what, "ok");
+        self.backoff = Backoff::default();
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("The API server answers again: pods are followed.");
+        }
+    }
+
+    /// Counts a failure, logs the first of several, and waits.
+    async fn failed(&mut self, what: &'static str, error: &ApiError) {
+        metrics::request(what, error.outcome());
+        let wait = self.backoff.next(error.retry_after());
+        if !std::mem::replace(&mut self.failing, true) {
+            let causes = causes(error);
+            tracing::warn!(
+                request = what,
+                error = causes,
+                "Cannot ask the API server about pods: it is tried again."
+            );
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// An error and what it came from.
+fn causes(error: &ApiError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,263 @@
+//! Pods of a node as they come and go, by a server that speaks the protocol over TLS.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s::{Changes, Config, Facts, Pods, Sight};
+use pdata::{AttributeValue, KTime};
+use serde_json::Value;
+use tests::api_server::{ApiServer, Gone, add_container, pod};
+use tests::wait;
+
+const NODE: &str = "node/1";
+const HOLD: Duration = Duration::from_secs(60);
+const MAX_PODS: usize = 1500;
+
+/// Whoever follows the pods of the node.
+struct Follower {
+    changes: Changes,
+    pods: Pods,
+    now: KTime,
+}
+
+impl Follower {
+    fn of(server: &ApiServer) -> Self {
+        let config: Config = serde_json::from_value(server.configuration(NODE)).unwrap();
+        let changes = k8s::watch(&config, |key| !key.starts_with("process.")).unwrap();
+        Self { changes, pods: Pods::new(MAX_PODS, HOLD), now: KTime::from_nanos(1) }
+    }
+
+    /// Takes in what has happened.
+    fn catch_up(&mut self) {
+        while let Some(change) = self.changes.next() {
+            self.pods.apply(change, self.now);
+        }
+    }
+
+    fn facts(&mut self, uid: &str, container: &str) -> Option<Facts> {
+        self.catch_up();
+        match self.pods.find(&[uid.into()], &[container.into()], KTime::ZERO) {
+            Sight::Known(facts) => Some(facts),
+            Sight::Unknown | Sight::NotListed => None,
+        }
+    }
+
+    fn knows(&mut self, uid: &str, container: &str) -> Facts {
+        let known = wait::until("a pod to be known", || self.facts(uid, container), Option::is_some);
+        known.unwrap()
+    }
+
+    /// Pods known, and of them deleted ones.
+    fn waits_for(&mut self, counts: (usize, usize)) {
+        let look = || {
+            self.catch_up();
+            self.pods.counts()
+        };
+        wait::until("so many pods", look, |seen| *seen == counts);
+    }
+}
+
+fn uid(number: usize) -> String {
+    format!("2c48913c-b29f-11e7-9350-{number:012}")
+}
+
+fn id(number: usize) -> String {
+    format!("{number:064}")
+}
+
+/// A pod of a deployment, with one container.
+fn member(node: &str, number: usize) -> Value {
+    let mut pod = pod(node, "shop", &format!("cart-6d4b-{number}"), &uid(number));
+    pod["metadata"]["labels"] = serde_json::json!({ "pod-template-hash": "6d4b", "tier": "front" });
+    let owner = serde_json::json!([{ "kind": "ReplicaSet", "name": "cart-6d4b", "controller": true }]);
+    pod["metadata"]["ownerReferences"] = owner;
+    add_container(&mut pod, "app", "registry:5000/cart:v1.2", Some(&id(number)));
+    pod
+}
+
+fn text(facts: &Facts, key: &str) -> String {
+    let found = facts.identity.iter().chain(&*facts.service).find(|attribute| attribute.key == key);
+    match found.map(|attribute| &attribute.value) {
+        Some(AttributeValue::Text(text)) => text.to_string(),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+fn requests(server: &ApiServer, part: &str) -> usize {
+    server.requests().iter().filter(|request| request.contains(part)).count()
+}
+
+#[test]
+fn pods_are_listed_page_by_page_and_then_followed() {
+    let server = ApiServer::start();
+    server.page(100);
+    (0..1000).for_each(|number| server.apply(member(NODE, number)));
+    (2000..2050).for_each(|number| server.apply(member("node/2", number)));
+    let mut follower = Follower::of(&server);
+    follower.waits_for((1000, 0));
+    assert_eq!((requests(&server, "limit="), requests(&server, "continue=")), (10, 9));
+    let facts = follower.knows(&uid(7), &id(7));
+    for (key, expected) in [
+        ("k8s.pod.name", "cart-6d4b-7"),
+        ("k8s.pod.uid", &*uid(7)),
+        ("k8s.namespace.name", "shop"),
+        ("k8s.node.name", NODE),
+        ("k8s.deployment.name", "cart"),
+        ("k8s.replicaset.name", "cart-6d4b"),
+        ("k8s.container.name", "app"),
+        ("service.name", "cart"),
+        ("service.namespace", "shop"),
+        ("service.version", "v1.2"),
+        ("service.instance.id", "shop.cart-6d4b-7.app"),
+    ] {
+        assert_eq!(text(&facts, key), expected, "{key}");
+    }
+    server.apply(member(NODE, 1000));
+    follower.knows(&uid(1000), &id(1000));
+    server.delete(&uid(7));
+    follower.waits_for((1001, 1));
+    assert_eq!(follower.facts(&uid(7), &id(7)), Some(facts), "it may still be asked about");
+    assert_eq!(requests(&server, "continue="), 9, "nothing is listed again");
+}
+
+/// A container has no ID before it runs, and another one after each restart.
+#[test]
+fn containers_are_known_once_they_run_and_by_what_they_were() {
+    let server = ApiServer::start();
+    let with = |container: Option<&str>| {
+        let mut pod = pod(NODE, "shop", "db-0", &uid(1));
+        add_container(&mut pod, "db", "postgres", container);
+        pod
+    };
+    server.apply(with(None));
+    let mut follower = Follower::of(&server);
+    assert!(!follower.knows(&uid(1), &id(1)).in_container);
+    follower.pods.take_changed();
+    for run in 1..=3 {
+        server.apply(with(Some(&id(run))));
+        let look = || follower.knows(&uid(1), &id(run));
+        wait::until("its container", look, |facts| facts.in_container);
+        assert!(follower.pods.take_changed().contains(&*uid(1)), "whoever has asked is to ask again");
+    }
+    for run in 1..=3 {
+        assert_eq!(text(&follower.knows(&uid(1), &id(run)), "k8s.container.name"), "db");
+    }
+}
+
+/// After a break a watch goes on where it was, by the last bookmark.
+#[test]
+fn a_watch_that_breaks_goes_on_where_it_was() {
+    let server = ApiServer::start();
+    server.apply(member(NODE, 1));
+    let mut follower = Follower::of(&server);
+    follower.knows(&uid(1), &id(1));
+    wait::until("a watch", || requests(&server, " watching"), |count| *count == 1);
+    server.apply(member("node/2", 2));
+    server.bookmark();
+    wait::until("a bookmark", || requests(&server, "bookmark sent"), |count| *count == 1);
+    server.break_connections();
+    wait::until("another watch", || requests(&server, "resourceVersion=3 watching"), |count| *count == 1);
+    server.apply(member(NODE, 4));
+    follower.knows(&uid(4), &id(4));
+    assert_eq!(requests(&server, "limit="), 1, "nothing is listed again: {:?}", server.requests());
+}
+
+/// A server that has been away, and does not remember what the agent knows, is asked for all pods again; what happened
+/// meanwhile is known then.
+#[test]
+fn what_the_server_does_not_remember_is_listed_again() {
+    for gone in [Gone::Status, Gone::Event] {
+        let server = ApiServer::start();
+        (0..20).for_each(|number| server.apply(member(NODE, number)));
+        let mut follower = Follower::of(&server);
+        follower.waits_for((20, 0));
+        server.go_away();
+        (0..5).for_each(|number| server.delete(&uid(number)));
+        (20..23).for_each(|number| server.apply(member(NODE, number)));
+        server.compact(gone);
+        server.come_back();
+        follower.waits_for((23, 5));
+        assert_eq!(requests(&server, "limit="), 2, "{:?}", server.requests());
+        // A watch that runs, too, may be ended so.
+        server.compact(gone);
+        server.apply(member(NODE, 30));
+        follower.waits_for((24, 5));
+    }
+}
+
+/// The token is read anew for each request, so that one that the kubelet has replaced in time is never missed, and one
+/// that it replaces late is used as soon as it is there.
+#[test]
+fn tokens_may_change() {
+    let server = ApiServer::start();
+    server.apply(member(NODE, 1));
+    let mut follower = Follower::of(&server);
+    follower.knows(&uid(1), &id(1));
+    server.rotate_token("second");
+    server.break_connections();
+    server.apply(member(NODE, 2));
+    follower.knows(&uid(2), &id(2));
+    assert_eq!(requests(&server, " 401"), 0);
+    server.expect_token("third");
+    server.break_connections();
+    wait::until("a refusal", || requests(&server, " 401"), |count| *count > 0);
+    server.apply(member(NODE, 3));
+    server.rotate_token("third");
+    follower.knows(&uid(3), &id(3));
+    assert_eq!(requests(&server, "limit="), 1, "nothing is listed again: {:?}", server.requests());
+}
+
+/// Pods that come and go leave nothing behind but what may still be asked about, within bounds.
+#[test]
+fn churn_leaves_nothing_behind() {
+    let server = ApiServer::start();
+    (0..1000).for_each(|number| server.apply(member(NODE, number)));
+    let mut follower = Follower::of(&server);
+    follower.waits_for((1000, 0));
+    for number in 1000..4000 {
+        server.apply(member(NODE, number));
+        server.delete(&uid(number - 1000));
+        if number % 50 == 0 {
+            // Both the one that has just come and the one that has just gone.
+            assert!(follower.knows(&uid(number), &id(number)).in_container);
+            assert!(follower.knows(&uid(number - 1000), &id(number - 1000)).in_container);
+        }
+        assert!(follower.pods.counts().0 <= MAX_PODS);
+    }
+    follower.waits_for((MAX_PODS, MAX_PODS - 1000));
+    follower.pods.expire(follower.now.saturating_add(HOLD));
+    assert_eq!(follower.pods.counts(), (1000, 0));
+}
+
+/// An agent without a node or a server to ask is not started.
+#[test]
+fn who_is_asked_about_what_must_be_known() {
+    let fault = |node: &str, endpoint: &str| {
+        let config = Config { node: node.to_owned(), endpoint: endpoint.to_owned(), ..Config::default() };
+        k8s::watch(&config, |_| true).unwrap_err().to_string()
+    };
+    assert!(fault("", "https://127.0.0.1:1").contains("K8S_NODE_NAME"));
+    assert!(fault("a", "").contains("KUBERNETES_SERVICE_HOST"));
+}
+
+/// Where pods are nested, as in a cluster within another, the server's own are outside.
+#[test]
+fn the_outermost_pod_that_is_known_counts() {
+    let server = ApiServer::start();
+    server.apply(member(NODE, 1));
+    server.apply(member(NODE, 2));
+    let mut follower = Follower::of(&server);
+    follower.waits_for((2, 0));
+    let names = |uids: [usize; 2]| -> [Arc<str>; 2] { uids.map(|number| uid(number).into()) };
+    let containers: [Arc<str>; 2] = [id(9).into(), id(2).into()];
+    for (uids, expected) in [([1, 2], "cart-6d4b-1"), ([9, 2], "cart-6d4b-2")] {
+        let Sight::Known(facts) = follower.pods.find(&names(uids), &containers, KTime::ZERO) else {
+            panic!()
+        };
+        assert_eq!(text(&facts, "k8s.pod.name"), expected);
+        assert_eq!(facts.in_container, expected.ends_with('2'));
+    }
+    assert_eq!(follower.pods.find(&names([8, 9]), &containers, KTime::ZERO), Sight::Unknown);
+}
