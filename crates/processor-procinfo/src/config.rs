@@ -40,7 +40,7 @@ pub struct Config {
     pub resource: ResourceConfig,
     /// Pods by name, as the API server of a Kubernetes cluster has them. {} for the cluster that the agent runs in;
     /// nobody is asked if it is absent.
-    #[serde(deserialize_with = "configtypes::section")]
+    #[serde(deserialize_with = "configtypes::section", skip_serializing_if = "Option::is_none")]
     pub k8s: Option<k8s::Config>,
 }
 
