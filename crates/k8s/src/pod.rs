@@ -77,12 +77,13 @@ impl Pod {
         identity.extend(extract.labels(metadata.labels.as_ref()));
         identity.extend(extract.annotations(metadata.annotations.as_ref()));
         let service = service::of_pod(extract, metadata, &owners);
-        let named = containers(spec, object.status.as_ref()).into_iter().map(|(name, image, ids)| {
-            let own_name =
-                text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
-            let service = service::of_container(extract, metadata, &name, image);
-            Container { identity: own_name.into_iter().collect(), service, name, ids }
-        });
+        let named =
+            containers(spec, object.status.as_ref()).into_iter().map(|Specified { name, image, ids }| {
+                let own_name =
+                    text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
+                let service = service::of_container(extract, metadata, &name, image);
+                Container { identity: own_name.into_iter().collect(), service, name, ids }
+            });
         Some(Self { uid, identity: identity.into(), service: service.into(), containers: named.collect() })
     }
 
@@ -124,11 +125,15 @@ impl Pod {
     }
 }
 
+/// A container, as specification and status of its pod have it.
+struct Specified<'a> {
+    name: Arc<str>,
+    image: Option<&'a str>,
+    ids: Vec<Arc<str>>,
+}
+
 /// Each container that has a name, its image, and the IDs of its runs, the newest first.
-fn containers<'a>(
-    spec: &'a Spec,
-    status: Option<&'a PodStatus>,
-) -> Vec<(Arc<str>, Option<&'a str>, Vec<Arc<str>>)> {
+fn containers<'a>(spec: &'a Spec, status: Option<&'a PodStatus>) -> Vec<Specified<'a>> {
     let specs = [&spec.containers, &spec.init_containers, &spec.ephemeral_containers];
     let specs = specs.into_iter().flatten().flatten();
     let statuses = status.map(|status| {
@@ -139,7 +144,7 @@ fn containers<'a>(
         let name = container.name.as_deref().filter(|name| !name.is_empty())?;
         let status = statuses.iter().find(|status| status.name.as_deref() == Some(name));
         let ids = status.map(|status| runs(status)).unwrap_or_default();
-        Some((name.into(), container.image.as_deref(), ids))
+        Some(Specified { name: name.into(), image: container.image.as_deref(), ids })
     };
     specs.filter_map(read).take(MAX_CONTAINERS).collect()
 }

@@ -21,8 +21,8 @@ const QUEUE: usize = 1024;
 pub struct Changes(mpsc::Receiver<Change>);
 
 impl Changes {
-    /// The next change that is there.
-    pub fn next(&mut self) -> Option<Change> {
+    /// The next change that is there; `None` if there is none yet.
+    pub fn try_next(&mut self) -> Option<Change> {
         self.0.try_recv().ok()
     }
 }

@@ -31,7 +31,7 @@ impl Follower {
 
     /// Takes in what has happened.
     fn catch_up(&mut self) {
-        while let Some(change) = self.changes.next() {
+        while let Some(change) = self.changes.try_next() {
             self.pods.apply(change, self.now);
         }
     }

@@ -162,8 +162,11 @@ impl Cluster {
         let mut metadata = json!({ "resourceVersion": version.to_string() });
         if !after.is_empty() {
             let token = format!("{version}/{}+{}", after.len(), state.requests.len());
-            metadata["remainingItemCount"] = json!(after.len());
-            metadata["continue"] = json!(token);
+            metadata = json!({
+                "resourceVersion": version.to_string(),
+                "remainingItemCount": after.len(),
+                "continue": token,
+            });
             state.pages.insert(token, (version, after));
         }
         Ok(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": rest }))

@@ -89,7 +89,7 @@ fn watch(
     begin_chunks(out)?;
     while let Line::Event(event) = cluster.next(&mut position) {
         write_event(out, &event)?;
-        match event["type"].as_str() {
+        match event.get("type").and_then(Value::as_str) {
             Some("BOOKMARK") => cluster.log("bookmark sent".to_owned()),
             Some("ERROR") => break,
             _ => {}

@@ -4,6 +4,7 @@
 //! the API server, and may be learnt late: the images of a control group are then described anew.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use k8s::{Change, Facts, Pods, Sight};
@@ -76,14 +77,14 @@ impl PodsOfGroups {
 
     /// The facts of what runs in a control group at `now`; `None` if it is in no pod, or in none that is known.
     pub(crate) fn find(&mut self, cgroup: &Cgroup, now: KTime) -> Option<&Facts> {
-        if !self.groups.contains_key(&cgroup.id) {
-            self.groups.insert(cgroup.id, PodGroup::of(cgroup)?);
+        if let Entry::Vacant(place) = self.groups.entry(cgroup.id) {
+            place.insert(PodGroup::of(cgroup)?);
             self.order.push_back(cgroup.id);
-            if self.order.len() > MAX_GROUPS
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.groups.remove(&oldest);
-            }
+        }
+        if self.order.len() > MAX_GROUPS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.groups.remove(&oldest);
         }
         let group = self.groups.get_mut(&cgroup.id)?;
         let sight = self.pods.find(&group.pods, &group.containers, now);
