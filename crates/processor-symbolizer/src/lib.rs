@@ -23,6 +23,7 @@ mod line_job;
 mod lines;
 mod metrics;
 mod names;
+pub mod preflight;
 mod progress;
 mod request;
 mod resolver;

@@ -153,6 +153,13 @@ impl SymbolFile {
         self.has_symtab
     }
 
+    /// True if functions have names that the file does not offer to other files: it has not been stripped, or has the
+    /// compressed symbols that distributions leave in it.
+    #[must_use]
+    pub fn has_inner_names(&self) -> bool {
+        self.has_symtab || !matches!(self.strings.packed, Strings::Absent)
+    }
+
     /// True if [`LineTables`](crate::LineTables) may find lines and inlined functions in the file.
     #[must_use]
     pub fn has_debug_info(&self) -> bool {
