@@ -27,4 +27,4 @@ pub use extract::Extract;
 pub use pod::{Facts, Pod};
 pub use pods::{Pods, Sight};
 pub use reflector::Change;
-pub use watch::{Changes, watch};
+pub use watch::{Changes, check, watch};

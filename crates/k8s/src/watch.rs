@@ -27,14 +27,15 @@ impl Changes {
     }
 }
 
-/// Starts to ask the API server about the pods of this node, on a thread of its own: reading a list of many takes a
-/// while. Of annotations only attributes are taken whose keys `may_say` is true for.
+/// Looks whether it is known who is to be asked, and about which node.
 ///
 /// # Errors
-/// If nothing says which node this is or where the API server is, or if the system has no thread to give. A server
-/// that does not answer is tried again.
-pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, StartError> {
-    metrics::describe();
+/// If it is not.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    api(config).map(drop)
+}
+
+fn api(config: &Config) -> Result<Api, StartError> {
     let variable = |name| env::var(name).unwrap_or_default();
     let node = if config.node.is_empty() { variable("K8S_NODE_NAME") } else { config.node.clone() };
     if node.is_empty() {
@@ -46,9 +47,20 @@ pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, Star
         Endpoint::parse(&config.endpoint)
     };
     let endpoint = endpoint.ok_or(StartError::NoEndpoint)?;
-    let extract = Extract::new(config, &node, may_say);
     let (token_file, ca_file) = (config.token_file.clone(), config.ca_file.clone());
-    let api = Api { endpoint, token_file, ca_file, node };
+    Ok(Api { endpoint, token_file, ca_file, node })
+}
+
+/// Starts to ask the API server about the pods of this node, on a thread of its own: reading a list of many takes a
+/// while. Of annotations only attributes are taken whose keys `may_say` is true for.
+///
+/// # Errors
+/// If nothing says which node this is or where the API server is, or if the system has no thread to give. A server
+/// that does not answer is tried again.
+pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, StartError> {
+    metrics::describe();
+    let api = api(config)?;
+    let extract = Extract::new(config, &api.node, may_say);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;

@@ -30,6 +30,7 @@ pub use config::{
     Action, Config, DEFAULT_MAX_EXITED_AGE, DEFAULT_MAX_EXITED_PROCESSES, Detector, LEAST_EXITED_AGE,
     MOST_EXITED_AGE, MOST_EXITED_PROCESSES, Metadata, ResourceChange, ResourceConfig,
 };
+pub use k8s::check as check_k8s;
 pub use layer::{Acknowledging, ProcInfo, ProcInfoLayer};
 pub use process_context::attributes as process_context_attributes;
 pub use procfs::Identify;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use processor_procinfo::{Config, ProcInfoLayer};
+use processor_procinfo::{Config, ProcInfoLayer, check_k8s};
 use procfs::MemoryGroup;
 use receiver_ebpf::Wanted;
 use tower::Layer as _;
@@ -30,6 +30,8 @@ impl ProcessorConfig for Config {
     }
 
     fn start(&self, settings: &ProcessorSettings, next: BoxedStage) -> Result<BoxedStage, BoxError> {
+        // Anything else that goes wrong with it may pass, and is tried again.
+        self.k8s.as_ref().map_or(Ok(()), check_k8s)?;
         let wanted = Wanted { variables: self.variables(), argument_bytes: self.argument_bytes() };
         // A control group may leave less memory than is configured.
         let room = MemoryGroup::part(PARTS) / Config::EXITED_PROCESS_BYTES as u64;

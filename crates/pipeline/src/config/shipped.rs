@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use schemars::SchemaGenerator;
+use serde::Deserialize as _;
 use serde_yaml_ng::{Value as Yaml, from_str, to_value};
 
 use super::{Config, Location, Service};
@@ -43,6 +44,39 @@ fn every_configuration_is_sound() {
         assert_eq!(config.unset, Vec::<String>::new(), "{name}");
         assert_eq!(config.aliases, [], "{name}");
     }
+}
+
+/// Manifest, chart and example have one configuration, which is sound, and the privileges of the unit, no more.
+#[test]
+fn the_manifests_run_the_example_with_the_privileges_of_the_unit() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+    let manifest = read("examples/kubernetes/pipeline.yaml");
+    let objects =
+        serde_yaml_ng::Deserializer::from_str(&manifest).map(|object| Yaml::deserialize(object).unwrap());
+    let objects: BTreeMap<_, _> =
+        objects.map(|object| (object["kind"].as_str().unwrap().to_owned(), object)).collect();
+    let embedded = objects["ConfigMap"]["data"]["agent.yaml"].as_str().unwrap();
+    let config = Config::load(&[Location::Yaml(embedded.to_owned())], &|_| None);
+    assert_eq!(config.unwrap_or_else(|error| panic!("{error}")).unset, Vec::<String>::new());
+    let values: Yaml = from_str(&read("examples/kubernetes/chart/values.yaml")).unwrap();
+    let example: Yaml = from_str(&read("examples/daemonset.yaml")).unwrap();
+    assert_eq!(from_str::<Yaml>(embedded).unwrap(), example);
+    assert_eq!(values["config"], example);
+
+    let pod = &objects["DaemonSet"]["spec"]["template"]["spec"];
+    let security = &pod["containers"][0]["securityContext"];
+    assert_eq!(&values["securityContext"], security);
+    assert_eq!(pod["hostPID"], Yaml::Bool(true));
+    assert_eq!(security["privileged"], Yaml::Bool(false));
+    assert_eq!(security["readOnlyRootFilesystem"], Yaml::Bool(true));
+    assert_eq!(security["capabilities"]["drop"], from_str::<Yaml>("[ALL]").unwrap());
+    let unit = read("pipeline.service");
+    let set = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
+    let set: Vec<_> = set.split(' ').map(|name| Yaml::from(name.strip_prefix("CAP_").unwrap())).collect();
+    assert_eq!(security["capabilities"]["add"], Yaml::Sequence(set));
+    let rules = "[{apiGroups: [''], resources: [pods], verbs: [get, list, watch]}]";
+    assert_eq!(objects["ClusterRole"]["rules"], from_str::<Yaml>(rules).unwrap());
 }
 
 /// Name and text of each configuration that a user may start with.
