@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::cluster::Cluster;
-pub use self::cluster::Gone;
+pub use self::cluster::{Gone, Trick};
 use self::identity::Identity;
 use crate::wait;
 
@@ -135,6 +135,11 @@ impl ApiServer {
     /// Takes another token than before, which the file does not have.
     pub fn expect_token(&self, token: &str) {
         self.cluster.take_token(token);
+    }
+
+    /// Answers the next request in a way that no API server does; several in turn.
+    pub fn trick(&self, trick: Trick) {
+        self.cluster.add_trick(trick);
     }
 
     /// Breaks all connections that there are.

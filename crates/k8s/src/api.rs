@@ -258,6 +258,19 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A server that takes connections and says nothing is given up.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_is_not_waited_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = ::tests::api_server::ApiServer::start();
+        let endpoint = Endpoint::of("127.0.0.1", &port.to_string()).unwrap();
+        let (token_file, ca_file) = (server.token_file(), server.ca_file());
+        let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
+        let error = api.list(&Page::Any, 1).await.unwrap_err();
+        assert_eq!(error.outcome(), "timeout", "{error}");
+    }
+
     #[test]
     fn queries_are_encoded() {
         assert_eq!(encoded("spec.nodeName=a/b é"), "spec.nodeName%3Da%2Fb%20%C3%A9");

@@ -49,6 +49,12 @@ pub struct Facts {
 }
 
 impl Pod {
+    /// Reads a pod as the API has it, in JSON; `None` if it is none, has no UID, or is of another node.
+    #[must_use]
+    pub fn parse(json: &[u8], extract: &Extract) -> Option<Self> {
+        Self::of(&serde_json::from_slice(json).ok()?, extract)
+    }
+
     /// The pod that an object of the API describes; `None` if that has no UID, or is of another node.
     pub(crate) fn of(object: &PodObject, extract: &Extract) -> Option<Self> {
         let (metadata, spec) = (object.metadata.as_ref()?, object.spec.as_ref()?);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s::{Changes, Config, Facts, Pods, Sight};
 use pdata::{AttributeValue, KTime};
 use serde_json::Value;
-use tests::api_server::{ApiServer, Gone, add_container, pod};
+use tests::api_server::{ApiServer, Gone, Trick, add_container, pod};
 use tests::wait;
 
 const NODE: &str = "node/1";
@@ -207,6 +207,36 @@ fn tokens_may_change() {
     server.rotate_token("third");
     follower.knows(&uid(3), &id(3));
     assert_eq!(requests(&server, "limit="), 1, "nothing is listed again: {:?}", server.requests());
+}
+
+/// Whatever stands in the server's place: each answer is read within bounds, nothing that is known is lost by it, and
+/// what the server says once it is back is known.
+#[test]
+fn answers_that_are_none_change_nothing() {
+    let server = ApiServer::start();
+    server.apply(member(NODE, 1));
+    for trick in [Trick::Garbage, Trick::Nothing, Trick::Endless, Trick::Status(500)] {
+        server.trick(trick);
+    }
+    let mut follower = Follower::of(&server);
+    follower.knows(&uid(1), &id(1));
+    // The server notices a little later that nobody reads any more.
+    wait::until("an end without one", || requests(&server, " endless "), |count| *count == 1);
+    let requests_made = server.requests();
+    let sent = requests_made.iter().find_map(|request| Some(request.split_once(" endless ")?.1)).unwrap();
+    // What is on its way is not in the agent's memory.
+    assert!(sent.parse::<usize>().unwrap() < 48 << 20, "{sent} bytes were taken");
+    wait::until("a watch", || requests(&server, " watching"), |count| *count == 1);
+    for trick in [Trick::Garbage, Trick::Nothing, Trick::Status(403), Trick::Endless] {
+        server.trick(trick);
+    }
+    server.break_connections();
+    wait::until("another watch", || requests(&server, " watching"), |count| *count == 2);
+    server.apply(member(NODE, 2));
+    follower.knows(&uid(2), &id(2));
+    assert_eq!(follower.pods.counts(), (2, 0));
+    // One after each answer that was none.
+    assert_eq!(requests(&server, "limit="), 5, "{:?}", server.requests());
 }
 
 /// Pods that come and go leave nothing behind but what may still be asked about, within bounds.

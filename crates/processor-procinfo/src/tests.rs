@@ -3,4 +3,5 @@
 mod layer;
 mod lost;
 mod model;
+mod pods;
 pub(crate) mod world;

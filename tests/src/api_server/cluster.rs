@@ -1,6 +1,6 @@
 //! The state of a cluster: its pods, and each version that is remembered of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +14,19 @@ pub enum Gone {
     Status,
     /// By an event of the watch: lists are answered by the status all the same.
     Event,
+}
+
+/// An answer that no API server gives, but something in its place may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trick {
+    /// A page that is no JSON.
+    Garbage,
+    /// JSON that is no list.
+    Nothing,
+    /// A body that has no end, and no line's end.
+    Endless,
+    /// A refusal with that status.
+    Status(u16),
 }
 
 /// A cluster, and who waits for something to happen in it.
@@ -38,6 +51,7 @@ struct State {
     bookmarks: u64,
     token: String,
     requests: Vec<String>,
+    tricks: VecDeque<Trick>,
     ended: bool,
 }
 
@@ -136,6 +150,14 @@ impl Cluster {
 
     pub(super) fn end(&self) {
         self.change(|state| state.ended = true);
+    }
+
+    pub(super) fn add_trick(&self, trick: Trick) {
+        self.state().tricks.push_back(trick);
+    }
+
+    pub(super) fn next_trick(&self) -> Option<Trick> {
+        self.state().tricks.pop_front()
     }
 
     pub(super) fn takes(&self, token: Option<&str>) -> bool {

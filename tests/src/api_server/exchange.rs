@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Gone, Line, Refusal};
+use super::cluster::{Cluster, Gone, Line, Refusal, Trick};
 
 const UNAUTHORIZED: Refusal = Refusal(401, "Unauthorized", "Unauthorized");
 const NOT_FOUND: Refusal = Refusal(404, "NotFound", "the server could not find the requested resource");
@@ -13,6 +13,8 @@ const BAD_REQUEST: Refusal = Refusal(400, "BadRequest", "no such query");
 /// Pods of a page, and time of a watch, if the client does not say.
 const LIMIT: usize = 500;
 const WATCH_TIME: Duration = Duration::from_secs(1800);
+/// A piece of a body without an end.
+const PART: [u8; 1 << 16] = [b' '; 1 << 16];
 
 /// A request that was made.
 #[derive(Debug, Default)]
@@ -42,6 +44,9 @@ fn answer(request: &HttpRequest, cluster: &Cluster, out: &mut impl Write) -> io:
     if !cluster.takes(request.token.as_deref()) {
         return Ok(Err(UNAUTHORIZED));
     }
+    if let Some(trick) = cluster.next_trick() {
+        return play(trick, request, cluster, out);
+    }
     if request.target.split('?').next() != Some("/api/v1/pods") {
         return Ok(Err(NOT_FOUND));
     }
@@ -61,6 +66,33 @@ fn answer(request: &HttpRequest, cluster: &Cluster, out: &mut impl Write) -> io:
     match cluster.list(node, limit, request.get("continue")) {
         Ok(list) => write_whole(out, 200, &list).map(Ok),
         Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
+/// Answers in a way that no API server does.
+fn play(
+    trick: Trick,
+    request: &HttpRequest,
+    cluster: &Cluster,
+    out: &mut impl Write,
+) -> io::Result<Result<(), Refusal>> {
+    match trick {
+        Trick::Status(status) => Ok(Err(Refusal(status, "Trick", "no\nsuch\u{1b}[31m luck"))),
+        Trick::Nothing => write_whole(out, 200, &json!({ "kind": "Other" })).map(Ok),
+        Trick::Garbage => {
+            out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{\"a\":\xff")?;
+            out.flush().map(Ok)
+        }
+        Trick::Endless => {
+            begin_chunks(out)?;
+            for bytes in (0_usize..).step_by(PART.len()) {
+                if let Err(error) = write_chunk(out, &PART) {
+                    cluster.log(format!("{} endless {bytes}", request.target));
+                    return Err(error);
+                }
+            }
+            Ok(Ok(()))
+        }
     }
 }
 

@@ -1,1 +1,151 @@
+use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::config::Config;
+use crate::extract::Extract;
+
+const HOLD: Duration = Duration::from_nanos(10);
+const MOST: usize = 6;
+
+fn at(nanos: u64) -> KTime {
+    KTime::from_nanos(nanos)
+}
+
+/// A pod that goes by a name, which may change.
+fn pod(uid: u8, name: u8) -> Pod {
+    let object = json!({
+        "metadata": { "uid": uid.to_string(), "name": name.to_string() },
+        "spec": { "nodeName": "a" },
+    });
+    let extract = Extract::new(&Config::default(), "a", |_| true);
+    Pod::of(&serde_json::from_value(object).unwrap(), &extract).unwrap()
+}
+
+fn is_known(pods: &mut Pods, uid: u8, now: u64) -> bool {
+    matches!(pods.find(&[uid.to_string().into()], &[], at(now)), Sight::Known(_))
+}
+
+#[test]
+fn a_deleted_pod_is_known_until_nobody_has_asked_for_long() {
+    let mut pods = Pods::new(MOST, HOLD);
+    assert_eq!(pods.find(&["1".into()], &[], at(0)), Sight::NotListed);
+    pods.apply(Change::ListBegan, at(0));
+    pods.apply(Change::Present(Box::new(pod(1, 1))), at(0));
+    pods.apply(Change::ListEnded, at(0));
+    assert_eq!(pods.find(&["2".into()], &[], at(0)), Sight::Unknown);
+    pods.apply(Change::Deleted(Box::new(pod(1, 1))), at(100));
+    pods.expire(at(109));
+    assert!(is_known(&mut pods, 1, 105), "something of it has begun");
+    pods.expire(at(114));
+    assert_eq!(pods.counts(), (1, 1));
+    pods.expire(at(115));
+    assert_eq!(pods.counts(), (0, 0));
+}
+
+#[test]
+fn whoever_asks_hears_of_changes_alone() {
+    let mut pods = Pods::new(MOST, HOLD);
+    let mut changed = |pod: Pod| {
+        pods.apply(Change::Present(Box::new(pod)), at(0));
+        pods.take_changed().len()
+    };
+    assert_eq!([changed(pod(1, 1)), changed(pod(1, 1)), changed(pod(1, 2))], [1, 0, 1]);
+}
+
+#[test]
+fn in_a_full_table_deleted_pods_make_room_first() {
+    let mut pods = Pods::new(2, HOLD);
+    pods.apply(Change::Present(Box::new(pod(1, 1))), at(0));
+    pods.apply(Change::Deleted(Box::new(pod(2, 1))), at(0));
+    pods.apply(Change::Present(Box::new(pod(3, 1))), at(1));
+    assert!(is_known(&mut pods, 1, 1) && !is_known(&mut pods, 2, 1) && is_known(&mut pods, 3, 1));
+    pods.apply(Change::Present(Box::new(pod(4, 1))), at(1));
+    assert!(is_known(&mut pods, 1, 1) && !is_known(&mut pods, 4, 1));
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Present(u8, u8),
+    Deleted(u8),
+    Relist(Vec<u8>),
+    Wait(u64),
+    Find(u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        (0..9_u8, 0..3_u8).prop_map(|(uid, name)| Op::Present(uid, name)),
+        (0..9_u8).prop_map(Op::Deleted),
+        prop::collection::vec(0..9_u8, 0..4).prop_map(Op::Relist),
+        (1..6_u64).prop_map(Op::Wait),
+        (0..9_u8).prop_map(Op::Find),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: the table is bounded, each pod that there is and for which there was room is known, each that
+    /// has been deleted at most `HOLD` ago is unless it had to make room, and none is later.
+    #[test]
+    fn the_table_is_as_its_model(ops in prop::collection::vec(op(), 0..60)) {
+        let mut pods = Pods::new(MOST, HOLD);
+        // When each pod that is known may be forgotten, if it has been deleted.
+        let mut model: BTreeMap<u8, Option<u64>> = BTreeMap::new();
+        let mut now = 0;
+        let enter = |model: &mut BTreeMap<u8, Option<u64>>, uid: u8| {
+            if model.contains_key(&uid) || model.len() < MOST {
+                model.insert(uid, None);
+                return;
+            }
+            let oldest = model.iter().filter_map(|(&uid, until)| Some(((*until)?, uid.to_string(), uid))).min();
+            if let Some((_, _, oldest)) = oldest {
+                model.remove(&oldest);
+                model.insert(uid, None);
+            }
+        };
+        for op in ops {
+            match op {
+                Op::Present(uid, name) => {
+                    pods.apply(Change::Present(Box::new(pod(uid, name))), at(now));
+                    enter(&mut model, uid);
+                }
+                Op::Deleted(uid) => {
+                    pods.apply(Change::Deleted(Box::new(pod(uid, 0))), at(now));
+                    enter(&mut model, uid);
+                    if let Some(until) = model.get_mut(&uid) {
+                        *until = Some(now + 10);
+                    }
+                }
+                Op::Relist(uids) => {
+                    pods.apply(Change::ListBegan, at(now));
+                    for &uid in &uids {
+                        pods.apply(Change::Present(Box::new(pod(uid, 0))), at(now));
+                        enter(&mut model, uid);
+                    }
+                    pods.apply(Change::ListEnded, at(now));
+                    for (uid, until) in &mut model {
+                        if !uids.contains(uid) && until.is_none() {
+                            *until = Some(now + 10);
+                        }
+                    }
+                }
+                Op::Wait(time) => {
+                    now += time;
+                    pods.expire(at(now));
+                    model.retain(|_, until| until.is_none_or(|until| until > now));
+                }
+                Op::Find(uid) => {
+                    prop_assert_eq!(is_known(&mut pods, uid, now), model.contains_key(&uid));
+                    if let Some(Some(until)) = model.get_mut(&uid) {
+                        *until = (*until).max(now + 10);
+                    }
+                }
+            }
+            let deleted = model.values().filter(|until| until.is_some()).count();
+            prop_assert_eq!(pods.counts(), (model.len(), deleted));
+            prop_assert!(model.len() <= MOST);
+        }
+    }
+}

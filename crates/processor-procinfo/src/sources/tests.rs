@@ -11,6 +11,7 @@ use std::sync::Arc;
 use pdata::{Attribute, Image, Relatives};
 
 use super::*;
+use crate::resource_attributes;
 
 const ID: &str = "a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1e2d3c4b5a0f1";
 
@@ -151,6 +152,64 @@ fn only_variables_that_are_named_are_said() {
     assert_eq!(
         described(&config, "/", environment),
         ["process.environment_variable.TEAM=a=b", "process.environment_variable.HOME="]
+    );
+}
+
+/// What the API server says of the pod goes before the program's word, but the program says what its service is called.
+#[test]
+fn a_pod_is_named_by_the_api_server_and_a_service_by_whoever_is_nearest_to_it() {
+    let k8s = Some(k8s::Config { labels: vec!["tier".to_owned()], ..k8s::Config::default() });
+    let metadata = vec![Metadata::Container, Metadata::Service];
+    let config = Config { metadata, k8s, ..Config::default() };
+    let mut sources = Sources::new(&config, Users::default());
+    let of = |sources: &mut Sources, environment: &[u8]| {
+        let path = format!("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/{ID}");
+        let image = image(cgroup(&path, false));
+        let mut subject = Subject {
+            image: &image,
+            relatives: None,
+            environment,
+            published: None,
+            pod: None,
+            arguments: &[],
+        };
+        subject.arguments = b"python3\0/srv/job.py\0";
+        pairs(&sources.describe(&subject, KTime::ZERO))
+    };
+    let residence =
+        [format!("container.id={ID}"), "k8s.pod.uid=2c48913c-b29f-11e7-9350-020968147796".to_owned()];
+    assert_eq!(of(&mut sources, b""), residence);
+    let pod = serde_json::json!({
+        "metadata": {
+            "name": "cart-0", "namespace": "shop", "uid": "2c48913c-b29f-11e7-9350-020968147796",
+            "labels": { "tier": "front" },
+            "annotations": { "resource.opentelemetry.io/k8s.pod.name": "another" },
+        },
+        "spec": { "nodeName": "a", "containers": [{ "name": "app" }] },
+        "status": { "containerStatuses": [{ "name": "app", "containerID": format!("containerd://{ID}") }] },
+    });
+    let extract = k8s::Extract::new(config.k8s.as_ref().unwrap(), "a", resource_attributes::is_its_own);
+    let pod = k8s::Pod::parse(pod.to_string().as_bytes(), &extract).unwrap();
+    sources.apply(Change::Present(Box::new(pod.clone())), KTime::ZERO);
+    assert_eq!(sources.take_changed(KTime::ZERO).into_iter().collect::<Vec<_>>(), [CgroupId(1)]);
+    let identity =
+        ["k8s.pod.name=cart-0", "k8s.namespace.name=shop", "k8s.node.name=a", "k8s.pod.label.tier=front"];
+    let identity =
+        [&residence[..], &identity.map(str::to_owned), &["k8s.container.name=app".to_owned()]].concat();
+    let service = ["service.name=cart-0", "service.namespace=shop", "service.instance.id=shop.cart-0.app"];
+    let service = service.map(str::to_owned);
+    assert_eq!(of(&mut sources, b""), [&identity[..], &service].concat());
+    let environment =
+        b"OTEL_SERVICE_NAME=own\0OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=mine,service.namespace=x,k8s.pod.label.tier=y\0";
+    let own = ["service.name=own", "service.namespace=x", "service.instance.id=shop.cart-0.app"];
+    assert_eq!(of(&mut sources, environment), [&identity[..], &own.map(str::to_owned)].concat());
+    sources.apply(Change::Deleted(Box::new(pod)), KTime::ZERO);
+    sources.expire(KTime::from_nanos(u64::MAX));
+    assert!(sources.take_changed(KTime::ZERO).is_empty());
+    assert_eq!(
+        of(&mut sources, b""),
+        [&identity[..], &service].concat(),
+        "what is known of a group stays known"
     );
 }
 

@@ -134,6 +134,11 @@ fn of_containers_in_containers_the_innermost_counts() {
     let kind = "/docker/<A>/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-<B>.scope";
     let found = of(kind);
     assert_eq!((found.pod_uid.as_deref(), found.slice, found.unit), (Some(UID), None, None));
+    assert_eq!(found.outer_pod_uid, None);
+    let other = UID.replace('2', "3");
+    let found = of(&format!("/kubepods/podUID/<A>/kubepods/pod{other}/<B>"));
+    assert_eq!((found.pod_uid.as_deref(), found.outer_pod_uid.as_deref()), (Some(&*other), Some(UID)));
+    assert_eq!(of("/kubepods/podUID/<A>/kubepods/podUID/<B>").outer_pod_uid, None, "the same");
     assert_eq!(container(kind), (Some("containerd"), Some("B")));
     let three = of("/docker/<A>/docker/<B>/docker/<A>");
     assert_eq!(
