@@ -14,7 +14,7 @@ const BAD_REQUEST: Refusal = Refusal(400, "BadRequest", "no such query");
 const LIMIT: usize = 500;
 const WATCH_TIME: Duration = Duration::from_secs(1800);
 /// A piece of a body without an end.
-const PART: [u8; 1 << 16] = [b' '; 1 << 16];
+static PART: [u8; 1 << 16] = [b' '; 1 << 16];
 
 /// A request that was made.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ fn key(pid: u32) -> ImageKey {
 fn sample(at: u64, number: u32) -> Event {
     let path = format!("/kubepods/pod{}/{number:064}", uid(number));
     let cgroup = Cgroup {
-        id: CgroupId(number.into()),
+        id: CgroupId(number),
         path: Path::new(&path).into(),
         legacy_path: None,
         truncated: false,
