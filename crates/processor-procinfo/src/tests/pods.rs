@@ -28,12 +28,8 @@ fn key(pid: u32) -> ImageKey {
 /// A sample of the process of that number, in the pod of the same number.
 fn sample(at: u64, number: u32) -> Event {
     let path = format!("/kubepods/pod{}/{number:064}", uid(number));
-    let cgroup = Cgroup {
-        id: CgroupId(number),
-        path: Path::new(&path).into(),
-        legacy_path: None,
-        truncated: false,
-    };
+    let cgroup =
+        Cgroup { id: CgroupId(number), path: Path::new(&path).into(), legacy_path: None, truncated: false };
     let context = Context { cgroup: Some(Arc::new(cgroup)), user: None };
     let measure = Measure::OnCpu { period: Duration::from_millis(10) };
     Event::Sample(Sample {
