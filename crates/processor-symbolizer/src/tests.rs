@@ -2,6 +2,7 @@
 
 mod files;
 mod jit;
+mod jit_dump;
 mod layer;
 mod lines;
 mod make;

@@ -169,7 +169,8 @@ impl ProcSource {
 
     /// The link to the file behind a mapping, whatever the file's name is by now. Following the link takes a
     /// capability.
-    pub(crate) fn mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> PathBuf {
+    #[must_use]
+    pub fn mapped(&self, key: ProcessKey, (start, end): (Pc, Pc)) -> PathBuf {
         self.process(key).join("map_files").join(format!("{:x}-{:x}", start.0, end.0))
     }
 

@@ -11,6 +11,7 @@ mod dynamic;
 mod elf;
 mod flatten;
 mod go;
+mod jit_dump;
 mod kernel;
 mod names;
 mod perf_map;
@@ -28,6 +29,7 @@ pub use demangle::{Demangle, demangle};
 pub use dwarf::{DebugPart, DebugParts, LineTables};
 /// The reason for which names of a file cannot be had.
 pub use elffile::ElfError as SymbolError;
+pub use jit_dump::JitDump;
 pub use kernel::{KernelFunction, KernelSymbols};
 pub use perf_map::{JitFunction, PerfMap, PerfMapLines};
 pub use source_line::SourceLine;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// The longest name that is kept, in bytes, and the longest line that is read.
-const LONGEST_NAME: usize = 1024;
+pub(crate) const LONGEST_NAME: usize = 1024;
 const LONGEST_LINE: usize = 64 << 10;
 /// Bytes of memory that a function takes beside its name.
 const ENTRY: usize = 80;
@@ -103,6 +103,32 @@ impl PerfMap {
         self.put(line.start, line.end, line.name.as_ref().into());
     }
 
+    /// Adds a function of a start and a size, which takes the place of others.
+    pub(crate) fn insert_function(
+        &mut self,
+        (start, size): (u64, u64),
+        name: &[u8],
+        lines: &mut PerfMapLines,
+    ) {
+        match Line::of(start, size, name) {
+            Some(line) => self.insert(&line, lines),
+            None => lines.refused += 1,
+        }
+    }
+
+    /// Moves the function that holds an address to a start and a size; nothing has its name where it was.
+    pub(crate) fn move_function(&mut self, from: u64, (start, size): (u64, u64), lines: &mut PerfMapLines) {
+        let Some(name) = self.find(from).map(|found| found.name.to_owned()) else { return };
+        if self.bytes + 2 * (ENTRY + name.len()) > self.max_bytes {
+            // What is cleared may have a part on both sides.
+            lines.full += 1;
+            return;
+        }
+        let has_cleared = from.checked_add(size).is_some_and(|end| self.clear_range(from, end));
+        lines.overlapping += u64::from(has_cleared);
+        self.insert_function((start, size), name.as_bytes(), lines);
+    }
+
     /// The name of a function that begins before a range and ends behind it.
     fn spanning(&self, start: u64, end: u64) -> Option<&str> {
         let (_, entry) = self.functions.range(..start).next_back()?;
@@ -187,8 +213,13 @@ impl<'a> Line<'a> {
             u64::from_str_radix(field.strip_prefix("0x").unwrap_or(field), 16).ok()
         };
         let (start, size) = (number()?, number()?);
+        Self::of(start, size, fields.next()?)
+    }
+
+    /// A function; `None` if it has no bytes or no name.
+    fn of(start: u64, size: u64, name: &'a [u8]) -> Option<Self> {
         let end = start.checked_add(size).filter(|end| *end > start)?;
-        let name = fields.next()?.trim_ascii();
+        let name = name.trim_ascii();
         let mut name = String::from_utf8_lossy(name.get(..LONGEST_NAME).unwrap_or(name));
         if name.contains(char::is_control) {
             name = name.replace(char::is_control, "\u{fffd}").into();

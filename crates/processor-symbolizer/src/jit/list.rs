@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use foreignfile::Opened;
-use symbolize::{PerfMap, PerfMapLines};
+use symbolize::{JitDump, PerfMap, PerfMapLines};
 
 /// The most bytes that a list may have: larger ones are refused.
 pub(super) const MAX_LIST: u64 = 256 << 20;
@@ -16,11 +16,30 @@ const MAX_READING: usize = 8 << 20;
 /// anew.
 const TAIL: usize = 64;
 
+/// The form of a list, and the state of reading it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ListForm {
+    /// perf's `/tmp/perf-PID.map`: a line for each function.
+    Lines,
+    /// `jit-PID.dump`: records, which have the code of functions, too.
+    Dump(JitDump),
+}
+
+impl ListForm {
+    fn add(&mut self, bytes: &[u8], functions: &mut PerfMap) -> PerfMapLines {
+        match self {
+            Self::Lines => functions.add(bytes),
+            Self::Dump(dump) => dump.add(bytes, functions),
+        }
+    }
+}
+
 /// A list, and the place up to which it has been read.
 #[derive(Debug)]
 pub(super) struct List {
     /// Device and inode of the list.
     file: (u64, u64),
+    pub(super) form: ListForm,
     consumed: u64,
     /// Bytes of the list right before the place up to which it has been read.
     tail: Vec<u8>,
@@ -41,14 +60,14 @@ pub(super) struct Reading {
 }
 
 impl List {
-    /// Adds to `functions` the new lines of the list that is open now; `before` is the state of the process's list so
-    /// far.
+    /// Adds to `functions` the new functions of the list that is open now; `before` is the state of the process's list
+    /// so far. The list has the form from before, unless it is another list.
     ///
     /// # Errors
     /// The error of reading: the whole list is to be read again.
     pub(super) fn read(
         before: Option<Self>,
-        opened: &mut Opened<'_>,
+        (opened, form): (&mut Opened<'_>, ListForm),
         functions: &mut PerfMap,
     ) -> io::Result<(Self, Reading)> {
         let found = *opened.found();
@@ -64,7 +83,7 @@ impl List {
                     replaced = functions.functions() > 0;
                     functions.clear();
                 }
-                Self { file, consumed: 0, tail: Vec::new(), held }
+                Self { file, form, consumed: 0, tail: Vec::new(), held }
             }
         };
         let mut reading = list.read_on(found.size, &mut read_at, functions)?;
@@ -117,7 +136,7 @@ impl List {
             if more == 0 {
                 break;
             }
-            let lines = functions.add(&text);
+            let lines = self.form.add(&text, functions);
             self.pass(&text, lines.consumed);
             text.drain(..lines.consumed);
             reading.lines += lines;

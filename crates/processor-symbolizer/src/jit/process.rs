@@ -9,9 +9,9 @@ use foldhash::HashMap;
 use foreignfile::{FilePlace, Found, Refusal};
 use pdata::{Line, Lines, ProcessKey, Runtime};
 use procfs::{ProcSource, clock, text};
-use symbolize::PerfMap;
+use symbolize::{JitDump, PerfMap};
 
-use super::list::{List, MAX_LIST, Reading};
+use super::list::{List, ListForm, MAX_LIST, Reading};
 use crate::metrics;
 use crate::request::{Name, Unnamed};
 use crate::runtime;
@@ -178,6 +178,18 @@ impl Jit {
         let path = PathBuf::from(format!("/tmp/perf-{pid}.map"));
         let place = FilePlace::Seen { process: &directory, path: &path };
         let is_wanted = |found: &Found| users.contains(&found.uid) && found.size <= MAX_LIST;
+        let dump = match &self.read {
+            Some(list) if matches!(list.form, ListForm::Lines) => None,
+            _ if !matches!(reader.look(place), Err(Refusal::Gone)) => None,
+            _ => dump_of(source, reader, (process, &directory), pid),
+        };
+        let (place, form) = match &dump {
+            Some((link, device)) => (
+                FilePlace::Link { link, process: &directory, device: *device },
+                ListForm::Dump(JitDump::default()),
+            ),
+            None => (place, ListForm::Lines),
+        };
         let opened = reader.open_data(place, READ_WITHIN, is_wanted);
         // The pid may be another's by now, and the list with it.
         source.check(process).map_err(|_ended| "gone")?;
@@ -187,10 +199,11 @@ impl Jit {
             Refusal::Gone => "missing",
             _ => "refused",
         })?;
-        if is_left_over(opened.found(), process) {
+        // A dump is mapped by the process itself.
+        if matches!(form, ListForm::Lines) && is_left_over(opened.found(), process) {
             return Err("stale");
         }
-        let read = List::read(self.read.take(), &mut opened, &mut self.functions);
+        let read = List::read(self.read.take(), (&mut opened, form), &mut self.functions);
         let (list, reading) = read.map_err(|error| {
             tracing::debug!(path = %path.display(), %error, "Cannot read a list of compiled functions.");
             // The functions that were read may be of another list: the next reading begins anew.
@@ -200,6 +213,18 @@ impl Jit {
         self.read = Some(list);
         Ok(reading)
     }
+}
+
+/// The link to the jitdump of a process and the device that the dump is on; `None` if the process has none: whoever
+/// writes one maps it, and may execute the mapping, which is a mark for others.
+fn dump_of(
+    source: &ProcSource,
+    reader: &mut foreignfile::Files,
+    (process, directory): (ProcessKey, &Path),
+    pid: u32,
+) -> Option<(PathBuf, Option<(u32, u32)>)> {
+    let found = procfs::executable_mapping(reader, directory, &format!("jit-{pid}.dump")).ok()??;
+    Some((source.mapped(process, found.range), Some(found.device)))
 }
 
 /// Time for which a list is not read after a reading that took `took`.

@@ -21,6 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Nanoseconds of a tick, in which `/proc` shows when a process started.
 const TICK: u64 = 10_000_000;
 
+/// The key of a process.
+pub(super) fn key_of(pid: u32) -> ProcessKey {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: u64 = fields.split_whitespace().nth(19).unwrap().parse().unwrap();
+    ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(ticks * TICK) }
+}
+
 /// A process that has a list, which this test writes.
 struct Process {
     child: Child,
@@ -37,10 +45,7 @@ impl Process {
     }
 
     fn key(&self) -> ProcessKey {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks: u64 = fields.split_whitespace().nth(19).unwrap().parse().unwrap();
-        ProcessKey { pid: Pid(self.child.id()), start_time: BootTime::from_nanos(ticks * TICK) }
+        key_of(self.child.id())
     }
 
     fn write(&self, text: &str) {
@@ -62,26 +67,26 @@ impl Drop for Process {
 }
 
 /// Lists, and the process that reads them.
-struct JitReader {
-    jits: Jits,
+pub(super) struct JitReader {
+    pub(super) jits: Jits,
     files: foreignfile::Files,
 }
 
 impl JitReader {
-    fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         let jits = Jits::new(ProcSource::new("/proc"), max_bytes);
         let mut files = foreignfile::Files::new(Quarantine::of_this_process());
         files.wait_for_answers(PATIENCE);
         Self { jits, files }
     }
 
-    fn name(&mut self, process: ProcessKey, address: u64) -> Result<String, Unnamed> {
+    pub(super) fn name(&mut self, process: ProcessKey, address: u64) -> Result<String, Unnamed> {
         let names = self.jits.names(&mut self.files, process, None, &[address]).names?;
         names[0].1.clone().map(|lines| lines.0[0].function.name.to_string())
     }
 
     /// Asks until an address has that name.
-    fn wait_for(&mut self, process: ProcessKey, address: u64, name: &str) {
+    pub(super) fn wait_for(&mut self, process: ProcessKey, address: u64, name: &str) {
         let until = Instant::now() + PATIENCE;
         loop {
             let found = self.name(process, address);
