@@ -20,6 +20,10 @@ static __always_inline void count_many(__u32 which, __u64 many)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct cpu_counters *of_cpu = bpf_map_lookup_elem(&counters, &cpu);
 
+	/* The compiler must not move the bound before the addition that chose the counter: the verifier of Linux 6.1
+	 * does not see then that it holds. */
+	if (!__builtin_constant_p(which))
+		barrier_var(which);
 	/* Atomic, since the sampler's interrupt may come in between. */
 	if (of_cpu && which < COUNTERS)
 		__sync_fetch_and_add(&of_cpu->count[which], many);
