@@ -106,29 +106,35 @@ long function_lists(void)
 long environments(void)
 {
     static char texts[VARIABLES][VALUE], attributes[60000];
-    static char *variables[VARIABLES + 3];
+    static char *arguments[] = { "tiny", NULL }, *variables[VARIABLES + 1];
     char name[64] = "OTEL_SERVICE_NAME=";
     strcpy(attributes, "OTEL_RESOURCE_ATTRIBUTES=");
-    for (size_t i = strlen(attributes); i + 16 < sizeof attributes; i += 8)
-        memcpy(attributes + i, "a%0=\033,%", 8);
+    for (size_t i = strlen(attributes); i + 8 < sizeof attributes; i += 7)
+        memcpy(attributes + i, "a%0=\033,%", 7);
     for (unsigned i = 0; i < VARIABLES; i++) {
         variables[i] = texts[i];
         memset(texts[i], 'x', VALUE - 1);
-        snprintf(texts[i], 32, "OTEL_SERVICE_NAM%u", i);
+        int named = snprintf(texts[i], VALUE, "OTEL_SERVICE_NAM%u", i);
+        /* The rest of the text is its value. */
+        texts[i][named] = '=';
     }
     long count = 0;
     for (; time_left(); count++) {
         strcpy(name + 18, bad_names[count % 5]);
-        variables[draw() % VARIABLES] = name;
-        variables[draw() % VARIABLES] = attributes;
+        unsigned of_name = draw() % VARIABLES, of_attributes = draw() % VARIABLES;
+        variables[of_name] = name;
+        variables[of_attributes] = attributes;
         pid_t child = vfork();
         if (child == 0) {
-            execve("tiny", variables, variables);
+            execve("tiny", arguments, variables);
             _exit(126);
         }
         int status;
         if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
             fail("run");
+        /* With many of the long ones the kernel would refuse the whole. */
+        variables[of_name] = texts[of_name];
+        variables[of_attributes] = texts[of_attributes];
     }
     return count;
 }
