@@ -14,3 +14,4 @@ skip() {
 cargo test --workspace --lib --bins --tests -- --ignored
 tests/workloads/storm.sh short
 tests/workloads/storm.sh hostile short
+scripts/kernels/loads.sh

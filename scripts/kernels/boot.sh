@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # boot.sh VMLINUZ AGENT STORM: boots the kernel on two virtual CPUs with guest.sh as its only program. Prints the console.
+# With KERNELS_ONLY=doctor the guest ends after `pipeline doctor`.
 # Exit code 0 if the guest came to its end. Needs qemu-system-x86, busybox-static and cpio.
 set -euo pipefail
 kernel=$1 agent=$2 storm=$3
@@ -29,5 +30,5 @@ done
 # Emulated, and both CPUs on one thread of this machine: slower, but without races of the emulator's (QEMU 7.2 has crashed newer kernels at boot).
 timeout "$limit" nice -n "${KERNELS_NICE:-10}" qemu-system-x86_64 -M q35 -cpu max -accel tcg,thread=single -smp 2 -m 3000 \
     -nographic -nodefaults -serial stdio -no-reboot -kernel "$kernel" -initrd "$root.cpio" \
-    -append "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check" </dev/null | tee "$root/console"
+    -append "console=ttyS0 panic=-1 quiet nokaslr mitigations=off no_timer_check${KERNELS_ONLY:+ only=$KERNELS_ONLY}" </dev/null | tee "$root/console"
 tr -d '\r' <"$root/console" | grep -q '^@@ [0-9.]* end'
