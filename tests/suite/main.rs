@@ -17,6 +17,7 @@ mod formats;
 mod full_queue;
 mod kernel_names;
 mod kubernetes;
+mod lines;
 mod memory_limiter;
 mod named;
 mod out_of_the_box;

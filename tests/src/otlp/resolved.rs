@@ -49,6 +49,8 @@ pub struct Frame {
     pub mapping: Option<Mapping>,
     /// Names of the functions, innermost first.
     pub functions: Vec<String>,
+    /// Source file and line of each of them: empty and 0 if not known.
+    pub places: Vec<(String, i64)>,
     /// Attributes, such as the kind of code.
     pub attributes: Attributes,
 }
@@ -166,6 +168,7 @@ impl<'a> Tables<'a> {
             address: from.address,
             mapping,
             functions: from.lines.iter().map(|line| self.function(line)).collect::<Result<_, _>>()?,
+            places: from.lines.iter().map(|line| self.place(line)).collect::<Result<_, _>>()?,
             attributes: self.attributes(&from.attribute_indices)?,
         }))
     }
@@ -180,6 +183,11 @@ impl<'a> Tables<'a> {
     fn function(&self, line: &wire::Line) -> Result<String, BadIndex> {
         let function = entry(&self.dictionary.function_table, "functionTable", line.function_index)?;
         Ok(self.string(function.name_strindex)?.to_owned())
+    }
+
+    fn place(&self, line: &wire::Line) -> Result<(String, i64), BadIndex> {
+        let function = entry(&self.dictionary.function_table, "functionTable", line.function_index)?;
+        Ok((self.string(function.filename_strindex)?.to_owned(), line.line))
     }
 
     fn attributes(&self, indices: &[i32]) -> Result<Attributes, BadIndex> {
