@@ -198,9 +198,8 @@ fn memory(agent: &Agent) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// Of a thousand pods and hundreds that live for as long as a program of 20 ms, which is over and deleted when its
-/// samples leave, each sample names its own; a server that is away, and has forgotten what it was asked for, changes
-/// nothing of that.
+/// Of a thousand pods, and of those that live for as long as a program of 20 ms, each sample names its own, which is
+/// deleted when that leaves; a server that is away, and has forgotten what it was asked for, changes nothing of that.
 #[test]
 #[ignore = "needs root: loads BPF programs, and makes control groups"]
 fn pods_that_come_and_go_are_on_their_own_samples() {
