@@ -169,7 +169,7 @@ fn samples_name_their_pod_also_when_that_has_been_deleted() {
     drop(late);
 }
 
-/// Pods that are there all the time, and those that come and go: in each round as many, while the server is away in one.
+/// Pods that are there all the time, and those that come and go: as many in each round, one of which the server misses.
 const PODS: usize = 1000;
 const ROUNDS: usize = 3;
 const CHURN: usize = 40;
