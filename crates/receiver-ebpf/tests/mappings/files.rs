@@ -204,8 +204,8 @@ fn a_file_of_an_overlay_has_the_name_it_was_opened_by_and_the_identity_of_its_la
         let file = File::open(&name).unwrap();
         let runs = vec![run(&Mapped::new(&file, 0, 1), 0, &layer, 0, Duration::from_millis(500))];
         drop((file, layer));
-        // The receiver may be reading a file there, for a moment.
-        shell("timeout 60 sh -c 'for dir in merged layers; do until umount $dir; do sleep 0.1; done; done'");
+        // Whoever profiles this machine may have a file open there.
+        shell("umount --lazy merged layers");
         (runs, name)
     });
     let found = assert_true(&batches, &runs);
