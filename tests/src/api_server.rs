@@ -31,7 +31,7 @@ pub struct ApiServer {
     port: u16,
     tls: Arc<ServerConfig>,
     cluster: Arc<Cluster>,
-    /// What listens now; nobody while the server is away.
+    /// The listener of now; none while the server is away.
     listening: Mutex<Option<Listening>>,
 }
 

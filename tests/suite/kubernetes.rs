@@ -58,7 +58,7 @@ fn pod(number: usize) -> Value {
     pod
 }
 
-/// What a sample of a container must carry.
+/// Asserts that a sample of a container carries all that was asked for.
 fn assert_named(of: &Resource, number: usize, service: &str) {
     for (key, expected) in [
         ("k8s.pod.name", format!("cart-6d4b-{number}")),
@@ -258,7 +258,7 @@ fn pods_that_come_and_go_are_on_their_own_samples() {
     assert!(after < before + MAX_GROWTH, "{before} KiB before, {after} KiB after");
 }
 
-/// What a sample of a container must carry where nothing but the defaults is asked for.
+/// Asserts that a sample of a container carries what is there by default.
 fn assert_named_by_default(of: &Resource, number: usize) {
     for (key, expected) in [
         ("container.id", id(number)),

@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const WATCH_TIME: Duration = Duration::from_secs(300);
 const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
 
-/// How the API server is reached, and what it is asked for.
+/// The way to the API server, and the node that it is asked about.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) endpoint: Endpoint,
@@ -40,7 +40,7 @@ pub(crate) struct Api {
     pub(crate) node: String,
 }
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     /// The first, of any version that the server has at hand.

@@ -1,4 +1,4 @@
-//! How long to wait after a failure.
+//! Waits after failures.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What users can set.
+//! The keys of the configuration.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub struct Config {
     pub token_file: PathBuf,
     /// File of the certificates (PEM) to verify the API server by; read again for each connection.
     pub ca_file: PathBuf,
-    /// What resources say of a pod.
+    /// Facts that resources have of a pod.
     pub metadata: Vec<PodMetadata>,
     /// Labels of pods that resources have as k8s.pod.label.KEY. A * at the end stands for any rest.
     pub labels: Vec<String>,
@@ -55,7 +55,7 @@ pub enum PodMetadata {
     Container,
     /// The node that it runs on.
     Node,
-    /// What it was made by: a deployment, a job and so on.
+    /// The owner that made it: a deployment, a job and so on.
     Owner,
 }
 

@@ -1,10 +1,10 @@
-//! What can go wrong.
+//! Errors of the crate.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why nobody can be asked about pods.
+/// A reason why nobody can be asked about pods.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Nothing says which node the agent runs on.
@@ -24,7 +24,7 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// Why a request to the API server came to nothing.
+/// A reason why a request to the API server came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("cannot read {file}", file = .0.display())]
@@ -39,7 +39,7 @@ pub(crate) enum ApiError {
     Broken(#[source] hyper::Error),
     #[error("the server answered {code}: {message}")]
     Status { code: u16, message: String, retry_after: Option<Duration> },
-    /// What was asked for is older than what the server remembers, or it speaks of a version that it does not have.
+    /// The version that was asked for is older than what the server remembers, or newer than what it has.
     #[error("the server does not remember version {0:?}")]
     Expired(String),
     #[error("an answer of more than {0} bytes")]
@@ -68,7 +68,7 @@ impl ApiError {
         }
     }
 
-    /// How long the server asks to be left alone.
+    /// The time for which the server asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

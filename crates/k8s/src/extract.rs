@@ -1,4 +1,4 @@
-//! Which facts of a pod are kept: by the configuration, within bounds.
+//! The choice of facts that are kept of a pod: by the configuration, within bounds.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 1024;
 /// Most labels, annotations and resource attributes kept of one pod, of each, and bytes of all of them.
 const MAX_TEXTS: usize = 64;
 const MAX_BYTES: usize = 8192;
-/// What the keys of annotations begin with that are attributes of the resource.
+/// The beginning of the keys of annotations that are attributes of the resource.
 const RESOURCE_PREFIX: &str = "resource.opentelemetry.io/";
 
 /// The facts that a configuration asks for.
@@ -64,7 +64,7 @@ impl Extract {
         listed("k8s.pod.annotation.", &self.annotations, annotations)
     }
 
-    /// What annotations say of the resource, by OpenTelemetry's convention.
+    /// Attributes that annotations give the resource, by OpenTelemetry's convention.
     pub(crate) fn resource(&self, annotations: Option<&HashMap<String, String>>) -> Vec<Attribute> {
         let said = annotations.into_iter().flatten().filter_map(|(key, value)| {
             let key =

@@ -21,7 +21,7 @@ pub(crate) struct PodList {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ListMetadata {
     pub(crate) resource_version: Option<String>,
-    /// How to ask for the next page; missing or empty on the last.
+    /// The token that asks for the next page; missing or empty on the last.
     #[serde(rename = "continue")]
     pub(crate) next: Option<String>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct PodObject {
     pub(crate) status: Option<PodStatus>,
 }
 
-/// What every object has.
+/// The fields that every object has.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -59,7 +59,7 @@ pub(crate) struct OwnerReference {
     pub(crate) controller: Option<bool>,
 }
 
-/// What a pod is to be.
+/// The specification of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Spec {
@@ -69,7 +69,7 @@ pub(crate) struct Spec {
     pub(crate) ephemeral_containers: Option<Vec<ContainerSpec>>,
 }
 
-/// What a container is to be.
+/// The specification of a container.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerSpec {
@@ -77,7 +77,7 @@ pub(crate) struct ContainerSpec {
     pub(crate) image: Option<String>,
 }
 
-/// What a pod is.
+/// The status of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct PodStatus {
@@ -86,7 +86,7 @@ pub(crate) struct PodStatus {
     pub(crate) ephemeral_container_statuses: Option<Vec<ContainerStatus>>,
 }
 
-/// What a container is: the one that runs, or ran last, and the one before.
+/// The status of a container: its run that goes on, or ended last, and the run before.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ContainerStatus {
@@ -112,7 +112,7 @@ pub(crate) struct Terminated {
     pub(crate) container_id: Option<String>,
 }
 
-/// Why the API server does not do what it is asked for.
+/// The API server's reason for not doing what it is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ApiStatus {

@@ -1,4 +1,4 @@
-//! What a pod was made by.
+//! The owners of a pod: those that made it.
 
 use std::collections::HashMap;
 

@@ -23,7 +23,7 @@ pub struct Pod {
     uid: Arc<str>,
     /// Attributes of what runs in any of its containers.
     identity: Arc<[Attribute]>,
-    /// What the service of such is called.
+    /// Attributes that name the service of what runs in the pod.
     service: Arc<[Attribute]>,
     containers: Vec<Container>,
 }
@@ -40,9 +40,9 @@ struct Container {
 /// Attributes of what runs in a container of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which pod and container: the API server's word, which goes before that of the program.
+    /// Attributes of pod and container: the API server's word, which goes before that of the program.
     pub identity: Arc<[Attribute]>,
-    /// What the service is called where the program has not been given a name for it.
+    /// Attributes that name the service of a program which has no other name for it.
     pub service: Arc<[Attribute]>,
     /// True if the container is known, not its pod alone.
     pub in_container: bool,

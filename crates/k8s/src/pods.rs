@@ -33,11 +33,11 @@ struct Held {
     pod: Pod,
     /// The last list that it was in.
     list: u64,
-    /// When it may be forgotten, if it has been deleted.
+    /// The instant at which the pod may be forgotten, if it has been deleted.
     until: Option<KTime>,
 }
 
-/// What is known of where a process runs.
+/// The table's answer to where a process runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// Its pod, and its container if [`Facts::in_container`].

@@ -1,4 +1,4 @@
-//! What a pod's service is called.
+//! The name of a pod's service.
 //!
 //! Source: OpenTelemetry's semantic conventions, "Specify resource attributes using Kubernetes annotations": for each
 //! attribute the first that is there of an annotation, well-known labels, and the names of the workload.

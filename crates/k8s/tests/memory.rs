@@ -1,4 +1,4 @@
-//! What a node's pods take of memory.
+//! The memory that a node's pods take.
 
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// How a client is answered that asks for a version which is not remembered.
+/// The answer to a client that asks for a version which is not remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gone {
     /// By the status of the answer.
@@ -40,7 +40,7 @@ pub(super) struct Cluster {
 struct State {
     version: u64,
     pods: BTreeMap<String, Value>,
-    /// What has happened, by version.
+    /// Events that have happened, by version.
     events: BTreeMap<u64, Event>,
     /// Watches from versions before that are refused.
     oldest: u64,
@@ -55,7 +55,7 @@ struct State {
     ended: bool,
 }
 
-/// What has happened to a pod.
+/// Something that has happened to a pod.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     kind: &'static str,

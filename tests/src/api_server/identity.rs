@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// What clients verify the server by, and what it shows.
+/// The authority that clients verify the server by, and the certificate that the server shows.
 pub(super) struct Identity {
     /// The certificate of the authority, in PEM.
     pub(super) authority: String,
