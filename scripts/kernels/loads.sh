@@ -23,12 +23,20 @@ loads() {
     console=$work/$2.console
     KERNELS_ONLY=doctor KERNELS_TIMEOUT=300 KERNELS_NICE=0 "$here/boot.sh" "$kernel" "$work/agent" "$bin/storm-run" \
         >"$console" 2>&1 || true
-    local doctor
+    local doctor name
+    name=$(basename "$kernel" .vmlinuz)
     doctor=$(tr -d '\r' <"$console" | sed -n 's/^@@ [0-9.]* doctor //p' | tail -1)
     case $doctor in
-    ok) echo "BPF programs load on $(basename "$kernel" .vmlinuz)" ;;
-    '') skip "$(basename "$kernel" .vmlinuz)" "no answer within 300 s, see $console" ;;
-    *) echo "BPF programs on $(basename "$kernel" .vmlinuz): $doctor"; return 1 ;;
+    ok) echo "BPF programs load on $name" ;;
+    '')
+        # A kernel that came up and stopped before the answer has crashed, if there was time for an answer.
+        if tr -d '\r' <"$console" | grep -qE '^\[? *[0-9.]*\]? *(Kernel panic|BUG:|Oops)'; then
+            echo "BPF programs on $name: the kernel has crashed, see $console"
+            return 1
+        fi
+        skip "$name" "no answer within 300 s, see $console"
+        ;;
+    *) echo "BPF programs on $name: $doctor"; return 1 ;;
     esac
 }
 

@@ -25,11 +25,13 @@ pub(crate) fn stackz(pipelines: &[(String, Vec<ProgramQuality>)]) -> String {
             End::Cut(reason) => reason,
         });
         page.table(&[&["program", "stacks"], &ends[..], &["frames", "named"]].concat());
-        for program in programs.iter().take(SHOWN) {
+        let (known, others): (Vec<_>, Vec<_>) =
+            programs.iter().partition(|program| program.program.is_some());
+        for program in known.iter().take(SHOWN).chain(&others) {
             page.row(&row(program));
         }
         page.end_table();
-        if let Some(more) = programs.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        if let Some(more) = known.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             page.paragraph(&format!("{more} more programs have fewer stacks."));
         }
     }
@@ -72,8 +74,10 @@ mod tests {
         let shown = ["/bin/&lt;a&gt;", "1000", "99.8 %", "0.1 %", "3000", "99.9 %", "14.2 %"];
         assert!(shown.iter().all(|text| page.contains(&format!(">{text}</td>"))), "{page}");
         assert!(page.contains("<th>no_unwind_info</th>") && !page.contains("more programs"), "{page}");
-        let many = vec![program("/bin/a", [1; 7]); SHOWN + 2];
-        assert!(stackz(&[("p".to_owned(), many)]).contains("2 more programs"));
+        let mut many = vec![program("/bin/a", [1; 7]); SHOWN + 2];
+        many.push(ProgramQuality { program: None, ..program("", [2; 7]) });
+        let page = stackz(&[("p".to_owned(), many)]);
+        assert!(page.contains("2 more programs") && page.contains(">(other programs)</td>"), "{page}");
         assert!(stackz(&[]).contains("No pipeline runs."));
     }
 

@@ -40,6 +40,9 @@ impl ProcessMemory {
     }
 }
 
+/// Bytes of a process's memory that one answer holds.
+const PIECE: u32 = 128 << 10;
+
 /// Opens files, one at a time. A reader of its own is started with the first file.
 #[derive(Debug)]
 pub struct Files(Asker);
@@ -163,8 +166,9 @@ impl Files {
     }
 
     /// Reads from such a file of a process, whose directory in `/proc` is `process` (or that of a thread, if its leader
-    /// has exited): as many bytes from position `at` on as there are, up to `length` and 128 KiB. The kernel may have
-    /// to wait for the server of a file that the process has mapped, or for a lock that the process holds.
+    /// has exited): as many bytes from position `at` on as there are, up to `length`. The kernel may have to wait for
+    /// the server of a file that the process has mapped, or for a lock that the process holds; all bytes together must
+    /// be there within the time of one answer.
     ///
     /// # Errors
     /// The reason why the memory is not to be read.
@@ -183,9 +187,20 @@ impl Files {
         self.0.start()?;
         self.0.begin_file();
         let until = Instant::now() + self.0.answer_within();
-        match self.0.ask(&Request::ReadProc { path: &path, at, length }, &origin, until)? {
-            Answer::Bytes(bytes) => Ok(bytes.to_vec()),
-            answer => Err(unexpected(&answer)),
+        let mut bytes = Vec::new();
+        loop {
+            let done = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let wanted = length.saturating_sub(done).min(PIECE);
+            let request =
+                Request::ReadProc { path: &path, at: at.saturating_add(done.into()), length: wanted };
+            match self.0.ask(&request, &origin, until)? {
+                Answer::Bytes(piece) => bytes.extend_from_slice(piece),
+                answer => return Err(unexpected(&answer)),
+            }
+            let is_short = bytes.len() < done as usize + wanted as usize;
+            if is_short || bytes.len() >= length as usize {
+                return Ok(bytes);
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use crate::symbols::DebugFile;
 /// Directory in which distributions install debug files.
 pub(crate) const ROOT: &str = "/usr/lib/debug";
 /// The longest that finding and reading one debug file may take.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// The file with the symbols that a file was stripped of; `None` if none is installed. The symbols belong to the file
 /// if its build ID, or else the checksum in its debug link, fits.

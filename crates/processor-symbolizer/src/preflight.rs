@@ -1,18 +1,20 @@
 //! Names that will be missing on this machine, for people who ask before they run the agent.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use bytesource::OpenFile;
-use procfs::ListSymbols;
+use foreignfile::{FilePlace, Files, ProcessMemory, Quarantine};
+use pdata::{BootTime, MappedFile, Pc, Pid, ProcessKey};
 use procfs::kernel::kernel_text;
+use procfs::{ListSymbols, ProcSource};
 use symbolize::{KernelSymbols, Limits, SymbolFile};
 
-use crate::debug_files::{ROOT, below_build_ids};
+use crate::debug_files::{self, READ_WITHIN, ROOT};
+use crate::sight::Sight;
 
 /// Setting by which the kernel hides addresses.
 const KPTR_RESTRICT: &str = "sys/kernel/kptr_restrict";
@@ -21,6 +23,8 @@ const MAIN_LIBRARIES: [&str; 7] =
     ["libc.so.", "libc-", "ld-musl-", "libm.so.", "libstdc++.so.", "libcrypto.so.", "libssl.so."];
 /// The most libraries that are looked at.
 const MOST_LIBRARIES: usize = 16;
+/// The most bytes of a process's list of mappings that are looked through.
+const MAX_MAPS: u32 = 1 << 20;
 /// The most memory that the symbols of a library may take.
 const MEMORY: usize = 16 << 20;
 
@@ -40,7 +44,7 @@ pub struct Finding {
 #[must_use]
 pub fn report(proc: &Path, list: &dyn ListSymbols) -> Vec<Finding> {
     let debug = Path::new(ROOT);
-    [Some(kernel(proc, list)), debug_files(debug), libraries(proc)].into_iter().flatten().collect()
+    [Some(kernel(proc, list)), directory(debug), libraries(proc)].into_iter().flatten().collect()
 }
 
 fn kernel(proc: &Path, list: &dyn ListSymbols) -> Finding {
@@ -64,7 +68,7 @@ fn kernel(proc: &Path, list: &dyn ListSymbols) -> Finding {
 }
 
 /// The finding on the directory of debug files; `None` if there is none, which is as good as an empty one.
-fn debug_files(directory: &Path) -> Option<Finding> {
+fn directory(directory: &Path) -> Option<Finding> {
     let name = "debug files";
     let shown = directory.display();
     let finding = |found: String, fix: Option<String>| Some(Finding { name, found, fix });
@@ -72,7 +76,12 @@ fn debug_files(directory: &Path) -> Option<Finding> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => finding(
             format!("{shown} cannot be read ({error}): stripped programs have no names from there"),
-            Some(format!("chmod 755 {shown}")),
+            Some(match error.kind() {
+                ErrorKind::PermissionDenied => {
+                    format!("chmod 755 {shown}, or run as root or with CAP_DAC_READ_SEARCH")
+                }
+                _ => format!("make {shown} a directory, or remove it"),
+            }),
         ),
         Ok(_entries) => match fs::metadata(directory).map(|found| found.uid()) {
             Ok(0) => finding(format!("{shown} is there"), None),
@@ -87,9 +96,20 @@ fn debug_files(directory: &Path) -> Option<Finding> {
 /// The finding on the main libraries; `None` if there are none, as where all programs are static.
 fn libraries(proc: &Path) -> Option<Finding> {
     let name = "names of libraries";
-    let all: BTreeSet<PathBuf> = ["1", "self"].iter().flat_map(|process| mapped(proc, process)).collect();
-    let named = |path: &PathBuf| Some((path.clone(), has_all_names(path)?));
-    let all: Vec<_> = all.iter().take(MOST_LIBRARIES).filter_map(named).collect();
+    let mut files = Files::new(Quarantine::of_this_process());
+    // A library that both have is looked at once.
+    let mut all = BTreeMap::new();
+    for process in [std::process::id(), 1] {
+        all.extend(
+            mapped(&mut files, &proc.join(process.to_string())).into_iter().map(|path| (path, process)),
+        );
+    }
+    let source = ProcSource::new(proc);
+    let named = |(path, process): (PathBuf, u32)| {
+        let is_named = has_all_names(&source, &mut files, process, &path)?;
+        Some((path, is_named))
+    };
+    let all: Vec<_> = all.into_iter().take(MOST_LIBRARIES).filter_map(named).collect();
     if all.is_empty() {
         return None;
     }
@@ -110,8 +130,8 @@ fn libraries(proc: &Path) -> Option<Finding> {
 }
 
 /// The main libraries that a process has mapped, by their paths as the process sees them.
-fn mapped(proc: &Path, process: &str) -> Vec<PathBuf> {
-    let maps = fs::read(proc.join(process).join("maps")).unwrap_or_default();
+fn mapped(files: &mut Files, process: &Path) -> Vec<PathBuf> {
+    let maps = files.read_memory(process, ProcessMemory::Maps, 0, MAX_MAPS).unwrap_or_default();
     let maps = String::from_utf8_lossy(&maps);
     let paths = maps.lines().filter_map(|line| {
         let path = Path::new(line.get(line.find('/')?..)?);
@@ -121,18 +141,22 @@ fn mapped(proc: &Path, process: &str) -> Vec<PathBuf> {
     paths.collect()
 }
 
-/// Whether a library or its debug file names functions which are not for other files; `None` if it cannot be read.
-fn has_all_names(path: &Path) -> Option<bool> {
-    let tables = |path: &Path| {
-        let file = OpenFile::new(File::open(path).ok()?).ok()?;
-        SymbolFile::open(&file, Limits { memory: MEMORY }).ok()
-    };
-    let own = tables(path)?;
+/// Whether a library or its debug file names functions which are not for other files; `None` if it cannot be read. The
+/// debug file is looked for as the agent does.
+fn has_all_names(source: &ProcSource, files: &mut Files, process: u32, path: &Path) -> Option<bool> {
+    let process = ProcessKey { pid: Pid(process), start_time: BootTime::default() };
+    let directory = source.process(process);
+    let limits = Limits { memory: MEMORY };
+    let place = FilePlace::Seen { process: &directory, path };
+    let own =
+        SymbolFile::open(&files.open(place, READ_WITHIN, |_found| true).ok()?.into_bytes(), limits).ok()?;
     if own.has_inner_names() {
         return Some(true);
     }
-    let debug = own.build_id().and_then(|id| below_build_ids(id, ".debug"));
-    Some(debug.and_then(|path| tables(&path)).is_some_and(|debug| debug.has_inner_names()))
+    let file = MappedFile::at(path);
+    let sight = Sight { file: &file, process, range: (Pc(0), Pc(0)), user: None };
+    let debug = debug_files::find(source, files, sight, &own, limits);
+    Some(debug.is_some_and(|debug| debug.tables.has_inner_names()))
 }
 
 #[cfg(test)]
@@ -180,12 +204,12 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_no_finding_and_one_that_is_not_roots_is_one() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(debug_files(&dir.path().join("none")), None);
+        assert_eq!(directory(&dir.path().join("none")), None);
         let is_root = fs::metadata(dir.path()).unwrap().uid() == 0;
-        assert_eq!(debug_files(dir.path()).unwrap().fix.is_none(), is_root);
+        assert_eq!(directory(dir.path()).unwrap().fix.is_none(), is_root);
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(debug_files(&file).unwrap().found.contains("cannot be read"));
+        assert!(directory(&file).unwrap().found.contains("cannot be read"));
     }
 
     /// A process whose only library is the one at a path.
@@ -193,6 +217,7 @@ mod tests {
         let maps = format!("7f0000000000-7f0000001000 r-xp 00000000 00:00 7 {}\n", library.display());
         fs::create_dir_all(proc.join("1")).unwrap();
         fs::write(proc.join("1/maps"), maps).unwrap();
+        std::os::unix::fs::symlink("/", proc.join("1/root")).unwrap();
     }
 
     #[test]

@@ -17,7 +17,6 @@ mod open;
 pub mod own;
 mod parents;
 mod process_context;
-mod process_memory;
 mod recent;
 mod source;
 mod stat;

@@ -5,8 +5,6 @@ use std::path::Path;
 use foreignfile::{Files, ProcessMemory, Refusal};
 use pdata::Pc;
 
-use crate::process_memory;
-
 /// The most bytes of a process's list of mappings that are looked through.
 const MAX_MAPS: u32 = 8 << 20;
 
@@ -29,7 +27,7 @@ pub fn executable_mapping(
     process: &Path,
     name: &str,
 ) -> Result<Option<NamedMapping>, Refusal> {
-    let maps = process_memory::read(files, process, ProcessMemory::Maps, MAX_MAPS)?;
+    let maps = files.read_memory(process, ProcessMemory::Maps, 0, MAX_MAPS)?;
     Ok(maps.split(|&byte| byte == b'\n').find_map(|line| parse(line, name)))
 }
 

@@ -10,7 +10,6 @@ use foreignfile::{Files, ProcessMemory, Refusal};
 use pdata::ProcessKey;
 
 use crate::error::ProcError;
-use crate::process_memory;
 use crate::source::ProcSource;
 
 /// Names of the mapping: of anonymous memory, of a memfd that has been named, and of a memfd without a name.
@@ -82,7 +81,7 @@ fn look(files: &mut Files, process: &Path, known: Option<(u64, u64)>) -> Result<
     {
         return Ok(ContextLook::Unchanged);
     }
-    for address in candidates(&process_memory::read(files, process, ProcessMemory::Maps, MAX_MAPS)?) {
+    for address in candidates(&files.read_memory(process, ProcessMemory::Maps, 0, MAX_MAPS)?) {
         match read(files, process, address)? {
             ContextLook::Nothing => {}
             found => return Ok(found),

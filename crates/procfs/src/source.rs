@@ -13,7 +13,6 @@ use pdata::{Comm, Executable, FileIdentity, FileState, Pc, ProcessKey, Tid};
 
 use crate::error::ProcError;
 use crate::identity::kernel_device;
-use crate::process_memory;
 use crate::recent::RecentFiles;
 use crate::stat;
 
@@ -140,7 +139,7 @@ impl ProcSource {
         let process = self.process(key);
         let thread = process.join("task").join(tid.to_string());
         let seen = if thread.is_dir() { &thread } else { &process };
-        let read = process_memory::read(files, seen, file, most);
+        let read = files.read_memory(seen, file, 0, most);
         // Checked last, as in [`snapshot`](Self::snapshot).
         self.check(key)?;
         Ok(read?)

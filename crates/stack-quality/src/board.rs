@@ -12,7 +12,7 @@ pub struct QualityBoard {
     tallies: Mutex<Vec<(String, Weak<Tally>)>>,
 }
 
-/// Somebody who watches: tallies count until it is dropped.
+/// A guard of somebody who watches the board: tallies count until it is dropped.
 #[derive(Debug)]
 pub struct Watch(Arc<AtomicUsize>);
 

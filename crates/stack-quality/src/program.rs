@@ -64,7 +64,7 @@ impl Quality {
         self.named += named;
     }
 
-    /// Counts what another has counted.
+    /// Adds the counts of another quality to these.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.ends.iter_mut().zip(other.ends).for_each(|(count, more)| *count += more);
         self.frames += other.frames;
@@ -77,7 +77,7 @@ impl Quality {
         self.ends.iter().sum()
     }
 
-    /// The number of stacks that end so.
+    /// The number of stacks with that end.
     #[must_use]
     pub fn ended(&self, end: End) -> u64 {
         self.ends.iter().zip(End::ALL).filter(|(_, of)| *of == end).map(|(count, _)| count).sum()

@@ -142,6 +142,9 @@ fn memory_of_a_process_is_read_as_far_as_it_is_there() {
     let length = u32::try_from(text.len()).unwrap();
     assert_eq!(files.read_memory(own, ProcessMemory::Mem, address, length).unwrap(), *text);
     assert!(matches!(files.read_memory(own, ProcessMemory::Mem, 0, 8), Err(Refusal::Open(_))));
+    let many: Vec<u8> = (0..300_001_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let read = files.read_memory(own, ProcessMemory::Mem, many.as_ptr().addr() as u64, 300_001).unwrap();
+    assert!(read == many, "more than one answer holds");
     // A program that waits for its input maps nothing more.
     let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
