@@ -1,6 +1,7 @@
 //! Functions that processes compile at run time, from the lists that their compilers write: `/tmp/perf-PID.map`, with
-//! the pid that the process has in its own pid namespace, below its own root. For want of such a list, a jitdump is
-//! read: `jit-PID.dump` in whatever directory, found by the mapping that its process has of it.
+//! the pid that the process has in its own pid namespace, below its own root. For want of such a list, or if
+//! the one that is there is another user's or an earlier process's, a jitdump is read: `jit-PID.dump` in whatever
+//! directory, found by the mapping that its process has of it.
 //!
 //! A list is read while its process lives, and ever again as it grows for as long as samples of the process come: new
 //! functions may lie where others were. The list is held open where that is possible, so that its rest can be read when

@@ -9,6 +9,7 @@ use foldhash::HashMap;
 use foreignfile::{FilePlace, Found, Refusal};
 use pdata::{Line, Lines, ProcessKey, Runtime};
 use procfs::{ProcSource, clock, text};
+use rustix::fs::FileType;
 use symbolize::{JitDump, PerfMap};
 
 use super::list::{List, ListForm, MAX_LIST, Reading};
@@ -178,9 +179,13 @@ impl Jit {
         let path = PathBuf::from(format!("/tmp/perf-{pid}.map"));
         let place = FilePlace::Seen { process: &directory, path: &path };
         let is_wanted = |found: &Found| users.contains(&found.uid) && found.size <= MAX_LIST;
-        let dump = match &self.read {
-            Some(list) if matches!(list.form, ListForm::Lines) => None,
-            _ if !matches!(reader.look(place), Err(Refusal::Gone)) => None,
+        let is_usable = |found: &Found| {
+            let is_list = FileType::from_raw_mode(found.mode).is_file() && found.size > 0;
+            is_list && is_wanted(found) && !is_left_over(found, process)
+        };
+        // Anybody can put a file of that name into `/tmp`: only a usable list is a reason to look for no dump.
+        let dump = match reader.look(place) {
+            Ok(found) if is_usable(&found) => None,
             _ => dump_of(source, reader, (process, &directory), pid),
         };
         let (place, form) = match &dump {

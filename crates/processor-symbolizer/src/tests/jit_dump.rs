@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use pdata::ProcessKey;
 
@@ -95,6 +97,11 @@ impl Writer {
         key_of(self.child.id())
     }
 
+    /// The path of the other kind of list that the process may have.
+    fn list(&self) -> PathBuf {
+        PathBuf::from(format!("/tmp/perf-{}.map", self.child.id()))
+    }
+
     fn end(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -104,6 +111,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         let _ended = (self.child.kill(), self.child.wait());
+        let _gone = fs::remove_file(self.list());
     }
 }
 
@@ -136,6 +144,41 @@ fn a_dump_names_functions_as_it_grows_and_after_its_process() {
 fn a_dump_of_another_user_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (writer, mut reader) = (Writer::start(dir.path()), JitReader::new(MIB));
-    std::os::unix::fs::chown(&writer.dump, Some(12_345), None).unwrap();
+    chown(&writer.dump, Some(12_345), None).unwrap();
     assert_eq!(reader.name(writer.key(), 0x10000), Err(Unnamed::NoFile));
+}
+
+/// Anybody can write into `/tmp`: a list there that cannot be used, because it is another user's or an earlier
+/// process's, neither hides the dump of a process nor ends the reading of one; a list of the process's own does.
+#[test]
+#[ignore = "needs root: follows links of /proc/PID/map_files, and gives files away"]
+fn a_list_that_cannot_be_used_hides_no_dump() {
+    let plant_of_other = |list: &Path| {
+        fs::write(list, "10000 100 planted\n11000 100 planted\n").unwrap();
+        chown(list, Some(12_345), None).unwrap();
+    };
+    let plant_old = |list: &Path| {
+        fs::write(list, "10000 100 stale\n11000 100 stale\n").unwrap();
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        fs::File::options().append(true).open(list).unwrap().set_modified(written).unwrap();
+    };
+    let plants: [&dyn Fn(&Path); 2] = [&plant_of_other, &plant_old];
+    for plant in plants {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, mut reader) = (Writer::start(dir.path()), JitReader::new(MIB));
+        let (key, list) = (writer.key(), writer.list());
+        plant(&list);
+        reader.wait_for(key, 0x10000, "first");
+        // The list comes after the dump has been read.
+        let mut late = JitReader::new(MIB);
+        fs::remove_file(&list).unwrap();
+        late.wait_for(key, 0x10000, "first");
+        plant(&list);
+        writer.write("second");
+        late.wait_for(key, 0x11000, "second");
+        reader.wait_for(key, 0x11000, "second");
+        fs::remove_file(&list).unwrap();
+        fs::write(&list, "10000 100 own\n").unwrap();
+        reader.wait_for(key, 0x10000, "own");
+    }
 }
