@@ -58,15 +58,24 @@ impl DebugParts for PartFiles<'_> {
 }
 
 impl PartFiles<'_> {
-    /// The file at a path as the process sees it, or else as the agent does: the process may be gone.
+    /// The file at a path as the process sees it, or else, below [`ROOT`], as the agent does: the process may be gone.
+    ///
+    /// Elsewhere the agent's own view is no substitute: the path is chosen by a program that may be in a container,
+    /// where user 0 would be shown to own what root has on the machine.
     fn open_at(&mut self, Candidate { path, owner }: &Candidate) -> Option<Box<dyn ByteSource>> {
         let process = self.source.process(self.job.process);
-        let places =
-            [FilePlace::Seen { process: &process, path }, FilePlace::Own { path, follows_links: false }];
-        places.into_iter().find_map(|place| {
+        let seen = FilePlace::Seen { process: &process, path };
+        let own = FilePlace::Own { path, follows_links: false };
+        let is_installed = path.starts_with(ROOT) && *owner == ROOT_USER;
+        let places = [Some(seen), is_installed.then_some(own)];
+        places.into_iter().flatten().find_map(|place| {
             let opened = self.reader.open_data(place, OPEN_WITHIN, |found| found.uid == *owner).ok()?;
             // A file of a file system that asks others is not worth the wait.
             let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
+            if matches!(place, FilePlace::Seen { .. }) {
+                // The pid may be another's by now, and the view with it.
+                self.source.check(self.job.process).ok()?;
+            }
             Some(Box::new(file) as Box<dyn ByteSource>)
         })
     }
