@@ -1,11 +1,11 @@
-//! Files with parts of a program's debug information: what several files share (`dwz`), and units that the compiler has
-//! left in files of their own (split DWARF).
+//! Files with parts of a program's debug information: files that several programs share (`dwz`), and units that the
+//! compiler has left in files of their own (split DWARF).
 //!
 //! Programs name these files, and strangers make programs: a path is no reason to open a file. Below the directory of
 //! debug files, files of root are opened. Anywhere else, a file is opened only if its owner owns the program, too, who
 //! could have written into the program whatever the file has: a developer's own build directory is read for what the
-//! developer has built, and for nobody else. Links are not followed, and which file it is decides a build ID or a
-//! unit's number, not its name.
+//! developer has built, and for nobody else. Links are not followed, and a build ID
+//! or a unit's number decides which file is the part, not its name.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::debug_files::{ROOT, below_build_ids};
 use crate::line_job::LineJob;
 use crate::metrics;
 
-/// Longest that finding and opening one may take.
+/// The longest that finding and opening a part at one place may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
 /// The user whose files below [`ROOT`] are believed.
 const ROOT_USER: u32 = 0;
@@ -113,7 +113,7 @@ fn candidates(part: DebugPart<'_>, program: &Path, owner: u32) -> Vec<Candidate>
     }
 }
 
-/// Where below [`ROOT`] a file is installed that belongs at `path`; `None` for a path that leads up.
+/// The path below [`ROOT`] at which a file is installed that belongs at `path`; `None` for a path that leads up.
 fn below_root(path: &Path) -> Option<PathBuf> {
     let path = path.strip_prefix("/").unwrap_or(path);
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));

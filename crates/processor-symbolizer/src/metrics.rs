@@ -31,9 +31,9 @@ pub(crate) fn describe() {
         (DEBUG_FILES, "Files found that may have the symbols which others were stripped of, by outcome."),
         (
             PERF_MAPS,
-            "Lists of functions that processes compile at run time, looked for and read, by outcome.",
+            "Lists and dumps of functions that processes compile at run time, looked for, by outcome.",
         ),
-        (PERF_MAP_LINES, "Lines of those lists, by outcome."),
+        (PERF_MAP_LINES, "Lines of those lists and records of those dumps, by outcome."),
         (LINE_TABLES, "Files whose debug information was looked into, by outcome."),
         (LINES, "Addresses whose lines were looked up, by outcome."),
         (DEBUG_PARTS, "Other files that have parts of a file's debug information, by part and outcome."),
@@ -81,12 +81,12 @@ pub(crate) fn table_without_time(outcome: &'static str) {
     counter!(TABLES, "outcome" => outcome).increment(1);
 }
 
-/// Counts a search for a list of functions that a process compiles at run time.
+/// Counts a search for a list of functions that a process compiles at run time, perf's or a jitdump.
 pub(crate) fn perf_map(outcome: &'static str) {
     counter!(PERF_MAPS, "outcome" => outcome).increment(1);
 }
 
-/// Counts lines of a list of functions that a process compiles at run time.
+/// Counts lines of a list of functions that a process compiles at run time, or a jitdump's records of functions.
 pub(crate) fn perf_map_lines(lines: PerfMapLines) {
     let PerfMapLines { consumed: _, taken, overlapping, refused, full } = lines;
     for (outcome, count) in

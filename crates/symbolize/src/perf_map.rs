@@ -10,7 +10,8 @@ const LONGEST_LINE: usize = 64 << 10;
 /// Bytes of memory that a function takes beside its name.
 const ENTRY: usize = 80;
 
-/// Functions that have been compiled at run time, by address.
+/// Functions that have been compiled at run time, by address: those of perf's list, and those that a
+/// [`JitDump`](crate::JitDump) adds.
 #[derive(Debug)]
 pub struct PerfMap {
     /// Functions by first address; no two overlap.
@@ -36,16 +37,17 @@ pub struct JitFunction<'a> {
     pub name: &'a str,
 }
 
-/// The outcome of adding lines.
+/// The outcome of adding lines of perf's list, or records of a jitdump, of which each that adds a function counts as a
+/// line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerfMapLines {
-    /// Number of bytes of the text that have been read: a line that has not ended yet is none of them.
+    /// Number of bytes that have been read: a line or a record that has not ended yet is none of them.
     pub consumed: usize,
     /// Number of functions that were added.
     pub taken: u64,
     /// Number of added functions that lie where others did.
     pub overlapping: u64,
-    /// Number of lines that were refused, since their form is another.
+    /// Number of lines and records that were refused, since their form is another.
     pub refused: u64,
     /// Number of functions for which there was no room.
     pub full: u64,

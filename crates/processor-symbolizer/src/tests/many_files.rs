@@ -20,7 +20,7 @@ use crate::sight::Sight;
 const PROGRAMS: usize = 10_000;
 /// Programs that are met at once.
 const AT_ONCE: usize = 100;
-/// One program in so many is gone before anybody has seen it.
+/// Number of programs of which one is gone before anybody has seen it.
 const GONE_OF: usize = 10;
 const USERS: usize = 3;
 /// Files that the reader has open, which is a thread of this process in tests: it closes one a moment after the file
@@ -55,7 +55,7 @@ fn open_files_of(dir: &Path) -> usize {
     paths.filter(|path| path.starts_with(dir)).count()
 }
 
-/// Waits until so many are open.
+/// Waits until that number of files of the directory is open.
 fn wait_for_open_files(dir: &Path, count: usize) {
     let until = Instant::now() + PATIENCE;
     while open_files_of(dir) != count {

@@ -5,20 +5,20 @@ use crate::ByteSource;
 /// A part of a file's debug information that is in another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DebugPart<'a> {
-    /// What several files share, as `dwz` makes it (`.gnu_debugaltlink`).
+    /// Debug information that several files share, as `dwz` makes it (`.gnu_debugaltlink`).
     Shared {
-        /// Where the file is, absolute or relative to the file that names it.
+        /// The path of the shared file, absolute or relative to the file that names it.
         path: &'a str,
-        /// Its build ID. A file with another is not read.
+        /// The build ID of the shared file. A file with another is not read.
         build_id: &'a [u8],
     },
-    /// All units of a program in one file beside it (`.dwp`). A unit is found in it by its number.
+    /// The file beside a program that has all of its units (`.dwp`). A unit is found in it by its number.
     Package,
     /// A unit of a program, as the compiler has left it (`.dwo`). A unit of another number is not read.
     Unit {
         /// The directory in which the compiler ran; empty if that is not known.
         directory: &'a str,
-        /// Where the file is, absolute or relative to that directory.
+        /// The path of the unit's file, absolute or relative to that directory.
         path: &'a str,
     },
 }

@@ -23,7 +23,7 @@ pub(super) struct SharedLink {
 }
 
 impl SharedLink {
-    /// What a file says of it; `None` if it says nothing.
+    /// The link that a file has to the shared file; `None` if it has none.
     pub(super) fn of(source: &dyn ByteSource, elf: &Elf) -> Option<Self> {
         let mut sections = elf.sections.iter();
         let section = sections.find(|section| elf.name_of(section) == NAME && section.has_bytes())?;
@@ -39,8 +39,8 @@ impl SharedLink {
     }
 }
 
-/// What is known of the shared file: where its sections are, and its units. It is opened for each unit that is read of
-/// the file that shares it, and for nothing else.
+/// The facts that are known of the shared file: the places of its sections, and its units. The file is opened for each
+/// unit that is read of the file that shares it, and for nothing else.
 #[derive(Debug)]
 pub(super) struct Shared {
     link: SharedLink,
@@ -51,7 +51,7 @@ pub(super) struct Shared {
 /// The shared file, open.
 pub(super) struct OpenShared<'a> {
     pub(super) sections: Vec<SectionBytes<'a>>,
-    /// Where units begin in its `.debug_info`, in order.
+    /// The offsets in its `.debug_info` at which units begin, in order.
     pub(super) units: &'a [usize],
 }
 
@@ -93,7 +93,7 @@ impl Shared {
     }
 }
 
-/// Where units begin, in order.
+/// The offsets at which units begin, in order.
 pub(super) fn units(sections: &[SectionBytes<'_>], mut room: Room) -> Result<Box<[usize]>, TableError> {
     let Some(dwarf) = dwarf(sections) else { return Ok(Box::default()) };
     let (mut headers, mut units) = (dwarf.units(), Vec::new());
