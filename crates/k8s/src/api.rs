@@ -176,7 +176,7 @@ impl Watch {
     /// The next event; `None` once the server has ended the watch.
     ///
     /// # Errors
-    /// If the connection breaks, or what comes by it is no event.
+    /// If the connection breaks, ends within an event, or brings something that is none.
     pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ApiError> {
         let too_long = |LineTooLong(most)| ApiError::TooLarge(most);
         loop {
@@ -185,7 +185,7 @@ impl Watch {
             }
             let frame = tokio::time::timeout_at(self.ends, self.answer.body.frame()).await;
             let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(WATCH_TIMEOUT))? else {
-                return Ok(None);
+                return if self.lines.is_within_one() { Err(ApiError::Cut) } else { Ok(None) };
             };
             if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
                 self.lines.push(&data).map_err(too_long)?;

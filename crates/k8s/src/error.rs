@@ -46,6 +46,8 @@ pub(crate) enum ApiError {
     TooLarge(usize),
     #[error("an answer that is no such thing")]
     Invalid(#[source] serde_json::Error),
+    #[error("a watch that ended within an event")]
+    Cut,
     /// Without one no watch can begin; some other program has answered.
     #[error("a list of no version")]
     NoVersion,
@@ -64,7 +66,7 @@ impl ApiError {
             Self::Status { .. } => "refused",
             Self::Expired(_) => "expired",
             Self::TooLarge(_) => "too_large",
-            Self::Invalid(_) | Self::NoVersion => "invalid",
+            Self::Invalid(_) | Self::Cut | Self::NoVersion => "invalid",
         }
     }
 

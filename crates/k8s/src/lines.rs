@@ -31,6 +31,11 @@ impl Lines {
         Ok(())
     }
 
+    /// True if the last line has begun and has not ended.
+    pub(crate) const fn is_within_one(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// The next line that is whole, without its end; empty ones are passed over.
     ///
     /// # Errors

@@ -215,3 +215,6 @@ fn causes(error: &ApiError) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The thread that asks.
+//! The thread that asks the API server about pods, and the channel by which it passes on what it learns.
 
 use std::env;
 use std::thread;
@@ -32,11 +32,16 @@ impl Changes {
 /// # Errors
 /// If it is not.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    api(config).map(drop)
+    api(config, variable).map(drop)
 }
 
-fn api(config: &Config) -> Result<Api, StartError> {
-    let variable = |name| env::var(name).unwrap_or_default();
+/// A variable of the agent's environment; empty if there is none.
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+/// The API server and the node that the configuration names, or else the environment that `variable` reads.
+fn api(config: &Config, variable: impl Fn(&str) -> String) -> Result<Api, StartError> {
     let node = if config.node.is_empty() { variable("K8S_NODE_NAME") } else { config.node.clone() };
     if node.is_empty() {
         return Err(StartError::NoNode);
@@ -59,7 +64,7 @@ fn api(config: &Config) -> Result<Api, StartError> {
 /// that does not answer is tried again.
 pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, StartError> {
     metrics::describe();
-    let api = api(config)?;
+    let api = api(config, variable)?;
     let extract = Extract::new(config, &api.node, may_say);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -76,4 +81,36 @@ pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, Star
     let thread = thread::Builder::new().name("procinfo-pods".to_owned());
     thread.spawn(run).map_err(StartError::Thread)?;
     Ok(Changes(receiver))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An agent without a node or a server to ask is not started.
+    #[test]
+    fn who_is_asked_about_what_must_be_known() {
+        let config = |node: &str, endpoint: &str| Config {
+            node: node.to_owned(),
+            endpoint: endpoint.to_owned(),
+            ..Config::default()
+        };
+        let fault = |node, endpoint| {
+            let unset = |_: &str| String::new();
+            api(&config(node, endpoint), unset).unwrap_err().to_string()
+        };
+        assert!(fault("", "https://127.0.0.1:1").contains("K8S_NODE_NAME"));
+        assert!(fault("a", "").contains("KUBERNETES_SERVICE_HOST"));
+        let of_pod = |name: &str| {
+            match name {
+                "K8S_NODE_NAME" => "b",
+                "KUBERNETES_SERVICE_HOST" => "::1",
+                "KUBERNETES_SERVICE_PORT" => "443",
+                _ => "",
+            }
+            .to_owned()
+        };
+        let api = api(&config("", ""), of_pod).unwrap();
+        assert_eq!((api.node.as_str(), api.endpoint.authority()), ("b", "[::1]:443"));
+    }
 }

@@ -195,6 +195,8 @@ fn tokens_may_change() {
     server.apply(member(NODE, 1));
     let mut follower = Follower::of(&server);
     follower.knows(&uid(1), &id(1));
+    // The watch has its token: no request is made while the file and the server have different ones.
+    wait::until("a watch", || requests(&server, " watching"), |count| *count == 1);
     server.rotate_token("second");
     server.break_connections();
     server.apply(member(NODE, 2));
@@ -259,17 +261,6 @@ fn churn_leaves_nothing_behind() {
     follower.waits_for((MAX_PODS, MAX_PODS - 1000));
     follower.pods.expire(follower.now.saturating_add(HOLD));
     assert_eq!(follower.pods.counts(), (1000, 0));
-}
-
-/// An agent without a node or a server to ask is not started.
-#[test]
-fn who_is_asked_about_what_must_be_known() {
-    let fault = |node: &str, endpoint: &str| {
-        let config = Config { node: node.to_owned(), endpoint: endpoint.to_owned(), ..Config::default() };
-        k8s::watch(&config, |_| true).unwrap_err().to_string()
-    };
-    assert!(fault("", "https://127.0.0.1:1").contains("K8S_NODE_NAME"));
-    assert!(fault("a", "").contains("KUBERNETES_SERVICE_HOST"));
 }
 
 /// Where pods are nested, as in a cluster within another, the server's own are outside.

@@ -29,12 +29,10 @@ pub(super) fn serve(stream: impl Read + Write, cluster: &Cluster) -> io::Result<
     let mut stream = BufReader::new(stream);
     while let Some(request) = HttpRequest::read(&mut stream)? {
         let out = stream.get_mut();
-        match answer(&request, cluster, out)? {
-            Ok(()) => cluster.log(format!("{} 200", request.target)),
-            Err(refusal) => {
-                cluster.log(format!("{} {}", request.target, refusal.0));
-                write_whole(out, refusal.0, &refusal.object())?;
-            }
+        // Each answer is logged before it is written: whoever has read it finds it in the log.
+        if let Err(refusal) = answer(&request, cluster, out)? {
+            cluster.log(format!("{} {}", request.target, refusal.0));
+            write_whole(out, refusal.0, &refusal.object())?;
         }
     }
     Ok(())
@@ -64,7 +62,10 @@ fn answer(request: &HttpRequest, cluster: &Cluster, out: &mut impl Write) -> io:
     }
     let limit = request.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(LIMIT);
     match cluster.list(node, limit, request.get("continue")) {
-        Ok(list) => write_whole(out, 200, &list).map(Ok),
+        Ok(list) => {
+            cluster.log(format!("{} 200", request.target));
+            write_whole(out, 200, &list).map(Ok)
+        }
         Err(refusal) => Ok(Err(refusal)),
     }
 }
@@ -78,8 +79,12 @@ fn play(
 ) -> io::Result<Result<(), Refusal>> {
     match trick {
         Trick::Status(status) => Ok(Err(Refusal(status, "Trick", "no\nsuch\u{1b}[31m luck"))),
-        Trick::Nothing => write_whole(out, 200, &json!({ "kind": "Other" })).map(Ok),
+        Trick::Nothing => {
+            cluster.log(format!("{} 200", request.target));
+            write_whole(out, 200, &json!({ "kind": "Other" })).map(Ok)
+        }
         Trick::Garbage => {
+            cluster.log(format!("{} 200", request.target));
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{\"a\":\xff")?;
             out.flush().map(Ok)
         }

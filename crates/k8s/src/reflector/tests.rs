@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ::tests::api_server::{ApiServer, Trick};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use tokio::sync::mpsc::{self, Receiver};
+
+use super::*;
+use crate::config::Config;
+use crate::connect::Endpoint;
+
+/// Far longer than anything takes, on a machine however busy.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+fn reflector(server: &ApiServer) -> (Reflector, Receiver<Change>) {
+    let (sender, receiver) = mpsc::channel(1024);
+    let endpoint = Endpoint::parse(&server.endpoint()).unwrap();
+    let (token_file, ca_file) = (server.token_file(), server.ca_file());
+    let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
+    let extract = Extract::new(&Config::default(), "a", |_| true);
+    (Reflector::new(api, extract, sender), receiver)
+}
+
+/// Waits for something to be so, and lets the reflector work meanwhile.
+async fn until(is_so: impl Fn() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, waited).await.unwrap();
+}
+
+fn requests(server: &ApiServer, part: &str) -> usize {
+    server.requests().iter().filter(|request| request.contains(part)).count()
+}
+
+/// What was counted since the last look, by the labels of the counter.
+fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
+    let counted = snapshotter.snapshot().into_vec().into_iter().filter_map(|(key, _, _, value)| {
+        let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();
+        match value {
+            DebugValue::Counter(count) if count > 0 => Some((labels.join(" "), count)),
+            _ => None,
+        }
+    });
+    counted.collect()
+}
+
+fn expected<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(labels, count)| (labels.to_owned(), count)).collect()
+}
+
+/// A watch that ends well ends with the end of a line: anything else may have lost an event.
+#[tokio::test]
+async fn a_watch_that_ends_within_a_line_has_failed() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _recording = ::metrics::set_default_local_recorder(&recorder);
+    let server = ApiServer::start();
+    server.trick(Trick::Nothing);
+    let (mut reflector, _changes) = reflector(&server);
+    tokio::select! {
+        _ = reflector.watch("0".to_owned()) => unreachable!("the server remembers all versions"),
+        () = until(|| requests(&server, " watching") == 1) => {}
+    }
+    assert_eq!(counted(&snapshotter), expected([("watch invalid", 1)]));
+}
