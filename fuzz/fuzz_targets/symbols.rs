@@ -25,8 +25,8 @@ impl ByteSource for Part {
 }
 
 impl DebugParts for Part {
-    fn open(&mut self, _part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
-        Some(Box::new(self.clone()))
+    fn open(&mut self, _part: DebugPart<'_>) -> std::io::Result<Option<Box<dyn ByteSource>>> {
+        Ok(Some(Box::new(self.clone())))
     }
 }
 

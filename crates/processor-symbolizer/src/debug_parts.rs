@@ -7,12 +7,14 @@
 //! developer has built, and for nobody else. Links are not followed, and a build ID
 //! or a unit's number decides which file is the part, not its name.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytesource::{ByteSource, OpenFile};
-use foreignfile::FilePlace;
+use foreignfile::{FilePlace, Refusal};
 use procfs::ProcSource;
+use rustix::io::Errno;
 use symbolize::{DebugPart, DebugParts};
 
 use crate::debug_files::{ROOT, below_build_ids};
@@ -32,6 +34,8 @@ pub(crate) struct PartFiles<'a> {
     pub(crate) job: &'a LineJob,
     /// The user who owns the file that names the parts.
     pub(crate) owner: u32,
+    /// Time after which no part is opened.
+    pub(crate) until: Instant,
 }
 
 /// A path at which a part may be, and the user who must own the file there.
@@ -42,42 +46,110 @@ struct Candidate {
 }
 
 impl DebugParts for PartFiles<'_> {
-    fn open(&mut self, part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
+    fn open(&mut self, part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
         let file = &self.job.file;
         let program = file.own_path.as_ref().unwrap_or(&file.path);
-        let found =
-            candidates(part, program, self.owner).iter().find_map(|candidate| self.open_at(candidate));
+        let found = self.open_first(&candidates(part, program, self.owner));
         let kind = match part {
             DebugPart::Shared { .. } => "shared",
             DebugPart::Package => "package",
             DebugPart::Unit { .. } => "unit",
         };
-        metrics::debug_part(kind, if found.is_some() { "opened" } else { "absent" });
+        let outcome = match &found {
+            Ok(Some(_)) => "opened",
+            Ok(None) => "absent",
+            Err(_) => "unavailable",
+        };
+        metrics::debug_part(kind, outcome);
         found
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
     }
 }
 
 impl PartFiles<'_> {
-    /// The file at a path as the process sees it, or else, below [`ROOT`], as the agent does: the process may be gone.
+    /// The file at the first of the candidates that is there; `None` if none is.
     ///
-    /// Elsewhere the agent's own view is no substitute: the path is chosen by a program that may be in a container,
-    /// where user 0 would be shown to own what root has on the machine.
-    fn open_at(&mut self, Candidate { path, owner }: &Candidate) -> Option<Box<dyn ByteSource>> {
+    /// # Errors
+    /// The reason why one of them could not be looked for now; none is opened in its stead.
+    fn open_first(&mut self, candidates: &[Candidate]) -> io::Result<Option<Box<dyn ByteSource>>> {
         let process = self.source.process(self.job.process);
-        let seen = FilePlace::Seen { process: &process, path };
-        let own = FilePlace::Own { path, follows_links: false };
-        let is_installed = path.starts_with(ROOT) && *owner == ROOT_USER;
-        let places = [Some(seen), is_installed.then_some(own)];
-        places.into_iter().flatten().find_map(|place| {
-            let opened = self.reader.open_data(place, OPEN_WITHIN, |found| found.uid == *owner).ok()?;
-            // A file of a file system that asks others is not worth the wait.
-            let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
-            if matches!(place, FilePlace::Seen { .. }) {
-                // The pid may be another's by now, and the view with it.
-                self.source.check(self.job.process).ok()?;
+        for candidate in candidates {
+            let Candidate { path, owner } = candidate;
+            let seen = FilePlace::Seen { process: &process, path };
+            let own = candidate.is_installed().then_some(FilePlace::Own { path, follows_links: false });
+            for place in [Some(seen), own].into_iter().flatten() {
+                if let Some(file) = self.open_at(place, *owner)? {
+                    return Ok(Some(Box::new(file)));
+                }
             }
-            Some(Box::new(file) as Box<dyn ByteSource>)
-        })
+        }
+        // Another process of the same program may see what this one cannot show any more.
+        if !candidates.is_empty() && self.source.check(self.job.process).is_err() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(None)
+    }
+
+    /// The file at a place, if it is of that owner.
+    fn open_at(&mut self, place: FilePlace<'_>, owner: u32) -> io::Result<Option<OpenFile>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let opened = match self.reader.open_data(place, OPEN_WITHIN.min(left), |found| found.uid == owner) {
+            Ok(opened) => opened,
+            Err(refusal) if is_passing(&refusal) => return Err(io::Error::other(refusal)),
+            Err(_lasting) => return Ok(None),
+        };
+        // A file of a file system that asks others is not worth the wait.
+        let Some(shared) = opened.shared() else { return Ok(None) };
+        let file = OpenFile::new(shared.try_clone()?)?;
+        // The pid may be another's by now, and the view with it.
+        let is_seen = matches!(place, FilePlace::Seen { .. });
+        Ok(Some(file).filter(|_| !is_seen || self.source.check(self.job.process).is_ok()))
+    }
+}
+
+impl Candidate {
+    /// True if the path may be looked for as the agent sees it, too, since the process may be gone.
+    ///
+    /// Outside [`ROOT`] the agent's own view is no substitute for the process's: the path is chosen by a program that
+    /// may be in a container, where user 0 owns by number what root has on the machine.
+    fn is_installed(&self) -> bool {
+        self.path.starts_with(ROOT) && self.owner == ROOT_USER
+    }
+}
+
+/// True if a file that was refused may be had later.
+fn is_passing(refusal: &Refusal) -> bool {
+    let is_shortage = |error: &io::Error| {
+        let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN].map(Errno::raw_os_error);
+        error.raw_os_error().is_some_and(|error| shortages.contains(&error))
+    };
+    match refusal {
+        Refusal::Silent | Refusal::TooLong | Refusal::Skipped | Refusal::NoReader(_) => true,
+        Refusal::Open(error) => is_shortage(error),
+        Refusal::Gone | Refusal::Unwanted | Refusal::MadeUp { .. } | Refusal::NoExec => false,
+    }
+}
+
+/// The debug information of a file that is read without any part in another file.
+#[derive(Debug)]
+pub(crate) struct NoParts {
+    /// Time after which no unit is read.
+    pub(crate) until: Instant,
+}
+
+impl DebugParts for NoParts {
+    fn open(&mut self, _part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
+        Ok(None)
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
     }
 }
 

@@ -1,5 +1,6 @@
 //! Files whose line tables are held, and lookups of lines in them.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use pdata::{FileIdentity, Function, Line, Lines};
 use procfs::ProcSource;
 use symbolize::{DebugParts, Demangle, Limits, LineTables, SourceLine, SymbolError, demangle};
 
-use crate::debug_parts::PartFiles;
+use crate::debug_parts::{NoParts, PartFiles};
 use crate::fair::{Holding, Leaving, User};
 use crate::files::{is_as_met, open, unchanged};
 use crate::line_job::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
@@ -89,7 +90,8 @@ impl LineFiles {
         match &job.source {
             LineSource::Own(Some(file)) => {
                 let owner = owner_of(file)?;
-                let mut parts = PartFiles { source: &self.source, reader: &mut self.reader, job, owner };
+                let mut parts =
+                    PartFiles { source: &self.source, reader: &mut self.reader, job, owner, until };
                 let found = self.cache.look_up((&**file, &mut parts), job, until);
                 // This is asked last: if the file is the mapped one now, the bytes that were read are those it has had
                 // since it was met.
@@ -97,7 +99,8 @@ impl LineFiles {
             }
             LineSource::Debug(file) => {
                 let owner = owner_of(file)?;
-                let mut parts = PartFiles { source: &self.source, reader: &mut self.reader, job, owner };
+                let mut parts =
+                    PartFiles { source: &self.source, reader: &mut self.reader, job, owner, until };
                 self.cache.look_up((&**file, &mut parts), job, until)
             }
             LineSource::Own(None) => {
@@ -105,7 +108,7 @@ impl LineFiles {
                 let opened = open(&self.source, &mut self.reader, Sight { file, process, range, user });
                 opened.ok().and_then(|opened| {
                     let opened = opened.into_bytes();
-                    let found = self.cache.look_up((&opened, &mut ()), job, until);
+                    let found = self.cache.look_up((&opened, &mut NoParts { until }), job, until);
                     found.filter(|_| unchanged(opened.into_inner()).is_ok())
                 })
             }
@@ -202,6 +205,10 @@ impl LineFile {
                         counts.missing += 1;
                         Arc::clone(&each.name)
                     }
+                    Err(SymbolError::Read(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                        counts.late += 1;
+                        Arc::clone(&each.name)
+                    }
                     Err(_error) => {
                         counts.refused += 1;
                         Arc::clone(&each.name)
@@ -210,6 +217,7 @@ impl LineFile {
                 names.push((each.offset, Ok(name)));
             }
         }
+        self.tables.forget_partial();
         counts.publish();
         names
     }

@@ -21,6 +21,7 @@ mod unit;
 mod window;
 
 use std::collections::BTreeMap;
+use std::io;
 
 use self::index::Index;
 pub use self::parts::{DebugPart, DebugParts};
@@ -58,6 +59,8 @@ struct Units {
     max_bytes: usize,
     /// Count of uses.
     now: u64,
+    /// Units in memory that lack a part which may be had later.
+    partial: Vec<u32>,
 }
 
 impl LineTables {
@@ -67,7 +70,7 @@ impl LineTables {
     /// [`SymbolError`] for a file that is damaged, needs more than `limits`, or cannot be read.
     pub fn open(source: &dyn ByteSource, limits: Limits) -> Result<Option<Self>, SymbolError> {
         let elf = Elf::read(source)?;
-        let Some(sections) = Sections::find(source, &elf, FileKind::Own, limits.memory)? else {
+        let Some(sections) = Sections::find(source, &elf, FileKind::Own, (limits.memory, None))? else {
             return Ok(None);
         };
         let effort = Effort::new(INDEX_STEPS);
@@ -78,7 +81,7 @@ impl LineTables {
             Index::read(&dwarf, &effort, &mut room).map_err(|error| error.reason(&effort))?
         };
         let max_bytes = limits.memory.saturating_sub(sections.memory() + index.memory());
-        let units = Units { read: BTreeMap::new(), bytes: 0, max_bytes, now: 0 };
+        let units = Units { read: BTreeMap::new(), bytes: 0, max_bytes, now: 0, partial: Vec::new() };
         let shared = SharedLink::of(source, &elf).map(Shared::new);
         let elsewhere = Elsewhere { shared, lacks_package: false };
         Ok(Some(Self { sections, index, units, elsewhere }))
@@ -97,7 +100,8 @@ impl LineTables {
     /// [`open`](Self::open) has read. `parts` are asked for parts of the debug information in other files, each
     /// time that a unit is read which needs them.
     ///
-    /// An address whose unit is damaged or too large has an error at first, and no lines from then on.
+    /// An address whose unit is damaged or too large has an error at first, and no lines from then on. One whose unit
+    /// has not been read when the parts say that it is late has [`SymbolError::Read`], of the kind `TimedOut`.
     pub fn lines(
         &mut self,
         source: &dyn ByteSource,
@@ -120,6 +124,13 @@ impl LineTables {
         };
         addresses.iter().map(lines).collect()
     }
+
+    /// Drops the units of which a part in another file could not be had, so that it is asked for again.
+    pub fn forget_partial(&mut self) {
+        for unit in std::mem::take(&mut self.units.partial) {
+            self.units.remove(unit);
+        }
+    }
 }
 
 impl Units {
@@ -141,6 +152,9 @@ impl Units {
             *used = self.now;
             return Ok(());
         }
+        if parts.is_late() {
+            return Err(SymbolError::Read(io::ErrorKind::TimedOut.into()));
+        }
         effort.refill(UNIT_STEPS);
         let at = usize::try_from(unit).ok().and_then(|unit| index.units.get(unit).copied());
         let Some(at) = at else { return Ok(()) };
@@ -155,6 +169,9 @@ impl Units {
             Ok(tables) => (Some(tables), Ok(())),
             Err(error) => (None, Err(error)),
         };
+        if tables.as_ref().is_some_and(|tables| tables.lacks_part) {
+            self.partial.push(unit);
+        }
         self.bytes += tables.as_ref().map_or(0, UnitTables::memory);
         self.read.insert(unit, (tables, self.now));
         self.make_room(elsewhere.memory());
@@ -165,8 +182,13 @@ impl Units {
     fn make_room(&mut self, others: usize) {
         while (self.bytes + others > self.max_bytes || self.read.len() > MOST_UNITS) && self.read.len() > 1 {
             let oldest = self.read.iter().min_by_key(|(_, (_, used))| *used).map(|(&unit, _)| unit);
-            let Some((tables, _)) = oldest.and_then(|unit| self.read.remove(&unit)) else { return };
-            self.bytes -= tables.map_or(0, |tables| tables.memory());
+            let Some(oldest) = oldest else { return };
+            self.remove(oldest);
         }
+    }
+
+    fn remove(&mut self, unit: u32) {
+        let tables = self.read.remove(&unit).and_then(|(tables, _)| tables);
+        self.bytes -= tables.map_or(0, |tables| tables.memory());
     }
 }

@@ -2,11 +2,11 @@
 //! have them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foreignfile::Quarantine;
 use pdata::{MappedFile, Pc, ProcessKey};
@@ -19,8 +19,8 @@ use crate::debug_parts::PartFiles;
 use crate::line_job::{LineJob, LineSource};
 use crate::request::Space;
 
-/// True if a unit in `dir`, of a program there that this user owns, is opened for a process.
-fn is_opened(process: ProcessKey, dir: &Path) -> bool {
+/// The outcome of opening, within that time, a unit in `dir` for a process of a program there that this user owns.
+fn opened(process: ProcessKey, dir: &Path, within: Duration) -> io::Result<bool> {
     let job = LineJob {
         ticket: 0,
         space: Space::Jit(process),
@@ -33,11 +33,17 @@ fn is_opened(process: ProcessKey, dir: &Path) -> bool {
     };
     let mut reader = foreignfile::Files::new(Quarantine::of_this_process());
     reader.wait_for_answers(Duration::from_secs(120));
+    let until = Instant::now() + within;
     let (source, owner) = (ProcSource::new("/proc"), rustix::process::geteuid().as_raw());
-    let mut parts = PartFiles { source: &source, reader: &mut reader, job: &job, owner };
+    let mut parts = PartFiles { source: &source, reader: &mut reader, job: &job, owner, until };
     let directory = dir.to_str().unwrap();
-    parts.open(DebugPart::Unit { directory, path: "unit.dwo" }).is_some()
+    let opened = parts.open(DebugPart::Unit { directory, path: "unit.dwo" });
+    assert_eq!(parts.is_late(), within.is_zero());
+    opened.map(|file| file.is_some())
 }
+
+/// Longer than anything takes, on whatever machine.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The path of a part is chosen by the program, and once its process is gone, nobody knows whose view it is of: the
 /// agent's own is not the one.
@@ -45,8 +51,20 @@ fn is_opened(process: ProcessKey, dir: &Path) -> bool {
 fn a_unit_is_not_looked_for_in_the_agents_view_for_a_process_that_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("unit.dwo"), "unit").unwrap();
-    assert!(is_opened(key_of(std::process::id()), dir.path()));
-    assert!(!is_opened(ENDED, dir.path()));
+    assert!(opened(key_of(std::process::id()), dir.path(), PATIENCE).unwrap());
+    // Another process may have it.
+    assert_eq!(opened(ENDED, dir.path(), PATIENCE).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+/// When the time of a job is over, parts are not absent, they are not opened now.
+#[test]
+fn no_part_is_opened_when_it_is_late() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("unit.dwo"), "unit").unwrap();
+    let late = opened(key_of(std::process::id()), dir.path(), Duration::ZERO);
+    assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    fs::remove_file(dir.path().join("unit.dwo")).unwrap();
+    assert!(!opened(key_of(std::process::id()), dir.path(), PATIENCE).unwrap());
 }
 
 /// A container's user 0 owns its programs, and by number the files that root has on the machine, too: those are not
@@ -62,8 +80,8 @@ fn a_unit_that_a_process_in_another_mount_namespace_does_not_see_is_not_opened()
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-    let opened = is_opened(key_of(child.id()), dir.path());
+    let opened = opened(key_of(child.id()), dir.path(), PATIENCE);
     let _ended = (child.kill(), child.wait());
     assert_eq!(said, "mounted\n");
-    assert!(!opened);
+    assert!(!opened.unwrap());
 }

@@ -1,5 +1,7 @@
 //! Parts of a file's debug information that are in other files.
 
+use std::io;
+
 use crate::ByteSource;
 
 /// A part of a file's debug information that is in another file.
@@ -29,12 +31,20 @@ pub enum DebugPart<'a> {
 /// are to be believed.
 pub trait DebugParts {
     /// The bytes of a part; `None` if it is not there or not to be read.
-    fn open(&mut self, part: DebugPart<'_>) -> Option<Box<dyn ByteSource>>;
+    ///
+    /// # Errors
+    /// The reason why the part cannot be had now, though it may be later.
+    fn open(&mut self, part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>>;
+
+    /// True once there is no time left: no unit is read any more then. It is asked before each unit.
+    fn is_late(&self) -> bool {
+        false
+    }
 }
 
 /// No parts: debug information is in the file itself or nowhere.
 impl DebugParts for () {
-    fn open(&mut self, _part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
-        None
+    fn open(&mut self, _part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
+        Ok(None)
     }
 }

@@ -12,6 +12,11 @@ impl Room {
         self.0 = self.0.checked_sub(bytes).ok_or(TableError::Full)?;
         Ok(())
     }
+
+    /// Gives back bytes that were taken.
+    pub(super) fn give_back(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_add(bytes);
+    }
 }
 
 /// The reason for which tables are not read.

@@ -50,13 +50,15 @@ pub(super) enum FileKind {
     Own,
     /// A file in which a compiler has left what needs no linking (split DWARF).
     Split,
+    /// A file that has many of those. It is opened for each unit, and its sections are not unpacked as often.
+    Package,
 }
 
 impl FileKind {
     fn name_of(self, section: SectionId) -> Option<&'static str> {
         match self {
             Self::Own => Some(section.name()).filter(|_| !LISTED.contains(&section)),
-            Self::Split => section.dwo_name(),
+            Self::Split | Self::Package => section.dwo_name(),
         }
     }
 }
@@ -81,25 +83,30 @@ enum Place {
 }
 
 impl Sections {
-    /// Finds the sections; `None` if the file has no debug information. Compressed ones are unpacked, and may take
-    /// `most` bytes then.
+    /// Finds the sections; `None` if the file has no debug information, or is a package with compressed sections. Else
+    /// compressed ones are unpacked, at the cost of `effort` if there is one, and may take `most` bytes then.
     pub(super) fn find(
         source: &dyn ByteSource,
         elf: &Elf,
         kind: FileKind,
-        most: usize,
+        (most, effort): (usize, Option<&Effort>),
     ) -> Result<Option<Self>, SymbolError> {
         let endian = match elf.endian {
             Endianness::Little => RunTimeEndian::Little,
             Endianness::Big => RunTimeEndian::Big,
         };
+        let find = |id: &SectionId| {
+            let name = kind.name_of(*id).map(str::as_bytes);
+            elf.sections.iter().find(|section| {
+                section.kind != SHT_NOBITS && section.size > 0 && Some(elf.name_of(section)) == name
+            })
+        };
+        if kind == FileKind::Package && ALL.iter().filter_map(find).any(is_compressed) {
+            return Ok(None);
+        }
         let mut left = most;
         let places = ALL.iter().map(|id| {
-            let name = kind.name_of(*id).map(str::as_bytes);
-            let found = elf.sections.iter().find(|section| {
-                section.kind != SHT_NOBITS && section.size > 0 && Some(elf.name_of(section)) == name
-            });
-            found.map_or(Ok(Place::Absent), |section| place(source, elf, section, &mut left))
+            find(id).map_or(Ok(Place::Absent), |section| place((source, elf), section, &mut left, effort))
         });
         let places: Vec<_> = places.collect::<Result<_, _>>()?;
         let has = |wanted| {
@@ -152,14 +159,18 @@ pub(super) fn section_of<'a>(sections: &'a [SectionBytes<'a>], id: SectionId) ->
     sections.get(index).map(Window::of)
 }
 
+fn is_compressed(section: &Section) -> bool {
+    section.flags & u64::from(SHF_COMPRESSED) != 0
+}
+
 fn place(
-    source: &dyn ByteSource,
-    elf: &Elf,
+    (source, elf): (&dyn ByteSource, &Elf),
     section: &Section,
     left: &mut usize,
+    effort: Option<&Effort>,
 ) -> Result<Place, SymbolError> {
-    if section.flags & u64::from(SHF_COMPRESSED) != 0 {
-        let unpacked = unpack(source, elf, section, *left)?;
+    if is_compressed(section) {
+        let unpacked = unpack((source, elf), section, *left, effort)?;
         *left -= unpacked.len();
         return Ok(Place::AtHand(unpacked.into()));
     }
@@ -171,17 +182,18 @@ fn place(
 
 /// The bytes of a compressed section, at most `most`.
 fn unpack(
-    source: &dyn ByteSource,
-    elf: &Elf,
+    (source, elf): (&dyn ByteSource, &Elf),
     section: &Section,
     most: usize,
+    effort: Option<&Effort>,
 ) -> Result<Vec<u8>, SymbolError> {
     if section.size > most as u64 {
         return Err(SymbolError::TooLarge { part: PART });
     }
     let packed = read::bytes(source, section.offset, section.size, PART)?;
     let (kind, size, packed) = header(&packed, elf).ok_or(SymbolError::Malformed { part: PART })?;
-    if size > most as u64 {
+    let is_affordable = effort.is_none_or(|effort| effort.spend(size.max(section.size)).is_ok());
+    if size > most as u64 || !is_affordable {
         return Err(SymbolError::TooLarge { part: PART });
     }
     let mut out = Vec::new();

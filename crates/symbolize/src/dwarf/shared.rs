@@ -1,5 +1,7 @@
 //! Debug information that several files share, which `dwz` has moved to a file of its own.
 
+use std::io;
+
 use elffile::read;
 
 use super::parts::{DebugPart, DebugParts};
@@ -45,7 +47,15 @@ impl SharedLink {
 pub(super) struct Shared {
     link: SharedLink,
     /// `None` until it has been opened.
-    known: Option<(Sections, Box<[usize]>)>,
+    known: Option<Known>,
+}
+
+/// The outcome of reading a shared file for the first time.
+#[derive(Debug)]
+enum Known {
+    Usable(Sections, Box<[usize]>),
+    /// The file is damaged or too large: it is not opened again.
+    Useless,
 }
 
 /// The shared file, open.
@@ -61,35 +71,67 @@ impl Shared {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let known = self.known.as_ref();
-        self.link.memory() + known.map_or(0, |(sections, units)| sections.memory() + size_of_val(&**units))
+        let known = match &self.known {
+            Some(Known::Usable(sections, units)) => sections.memory() + size_of_val(&**units),
+            Some(Known::Useless) | None => 0,
+        };
+        self.link.memory() + known
     }
 
     /// Opens the file, if it is the one that is meant.
-    pub(super) fn find(&self, parts: &mut dyn DebugParts) -> Option<Box<dyn ByteSource>> {
+    ///
+    /// # Errors
+    /// The reason why it cannot be had now.
+    pub(super) fn find(&self, parts: &mut dyn DebugParts) -> io::Result<Option<Box<dyn ByteSource>>> {
+        if matches!(self.known, Some(Known::Useless)) {
+            return Ok(None);
+        }
         let SharedLink { path, build_id } = &self.link;
-        let file = parts.open(DebugPart::Shared { path, build_id })?;
-        let found = Elf::read(&*file).ok()?.build_id(&*file)?;
-        (found == *build_id).then_some(file)
+        let Some(file) = parts.open(DebugPart::Shared { path, build_id })? else { return Ok(None) };
+        let found = match Elf::read(&*file) {
+            Ok(elf) => elf.build_id(&*file),
+            Err(SymbolError::Read(error)) => return Err(error),
+            Err(_other) => None,
+        };
+        Ok(found.is_some_and(|found| found == *build_id).then_some(file))
     }
 
-    /// The sections and units of the file, which may take `most` bytes of memory.
-    pub(super) fn open<'a>(
-        &'a mut self,
-        file: &'a dyn ByteSource,
-        effort: &'a Effort,
+    /// Reads which sections and units the file has, unless that is known; they may take `most` bytes of memory.
+    ///
+    /// # Errors
+    /// The error of reading the file. Whatever else is wrong with it is remembered.
+    pub(super) fn read(
+        &mut self,
+        file: &dyn ByteSource,
+        effort: &Effort,
         most: usize,
-    ) -> Result<Option<OpenShared<'a>>, SymbolError> {
+    ) -> Result<(), SymbolError> {
         if self.known.is_none() {
-            let elf = Elf::read(file)?;
-            let Some(sections) = Sections::find(file, &elf, FileKind::Own, most)? else { return Ok(None) };
-            let room = Room(most.saturating_sub(sections.memory()));
-            let units = units(&sections.open(file, effort, FIRST_SECTION), room);
-            let units = units.map_err(|error| error.reason(effort))?;
-            self.known = Some((sections, units));
+            self.known = Some(match Known::read(file, effort, most) {
+                Ok(known) => known,
+                Err(error @ SymbolError::Read(_)) => return Err(error),
+                Err(_lasting) => Known::Useless,
+            });
         }
-        let Some((sections, units)) = &self.known else { return Ok(None) };
-        Ok(Some(OpenShared { sections: sections.open(file, effort, FIRST_SECTION), units }))
+        Ok(())
+    }
+
+    /// The sections and units of the file; `None` if they are not known.
+    pub(super) fn open<'a>(&'a self, file: &'a dyn ByteSource, effort: &'a Effort) -> Option<OpenShared<'a>> {
+        let Some(Known::Usable(sections, units)) = &self.known else { return None };
+        Some(OpenShared { sections: sections.open(file, effort, FIRST_SECTION), units })
+    }
+}
+
+impl Known {
+    fn read(file: &dyn ByteSource, effort: &Effort, most: usize) -> Result<Self, SymbolError> {
+        let elf = Elf::read(file)?;
+        let sections = Sections::find(file, &elf, FileKind::Own, (most, Some(effort)))?;
+        let Some(sections) = sections else { return Ok(Self::Useless) };
+        let room = Room(most.saturating_sub(sections.memory()));
+        let units = units(&sections.open(file, effort, FIRST_SECTION), room);
+        let units = units.map_err(|error| error.reason(effort))?;
+        Ok(Self::Usable(sections, units))
     }
 }
 

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::split;
 use super::unit::UnitRoot;
 use super::window::{Effort, SectionBytes};
-use crate::SourceLine;
+use crate::{SourceLine, SymbolError};
 
 /// The most functions that are looked at for one address, where they claim to overlap.
 const MOST_OVERLAPPING: usize = 64;
@@ -35,6 +35,8 @@ impl Elsewhere {
 pub(super) struct UnitTables {
     functions: Functions,
     rows: Rows,
+    /// True if a part of the unit in another file could not be had, and may be had later.
+    pub(super) lacks_part: bool,
 }
 
 impl UnitTables {
@@ -47,10 +49,17 @@ impl UnitTables {
         (elsewhere, parts): (&mut Elsewhere, &mut dyn DebugParts),
     ) -> Result<Self, TableError> {
         let Elsewhere { shared, lacks_package } = elsewhere;
-        let file = shared.as_ref().and_then(|shared| shared.find(parts));
+        let found = shared.as_ref().map_or(Ok(None), |shared| shared.find(parts));
+        let mut lacks_part = found.is_err();
+        let file = found.unwrap_or_default();
         let shared = match (shared, &file) {
             // A function whose name is not there has that of its symbol.
-            (Some(shared), Some(file)) => shared.open(&**file, effort, room.0 / 2).ok().flatten(),
+            (Some(shared), Some(file)) => {
+                let before = shared.memory();
+                lacks_part |= shared.read(&**file, effort, room.0 / 2).is_err();
+                room.take(shared.memory().saturating_sub(before))?;
+                shared.open(&**file, effort)
+            }
             _ => None,
         };
         let mut main = dwarf(sections).ok_or(gimli::Error::MissingUnitDie)?;
@@ -69,14 +78,17 @@ impl UnitTables {
             Some(wanted) => {
                 let found = split::functions(&wanted, (&main, &root), effort, room, (parts, lacks_package));
                 // The lines are there without the other file.
-                found.map_err(|error| error.reason(effort)).unwrap_or_default()
+                found.map_err(|error| error.reason(effort)).unwrap_or_else(|error| {
+                    lacks_part |= matches!(error, SymbolError::Read(_));
+                    Functions::default()
+                })
             }
         };
         if let Some(shared) = &shared {
             rows.take_texts(&mut functions.texts, &shared.sections, room)?;
             functions.take_texts(&shared.sections, room)?;
         }
-        Ok(Self { functions, rows })
+        Ok(Self { functions, rows, lacks_part })
     }
 
     pub(super) fn memory(&self) -> usize {

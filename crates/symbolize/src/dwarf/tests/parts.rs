@@ -1,6 +1,7 @@
 //! Debug information of which parts are in other files: split by the compiler, or shared by several programs.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -9,7 +10,10 @@ use object::{Object as _, ObjectSection as _};
 use proptest::prelude::*;
 
 use super::{addresses, compare_with, cpp};
-use crate::{ByteSource, DebugPart, DebugParts, Limits, LineTables};
+use crate::dwarf::sections::{FileKind, Sections};
+use crate::dwarf::window::Effort;
+use crate::elf::Elf;
+use crate::{ByteSource, DebugPart, DebugParts, Limits, LineTables, SymbolError};
 
 /// Parts in the directory of a program.
 #[derive(Debug)]
@@ -39,15 +43,15 @@ impl ByteSource for Bytes {
 }
 
 impl DebugParts for Beside {
-    fn open(&mut self, part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
+    fn open(&mut self, part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
         let path = match part {
             DebugPart::Shared { path, .. } => self.program.with_file_name(path),
             DebugPart::Package => self.program.with_extension("dwp"),
             DebugPart::Unit { directory, path } => Path::new(directory).join(path),
         };
-        let file = fs::read(&path).ok()?;
+        let Ok(file) = fs::read(&path) else { return Ok(None) };
         self.opened.push(path);
-        Some(Box::new(Bytes(file)))
+        Ok(Some(Box::new(Bytes(file))))
     }
 }
 
@@ -164,13 +168,198 @@ fn what_programs_share_has_the_lines_and_functions_of_addr2line() {
     assert!(!lines.is_empty() && lines.iter().all(|lines| lines[0].function.is_empty()));
 }
 
+/// The names of inlined functions that a program's addresses have, and the number of addresses with lines.
+fn inlined(tables: &mut LineTables, program: &Bytes, parts: &mut dyn DebugParts) -> (Vec<String>, usize) {
+    let found = tables.lines(program, parts, &addresses(&program.0, 500));
+    let found: Vec<_> = found.into_iter().map(Result::unwrap).filter(|lines| !lines.is_empty()).collect();
+    let names = found.iter().filter(|lines| lines.len() > 1).map(|lines| lines[0].function.clone());
+    (names.filter(|name| !name.is_empty()).collect(), found.len())
+}
+
+/// A program of one split unit, in this directory.
+fn split_program(dir: &Path, options: &[&str]) -> (PathBuf, Bytes) {
+    let options = [&["-O2", "-gdwarf-4", "-gsplit-dwarf"], options].concat();
+    let path = build(dir, "split", ("cc", &options, "inlined.c"));
+    let bytes = Bytes(fs::read(&path).unwrap());
+    (path, bytes)
+}
+
+/// Parts that cannot be had until they are there.
+struct Later {
+    there: Beside,
+    refused: Option<DebugPartKind>,
+    is_late: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DebugPartKind {
+    Shared,
+    Package,
+    Unit,
+}
+
+impl DebugParts for Later {
+    fn open(&mut self, part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
+        let kind = match part {
+            DebugPart::Shared { .. } => DebugPartKind::Shared,
+            DebugPart::Package => DebugPartKind::Package,
+            DebugPart::Unit { .. } => DebugPartKind::Unit,
+        };
+        if self.refused == Some(kind) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.there.open(part)
+    }
+
+    fn is_late(&self) -> bool {
+        self.is_late
+    }
+}
+
+/// A part that cannot be had for the moment is not one that is not there: lines are there without it, and it is asked
+/// for again.
+#[test]
+fn a_part_that_cannot_be_had_now_is_asked_for_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, program) = split_program(dir.path(), &[]);
+    let shared = shared();
+    let shared_program = Bytes(fs::read(&shared).unwrap());
+    for (path, program, refused) in [
+        (&path, &program, DebugPartKind::Package),
+        (&path, &program, DebugPartKind::Unit),
+        (&shared, &shared_program, DebugPartKind::Shared),
+    ] {
+        let mut tables = LineTables::open(program, Limits::default()).unwrap().unwrap();
+        let mut parts = Later { there: Beside::new(path), refused: Some(refused), is_late: false };
+        let (names, lines) = inlined(&mut tables, program, &mut parts);
+        assert!(names.is_empty() && lines > 50, "{names:?}, {lines} lines");
+        assert_eq!(parts.there.opened.len(), 0);
+        tables.forget_partial();
+        parts.refused = None;
+        assert_ne!(inlined(&mut tables, program, &mut parts).0, Vec::<String>::new());
+        // What is whole stays.
+        let opened = parts.there.opened.len();
+        tables.forget_partial();
+        inlined(&mut tables, program, &mut parts);
+        assert_eq!(parts.there.opened.len(), opened);
+    }
+}
+
+/// When there is no time left, no more units are read, and those that are in memory have their lines.
+#[test]
+fn no_unit_is_read_when_it_is_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, program) = split_program(dir.path(), &[]);
+    let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
+    let mut parts = Later { there: Beside::new(&path), refused: None, is_late: true };
+    let found = tables.lines(&program, &mut parts, &addresses(&program.0, 500));
+    let is_late = |error: &SymbolError| matches!(error, SymbolError::Read(error) if error.kind() == io::ErrorKind::TimedOut);
+    let (late, known): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_err);
+    assert!(late.len() > 50 && late.iter().all(|each| each.as_ref().is_err_and(is_late)));
+    assert!(known.iter().all(|lines| lines.as_ref().unwrap().is_empty()) && parts.there.opened.is_empty());
+    parts.is_late = false;
+    let known = inlined(&mut tables, &program, &mut parts);
+    parts.is_late = true;
+    assert_eq!(inlined(&mut tables, &program, &mut parts), known);
+}
+
+/// A damaged package and one with compressed sections, which would be unpacked for each unit, do not hide the unit's
+/// own file.
+#[test]
+fn a_package_that_cannot_be_used_hides_no_units() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, program) = split_program(dir.path(), &[]);
+    let package = dir.path().join("split.dwp");
+    run(Command::new("dwp").current_dir(dir.path()).args(["-e", "split.elf", "-o", "split.dwp"]));
+    let whole = fs::read(&package).unwrap();
+    let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
+    let known = inlined(&mut tables, &program, &mut Beside::new(&path)).0;
+    assert_ne!(known, Vec::<String>::new());
+
+    let compress = |file: &Path| {
+        run(Command::new("objcopy").arg("--compress-debug-sections=zlib").arg(file));
+        let bytes = fs::read(file).unwrap();
+        let object = object::File::parse(bytes.as_slice()).unwrap();
+        let is_compressed = |section: object::Section<'_, '_>| {
+            section.compressed_file_range().unwrap().format != object::CompressionFormat::None
+        };
+        assert!(object.sections().any(is_compressed));
+    };
+    let damage = |file: &Path| {
+        let mut bytes = whole.clone();
+        let object = object::File::parse(whole.as_slice()).unwrap();
+        let (at, size) = object.section_by_name(".debug_abbrev.dwo").unwrap().file_range().unwrap();
+        let range = usize::try_from(at).unwrap()..usize::try_from(at + size).unwrap();
+        bytes[range].fill(0xff);
+        fs::write(file, bytes).unwrap();
+    };
+    let spoilers: [&dyn Fn(&Path); 2] = [&compress, &damage];
+    for spoil in spoilers {
+        fs::write(&package, &whole).unwrap();
+        spoil(&package);
+        let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
+        let mut parts = Beside::new(&path);
+        assert_eq!(inlined(&mut tables, &program, &mut parts).0, known);
+        assert_eq!(parts.opened, [package.clone(), dir.path().join("split.dwo")]);
+    }
+}
+
+/// Sections of another file that had to be unpacked take room for as long as they are in memory, and effort.
+#[test]
+fn unpacked_sections_of_a_part_take_room_and_effort() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, program) = split_program(dir.path(), &["-g3"]);
+    let unit = dir.path().join("split.dwo");
+    run(Command::new("objcopy").arg("--compress-debug-sections=zlib").arg(&unit));
+    let unit = fs::read(unit).unwrap();
+    let elf = Elf::read(&unit.as_slice()).unwrap();
+    let find =
+        |steps| Sections::find(&unit.as_slice(), &elf, FileKind::Split, (1 << 30, Some(&Effort::new(steps))));
+    let unpacked = find(1 << 30).unwrap().unwrap().memory();
+    assert!(unpacked > unit.len(), "{unpacked} of {}", unit.len());
+    assert!(matches!(find(unpacked as u64 / 2), Err(SymbolError::TooLarge { .. })));
+
+    let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
+    let least = tables.memory();
+    let known = inlined(&mut tables, &program, &mut Beside::new(&path)).0;
+    assert_ne!(known, Vec::<String>::new());
+    let own = tables.memory() - least;
+    for (room, expected) in [(unpacked, Vec::new()), (unpacked + 4 * own, known)] {
+        let mut tables = LineTables::open(&program, Limits { memory: least + room }).unwrap().unwrap();
+        assert_eq!(inlined(&mut tables, &program, &mut Beside::new(&path)).0, expected, "{room}");
+    }
+}
+
+/// A shared file that is of no use is opened once, not for each unit.
+#[test]
+fn a_damaged_shared_file_is_opened_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("one.elf");
+    fs::copy(shared(), &path).unwrap();
+    let mut bytes = fs::read(shared().with_file_name("shared.debug")).unwrap();
+    let object = object::File::parse(bytes.as_slice()).unwrap();
+    let (at, size) = object.section_by_name(".debug_info").unwrap().file_range().unwrap();
+    let range = usize::try_from(at).unwrap()..usize::try_from(at + size).unwrap();
+    bytes[range].fill(0xff);
+    fs::write(dir.path().join("shared.debug"), bytes).unwrap();
+    let program = Bytes(fs::read(&path).unwrap());
+    let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
+    let mut parts = Beside::new(&path);
+    for _ in 0..3 {
+        inlined(&mut tables, &program, &mut parts);
+        tables.units.read.clear();
+        tables.units.bytes = 0;
+    }
+    assert_eq!(parts.opened.len(), 1);
+}
+
 /// A part whose bytes have been damaged.
 struct Damaged(Vec<u8>);
 
 impl DebugParts for Damaged {
-    fn open(&mut self, part: DebugPart<'_>) -> Option<Box<dyn ByteSource>> {
+    fn open(&mut self, part: DebugPart<'_>) -> io::Result<Option<Box<dyn ByteSource>>> {
         let is_wanted = !matches!(part, DebugPart::Package) || self.0.starts_with(b"\x7fELF");
-        is_wanted.then(|| Box::new(Bytes(self.0.clone())) as Box<dyn ByteSource>)
+        Ok(is_wanted.then(|| Box::new(Bytes(self.0.clone())) as Box<dyn ByteSource>))
     }
 }
 
