@@ -14,13 +14,16 @@ use tokio::time::timeout;
 
 use crate::connect::{self, Endpoint};
 use crate::error::ApiError;
-use crate::lines::{LineTooLong, Lines};
+use crate::lines::{Line, Lines};
+use crate::metrics;
 use crate::object::{ApiStatus, PodList, WatchEvent};
 
 /// Most bytes of a page. A pod has 5 to 30 KiB.
 const MAX_PAGE: usize = 32 << 20;
-/// Most bytes of an event: etcd stores no object of more than 1.5 MiB.
-const MAX_EVENT: usize = 4 << 20;
+/// Most bytes of an event: etcd stores no object of more than 1.5 MiB, of which JSON escapes some bytes sixfold. A
+/// longer event is passed over, and the watch given up if that has no end.
+const MAX_EVENT: usize = 12 << 20;
+const MAX_PASSED_OVER: usize = 32 << 20;
 /// Most bytes of what a server says of a failure, and of it in the log.
 const MAX_REASON: usize = 64 << 10;
 const MAX_MESSAGE: usize = 300;
@@ -51,7 +54,7 @@ pub(crate) enum Page {
     After(String),
 }
 
-/// An answer, and the connection that it comes by.
+/// The answer to a request: its body, which is read as it comes, and the connection that it comes by.
 #[derive(Debug)]
 struct Answer {
     body: Incoming,
@@ -175,22 +178,39 @@ impl Page {
 impl Watch {
     /// The next event; `None` once the server has ended the watch.
     ///
+    /// A line that is too long or no event is counted and passed over: whoever watches anew from the version before
+    /// would only get it again.
+    ///
     /// # Errors
-    /// If the connection breaks, ends within an event, or brings something that is none.
+    /// If the connection breaks, or the answer ends within a line or has one without end.
     pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ApiError> {
-        let too_long = |LineTooLong(most)| ApiError::TooLarge(most);
         loop {
-            if let Some(line) = self.lines.next().map_err(too_long)? {
-                return WatchEvent::parse(&line).map(Some).map_err(ApiError::Invalid);
-            }
-            let frame = tokio::time::timeout_at(self.ends, self.answer.body.frame()).await;
-            let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(WATCH_TIMEOUT))? else {
-                return if self.lines.is_within_one() { Err(ApiError::Cut) } else { Ok(None) };
-            };
-            if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
-                self.lines.push(&data).map_err(too_long)?;
+            match self.lines.next() {
+                Some(Line::Whole(line)) => match WatchEvent::parse(&line) {
+                    Ok(event) => return Ok(Some(event)),
+                    Err(_) => metrics::refused("invalid"),
+                },
+                Some(Line::TooLong) => metrics::refused("too_large"),
+                None if self.lines.discarded() > MAX_PASSED_OVER => {
+                    return Err(ApiError::TooLarge(MAX_PASSED_OVER));
+                }
+                None => {
+                    if !self.receive().await? {
+                        return if self.lines.is_within_one() { Err(ApiError::Cut) } else { Ok(None) };
+                    }
+                }
             }
         }
+    }
+
+    /// Waits for more bytes; false if there are no more.
+    async fn receive(&mut self) -> Result<bool, ApiError> {
+        let frame = tokio::time::timeout_at(self.ends, self.answer.body.frame()).await;
+        let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(WATCH_TIMEOUT))? else { return Ok(false) };
+        if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
+            self.lines.push(&data);
+        }
+        Ok(true)
     }
 }
 

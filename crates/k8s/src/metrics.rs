@@ -18,7 +18,7 @@ pub(crate) fn describe() {
     describe_counter!(
         REFUSED,
         Unit::Count,
-        "Pods that the API server reported and that are not kept, by reason."
+        "Pods, or events of pods, that the API server reported and that are not kept, by reason."
     );
     describe_gauge!(KNOWN, Unit::Count, "Pods known.");
     describe_gauge!(DELETED, Unit::Count, "Pods that have been deleted and may still be asked about.");

@@ -25,6 +25,9 @@ pub enum Trick {
     Nothing,
     /// A body that has no end, and no line's end.
     Endless,
+    /// A watch that begins with an event of 13 MiB and a line that is no event, and goes on as any other does. A list
+    /// is as any other.
+    Oversized,
     /// A refusal with that status.
     Status(u16),
 }

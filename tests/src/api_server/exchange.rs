@@ -42,7 +42,8 @@ fn answer(request: &HttpRequest, cluster: &Cluster, out: &mut impl Write) -> io:
     if !cluster.takes(request.token.as_deref()) {
         return Ok(Err(UNAUTHORIZED));
     }
-    if let Some(trick) = cluster.next_trick() {
+    let trick = cluster.next_trick();
+    if let Some(trick) = trick.filter(|trick| *trick != Trick::Oversized) {
         return play(trick, request, cluster, out);
     }
     if request.target.split('?').next() != Some("/api/v1/pods") {
@@ -54,7 +55,8 @@ fn answer(request: &HttpRequest, cluster: &Cluster, out: &mut impl Write) -> io:
         return Ok(Err(BAD_REQUEST));
     };
     if matches!(request.get("watch"), Some("1" | "true")) {
-        return watch(request, node, cluster, out);
+        let before = if trick == Some(Trick::Oversized) { oversized() } else { Vec::new() };
+        return watch(request, node, cluster, &before, out);
     }
     // A page that follows is of the version of the first.
     if request.get("continue").is_some() && request.get("resourceVersion").is_some() {
@@ -88,6 +90,8 @@ fn play(
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{\"a\":\xff")?;
             out.flush().map(Ok)
         }
+        // Such a watch is a watch all the same.
+        Trick::Oversized => Ok(Err(BAD_REQUEST)),
         Trick::Endless => {
             begin_chunks(out)?;
             for bytes in (0_usize..).step_by(PART.len()) {
@@ -101,10 +105,19 @@ fn play(
     }
 }
 
+/// Lines of a watch that no client takes in.
+fn oversized() -> Vec<u8> {
+    let annotations = json!({ "long": "x".repeat(13 << 20) });
+    let pod = json!({ "metadata": { "uid": "1", "annotations": annotations } });
+    let event = json!({ "type": "MODIFIED", "object": pod });
+    format!("{event}\n{{\"type\":\n").into_bytes()
+}
+
 fn watch(
     request: &HttpRequest,
     node: &str,
     cluster: &Cluster,
+    before: &[u8],
     out: &mut impl Write,
 ) -> io::Result<Result<(), Refusal>> {
     let Some(version) = request.get("resourceVersion").and_then(|version| version.parse().ok()) else {
@@ -124,6 +137,9 @@ fn watch(
     };
     cluster.log(format!("{} watching", request.target));
     begin_chunks(out)?;
+    for part in before.chunks(PART.len()) {
+        write_chunk(out, part)?;
+    }
     while let Line::Event(event) = cluster.next(&mut position) {
         write_event(out, &event)?;
         match event.get("type").and_then(Value::as_str) {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ::tests::api_server::{ApiServer, Trick};
+use ::tests::api_server::{self, ApiServer, Trick};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tokio::sync::mpsc::{self, Receiver};
 
@@ -65,4 +65,23 @@ async fn a_watch_that_ends_within_a_line_has_failed() {
         () = until(|| requests(&server, " watching") == 1) => {}
     }
     assert_eq!(counted(&snapshotter), expected([("watch invalid", 1)]));
+}
+
+/// Events that nobody can take in do not end a watch: it would begin anew with the same ones, for ever.
+#[tokio::test]
+async fn a_watch_goes_on_after_events_that_are_too_large_or_none() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _recording = ::metrics::set_default_local_recorder(&recorder);
+    let server = ApiServer::start();
+    server.trick(Trick::Oversized);
+    server.apply(api_server::pod("a", "shop", "cart", "1"));
+    let (mut reflector, mut changes) = reflector(&server);
+    let change = tokio::select! {
+        _ = reflector.watch("0".to_owned()) => unreachable!("the server remembers all versions"),
+        change = tokio::time::timeout(DEADLINE, changes.recv()) => change.unwrap().unwrap(),
+    };
+    assert!(matches!(change, Change::Present(pod) if **pod.uid() == *"1"));
+    assert_eq!(counted(&snapshotter), expected([("invalid", 1), ("too_large", 1)]));
+    assert_eq!(requests(&server, " watching"), 1);
 }
