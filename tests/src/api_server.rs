@@ -110,6 +110,11 @@ impl ApiServer {
         self.cluster.compact(gone);
     }
 
+    /// Begins, or ceases, to answer every watch by 410, from whatever version.
+    pub fn forget_all(&self, forgetful: bool) {
+        self.cluster.forget_all(forgetful);
+    }
+
     /// Sends a bookmark to every watch.
     pub fn bookmark(&self) {
         self.cluster.bookmark();

@@ -44,6 +44,8 @@ pub(crate) enum ApiError {
     Expired(String),
     #[error("an answer of more than {0} bytes")]
     TooLarge(usize),
+    #[error("a list of more than {0} pages")]
+    TooManyPages(usize),
     #[error("an answer that is no such thing")]
     Invalid(#[source] serde_json::Error),
     #[error("a watch that ended within an event")]
@@ -66,6 +68,7 @@ impl ApiError {
             Self::Status { .. } => "refused",
             Self::Expired(_) => "expired",
             Self::TooLarge(_) => "too_large",
+            Self::TooManyPages(_) => "too_many_pages",
             Self::Invalid(_) | Self::Cut | Self::NoVersion => "invalid",
         }
     }

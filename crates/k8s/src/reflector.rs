@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::api::{self, Api, Page, Watch};
 use crate::backoff::Backoff;
@@ -16,7 +17,9 @@ use crate::pod::Pod;
 const PAGE: u32 = 500;
 /// Most pages of a list.
 const MAX_PAGES: usize = 1000;
-/// A watch that ends sooner than that has failed, whatever the server says.
+/// Time that the server may take for all pages of a list; whoever reads the changes may take longer.
+const LIST_TIME: Duration = Duration::from_secs(120);
+/// A watch that ends sooner than that, without an event, has failed, whatever the server says.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Something that has become of the pods of a node.
@@ -42,7 +45,10 @@ pub(crate) struct Reflector {
     api: Api,
     extract: Extract,
     changes: Sender<Change>,
+    /// Waits after requests that came to nothing.
     backoff: Backoff,
+    /// Waits before lists that a server asks for which does not remember the version of the one before.
+    relisting: Backoff,
     /// Pods of a page.
     limit: u32,
     /// True while the log says that nothing can be learnt.
@@ -51,7 +57,8 @@ pub(crate) struct Reflector {
 
 impl Reflector {
     pub(crate) fn new(api: Api, extract: Extract, changes: Sender<Change>) -> Self {
-        Self { api, extract, changes, backoff: Backoff::default(), limit: PAGE, failing: false }
+        let (backoff, relisting) = (Backoff::default(), Backoff::default());
+        Self { api, extract, changes, backoff, relisting, limit: PAGE, failing: false }
     }
 
     /// Lists and watches until nobody wants to know any more.
@@ -71,13 +78,19 @@ impl Reflector {
         loop {
             match self.pages(first.clone()).await? {
                 Ok(version) => {
-                    self.succeeded("list");
+                    metrics::request("list", "ok");
+                    (self.limit, self.backoff) = (PAGE, Backoff::default());
                     return Ok(version);
                 }
                 Err(error) => {
-                    first = Page::Newest;
-                    if matches!(error, ApiError::TooLarge(_)) {
-                        self.limit = (self.limit / 4).max(1);
+                    match error {
+                        ApiError::Expired(_) => first = Page::Newest,
+                        ApiError::TooLarge(_) => {
+                            // A list of any version may come as a whole, whatever limit is asked for.
+                            first = Page::Newest;
+                            self.limit = (self.limit / 4).max(1);
+                        }
+                        _ => {}
                     }
                     self.failed("list", &error).await;
                 }
@@ -86,12 +99,15 @@ impl Reflector {
     }
 
     async fn pages(&mut self, first: Page) -> Result<Result<String, ApiError>, Unwanted> {
-        let (mut page, mut began) = (first, false);
+        let (mut page, mut began, mut time) = (first, false, LIST_TIME);
         for _ in 0..MAX_PAGES {
-            let list = match self.api.list(&page, self.limit).await {
-                Ok(list) => list,
-                Err(error) => return Ok(Err(error)),
+            let asked = Instant::now();
+            let list = match timeout(time, self.api.list(&page, self.limit)).await {
+                Ok(Ok(list)) => list,
+                Ok(Err(error)) => return Ok(Err(error)),
+                Err(_elapsed) => return Ok(Err(ApiError::Late(LIST_TIME))),
             };
+            time = time.saturating_sub(asked.elapsed());
             if !std::mem::replace(&mut began, true) {
                 self.send(Change::ListBegan).await?;
             }
@@ -107,25 +123,30 @@ impl Reflector {
                 }
             }
         }
-        Ok(Err(ApiError::TooLarge(MAX_PAGES)))
+        Ok(Err(ApiError::TooManyPages(MAX_PAGES)))
     }
 
     /// Sends what becomes of the pods from a version on, until the server does not remember that any more.
     async fn watch(&mut self, mut version: String) -> Result<(), Unwanted> {
         loop {
-            let began = tokio::time::Instant::now();
+            let began = Instant::now();
             let ended = match self.api.watch(&version).await {
                 Ok(watch) => self.events(watch, &mut version).await?,
                 Err(error) => Err(error),
             };
             match ended {
-                Ok(()) if began.elapsed() >= SHORTEST_WATCH => self.succeeded("watch"),
                 Ok(()) => {
-                    self.succeeded("watch");
-                    tokio::time::sleep(SHORTEST_WATCH).await;
+                    metrics::request("watch", "ok");
+                    if began.elapsed() >= SHORTEST_WATCH {
+                        self.is_well();
+                    } else {
+                        sleep(self.backoff.next(None).max(SHORTEST_WATCH)).await;
+                    }
                 }
                 Err(error @ ApiError::Expired(_)) => {
                     metrics::request("watch", error.outcome());
+                    // All pods are listed now: a server that never remembers is not asked for that without pause.
+                    sleep(self.relisting.next(None)).await;
                     return Ok(());
                 }
                 Err(error) => self.failed("watch", &error).await,
@@ -152,6 +173,9 @@ impl Reflector {
                 WatchEvent::Bookmark(version) => Some(version.clone()),
                 WatchEvent::Error(_) | WatchEvent::Other => None,
             };
+            if seen.is_some() {
+                self.is_well();
+            }
             match event {
                 WatchEvent::Present(pod) => self.send_pod(&pod, Change::Present).await?,
                 WatchEvent::Deleted(pod) => self.send_pod(&pod, Change::Deleted).await?,
@@ -160,8 +184,6 @@ impl Reflector {
             }
             if let Some(seen) = seen {
                 *version = seen;
-                // The server is well.
-                self.backoff = Backoff::default();
             }
         }
     }
@@ -180,9 +202,10 @@ impl Reflector {
         self.changes.send(change).await.map_err(|_closed| Unwanted)
     }
 
-    fn succeeded(&mut self, what: &'static str) {
-        metrics::request(what, "ok");
-        self.backoff = Backoff::default();
+    /// Notes that the server does all that is asked of it: a list alone does not say so, since it may have been asked
+    /// for because no watch is to be had.
+    fn is_well(&mut self) {
+        (self.backoff, self.relisting) = (Backoff::default(), Backoff::default());
         if std::mem::take(&mut self.failing) {
             tracing::info!("The API server answers again: pods are followed.");
         }
@@ -200,7 +223,7 @@ impl Reflector {
                 "Cannot ask the API server about pods: it is tried again."
             );
         }
-        tokio::time::sleep(wait).await;
+        sleep(wait).await;
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s::{Changes, Config, Facts, Pods, Sight};
 use pdata::{AttributeValue, KTime};
@@ -185,6 +185,24 @@ fn what_the_server_does_not_remember_is_listed_again() {
         server.apply(member(NODE, 30));
         follower.waits_for((24, 5));
     }
+}
+
+/// A server that remembers no version at all is asked again ever more seldom.
+#[test]
+fn a_server_that_remembers_nothing_is_not_asked_without_pause() {
+    let server = ApiServer::start();
+    server.apply(member(NODE, 1));
+    server.forget_all(true);
+    let began = Instant::now();
+    let mut follower = Follower::of(&server);
+    wait::until("five lists", || requests(&server, "limit="), |count| *count >= 5);
+    // Four waits, of which up to half is left to chance: of 250, 500, 1000 and 2000 ms.
+    assert!(began.elapsed() >= Duration::from_millis(1875), "{:?}: {:?}", began.elapsed(), server.requests());
+    follower.knows(&uid(1), &id(1));
+    server.forget_all(false);
+    wait::until("a watch", || requests(&server, " watching"), |count| *count == 1);
+    server.apply(member(NODE, 2));
+    follower.knows(&uid(2), &id(2));
 }
 
 /// The token is read anew for each request, so that one that the kubelet has replaced in time is never missed, and one

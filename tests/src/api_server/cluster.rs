@@ -55,6 +55,8 @@ struct State {
     token: String,
     requests: Vec<String>,
     tricks: VecDeque<Trick>,
+    /// True while no version is remembered, not even the newest.
+    forgetful: bool,
     ended: bool,
 }
 
@@ -136,6 +138,10 @@ impl Cluster {
         });
     }
 
+    pub(super) fn forget_all(&self, forgetful: bool) {
+        self.change(|state| state.forgetful = forgetful);
+    }
+
     pub(super) fn bookmark(&self) {
         self.change(|state| {
             state.version += 1;
@@ -205,7 +211,7 @@ impl Cluster {
         ends: Instant,
     ) -> Result<WatchPosition, (Refusal, Gone)> {
         let state = self.state();
-        if version < state.oldest {
+        if version < state.oldest || state.forgetful {
             return Err((EXPIRED, state.gone));
         }
         Ok(WatchPosition { version, bookmarks: state.bookmarks, node: node.to_owned(), ends })

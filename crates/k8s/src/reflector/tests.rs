@@ -85,3 +85,35 @@ async fn a_watch_goes_on_after_events_that_are_too_large_or_none() {
     assert_eq!(counted(&snapshotter), expected([("invalid", 1), ("too_large", 1)]));
     assert_eq!(requests(&server, " watching"), 1);
 }
+
+/// After a failure the server is well with the first event: a watch may go on for minutes.
+#[tokio::test]
+async fn the_first_event_ends_a_failure() {
+    let server = ApiServer::start();
+    server.trick(Trick::Status(500));
+    server.apply(api_server::pod("a", "shop", "cart", "1"));
+    let (mut reflector, mut changes) = reflector(&server);
+    tokio::select! {
+        _ = reflector.watch("0".to_owned()) => unreachable!("the server remembers all versions"),
+        change = tokio::time::timeout(DEADLINE, changes.recv()) => assert!(change.unwrap().is_some()),
+    }
+    assert_eq!(requests(&server, " 500"), 1);
+    assert!(!reflector.failing);
+}
+
+/// Only where the server does not remember, or answers with too much, something newer than it has at hand is asked for;
+/// fewer pods at once only where it answers with too much, and only for that list.
+#[tokio::test]
+async fn the_newest_list_and_small_pages_are_for_those_who_need_them() {
+    let asked_after = async |trick: Trick, query: &str| {
+        let server = ApiServer::start();
+        server.trick(trick);
+        let (mut reflector, _changes) = reflector(&server);
+        tokio::time::timeout(DEADLINE, reflector.list(Page::Any)).await.unwrap().unwrap();
+        assert_eq!(reflector.limit, PAGE);
+        assert_eq!(requests(&server, &format!("{query} 200")), 1, "{trick:?}: {:?}", server.requests());
+    };
+    asked_after(Trick::Status(500), "limit=500&resourceVersion=0").await;
+    asked_after(Trick::Status(410), "limit=500").await;
+    asked_after(Trick::Endless, "limit=125").await;
+}
