@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use pdata::{Attribute, names};
+use pdata::{Attribute, AttributeValue, names};
 
 use crate::config::PodMetadata;
 use crate::extract::{Extract, text};
 use crate::object::{ContainerSpec, ContainerStatus, PodObject, PodStatus, Spec};
-use crate::{owner, service};
+use crate::{metrics, owner, service};
 
 /// Most containers kept of one pod, and most runs of each: of one that restarts, the last ones.
 const MAX_CONTAINERS: usize = 256;
 const MAX_RUNS: usize = 4;
+/// Most bytes kept of all containers of one pod.
+const MAX_CONTAINER_BYTES: usize = 16 << 10;
 /// Longest UID or ID of a container.
 const MAX_ID: usize = 128;
 /// Annotation of the object that stands for a static pod: the UID by which the kubelet knows that pod itself.
@@ -83,14 +85,14 @@ impl Pod {
         identity.extend(extract.labels(metadata.labels.as_ref()));
         identity.extend(extract.annotations(metadata.annotations.as_ref()));
         let service = service::of_pod(extract, metadata, &owners);
-        let named =
-            containers(spec, object.status.as_ref()).into_iter().map(|Specified { name, image, ids }| {
-                let own_name =
-                    text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
-                let service = service::of_container(extract, metadata, &name, image);
-                Container { identity: own_name.into_iter().collect(), service, name, ids }
-            });
-        Some(Self { uid, identity: identity.into(), service: service.into(), containers: named.collect() })
+        let read = |Specified { name, image, ids }| {
+            let own_name =
+                text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
+            let service = service::of_container(extract, metadata, &name, image);
+            Container { identity: own_name.into_iter().collect(), service, name, ids }
+        };
+        let containers = bounded(containers(spec, object.status.as_ref()).into_iter().map(read));
+        Some(Self { uid, identity: identity.into(), service: service.into(), containers })
     }
 
     /// The UID by which control groups name the pod.
@@ -103,12 +105,24 @@ impl Pod {
     /// none is.
     #[must_use]
     pub fn facts<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Facts {
-        let of =
-            |id: &str| self.containers.iter().find(|container| container.ids.iter().any(|own| **own == *id));
-        let Some(container) = ids.into_iter().find_map(of) else {
-            let (identity, service) = (Arc::clone(&self.identity), Arc::clone(&self.service));
-            return Facts { identity, service, in_container: false };
-        };
+        self.container(ids).map_or_else(|| self.facts_alone(), |at| self.facts_in(at))
+    }
+
+    /// The position of the first of these containers that is one of the pod's.
+    pub(crate) fn container<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Option<usize> {
+        let has = |container: &Container, id: &str| container.ids.iter().any(|own| **own == *id);
+        ids.into_iter().find_map(|id| self.containers.iter().position(|container| has(container, id)))
+    }
+
+    /// The attributes of what runs in the pod, without those of a container.
+    pub(crate) fn facts_alone(&self) -> Facts {
+        let (identity, service) = (Arc::clone(&self.identity), Arc::clone(&self.service));
+        Facts { identity, service, in_container: false }
+    }
+
+    /// The attributes of what runs in the container at a position; they are copied each time.
+    pub(crate) fn facts_in(&self, at: usize) -> Facts {
+        let Some(container) = self.containers.get(at) else { return self.facts_alone() };
         let with = |all: &[Attribute], own: &[Attribute]| -> Arc<[Attribute]> {
             let is_new = |attribute: &&Attribute| all.iter().all(|other| other.key != attribute.key);
             all.iter().chain(own.iter().filter(is_new)).cloned().collect()
@@ -117,18 +131,75 @@ impl Pod {
         Facts { identity, service: with(&self.service, &container.service), in_container: true }
     }
 
+    /// Bytes that the pod takes, whoever else has parts of it.
+    pub(crate) fn footprint(&self) -> usize {
+        let containers: usize = self.containers.iter().map(Container::footprint).sum();
+        size_of::<Self>() + self.uid.len() + bytes(&self.identity) + bytes(&self.service) + containers
+    }
+
     /// Keeps the IDs of runs that the API server does not report any more: it reports the last two of each container,
     /// and samples of the one before may still come.
     pub(crate) fn remember_runs_of(&mut self, older: &Self) {
+        let bytes: usize = self.containers.iter().map(Container::footprint).sum();
+        let mut room = MAX_CONTAINER_BYTES.saturating_sub(bytes);
         for container in &mut self.containers {
             let before = older.containers.iter().find(|before| before.name == container.name);
             for id in before.iter().flat_map(|before| &before.ids) {
-                if container.ids.len() < MAX_RUNS && !container.ids.contains(id) {
+                let takes = of_text(id);
+                if container.ids.len() < MAX_RUNS && takes <= room && !container.ids.contains(id) {
+                    room -= takes;
                     container.ids.push(Arc::clone(id));
                 }
             }
         }
     }
+}
+
+impl Container {
+    /// Bytes that the container takes.
+    fn footprint(&self) -> usize {
+        let ids: usize = self.ids.iter().map(of_text).sum();
+        size_of::<Self>() + of_text(&self.name) + ids + bytes(&self.identity) + bytes(&self.service)
+    }
+}
+
+impl Facts {
+    /// Bytes that the attributes take, whoever else has parts of them.
+    pub(crate) fn footprint(&self) -> usize {
+        bytes(&self.identity) + bytes(&self.service)
+    }
+}
+
+/// Bytes that attributes take; unlike [`Attribute::footprint`] the same however many there are who share a text.
+fn bytes(attributes: &[Attribute]) -> usize {
+    let of = |attribute: &Attribute| {
+        let AttributeValue::Text(text) = &attribute.value else { return attribute.key.len() };
+        attribute.key.len() + of_text(text)
+    };
+    size_of_val(attributes) + attributes.iter().map(of).sum::<usize>()
+}
+
+/// Bytes that a shared text takes, with its reference and its two counts.
+fn of_text(text: &Arc<str>) -> usize {
+    text.len() + size_of::<Arc<str>>() + 2 * size_of::<usize>()
+}
+
+/// The containers that there is room for; the pod is counted if there is not for all.
+fn bounded(containers: impl Iterator<Item = Container>) -> Vec<Container> {
+    let (mut room, mut kept, mut is_cut) = (MAX_CONTAINER_BYTES, Vec::new(), false);
+    for container in containers {
+        match room.checked_sub(container.footprint()) {
+            Some(left) => {
+                room = left;
+                kept.push(container);
+            }
+            None => is_cut = true,
+        }
+    }
+    if is_cut {
+        metrics::refused("containers");
+    }
+    kept
 }
 
 /// A container, as specification and status of its pod have it.

@@ -11,6 +11,11 @@ use crate::metrics;
 use crate::pod::{Facts, Pod};
 use crate::reflector::Change;
 
+/// Bytes of pods that are kept for each of the most pods, and of all at least. A pod of two containers takes some 4 KiB
+/// and as much again for its containers' facts; what its author writes makes it ten times as large at most.
+const BYTES_PER_POD: usize = 16 << 10;
+const LEAST_BYTES: usize = 1 << 20;
+
 /// The pods of a node, and those that have been deleted for as long as somebody may ask about them. Pure: time is that
 /// of the events.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub struct Pods {
     listed: bool,
     /// UIDs of pods of which something else is known than before.
     changed: HashSet<Arc<str>>,
+    /// Bytes of all pods.
+    bytes: usize,
     most: usize,
     hold: Duration,
 }
@@ -35,6 +42,10 @@ struct Held {
     list: u64,
     /// The instant at which the pod may be forgotten, if it has been deleted.
     until: Option<KTime>,
+    /// Facts of containers that have been asked about, by their position: all who ask share them.
+    merged: Vec<(usize, Facts)>,
+    /// Bytes of the pod and of these facts.
+    bytes: usize,
 }
 
 /// The table's answer to where a process runs.
@@ -49,7 +60,8 @@ pub enum Sight {
 }
 
 impl Pods {
-    /// A table of at most `most` pods, which keeps one that has been deleted for at least `hold` of event time.
+    /// A table of at most `most` pods, and of as many bytes as so many take that are large, which keeps one that
+    /// has been deleted for at least `hold` of event time.
     #[must_use]
     pub fn new(most: usize, hold: Duration) -> Self {
         Self {
@@ -58,6 +70,7 @@ impl Pods {
             list: 0,
             listed: false,
             changed: HashSet::default(),
+            bytes: 0,
             most,
             hold,
         }
@@ -85,29 +98,53 @@ impl Pods {
 
     fn present(&mut self, mut pod: Pod) {
         let uid = Arc::clone(pod.uid());
+        let mut before = None;
         if let Some(held) = self.by_uid.get_mut(&uid) {
             held.list = self.list;
             if let Some(until) = held.until.take() {
                 self.deleted.remove(&(until, Arc::clone(&uid)));
             }
             pod.remember_runs_of(&held.pod);
-            if held.pod != pod {
-                held.pod = pod;
-                self.changed.insert(uid);
+            if held.pod == pod {
+                return;
             }
-            return;
+            before = Some(held.bytes);
         }
-        if self.by_uid.len() >= self.most
-            && let Some((_, oldest)) = self.deleted.pop_first()
-        {
-            self.by_uid.remove(&oldest);
-        }
-        if self.by_uid.len() >= self.most {
+        let (pods, bytes) = (usize::from(before.is_none()), pod.footprint());
+        if !self.make_room(pods, bytes.saturating_sub(before.unwrap_or_default())) {
+            // Of a pod that was known before, that is still the best that is known.
             metrics::refused("table_full");
             return;
         }
-        self.by_uid.insert(Arc::clone(&uid), Held { pod, list: self.list, until: None });
+        self.bytes = self.bytes - before.unwrap_or_default() + bytes;
+        let held = Held { pod, list: self.list, until: None, merged: Vec::new(), bytes };
+        self.by_uid.insert(Arc::clone(&uid), held);
         self.changed.insert(uid);
+    }
+
+    /// Forgets deleted pods, the oldest first, until there is room for so many more pods and bytes; false if there is
+    /// none even so.
+    fn make_room(&mut self, pods: usize, bytes: usize) -> bool {
+        let most_bytes = self.most_bytes();
+        let fits = |table: &Self| {
+            table.by_uid.len() + pods <= table.most && table.bytes.saturating_add(bytes) <= most_bytes
+        };
+        while !fits(self)
+            && let Some((_, oldest)) = self.deleted.pop_first()
+        {
+            self.forget(&oldest);
+        }
+        fits(self)
+    }
+
+    fn most_bytes(&self) -> usize {
+        self.most.saturating_mul(BYTES_PER_POD).max(LEAST_BYTES)
+    }
+
+    fn forget(&mut self, uid: &Arc<str>) {
+        if let Some(held) = self.by_uid.remove(uid) {
+            self.bytes -= held.bytes;
+        }
     }
 
     fn delete(&mut self, uid: &Arc<str>, now: KTime) {
@@ -125,6 +162,7 @@ impl Pods {
         let Some(uid) = uids.iter().find(|uid| self.by_uid.contains_key(*uid)) else {
             return if self.listed { Sight::Unknown } else { Sight::NotListed };
         };
+        let room = self.most_bytes().saturating_sub(self.bytes);
         let Some(held) = self.by_uid.get_mut(uid) else { return Sight::Unknown };
         let later = now.saturating_add(self.hold);
         if let Some(until) = held.until.filter(|until| *until < later) {
@@ -132,7 +170,9 @@ impl Pods {
             self.deleted.remove(&(until, Arc::clone(uid)));
             self.deleted.insert((later, Arc::clone(uid)));
         }
-        Sight::Known(held.pod.facts(containers.iter().map(|id| &**id)))
+        let (facts, bytes) = held.facts(containers, room);
+        self.bytes += bytes;
+        Sight::Known(facts)
     }
 
     /// UIDs of pods of which more, or something else, is known than when this was last called.
@@ -146,7 +186,7 @@ impl Pods {
             && *until <= now
             && let Some((_, uid)) = self.deleted.pop_first()
         {
-            self.by_uid.remove(&uid);
+            self.forget(&uid);
         }
     }
 
@@ -160,6 +200,27 @@ impl Pods {
     pub fn publish(&self) {
         let (known, deleted) = self.counts();
         metrics::pods(known, deleted);
+    }
+}
+
+impl Held {
+    /// The facts of what runs in one of these containers, and the bytes that are kept from now on so that the next who
+    /// asks shares them: none if these are more than `room`.
+    fn facts(&mut self, containers: &[Arc<str>], room: usize) -> (Facts, usize) {
+        let Some(at) = self.pod.container(containers.iter().map(|id| &**id)) else {
+            return (self.pod.facts_alone(), 0);
+        };
+        if let Some((_, facts)) = self.merged.iter().find(|(other, _)| *other == at) {
+            return (facts.clone(), 0);
+        }
+        let facts = self.pod.facts_in(at);
+        let bytes = facts.footprint();
+        if bytes > room {
+            return (facts, 0);
+        }
+        self.merged.push((at, facts.clone()));
+        self.bytes += bytes;
+        (facts, bytes)
     }
 }
 

@@ -3,7 +3,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{Config, ServiceSource};
-use pdata::AttributeValue;
 
 const UID: &str = "2c48913c-b29f-11e7-9350-020968147796";
 
@@ -175,14 +174,30 @@ fn what_is_kept_of_a_pod_is_bounded() {
     object["metadata"]["labels"] = Value::Object(many.clone());
     object["metadata"]["annotations"] =
         many.into_iter().map(|(key, value)| (format!("resource.opentelemetry.io/{key}"), value)).collect();
-    object["spec"]["containers"] = (0..3000).map(|number| json!({ "name": format!("c{number}") })).collect();
+    let image = format!("registry/cart:{}", "v".repeat(1000));
+    let container = |number| json!({ "name": format!("c{number}"), "image": image });
+    object["spec"]["containers"] = (0..3000).map(container).collect();
     let config =
         Config { labels: vec!["*".to_owned()], annotations: vec!["*".to_owned()], ..Config::default() };
-    let pod = read(object, &config).unwrap();
+    let pod = read(object.clone(), &config).unwrap();
     let bytes = |attributes: &[Attribute]| attributes.iter().map(Attribute::footprint).sum::<usize>();
     assert!(bytes(&pod.identity) < 40_000, "{}", bytes(&pod.identity));
     assert!(bytes(&pod.service) < 20_000, "{}", bytes(&pod.service));
-    assert_eq!(pod.containers.len(), MAX_CONTAINERS);
+    let containers = |pod: &Pod| pod.containers.iter().map(Container::footprint).sum::<usize>();
+    assert!(containers(&pod) <= MAX_CONTAINER_BYTES, "{}", containers(&pod));
+    assert!(containers(&pod) > MAX_CONTAINER_BYTES - 2048, "as many as there is room for");
+    assert!(pod.footprint() < 80_000, "{}", pod.footprint());
+    let without_service = Config { service_from: Vec::new(), metadata: Vec::new(), ..config };
+    let mut pod = read(object.clone(), &without_service).unwrap();
+    for run in 0..10 {
+        let id = |number| format!("containerd://{}{run}{number}", "i".repeat(100));
+        let status = |number| json!({ "name": format!("c{number}"), "containerID": id(number) });
+        object["status"]["containerStatuses"] = (0..200).map(status).collect();
+        let mut newer = read(object.clone(), &without_service).unwrap();
+        newer.remember_runs_of(&pod);
+        pod = newer;
+        assert!(containers(&pod) <= MAX_CONTAINER_BYTES, "{}", containers(&pod));
+    }
 }
 
 fn value() -> impl Strategy<Value = Value> {

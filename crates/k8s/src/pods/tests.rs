@@ -66,6 +66,56 @@ fn in_a_full_table_deleted_pods_make_room_first() {
     assert!(is_known(&mut pods, 1, 1) && !is_known(&mut pods, 4, 1));
 }
 
+/// A pod with a container of its own ID, and labels of so many bytes.
+fn labelled(uid: usize, bytes: usize) -> Pod {
+    let labels: serde_json::Map<_, _> =
+        (0..bytes / 500).map(|label| (format!("l{label}"), json!("v".repeat(500)))).collect();
+    let object = json!({
+        "metadata": { "uid": uid.to_string(), "name": "a", "labels": labels },
+        "spec": { "nodeName": "a", "containers": [{ "name": "app" }] },
+        "status": { "containerStatuses": [{ "name": "app", "containerID": format!("x://c{uid}") }] },
+    });
+    let config = Config { labels: vec!["*".to_owned()], ..Config::default() };
+    Pod::of(&serde_json::from_value(object).unwrap(), &Extract::new(&config, "a", |_| true)).unwrap()
+}
+
+/// Whoever asks about a container shares what is known of it, and whoever writes pods cannot make the table larger.
+#[test]
+fn facts_are_shared_and_bytes_are_bounded() {
+    let mut pods = Pods::new(2000, HOLD);
+    let find = |pods: &mut Pods, uid: usize| match pods.find(
+        &[uid.to_string().into()],
+        &[format!("c{uid}").into()],
+        at(0),
+    ) {
+        Sight::Known(facts) => Some(facts),
+        Sight::Unknown | Sight::NotListed => None,
+    };
+    pods.apply(Change::Present(Box::new(labelled(0, 1000))), at(0));
+    let (first, second) = (find(&mut pods, 0).unwrap(), find(&mut pods, 0).unwrap());
+    assert!(first.in_container && Arc::ptr_eq(&first.identity, &second.identity));
+    assert!(Arc::ptr_eq(&first.service, &second.service));
+    pods.apply(Change::Present(Box::new(labelled(0, 2000))), at(0));
+    assert_ne!(find(&mut pods, 0).unwrap().identity, first.identity);
+
+    let mut pods = Pods::new(64, HOLD);
+    let sum = |pods: &Pods| pods.by_uid.values().map(|held| held.bytes).sum::<usize>();
+    for uid in 0..200 {
+        let change = if uid % 3 == 0 { Change::Deleted } else { Change::Present };
+        pods.apply(change(Box::new(labelled(uid, 8000))), at(0));
+        find(&mut pods, uid);
+        assert_eq!(pods.bytes, sum(&pods));
+        assert!(pods.bytes <= LEAST_BYTES);
+    }
+    let known = pods.counts().0;
+    assert!((20..64).contains(&known), "{known} pods");
+    // What is not to be had any more leaves nothing behind.
+    pods.apply(Change::ListBegan, at(0));
+    pods.apply(Change::ListEnded, at(0));
+    pods.expire(KTime::from_nanos(u64::MAX));
+    assert_eq!((pods.counts(), pods.bytes), ((0, 0), 0));
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Present(u8, u8),
