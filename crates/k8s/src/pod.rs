@@ -6,7 +6,7 @@ use pdata::{Attribute, AttributeValue, names};
 
 use crate::config::PodMetadata;
 use crate::extract::{Extract, text};
-use crate::object::{ContainerSpec, ContainerStatus, PodObject, PodStatus, Spec};
+use crate::object::{ContainerSpec, ContainerStatus, Metadata, OwnerReference, PodObject, PodStatus, Spec};
 use crate::{metrics, owner, service};
 
 /// Most containers kept of one pod, and most runs of each: of one that restarts, the last ones.
@@ -64,11 +64,7 @@ impl Pod {
             return None;
         }
         let own_uid = metadata.uid.as_deref().filter(|uid| is_id(uid))?;
-        // No pod of the API server has a UID of that shape, so that no annotation takes another pod's place.
-        let mirrored = metadata.annotations.as_ref().and_then(|annotations| annotations.get(MIRROR));
-        let mirrored =
-            mirrored.filter(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let uid: Arc<str> = mirrored.map_or(own_uid, String::as_str).into();
+        let uid: Arc<str> = mirrored(metadata, extract.node()).unwrap_or(own_uid).into();
         let owners = owner::owners(metadata);
         let mut identity = Vec::new();
         let mut add = |metadata, key, value: Option<&str>| {
@@ -182,6 +178,19 @@ fn bytes(attributes: &[Attribute]) -> usize {
 /// Bytes that a shared text takes, with its reference and its two counts.
 fn of_text(text: &Arc<str>) -> usize {
     text.len() + size_of::<Arc<str>>() + 2 * size_of::<usize>()
+}
+
+/// The UID of the static pod that an object stands for. The kubelet makes such objects, in the name of its node; no pod
+/// of the API server has a UID of that shape, so that no annotation takes another pod's place.
+fn mirrored<'a>(metadata: &'a Metadata, node: &str) -> Option<&'a str> {
+    let of_node = |owner: &OwnerReference| {
+        owner.controller == Some(true)
+            && owner.kind.as_deref() == Some("Node")
+            && owner.name.as_deref() == Some(node)
+    };
+    let hash = metadata.annotations.as_ref()?.get(MIRROR)?;
+    let is_hash = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && metadata.owner_references.iter().flatten().any(of_node)).then_some(hash)
 }
 
 /// The containers that there is room for; the pod is counted if there is not for all.

@@ -100,7 +100,7 @@ impl<S> ProcInfo<S> {
         let resource = Arc::new(host::detect(&layer.config.resource));
         let (repairs, acked, kept) = (Repairs::default(), Acked::default(), layer.kept.clone());
         let pods = layer.config.k8s.as_ref().and_then(|config| {
-            k8s::watch(config, resource_attributes::is_its_own)
+            k8s::watch(config, resource_attributes::is_of_an_annotation)
                 .inspect_err(|error| {
                     tracing::warn!(%error, "Nobody can be asked about pods: they will have no names.");
                 })

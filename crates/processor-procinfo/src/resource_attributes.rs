@@ -31,6 +31,11 @@ pub(crate) fn is_its_own(key: &str) -> bool {
     !NOT_ITS_OWN.iter().any(|prefix| key.starts_with(prefix))
 }
 
+/// True if an annotation of a pod may set this key: not what the kernel or the API server knows better.
+pub(crate) fn is_of_an_annotation(key: &str) -> bool {
+    is_its_own(key) && !key.starts_with("k8s.")
+}
+
 /// Reads the variable. As the specification demands, a value that cannot be read as a whole is discarded as a whole.
 pub(crate) fn parse(variable: &[u8]) -> Vec<Attribute> {
     let Ok(text) = std::str::from_utf8(variable) else { return Vec::new() };

@@ -140,15 +140,26 @@ fn a_service_is_named_by_annotations_then_labels_then_workload() {
 
 #[test]
 fn a_static_pod_is_known_as_the_kubelet_names_it_and_no_annotation_takes_anothers_place() {
-    let with = |mirror: &str| {
+    let owned = |mirror: &str, owner: Value| {
         let mut object = cart();
+        object["metadata"]["ownerReferences"] = json!([owner]);
         object["metadata"]["annotations"]["kubernetes.io/config.mirror"] = json!(mirror);
         read(object, &config()).unwrap().uid().to_string()
     };
+    let with = |mirror: &str| owned(mirror, json!({ "kind": "Node", "name": "a", "controller": true }));
     let hash = "0af7651916cd43dd8448eb211c80319c";
     assert_eq!(with(hash), hash);
     assert_eq!(with("3c48913c-b29f-11e7-9350-020968147796"), UID, "the UID of another pod");
     assert_eq!(with(""), UID);
+    for other in [
+        json!({ "kind": "ReplicaSet", "name": "a", "controller": true }),
+        json!({ "kind": "Node", "name": "b", "controller": true }),
+        json!({ "kind": "Node", "name": "a", "controller": false }),
+        json!({ "kind": "Node", "name": "a" }),
+        json!({}),
+    ] {
+        assert_eq!(owned(hash, other.clone()), UID, "{other}");
+    }
 }
 
 #[test]

@@ -183,12 +183,17 @@ fn a_pod_is_named_by_the_api_server_and_a_service_by_whoever_is_nearest_to_it() 
         "metadata": {
             "name": "cart-0", "namespace": "shop", "uid": "2c48913c-b29f-11e7-9350-020968147796",
             "labels": { "tier": "front" },
-            "annotations": { "resource.opentelemetry.io/k8s.pod.name": "another" },
+            "annotations": {
+                "resource.opentelemetry.io/k8s.pod.name": "another",
+                "resource.opentelemetry.io/k8s.cluster.name": "another",
+                "resource.opentelemetry.io/host.name": "another",
+            },
         },
         "spec": { "nodeName": "a", "containers": [{ "name": "app" }] },
         "status": { "containerStatuses": [{ "name": "app", "containerID": format!("containerd://{ID}") }] },
     });
-    let extract = k8s::Extract::new(config.k8s.as_ref().unwrap(), "a", resource_attributes::is_its_own);
+    let extract =
+        k8s::Extract::new(config.k8s.as_ref().unwrap(), "a", resource_attributes::is_of_an_annotation);
     let pod = k8s::Pod::parse(pod.to_string().as_bytes(), &extract).unwrap();
     sources.apply(Change::Present(Box::new(pod.clone())), KTime::ZERO);
     assert_eq!(sources.take_changed(KTime::ZERO).into_iter().collect::<Vec<_>>(), [CgroupId(1)]);
