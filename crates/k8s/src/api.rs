@@ -43,14 +43,14 @@ pub(crate) struct Api {
     pub(crate) node: String,
 }
 
-/// A page of a list.
+/// The part of a list that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    /// The first, of any version that the server has at hand.
+    /// The first page, of any version that the server has at hand.
     Any,
-    /// The first, of what is so now.
+    /// The first page, of the version of now.
     Newest,
-    /// The one after that.
+    /// The page that follows the one which had this token.
     After(String),
 }
 
@@ -71,7 +71,7 @@ impl Drop for Driven {
     }
 }
 
-/// A watch that runs.
+/// A watch that the server has begun to answer, line by line.
 #[derive(Debug)]
 pub(crate) struct Watch {
     answer: Answer,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// A page of a list of pods.
+/// A page of a list of pods, as the server answers with it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PodList {
@@ -16,7 +16,7 @@ pub(crate) struct PodList {
     pub(crate) items: Option<Vec<PodObject>>,
 }
 
-/// Where a list stands.
+/// The version of a list, and how to get its next page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ListMetadata {
@@ -26,7 +26,7 @@ pub(crate) struct ListMetadata {
     pub(crate) next: Option<String>,
 }
 
-/// A pod.
+/// A pod: what it is called, what it is to run, and what runs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PodObject {

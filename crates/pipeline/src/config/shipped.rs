@@ -75,7 +75,7 @@ fn the_manifests_run_the_example_with_the_privileges_of_the_unit() {
     let set = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=")).unwrap();
     let set: Vec<_> = set.split(' ').map(|name| Yaml::from(name.strip_prefix("CAP_").unwrap())).collect();
     assert_eq!(security["capabilities"]["add"], Yaml::Sequence(set));
-    let rules = "[{apiGroups: [''], resources: [pods], verbs: [get, list, watch]}]";
+    let rules = "[{apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
     assert_eq!(objects["ClusterRole"]["rules"], from_str::<Yaml>(rules).unwrap());
 }
 
