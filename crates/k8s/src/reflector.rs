@@ -49,6 +49,8 @@ pub(crate) struct Reflector {
     backoff: Backoff,
     /// Waits before lists that a server asks for which does not remember the version of the one before.
     relisting: Backoff,
+    /// Time that the server may take for all pages of a list.
+    list_time: Duration,
     /// Pods of a page.
     limit: u32,
     /// True while the log says that nothing can be learnt.
@@ -58,7 +60,8 @@ pub(crate) struct Reflector {
 impl Reflector {
     pub(crate) fn new(api: Api, extract: Extract, changes: Sender<Change>) -> Self {
         let (backoff, relisting) = (Backoff::default(), Backoff::default());
-        Self { api, extract, changes, backoff, relisting, limit: PAGE, failing: false }
+        let list_time = LIST_TIME;
+        Self { api, extract, changes, backoff, relisting, list_time, limit: PAGE, failing: false }
     }
 
     /// Lists and watches until nobody wants to know any more.
@@ -99,13 +102,13 @@ impl Reflector {
     }
 
     async fn pages(&mut self, first: Page) -> Result<Result<String, ApiError>, Unwanted> {
-        let (mut page, mut began, mut time) = (first, false, LIST_TIME);
+        let (mut page, mut began, mut time) = (first, false, self.list_time);
         for _ in 0..MAX_PAGES {
             let asked = Instant::now();
             let list = match timeout(time, self.api.list(&page, self.limit)).await {
                 Ok(Ok(list)) => list,
                 Ok(Err(error)) => return Ok(Err(error)),
-                Err(_elapsed) => return Ok(Err(ApiError::Late(LIST_TIME))),
+                Err(_elapsed) => return Ok(Err(ApiError::Late(self.list_time))),
             };
             time = time.saturating_sub(asked.elapsed());
             if !std::mem::replace(&mut began, true) {

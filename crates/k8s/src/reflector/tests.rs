@@ -117,3 +117,15 @@ async fn the_newest_list_and_small_pages_are_for_those_who_need_them() {
     asked_after(Trick::Status(410), "limit=500").await;
     asked_after(Trick::Endless, "limit=125").await;
 }
+
+/// A list takes so long and no longer, also where each of its parts would have more time.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_takes_too_long_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = ApiServer::start();
+    let (mut reflector, _changes) = reflector(&server);
+    reflector.api.endpoint = Endpoint::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+    reflector.list_time = Duration::from_secs(3);
+    let listed = reflector.pages(Page::Any).await.unwrap();
+    assert!(matches!(listed, Err(ApiError::Late(time)) if time == reflector.list_time), "{listed:?}");
+}
