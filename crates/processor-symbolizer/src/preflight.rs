@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -132,12 +133,12 @@ fn libraries(proc: &Path) -> Option<Finding> {
 /// The main libraries that a process has mapped, by their paths as the process sees them.
 fn mapped(files: &mut Files, process: &Path) -> Vec<PathBuf> {
     let maps = files.read_memory(process, ProcessMemory::Maps, 0, MAX_MAPS).unwrap_or_default();
-    let maps = String::from_utf8_lossy(&maps);
-    let paths = maps.lines().filter_map(|line| {
-        let path = Path::new(line.get(line.find('/')?..)?);
-        let file = path.file_name().and_then(OsStr::to_str)?;
-        MAIN_LIBRARIES.iter().any(|start| file.starts_with(start)).then(|| path.to_owned())
-    });
+    let paths =
+        procfs::mappings(&maps).filter(|mapping| mapping.name.starts_with(b"/")).filter_map(|mapping| {
+            let path = Path::new(OsStr::from_bytes(mapping.name));
+            let file = path.file_name().and_then(OsStr::to_str)?;
+            MAIN_LIBRARIES.iter().any(|start| file.starts_with(start)).then(|| path.to_owned())
+        });
     paths.collect()
 }
 

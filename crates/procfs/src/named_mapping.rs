@@ -5,6 +5,8 @@ use std::path::Path;
 use foreignfile::{Files, ProcessMemory, Refusal};
 use pdata::Pc;
 
+use crate::maps::{ListedMapping, mappings};
+
 /// The most bytes of a process's list of mappings that are looked through.
 const MAX_MAPS: u32 = 8 << 20;
 
@@ -28,61 +30,35 @@ pub fn executable_mapping(
     name: &str,
 ) -> Result<Option<NamedMapping>, Refusal> {
     let maps = files.read_memory(process, ProcessMemory::Maps, 0, MAX_MAPS)?;
-    Ok(maps.split(|&byte| byte == b'\n').find_map(|line| parse(line, name)))
+    Ok(find(&maps, name))
 }
 
-/// The mapping of a line of `maps`, proc_pid_maps(5), if it is executable and its file has that name.
-fn parse(line: &[u8], name: &str) -> Option<NamedMapping> {
-    let mut fields = std::str::from_utf8(line).ok()?.splitn(6, ' ');
-    let (start, end) = fields.next()?.split_once('-')?;
-    let is_executable = fields.next()?.as_bytes().get(2) == Some(&b'x');
-    let (major, minor) = fields.nth(1)?.split_once(':')?;
-    let path = fields.nth(1)?.trim_start();
-    let is_it = is_executable && path.starts_with('/') && path.rsplit('/').next() == Some(name);
-    let address = |text| u64::from_str_radix(text, 16).ok().map(Pc);
-    let half = |text| u32::from_str_radix(text, 16).ok();
-    is_it.then(|| {
-        Some(NamedMapping { range: (address(start)?, address(end)?), device: (half(major)?, half(minor)?) })
-    })?
+fn find(maps: &[u8], name: &str) -> Option<NamedMapping> {
+    let is_it = |mapping: &ListedMapping<'_>| {
+        let file = mapping.name.rsplit(|&byte| byte == b'/').next();
+        mapping.is_executable && mapping.name.starts_with(b"/") && file == Some(name.as_bytes())
+    };
+    let ListedMapping { range, device, .. } = mappings(maps).find(is_it)?;
+    Some(NamedMapping { range: (range.start, range.end), device })
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
     fn only_an_executable_mapping_of_that_name_is_found() {
         let found = NamedMapping { range: (Pc(0x7f00_0000_1000), Pc(0x7f00_0000_2000)), device: (0xfe, 1) };
-        for (line, expected) in [
-            (
-                "7f0000001000-7f0000002000 r-xp 00000000 fe:01 77                         /a b/jit-7.dump",
-                Some(found),
-            ),
-            (
-                "7f0000001000-7f0000002000 r--p 00000000 fe:01 77                         /a b/jit-7.dump",
-                None,
-            ),
-            (
-                "7f0000001000-7f0000002000 r-xp 00000000 fe:01 77                         /a b/jit-77.dump",
-                None,
-            ),
-            (
-                "7f0000001000-7f0000002000 r-xp 00000000 fe:01 77                         /jit-7.dump (deleted)",
-                None,
-            ),
-            ("7f0000001000-7f0000002000 r-xp 00000000 00:00 0 ", None),
-            ("7f0000001000-7f0000002000 r-xp 00000000 00:00 0                          [jit-7.dump]", None),
+        for (rest, expected) in [
+            ("r-xp 00000000 fe:01 77                         /a b/jit-7.dump", Some(found)),
+            ("r--p 00000000 fe:01 77                         /a b/jit-7.dump", None),
+            ("r-xp 00000000 fe:01 77                         /a b/jit-77.dump", None),
+            ("r-xp 00000000 fe:01 77                         /jit-7.dump (deleted)", None),
+            ("r-xp 00000000 00:00 0 ", None),
+            ("r-xp 00000000 00:00 0                          [jit-7.dump]", None),
         ] {
-            assert_eq!(parse(line.as_bytes(), "jit-7.dump"), expected, "{line}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_line_is_read_or_refused(line in "[0-9a-f]{0,17}-?[0-9a-f]{0,17} [rwxp-]{0,4} .{0,40}") {
-            let _any = parse(line.as_bytes(), "jit-7.dump");
+            let line = format!("7f0000001000-7f0000002000 {rest}");
+            assert_eq!(find(line.as_bytes(), "jit-7.dump"), expected, "{line}");
         }
     }
 }

@@ -10,6 +10,7 @@ use foreignfile::{Files, ProcessMemory, Refusal};
 use pdata::ProcessKey;
 
 use crate::error::ProcError;
+use crate::maps::mappings;
 use crate::source::ProcSource;
 
 /// Names of the mapping: of anonymous memory, of a memfd that has been named, and of a memfd without a name.
@@ -127,16 +128,8 @@ fn read_memory(files: &mut Files, process: &Path, address: u64, length: u32) -> 
 
 /// The addresses at which the mappings of that name begin, of proc_pid_maps(5). Names are the process's word.
 fn candidates(maps: &[u8]) -> Vec<u64> {
-    let lines = maps.split(|&byte| byte == b'\n').filter(|line| {
-        // Address, permissions, offset, device and inode come before the name, which is padded.
-        let name = line.splitn(6, |&byte| byte == b' ').nth(5).unwrap_or_default().trim_ascii_start();
-        NAMES.contains(&name)
-    });
-    let starts = lines.filter_map(|line| {
-        let start = line.split(|&byte| byte == b'-').next()?;
-        u64::from_str_radix(std::str::from_utf8(start).ok()?, 16).ok()
-    });
-    starts.take(MAX_CANDIDATES).collect()
+    let named = mappings(maps).filter(|mapping| NAMES.contains(&mapping.name));
+    named.map(|mapping| mapping.range.start.0).take(MAX_CANDIDATES).collect()
 }
 
 /// Reads a header; `None` for any other bytes.
