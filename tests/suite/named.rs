@@ -21,6 +21,8 @@ use crate::alone;
 const RATE: u32 = 199;
 /// Least samples of each program.
 const ENOUGH: usize = 40;
+/// Runs of all programs, of which one must have all names.
+const RUNS: usize = 4;
 
 /// The functions of a program, as `nm` prints them before the program is stripped.
 struct Truth {
@@ -247,12 +249,12 @@ impl Leaves {
         leaves
     }
 
-    fn check(&self, name: &str) {
+    /// Whether enough of the leaves have names, none of which may be wrong.
+    fn are_named(&self, name: &str) -> bool {
         println!("{name}: {} right, {} unnamed, {} nowhere", self.right, self.unnamed, self.nowhere);
         assert!(self.wrong.is_empty(), "{name}: {self:?}");
-        assert!(self.right >= ENOUGH, "{name}: {self:?}");
-        // At most a hundredth, or one.
-        assert!(self.unnamed <= 1.max(self.right / 99), "{name}: {self:?}");
+        // At most a hundredth is unnamed, or one.
+        self.right >= ENOUGH && self.unnamed <= 1.max(self.right / 99)
     }
 }
 
@@ -268,10 +270,16 @@ fn wait_until_it_names(agent: &Agent, program: &Program) {
     wait::until("functions to have names", look, |leaves| leaves.right >= ENOUGH);
 }
 
+/// Names that come later than a batch may wait are none, and others' programs may have hundreds of megabytes of symbols
+/// to be read before: so a run in which names are missing is repeated. A wrong name fails at once.
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn leaves_have_the_functions_that_the_linker_has_put_there() {
     let _alone = alone();
+    assert!((0..RUNS).any(|_run| all_leaves_are_named()), "names were missing in each run: see above");
+}
+
+fn all_leaves_are_named() -> bool {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut programs: Vec<_> = whole(dir.path()).into_iter().chain(stripped(dir.path())).collect();
     for program in &mut programs {
@@ -300,7 +308,9 @@ fn leaves_have_the_functions_that_the_linker_has_put_there() {
     runs.iter().for_each(|(program, fate)| spin(program, *fate));
     let file = agent.stop().file;
     let resources = file.resources().expect("every index is good");
-    for (program, fate) in &runs {
-        Leaves::of(program, &resources).check(&format!("{} {fate:?}", program.name()));
-    }
+    let named = runs.iter().map(|(program, fate)| {
+        Leaves::of(program, &resources).are_named(&format!("{} {fate:?}", program.name()))
+    });
+    // All are looked at, so that a wrong name is found wherever it is.
+    named.collect::<Vec<_>>().into_iter().all(|is_named| is_named)
 }
