@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::process::{Child, Command};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pdata::{Batch, Event, Pid, ProcessKey, ProcessTransition};
@@ -30,7 +30,7 @@ struct State {
 
 impl Memory {
     fn shut(&self, shut: bool) {
-        self.0.0.lock().unwrap().shut = shut;
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).shut = shut;
         self.0.1.notify_all();
     }
 
@@ -64,6 +64,22 @@ impl Memory {
     }
 }
 
+/// A memory that is shut until this is dropped, by a panic too: the receiver would wait for it without end.
+struct Shut<'a>(&'a Memory);
+
+impl<'a> Shut<'a> {
+    fn new(memory: &'a Memory) -> Self {
+        memory.shut(true);
+        Self(memory)
+    }
+}
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.shut(false);
+    }
+}
+
 /// Runs twenty-four thousand processes: more than the ring has room for while nobody reads it.
 fn storm() {
     const SCRIPT: &str = "i=0; while [ $i -lt 12000 ]; do /bin/true; i=$((i+1)); done";
@@ -91,13 +107,13 @@ fn processes_whose_end_was_lost_are_reconciled() {
             sleepers.iter().all(|sleeper| state.known.iter().any(|key| key.pid == Pid(sleeper.id())))
         };
         seen.wait_until("the processes to be known", are_known);
-        seen.shut(true);
+        let shut = Shut::new(&seen);
         storm();
         for sleeper in &mut sleepers {
             sleeper.kill().unwrap();
             sleeper.wait().unwrap();
         }
-        seen.shut(false);
+        drop(shut);
         let start = Instant::now();
         let stale = |key: &ProcessKey| !std::path::Path::new(&format!("/proc/{}", key.pid)).exists();
         loop {

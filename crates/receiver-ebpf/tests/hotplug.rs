@@ -11,7 +11,7 @@ use pdata::{Batch, Event, KTime, LossReason, Sample};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-use support::{PATIENCE, Recorder, burn, record_watched};
+use support::{Ends, PATIENCE, Recorder, burn, record_watched};
 
 const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
 const RATE: f64 = 199.0;
@@ -38,6 +38,7 @@ fn offline(time: Duration, work: impl FnOnce(Back)) {
     let (after, done, busy) = (now(), AtomicBool::new(false), std::sync::mpsc::sync_channel(1));
     std::fs::write(SWITCH, "1").unwrap();
     std::thread::scope(|scope| {
+        let _ends = Ends(&done);
         scope.spawn(|| {
             let mut only = CpuSet::new();
             only.set(1);
@@ -53,7 +54,6 @@ fn offline(time: Duration, work: impl FnOnce(Back)) {
             }
         });
         work(Back { after, busy_from: busy.1.recv_timeout(PATIENCE * 2).unwrap() });
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -68,6 +68,7 @@ fn wait_for_samples(recorder: &Recorder, back: KTime) {
 fn on_busy_cpus(work: impl FnOnce()) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _ends = Ends(&done);
         for _ in 0..2 * std::thread::available_parallelism().unwrap().get() {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -76,7 +77,6 @@ fn on_busy_cpus(work: impl FnOnce()) {
             });
         }
         work();
-        done.store(true, Ordering::Relaxed);
     });
 }
 

@@ -16,7 +16,9 @@ use receiver_ebpf::Config;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-use support::{PATIENCE, Recorder, burn, done_after, record_controlled, record_watched, run};
+use support::{
+    Ends, PATIENCE, Recorder, burn, done_after, missed_ticks, record_controlled, record_watched, run,
+};
 
 /// Runs the receiver at 199 Hz while `work` runs on a thread of its own.
 fn record(work: impl FnOnce() + Send + 'static) -> Vec<Batch> {
@@ -91,6 +93,7 @@ fn no_event_of_a_million_comes_behind_the_watermark() {
     run(config, done_after(move |batch| takes.take(batch)), move |_| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| storm_of_names(&done));
             scope.spawn(|| burn_until(&done));
             scope.spawn(|| storm_of_processes(&done));
@@ -98,7 +101,6 @@ fn no_event_of_a_million_comes_behind_the_watermark() {
             while seen.0.lock().unwrap().events < EVENTS && start.elapsed() < AT_MOST {
                 std::thread::sleep(Duration::from_millis(50));
             }
-            done.store(true, Ordering::Relaxed);
         });
     });
     let verdict = judge.0.lock().unwrap();
@@ -294,6 +296,7 @@ fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_tim
             });
         };
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             for &cpu in &cpus {
                 let done = &done;
                 scope.spawn(move || occupy(cpu, done));
@@ -305,7 +308,6 @@ fn after_a_change_of_rate_samples_say_the_new_period_and_still_add_up_to_the_tim
             wait_for(expected[2]);
             control.set_divisor(1);
             wait_for(expected[3]);
-            done.store(true, Ordering::Relaxed);
         });
     });
     let missed: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(missed_ticks).sum();
@@ -351,13 +353,6 @@ fn period(sample: &Sample) -> Duration {
     match sample.measure {
         Measure::OnCpu { period } => period,
         Measure::OffCpu { .. } => panic!("no one measures that: {sample:?}"),
-    }
-}
-
-fn missed_ticks(event: &Event) -> u64 {
-    match event {
-        Event::Loss(loss) if loss.reason == LossReason::SampleTimerMissed => loss.count,
-        _ => 0,
     }
 }
 

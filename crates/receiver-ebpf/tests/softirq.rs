@@ -8,9 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Event, Pid, Running, Sample};
+use pdata::{Batch, Pid, Running, Sample};
 
-use support::record_watched;
+use support::{Ends, missed_ticks, record_watched};
 
 /// Bytes a second, which the kernel sends in bursts, from a timer's softirq.
 const PACE: u64 = 100 << 20;
@@ -56,17 +56,13 @@ fn set_pacing(stream: &TcpStream, bytes_per_second: u64) {
 fn of_softirqs(batches: &[Batch]) -> impl Iterator<Item = &Sample> {
     batches.iter().flat_map(Batch::samples).filter(|sample| sample.key.process.pid == Pid(0))
 }
+
+/// Samples a second.
+const RATE: u32 = 997;
+/// The number of samples of softirqs that is enough to see that they are taken.
 const ENOUGH: usize = 10;
 /// The longest time in which those samples may come: a machine that has other work to do is idle now and then.
 const AT_MOST: Duration = Duration::from_secs(60);
-
-/// The number of samples that an event reports as lost.
-fn lost(event: &Event) -> u64 {
-    match event {
-        Event::Loss(loss) if loss.reason.is_sample() => loss.count,
-        _ => 0,
-    }
-}
 
 /// Softirqs on a CPU that is idle otherwise are sampled, by that name, with the kernel's stack.
 #[test]
@@ -74,25 +70,27 @@ fn lost(event: &Event) -> u64 {
 fn softirqs_on_an_idle_cpu_are_sampled_with_their_stack() {
     let (send, took) = std::sync::mpsc::sync_channel(1);
     let batches = record_watched(move |control, recorder| {
-        control.set_samples_per_second(997);
+        control.set_samples_per_second(RATE);
         let (start, done) = (Instant::now(), AtomicBool::new(false));
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| paced_stream(&done));
             // A machine that has other work to do the whole time has no such softirqs.
             let _enough = recorder.is_soon(AT_MOST, |batches| of_softirqs(batches).count() >= ENOUGH);
             send.send(start.elapsed()).unwrap();
-            done.store(true, Ordering::Relaxed);
         });
     });
     let taken = batches.iter().flat_map(Batch::samples).count();
-    let all = u64::try_from(taken).unwrap()
-        + batches.iter().flat_map(|batch| batch.events.iter()).map(lost).sum::<u64>();
+    // A timer that fired too late had a busy CPU too. A sample that was lost for another reason proves nothing here.
+    let missed: u64 = batches.iter().flat_map(|batch| batch.events.iter()).map(missed_ticks).sum();
+    let all = u32::try_from(u64::try_from(taken).unwrap() + missed).unwrap();
     let softirqs: Vec<_> = of_softirqs(&batches).collect();
-    println!("{} of {taken} samples are of softirqs on idle CPUs, {all} with those lost", softirqs.len());
+    println!("{} of {taken} samples are of softirqs on idle CPUs, {all} with those missed", softirqs.len());
     // A machine that has other work to do the whole time serves softirqs on top of that.
-    let cpus = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
-    let ticks = took.recv().unwrap().as_secs() * 997 * cpus;
-    assert!(softirqs.len() >= ENOUGH || all * 4 > ticks * 3, "{} of {all}", softirqs.len());
+    let cpus = u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    let ticks = took.recv().unwrap().as_secs_f64() * f64::from(RATE * cpus);
+    let is_busy = f64::from(all) > ticks * 0.75;
+    assert!(softirqs.len() >= ENOUGH || is_busy, "{} of {all}, of {ticks:.0} ticks", softirqs.len());
     for sample in softirqs {
         assert_eq!((sample.comm.as_bytes(), sample.running), (&b"softirq"[..], Running::Softirq));
         assert!(!sample.stack.frames.is_empty(), "{sample:?}");

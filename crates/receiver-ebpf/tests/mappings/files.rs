@@ -13,6 +13,7 @@ use std::time::Duration;
 use pdata::{Backing, Batch, Code, FileState, Mapping};
 use procfs::clock::now;
 
+use crate::support::Ends;
 use crate::truth::{Mapped, SPIN, assert_true, code, directory, file, leaf, lost, own_samples, run, watch};
 
 /// A file that takes another's name does not take its samples; and neither does a file that is written in place.
@@ -122,6 +123,7 @@ fn a_storm_of_names_costs_nobody_a_mapping_or_a_record() {
     let (batches, runs) = watch(move || {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
@@ -132,10 +134,7 @@ fn a_storm_of_names_costs_nobody_a_mapping_or_a_record() {
             }
             let file = code(&path.join("code"), 1);
             let mapped = Mapped::new(&file, 0, 1);
-            let runs: Vec<_> =
-                (0..200).map(|_| run(&mapped, 0, &file, 0, Duration::from_millis(10))).collect();
-            done.store(true, Ordering::Relaxed);
-            runs
+            (0..200).map(|_| run(&mapped, 0, &file, 0, Duration::from_millis(10))).collect::<Vec<_>>()
         })
     });
     let found = assert_true(&batches, &runs);

@@ -20,7 +20,7 @@ use procfs::clock::now;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::{burn, record_watched};
+use crate::support::{Ends, burn, record_watched};
 
 /// A loop that counts its argument down to zero, and returns.
 #[cfg(target_arch = "x86_64")]
@@ -185,13 +185,13 @@ pub(crate) fn watch<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
         };
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _ends = Ends(&done);
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     burn(Duration::from_millis(1));
                 }
             });
             recorder.wait_until("the rate", |batches| batches.iter().flat_map(Batch::samples).any(is_faster));
-            done.store(true, Ordering::Relaxed);
         });
         *here.lock().unwrap() = Some(work());
     });

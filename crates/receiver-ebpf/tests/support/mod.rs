@@ -4,11 +4,12 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pdata::{Batch, Watermark};
+use pdata::{Batch, Event, LossReason, Watermark};
 use receiver_ebpf::{Config, Control, Receiver};
 use rustix::time::{ClockId, clock_gettime};
 use tower::{Service, service_fn};
@@ -29,7 +30,7 @@ impl Recorder {
     /// True once the recorded batches are as `wanted`; false if they are not within `patience`.
     pub(crate) fn is_soon(&self, patience: Duration, wanted: impl Fn(&[Batch]) -> bool) -> bool {
         let start = Instant::now();
-        while !wanted(&self.0.lock().unwrap()) {
+        while !wanted(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             if start.elapsed() > patience {
                 return false;
             }
@@ -50,7 +51,8 @@ impl Service<Batch> for Recorder {
 
     fn call(&mut self, batch: Batch) -> Self::Future {
         let watermark = batch.watermark;
-        self.0.lock().unwrap().push(batch);
+        // A test that panicked while it looked has failed already, by its own message.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
         ready(Ok(watermark))
     }
 }
@@ -93,6 +95,25 @@ where
         let stop = async { work.await.unwrap() };
         receiver.run(next, stop).await.unwrap();
     });
+}
+
+/// A guard that asks threads to end once it is dropped, by a panic too: a scope waits for its threads before it passes
+/// a panic on. It is made first in the scope whose threads look at the flag.
+#[must_use = "the threads are asked to end when this is dropped"]
+pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The number of samples that an event reports as missed by a timer that fired too late.
+pub(crate) fn missed_ticks(event: &Event) -> u64 {
+    match event {
+        Event::Loss(loss) if loss.reason == LossReason::SampleTimerMissed => loss.count,
+        _ => 0,
+    }
 }
 
 /// Uses `time` of a CPU, nearly all of it in this program's own code.
