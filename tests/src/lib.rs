@@ -16,6 +16,7 @@ mod lines;
 pub mod metrics;
 pub mod otlp;
 pub mod overlay;
+mod port;
 pub mod program;
 pub mod prometheus;
 pub mod reader;

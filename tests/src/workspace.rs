@@ -2,13 +2,11 @@
 
 use std::collections::VecDeque;
 use std::env;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
+use crate::port::KeptPort;
 
 /// The command that sets up the Collector and the Python environment.
 pub(crate) const SETUP: &str = "run tests/setup.sh (`make test` does)";
@@ -88,36 +86,29 @@ fn build_pipeline() -> PathBuf {
 /// open.
 const MOST_KEPT: usize = 256;
 
-/// A free TCP port of the loopback interface, which the kernel gives to nobody else.
-///
-/// A socket that does not listen keeps the port. It shares its address (`SO_REUSEADDR`), as the sockets of the agent,
-/// of a Collector and of Prometheus do, which therefore can listen there. Before that a connection is refused. So
-/// neither a connection nor another call gets the port before its user has started.
+/// A free TCP port of the loopback interface, which the kernel gives to nobody else. A connection is refused until its
+/// user listens there.
 ///
 /// # Panics
 /// If no port is free.
 #[must_use]
 pub fn free_port() -> u16 {
-    static KEPT: Mutex<VecDeque<OwnedFd>> = Mutex::new(VecDeque::new());
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-    let socket = socket.expect("there are sockets");
-    sockopt::set_socket_reuseaddr(&socket, true).expect("a socket can share its address");
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let address = getsockname(&socket).expect("a bound socket has an address");
-    let address = SocketAddrV4::try_from(address).expect("it was bound to one of IPv4");
+    static KEPT: Mutex<VecDeque<KeptPort>> = Mutex::new(VecDeque::new());
+    let port = KeptPort::new().expect("a port is free");
+    let number = port.number();
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() == MOST_KEPT {
         kept.pop_front();
     }
-    kept.push_back(socket);
-    address.port()
+    kept.push_back(port);
+    number
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::io::ErrorKind;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
     use super::*;
 

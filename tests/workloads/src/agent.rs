@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::port::KeptPort;
 
 /// The agent's line in its log once it samples.
 const READY: &str = "Everything is ready.";
@@ -51,7 +53,8 @@ pub enum Stages {
 pub struct Agent {
     child: Child,
     dir: PathBuf,
-    metrics_port: u16,
+    /// The ports of the agent's metrics and of its page, which nobody else gets.
+    ports: [KeptPort; 2],
 }
 
 /// The cost of a process so far.
@@ -94,7 +97,8 @@ impl Agent {
         };
         let dir = settings.dir.clone();
         let (config, log) = (dir.join("agent.yaml"), dir.join("agent.log"));
-        let [metrics_port, page_port] = free_ports().map_err(at(&config))?;
+        let ports = [KeptPort::new().map_err(at(&config))?, KeptPort::new().map_err(at(&config))?];
+        let [metrics_port, page_port] = ports.each_ref().map(KeptPort::number);
         fs::write(&config, yaml(settings, metrics_port, page_port)).map_err(at(&config))?;
         let stderr = File::create(&log).map_err(at(&log))?;
         let child = Command::new(&settings.binary)
@@ -105,7 +109,7 @@ impl Agent {
             .stderr(stderr)
             .spawn()
             .map_err(at(&settings.binary))?;
-        let mut agent = Self { child, dir, metrics_port };
+        let mut agent = Self { child, dir, ports };
         let deadline = Instant::now() + START_TIMEOUT;
         while !agent.log().contains(READY) {
             if let Ok(Some(status)) = agent.child.try_wait() {
@@ -148,7 +152,8 @@ impl Agent {
     /// # Errors
     /// Errors of the connection.
     pub fn metrics(&self) -> io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.metrics_port))?;
+        let [metrics, _page] = &self.ports;
+        let mut stream = TcpStream::connect(("127.0.0.1", metrics.number()))?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
@@ -227,13 +232,6 @@ pub fn usage(pid: u32) -> Usage {
         rss: kib("VmRSS:").unwrap_or_default() * 1024,
         peak_rss: kib("VmHWM:").unwrap_or_default() * 1024,
     }
-}
-
-/// Two ports that nobody listens on. Both are held until both are chosen, so that they differ.
-fn free_ports() -> io::Result<[u16; 2]> {
-    let listeners = [TcpListener::bind(("127.0.0.1", 0))?, TcpListener::bind(("127.0.0.1", 0))?];
-    let [first, second] = listeners.each_ref().map(TcpListener::local_addr);
-    Ok([first?.port(), second?.port()])
 }
 
 fn yaml(settings: &AgentSettings, metrics_port: u16, page_port: u16) -> String {

@@ -18,6 +18,8 @@ pub mod mode;
 mod payload;
 pub mod peer;
 pub mod plan;
+#[path = "../../src/port.rs"]
+mod port;
 pub mod profiles;
 pub mod random;
 mod record;
