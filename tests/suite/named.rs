@@ -270,8 +270,9 @@ fn wait_until_it_names(agent: &Agent, program: &Program) {
     wait::until("functions to have names", look, |leaves| leaves.right >= ENOUGH);
 }
 
-/// Names that come later than a batch may wait are none, and others' programs may have hundreds of megabytes of symbols
-/// to be read before: so a run in which names are missing is repeated. A wrong name fails at once.
+/// Others' programs may have hundreds of megabytes of symbols, which are read before: names that come later than a
+/// batch may wait are none, and a debug file beside a program is found only while a process of the program lives. So a
+/// run in which names are missing is repeated. A wrong name fails at once.
 #[test]
 #[ignore = "needs root: loads BPF programs, and chroot"]
 fn leaves_have_the_functions_that_the_linker_has_put_there() {
