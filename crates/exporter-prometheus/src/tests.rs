@@ -41,15 +41,8 @@ fn image(pid: u32, kind: ImageKind) -> Arc<Image> {
 }
 
 fn program(pid: u32, path: &str, state: FileState) -> Arc<Image> {
-    let executable = Executable {
-        path: Path::new(path).into(),
-        own_path: None,
-        state,
-        device: 1,
-        inode: 2,
-        mount_namespace: 3,
-        truncated: false,
-    };
+    let executable =
+        Executable { state, device: 1, inode: 2, mount_namespace: 3, ..Executable::at(Path::new(path)) };
     image(pid, ImageKind::User { executable: Arc::new(executable), script: None, loader: None })
 }
 

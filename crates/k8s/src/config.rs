@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Default of `max_pods`: several times what a kubelet runs.
 const DEFAULT_MAX_PODS: usize = 2048;
-/// Most that [`Config::max_pods`] may be.
+/// The largest [`Config::max_pods`].
 const MOST_PODS: usize = 65_536;
-/// Where the kubelet puts what a pod needs to speak to the API server.
+/// Directory in which the kubelet puts a pod's token and the API server's certificates.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Most labels or annotations that can be named.
 const MOST_KEYS: usize = 32;
@@ -36,8 +36,8 @@ pub struct Config {
     pub labels: Vec<String>,
     /// Annotations of pods that resources have as k8s.pod.annotation.KEY. A * at the end stands for any rest.
     pub annotations: Vec<String>,
-    /// What the service of a program is named by that has not been named otherwise, in the order of OpenTelemetry's
-    /// conventions.
+    /// Parts of a pod that name the service of a program which has not been named otherwise, in the order of
+    /// OpenTelemetry's conventions.
     pub service_from: Vec<ServiceSource>,
     /// Pods known at most, with those that have been deleted and may still be asked about.
     pub max_pods: usize,

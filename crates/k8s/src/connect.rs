@@ -28,7 +28,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// A connection, ready for HTTP.
 pub(crate) type Connection = TokioIo<TlsStream<TcpStream>>;
 
-/// Where an API server is.
+/// The address of an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// Host and port, as the request's `Host` has them.

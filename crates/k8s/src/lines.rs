@@ -4,10 +4,10 @@
 #[derive(Debug)]
 pub(crate) struct Lines {
     buffer: Vec<u8>,
-    /// Where to look for its end: there is none before.
+    /// Bytes of the buffer that have no end of a line among them.
     searched: usize,
     most: usize,
-    /// Bytes discarded so far of the line that is not over yet: it is longer than `most`.
+    /// Bytes discarded so far of a line that is longer than `most` and not over yet.
     discarded: usize,
 }
 

@@ -9,11 +9,11 @@ use crate::object::Metadata;
 
 /// Label that a deployment's replica set puts on its pods; the set's own name ends with it.
 const TEMPLATE_HASH: &str = "pod-template-hash";
-/// How long after the time in a job's name the job's pod may have been made: by a cron job that was suspended, or whose
-/// controller was away.
+/// The longest time from the minute in a job's name to the creation of the job's pod: its cron job may have been
+/// suspended, or its controller away.
 const LATEST_START_MINUTES: i64 = 7 * 24 * 60;
 
-/// Names of what made a pod, by attribute, the outermost first: a deployment before its replica set.
+/// Names of the objects that made a pod, by attribute, the outermost first: a deployment before its replica set.
 pub(crate) fn owners(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let references = metadata.owner_references.iter().flatten();
     let Some(owner) = references.into_iter().find(|owner| owner.controller == Some(true)) else {

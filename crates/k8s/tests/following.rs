@@ -281,7 +281,7 @@ fn churn_leaves_nothing_behind() {
     assert_eq!(follower.pods.counts(), (1000, 0));
 }
 
-/// Where pods are nested, as in a cluster within another, the server's own are outside.
+/// Of nested pods, as those of a cluster within another, the server's own are the outer ones.
 #[test]
 fn the_outermost_pod_that_is_known_counts() {
     let server = ApiServer::start();

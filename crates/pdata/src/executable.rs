@@ -23,6 +23,22 @@ pub struct Executable {
     pub truncated: bool,
 }
 
+impl Executable {
+    /// A file that is linked at `path`, of which nothing else is known.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            own_path: None,
+            state: FileState::Linked,
+            device: 0,
+            inode: 0,
+            mount_namespace: 0,
+            truncated: false,
+        }
+    }
+}
+
 /// Whether a path still names the file that runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FileState {

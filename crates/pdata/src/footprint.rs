@@ -224,9 +224,7 @@ impl ProcessTransition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Comm, FileOffset, FileState, ImageKey, KTime, Pc, ProcessEvent, Relatives, Stack, UnixNanos,
-    };
+    use crate::{Comm, FileOffset, ImageKey, KTime, Pc, ProcessEvent, Relatives, Stack, UnixNanos};
 
     fn mapping(path: &str) -> Arc<Mapping> {
         let backing = Backing::File(Arc::new(MappedFile::at(Path::new(path))));
@@ -260,16 +258,7 @@ mod tests {
     /// An exec counts all its bytes: when it counted as 256, whatever it held, 64 MiB of execs were 3 GiB.
     #[test]
     fn an_exec_holds_what_its_paths_do() {
-        let path = std::path::Path::new(&"/a".repeat(2000)).into();
-        let executable = Executable {
-            path,
-            own_path: None,
-            state: FileState::Linked,
-            device: 1,
-            inode: 1,
-            mount_namespace: 1,
-            truncated: false,
-        };
+        let executable = Executable::at(Path::new(&"/a".repeat(2000)));
         let exec = ProcessTransition::Exec {
             executable: Box::new(executable),
             comm: Comm::default(),

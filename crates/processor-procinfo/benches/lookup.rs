@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pdata::{
-    Backing, Batch, BootTime, Code, Comm, Event, ExecCount, Executable, FileOffset, FileState, Frame,
-    ImageKey, KTime, MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives,
-    Running, Sample, Tid, Watermark,
+    Backing, Batch, BootTime, Code, Comm, Event, ExecCount, Executable, FileOffset, Frame, ImageKey, KTime,
+    MappedFile, Mapping, Pc, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample,
+    Tid, Watermark,
 };
 use processor_procinfo::{Config, ProcInfoLayer};
 use tower::{Layer, Service};
@@ -39,15 +39,7 @@ fn process_event(at: u64, image: ImageKey, transition: ProcessTransition) -> Eve
 }
 
 fn exec() -> ProcessTransition {
-    let executable = Executable {
-        path: std::path::Path::new("/usr/bin/program").into(),
-        own_path: None,
-        state: FileState::Linked,
-        device: 1,
-        inode: 1,
-        mount_namespace: 1,
-        truncated: false,
-    };
+    let executable = Executable::at(std::path::Path::new("/usr/bin/program"));
     let (filename, comm) = (Box::from(*b"program"), Comm::default());
     ProcessTransition::Exec {
         executable: Box::new(executable),

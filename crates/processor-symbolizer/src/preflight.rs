@@ -32,7 +32,7 @@ const MEMORY: usize = 16 << 20;
 /// Names that were looked for, and the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
+    /// The thing that was looked at, as a heading of one line.
     pub name: &'static str,
     /// The facts that were found, and which frames will have no names because of them.
     pub found: String,

@@ -319,13 +319,10 @@ fn executable<'a>(header: &RecordHeader, body: &'a [u8]) -> Result<ExecutableAnd
 
 fn unknown_executable(image: &ImageBody) -> Executable {
     Executable {
-        path: Path::new("").into(),
-        own_path: None,
-        state: FileState::Linked,
         device: image.device,
         inode: image.inode,
         mount_namespace: image.mount_namespace,
-        truncated: false,
+        ..Executable::at(Path::new(""))
     }
 }
 

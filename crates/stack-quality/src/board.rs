@@ -56,8 +56,8 @@ mod tests {
     use std::path::Path;
 
     use pdata::{
-        Code, Event, Executable, FileState, Frame, Function, Image, ImageKey, ImageKind, Line, Lines, Pc,
-        Sample, Stack, StackEnd, UnixNanos, Watermark,
+        Code, Event, Executable, Frame, Function, Image, ImageKey, ImageKind, Line, Lines, Pc, Sample, Stack,
+        StackEnd, UnixNanos, Watermark,
     };
 
     use super::*;
@@ -66,15 +66,7 @@ mod tests {
 
     /// A sample of a program with a kernel frame and two user frames, the leaf of which has a name.
     fn sample(program: &str, end: StackEnd) -> Event {
-        let executable = Executable {
-            path: Path::new(program).into(),
-            own_path: None,
-            state: FileState::Linked,
-            device: 1,
-            inode: 1,
-            mount_namespace: 1,
-            truncated: false,
-        };
+        let executable = Executable::at(Path::new(program));
         let kind = ImageKind::User { executable: Arc::new(executable), script: None, loader: None };
         let function = Arc::new(Function { name: "leaf".into(), ..Function::default() });
         let lines = Some(Arc::new(Lines([Line { function, line: 0 }].into())));

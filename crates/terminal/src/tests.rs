@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pdata::{
-    Backing, BootTime, Code, Executable, FileOffset, FileState, Frame, Function, Image, ImageKey, ImageKind,
-    KTime, Line, Lines, Loss, LossReason, MappedFile, Mapping, Measure, Pc, Pid, ProcessKey, Sample, Stack,
+    Backing, BootTime, Code, Executable, FileOffset, Frame, Function, Image, ImageKey, ImageKind, KTime,
+    Line, Lines, Loss, LossReason, MappedFile, Mapping, Measure, Pc, Pid, ProcessKey, Sample, Stack,
     StackEnd, UnixNanos,
 };
 use proptest::prelude::*;
@@ -34,15 +34,7 @@ pub(crate) fn frame(functions: &[&str]) -> Frame {
 
 /// A sample at a second of the process `pid`, which runs `path`, with these frames.
 pub(crate) fn sample(second: u64, pid: u32, path: &str, frames: Vec<Frame>) -> Sample {
-    let executable = Arc::new(Executable {
-        path: Path::new(path).into(),
-        own_path: None,
-        state: FileState::Linked,
-        device: 0,
-        inode: 0,
-        mount_namespace: 0,
-        truncated: false,
-    });
+    let executable = Arc::new(Executable::at(Path::new(path)));
     let kind = ImageKind::User { executable, script: None, loader: None };
     let image = Image {
         key: process(pid),

@@ -76,7 +76,7 @@ pub(super) enum Line {
     End,
 }
 
-/// Where a watch stands.
+/// The position of a watch in the cluster's history.
 #[derive(Clone, Debug)]
 pub(super) struct WatchPosition {
     pub(super) version: u64,
@@ -203,7 +203,7 @@ impl Cluster {
         Ok(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": rest }))
     }
 
-    /// Where a watch from that version begins.
+    /// The position from which a watch of that version begins.
     pub(super) fn watch(
         &self,
         node: &str,

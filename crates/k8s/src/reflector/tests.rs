@@ -35,7 +35,7 @@ fn requests(server: &ApiServer, part: &str) -> usize {
     server.requests().iter().filter(|request| request.contains(part)).count()
 }
 
-/// What was counted since the last look, by the labels of the counter.
+/// Counts since the last look, by the labels of the counter.
 fn counted(snapshotter: &Snapshotter) -> BTreeMap<String, u64> {
     let counted = snapshotter.snapshot().into_vec().into_iter().filter_map(|(key, _, _, value)| {
         let labels: Vec<_> = key.key().labels().map(|label| label.value().to_owned()).collect();

@@ -159,15 +159,8 @@ fn program(number: u64, libraries: &[Arc<MappedFile>]) -> (Arc<Image>, Vec<Arc<M
         })
     };
     let mappings = (0..).zip(files).map(mapping).collect();
-    let executable = Executable {
-        path: Path::new(&path).into(),
-        own_path: None,
-        state: FileState::Linked,
-        device: 1,
-        inode: number,
-        mount_namespace: 1,
-        truncated: false,
-    };
+    let executable =
+        Executable { device: 1, inode: number, mount_namespace: 1, ..Executable::at(Path::new(&path)) };
     let kind = ImageKind::User { executable: Arc::new(executable), script: None, loader: None };
     let pid = Pid(u32::try_from(1_000 + number * 16).unwrap());
     let process = ProcessKey { pid, start_time: BootTime::from_nanos(number) };

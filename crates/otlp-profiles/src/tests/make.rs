@@ -34,15 +34,7 @@ pub(super) fn key(pid: u32) -> ImageKey {
 }
 
 pub(super) fn executable(path: &str) -> Executable {
-    Executable {
-        path: Path::new(path).into(),
-        own_path: None,
-        state: FileState::Linked,
-        device: 1,
-        inode: 2,
-        mount_namespace: 3,
-        truncated: false,
-    }
+    Executable { device: 1, inode: 2, mount_namespace: 3, ..Executable::at(Path::new(path)) }
 }
 
 pub(super) fn image(pid: u32, path: &str) -> Arc<Image> {

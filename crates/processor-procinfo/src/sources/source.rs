@@ -16,7 +16,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) environment: &'a [u8],
     /// Attributes that the process has published of itself, if it has any.
     pub(crate) published: Option<&'a Arc<[Attribute]>>,
-    /// What the API server says of its pod and container, if it has.
+    /// Facts that the API server has of the process's pod and container, if they are known.
     pub(crate) pod: Option<&'a k8s::Facts>,
     /// Arguments of the process, each ended by NUL, the last possibly cut short.
     pub(crate) arguments: &'a [u8],

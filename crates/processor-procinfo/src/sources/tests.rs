@@ -155,7 +155,7 @@ fn only_variables_that_are_named_are_said() {
     );
 }
 
-/// What the API server says of the pod goes before the program's word, but the program says what its service is called.
+/// The API server's names of a pod go before the program's, but the program names its own service.
 #[test]
 fn a_pod_is_named_by_the_api_server_and_a_service_by_whoever_is_nearest_to_it() {
     let k8s = Some(k8s::Config { labels: vec!["tier".to_owned()], ..k8s::Config::default() });

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use pdata::{
-    BootTime, Comm, Event, ExecCount, Executable, FileState, Image, ImageKey, KTime, Measure, Pid,
-    ProcessEvent, ProcessKey, ProcessTransition, Relatives, Running, Sample, Tid,
+    BootTime, Comm, Event, ExecCount, Executable, Image, ImageKey, KTime, Measure, Pid, ProcessEvent,
+    ProcessKey, ProcessTransition, Relatives, Running, Sample, Tid,
 };
 use proptest::prelude::*;
 
@@ -220,13 +220,5 @@ impl World {
 }
 
 pub(crate) fn executable(path: &str) -> Executable {
-    Executable {
-        path: Path::new(path).into(),
-        own_path: None,
-        state: FileState::Linked,
-        device: 1,
-        inode: 1,
-        mount_namespace: 1,
-        truncated: false,
-    }
+    Executable { device: 1, inode: 1, mount_namespace: 1, ..Executable::at(Path::new(path)) }
 }

@@ -56,7 +56,7 @@ fn a_unit_is_not_looked_for_in_the_agents_view_for_a_process_that_is_gone() {
     assert_eq!(opened(ENDED, dir.path(), PATIENCE).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
-/// When the time of a job is over, parts are not absent, they are not opened now.
+/// Parts are not absent because the time of a job is over: they are not opened now.
 #[test]
 fn no_part_is_opened_when_it_is_late() {
     let dir = tempfile::tempdir().unwrap();

@@ -89,8 +89,8 @@ fn split_programs() -> [(&'static str, Vec<&'static str>, &'static str, &'static
     ]
 }
 
-/// What a program whose units are in files of their own has as lines and inlined functions is what binutils have of the
-/// same program in one piece: from those files, and from the package that they have been put together in.
+/// A program whose units are in files of their own has the lines and inlined functions that binutils find in the same
+/// program in one piece: from those files, and from the package that they have been put together in.
 #[test]
 fn split_units_have_the_lines_and_functions_of_whole_ones() {
     for (compiler, options, source, packer) in split_programs() {
@@ -245,7 +245,7 @@ fn a_part_that_cannot_be_had_now_is_asked_for_again() {
     }
 }
 
-/// When there is no time left, no more units are read, and those that are in memory have their lines.
+/// No more units are read once there is no time left, and those that are in memory have their lines.
 #[test]
 fn no_unit_is_read_when_it_is_late() {
     let dir = tempfile::tempdir().unwrap();
