@@ -10,6 +10,8 @@
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
+/* The compiler forgets what it knows of a variable, as by libbpf's macro of that name. */
+#define barrier_var(var) __asm__ volatile("" : "+r"(var))
 #define SEC(name) __attribute__((unused))
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) value *name
