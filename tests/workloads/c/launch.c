@@ -409,8 +409,9 @@ int main(int argc, char **argv)
 
     if (pid_max > 0)
         lower_pid_max(pid_max);
-    print_clocks("begin");
+    /* Before the storm begins, which asks of each of its samples whose it is. */
     uint64_t begin = now_ns(), cpu = own_cpu_ns();
+    print_clocks("begin");
     release_early();
     run(plan, &entry, more, at_once);
     uint64_t end = now_ns();
