@@ -219,27 +219,11 @@ impl Reflector {
         metrics::request(what, error.outcome());
         let wait = self.backoff.next(error.retry_after());
         if !std::mem::replace(&mut self.failing, true) {
-            let causes = causes(error);
-            tracing::warn!(
-                request = what,
-                error = causes,
-                "Cannot ask the API server about pods: it is tried again."
-            );
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(request = what, error, "Cannot ask the API server about pods: it is tried again.");
         }
         sleep(wait).await;
     }
-}
-
-/// An error and what it came from.
-fn causes(error: &ApiError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
