@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use k8s::{Change, Extract, Pod};
 use pdata::{
-    Batch, BootTime, Cgroup, CgroupId, ClockOffset, Comm, Context, Event, ExecCount, Image, ImageKey, KTime,
-    Measure, Pid, ProcessEvent, ProcessKey, ProcessTransition, Relatives, Sample, UnixNanos, Watermark,
+    Batch, BootTime, Cgroup, CgroupId, ClockOffset, Context, Event, Image, ImageKey, KTime, Measure, Sample,
+    UnixNanos, Watermark,
 };
 
-use super::world::executable;
+use super::scene::{self, image};
 use crate::config::Config;
 use crate::request::Refuse;
 use crate::sources::Users;
@@ -21,8 +21,7 @@ fn uid(number: u32) -> String {
 }
 
 fn key(pid: u32) -> ImageKey {
-    let process = ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(1) };
-    ImageKey { process, exec_count: ExecCount(1) }
+    image(pid, 1, 1)
 }
 
 /// A sample of the process of that number, in the pod of the same number.
@@ -42,10 +41,7 @@ fn sample(at: u64, number: u32) -> Event {
 }
 
 fn seen(number: u32) -> Event {
-    let executable = Some(Box::new(executable("/bin/app")));
-    let (comm, relatives) = (Comm::default(), Relatives::default());
-    let transition = ProcessTransition::Seen { executable, comm, relatives };
-    Event::Process(ProcessEvent { at: KTime::from_nanos(1), image: key(number), transition })
+    scene::seen(1, key(number), "/bin/app")
 }
 
 /// The images that samples of these processes get.
@@ -55,11 +51,11 @@ fn images(tracker: &mut Tracker, at: u64, numbers: &[u32], before: Vec<Event>) -
     let mut batch = Batch::new(events, Watermark::before(KTime::from_nanos(at + 1)), clock);
     tracker.apply(&mut batch, &mut Refuse);
     tracker.limit();
-    let image = |event| match event {
+    let described = |event| match event {
         Event::Sample(sample) => sample.image,
         _ => None,
     };
-    batch.into_events().into_iter().filter_map(image).collect()
+    batch.into_events().into_iter().filter_map(described).collect()
 }
 
 #[test]
