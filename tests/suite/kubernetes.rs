@@ -258,7 +258,7 @@ fn pods_that_come_and_go_are_on_their_own_samples() {
     assert!(after < before + MAX_GROWTH, "{before} KiB before, {after} KiB after");
 }
 
-/// Asserts that a sample of a container carries what is there by default.
+/// Asserts that a sample of a container carries the attributes that the default configuration asks for.
 fn assert_named_by_default(of: &Resource, number: usize) {
     for (key, expected) in [
         ("container.id", id(number)),

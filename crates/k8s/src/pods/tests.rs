@@ -109,7 +109,7 @@ fn facts_are_shared_and_bytes_are_bounded() {
     }
     let known = pods.counts().0;
     assert!((20..64).contains(&known), "{known} pods");
-    // What is not to be had any more leaves nothing behind.
+    // The bytes of pods that have been forgotten are free again.
     pods.apply(Change::ListBegan, at(0));
     pods.apply(Change::ListEnded, at(0));
     pods.expire(KTime::from_nanos(u64::MAX));
