@@ -1,14 +1,18 @@
 //! Files that have the symbols which others were stripped of, as distributions install them: below `/usr/lib/debug` and
 //! beside the file. Only those of root are read, since they are found by a name that the stripped file chooses.
+//!
+//! They are opened at first sight of the stripped file, as that is: a process that has ended shows no files. If it had
+//! ended by then, the directory of its program is looked for by the path at which the kernel has met the program, and
+//! is the right one if the program is there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytesource::OpenFile;
-use foreignfile::{FilePlace, Opened};
+use foreignfile::FilePlace;
 use procfs::ProcSource;
-use symbolize::{Limits, SymbolFile};
+use symbolize::{Limits, Outline, SymbolFile};
 
 use crate::metrics;
 use crate::sight::Sight;
@@ -19,58 +23,120 @@ pub(crate) const ROOT: &str = "/usr/lib/debug";
 /// The longest that finding and reading one debug file may take.
 pub(crate) const READ_WITHIN: Duration = Duration::from_secs(10);
 
-/// The file with the symbols that a file was stripped of; `None` if none is installed. The symbols belong to the file
-/// if its build ID, or else the checksum in its debug link, fits.
+/// The view of the machine's files in which a path is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    /// The process's.
+    Process,
+    /// The agent's, where root has made the links: packages of some distributions have one for each build ID.
+    Agent,
+    /// The agent's, for a directory that no process shows any more. It is the stripped file's own directory if the
+    /// stripped file is there.
+    AgentBeside,
+}
+
+/// True if another file may have symbols that a file lacks, or debug information, if that is wanted for `lines`.
+pub(crate) fn is_wanted(stripped: &Outline, lines: bool) -> bool {
+    !stripped.has_symtab() || lines && !stripped.has_debug_info()
+}
+
+/// The file with the symbols that a file was stripped of; `None` if none is installed.
 pub(crate) fn find(
     source: &ProcSource,
     reader: &mut foreignfile::Files,
     sight: Sight<'_>,
-    stripped: &SymbolFile,
+    stripped: &Outline,
     limits: Limits,
 ) -> Option<DebugFile> {
-    let process = source.process(sight.process);
-    for (path, of_agent) in paths(sight, stripped) {
-        let place = match of_agent {
-            // Root has made the links there: packages of some distributions have one for each build ID.
-            true => FilePlace::Own { path: &path, follows_links: true },
-            false => FilePlace::Seen { process: &process, path: &path },
-        };
-        let Ok(opened) = reader.open_data(place, READ_WITHIN, |found| found.uid == 0) else { continue };
-        let debug = read(&opened, stripped, limits);
-        metrics::debug_file(if debug.is_some() { "read" } else { "refused" });
-        if debug.is_some() {
-            return debug;
-        }
-    }
-    None
+    read(open(source, reader, sight, stripped), stripped, limits)
 }
 
-/// Reads a debug file, if its file system asks nobody when the file is read, and if it belongs to the stripped file.
-fn read(opened: &Opened<'_>, stripped: &SymbolFile, limits: Limits) -> Option<DebugFile> {
-    let file = OpenFile::new(opened.shared()?.try_clone().ok()?).ok()?;
+/// Opens the files that may have the symbols which a file was stripped of. If the stripped file has a build ID, this is
+/// one file at most, with the same build ID; else the checksum in the debug link decides when the files are read, which
+/// takes longer.
+pub(crate) fn open(
+    source: &ProcSource,
+    reader: &mut foreignfile::Files,
+    sight: Sight<'_>,
+    stripped: &Outline,
+) -> Vec<OpenFile> {
+    let (process, mut found) = (source.process(sight.process), Vec::new());
+    let mut is_beside = None;
+    for (path, view) in paths(sight, stripped) {
+        let place = match view {
+            View::Process => FilePlace::Seen { process: &process, path: &path },
+            View::Agent => FilePlace::Own { path: &path, follows_links: true },
+            View::AgentBeside => FilePlace::Own { path: &path, follows_links: false },
+        };
+        let may_be_there = view != View::AgentBeside
+            || *is_beside.get_or_insert_with(|| {
+                !source.shows_files(sight.process) && source.is_at_its_path(reader, sight.file)
+            });
+        let Some(file) = may_be_there.then(|| open_at(reader, place)).flatten() else { continue };
+        match stripped.build_id() {
+            None => found.push(file),
+            Some(id) if has_symbols_of(&file, id) => return vec![file],
+            Some(_other) => metrics::debug_file("refused"),
+        }
+    }
+    found
+}
+
+/// Opens a file of root, if its file system asks nobody when the file is read.
+fn open_at(reader: &mut foreignfile::Files, place: FilePlace<'_>) -> Option<OpenFile> {
+    let opened = reader.open_data(place, READ_WITHIN, |found| found.uid == 0).ok()?;
+    let file = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
+    if file.is_none() {
+        metrics::debug_file("refused");
+    }
+    file
+}
+
+/// True if a file has symbols or debug information of the file with that build ID.
+fn has_symbols_of(file: &OpenFile, build_id: &[u8]) -> bool {
+    let is_it =
+        |found: Outline| found.build_id() == Some(build_id) && (found.has_symtab() || found.has_debug_info());
+    Outline::read(file).is_ok_and(is_it)
+}
+
+/// Reads the first of several debug files that belongs to the stripped file and has symbols.
+pub(crate) fn read(files: Vec<OpenFile>, stripped: &Outline, limits: Limits) -> Option<DebugFile> {
+    files.into_iter().find_map(|file| {
+        let debug = read_one(file, stripped, limits);
+        metrics::debug_file(if debug.is_some() { "read" } else { "refused" });
+        debug
+    })
+}
+
+fn read_one(file: OpenFile, stripped: &Outline, limits: Limits) -> Option<DebugFile> {
     let tables = SymbolFile::open(&file, limits).ok()?;
     let is_it = match stripped.build_id() {
-        Some(id) => tables.build_id() == Some(id),
+        Some(id) => tables.outline().build_id() == Some(id),
         None => stripped.debug_link()?.is_of(&file).ok()?,
     };
     (is_it && tables.symbols() > 0).then(|| DebugFile { file: Arc::new(file), tables })
 }
 
-/// Paths where the debug file may be, each with true for a path in the agent's view, false for one in the process's.
-fn paths(sight: Sight<'_>, stripped: &SymbolFile) -> Vec<(PathBuf, bool)> {
+/// Paths where the debug file may be, each with the view in which it is one.
+fn paths(sight: Sight<'_>, stripped: &Outline) -> Vec<(PathBuf, View)> {
     let mut paths = Vec::new();
     if let Some(path) = stripped.build_id().and_then(|id| below_build_ids(id, ".debug")) {
-        paths.extend([(path.clone(), true), (path, false)]);
+        paths.extend([(path.clone(), View::Agent), (path, View::Process)]);
     }
-    let own_path = sight.file.own_path.as_ref().unwrap_or(&sight.file.path);
-    let directory = own_path.parent().filter(|directory| directory.is_absolute());
-    if let Some((link, directory)) = stripped.debug_link().zip(directory) {
-        let below_root = Path::new(ROOT).join(directory.strip_prefix("/").unwrap_or(directory));
-        for directory in [&below_root, &directory.to_owned(), &directory.join(".debug")] {
-            paths.push((directory.join(link.name()), false));
+    let Some(link) = stripped.debug_link() else { return paths };
+    let directory =
+        |path: &Path| path.parent().filter(|directory| directory.is_absolute()).map(Path::to_owned);
+    if let Some(directory) = directory(sight.file.own_path.as_ref().unwrap_or(&sight.file.path)) {
+        let below_root = Path::new(ROOT).join(directory.strip_prefix("/").unwrap_or(&directory));
+        for directory in [&below_root, &directory, &directory.join(".debug")] {
+            paths.push((directory.join(link.name()), View::Process));
         }
         // The process may be gone.
-        paths.push((below_root.join(link.name()), true));
+        paths.push((below_root.join(link.name()), View::Agent));
+    }
+    if let Some(directory) = directory(&sight.file.path) {
+        let beside = [directory.join(link.name()), directory.join(".debug").join(link.name())];
+        paths.extend(beside.map(|path| (path, View::AgentBeside)));
     }
     paths
 }

@@ -6,26 +6,23 @@ use std::time::{Duration, Instant};
 
 use bytesource::OpenFile;
 use foldhash::HashMap;
-use foreignfile::{Opened, Quarantine, Refusal, Retries};
+use foreignfile::{Opened, Quarantine, Retries};
 use pdata::{FileIdentity, MappedFile};
 use procfs::{ProcSource, identity_of};
-use symbolize::{Demangle, Limits, SymbolFile};
+use symbolize::{Demangle, Limits, Outline, SymbolFile};
 
 use crate::fair::{Holding, Leaving, User};
 use crate::line_job::LineSource;
 use crate::request::{NamesByAddress, Unnamed};
-use crate::sight::Sight;
+use crate::sight::{Sight, open};
+use crate::sighted::{SightedFile, SightedFiles};
 use crate::symbols::Symbols;
 use crate::{debug_files, metrics};
 
 /// The most files that are remembered because they could not be opened, or have made room.
 const MAX_REMEMBERED: usize = 16_384;
-/// The most files that are open while their tables are still to be read; half of them at most for one user.
-const MAX_OPENED: usize = 256;
 /// Time after which a file that could not be opened is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-/// The longest that reading the tables of a file may take.
-const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// Settings for reading files, and bounds on those that are held.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +49,7 @@ pub(crate) struct Files {
     /// Files that were held and have made room.
     evicted: HashMap<FileIdentity, ()>,
     /// Files that have been opened, and whose tables are still to be read.
-    opened: HashMap<FileIdentity, (User, OpenFile)>,
+    sighted: SightedFiles,
 }
 
 /// A file that is held.
@@ -65,6 +62,18 @@ struct Held {
     used: u64,
     /// The user whose program the file was first read for: files of other users do not make room for it.
     user: User,
+}
+
+/// A file whose tables have been read for the first time.
+#[derive(Debug)]
+struct FirstReading {
+    /// The open file, if it may be held.
+    file: Option<Arc<OpenFile>>,
+    symbols: Symbols,
+    /// The outcome, as label of a metric.
+    outcome: &'static str,
+    /// Files that may have the symbols which the file was stripped of; `None` if they have not been looked for.
+    debug: Option<Vec<OpenFile>>,
 }
 
 impl Held {
@@ -85,26 +94,19 @@ impl Files {
             now: 0,
             failed: Retries::new(RETRY, MAX_REMEMBERED),
             evicted: HashMap::default(),
-            opened: HashMap::default(),
+            sighted: SightedFiles::new(settings.max_open, settings.lines),
         }
     }
 
     /// True if the names of a file, or the reason why it has none, are known without reading its tables. Otherwise the
-    /// file is open afterwards, if it can be.
+    /// file is open afterwards, with its debug file, if they can be.
     pub(crate) fn is_known_or_opened(&mut self, sight: Sight<'_>) -> bool {
         let identity = sight.file.identity;
         if self.held.contains_key(&identity) || self.failed.too_early(&identity).is_some() {
             return true;
         }
-        let most = self.settings.max_open.min(MAX_OPENED);
-        let of_user = self.opened.values().filter(|(user, _)| *user == sight.user).count();
-        let has_room = self.opened.len() < most && of_user < most.div_ceil(2);
-        if has_room && !self.opened.contains_key(&identity) {
-            let opened = open(&self.source, &mut self.reader, sight).ok();
-            let file = opened.and_then(|opened| OpenFile::new(opened.shared()?.try_clone().ok()?).ok());
-            self.opened.extend(file.map(|file| (identity, (sight.user, file))));
-            self.make_room(identity);
-        }
+        self.sighted.open(&self.source, &mut self.reader, sight);
+        self.make_room(identity);
         false
     }
 
@@ -146,7 +148,7 @@ impl Files {
     /// The file to read lines of a held file from; `None` if there is no debug information.
     pub(crate) fn line_source(&self, identity: FileIdentity) -> Option<LineSource> {
         let held = self.held.get(&identity)?;
-        if held.symbols.tables.as_ref()?.has_debug_info() {
+        if held.symbols.tables.as_ref()?.outline().has_debug_info() {
             return Some(LineSource::Own(held.file.clone()));
         }
         held.symbols.debug_information().map(LineSource::Debug)
@@ -197,8 +199,8 @@ impl Files {
         sight: Sight<'_>,
         offsets: &[u64],
     ) -> Result<(Held, NamesByAddress, &'static str), Unnamed> {
-        let (file, mut symbols, outcome) = self.read(sight)?;
-        let completed = self.complete(sight, &mut symbols);
+        let FirstReading { file, mut symbols, outcome, debug } = self.read(sight)?;
+        let completed = self.complete(sight, &mut symbols, debug);
         let demangle = self.settings.demangle;
         let names = match &file {
             Some(file) => {
@@ -215,13 +217,12 @@ impl Files {
         Ok((Held { file, symbols, used: self.now, user: sight.user }, names, outcome))
     }
 
-    /// Opens a file and reads its tables. Returns the open file, if it may be held, its symbols, and the outcome as
-    /// label of a metric.
-    fn read(&mut self, sight: Sight<'_>) -> Result<(Option<Arc<OpenFile>>, Symbols, &'static str), Unnamed> {
+    /// Reads the tables of a file, which is opened unless it has been at first sight.
+    fn read(&mut self, sight: Sight<'_>) -> Result<FirstReading, Unnamed> {
         let limits = Limits { memory: self.settings.max_bytes };
-        if let Some((_, file)) = self.opened.remove(&sight.file.identity) {
+        if let Some(SightedFile { file, debug, .. }) = self.sighted.take(sight.file.identity) {
             let (symbols, outcome) = Symbols::read(&file, limits, sight.file)?;
-            return Ok((Some(Arc::new(file)), symbols, outcome));
+            return Ok(FirstReading { file: Some(Arc::new(file)), symbols, outcome, debug });
         }
         let opened = open(&self.source, &mut self.reader, sight)?;
         let shared = opened.shared().and_then(|file| OpenFile::new(file.try_clone().ok()?).ok());
@@ -234,7 +235,7 @@ impl Files {
                 read
             }
         };
-        Ok((shared.map(Arc::new), symbols, outcome))
+        Ok(FirstReading { file: shared.map(Arc::new), symbols, outcome, debug: None })
     }
 
     /// The names of bytes of a file that is opened for each reading.
@@ -249,13 +250,17 @@ impl Files {
         unchanged(opened.into_inner()).map(|()| names)
     }
 
-    /// Adds the symbols of a debug file to those of a stripped file; true if there is one.
-    fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols) -> bool {
+    /// Adds the symbols of a debug file to those of a stripped file; true if there is one. `debug` are files that may
+    /// be it, if they have been looked for.
+    fn complete(&mut self, sight: Sight<'_>, symbols: &mut Symbols, debug: Option<Vec<OpenFile>>) -> bool {
         let limits = Limits { memory: self.settings.max_bytes };
-        let lines = self.settings.lines;
-        let lacks = |tables: &&SymbolFile| !tables.has_symtab() || lines && !tables.has_debug_info();
-        let Some(tables) = symbols.tables.as_ref().filter(lacks) else { return false };
-        let debug = debug_files::find(&self.source, &mut self.reader, sight, tables, limits);
+        let stripped = symbols.tables.as_ref().map(SymbolFile::outline);
+        let is_wanted = |stripped: &&Outline| debug_files::is_wanted(stripped, self.settings.lines);
+        let Some(stripped) = stripped.filter(is_wanted) else { return false };
+        let debug = match debug {
+            Some(files) => debug_files::read(files, stripped, limits),
+            None => debug_files::find(&self.source, &mut self.reader, sight, stripped, limits),
+        };
         let found = debug.is_some();
         if let Some(debug) = debug {
             symbols.complete(debug);
@@ -264,7 +269,7 @@ impl Files {
     }
 
     fn fail(&mut self, identity: FileIdentity, why: Unnamed) -> Unnamed {
-        self.opened.remove(&identity);
+        self.sighted.take(identity);
         self.failed.failed(identity, why);
         why
     }
@@ -300,30 +305,15 @@ impl Files {
         metrics::tables(self.bytes, self.open_files());
     }
 
-    fn open_files(&self) -> usize {
-        self.opened.len() + self.held.values().map(Held::open_files).sum::<usize>()
+    /// Number of files that are open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.sighted.open_files() + self.held.values().map(Held::open_files).sum::<usize>()
     }
 
     #[cfg(test)]
     pub(crate) fn held(&self) -> (usize, usize) {
         (self.held.len(), self.bytes)
     }
-}
-
-/// Opens the file of a mapping, checked to be the one that the kernel met.
-pub(crate) fn open<'a>(
-    source: &ProcSource,
-    reader: &'a mut foreignfile::Files,
-    sight: Sight<'_>,
-) -> Result<Opened<'a>, Unnamed> {
-    let mapped = (sight.process, sight.range);
-    source.open_mapped(reader, mapped, sight.file, READ_WITHIN).map_err(|refusal| match refusal {
-        Refusal::Gone | Refusal::Unwanted => Unnamed::Gone,
-        refusal => {
-            tracing::debug!(path = %sight.file.path.display(), %refusal, "Cannot open a file for its symbols.");
-            Unnamed::Unreadable
-        }
-    })
 }
 
 /// Checks that a file which has been read has not changed since it was found.

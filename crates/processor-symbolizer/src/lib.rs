@@ -29,6 +29,7 @@ mod request;
 mod resolver;
 mod runtime;
 mod sight;
+mod sighted;
 mod symbols;
 mod vdso;
 

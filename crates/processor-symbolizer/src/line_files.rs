@@ -14,11 +14,11 @@ use symbolize::{DebugParts, Demangle, Limits, LineTables, SourceLine, SymbolErro
 
 use crate::debug_parts::{NoParts, PartFiles};
 use crate::fair::{Holding, Leaving, User};
-use crate::files::{is_as_met, open, unchanged};
+use crate::files::{is_as_met, unchanged};
 use crate::line_job::{LineJob, LineSettings, LineSource, NamedAddress, TURN};
 use crate::metrics;
 use crate::request::NamesByAddress;
-use crate::sight::Sight;
+use crate::sight::{Sight, open};
 
 /// Number of addresses that are looked up between two looks at the clock.
 const AT_ONCE: usize = 16;

@@ -156,7 +156,7 @@ fn has_all_names(source: &ProcSource, files: &mut Files, process: u32, path: &Pa
     }
     let file = MappedFile::at(path);
     let sight = Sight { file: &file, process, range: (Pc(0), Pc(0)), user: None };
-    let debug = debug_files::find(source, files, sight, &own, limits);
+    let debug = debug_files::find(source, files, sight, own.outline(), limits);
     Some(debug.is_some_and(|debug| debug.tables.has_inner_names()))
 }
 

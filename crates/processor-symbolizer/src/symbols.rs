@@ -45,7 +45,7 @@ impl Symbols {
         limits: Limits,
         file: &MappedFile,
     ) -> Result<(Self, &'static str), Unnamed> {
-        let is_other = |symbols: &SymbolFile| match (file.build_id, symbols.build_id()) {
+        let is_other = |symbols: &SymbolFile| match (file.build_id, symbols.outline().build_id()) {
             (Some(met), Some(found)) => met.as_bytes() != found,
             _ => false,
         };
@@ -81,7 +81,7 @@ impl Symbols {
 
     /// The debug file, if it has debug information.
     pub(crate) fn debug_information(&self) -> Option<Arc<OpenFile>> {
-        let debug = self.debug.as_ref().filter(|debug| debug.tables.has_debug_info())?;
+        let debug = self.debug.as_ref().filter(|debug| debug.tables.outline().has_debug_info())?;
         Some(Arc::clone(&debug.file))
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the stage with files that are there, and a stage after it that keeps its batches.
 
+mod debug_files;
 mod debug_parts;
 mod files;
 mod jit;

@@ -55,6 +55,20 @@ impl ProcSource {
         Ok(opened)
     }
 
+    /// True if the agent itself sees the mapped file at its path: the directory there is the one that the file is in,
+    /// also once no process shows it. Nothing is opened.
+    #[must_use]
+    pub fn is_at_its_path(&self, files: &mut Files, file: &MappedFile) -> bool {
+        let own = FilePlace::Own { path: &file.path, follows_links: false };
+        files.look(own).is_ok_and(|found| is_file(&found, file, own, &MountsSeen::default()))
+    }
+
+    /// True if the files that a process sees can be seen through it: false for one that has ended or is about to.
+    #[must_use]
+    pub fn shows_files(&self, key: ProcessKey) -> bool {
+        fs::read_link(self.process(key).join("root")).is_ok() && self.check(key).is_ok()
+    }
+
     /// Keeps a file open that [`open_mapped`](Self::open_mapped) has opened, for the other stages of this process that
     /// will want to read it: by then it may be gone. A caller also calls [`close_old_files`](Self::close_old_files)
     /// from time to time.

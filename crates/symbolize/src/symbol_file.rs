@@ -2,12 +2,12 @@
 
 use object::elf::{ET_DYN, ET_EXEC, SHT_DYNSYM, SHT_SYMTAB};
 
-use crate::debug_link::DebugLink;
 use crate::demangle::{Demangle, demangle};
 use crate::elf::{Elf, Segment};
 use crate::flatten::{Candidate, flatten};
 use crate::go::GoTables;
 use crate::names::{NameKind, NameRef, Strings};
+use crate::outline::Outline;
 use crate::source_line::SourceLine;
 use crate::symbols::SymbolSection;
 use crate::table::{Entry, Table, TableBuilder};
@@ -51,10 +51,7 @@ pub struct SymbolFile {
     table: Table,
     strings: AllStrings,
     go: Option<GoTables>,
-    build_id: Option<Box<[u8]>>,
-    debug_link: Option<DebugLink>,
-    has_symtab: bool,
-    has_debug_info: bool,
+    outline: Outline,
 }
 
 /// The string tables of a file.
@@ -111,10 +108,7 @@ impl SymbolFile {
             table: table.build(),
             strings,
             go: go.flatten(),
-            build_id: elf.build_id(source),
-            debug_link: DebugLink::of(source, &elf),
-            has_symtab: symtab.is_some(),
-            has_debug_info: elf.has_debug_info(),
+            outline: Outline::of(source, &elf),
         })
     }
 
@@ -135,35 +129,17 @@ impl SymbolFile {
             + go
     }
 
-    /// The GNU build ID.
+    /// The facts that the file's headers show.
     #[must_use]
-    pub fn build_id(&self) -> Option<&[u8]> {
-        self.build_id.as_deref()
-    }
-
-    /// The file that the file's debug information was moved to, if the file has a link to one.
-    #[must_use]
-    pub fn debug_link(&self) -> Option<&DebugLink> {
-        self.debug_link.as_ref()
-    }
-
-    /// False if the file has been stripped of its own symbols: another file may have them.
-    #[must_use]
-    pub fn has_symtab(&self) -> bool {
-        self.has_symtab
+    pub fn outline(&self) -> &Outline {
+        &self.outline
     }
 
     /// True if functions have names that the file does not offer to other files: it has not been stripped, or has the
     /// compressed symbols that distributions leave in it.
     #[must_use]
     pub fn has_inner_names(&self) -> bool {
-        self.has_symtab || !matches!(self.strings.packed, Strings::Absent)
-    }
-
-    /// True if [`LineTables`](crate::LineTables) may find lines and inlined functions in the file.
-    #[must_use]
-    pub fn has_debug_info(&self) -> bool {
-        self.has_debug_info
+        self.outline.has_symtab() || !matches!(self.strings.packed, Strings::Absent)
     }
 
     /// The address, in the terms of the file's own symbols, of a byte of the file; `None` if no segment holds it.

@@ -36,7 +36,7 @@ fn a_function_of_this_program_is_found_from_its_first_byte_on() {
     let found = file.resolve(bytes.as_slice(), address).unwrap().unwrap();
     assert!(found.name.contains("a_function_to_find"), "{found:?}");
     assert_eq!(found.start, address);
-    assert!(file.build_id().is_some_and(|id| id.len() == 20));
+    assert!(file.outline().build_id().is_some_and(|id| id.len() == 20));
 }
 
 proptest! {
@@ -254,7 +254,7 @@ fn the_file_that_has_the_symbols_is_known_by_its_name_and_its_sum_and_is_in_no_o
         bytes.resize((name.len() + 1).next_multiple_of(4), 0);
         bytes.extend(crc32fast::hash(b"debug").to_le_bytes());
         let bytes = File { more: vec![(".gnu_debuglink", bytes)], ..File::default() }.build();
-        SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap().debug_link().cloned()
+        SymbolFile::open(bytes.as_slice(), Limits::default()).unwrap().outline().debug_link().cloned()
     };
     let found = link(b"program.debug").unwrap();
     assert_eq!(found.name(), "program.debug");
