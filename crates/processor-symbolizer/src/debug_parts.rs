@@ -163,7 +163,8 @@ fn candidates(part: DebugPart<'_>, program: &Path, owner: u32) -> Vec<Candidate>
     };
     match part {
         DebugPart::Shared { path, build_id } => {
-            let paths = [below_build_ids(build_id, ".debug"), shared_path(Path::new(path))];
+            let by_id = build_id.and_then(|id| below_build_ids(id, ".debug"));
+            let paths = [by_id, shared_path(Path::new(path))];
             paths.into_iter().flatten().map(of_root).collect()
         }
         DebugPart::Package if program.is_absolute() => {
@@ -240,11 +241,11 @@ mod tests {
         assert_eq!(paths(DebugPart::Unit { directory: "", path: "b.dwo" }, 7), []);
         let by_id = ("/usr/lib/debug/.build-id/ab/cd.debug", 0);
         for path in ["/usr/lib/debug/.dwz/of", "../../.dwz/of", ".dwz/of"] {
-            let shared = DebugPart::Shared { path, build_id: &[0xab, 0xcd] };
+            let shared = DebugPart::Shared { path, build_id: Some(&[0xab, 0xcd]) };
             assert_eq!(paths(shared, 7), of(&[by_id, ("/usr/lib/debug/.dwz/of", 0)]));
         }
         for path in ["/etc/shadow", "/usr/lib/debug/../../../etc/shadow", "a/../../etc/shadow"] {
-            assert_eq!(paths(DebugPart::Shared { path, build_id: &[0xab, 0xcd] }, 7), of(&[by_id]));
+            assert_eq!(paths(DebugPart::Shared { path, build_id: Some(&[0xab, 0xcd]) }, 7), of(&[by_id]));
         }
     }
 
@@ -254,7 +255,7 @@ mod tests {
         #[test]
         fn no_path_leads_elsewhere(path in "(/|\\.\\./|[a-z.]{1,3}/){0,6}[a-z.]{0,3}", directory in "(/|\\.\\./|[a-z.]{1,3}/){0,4}") {
             let parts = [
-                DebugPart::Shared { path: &path, build_id: &[1, 2] },
+                DebugPart::Shared { path: &path, build_id: Some(&[1, 2]) },
                 DebugPart::Unit { directory: &directory, path: &path },
             ];
             for found in parts.into_iter().flat_map(|part| candidates(part, Path::new(&directory), 7)) {

@@ -13,6 +13,7 @@ mod rows;
 mod sections;
 mod shared;
 mod split;
+mod supplementary;
 mod tables;
 #[cfg(test)]
 mod tests;

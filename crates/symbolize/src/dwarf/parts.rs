@@ -7,12 +7,13 @@ use crate::ByteSource;
 /// A part of a file's debug information that is in another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DebugPart<'a> {
-    /// Debug information that several files share, as `dwz` makes it (`.gnu_debugaltlink`).
+    /// Debug information that several files share, as `dwz` makes it (`.gnu_debugaltlink`, or `.debug_sup` of DWARF 5).
     Shared {
         /// The path of the shared file, absolute or relative to the file that names it.
         path: &'a str,
-        /// The build ID of the shared file. A file with another is not read.
-        build_id: &'a [u8],
+        /// The build ID of the shared file; `None` if it is known by a checksum that both files have. A file with
+        /// another number is not read.
+        build_id: Option<&'a [u8]>,
     },
     /// The file beside a program that has all of its units (`.dwp`). A unit is found in it by its number.
     Package,

@@ -7,6 +7,7 @@ use elffile::read;
 use super::parts::{DebugPart, DebugParts};
 use super::room::{Room, TableError};
 use super::sections::{FileKind, Sections, dwarf};
+use super::supplementary::Supplementary;
 use super::window::{Effort, PART, SectionBytes};
 use crate::elf::Elf;
 use crate::{ByteSource, SymbolError};
@@ -21,23 +22,61 @@ const FIRST_SECTION: u8 = 32;
 #[derive(Debug)]
 pub(super) struct SharedLink {
     path: Box<str>,
-    build_id: Box<[u8]>,
+    number: SharedNumber,
+}
+
+/// The number that decides which file is the shared one.
+#[derive(Debug, PartialEq, Eq)]
+enum SharedNumber {
+    /// A GNU build ID, in `.gnu_debugaltlink`.
+    BuildId(Box<[u8]>),
+    /// A checksum that both files have in `.debug_sup`.
+    Checksum(Box<[u8]>),
 }
 
 impl SharedLink {
     /// The link that a file has to the shared file; `None` if it has none.
     pub(super) fn of(source: &dyn ByteSource, elf: &Elf) -> Option<Self> {
+        let link = Self::of_gnu(source, elf).or_else(|| {
+            let own = Supplementary::of(source, elf).filter(|own| !own.is_supplementary)?;
+            Some(Self { path: own.path, number: SharedNumber::Checksum(own.checksum) })
+        });
+        link.filter(|link| !link.path.is_empty())
+    }
+
+    /// The link in the form that GNU tools had before DWARF 5.
+    fn of_gnu(source: &dyn ByteSource, elf: &Elf) -> Option<Self> {
         let mut sections = elf.sections.iter();
         let section = sections.find(|section| elf.name_of(section) == NAME && section.has_bytes())?;
         let bytes = read::bytes(source, section.offset, section.size.min(MAX_SIZE), PART).ok()?;
         let (path, build_id) = bytes.split_at(memchr::memchr(0, &bytes)?);
         let build_id = build_id.get(1..).filter(|id| !id.is_empty())?;
-        let path = std::str::from_utf8(path).ok().filter(|path| !path.is_empty())?;
-        Some(Self { path: path.into(), build_id: build_id.into() })
+        let path = std::str::from_utf8(path).ok()?;
+        Some(Self { path: path.into(), number: SharedNumber::BuildId(build_id.into()) })
+    }
+
+    /// True if a file is the shared one.
+    fn is_to(&self, file: &dyn ByteSource, elf: &Elf) -> bool {
+        let number = match &self.number {
+            SharedNumber::BuildId(_) => elf.build_id(file).map(SharedNumber::BuildId),
+            SharedNumber::Checksum(_) => {
+                let own = Supplementary::of(file, elf).filter(|own| own.is_supplementary);
+                own.map(|own| SharedNumber::Checksum(own.checksum))
+            }
+        };
+        number.as_ref() == Some(&self.number)
+    }
+
+    fn build_id(&self) -> Option<&[u8]> {
+        match &self.number {
+            SharedNumber::BuildId(build_id) => Some(build_id),
+            SharedNumber::Checksum(_) => None,
+        }
     }
 
     fn memory(&self) -> usize {
-        size_of::<Self>() + self.path.len() + self.build_id.len()
+        let (SharedNumber::BuildId(number) | SharedNumber::Checksum(number)) = &self.number;
+        size_of::<Self>() + self.path.len() + number.len()
     }
 }
 
@@ -86,14 +125,14 @@ impl Shared {
         if matches!(self.known, Some(Known::Useless)) {
             return Ok(None);
         }
-        let SharedLink { path, build_id } = &self.link;
-        let Some(file) = parts.open(DebugPart::Shared { path, build_id })? else { return Ok(None) };
-        let found = match Elf::read(&*file) {
-            Ok(elf) => elf.build_id(&*file),
+        let part = DebugPart::Shared { path: &self.link.path, build_id: self.link.build_id() };
+        let Some(file) = parts.open(part)? else { return Ok(None) };
+        let is_it = match Elf::read(&*file) {
+            Ok(elf) => self.link.is_to(&*file, &elf),
             Err(SymbolError::Read(error)) => return Err(error),
-            Err(_other) => None,
+            Err(_other) => false,
         };
-        Ok(found.is_some_and(|found| found == *build_id).then_some(file))
+        Ok(is_it.then_some(file))
     }
 
     /// Reads which sections and units the file has, unless that is known; they may take `most` bytes of memory.

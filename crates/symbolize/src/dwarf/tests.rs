@@ -1,6 +1,7 @@
 //! Lines and inlined functions against binutils' `addr2line`, and any bytes.
 
 mod parts;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Debug information of which parts are in other files: split by the compiler, or shared by several programs.
+//! Debug information of which parts are in other files.
 
 use std::fs;
 use std::io;
@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use object::{Object as _, ObjectSection as _};
 use proptest::prelude::*;
 
+use super::shared::{shared, shared_by_standard};
 use super::{addresses, compare_with, cpp};
 use crate::dwarf::sections::{FileKind, Sections};
 use crate::dwarf::window::Effort;
@@ -17,20 +18,20 @@ use crate::{ByteSource, DebugPart, DebugParts, Limits, LineTables, SymbolError};
 
 /// Parts in the directory of a program.
 #[derive(Debug)]
-struct Beside {
+pub(super) struct Beside {
     program: PathBuf,
     /// Files that have been opened.
-    opened: Vec<PathBuf>,
+    pub(super) opened: Vec<PathBuf>,
 }
 
 impl Beside {
-    fn new(program: &Path) -> Self {
+    pub(super) fn new(program: &Path) -> Self {
         Self { program: program.to_owned(), opened: Vec::new() }
     }
 }
 
 /// A file in memory.
-struct Bytes(Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl ByteSource for Bytes {
     fn size(&self) -> u64 {
@@ -74,7 +75,7 @@ fn build(dir: &Path, name: &str, (compiler, options, source): (&str, &[&str], &s
     program
 }
 
-fn code(path: &Path) -> Vec<u8> {
+pub(super) fn code(path: &Path) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     let object = object::File::parse(bytes.as_slice()).unwrap();
     object.section_by_name(".text").unwrap().data().unwrap().to_vec()
@@ -140,36 +141,12 @@ fn a_split_unit_of_another_number_is_none() {
     assert!(lines.iter().all(|lines| lines.len() == 1 && lines[0].function.is_empty()));
 }
 
-/// The program of this directory that shares debug information with another, which is not here, in a third file.
-///
-/// Made by `cc -gdwarf-5 -O2 -Wl,--build-id` (Debian's gcc 12.2) of `one.c`, and of a copy of it that says `two` for
-/// `one`; then `dwz -m shared.debug one two` (dwz 0.15). The program is in `whole.elf` as it was before: binutils do
-/// not find the names of inlined functions in the third file.
-fn shared() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dwarf/tests/dwz/one.elf")
-}
-
-#[test]
-fn what_programs_share_has_the_lines_and_functions_of_addr2line() {
-    let program = shared();
-    let mut parts = Beside::new(&program);
-    let whole = program.with_file_name("whole.elf");
-    assert_eq!(code(&whole), code(&program));
-    let counts = compare_with((&program, &whole), &mut parts, 1000);
-    let count = |kind: &str| counts.get(kind).copied().unwrap_or(0);
-    assert_eq!(count("different"), 0, "{counts:?}");
-    assert!(count("same") >= 100 && count("deep") >= 50, "{counts:?}");
-    assert_eq!(parts.opened, [program.with_file_name("shared.debug")]);
-    // Without the other file, functions that were inlined are there without names.
-    let bytes = Bytes(fs::read(&program).unwrap());
-    let mut tables = LineTables::open(&bytes, Limits::default()).unwrap().unwrap();
-    let lines = tables.lines(&bytes, &mut (), &addresses(&bytes.0, 1000));
-    let lines: Vec<_> = lines.into_iter().map(Result::unwrap).filter(|lines| lines.len() > 1).collect();
-    assert!(!lines.is_empty() && lines.iter().all(|lines| lines[0].function.is_empty()));
-}
-
 /// The names of inlined functions that a program's addresses have, and the number of addresses with lines.
-fn inlined(tables: &mut LineTables, program: &Bytes, parts: &mut dyn DebugParts) -> (Vec<String>, usize) {
+pub(super) fn inlined(
+    tables: &mut LineTables,
+    program: &Bytes,
+    parts: &mut dyn DebugParts,
+) -> (Vec<String>, usize) {
     let found = tables.lines(program, parts, &addresses(&program.0, 500));
     let found: Vec<_> = found.into_iter().map(Result::unwrap).filter(|lines| !lines.is_empty()).collect();
     let names = found.iter().filter(|lines| lines.len() > 1).map(|lines| lines[0].function.clone());
@@ -330,29 +307,6 @@ fn unpacked_sections_of_a_part_take_room_and_effort() {
     }
 }
 
-/// A shared file that is of no use is opened once, not for each unit.
-#[test]
-fn a_damaged_shared_file_is_opened_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("one.elf");
-    fs::copy(shared(), &path).unwrap();
-    let mut bytes = fs::read(shared().with_file_name("shared.debug")).unwrap();
-    let object = object::File::parse(bytes.as_slice()).unwrap();
-    let (at, size) = object.section_by_name(".debug_info").unwrap().file_range().unwrap();
-    let range = usize::try_from(at).unwrap()..usize::try_from(at + size).unwrap();
-    bytes[range].fill(0xff);
-    fs::write(dir.path().join("shared.debug"), bytes).unwrap();
-    let program = Bytes(fs::read(&path).unwrap());
-    let mut tables = LineTables::open(&program, Limits::default()).unwrap().unwrap();
-    let mut parts = Beside::new(&path);
-    for _ in 0..3 {
-        inlined(&mut tables, &program, &mut parts);
-        tables.units.read.clear();
-        tables.units.bytes = 0;
-    }
-    assert_eq!(parts.opened.len(), 1);
-}
-
 /// A part whose bytes have been damaged.
 struct Damaged(Vec<u8>);
 
@@ -369,9 +323,9 @@ proptest! {
     /// Whatever is damaged in a part, reading it ends, and takes no more room than it may.
     #[test]
     fn damaged_parts_have_functions_or_none(
-        which in 0..3_usize, damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
+        which in 0..4_usize, damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
     ) {
-        static FILES: LazyLock<[(Vec<u8>, Vec<u8>); 3]> = LazyLock::new(|| {
+        static FILES: LazyLock<[(Vec<u8>, Vec<u8>); 4]> = LazyLock::new(|| {
             let dir = tempfile::tempdir().unwrap();
             let options = ["-O2", "-gdwarf-4", "-gsplit-dwarf"];
             let split = build(dir.path(), "split", ("cc", &options, "inlined.c"));
@@ -382,6 +336,7 @@ proptest! {
                 (program.clone(), of(dir.path().join("split.dwo"))),
                 (program, of(dir.path().join("split.dwp"))),
                 (of(shared()), of(shared().with_file_name("shared.debug"))),
+                (of(shared_by_standard()), of(shared().with_file_name("shared5.debug"))),
             ]
         });
         const MEMORY: usize = 1 << 20;
