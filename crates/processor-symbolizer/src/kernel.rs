@@ -1,5 +1,7 @@
 //! Names of the kernel's functions, and the times at which they are read again.
 
+mod fit;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use pdata::{Function, Line, Lines};
 use procfs::ListSymbols;
 use symbolize::KernelSymbols;
 
+use self::fit::Fit;
 use crate::metrics;
 use crate::request::{Found, Name, Space, Unnamed};
 
@@ -61,6 +64,7 @@ pub(crate) struct Kernel {
     newest_program: Option<u32>,
     /// Pause after a reading in which new BPF programs are no reason for another.
     pause: Duration,
+    fit: Fit,
 }
 
 impl Kernel {
@@ -80,6 +84,7 @@ impl Kernel {
             has_left_unsure: false,
             newest_program: None,
             pause: PROGRAMS_PAUSE,
+            fit: Fit::default(),
         }
     }
 
@@ -100,8 +105,12 @@ impl Kernel {
             self.read_symbols();
             (replaced, is_unsure) = (true, false);
         }
+        self.fit.take(&self.symbols, addresses);
+        // Names may have been returned before the addresses were enough to know better.
+        replaced |= self.fit.is_other();
         let names = match self.symbols.is_hidden() {
             true => Err(Unnamed::KernelHidden),
+            false if self.fit.is_other() => Err(Unnamed::KernelOther),
             false => Ok(addresses.iter().map(|&address| (address, self.name(address, is_unsure))).collect()),
         };
         Found { space: Space::Kernel, replaced, has_more: false, names }
@@ -148,7 +157,9 @@ impl Kernel {
         let is_due = if self.modules_have_changed() {
             self.patience = FIRST_PATIENCE;
             true
-        } else if (self.missed || self.symbols.is_hidden()) && read.elapsed() >= self.patience {
+        } else if (self.missed || self.symbols.is_hidden() || self.fit.is_other())
+            && read.elapsed() >= self.patience
+        {
             self.patience = (2 * self.patience).min(LONGEST_PATIENCE);
             true
         } else {
@@ -223,6 +234,7 @@ fn names_and_places(text: &[u8]) -> Vec<u8> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::fit::ENOUGH_ELSEWHERE;
     use super::*;
 
     struct Proc(tempfile::TempDir);
@@ -320,6 +332,24 @@ mod tests {
         assert!(!replaced_after(BPF_AGE), "it is known by now");
         listed.0.store(u32::MAX, Ordering::Relaxed);
         assert!(replaced_after(BPF_AGE), "the kernel does not show which is the newest");
+    }
+
+    /// The text of the list begins and ends where none of the addresses is, which are those of a kernel elsewhere.
+    #[test]
+    fn symbols_of_another_kernel_name_nothing_and_those_of_this_one_do() {
+        let list = "ffffffff81000000 T _stext\nffffffff81000000 T start\nffffffff81100000 T _etext\n";
+        let proc = Proc::new(&format!("{list}ffffffffc0000000 t in_module\t[a]\n"));
+        let mut kernel = Kernel::new(proc.0.path(), None);
+        let elsewhere: Vec<u64> = (0..ENOUGH_ELSEWHERE as u64).map(|at| 0xffff_ffff_c000_0000 + at).collect();
+        let (first, rest) = elsewhere.split_at(1);
+        assert!(kernel.names(first).names.is_ok(), "one address shows nothing");
+        let found = kernel.names(rest);
+        assert!(found.replaced && found.names == Err(Unnamed::KernelOther));
+        // The list is read again, and is that of this kernel.
+        proc.write("kallsyms", &list.replace("ffffffff8", "ffffffffb"));
+        kernel.read = Some(Instant::now() - LONGEST_PATIENCE);
+        assert!(kernel.names(&[0xffff_ffff_b100_0010]).names.is_ok());
+        assert!(kernel.names(&elsewhere).names.is_ok(), "addresses of modules may be many");
     }
 
     #[test]

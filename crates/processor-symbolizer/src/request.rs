@@ -113,10 +113,12 @@ pub(crate) enum Unnamed {
     NoFile,
     /// The kernel does not show the addresses of its functions.
     KernelHidden,
+    /// The list of the kernel's functions is that of another kernel, or of this one at another place.
+    KernelOther,
 }
 
 impl Unnamed {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Stripped,
         Self::Gone,
         Self::Unreadable,
@@ -125,6 +127,7 @@ impl Unnamed {
         Self::Unmapped,
         Self::NoFile,
         Self::KernelHidden,
+        Self::KernelOther,
     ];
 
     /// The name of the reason, as label of a metric.
@@ -138,6 +141,7 @@ impl Unnamed {
             Self::Unmapped => "unmapped",
             Self::NoFile => "no_file",
             Self::KernelHidden => "kernel_hidden",
+            Self::KernelOther => "kernel_other",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Functions of the kernel, of its modules and of BPF programs, read from `/proc/kallsyms`.
 
+use std::ops::Range;
+
 /// The longest name that is kept; the kernel's own have up to 511 bytes.
 const LONGEST_NAME: usize = 512;
 /// The most bytes of symbols that are kept, and of the names of their modules.
@@ -9,11 +11,14 @@ const MAX_MODULES: usize = 4096;
 /// The longest that a function is taken for if no symbol follows, in bytes: the code behind the last one of a module is
 /// another's.
 const LONGEST_FUNCTION: u64 = 1 << 20;
+/// Names of the symbols at the start and at the end of the kernel's own text.
+const TEXT_START: &str = "_stext";
+const TEXT_END: &str = "_etext";
 /// Names of symbols that mark the begin or the end of a part of the kernel, and are no functions.
 const MARKS: [&[u8]; 9] = [
     b"_text",
-    b"_stext",
-    b"_etext",
+    TEXT_START.as_bytes(),
+    TEXT_END.as_bytes(),
     b"_sinittext",
     b"_einittext",
     b"__entry_text_start",
@@ -39,6 +44,8 @@ pub struct KernelSymbols {
     symbols: Box<[Symbol]>,
     names: Box<str>,
     modules: Box<[Box<str>]>,
+    /// Start and end of the kernel's own text, if the symbols that mark them are there.
+    text: (Option<u64>, Option<u64>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,10 +65,16 @@ impl KernelSymbols {
     pub fn parse(text: &[u8]) -> Self {
         let (mut symbols, mut names) = (Vec::new(), String::new());
         let mut modules: Vec<Box<str>> = Vec::new();
+        let mut own_text = (None, None);
         for line in text.split(|byte| *byte == b'\n') {
             let Some(line) = Line::parse(line) else { continue };
             if symbols.len() >= MAX_SYMBOLS || names.len() >= MAX_NAMES {
                 break;
+            }
+            match (line.module, line.name) {
+                (None, TEXT_START) => own_text.0 = Some(line.address),
+                (None, TEXT_END) => own_text.1 = Some(line.address),
+                _ => {}
             }
             let module = match line.module {
                 None => 0,
@@ -92,7 +105,7 @@ impl KernelSymbols {
         // Of several names for one address the best stays; one that is no function's ends the function before it all
         // the same.
         symbols.dedup_by_key(|symbol| symbol.address);
-        Self { symbols: symbols.into(), names: names.into(), modules: modules.into() }
+        Self { symbols: symbols.into(), names: names.into(), modules: modules.into(), text: own_text }
     }
 
     /// True if there are no addresses: the kernel shows none, or shows zeros, to processes that lack the right to see
@@ -100,6 +113,14 @@ impl KernelSymbols {
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.symbols.is_empty()
+    }
+
+    /// The range of the kernel's own text, without its modules; `None` if the symbols at its start and its end are not
+    /// in the list.
+    #[must_use]
+    pub fn text(&self) -> Option<Range<u64>> {
+        let (start, end) = self.text;
+        Some(start?..end?).filter(|text| text.start < text.end)
     }
 
     /// The function that holds an address of the kernel.
@@ -200,6 +221,14 @@ mod tests {
         check(0xffff_ffff_9000_0000, None);
         check(0xffff_ffff_c000_0fff, Some(("read_block", Some("ext4"))));
         check(0xffff_ffff_c000_1001, Some(("bpf_prog_6deef7357e7b4530", Some("bpf"))));
+    }
+
+    #[test]
+    fn the_kernels_own_text_is_between_its_marks() {
+        assert_eq!(KernelSymbols::parse(TEXT.as_bytes()).text(), None, "its end is not in the list");
+        let whole = TEXT.to_owned() + "ffffffffc0003000 t _etext\t[odd]\nffffffff82000000 T _etext\n";
+        let text = KernelSymbols::parse(whole.as_bytes()).text();
+        assert_eq!(text, Some(0xffff_ffff_8100_0000..0xffff_ffff_8200_0000));
     }
 
     #[test]
