@@ -24,6 +24,9 @@ pub enum Demangle {
 
 /// The name behind a mangled name of Rust or C++; `None` if it is not mangled.
 ///
+/// Names of Swift (`$s...`) and D (`_D...`) stay as they are. The crates for Swift all wrap the C++ of its compiler, to
+/// which an agent that runs as root does not hand what strangers put into their files, and there is none for D.
+///
 /// The suffix that the compiler adds to the name of a part of a function (`.cold`, `.llvm.123`) is kept if the name is
 /// shown in full.
 #[must_use]
@@ -109,6 +112,11 @@ mod tests {
         check("main", None, None);
         check("_start", None, None);
         check("memcpy@plt", None, None);
+        for swift_or_d in
+            ["$s4main5helloSSyYaKF", "_$s4main5helloSSyYaKF", "_T04main5helloSSyF", "_D4main5helloFZv"]
+        {
+            check(swift_or_d, None, None);
+        }
     }
 
     #[test]
