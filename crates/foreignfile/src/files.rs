@@ -74,7 +74,7 @@ impl Files {
     }
 
     /// Opens a file as [`open`](Self::open) does, but one that no process executes: such as a list of functions that a
-    /// process has written. It may be of a mount with `noexec`, as `/tmp` often is.
+    /// process writes. It may be of a mount with `noexec`, as `/tmp` often is, and be empty, since more may be written.
     ///
     /// # Errors
     /// The reason why the file is not to be read.
@@ -139,9 +139,10 @@ impl Files {
         is_wanted: &impl Fn(&Found, FilePlace<'a>) -> bool,
     ) -> Result<(Found, Origin, Option<File>), Refusal> {
         let (found, origin) = self.find(place, until)?;
-        if !FileType::from_raw_mode(found.mode).is_file() || found.size == 0 {
-            // No code was mapped from an empty file, and a file that pretends to be empty, as those of /proc do, may do
-            // anything.
+        // No code was mapped from an empty file. Those that pretend to be empty, as the files of /proc do, are known by
+        // their file systems.
+        let is_empty = found.size == 0 && content == Content::Code;
+        if !FileType::from_raw_mode(found.mode).is_file() || is_empty {
             return Err(Refusal::Gone);
         }
         if !is_wanted(&found, place) {

@@ -9,7 +9,7 @@ use crate::message::Answer;
 /// The reason why a file is not to be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The place has no file, or something that is no regular file, or an empty one.
+    /// The place has no file, or something that is no regular file, or an empty one where code is expected.
     #[error("there is no such file")]
     Gone,
     /// The place has another file than the wanted one.

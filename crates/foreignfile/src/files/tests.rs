@@ -110,6 +110,10 @@ fn what_is_no_file_of_a_real_file_system_is_not_opened() {
         let refused = files.open(own(path), WITHIN, |_| true).unwrap_err();
         assert!(matches!(refused, Refusal::Gone), "{path:?}: {refused:?}");
     }
+    // More may be written to a file that is no code, and pretending to be empty does not help.
+    assert_eq!(files.open_data(own(&empty), WITHIN, |_| true).unwrap().found().size, 0);
+    let refused = files.open_data(own(Path::new("/proc/1/stat")), WITHIN, |_| true).unwrap_err();
+    assert!(matches!(refused, Refusal::MadeUp { kind: 0x9fa0 }), "{refused:?}");
     // The file has a size, so that only its file system gives it away.
     let made_up = Path::new("/sys/kernel/uevent_seqnum");
     let refused = files.open(own(made_up), WITHIN, |_| true).unwrap_err();

@@ -9,9 +9,11 @@ use symbolize::{JitDump, PerfMap, PerfMapLines};
 
 /// The most bytes that a list may have: larger ones are refused.
 pub(super) const MAX_LIST: u64 = 256 << 20;
-/// Bytes that are read at once, and the most of one reading: others wait for their names meanwhile.
+/// Bytes that are read at once, and the most of one reading: others wait for their names meanwhile. The rest of a list
+/// whose process is gone is read in one reading, since the samples that ask for it are the last.
 const PIECE: usize = 128 << 10;
 const MAX_READING: usize = 8 << 20;
+const MAX_REST: usize = 64 << 20;
 /// Number of bytes before the place where reading goes on that have to be unchanged: else the list has been written
 /// anew.
 const TAIL: usize = 64;
@@ -86,7 +88,7 @@ impl List {
                 Self { file, form, consumed: 0, tail: Vec::new(), held }
             }
         };
-        let mut reading = list.read_on(found.size, &mut read_at, functions)?;
+        let mut reading = list.read_on((found.size, MAX_READING), &mut read_at, functions)?;
         reading.replaced |= replaced;
         reading.anew = anew;
         Ok((list, reading))
@@ -102,7 +104,7 @@ impl List {
         if !self.goes_on(&mut read_at) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let reading = self.read_on(held.metadata()?.len(), &mut read_at, functions)?;
+        let reading = self.read_on((held.metadata()?.len(), MAX_REST), &mut read_at, functions)?;
         self.held = Some(held).filter(|_| reading.more);
         Ok(reading)
     }
@@ -114,16 +116,16 @@ impl List {
         read_at(from, &mut tail).is_ok_and(|read| read == tail.len()) && tail == self.tail
     }
 
-    /// Adds the lines that the list has gained.
+    /// Adds the functions that the list, which has `size` bytes by now, has gained; reads `most` bytes of it, about.
     fn read_on(
         &mut self,
-        size: u64,
+        (size, most): (u64, usize),
         read_at: &mut impl FnMut(u64, &mut [u8]) -> io::Result<usize>,
         functions: &mut PerfMap,
     ) -> io::Result<Reading> {
         let (mut reading, mut text, mut read) = (Reading::default(), Vec::new(), 0);
         while self.consumed + (text.len() as u64) < size.min(MAX_LIST) {
-            if read >= MAX_READING {
+            if read >= most {
                 reading.more = true;
                 break;
             }

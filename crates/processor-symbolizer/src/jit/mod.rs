@@ -4,11 +4,14 @@
 //! directory, found by the mapping that its process has of it.
 //!
 //! A list is read while its process lives, and ever again as it grows for as long as samples of the process come: new
-//! functions may lie where others were. The list is held open where that is possible, so that its rest can be read when
-//! the process and its mount namespace are gone. Functions are kept for as long as there is room, since samples of a
-//! process may come after its end. Anybody may put files into `/tmp`: a list is read only if it is of a user that the
-//! process runs as, no link, and not older than the process. When room is short, the user whose lists take the most
-//! makes room; and when the lists of one user have taken much time, they are read by turns.
+//! functions may lie where others were. The list is held open where that is possible, also one that is still empty, so
+//! that its rest can be read when the process and its mount namespace are gone: Node.js writes a dump two megabytes at
+//! a time, and most of a short program's as it ends.
+//!
+//! Functions are kept for as long as there is room, since samples of a process may come after its end. Anybody may put
+//! files into `/tmp`: a list is read only if it is of a user that the process runs as, no link, and not older than the
+//! process. When room is short, the user whose lists take the most makes room; and when the lists of one user have
+//! taken much time, they are read by turns.
 
 mod budget;
 mod list;
