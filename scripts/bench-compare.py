@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 
 def run(command: list[str], **options) -> str:
@@ -55,8 +56,9 @@ def main() -> None:
     parser.add_argument("new", nargs="?", default="HEAD")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory", type=pathlib.Path, default=pathlib.Path("/tmp/bench-compare"))
-    parser.add_argument("arguments", nargs="*", metavar="ARGUMENTS", help="for criterion, after --")
-    arguments = parser.parse_args()
+    # Parted by hand: argparse refuses what stands after `--` once options have stood before it.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, criterion = parser.parse_args(sys.argv[1:end]), sys.argv[end + 1 :]
     commits = {side: run(["git", "rev-parse", getattr(arguments, side)]).strip() for side in ("old", "new")}
     programs = {side: build(commit, arguments.directory / side) for side, commit in commits.items()}
     shared = sorted(programs["old"].keys() & programs["new"].keys())
@@ -65,7 +67,7 @@ def main() -> None:
         for program in shared:
             for side, known in least.items():
                 home = arguments.directory / "criterion"
-                for name, median in measure(programs[side][program], arguments.arguments, home).items():
+                for name, median in measure(programs[side][program], criterion, home).items():
                     known[name] = min(median, known.get(name, median))
     print("| benchmark | old, us | new, us | new / old |")
     print("| --- | ---: | ---: | ---: |")
