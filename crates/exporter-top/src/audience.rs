@@ -5,7 +5,9 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use profile_seconds::{Hello, Losses, Message, Report, VERSION};
+use pdata::KTime;
+use procfs::clock;
+use profile_seconds::{Hello, Losses, LostRecords, Message, Report, VERSION};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -23,7 +25,7 @@ const MOST: usize = 16;
 /// Most lines that are held for watchers that do not keep up: one that is further behind misses the oldest.
 const HELD: usize = 4;
 /// Longest time that a watcher may take to read a line.
-const READ_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Pause after the kernel has refused to accept a connection, for want of file descriptors, for example.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
@@ -37,11 +39,11 @@ struct Line {
     lost: Arc<Losses>,
 }
 
-/// A watcher's queue of lines, and its losses so far.
+/// A watcher's queue of lines, and the losses so far.
 #[derive(Debug)]
 struct Watcher {
     lines: Receiver<Line>,
-    /// Records lost until the end of the last second that the watcher was sent.
+    /// Records lost until the end of the last second that the watcher was sent, or until it attached.
     lost: Arc<Losses>,
 }
 
@@ -65,7 +67,8 @@ impl Audience {
         watched: Watched,
     ) -> io::Result<Self> {
         let listener = UnixListener::from_std(listener)?;
-        let lines = Arc::new(Lines { sender: broadcast::channel(HELD).0, lost: Mutex::default() });
+        let lines = Lines { sender: broadcast::channel(HELD).0, since: clock::now(), lost: Mutex::default() };
+        let lines = Arc::new(lines);
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
         let (ended, clients) = (over.clone().drop_guard(), stop.clone());
         let door = Door { watchers, watched, lines: Arc::clone(&lines) };
@@ -87,6 +90,11 @@ impl Audience {
         self.lines.send(report);
     }
 
+    /// Counts records that were lost in seconds that are sent to nobody.
+    pub(crate) fn count(&self, lost: &[LostRecords]) {
+        self.lines.count(lost);
+    }
+
     /// Closes all connections; returns when the socket is removed.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
@@ -104,11 +112,19 @@ impl Drop for Audience {
 #[derive(Debug)]
 struct Lines {
     sender: Sender<Line>,
-    /// Records lost in all seconds that were sent so far.
+    /// The instant at which the first loss may have been counted.
+    since: KTime,
+    /// Records lost since then, in seconds that were sent and in those for which there was no watcher.
     lost: Mutex<Arc<Losses>>,
 }
 
 impl Lines {
+    fn count(&self, lost: &[LostRecords]) {
+        if !lost.is_empty() {
+            Arc::make_mut(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner)).add(lost);
+        }
+    }
+
     fn send(&self, report: Report) {
         let mut so_far = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let lost_before = Arc::clone(&so_far);
@@ -173,8 +189,13 @@ impl Door {
                 return;
             }
         };
-        let agent = env!("CARGO_PKG_VERSION").to_owned();
-        let hello = Message::Hello(Hello { version: VERSION, agent, pid: std::process::id() });
+        let hello = Message::Hello(Hello {
+            version: VERSION,
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.lines.since.as_nanos(),
+            lost: watcher.lost.all(),
+        });
         self.watched.clients.increment(1.0);
         if send(&mut stream, &hello.line()).await.is_ok() {
             self.relay(stream, watcher).await;
@@ -200,9 +221,9 @@ impl Door {
                 }
                 Err(RecvError::Closed) => return,
             };
-            if skipped > 0 {
+            let lost = line.lost_before.since(&watcher.lost);
+            if skipped > 0 || !lost.is_empty() {
                 // The watcher must distinguish a missing second from one in which nothing ran or nothing was lost.
-                let lost = line.lost_before.since(&watcher.lost);
                 let message = Message::Skipped { seconds: std::mem::take(&mut skipped), lost };
                 if send(&mut stream, &message.line()).await.is_err() {
                     return;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use componentstatus::Board;
 use exporterhelper::{Deliver, Delivery, DeliverySettings, Metrics, Work};
-use pdata::{Batch, Watermark};
+use pdata::{Batch, Event, Watermark};
 
 use crate::audience::Audience;
 use crate::config::Config;
@@ -18,8 +18,9 @@ use crate::socket::Socket;
 
 /// Sends a summary of every second to the programs that are attached to the exporter's socket.
 ///
-/// While no program is attached, a batch is acked and dropped. Otherwise it is summarised on a thread that may block,
-/// and the answer is the batch's own watermark. A program that does not read misses seconds, and holds up no other.
+/// While no program is attached, a batch is acked and dropped once its losses are counted: a program that was cut off
+/// and attaches again is sent their sum. Otherwise it is summarised on a thread that may block, and the answer is the
+/// batch's own watermark. A program that does not read misses seconds, and holds up no other.
 pub struct TopExporter {
     shared: Arc<TopState>,
     metrics: Metrics,
@@ -71,9 +72,16 @@ impl TopState {
         }
     }
 
-    /// Drops the reporter once the last watcher has left. The next watcher begins with a new one.
-    fn rest(&self) {
-        *self.reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Drops the reporter once the last watcher has left, and counts losses alone. The next watcher begins with a new
+    /// reporter.
+    fn rest(&self, batch: &Batch) {
+        let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut lost = reporter.map(Reporter::into_losses).unwrap_or_default();
+        lost.extend(batch.events.iter().filter_map(|event| match event {
+            Event::Loss(loss) => Some((loss.reason.as_str().into(), loss.reason.is_sample(), loss.count)),
+            _ => None,
+        }));
+        self.audience.count(&lost);
     }
 }
 
@@ -86,7 +94,7 @@ impl Deliver for TopExporter {
             return Work::asynchronous(done, async move { shared.audience.stop().await });
         }
         if shared.audience.is_empty() {
-            shared.rest();
+            shared.rest(&batch);
             return Work::nothing(done);
         }
         Work::blocking(done, move || shared.take(&batch))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use componentstatus::{Board, Kind, StageView};
 use pdata::Batch;
 use procfs::clock;
-use profile_seconds::{QueueUse, Report, StageUse, Summarizer};
+use profile_seconds::{LostRecords, QueueUse, Report, StageUse, Summarizer};
 
 use crate::cost::{Cost, permille};
 
@@ -53,6 +53,12 @@ impl Reporter {
             skipped: 0,
         };
         seconds.into_iter().map(report).collect()
+    }
+
+    /// The records that were lost since the last report: no other report will have them.
+    #[must_use]
+    pub fn into_losses(self) -> Vec<LostRecords> {
+        self.summarizer.into_losses()
     }
 
     fn stage(&mut self, view: &StageView, name: String, passed: u64) -> StageUse {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use componentstatus::{Board, Kind};
 use exporterhelper::{Delivery, DeliverySettings};
 use pdata::{Batch, ClockOffset, Comm, Event, KTime, Loss, LossReason, Measure, Sample, Watermark};
-use profile_seconds::{Losses, Message, MessageReader, Report};
+use profile_seconds::{Hello, Losses, LostRecords, Message, MessageReader, Report};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower::{Service as _, ServiceExt as _};
 
+use crate::audience::READ_WITHIN;
 use crate::{Config, TopExporter};
 
 /// Longest time that a message may take on a slow machine.
@@ -51,9 +52,26 @@ impl Watcher {
         }
     }
 
-    async fn greeted(mut self) -> Self {
-        assert!(matches!(self.next().await, Some(Message::Hello(hello)) if hello.pid == std::process::id()));
-        self
+    async fn greeted(self) -> Self {
+        self.greeting().await.0
+    }
+
+    async fn greeting(mut self) -> (Self, Hello) {
+        match self.next().await {
+            Some(Message::Hello(hello)) if hello.pid == std::process::id() => (self, hello),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Counts the losses in all that is sent until the agent hangs up.
+    async fn read_to_end(&mut self) {
+        while let Some(message) = self.next().await {
+            match message {
+                Message::Report(report) => self.lost.add(&report.second.lost),
+                Message::Skipped { lost, .. } => self.lost.add(&lost),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     async fn report(&mut self) -> Report {
@@ -156,6 +174,53 @@ async fn who_does_not_read_misses_seconds_alone() {
         [("sample_ring_full".into(), true, (1..=29).sum())],
         "what was lost in those is counted, too"
     );
+}
+
+fn lost(count: u64) -> Vec<LostRecords> {
+    vec![("sample_ring_full".into(), true, count)]
+}
+
+/// A watcher that is cut off because it has not read for too long, and attaches again later, finds in the greeting what
+/// was lost meanwhile: in seconds that it was not sent, and while nobody was attached.
+#[tokio::test]
+async fn what_is_lost_while_a_watcher_is_cut_off_is_in_the_next_greeting() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("top.sock");
+    let mut exporter = start(&path, &Arc::default());
+    send(&mut exporter, batch(1, 1)).await;
+    let (mut silent, first) = Watcher::connect(&path).await.greeting().await;
+    assert_eq!(first.lost, lost(1), "what was lost before is not this watcher's");
+    // A line is so long that a socket holds only a few: the watcher's task waits for it to read.
+    for second in 2..30 {
+        send(&mut exporter, batch(second, 1_000)).await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(READ_WITHIN * 2).await;
+    tokio::time::resume();
+    // The place of the watcher is empty now, and the open second ends with the reporter.
+    silent.read_to_end().await;
+    for second in 30..33 {
+        send(&mut exporter, batch(second, 1)).await;
+    }
+    let (mut again, second) = Watcher::connect(&path).await.greeting().await;
+    assert_eq!((second.since, second.lost), (first.since, lost((1..33).sum())));
+    let mut known = Losses::default();
+    known.add(&first.lost);
+    known.add(&silent.lost.take());
+    let mut all = Losses::default();
+    all.add(&lost((1..33).sum()));
+    assert!(!all.since(&known).is_empty(), "the watcher was cut off before it was sent all");
+
+    for second in 33..36 {
+        send(&mut exporter, batch(second, 1)).await;
+    }
+    let report = again.report().await;
+    assert_eq!((report.second.number, report.second.lost), (34, lost(33 + 34)), "33 was cut");
+    let end = Batch { watermark: Watermark::END, ..Batch::default() };
+    send(&mut exporter, end).await;
+    let _next = start(&path, &Arc::default());
+    let (_, third) = Watcher::connect(&path).await.greeting().await;
+    assert!(third.since > second.since && third.lost.is_empty(), "another agent counts from its own start");
 }
 
 #[tokio::test]

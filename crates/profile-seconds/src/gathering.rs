@@ -7,6 +7,7 @@ use pdata::{Code, Image, ImageKind, Loss, LossReason, Measure, Parent, ProcessKe
 use terminal::{executable, symbols};
 
 use crate::call_tree::CallTree;
+use crate::losses::LostRecords;
 use crate::names::Names;
 use crate::second::{CallKind, MAX_CALLS, MAX_NAMES, MAX_PROCESSES, ProcessId, ProcessUse, Second};
 
@@ -36,8 +37,16 @@ pub(crate) fn id(process: ProcessKey) -> ProcessId {
 }
 
 impl Gathering {
-    pub(crate) fn new(number: u64) -> Self {
-        Self { number, ..Self::default() }
+    /// A second that takes over the losses of the second before it, `cut`, of which no summary is made.
+    pub(crate) fn behind(cut: Option<Self>, number: u64) -> Self {
+        Self { number, lost: cut.map(|cut| cut.lost).unwrap_or_default(), ..Self::default() }
+    }
+
+    /// The records that were lost, by reason.
+    pub(crate) fn losses(&self) -> Vec<LostRecords> {
+        let lost =
+            self.lost.iter().map(|(reason, &count)| (reason.as_str().into(), reason.is_sample(), count));
+        lost.collect()
     }
 
     /// Adds a sample of CPU time; a sample of another measure is left out.
@@ -79,17 +88,16 @@ impl Gathering {
         self.calls.prune(MAX_CALLS);
         self.prune_processes(MAX_PROCESSES);
         self.prune_names();
+        let lost = self.losses();
         let mut processes: Vec<_> = self.processes.into_values().collect();
         processes.sort_by_key(|process| process.process);
-        let lost =
-            self.lost.iter().map(|(reason, &count)| (reason.as_str().into(), reason.is_sample(), count));
         Second {
             number: self.number,
             samples: self.samples,
             cpu: self.cpu,
             calls: self.calls.calls().to_vec(),
             processes,
-            lost: lost.collect(),
+            lost,
             names: self.names.into_texts(),
         }
     }

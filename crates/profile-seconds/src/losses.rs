@@ -35,10 +35,16 @@ impl Losses {
         later.filter(|(.., count)| *count > 0).collect()
     }
 
+    /// All losses, by name of their reason.
+    #[must_use]
+    pub fn all(&self) -> Vec<LostRecords> {
+        self.since(&Self::default())
+    }
+
     /// Removes all losses and returns them, by name of their reason.
     #[must_use]
     pub fn take(&mut self) -> Vec<LostRecords> {
-        std::mem::take(self).since(&Self::default())
+        std::mem::take(self).all()
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Message {
     },
     /// A second, with the state of the agent.
     Report(Box<Report>),
-    /// Seconds before the next report that the watcher is not sent, since it did not keep up.
+    /// Seconds before the next report that the watcher is not sent, since it did not keep up. Their number is 0 if only
+    /// losses precede the report.
     Skipped {
         /// Number of skipped seconds.
         seconds: u64,
@@ -38,7 +39,7 @@ pub enum Message {
 }
 
 /// The agent's greeting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`VERSION`] of the agent.
     pub version: u32,
@@ -46,6 +47,14 @@ pub struct Hello {
     pub agent: String,
     /// The agent's process.
     pub pid: u32,
+    /// The instant at which the agent began to count losses, in nanoseconds of `CLOCK_MONOTONIC`: no two agents of a
+    /// machine have the same.
+    #[serde(default)]
+    pub since: u64,
+    /// Records lost since that instant and until the first second that the watcher will be sent, by reason. A watcher
+    /// that was cut off, and attaches again, finds what was lost meanwhile by comparison.
+    #[serde(default)]
+    pub lost: Vec<LostRecords>,
 }
 
 /// A fault for which bytes are no message.
@@ -91,8 +100,8 @@ impl Message {
                     return Err(MessageError::Stages(many));
                 }
             }
-            Self::Skipped { lost, .. } => check_losses(lost)?,
-            Self::Hello(_) | Self::Refused { .. } => {}
+            Self::Skipped { lost, .. } | Self::Hello(Hello { lost, .. }) => check_losses(lost)?,
+            Self::Refused { .. } => {}
         }
         Ok(message)
     }

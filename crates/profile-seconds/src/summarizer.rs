@@ -4,6 +4,7 @@ use pdata::{Batch, Event, KTime, ProcessTransition, Sample, Watermark};
 
 use crate::gathering::Gathering;
 use crate::known::Known;
+use crate::losses::LostRecords;
 use crate::second::Second;
 
 const NANOS: u64 = 1_000_000_000;
@@ -11,7 +12,8 @@ const NANOS: u64 = 1_000_000_000;
 /// Makes summaries of seconds from batches.
 ///
 /// A second is complete once the watermark has passed its end. A later event counts for the second that is open then.
-/// No summary is made of a second without any event or batch, nor of the first one, whose beginning is missing.
+/// No summary is made of a second without any event or batch, nor of the first one, whose beginning is missing; records
+/// that were lost in the first one count for the second after it.
 #[derive(Clone, Debug, Default)]
 pub struct Summarizer {
     open: Option<Gathering>,
@@ -39,6 +41,12 @@ impl Summarizer {
         complete
     }
 
+    /// The records that were lost in the open second, by reason: no summary of it will be made.
+    #[must_use]
+    pub fn into_losses(self) -> Vec<LostRecords> {
+        self.open.map(|open| open.losses()).unwrap_or_default()
+    }
+
     /// The watermark before which all events have come; `None` before the first batch.
     #[must_use]
     pub fn seen(&self) -> Option<KTime> {
@@ -52,9 +60,11 @@ impl Summarizer {
             Some(open) if open.number >= number => None,
             _ => {
                 self.known.forget(number);
-                let before = self.open.replace(Gathering::new(number));
+                let before = self.open.take();
                 let was_whole = std::mem::replace(&mut self.is_whole, before.is_some());
-                before.filter(|_| was_whole).map(Gathering::finish)
+                let (before, cut) = if was_whole { (before, None) } else { (None, before) };
+                self.open = Some(Gathering::behind(cut, number));
+                before.map(Gathering::finish)
             }
         }
     }

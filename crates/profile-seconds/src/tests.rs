@@ -68,6 +68,11 @@ fn summarizer(millis: u64) -> Summarizer {
     summarizer
 }
 
+fn loss(millis: u64, count: u64) -> Event {
+    let at = KTime::from_nanos(millis * MILLIS);
+    Event::Loss(Loss { from: at, until: at, reason: LossReason::SampleRingFull, count })
+}
+
 fn exit(millis: u64, pid: u32) -> Event {
     let at = KTime::from_nanos(millis * MILLIS);
     Event::Process(ProcessEvent { at, image: key(pid), transition: ProcessTransition::Exit })
@@ -88,12 +93,10 @@ fn ways(second: &Second) -> Vec<String> {
 #[test]
 fn a_second_has_calls_below_executables_and_processes_with_their_ancestors() {
     let mut summarizer = summarizer(7_000);
-    let (from, until) = (KTime::ZERO, KTime::from_nanos(7_200 * MILLIS));
-    let loss = Loss { from, until, reason: LossReason::SampleRingFull, count: 3 };
     let events = vec![
         sample(7_100, 5, "/bin/a", &["do_read", "leaf", "main"]),
         sample(7_200, 5, "/bin/a", &["leaf", "main"]),
-        Event::Loss(loss),
+        loss(7_200, 3),
         sample(7_300, 6, "/bin/b", &[]),
         exit(7_400, 6),
         exit(7_500, 77),
@@ -126,6 +129,20 @@ fn a_second_has_calls_below_executables_and_processes_with_their_ancestors() {
     assert_eq!((late[0].number, late[0].samples), (8, 2), "what is late counts where it comes");
     let end = Batch { watermark: Watermark::END, ..Batch::default() };
     assert_eq!(summarizer.take(&end).len(), 1, "the second under way at the end");
+}
+
+/// Records lost in a second of which no summary is made are still counted: those of the first second in the next one,
+/// and those of the last one at the end.
+#[test]
+fn losses_are_counted_even_if_their_second_is_cut() {
+    let mut summarizer = Summarizer::default();
+    let first = vec![loss(1_500, 3), loss(1_600, 2), sample(2_100, 5, "/bin/a", &[]), loss(2_200, 1)];
+    assert_eq!(summarizer.take(&batch(first, 2_900)), []);
+    let seconds = summarizer.take(&batch(vec![loss(3_100, 40)], 3_900));
+    let lost: Vec<_> = seconds.iter().map(|second| (second.number, second.samples, &*second.lost)).collect();
+    assert_eq!(lost, [(2, 1, &[("sample_ring_full".into(), true, 6)][..])]);
+    assert_eq!(summarizer.into_losses(), [("sample_ring_full".into(), true, 40)]);
+    assert_eq!(Summarizer::default().into_losses(), []);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
+use super::account::Account;
 use super::error::Cause;
 use super::missed::Missed;
 use super::update::Update;
@@ -27,6 +28,10 @@ pub(super) struct Attached {
     path: PathBuf,
     /// The connection; `None` while the agent is gone.
     connection: Option<Connection>,
+    /// What the agent has reported so far.
+    account: Account,
+    /// Seconds that were not sent since the last report, and the records lost in them.
+    missed: Missed,
 }
 
 #[derive(Debug)]
@@ -34,8 +39,6 @@ struct Connection {
     stream: UnixStream,
     reader: MessageReader,
     hello: Hello,
-    /// Seconds that were not sent since the last report.
-    missed: Missed,
 }
 
 /// Attaches to the agent of this socket, or else to the one at the default socket; `None` if none runs there.
@@ -45,7 +48,12 @@ struct Connection {
 pub(super) async fn find(wanted: Option<&Path>) -> Result<Option<Attached>, Cause> {
     let path = wanted.unwrap_or(Path::new(Config::ENDPOINT));
     match Connection::open(path).await {
-        Ok(connection) => Ok(Some(Attached { path: path.to_owned(), connection: Some(connection) })),
+        Ok(connection) => Ok(Some(Attached {
+            path: path.to_owned(),
+            account: Account::of(&connection.hello),
+            missed: Missed::default(),
+            connection: Some(connection),
+        })),
         Err(Failure::Nobody(_)) if wanted.is_none() => Ok(None),
         Err(failure) => Err(failure.cause(path)),
     }
@@ -56,7 +64,10 @@ impl Attached {
         let Some(connection) = &mut self.connection else {
             sleep(AGAIN).await;
             match Connection::open(&self.path).await {
-                Ok(connection) => self.connection = Some(connection),
+                Ok(connection) => {
+                    self.missed.add(0, &self.account.resume(&connection.hello));
+                    self.connection = Some(connection);
+                }
                 Err(Failure::Nobody(_)) => {}
                 Err(failure) => return Err(failure.cause(&self.path)),
             }
@@ -65,11 +76,13 @@ impl Attached {
         loop {
             return match connection.next().await {
                 Ok(Some(Message::Report(mut report))) => {
-                    connection.missed.put_into(&mut report);
+                    self.missed.add(self.account.report(&report.second), &[]);
+                    self.missed.put_into(&mut report);
                     Ok(Update::Report(report))
                 }
                 Ok(Some(Message::Skipped { seconds, lost })) => {
-                    connection.missed.add(seconds, &lost);
+                    self.account.skipped(&lost);
+                    self.missed.add(seconds, &lost);
                     continue;
                 }
                 // This version of the agent sends no other message after the greeting.
@@ -132,9 +145,7 @@ impl Connection {
                     .to_owned(),
             ));
         }
-        let hello = Hello { version: 0, agent: String::new(), pid: 0 };
-        let mut connection =
-            Self { stream, reader: MessageReader::default(), hello, missed: Missed::default() };
+        let mut connection = Self { stream, reader: MessageReader::default(), hello: Hello::default() };
         let first = timeout(HELLO_WITHIN, connection.next()).await;
         match first {
             Ok(Ok(Some(Message::Hello(hello)))) => Ok(Self { hello, ..connection }),

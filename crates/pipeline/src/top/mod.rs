@@ -4,6 +4,7 @@
 //! arguments --> source: socket of an agent, or a built-in one --Report--> screen (a terminal) or printing (all else)
 //! ```
 
+mod account;
 mod attach;
 mod error;
 mod keys;
@@ -41,7 +42,7 @@ pub fn run(cli: &Cli, arguments: &TopArguments, environment: Environment<'_>) ->
     let work = async {
         let mut signals = signals::listen(|| ()).map_err(BuiltinError::Signals)?;
         let mut source = match attach::find(arguments.connect.as_deref()).await? {
-            Some(attached) => Source::Attached(attached),
+            Some(attached) => Source::Attached(Box::new(attached)),
             None => Source::Own(Box::new(Own::start(cli, arguments, is_screen, environment).await?)),
         };
         let shown = if is_screen {

@@ -9,7 +9,7 @@ use super::update::Update;
 #[derive(Debug)]
 pub(super) enum Source {
     /// An agent that runs here.
-    Attached(Attached),
+    Attached(Box<Attached>),
     /// An agent in this process.
     Own(Box<Own>),
 }
