@@ -8,7 +8,7 @@ use object::elf::{
 use zerocopy::FromBytes as _;
 use zerocopy::little_endian::U64;
 
-use crate::{ByteSource, UnwindError};
+use crate::{ByteSource, UnwindError, synthetic};
 
 /// The most program headers and section headers that are read.
 const MAX_SEGMENTS: u16 = 256;
@@ -64,6 +64,8 @@ pub(crate) struct Elf {
     pub(crate) pieced: Vec<u64>,
     /// True if the file may be a dynamic linker.
     pub(crate) linker: bool,
+    /// True if the file is of musl, or has musl in it.
+    pub(crate) musl: bool,
 }
 
 impl Elf {
@@ -87,11 +89,13 @@ impl Elf {
             entry: header.entry,
             pieced: Vec::new(),
             linker: false,
+            musl: false,
         };
         let dynamic = elf.segments(source, &header)?;
         if let Some(dynamic) = dynamic {
             elf.dynamic(source, dynamic)?;
         }
+        elf.musl = machine == Machine::X86_64 && elf.begins_with_musl(source);
         // Section headers are a help, not a need: faulty ones are treated as missing.
         if let Ok(sections) = header.sections(source, MAX_SECTIONS)
             && let Ok(names) = sections.names(source, MAX_NAMES)
@@ -131,6 +135,14 @@ impl Elf {
         self.code.sort_by_key(|segment| segment.offset);
         self.linker = header.kind == ET_DYN && dynamic.is_some() && !interpreter && self.entry != 0;
         Ok(dynamic)
+    }
+
+    fn begins_with_musl<S: ByteSource + ?Sized>(&self, source: &S) -> bool {
+        let mut entry = [0; synthetic::MUSL_ENTRY_BYTES];
+        let is_read = self
+            .loaded_from(self.entry)
+            .is_some_and(|section| source.read_exact_at(section.offset, &mut entry).is_ok());
+        is_read && synthetic::is_musl(entry)
     }
 
     fn dynamic<S: ByteSource + ?Sized>(&mut self, source: &S, section: Section) -> Result<(), UnwindError> {

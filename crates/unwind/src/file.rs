@@ -300,6 +300,9 @@ impl Build<'_> {
                         add(*function, found);
                     }
                 }
+                if elf.musl {
+                    synthetic::musl_starts(gap).for_each(|found| add(*gap_from, found));
+                }
                 synthetic::linkage(gap, *gap_from).into_iter().for_each(|found| add(*gap_from, found));
             }
             if inside(&elf.entry) {

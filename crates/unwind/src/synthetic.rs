@@ -93,6 +93,44 @@ pub(crate) fn entry(code: &[u8], aarch64: bool) -> Option<Found> {
     Some((0, call + 6, root))
 }
 
+/// The bytes of an entry point by which [`is_musl`] decides.
+pub(crate) const MUSL_ENTRY_BYTES: usize = 18;
+
+/// True for the entry point of musl, of a program and of its dynamic linker, which is the C library as well: x86-64.
+/// Distributions build musl without tables, and so its functions above `main` are known by their code alone.
+pub(crate) fn is_musl(entry: [u8; MUSL_ENTRY_BYTES]) -> bool {
+    // xor %rbp, %rbp; mov %rsp, %rdi; lea _DYNAMIC(%rip), %rsi; and $-16, %rsp; call
+    matches!(
+        entry,
+        [0x48, 0x31, 0xed, 0x48, 0x89, 0xe7, 0x48, 0x8d, 0x35, _, _, _, _, 0x48, 0x83, 0xe4, 0xf0, 0xe8]
+    )
+}
+
+/// The calls by which musl enters `main` and the function of a thread: those of a function by its address, whose result
+/// goes to `exit` or to the end of the thread at once. A frame there is taken for the outermost one, since the few
+/// frames above it are the same in all programs.
+pub(crate) fn musl_starts(gap: &[u8]) -> impl Iterator<Item = Found> + '_ {
+    memchr::memchr_iter(0xff, gap).filter_map(|at| {
+        let operand = *gap.get(at + 1)?;
+        // The second of the operations that 0xff stands for, on a register, on memory that one points to, or near that.
+        let length = match (operand & 0xf8, operand & 7) {
+            (0xd0, _) => 2,
+            (0x10, register) if !matches!(register, 4 | 5) => 2,
+            (0x50, register) if register != 4 => 3,
+            _ => return None,
+        };
+        let end = at + length;
+        // mov %eax, %edi or mov %rax, %rdi or movslq %eax, %rdi; call
+        if !matches!(gap.get(end..)?, [0x89, 0xc7, 0xe8, ..] | [0x48, 0x89, 0xc7, 0xe8, ..] | [0x48, 0x63, 0xf8, 0xe8, ..])
+        {
+            return None;
+        }
+        // A prefix for the registers from r8 on.
+        let prefixed = at > 0 && gap.get(at - 1).is_some_and(|byte| byte & 0xf0 == 0x40);
+        Some((at - usize::from(prefixed), end, Overlay::Rule(Rule::ROOT)))
+    })
+}
+
 /// Entries of a procedure linkage table that a link editor left without a rule: x86-64, lld.
 pub(crate) fn linkage(gap: &[u8], address: u64) -> Option<Found> {
     let first = usize::try_from(address.wrapping_neg() & 15).ok()?;

@@ -299,6 +299,36 @@ fn entry_points_return_trampolines_and_new_threads_are_known_by_their_code() {
     assert_eq!(file.rows(), expected);
 }
 
+/// musl has no tables; what it calls by an address, and gives the result of to a function that never returns, is `main`
+/// or the function of a thread.
+#[test]
+fn main_and_threads_of_musl_are_called_by_a_root() {
+    let mut file = TestFile::new(0x100);
+    file.entry = 0x1080;
+    // xor %rbp, %rbp; mov %rsp, %rdi; lea _DYNAMIC(%rip), %rsi; and $-16, %rsp; call
+    let entry = [0x48, 0x31, 0xed, 0x48, 0x89, 0xe7, 0x48, 0x8d, 0x35, 1, 2, 3, 0, 0x48, 0x83, 0xe4, 0xf0];
+    file.text[0x80..0x91].copy_from_slice(&entry);
+    file.text[0x91..0x96].copy_from_slice(&[0xe8, 1, 0, 0, 0]);
+    // call *%rbx; mov %eax, %edi; call
+    file.text[0x10..0x15].copy_from_slice(&[0xff, 0xd3, 0x89, 0xc7, 0xe8]);
+    // call *(%rbx); mov %rax, %rdi; call
+    file.text[0x20..0x26].copy_from_slice(&[0xff, 0x13, 0x48, 0x89, 0xc7, 0xe8]);
+    // call *%r12; movslq %eax, %rdi; call
+    file.text[0x30..0x37].copy_from_slice(&[0x41, 0xff, 0xd4, 0x48, 0x63, 0xf8, 0xe8]);
+    // jmp *%rbx; mov %eax, %edi; call
+    file.text[0x40..0x45].copy_from_slice(&[0xff, 0xe3, 0x89, 0xc7, 0xe8]);
+    let roots = |file: &TestFile| {
+        let rows = file.rows();
+        let found = rows.iter().filter(|(_, rule)| *rule == Rule::ROOT).map(|(low, _)| *low);
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(roots(&file), [0x1010, 0x1020, 0x1030, 0x1080]);
+    let ends: Vec<u16> = file.rows().iter().map(|(low, _)| *low).collect();
+    assert!([0x1012, 0x1022, 0x1033].iter().all(|end| ends.contains(end)), "{ends:x?}");
+    file.text[0x86] = 0x90;
+    assert_eq!(roots(&file), [0x1080], "of another C library");
+}
+
 #[test]
 fn a_page_that_begins_inside_a_function_begins_with_its_rule() {
     let mut text = TestFile::new(0x100);
