@@ -43,18 +43,6 @@ struct {
 	__array(values, struct row_chunk);
 } row_chunks SEC(".maps");
 
-struct rule_table {
-	struct unwind_rule rule[MAX_RULES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct rule_table);
-} unwind_rules SEC(".maps");
-
 /* Numbers of pages that walks have asked for, each once. User space sets the size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -121,8 +121,10 @@ pub(crate) fn musl_starts(gap: &[u8]) -> impl Iterator<Item = Found> + '_ {
         };
         let end = at + length;
         // mov %eax, %edi or mov %rax, %rdi or movslq %eax, %rdi; call
-        if !matches!(gap.get(end..)?, [0x89, 0xc7, 0xe8, ..] | [0x48, 0x89, 0xc7, 0xe8, ..] | [0x48, 0x63, 0xf8, 0xe8, ..])
-        {
+        if !matches!(
+            gap.get(end..)?,
+            [0x89, 0xc7, 0xe8, ..] | [0x48, 0x89, 0xc7, 0xe8, ..] | [0x48, 0x63, 0xf8, 0xe8, ..]
+        ) {
             return None;
         }
         // A prefix for the registers from r8 on.

@@ -1,6 +1,7 @@
 //! Walks: steps up a stack of which a copy is at hand.
 //!
-//! `ebpf/unwind.bpf.h` takes the same steps in the kernel, on the stack itself: a change of one is a change of both.
+//! `ebpf/step.bpf.h` takes the same steps in the kernel, on the stack itself: a change of one is a change of both, and
+//! `crates/receiver-ebpf/tests/host/step.rs` compares them.
 
 use crate::{Cfa, Machine, ReturnAddress, Rule, SavedFp};
 

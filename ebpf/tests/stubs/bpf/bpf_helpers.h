@@ -23,10 +23,14 @@
 #define BPF_CORE_READ(...) READ_BY_COUNT(__VA_ARGS__, READ_4, READ_3, READ_2, )(__VA_ARGS__)
 #define bpf_core_field_exists(field) 1
 #define bpf_core_field_offset(type, field) offsetof(type, field)
+#define bpf_core_enum_value(type, value) (value)
 #define __builtin_preserve_access_index(value) (value)
+/* The host's registers, as registers.bpf.h names them. */
 #ifdef __x86_64__
+#define __TARGET_ARCH_x86
 #define PT_REGS_SP(registers) ((registers)->rsp)
 #else
+#define __TARGET_ARCH_arm64
 #define PT_REGS_SP(registers) ((registers)->sp)
 #endif
 
@@ -66,6 +70,14 @@ static inline long bpf_probe_read_kernel(void *to, __u32 bytes, const void *from
 {
 	memcpy(to, from, bytes);
 	return 0;
+}
+
+/* A process's memory is what the test says. */
+long stub_read_user(void *to, __u32 bytes, __u64 from);
+
+static inline long bpf_probe_read_user(void *to, __u32 bytes, const void *from)
+{
+	return stub_read_user(to, bytes, (__u64)from);
 }
 
 #define bpf_loop(times, step, context, flags) stub_loop(times, (long (*)(__u32, void *))(void *)(step), context)
