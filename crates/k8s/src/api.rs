@@ -12,9 +12,9 @@ use hyper::client::conn::http1;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::connect::{self, Endpoint};
+use crate::connect::{self, ApiEndpoint};
 use crate::error::ApiError;
-use crate::lines::{Line, Lines};
+use crate::lines::{WatchLine, WatchLines};
 use crate::metrics;
 use crate::object::{ApiStatus, PodList, WatchEvent};
 
@@ -36,7 +36,7 @@ const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
 /// The way to the API server, and the node that it is asked about.
 #[derive(Debug)]
 pub(crate) struct Api {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ApiEndpoint,
     pub(crate) token_file: PathBuf,
     pub(crate) ca_file: PathBuf,
     /// Name of the node, as part of a query.
@@ -45,7 +45,7 @@ pub(crate) struct Api {
 
 /// The part of a list that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
+pub(crate) enum PodPage {
     /// The first page, of any version that the server has at hand.
     Any,
     /// The first page, of the version of now.
@@ -56,16 +56,16 @@ pub(crate) enum Page {
 
 /// The answer to a request: its body, which is read as it comes, and the connection that it comes by.
 #[derive(Debug)]
-struct Answer {
+struct ApiAnswer {
     body: Incoming,
-    _connection: Driven,
+    _connection: DrivenConnection,
 }
 
 /// The task that moves a connection's bytes; it ends with this.
 #[derive(Debug)]
-struct Driven(JoinHandle<()>);
+struct DrivenConnection(JoinHandle<()>);
 
-impl Drop for Driven {
+impl Drop for DrivenConnection {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -73,9 +73,9 @@ impl Drop for Driven {
 
 /// A watch that the server has begun to answer, line by line.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    answer: Answer,
-    lines: Lines,
+pub(crate) struct PodWatch {
+    answer: ApiAnswer,
+    lines: WatchLines,
     ends: tokio::time::Instant,
 }
 
@@ -84,11 +84,11 @@ impl Api {
     ///
     /// # Errors
     /// If the server does not answer with one.
-    pub(crate) async fn list(&self, page: &Page, limit: u32) -> Result<PodList, ApiError> {
+    pub(crate) async fn list(&self, page: &PodPage, limit: u32) -> Result<PodList, ApiError> {
         let position = match page {
-            Page::Any => "&resourceVersion=0".to_owned(),
-            Page::Newest => String::new(),
-            Page::After(token) => format!("&continue={}", encoded(token)),
+            PodPage::Any => "&resourceVersion=0".to_owned(),
+            PodPage::Newest => String::new(),
+            PodPage::After(token) => format!("&continue={}", encoded(token)),
         };
         let mut answer = self.get(&format!("limit={limit}{position}"), page.version()).await?;
         let body = collect(&mut answer.body, MAX_PAGE).await?;
@@ -103,7 +103,7 @@ impl Api {
     ///
     /// # Errors
     /// If the server does not answer with one.
-    pub(crate) async fn watch(&self, version: &str) -> Result<Watch, ApiError> {
+    pub(crate) async fn watch(&self, version: &str) -> Result<PodWatch, ApiError> {
         let query = format!(
             "watch=1&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}",
             WATCH_TIME.as_secs(),
@@ -111,10 +111,10 @@ impl Api {
         );
         let answer = self.get(&query, version).await?;
         let ends = tokio::time::Instant::now() + WATCH_TIMEOUT;
-        Ok(Watch { answer, lines: Lines::new(MAX_EVENT), ends })
+        Ok(PodWatch { answer, lines: WatchLines::new(MAX_EVENT), ends })
     }
 
-    async fn get(&self, query: &str, version: &str) -> Result<Answer, ApiError> {
+    async fn get(&self, query: &str, version: &str) -> Result<ApiAnswer, ApiError> {
         let token = self.token().await?;
         let connection = self.endpoint.connect(&self.ca_file).await?;
         let answered = timeout(ANSWER_TIMEOUT, self.send(connection, query, token)).await;
@@ -128,13 +128,13 @@ impl Api {
 
     async fn send(
         &self,
-        connection: connect::Connection,
+        connection: connect::ApiConnection,
         query: &str,
         token: HeaderValue,
-    ) -> Result<(StatusCode, (Answer, Option<Duration>)), ApiError> {
+    ) -> Result<(StatusCode, (ApiAnswer, Option<Duration>)), ApiError> {
         let (mut sender, driver) = http1::handshake(connection).await.map_err(ApiError::Broken)?;
         // What becomes of the connection is seen by whoever reads the answer.
-        let driven = Driven(tokio::spawn(async move { drop(driver.await) }));
+        let driven = DrivenConnection(tokio::spawn(async move { drop(driver.await) }));
         let selector = encoded(&format!("spec.nodeName={}", self.node));
         let request = Request::get(format!("/api/v1/pods?fieldSelector={selector}&{query}"))
             .header(HOST, self.endpoint.authority())
@@ -147,7 +147,7 @@ impl Api {
         };
         let response = sender.send_request(request).await.map_err(ApiError::Broken)?;
         let (status, after) = (response.status(), retry_after(&response));
-        Ok((status, (Answer { body: response.into_body(), _connection: driven }, after)))
+        Ok((status, (ApiAnswer { body: response.into_body(), _connection: driven }, after)))
     }
 
     /// The token that the kubelet provides now: it puts another there long before one expires.
@@ -165,7 +165,7 @@ impl Api {
     }
 }
 
-impl Page {
+impl PodPage {
     fn version(&self) -> &str {
         match self {
             Self::Any => "0",
@@ -175,7 +175,7 @@ impl Page {
     }
 }
 
-impl Watch {
+impl PodWatch {
     /// The next event; `None` once the server has ended the watch.
     ///
     /// A line that is too long or no event is counted and passed over: whoever watches anew from the version before
@@ -186,11 +186,11 @@ impl Watch {
     pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ApiError> {
         loop {
             match self.lines.next() {
-                Some(Line::Whole(line)) => match WatchEvent::parse(&line) {
+                Some(WatchLine::Whole(line)) => match WatchEvent::parse(&line) {
                     Ok(event) => return Ok(Some(event)),
                     Err(_) => metrics::refused("invalid"),
                 },
-                Some(Line::TooLong) => metrics::refused("too_large"),
+                Some(WatchLine::TooLong) => metrics::refused("too_large"),
                 None if self.lines.discarded() > MAX_PASSED_OVER => {
                     return Err(ApiError::TooLarge(MAX_PASSED_OVER));
                 }
@@ -284,10 +284,10 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = ::tests::api_server::ApiServer::start();
-        let endpoint = Endpoint::of("127.0.0.1", &port.to_string()).unwrap();
+        let endpoint = ApiEndpoint::of("127.0.0.1", &port.to_string()).unwrap();
         let (token_file, ca_file) = (server.token_file(), server.ca_file());
         let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
-        let error = api.list(&Page::Any, 1).await.unwrap_err();
+        let error = api.list(&PodPage::Any, 1).await.unwrap_err();
         assert_eq!(error.outcome(), "timeout", "{error}");
     }
 

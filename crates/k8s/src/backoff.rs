@@ -8,15 +8,15 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Waits that become longer with each failure in a row.
 #[derive(Debug)]
-pub(crate) struct Backoff(Duration);
+pub(crate) struct ApiBackoff(Duration);
 
-impl Default for Backoff {
+impl Default for ApiBackoff {
     fn default() -> Self {
         Self(SHORTEST)
     }
 }
 
-impl Backoff {
+impl ApiBackoff {
     /// The time to wait after one more failure: up to half of it by chance, since all agents of a cluster lose their
     /// API server at once. At least as long as the server asks for, within bounds.
     pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
@@ -32,14 +32,14 @@ mod tests {
 
     #[test]
     fn waits_become_longer_up_to_a_bound() {
-        let mut backoff = Backoff::default();
+        let mut backoff = ApiBackoff::default();
         let mut most = SHORTEST;
         for _ in 0..12 {
             let wait = backoff.next(None);
             assert!(wait <= most && wait >= most / 2, "{wait:?} of {most:?}");
             most = (most * 2).min(LONGEST);
         }
-        assert_eq!(Backoff::default().next(Some(Duration::from_secs(5))), Duration::from_secs(5));
-        assert_eq!(Backoff::default().next(Some(Duration::MAX)), LONGEST);
+        assert_eq!(ApiBackoff::default().next(Some(Duration::from_secs(5))), Duration::from_secs(5));
+        assert_eq!(ApiBackoff::default().next(Some(Duration::MAX)), LONGEST);
     }
 }

@@ -99,7 +99,7 @@ impl Config {
     #[must_use]
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if !self.endpoint.is_empty() && crate::connect::Endpoint::parse(&self.endpoint).is_none() {
+        if !self.endpoint.is_empty() && crate::connect::ApiEndpoint::parse(&self.endpoint).is_none() {
             faults.push(Fault::at(
                 ["endpoint"],
                 format!("{:?} is none, expected https://HOST or https://HOST:PORT", self.endpoint),

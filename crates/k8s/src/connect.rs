@@ -26,11 +26,11 @@ const USER_TIMEOUT_MS: u32 = 30_000;
 const MAX_FILE: u64 = 1 << 20;
 
 /// A connection, ready for HTTP.
-pub(crate) type Connection = TokioIo<TlsStream<TcpStream>>;
+pub(crate) type ApiConnection = TokioIo<TlsStream<TcpStream>>;
 
 /// The address of an API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub(crate) struct ApiEndpoint {
     /// Host and port, as the request's `Host` has them.
     authority: String,
     host: String,
@@ -38,7 +38,7 @@ pub(crate) struct Endpoint {
     name: ServerName<'static>,
 }
 
-impl Endpoint {
+impl ApiEndpoint {
     /// Reads `https://HOST` or `https://HOST:PORT`; `None` if it is neither. A token is never shown without TLS.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uri: http::Uri = text.parse().ok()?;
@@ -70,13 +70,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// If the file cannot be used, or the server cannot be reached or is not the one that it should be.
-    pub(crate) async fn connect(&self, ca_file: &Path) -> Result<Connection, ApiError> {
+    pub(crate) async fn connect(&self, ca_file: &Path) -> Result<ApiConnection, ApiError> {
         let tls = TlsConnector::from(Arc::new(client(ca_file).await?));
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.establish(&tls)).await;
         connected.map_err(|_elapsed| ApiError::Late(CONNECT_TIMEOUT))?.map_err(ApiError::Connect)
     }
 
-    async fn establish(&self, tls: &TlsConnector) -> io::Result<Connection> {
+    async fn establish(&self, tls: &TlsConnector) -> io::Result<ApiConnection> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         sockopt::set_socket_keepalive(&stream, true)?;
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn endpoints_are_read_or_refused() {
-        let of = |text: &str| Endpoint::parse(text).map(|found| (found.host, found.port));
+        let of = |text: &str| ApiEndpoint::parse(text).map(|found| (found.host, found.port));
         assert_eq!(of("https://10.96.0.1"), Some(("10.96.0.1".to_owned(), 443)));
         assert_eq!(of("https://api.example:6443/"), Some(("api.example".to_owned(), 6443)));
         assert_eq!(of("https://[fd00::1]:6443"), Some(("fd00::1".to_owned(), 6443)));
@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(of(fault), None, "{fault}");
         }
         assert_eq!(
-            Endpoint::of("fd00::1", "443").map(|found| found.authority),
+            ApiEndpoint::of("fd00::1", "443").map(|found| found.authority),
             Some("[fd00::1]:443".to_owned())
         );
     }

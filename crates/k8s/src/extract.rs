@@ -17,7 +17,7 @@ const RESOURCE_PREFIX: &str = "resource.opentelemetry.io/";
 
 /// The facts that a configuration asks for.
 #[derive(Clone, Debug)]
-pub struct Extract {
+pub struct PodExtract {
     node: String,
     metadata: Vec<PodMetadata>,
     labels: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Extract {
     may_say: fn(&str) -> bool,
 }
 
-impl Extract {
+impl PodExtract {
     /// The facts that `config` asks for of the pods of `node`. An annotation may only say attributes whose keys
     /// `may_say` is true for: those that nobody knows better.
     #[must_use]

@@ -1,7 +1,7 @@
 //! The pods of a node, as the API server of its cluster has them.
 //!
-//! [`watch`] starts a thread that lists the node's pods and follows what becomes of them. It sends each [`Change`] to
-//! whoever keeps [`Pods`], the bounded table from which a process's pod and container are named. Start reading at
+//! [`watch`] starts a thread that lists the node's pods and follows what becomes of them. It sends each [`PodChange`]
+//! to whoever keeps [`Pods`], the bounded table from which a process's pod and container are named. Start reading at
 //! `pods.rs`, then `reflector.rs`.
 
 mod api;
@@ -23,8 +23,8 @@ mod watch;
 
 pub use config::{Config, PodMetadata, ServiceSource};
 pub use error::StartError;
-pub use extract::Extract;
-pub use pod::{Facts, Pod};
-pub use pods::{Pods, Sight};
-pub use reflector::Change;
-pub use watch::{Changes, check, watch};
+pub use extract::PodExtract;
+pub use pod::{Pod, PodFacts};
+pub use pods::{PodSight, Pods};
+pub use reflector::PodChange;
+pub use watch::{PodChanges, check, watch};

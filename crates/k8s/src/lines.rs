@@ -2,7 +2,7 @@
 
 /// The bytes of a line that has not ended yet.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct WatchLines {
     buffer: Vec<u8>,
     /// Bytes of the buffer that have no end of a line among them.
     searched: usize,
@@ -13,14 +13,14 @@ pub(crate) struct Lines {
 
 /// A line that is over, or at least too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum WatchLine {
     /// A whole line, without its end.
     Whole(Vec<u8>),
     /// A line that is longer than it may be; none of it is kept.
     TooLong,
 }
 
-impl Lines {
+impl WatchLines {
     /// Lines of at most `most` bytes.
     pub(crate) const fn new(most: usize) -> Self {
         Self { buffer: Vec::new(), searched: 0, most, discarded: 0 }
@@ -52,7 +52,7 @@ impl Lines {
     }
 
     /// The next line that is whole, or as soon as it is too long; empty ones are passed over.
-    pub(crate) fn next(&mut self) -> Option<Line> {
+    pub(crate) fn next(&mut self) -> Option<WatchLine> {
         loop {
             let rest = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(end) = memchr::memchr(b'\n', rest) else {
@@ -62,7 +62,7 @@ impl Lines {
                 }
                 self.discarded = self.buffer.len();
                 (self.buffer, self.searched) = (Vec::new(), 0);
-                return Some(Line::TooLong);
+                return Some(WatchLine::TooLong);
             };
             let end = self.searched + end;
             let rest = self.buffer.split_off(end + 1);
@@ -70,10 +70,10 @@ impl Lines {
             self.searched = 0;
             line.truncate(end);
             if line.len() > self.most {
-                return Some(Line::TooLong);
+                return Some(WatchLine::TooLong);
             }
             if !line.is_empty() {
-                return Some(Line::Whole(line));
+                return Some(WatchLine::Whole(line));
             }
         }
     }
@@ -87,13 +87,13 @@ mod tests {
 
     /// The lines that are over, those that are too long as `None`, and whether another one has begun.
     fn read(parts: &[&[u8]], most: usize) -> (Vec<Option<Vec<u8>>>, bool) {
-        let (mut lines, mut found) = (Lines::new(most), Vec::new());
+        let (mut lines, mut found) = (WatchLines::new(most), Vec::new());
         for part in parts {
             lines.push(part);
             while let Some(line) = lines.next() {
                 found.push(match line {
-                    Line::Whole(line) => Some(line),
-                    Line::TooLong => None,
+                    WatchLine::Whole(line) => Some(line),
+                    WatchLine::TooLong => None,
                 });
             }
             assert!(lines.buffer.len() <= most);

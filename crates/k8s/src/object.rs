@@ -30,15 +30,15 @@ pub(crate) struct ListMetadata {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PodObject {
-    pub(crate) metadata: Option<Metadata>,
-    pub(crate) spec: Option<Spec>,
+    pub(crate) metadata: Option<ObjectMetadata>,
+    pub(crate) spec: Option<PodSpec>,
     pub(crate) status: Option<PodStatus>,
 }
 
 /// The fields that every object has.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Metadata {
+pub(crate) struct ObjectMetadata {
     pub(crate) name: Option<String>,
     pub(crate) namespace: Option<String>,
     pub(crate) uid: Option<String>,
@@ -62,7 +62,7 @@ pub(crate) struct OwnerReference {
 /// The specification of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Spec {
+pub(crate) struct PodSpec {
     pub(crate) node_name: Option<String>,
     pub(crate) containers: Option<Vec<ContainerSpec>>,
     pub(crate) init_containers: Option<Vec<ContainerSpec>>,
@@ -101,13 +101,13 @@ pub(crate) struct ContainerStatus {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContainerState {
-    pub(crate) terminated: Option<Terminated>,
+    pub(crate) terminated: Option<TerminatedContainer>,
 }
 
 /// A container that has ended.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Terminated {
+pub(crate) struct TerminatedContainer {
     #[serde(rename = "containerID")]
     pub(crate) container_id: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use pdata::names;
 
-use crate::object::Metadata;
+use crate::object::ObjectMetadata;
 
 /// Label that a deployment's replica set puts on its pods; the set's own name ends with it.
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -14,7 +14,7 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 const LATEST_START_MINUTES: i64 = 7 * 24 * 60;
 
 /// Names of the objects that made a pod, by attribute, the outermost first: a deployment before its replica set.
-pub(crate) fn owners(metadata: &Metadata) -> Vec<(&'static str, String)> {
+pub(crate) fn owners(metadata: &ObjectMetadata) -> Vec<(&'static str, String)> {
     let references = metadata.owner_references.iter().flatten();
     let Some(owner) = references.into_iter().find(|owner| owner.controller == Some(true)) else {
         return Vec::new();
@@ -73,7 +73,7 @@ mod tests {
                 { "kind": kind, "name": name, "controller": true },
             ],
         });
-        let metadata: Metadata = serde_json::from_value(metadata).unwrap();
+        let metadata: ObjectMetadata = serde_json::from_value(metadata).unwrap();
         owners(&metadata).into_iter().map(|(key, name)| format!("{key}={name}")).collect()
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(of("DaemonSet", "agent", None), ["k8s.daemonset.name=agent"]);
         assert_eq!(of("ReplicationController", "old", None), ["k8s.replicationcontroller.name=old"]);
         assert_eq!(of("Node", "node-1", None), [""; 0]);
-        assert_eq!(owners(&Metadata::default()), []);
+        assert_eq!(owners(&ObjectMetadata::default()), []);
     }
 
     proptest! {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use pdata::{Attribute, AttributeValue, names};
 
 use crate::config::PodMetadata;
-use crate::extract::{Extract, text};
-use crate::object::{ContainerSpec, ContainerStatus, Metadata, OwnerReference, PodObject, PodStatus, Spec};
+use crate::extract::{PodExtract, text};
+use crate::object::{
+    ContainerSpec, ContainerStatus, ObjectMetadata, OwnerReference, PodObject, PodSpec, PodStatus,
+};
 use crate::{metrics, owner, service};
 
 /// Most containers kept of one pod, and most runs of each: of one that restarts, the last ones.
@@ -27,11 +29,11 @@ pub struct Pod {
     identity: Arc<[Attribute]>,
     /// Attributes that name the service of what runs in the pod.
     service: Arc<[Attribute]>,
-    containers: Vec<Container>,
+    containers: Vec<PodContainer>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Container {
+struct PodContainer {
     name: Arc<str>,
     /// IDs that the runtime has given it, the newest first.
     ids: Vec<Arc<str>>,
@@ -41,7 +43,7 @@ struct Container {
 
 /// Attributes of what runs in a container of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct PodFacts {
     /// Attributes of pod and container: the API server's word, which goes before that of the program.
     pub identity: Arc<[Attribute]>,
     /// Attributes that name the service of a program which has no other name for it.
@@ -53,12 +55,12 @@ pub struct Facts {
 impl Pod {
     /// Reads a pod as the API has it, in JSON; `None` if it is none, has no UID, or is of another node.
     #[must_use]
-    pub fn parse(json: &[u8], extract: &Extract) -> Option<Self> {
+    pub fn parse(json: &[u8], extract: &PodExtract) -> Option<Self> {
         Self::of(&serde_json::from_slice(json).ok()?, extract)
     }
 
     /// The pod that an object of the API describes; `None` if that has no UID, or is of another node.
-    pub(crate) fn of(object: &PodObject, extract: &Extract) -> Option<Self> {
+    pub(crate) fn of(object: &PodObject, extract: &PodExtract) -> Option<Self> {
         let (metadata, spec) = (object.metadata.as_ref()?, object.spec.as_ref()?);
         if spec.node_name.as_deref() != Some(extract.node()) {
             return None;
@@ -81,11 +83,11 @@ impl Pod {
         identity.extend(extract.labels(metadata.labels.as_ref()));
         identity.extend(extract.annotations(metadata.annotations.as_ref()));
         let service = service::of_pod(extract, metadata, &owners);
-        let read = |Specified { name, image, ids }| {
+        let read = |SpecifiedContainer { name, image, ids }| {
             let own_name =
                 text(names::K8S_CONTAINER, &name).filter(|_| extract.wants(PodMetadata::Container));
             let service = service::of_container(extract, metadata, &name, image);
-            Container { identity: own_name.into_iter().collect(), service, name, ids }
+            PodContainer { identity: own_name.into_iter().collect(), service, name, ids }
         };
         let containers = bounded(containers(spec, object.status.as_ref()).into_iter().map(read));
         Some(Self { uid, identity: identity.into(), service: service.into(), containers })
@@ -100,43 +102,43 @@ impl Pod {
     /// The attributes of what runs in the first of these containers that is one of the pod's; those of the pod alone if
     /// none is.
     #[must_use]
-    pub fn facts<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Facts {
+    pub fn facts<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> PodFacts {
         self.container(ids).map_or_else(|| self.facts_alone(), |at| self.facts_in(at))
     }
 
     /// The position of the first of these containers that is one of the pod's.
     pub(crate) fn container<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Option<usize> {
-        let has = |container: &Container, id: &str| container.ids.iter().any(|own| **own == *id);
+        let has = |container: &PodContainer, id: &str| container.ids.iter().any(|own| **own == *id);
         ids.into_iter().find_map(|id| self.containers.iter().position(|container| has(container, id)))
     }
 
     /// The attributes of what runs in the pod, without those of a container.
-    pub(crate) fn facts_alone(&self) -> Facts {
+    pub(crate) fn facts_alone(&self) -> PodFacts {
         let (identity, service) = (Arc::clone(&self.identity), Arc::clone(&self.service));
-        Facts { identity, service, in_container: false }
+        PodFacts { identity, service, in_container: false }
     }
 
     /// The attributes of what runs in the container at a position; they are copied each time.
-    pub(crate) fn facts_in(&self, at: usize) -> Facts {
+    pub(crate) fn facts_in(&self, at: usize) -> PodFacts {
         let Some(container) = self.containers.get(at) else { return self.facts_alone() };
         let with = |all: &[Attribute], own: &[Attribute]| -> Arc<[Attribute]> {
             let is_new = |attribute: &&Attribute| all.iter().all(|other| other.key != attribute.key);
             all.iter().chain(own.iter().filter(is_new)).cloned().collect()
         };
         let identity = with(&self.identity, &container.identity);
-        Facts { identity, service: with(&self.service, &container.service), in_container: true }
+        PodFacts { identity, service: with(&self.service, &container.service), in_container: true }
     }
 
     /// Bytes that the pod takes, whoever else has parts of it.
     pub(crate) fn footprint(&self) -> usize {
-        let containers: usize = self.containers.iter().map(Container::footprint).sum();
+        let containers: usize = self.containers.iter().map(PodContainer::footprint).sum();
         size_of::<Self>() + self.uid.len() + bytes(&self.identity) + bytes(&self.service) + containers
     }
 
     /// Keeps the IDs of runs that the API server does not report any more: it reports the last two of each container,
     /// and samples of the one before may still come.
     pub(crate) fn remember_runs_of(&mut self, older: &Self) {
-        let bytes: usize = self.containers.iter().map(Container::footprint).sum();
+        let bytes: usize = self.containers.iter().map(PodContainer::footprint).sum();
         let mut room = MAX_CONTAINER_BYTES.saturating_sub(bytes);
         for container in &mut self.containers {
             let before = older.containers.iter().find(|before| before.name == container.name);
@@ -151,7 +153,7 @@ impl Pod {
     }
 }
 
-impl Container {
+impl PodContainer {
     /// Bytes that the container takes.
     fn footprint(&self) -> usize {
         let ids: usize = self.ids.iter().map(of_text).sum();
@@ -159,7 +161,7 @@ impl Container {
     }
 }
 
-impl Facts {
+impl PodFacts {
     /// Bytes that the attributes take, whoever else has parts of them.
     pub(crate) fn footprint(&self) -> usize {
         bytes(&self.identity) + bytes(&self.service)
@@ -182,7 +184,7 @@ fn of_text(text: &Arc<str>) -> usize {
 
 /// The UID of the static pod that an object stands for. The kubelet makes such objects, in the name of its node; no pod
 /// of the API server has a UID of that shape, so that no annotation takes another pod's place.
-fn mirrored<'a>(metadata: &'a Metadata, node: &str) -> Option<&'a str> {
+fn mirrored<'a>(metadata: &'a ObjectMetadata, node: &str) -> Option<&'a str> {
     let of_node = |owner: &OwnerReference| {
         owner.controller == Some(true)
             && owner.kind.as_deref() == Some("Node")
@@ -194,7 +196,7 @@ fn mirrored<'a>(metadata: &'a Metadata, node: &str) -> Option<&'a str> {
 }
 
 /// The containers that there is room for; the pod is counted if there is not for all.
-fn bounded(containers: impl Iterator<Item = Container>) -> Vec<Container> {
+fn bounded(containers: impl Iterator<Item = PodContainer>) -> Vec<PodContainer> {
     let (mut room, mut kept, mut is_cut) = (MAX_CONTAINER_BYTES, Vec::new(), false);
     for container in containers {
         match room.checked_sub(container.footprint()) {
@@ -212,14 +214,14 @@ fn bounded(containers: impl Iterator<Item = Container>) -> Vec<Container> {
 }
 
 /// A container, as specification and status of its pod have it.
-struct Specified<'a> {
+struct SpecifiedContainer<'a> {
     name: Arc<str>,
     image: Option<&'a str>,
     ids: Vec<Arc<str>>,
 }
 
 /// Each container that has a name, its image, and the IDs of its runs, the newest first.
-fn containers<'a>(spec: &'a Spec, status: Option<&'a PodStatus>) -> Vec<Specified<'a>> {
+fn containers<'a>(spec: &'a PodSpec, status: Option<&'a PodStatus>) -> Vec<SpecifiedContainer<'a>> {
     let specs = [&spec.containers, &spec.init_containers, &spec.ephemeral_containers];
     let specs = specs.into_iter().flatten().flatten();
     let statuses = status.map(|status| {
@@ -230,7 +232,7 @@ fn containers<'a>(spec: &'a Spec, status: Option<&'a PodStatus>) -> Vec<Specifie
         let name = container.name.as_deref().filter(|name| !name.is_empty())?;
         let status = statuses.iter().find(|status| status.name.as_deref() == Some(name));
         let ids = status.map(|status| runs(status)).unwrap_or_default();
-        Some(Specified { name: name.into(), image: container.image.as_deref(), ids })
+        Some(SpecifiedContainer { name: name.into(), image: container.image.as_deref(), ids })
     };
     specs.filter_map(read).take(MAX_CONTAINERS).collect()
 }

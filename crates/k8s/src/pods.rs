@@ -8,8 +8,8 @@ use foldhash::{HashMap, HashSet};
 use pdata::KTime;
 
 use crate::metrics;
-use crate::pod::{Facts, Pod};
-use crate::reflector::Change;
+use crate::pod::{Pod, PodFacts};
+use crate::reflector::PodChange;
 
 /// Bytes of pods that are kept for each of the most pods, and of all at least. A pod of two containers takes some 4 KiB
 /// and as much again for its containers' facts; what its author writes makes it ten times as large at most.
@@ -20,7 +20,7 @@ const LEAST_BYTES: usize = 1 << 20;
 /// of the events.
 #[derive(Debug)]
 pub struct Pods {
-    by_uid: HashMap<Arc<str>, Held>,
+    by_uid: HashMap<Arc<str>, HeldPod>,
     /// Deleted pods by when they may be forgotten.
     deleted: BTreeSet<(KTime, Arc<str>)>,
     /// Number of the list that is being read, or was read last.
@@ -36,23 +36,23 @@ pub struct Pods {
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldPod {
     pod: Pod,
     /// The last list that it was in.
     list: u64,
     /// The instant at which the pod may be forgotten, if it has been deleted.
     until: Option<KTime>,
     /// Facts of containers that have been asked about, by their position: all who ask share them.
-    merged: Vec<(usize, Facts)>,
+    merged: Vec<(usize, PodFacts)>,
     /// Bytes of the pod and of these facts.
     bytes: usize,
 }
 
 /// The table's answer to where a process runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// Its pod, and its container if [`Facts::in_container`].
-    Known(Facts),
+pub enum PodSight {
+    /// Its pod, and its container if [`PodFacts::in_container`].
+    Known(PodFacts),
     /// Its pod is not, or not yet.
     Unknown,
     /// No pod is known yet.
@@ -77,18 +77,18 @@ impl Pods {
     }
 
     /// Takes in what has become of a pod, heard of at `now`.
-    pub fn apply(&mut self, change: Change, now: KTime) {
+    pub fn apply(&mut self, change: PodChange, now: KTime) {
         match change {
-            Change::ListBegan => self.list += 1,
-            Change::Present(pod) => self.present(*pod),
-            Change::Deleted(pod) => {
+            PodChange::ListBegan => self.list += 1,
+            PodChange::Present(pod) => self.present(*pod),
+            PodChange::Deleted(pod) => {
                 let uid = Arc::clone(pod.uid());
                 self.present(*pod);
                 self.delete(&uid, now);
             }
-            Change::ListEnded => {
+            PodChange::ListEnded => {
                 self.listed = true;
-                let is_missing = |held: &Held| held.list != self.list && held.until.is_none();
+                let is_missing = |held: &HeldPod| held.list != self.list && held.until.is_none();
                 let missing = self.by_uid.iter().filter(|(_, held)| is_missing(held));
                 let missing: Vec<_> = missing.map(|(uid, _)| Arc::clone(uid)).collect();
                 missing.iter().for_each(|uid| self.delete(uid, now));
@@ -117,7 +117,7 @@ impl Pods {
             return;
         }
         self.bytes = self.bytes - before.unwrap_or_default() + bytes;
-        let held = Held { pod, list: self.list, until: None, merged: Vec::new(), bytes };
+        let held = HeldPod { pod, list: self.list, until: None, merged: Vec::new(), bytes };
         self.by_uid.insert(Arc::clone(&uid), held);
         self.changed.insert(uid);
     }
@@ -158,12 +158,12 @@ impl Pods {
     /// The facts of what runs in one of these containers of the first of these pods that is known.
     ///
     /// A pod that has been deleted is kept from `now` on as one that has just been: something of it still runs.
-    pub fn find(&mut self, uids: &[Arc<str>], containers: &[Arc<str>], now: KTime) -> Sight {
+    pub fn find(&mut self, uids: &[Arc<str>], containers: &[Arc<str>], now: KTime) -> PodSight {
         let Some(uid) = uids.iter().find(|uid| self.by_uid.contains_key(*uid)) else {
-            return if self.listed { Sight::Unknown } else { Sight::NotListed };
+            return if self.listed { PodSight::Unknown } else { PodSight::NotListed };
         };
         let room = self.most_bytes().saturating_sub(self.bytes);
-        let Some(held) = self.by_uid.get_mut(uid) else { return Sight::Unknown };
+        let Some(held) = self.by_uid.get_mut(uid) else { return PodSight::Unknown };
         let later = now.saturating_add(self.hold);
         if let Some(until) = held.until.filter(|until| *until < later) {
             held.until = Some(later);
@@ -172,7 +172,7 @@ impl Pods {
         }
         let (facts, bytes) = held.facts(containers, room);
         self.bytes += bytes;
-        Sight::Known(facts)
+        PodSight::Known(facts)
     }
 
     /// UIDs of pods of which more, or something else, is known than when this was last called.
@@ -203,10 +203,10 @@ impl Pods {
     }
 }
 
-impl Held {
+impl HeldPod {
     /// The facts of what runs in one of these containers, and the bytes that are kept from now on so that the next who
     /// asks shares them: none if these are more than `room`.
-    fn facts(&mut self, containers: &[Arc<str>], room: usize) -> (Facts, usize) {
+    fn facts(&mut self, containers: &[Arc<str>], room: usize) -> (PodFacts, usize) {
         let Some(at) = self.pod.container(containers.iter().map(|id| &**id)) else {
             return (self.pod.facts_alone(), 0);
         };

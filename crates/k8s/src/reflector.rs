@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::api::{self, Api, Page, Watch};
-use crate::backoff::Backoff;
+use crate::api::{self, Api, PodPage, PodWatch};
+use crate::backoff::ApiBackoff;
 use crate::error::ApiError;
-use crate::extract::Extract;
+use crate::extract::PodExtract;
 use crate::metrics;
 use crate::object::{PodObject, WatchEvent};
 use crate::pod::Pod;
@@ -24,7 +24,7 @@ const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Something that has become of the pods of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum PodChange {
     /// The pods that follow are those that there are.
     ListBegan,
     /// All of them have been sent: others that are known have been deleted.
@@ -43,12 +43,12 @@ struct Unwanted;
 #[derive(Debug)]
 pub(crate) struct Reflector {
     api: Api,
-    extract: Extract,
-    changes: Sender<Change>,
+    extract: PodExtract,
+    changes: Sender<PodChange>,
     /// Waits after requests that came to nothing.
-    backoff: Backoff,
+    backoff: ApiBackoff,
     /// Waits before lists that a server asks for which does not remember the version of the one before.
-    relisting: Backoff,
+    relisting: ApiBackoff,
     /// Time that the server may take for all pages of a list.
     list_time: Duration,
     /// Pods of a page.
@@ -58,39 +58,39 @@ pub(crate) struct Reflector {
 }
 
 impl Reflector {
-    pub(crate) fn new(api: Api, extract: Extract, changes: Sender<Change>) -> Self {
-        let (backoff, relisting) = (Backoff::default(), Backoff::default());
+    pub(crate) fn new(api: Api, extract: PodExtract, changes: Sender<PodChange>) -> Self {
+        let (backoff, relisting) = (ApiBackoff::default(), ApiBackoff::default());
         let list_time = LIST_TIME;
         Self { api, extract, changes, backoff, relisting, list_time, limit: PAGE, failing: false }
     }
 
     /// Lists and watches until nobody wants to know any more.
     pub(crate) async fn run(mut self) {
-        let mut first = Page::Any;
+        let mut first = PodPage::Any;
         while let Ok(version) = self.list(first).await {
             if self.watch(version).await.is_err() {
                 return;
             }
             // Its version was not to be had any more: nothing older will do.
-            first = Page::Newest;
+            first = PodPage::Newest;
         }
     }
 
     /// Sends all pods that there are. Returns the version of which that is true.
-    async fn list(&mut self, mut first: Page) -> Result<String, Unwanted> {
+    async fn list(&mut self, mut first: PodPage) -> Result<String, Unwanted> {
         loop {
             match self.pages(first.clone()).await? {
                 Ok(version) => {
                     metrics::request("list", "ok");
-                    (self.limit, self.backoff) = (PAGE, Backoff::default());
+                    (self.limit, self.backoff) = (PAGE, ApiBackoff::default());
                     return Ok(version);
                 }
                 Err(error) => {
                     match error {
-                        ApiError::Expired(_) => first = Page::Newest,
+                        ApiError::Expired(_) => first = PodPage::Newest,
                         ApiError::TooLarge(_) => {
                             // A list of any version may come as a whole, whatever limit is asked for.
-                            first = Page::Newest;
+                            first = PodPage::Newest;
                             self.limit = (self.limit / 4).max(1);
                         }
                         _ => {}
@@ -101,7 +101,7 @@ impl Reflector {
         }
     }
 
-    async fn pages(&mut self, first: Page) -> Result<Result<String, ApiError>, Unwanted> {
+    async fn pages(&mut self, first: PodPage) -> Result<Result<String, ApiError>, Unwanted> {
         let (mut page, mut began, mut time) = (first, false, self.list_time);
         for _ in 0..MAX_PAGES {
             let asked = Instant::now();
@@ -112,16 +112,16 @@ impl Reflector {
             };
             time = time.saturating_sub(asked.elapsed());
             if !std::mem::replace(&mut began, true) {
-                self.send(Change::ListBegan).await?;
+                self.send(PodChange::ListBegan).await?;
             }
             for object in list.items.iter().flatten() {
-                self.send_pod(object, Change::Present).await?;
+                self.send_pod(object, PodChange::Present).await?;
             }
             let metadata = list.metadata.unwrap_or_default();
             match metadata.next.filter(|next| !next.is_empty()) {
-                Some(next) => page = Page::After(next),
+                Some(next) => page = PodPage::After(next),
                 None => {
-                    self.send(Change::ListEnded).await?;
+                    self.send(PodChange::ListEnded).await?;
                     return Ok(Ok(metadata.resource_version.unwrap_or_default()));
                 }
             }
@@ -160,7 +160,7 @@ impl Reflector {
     /// Sends the events of a watch until it ends. Each moves the version from which the next watch begins.
     async fn events(
         &mut self,
-        mut watch: Watch,
+        mut watch: PodWatch,
         version: &mut String,
     ) -> Result<Result<(), ApiError>, Unwanted> {
         loop {
@@ -180,8 +180,8 @@ impl Reflector {
                 self.is_well();
             }
             match event {
-                WatchEvent::Present(pod) => self.send_pod(&pod, Change::Present).await?,
-                WatchEvent::Deleted(pod) => self.send_pod(&pod, Change::Deleted).await?,
+                WatchEvent::Present(pod) => self.send_pod(&pod, PodChange::Present).await?,
+                WatchEvent::Deleted(pod) => self.send_pod(&pod, PodChange::Deleted).await?,
                 WatchEvent::Error(status) => return Ok(Err(api::ended(status, version))),
                 WatchEvent::Bookmark(_) | WatchEvent::Other => {}
             }
@@ -191,7 +191,7 @@ impl Reflector {
         }
     }
 
-    async fn send_pod(&self, object: &PodObject, change: fn(Box<Pod>) -> Change) -> Result<(), Unwanted> {
+    async fn send_pod(&self, object: &PodObject, change: fn(Box<Pod>) -> PodChange) -> Result<(), Unwanted> {
         match Pod::of(object, &self.extract) {
             Some(pod) => self.send(change(Box::new(pod))).await,
             None => {
@@ -201,14 +201,14 @@ impl Reflector {
         }
     }
 
-    async fn send(&self, change: Change) -> Result<(), Unwanted> {
+    async fn send(&self, change: PodChange) -> Result<(), Unwanted> {
         self.changes.send(change).await.map_err(|_closed| Unwanted)
     }
 
     /// Notes that the server does all that is asked of it: a list alone does not say so, since it may have been asked
     /// for because no watch is to be had.
     fn is_well(&mut self) {
-        (self.backoff, self.relisting) = (Backoff::default(), Backoff::default());
+        (self.backoff, self.relisting) = (ApiBackoff::default(), ApiBackoff::default());
         if std::mem::take(&mut self.failing) {
             tracing::info!("The API server answers again: pods are followed.");
         }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use pdata::{Attribute, names};
 
 use crate::config::ServiceSource;
-use crate::extract::{Extract, text};
+use crate::extract::{PodExtract, text};
 use crate::image_reference;
-use crate::object::Metadata;
+use crate::object::ObjectMetadata;
 
 /// Owners that name a service, the first that is there.
 const NAMING: [&str; 6] = [
@@ -24,8 +24,8 @@ const NAMING: [&str; 6] = [
 
 /// The attributes that all containers of a pod have.
 pub(crate) fn of_pod(
-    extract: &Extract,
-    metadata: &Metadata,
+    extract: &PodExtract,
+    metadata: &ObjectMetadata,
     owners: &[(&'static str, String)],
 ) -> Vec<Attribute> {
     let mut attributes = Vec::new();
@@ -49,8 +49,8 @@ pub(crate) fn of_pod(
 
 /// The attributes that one container has beside those of its pod.
 pub(crate) fn of_container(
-    extract: &Extract,
-    metadata: &Metadata,
+    extract: &PodExtract,
+    metadata: &ObjectMetadata,
     container: &str,
     image: Option<&str>,
 ) -> Vec<Attribute> {

@@ -7,22 +7,22 @@ use tokio::sync::mpsc;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::connect::Endpoint;
+use crate::connect::ApiEndpoint;
 use crate::error::StartError;
-use crate::extract::Extract;
+use crate::extract::PodExtract;
 use crate::metrics;
-use crate::reflector::{Change, Reflector};
+use crate::reflector::{PodChange, Reflector};
 
 /// Changes that wait at most; past it the server waits.
 const QUEUE: usize = 1024;
 
 /// Changes, in the order in which they happened. The thread ends when this is dropped.
 #[derive(Debug)]
-pub struct Changes(mpsc::Receiver<Change>);
+pub struct PodChanges(mpsc::Receiver<PodChange>);
 
-impl Changes {
+impl PodChanges {
     /// The next change that is there; `None` if there is none yet.
-    pub fn try_next(&mut self) -> Option<Change> {
+    pub fn try_next(&mut self) -> Option<PodChange> {
         self.0.try_recv().ok()
     }
 }
@@ -47,9 +47,9 @@ fn api(config: &Config, variable: impl Fn(&str) -> String) -> Result<Api, StartE
         return Err(StartError::NoNode);
     }
     let endpoint = if config.endpoint.is_empty() {
-        Endpoint::of(&variable("KUBERNETES_SERVICE_HOST"), &variable("KUBERNETES_SERVICE_PORT"))
+        ApiEndpoint::of(&variable("KUBERNETES_SERVICE_HOST"), &variable("KUBERNETES_SERVICE_PORT"))
     } else {
-        Endpoint::parse(&config.endpoint)
+        ApiEndpoint::parse(&config.endpoint)
     };
     let endpoint = endpoint.ok_or(StartError::NoEndpoint)?;
     let (token_file, ca_file) = (config.token_file.clone(), config.ca_file.clone());
@@ -62,10 +62,10 @@ fn api(config: &Config, variable: impl Fn(&str) -> String) -> Result<Api, StartE
 /// # Errors
 /// If nothing says which node this is or where the API server is, or if the system has no thread to give. A server
 /// that does not answer is tried again.
-pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, StartError> {
+pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<PodChanges, StartError> {
     metrics::describe();
     let api = api(config, variable)?;
-    let extract = Extract::new(config, &api.node, may_say);
+    let extract = PodExtract::new(config, &api.node, may_say);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
@@ -80,7 +80,7 @@ pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<Changes, Star
     };
     let thread = thread::Builder::new().name("procinfo-pods".to_owned());
     thread.spawn(run).map_err(StartError::Thread)?;
-    Ok(Changes(receiver))
+    Ok(PodChanges(receiver))
 }
 
 #[cfg(test)]

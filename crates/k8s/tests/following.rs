@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s::{Changes, Config, Facts, Pods, Sight};
+use k8s::{Config, PodChanges, PodFacts, PodSight, Pods};
 use pdata::{AttributeValue, KTime};
 use serde_json::Value;
 use tests::api_server::{ApiServer, Gone, Trick, add_container, pod};
@@ -17,7 +17,7 @@ const MAX_PODS: usize = 1500;
 
 /// Whoever follows the pods of the node.
 struct Follower {
-    changes: Changes,
+    changes: PodChanges,
     pods: Pods,
     now: KTime,
 }
@@ -36,15 +36,15 @@ impl Follower {
         }
     }
 
-    fn facts(&mut self, uid: &str, container: &str) -> Option<Facts> {
+    fn facts(&mut self, uid: &str, container: &str) -> Option<PodFacts> {
         self.catch_up();
         match self.pods.find(&[uid.into()], &[container.into()], KTime::ZERO) {
-            Sight::Known(facts) => Some(facts),
-            Sight::Unknown | Sight::NotListed => None,
+            PodSight::Known(facts) => Some(facts),
+            PodSight::Unknown | PodSight::NotListed => None,
         }
     }
 
-    fn knows(&mut self, uid: &str, container: &str) -> Facts {
+    fn knows(&mut self, uid: &str, container: &str) -> PodFacts {
         let known = wait::until("a pod to be known", || self.facts(uid, container), Option::is_some);
         known.unwrap()
     }
@@ -77,7 +77,7 @@ fn member(node: &str, number: usize) -> Value {
     pod
 }
 
-fn text(facts: &Facts, key: &str) -> String {
+fn text(facts: &PodFacts, key: &str) -> String {
     let found = facts.identity.iter().chain(&*facts.service).find(|attribute| attribute.key == key);
     match found.map(|attribute| &attribute.value) {
         Some(AttributeValue::Text(text)) => text.to_string(),
@@ -292,11 +292,11 @@ fn the_outermost_pod_that_is_known_counts() {
     let names = |uids: [usize; 2]| -> [Arc<str>; 2] { uids.map(|number| uid(number).into()) };
     let containers: [Arc<str>; 2] = [id(9).into(), id(2).into()];
     for (uids, expected) in [([1, 2], "cart-6d4b-1"), ([9, 2], "cart-6d4b-2")] {
-        let Sight::Known(facts) = follower.pods.find(&names(uids), &containers, KTime::ZERO) else {
+        let PodSight::Known(facts) = follower.pods.find(&names(uids), &containers, KTime::ZERO) else {
             panic!()
         };
         assert_eq!(text(&facts, "k8s.pod.name"), expected);
         assert_eq!(facts.in_container, expected.ends_with('2'));
     }
-    assert_eq!(follower.pods.find(&names([8, 9]), &containers, KTime::ZERO), Sight::Unknown);
+    assert_eq!(follower.pods.find(&names([8, 9]), &containers, KTime::ZERO), PodSight::Unknown);
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use k8s::{Change, Config, Extract, Pod, Pods};
+use k8s::{Config, Pod, PodChange, PodExtract, Pods};
 use pdata::KTime;
 use serde_json::json;
 use tests::api_server::{add_container, pod};
@@ -16,7 +16,7 @@ const MOST: u64 = 6000;
 #[test]
 fn a_pod_takes_a_few_kilobytes() {
     let config = Config { labels: vec!["wanted*".to_owned()], ..Config::default() };
-    let extract = Extract::new(&config, "a", |_| true);
+    let extract = PodExtract::new(&config, "a", |_| true);
     let text = |number: u64| {
         let uid = format!("2c48913c-b29f-11e7-9350-{number:012}");
         let mut pod = pod("a", "shop", &format!("cart-6d4b-{number}"), &uid);
@@ -33,7 +33,7 @@ fn a_pod_takes_a_few_kilobytes() {
     let measured = allocation_counter::measure(|| {
         for text in &texts {
             let pod = Pod::parse(text.as_bytes(), &extract).unwrap();
-            pods.apply(Change::Present(Box::new(pod)), KTime::ZERO);
+            pods.apply(PodChange::Present(Box::new(pod)), KTime::ZERO);
         }
         pods.take_changed();
     });

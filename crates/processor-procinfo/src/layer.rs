@@ -18,7 +18,7 @@ use crate::request::{ReadRequest, Reads};
 use crate::sources::Users;
 use crate::tracker::{Repairs, Tracker};
 use crate::{host, metrics, resource_attributes};
-use k8s::Changes;
+use k8s::PodChanges;
 use procfs::{Identify, ProcSource, clock};
 
 /// Changes of pods taken in with one batch at most: the others wait for the next.
@@ -81,7 +81,7 @@ pub struct ProcInfo<S> {
     repairs: Repairs,
     reads: ReaderIfAny,
     acked: Acked,
-    pods: Option<Changes>,
+    pods: Option<PodChanges>,
     _kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 

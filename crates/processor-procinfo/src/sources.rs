@@ -14,7 +14,7 @@ mod residence;
 mod source;
 mod standing;
 
-use k8s::{Change, Pods};
+use k8s::{PodChange, Pods};
 use pdata::{Attributes, CgroupId, KTime};
 use rustc_hash::FxHashSet;
 
@@ -80,7 +80,7 @@ impl Sources {
     }
 
     /// Takes in what has become of a pod, heard of at `now`.
-    pub(crate) fn apply(&mut self, change: Change, now: KTime) {
+    pub(crate) fn apply(&mut self, change: PodChange, now: KTime) {
         if let Some(pods) = &mut self.pods {
             pods.apply(change, now);
         }

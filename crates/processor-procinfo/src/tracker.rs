@@ -98,7 +98,7 @@ impl Tracker {
     }
 
     /// Takes in what has become of pods, heard of at `now`. Images in their control groups are described anew.
-    pub(crate) fn learn_of_pods(&mut self, changes: impl IntoIterator<Item = k8s::Change>, now: KTime) {
+    pub(crate) fn learn_of_pods(&mut self, changes: impl IntoIterator<Item = k8s::PodChange>, now: KTime) {
         for change in changes {
             self.sources.apply(change, now);
         }

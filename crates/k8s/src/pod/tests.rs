@@ -54,7 +54,7 @@ fn config() -> Config {
 }
 
 fn read(object: Value, config: &Config) -> Option<Pod> {
-    let extract = Extract::new(config, "a", |key| !key.starts_with("process."));
+    let extract = PodExtract::new(config, "a", |key| !key.starts_with("process."));
     Pod::of(&serde_json::from_value(object).unwrap(), &extract)
 }
 
@@ -194,7 +194,7 @@ fn what_is_kept_of_a_pod_is_bounded() {
     let bytes = |attributes: &[Attribute]| attributes.iter().map(Attribute::footprint).sum::<usize>();
     assert!(bytes(&pod.identity) < 40_000, "{}", bytes(&pod.identity));
     assert!(bytes(&pod.service) < 20_000, "{}", bytes(&pod.service));
-    let containers = |pod: &Pod| pod.containers.iter().map(Container::footprint).sum::<usize>();
+    let containers = |pod: &Pod| pod.containers.iter().map(PodContainer::footprint).sum::<usize>();
     assert!(containers(&pod) <= MAX_CONTAINER_BYTES, "{}", containers(&pod));
     assert!(containers(&pod) > MAX_CONTAINER_BYTES - 2048, "as many as there is room for");
     assert!(pod.footprint() < 80_000, "{}", pod.footprint());
@@ -238,7 +238,7 @@ proptest! {
         ];
         let mut object = cart();
         *object.pointer_mut(places[place]).unwrap() = value;
-        let extract = Extract::new(&config(), "a", |_| true);
+        let extract = PodExtract::new(&config(), "a", |_| true);
         if let Ok(object) = serde_json::from_value::<PodObject>(object) {
             let pod = Pod::of(&object, &extract);
             let _facts = pod.map(|pod| pod.facts(["c1"]));

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Config;
-use crate::extract::Extract;
+use crate::extract::PodExtract;
 
 const HOLD: Duration = Duration::from_nanos(10);
 const MOST: usize = 6;
@@ -20,23 +20,23 @@ fn pod(uid: u8, name: u8) -> Pod {
         "metadata": { "uid": uid.to_string(), "name": name.to_string() },
         "spec": { "nodeName": "a" },
     });
-    let extract = Extract::new(&Config::default(), "a", |_| true);
+    let extract = PodExtract::new(&Config::default(), "a", |_| true);
     Pod::of(&serde_json::from_value(object).unwrap(), &extract).unwrap()
 }
 
 fn is_known(pods: &mut Pods, uid: u8, now: u64) -> bool {
-    matches!(pods.find(&[uid.to_string().into()], &[], at(now)), Sight::Known(_))
+    matches!(pods.find(&[uid.to_string().into()], &[], at(now)), PodSight::Known(_))
 }
 
 #[test]
 fn a_deleted_pod_is_known_until_nobody_has_asked_for_long() {
     let mut pods = Pods::new(MOST, HOLD);
-    assert_eq!(pods.find(&["1".into()], &[], at(0)), Sight::NotListed);
-    pods.apply(Change::ListBegan, at(0));
-    pods.apply(Change::Present(Box::new(pod(1, 1))), at(0));
-    pods.apply(Change::ListEnded, at(0));
-    assert_eq!(pods.find(&["2".into()], &[], at(0)), Sight::Unknown);
-    pods.apply(Change::Deleted(Box::new(pod(1, 1))), at(100));
+    assert_eq!(pods.find(&["1".into()], &[], at(0)), PodSight::NotListed);
+    pods.apply(PodChange::ListBegan, at(0));
+    pods.apply(PodChange::Present(Box::new(pod(1, 1))), at(0));
+    pods.apply(PodChange::ListEnded, at(0));
+    assert_eq!(pods.find(&["2".into()], &[], at(0)), PodSight::Unknown);
+    pods.apply(PodChange::Deleted(Box::new(pod(1, 1))), at(100));
     pods.expire(at(109));
     assert!(is_known(&mut pods, 1, 105), "something of it has begun");
     pods.expire(at(114));
@@ -49,7 +49,7 @@ fn a_deleted_pod_is_known_until_nobody_has_asked_for_long() {
 fn whoever_asks_hears_of_changes_alone() {
     let mut pods = Pods::new(MOST, HOLD);
     let mut changed = |pod: Pod| {
-        pods.apply(Change::Present(Box::new(pod)), at(0));
+        pods.apply(PodChange::Present(Box::new(pod)), at(0));
         pods.take_changed().len()
     };
     assert_eq!([changed(pod(1, 1)), changed(pod(1, 1)), changed(pod(1, 2))], [1, 0, 1]);
@@ -58,11 +58,11 @@ fn whoever_asks_hears_of_changes_alone() {
 #[test]
 fn in_a_full_table_deleted_pods_make_room_first() {
     let mut pods = Pods::new(2, HOLD);
-    pods.apply(Change::Present(Box::new(pod(1, 1))), at(0));
-    pods.apply(Change::Deleted(Box::new(pod(2, 1))), at(0));
-    pods.apply(Change::Present(Box::new(pod(3, 1))), at(1));
+    pods.apply(PodChange::Present(Box::new(pod(1, 1))), at(0));
+    pods.apply(PodChange::Deleted(Box::new(pod(2, 1))), at(0));
+    pods.apply(PodChange::Present(Box::new(pod(3, 1))), at(1));
     assert!(is_known(&mut pods, 1, 1) && !is_known(&mut pods, 2, 1) && is_known(&mut pods, 3, 1));
-    pods.apply(Change::Present(Box::new(pod(4, 1))), at(1));
+    pods.apply(PodChange::Present(Box::new(pod(4, 1))), at(1));
     assert!(is_known(&mut pods, 1, 1) && !is_known(&mut pods, 4, 1));
 }
 
@@ -76,7 +76,7 @@ fn labelled(uid: usize, bytes: usize) -> Pod {
         "status": { "containerStatuses": [{ "name": "app", "containerID": format!("x://c{uid}") }] },
     });
     let config = Config { labels: vec!["*".to_owned()], ..Config::default() };
-    Pod::of(&serde_json::from_value(object).unwrap(), &Extract::new(&config, "a", |_| true)).unwrap()
+    Pod::of(&serde_json::from_value(object).unwrap(), &PodExtract::new(&config, "a", |_| true)).unwrap()
 }
 
 /// Whoever asks about a container shares what is known of it, and whoever writes pods cannot make the table larger.
@@ -88,20 +88,20 @@ fn facts_are_shared_and_bytes_are_bounded() {
         &[format!("c{uid}").into()],
         at(0),
     ) {
-        Sight::Known(facts) => Some(facts),
-        Sight::Unknown | Sight::NotListed => None,
+        PodSight::Known(facts) => Some(facts),
+        PodSight::Unknown | PodSight::NotListed => None,
     };
-    pods.apply(Change::Present(Box::new(labelled(0, 1000))), at(0));
+    pods.apply(PodChange::Present(Box::new(labelled(0, 1000))), at(0));
     let (first, second) = (find(&mut pods, 0).unwrap(), find(&mut pods, 0).unwrap());
     assert!(first.in_container && Arc::ptr_eq(&first.identity, &second.identity));
     assert!(Arc::ptr_eq(&first.service, &second.service));
-    pods.apply(Change::Present(Box::new(labelled(0, 2000))), at(0));
+    pods.apply(PodChange::Present(Box::new(labelled(0, 2000))), at(0));
     assert_ne!(find(&mut pods, 0).unwrap().identity, first.identity);
 
     let mut pods = Pods::new(64, HOLD);
     let sum = |pods: &Pods| pods.by_uid.values().map(|held| held.bytes).sum::<usize>();
     for uid in 0..200 {
-        let change = if uid % 3 == 0 { Change::Deleted } else { Change::Present };
+        let change = if uid % 3 == 0 { PodChange::Deleted } else { PodChange::Present };
         pods.apply(change(Box::new(labelled(uid, 8000))), at(0));
         find(&mut pods, uid);
         assert_eq!(pods.bytes, sum(&pods));
@@ -110,8 +110,8 @@ fn facts_are_shared_and_bytes_are_bounded() {
     let known = pods.counts().0;
     assert!((20..64).contains(&known), "{known} pods");
     // The bytes of pods that have been forgotten are free again.
-    pods.apply(Change::ListBegan, at(0));
-    pods.apply(Change::ListEnded, at(0));
+    pods.apply(PodChange::ListBegan, at(0));
+    pods.apply(PodChange::ListEnded, at(0));
     pods.expire(KTime::from_nanos(u64::MAX));
     assert_eq!((pods.counts(), pods.bytes), ((0, 0), 0));
 }
@@ -158,23 +158,23 @@ proptest! {
         for op in ops {
             match op {
                 Op::Present(uid, name) => {
-                    pods.apply(Change::Present(Box::new(pod(uid, name))), at(now));
+                    pods.apply(PodChange::Present(Box::new(pod(uid, name))), at(now));
                     enter(&mut model, uid);
                 }
                 Op::Deleted(uid) => {
-                    pods.apply(Change::Deleted(Box::new(pod(uid, 0))), at(now));
+                    pods.apply(PodChange::Deleted(Box::new(pod(uid, 0))), at(now));
                     enter(&mut model, uid);
                     if let Some(until) = model.get_mut(&uid) {
                         *until = Some(now + 10);
                     }
                 }
                 Op::Relist(uids) => {
-                    pods.apply(Change::ListBegan, at(now));
+                    pods.apply(PodChange::ListBegan, at(now));
                     for &uid in &uids {
-                        pods.apply(Change::Present(Box::new(pod(uid, 0))), at(now));
+                        pods.apply(PodChange::Present(Box::new(pod(uid, 0))), at(now));
                         enter(&mut model, uid);
                     }
-                    pods.apply(Change::ListEnded, at(now));
+                    pods.apply(PodChange::ListEnded, at(now));
                     for (uid, until) in &mut model {
                         if !uids.contains(uid) && until.is_none() {
                             *until = Some(now + 10);

@@ -7,17 +7,17 @@ use tokio::sync::mpsc::{self, Receiver};
 
 use super::*;
 use crate::config::Config;
-use crate::connect::Endpoint;
+use crate::connect::ApiEndpoint;
 
 /// Far longer than anything takes, on a machine however busy.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-fn reflector(server: &ApiServer) -> (Reflector, Receiver<Change>) {
+fn reflector(server: &ApiServer) -> (Reflector, Receiver<PodChange>) {
     let (sender, receiver) = mpsc::channel(1024);
-    let endpoint = Endpoint::parse(&server.endpoint()).unwrap();
+    let endpoint = ApiEndpoint::parse(&server.endpoint()).unwrap();
     let (token_file, ca_file) = (server.token_file(), server.ca_file());
     let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
-    let extract = Extract::new(&Config::default(), "a", |_| true);
+    let extract = PodExtract::new(&Config::default(), "a", |_| true);
     (Reflector::new(api, extract, sender), receiver)
 }
 
@@ -81,7 +81,7 @@ async fn a_watch_goes_on_after_events_that_are_too_large_or_none() {
         _ = reflector.watch("0".to_owned()) => unreachable!("the server remembers all versions"),
         change = tokio::time::timeout(DEADLINE, changes.recv()) => change.unwrap().unwrap(),
     };
-    assert!(matches!(change, Change::Present(pod) if **pod.uid() == *"1"));
+    assert!(matches!(change, PodChange::Present(pod) if **pod.uid() == *"1"));
     assert_eq!(counted(&snapshotter), expected([("invalid", 1), ("too_large", 1)]));
     assert_eq!(requests(&server, " watching"), 1);
 }
@@ -109,7 +109,7 @@ async fn the_newest_list_and_small_pages_are_for_those_who_need_them() {
         let server = ApiServer::start();
         server.trick(trick);
         let (mut reflector, _changes) = reflector(&server);
-        tokio::time::timeout(DEADLINE, reflector.list(Page::Any)).await.unwrap().unwrap();
+        tokio::time::timeout(DEADLINE, reflector.list(PodPage::Any)).await.unwrap().unwrap();
         assert_eq!(reflector.limit, PAGE);
         assert_eq!(requests(&server, &format!("{query} 200")), 1, "{trick:?}: {:?}", server.requests());
     };
@@ -124,8 +124,9 @@ async fn a_list_that_takes_too_long_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = ApiServer::start();
     let (mut reflector, _changes) = reflector(&server);
-    reflector.api.endpoint = Endpoint::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+    reflector.api.endpoint =
+        ApiEndpoint::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
     reflector.list_time = Duration::from_secs(3);
-    let listed = reflector.pages(Page::Any).await.unwrap();
+    let listed = reflector.pages(PodPage::Any).await.unwrap();
     assert!(matches!(listed, Err(ApiError::Late(time)) if time == reflector.list_time), "{listed:?}");
 }

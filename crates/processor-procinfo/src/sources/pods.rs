@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use k8s::{Change, Facts, Pods, Sight};
+use k8s::{PodChange, PodFacts, PodSight, Pods};
 use pdata::{Attribute, Cgroup, CgroupId, KTime};
 use procfs::Residence;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -35,7 +35,7 @@ struct PodGroup {
     pods: SmallVec<[Arc<str>; 1]>,
     /// IDs of its containers, likewise.
     containers: SmallVec<[Arc<str>; 1]>,
-    facts: Option<Facts>,
+    facts: Option<PodFacts>,
 }
 
 impl PodsOfGroups {
@@ -45,7 +45,7 @@ impl PodsOfGroups {
     }
 
     /// Takes in what has become of a pod, heard of at `now`.
-    pub(crate) fn apply(&mut self, change: Change, now: KTime) {
+    pub(crate) fn apply(&mut self, change: PodChange, now: KTime) {
         self.pods.apply(change, now);
     }
 
@@ -60,7 +60,9 @@ impl PodsOfGroups {
             if !group.pods.iter().any(|uid| changed.contains(uid)) {
                 continue;
             }
-            let Sight::Known(facts) = self.pods.find(&group.pods, &group.containers, now) else { continue };
+            let PodSight::Known(facts) = self.pods.find(&group.pods, &group.containers, now) else {
+                continue;
+            };
             if group.facts.as_ref() != Some(&facts) {
                 group.facts = Some(facts);
                 groups.insert(id);
@@ -76,7 +78,7 @@ impl PodsOfGroups {
     }
 
     /// The facts of what runs in a control group at `now`; `None` if it is in no pod, or in none that is known.
-    pub(crate) fn find(&mut self, cgroup: &Cgroup, now: KTime) -> Option<&Facts> {
+    pub(crate) fn find(&mut self, cgroup: &Cgroup, now: KTime) -> Option<&PodFacts> {
         if let Entry::Vacant(place) = self.groups.entry(cgroup.id) {
             place.insert(PodGroup::of(cgroup)?);
             self.order.push_back(cgroup.id);
@@ -89,14 +91,14 @@ impl PodsOfGroups {
         let group = self.groups.get_mut(&cgroup.id)?;
         let sight = self.pods.find(&group.pods, &group.containers, now);
         metrics::pod_lookup(match &sight {
-            Sight::Known(facts) if facts.in_container => "known",
-            Sight::Known(_) => "unknown_container",
+            PodSight::Known(facts) if facts.in_container => "known",
+            PodSight::Known(_) => "unknown_container",
             // It was known, and has been for as long as anybody may ask.
-            Sight::Unknown | Sight::NotListed if group.facts.is_some() => "known",
-            Sight::Unknown => "unknown_pod",
-            Sight::NotListed => "not_listed",
+            PodSight::Unknown | PodSight::NotListed if group.facts.is_some() => "known",
+            PodSight::Unknown => "unknown_pod",
+            PodSight::NotListed => "not_listed",
         });
-        if let Sight::Known(facts) = sight {
+        if let PodSight::Known(facts) = sight {
             group.facts = Some(facts);
         }
         group.facts.as_ref()

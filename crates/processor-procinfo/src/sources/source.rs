@@ -17,7 +17,7 @@ pub(crate) struct Subject<'a> {
     /// Attributes that the process has published of itself, if it has any.
     pub(crate) published: Option<&'a Arc<[Attribute]>>,
     /// Facts that the API server has of the process's pod and container, if they are known.
-    pub(crate) pod: Option<&'a k8s::Facts>,
+    pub(crate) pod: Option<&'a k8s::PodFacts>,
     /// Arguments of the process, each ended by NUL, the last possibly cut short.
     pub(crate) arguments: &'a [u8],
 }

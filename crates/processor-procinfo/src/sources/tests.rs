@@ -193,9 +193,9 @@ fn a_pod_is_named_by_the_api_server_and_a_service_by_whoever_is_nearest_to_it() 
         "status": { "containerStatuses": [{ "name": "app", "containerID": format!("containerd://{ID}") }] },
     });
     let extract =
-        k8s::Extract::new(config.k8s.as_ref().unwrap(), "a", resource_attributes::is_of_an_annotation);
+        k8s::PodExtract::new(config.k8s.as_ref().unwrap(), "a", resource_attributes::is_of_an_annotation);
     let pod = k8s::Pod::parse(pod.to_string().as_bytes(), &extract).unwrap();
-    sources.apply(Change::Present(Box::new(pod.clone())), KTime::ZERO);
+    sources.apply(PodChange::Present(Box::new(pod.clone())), KTime::ZERO);
     assert_eq!(sources.take_changed(KTime::ZERO).into_iter().collect::<Vec<_>>(), [CgroupId(1)]);
     let identity =
         ["k8s.pod.name=cart-0", "k8s.namespace.name=shop", "k8s.node.name=a", "k8s.pod.label.tier=front"];
@@ -208,7 +208,7 @@ fn a_pod_is_named_by_the_api_server_and_a_service_by_whoever_is_nearest_to_it() 
         b"OTEL_SERVICE_NAME=own\0OTEL_RESOURCE_ATTRIBUTES=k8s.pod.name=mine,service.namespace=x,k8s.pod.label.tier=y\0";
     let own = ["service.name=own", "service.namespace=x", "service.instance.id=shop.cart-0.app"];
     assert_eq!(of(&mut sources, environment), [&identity[..], &own.map(str::to_owned)].concat());
-    sources.apply(Change::Deleted(Box::new(pod)), KTime::ZERO);
+    sources.apply(PodChange::Deleted(Box::new(pod)), KTime::ZERO);
     sources.expire(KTime::from_nanos(u64::MAX));
     assert!(sources.take_changed(KTime::ZERO).is_empty());
     assert_eq!(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s::{Change, Extract, Pod};
+use k8s::{Pod, PodChange, PodExtract};
 use pdata::{
     Batch, BootTime, Cgroup, CgroupId, ClockOffset, Context, Event, Image, ImageKey, KTime, Measure, Sample,
     UnixNanos, Watermark,
@@ -67,7 +67,7 @@ fn a_pod_that_is_learnt_of_late_is_on_the_next_sample_of_its_own_images_and_no_o
             "metadata": { "uid": uid(number), "name": name },
             "spec": { "nodeName": "a" },
         });
-        let extract = Extract::new(&k8s::Config::default(), "a", |_| true);
+        let extract = PodExtract::new(&k8s::Config::default(), "a", |_| true);
         Box::new(Pod::parse(object.to_string().as_bytes(), &extract).unwrap())
     };
     let names = |images: &[Arc<Image>]| -> Vec<Option<String>> {
@@ -75,20 +75,20 @@ fn a_pod_that_is_learnt_of_late_is_on_the_next_sample_of_its_own_images_and_no_o
     };
     let first = images(&mut tracker, 10, &[1, 2], vec![seen(1), seen(2)]);
     assert_eq!(names(&first), [None, None]);
-    let changes = [Change::ListBegan, Change::Present(pod(1, "cart")), Change::ListEnded];
+    let changes = [PodChange::ListBegan, PodChange::Present(pod(1, "cart")), PodChange::ListEnded];
     tracker.learn_of_pods(changes, KTime::from_nanos(11));
     let second = images(&mut tracker, 20, &[1, 2], Vec::new());
     assert_eq!(names(&second), [Some("cart".to_owned()), None]);
     assert!(Arc::ptr_eq(&first[1], &second[1]), "nothing else is known of the other one");
     // What is the same as before changes nothing; a deleted pod's samples keep its name, long after.
     tracker.learn_of_pods(
-        [Change::Present(pod(1, "cart")), Change::Deleted(pod(1, "cart"))],
+        [PodChange::Present(pod(1, "cart")), PodChange::Deleted(pod(1, "cart"))],
         KTime::from_nanos(21),
     );
     let late = Duration::from_secs(3600).as_nanos().try_into().unwrap();
     let third = images(&mut tracker, late, &[1, 2], Vec::new());
     assert!(Arc::ptr_eq(&second[0], &third[0]));
-    tracker.learn_of_pods([Change::Present(pod(1, "renamed"))], KTime::from_nanos(late));
+    tracker.learn_of_pods([PodChange::Present(pod(1, "renamed"))], KTime::from_nanos(late));
     assert_eq!(
         names(&images(&mut tracker, late + 1, &[1, 2], Vec::new())),
         [Some("renamed".to_owned()), None]
