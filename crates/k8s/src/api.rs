@@ -12,10 +12,12 @@ use hyper::client::conn::http1;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::authorities::Authorities;
 use crate::connect::{self, ApiEndpoint};
 use crate::error::ApiError;
 use crate::lines::{WatchLine, WatchLines};
 use crate::metrics;
+use crate::mounted_file;
 use crate::object::{ApiStatus, PodList, WatchEvent};
 
 /// Most bytes of a page. A pod has 5 to 30 KiB.
@@ -29,16 +31,17 @@ const MAX_REASON: usize = 64 << 10;
 const MAX_MESSAGE: usize = 300;
 /// Time for the head of an answer, and for each part of a page.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time after which the server ends a watch, and after which it is given up.
-const WATCH_TIME: Duration = Duration::from_secs(300);
-const WATCH_TIMEOUT: Duration = Duration::from_secs(330);
+/// Time after which the server is asked to end a watch, at least.
+const LEAST_WATCH_TIME: Duration = Duration::from_secs(300);
+/// Time that the server may take beyond that.
+const WATCH_GRACE: Duration = Duration::from_secs(30);
 
 /// The way to the API server, and the node that it is asked about.
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) endpoint: ApiEndpoint,
     pub(crate) token_file: PathBuf,
-    pub(crate) ca_file: PathBuf,
+    pub(crate) authorities: Authorities,
     /// Name of the node, as part of a query.
     pub(crate) node: String,
 }
@@ -48,6 +51,8 @@ pub(crate) struct Api {
 pub(crate) enum PodPage {
     /// The first page, of any version that the server has at hand.
     Any,
+    /// The first page, of this version or a later one that the server has at hand.
+    Since(String),
     /// The first page, of the version of now.
     Newest,
     /// The page that follows the one which had this token.
@@ -76,6 +81,8 @@ impl Drop for DrivenConnection {
 pub(crate) struct PodWatch {
     answer: ApiAnswer,
     lines: WatchLines,
+    /// Time for the watch from its beginning, and the instant at which that is over.
+    time: Duration,
     ends: tokio::time::Instant,
 }
 
@@ -87,12 +94,15 @@ impl Api {
     pub(crate) async fn list(&self, page: &PodPage, limit: u32) -> Result<PodList, ApiError> {
         let position = match page {
             PodPage::Any => "&resourceVersion=0".to_owned(),
+            PodPage::Since(version) => {
+                format!("&resourceVersion={}&resourceVersionMatch=NotOlderThan", encoded(version))
+            }
             PodPage::Newest => String::new(),
             PodPage::After(token) => format!("&continue={}", encoded(token)),
         };
         let mut answer = self.get(&format!("limit={limit}{position}"), page.version()).await?;
         let body = collect(&mut answer.body, MAX_PAGE).await?;
-        let list: PodList = serde_json::from_slice(&body).map_err(ApiError::Invalid)?;
+        let list = PodList::parse(&body).map_err(ApiError::Invalid)?;
         if list.version().is_none() {
             return Err(ApiError::NoVersion);
         }
@@ -104,19 +114,20 @@ impl Api {
     /// # Errors
     /// If the server does not answer with one.
     pub(crate) async fn watch(&self, version: &str) -> Result<PodWatch, ApiError> {
+        let seconds = watch_time().as_secs();
         let query = format!(
-            "watch=1&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}",
-            WATCH_TIME.as_secs(),
+            "watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={}",
             encoded(version)
         );
         let answer = self.get(&query, version).await?;
-        let ends = tokio::time::Instant::now() + WATCH_TIMEOUT;
-        Ok(PodWatch { answer, lines: WatchLines::new(MAX_EVENT), ends })
+        let time = Duration::from_secs(seconds) + WATCH_GRACE;
+        let ends = tokio::time::Instant::now() + time;
+        Ok(PodWatch { answer, lines: WatchLines::new(MAX_EVENT), time, ends })
     }
 
     async fn get(&self, query: &str, version: &str) -> Result<ApiAnswer, ApiError> {
         let token = self.token().await?;
-        let connection = self.endpoint.connect(&self.ca_file).await?;
+        let connection = self.endpoint.connect(&self.authorities).await?;
         let answered = timeout(ANSWER_TIMEOUT, self.send(connection, query, token)).await;
         let (head, mut answer) = answered.map_err(|_elapsed| ApiError::Late(ANSWER_TIMEOUT))??;
         if head == StatusCode::OK {
@@ -152,7 +163,7 @@ impl Api {
 
     /// The token that the kubelet provides now: it puts another there long before one expires.
     async fn token(&self) -> Result<HeaderValue, ApiError> {
-        let bytes = connect::read(&self.token_file).await?;
+        let bytes = mounted_file::read(&self.token_file).await?;
         let token = bytes.trim_ascii();
         let bad = |reason| ApiError::BadFile { file: self.token_file.clone(), reason };
         if token.is_empty() {
@@ -170,6 +181,7 @@ impl PodPage {
         match self {
             Self::Any => "0",
             Self::Newest => "",
+            Self::Since(version) => version,
             Self::After(token) => token,
         }
     }
@@ -206,12 +218,18 @@ impl PodWatch {
     /// Waits for more bytes; false if there are no more.
     async fn receive(&mut self) -> Result<bool, ApiError> {
         let frame = tokio::time::timeout_at(self.ends, self.answer.body.frame()).await;
-        let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(WATCH_TIMEOUT))? else { return Ok(false) };
+        let Some(frame) = frame.map_err(|_elapsed| ApiError::Late(self.time))? else { return Ok(false) };
         if let Ok(data) = frame.map_err(ApiError::Broken)?.into_data() {
             self.lines.push(&data);
         }
         Ok(true)
     }
+}
+
+/// Time for a watch: up to twice the least by chance, so that the watches of agents that have begun together, or have
+/// lost their server together, do not end together again and again.
+fn watch_time() -> Duration {
+    LEAST_WATCH_TIME.mul_f64(1.0 + fastrand::f64())
 }
 
 /// A body of at most so many bytes.
@@ -285,10 +303,19 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let server = ::tests::api_server::ApiServer::start();
         let endpoint = ApiEndpoint::of("127.0.0.1", &port.to_string()).unwrap();
-        let (token_file, ca_file) = (server.token_file(), server.ca_file());
-        let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
+        let authorities = Authorities::in_file(server.ca_file());
+        let api = Api { endpoint, token_file: server.token_file(), authorities, node: "a".to_owned() };
         let error = api.list(&PodPage::Any, 1).await.unwrap_err();
         assert_eq!(error.outcome(), "timeout", "{error}");
+    }
+
+    #[test]
+    fn watches_take_times_of_their_own_within_bounds() {
+        let times: Vec<_> = (0..100).map(|_| watch_time()).collect();
+        let bounds = LEAST_WATCH_TIME..=LEAST_WATCH_TIME * 2;
+        assert!(times.iter().all(|time| bounds.contains(time)), "{times:?}");
+        // Each is of 2^52: a hundred that are one would take a broken generator.
+        assert!(times.iter().any(|time| *time != times[0]), "{times:?}");
     }
 
     #[test]

@@ -1,19 +1,18 @@
 //! Connections to the API server: TCP and TLS, verified by the authority that the cluster names.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::authorities::Authorities;
 use crate::error::ApiError;
 
 /// Time for a connection.
@@ -22,8 +21,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Time after which TCP gives up on bytes that nobody acknowledges.
 const USER_TIMEOUT_MS: u32 = 30_000;
-/// Most bytes of a file that the kubelet provides.
-const MAX_FILE: u64 = 1 << 20;
 
 /// A connection, ready for HTTP.
 pub(crate) type ApiConnection = TokioIo<TlsStream<TcpStream>>;
@@ -66,12 +63,12 @@ impl ApiEndpoint {
         &self.authority
     }
 
-    /// A new connection, by the certificates that the file has now.
+    /// A new connection, by the certificates that the authorities have now.
     ///
     /// # Errors
-    /// If the file cannot be used, or the server cannot be reached or is not the one that it should be.
-    pub(crate) async fn connect(&self, ca_file: &Path) -> Result<ApiConnection, ApiError> {
-        let tls = TlsConnector::from(Arc::new(client(ca_file).await?));
+    /// If there are none, or the server cannot be reached or is not the one that it should be.
+    pub(crate) async fn connect(&self, authorities: &Authorities) -> Result<ApiConnection, ApiError> {
+        let tls = TlsConnector::from(Arc::new(client(authorities).await?));
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.establish(&tls)).await;
         connected.map_err(|_elapsed| ApiError::Late(CONNECT_TIMEOUT))?.map_err(ApiError::Connect)
     }
@@ -87,37 +84,11 @@ impl ApiEndpoint {
     }
 }
 
-async fn client(ca_file: &Path) -> Result<ClientConfig, ApiError> {
-    let pem = read(ca_file).await?;
-    let bad = |reason| ApiError::BadFile { file: ca_file.to_owned(), reason };
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_fault| bad("is no PEM"))?;
-        store.add(certificate).map_err(|_fault| bad("has a certificate that cannot be used"))?;
-    }
-    if store.is_empty() {
-        return Err(bad("has no certificate"));
-    }
+async fn client(authorities: &Authorities) -> Result<ClientConfig, ApiError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|_fault| bad("is of no use to TLS"))?;
-    Ok(builder.with_root_certificates(store).with_no_client_auth())
-}
-
-/// The file's bytes.
-///
-/// # Errors
-/// If it cannot be read, or is far too large.
-pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, ApiError> {
-    use tokio::io::AsyncReadExt as _;
-    let failed = |error| ApiError::File(file.to_owned(), error);
-    let mut bytes = Vec::new();
-    let mut open = tokio::fs::File::open(file).await.map_err(failed)?.take(MAX_FILE + 1);
-    open.read_to_end(&mut bytes).await.map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(ApiError::BadFile { file: file.to_owned(), reason: "is too large" });
-    }
-    Ok(bytes)
+    let builder = builder.map_err(ApiError::Tls)?;
+    Ok(builder.with_root_certificates(authorities.read().await?).with_no_client_auth())
 }
 
 #[cfg(test)]

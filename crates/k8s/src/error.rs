@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     File(PathBuf, #[source] io::Error),
     #[error("{} {reason}", .file.display())]
     BadFile { file: PathBuf, reason: &'static str },
+    #[error("TLS cannot be spoken")]
+    Tls(#[source] rustls::Error),
     #[error("cannot connect")]
     Connect(#[source] io::Error),
     #[error("no answer within {0:?}")]
@@ -60,7 +62,7 @@ impl ApiError {
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
             Self::File(..) | Self::BadFile { .. } => "unreadable_file",
-            Self::Connect(_) => "unreachable",
+            Self::Tls(_) | Self::Connect(_) => "unreachable",
             Self::Late(_) => "timeout",
             Self::Broken(_) => "broken",
             Self::Status { code: 401, .. } => "unauthorized",

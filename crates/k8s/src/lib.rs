@@ -5,6 +5,7 @@
 //! `pods.rs`, then `reflector.rs`.
 
 mod api;
+mod authorities;
 mod backoff;
 mod config;
 mod connect;
@@ -13,6 +14,7 @@ mod extract;
 mod image_reference;
 mod lines;
 mod metrics;
+mod mounted_file;
 mod object;
 mod owner;
 mod pod;

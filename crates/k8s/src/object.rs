@@ -172,6 +172,14 @@ impl WatchEvent {
 }
 
 impl PodList {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub(crate) fn parse(page: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(page)
+    }
+
     /// The version of which the list is true.
     pub(crate) fn version(&self) -> Option<&str> {
         self.metadata.as_ref()?.resource_version.as_deref().filter(|version| !version.is_empty())
@@ -215,7 +223,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>, kind in "[A-Z]{0,9}|ADDED|ERROR|BOOKMARK", object in "[{}:,\"a-z0-9\\[\\]]{0,30}") {
             let _ = WatchEvent::parse(&bytes);
             let _ = WatchEvent::parse(format!(r#"{{"type":"{kind}","object":{object}}}"#).as_bytes());
-            let _ = serde_json::from_slice::<PodList>(&bytes);
+            let _ = PodList::parse(&bytes);
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Pods {
     bytes: usize,
     most: usize,
     hold: Duration,
+    /// True if a pod that there is did not fit since the list began that was read last.
+    is_incomplete: bool,
+    /// True if there is room since then that there was not.
+    has_room: bool,
 }
 
 #[derive(Debug)]
@@ -73,14 +77,20 @@ impl Pods {
             bytes: 0,
             most,
             hold,
+            is_incomplete: false,
+            has_room: false,
         }
     }
 
     /// Takes in what has become of a pod, heard of at `now`.
     pub fn apply(&mut self, change: PodChange, now: KTime) {
         match change {
-            PodChange::ListBegan => self.list += 1,
-            PodChange::Present(pod) => self.present(*pod),
+            PodChange::ListBegan => {
+                self.list += 1;
+                // It has all pods that did not fit, but for those that are not there any more.
+                (self.is_incomplete, self.has_room) = (false, false);
+            }
+            PodChange::Present(pod) => self.is_incomplete |= !self.present(*pod),
             PodChange::Deleted(pod) => {
                 let uid = Arc::clone(pod.uid());
                 self.present(*pod);
@@ -96,7 +106,8 @@ impl Pods {
         }
     }
 
-    fn present(&mut self, mut pod: Pod) {
+    /// Takes in a pod as it is now; false if it does not fit.
+    fn present(&mut self, mut pod: Pod) -> bool {
         let uid = Arc::clone(pod.uid());
         let mut before = None;
         if let Some(held) = self.by_uid.get_mut(&uid) {
@@ -106,7 +117,7 @@ impl Pods {
             }
             pod.remember_runs_of(&held.pod);
             if held.pod == pod {
-                return;
+                return true;
             }
             before = Some(held.bytes);
         }
@@ -114,12 +125,22 @@ impl Pods {
         if !self.make_room(pods, bytes.saturating_sub(before.unwrap_or_default())) {
             // Of a pod that was known before, that is still the best that is known.
             metrics::refused("table_full");
-            return;
+            return false;
         }
+        self.has_room |= before.is_some_and(|before| bytes < before);
         self.bytes = self.bytes - before.unwrap_or_default() + bytes;
         let held = HeldPod { pod, list: self.list, until: None, merged: Vec::new(), bytes };
         self.by_uid.insert(Arc::clone(&uid), held);
         self.changed.insert(uid);
+        true
+    }
+
+    /// True if pods that did not fit may fit now, so that all are to be listed again. It is true once for each time
+    /// that there is room.
+    pub fn take_room(&mut self) -> bool {
+        let is_worth_a_list = self.is_incomplete && self.has_room;
+        self.has_room &= !is_worth_a_list;
+        is_worth_a_list
     }
 
     /// Forgets deleted pods, the oldest first, until there is room for so many more pods and bytes; false if there is
@@ -137,10 +158,6 @@ impl Pods {
         fits(self)
     }
 
-    fn most_bytes(&self) -> usize {
-        self.most.saturating_mul(BYTES_PER_POD).max(LEAST_BYTES)
-    }
-
     fn forget(&mut self, uid: &Arc<str>) {
         if let Some(held) = self.by_uid.remove(uid) {
             self.bytes -= held.bytes;
@@ -152,6 +169,8 @@ impl Pods {
         if let Some(held) = self.by_uid.get_mut(uid).filter(|held| held.until.is_none()) {
             held.until = Some(until);
             self.deleted.insert((until, Arc::clone(uid)));
+            // A pod that has been deleted makes room for one that there is.
+            self.has_room = true;
         }
     }
 
@@ -194,6 +213,18 @@ impl Pods {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         (self.by_uid.len(), self.deleted.len())
+    }
+
+    /// Bytes of all pods, and of the facts that whoever asks shares.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The most that [`Self::bytes`] can be.
+    #[must_use]
+    pub fn most_bytes(&self) -> usize {
+        self.most.saturating_mul(BYTES_PER_POD).max(LEAST_BYTES)
     }
 
     /// Adds how many pods are known to the metrics.

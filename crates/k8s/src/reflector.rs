@@ -1,9 +1,11 @@
 //! Follows what becomes of the pods of a node: a list, then a watch from its version on, and again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::api::{self, Api, PodPage, PodWatch};
 use crate::backoff::ApiBackoff;
@@ -19,6 +21,9 @@ const PAGE: u32 = 500;
 const MAX_PAGES: usize = 1000;
 /// Time that the server may take for all pages of a list; whoever reads the changes may take longer.
 const LIST_TIME: Duration = Duration::from_secs(120);
+/// Time from one list to the next that is made because there is room for more pods: each costs the server a look at all
+/// pods of the cluster.
+const LIST_PAUSE: Duration = Duration::from_secs(60);
 /// A watch that ends sooner than that, without an event, has failed, whatever the server says.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
@@ -45,12 +50,17 @@ pub(crate) struct Reflector {
     api: Api,
     extract: PodExtract,
     changes: Sender<PodChange>,
+    /// The wish of whoever reads the changes that all pods are listed again.
+    wish: Arc<Notify>,
     /// Waits after requests that came to nothing.
     backoff: ApiBackoff,
     /// Waits before lists that a server asks for which does not remember the version of the one before.
     relisting: ApiBackoff,
     /// Time that the server may take for all pages of a list.
     list_time: Duration,
+    /// Time from a list to the next that is wished for, and the end of the last one.
+    list_pause: Duration,
+    listed: Instant,
     /// Pods of a page.
     limit: u32,
     /// True while the log says that nothing can be learnt.
@@ -58,21 +68,29 @@ pub(crate) struct Reflector {
 }
 
 impl Reflector {
-    pub(crate) fn new(api: Api, extract: PodExtract, changes: Sender<PodChange>) -> Self {
-        let (backoff, relisting) = (ApiBackoff::default(), ApiBackoff::default());
-        let list_time = LIST_TIME;
-        Self { api, extract, changes, backoff, relisting, list_time, limit: PAGE, failing: false }
+    /// Makes one that sends `changes`, and lists all pods again some time after each `wish`.
+    pub(crate) fn new(api: Api, extract: PodExtract, changes: Sender<PodChange>, wish: Arc<Notify>) -> Self {
+        Self {
+            api,
+            extract,
+            changes,
+            wish,
+            backoff: ApiBackoff::default(),
+            relisting: ApiBackoff::default(),
+            list_time: LIST_TIME,
+            list_pause: LIST_PAUSE,
+            listed: Instant::now(),
+            limit: PAGE,
+            failing: false,
+        }
     }
 
     /// Lists and watches until nobody wants to know any more.
     pub(crate) async fn run(mut self) {
         let mut first = PodPage::Any;
         while let Ok(version) = self.list(first).await {
-            if self.watch(version).await.is_err() {
-                return;
-            }
-            // Its version was not to be had any more: nothing older will do.
-            first = PodPage::Newest;
+            let Ok(next) = self.watch(version).await else { return };
+            first = next;
         }
     }
 
@@ -83,6 +101,7 @@ impl Reflector {
                 Ok(version) => {
                     metrics::request("list", "ok");
                     (self.limit, self.backoff) = (PAGE, ApiBackoff::default());
+                    self.listed = Instant::now();
                     return Ok(version);
                 }
                 Err(error) => {
@@ -129,13 +148,23 @@ impl Reflector {
         Ok(Err(ApiError::TooManyPages(MAX_PAGES)))
     }
 
-    /// Sends what becomes of the pods from a version on, until the server does not remember that any more.
-    async fn watch(&mut self, mut version: String) -> Result<(), Unwanted> {
+    /// Sends what becomes of the pods from a version on, until the server does not remember that any more, or a list is
+    /// wished for. Returns the list that is to follow.
+    async fn watch(&mut self, mut version: String) -> Result<PodPage, Unwanted> {
+        let (wish, from) = (Arc::clone(&self.wish), self.listed + self.list_pause);
         loop {
             let began = Instant::now();
-            let ended = match self.api.watch(&version).await {
-                Ok(watch) => self.events(watch, &mut version).await?,
-                Err(error) => Err(error),
+            // First the pause: a wish that is taken is one that is granted.
+            let wished = async {
+                sleep_until(from).await;
+                wish.notified().await;
+            };
+            let ended = tokio::select! {
+                ended = self.one_watch(&mut version) => ended?,
+                () = wished => {
+                    metrics::request("watch", "ok");
+                    return Ok(PodPage::Since(version));
+                }
             };
             match ended {
                 Ok(()) => {
@@ -150,10 +179,18 @@ impl Reflector {
                     metrics::request("watch", error.outcome());
                     // All pods are listed now: a server that never remembers is not asked for that without pause.
                     sleep(self.relisting.next(None)).await;
-                    return Ok(());
+                    // Nothing older will do.
+                    return Ok(PodPage::Newest);
                 }
                 Err(error) => self.failed("watch", &error).await,
             }
+        }
+    }
+
+    async fn one_watch(&mut self, version: &mut String) -> Result<Result<(), ApiError>, Unwanted> {
+        match self.api.watch(version).await {
+            Ok(watch) => self.events(watch, version).await,
+            Err(error) => Ok(Err(error)),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The thread that asks the API server about pods, and the channel by which it passes on what it learns.
 
 use std::env;
+use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::api::Api;
+use crate::authorities::Authorities;
 use crate::config::Config;
 use crate::connect::ApiEndpoint;
 use crate::error::StartError;
@@ -18,12 +20,20 @@ const QUEUE: usize = 1024;
 
 /// Changes, in the order in which they happened. The thread ends when this is dropped.
 #[derive(Debug)]
-pub struct PodChanges(mpsc::Receiver<PodChange>);
+pub struct PodChanges {
+    receiver: mpsc::Receiver<PodChange>,
+    wish: Arc<Notify>,
+}
 
 impl PodChanges {
     /// The next change that is there; `None` if there is none yet.
     pub fn try_next(&mut self) -> Option<PodChange> {
-        self.0.try_recv().ok()
+        self.receiver.try_recv().ok()
+    }
+
+    /// Has all pods listed again, though not more often than each minute: some did not fit, and there is room for them.
+    pub fn list_again(&self) {
+        self.wish.notify_one();
     }
 }
 
@@ -52,8 +62,8 @@ fn api(config: &Config, variable: impl Fn(&str) -> String) -> Result<Api, StartE
         ApiEndpoint::parse(&config.endpoint)
     };
     let endpoint = endpoint.ok_or(StartError::NoEndpoint)?;
-    let (token_file, ca_file) = (config.token_file.clone(), config.ca_file.clone());
-    Ok(Api { endpoint, token_file, ca_file, node })
+    let authorities = Authorities::in_file(config.ca_file.clone());
+    Ok(Api { endpoint, token_file: config.token_file.clone(), authorities, node })
 }
 
 /// Starts to ask the API server about the pods of this node, on a thread of its own: reading a list of many takes a
@@ -67,6 +77,8 @@ pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<PodChanges, S
     let api = api(config, variable)?;
     let extract = PodExtract::new(config, &api.node, may_say);
     let (sender, receiver) = mpsc::channel(QUEUE);
+    let wish = Arc::<Notify>::default();
+    let wished = Arc::clone(&wish);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Thread)?;
     let run = move || {
@@ -74,13 +86,13 @@ pub fn watch(config: &Config, may_say: fn(&str) -> bool) -> Result<PodChanges, S
             let closed = sender.clone();
             tokio::select! {
                 () = closed.closed() => {}
-                () = Reflector::new(api, extract, sender).run() => {}
+                () = Reflector::new(api, extract, sender, wished).run() => {}
             }
         });
     };
     let thread = thread::Builder::new().name("procinfo-pods".to_owned());
     thread.spawn(run).map_err(StartError::Thread)?;
-    Ok(PodChanges(receiver))
+    Ok(PodChanges { receiver, wish })
 }
 
 #[cfg(test)]

@@ -125,7 +125,10 @@ where
     fn call(&mut self, mut batch: Batch) -> Self::Future {
         self.tracker.acknowledge(self.acked.get());
         if let Some(pods) = &mut self.pods {
-            self.tracker.learn_of_pods(std::iter::from_fn(|| pods.try_next()).take(CHANGES), clock::now());
+            let changes = std::iter::from_fn(|| pods.try_next()).take(CHANGES);
+            if self.tracker.learn_of_pods(changes, clock::now()) {
+                pods.list_again();
+            }
         }
         self.tracker.apply(&mut batch, &mut self.reads);
         while let Some(answer) = self.reads.0.as_ref().and_then(ReaderThreads::answer) {

@@ -16,6 +16,7 @@ const REPAIRS: &str = "otelcol_processor_procinfo_repairs_total";
 const ENVIRONMENT_READS: &str = "otelcol_processor_procinfo_environment_reads_total";
 const CONTEXT_LOOKS: &str = "otelcol_processor_procinfo_context_looks_total";
 const POD_LOOKUPS: &str = "otelcol_processor_procinfo_pod_lookups_total";
+const POD_GROUPS_EVICTED: &str = "otelcol_processor_procinfo_pod_groups_evicted_total";
 const SKIPPED: &str = "otelcol_processor_procinfo_skipped_file_systems";
 const KNOWN: &str = "otelcol_processor_procinfo_known_processes";
 const HELD: &str = "otelcol_processor_procinfo_held_processes";
@@ -37,6 +38,10 @@ pub(crate) fn describe() {
         ),
         (CONTEXT_LOOKS, "Looks for what processes publish of themselves, by outcome."),
         (POD_LOOKUPS, "Looks for the pod of an image when that is described, by outcome."),
+        (
+            POD_GROUPS_EVICTED,
+            "Control groups of pods forgotten since there were too many: what is learnt of their pods later is on new images alone.",
+        ),
         (REPAIRS, "Processes looked up in /proc because a record was missing, by outcome."),
     ];
     for (name, meaning) in counters {
@@ -140,6 +145,11 @@ pub(crate) fn context_look(outcome: &'static str) {
 /// One look for the pod of an image.
 pub(crate) fn pod_lookup(outcome: &'static str) {
     counter!(POD_LOOKUPS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a control group of a pod that made room for another.
+pub(crate) fn pod_group_evicted() {
+    counter!(POD_GROUPS_EVICTED).increment(1);
 }
 
 /// Counts a process that was looked up.

@@ -86,6 +86,11 @@ impl Sources {
         }
     }
 
+    /// True, once, if pods that did not fit may fit now: all are to be listed again.
+    pub(crate) fn take_room(&mut self) -> bool {
+        self.pods.as_mut().is_some_and(PodsOfGroups::take_room)
+    }
+
     /// The control groups of which more, or something else, is known than when this was last called.
     pub(crate) fn take_changed(&mut self, now: KTime) -> FxHashSet<CgroupId> {
         self.pods.as_mut().map(|pods| pods.take_changed(now)).unwrap_or_default()

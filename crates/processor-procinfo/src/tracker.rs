@@ -97,8 +97,13 @@ impl Tracker {
         }
     }
 
-    /// Takes in what has become of pods, heard of at `now`. Images in their control groups are described anew.
-    pub(crate) fn learn_of_pods(&mut self, changes: impl IntoIterator<Item = k8s::PodChange>, now: KTime) {
+    /// Takes in what has become of pods, heard of at `now`. Images in their control groups are described anew. Returns
+    /// true if all pods are to be listed again: some did not fit, and there is room for them.
+    pub(crate) fn learn_of_pods(
+        &mut self,
+        changes: impl IntoIterator<Item = k8s::PodChange>,
+        now: KTime,
+    ) -> bool {
         for change in changes {
             self.sources.apply(change, now);
         }
@@ -109,6 +114,7 @@ impl Tracker {
             };
             self.table.for_each(|_, process| process.images.describe_anew(is_changed));
         }
+        self.sources.take_room()
     }
 
     /// Forgets the processes and images that hit a limit. After a batch, not before: its own samples may be the last

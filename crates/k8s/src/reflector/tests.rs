@@ -1,13 +1,17 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::tests::api_server::{self, ApiServer, Trick};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use pdata::KTime;
 use tokio::sync::mpsc::{self, Receiver};
 
 use super::*;
+use crate::authorities::Authorities;
 use crate::config::Config;
 use crate::connect::ApiEndpoint;
+use crate::pods::{PodSight, Pods};
 
 /// Far longer than anything takes, on a machine however busy.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -15,10 +19,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 fn reflector(server: &ApiServer) -> (Reflector, Receiver<PodChange>) {
     let (sender, receiver) = mpsc::channel(1024);
     let endpoint = ApiEndpoint::parse(&server.endpoint()).unwrap();
-    let (token_file, ca_file) = (server.token_file(), server.ca_file());
-    let api = Api { endpoint, token_file, ca_file, node: "a".to_owned() };
+    let authorities = Authorities::in_file(server.ca_file());
+    let api = Api { endpoint, token_file: server.token_file(), authorities, node: "a".to_owned() };
     let extract = PodExtract::new(&Config::default(), "a", |_| true);
-    (Reflector::new(api, extract, sender), receiver)
+    (Reflector::new(api, extract, sender, Arc::default()), receiver)
 }
 
 /// Waits for something to be so, and lets the reflector work meanwhile.
@@ -116,6 +120,65 @@ async fn the_newest_list_and_small_pages_are_for_those_who_need_them() {
     asked_after(Trick::Status(500), "limit=500&resourceVersion=0").await;
     asked_after(Trick::Status(410), "limit=500").await;
     asked_after(Trick::Endless, "limit=125").await;
+}
+
+/// A pod for which there was no room is asked for once there is some, by a list that is no older than what is known.
+#[tokio::test]
+async fn a_pod_that_did_not_fit_is_known_once_there_is_room() {
+    let server = ApiServer::start();
+    let member = |uid: &str| api_server::pod("a", "shop", "cart", uid);
+    ["1", "2", "3"].iter().for_each(|uid| server.apply(member(uid)));
+    let (mut reflector, mut changes) = reflector(&server);
+    reflector.list_pause = Duration::ZERO;
+    let wish = Arc::clone(&reflector.wish);
+    let mut pods = Pods::new(2, Duration::from_secs(60));
+    let knows =
+        |pods: &mut Pods, uid: &str| matches!(pods.find(&[uid.into()], &[], KTime::ZERO), PodSight::Known(_));
+    let follow = async {
+        let mut lists = 0;
+        while lists < 2 {
+            let change = tokio::time::timeout(DEADLINE, changes.recv()).await.unwrap().unwrap();
+            let has_ended = change == PodChange::ListEnded;
+            pods.apply(change, KTime::ZERO);
+            lists += usize::from(has_ended);
+            if has_ended && lists == 1 {
+                let known = ["1", "2", "3"].map(|uid| knows(&mut pods, uid));
+                assert_eq!(known.iter().filter(|known| **known).count(), 2, "{known:?}");
+                let kept = ["1", "2", "3"].iter().zip(known).find_map(|(uid, known)| known.then_some(uid));
+                server.delete(kept.unwrap());
+            }
+            if pods.take_room() {
+                wish.notify_one();
+            }
+        }
+    };
+    tokio::select! {
+        () = reflector.run() => unreachable!("somebody wants to know"),
+        () = follow => {}
+    }
+    assert_eq!(["1", "2", "3"].iter().filter(|uid| knows(&mut pods, uid)).count(), 2);
+    assert_eq!(pods.counts(), (2, 0), "both that there are");
+    let query = "limit=500&resourceVersion=4&resourceVersionMatch=NotOlderThan 200";
+    assert_eq!(requests(&server, query), 1, "{:?}", server.requests());
+}
+
+/// A wish is granted once the pause since the last list is over, also if watches end meanwhile.
+#[tokio::test]
+async fn lists_that_are_wished_for_are_not_made_without_pause() {
+    let server = ApiServer::start();
+    let (mut reflector, mut changes) = reflector(&server);
+    reflector.list_pause = DEADLINE * 10;
+    reflector.wish.notify_one();
+    tokio::select! {
+        () = reflector.run() => unreachable!("somebody wants to know"),
+        () = async {
+            until(|| requests(&server, " watching") == 1).await;
+            server.break_connections();
+            until(|| requests(&server, " watching") == 2).await;
+        } => {}
+    }
+    assert_eq!(requests(&server, "limit="), 1, "{:?}", server.requests());
+    assert_eq!(changes.recv().await, Some(PodChange::ListBegan));
 }
 
 /// A list takes so long and no longer, also where each of its parts would have more time.

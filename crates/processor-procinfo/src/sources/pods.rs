@@ -49,6 +49,11 @@ impl PodsOfGroups {
         self.pods.apply(change, now);
     }
 
+    /// True, once, if pods that did not fit may fit now.
+    pub(crate) fn take_room(&mut self) -> bool {
+        self.pods.take_room()
+    }
+
     /// The control groups of which more, or something else, is known than before.
     pub(crate) fn take_changed(&mut self, now: KTime) -> FxHashSet<CgroupId> {
         let changed = self.pods.take_changed();
@@ -87,6 +92,7 @@ impl PodsOfGroups {
             && let Some(oldest) = self.order.pop_front()
         {
             self.groups.remove(&oldest);
+            metrics::pod_group_evicted();
         }
         let group = self.groups.get_mut(&cgroup.id)?;
         let sight = self.pods.find(&group.pods, &group.containers, now);
