@@ -69,3 +69,5 @@ fuzz:
 		-max_len=4096 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run profile_readers corpus/profile_readers seeds/profile_readers -- \
 		-max_len=16384 -timeout=10 -rss_limit_mb=1024 -max_total_time=$(FUZZ_SECONDS)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run pods corpus/pods seeds/pods -- \
+		-max_len=16384 -timeout=10 -rss_limit_mb=512 -max_total_time=$(FUZZ_SECONDS)

@@ -4,6 +4,7 @@
 //! to whoever keeps [`Pods`], the bounded table from which a process's pod and container are named. Start reading at
 //! `pods.rs`, then `reflector.rs`.
 
+mod answers;
 mod api;
 mod authorities;
 mod backoff;
@@ -23,6 +24,7 @@ mod reflector;
 mod service;
 mod watch;
 
+pub use answers::{changes_of_list, changes_of_watch};
 pub use config::{Config, PodMetadata, ServiceSource};
 pub use error::StartError;
 pub use extract::PodExtract;
