@@ -2,92 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod churn;
+mod follower;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s::{Config, PodChanges, PodFacts, PodSight, Pods};
-use pdata::{AttributeValue, KTime};
-use serde_json::Value;
+use k8s::PodSight;
+use pdata::KTime;
 use tests::api_server::{ApiServer, Gone, Trick, add_container, pod};
 use tests::wait;
 
-const NODE: &str = "node/1";
-const HOLD: Duration = Duration::from_secs(60);
-const MAX_PODS: usize = 1500;
-
-/// Whoever follows the pods of the node.
-struct Follower {
-    changes: PodChanges,
-    pods: Pods,
-    now: KTime,
-}
-
-impl Follower {
-    fn of(server: &ApiServer) -> Self {
-        let config: Config = serde_json::from_value(server.configuration(NODE)).unwrap();
-        let changes = k8s::watch(&config, |key| !key.starts_with("process.")).unwrap();
-        Self { changes, pods: Pods::new(MAX_PODS, HOLD), now: KTime::from_nanos(1) }
-    }
-
-    /// Takes in what has happened.
-    fn catch_up(&mut self) {
-        while let Some(change) = self.changes.try_next() {
-            self.pods.apply(change, self.now);
-        }
-    }
-
-    fn facts(&mut self, uid: &str, container: &str) -> Option<PodFacts> {
-        self.catch_up();
-        match self.pods.find(&[uid.into()], &[container.into()], KTime::ZERO) {
-            PodSight::Known(facts) => Some(facts),
-            PodSight::Unknown | PodSight::NotListed => None,
-        }
-    }
-
-    fn knows(&mut self, uid: &str, container: &str) -> PodFacts {
-        let known = wait::until("a pod to be known", || self.facts(uid, container), Option::is_some);
-        known.unwrap()
-    }
-
-    /// Pods known, and of them deleted ones.
-    fn waits_for(&mut self, counts: (usize, usize)) {
-        let look = || {
-            self.catch_up();
-            self.pods.counts()
-        };
-        wait::until("so many pods", look, |seen| *seen == counts);
-    }
-}
-
-fn uid(number: usize) -> String {
-    format!("2c48913c-b29f-11e7-9350-{number:012}")
-}
-
-fn id(number: usize) -> String {
-    format!("{number:064}")
-}
-
-/// A pod of a deployment, with one container.
-fn member(node: &str, number: usize) -> Value {
-    let mut pod = pod(node, "shop", &format!("cart-6d4b-{number}"), &uid(number));
-    pod["metadata"]["labels"] = serde_json::json!({ "pod-template-hash": "6d4b", "tier": "front" });
-    let owner = serde_json::json!([{ "kind": "ReplicaSet", "name": "cart-6d4b", "controller": true }]);
-    pod["metadata"]["ownerReferences"] = owner;
-    add_container(&mut pod, "app", "registry:5000/cart:v1.2", Some(&id(number)));
-    pod
-}
-
-fn text(facts: &PodFacts, key: &str) -> String {
-    let found = facts.identity.iter().chain(&*facts.service).find(|attribute| attribute.key == key);
-    match found.map(|attribute| &attribute.value) {
-        Some(AttributeValue::Text(text)) => text.to_string(),
-        other => panic!("{key}: {other:?}"),
-    }
-}
-
-fn requests(server: &ApiServer, part: &str) -> usize {
-    server.requests().iter().filter(|request| request.contains(part)).count()
-}
+use self::follower::{Follower, NODE, id, member, requests, text, uid};
 
 #[test]
 fn pods_are_listed_page_by_page_and_then_followed() {
@@ -257,28 +183,6 @@ fn answers_that_are_none_change_nothing() {
     assert_eq!(follower.pods.counts(), (2, 0));
     // One after each answer that was none.
     assert_eq!(requests(&server, "limit="), 5, "{:?}", server.requests());
-}
-
-/// Pods that come and go leave nothing behind but what may still be asked about, within bounds.
-#[test]
-fn churn_leaves_nothing_behind() {
-    let server = ApiServer::start();
-    (0..1000).for_each(|number| server.apply(member(NODE, number)));
-    let mut follower = Follower::of(&server);
-    follower.waits_for((1000, 0));
-    for number in 1000..4000 {
-        server.apply(member(NODE, number));
-        server.delete(&uid(number - 1000));
-        if number % 50 == 0 {
-            // Both the one that has just come and the one that has just gone.
-            assert!(follower.knows(&uid(number), &id(number)).in_container);
-            assert!(follower.knows(&uid(number - 1000), &id(number - 1000)).in_container);
-        }
-        assert!(follower.pods.counts().0 <= MAX_PODS);
-    }
-    follower.waits_for((MAX_PODS, MAX_PODS - 1000));
-    follower.pods.expire(follower.now.saturating_add(HOLD));
-    assert_eq!(follower.pods.counts(), (1000, 0));
 }
 
 /// Of nested pods, as those of a cluster within another, the server's own are the outer ones.
