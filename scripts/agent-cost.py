@@ -10,6 +10,9 @@ alone, in turn, and the whole turn is repeated for each round:
   idle     19 samples a second, nothing started by this script
   quiet    19 samples a second, 3 short processes a second
   storm    99 samples a second, 40 short processes a second
+  groups   997 samples a second, 10,000 processes in 500 control groups as Docker lays them out; each has a service name
+           of its group in its environment and burns 3 ms a minute, in its turn: half a CPU together. Not among the loads
+           unless it is asked for; needs a C compiler and 2 GiB of memory
 
 Printed for each: CPU seconds a minute (of all threads, ended ones included, and of child processes, by the kernel's
 CPU clocks in nanoseconds: the ticks of proc(5) are 10 ms, which is a third of what an idle agent takes in 20 s) and the
@@ -27,7 +30,9 @@ import concurrent.futures
 import contextlib
 import functools
 import json
+import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -35,12 +40,31 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import ContextManager
+from typing import ContextManager, NamedTuple
 
 # By then the snapshot of what runs is read, and names and unwind rows of what runs are there.
 SETTLED = 10.0
-# Name, samples a second, short processes a second.
-LOADS = [("idle", 19, 0), ("quiet", 19, 3), ("storm", 99, 40)]
+
+
+class Load(NamedTuple):
+    """What runs beside a profiler."""
+
+    name: str
+    # Samples a second.
+    hertz: int
+    # Short processes a second.
+    short: int
+    # Processes that are there all the time, and the control groups that they are in.
+    processes: int = 0
+    groups: int = 0
+
+
+LOADS = [Load("idle", 19, 0), Load("quiet", 19, 3), Load("storm", 99, 40), Load("groups", 997, 0, 10_000, 500)]
+LOADS_BY_DEFAULT = "idle,quiet,storm"
+# The turns of the processes of a load, which are spread over the period, in microseconds.
+TURN, PERIOD = 3_000, 60_000_000
+TURNS = pathlib.Path(__file__).parent.parent / "tests/workloads/c/turns.c"
+METRICS_PORT = 18888
 PAGE_PORT = 18890
 # What a page asks for while it is open, and how often: `refresh` and LIVE_EVERY in crates/profile-page/page/js/main.js.
 PAGE_ASKS = ["status?last=60&group=executable", "tree?last=60&group=executable", "timeline?group=executable"]
@@ -86,7 +110,7 @@ def agent_command(agent: str, hertz: int, directory: str, views: tuple[str, ...]
             "pipelines": {
                 "profiles": {"receivers": ["ebpf"], "processors": processors, "exporters": list(exporters)}
             },
-            "telemetry": {"metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "localhost", "port": 18888}}}}]}},
+            "telemetry": {"metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "localhost", "port": METRICS_PORT}}}}]}},
         },
     }
     return [agent, "--config", f"yaml:{json.dumps(config)}"]
@@ -167,18 +191,75 @@ def short_processes(rate: int, until: float) -> None:
             time.sleep(until - now)
 
 
+def hierarchy() -> pathlib.Path:
+    """Directory of the control groups of version 2."""
+    roots = (pathlib.Path("/sys/fs/cgroup"), pathlib.Path("/sys/fs/cgroup/unified"))
+    for root in roots:
+        if (root / "cgroup.controllers").exists():
+            return root
+    raise SystemExit("no hierarchy of version 2 is mounted at /sys/fs/cgroup")
+
+
+@contextlib.contextmanager
+def crowd(load: Load, directory: str) -> Iterator[None]:
+    """Has the processes of a load run in their control groups until the end of the block."""
+    if not load.processes:
+        yield
+        return
+    program = f"{directory}/turns"
+    subprocess.run(["cc", "-O2", "-static", "-o", program, str(TURNS)], check=True)
+    own, above = pathlib.Path("/proc/self/cgroup").read_text(), hierarchy()
+    [home] = [line.split(":", 2)[2] for line in own.splitlines() if line.startswith("0::")]
+    parent = above / f"agent-cost-{os.getpid()}"
+    made, pids = [parent, parent / "docker"], []
+    try:
+        for group in made:
+            group.mkdir()
+        for number in range(load.groups):
+            made.append(parent / f"docker/{number:064x}")
+            made[-1].mkdir()
+            # Children begin in the group of their parent, so that each is in its own from its first instruction on.
+            (made[-1] / "cgroup.procs").write_text(str(os.getpid()))
+            environment = {"OTEL_SERVICE_NAME": f"service-{number}", "PATH": os.environ["PATH"]}
+            for process in range(number, load.processes, load.groups):
+                start = PERIOD * process // load.processes
+                pids.append(os.posix_spawn(program, [program, str(TURN), str(PERIOD), str(start)], environment))
+        (above / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+        yield
+    finally:
+        (above / home.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        for group in reversed(made):
+            if group.exists():
+                group.rmdir()
+
+
+def known_processes() -> float:
+    """The processes that the agent says it knows."""
+    with urllib.request.urlopen(f"http://localhost:{METRICS_PORT}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith("otelcol_processor_procinfo_known_processes"):
+                return float(line.rsplit(" ", 1)[1])
+    return 0.0
+
+
 Measured = tuple[float, float, dict[str, float]]
 
 
-def measure(command: list[str], rate: int, seconds: float) -> Measured:
+def measure(command: list[str], load: Load, seconds: float) -> Measured:
     """CPU seconds a minute, MiB resident at the end, and CPU seconds a minute of each thread."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        short_processes(rate, time.monotonic() + SETTLED)
+        short_processes(load.short, time.monotonic() + SETTLED)
         threads, before, start = thread_seconds(process.pid), cpu_seconds(process.pid), time.monotonic()
-        short_processes(rate, start + seconds)
+        short_processes(load.short, start + seconds)
         spent, took = cpu_seconds(process.pid) - before, time.monotonic() - start
         after = thread_seconds(process.pid)
+        if load.processes and command[1] == "--config" and known_processes() < load.processes:
+            raise SystemExit(f"the agent knows {known_processes():.0f} processes, expected {load.processes}")
         by_thread = {name: (after[name] - threads.get(name, 0.0)) * 60 / took for name in after}
         return spent * 60 / took, resident_mib(process.pid), by_thread
     finally:
@@ -210,19 +291,20 @@ def main() -> None:
     parser.add_argument("agents", nargs="+", metavar="AGENT")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--loads", default=",".join(name for name, _, _ in LOADS))
+    parser.add_argument("--loads", default=LOADS_BY_DEFAULT)
     parser.add_argument("--views", action="store_true")
     parser.add_argument("--threads", action="store_true")
     arguments = parser.parse_args()
     results: dict[tuple[str, str], list[Measured]] = {}
-    loads = [load for load in LOADS if load[0] in arguments.loads.split(",")]
+    loads = [load for load in LOADS if load.name in arguments.loads.split(",")]
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
-            for load, hertz, rate in loads:
-                for name, command, look in runs(arguments, hertz, directory):
-                    with look():
-                        measured = measure(command, rate, arguments.seconds)
-                    results.setdefault((load, name), []).append(measured)
+            for load in loads:
+                for name, command, look in runs(arguments, load.hertz, directory):
+                    # Anew for each, so that no profiler finds turns where another has left them.
+                    with crowd(load, directory), look():
+                        measured = measure(command, load, arguments.seconds)
+                    results.setdefault((load.name, name), []).append(measured)
     print("| load | profiler | CPU s a minute: least / median | RSS MiB |")
     print("| --- | --- | ---: | ---: |")
     for (load, profiler), measured in results.items():
