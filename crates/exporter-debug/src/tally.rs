@@ -86,7 +86,7 @@ impl Tally {
             }
         }
         let row = |(group, (samples, cpu)): (&Group, _)| RowTally {
-            label: group.label().to_owned(),
+            label: group.label(),
             samples,
             cpu,
             processes: group.processes(),

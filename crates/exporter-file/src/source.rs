@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use otlp_profiles::{DEFAULT_REQUEST_BYTES, Windows};
-use pdata::{Batch, Loss, Sample, Watermark};
+use pdata::{Batch, Loss, ProcessEvent, Sample, Watermark};
 use profile_formats::{GatherSettings, Gatherer};
 use windows::{Closed, EventWindows, Gather, Grouping};
 
@@ -31,6 +31,7 @@ pub(crate) enum Finished {
 #[derive(Debug)]
 pub(crate) struct Profiles {
     events: EventWindows<Samples>,
+    grouping: Grouping,
     /// Losses of windows in which no sample arrived, reported with the next one's.
     carried: BTreeMap<Box<str>, profile_formats::Loss>,
 }
@@ -47,19 +48,24 @@ impl Gather for Samples {
     fn loss(&mut self, loss: &Loss) {
         self.0.loss(loss);
     }
+
+    fn process(&mut self, event: &ProcessEvent) {
+        self.0.process_for_grouping(event);
+    }
 }
 
 impl Source {
     pub(crate) fn of(config: &Config) -> Self {
+        let grouping = Grouping::new(&config.group_by, config.fold_shorter_than);
         match config.format {
             // Bounded as a request sent by gRPC is, so that it can be sent on; the others are a window each.
             Format::Json | Format::Proto => {
-                let grouping = Grouping::new(&config.group_by, config.fold_shorter_than);
                 let windows = Windows::new(config.window, DEFAULT_REQUEST_BYTES).rolled_up(grouping);
                 Self::Requests(Box::new(windows))
             }
             Format::Pprof | Format::Folded => Self::Profiles(Profiles {
-                events: EventWindows::new(config.window),
+                events: EventWindows::new(config.window).taking_processes(grouping.needs_lives()),
+                grouping,
                 carried: BTreeMap::new(),
             }),
         }
@@ -83,7 +89,8 @@ impl Source {
 
 impl Profiles {
     fn push(&mut self, batch: &Batch) -> (Vec<Closed<Samples>>, Watermark) {
-        let start = || Samples(Gatherer::new(batch.clock, GatherSettings::default()));
+        let (clock, settings, grouping) = (batch.clock, GatherSettings::default(), &self.grouping);
+        let start = || Samples(Gatherer::new(clock, settings).rolled_up(grouping.clone()));
         let (mut closed, acked) = self.events.push(batch, start);
         closed.retain_mut(|window| {
             let Samples(gatherer) = &mut window.gathered;

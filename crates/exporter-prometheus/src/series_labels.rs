@@ -24,7 +24,10 @@ impl SeriesLabels {
                 executable(sample, &mut labels);
             }
             for &(name, attribute) in label.attributes() {
-                labels.extend(value(attribute, image, sample).map(|value| (name, value)));
+                // Two facts may have a label in common, as a pod and its deployment have their namespace.
+                if !labels.iter().any(|(known, _)| *known == name) {
+                    labels.extend(value(attribute, image, sample).map(|value| (name, value)));
+                }
             }
         }
         Self(labels.into())

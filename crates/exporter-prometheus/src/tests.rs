@@ -155,10 +155,19 @@ async fn series_are_of_whatever_labels_are_chosen() {
     };
     let web = contained(1, &[("container.id", "aa"), ("service.name", "web")]);
     let none = contained(2, &[]);
+    let pod = contained(
+        4,
+        &[
+            ("k8s.pod.name", "cart-x"),
+            ("k8s.namespace.name", "shop"),
+            ("k8s.deployment.name", "cart"),
+            ("k8s.container.name", "app"),
+        ],
+    );
     let unit = contained(3, &[("procinfo.systemd.unit", "a.service"), ("container.id", "")]);
     let events = || {
         let of = |image, count| samples(Some(image), count, Duration::from_millis(10));
-        of(&web, 1).chain(of(&none, 2)).chain(of(&unit, 4)).collect::<Vec<_>>()
+        of(&web, 1).chain(of(&none, 2)).chain(of(&unit, 4)).chain(of(&pod, 8)).collect::<Vec<_>>()
     };
     let scraped = async |labels: &[Label]| {
         let mut exporter = start(Config { labels: labels.into(), ..config() });
@@ -170,13 +179,17 @@ async fn series_are_of_whatever_labels_are_chosen() {
         lines.iter().map(|line| line.replace("profile_samples_total", "")).collect::<Vec<_>>()
     };
     let other = r#"{process_executable_name="other"} 0"#;
-    assert_eq!(scraped(&[Label::ContainerId]).await, [" 6", r#"{container_id="aa"} 1"#, other]);
+    assert_eq!(scraped(&[Label::ContainerId]).await, [" 14", r#"{container_id="aa"} 1"#, other]);
+    let pod = r#"{k8s_pod_name="cart-x",k8s_namespace_name="shop",k8s_deployment_name="cart",k8s_container_name="app"} 8"#;
+    let all = [Label::Pod, Label::Namespace, Label::Deployment, Label::K8sContainer];
+    assert_eq!(scraped(&all).await, [" 7", pod, other]);
+    assert_eq!(scraped(&all[1..2]).await, [" 7", r#"{k8s_namespace_name="shop"} 8"#, other]);
     assert_eq!(
         scraped(&[Label::ServiceName, Label::Unit]).await,
         [
             other,
             r#"{service_name="cc",procinfo_systemd_unit="a.service"} 4"#,
-            r#"{service_name="cc"} 2"#,
+            r#"{service_name="cc"} 10"#,
             r#"{service_name="web"} 1"#,
         ]
     );

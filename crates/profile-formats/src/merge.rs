@@ -193,6 +193,7 @@ fn processes(to: &mut Tables, from: &Tables, texts: &Numbers<str>, bounds: &Boun
                 script: script.or(known.script),
                 parent: process.parent.or(known.parent),
                 gone: process.gone.or(known.gone),
+                group: process.group.iter().filter_map(|&name| at(texts, name)).collect(),
                 attributes: process.attributes.iter().filter_map(|fact| attribute(fact, texts)).collect(),
                 ..*process
             };

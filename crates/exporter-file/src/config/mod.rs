@@ -38,7 +38,7 @@ pub struct Config {
     #[serde(with = "GoDuration")]
     pub window: Duration,
     /// Attributes by which images leave as one: those with the same values of all of them. Empty for each image by
-    /// itself. For `json` and `proto`.
+    /// itself. In `folded`, what they have in common is the outermost frames.
     pub group_by: Vec<GroupBy>,
     /// Life of a process, from its start to its end in the window, below which alone it is grouped; 0 for any.
     #[serde(with = "GoDuration")]
@@ -128,12 +128,6 @@ impl Config {
         }
         faults.extend(window_fault(self.window).map(|fault| Fault::at(["window"], fault)));
         faults.extend(group_faults(&self.group_by, self.fold_shorter_than));
-        if !self.group_by.is_empty() && matches!(self.format, Format::Pprof | Format::Folded) {
-            faults.push(Fault::at(
-                ["group_by"],
-                "is for the formats json and proto: pprof has labels to group by, folded knows no processes",
-            ));
-        }
         if self.flush_interval.is_zero() {
             faults.push(Fault::at(["flush_interval"], "is 0s, expected more, or fsync: always"));
         }

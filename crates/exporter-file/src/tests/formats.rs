@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use opentelemetry_proto::tonic::collector::profiles::v1development::ExportProfilesServiceRequest;
 use prost::Message as _;
+use windows::GroupBy;
 
 use super::*;
 use crate::{Compression, Format, Fsync};
@@ -152,6 +153,56 @@ async fn a_stack_that_lacks_its_outer_frames_begins_with_a_mark_in_their_place()
     let text = fs::read_to_string(&path).unwrap();
     let stacks: Vec<_> = text.lines().map(|line| line.split_once(';').unwrap().1).collect();
     assert_eq!(stacks, ["[truncated];[unknown] 2", "[unknown] 1"], "{text}");
+}
+
+/// Whatever is grouped, and by however many keys: what is written adds up to the same.
+#[tokio::test]
+async fn groups_are_the_outermost_frames_of_folded_stacks_and_add_up() {
+    for group_by in [vec![], vec![GroupBy::Executable], vec![GroupBy::Namespace, GroupBy::Pod]] {
+        let keys = group_by.len();
+        let (_directory, path) = place("stacks.folded");
+        let mut exporter =
+            open(Config { format: Format::Folded, group_by: group_by.clone(), ..config(&path) });
+        send(&mut exporter, second(0, 3)).await;
+        send(&mut exporter, second(1, 2)).await;
+        let text = fs::read_to_string(&path).unwrap();
+        let counts: Vec<_> = text.lines().map(|line| line.rsplit_once(' ').unwrap()).collect();
+        assert!(counts.iter().all(|(stack, _)| stack.split(';').count() == keys + 2), "{text}");
+        assert_eq!(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), ["3", "2"], "{text}");
+        let (directory, path) = place("cpu.pb.gz");
+        let mut exporter = open(Config { format: Format::Pprof, group_by, ..config(&path) });
+        send(&mut exporter, second(0, 3)).await;
+        let written = fs::read(directory.path().join(&names(directory.path())[0])).unwrap();
+        assert_eq!(profile_formats::read(&written).unwrap().samples.captured(), 3);
+    }
+}
+
+/// Which processes were short is known by their ends, which open no window of their own.
+#[tokio::test]
+async fn short_lived_processes_are_grouped_by_their_ends() {
+    let (_directory, path) = place("stacks.folded");
+    let fold_shorter_than = Duration::from_secs(1);
+    let group_by = vec![GroupBy::Pod];
+    let mut exporter = open(Config { format: Format::Folded, group_by, fold_shorter_than, ..config(&path) });
+    let of = |pid| ImageKey {
+        process: ProcessKey { pid: Pid(pid), start_time: BootTime::from_nanos(1) },
+        ..ImageKey::default()
+    };
+    let end = |pid, at| {
+        let (at, transition) = (KTime::from_nanos(at), ProcessTransition::Exit);
+        Event::Process(ProcessEvent { at, image: of(pid), transition })
+    };
+    let sampled = |pid| Event::Sample(Sample { key: of(pid), ..sample(5) });
+    let events: Vec<Event> = [sampled(1), sampled(2), sampled(3), end(1, 9), end(2, 10)].into();
+    send(&mut exporter, Batch { events: Arc::new(events.into()), ..second(0, 0) }).await;
+    let later: Vec<Event> = [end(3, 1_500_000_000)].into();
+    send(&mut exporter, Batch { events: Arc::new(later.into()), ..second(1, 0) }).await;
+    send(&mut exporter, super::end()).await;
+    let text = fs::read_to_string(&path).unwrap();
+    let mut counts: Vec<_> =
+        text.lines().map(|line| (line.starts_with("-;"), line.rsplit_once(' ').unwrap().1)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [(false, "1"), (true, "2")], "{text}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub(crate) const TRUNCATED: &str = "[truncated]";
 
 /// Appends the lines of a profile, sorted; equal stacks of one thread name are added up.
 ///
-/// A frame without a name is shown as its file's name and the address in it; `[truncated]` stands for missing outer
+/// The names of a group of images are the outermost frames. A frame without a name is shown as its file's name and the address in it; `[truncated]` stands for missing outer
 /// frames.
 pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
     for (stack, value) in stacks(profile, quantity) {
@@ -29,6 +29,10 @@ pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, 
             continue;
         }
         let mut line = String::new();
+        for name in group_names(profile, key) {
+            escape::folded(if name.is_empty() { UNKNOWN } else { name }, &mut line);
+            line.push(';');
+        }
         escape::folded(task_name(profile, key), &mut line);
         // The mark stands where the missing outer frames would.
         if key.cut.is_some() {
@@ -40,6 +44,14 @@ pub(crate) fn stacks(profile: &Profile, quantity: Quantity) -> BTreeMap<String, 
         *sum = sum.saturating_add(value);
     }
     stacks
+}
+
+/// The names of the group that a sample's image is part of, outermost first; none if it is by itself.
+fn group_names<'a>(profile: &'a Profile, key: &SampleKey) -> impl Iterator<Item = &'a str> {
+    let thread = key.thread.and_then(|thread| profile.tables.threads.get(thread));
+    let process = thread.and_then(|thread| profile.tables.process_of(thread));
+    let names = process.map(|process| &*process.group).unwrap_or_default();
+    names.iter().map(|name| profile.tables.text(*name))
 }
 
 /// The name of a sample's thread, or of its process if the thread's name is empty.

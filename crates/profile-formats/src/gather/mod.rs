@@ -1,6 +1,8 @@
 //! Gathering of the pipeline's events into a profile.
 
 mod places;
+mod rekey;
+mod roll_up;
 mod settle;
 mod tasks;
 #[cfg(test)]
@@ -12,9 +14,10 @@ use std::time::Duration;
 use otlp_profiles::attributes;
 use pdata::{Batch, ClockOffset, Event, KTime, Measure, OffCpuReason, ProcessEvent, Sample, UnixNanos};
 use rustc_hash::FxHashMap;
-use windows::Gather;
+use windows::{Gather, Grouping};
 
 use self::places::Places;
+use self::roll_up::RollUp;
 use self::settle::settle;
 use self::tasks::Tasks;
 use crate::model::{
@@ -46,6 +49,7 @@ pub struct Gatherer {
     profile: Profile,
     places: Places,
     tasks: Tasks,
+    roll_up: RollUp,
     value_types: FxHashMap<Option<Duration>, Id<ValueType>>,
     reasons: FxHashMap<OffCpuReason, Id<Box<[Attribute]>>>,
     /// The first and the last instant of a sample.
@@ -62,10 +66,23 @@ impl Gatherer {
             profile: Profile::default(),
             places: Places::default(),
             tasks: Tasks::new(clock, settings.bounds.processes),
+            roll_up: RollUp::default(),
             value_types: FxHashMap::default(),
             reasons: FxHashMap::default(),
             span: None,
         }
+    }
+
+    /// Has images leave in groups by `grouping`. Samples, values, instants and losses stay the same; threads of a group
+    /// have no number unless it is of one process.
+    #[must_use]
+    pub fn rolled_up(self, grouping: Grouping) -> Self {
+        Self { roll_up: RollUp::by(grouping), ..self }
+    }
+
+    /// Takes the end of a process for a grouping of short-lived ones, and nothing else of the event.
+    pub fn process_for_grouping(&mut self, event: &ProcessEvent) {
+        self.roll_up.process(event);
     }
 
     /// Adds all events of a batch, for a caller without [windows](windows::EventWindows).
@@ -114,13 +131,14 @@ impl Gatherer {
     /// The profile of the span from `from` until `until`, widened so that it holds late samples.
     #[must_use]
     pub fn finish(self, from: KTime, until: KTime) -> Profile {
-        let Self { mut profile, places, tasks, clock, span, .. } = self;
+        let Self { mut profile, places, tasks, roll_up, clock, span, .. } = self;
         let (from, until) = (clock.unix(from), clock.unix(until));
         let (first, last) = span.unwrap_or((from, from));
         profile.start = from.min(first);
         profile.end = until.max(UnixNanos::from_nanos(last.as_nanos().saturating_add(1)));
         tasks.finish(&mut profile.tables.processes);
         settle(&places, &mut profile);
+        roll_up.finish(&mut profile, clock);
         profile
     }
 
@@ -232,6 +250,8 @@ impl Gather for Gatherer {
         };
         let threads_fit = room && self.profile.samples.len() < self.settings.bounds.samples;
         let thread = self.tasks.thread(sample, &mut self.profile.tables, threads_fit);
+        let of_thread = thread.and_then(|thread| self.profile.tables.threads.get(thread));
+        self.roll_up.sample(sample, of_thread.and_then(|thread| thread.process));
         let stack = self.stack(sample, room);
         let cut = sample.stack.end.cut();
         let key = SampleKey {
@@ -259,6 +279,7 @@ impl Gather for Gatherer {
     }
 
     fn process(&mut self, event: &ProcessEvent) {
+        self.roll_up.process(event);
         let room = self.has_room();
         if let Some(marker) = self.tasks.event(event, &mut self.profile.tables, room) {
             self.mark(marker);

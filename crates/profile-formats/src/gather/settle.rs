@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use pdata::{FileOffset, MappedFile};
 
 use super::places::{CodePlace, PlaceCode, Places};
-use crate::model::{Capture, Location, Mapping, Profile, SampleKey, Samples, Stack, Tables, Texts};
+use super::rekey::rekey;
+use crate::model::{Location, Mapping, Profile, SampleKey, Stack, Tables, Texts};
 use crate::table::{Id, Table};
 
 /// Replaces the provisional numbers of locations by those that result from what is known of their files now. Stacks and
@@ -37,19 +38,10 @@ fn restack(locations: &[Id<Location>], profile: &mut Profile) {
         renumbered.push(stacks.intern(Stack { caller, location }));
     }
     profile.tables.stacks = stacks;
-    let mut samples = Samples::default();
-    let numbers: Vec<Id<SampleKey>> = profile
-        .samples
-        .iter()
-        .map(|(&key, amount)| {
-            let stack = key.stack.and_then(|stack| renumbered.get(stack.index()).copied());
-            samples.add(SampleKey { stack, ..key }, amount)
-        })
-        .collect();
-    profile.samples = samples;
-    for Capture { sample, .. } in &mut profile.captures {
-        *sample = numbers.get(sample.index()).copied().unwrap_or(*sample);
-    }
+    rekey(profile, |key| {
+        let stack = key.stack.and_then(|stack| renumbered.get(stack.index()).copied());
+        SampleKey { stack, ..key }
+    });
 }
 
 /// Path of a file, and its build ID or another identification of its content.

@@ -180,7 +180,8 @@ impl Tasks {
     }
 }
 
-fn reference(key: ProcessKey) -> ProcessRef {
+/// A process as profiles refer to it.
+pub(super) fn reference(key: ProcessKey) -> ProcessRef {
     ProcessRef { pid: key.pid.0, start: Start::Boot(key.start_time) }
 }
 
@@ -241,15 +242,19 @@ fn attributes(image: &Image, texts: &mut Texts) -> Box<[Attribute]> {
     let others = image.attributes.iter().filter(|attribute| attribute.key != names::SERVICE_NAME);
     let attribute = |attribute: &pdata::Attribute| {
         let key = texts.intern(&attribute.key);
-        let value = match &attribute.value {
-            AttributeValue::Text(text) => Value::Text(texts.intern(text)),
-            AttributeValue::Int(number) => Value::Int(*number),
-            AttributeValue::Bool(truth) => Value::Bool(*truth),
-            AttributeValue::Texts(several) => Value::Text(texts.intern(&several.join(","))),
-        };
-        Attribute { key, value, unit: None }
+        Attribute { key, value: attribute_value(&attribute.value, texts), unit: None }
     };
     others.map(attribute).collect()
+}
+
+/// The value of an attribute of an image.
+pub(super) fn attribute_value(value: &AttributeValue, texts: &mut Texts) -> Value {
+    match value {
+        AttributeValue::Text(text) => Value::Text(texts.intern(text)),
+        AttributeValue::Int(number) => Value::Int(*number),
+        AttributeValue::Bool(truth) => Value::Bool(*truth),
+        AttributeValue::Texts(several) => Value::Text(texts.intern(&several.join(","))),
+    }
 }
 
 /// Describes a process by the file that it runs.

@@ -42,7 +42,7 @@ pub struct ProcessIdentity {
     pub facts: Box<[Attribute]>,
 }
 
-/// A program image of a process, with all facts that are known of it.
+/// A program image of a process, with all facts that are known of it; or a group of images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// The process; `None` if the profile's source does not name it.
@@ -76,6 +76,9 @@ pub struct Process {
     pub gone: Option<UnixNanos>,
     /// ID of the control group of the sample seen last; 0 if it is not known.
     pub cgroup: u64,
+    /// Names of what all images have in common that this entry stands for, one for each key of the grouping; empty for
+    /// an image by itself.
+    pub group: Box<[Id<str>]>,
     /// Further facts of the process, in the order of the source.
     pub attributes: Box<[Attribute]>,
 }

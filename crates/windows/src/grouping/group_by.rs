@@ -21,8 +21,15 @@ pub enum GroupBy {
     Session,
     /// The container.
     Container,
-    /// The pod.
+    /// The pod, by its UID.
+    #[serde(alias = "k8s.pod")]
     Pod,
+    /// The deployment that made the pod, in its namespace.
+    #[serde(alias = "k8s.deployment")]
+    Deployment,
+    /// The namespace of the pod.
+    #[serde(alias = "k8s.namespace")]
+    Namespace,
     /// The service: its name and namespace.
     Service,
     /// The systemd unit, with its slice.
@@ -48,9 +55,20 @@ impl GroupBy {
                 names::POD_UID,
             ],
             Self::Pod => &[names::POD_UID],
+            Self::Deployment => &[names::K8S_DEPLOYMENT, names::K8S_NAMESPACE],
+            Self::Namespace => &[names::K8S_NAMESPACE],
             Self::Service => &[names::SERVICE_NAME, names::SERVICE_NAMESPACE],
             Self::Unit => &[names::UNIT, names::USER_UNIT, names::SLICE],
             Self::Owner => &[names::OWNER, names::USER_ID],
+        }
+    }
+
+    /// Names of the attributes that follow from the fact without being part of it: they may be known of some members and
+    /// not of others, which were there before their pod's name was known.
+    pub(super) const fn details(&self) -> &[&'static str] {
+        match self {
+            Self::Pod => &[names::K8S_POD, names::K8S_NAMESPACE],
+            _ => &[],
         }
     }
 
@@ -64,6 +82,8 @@ impl GroupBy {
             Self::Session => "session",
             Self::Container => "container",
             Self::Pod => "pod",
+            Self::Deployment => "deployment",
+            Self::Namespace => "namespace",
             Self::Service => "service",
             Self::Unit => "unit",
             Self::Owner => "owner",
@@ -81,7 +101,7 @@ pub fn group_faults(by: &[GroupBy], shorter_than: Duration) -> Vec<Fault> {
             ["group_by"],
             format!(
                 "{name:?} is nothing to group by, expected executable, process, parent, session, container, pod, \
-                 service, unit, owner, or the name of an attribute, such as k8s.namespace.name"
+                 deployment, namespace, service, unit, owner, or the name of an attribute, such as k8s.node.name"
             ),
         )),
         _ => None,

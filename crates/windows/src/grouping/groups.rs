@@ -25,7 +25,8 @@ pub struct Groups {
 #[derive(Debug)]
 pub struct Group {
     facts: Vec<Attribute>,
-    label: String,
+    /// The facts for people, one for each key of the grouping.
+    labels: Vec<String>,
     /// The service of all members; `None` once two differ.
     service: Option<String>,
     /// The name shown in place of the service once the members' services differ.
@@ -48,7 +49,7 @@ impl Groups {
             self.groups.push(Group::new(&self.by, member));
         }
         if let Some(group) = self.groups.get_mut(number) {
-            group.take(member);
+            group.take(&self.by, member);
         }
         number
     }
@@ -68,11 +69,16 @@ impl Group {
         let service = Some(part::service(member).into_owned());
         let name = by.iter().find_map(|by| part::name(by, member));
         let name = name.unwrap_or_else(|| SEVERAL.to_owned());
-        Self { facts, label: labels.join("  "), service, name, processes: HashSet::new() }
+        Self { facts, labels, service, name, processes: HashSet::new() }
     }
 
-    fn take(&mut self, member: &Member<'_>) {
+    fn take(&mut self, by: &[GroupBy], member: &Member<'_>) {
         self.processes.insert(member.key.process);
+        for (by, shown) in by.iter().zip(&mut self.labels) {
+            if part::details(by, member, &mut self.facts) {
+                *shown = part::label(by, member);
+            }
+        }
         if self.service.as_deref().is_some_and(|service| service != part::service(member)) {
             self.service = None;
         }
@@ -87,8 +93,14 @@ impl Group {
 
     /// Returns the group's facts in order, for people to read. A fact that is not known is `-`.
     #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
+    pub fn label(&self) -> String {
+        self.labels.join("  ")
+    }
+
+    /// Returns the parts of [`Self::label`], one for each key of the grouping.
+    #[must_use]
+    pub fn labels(&self) -> &[String] {
+        &self.labels
     }
 
     /// The service of all members; if there are several services, the name of a fact that the members have in common,

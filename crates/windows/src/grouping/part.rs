@@ -34,6 +34,8 @@ impl Part {
                 None => Self::Unknown,
             },
             GroupBy::Attribute(name) => values(&[name], member),
+            // A namespace alone is no deployment.
+            GroupBy::Deployment if value(names::K8S_DEPLOYMENT, member).is_none() => Self::Unknown,
             named => values(named.attributes(), member),
         }
     }
@@ -86,11 +88,23 @@ pub(super) fn facts(by: &GroupBy, member: &Member<'_>, facts: &mut Vec<Attribute
             let value = value(name, member);
             facts.extend(value.map(|value| Attribute { key: name.clone().into(), value }));
         }
+        GroupBy::Deployment if value(names::K8S_DEPLOYMENT, member).is_none() => {}
         named => facts.extend(named.attributes().iter().filter_map(|&key| {
             let value = value(key, member)?;
             Some(Attribute { key: key.into(), value })
         })),
     }
+}
+
+/// Adds what follows from the fact and is known of a member. Returns true if there was any.
+pub(super) fn details(by: &GroupBy, member: &Member<'_>, facts: &mut Vec<Attribute>) -> bool {
+    let before = facts.len();
+    for &key in by.details() {
+        if !facts.iter().any(|fact| fact.key == key) {
+            facts.extend(value(key, member).map(|value| Attribute { key: key.into(), value }));
+        }
+    }
+    facts.len() > before
 }
 
 fn executable_facts(member: &Member<'_>, facts: &mut Vec<Attribute>) {
@@ -132,6 +146,8 @@ pub(super) fn label(by: &GroupBy, member: &Member<'_>) -> String {
             format!("pid {} {name}", parent.process.pid).trim_end().to_owned()
         }),
         GroupBy::Session => text(names::SESSION_LEADER).map(|leader| format!("session {leader}")),
+        GroupBy::Pod => text(names::K8S_POD).or_else(|| text(names::POD_UID)),
+        GroupBy::Deployment => text(names::K8S_DEPLOYMENT),
         GroupBy::Attribute(name) => text(name),
         named => named.attributes().iter().find_map(|key| text(key)),
     };
@@ -158,6 +174,11 @@ pub(super) fn name(by: &GroupBy, member: &Member<'_>) -> Option<String> {
             parent.kind.as_ref().map(|kind| kind.name().into_owned())
         }
         GroupBy::Session => None,
+        GroupBy::Deployment => value(names::K8S_DEPLOYMENT, member).map(|value| show(&value)),
+        GroupBy::Pod => {
+            let name = value(names::K8S_POD, member).or_else(|| value(names::POD_UID, member));
+            name.map(|value| show(&value))
+        }
         GroupBy::Attribute(name) => value(name, member).map(|value| show(&value)),
         named => named.attributes().iter().find_map(|key| value(key, member)).map(|value| show(&value)),
     }

@@ -80,9 +80,9 @@ fn compilers_of_one_build_are_one_and_those_of_a_build_whose_pid_came_back_anoth
             "procinfo.parent.executable.name=make"
         ]
     );
-    assert_eq!((first.processes(), first.label(), first.service()), (2, "pid 7 make", "make"));
+    assert_eq!((first.processes(), &*first.label(), first.service()), (2, "pid 7 make", "make"));
     assert_eq!((second.processes(), second.service()), (1, "cc"), "all of one service");
-    assert_eq!((facts(third), third.label()), (vec![], "-"));
+    assert_eq!((facts(third), &*third.label()), (vec![], "-"));
 }
 
 #[test]
@@ -105,6 +105,38 @@ fn several_facts_make_a_group_together() {
     assert_eq!(groups.all()[1].label(), "-  python3");
 }
 
+/// A pod is one group, whether its name was known of a member or not; a namespace alone is no deployment.
+#[test]
+fn pods_and_what_made_them_are_groups() {
+    let of = |pod: &'static str, more: &[(&'static str, &'static str)]| {
+        image(key(10, 5), "/bin/app", None, &[&[("k8s.pod.uid", pod)], more].concat())
+    };
+    let shop = ("k8s.namespace.name", "shop");
+    let named = |name: &'static str, deployment: &'static str| {
+        [("k8s.pod.name", name), shop, ("k8s.deployment.name", deployment)]
+    };
+    let images = [
+        of("1", &[]),
+        of("1", &named("cart-x", "cart")),
+        of("2", &named("cart-y", "cart")),
+        of("3", &[shop]),
+        image(key(11, 5), "/bin/app", None, &[]),
+    ];
+    let (numbers, groups) = grouped(&[GroupBy::Pod], &images);
+    assert_eq!(numbers, [0, 0, 1, 2, 3]);
+    assert_eq!(facts(&groups.all()[0]), ["k8s.pod.uid=1", "k8s.pod.name=cart-x", "k8s.namespace.name=shop"]);
+    let labels: Vec<_> = groups.all().iter().map(Group::label).collect();
+    assert_eq!(labels, ["cart-x", "cart-y", "3", "-"]);
+    let (numbers, groups) = grouped(&[GroupBy::Deployment], &images);
+    assert_eq!(numbers, [0, 1, 1, 0, 0]);
+    assert_eq!(facts(&groups.all()[1]), ["k8s.deployment.name=cart", "k8s.namespace.name=shop"]);
+    assert_eq!((facts(&groups.all()[0]), groups.all()[0].label()), (vec![], "-".to_owned()));
+    let (numbers, groups) = grouped(&[GroupBy::Namespace, GroupBy::Deployment], &images);
+    assert_eq!(numbers, [0, 1, 1, 2, 0]);
+    assert_eq!(groups.all()[2].labels(), ["shop", "-"]);
+    assert_eq!(facts(&groups.all()[2]), ["k8s.namespace.name=shop"]);
+}
+
 #[test]
 fn what_is_not_known_goes_by_the_name_of_its_thread() {
     let mut groups = Grouping::new(&[GroupBy::Executable], Duration::ZERO).groups();
@@ -112,7 +144,7 @@ fn what_is_not_known_goes_by_the_name_of_its_thread() {
     let known = image(key(2, 2), "gone", None, &[]);
     let numbers = [groups.add(&unknown("gone")), groups.add(&unknown("other")), groups.add(&member(&known))];
     assert_eq!(numbers, [0, 1, 2]);
-    assert_eq!((groups.all()[0].label(), groups.all()[0].service()), ("gone (unresolved)", "gone"));
+    assert_eq!((&*groups.all()[0].label(), groups.all()[0].service()), ("gone (unresolved)", "gone"));
 }
 
 #[test]
@@ -136,6 +168,12 @@ fn only_what_ended_within_the_span_is_short() {
 
 #[test]
 fn keys_are_read_as_documented() {
+    let pods: Vec<GroupBy> = serde_json::from_str(
+        r#"["pod", "k8s.pod", "deployment", "k8s.deployment", "namespace", "k8s.namespace"]"#,
+    )
+    .unwrap();
+    let [pod, deployment, namespace] = [GroupBy::Pod, GroupBy::Deployment, GroupBy::Namespace];
+    assert_eq!(pods, [pod.clone(), pod, deployment.clone(), deployment, namespace.clone(), namespace]);
     let by: Vec<GroupBy> = serde_json::from_str(r#"["parent", "k8s.namespace.name", "unit"]"#).unwrap();
     let attribute = GroupBy::Attribute("k8s.namespace.name".to_owned());
     assert_eq!(by, [GroupBy::Parent, attribute, GroupBy::Unit]);
