@@ -1,5 +1,5 @@
-//! Any bytes are a page of a list or lines of a watch, as an API server answers with them, or are refused: no panic, and
-//! no more of pods is kept than there is room for, whatever pods they are.
+//! Any bytes are a page of a list or lines of a watch, as an API server answers with them, or are refused: no panic,
+//! and no more of pods is kept than there is room for, whatever pods they are.
 
 #![no_main]
 

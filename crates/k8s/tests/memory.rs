@@ -58,8 +58,8 @@ fn a_pod_takes_a_few_kilobytes() {
 /// Parts of the counted bytes that the table may take beside them: its own entries, and what the allocator rounds up.
 const BESIDE: u64 = 3;
 
-/// However many pods come and go, the table takes the bytes that it counts and little beside them, and what it counts is
-/// bounded: the pods that there are, and those that went a minute ago.
+/// However many pods come and go, the table takes the bytes that it counts and little beside them, and what it counts
+/// is bounded: the pods that there are, and those that went a minute ago.
 #[test]
 fn after_any_churn_memory_is_what_is_counted() {
     let extract = extract();

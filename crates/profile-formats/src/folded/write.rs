@@ -10,8 +10,8 @@ pub(crate) const TRUNCATED: &str = "[truncated]";
 
 /// Appends the lines of a profile, sorted; equal stacks of one thread name are added up.
 ///
-/// The names of a group of images are the outermost frames. A frame without a name is shown as its file's name and the address in it; `[truncated]` stands for missing outer
-/// frames.
+/// The names of a group of images are the outermost frames. A frame without a name is shown as its file's name and the
+/// address in it; `[truncated]` stands for missing outer frames.
 pub fn write(profile: &Profile, quantity: Quantity, out: &mut Vec<u8>) {
     for (stack, value) in stacks(profile, quantity) {
         out.extend_from_slice(format!("{stack} {value}\n").as_bytes());

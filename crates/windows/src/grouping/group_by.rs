@@ -63,8 +63,8 @@ impl GroupBy {
         }
     }
 
-    /// Names of the attributes that follow from the fact without being part of it: they may be known of some members and
-    /// not of others, which were there before their pod's name was known.
+    /// Names of the attributes that follow from the fact without being part of it: they may be known of some members
+    /// and not of others, which were there before their pod's name was known.
     pub(super) const fn details(&self) -> &[&'static str] {
         match self {
             Self::Pod => &[names::K8S_POD, names::K8S_NAMESPACE],
