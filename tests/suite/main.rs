@@ -6,6 +6,7 @@
 mod accounting;
 mod attribution;
 mod bad_start;
+mod command_lines;
 mod compiled;
 mod config;
 mod conformance;
