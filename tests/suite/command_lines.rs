@@ -29,6 +29,7 @@ fn compile(path: &Path, flags: &[&str]) {
             "-static",
             "-nostdlib",
             "-ffreestanding",
+            "-mgeneral-regs-only",
             "-fno-stack-protector",
             "-fno-pie",
             "-no-pie",
