@@ -254,10 +254,14 @@ proptest! {
                 }
                 Op::Find(uid) => drop(pods.find(&[uid.to_string().into()], &[], at(now))),
             }
-            let lists = (0..4).take_while(|_| pods.take_room()).map(|_| list(&mut pods, &there, now)).count();
+            let mut lists = 0;
+            while lists < 4 && pods.take_room() {
+                list(&mut pods, &there, now);
+                lists += 1;
+            }
             prop_assert!(lists < 4, "the room is never used up");
             let known = |uid: &u8| pods.by_uid.get(&*uid.to_string()).is_some_and(|held| held.until.is_none());
-            let (known, missed): (Vec<_>, Vec<_>) = there.keys().partition(|uid| known(uid));
+            let (known, missed): (Vec<u8>, Vec<u8>) = there.keys().copied().partition(known);
             prop_assert!(missed.is_empty() || known.len() == MOST, "{missed:?} are missed beside {known:?}");
         }
     }

@@ -109,8 +109,8 @@ impl Churn {
         let now = self.follower.now;
         self.follower.pods.expire(now);
         let (known, deleted) = self.follower.pods.counts();
-        // Those that have gone within `HOLD` of a sample of theirs, which comes within a second of their end.
-        let held = PAIRS * usize::try_from(HOLD.as_secs() + 2).unwrap();
+        // Those that have gone within `HOLD`, which for those that went while the server was away begins at its return.
+        let held = PAIRS * (usize::try_from(HOLD.as_secs()).unwrap() + AWAY);
         assert!(known <= PODS + held && deleted <= held, "{known} pods, {deleted} of them deleted");
         let bytes = self.follower.pods.bytes();
         assert!(bytes <= known * POD_BYTES && bytes <= self.follower.pods.most_bytes(), "{bytes} of {known}");
