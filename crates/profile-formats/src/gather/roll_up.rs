@@ -9,9 +9,7 @@ use windows::{Group, Grouping, Groups, Lives, Member};
 
 use super::rekey::rekey;
 use super::tasks::{attribute_value, reference};
-use crate::model::{
-    Attribute, Process, ProcessIdentity, Processes, Profile, SampleKey, Texts, Thread, Value,
-};
+use crate::model::{Attribute, Process, ProcessIdentity, Profile, SampleKey, Texts, Thread, Value};
 use crate::table::{Id, Table};
 
 /// The images of a profile that may be put together, by the numbers of their processes.
