@@ -44,10 +44,12 @@ fn compile(path: &Path, flags: &[&str]) {
 
 /// The interpreter itself, and not a script in its place that finds one.
 fn python() -> PathBuf {
-    let said =
-        Command::new("python3").args(["-c", "import os, sys; print(os.path.realpath(sys.executable))"]);
-    let said = { said }.stderr(Stdio::inherit()).output().expect("python3 is installed").stdout;
-    String::from_utf8(said).expect("its path is text").trim_end().into()
+    let said = Command::new("python3")
+        .args(["-c", "import os, sys; print(os.path.realpath(sys.executable))"])
+        .stderr(Stdio::inherit())
+        .output();
+    let said = String::from_utf8(said.expect("python3 is installed").stdout);
+    said.expect("its path is text").trim_end().into()
 }
 
 /// An agent that shows command lines.
