@@ -5,10 +5,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use otlp_profiles::ProfilesRequest;
+use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service, ServiceExt as _};
 
 use crate::config::QueueConfig;
 use crate::{Delivered, SendError};
+
+/// The reason why a request is dropped that the queue has kept for its whole `max_age`.
+pub(crate) const TOO_OLD: &str = "older than max_age";
+
+/// Requests that the queue hands on together.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The requests, oldest first.
+    pub requests: Vec<ProfilesRequest>,
+    /// Time at which the youngest of the requests is too old, which ends the attempts to send them; `None` for never.
+    pub expires: Option<Instant>,
+}
 
 /// Sends a group of requests as few: merged, and split again where they would be too large.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +64,7 @@ pub struct Sent {
     pub result: Result<Delivered, SendError>,
 }
 
-impl<S> Service<Vec<ProfilesRequest>> for BatchService<S>
+impl<S> Service<Group> for BatchService<S>
 where
     S: Service<ProfilesRequest, Response = Delivered, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
@@ -64,16 +77,31 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, group: Vec<ProfilesRequest>) -> Self::Future {
+    fn call(&mut self, Group { requests, expires }: Group) -> Self::Future {
         let (inner, max_bytes) = (self.inner.clone(), self.max_bytes);
         Box::pin(async move {
             let mut sent = Vec::new();
-            for request in merged(group, max_bytes).await? {
+            for request in merged(requests, max_bytes).await? {
                 let samples = request.samples;
-                sent.push(Sent { samples, result: inner.clone().oneshot(request).await });
+                let result = within(expires, inner.clone().oneshot(request)).await;
+                sent.push(Sent { samples, result });
             }
             Ok(sent)
         })
+    }
+}
+
+/// The outcome of sending a request, of which nothing is tried any more once it has expired.
+async fn within(
+    expires: Option<Instant>,
+    sending: impl Future<Output = Result<Delivered, SendError>>,
+) -> Result<Delivered, SendError> {
+    match expires {
+        Some(expires) => {
+            let in_time = timeout_at(expires, sending).await;
+            in_time.unwrap_or_else(|_too_old| Err(SendError::permanent(TOO_OLD)))
+        }
+        None => sending.await,
     }
 }
 

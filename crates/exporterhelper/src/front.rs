@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
     use crate::config::QueueConfig;
-    use crate::{DeliverySettings, QueueLayer, SendError, Stop};
+    use crate::{DeliverySettings, Group, QueueLayer, SendError, Stop};
 
     /// A batch with a sample before `until`, in milliseconds.
     fn batch(until: u64) -> Batch {
@@ -81,10 +81,10 @@ mod tests {
         let release = Arc::new(tokio::sync::Semaphore::new(0));
         let server = {
             let release = release.clone();
-            service_fn(move |group: Vec<ProfilesRequest>| {
+            service_fn(move |group: Group| {
                 let (taken, release) = (taken.clone(), release.clone());
                 async move {
-                    taken.send(group).await.unwrap();
+                    taken.send(group.requests).await.unwrap();
                     release.acquire().await.unwrap().forget();
                     Ok::<_, SendError>(Vec::new())
                 }

@@ -40,7 +40,7 @@ mod settings;
 mod stop;
 mod timeout;
 
-pub use batch::{BatchLayer, BatchService, Sent};
+pub use batch::{BatchLayer, BatchService, Group, Sent};
 pub use delivery::{AckFuture, Deliver, Delivery, Stopped, Work};
 pub use front::Front;
 pub use metrics::Metrics;

@@ -52,8 +52,15 @@ pub(crate) struct Taken {
     pub(crate) bytes: u64,
     /// The request, unless it has to be read first.
     pub(crate) from: RequestSource,
+    /// Time from which on the request is too old to be sent; `None` for never.
+    pub(crate) expires: Option<Instant>,
+}
+
+impl Taken {
     /// True if the request is too old to be sent.
-    pub(crate) is_expired: bool,
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expires.is_some_and(|expires| expires <= Instant::now())
+    }
 }
 
 /// The place that holds a request until it is sent.
@@ -237,8 +244,7 @@ impl Items {
                 (None, None) => continue,
             };
             let Weight { samples, bytes } = item.weight;
-            let is_expired = item.expires.is_some_and(|expires| expires <= Instant::now());
-            return Some(Taken { key, samples, bytes, from, is_expired });
+            return Some(Taken { key, samples, bytes, from, expires: item.expires });
         }
     }
 

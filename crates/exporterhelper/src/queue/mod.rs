@@ -18,7 +18,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use otlp_profiles::{Finished, ProfilesRequest};
+use otlp_profiles::Finished;
 use pdata::Watermark;
 use tokio::task::JoinHandle;
 use tower::{Layer, Service};
@@ -27,7 +27,7 @@ use tracing::error;
 use self::disk::Disk;
 use self::send::Sender;
 use self::shared::QueueState;
-use crate::batch::Sent;
+use crate::batch::{Group, Sent};
 use crate::config::QueueConfig;
 use crate::{AckFuture, DeliverySettings, SendError, Stop, Stopped};
 
@@ -72,7 +72,7 @@ impl QueueLayer {
 
 impl<S> Layer<S> for QueueLayer
 where
-    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S: Service<Group, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Service = Queue;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use otlp_profiles::ProfilesRequest;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -13,7 +12,7 @@ use tracing::error;
 use super::items::Taken;
 use super::shared::QueueState;
 use crate::SendError;
-use crate::batch::Sent;
+use crate::batch::{Group, Sent};
 use crate::config::{BatchConfig, BatchSizer, QueueConfig};
 
 /// Takes requests, alone or in groups, and has each sent by a task of its own.
@@ -48,7 +47,7 @@ impl Gather {
 
 impl<S> Sender<S>
 where
-    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+    S: Service<Group, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
     S::Future: Send,
 {
     pub(crate) fn new(service: S, shared: Arc<QueueState>, config: &QueueConfig) -> Self {
@@ -96,16 +95,19 @@ async fn next_group(shared: &QueueState, gather: Option<Gather>) -> Option<Vec<T
 
 async fn send<S>(service: S, shared: Arc<QueueState>, group: Vec<Taken>)
 where
-    S: Service<Vec<ProfilesRequest>, Response = Vec<Sent>, Error = SendError>,
+    S: Service<Group, Response = Vec<Sent>, Error = SendError>,
 {
     let _in_flight = shared.gauges.in_flight();
     let mut over = Over { shared: &shared, keys: Vec::with_capacity(group.len()), samples: 0 };
     let mut requests = Vec::with_capacity(group.len());
+    let mut expires = None;
     for taken in group {
         if let Some(request) = shared.load(&taken).await {
             over.keys.push(taken.key);
             over.samples = over.samples.saturating_add(taken.samples);
             requests.push(request);
+            // Requests that are merged are given up together, none before its time.
+            expires = expires.max(taken.expires);
         }
     }
     if requests.is_empty() {
@@ -113,7 +115,7 @@ where
     }
     shared.gauges.sending(&requests);
     let samples = over.samples;
-    let sent = match service.oneshot(requests).await {
+    let sent = match service.oneshot(Group { requests, expires }).await {
         Ok(sent) => sent,
         Err(error) => vec![Sent { samples, result: Err(error) }],
     };

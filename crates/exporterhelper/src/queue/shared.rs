@@ -15,6 +15,7 @@ use tracing::{Level, debug, enabled, error, info};
 use super::disk::{Disk, Report};
 use super::items::{Items, Refused, RequestSource, Taken};
 use super::metrics::QueueMetrics;
+use crate::batch::TOO_OLD;
 use crate::config::QueueConfig;
 use crate::{DeliverySettings, Metrics};
 
@@ -148,20 +149,25 @@ impl QueueState {
                     None => return Next::Nothing,
                 }
             };
-            if !next.is_expired {
+            if !next.is_expired() {
                 return Next::Request(next);
             }
-            self.metrics.send_failed(next.samples, &"older than max_age");
-            error!(
-                exporter = %self.exporter, error = "older than max_age", dropped_items = next.samples,
-                "Exporting failed. Dropping data."
-            );
-            self.finish(next.key);
+            self.expire(&next);
         }
     }
 
-    /// Returns the request that was taken. `None` if the request has to stay on disk, or is lost, which is then
-    /// counted.
+    /// Drops a request that is too old, and counts it.
+    fn expire(&self, taken: &Taken) {
+        self.metrics.send_failed(taken.samples, &TOO_OLD);
+        error!(
+            exporter = %self.exporter, error = TOO_OLD, dropped_items = taken.samples,
+            "Exporting failed. Dropping data."
+        );
+        self.finish(taken.key);
+    }
+
+    /// Returns the request that was taken. `None` if the request has to stay on disk, or is lost or has become too old,
+    /// which is then counted.
     pub(crate) async fn load(&self, taken: &Taken) -> Option<ProfilesRequest> {
         let handle = match &taken.from {
             RequestSource::Memory(request) => return Some(request.clone()),
@@ -177,6 +183,10 @@ impl QueueState {
                     return None;
                 }
                 Err(_unavailable) if self.has_ended() => return None,
+                Err(_unavailable) if taken.is_expired() => {
+                    self.expire(taken);
+                    return None;
+                }
                 Err(_unavailable) => sleep(READ_AGAIN_AFTER).await,
             }
         }

@@ -1,12 +1,14 @@
 //! A queue before a server that answers when the test lets it. Time is paused.
 
 mod on_disk;
+mod outage;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use otlp_profiles::ProfilesRequest;
 use pdata::KTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -25,7 +27,7 @@ type Sending = (Vec<ProfilesRequest>, oneshot::Sender<Result<Delivered, SendErro
 #[derive(Clone, Debug)]
 struct Server(mpsc::Sender<Sending>);
 
-impl Service<Vec<ProfilesRequest>> for Server {
+impl Service<Group> for Server {
     type Response = Vec<Sent>;
     type Error = SendError;
     type Future = Pin<Box<dyn Future<Output = Result<Vec<Sent>, SendError>> + Send>>;
@@ -34,7 +36,7 @@ impl Service<Vec<ProfilesRequest>> for Server {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, group: Vec<ProfilesRequest>) -> Self::Future {
+    fn call(&mut self, Group { requests: group, .. }: Group) -> Self::Future {
         let server = self.0.clone();
         Box::pin(async move {
             let samples = group.iter().map(|request| request.samples).sum();
@@ -59,11 +61,20 @@ impl Rig {
     }
 
     fn over(config: &QueueConfig, settings: &DeliverySettings) -> Self {
+        let (sender, server) = mpsc::channel(100);
+        Self { server, ..Self::before(config, settings, &Stop::default(), Server(sender)) }
+    }
+
+    /// A queue before a service of the test's own.
+    fn before<S>(config: &QueueConfig, settings: &DeliverySettings, stop: &Stop, service: S) -> Self
+    where
+        S: Service<Group, Response = Vec<Sent>, Error = SendError> + Clone + Send + 'static,
+        S::Future: Send,
+    {
         let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
         let _recorder = ::metrics::set_default_local_recorder(recorder);
-        let (sender, server) = mpsc::channel(100);
-        let queue = QueueLayer::new(settings, config, &Stop::default()).layer(Server(sender));
-        Self { queue, server, metrics: recorder.snapshotter(), _recorder }
+        let queue = QueueLayer::new(settings, config, stop).layer(service);
+        Self { queue, server: mpsc::channel(1).1, metrics: recorder.snapshotter(), _recorder }
     }
 
     /// Hands in a window of requests with these numbers of samples. Returns the acked watermark.

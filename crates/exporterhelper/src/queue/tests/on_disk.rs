@@ -12,11 +12,11 @@ use super::*;
 /// Longer than any of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn on_disk() -> QueueConfig {
+pub(super) fn on_disk() -> QueueConfig {
     QueueConfig { storage: Some("file_storage".to_owned()), ..QueueConfig::default() }
 }
 
-fn settings(directory: &Path) -> DeliverySettings {
+pub(super) fn settings(directory: &Path) -> DeliverySettings {
     let (fsync, fsync_interval) = (false, Duration::ZERO);
     let config = Config { directory: directory.to_owned(), fsync, fsync_interval, ..Config::default() };
     let storage = Some(Arc::new(FileStorage::open(config).unwrap()));
@@ -29,7 +29,7 @@ impl Rig {
     }
 
     /// Waits until the queue has acked `acked`.
-    async fn until_answered(&mut self, acked: Watermark) {
+    pub(super) async fn until_answered(&mut self, acked: Watermark) {
         let waited = async { while self.answered().await < acked {} };
         tokio::time::timeout(PATIENCE, waited).await.unwrap();
         assert_eq!(self.answered().await, acked);
