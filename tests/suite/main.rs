@@ -4,6 +4,7 @@
 //! `cargo test -p tests -- --include-ignored`, after `tests/setup.sh`; `make test` does both.
 
 mod accounting;
+mod attributes;
 mod attribution;
 mod bad_start;
 mod command_lines;
