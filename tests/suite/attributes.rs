@@ -21,7 +21,7 @@ fn text(file: &str) -> String {
 }
 
 /// The first text between two marks.
-fn between<'a>(text: &'a str, mark: char) -> Option<&'a str> {
+fn between(text: &str, mark: char) -> Option<&str> {
     text.split(mark).nth(1)
 }
 
