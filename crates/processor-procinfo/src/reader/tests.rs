@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use pdata::{BootTime, BuildId, FileFacts, FileIdentity, MappedFile, Pc, Pid, ProcessKey, Tid};
 use procfs::{Identify, identity_of};
@@ -162,6 +162,57 @@ fn the_thread_answers_in_order() {
         assert!(matches!(answer.outcome, Looked::Process(Err(ProcError::Ended))));
     }
     assert!(reader.answer().is_none());
+}
+
+/// The longest time to wait for a thread of a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A kernel that does not answer about a file before the test is over.
+#[derive(Debug)]
+struct StandsStill {
+    asked: SyncSender<()>,
+    is_over: Mutex<Receiver<()>>,
+}
+
+impl Identify for StandsStill {
+    fn is_file(&self, _opened: &File, _identity: FileIdentity) -> Option<bool> {
+        self.asked.send(()).unwrap();
+        // The channel is closed once the test is over.
+        let _closed = self.is_over.lock().unwrap().recv();
+        None
+    }
+}
+
+/// The thread that reads files stands still from its first file on, and processes are read all the same: repairs,
+/// environments and contexts.
+#[test]
+fn processes_are_read_while_a_file_is_waited_for() {
+    let (path, _) = library();
+    let file = Arc::new(announced(&path));
+    let (source, range) = (ProcSource::new("/proc"), (Pc(1), Pc(2)));
+    // The file is at hand, so that the thread asks the kernel about it and no file system before.
+    let mut files = Files::new(Arc::default());
+    files.wait_for_answers(PATIENCE);
+    source.keep(&file, &source.open_mapped(&mut files, (ENDED, range), &file, PATIENCE).unwrap());
+    let ((asked, is_asked), (over, is_over)) = (sync_channel(1), sync_channel(0));
+    let source = source.verified_by(Arc::new(StandsStill { asked, is_over: Mutex::new(is_over) }));
+
+    let mut reader = ReaderThreads::start(source, Arc::default(), &[]).unwrap();
+    let (file, reading) = (Arc::downgrade(&file), Arc::default());
+    assert!(reader.ask(ReadRequest::File(FileRequest { file, reading, process: ENDED, range })));
+    is_asked.recv_timeout(PATIENCE).unwrap();
+    let image = |count| ImageKey { process: ENDED, exec_count: pdata::ExecCount(count) };
+    let request = |count| ProcessRequest { image: image(count), tid: Tid(1) };
+    for (count, read) in [
+        (0, ReadRequest::Process(request(0))),
+        (1, ReadRequest::Environment(request(1))),
+        (2, ReadRequest::Context(request(2), None)),
+    ] {
+        assert!(reader.ask(read));
+        let answer = reader.answers.recv_timeout(PATIENCE).expect("no process waits behind a file");
+        assert_eq!(answer.image, image(count));
+    }
+    drop::<SyncSender<()>>(over);
 }
 
 #[test]
