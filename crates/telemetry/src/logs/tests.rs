@@ -161,6 +161,32 @@ fn an_output_that_cannot_be_opened_is_told_with_its_key() {
     assert_eq!(error, "service::telemetry::logs::error_output_paths::1: cannot open \"/no/such/log\"");
 }
 
+/// The link may lead to a file of root's, to which lines of the log would be added.
+#[test]
+fn an_output_that_is_a_link_of_another_user_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, shared) = (dir.path().join("victim"), dir.path().join("shared"));
+    fs::write(&victim, "kept").unwrap();
+    fs::create_dir(&shared).unwrap();
+    let link = shared.join("log");
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    let outputs = vec![link.to_str().unwrap().to_owned()];
+    let lines = Logs { output_paths: outputs.clone(), ..Logs::default() };
+    let errors = Logs { error_output_paths: outputs, ..Logs::default() };
+    // The owner of the directory is the only one who can have made the link.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+    Log::open(&lines, &[], &writer()).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    for (key, config) in [("output_paths", lines), ("error_output_paths", errors)] {
+        let error = Log::open(&config, &[], &writer()).unwrap_err();
+        let expected = format!("service::telemetry::logs::{key}::0: cannot open \"{}\"", link.display());
+        assert_eq!(error.to_string(), expected);
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("it is a symbolic link in a directory that others can write to"));
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+}
+
 /// A full disk is reported once, at the outputs for errors, and every line that is lost is counted.
 #[test]
 fn an_output_that_takes_nothing_is_reported_once() {
