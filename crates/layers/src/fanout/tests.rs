@@ -11,7 +11,10 @@ use std::sync::Arc;
 use componentstatus::{Board, Kind};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use pdata::{Event, KTime, Loss, LossReason, Sample, Tid};
+use pdata::{
+    Backing, Code, Event, FileOffset, Frame, KTime, Loss, LossReason, MappedFile, Mapping, Pc, Sample, Stack,
+    Tid,
+};
 use tokio::runtime;
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, ServiceExt as _, service_fn};
@@ -261,6 +264,34 @@ async fn a_dropped_batch_is_acknowledged_without_waiting_for_another() {
     respond.send_response(before(10));
     sleep(SETTLE).await;
     assert_eq!(rig.b_acknowledged(), before(20));
+}
+
+/// A batch of one sample, which alone holds a file of this path.
+fn batch_with_path(watermark: Watermark, path: &str) -> Batch {
+    let backing = Backing::File(Arc::new(MappedFile::at(path.as_ref())));
+    let mapping = Mapping { start: Pc(0), end: Pc(1), file_offset: FileOffset(0), backing };
+    let stack =
+        Stack { frames: [Frame::exact(Pc(0), Code::Mapped(Arc::new(mapping)))].into(), ..Stack::default() };
+    let events = vec![Event::Sample(Sample { stack, ..Sample::default() })];
+    Batch { events: Arc::new(events.into()), watermark, ..Batch::default() }
+}
+
+/// Users choose how long the paths of their programs are: of equal batches, one with a long path takes more room.
+#[tokio::test(start_paused = true)]
+async fn a_queue_has_room_for_bytes_and_not_for_events() {
+    let mut rig = Rig::new();
+    rig.call(batch(before(10), 1)).await;
+    let (_working, _respond) = rig.b.next_request().await.unwrap();
+    answer(&mut rig.a, before(10)).await;
+    sleep(SETTLE).await;
+    let long = "/a".repeat(SETTINGS.queue_bytes / 2);
+    rig.call(batch_with_path(before(20), &long)).await;
+    assert_eq!(rig.counters(), [(format!("{FANOUT_DROPPED} b"), 1)]);
+    answer(&mut rig.a, before(20)).await;
+    sleep(SETTLE).await;
+    // The same number of events, into what is left of the same room.
+    rig.call(batch_with_path(before(30), "/a")).await;
+    assert_eq!(rig.counters(), []);
 }
 
 #[tokio::test(start_paused = true)]
