@@ -6,6 +6,7 @@
 //! ```
 
 mod disk;
+mod interleave;
 mod items;
 mod ledger;
 mod metrics;

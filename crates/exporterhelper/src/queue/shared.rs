@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tracing::{Level, debug, enabled, error, info};
 
 use super::disk::{Disk, Report};
+use super::interleave;
 use super::items::{Items, Refused, RequestSource, Taken};
 use super::metrics::QueueMetrics;
 use crate::batch::TOO_OLD;
@@ -71,6 +72,7 @@ impl QueueState {
     }
 
     fn items(&self) -> MutexGuard<'_, Items> {
+        interleave::point();
         // Nothing in there panics halfway through.
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }

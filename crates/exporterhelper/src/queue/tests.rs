@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
+use super::interleave::tests::come_in_after;
 use super::*;
 use crate::Delivered;
 use crate::config::{BatchConfig, Sizer};
@@ -324,24 +325,42 @@ async fn a_stalled_server_does_not_hold_up_what_feeds_it() {
     assert!(began.elapsed() < Duration::from_secs(1), "no call waits for the server");
 }
 
-/// The end comes from another thread while the sending task looks for work: whatever it has just looked at, it must not
-/// take the end for known and the last window for absent.
+/// The end comes from another thread while the sending task looks for work: whatever the task has just looked at, it
+/// must not take the end for known and the last window for absent. The two share nothing but what is under one lock, so
+/// the end comes before each time that the task takes the lock, and after the last.
 #[test]
 fn the_last_window_is_not_overlooked_whenever_the_end_comes() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for round in 0..30_000_u32 {
-        let shared = shared::QueueState::new(&DeliverySettings::new("otlp"), &QueueConfig::default());
-        let start = std::sync::Barrier::new(2);
-        let overlooked = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
-                (0..round % 64).for_each(|_| std::hint::spin_loop());
-                let Finished { requests, acked } = finished(Watermark::END, &[1]);
-                shared.offer(requests, acked);
-            });
-            start.wait();
-            runtime.block_on(shared.next()).is_none()
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    for points in 0.. {
+        let shared =
+            Arc::new(shared::QueueState::new(&DeliverySettings::new("otlp"), &QueueConfig::default()));
+        let other = Arc::clone(&shared);
+        let end = move || {
+            let Finished { requests, acked } = finished(Watermark::END, &[1]);
+            other.offer(requests, acked);
+        };
+        let mut next = std::pin::pin!(shared.next());
+        let (first, has_come) = come_in_after(points, end.clone(), || next.as_mut().poll(&mut context));
+        let taken = match first {
+            Poll::Ready(taken) => taken,
+            Poll::Pending => {
+                if !has_come {
+                    end();
+                }
+                // The end has notified the task, so that it looks again.
+                let Poll::Ready(taken) = next.as_mut().poll(&mut context) else { panic!("after {points}") };
+                taken
+            }
+        };
+        let taken = taken.unwrap_or_else(|| {
+            panic!("the end has come after {points} points, and the window is overlooked")
         });
-        assert!(!overlooked, "in round {round}");
+        assert_eq!(taken.samples, 1);
+        let mut last = std::pin::pin!(shared.next());
+        assert!(matches!(last.as_mut().poll(&mut context), Poll::Ready(None)), "after {points}");
+        if !has_come {
+            assert!(points >= 1);
+            return;
+        }
     }
 }
