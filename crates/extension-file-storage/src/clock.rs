@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::fault::step;
+
 /// Name of the file that holds the clock of this boot.
 const CLOCK_FILE: &str = "clock";
 /// File that identifies this boot of the machine.
@@ -58,16 +60,25 @@ impl Clock {
 
     /// The clock in a file's text, if it is of this boot.
     fn parse(text: &str, boot_id: &str) -> Option<Self> {
-        let (boot, booted) = text.trim().split_once(' ')?;
+        // A line without an end is one that a kill has cut: some digits of the number may be missing.
+        let (boot, booted) = text.strip_suffix('\n')?.split_once(' ')?;
         (!boot_id.is_empty() && boot == boot_id).then_some(())?;
         Some(Self { booted: booted.parse().ok()? })
     }
 
     fn write(self, path: &Path, boot_id: &str) -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();
+        step()?;
         let mut file = openfile::open(options.write(true).create(true).truncate(false).mode(0o600), path)?;
+        step()?;
         file.set_len(0)?;
-        file.write_all(format!("{boot_id} {}\n", self.booted).as_bytes())
+        let line = format!("{boot_id} {}\n", self.booted);
+        step().inspect_err(|_killed| {
+            // All but the end, as a kill in the middle may leave it.
+            #[cfg(test)]
+            let _torn = file.write_all(line.as_bytes().get(..line.len() - 3).unwrap_or_default());
+        })?;
+        file.write_all(line.as_bytes())
     }
 }
 

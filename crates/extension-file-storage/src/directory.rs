@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::OpenError;
+use crate::fault::step;
 
 /// Name of the file that is locked while the directory is in use.
 const LOCK_FILE: &str = "lock";
@@ -127,6 +128,7 @@ fn lock(directory: &Path, timeout: Duration) -> Result<File, OpenError> {
     let unwritable = |source: io::Error| OpenError::Unwritable { path: directory.to_owned(), source };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    step().map_err(unwritable)?;
     let mut file = openfile::open(&mut options, &directory.join(LOCK_FILE)).map_err(unwritable)?;
     let deadline = Instant::now() + timeout;
     loop {
@@ -144,9 +146,10 @@ fn lock(directory: &Path, timeout: Duration) -> Result<File, OpenError> {
         }
     }
     // On a full disk the lock holds all the same.
-    let _told = file
-        .set_len(0)
+    let _told = step()
+        .and_then(|()| file.set_len(0))
         .and_then(|()| file.rewind())
+        .and_then(|()| step())
         .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
     Ok(file)
 }

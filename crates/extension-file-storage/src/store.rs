@@ -209,8 +209,26 @@ fn whole(key: u64, value: &[u8]) -> Option<Record> {
 /// Adds a second name to a corrupt file. Where files cannot have two, the file is copied.
 fn keep(path: &Path, aside: &Path) -> io::Result<()> {
     let _gone = remove(aside);
+    link(path, aside).or_else(|_not_here| copy(path, aside))
+}
+
+fn link(from: &Path, to: &Path) -> io::Result<()> {
     step()?;
-    fs::hard_link(path, aside).or_else(|_not_here| fs::copy(path, aside).map(drop))
+    #[cfg(test)]
+    if !crate::fault::tests::has_links() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    fs::hard_link(from, to)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    step().inspect_err(|_killed| {
+        // Half of it, as a kill in the middle leaves it.
+        #[cfg(test)]
+        let _torn =
+            fs::read(from).and_then(|all| fs::write(to, all.get(..all.len() / 2).unwrap_or_default()));
+    })?;
+    fs::copy(from, to).map(drop)
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -218,7 +236,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     step()?;
     fs::remove_file(path)
 }
@@ -232,10 +250,8 @@ fn open_file(path: &Path) -> io::Result<File> {
 
 /// Syncs the directory of a file: the name of a new file has to survive a failure of the power, as well as its content.
 fn sync_directory(path: &Path, fsync: bool) -> Result<(), StoreError> {
-    match path.parent().filter(|_| fsync) {
-        Some(directory) => File::open(directory).and_then(|open| open.sync_all()).map_err(StoreError::Io),
-        None => Ok(()),
-    }
+    let Some(directory) = path.parent().filter(|_| fsync) else { return Ok(()) };
+    step().and_then(|()| File::open(directory)?.sync_all()).map_err(StoreError::Io)
 }
 
 /// The path with another ending added.

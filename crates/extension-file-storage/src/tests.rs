@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use crate::fault::tests::kill_after;
+use crate::fault::tests::{in_memory, kill_after, without_links};
 use crate::store::{Found, Store};
 use crate::{Appended, Client, Config, FileStorage, OpenError, Record, Stored};
 
@@ -292,18 +292,28 @@ proptest! {
     }
 }
 
-/// Whichever step is the last, the records of the corrupt file are found by the next run.
 #[test]
 fn a_kill_at_any_step_of_a_salvage_loses_nothing() {
+    check_killed_salvages();
+}
+
+/// The corrupt file is kept as a copy then, which may be cut.
+#[test]
+fn a_kill_at_any_step_of_a_salvage_loses_nothing_where_files_have_one_name() {
+    without_links(check_killed_salvages);
+}
+
+/// Whichever step is the last, the records of the corrupt file are found by the next run.
+fn check_killed_salvages() {
     let (records, mut bytes) = file_of(&[10, 5_000, 300]);
     bytes[..8].fill(0);
     let mut steps = 0;
     loop {
-        let dir = TempDir::new().unwrap();
+        let dir = in_memory();
         let path = dir.path().join("queue");
         fs::write(&path, &bytes).unwrap();
         let is_killed = kill_after(steps, || {
-            if let Ok((store, _)) = Store::open(&path, false) {
+            if let Ok((store, _)) = Store::open(&path, true) {
                 store.close();
             }
         });
@@ -326,13 +336,13 @@ fn a_kill_at_any_step_of_the_work_loses_nothing_that_was_acknowledged() {
     };
     let mut steps = 0;
     loop {
-        let dir = TempDir::new().unwrap();
+        let dir = in_memory();
         let path = dir.path().join("queue");
         let mut acknowledged = Vec::new();
         // Changes that a kill in the middle of the last transaction may leave: all or nothing.
         let mut under_way = Vec::new();
         let is_killed = kill_after(steps, || {
-            let Ok((mut store, _)) = Store::open(&path, false) else { return };
+            let Ok((mut store, _)) = Store::open(&path, true) else { return };
             for key in 1..=4_u64 {
                 let removed: Vec<_> = if key % 3 == 0 { vec![key - 1] } else { Vec::new() };
                 under_way = acknowledged.iter().copied().filter(|known| !removed.contains(known)).collect();

@@ -1,7 +1,6 @@
 //! The thread that writes one exporter's file.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use crate::config::Config;
 use crate::directory::Taken;
 use crate::inbox::{Append, Asked, Inbox, ReadResult};
 use crate::metrics::Metrics;
-use crate::store::{Contents, Found, Store};
+use crate::store::{self, Contents, Found, Store};
 use crate::store_error::StoreError;
 use crate::stored::{Handle, Stored, Unavailable};
 
@@ -34,6 +33,10 @@ pub(crate) struct Worker {
     clock: Clock,
     fsync: bool,
     interval: Duration,
+    /// The shortest pause between attempts to use a file that has failed.
+    again_after: Duration,
+    /// Size in bytes beyond which an empty file is made anew.
+    large_file: u64,
     metrics: Metrics,
     /// The open file; `None` while it cannot be used.
     store: Option<Store>,
@@ -68,6 +71,8 @@ impl Worker {
             clock,
             fsync: config.fsync,
             interval: config.fsync_interval,
+            again_after: TRY_AGAIN_AFTER,
+            large_file: LARGE_FILE,
             metrics: Metrics::of(exporter),
             store: None,
             failed: None,
@@ -83,13 +88,7 @@ impl Worker {
     /// Does the work that is asked for until nobody asks any more.
     pub(crate) fn run(mut self) {
         let last = loop {
-            self.open();
-            let Asked { appends, removes, reads, flushes, is_closed, .. } = self.inbox.take(self.interval);
-            for (handle, answer) in reads {
-                // Nobody may wait for it any more.
-                let _unwanted = answer.send(self.read(handle));
-            }
-            self.write(appends, &removes);
+            let (flushes, is_closed) = self.turn();
             if is_closed {
                 break flushes;
             }
@@ -102,9 +101,21 @@ impl Worker {
         notify_all(last);
     }
 
+    /// Waits for work and does it. Returns those who wait for its end, and true if no more will be asked for.
+    fn turn(&mut self) -> (Vec<oneshot::Sender<()>>, bool) {
+        self.open();
+        let Asked { appends, removes, reads, flushes, is_closed, .. } = self.inbox.take(self.interval);
+        for (handle, answer) in reads {
+            // Nobody may wait for it any more.
+            let _unwanted = answer.send(self.read(handle));
+        }
+        self.write(appends, &removes);
+        (flushes, is_closed)
+    }
+
     /// Opens the file unless it is open, or has just failed.
     fn open(&mut self) {
-        let rest = TRY_AGAIN_AFTER.max(self.opening.saturating_mul(REST));
+        let rest = self.again_after.max(self.opening.saturating_mul(REST));
         if self.store.is_some() || self.failed.is_some_and(|failed| failed.elapsed() < rest) {
             return;
         }
@@ -112,7 +123,7 @@ impl Worker {
         let path = self.file.path();
         if self.recovered.is_none() && self.live.is_empty() {
             // Nothing in there is wanted, and to remove it from the file takes room that there may not be.
-            let _gone = fs::remove_file(&path);
+            let _gone = store::remove(&path);
         }
         let opened = Store::open(&path, self.fsync);
         self.opening = began.elapsed();
@@ -234,7 +245,7 @@ impl Worker {
     /// Makes a large file anew once nothing is left in it.
     fn shrink(&mut self) {
         let is_due = self.live.is_empty() && self.recovered.is_none();
-        if is_due && let Some(store) = self.store.take_if(|store| store.file_bytes() > LARGE_FILE) {
+        if is_due && let Some(store) = self.store.take_if(|store| store.file_bytes() > self.large_file) {
             store.close();
             self.open();
         }
@@ -271,3 +282,6 @@ fn notify_all(flushes: Vec<oneshot::Sender<()>>) {
         let _unwanted = flush.send(());
     }
 }
+
+#[cfg(test)]
+mod tests;
